@@ -1,0 +1,195 @@
+"""Every exception that ibkeel raises on purpose.
+
+    IbkeelError
+    ├── InvalidInput (ValueError)         a value was refused before anything was sent
+    │   ├── ConfigurationError            in a file, an option or the environment
+    │   ├── UnknownStrategy               no strategy of that name is registered
+    │   └── WireError                     bytes that are not the Gateway's protocol
+    ├── WrongLoopError (RuntimeError)     called from a loop that does not own the connection
+    ├── Stalled (RuntimeError)            virtual time: all tasks wait for each other
+    ├── ConnectionFailure (ConnectionError)
+    │   ├── GatewayUnreachable            nobody listens on host and port
+    │   ├── GatewayMute                   the port is open, the API does not answer
+    │   ├── ClientIdInUse                 error 326
+    │   ├── UnsupportedVersion            the Gateway is older than the client can talk to
+    │   └── NotConnected                  no session, or it ended while a request was open
+    ├── RequestFailed                     a request ended without a value
+    │   ├── RequestTimeout (TimeoutError) no answer within the deadline
+    │   ├── PacingExceeded                a documented limit was hit
+    │   ├── NotEntitled                   no market data subscription, or no permission
+    │   ├── UnknownContract               no such contract (error 200)
+    │   ├── AmbiguousContract             more than one contract fits
+    │   ├── DataUnavailable
+    │   │   ├── NoData                    the Gateway has nothing for that range
+    │   │   └── QuoteUnavailable          the wanted fields did not arrive
+    │   ├── GatewayRejected               any other error code that ends a request
+    │   └── OrderRejected                 the venue refused an order
+    ├── SafetyRefused                     a rule about money or accounts said no; nothing was sent
+    │   ├── AccountMismatch               port, account and order mode do not fit together
+    │   └── OrderRefused                  an order breaks a rule of ours
+    └── JournalError                      the journal could not be read or written
+
+Messages say what was asked, what came, what is valid and what to do next; attributes carry the
+objects.
+"""
+
+__all__ = [
+    "AccountMismatch",
+    "AmbiguousContract",
+    "ClientIdInUse",
+    "ConfigurationError",
+    "ConnectionFailure",
+    "DataUnavailable",
+    "GatewayMute",
+    "GatewayRejected",
+    "GatewayUnreachable",
+    "IbkeelError",
+    "InvalidInput",
+    "JournalError",
+    "NoData",
+    "NotConnected",
+    "NotEntitled",
+    "OrderRefused",
+    "OrderRejected",
+    "PacingExceeded",
+    "QuoteUnavailable",
+    "RequestFailed",
+    "RequestTimeout",
+    "SafetyRefused",
+    "Stalled",
+    "UnknownContract",
+    "UnknownStrategy",
+    "UnsupportedVersion",
+    "WireError",
+    "WrongLoopError",
+]
+
+
+class IbkeelError(Exception):
+    """Root of every error that ibkeel raises on purpose."""
+
+
+class InvalidInput(IbkeelError, ValueError):
+    """A value was refused before anything was sent."""
+
+
+class ConfigurationError(InvalidInput):
+    """A file, an option or an environment variable holds something that cannot be used."""
+
+
+class UnknownStrategy(InvalidInput):
+    """No strategy of that name is registered.
+
+    Args:
+        name: What was asked for.
+        known: The registered names.
+    """
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown strategy {name!r}; registered: {', '.join(sorted(known))}")
+        self.name, self.known = name, known
+
+
+class WireError(InvalidInput):
+    """Bytes or fields that are not the Gateway's protocol."""
+
+
+class WrongLoopError(IbkeelError, RuntimeError):
+    """A call came from an event loop that does not own the connection."""
+
+
+class Stalled(IbkeelError, RuntimeError):
+    """On virtual time: every task waits, no timer is set, so nothing can ever happen again."""
+
+
+class ConnectionFailure(IbkeelError, ConnectionError):
+    """No session with the Gateway."""
+
+
+class GatewayUnreachable(ConnectionFailure):
+    """Nobody listens on that host and port."""
+
+
+class GatewayMute(ConnectionFailure):
+    """The port is open, but the API does not answer."""
+
+
+class ClientIdInUse(ConnectionFailure):
+    """Another session holds the client id (error 326)."""
+
+
+class UnsupportedVersion(ConnectionFailure):
+    """The Gateway and the client have no protocol version in common."""
+
+
+class NotConnected(ConnectionFailure):
+    """There is no session, or it ended while the request was open."""
+
+
+class RequestFailed(IbkeelError):
+    """A request ended without a value.
+
+    Args:
+        message: What was asked, what came, what to do next.
+        code: The Gateway's error code, or None when it sent none.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RequestTimeout(RequestFailed, TimeoutError):
+    """No answer within the deadline; the server-side cancel was sent."""
+
+
+class PacingExceeded(RequestFailed):
+    """A documented limit of the Gateway was hit."""
+
+
+class NotEntitled(RequestFailed):
+    """No market data subscription, or no permission, for what was asked."""
+
+
+class UnknownContract(RequestFailed):
+    """The Gateway knows no such contract (error 200)."""
+
+
+class AmbiguousContract(RequestFailed):
+    """More than one contract fits the description."""
+
+
+class DataUnavailable(RequestFailed):
+    """The request was good, but there is nothing to return."""
+
+
+class NoData(DataUnavailable):
+    """The Gateway has no data for the range that was asked for."""
+
+
+class QuoteUnavailable(DataUnavailable):
+    """The fields that were wanted did not arrive."""
+
+
+class GatewayRejected(RequestFailed):
+    """The Gateway ended a request with an error that has no type of its own."""
+
+
+class OrderRejected(RequestFailed):
+    """The Gateway or the venue refused an order."""
+
+
+class SafetyRefused(IbkeelError):
+    """A rule about money or accounts said no, and nothing was sent."""
+
+
+class AccountMismatch(SafetyRefused):
+    """Port, account and order mode do not fit together."""
+
+
+class OrderRefused(SafetyRefused):
+    """An order breaks one of our own rules."""
+
+
+class JournalError(IbkeelError):
+    """The journal could not be read or written."""

@@ -1,0 +1,102 @@
+"""The words of the trade: frozen values, typed ids and the `Broker` protocol.
+
+Prices of orders and strikes are `Decimal`; statistics are floats; instants are aware UTC and end
+in `_at` or are called `at`; trading dates are `date` in the exchange's calendar.
+"""
+
+from ibkeel.model.account import AccountValues, PnL, Position, mask_account
+from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec
+from ibkeel.model.broker import Account, Broker, Chains, Lifecycle, MarketData, Orders, Streams
+from ibkeel.model.chain import OptionChain, OptionClass
+from ibkeel.model.contracts import (
+    Contract,
+    ContractDetails,
+    Index,
+    Option,
+    Right,
+    Stock,
+    TradingHours,
+)
+from ibkeel.model.convert import (
+    from_data,
+    from_json,
+    from_toml,
+    make_converter,
+    to_data,
+    to_json,
+    to_toml,
+)
+from ibkeel.model.health import Grade, Health, HealthCheck
+from ibkeel.model.ids import ClientOrderId, ConId, ExecId, OrderId, PermId, RequestId
+from ibkeel.model.orders import (
+    Bracket,
+    Execution,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Placement,
+    Side,
+    TimeInForce,
+)
+from ibkeel.model.quotes import DataType, Greeks, Quote
+from ibkeel.model.signal import Direction, Reason, Signal
+
+__all__ = [
+    "BAR_SIZES",
+    "Account",
+    "AccountValues",
+    "Bar",
+    "BarKind",
+    "BarSpec",
+    "Bars",
+    "Bracket",
+    "Broker",
+    "Chains",
+    "ClientOrderId",
+    "ConId",
+    "Contract",
+    "ContractDetails",
+    "DataType",
+    "Direction",
+    "ExecId",
+    "Execution",
+    "Grade",
+    "Greeks",
+    "Health",
+    "HealthCheck",
+    "Index",
+    "Lifecycle",
+    "MarketData",
+    "Option",
+    "OptionChain",
+    "OptionClass",
+    "OrderId",
+    "OrderReport",
+    "OrderState",
+    "OrderTicket",
+    "OrderType",
+    "Orders",
+    "PermId",
+    "Placement",
+    "PnL",
+    "Position",
+    "Quote",
+    "Reason",
+    "RequestId",
+    "Right",
+    "Side",
+    "Signal",
+    "Stock",
+    "Streams",
+    "TimeInForce",
+    "TradingHours",
+    "from_data",
+    "from_json",
+    "from_toml",
+    "make_converter",
+    "mask_account",
+    "to_data",
+    "to_json",
+    "to_toml",
+]

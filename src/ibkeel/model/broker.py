@@ -1,0 +1,187 @@
+"""The broker, as everything above the adapter sees it.
+
+Each role is narrow; ask for the narrowest that serves. Every method either returns a value or
+raises one typed error of `ibkeel.errors`; none returns an empty list, NaN, -1 or 0.0 as a sign
+of failure, and none waits for ever: the adapter has a deadline for each kind of request.
+"""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from ibkeel.errors import RequestFailed
+from ibkeel.model.account import AccountValues, PnL, Position
+from ibkeel.model.bars import Bars, BarSpec
+from ibkeel.model.chain import OptionChain
+from ibkeel.model.contracts import Contract, ContractDetails, Index, Stock
+from ibkeel.model.health import Health
+from ibkeel.model.ids import OrderId
+from ibkeel.model.orders import Bracket, Execution, OrderReport, OrderTicket, Placement
+from ibkeel.model.quotes import Quote
+
+__all__ = ["Account", "Broker", "Chains", "Lifecycle", "MarketData", "Orders", "Streams"]
+
+
+class MarketData(Protocol):
+    """Prices, one request at a time."""
+
+    async def quote(self, contract: Contract) -> Quote:
+        """One quote.
+
+        Raises:
+            QuoteUnavailable: No bid, ask or last came within the deadline.
+            UnknownContract: There is no such contract.
+            NotEntitled: The account has no market data subscription for it.
+            NotConnected: There is no session.
+        """
+        ...
+
+    async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
+        """One quote or one typed error for each contract, in the order asked."""
+        ...
+
+    async def bars(self, contract: Contract, spec: BarSpec) -> Bars:
+        """Historical bars; never empty.
+
+        Raises:
+            NoData: The Gateway has none for that span.
+            RequestTimeout: No answer within the deadline.
+            PacingExceeded: A documented limit was hit.
+        """
+        ...
+
+
+class Streams(Protocol):
+    """Prices, as they change."""
+
+    def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+        """Quotes as they change; ends in a typed error, never in silence.
+
+        Close it (`aclosing`) to give its market data line back.
+        """
+        ...
+
+
+class Chains(Protocol):
+    """Definitions of contracts."""
+
+    async def qualify(self, contract: Contract) -> ContractDetails:
+        """The one contract that fits, complete; answers are remembered, negative ones too.
+
+        Raises:
+            UnknownContract: None fits.
+            AmbiguousContract: More than one fits.
+        """
+        ...
+
+    async def option_chain(self, underlying: Stock | Index) -> OptionChain:
+        """Option classes of an underlying; their expiries and strikes are unions.
+
+        Raises:
+            NoData: The underlying has no options.
+            UnknownContract: There is no such underlying.
+        """
+        ...
+
+
+class Orders(Protocol):
+    """Orders and what became of them."""
+
+    async def place(self, order: OrderTicket | Bracket) -> Placement:
+        """Place an order, or a bracket whole.
+
+        Raises:
+            SafetyRefused: A rule of ours said no; nothing was sent.
+            UnknownContract: There is no such contract; nothing was sent.
+            NotConnected: There is no session; nothing was sent.
+        """
+        ...
+
+    async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
+        """Replace price or quantity of a working order."""
+        ...
+
+    async def cancel(self, order_id: OrderId) -> OrderReport:
+        """Ask for a cancel and wait until the venue says what became of the order.
+
+        Raises:
+            RequestTimeout: The venue did not say; the order's state is unknown.
+        """
+        ...
+
+    async def open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work now, of this client id; empty when there are none."""
+        ...
+
+    async def completed_orders(self) -> tuple[OrderReport, ...]:
+        """Orders of this session that ended; empty when there are none."""
+        ...
+
+    async def executions(self) -> tuple[Execution, ...]:
+        """Fills since midnight of the account's day; empty when there are none."""
+        ...
+
+    def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:
+        """Reports and fills as they arrive; ends in a typed error, never in silence."""
+        ...
+
+
+class Account(Protocol):
+    """What the account holds; `account=None` means the only one."""
+
+    async def positions(self, account: str | None = None) -> tuple[Position, ...]:
+        """Positions that are not zero; empty when there are none."""
+        ...
+
+    async def account(self, account: str | None = None) -> AccountValues:
+        """Balances."""
+        ...
+
+    async def pnl(self, account: str | None = None) -> PnL:
+        """Profit and loss."""
+        ...
+
+
+class Lifecycle(Protocol):
+    """The session with the Gateway."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a session exists; says nothing about its health."""
+        ...
+
+    async def connect(self) -> None:
+        """Open the session; returns when every start-up answer is in.
+
+        Raises:
+            GatewayUnreachable: Nobody listens.
+            GatewayMute: The port is open, the API does not answer.
+            ClientIdInUse: Another session holds the client id.
+            AccountMismatch: Port, account and order mode do not fit together.
+        """
+        ...
+
+    async def disconnect(self) -> None:
+        """Cancel every subscription and close the session; does nothing when there is none."""
+        ...
+
+    async def health(self) -> Health:
+        """Make a round trip and say how things stand; never raises for a sick connection."""
+        ...
+
+
+class Broker(MarketData, Streams, Chains, Orders, Account, Lifecycle, Protocol):
+    """All roles; ask for the narrowest that serves."""
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        ...

@@ -1,0 +1,135 @@
+"""What can be traded or quoted."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.model.checks import as_decimal, as_utc, name, positive, whole
+from ibkeel.model.ids import ConId
+
+__all__ = ["Contract", "ContractDetails", "Index", "Option", "Right", "Stock", "TradingHours"]
+
+
+class Right(StrEnum):
+    """What an option lets its holder do with the underlying."""
+
+    CALL = "C"
+    PUT = "P"
+
+
+@attrs.frozen
+class Stock:
+    """A share or an exchange-traded fund.
+
+    Args:
+        symbol: Ticker, such as `"SPY"`.
+        exchange: Where to route or quote; `SMART` lets the broker choose.
+        currency: ISO code of the currency it trades in.
+        primary_exchange: Listing exchange; tells apart tickers that exist twice.
+        con_id: Interactive Brokers' number, once known; plays no part in equality.
+    """
+
+    symbol: str = attrs.field(validator=name)
+    exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
+    currency: str = attrs.field(default="USD", kw_only=True, validator=name)
+    primary_exchange: str = attrs.field(default="", kw_only=True)
+    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+
+    @override
+    def __str__(self) -> str:
+        return self.symbol
+
+
+@attrs.frozen
+class Index:
+    """An index: quoted, never traded.
+
+    Args:
+        symbol: Ticker, such as `"VIX"`.
+        exchange: The exchange that computes it.
+        currency: ISO code.
+        con_id: Interactive Brokers' number, once known; plays no part in equality.
+    """
+
+    symbol: str = attrs.field(validator=name)
+    exchange: str = attrs.field(default="CBOE", kw_only=True, validator=name)
+    currency: str = attrs.field(default="USD", kw_only=True, validator=name)
+    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+
+    @override
+    def __str__(self) -> str:
+        return self.symbol
+
+
+@attrs.frozen
+class Option:
+    """An option on a stock, a fund or an index.
+
+    Args:
+        underlying: Ticker of the underlying.
+        expiry: Expiration date; the last trading day may be earlier.
+        strike: Per share; a float counts as its shortest decimal text.
+        right: `Right.CALL` or `Right.PUT`.
+        trading_class: Tells apart series such as SPX and SPXW; empty means any.
+        multiplier: Shares a contract.
+        exchange: Where to route or quote.
+        currency: ISO code.
+        con_id: Interactive Brokers' number, once known; plays no part in equality.
+    """
+
+    underlying: str = attrs.field(validator=name)
+    expiry: date = attrs.field(validator=attrs.validators.instance_of(date))
+    strike: Decimal = attrs.field(converter=as_decimal, validator=positive)
+    right: Right = attrs.field(converter=Right)
+    trading_class: str = attrs.field(default="", kw_only=True)
+    multiplier: int = attrs.field(default=100, kw_only=True, validator=whole)
+    exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
+    currency: str = attrs.field(default="USD", kw_only=True, validator=name)
+    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+
+    @property
+    def symbol(self) -> str:
+        """Ticker of the underlying, as every contract has one."""
+        return self.underlying
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.underlying} {self.expiry:%Y-%m-%d} {self.strike:f} {self.right.value}"
+
+
+Contract = Stock | Index | Option
+"""Anything that can be quoted."""
+
+
+@attrs.frozen(kw_only=True)
+class TradingHours:
+    """One open interval of a contract; the end is exclusive."""
+
+    opens_at: datetime = attrs.field(converter=as_utc)
+    closes_at: datetime = attrs.field(converter=as_utc)
+
+
+@attrs.frozen(kw_only=True)
+class ContractDetails:
+    """What the broker knows about one contract.
+
+    Args:
+        contract: The contract, complete with its `con_id`.
+        long_name: The issuer's name.
+        min_tick: Smallest price step.
+        timezone: IANA or IB name of the exchange's time zone.
+        liquid_hours: Regular trading hours of the coming days, ascending.
+        under_con_id: Number of the underlying, for options.
+        last_trading_day: Last day on which an option trades.
+    """
+
+    contract: Contract
+    long_name: str = ""
+    min_tick: Decimal = attrs.field(converter=as_decimal, validator=positive)
+    timezone: str = ""
+    liquid_hours: tuple[TradingHours, ...] = ()
+    under_con_id: ConId | None = None
+    last_trading_day: date | None = None

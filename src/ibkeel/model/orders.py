@@ -1,0 +1,264 @@
+"""Orders: what is asked for, and what the venue says became of it."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from itertools import pairwise
+from typing import Self
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite, positive, whole
+from ibkeel.model.contracts import Contract, Index
+from ibkeel.model.ids import ClientOrderId, ExecId, OrderId, PermId
+
+__all__ = [
+    "Bracket",
+    "Execution",
+    "OrderReport",
+    "OrderState",
+    "OrderTicket",
+    "OrderType",
+    "Placement",
+    "Side",
+    "TimeInForce",
+]
+
+
+class Side(StrEnum):
+    """Which way an order trades."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> "Side":
+        """The side that undoes this one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sale."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    """How an order finds its price."""
+
+    MKT = "MKT"
+    LMT = "LMT"
+    STP = "STP"
+    STP_LMT = "STP LMT"
+
+
+class TimeInForce(StrEnum):
+    """How long an order works."""
+
+    DAY = "DAY"
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class OrderState(StrEnum):
+    """What is known of an order, from evidence on the wire alone."""
+
+    INTENT = "intent"
+    SENT = "sent"
+    ACKNOWLEDGED = "acknowledged"
+    WORKING = "working"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more can happen to the order."""
+        return self in {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
+
+
+_NEEDS = {
+    OrderType.MKT: (False, False),
+    OrderType.LMT: (True, False),
+    OrderType.STP: (False, True),
+    OrderType.STP_LMT: (True, True),
+}
+
+
+@attrs.frozen(kw_only=True)
+class OrderTicket:
+    """One order to be placed.
+
+    Args:
+        contract: What to trade; an index cannot be traded.
+        side: Buy or sell.
+        quantity: Contracts or shares, a whole number above zero.
+        order_type: How it finds its price.
+        limit_price: Per share; for LMT and STP LMT only.
+        stop_price: Per share; for STP and STP LMT only.
+        tif: How long it works.
+        outside_rth: Whether it may fill outside regular trading hours.
+        oca_group: Orders of one group cancel each other; empty for none.
+        client_order_id: Our own name, carried in `orderRef`; None lets the adapter choose.
+
+    Raises:
+        InvalidInput: A price is missing, superfluous or not above zero.
+    """
+
+    contract: Contract
+    side: Side = attrs.field(converter=Side)
+    quantity: int = attrs.field(validator=whole)
+    order_type: OrderType = attrs.field(default=OrderType.MKT, converter=OrderType)
+    limit_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
+    stop_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
+    tif: TimeInForce = attrs.field(default=TimeInForce.DAY, converter=TimeInForce)
+    outside_rth: bool = False
+    oca_group: str = ""
+    client_order_id: ClientOrderId | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.contract, Index):
+            raise InvalidInput(
+                f"OrderTicket.contract is the index {self.contract}; an index cannot be traded"
+            )
+        given = (self.limit_price is not None, self.stop_price is not None)
+        if given != _NEEDS[self.order_type]:
+            limit, stop = _NEEDS[self.order_type]
+            raise InvalidInput(
+                f"a {self.order_type.value} order takes {'a' if limit else 'no'} limit price and "
+                f"{'a' if stop else 'no'} stop price; got limit {self.limit_price}, stop {self.stop_price}"
+            )
+
+
+@attrs.frozen(kw_only=True)
+class Bracket:
+    """An entry with its protection: accepted whole, or refused whole.
+
+    Args:
+        entry: The parent order, MKT or LMT.
+        stop_loss: Stop price of the protective order, per share: a real STP at the venue.
+        stop_limit: Makes the protective order an STP LMT with this limit.
+        take_profit: Limit price of the profit order, per share; None for none.
+
+    Raises:
+        InvalidInput: The prices are not on their proper sides of each other.
+    """
+
+    entry: OrderTicket
+    stop_loss: Decimal = attrs.field(converter=as_decimal, validator=positive)
+    stop_limit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
+    take_profit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
+
+    def __attrs_post_init__(self) -> None:
+        if self.entry.order_type not in {OrderType.MKT, OrderType.LMT}:
+            raise InvalidInput(f"a bracket's entry is MKT or LMT, not {self.entry.order_type.value}")
+        ladder = [p for p in (self.stop_loss, self.entry.limit_price, self.take_profit) if p is not None]
+        if self.entry.side is Side.SELL:
+            ladder.reverse()
+        if any(low >= high for low, high in pairwise(ladder)):
+            raise InvalidInput(
+                f"bracket of a {self.entry.side.value} with stop {self.stop_loss}, "
+                f"entry {self.entry.limit_price}, take profit {self.take_profit}: "
+                "a BUY needs stop < entry < take profit, a SELL the reverse"
+            )
+
+    def children(self) -> tuple[OrderTicket, ...]:
+        """The protective orders, take profit first; they close what the entry opens."""
+        base = attrs.evolve(
+            self.entry,
+            side=self.entry.side.opposite,
+            limit_price=None,
+            order_type=OrderType.MKT,
+            client_order_id=None,
+        )
+        stop = attrs.evolve(
+            base,
+            order_type=OrderType.STP if self.stop_limit is None else OrderType.STP_LMT,
+            stop_price=self.stop_loss,
+            limit_price=self.stop_limit,
+        )
+        if self.take_profit is None:
+            return (stop,)
+        return (attrs.evolve(base, order_type=OrderType.LMT, limit_price=self.take_profit), stop)
+
+
+@attrs.frozen(kw_only=True)
+class Placement:
+    """What `place` did.
+
+    Args:
+        client_order_id: Our name of the order.
+        order_id: Number on the wire; None when nothing was sent (dry run).
+        state: INTENT in dry run, else SENT or what the venue said since.
+        children: Placements of a bracket's children, take profit first.
+    """
+
+    client_order_id: ClientOrderId
+    order_id: OrderId | None
+    state: OrderState
+    children: "tuple[Placement, ...]" = ()
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether bytes of this order left."""
+        return self.order_id is not None
+
+    def family(self) -> "tuple[Self, ...]":
+        """The order and its children."""
+        return (self, *self.children)  # type: ignore[arg-type]
+
+
+@attrs.frozen(kw_only=True)
+class OrderReport:
+    """What the venue last said of one order."""
+
+    order_id: OrderId
+    perm_id: PermId
+    client_id: int
+    client_order_id: ClientOrderId
+    contract: Contract
+    side: Side
+    quantity: float
+    order_type: str
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    tif: str = "DAY"
+    parent_id: OrderId | None = None
+    oca_group: str = ""
+    state: OrderState
+    filled: float = attrs.field(default=0.0, validator=finite)
+    remaining: float = attrs.field(default=0.0, validator=finite)
+    average_fill_price: float | None = attrs.field(default=None, validator=positive)
+    reason: str = ""
+    at: datetime = attrs.field(converter=as_utc)
+
+
+@attrs.frozen(kw_only=True)
+class Execution:
+    """One fill.
+
+    Args:
+        exec_id: Name of the fill; a correction has another.
+        account: Whole account id; mask it before it is shown.
+        quantity: Contracts or shares, above zero.
+        price: Per share.
+        commission: In the account's currency; None until its report arrives.
+        realized_pnl: In the account's currency; None on an opening fill.
+    """
+
+    exec_id: ExecId
+    order_id: OrderId
+    perm_id: PermId
+    client_order_id: ClientOrderId
+    account: str = attrs.field(repr=False)
+    contract: Contract
+    side: Side
+    quantity: float = attrs.field(validator=positive)
+    price: float = attrs.field(validator=positive)
+    at: datetime = attrs.field(converter=as_utc)
+    commission: float | None = attrs.field(default=None, validator=finite)
+    realized_pnl: float | None = attrs.field(default=None, validator=finite)

@@ -1,0 +1,160 @@
+"""An event loop whose clock jumps: when nothing is ready, it is the next timer's time."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from typing_extensions import override
+
+from ibkeel.errors import Stalled
+from ibkeel.virtual.clients import order_sets
+from ibkeel.virtual.clock import VirtualClock
+from ibkeel.virtual.network import MemoryNetwork, MemoryServer
+
+__all__ = ["VirtualLoop"]
+
+# The clock lands strictly after a timer: the clients' own throttle compares with `>`, and a clock
+# that lands exactly on a deadline would spin for ever.
+_PAST_TIMER: Final = 1e-6
+_TURNS_WITHOUT_TIME: Final = 5_000_000
+
+
+class _JumpingSelector(selectors.BaseSelector):
+    """Wraps the real selector; where that would wait, it moves the loop's clock instead."""
+
+    def __init__(self, inner: selectors.BaseSelector) -> None:
+        self._inner = inner
+        self.jump: Callable[[], None] = lambda: None
+        self.is_waiting_for_threads: Callable[[], bool] = lambda: False
+        self.stalled: Callable[[str], Stalled] = Stalled
+        self._turns = 0
+
+    @override
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.register(fileobj, events, data)
+
+    @override
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._inner.unregister(fileobj)
+
+    @override
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._inner.modify(fileobj, events, data)
+
+    @override
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._inner.select(0)
+        if ready or timeout == 0:
+            self._count_turn()
+            return ready
+        if self.is_waiting_for_threads():
+            return self._inner.select(None)
+        if timeout is None:
+            raise self.stalled("every task waits and no timer is set")
+        self._turns = 0
+        self.jump()
+        return []
+
+    def _count_turn(self) -> None:
+        self._turns += 1
+        if self._turns > _TURNS_WITHOUT_TIME:
+            self._turns = 0
+            raise self.stalled(f"{_TURNS_WITHOUT_TIME:,} turns of the loop went by and no time passed")
+
+    @override
+    def close(self) -> None:
+        self._inner.close()
+
+    @override
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._inner.get_map()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop on virtual time, with a network of its own.
+
+    `time()` starts at 0 and jumps to the next timer when nothing is ready. Connections and
+    servers live in memory; an address where nobody listens refuses. Work in threads
+    (`run_in_executor`, `asyncio.to_thread`) is waited for in real time, and no virtual time
+    passes meanwhile.
+
+    Args:
+        start: Wall time at loop time 0, aware.
+        on_jump: Told the new wall time after each jump.
+    """
+
+    def __init__(self, start: datetime, *, on_jump: Callable[[datetime], None] | None = None) -> None:
+        self._now = 0.0
+        self._in_threads = 0
+        self.jumps = 0
+        self._on_jump = on_jump
+        self._selector: _JumpingSelector
+        super().__init__(_JumpingSelector(selectors.DefaultSelector()))
+        self._selector.jump = self._jump
+        self._selector.is_waiting_for_threads = lambda: self._in_threads > 0
+        self._selector.stalled = self._stalled
+        self.clock = VirtualClock(self, start)
+        self.network = MemoryNetwork()
+
+    @override
+    def time(self) -> float:
+        return self._now
+
+    def _jump(self) -> None:
+        timer: asyncio.TimerHandle = self._scheduled[0]  # type: ignore[attr-defined]
+        self._now = max(self._now, timer.when()) + _PAST_TIMER
+        self.jumps += 1
+        if self._on_jump is not None:
+            self._on_jump(self.clock.now())
+
+    def _stalled(self, why: str) -> Stalled:
+        waiting = sorted(f"{task.get_name()} in {_where(task)}" for task in asyncio.all_tasks(self))
+        return Stalled(
+            f"at virtual second {self._now:.3f}: {why}; waiting: {', '.join(waiting) or 'no task'}"
+        )
+
+    @override
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
+        future = super().run_in_executor(executor, func, *args)
+        self._in_threads += 1
+        future.add_done_callback(self._thread_done)
+        return future
+
+    @override
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
+        self._in_threads += 1
+        try:
+            await super().shutdown_default_executor(*args, **kwargs)
+        finally:
+            self._in_threads -= 1
+
+    def _thread_done(self, _: object) -> None:
+        self._in_threads -= 1
+
+    @override
+    async def create_connection(
+        self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **_: object
+    ) -> tuple[asyncio.Transport, Any]:
+        """Connect to a server on this loop's own network."""
+        order_sets()  # a client library may have been imported since the loop started
+        await asyncio.sleep(0)
+        protocol = protocol_factory()
+        return self.network.connect(self, protocol, host, port), protocol
+
+    @override
+    async def create_server(  # type: ignore[override]
+        self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **_: object
+    ) -> MemoryServer:
+        """Listen on this loop's own network; port 0 takes a free one."""
+        name = next(iter(host), None) if isinstance(host, Iterable) and not isinstance(host, str) else host
+        return self.network.listen(protocol_factory, name, port)
+
+
+def _where(task: "asyncio.Task[Any]") -> str:
+    frames = task.get_stack(limit=1)
+    if not frames:
+        return repr(task.get_coro())
+    frame = frames[0]
+    return f"{frame.f_code.co_qualname}, line {frame.f_lineno}"

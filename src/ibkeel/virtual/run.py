@@ -1,0 +1,104 @@
+"""Run a coroutine on virtual time."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.virtual.clients import order_sets, restore_sets
+from ibkeel.virtual.loop import VirtualLoop
+
+__all__ = ["DEFAULT_START", "run_virtual", "virtual_clock"]
+
+T = TypeVar("T")
+
+DEFAULT_START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+"""A Monday, 09:30 in New York."""
+
+
+def run_virtual(
+    main: Coroutine[Any, Any, T],
+    *,
+    start: datetime = DEFAULT_START,
+    travel: bool = True,
+    debug: bool | None = None,
+) -> T:
+    """Run a coroutine on a loop whose clock jumps; a day takes a second.
+
+    Connections and servers made on the loop live in memory, so an unmodified `ib_insync` or
+    `ib_async` connects, throttles and times out as it would on the real clock. `time.time()` and
+    `datetime.now()` travel along, in every thread; `time.sleep()` does not, it really sleeps.
+    Two runs of the same program are equal: for that, the client libraries see an ordered `set`
+    where they keep changed tickers by address (see `ibkeel.virtual.clients`).
+
+    Args:
+        main: What to run.
+        start: Wall time at which it starts, aware.
+        travel: Whether the process's wall clock travels along; needs `time-machine`, which comes
+            with the extras `[bot]` and `[testing]`.
+        debug: asyncio's debug mode.
+
+    Returns:
+        What `main` returns.
+
+    Raises:
+        Stalled: Every task waits for another, and nothing can ever happen again.
+        ConfigurationError: `travel` was asked for and `time-machine` is not installed.
+
+    Examples:
+        >>> import asyncio
+        >>> async def nap() -> float:
+        ...     await asyncio.sleep(3600)
+        ...     return round(asyncio.get_running_loop().time())
+        >>> run_virtual(nap())
+        3600
+    """
+    try:
+        with (
+            _wall_clock(start, travel=travel) as move_to,
+            _ordered_clients(),
+            asyncio.Runner(loop_factory=lambda: VirtualLoop(start, on_jump=move_to), debug=debug) as runner,
+        ):
+            return runner.run(main)
+    finally:
+        main.close()
+
+
+def virtual_clock() -> Clock:
+    """The clock of the virtual loop that runs now.
+
+    Raises:
+        InvalidInput: The running loop is not a virtual one.
+    """
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualLoop):
+        raise InvalidInput(f"the running loop is {loop!r}, which has no virtual clock; use run_virtual")
+    return loop.clock
+
+
+@contextmanager
+def _ordered_clients() -> Iterator[None]:
+    order_sets()
+    try:
+        yield
+    finally:
+        restore_sets()
+
+
+@contextmanager
+def _wall_clock(start: datetime, *, travel: bool) -> Iterator[Any]:
+    if not travel:
+        yield None
+        return
+    try:
+        import time_machine  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError(
+            "virtual wall time needs the package time-machine; "
+            "install 'ibkeel[testing]' or 'ibkeel[bot]', or pass travel=False"
+        ) from None
+    with time_machine.travel(start, tick=False) as traveller:
+        yield traveller.move_to

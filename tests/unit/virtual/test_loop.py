@@ -1,0 +1,138 @@
+"""The jumping loop: time, threads, deadlocks."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ibkeel.errors import InvalidInput, Stalled
+from ibkeel.virtual import DEFAULT_START, VirtualLoop, run_virtual, virtual_clock
+
+
+def test_a_day_of_sleep_takes_no_time():
+    began = time.perf_counter()
+
+    async def main():
+        await asyncio.sleep(86_400)
+        return asyncio.get_running_loop().time()
+
+    slept = run_virtual(main())
+
+    assert slept == pytest.approx(86_400, abs=1e-3)
+    assert time.perf_counter() - began < 5
+
+
+async def test_the_wall_clock_travels_along():
+    await asyncio.sleep(90)
+
+    assert datetime.now(UTC) - DEFAULT_START == pytest.approx(
+        timedelta(seconds=90), abs=timedelta(seconds=1e-3)
+    )
+    assert virtual_clock().now() == datetime.now(UTC)
+    assert time.time() == pytest.approx(datetime.now(UTC).timestamp())
+
+
+def test_the_wall_clock_comes_back():
+    async def main():
+        await asyncio.sleep(1)
+
+    run_virtual(main(), start=datetime(1999, 1, 1, tzinfo=UTC))
+
+    assert datetime.now(UTC).year > 2020
+
+
+def test_without_travel_the_wall_clock_stays():
+    async def main():
+        await asyncio.sleep(1)
+        return datetime.now(UTC), virtual_clock().now()
+
+    wall, virtual = run_virtual(main(), start=datetime(1999, 1, 1, tzinfo=UTC), travel=False)
+
+    assert wall.year > 2020
+    assert virtual.year == 1999
+
+
+async def test_the_clock_lands_strictly_after_a_timer():
+    loop = asyncio.get_running_loop()
+    due = loop.time() + 1
+    landed = loop.create_future()
+    loop.call_at(due, lambda: landed.set_result(loop.time()))
+
+    assert await landed > due
+
+
+async def test_timers_fire_in_order():
+    loop, seen = asyncio.get_running_loop(), []
+    for delay in (3, 1, 2):
+        loop.call_later(delay, seen.append, delay)
+
+    await asyncio.sleep(4)
+
+    assert seen == [1, 2, 3]
+
+
+def test_a_deadlock_is_an_error_that_says_who_waits():
+    async def waits_for_nobody():
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(Stalled, match=r"every task waits .*waits_for_nobody, line \d+"):
+        run_virtual(waits_for_nobody())
+
+
+def test_a_deadlock_with_a_deadline_is_a_timeout():
+    async def main():
+        async with asyncio.timeout(30):
+            await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(TimeoutError):
+        run_virtual(main())
+
+
+def test_a_spinning_task_is_an_error(monkeypatch):
+    monkeypatch.setattr("ibkeel.virtual.loop._TURNS_WITHOUT_TIME", 100)
+
+    async def spins():
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(Stalled, match="no time passed"):
+        run_virtual(spins())
+
+
+async def test_no_virtual_time_passes_while_a_thread_works():
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+
+    async with asyncio.timeout(0.5):
+        result = await asyncio.to_thread(lambda: sum(range(2_000_000)))
+
+    assert result == 1_999_999_000_000
+    assert loop.time() == before
+
+
+def test_naive_starts_are_refused():
+    async def main():
+        pass
+
+    with pytest.raises(InvalidInput, match="no time zone"):
+        run_virtual(main(), start=datetime(2026, 1, 1))
+
+
+def test_the_clock_is_only_there_on_a_virtual_loop():
+    async def main():
+        return virtual_clock()
+
+    with pytest.raises(InvalidInput, match="use run_virtual"):
+        asyncio.run(main())
+
+
+async def test_the_loop_counts_its_jumps():
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+
+    await asyncio.sleep(1)
+    await asyncio.sleep(1)
+
+    assert loop.jumps == 2
+    assert loop.clock.monotonic() == loop.time()
