@@ -86,6 +86,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, start: datetime, *, on_jump: Callable[[datetime], None] | None = None) -> None:
+        self.clock = VirtualClock(self, start)  # refuses a naive start before anything needs closing
         self._now = 0.0
         self._in_threads = 0
         self.jumps = 0
@@ -95,7 +96,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._selector.jump = self._jump
         self._selector.is_waiting_for_threads = lambda: self._in_threads > 0
         self._selector.stalled = self._stalled
-        self.clock = VirtualClock(self, start)
         self.network = MemoryNetwork()
 
     @override
