@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from ibkeel.errors import Stalled
+from ibkeel.errors import InvalidInput, Stalled
 from ibkeel.virtual.clients import order_sets
 from ibkeel.virtual.clock import VirtualClock
 from ibkeel.virtual.network import MemoryNetwork, MemoryServer
@@ -86,7 +86,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, start: datetime, *, on_jump: Callable[[datetime], None] | None = None) -> None:
-        self.clock = VirtualClock(self, start)  # refuses a naive start before anything needs closing
         self._now = 0.0
         self._in_threads = 0
         self.jumps = 0
@@ -97,6 +96,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._selector.is_waiting_for_threads = lambda: self._in_threads > 0
         self._selector.stalled = self._stalled
         self.network = MemoryNetwork()
+        try:
+            self.clock = VirtualClock(self, start)
+        except InvalidInput:
+            self.close()
+            raise
 
     @override
     def time(self) -> float:
