@@ -60,11 +60,20 @@ def run_virtual(
         with (
             _wall_clock(start, travel=travel) as move_to,
             _ordered_clients(),
-            asyncio.Runner(loop_factory=lambda: VirtualLoop(start, on_jump=move_to), debug=debug) as runner,
+            asyncio.Runner(
+                loop_factory=lambda: _current(VirtualLoop(start, on_jump=move_to)), debug=debug
+            ) as runner,
         ):
             return runner.run(main)
     finally:
         main.close()
+        asyncio.set_event_loop(None)
+
+
+def _current(loop: VirtualLoop) -> VirtualLoop:
+    """The client libraries ask for the thread's loop, not for the one that runs."""
+    asyncio.set_event_loop(loop)
+    return loop
 
 
 def virtual_clock() -> Clock:

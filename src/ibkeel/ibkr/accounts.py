@@ -1,0 +1,127 @@
+"""Positions, balances, profit and loss: read by a round trip, never from the library's cache."""
+
+from typing import Any, Final
+
+from ibkeel.errors import NoData
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.translate import contract_of, decimal_of
+from ibkeel.model import AccountValues, Option, PnL, Position
+from ibkeel.resilience import Deadlines, RequestKind
+
+__all__ = ["Accounts"]
+
+_TAGS: Final = {
+    "NetLiquidation": "net_liquidation",
+    "AvailableFunds": "available_funds",
+    "BuyingPower": "buying_power",
+    "ExcessLiquidity": "excess_liquidity",
+    "InitMarginReq": "initial_margin",
+    "TotalCashValue": "total_cash",
+}
+
+
+class Accounts:
+    """Reads accounts over one session.
+
+    Args:
+        link: The session.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def positions(self, account: str | None, deadlines: Deadlines) -> tuple[Position, ...]:
+        """Positions that are not zero, by contract."""
+        name = self._link.account_or(account)
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if message == "positionEnd":
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append(args)
+
+        async with self._link.lock("positions"):
+            rows = await self._link.requests.ask(
+                "positions",
+                RequestKind.ACCOUNT,
+                "the positions",
+                deadline=deadlines.account,
+                send=self._link.ib.client.reqPositions,
+                heard=heard,
+            )
+        latest = {
+            contract.conId: (contract, size, cost) for owner, contract, size, cost in rows if owner == name
+        }
+        held = [_position(name, contract, size, cost) for contract, size, cost in latest.values() if size]
+        return tuple(sorted(held, key=lambda position: str(position.contract)))
+
+    async def account(self, account: str | None, deadlines: Deadlines) -> AccountValues:
+        """Balances of one account.
+
+        Raises:
+            NoData: The Gateway sent no net liquidation value: nobody knows what the account is worth.
+        """
+        name, request_id = self._link.account_or(account), self._link.request_id()
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if message == "accountSummaryEnd":
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append(args)
+
+        def cancel() -> None:
+            self._link.ib.client.cancelAccountSummary(request_id)
+
+        # At most two summaries may be open at a time, so each is closed once it is read.
+        async with self._link.lock("accountSummary"):
+            rows = await self._link.requests.ask(
+                request_id,
+                RequestKind.ACCOUNT,
+                "the balances",
+                deadline=deadlines.account,
+                send=lambda: self._link.ib.client.reqAccountSummary(request_id, "All", ",".join(_TAGS)),
+                cancel=cancel,
+                heard=heard,
+            )
+            cancel()
+        mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
+        values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}
+        net_liquidation = values.pop("net_liquidation", None)
+        if net_liquidation is None:
+            raise NoData(
+                "the balances: the Gateway sent no NetLiquidation; equity is unknown, so enter nothing"
+            )
+        return AccountValues(
+            account=name,
+            at=self._link.clock.now(),
+            currency=mine["NetLiquidation"][1] or "USD",
+            net_liquidation=net_liquidation,
+            **values,
+        )
+
+    async def pnl(self, account: str | None) -> PnL:
+        """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill).
+
+        Raises:
+            NoData: No account update has come.
+        """
+        name = self._link.account_or(account)
+        values = {tag: value for (owner, tag), value in self._link.balances.items() if owner == name}
+        if not values:
+            raise NoData("profit and loss: the Gateway has sent no account update yet; try again in a moment")
+        return PnL(
+            account=name,
+            at=self._link.clock.now(),
+            unrealized=decimal_of(values.get("UnrealizedPnL")),
+            realized=decimal_of(values.get("RealizedPnL")),
+        )
+
+
+def _position(account: str, ib_contract: Any, size: float, cost: float) -> Position:
+    contract = contract_of(ib_contract)
+    # The wire's average cost is for a whole contract.
+    multiplier = contract.multiplier if isinstance(contract, Option) else 1
+    return Position(
+        account=account, contract=contract, signed_quantity=float(size), average_price=cost / multiplier
+    )

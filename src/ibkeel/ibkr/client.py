@@ -1,0 +1,120 @@
+"""The client library: the one place that knows which it is, and reads its private attributes.
+
+ib_insync is archived, ib_async is its successor with the same surface; the adapter uses what both
+have. Everything that is not part of their documented surface is read here, and nowhere else.
+"""
+
+import asyncio
+import sys
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Final
+
+from ibkeel.errors import ConfigurationError
+
+__all__ = [
+    "LIBRARY",
+    "adopt_running_loop",
+    "choose_library",
+    "library",
+    "next_request_id",
+    "note_order_id",
+    "numeric_unset",
+    "queued_messages",
+]
+
+_KNOWN: Final = ("ib_insync", "ib_async")
+_FIRST_WITHOUT_INSYNC: Final = (3, 14)
+
+
+def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -> str:
+    """Name of the client library to use.
+
+    Args:
+        installed: Tells whether a package can be imported.
+        version: Python's version; ib_insync cannot be imported on 3.14.
+
+    Raises:
+        ConfigurationError: Neither is there.
+    """
+    found = [name for name in _KNOWN if installed(name)]
+    if version >= _FIRST_WITHOUT_INSYNC and "ib_async" in found:
+        return "ib_async"
+    if not found or (version >= _FIRST_WITHOUT_INSYNC and found == ["ib_insync"]):
+        raise ConfigurationError(
+            "no Interactive Brokers client for this Python: pip install ib_async"
+            + ("" if version >= _FIRST_WITHOUT_INSYNC else " (or ib_insync)")
+        )
+    if len(found) == len(_KNOWN):
+        warnings.warn(
+            "both ib_insync and ib_async are installed; they overwrite each other's eventkit folder, so one "
+            "of them is broken: uninstall one. ibkeel uses ib_insync",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return found[0]
+
+
+def _import() -> ModuleType:
+    name = choose_library(lambda package: find_spec(package) is not None, sys.version_info[:2])
+    with warnings.catch_warnings():
+        # eventkit asks for the current loop while it is imported; on 3.12 and later that warns,
+        # and on 3.14 it fails unless there is one.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if sys.version_info[:2] < _FIRST_WITHOUT_INSYNC:
+            return import_module(name)
+        return _import_with_loop(
+            name, asyncio, import_module
+        )  # pragma: no cover - 3.14 is expected, not tested
+
+
+def _import_with_loop(name: str, importer: Callable[[str], ModuleType]) -> ModuleType:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            return importer(name)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+    return importer(name)
+
+
+library: Final[Any] = _import()
+"""The module `ib_insync` or `ib_async`."""
+
+LIBRARY: Final = library.__name__
+"""Its name."""
+
+UNSET_DOUBLE: Final[float] = sys.float_info.max
+
+
+def numeric_unset(value: float | None) -> bool:
+    """Whether a number is one of the wire's ways to say that there is none."""
+    return value is None or value != value or abs(value) >= UNSET_DOUBLE  # noqa: PLR0124 - NaN
+
+
+def adopt_running_loop() -> None:
+    """Make the running loop the thread's own: the library asks for that one, not for the one that runs."""
+    asyncio.set_event_loop(asyncio.get_running_loop())
+
+
+def next_request_id(ib: Any) -> int:
+    """A request id that neither we nor the library used before on this connection."""
+    request_id: int = ib.client.getReqId()
+    return request_id
+
+
+def note_order_id(ib: Any, order_id: int) -> None:
+    """Keep the library's counter above an id that is in use."""
+    ib.client.updateReqId(order_id + 1)
+
+
+def queued_messages(ib: Any) -> int:
+    """Messages that wait in the client library's own queue, behind its own limit."""
+    return len(ib.client._msgQ)  # noqa: SLF001 - what this module is for

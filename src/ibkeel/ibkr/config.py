@@ -1,0 +1,118 @@
+"""How to reach a Gateway, and what may be sent to it."""
+
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from ibkeel.errors import AccountMismatch, ConfigurationError
+from ibkeel.model import mask_account
+from ibkeel.resilience import Backoff, Deadlines
+
+__all__ = ["IBKRConfig", "OrderMode", "check_account"]
+
+
+class OrderMode(StrEnum):
+    """Whether orders leave, and for which kind of account."""
+
+    DRY_RUN = "DRY_RUN"
+    PAPER = "PAPER"
+    LIVE = "LIVE"
+
+
+# Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
+_LIVE_PORTS: Final = frozenset({4001, 7496})
+_PAPER_PORTS: Final = frozenset({4002, 7497})
+_HIGHEST_PORT: Final = 65535
+
+
+def _port(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _HIGHEST_PORT:
+        raise ConfigurationError(
+            f"{attribute.name} is {value!r}; valid: a whole number from 1 to {_HIGHEST_PORT}"
+        )
+
+
+def _client_id(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"{attribute.name} is {value!r}; valid: a whole number from 0")
+
+
+def _mode(value: str | OrderMode) -> OrderMode:
+    try:
+        return OrderMode(value)
+    except ValueError:
+        raise ConfigurationError(f"orders is {value!r}; valid: {', '.join(OrderMode)}") from None
+
+
+@attrs.frozen(kw_only=True)
+class IBKRConfig:
+    """Where the Gateway is, who we are, and what may be sent.
+
+    Args:
+        host: Host name or address; `127.0.0.1` needs no look-up.
+        port: 4002 paper Gateway, 4001 live Gateway, 7497 paper TWS, 7496 live TWS.
+        client_id: Orders are bound to it; keep it for the life of a bot.
+        orders: DRY_RUN sends none, PAPER and LIVE send to that kind of account only.
+        live_account: For LIVE: the account id, which must be the one the Gateway reports.
+        account: Which account to use, when the login has several; None means the only one.
+        market_data_lines: How many lines may be open at once; the Gateway's default is 100.
+        quote_settle: Seconds to wait for more fields once bid and ask are in.
+        quote_one_sided: Seconds to wait for the other side once any price is in.
+        deadlines: Seconds allowed for each kind of request.
+        connect_backoff: How often and how patiently to try to connect.
+
+    Raises:
+        ConfigurationError: A value is not valid, or LIVE comes without `live_account`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = attrs.field(default=4002, validator=_port)
+    client_id: int = attrs.field(default=1, validator=_client_id)
+    orders: OrderMode = attrs.field(default=OrderMode.DRY_RUN, converter=_mode)
+    live_account: str | None = attrs.field(default=None, repr=False)
+    account: str | None = attrs.field(default=None, repr=False)
+    market_data_lines: int = attrs.field(default=100, validator=attrs.validators.ge(1))
+    quote_settle: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
+    quote_one_sided: float = attrs.field(default=2.0, validator=attrs.validators.ge(0))
+    deadlines: Deadlines = attrs.field(factory=Deadlines)
+    connect_backoff: Backoff = attrs.field(factory=Backoff)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.host:
+            raise ConfigurationError("host is empty; valid: a host name or address such as '127.0.0.1'")
+        if self.orders is OrderMode.LIVE and not self.live_account:
+            raise ConfigurationError(
+                "orders is LIVE without live_account; give the account id, such as 'U1234567'"
+            )
+
+
+def is_paper(account: str) -> bool:
+    """Whether an account id is a paper account's: `DU` for one, `DF` for an advisor's."""
+    return account.upper().startswith("D")
+
+
+def check_account(config: IBKRConfig, account: str) -> None:
+    """Refuse to go on when port, account and order mode do not fit together.
+
+    Args:
+        config: What was configured.
+        account: What the Gateway reports.
+
+    Raises:
+        AccountMismatch: They do not fit; the message says how.
+    """
+    shown, paper = mask_account(account), is_paper(account)
+    kind = "a paper" if paper else "a live"
+    if config.port in (_LIVE_PORTS if paper else _PAPER_PORTS):
+        raise AccountMismatch(
+            f"port {config.port} is the standard port of {'live' if paper else 'paper'} trading, but the Gateway "
+            f"reports {kind} account, {shown}; log in to the other one, or use another port"
+        )
+    if config.orders is OrderMode.PAPER and not paper:
+        raise AccountMismatch(f"orders is PAPER, but the Gateway reports {kind} account, {shown}")
+    if config.orders is OrderMode.LIVE and account != config.live_account:
+        raise AccountMismatch(
+            f"orders is LIVE for {mask_account(config.live_account or '')}, but the Gateway reports {shown}; "
+            "live_account must be equal to it"
+        )

@@ -1,0 +1,109 @@
+"""One attempt to open a session, and what its failure means."""
+
+import asyncio
+from typing import Any, Final
+
+from ibkeel.errors import (
+    ClientIdInUse,
+    ConnectionFailure,
+    GatewayMute,
+    GatewayUnreachable,
+    UnsupportedVersion,
+)
+from ibkeel.ibkr.config import IBKRConfig
+
+__all__ = ["attempt", "should_try_again"]
+
+_ID_IN_USE: Final = 326
+_STILL_TOO_OLD: Final = "version must be"
+
+
+class _Refusal:
+    """Listens for the ways in which a Gateway turns a client away."""
+
+    def __init__(self, ib: Any, config: IBKRConfig) -> None:
+        self._ib = ib
+        self._config = config
+        self.error: asyncio.Future[ConnectionFailure] = asyncio.get_running_loop().create_future()
+        ib.errorEvent += self._on_error
+        ib.client.apiError += self._on_api_error
+
+    def stop(self) -> None:
+        self._ib.errorEvent -= self._on_error
+        self._ib.client.apiError -= self._on_api_error
+        self.error.cancel()
+
+    def _on_error(self, _: int, code: int, text: str, *__: object) -> None:
+        if code == _ID_IN_USE:
+            self._refuse(_in_use(self._config, text))
+
+    def _on_api_error(self, text: str) -> None:
+        if _STILL_TOO_OLD in text:
+            self._refuse(UnsupportedVersion(f"{_where(self._config)}: {text}; update the Gateway"))
+        elif "already in use" in text:
+            self._refuse(_in_use(self._config, text))
+
+    def _refuse(self, error: ConnectionFailure) -> None:
+        if not self.error.done():
+            self.error.set_result(error)
+
+
+def _where(config: IBKRConfig) -> str:
+    return f"the Gateway at {config.host}:{config.port}"
+
+
+def _in_use(config: IBKRConfig, text: str) -> ClientIdInUse:
+    return ClientIdInUse(
+        f"{_where(config)} has client id {config.client_id} in use already ({text}); end the other program, or wait "
+        "a minute if it just ended. Another id would not see the orders of this one"
+    )
+
+
+async def attempt(ib: Any, config: IBKRConfig) -> None:
+    """Open the session once; returns when every start-up answer is in.
+
+    Raises:
+        GatewayUnreachable: Nobody listens, or the host is unknown.
+        ClientIdInUse: Error 326, or closed during the handshake.
+        GatewayMute: The port is open, but answers are missing.
+        UnsupportedVersion: The Gateway is too old.
+    """
+    refusal = _Refusal(ib, config)
+    # Our own deadline ends first, so that the library cannot call a partial start a success.
+    patience = config.deadlines.connect
+    opening = asyncio.ensure_future(
+        ib.connectAsync(
+            config.host,
+            config.port,
+            clientId=config.client_id,
+            timeout=patience + 1,
+            account=config.account or "",
+        )
+    )
+    try:
+        async with asyncio.timeout(patience):
+            await asyncio.wait({opening, refusal.error}, return_when=asyncio.FIRST_COMPLETED)
+        if refusal.error.done():
+            raise refusal.error.result()
+        await opening
+    except TimeoutError as error:
+        raise GatewayMute(
+            f"{_where(config)} accepts connections, but its API did not finish the start-up within {patience:g} s; "
+            "check that the API is enabled, the address is trusted and no login or dialog waits"
+        ) from error
+    except ConnectionFailure:
+        raise
+    except OSError as error:
+        raise GatewayUnreachable(
+            f"cannot reach {_where(config)}: {error}; start the Gateway, and check host, port and that its API is enabled"
+        ) from error
+    finally:
+        refusal.stop()
+        if not opening.done():
+            opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+
+
+def should_try_again(error: ConnectionFailure) -> bool:
+    """Whether waiting may help; a version or an account will not change by itself."""
+    return isinstance(error, GatewayUnreachable | GatewayMute | ClientIdInUse)

@@ -1,0 +1,255 @@
+"""The session: one owner loop, what is under way on it, and its end."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ibkeel.clock import Clock
+from ibkeel.errors import AccountMismatch, ConnectionFailure, InvalidInput, NotConnected, WrongLoopError
+from ibkeel.ibkr.client import adopt_running_loop, library, next_request_id
+from ibkeel.ibkr.config import IBKRConfig, check_account
+from ibkeel.ibkr.connecting import attempt, should_try_again
+from ibkeel.ibkr.lines import Lines
+from ibkeel.ibkr.notices import Notices
+from ibkeel.ibkr.order_book import OrderBook
+from ibkeel.ibkr.requests import Requests
+from ibkeel.ibkr.tap import Tap
+from ibkeel.model import mask_account
+from ibkeel.telemetry import Connected, ConnectionLost, Disconnected, Observer
+
+__all__ = ["Link"]
+
+# Messages whose first argument is the id of a request.
+_BY_REQUEST = (
+    "contractDetails",
+    "contractDetailsEnd",
+    "securityDefinitionOptionParameter",
+    "securityDefinitionOptionParameterEnd",
+    "historicalData",
+    "historicalDataEnd",
+    "priceSizeTick",
+    "tickSize",
+    "tickString",
+    "tickGeneric",
+    "tickOptionComputation",
+    "tickReqParams",
+    "tickSnapshotEnd",
+    "marketDataType",
+    "accountSummary",
+    "accountSummaryEnd",
+    "execDetailsEnd",
+)
+# Messages that name no request: the key under which we wait, and whether the library must not
+# see the message because it would choke on an answer that it did not ask for.
+_BY_NAME = {
+    "currentTime": ("currentTime", False),
+    "position": ("positions", False),
+    "positionEnd": ("positions", False),
+    "openOrderEnd": ("openOrders", False),
+    "completedOrder": ("completedOrders", True),
+    "completedOrdersEnd": ("completedOrders", True),
+}
+_NO_REQUEST = -1
+
+
+class Link:
+    """The connection of one adapter.
+
+    Args:
+        config: Where the Gateway is, and who we are.
+        clock: Monotonic seconds and wall time.
+        observer: Told what happens.
+        jitter: Draws a number in [0, 1) for the wait before another attempt.
+    """
+
+    def __init__(
+        self, config: IBKRConfig, clock: Clock, observer: Observer, jitter: Callable[[], float]
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.observer = observer
+        self._jitter = jitter
+        self.ib: Any = library.IB()
+        self.requests = Requests(clock, observer)
+        self.lines = Lines(config.market_data_lines, clock, observer)
+        self.notices = Notices(clock, observer)
+        self.book = OrderBook(clock, observer, config.client_id)
+        self.balances: dict[tuple[str, str], str] = {}
+        self.account = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_up = False
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._tap = Tap(self.ib.wrapper)
+        self._listen()
+
+    # The one owner.
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a session exists."""
+        return self._is_up and bool(self.ib.isConnected())
+
+    def check(self) -> None:
+        """Refuse a call that cannot work.
+
+        Raises:
+            WrongLoopError: Called from a loop that does not own the connection.
+            NotConnected: There is no session.
+        """
+        running = asyncio.get_running_loop()
+        if self._loop is not None and running is not self._loop:
+            raise WrongLoopError(
+                "this broker was connected on another event loop, and only that loop reads its socket: a request from "
+                "here would be answered, and nobody would read the answer. Call it on the loop that connected it "
+                "(asyncio.run_coroutine_threadsafe from another thread), or connect a broker here with another client id"
+            )
+        if not self.is_up:
+            raise NotConnected(
+                f"no session with {self.config.host}:{self.config.port}; nothing was sent. Call connect() first, "
+                "or use the broker in 'async with'"
+            )
+
+    def request_id(self) -> int:
+        """A fresh id for a request."""
+        return next_request_id(self.ib)
+
+    def lock(self, key: str) -> asyncio.Lock:
+        """One asker at a time for answers that carry no id."""
+        return self._locks.setdefault(key, asyncio.Lock())
+
+    # Begin and end.
+
+    async def connect(self) -> None:
+        """Open the session, with patience; does nothing when there is one."""
+        if self.is_up:
+            self.check()
+            return
+        self._loop = asyncio.get_running_loop()
+        adopt_running_loop()
+        failures = 0
+        while True:
+            try:
+                await attempt(self.ib, self.config)
+                break
+            except ConnectionFailure as error:
+                failures += 1
+                wait = self.config.connect_backoff.wait(failures, jitter=self._jitter())
+                if wait is None or not should_try_again(error):
+                    raise
+                await asyncio.sleep(wait)
+        self._is_up = True
+        try:
+            self.account = self._choose_account()
+            check_account(self.config, self.account)
+        except AccountMismatch:
+            await self.disconnect()
+            raise
+        self.observer.on_event(
+            Connected(
+                at=self.clock.now(),
+                host=self.config.host,
+                port=self.config.port,
+                client_id=self.config.client_id,
+                server_version=self.ib.client.serverVersion(),
+                account=mask_account(self.account),
+            )
+        )
+
+    def _choose_account(self) -> str:
+        accounts = list(self.ib.client.getAccounts())
+        asked = self.config.account or self.config.live_account
+        if asked is None and len(accounts) == 1:
+            return str(accounts[0])
+        if asked in accounts:
+            return str(asked)
+        shown = ", ".join(map(mask_account, accounts))
+        wanted = (
+            "no account was named" if asked is None else f"account {mask_account(asked)} is not among them"
+        )
+        raise AccountMismatch(
+            f"the Gateway reports the accounts {shown}, and {wanted}; set IBKRConfig.account"
+        )
+
+    def account_or(self, account: str | None) -> str:
+        """The account that was asked for, or ours.
+
+        Raises:
+            InvalidInput: The login has no such account.
+        """
+        if account is None:
+            return self.account
+        known = [str(name) for name in self.ib.client.getAccounts()]
+        if account not in known:
+            raise InvalidInput(
+                f"no account {mask_account(account)}; this login has {', '.join(map(mask_account, known))}"
+            )
+        return account
+
+    async def disconnect(self) -> None:
+        """Cancel what is open and close the socket; does nothing when there is no session."""
+        if not self._is_up:
+            return
+        self.requests.fail_all("the broker disconnected")
+        self._end(NotConnected("the broker disconnected"))
+        self.ib.disconnect()
+        self.observer.on_event(Disconnected(at=self.clock.now()))
+        await asyncio.sleep(0)  # those who waited hear of it before the caller goes on
+
+    def _end(self, error: NotConnected) -> None:
+        self._is_up = False
+        self.book.link_lost(error)
+        self.notices.forget()
+        self.balances.clear()
+
+    def _on_closed(self) -> None:
+        if self._is_up:
+            self.requests.fail_all("the Gateway closed the connection")
+            self._end(NotConnected("the Gateway closed the connection"))
+            self.observer.on_event(
+                ConnectionLost(at=self.clock.now(), cause="the Gateway closed the connection")
+            )
+
+    # What the wire says.
+
+    def _listen(self) -> None:
+        hear = self._tap.hear
+        for message in _BY_REQUEST:
+            hear(message, self._by_request(message))
+        for message, (key, keep) in _BY_NAME.items():
+            hear(message, self._by_name(message, key, keep=keep))
+        hear("error", self._on_error)
+        hear("connectionClosed", self._on_closed)
+        hear("openOrder", self.book.on_open_order)
+        hear("orderStatus", self.book.on_status)
+        hear("execDetails", self._on_execution)
+        hear("commissionReport", self.book.on_commission)
+        hear("updateAccountValue", self._on_balance)
+
+    def _by_request(self, message: str) -> Callable[..., bool]:
+        return lambda key, *args: self.requests.on_message(message, key, *args)
+
+    def _by_name(self, message: str, key: str, *, keep: bool) -> Callable[..., bool]:
+        def hearer(*args: Any) -> bool:
+            pending = self.requests.get(key)
+            if pending is not None and pending.heard is not None:
+                pending.heard(pending, message, args)
+            return keep and pending is not None
+
+        return hearer
+
+    def _on_execution(self, request_id: int, contract: Any, execution: Any) -> bool:
+        self.book.on_execution(request_id, contract, execution)
+        return self.requests.on_message("execDetails", request_id, contract, execution)
+
+    def _on_balance(self, key: str, value: str, currency: str, account: str) -> None:
+        if currency != "BASE":
+            self.balances[account, key] = value
+
+    def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
+        if request_id == _NO_REQUEST:
+            self.notices.on_error(code, text)
+            return False
+        if self.requests.on_error(request_id, code, text):
+            return True
+        self.book.on_error(request_id, code, text)
+        return False

@@ -1,0 +1,302 @@
+"""Our own book of orders, kept from what the wire says."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from decimal import Decimal
+from typing import Any
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import IbkeelError, NotConnected
+from ibkeel.ibkr.client import numeric_unset
+from ibkeel.ibkr.order_codes import fate_of
+from ibkeel.ibkr.translate import contract_of, execution_of, optional
+from ibkeel.model import (
+    ClientOrderId,
+    Execution,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    PermId,
+    Side,
+)
+from ibkeel.orders import CancelRequested, ErrorSeen, Evidence, Filled, LinkLost, OrderTruth, Sent, StatusSeen
+from ibkeel.telemetry import Observer, OrderChanged
+
+__all__ = ["OrderBook"]
+
+OrderEvent = OrderReport | Execution
+
+
+@attrs.define(kw_only=True, eq=False)
+class _Entry:
+    truth: OrderTruth
+    report: OrderReport
+    modifying: bool = False
+    answered: bool = False
+
+
+class OrderBook:
+    """Orders of one client id, fills, and who waits for news of them.
+
+    Args:
+        clock: Stamps the reports.
+        observer: Told of each change.
+        client_id: Orders of other client ids are not ours.
+    """
+
+    def __init__(self, clock: Clock, observer: Observer, client_id: int) -> None:
+        self._clock = clock
+        self._observer = observer
+        self._client_id = client_id
+        self._entries: dict[OrderId, _Entry] = {}
+        self._fills: dict[str, Execution] = {}
+        self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+
+    # What we did.
+
+    def sent(
+        self, order_id: OrderId, ticket: OrderTicket, client_order_id: ClientOrderId, parent: OrderId | None
+    ) -> None:
+        """Note that an order's bytes left."""
+        report = OrderReport(
+            order_id=order_id,
+            perm_id=PermId(0),
+            client_id=self._client_id,
+            client_order_id=client_order_id,
+            contract=ticket.contract,
+            side=ticket.side,
+            quantity=float(ticket.quantity),
+            order_type=ticket.order_type.value,
+            limit_price=ticket.limit_price,
+            stop_price=ticket.stop_price,
+            tif=ticket.tif.value,
+            parent_id=parent,
+            oca_group=ticket.oca_group,
+            state=OrderState.INTENT,
+            remaining=float(ticket.quantity),
+            at=self._clock.now(),
+        )
+        truth = OrderTruth(client_order_id=client_order_id, quantity=ticket.quantity)
+        self._entries[order_id] = _Entry(truth=truth, report=report)
+        self._saw(order_id, Sent())
+
+    def modifying(self, order_id: OrderId) -> None:
+        """Note that a change's bytes left: until it is answered, errors are about the change."""
+        entry = self._entries[order_id]
+        entry.modifying, entry.answered = True, False
+
+    def cancelling(self, order_id: OrderId) -> None:
+        """Note that a cancel's bytes left."""
+        self._saw(order_id, CancelRequested())
+
+    def link_lost(self, error: IbkeelError) -> None:
+        """Every order that was alive is UNKNOWN now, and every stream of events ends."""
+        for order_id in list(self._entries):
+            self._saw(order_id, LinkLost())
+        for queue in self._listeners:
+            queue.put_nowait(error)
+
+    # What the wire says.
+
+    def on_open_order(self, order_id: int, contract: Any, order: Any, state: Any) -> None:
+        """An `openOrder` message."""
+        if order.clientId not in {self._client_id, 0} or order.whatIf:
+            return
+        entry = self._entries.get(OrderId(order_id))
+        if entry is None:
+            self._adopt(OrderId(order_id), contract, order)
+            entry = self._entries[OrderId(order_id)]
+        entry.report = attrs.evolve(
+            entry.report,
+            perm_id=PermId(order.permId),
+            quantity=float(order.totalQuantity),
+            limit_price=_price(order.lmtPrice) if "LMT" in order.orderType else None,
+            stop_price=_price(order.auxPrice) if "STP" in order.orderType else None,
+            order_type=order.orderType,
+        )
+        entry.truth = attrs.evolve(entry.truth, quantity=int(order.totalQuantity))
+        self._answer(OrderId(order_id), StatusSeen(status=state.status))
+
+    def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> None:
+        ours = ClientOrderId(order.orderRef or "")
+        report = OrderReport(
+            order_id=order_id,
+            perm_id=PermId(order.permId),
+            client_id=order.clientId,
+            client_order_id=ours,
+            contract=contract_of(contract),
+            side=Side(order.action),
+            quantity=float(order.totalQuantity),
+            order_type=order.orderType,
+            tif=order.tif or "DAY",
+            parent_id=OrderId(order.parentId) if order.parentId else None,
+            oca_group=order.ocaGroup,
+            state=OrderState.INTENT,
+            remaining=float(order.totalQuantity),
+            at=self._clock.now(),
+        )
+        self._entries[order_id] = _Entry(
+            truth=OrderTruth(client_order_id=ours, quantity=int(order.totalQuantity)), report=report
+        )
+
+    def on_status(
+        self,
+        order_id: int,
+        status: str,
+        filled: float,
+        remaining: float,
+        average: float,
+        perm_id: int,
+        _parent_id: int,
+        _last_price: float,
+        client_id: int,
+        why_held: str,
+        *_: object,
+    ) -> None:
+        """An `orderStatus` message."""
+        entry = self._entries.get(OrderId(order_id))
+        if entry is None or client_id != self._client_id:
+            return
+        entry.report = attrs.evolve(
+            entry.report,
+            perm_id=PermId(perm_id),
+            filled=filled,
+            remaining=remaining,
+            average_fill_price=optional(average),
+        )
+        self._answer(OrderId(order_id), StatusSeen(status=status, filled=filled, reason=why_held))
+
+    def on_execution(self, _: int, contract: Any, ib_execution: Any) -> None:
+        """An `execDetails` message, live or asked for."""
+        if ib_execution.clientId != self._client_id or ib_execution.execId in self._fills:
+            return
+        fill = execution_of(contract, ib_execution)
+        self._fills[fill.exec_id] = fill
+        self._answer(fill.order_id, Filled(exec_id=fill.exec_id, quantity=fill.quantity))
+        self._publish(fill)
+
+    def on_commission(self, report: Any) -> None:
+        """A `commissionReport` message; the fill is told again, complete."""
+        fill = self._fills.get(report.execId)
+        if fill is None or fill.commission is not None:
+            return
+        realized = None if numeric_unset(report.realizedPNL) else float(report.realizedPNL)
+        fill = attrs.evolve(fill, commission=float(report.commission), realized_pnl=realized)
+        self._fills[fill.exec_id] = fill
+        self._publish(fill)
+
+    def on_error(self, order_id: int, code: int, text: str) -> None:
+        """An `error` message with an order's id."""
+        entry = self._entries.get(OrderId(order_id))
+        if entry is None:
+            return
+        fate = fate_of(code, modifying=entry.modifying)
+        entry.report = attrs.evolve(entry.report, reason=f"error {code}: {text}")
+        self._answer(OrderId(order_id), ErrorSeen(fate=fate, code=code, text=text))
+
+    def _answer(self, order_id: OrderId, evidence: Evidence) -> None:
+        entry = self._entries.get(order_id)
+        if entry is not None:
+            entry.answered, entry.modifying = True, False
+        self._saw(order_id, evidence)
+
+    def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
+        entry = self._entries.get(order_id)
+        if entry is None:
+            return
+        before, entry.truth = entry.report, entry.truth.saw(evidence)
+        filled = max(entry.truth.filled, entry.report.filled)
+        entry.report = attrs.evolve(
+            entry.report,
+            state=entry.truth.state,
+            filled=filled,
+            remaining=max(0.0, entry.report.quantity - filled),
+            reason=entry.truth.reason or entry.report.reason,
+            at=self._clock.now(),
+        )
+        if attrs.evolve(before, at=entry.report.at) != entry.report:
+            self._publish(entry.report)
+        self._wake()
+
+    def _publish(self, event: OrderEvent) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(event)
+        if isinstance(event, OrderReport):
+            self._observer.on_event(
+                OrderChanged(
+                    at=event.at,
+                    client_order_id=event.client_order_id,
+                    state=event.state.value,
+                    filled=event.filled,
+                    reason=event.reason,
+                )
+            )
+
+    # What others ask.
+
+    def report(self, order_id: OrderId) -> OrderReport | None:
+        """What is known of an order."""
+        entry = self._entries.get(order_id)
+        return None if entry is None else entry.report
+
+    def reports(self) -> tuple[OrderReport, ...]:
+        """Every order, in the order of their ids."""
+        return tuple(self._entries[order_id].report for order_id in sorted(self._entries))
+
+    def fills(self) -> tuple[Execution, ...]:
+        """Every fill, in order of arrival."""
+        return tuple(self._fills.values())
+
+    def has_answer(self, order_id: OrderId) -> bool:
+        """Whether the venue said anything since we last sent something for the order."""
+        entry = self._entries.get(order_id)
+        return entry is not None and entry.answered
+
+    def highest_id(self) -> int:
+        """The highest order id ever seen; 0 when there is none."""
+        return max(self._entries, default=0)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition on the book holds; the caller sets the deadline."""
+        if condition():
+            return
+        waiter: tuple[Callable[[], bool], asyncio.Future[None]] = (
+            condition,
+            asyncio.get_running_loop().create_future(),
+        )
+        self._waiters.append(waiter)
+        try:
+            await waiter[1]
+        finally:
+            self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        for condition, future in self._waiters:
+            if not future.done() and condition():
+                future.set_result(None)
+
+    async def events(self) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills from now on.
+
+        Raises:
+            NotConnected: The session ended.
+        """
+        queue: asyncio.Queue[OrderEvent | IbkeelError] = asyncio.Queue()
+        self._listeners.append(queue)
+        try:
+            while True:
+                event = await queue.get()
+                if isinstance(event, IbkeelError):
+                    raise NotConnected(f"the stream of order events ended: {event}") from event
+                yield event
+        finally:
+            self._listeners.remove(queue)
+
+
+def _price(value: float) -> Decimal | None:
+    number = optional(value)
+    return None if number is None else Decimal(str(number))

@@ -1,0 +1,182 @@
+"""Quotes, streams of quotes, and bars."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any
+
+from ibkeel.errors import (
+    AmbiguousContract,
+    NoData,
+    QuoteUnavailable,
+    RequestFailed,
+    RequestTimeout,
+    UnknownContract,
+)
+from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
+from ibkeel.ibkr.translate import bar_of, to_ib_contract
+from ibkeel.model import Bars, BarSpec, Contract, Option, Quote
+from ibkeel.resilience import Deadlines, RequestKind
+
+__all__ = ["Prices"]
+
+
+class Prices:
+    """Asks for prices over one session.
+
+    Args:
+        link: The session.
+        definitions: Knows the contracts' numbers and time zones.
+    """
+
+    def __init__(self, link: Link, definitions: Definitions) -> None:
+        self._link = link
+        self._definitions = definitions
+
+    async def quote(self, contract: Contract, deadlines: Deadlines) -> Quote:
+        """One quote, by a stream that is cancelled as soon as the fields are in.
+
+        A snapshot would hold its line for 11 s and carry no open interest.
+        """
+        self._definitions.refuse_known_bad(contract)
+        collector = TickCollector(contract, self._link.clock)
+        async with self._link.lines.lease(str(contract), self._link.request_id) as key:
+            try:
+                return await self._collect(key, contract, collector, deadlines)
+            except RequestTimeout as late:
+                if collector.is_priced:
+                    return collector.quote()
+                raise QuoteUnavailable(
+                    f"no quote of {contract} within {deadlines.quote:g} s: neither bid, ask nor last came; "
+                    "is its market open, and is the account subscribed to its data?"
+                ) from late
+            except (UnknownContract, AmbiguousContract) as error:
+                self._definitions.note_refusal(contract, error)
+                raise
+
+    async def _collect(
+        self, key: int, contract: Contract, collector: TickCollector, deadlines: Deadlines
+    ) -> Quote:
+        loop = asyncio.get_running_loop()
+        timers: list[asyncio.TimerHandle] = []
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            was_priced, was_two_sided = collector.is_priced, collector.is_two_sided
+            if pending.delayed:
+                collector.delayed()
+            collector.on_message(message, args)
+            if collector.is_complete:
+                pending.finish()
+            elif collector.is_two_sided and not was_two_sided:
+                timers.append(loop.call_later(self._link.config.quote_settle, pending.finish))
+            elif collector.is_priced and not was_priced:
+                timers.append(loop.call_later(self._link.config.quote_one_sided, pending.finish))
+
+        cancel = self._cancel(key)
+        try:
+            await self._link.requests.ask(
+                key,
+                RequestKind.QUOTE,
+                f"a quote of {contract}",
+                deadline=deadlines.quote,
+                send=lambda: self._subscribe(key, contract),
+                cancel=cancel,
+                heard=heard,
+            )
+            cancel()
+        finally:
+            for timer in timers:
+                timer.cancel()
+        return collector.quote()
+
+    def _subscribe(self, key: int, contract: Contract) -> None:
+        ib_contract = to_ib_contract(self._definitions.best_known(contract))
+        generic = GENERIC_TICKS if isinstance(contract, Option) else ""
+        self._link.ib.client.reqMktData(key, ib_contract, generic, False, False, [])
+
+    def _cancel(self, key: int) -> Any:
+        return lambda: self._link.ib.client.cancelMktData(key)
+
+    async def quotes(
+        self, contracts: Sequence[Contract], deadlines: Deadlines
+    ) -> Mapping[Contract, Quote | RequestFailed]:
+        """One quote or one typed error for each contract, in the order asked."""
+
+        async def one(contract: Contract) -> Quote | RequestFailed:
+            try:
+                return await self.quote(contract, deadlines)
+            except RequestFailed as error:
+                return error
+
+        async with asyncio.TaskGroup() as group:
+            tasks = {contract: group.create_task(one(contract)) for contract in contracts}
+        return {contract: task.result() for contract, task in tasks.items()}
+
+    async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+        """Quotes as they change; the first comes with the first price."""
+        self._link.check()
+        self._definitions.refuse_known_bad(contract)
+        collector, changed = TickCollector(contract, self._link.clock), asyncio.Event()
+
+        def heard(_: Pending, message: str, args: tuple[Any, ...]) -> None:
+            collector.on_message(message, args)
+            if collector.is_priced:
+                changed.set()
+
+        async with self._link.lines.lease(str(contract), self._link.request_id) as key:
+            pending = self._link.requests.open(
+                key, RequestKind.QUOTE, f"the stream of {contract}", cancel=self._cancel(key), heard=heard
+            )
+            pending.future.add_done_callback(lambda _: changed.set())
+            try:
+                self._subscribe(key, contract)
+                while True:
+                    await changed.wait()
+                    changed.clear()
+                    if pending.future.done():
+                        pending.future.result()
+                    yield collector.quote()
+            finally:
+                self._link.requests.close(pending)
+
+    async def bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
+        """Historical bars; never empty."""
+        details = await self._definitions.qualify(contract, deadlines)
+        request_id = self._link.request_id()
+        end = "" if spec.end is None else f"{spec.end:%Y%m%d %H:%M:%S} UTC"
+        ib_contract = to_ib_contract(details.contract)
+        what = f"{spec.duration} of {spec.size} bars of {contract}"
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if message == "historicalDataEnd":
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append(args[0])
+
+        rows = await self._link.requests.ask(
+            request_id,
+            RequestKind.HISTORY,
+            what,
+            deadline=deadlines.history,
+            # Format 2 dates bars by the epoch, so that no time zone can be mistaken.
+            send=lambda: self._link.ib.client.reqHistoricalData(
+                request_id,
+                ib_contract,
+                end,
+                spec.duration,
+                spec.size,
+                spec.kind.value,
+                spec.rth,
+                2,
+                False,
+                [],
+            ),
+            cancel=lambda: self._link.ib.client.cancelHistoricalData(request_id),
+            heard=heard,
+        )
+        if not rows:
+            raise NoData(f"{what}: the Gateway sent none")
+        bars = (bar_of(row, details.timezone) for row in rows)
+        return Bars.from_rows(bars, contract=contract, spec=spec, timezone=details.timezone)

@@ -1,0 +1,210 @@
+"""Every request ends, in exactly one way: with a value, or with one typed error."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import NotConnected, RequestTimeout
+from ibkeel.ibkr.codes import Effect, classify
+from ibkeel.resilience import RequestKind
+from ibkeel.telemetry import Observer, RequestEnded
+
+__all__ = ["Pending", "Requests"]
+
+_REMEMBERED: Final = 4096
+
+
+@attrs.define(kw_only=True, eq=False)
+class Pending:
+    """A request that waits for its answer.
+
+    Args:
+        key: Request id, or a name for those messages that carry none.
+        kind: Its kind.
+        what: What was asked, for errors and telemetry.
+        heard: Called with the name of a message and its arguments.
+        cancel: Writes the server-side cancel.
+        rows: What came so far.
+        delayed: Whether the Gateway said that it sends delayed data.
+    """
+
+    key: Hashable
+    kind: RequestKind
+    what: str
+    future: "asyncio.Future[Any]"
+    heard: Callable[["Pending", str, tuple[Any, ...]], None] | None = None
+    cancel: Callable[[], None] | None = None
+    rows: list[Any] = attrs.field(factory=list)
+    delayed: bool = False
+
+    def finish(self, value: Any = None) -> None:
+        """End with a value; a second end changes nothing."""
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error; a second end changes nothing."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Requests:
+    """The requests of one connection that are under way.
+
+    Args:
+        clock: Stamps what is told to the observer.
+        observer: Told of each request's end.
+    """
+
+    def __init__(self, clock: Clock, observer: Observer) -> None:
+        self._clock = clock
+        self._observer = observer
+        self._open: dict[Hashable, Pending] = {}
+        self._ended: deque[Hashable] = deque(maxlen=_REMEMBERED)
+        self._ended_set: set[Hashable] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, key: Hashable) -> Pending | None:
+        """The request of that key that is under way."""
+        return self._open.get(key)
+
+    def is_ours(self, key: Hashable) -> bool:
+        """Whether we asked, now or lately: a late answer to an ended request is ours too."""
+        return key in self._open or key in self._ended_set
+
+    async def ask(
+        self,
+        key: Hashable,
+        kind: RequestKind,
+        what: str,
+        *,
+        deadline: float,
+        send: Callable[[], None],
+        cancel: Callable[[], None] | None = None,
+        heard: Callable[[Pending, str, tuple[Any, ...]], None] | None = None,
+    ) -> Any:
+        """Send a request and wait for its end.
+
+        Args:
+            key: Request id, or the name under which the answer comes.
+            kind: Its kind.
+            what: What is asked, for errors.
+            deadline: Seconds until it is given up.
+            send: Writes the request.
+            cancel: Writes the server-side cancel; called whenever no answer came in, also when
+                the caller was cancelled.
+            heard: Told of every message that names the request.
+
+        Raises:
+            RequestTimeout: No answer within the deadline.
+            RequestFailed: The Gateway refused; the type says why.
+            NotConnected: The session ended.
+        """
+        pending = self.open(key, kind, what, cancel=cancel, heard=heard)
+        loop, error = asyncio.get_running_loop(), ""
+        began, limit = loop.time(), asyncio.timeout(deadline)
+        try:
+            send()
+            async with limit:
+                return await pending.future
+        except TimeoutError as late:
+            error = RequestTimeout.__name__
+            if not limit.expired():
+                raise
+            raise RequestTimeout(
+                f"no answer to {what} within {deadline:g} s; {len(pending.rows)} messages of it had come. "
+                "It was cancelled at the server; ask health() what is wrong before asking again"
+            ) from late
+        except BaseException as failure:
+            error = type(failure).__name__
+            raise
+        finally:
+            self.close(pending)
+            self._tell(pending, loop.time() - began, error)
+
+    def open(
+        self,
+        key: Hashable,
+        kind: RequestKind,
+        what: str,
+        *,
+        cancel: Callable[[], None] | None = None,
+        heard: Callable[[Pending, str, tuple[Any, ...]], None] | None = None,
+    ) -> Pending:
+        """Enter a request in the books; the caller sends it, awaits its future and closes it."""
+        future = asyncio.get_running_loop().create_future()
+        pending = Pending(key=key, kind=kind, what=what, future=future, heard=heard, cancel=cancel)
+        self._open[key] = pending
+        return pending
+
+    def close(self, pending: Pending) -> None:
+        """Take a request out of the books; the server is told when it still works on it."""
+        answered = pending.future.done() and not pending.future.cancelled()
+        if answered and pending.future.exception() is None:
+            pending.cancel = None
+        pending.future.cancel()
+        self.forget(pending.key)
+        self._cancel(pending, needed=not answered)
+
+    @staticmethod
+    def _cancel(pending: Pending, *, needed: bool) -> None:
+        cancel, pending.cancel = pending.cancel, None
+        if cancel is not None and needed:
+            try:
+                cancel()
+            except ConnectionError:
+                pending.rows.clear()  # the session is gone, and with it what there was to cancel
+
+    def forget(self, key: Hashable) -> None:
+        """Take a request out of the books; its late messages stay ours for a while."""
+        self._open.pop(key, None)
+        if key not in self._ended_set:
+            if len(self._ended) == _REMEMBERED:
+                self._ended_set.discard(self._ended[0])
+            self._ended.append(key)
+            self._ended_set.add(key)
+
+    def _tell(self, pending: Pending, seconds: float, error: str) -> None:
+        self._observer.on_event(
+            RequestEnded(
+                at=self._clock.now(),
+                kind=pending.kind.value,
+                subject=pending.what,
+                seconds=seconds,
+                error=error,
+            )
+        )
+
+    def on_message(self, message: str, key: Hashable, *args: Any) -> bool:
+        """Hand a message to the request it names; True when the request is ours."""
+        pending = self._open.get(key)
+        if pending is None:
+            return self.is_ours(key)
+        if pending.heard is not None:
+            pending.heard(pending, message, args)
+        return True
+
+    def on_error(self, key: Hashable, code: int, text: str) -> bool:
+        """End the request that an error names, if the error ends it; True when it is ours."""
+        pending = self._open.get(key)
+        if pending is None:
+            return self.is_ours(key)
+        meaning = classify(code, text)
+        if meaning.effect is Effect.DELAYED:
+            pending.delayed = True
+        if meaning.effect is Effect.ENDS:
+            hint = f"; {meaning.remedy}" if meaning.remedy else ""
+            pending.fail(meaning.error(f"{pending.what}: the Gateway said {code}, {text!r}{hint}", code=code))
+        return True
+
+    def fail_all(self, why: str) -> None:
+        """End every request, and tell the server while it still listens."""
+        for pending in list(self._open.values()):
+            self._cancel(pending, needed=not pending.future.done())
+            pending.fail(NotConnected(f"{pending.what}: {why}"))

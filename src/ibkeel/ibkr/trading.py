@@ -1,0 +1,331 @@
+"""The door by which orders leave: modes are enforced here, where the bytes go."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import attrs
+
+from ibkeel.errors import InvalidInput, NoData, OrderRefused, OrderRejected, RequestTimeout
+from ibkeel.ibkr.client import library
+from ibkeel.ibkr.config import OrderMode
+from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.translate import contract_of, decimal_of, to_ib_contract, to_ib_order
+from ibkeel.model import (
+    Bracket,
+    ClientOrderId,
+    Contract,
+    Execution,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    PermId,
+    Placement,
+    Side,
+)
+from ibkeel.orders import state_of_status
+from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.telemetry import OrderPlaced
+
+__all__ = ["Trading"]
+
+
+@attrs.frozen(kw_only=True)
+class _Leg:
+    """One order of a family, ready to be sent."""
+
+    order_id: OrderId
+    ticket: OrderTicket
+    client_order_id: ClientOrderId
+    parent: OrderId | None
+    ib_order: Any
+
+
+class Trading:
+    """Places, changes and cancels orders over one session.
+
+    Args:
+        link: The session.
+        definitions: Knows the contracts.
+    """
+
+    def __init__(self, link: Link, definitions: Definitions) -> None:
+        self._link = link
+        self._definitions = definitions
+        self._unnamed = count(1)
+
+    async def place(self, order: OrderTicket | Bracket, deadlines: Deadlines) -> Placement:
+        """Place an order, or a bracket whole."""
+        entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
+        details = await self._definitions.qualify(entry.contract, deadlines)
+        name = entry.client_order_id or ClientOrderId(
+            f"ibkeel-{self._link.config.client_id}-{next(self._unnamed)}"
+        )
+        if self._link.config.orders is OrderMode.DRY_RUN:
+            return self._intend(entry, children, name)
+        self._link.check()
+        legs = self._family(entry, children, name)
+        self._send(legs, to_ib_contract(details.contract))
+        await self._acknowledged(legs, deadlines)
+        return self._placement(legs)
+
+    def _intend(
+        self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId
+    ) -> Placement:
+        self._tell(entry, name, was_sent=False)
+        placed = [
+            Placement(
+                client_order_id=ClientOrderId(f"{name}-{number}"), order_id=None, state=OrderState.INTENT
+            )
+            for number, _ in enumerate(children, 1)
+        ]
+        return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT, children=tuple(placed))
+
+    def _family(
+        self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId
+    ) -> list[_Leg]:
+        """Everything that can fail happens here, before the first byte of the family leaves."""
+        legs: list[_Leg] = []
+        for number, ticket in enumerate((entry, *children)):
+            order_id = OrderId(self._link.request_id())
+            ours = name if number == 0 else ClientOrderId(f"{name}-{number}")
+            parent = legs[0].order_id if legs else None
+            ib_order = to_ib_order(
+                ticket, order_id=order_id, account=self._link.account, client_order_id=ours
+            )
+            ib_order.parentId = parent or 0
+            # The venue holds the family back until its last member says that it may go.
+            ib_order.transmit = number == len(children)
+            legs.append(
+                _Leg(order_id=order_id, ticket=ticket, client_order_id=ours, parent=parent, ib_order=ib_order)
+            )
+        return legs
+
+    def _send(self, legs: list[_Leg], ib_contract: Any) -> None:
+        for leg in legs:
+            self._link.book.sent(leg.order_id, leg.ticket, leg.client_order_id, leg.parent)
+            self._link.ib.placeOrder(ib_contract, leg.ib_order)
+            self._tell(leg.ticket, leg.client_order_id, was_sent=True)
+
+    def _tell(self, ticket: OrderTicket, name: ClientOrderId, *, was_sent: bool) -> None:
+        self._link.observer.on_event(
+            OrderPlaced(
+                at=self._link.clock.now(),
+                client_order_id=name,
+                subject=str(ticket.contract),
+                side=ticket.side.value,
+                quantity=ticket.quantity,
+                was_sent=was_sent,
+            )
+        )
+
+    async def _acknowledged(self, legs: list[_Leg], deadlines: Deadlines) -> None:
+        """Wait until the venue has said something of every member, or one of them was refused."""
+        book = self._link.book
+
+        def settled() -> bool:
+            return self._refused(legs) is not None or all(book.has_answer(leg.order_id) for leg in legs)
+
+        try:
+            async with asyncio.timeout(deadlines.orders):
+                await book.until(settled)
+        except TimeoutError:
+            return  # not an error: the placement says UNKNOWN or SENT, and the caller must reconcile
+        refused = self._refused(legs)
+        if refused is not None:
+            await self._withdraw(legs, deadlines)
+            report = self._require(refused.order_id)
+            raise OrderRejected(
+                f"the order {refused.client_order_id} to {refused.ticket.side.value} {refused.ticket.quantity} "
+                f"{refused.ticket.contract} was refused: {report.reason}; "
+                + ("the rest of its bracket was withdrawn" if len(legs) > 1 else "nothing works at the venue")
+            )
+
+    def _refused(self, legs: list[_Leg]) -> _Leg | None:
+        book = self._link.book
+        for leg in legs:
+            report = book.report(leg.order_id)
+            if report is not None and report.state is OrderState.REJECTED:
+                return leg
+        return None
+
+    async def _withdraw(self, legs: list[_Leg], deadlines: Deadlines) -> None:
+        """A bracket is accepted whole or not at all: cancel what still works of it."""
+        alive = [leg for leg in legs if not self._require(leg.order_id).state.is_final]
+        for leg in alive:
+            self._send_cancel(leg.order_id)
+        try:
+            async with asyncio.timeout(deadlines.orders):
+                await self._link.book.until(
+                    lambda: all(self._require(leg.order_id).state.is_final for leg in alive)
+                )
+        except TimeoutError as late:
+            names = ", ".join(leg.client_order_id for leg in alive)
+            raise RequestTimeout(
+                f"a member of the bracket was refused, and the cancel of {names} was not confirmed within "
+                f"{deadlines.orders:g} s: their state is unknown; read open_orders() before anything else"
+            ) from late
+
+    def _placement(self, legs: list[_Leg]) -> Placement:
+        def one(leg: _Leg) -> Placement:
+            state = self._require(leg.order_id).state
+            return Placement(client_order_id=leg.client_order_id, order_id=leg.order_id, state=state)
+
+        return attrs.evolve(one(legs[0]), children=tuple(one(leg) for leg in legs[1:]))
+
+    def _require(self, order_id: OrderId) -> OrderReport:
+        report = self._link.book.report(order_id)
+        if report is None:
+            known = ", ".join(str(row.order_id) for row in self._link.book.reports()[-5:]) or "none"
+            raise InvalidInput(
+                f"no order {order_id} of client id {self._link.config.client_id}; the last are: {known}"
+            )
+        return report
+
+    def _refuse_in_dry_run(self, what: str) -> None:
+        if self._link.config.orders is OrderMode.DRY_RUN:
+            raise OrderRefused(f"{what}: orders is DRY_RUN, so nothing is sent; set orders to PAPER or LIVE")
+
+    async def modify(self, order_id: OrderId, order: OrderTicket, deadlines: Deadlines) -> OrderReport:
+        """Replace price or quantity of a working order."""
+        before = self._require(order_id)
+        self._refuse_in_dry_run(f"the change of order {order_id}")
+        if before.state.is_final:
+            raise OrderRefused(
+                f"order {order_id} is {before.state.value}; only a working order can be changed"
+            )
+        fixed = (before.contract, before.side, before.order_type)
+        if fixed != (order.contract, order.side, order.order_type.value):
+            raise InvalidInput(
+                f"a change keeps contract, side and type: order {order_id} is {fixed[1]} {fixed[2]} {fixed[0]}, "
+                f"got {order.side} {order.order_type} {order.contract}; cancel it and place another instead"
+            )
+        details = await self._definitions.qualify(order.contract, deadlines)
+        ib_order = to_ib_order(
+            order, order_id=order_id, account=self._link.account, client_order_id=before.client_order_id
+        )
+        ib_order.parentId = before.parent_id or 0
+        self._link.book.modifying(order_id)
+        self._link.ib.placeOrder(to_ib_contract(details.contract), ib_order)
+        await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)
+        return self._require(order_id)
+
+    async def cancel(self, order_id: OrderId, deadlines: Deadlines) -> OrderReport:
+        """Ask for a cancel and wait for the order's fate."""
+        before = self._require(order_id)
+        if before.state.is_final:
+            return before
+        self._refuse_in_dry_run(f"the cancel of order {order_id}")
+        self._send_cancel(order_id)
+        await self._told(order_id, lambda: self._is_settled(order_id), "the cancel of", deadlines)
+        return self._require(order_id)
+
+    def _is_settled(self, order_id: OrderId) -> bool:
+        """An error such as 10148 ends the wait too, with the order's fate unknown."""
+        state = self._require(order_id).state
+        return state.is_final or (state is OrderState.UNKNOWN and self._link.book.has_answer(order_id))
+
+    def _send_cancel(self, order_id: OrderId) -> None:
+        self._link.book.cancelling(order_id)
+        self._link.ib.client.cancelOrder(order_id, "")
+
+    async def _told(
+        self, order_id: OrderId, condition: Callable[[], bool], what: str, deadlines: Deadlines
+    ) -> None:
+        try:
+            async with asyncio.timeout(deadlines.orders):
+                await self._link.book.until(condition)
+        except TimeoutError as late:
+            raise RequestTimeout(
+                f"{what} order {order_id} was not answered within {deadlines.orders:g} s; its state is "
+                f"{self._require(order_id).state.value}: read open_orders() and executions() before acting on it"
+            ) from late
+
+    # Lists.
+
+    async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
+        """Orders that work now, after a round trip."""
+
+        def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
+            if message == "openOrderEnd":
+                pending.finish()
+
+        async with self._link.lock("openOrders"):
+            await self._link.requests.ask(
+                "openOrders",
+                RequestKind.ORDERS,
+                "the open orders",
+                deadline=deadlines.orders,
+                send=self._link.ib.client.reqOpenOrders,
+                heard=heard,
+            )
+        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
+
+    async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
+        """Orders of this session that ended, of every client id."""
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if message == "completedOrdersEnd":
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append(args)
+
+        async with self._link.lock("completedOrders"):
+            rows = await self._link.requests.ask(
+                "completedOrders",
+                RequestKind.ORDERS,
+                "the completed orders",
+                deadline=deadlines.orders,
+                send=lambda: self._link.ib.client.reqCompletedOrders(False),
+                heard=heard,
+            )
+        return tuple(_completed(*row, at=self._link.clock.now()) for row in rows)
+
+    async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
+        """Fills since midnight of the account's day."""
+        request_id = self._link.request_id()
+
+        def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
+            if message == "execDetailsEnd":
+                pending.finish()
+
+        await self._link.requests.ask(
+            request_id,
+            RequestKind.ORDERS,
+            "the executions",
+            deadline=deadlines.orders,
+            send=lambda: self._link.ib.client.reqExecutions(request_id, library.ExecutionFilter()),
+            heard=heard,
+        )
+        return self._link.book.fills()
+
+
+def _completed(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datetime) -> OrderReport:
+    contract: Contract = contract_of(ib_contract)
+    filled = float(decimal_of(ib_order.filledQuantity) or 0)
+    # A completed order reports 0 as its quantity once it filled.
+    quantity = max(float(ib_order.totalQuantity), filled)
+    if not quantity:
+        raise NoData(f"the Gateway sent a completed order of {contract} with no quantity")
+    return OrderReport(
+        order_id=OrderId(ib_order.orderId),
+        perm_id=PermId(ib_order.permId),
+        client_id=ib_order.clientId,
+        client_order_id=ClientOrderId(ib_order.orderRef or ""),
+        contract=contract,
+        side=Side(ib_order.action),
+        quantity=quantity,
+        order_type=ib_order.orderType,
+        tif=ib_order.tif or "DAY",
+        oca_group=ib_order.ocaGroup,
+        state=state_of_status(ib_state.status),
+        filled=filled,
+        remaining=quantity - filled,
+        reason=getattr(ib_state, "completedStatus", "") or "",
+        at=at,
+    )

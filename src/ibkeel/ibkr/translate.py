@@ -1,0 +1,261 @@
+"""Between the client library's objects and the model; the only place that knows both."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ibkeel.errors import GatewayRejected, UnknownContract
+from ibkeel.ibkr.client import library, numeric_unset
+from ibkeel.model import (
+    Bar,
+    ClientOrderId,
+    ConId,
+    Contract,
+    ContractDetails,
+    ExecId,
+    Execution,
+    Index,
+    Option,
+    OptionClass,
+    OrderId,
+    OrderTicket,
+    PermId,
+    Right,
+    Side,
+    Stock,
+    TradingHours,
+)
+
+__all__ = [
+    "bar_of",
+    "contract_of",
+    "day_of",
+    "decimal_of",
+    "details_of",
+    "execution_of",
+    "option_class_of",
+    "optional",
+    "to_ib_contract",
+    "to_ib_order",
+    "utc_of",
+]
+
+# Old names that the Gateway still sends. Source: TWS API, "Contract Details", time zone ids.
+_ZONES: Final = MappingProxyType(
+    {"EST": "America/New_York", "EST5EDT": "America/New_York", "CST": "America/Chicago"}
+)
+_TIME: Final = re.compile(r"(\d{8})[ -]+(\d{2}:\d{2}:\d{2})(?: +(\S+))?")
+
+
+def zone(name: str) -> ZoneInfo:
+    """A time zone by the Gateway's name.
+
+    Raises:
+        GatewayRejected: There is no such zone.
+    """
+    try:
+        return ZoneInfo(_ZONES.get(name, name or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise GatewayRejected(f"the Gateway named a time zone that does not exist: {name!r}") from error
+
+
+def utc_of(text: str, *, default_zone: str = "UTC") -> datetime:
+    """An instant as the Gateway writes it: `20260105 09:30:00 US/Eastern`, or without a zone.
+
+    Raises:
+        GatewayRejected: The text is no instant.
+    """
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise GatewayRejected(f"the Gateway sent {text!r} where an instant was expected")
+    naive = datetime.strptime(f"{match[1]} {match[2]}", "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - the zone follows
+    return naive.replace(tzinfo=zone(match[3] or default_zone)).astimezone(UTC)
+
+
+def day_of(text: str) -> date:
+    """A date as the Gateway writes it, `20260105`, with or without a time behind it."""
+    return date.fromisoformat(text.split(maxsplit=1)[0][:8])
+
+
+def optional(value: float | None) -> float | None:
+    """A positive price or size, or None for any of the wire's ways to say that there is none."""
+    return None if value is None or numeric_unset(value) or value <= 0 else float(value)
+
+
+def decimal_of(value: Any) -> Decimal | None:
+    """An exact number from text or a float; None when it is unset."""
+    number = float(value) if value not in {None, ""} else None
+    return None if number is None or numeric_unset(number) else Decimal(str(value))
+
+
+def to_ib_contract(contract: Contract) -> Any:
+    """The client library's contract."""
+    made: Any
+    match contract:
+        case Stock():
+            made = library.Stock(contract.symbol, contract.exchange, contract.currency)
+            made.primaryExchange = contract.primary_exchange
+        case Index():
+            made = library.Index(contract.symbol, contract.exchange, contract.currency)
+        case _:
+            made = library.Option(
+                contract.underlying,
+                f"{contract.expiry:%Y%m%d}",
+                float(contract.strike),
+                contract.right.value,
+                contract.exchange,
+                multiplier=str(contract.multiplier),
+                currency=contract.currency,
+                tradingClass=contract.trading_class,
+            )
+    made.conId = contract.con_id or 0
+    return made
+
+
+def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
+    """The model's contract.
+
+    Args:
+        ib_contract: The client library's.
+        exchange: Overrides the exchange, for messages that carry none.
+
+    Raises:
+        UnknownContract: It is of a kind that the model does not know.
+    """
+    con_id = ConId(ib_contract.conId) if ib_contract.conId else None
+    where = exchange or ib_contract.exchange or "SMART"
+    match ib_contract.secType:
+        case "STK":
+            return Stock(
+                ib_contract.symbol,
+                exchange=where,
+                currency=ib_contract.currency or "USD",
+                primary_exchange=ib_contract.primaryExchange or "",
+                con_id=con_id,
+            )
+        case "IND":
+            return Index(
+                ib_contract.symbol, exchange=where, currency=ib_contract.currency or "USD", con_id=con_id
+            )
+        case "OPT":
+            return Option(
+                ib_contract.symbol,
+                day_of(ib_contract.lastTradeDateOrContractMonth),
+                Decimal(str(ib_contract.strike)),
+                Right(ib_contract.right[:1]),
+                trading_class=ib_contract.tradingClass or "",
+                multiplier=int(float(ib_contract.multiplier or 100)),
+                exchange=where,
+                currency=ib_contract.currency or "USD",
+                con_id=con_id,
+            )
+        case other:
+            raise UnknownContract(f"{ib_contract.symbol} is of kind {other!r}; known: STK, IND, OPT")
+
+
+def _hours(text: str, timezone: str) -> tuple[TradingHours, ...]:
+    hours, where = [], zone(timezone)
+    for part in filter(None, text.split(";")):
+        begin, _, end = part.partition("-")
+        if "CLOSED" in part or not end:
+            continue
+        opens, closes = (
+            datetime.strptime(moment, "%Y%m%d:%H%M").replace(tzinfo=where) for moment in (begin, end)
+        )
+        hours.append(TradingHours(opens_at=opens, closes_at=closes))
+    return tuple(sorted(hours, key=lambda interval: interval.opens_at))
+
+
+def details_of(ib_details: Any, asked: Contract) -> ContractDetails:
+    """The model's contract details; the exchange that was asked for is kept."""
+    ib_contract = ib_details.contract
+    last = ib_contract.lastTradeDateOrContractMonth
+    return ContractDetails(
+        contract=contract_of(ib_contract, exchange=asked.exchange),
+        long_name=ib_details.longName,
+        min_tick=Decimal(str(ib_details.minTick)),
+        timezone=ib_details.timeZoneId,
+        liquid_hours=_hours(ib_details.liquidHours, ib_details.timeZoneId),
+        under_con_id=ConId(ib_details.underConId) if ib_details.underConId else None,
+        last_trading_day=day_of(last) if last else None,
+    )
+
+
+def option_class_of(
+    exchange: str, trading_class: str, multiplier: str, expirations: Iterable[str], strikes: Iterable[float]
+) -> OptionClass:
+    """One row of the option-chain definitions."""
+    return OptionClass(
+        exchange=exchange,
+        trading_class=trading_class,
+        multiplier=int(float(multiplier)),
+        expiries=tuple(day_of(text) for text in expirations),
+        strikes=tuple(Decimal(str(strike)) for strike in strikes),
+    )
+
+
+def bar_of(ib_bar: Any, timezone: str) -> Bar:
+    """One historical bar; daily bars start at midnight of the exchange's day.
+
+    Args:
+        ib_bar: The client library's bar, with its date still as text, or as a date or time.
+        timezone: The exchange's time zone, for dates that name none.
+    """
+    at = ib_bar.date
+    if isinstance(at, str):
+        at = _bar_start(at, timezone)
+    elif not isinstance(at, datetime):
+        at = datetime(at.year, at.month, at.day, tzinfo=zone(timezone))
+    volume = 0.0 if numeric_unset(ib_bar.volume) else max(0.0, float(ib_bar.volume))
+    return Bar(at.astimezone(UTC), ib_bar.open, ib_bar.high, ib_bar.low, ib_bar.close, volume)
+
+
+def _bar_start(text: str, timezone: str) -> datetime:
+    if len(text) == len("20260105"):
+        day = day_of(text)
+        return datetime(day.year, day.month, day.day, tzinfo=zone(timezone))
+    if text.isdigit():
+        return datetime.fromtimestamp(int(text), UTC)
+    return utc_of(text, default_zone=timezone)
+
+
+def to_ib_order(ticket: OrderTicket, *, order_id: int, account: str, client_order_id: str) -> Any:
+    """The client library's order."""
+    order = library.Order(
+        orderId=order_id,
+        action=ticket.side.value,
+        totalQuantity=ticket.quantity,
+        orderType=ticket.order_type.value,
+        tif=ticket.tif.value,
+        outsideRth=ticket.outside_rth,
+        ocaGroup=ticket.oca_group,
+        account=account,
+        orderRef=client_order_id,
+        transmit=True,
+    )
+    if ticket.limit_price is not None:
+        order.lmtPrice = float(ticket.limit_price)
+    if ticket.stop_price is not None:
+        order.auxPrice = float(ticket.stop_price)
+    return order
+
+
+def execution_of(ib_contract: Any, ib_execution: Any) -> Execution:
+    """One fill, its commission still to come."""
+    at = ib_execution.time
+    return Execution(
+        exec_id=ExecId(ib_execution.execId),
+        order_id=OrderId(ib_execution.orderId),
+        perm_id=PermId(ib_execution.permId),
+        client_order_id=ClientOrderId(ib_execution.orderRef or ""),
+        account=ib_execution.acctNumber,
+        contract=contract_of(ib_contract),
+        side=Side.BUY if ib_execution.side == "BOT" else Side.SELL,
+        quantity=float(ib_execution.shares),
+        price=float(ib_execution.price),
+        at=utc_of(at) if isinstance(at, str) else at,
+    )
