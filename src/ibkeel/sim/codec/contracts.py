@@ -1,0 +1,90 @@
+"""The contract blocks that many messages share, and the definition message.
+
+Source: layouts read in the clients (ib_insync 0.9.86, ib_async 2.1.0, ibapi 10.51.1).
+"""
+
+from ibkeel.sim.codec.kinds import Kind
+from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Message, Repeat, fields
+
+__all__ = ["COMBO_LEGS", "CONTRACT", "CONTRACT_DATA", "CONTRACT_SENT", "DELTA_NEUTRAL", "TAGS"]
+
+_HEAD: tuple[Item, ...] = (
+    Field(name="con_id", kind=Kind.INTEGER, default="0"),
+    *fields("symbol sec_type expiry"),
+)
+_MIDDLE: tuple[Item, ...] = fields("right multiplier exchange")
+_TAIL: tuple[Item, ...] = fields("currency local_symbol trading_class")
+
+CONTRACT_SENT: tuple[Item, ...] = (
+    *_HEAD,
+    Field(name="strike", kind=Kind.NUMBER),
+    *_MIDDLE,
+    Field(name="primary_exchange"),
+    *_TAIL,
+)
+"""A contract as clients send it: 12 fields."""
+
+CONTRACT: tuple[Item, ...] = (
+    *_HEAD,
+    Field(name="strike", kind=Kind.NUMBER, default="0.0"),
+    *_MIDDLE,
+    *_TAIL,
+)
+"""A contract as the Gateway sends it: 11 fields, without the primary exchange."""
+
+TAGS: tuple[Item, ...] = fields("tag value")
+
+DELTA_NEUTRAL: tuple[Item, ...] = (
+    Field(name="delta_neutral", kind=Kind.FLAG),
+    Given(
+        name="delta_neutral",
+        test="1".__eq__,
+        items=(
+            Field(name="under_con_id", kind=Kind.INTEGER),
+            *fields("under_delta under_price", Kind.NUMBER),
+        ),
+    ),
+)
+
+COMBO_LEGS: tuple[Item, ...] = (
+    Given(
+        name="sec_type",
+        test="BAG".__eq__,
+        items=(
+            Repeat(
+                name="combo_legs",
+                items=(
+                    *fields("con_id ratio", Kind.INTEGER),
+                    *fields("action exchange"),
+                ),
+            ),
+        ),
+    ),
+)
+
+CONTRACT_DATA = Message(
+    number=10,
+    name="contract_data",
+    layout=(
+        Constant(text="8", before=164),
+        Field(name="request_id", kind=Kind.INTEGER),
+        *fields("symbol sec_type expiry"),
+        Field(name="last_trade_date", since=182),
+        Field(name="strike", kind=Kind.NUMBER, default="0.0"),
+        *fields("right exchange currency local_symbol market_name trading_class"),
+        Field(name="con_id", kind=Kind.INTEGER),
+        Field(name="min_tick", kind=Kind.NUMBER),
+        Constant(text="100", before=164),
+        *fields("multiplier order_types valid_exchanges"),
+        *fields("price_magnifier under_con_id", Kind.INTEGER),
+        Field(name="long_name", kind=Kind.ESCAPED),
+        *fields("primary_exchange contract_month industry category subcategory"),
+        *fields("time_zone trading_hours liquid_hours ev_rule ev_multiplier"),
+        Repeat(name="sec_ids", items=TAGS),
+        Field(name="agg_group", kind=Kind.INTEGER),
+        *fields("under_symbol under_sec_type market_rule_ids real_expiration stock_type"),
+        Field(name="size_min_tick", kind=Kind.SIZE, since=163, before=164),
+        *fields("min_size size_increment suggested_size_increment", Kind.SIZE, since=164),
+        Repeat(name="ineligibility_reasons", items=fields("key description"), since=186),
+    ),
+)

@@ -1,0 +1,109 @@
+"""How single values look on the wire: reading is tolerant, writing is what the Gateway does."""
+
+import math
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Final
+
+from ibkeel.errors import WireError
+
+__all__ = ["UNSET_DOUBLE", "UNSET_INTEGER", "Kind", "read", "write"]
+
+UNSET_DOUBLE: Final = "1.7976931348623157E308"  # as the Gateway writes it
+UNSET_INTEGER: Final = "2147483647"
+
+# Unset forms by client: empty (ib_insync, ib_async), Integer.MAX and Double.MAX (official), and
+# the largest Decimal of the official client from 10.10 on.
+_UNSET: Final = frozenset(
+    {
+        "",
+        UNSET_INTEGER,
+        "9223372036854775807",
+        "170141183460469231731687303715884105727",
+        "1.7976931348623157e+308",
+        UNSET_DOUBLE,
+    }
+)
+_INFINITE: Final = frozenset({"Infinite", "Infinity", "inf"})
+_TRUE: Final = frozenset({"1", "true", "True"})
+
+
+class Kind(Enum):
+    """The type of a field."""
+
+    TEXT = auto()
+    ESCAPED = auto()  # clients decode unicode escapes in it
+    INTEGER = auto()
+    NUMBER = auto()
+    SIZE = auto()  # a number; integral ones carry no ".0", which breaks ibapi 9.81
+    FLAG = auto()
+
+
+def read(kind: Kind, text: str) -> Any:
+    """A value from its wire text; None when a number is unset.
+
+    Raises:
+        WireError: A number field holds something else, or NaN.
+    """
+    try:
+        return _READERS[kind](text)
+    except ValueError as error:
+        raise WireError(f"{text!r} is not a valid {kind.name.lower()}") from error
+
+
+def write(kind: Kind, value: Any) -> str:
+    """The wire text of a value; None is empty."""
+    return "" if value is None else _WRITERS[kind](value)
+
+
+def _read_integer(text: str) -> int | None:
+    if text in _UNSET:
+        return None
+    return int(text) if text.lstrip("+-").isdigit() else int(_read_finite(text))
+
+
+def _read_finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
+def _read_number(text: str) -> float | None:
+    if text in _UNSET:
+        return None
+    return math.inf if text in _INFINITE else _read_finite(text)
+
+
+def _read_escaped(text: str) -> str:
+    return text.encode("latin-1", "backslashreplace").decode("unicode-escape")
+
+
+def _write_escaped(text: str) -> str:
+    return str(text).encode("unicode-escape").decode("ascii")
+
+
+def _write_number(number: float) -> str:
+    return "Infinity" if math.isinf(number) else repr(float(number))
+
+
+def _write_size(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else repr(float(number))
+
+
+_READERS: Final[dict[Kind, Callable[[str], Any]]] = {
+    Kind.TEXT: str,
+    Kind.ESCAPED: _read_escaped,
+    Kind.INTEGER: _read_integer,
+    Kind.NUMBER: _read_number,
+    Kind.SIZE: _read_number,
+    Kind.FLAG: _TRUE.__contains__,
+}
+_WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
+    Kind.TEXT: str,
+    Kind.ESCAPED: _write_escaped,
+    Kind.INTEGER: lambda value: str(int(value)),
+    Kind.NUMBER: _write_number,
+    Kind.SIZE: _write_size,
+    Kind.FLAG: lambda value: "1" if value else "0",
+}

@@ -1,0 +1,176 @@
+"""Message layouts as data, and the one engine that reads and writes them.
+
+A layout is a tuple of items in wire order. Gates (`since`, `before`) are server versions; they are
+resolved once per message and version, so that parsing and building share one flat plan and can
+never disagree about it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import attrs
+
+from ibkeel.errors import WireError
+from ibkeel.sim.codec.kinds import Kind, read, write
+
+__all__ = ["Constant", "Field", "Given", "Item", "Message", "Repeat", "Values", "fields"]
+
+Values = Mapping[str, Any]
+_FOREVER = 10_000
+
+
+@attrs.frozen(kw_only=True)
+class Gate:
+    """The server versions at which an item is on the wire: since <= version < before."""
+
+    since: int = 0
+    before: int = _FOREVER
+
+    def admits(self, version: int) -> bool:
+        """Whether the item exists at that version."""
+        return self.since <= version < self.before
+
+
+@attrs.frozen(kw_only=True)
+class Constant(Gate):
+    """A field whose text never matters: written as it is, skipped in reading."""
+
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Field(Gate):
+    """A named value.
+
+    Args:
+        name: Key in the values.
+        kind: Type on the wire.
+        default: Text written when the value is None, missing or an empty text.
+    """
+
+    name: str
+    kind: Kind = Kind.TEXT
+    default: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Repeat(Gate):
+    """A count and that many rows; the value is a sequence of mappings."""
+
+    name: str
+    items: tuple["Item", ...]
+
+
+@attrs.frozen(kw_only=True)
+class Given(Gate):
+    """Items that are present when the text of an earlier field passes a test."""
+
+    name: str
+    test: Callable[[str], bool]
+    items: tuple["Item", ...]
+
+
+Item = Constant | Field | Repeat | Given
+
+
+def fields(
+    names: str, kind: Kind = Kind.TEXT, *, default: str = "", since: int = 0, before: int = _FOREVER
+) -> tuple[Field, ...]:
+    """Fields that share kind, default and gate, from names separated by spaces."""
+    return tuple(
+        Field(name=name, kind=kind, default=default, since=since, before=before) for name in names.split()
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """One kind of message: its number, its name here, and its layout after the number."""
+
+    number: int
+    name: str
+    layout: tuple[Item, ...]
+
+    def parse(self, texts: Sequence[str], version: int) -> dict[str, Any]:
+        """Values by name from the fields after the message number.
+
+        Fields beyond the layout are ignored: newer clients append.
+
+        Raises:
+            WireError: Fields are missing, or one does not hold what it must.
+        """
+        values: dict[str, Any] = {}
+        _read_items(_plan(self.layout, version), iter(texts), values, {}, self.name)
+        return values
+
+    def build(self, values: Values, version: int) -> tuple[str, ...]:
+        """All fields of the message, its number first."""
+        texts = [str(self.number)]
+        _write_items(_plan(self.layout, version), values, {}, texts)
+        return tuple(texts)
+
+
+@cache
+def _plan(layout: tuple[Item, ...], version: int) -> tuple[Item, ...]:
+    """The items of a layout that exist at a version, nested ones included."""
+    return tuple(
+        attrs.evolve(item, items=_plan(item.items, version)) if isinstance(item, Repeat | Given) else item
+        for item in layout
+        if item.admits(version)
+    )
+
+
+def _next(texts: Iterator[str], where: str) -> str:
+    text = next(texts, None)
+    if text is None:
+        raise WireError(f"{where}: the message ends early")
+    return text
+
+
+def _read_items(
+    plan: tuple[Item, ...],
+    texts: Iterator[str],
+    values: dict[str, Any],
+    seen: dict[str, str],
+    where: str,
+) -> None:
+    for item in plan:
+        if isinstance(item, Field):
+            text = seen[item.name] = _next(texts, f"{where}.{item.name}")
+            values[item.name] = read(item.kind, text)
+        elif isinstance(item, Constant):
+            _next(texts, where)
+        elif isinstance(item, Given):
+            if item.test(seen.get(item.name, "")):
+                _read_items(item.items, texts, values, seen, where)
+        else:
+            text = seen[item.name] = _next(texts, f"{where}.{item.name}")
+            values[item.name] = [
+                _read_row(item.items, texts, f"{where}.{item.name}")
+                for _ in range(read(Kind.INTEGER, text) or 0)
+            ]
+
+
+def _read_row(plan: tuple[Item, ...], texts: Iterator[str], where: str) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    _read_items(plan, texts, row, {}, where)
+    return row
+
+
+def _write_items(plan: tuple[Item, ...], values: Values, seen: dict[str, str], texts: list[str]) -> None:
+    for item in plan:
+        if isinstance(item, Field):
+            text = write(item.kind, values.get(item.name)) or item.default
+            seen[item.name] = text
+            texts.append(text)
+        elif isinstance(item, Constant):
+            texts.append(item.text)
+        elif isinstance(item, Given):
+            if item.test(seen.get(item.name, "")):
+                _write_items(item.items, values, seen, texts)
+        else:
+            rows = values.get(item.name) or ()
+            seen[item.name] = str(len(rows))
+            texts.append(str(len(rows)))
+            for row in rows:
+                _write_items(item.items, row, {}, texts)

@@ -1,0 +1,153 @@
+"""What clients send, by message number.
+
+Source: layouts read in ib_insync 0.9.86, ib_async 2.1.0 and ibapi 10.51.1.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ibkeel.sim.codec.contracts import COMBO_LEGS, CONTRACT_SENT, DELTA_NEUTRAL
+from ibkeel.sim.codec.kinds import Kind
+from ibkeel.sim.codec.layout import Constant, Field, Item, Message, Repeat, fields
+from ibkeel.sim.codec.orders import PLACE_ORDER
+
+__all__ = ["REQUESTS"]
+
+_VERSION = Constant(text="1")
+_ID = Field(name="request_id", kind=Kind.INTEGER)
+
+
+def _simple(number: int, name: str, *items: Item) -> Message:
+    """A message with a version field."""
+    return Message(number=number, name=name, layout=(_VERSION, *items))
+
+
+_ALL: tuple[Message, ...] = (
+    Message(
+        number=1,
+        name="market_data",
+        layout=(
+            Constant(text="11"),
+            _ID,
+            *CONTRACT_SENT,
+            *COMBO_LEGS,
+            *DELTA_NEUTRAL,
+            Field(name="generic_ticks"),
+            *fields("snapshot regulatory_snapshot", Kind.FLAG),
+        ),
+    ),
+    Message(number=2, name="cancel_market_data", layout=(Constant(text="2"), _ID)),
+    PLACE_ORDER,
+    Message(
+        number=4,
+        name="cancel_order",
+        layout=(
+            Constant(text="1", before=192),
+            Field(name="order_id", kind=Kind.INTEGER),
+            Field(name="manual_cancel_time", since=169),
+        ),
+    ),
+    _simple(5, "open_orders"),
+    Message(
+        number=6,
+        name="account_updates",
+        layout=(Constant(text="2"), Field(name="subscribe", kind=Kind.FLAG), Field(name="account")),
+    ),
+    Message(
+        number=7,
+        name="executions",
+        layout=(
+            Constant(text="3"),
+            _ID,
+            Field(name="client_id", kind=Kind.INTEGER),
+            *fields("account time symbol sec_type exchange side"),
+            Field(name="last_days", kind=Kind.INTEGER, since=200),
+            Repeat(name="dates", items=fields("date"), since=200),
+        ),
+    ),
+    _simple(8, "next_id", Field(name="count", kind=Kind.INTEGER)),
+    Message(
+        number=9,
+        name="contract_details",
+        layout=(
+            Constant(text="8"),
+            _ID,
+            *CONTRACT_SENT,
+            Field(name="include_expired", kind=Kind.FLAG),
+            *fields("sec_id_type sec_id"),
+            Field(name="issuer_id", since=176),
+        ),
+    ),
+    _simple(14, "server_log_level", Field(name="level", kind=Kind.INTEGER)),
+    _simple(15, "auto_open_orders", Field(name="bind", kind=Kind.FLAG)),
+    _simple(16, "all_open_orders"),
+    _simple(17, "managed_accounts"),
+    Message(
+        number=20,
+        name="historical_data",
+        layout=(
+            _ID,
+            *CONTRACT_SENT,
+            Field(name="include_expired", kind=Kind.FLAG),
+            *fields("end bar_size duration"),
+            Field(name="use_rth", kind=Kind.FLAG),
+            Field(name="what"),
+            Field(name="date_format", kind=Kind.INTEGER),
+            *COMBO_LEGS,
+            Field(name="keep_up_to_date", kind=Kind.FLAG),
+        ),
+    ),
+    _simple(25, "cancel_historical_data", _ID),
+    _simple(49, "current_time"),
+    Message(
+        number=58,
+        name="global_cancel",
+        layout=(
+            Constant(text="1", before=192),
+            Field(name="ext_operator", since=192),
+            Field(name="manual_order_indicator", kind=Kind.INTEGER, since=192),
+        ),
+    ),
+    _simple(59, "market_data_type", Field(name="type", kind=Kind.INTEGER)),
+    _simple(61, "positions"),
+    _simple(62, "account_summary", _ID, *fields("group tags")),
+    _simple(63, "cancel_account_summary", _ID),
+    _simple(64, "cancel_positions"),
+    Message(
+        number=71,
+        name="start_api",
+        layout=(Constant(text="2"), Field(name="client_id", kind=Kind.INTEGER)),
+    ),
+    _simple(74, "positions_multi", _ID, *fields("account model_code")),
+    _simple(75, "cancel_positions_multi", _ID),
+    _simple(
+        76,
+        "account_updates_multi",
+        _ID,
+        *fields("account model_code"),
+        Field(name="ledger_and_nlv", kind=Kind.FLAG),
+    ),
+    _simple(77, "cancel_account_updates_multi", _ID),
+    Message(
+        number=78,
+        name="option_parameters",
+        layout=(
+            _ID,
+            *fields("symbol future_exchange sec_type"),
+            Field(name="con_id", kind=Kind.INTEGER),
+        ),
+    ),
+    Message(number=92, name="pnl", layout=(_ID, *fields("account model_code"))),
+    Message(number=93, name="cancel_pnl", layout=(_ID,)),
+    Message(
+        number=94,
+        name="pnl_single",
+        layout=(_ID, *fields("account model_code"), Field(name="con_id", kind=Kind.INTEGER)),
+    ),
+    Message(number=95, name="cancel_pnl_single", layout=(_ID,)),
+    Message(number=99, name="completed_orders", layout=(Field(name="api_only", kind=Kind.FLAG),)),
+    Message(number=105, name="current_time_millis", layout=()),
+)
+
+REQUESTS: Final[Mapping[int, Message]] = MappingProxyType({each.number: each for each in _ALL})

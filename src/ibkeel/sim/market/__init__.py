@@ -1,0 +1,6 @@
+"""Where the simulated Gateway gets its prices: a seeded model, or recorded data."""
+
+from ibkeel.sim.market.replay import ReplayMarket
+from ibkeel.sim.market.seeded import SeededMarket
+
+__all__ = ["ReplayMarket", "SeededMarket"]

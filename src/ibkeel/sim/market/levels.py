@@ -1,0 +1,117 @@
+"""From session to session: closes, gaps, daily volatility and volume of the seeded world."""
+
+import math
+from datetime import date
+from functools import lru_cache
+from typing import Final
+
+from ibkeel.sim.market.calendar import next_session, previous_session
+from ibkeel.sim.market.draws import normal, uniform
+from ibkeel.sim.market.underlyings import MARKET_VOLATILITY, Underlying
+
+__all__ = ["FEEDBACK", "Levels"]
+
+FEEDBACK: Final = 0.06  # log volatility per standard deviation of market return, downwards
+_SESSIONS_A_YEAR: Final = 252.0
+_MEMORY: Final = 20
+_DECAY: Final = 0.9
+_GAP: Final = 0.35  # deviation of the overnight move, as a fraction of a session's
+_DRIFT: Final = 0.0002
+_ANCHOR_REACH: Final = 0.08
+
+
+class Levels:
+    """Where each session starts and ends, without drawing its path.
+
+    Closes are fixed on the session before `today` and walked from there in both directions, so
+    they do not depend on how far anybody has looked.
+
+    Args:
+        seed: Seed of the market.
+        today: The session date.
+    """
+
+    def __init__(self, seed: int, today: date) -> None:
+        self._seed = seed
+        self._base = previous_session(today).day
+        self._log_closes: dict[tuple[str, date], float] = {}
+        self._reached: dict[tuple[str, bool], date] = {}
+        self.calm = 0.75 + 0.85 * uniform(seed, "calm")
+        self.heat = lru_cache(maxsize=4096)(self._heat)
+
+    def anchor(self, row: Underlying) -> float:
+        """Close of the session before the session date."""
+        moved = row.price * math.exp(_ANCHOR_REACH * (2 * uniform(self._seed, row.symbol) - 1))
+        return round(moved, 2)
+
+    def close(self, row: Underlying, day: date) -> float:
+        """Unrounded close of a session."""
+        return math.exp(self._log_close(row, day))
+
+    def first_price(self, row: Underlying, day: date) -> float:
+        """Unrounded price at the open of a session."""
+        before = self._log_close(row, previous_session(day).day)
+        return math.exp(before + self._gap(row, day))
+
+    def market_return(self, day: date) -> float:
+        """Log return of the market factor within a session."""
+        return self.market_deviation(day) * self._shock(day) + _DRIFT
+
+    def own_return(self, row: Underlying, day: date) -> float:
+        """Log return that the market factor does not explain, within a session."""
+        return self.own_deviation(row, day) * normal(self._seed, row.symbol, day, "return")
+
+    def market_deviation(self, day: date) -> float:
+        """Standard deviation of the market factor's return within a session."""
+        return MARKET_VOLATILITY * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
+
+    def own_deviation(self, row: Underlying, day: date) -> float:
+        """The same for the symbol's own part."""
+        return row.own_volatility * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
+
+    def day_volume(self, row: Underlying, day: date) -> float:
+        """Shares to expect in a session."""
+        noise = 0.25 * normal(self._seed, row.symbol, day, "volume")
+        return row.day_volume * math.sqrt(self.heat(day)) * math.exp(noise)
+
+    def _heat(self, day: date) -> float:
+        """Volatility at the open, relative to its long-run level: high after falls."""
+        remembered, weight, session = 0.0, 1.0, day
+        for _ in range(_MEMORY):
+            session = previous_session(session).day
+            remembered += weight * (0.5 * normal(self._seed, session, "fear") - self._shock(session))
+            weight *= _DECAY
+        return self.calm * math.exp(FEEDBACK * remembered)
+
+    def _shock(self, day: date) -> float:
+        return normal(self._seed, day, "market")
+
+    def _gap(self, row: Underlying, day: date) -> float:
+        market = row.beta * self.market_deviation(day) * normal(self._seed, day, "market gap")
+        own = self.own_deviation(row, day) * normal(self._seed, row.symbol, day, "gap")
+        return _GAP * (market + own)
+
+    def _log_return(self, row: Underlying, day: date) -> float:
+        """Close to close."""
+        within = row.beta * self.market_return(day) + self.own_return(row, day)
+        return self._gap(row, day) + within
+
+    def _log_close(self, row: Underlying, day: date) -> float:
+        known = self._log_closes.get((row.symbol, day))
+        if known is not None:
+            return known
+        forward = day > self._base
+        at = self._reached.get((row.symbol, forward), self._base)
+        value = self._log_closes.setdefault((row.symbol, self._base), math.log(self.anchor(row)))
+        value = self._log_closes.get((row.symbol, at), value)
+        while at != day:
+            if forward:
+                session = next_session(at)
+                if session is None:
+                    break
+                at, value = session.day, value + self._log_return(row, session.day)
+            else:
+                at, value = previous_session(at).day, value - self._log_return(row, at)
+            self._log_closes[row.symbol, at] = value
+        self._reached[row.symbol, forward] = at
+        return value

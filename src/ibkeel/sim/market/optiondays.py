@@ -1,0 +1,203 @@
+"""One option in one session: quotes by the second, prints, volume, open interest."""
+
+import math
+from typing import Final, TypeVar
+
+import attrs
+import numpy as np
+
+from ibkeel.sim.market.bars import Floats, Integers
+from ibkeel.sim.market.draws import digest, generator, mixed
+from ibkeel.sim.market.pricer import Greeks, greeks, price, prices
+from ibkeel.sim.market.surface import activity, half_width, volatility
+from ibkeel.sim.market.underlyings import Underlying
+from ibkeel.sim.values import SimContract
+
+__all__ = ["OptionDay", "Prints", "option_day"]
+
+_YEAR: Final = 365.0 * 86400.0
+_DEAR: Final = 3.0  # from this value on, the coarser tick applies
+_ROUNDING: Final = 1e-9
+_PRINT_EVERY: Final = 30  # seconds
+_BUSY: Final = 97  # quote sizes run from 1 to this many contracts
+
+_Number = TypeVar("_Number", float, Floats)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Prints:
+    """The trades of a session, ascending, and what the tape shows after each.
+
+    Args:
+        second: Seconds since the open.
+        price: Price of the print.
+        size: Contracts.
+        volume: Contracts since the open, including this print.
+        high: Highest price since the open.
+        low: Lowest price since the open.
+    """
+
+    second: Integers
+    price: Floats
+    size: Integers
+    volume: Integers
+    high: Floats
+    low: Floats
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class OptionDay:
+    """One option in one session.
+
+    Args:
+        row: The underlying.
+        contract: The option.
+        spots: Price of the underlying at each second from the open.
+        heats: Level of volatility at each second.
+        left: Seconds from the open to expiry; no less than the session's length.
+        key: Key of this contract's draws.
+        width: The contract's own factor on the width of its quotes.
+        close: Quoted middle at the previous session's end, rounded to a cent.
+        open_interest: Contracts outstanding before the session.
+    """
+
+    row: Underlying
+    contract: SimContract
+    spots: Floats
+    heats: Floats
+    left: float
+    key: int
+    width: float
+    close: float
+    open_interest: int
+
+    def sides(self, second: int) -> tuple[float | None, float]:
+        """Bid and ask at a second; a worthless option has no bid."""
+        bid, ask = _sides(self.row, self.value(second), float(second), self.width)
+        return (float(bid) if bid > 0 else None), float(ask)
+
+    def value(self, second: int) -> float:
+        """Model value at a second, per share."""
+        spot, contract = float(self.spots[second]), self.contract
+        level = self.volatility(second)
+        return price(contract.right, spot, contract.strike, self.years(second), level)
+
+    def volatility(self, second: int) -> float:
+        """Implied volatility at a second, a fraction a year."""
+        return _volatility(self, float(self.spots[second]), float(self.heats[second]), second)
+
+    def years(self, second: int) -> float:
+        """Time to expiry at a second."""
+        return (self.left - second) / _YEAR
+
+    def greeks(self, second: int) -> Greeks:
+        """Greeks at a second."""
+        spot, contract = float(self.spots[second]), self.contract
+        level = self.volatility(second)
+        return greeks(contract.right, spot, contract.strike, self.years(second), level)
+
+    def quotes(self, first: int, last: int) -> tuple[Floats, Floats]:
+        """Bids and asks of the seconds first <= s < last; a bid of zero means none."""
+        return self.quotes_at(np.arange(first, last, dtype=np.float64))
+
+    def quotes_at(self, seconds: Floats) -> tuple[Floats, Floats]:
+        """Bids and asks at whole seconds; a bid of zero means none."""
+        index = seconds.astype(np.int64)
+        spots, heats = self.spots[index], self.heats[index]
+        years = (self.left - seconds) / _YEAR
+        levels = volatility(self.row, spot=spots, strike=self.contract.strike, years=years, heat=heats)
+        values = prices(self.contract.right, spots, self.contract.strike, years, levels)
+        return _sides(self.row, values, seconds, self.width)
+
+    def sizes(self, second: int) -> tuple[int, int]:
+        """Contracts at the bid and at the ask; they change every other second."""
+        draw = mixed(self.key, second // 2)
+        return 1 + draw % _BUSY, 1 + draw // _BUSY % _BUSY
+
+    def prints(self, day_volume: float) -> Prints:
+        """Trades: at most one each half minute, at the bid or the ask.
+
+        Args:
+            day_volume: Contracts to expect in the session.
+        """
+        rng, slots = generator(self.key, "prints"), len(self.spots) // _PRINT_EVERY
+        offsets = rng.integers(0, _PRINT_EVERY, size=slots)
+        buys = rng.random(slots) < 0.5  # noqa: PLR2004 - a fair coin
+        elapsed = np.linspace(0.0, 1.0, slots)
+        shape = 1.0 + 2.0 * np.exp(elapsed / -0.06) + 1.2 * np.exp((elapsed - 1.0) / 0.06)
+        mean = day_volume * shape / shape.sum() * rng.exponential(size=slots)
+        size = rng.poisson(mean)
+        kept = np.flatnonzero(size)
+        second = (np.arange(slots) * _PRINT_EVERY + offsets)[kept]
+        bid, ask = self.quotes_at(second.astype(np.float64))
+        paid = np.where(buys[kept] | (bid <= 0), ask, bid)
+        return Prints(
+            second=second,
+            price=paid,
+            size=size[kept],
+            volume=np.cumsum(size[kept]),
+            high=np.maximum.accumulate(paid),
+            low=np.minimum.accumulate(paid),
+        )
+
+
+def option_day(
+    row: Underlying,
+    contract: SimContract,
+    *,
+    name: tuple[object, ...],
+    spots: Floats,
+    heats: Floats,
+    left: float,
+    before: tuple[float, float, float],
+) -> tuple[OptionDay, Prints]:
+    """An option's session, made from its underlying's.
+
+    Args:
+        row: The underlying.
+        contract: The option.
+        name: Key of the draws: seed and day.
+        spots: Price of the underlying at each second.
+        heats: Level of volatility at each second.
+        left: Seconds from the open to expiry.
+        before: Price of the underlying, level of volatility and seconds to expiry at the end of
+            the session before; volume and open interest depend on these alone.
+    """
+    key = digest(*name, contract.con_id)
+    spot, heat, seconds = before
+    share = activity(row, spot=spot, strike=contract.strike, years=seconds / _YEAR)
+    level = volatility(row, spot=spot, strike=contract.strike, years=seconds / _YEAR, heat=heat)
+    close = price(contract.right, spot, contract.strike, seconds / _YEAR, float(level))
+    taste = digest(name[0], contract.con_id, "taste")  # lasts longer than a day
+    day = OptionDay(
+        row=row,
+        contract=contract,
+        spots=spots,
+        heats=heats,
+        left=left,
+        key=key,
+        width=0.8 + 0.6 * _fraction(taste, 0),
+        close=round(max(close, row.option_ticks[0]), 2),
+        open_interest=int(row.option_volume * share**0.5 * (0.1 + 3.0 * _fraction(taste, 1) ** 2)),
+    )
+    popularity = math.exp(1.2 * (_fraction(taste, 2) - 0.5) + 0.8 * (_fraction(key, 3) - 0.5))
+    return day, day.prints(row.option_volume * share * popularity)
+
+
+def _volatility(day: OptionDay, spot: float, heat: float, second: int) -> float:
+    strike, years = day.contract.strike, day.years(second)
+    return float(volatility(day.row, spot=spot, strike=strike, years=years, heat=heat))
+
+
+def _sides(row: Underlying, value: _Number, since_open: _Number, width: float) -> tuple[_Number, _Number]:
+    """Bid and ask around a value, rounded outwards to ticks; a bid of zero means none."""
+    cheap, dear = row.option_ticks
+    tick = cheap + (dear - cheap) * (value >= _DEAR)
+    half = half_width(row, value, since_open, width)
+    bid: _Number = np.round(np.maximum(np.floor((value - half) / tick + _ROUNDING), 0.0) * tick, 2)
+    ask: _Number = np.round(np.maximum(np.ceil((value + half) / tick - _ROUNDING), 1.0) * tick, 2)
+    return bid, ask
+
+
+def _fraction(key: int, step: int) -> float:
+    return float(mixed(key, step) >> 11) / float(1 << 53)

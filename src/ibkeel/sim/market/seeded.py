@@ -1,0 +1,273 @@
+"""A market that a seed makes up: stocks, funds, indices and their options, by the second."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.sim.market.bars import BarTable, aligned
+from ibkeel.sim.market.calendar import (
+    LAST_YEAR,
+    NEW_YORK,
+    early_closes,
+    next_session,
+    previous_session,
+    session_on,
+    sessions_between,
+    trading_day,
+    trading_day_start,
+)
+from ibkeel.sim.market.days import Days, seconds_of
+from ibkeel.sim.market.draws import digest, mixed
+from ibkeel.sim.market.levels import Levels
+from ibkeel.sim.market.universe import Universe
+from ibkeel.sim.values import (
+    BarSize,
+    ContractPattern,
+    MarketQuote,
+    ModelGreeks,
+    OptionClass,
+    SimBar,
+    SimContract,
+    SimSession,
+)
+
+__all__ = ["SeededMarket"]
+
+_FIRST_CHOICE: Final = date(2023, 1, 3)
+_LAST_CHOICE: Final = date(2025, 12, 31)
+_FIRST_DATE: Final = date(2015, 1, 2)
+_LAST_DATE: Final = date(LAST_YEAR - 3, 12, 31)  # the listing reaches three Januaries ahead
+_HISTORY: Final = 300  # sessions before the session date
+_LOT: Final = 100
+_KINDS: Final = ("ASK", "BID", "MIDPOINT", "TRADES")
+
+
+class SeededMarket:
+    """Prices as a pure function of seed, contract and time.
+
+    Every draw comes from a generator named after what it is for, so queries may come in any
+    order, be repeated or left out without changing an answer. numpy may change its streams
+    between releases (NEP 19), and the market with them.
+
+    Nothing trades outside the regular session. From 04:00 until the open, stocks show a flat
+    quote around the previous close and options show no sides; after the close the last values
+    stay. Rates and dividends are zero, so American options are worth as much as European ones.
+
+    Args:
+        seed: Names the world.
+        session_date: The session that the option listing is relative to and that history is
+            walked back from; by default a full session from 2023 to 2025, picked by the seed.
+        symbols: Tickers to list beside the built-in ones; unknown ones get made-up figures.
+
+    Raises:
+        ConfigurationError: `session_date` is no session that the calendar can serve.
+    """
+
+    def __init__(self, seed: int, session_date: date | None = None, symbols: Iterable[str] = ()) -> None:
+        self.seed = seed
+        self.session_date = _picked(seed) if session_date is None else _checked(session_date)
+        self.first_day = _sessions_before(self.session_date, _HISTORY)
+        levels = Levels(seed, self.session_date)
+        self._universe = Universe(today=self.session_date, extra=symbols, anchor=levels.anchor)
+        self._days = Days(seed, self._universe, levels)
+
+    def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
+        """Every contract that fits, ordered by expiry, right and strike; empty when none."""
+        return self._universe.find(pattern)
+
+    def by_con_id(self, con_id: int) -> SimContract | None:
+        """The contract of that id."""
+        return self._universe.by_con_id(con_id)
+
+    def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
+        """Option-chain definitions; unions, so that some combinations do not exist."""
+        return self._universe.option_classes(under_con_id)
+
+    def sessions(self, start: date, end: date) -> Sequence[SimSession]:
+        """Regular sessions with start <= day <= end, ascending."""
+        return sessions_between(start, end)
+
+    def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
+        """What the feed shows; every field is None before history begins."""
+        session = _session_of(contract, at)
+        if session.day < self.first_day:
+            return MarketQuote(at=at)
+        if contract.sec_type == "OPT":
+            return self._option_quote(contract, session, at)
+        return self._spot_quote(contract, session, at)
+
+    def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
+        """The next whole second inside a session, or the next 04:00, when a new day begins."""
+        session = _session_of(contract, after)
+        second = after.replace(microsecond=0) + timedelta(seconds=1)
+        if second < session.closes_at:
+            return max(second, session.opens_at)
+        last, following = contract.last_trading_day, next_session(session.day)
+        if following is None or (last is not None and following.day > last):
+            return None
+        return trading_day_start(following)
+
+    def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
+        """Model greeks; None for what is no option, before the open and after expiry."""
+        session = _session_of(contract, at)
+        second = _second(session, at)
+        if contract.sec_type != "OPT" or second is None or session.day < self.first_day:
+            return None
+        if at >= self._days.expires_at(contract):
+            return None
+        day, _ = self._days.option(contract, session.day)
+        greeks = day.greeks(second)
+        return ModelGreeks(
+            iv=day.volatility(second),
+            delta=greeks.delta,
+            gamma=greeks.gamma,
+            vega=greeks.vega,
+            theta=greeks.theta,
+            price=day.value(second),
+            underlying_price=float(day.spots[second]),
+        )
+
+    def bars(
+        self,
+        contract: SimContract,
+        *,
+        start: datetime,
+        end: datetime,
+        size: BarSize,
+        what: str,
+        rth: bool,
+    ) -> Sequence[SimBar]:
+        """Bars with start <= at < end, ascending; a bar that covers `end` is partial.
+
+        With `rth`, bars are aligned to the session's open, otherwise to the clock in New York;
+        a daily bar starts at the open. That the Gateway aligns hourly bars of regular hours to
+        09:30 too is unverified. Bars of quotes carry -1 for volume, average and count. An index
+        has TRADES only.
+
+        Raises:
+            InvalidInput: `what` is none of TRADES, MIDPOINT, BID and ASK.
+        """
+        if what not in _KINDS:
+            raise InvalidInput(f"no bars of {what!r}; there are {', '.join(_KINDS)}")
+        if contract.sec_type == "IND" and what != "TRADES":
+            return ()
+        first = max(self.first_day, start.astimezone(NEW_YORK).date())
+        last = min(end.astimezone(NEW_YORK).date(), contract.last_trading_day or date.max)
+        tables = (
+            aligned(self._visible(contract, session, end, what), session, size, rth=rth)
+            for session in sessions_between(first, last)
+            if session.opens_at < end
+        )
+        wanted = BarTable.joined(tables).between(start, end)
+        return wanted.bars(traded=what == "TRADES")
+
+    def _visible(self, contract: SimContract, session: SimSession, end: datetime, what: str) -> BarTable:
+        until = math.ceil((end - session.opens_at).total_seconds())
+        return self._days.table(contract, session, what, until)
+
+    def _spot_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
+        row = self._universe.row(contract.symbol)
+        close = self._days.close(contract.symbol, previous_session(session.day).day)
+        second, quoted = _second(session, at), row.sec_type == "STK"
+        bid_size, ask_size = _sizes(self._days.quote_key(contract.symbol, session.day), second)
+        if second is None:
+            edge = round(0.01 + 0.0002 * close, 2)
+            return MarketQuote(
+                at=at,
+                bid=round(close - edge, 2) if quoted else None,
+                ask=round(close + edge, 2) if quoted else None,
+                bid_size=bid_size if quoted else None,
+                ask_size=ask_size if quoted else None,
+                last=close,
+                volume=0,
+                close=close,
+            )
+        path = self._days.path(contract.symbol, session.day)
+        before = int(path.volume[second - 1]) if second else 0
+        return MarketQuote(
+            at=at,
+            bid=float(path.bid[second]) if quoted else None,
+            ask=float(path.ask[second]) if quoted else None,
+            bid_size=bid_size if quoted else None,
+            ask_size=ask_size if quoted else None,
+            last=float(path.trade[second]),
+            last_size=int(path.volume[second]) - before,
+            volume=int(path.volume[second]),
+            open=float(path.trade[0]),
+            high=float(path.high[second]),
+            low=float(path.low[second]),
+            close=close,
+        )
+
+    def _option_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
+        day, prints = self._days.option(contract, session.day)
+        second = _second(session, at)
+        if second is None:
+            return MarketQuote(at=at, close=day.close, open_interest=day.open_interest)
+        bid, ask = day.sides(second)
+        bid_size, ask_size = day.sizes(second)
+        shown = int(prints.second.searchsorted(second, side="right")) - 1
+        traded = shown >= 0
+        return MarketQuote(
+            at=at,
+            bid=bid,
+            ask=ask,
+            bid_size=bid_size if bid is not None else None,
+            ask_size=ask_size,
+            last=float(prints.price[shown]) if traded else None,
+            last_size=int(prints.size[shown]) if traded else None,
+            volume=int(prints.volume[shown]) if traded else 0,
+            open=float(prints.price[0]) if traded else None,
+            high=float(prints.high[shown]) if traded else None,
+            low=float(prints.low[shown]) if traded else None,
+            close=day.close,
+            open_interest=day.open_interest,
+        )
+
+
+def _session_of(contract: SimContract, at: datetime) -> SimSession:
+    """The session whose values show at an instant; an expired option keeps its last."""
+    session = trading_day(at)
+    last = contract.last_trading_day
+    if last is not None and session.day > last:
+        return trading_day(_noon(last))
+    return session
+
+
+def _noon(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=NEW_YORK)
+
+
+def _second(session: SimSession, at: datetime) -> int | None:
+    """Seconds since the open, at most the session's last; None before the open."""
+    if at < session.opens_at:
+        return None
+    return min(int((at - session.opens_at).total_seconds()), seconds_of(session) - 1)
+
+
+def _sizes(key: int, second: int | None) -> tuple[int, int]:
+    """Shares at the bid and at the ask, in whole lots."""
+    draw = mixed(key, -1 if second is None else second)
+    return _LOT * (1 + draw % 24), _LOT * (1 + draw // 24 % 24)
+
+
+def _picked(seed: int) -> date:
+    days = [session.day for session in sessions_between(_FIRST_CHOICE, _LAST_CHOICE)]
+    full = [day for day in days if day not in early_closes(day.year)]
+    return full[digest(seed, "session date") % len(full)]
+
+
+def _checked(day: date) -> date:
+    if not _FIRST_DATE <= day <= _LAST_DATE or session_on(day) is None:
+        raise ConfigurationError(
+            f"{day} is no session of the simulated exchange; choose one from {_FIRST_DATE} to {_LAST_DATE}"
+        )
+    return day
+
+
+def _sessions_before(day: date, count: int) -> date:
+    for _ in range(count):
+        day = previous_session(day).day
+    return day

@@ -1,0 +1,21 @@
+"""How each kind of request is served: a handler by the name of its message."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ibkeel.sim.services import account, definitions, history, orders, quotes, system
+from ibkeel.sim.world import Handler
+
+__all__ = ["HANDLERS"]
+
+HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
+    {
+        **system.HANDLERS,
+        **definitions.HANDLERS,
+        **quotes.HANDLERS,
+        **history.HANDLERS,
+        **orders.HANDLERS,
+        **account.HANDLERS,
+    }
+)

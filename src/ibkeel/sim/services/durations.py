@@ -1,0 +1,156 @@
+"""Which historical requests are valid, and which span of time they mean."""
+
+import calendar
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Final
+
+import attrs
+
+from ibkeel.sim.values import BarSize, SimSession
+from ibkeel.sim.world import Rejection
+
+__all__ = ["Duration", "Sessions", "check_step", "parse_bar_size", "parse_duration", "start_of"]
+
+Sessions = Callable[[date, date], Sequence[SimSession]]
+"""Regular sessions between two dates, both included, ascending."""
+
+_FORM: Final = re.compile(r"(\d+) ?([SDWMY])")
+_SIZES: Final = {size.text: size for size in BarSize}
+_LONGEST: Final = {"S": 86_400, "D": 365, "W": 52, "M": 12, "Y": 68}
+_NEXT_UNIT: Final = {"S": "days", "D": "years", "W": "years", "M": "years"}
+_UNIT_NAMES: Final = {"S": "seconds", "D": "days", "W": "weeks", "M": "months", "Y": "years"}
+# Longest bar, in seconds, by the length of the request in seconds.
+# Source: TWS API, "Historical Data Limitations". Longer units allow every size served here in one
+# of the two documented tables, which disagree.
+_LARGEST_BARS: Final = (
+    (60, 60),
+    (120, 120),
+    (1_800, 1_800),
+    (14_400, 10_800),
+    (28_800, 28_800),
+    (86_400, 86_400),
+)
+_BEFORE: Final = "Error validating request.-'bX' : cause - "
+
+
+@attrs.frozen
+class Duration:
+    """A length of history as the wire writes it."""
+
+    count: int
+    unit: str
+
+
+def parse_duration(text: str) -> Duration:
+    """The duration that a client sent.
+
+    Raises:
+        Rejection: It has no valid unit, or is longer than its unit allows.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None or int(match[1]) < 1:
+        raise Rejection(321, f"{_BEFORE}Historical data query duration is invalid: {text}")
+    count, unit = int(match[1]), match[2]
+    if count > _LONGEST[unit]:
+        reason = (
+            f"Historical data requests for durations longer than {_LONGEST[unit]} "
+            f"{_UNIT_NAMES[unit]} must be made in {_NEXT_UNIT.get(unit, 'several requests')}."
+        )
+        raise Rejection(321, _BEFORE + reason)
+    return Duration(count, unit)
+
+
+def parse_bar_size(text: str) -> BarSize:
+    """The bar size that a client sent.
+
+    Raises:
+        Rejection: There is no such size, or it is not served here.
+    """
+    size = _SIZES.get(text.strip())
+    if size is None:
+        legal = ", ".join(_SIZES)
+        reason = f"Historical data bar size setting is invalid. Legal ones are: {legal}."
+        raise Rejection(321, _BEFORE + reason)
+    return size
+
+
+def check_step(duration: Duration, size: BarSize) -> None:
+    """Refuse bars that are too long for the duration.
+
+    Raises:
+        Rejection: Error 162, "invalid step".
+    """
+    if duration.unit != "S":
+        return
+    largest = next(bar for length, bar in _LARGEST_BARS if duration.count <= length)
+    if size.seconds > largest:
+        text = f"Historical Market Data Service error message:invalid step: {size.seconds}"
+        raise Rejection(162, text)
+
+
+def start_of(
+    duration: Duration, end: datetime, size: BarSize, *, sessions: Sessions, zone: tzinfo, rth: bool
+) -> datetime:
+    """Where the bars of a request begin.
+
+    Seconds are trading time when only regular hours are asked for, so they reach back over nights
+    (unverified). Days are session days. Weeks, months and years are calendar time.
+
+    Args:
+        duration: How far to go back.
+        end: Where the bars end.
+        size: Bar size; the bar that holds the start is included whole.
+        sessions: The market's sessions.
+        zone: Zone in which days begin.
+        rth: Whether only regular hours count.
+    """
+    if duration.unit == "S":
+        if rth:
+            return _trading_seconds_back(duration.count, end, size, sessions)
+        return _floored(end - timedelta(seconds=duration.count), size)
+    day = end.astimezone(zone).date()
+    if duration.unit == "D":
+        first = _sessions_back(duration.count, end, day, sessions, zone, rth=rth)
+    elif duration.unit == "W":
+        first = day - timedelta(days=7 * duration.count - 1)
+    else:
+        months = duration.count * (12 if duration.unit == "Y" else 1)
+        first = _months_back(day, months) + timedelta(days=1)
+    return datetime.combine(first, time(), tzinfo=zone)
+
+
+def _floored(at: datetime, size: BarSize) -> datetime:
+    return at - timedelta(seconds=at.timestamp() % size.seconds)
+
+
+def _trading_seconds_back(seconds: int, end: datetime, size: BarSize, sessions: Sessions) -> datetime:
+    left = float(seconds)
+    day = end.date()
+    recent = [each for each in sessions(day - timedelta(days=15), day) if each.opens_at < end]
+    for session in reversed(recent):
+        until = min(end, session.closes_at)
+        open_for = (until - session.opens_at).total_seconds()
+        if open_for >= left:
+            into = open_for - left
+            return session.opens_at + timedelta(seconds=into - into % size.seconds)
+        left -= open_for
+    return recent[0].opens_at if recent else end - timedelta(seconds=seconds)
+
+
+def _sessions_back(
+    count: int, end: datetime, day: date, sessions: Sessions, zone: tzinfo, *, rth: bool
+) -> date:
+    begun = [
+        each.day
+        for each in sessions(day - timedelta(days=count * 2 + 15), day)
+        if (each.opens_at if rth else datetime.combine(each.day, time(), tzinfo=zone)) < end
+    ]
+    return begun[-count:][0] if begun else day
+
+
+def _months_back(day: date, months: int) -> date:
+    total = day.year * 12 + day.month - 1 - months
+    year, month = divmod(total, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

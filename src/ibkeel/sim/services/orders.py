@@ -1,0 +1,275 @@
+"""Orders, executions and their echoes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.errors import WireError
+from ibkeel.sim.client import Client
+from ibkeel.sim.services.account import after_fills
+from ibkeel.sim.services.contracts import contract_values, resolve
+from ibkeel.sim.services.preview import preview_values
+from ibkeel.sim.values import (
+    Commission,
+    Execution,
+    OrderEcho,
+    OrderError,
+    OrderStatus,
+    SimOrder,
+    VenueEvent,
+)
+from ibkeel.sim.wiretime import parse_instant, zoned
+from ibkeel.sim.world import Handler, World
+
+__all__ = ["HANDLERS", "match", "publish"]
+
+_SIDES: Final = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD"}
+
+
+def _place(world: World, client: Client, values: dict[str, Any]) -> None:
+    order_id, client_id = values["order_id"], client.client_id
+    world.order_ids[client_id] = max(order_id, world.order_ids.get(client_id, 0))
+
+    def answer(now: datetime) -> None:
+        order = _order(world, client_id, values)
+        if order.what_if:
+            preview = world.venue.preview(order, now)
+            shown = _open_order(order, "PreSubmitted")
+            more = preview_values(preview, order.contract.currency)
+            client.reply("open_order", **{**shown, **more})
+            return
+        publish(world, world.venue.submit(order, now), now)
+        match(world, now)
+
+    world.answer(client, order_id, world.settings.latency.orders, answer)
+
+
+def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
+    return SimOrder(
+        client_id=client_id,
+        order_id=values["order_id"],
+        contract=resolve(world, values),
+        action=values["action"].upper(),
+        quantity=values["quantity"] or 0.0,
+        order_type=values["order_type"],
+        limit_price=values["limit_price"],
+        stop_price=values["stop_price"],
+        tif=values["tif"] or "DAY",
+        oca_group=values["oca_group"],
+        oca_type=values["oca_type"] or 3,
+        parent_id=values["parent_id"] or 0,
+        transmit=values["transmit"],
+        outside_rth=values["outside_rth"],
+        what_if=values["what_if"],
+        account=values["account"] or world.account,
+        order_ref=values["order_ref"],
+        echo=values,
+    )
+
+
+def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
+    def answer(now: datetime) -> None:
+        publish(world, world.venue.cancel(client.client_id, values["order_id"], now), now)
+        match(world, now)
+
+    world.answer(client, values["order_id"], world.settings.latency.orders, answer)
+
+
+def _global_cancel(world: World, client: Client, _values: dict[str, Any]) -> None:
+    def answer(now: datetime) -> None:
+        publish(world, world.venue.cancel_all(now), now)
+        match(world, now)
+
+    world.answer(client, -1, world.settings.latency.orders, answer)
+
+
+def match(world: World, now: datetime) -> None:
+    """Match what can be matched now, and plan the next look at the market."""
+    publish(world, world.venue.advance(now), now)
+    if world.matching is not None:
+        world.matching.cancel()
+        world.matching = None
+    due = world.venue.next_event(now)
+    if due is not None:
+        world.matching = world.agenda.add(due, lambda then: match(world, then))
+
+
+def publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
+    """Send the venue's events to the clients whose orders they concern, in order."""
+    for event in events:
+        client_id = event.order.client_id if isinstance(event, OrderEcho) else event.client_id
+        client = world.clients.get(client_id)
+        if client is not None:
+            _send(world, client, event, now)
+    filled = [event.contract for event in events if isinstance(event, Execution)]
+    if filled:
+        after_fills(world, filled, now)
+
+
+def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> None:
+    match event:
+        case OrderEcho():
+            client.reply("open_order", **_open_order(event.order, event.status))
+        case OrderStatus():
+            client.reply("order_status", **attrs.asdict(event))
+        case OrderError():
+            client.error(event.order_id, event.code, event.text, at=now)
+        case Execution():
+            _send_execution(world, client, event, request_id=-1)
+        case Commission():
+            client.reply("commission_report", **attrs.asdict(event))
+
+
+def _order_values(order: SimOrder) -> dict[str, Any]:
+    """What openOrder and completedOrder share: the client's own fields, and ours over them."""
+    echo = order.echo
+    shown = contract_values(order.contract, exchange=str(echo.get("exchange") or "") or None)
+    return {
+        **echo,
+        **shown,
+        "right": shown["right"] or "?",
+        "action": order.action,
+        "quantity": order.quantity,
+        "order_type": order.order_type,
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+        "tif": order.tif,
+        "oca_group": order.oca_group,
+        "oca_type": order.oca_type,
+        "account": order.account,
+        "order_ref": order.order_ref,
+        "perm_id": order.perm_id,
+        "parent_id": order.parent_id,
+        "outside_rth": order.outside_rth,
+    }
+
+
+def _open_order(order: SimOrder, status: str) -> dict[str, Any]:
+    return {
+        **_order_values(order),
+        "order_id": order.order_id,
+        "client_id": order.client_id,
+        "status": status,
+    }
+
+
+def _open_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
+    _list_open_orders(world, client, client.client_id)
+
+
+def _all_open_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
+    _list_open_orders(world, client, None)
+
+
+def _list_open_orders(world: World, client: Client, owner: int | None) -> None:
+    def answer(_now: datetime) -> None:
+        for order in world.venue.open_orders(owner):
+            client.reply("open_order", **_open_order(order, order.status))
+            client.reply(
+                "order_status",
+                order_id=order.order_id,
+                status=order.status,
+                filled=order.filled,
+                remaining=order.quantity - order.filled,
+                average_fill_price=order.average_fill_price,
+                perm_id=order.perm_id,
+                parent_id=order.parent_id,
+                last_fill_price=order.last_fill_price,
+                client_id=order.client_id,
+                why_held=order.why_held,
+            )
+        client.reply("open_order_end")
+
+    world.answer(client, -1, world.settings.latency.account, answer)
+
+
+def _auto_open_orders(_world: World, _client: Client, _values: dict[str, Any]) -> None:
+    """Bind manual orders to client 0: there are none here, and the Gateway does not answer."""
+
+
+def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
+    def answer(_now: datetime) -> None:
+        for order in world.venue.completed_orders():
+            at = order.completed_at
+            version = client.session.version
+            client.reply(
+                "completed_order",
+                **_order_values(order),
+                status=order.status,
+                filled=order.filled,
+                completed_time="" if at is None else zoned(at, world.settings.zone, version),
+                completed_status=order.completed_status or order.status,
+            )
+        client.reply("completed_orders_end")
+
+    world.answer(client, -1, world.settings.latency.account, answer)
+
+
+def _executions(world: World, client: Client, values: dict[str, Any]) -> None:
+    def answer(_now: datetime) -> None:
+        since = _since(world, values["time"])
+        for execution, commission in world.venue.executions():
+            if _wanted(execution, values) and (since is None or execution.at >= since):
+                _send_execution(world, client, execution, request_id=values["request_id"])
+                client.reply("commission_report", **attrs.asdict(commission))
+        client.reply("execution_end", request_id=values["request_id"])
+
+    world.answer(client, values["request_id"], world.settings.latency.local, answer)
+
+
+def _since(world: World, text: str) -> datetime | None:
+    """The filter's time; one that cannot be read filters nothing (unverified)."""
+    try:
+        return parse_instant(text, world.settings.zone)
+    except WireError:
+        return None
+
+
+def _wanted(execution: Execution, values: dict[str, Any]) -> bool:
+    """Whether an execution passes the filter; an empty field of the filter passes all."""
+    contract = execution.contract
+    asked = (
+        (values["client_id"] or 0, execution.client_id),
+        (values["account"], execution.account),
+        (values["symbol"], contract.symbol),
+        (values["sec_type"], contract.sec_type),
+        (values["exchange"], execution.exchange),
+        (_SIDES.get(values["side"].upper(), values["side"]), execution.side),
+    )
+    return all(not wanted or wanted == value for wanted, value in asked)
+
+
+def _send_execution(world: World, client: Client, execution: Execution, *, request_id: int) -> None:
+    client.reply(
+        "execution",
+        request_id=request_id,
+        **contract_values(execution.contract),
+        order_id=execution.order_id,
+        exec_id=execution.exec_id,
+        time=zoned(execution.at, world.settings.zone, client.session.version),
+        account=execution.account,
+        exec_exchange=execution.exchange,
+        side=execution.side,
+        shares=execution.quantity,
+        price=execution.price,
+        perm_id=execution.perm_id,
+        client_id=execution.client_id,
+        cumulative_quantity=execution.cumulative_quantity,
+        average_price=execution.average_price,
+        order_ref=execution.order_ref,
+        last_liquidity=execution.liquidity,
+    )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "place_order": _place,
+    "cancel_order": _cancel,
+    "global_cancel": _global_cancel,
+    "open_orders": _open_orders,
+    "all_open_orders": _all_open_orders,
+    "auto_open_orders": _auto_open_orders,
+    "completed_orders": _completed_orders,
+    "executions": _executions,
+}

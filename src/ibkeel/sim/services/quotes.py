@@ -1,0 +1,168 @@
+"""Market data subscriptions: streaming, snapshots, lines."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from ibkeel.sim.client import Client, Subscription
+from ibkeel.sim.services.contracts import resolve
+from ibkeel.sim.services.ticks import LiveType, computations, is_complete, ticks, without_book
+from ibkeel.sim.values import MarketQuote, SimContract
+from ibkeel.sim.world import Handler, Rejection, World
+
+__all__ = ["HANDLERS"]
+
+_OPEN_INTEREST: Final = "101"
+_BBO_EXCHANGE: Final = "9c0001"
+_SNAPSHOT_PERMISSIONS: Final = 3
+
+
+def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id = values["request_id"]
+    subscription = _subscribe(world, client, values)
+    client.subscriptions[request_id] = subscription
+    if subscription.holds_line:
+        world.counters.line_opened()
+    if subscription.is_snapshot:
+        window = timedelta(seconds=world.settings.snapshot_seconds)
+        subscription.ends_at = world.now() + window
+
+    def first(now: datetime) -> None:
+        _refuse_unentitled(world, client, subscription, now)
+        client.reply(
+            "tick_parameters",
+            request_id=request_id,
+            min_tick=subscription.contract.min_tick,
+            bbo_exchange=_BBO_EXCHANGE,
+            snapshot_permissions=_SNAPSHOT_PERMISSIONS,
+        )
+        _push(world, client, subscription, now)
+
+    seconds = world.settings.latency.first_tick
+    subscription.ticket = world.answer(client, request_id, seconds, first)
+
+
+def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscription:
+    """The subscription that a request means, if nothing forbids it."""
+    request_id, settings = values["request_id"], world.settings
+    if request_id in client.subscriptions:
+        raise Rejection(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
+    generic = frozenset(filter(None, values["generic_ticks"].replace(" ", "").split(",")))
+    if values["snapshot"] and generic:
+        # Code from the documented table (414); real Gateways were also seen to answer 321.
+        raise Rejection(414, "Snapshot market data subscription is not applicable to generic ticks")
+    contract = resolve(world, values)
+    holds_line = settings.snapshots_use_lines or not values["snapshot"]
+    if holds_line and world.counters.open_lines >= settings.market_data_lines:
+        raise Rejection(101, "Max number of tickers has been reached")
+    return Subscription(
+        request_id=request_id,
+        contract=contract,
+        generic_ticks=generic,
+        is_snapshot=values["snapshot"],
+        holds_line=holds_line,
+    )
+
+
+def _refuse_unentitled(world: World, client: Client, subscription: Subscription, now: datetime) -> None:
+    if world.settings.is_entitled:
+        return
+    if client.market_data_type in {LiveType.LIVE, LiveType.FROZEN}:
+        world.end_subscription(client, subscription.request_id)
+        text = (
+            "Requested market data requires additional subscription for API. See link in 'Market "
+            "Data Connections' dialog for more details.Delayed market data is available."
+        )
+        raise Rejection(10089, text)
+    text = "Requested market data is not subscribed. Displaying delayed market data."
+    client.error(subscription.request_id, 10167, text, at=now)
+
+
+def _push(world: World, client: Client, subscription: Subscription, now: datetime) -> None:
+    """Send what changed, then plan the next change or end the snapshot."""
+    contract = subscription.contract
+    kind, at = _feed(world, client, now)
+    quote = _shown(world, contract, at, kind)
+    if kind != subscription.announced_type:
+        client.reply("market_data_type", request_id=subscription.request_id, type=kind)
+        subscription.announced_type = kind
+    delayed = kind in {LiveType.DELAYED, LiveType.DELAYED_FROZEN}
+    made = ticks(
+        contract,
+        quote,
+        subscription.sent,
+        delayed=delayed,
+        open_interest=_OPEN_INTEREST in subscription.generic_ticks,
+    )
+    greeks = world.market.greeks(contract, at) if contract.sec_type == "OPT" else None
+    made += computations(greeks, subscription.sent_greeks, delayed=delayed)
+    for name, values in made:
+        client.reply(name, request_id=subscription.request_id, **values)
+    subscription.sent = quote
+    subscription.sent_greeks = greeks or subscription.sent_greeks
+    _go_on(world, client, subscription, now, at)
+
+
+def _go_on(world: World, client: Client, subscription: Subscription, now: datetime, at: datetime) -> None:
+    ends_at, quote = subscription.ends_at, subscription.sent
+    complete = quote is not None and is_complete(subscription.contract, quote)
+    if ends_at is not None and (complete or now >= ends_at):
+        client.reply("tick_snapshot_end", request_id=subscription.request_id)
+        world.end_subscription(client, subscription.request_id)
+        return
+    change = world.market.next_change(subscription.contract, at)
+    due = [when for when in (change and change + (now - at), ends_at) if when is not None]
+    if not due:
+        return
+
+    def push(then: datetime) -> None:
+        _push(world, client, subscription, then)
+
+    seconds = (min(due) - world.now()).total_seconds()
+    subscription.ticket = world.answer(client, subscription.request_id, max(seconds, 0.0), push)
+
+
+def _feed(world: World, client: Client, now: datetime) -> tuple[int, datetime]:
+    """The market data type that a client gets, and the instant it shows."""
+    wanted = client.market_data_type
+    if world.settings.is_entitled:
+        frozen = wanted in {LiveType.FROZEN, LiveType.DELAYED_FROZEN}
+        is_open = world.session_at(now) is not None
+        return (LiveType.FROZEN if frozen and not is_open else LiveType.LIVE), now
+    at = now - timedelta(seconds=world.settings.delay_seconds)
+    frozen = wanted == LiveType.DELAYED_FROZEN and world.session_at(at) is None
+    return (LiveType.DELAYED_FROZEN if frozen else LiveType.DELAYED), at
+
+
+def _shown(world: World, contract: SimContract, at: datetime, kind: int) -> MarketQuote:
+    """The quote as that type of data shows it.
+
+    Live and delayed data have no bid and ask while the regular session is closed. (Stocks do trade
+    before and after it; what the feed shows then is unverified.)
+    """
+    quote = world.market.quote(contract, at)
+    if kind in {LiveType.FROZEN, LiveType.DELAYED_FROZEN} or world.session_at(at) is not None:
+        return quote
+    return without_book(quote)
+
+
+def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id = values["request_id"]
+    if not world.end_subscription(client, request_id):
+        raise Rejection(300, f"Can't find EId with tickerId:{request_id}")
+
+
+def _set_type(_world: World, client: Client, values: dict[str, Any]) -> None:
+    """Change the type for later requests; each announces its own type when its ticks begin."""
+    kind = values["type"]
+    if kind not in range(LiveType.LIVE, LiveType.DELAYED_FROZEN + 1):
+        # Unverified text.
+        raise Rejection(321, f"Error validating request.-'cA' : cause - Invalid type {kind}")
+    client.market_data_type = kind
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "market_data": _market_data,
+    "cancel_market_data": _cancel,
+    "market_data_type": _set_type,
+}

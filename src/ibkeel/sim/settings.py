@@ -1,0 +1,64 @@
+"""How the simulated Gateway behaves where the real one may vary."""
+
+import attrs
+from attrs import validators
+
+__all__ = ["GatewaySettings", "Latency"]
+
+_not_negative = validators.ge(0.0)
+
+
+@attrs.frozen(kw_only=True)
+class Latency:
+    """Seconds from a request's arrival to its answer.
+
+    Defaults are the order of magnitude of a real Gateway's, measured in January 2026: positions
+    and open orders 1-150 ms, definitions 46-295 ms, history of an hour 70-365 ms, first ticks or
+    their error 219-256 ms, account download 206-379 ms.
+    """
+
+    local: float = attrs.field(default=0.002, validator=_not_negative)
+    """Server time, ids, executions: what the Gateway knows itself."""
+    account: float = attrs.field(default=0.1, validator=_not_negative)
+    """Positions, account values, open and completed orders."""
+    definitions: float = attrs.field(default=0.15, validator=_not_negative)
+    """Contract details and option parameters."""
+    first_tick: float = attrs.field(default=0.2, validator=_not_negative)
+    """From subscribing to the first batch of ticks."""
+    history: float = attrs.field(default=0.25, validator=_not_negative)
+    """Historical bars."""
+    orders: float = attrs.field(default=0.05, validator=_not_negative)
+    """From placing, changing or cancelling an order to its acknowledgement."""
+
+
+@attrs.frozen(kw_only=True)
+class GatewaySettings:
+    """Limits and habits of one simulated Gateway.
+
+    Source: limits are the documented defaults (TWS API, "Pacing Limitations" and "Market Data
+    Lines"); what no document states is marked unverified.
+    """
+
+    latency: Latency = attrs.field(factory=Latency)
+    highest_version: int = attrs.field(default=200, validator=validators.in_(range(157, 201)))
+    """The most that the Gateway speaks: 157 to 200."""
+    zone: str = "US/Eastern"
+    """Time zone of the times on the wire."""
+    market_data_lines: int = attrs.field(default=100, validator=validators.ge(0))
+    """Market data lines; one more subscription gets error 101."""
+    snapshots_use_lines: bool = True
+    """Whether a running snapshot holds a line (unverified: the careful assumption)."""
+    messages_per_second: int = attrs.field(default=50, validator=validators.ge(1))
+    """Client messages in any second; one more is a pacing violation."""
+    open_histories: int = attrs.field(default=50, validator=validators.ge(1))
+    """Historical requests open at the same time; one more is a violation and an error 162."""
+    paces_identical_histories: bool = False
+    """Count a history request repeated within 15 s (documented for bars of 30 s and less only)."""
+    snapshot_seconds: float = attrs.field(default=11.0, validator=_not_negative)
+    """Window of a snapshot; it ends at once when every field has come (unverified)."""
+    account_update_seconds: float = attrs.field(default=180.0, validator=validators.gt(0))
+    """Interval of account updates when nothing changes."""
+    is_entitled: bool = True
+    """Whether the login has live data; without it only delayed data is served."""
+    delay_seconds: float = attrs.field(default=900.0, validator=_not_negative)
+    """Age of delayed data."""

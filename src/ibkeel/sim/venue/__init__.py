@@ -1,0 +1,14 @@
+"""Where simulated orders are matched, and the account is kept."""
+
+from ibkeel.sim.venue.margin import MarginPreview, PortfolioRow, Valuation
+from ibkeel.sim.venue.settings import CommissionPlan, VenueSettings
+from ibkeel.sim.venue.venue import Venue
+
+__all__ = [
+    "CommissionPlan",
+    "MarginPreview",
+    "PortfolioRow",
+    "Valuation",
+    "Venue",
+    "VenueSettings",
+]

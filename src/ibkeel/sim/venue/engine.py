@@ -1,0 +1,383 @@
+"""What happens to orders, and to their families, as clients and the market act on them."""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
+from ibkeel.sim.venue.book import Book
+from ibkeel.sim.venue.families import (
+    base_for,
+    cut_to_parent,
+    is_group_over,
+    reduced_quantity,
+    workable,
+)
+from ibkeel.sim.venue.hours import TradingHours, Window
+from ibkeel.sim.venue.ledger import Ledger
+from ibkeel.sim.venue.matching import (
+    LIMIT_TYPES,
+    STOP_TYPES,
+    Liquidity,
+    fill_price,
+    is_triggered,
+)
+from ibkeel.sim.venue.orders import Stage, WorkingOrder, cancellation, killed, pair
+from ibkeel.sim.venue.rejects import Refusal, refuse
+from ibkeel.sim.venue.settings import VenueSettings
+from ibkeel.sim.venue.stamps import Stamps
+
+__all__ = ["Engine"]
+
+_IMMEDIATE: Final = ("IOC", "FOK")
+_ASLEEP: Final = (Stage.DRAFT, Stage.CHILD)
+
+
+class Engine:
+    """Moves orders through their stages and collects what must be sent, in order.
+
+    Args:
+        market: Quotes and sessions.
+        ledger: Takes the fills.
+        stamps: Numbers the orders.
+        settings: Choices among the Gateway's habits.
+    """
+
+    def __init__(self, market: Market, ledger: Ledger, stamps: Stamps, settings: VenueSettings) -> None:
+        self.book = Book()
+        self._market, self._ledger = market, ledger
+        self._stamps, self._settings = stamps, settings
+        self._hours = TradingHours(market)
+        self._liquidity = Liquidity(market, is_limited=settings.displayed_size_limits)
+
+    def enter(self, order: SimOrder, at: datetime) -> list[VenueEvent]:
+        """Take an order that has passed the checks; transmitting it releases its family."""
+        working = WorkingOrder(order=order, base_quantity=order.quantity)
+        self.book.add(working)
+        if not order.transmit:
+            return []
+        events: list[VenueEvent] = []
+        for member in list(self.book.family_drafts(working)):
+            if member.is_live:  # not cancelled with a parent that was killed just now
+                events += self._transmit(member, at)
+        return events
+
+    def modify(self, working: WorkingOrder, order: SimOrder, at: datetime) -> list[VenueEvent]:
+        """Give an order new terms, which have passed the checks."""
+        if working.stage is Stage.DRAFT:
+            self.book.discard(working)
+            return self.enter(order, at)
+        if not order.transmit:
+            return []
+        for name in _KEPT:
+            setattr(order, name, getattr(working.order, name))
+        refusal = self._refusal_for_funds(order, at)
+        if refusal is not None:
+            return [refusal]
+        self._replace_terms(working, order, at)
+        return [
+            *pair(working),
+            *self._shrink_group(working, at),
+            *self._work(working, at),
+        ]
+
+    def cancel(self, working: WorkingOrder, at: datetime, *, told: int | None = None) -> list[VenueEvent]:
+        """Cancel at a client's wish; `told` is the client that the messages name, if another."""
+        is_pending_shown = not self._settings.skips_pending_cancel
+        return self._cancel(working, at, is_pending_shown=is_pending_shown, told=told)
+
+    def step(self, at: datetime) -> list[VenueEvent]:
+        """Expire and match every live order, in the order in which they were sent."""
+        events: list[VenueEvent] = []
+        for working in self.book.live():
+            if not working.is_live:  # ended by what happened to another
+                continue
+            if working.expires_at is not None and at >= working.expires_at:
+                events += self._cancel(working, at)
+            else:
+                events += self._work(working, at)
+        return events
+
+    def next_event(self, after: datetime) -> datetime | None:
+        """First instant after `after` at which `step` may do something."""
+        asked: set[tuple[int, bool]] = set()
+        instants: list[datetime] = []
+        for working in self.book.live():
+            if working.expires_at is not None and working.expires_at > after:
+                instants.append(working.expires_at)
+            key = (working.order.contract.con_id, working.order.outside_rth)
+            if working.stage not in _ASLEEP and key not in asked:
+                asked.add(key)
+                instants += self._next_changes(working.order, after)
+        return min(instants, default=None)
+
+    def is_expired(self, order: SimOrder, at: datetime) -> bool:
+        """Whether the contract's last trading day has passed."""
+        last = order.contract.last_trading_day or order.contract.expiry
+        return last is not None and at.astimezone(ZoneInfo(order.contract.timezone)).date() > last
+
+    # Entering
+
+    def _transmit(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        refusal = self._refusal_on_entry(working, at)
+        if refusal is not None:
+            self.book.discard(working)
+            return [refusal]
+        order = working.order
+        order.perm_id, order.placed_at = self._stamps.perm_id(), at
+        working.expires_at = self._expiry(order, at)
+        order.quantity = reduced_quantity(working, self.book.group(working))
+        parent = self.book.parent(working)
+        if parent is None or parent.order.filled:
+            return self._activate(working, at)
+        working.move(Stage.CHILD)
+        return pair(working)
+
+    def _refusal_on_entry(self, working: WorkingOrder, at: datetime) -> OrderError | None:
+        order, limit = working.order, self._settings.active_orders_limit
+        if order.parent_id and self.book.parent(working) is None:
+            return self._refuse(Refusal.PARENT_MISSING, order, parent_id=order.parent_id)
+        if self.book.active_count(order.contract.con_id, order.action) >= limit:
+            return self._refuse(Refusal.TOO_MANY_ORDERS, order, limit=limit)
+        others = [member for member in self.book.group(working) if member is not working]
+        if is_group_over(others, order.oca_type):
+            return self._refuse(Refusal.GROUP_OVER, order)
+        return self._refusal_for_funds(order, at)
+
+    def _refusal_for_funds(self, order: SimOrder, at: datetime) -> OrderError | None:
+        if order.parent_id:  # an exit of what the parent is yet to open
+            return None
+        preview, reduces = self._ledger.preview(order, at)
+        if reduces or preview.commission is None or preview.after.available_funds >= 0:
+            return None
+        return self._refuse(
+            Refusal.NO_FUNDS,
+            order,
+            equity=preview.after.equity_with_loan,
+            needed=preview.after.initial,
+        )
+
+    def _activate(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        """Wake a new order, or a child whose parent has begun to fill."""
+        is_new = working.stage is Stage.DRAFT
+        is_stop = working.order.order_type in STOP_TYPES
+        working.move(Stage.ARMED if is_stop else Stage.HELD)
+        shown = pair(working)
+        worked = self._work(working, at)
+        if is_stop:
+            return [*shown, *(shown if is_new else ()), *self._notice(working, at), *worked]
+        if working.order.tif in _IMMEDIATE and not _has_fill(worked):
+            return [shown[0], *worked]
+        if self._settings.straight_to_submitted and _is_resting(working):
+            return worked
+        return [*shown, *self._notice(working, at), *worked]
+
+    def _notice(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        """Warning 399 for an order that waits for the opening.
+
+        Source:
+            Code and last line are quoted in public issue threads; the first lines are unverified.
+        """
+        order = working.order
+        window = self._window(order, at)
+        if window is None or window.is_open(at):
+            return []
+        opens = window.opens_at.astimezone(ZoneInfo(order.contract.timezone))
+        zone = _ZONE_NAMES.get(order.contract.timezone, order.contract.timezone)
+        text = (
+            f"Order Message:\n{order.action} {order.quantity:g} {order.contract.symbol} "
+            f"{order.contract.exchange}\nWarning: your order will not be placed at the exchange "
+            f"until {opens:%Y-%m-%d %H:%M:%S} {zone}"
+        )
+        return [OrderError(client_id=order.client_id, order_id=order.order_id, code=399, text=text)]
+
+    # Working
+
+    def _work(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        """Let an order meet the market of this instant."""
+        if working.stage in _ASLEEP:
+            return []
+        order = working.order
+        window = self._window(order, at)
+        events: list[VenueEvent] = []
+        if window is not None and window.is_open(at):
+            events += self._meet(working, self._market.quote(order.contract, at), at)
+        if working.is_live and working.stage is not Stage.ARMED and order.tif in _IMMEDIATE:
+            events += self._kill(working, at)
+        return events
+
+    def _meet(self, working: WorkingOrder, quote: MarketQuote, at: datetime) -> list[VenueEvent]:
+        events: list[VenueEvent] = []
+        order = working.order
+        if working.stage is Stage.ARMED:
+            if not is_triggered(order, quote):
+                return []
+            working.move(Stage.WORKING)
+            events += pair(working)
+        events += self._match(working, quote, at)
+        rests = working.stage is Stage.HELD and order.order_type in LIMIT_TYPES
+        if rests and order.tif not in _IMMEDIATE:
+            working.move(Stage.WORKING)
+            events += pair(working)
+        return events
+
+    def _match(self, working: WorkingOrder, quote: MarketQuote, at: datetime) -> list[VenueEvent]:
+        order = working.order
+        price = fill_price(order, quote)
+        if price is None:
+            return []
+        available = self._liquidity.available(order, quote, at)
+        quantity = float(math.floor(min(workable(self.book, working), available)))
+        if quantity <= 0 or (order.tif == "FOK" and quantity < working.remaining):
+            return []
+        return self._fill(working, quantity, price, at)
+
+    def _fill(self, working: WorkingOrder, quantity: float, price: float, at: datetime) -> list[VenueEvent]:
+        self._liquidity.take(working.order, quantity, at)
+        working.fill(quantity, price)
+        execution, commission = self._ledger.book(working, quantity, price, at)
+        shown = pair(working)
+        if self._settings.status_before_execution:
+            events = [*shown, execution, commission]
+        else:
+            events = [execution, *shown, commission]
+        if working.stage is Stage.FILLED:
+            self._complete(working, f"Filled Size: {working.order.filled:g}", at)
+        events += self._shrink_group(working, at)
+        if not working.is_live:
+            events += self._bereave_children(working, at)
+        return [*events, *self._wake_children(working, at)]
+
+    # Families
+
+    def _shrink_group(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        """Cancel or reduce the other members of a group after a fill of one."""
+        members = self.book.group(working)
+        is_over = is_group_over(members, working.order.oca_type)
+        events: list[VenueEvent] = []
+        for member in members:
+            if member is not working and member.is_live:
+                events += self._resize(member, 0.0 if is_over else math.inf, at)
+        return events
+
+    def _wake_children(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        events: list[VenueEvent] = []
+        for child in self.book.children(working):
+            if child.stage is Stage.CHILD:
+                events += self._activate(child, at)
+        return events
+
+    def _bereave_children(self, parent: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        """Cancel the children of a parent that ended unfilled; cut those of one part filled.
+
+        Source:
+            That children of a cancelled parent are cancelled is seen; the cut is unverified.
+        """
+        events: list[VenueEvent] = []
+        if parent.order.filled >= parent.base_quantity:
+            return events
+        sizes = {child.key: cut_to_parent(child, parent) for child in self.book.children(parent)}
+        for child in self.book.children(parent):
+            if child.is_live:
+                events += self._resize(child, sizes[child.key], at)
+        return events
+
+    def _resize(self, working: WorkingOrder, most: float, at: datetime) -> list[VenueEvent]:
+        """Lower an order's quantity to what its group leaves, and to `most`."""
+        quantity = min(most, reduced_quantity(working, self.book.group(working)))
+        if quantity <= working.order.filled:
+            return self._cancel(working, at)
+        if quantity == working.order.quantity:
+            return []
+        working.order.quantity = quantity
+        return [] if working.stage is Stage.DRAFT else pair(working)
+
+    # Ending
+
+    def _cancel(
+        self,
+        working: WorkingOrder,
+        at: datetime,
+        *,
+        is_pending_shown: bool = False,
+        told: int | None = None,
+    ) -> list[VenueEvent]:
+        working.move(Stage.CANCELLED)
+        self._complete(working, "Cancelled", at)
+        return [
+            *cancellation(working, is_pending_shown=is_pending_shown, told=told),
+            *self._bereave_children(working, at),
+        ]
+
+    def _kill(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
+        is_fok = working.order.tif == "FOK"
+        working.move(Stage.INACTIVE if is_fok else Stage.CANCELLED)
+        self._complete(working, working.order.status, at)
+        return [*killed(working), *self._bereave_children(working, at)]
+
+    def _complete(self, working: WorkingOrder, text: str, at: datetime) -> None:
+        working.order.completed_at, working.order.completed_status = at, text
+        self.book.complete(working)
+
+    # Terms and times
+
+    def _replace_terms(self, working: WorkingOrder, order: SimOrder, at: datetime) -> None:
+        before = working.order
+        others = [member for member in self.book.group(working) if member is not working]
+        working.order, working.base_quantity = order, base_for(order.quantity, others)
+        working.expires_at = self._expiry(order, at)
+        stage = _stage_after_change(working.stage, before, order)
+        if stage is not working.stage:
+            working.move(stage)
+
+    def _expiry(self, order: SimOrder, at: datetime) -> datetime | None:
+        window = self._window(order, at) if order.tif == "DAY" else None
+        return None if window is None else window.closes_at
+
+    def _window(self, order: SimOrder, at: datetime) -> Window | None:
+        return self._hours.window(order.contract, extended=order.outside_rth, at=at)
+
+    def _next_changes(self, order: SimOrder, after: datetime) -> Iterable[datetime]:
+        window = self._window(order, after)
+        if window is None:
+            return ()
+        if not window.is_open(after):
+            return (window.opens_at,)
+        change = self._market.next_change(order.contract, after)
+        return (window.closes_at,) if change is None else (min(change, window.closes_at),)
+
+    def _refuse(self, refusal: Refusal, order: SimOrder, **facts: object) -> OrderError:
+        return refuse(refusal, order.client_id, order.order_id, **facts)
+
+
+_ZONE_NAMES: Final = {"America/New_York": "US/Eastern"}
+
+_KEPT: Final = (
+    "perm_id",
+    "status",
+    "why_held",
+    "filled",
+    "average_fill_price",
+    "last_fill_price",
+    "placed_at",
+)
+
+
+def _stage_after_change(stage: Stage, before: SimOrder, after: SimOrder) -> Stage:
+    """Stage of a transmitted order whose terms change: a new stop price arms it again."""
+    if stage is Stage.CHILD:
+        return stage
+    if after.order_type not in STOP_TYPES:
+        return Stage.HELD if stage is Stage.ARMED else stage
+    is_same_stop = before.order_type in STOP_TYPES and before.stop_price == after.stop_price
+    return stage if is_same_stop else Stage.ARMED
+
+
+def _has_fill(events: Iterable[VenueEvent]) -> bool:
+    return any(isinstance(event, Execution) for event in events)
+
+
+def _is_resting(working: WorkingOrder) -> bool:
+    return working.stage is Stage.WORKING and not working.order.filled

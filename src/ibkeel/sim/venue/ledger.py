@@ -1,0 +1,101 @@
+"""Books fills: executions, commissions, and the account that they lead to."""
+
+from datetime import datetime
+from functools import partial
+
+from ibkeel.sim.values import Commission, Execution, Market, SimOrder
+from ibkeel.sim.venue.account import Account
+from ibkeel.sim.venue.margin import (
+    MarginPreview,
+    Valuation,
+    after_order,
+    market_price,
+    reference_price,
+    valued,
+)
+from ibkeel.sim.venue.orders import WorkingOrder
+from ibkeel.sim.venue.settings import VenueSettings
+from ibkeel.sim.venue.stamps import Stamps
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """The account and every fill that made it what it is.
+
+    Args:
+        market: Values what is held.
+        account: The account at the start.
+        stamps: Numbers the fills.
+        settings: Commissions and margins.
+    """
+
+    def __init__(self, market: Market, account: Account, stamps: Stamps, settings: VenueSettings) -> None:
+        self.account = account
+        self.fills: list[tuple[Execution, Commission]] = []
+        self._market, self._stamps, self._settings = market, stamps, settings
+
+    def book(
+        self, working: WorkingOrder, quantity: float, price: float, at: datetime
+    ) -> tuple[Execution, Commission]:
+        """Book a fill that the order has already counted.
+
+        Args:
+            working: The order.
+            quantity: Units filled.
+            price: Per share.
+            at: When.
+        """
+        order = working.order
+        plan = self._settings.commission_plan(order.contract.sec_type)
+        charge = plan.charged(order.filled) - working.commission
+        working.commission += charge
+        signed = quantity if order.action == "BUY" else -quantity
+        self.account, realized = self.account.traded(order.contract, signed, price, charge)
+        execution = self._execution(order, quantity, price, at)
+        commission = Commission(
+            client_id=order.client_id,
+            exec_id=execution.exec_id,
+            commission=charge,
+            currency=order.contract.currency,
+            realized_pnl=realized,
+        )
+        self.fills.append((execution, commission))
+        return execution, commission
+
+    def valuation(self, at: datetime) -> Valuation:
+        """The account at the market's prices."""
+        return self._valued(self.account, at)
+
+    def preview(self, order: SimOrder, at: datetime) -> tuple[MarginPreview, bool]:
+        """The account before and after the order, and whether the order only reduces."""
+        before = self.valuation(at)
+        price = reference_price(order, self._market.quote(order.contract, at))
+        if price is None:
+            return MarginPreview(before=before, after=before, commission=None), False
+        plan = self._settings.commission_plan(order.contract.sec_type)
+        commission = plan.charged(order.quantity)
+        account, reduces = after_order(self.account, order, price, commission)
+        after = self._valued(account, at)
+        return MarginPreview(before=before, after=after, commission=commission), reduces
+
+    def _valued(self, account: Account, at: datetime) -> Valuation:
+        return valued(account, partial(market_price, self._market, at=at), self._settings)
+
+    def _execution(self, order: SimOrder, quantity: float, price: float, at: datetime) -> Execution:
+        return Execution(
+            exec_id=self._stamps.exec_id(at),
+            at=at,
+            client_id=order.client_id,
+            order_id=order.order_id,
+            perm_id=order.perm_id,
+            contract=order.contract,
+            account=self.account.name,
+            exchange=order.contract.primary_exchange or order.contract.exchange,
+            side="BOT" if order.action == "BUY" else "SLD",
+            quantity=quantity,
+            price=price,
+            cumulative_quantity=order.filled,
+            average_price=order.average_fill_price,
+            order_ref=order.order_ref,
+        )

@@ -1,0 +1,229 @@
+"""What an account is worth, and how much of it is tied up."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+import attrs
+
+from ibkeel.sim.values import Market, MarketQuote, SimOrder, SimPosition
+from ibkeel.sim.venue.account import Account, Holding
+from ibkeel.sim.venue.matching import LIMIT_TYPES, usable_price
+from ibkeel.sim.venue.settings import VenueSettings
+
+__all__ = [
+    "MarginPreview",
+    "PortfolioRow",
+    "Valuation",
+    "account_rows",
+    "after_order",
+    "market_price",
+    "portfolio",
+    "reference_price",
+    "valued",
+]
+
+Mark = Callable[[Holding], float]
+"""The price per share at which a holding is valued."""
+
+
+class PortfolioRow(NamedTuple):
+    """One line of the portfolio; dollars, but for the price per share."""
+
+    position: SimPosition
+    market_price: float
+    market_value: float
+    unrealized: float
+    realized: float
+
+
+@attrs.frozen(kw_only=True)
+class Valuation:
+    """An account in dollars, at the prices of an instant.
+
+    Attributes:
+        cash: Settled or not; premium received for short options included.
+        stocks: Signed value of stock holdings.
+        options: Signed value of option holdings.
+        gross: Absolute values of all holdings, added up.
+        initial: Initial margin requirement.
+        maintenance: Maintenance margin requirement.
+        unrealized: Of open holdings.
+        realized: Since the start.
+    """
+
+    cash: float
+    stocks: float
+    options: float
+    gross: float
+    initial: float
+    maintenance: float
+    unrealized: float
+    realized: float
+
+    @property
+    def net_liquidation(self) -> float:
+        """Cash and everything held."""
+        return self.cash + self.stocks + self.options
+
+    @property
+    def equity_with_loan(self) -> float:
+        """What margin may be held against: no value is lent on options."""
+        return self.cash + self.stocks
+
+    @property
+    def available_funds(self) -> float:
+        """What is left for new positions; negative after a loss beyond the margin."""
+        return self.equity_with_loan - self.initial
+
+    @property
+    def excess_liquidity(self) -> float:
+        """What is left before positions would be closed."""
+        return self.equity_with_loan - self.maintenance
+
+
+@attrs.frozen(kw_only=True)
+class MarginPreview:
+    """The account before and after an order that is not sent.
+
+    Attributes:
+        before: As it stands.
+        after: As if the order had filled whole at its reference price.
+        commission: Dollars; None when the feed shows no price to reckon with.
+    """
+
+    before: Valuation
+    after: Valuation
+    commission: float | None
+
+
+def market_price(market: Market, holding: Holding, at: datetime) -> float:
+    """Price per share at which a holding is valued.
+
+    Mid of a two-sided quote, else the last trade, else the previous close, else its own cost.
+    """
+    quote = market.quote(holding.contract, at)
+    bid, ask = usable_price(quote.bid), usable_price(quote.ask)
+    if bid is not None and ask is not None:
+        return (bid + ask) / 2
+    for price in map(usable_price, (quote.last, quote.close)):
+        if price is not None:
+            return price
+    return holding.average_cost / holding.contract.multiplier
+
+
+def _value(holding: Holding, mark: Mark) -> float:
+    return holding.quantity * mark(holding) * holding.contract.multiplier
+
+
+def _cost(holding: Holding) -> float:
+    return holding.quantity * holding.average_cost
+
+
+def _short_option_margin(holding: Holding, value: float, fraction: float) -> float:
+    """Zero for a long option, which is paid in full; spreads are not recognised as such."""
+    if holding.quantity >= 0:
+        return 0.0
+    contract = holding.contract
+    return -value - holding.quantity * fraction * contract.strike * contract.multiplier
+
+
+def valued(account: Account, mark: Mark, settings: VenueSettings) -> Valuation:
+    """The account at the prices that `mark` gives."""
+    stocks = options = gross_stocks = gross_options = short_options = unrealized = 0.0
+    for holding in account.holdings.values():
+        value = _value(holding, mark)
+        unrealized += value - _cost(holding)
+        if holding.contract.sec_type == "OPT":
+            options += value
+            gross_options += abs(value)
+            short_options += _short_option_margin(holding, value, settings.short_option_margin)
+        else:
+            stocks += value
+            gross_stocks += abs(value)
+    return Valuation(
+        cash=account.cash,
+        stocks=stocks,
+        options=options,
+        gross=gross_stocks + gross_options,
+        initial=gross_stocks * settings.stock_initial_margin + short_options,
+        maintenance=gross_stocks * settings.stock_maintenance_margin + short_options,
+        unrealized=unrealized,
+        realized=account.realized,
+    )
+
+
+def portfolio(account: Account, mark: Mark) -> list[PortfolioRow]:
+    """Every holding, flat ones that once traded included, in the order of their first trade."""
+    rows = []
+    for holding in account.holdings.values():
+        value = _value(holding, mark)
+        rows.append(
+            PortfolioRow(
+                position=account.position(holding),
+                market_price=mark(holding),
+                market_value=value,
+                unrealized=value - _cost(holding),
+                realized=holding.realized,
+            )
+        )
+    return rows
+
+
+def account_rows(name: str, valuation: Valuation, settings: VenueSettings) -> list[tuple[str, str, str]]:
+    """Key, value and currency, under the keys of IB's account window."""
+    funds, excess = valuation.available_funds, valuation.excess_liquidity
+    dollars = {
+        "AccruedCash": 0.0,
+        "AvailableFunds": funds,
+        "BuyingPower": max(0.0, funds) * settings.buying_power_factor,
+        "CashBalance": valuation.cash,
+        "EquityWithLoanValue": valuation.equity_with_loan,
+        "ExcessLiquidity": excess,
+        "FullAvailableFunds": funds,
+        "FullExcessLiquidity": excess,
+        "FullInitMarginReq": valuation.initial,
+        "FullMaintMarginReq": valuation.maintenance,
+        "GrossPositionValue": valuation.gross,
+        "InitMarginReq": valuation.initial,
+        "MaintMarginReq": valuation.maintenance,
+        "NetLiquidation": valuation.net_liquidation,
+        "OptionMarketValue": valuation.options,
+        "RealizedPnL": valuation.realized,
+        "StockMarketValue": valuation.stocks,
+        "TotalCashBalance": valuation.cash,
+        "TotalCashValue": valuation.cash,
+        "UnrealizedPnL": valuation.unrealized,
+    }
+    worth = valuation.net_liquidation
+    cushion = max(0.0, min(1.0, excess / worth)) if worth > 0 else 0.0
+    return [
+        ("AccountCode", name, ""),
+        ("AccountReady", "true", ""),
+        ("AccountType", "INDIVIDUAL", ""),
+        ("Currency", "USD", "USD"),
+        ("Cushion", f"{cushion:.6f}", ""),
+        ("ExchangeRate", "1.00", "USD"),
+        *((key, f"{value:.2f}", "USD") for key, value in dollars.items()),
+    ]
+
+
+def reference_price(order: SimOrder, quote: MarketQuote) -> float | None:
+    """Price to reckon an order at before it fills: its limit, its stop, or the quote."""
+    side = quote.ask if order.action == "BUY" else quote.bid
+    own = order.limit_price if order.order_type in LIMIT_TYPES else None
+    prices = map(usable_price, (own, order.stop_price, side, quote.last, quote.close))
+    return next((price for price in prices if price is not None), None)
+
+
+def after_order(account: Account, order: SimOrder, price: float, commission: float) -> tuple[Account, bool]:
+    """The account as if the order's remainder had filled, and whether it only reduces.
+
+    Returns:
+        The account, and True when no unit of the order would open or add to a position.
+    """
+    quantity = order.quantity - order.filled
+    signed = quantity if order.action == "BUY" else -quantity
+    contract = order.contract
+    reduces = account.holding(contract).closing_part(signed) >= quantity
+    return account.traded(contract, signed, price, commission).account, reduces

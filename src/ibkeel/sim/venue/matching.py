@@ -1,0 +1,101 @@
+"""At which price, and for how much, an order trades against a quote."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from ibkeel.sim.values import Market, MarketQuote, SimContract, SimOrder
+
+__all__ = ["LIMIT_TYPES", "STOP_TYPES", "Liquidity", "fill_price", "is_triggered", "usable_price"]
+
+LIMIT_TYPES: Final = ("LMT", "STP LMT")
+STOP_TYPES: Final = ("STP", "STP LMT")
+
+
+def usable_price(price: float | None) -> float | None:
+    """The price, or None where the feed shows none: absent, not finite, zero or negative."""
+    return price if price is not None and math.isfinite(price) and price > 0 else None
+
+
+# Source: TWS API, "Trigger Methods": last for stocks, double bid/ask for US options. One
+# qualifying bid or ask is enough here where the Gateway wants two in a row, and the side watched
+# is unverified.
+_WATCHED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("OPT", "BUY"): "ask",
+        ("OPT", "SELL"): "bid",
+        ("STK", "BUY"): "last",
+        ("STK", "SELL"): "last",
+    }
+)
+
+
+def is_triggered(order: SimOrder, quote: MarketQuote) -> bool:
+    """Whether a stop order's trigger price has been reached.
+
+    Args:
+        order: A STP or STP LMT order, with its stop price.
+        quote: What the feed shows; without the price that the rule watches nothing triggers.
+    """
+    price = usable_price(getattr(quote, _WATCHED[order.contract.sec_type, order.action]))
+    if price is None or order.stop_price is None:
+        return False
+    return price >= order.stop_price if order.action == "BUY" else price <= order.stop_price
+
+
+def fill_price(order: SimOrder, quote: MarketQuote) -> float | None:
+    """Price at which the order trades now: the other side of the quote, or None.
+
+    A limit is honoured; whether a stop has triggered is for the caller to know.
+    """
+    price = usable_price(quote.ask if order.action == "BUY" else quote.bid)
+    if price is None or order.order_type not in LIMIT_TYPES:
+        return price
+    if order.limit_price is None:
+        return None
+    is_marketable = price <= order.limit_price if order.action == "BUY" else price >= order.limit_price
+    return price if is_marketable else None
+
+
+@attrs.frozen(kw_only=True)
+class _Taken:
+    quantity: float
+    until: datetime | None
+
+
+class Liquidity:
+    """What our own fills have left of the sizes on show.
+
+    Args:
+        market: Says when a quote may next change, which is when its size is whole again.
+        is_limited: False makes every size endless.
+    """
+
+    def __init__(self, market: Market, *, is_limited: bool) -> None:
+        self._market = market
+        self._is_limited = is_limited
+        self._taken: dict[tuple[int, str], _Taken] = {}
+
+    def available(self, order: SimOrder, quote: MarketQuote, at: datetime) -> float:
+        """Units that the order may take now; infinity when the feed shows no size."""
+        size = quote.ask_size if order.action == "BUY" else quote.bid_size
+        if size is None or not self._is_limited:
+            return math.inf
+        return max(0.0, size - self._used(order.contract, order.action, at))
+
+    def take(self, order: SimOrder, quantity: float, at: datetime) -> None:
+        """Remember that the order took `quantity` units."""
+        used = self._used(order.contract, order.action, at)
+        self._taken[order.contract.con_id, order.action] = _Taken(
+            quantity=used + quantity, until=self._market.next_change(order.contract, at)
+        )
+
+    def _used(self, contract: SimContract, action: str, at: datetime) -> float:
+        taken = self._taken.get((contract.con_id, action))
+        if taken is None or (taken.until is not None and at >= taken.until):
+            return 0.0
+        return taken.quantity

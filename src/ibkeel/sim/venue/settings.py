@@ -1,0 +1,75 @@
+"""What can be varied about the venue."""
+
+import attrs
+from attrs import validators
+
+__all__ = ["CommissionPlan", "VenueSettings"]
+
+
+@attrs.frozen(kw_only=True)
+class CommissionPlan:
+    """Charge per contract or share, with a minimum for the whole order; in US dollars.
+
+    Source:
+        IBKR Pro fixed pricing for US stocks and options, without exchange, regulatory and
+        clearing fees and without the ceiling of 1 % of the trade's value: unverified.
+    """
+
+    per_unit: float = attrs.field(validator=validators.ge(0))
+    minimum: float = attrs.field(validator=validators.ge(0))
+
+    def charged(self, quantity: float) -> float:
+        """Commission on an order of which `quantity` units have filled; 0.0 for none."""
+        return max(self.minimum, self.per_unit * quantity) if quantity > 0 else 0.0
+
+
+@attrs.frozen(kw_only=True)
+class VenueSettings:
+    """How the venue fills, charges and answers.
+
+    The answers that a live Gateway gives in more than one form can be chosen here; the defaults
+    are the forms seen most.
+
+    Attributes:
+        displayed_size_limits: A fill takes at most the size shown on its side of the quote, and
+            what was taken is shown again when the quote may next change. False: every fill is
+            complete.
+        status_before_execution: orderStatus Filled precedes execDetails.
+        straight_to_submitted: A limit order that rests is never shown as PreSubmitted.
+        skips_pending_cancel: A cancel is answered without the PendingCancel step.
+        older_cancel_codes: A cancel that cannot be done gives 135 or 161, not 10147 or 10148.
+        cancels_across_clients: A client may cancel a GTC order of another by its order id, and
+            the statuses then carry the cancelling client's id, as seen on a live Gateway. IBKR's
+            documentation says that only the owner can.
+        active_orders_limit: Working orders allowed for a contract and side.
+        stock_commission: What a share costs.
+        option_commission: What an option contract costs.
+        stock_initial_margin: Fraction of a stock position's value.
+        stock_maintenance_margin: Fraction of a stock position's value.
+        short_option_margin: Fraction of strike times multiplier, held for each short option on
+            top of its value.
+        buying_power_factor: Buying power for each dollar of available funds.
+
+    Source:
+        Order sequences: live captures of a paper Gateway. Limit of 20: TWS API, "Order
+        Limitations". Margin fractions and the buying power factor follow Regulation T and are
+        unverified against a Gateway.
+    """
+
+    displayed_size_limits: bool = True
+    status_before_execution: bool = False
+    straight_to_submitted: bool = False
+    skips_pending_cancel: bool = False
+    older_cancel_codes: bool = False
+    cancels_across_clients: bool = False
+    active_orders_limit: int = attrs.field(default=20, validator=validators.ge(1))
+    stock_commission: CommissionPlan = CommissionPlan(per_unit=0.005, minimum=1.0)
+    option_commission: CommissionPlan = CommissionPlan(per_unit=0.65, minimum=1.0)
+    stock_initial_margin: float = attrs.field(default=0.50, validator=validators.ge(0))
+    stock_maintenance_margin: float = attrs.field(default=0.25, validator=validators.ge(0))
+    short_option_margin: float = attrs.field(default=0.20, validator=validators.ge(0))
+    buying_power_factor: float = attrs.field(default=4.0, validator=validators.ge(0))
+
+    def commission_plan(self, sec_type: str) -> CommissionPlan:
+        """The plan for a security type."""
+        return self.option_commission if sec_type == "OPT" else self.stock_commission

@@ -1,0 +1,208 @@
+"""The venue: takes orders, matches them against a market, keeps one account."""
+
+import copy
+import math
+from datetime import datetime
+from functools import partial
+
+from ibkeel.errors import InvalidInput
+from ibkeel.sim.values import (
+    Commission,
+    Execution,
+    Market,
+    OrderEcho,
+    SimOrder,
+    SimPosition,
+    VenueEvent,
+)
+from ibkeel.sim.venue.account import Account
+from ibkeel.sim.venue.engine import Engine
+from ibkeel.sim.venue.ledger import Ledger
+from ibkeel.sim.venue.margin import (
+    MarginPreview,
+    PortfolioRow,
+    account_rows,
+    market_price,
+    portfolio,
+)
+from ibkeel.sim.venue.orders import Stage, WorkingOrder
+from ibkeel.sim.venue.rejects import Refusal, check_modification, check_new, refuse
+from ibkeel.sim.venue.settings import VenueSettings
+from ibkeel.sim.venue.stamps import Stamps
+
+__all__ = ["Venue"]
+
+_DEFAULTS = VenueSettings()
+
+
+class Venue:
+    """A simulated exchange and broker for one account, without IO and without a clock.
+
+    Every method that acts takes the instant and returns the messages that it causes, in the
+    order in which they must be sent. Time never runs backwards: an earlier instant counts as the
+    latest one seen. Between two calls of `advance` the market is not looked at, so step through
+    `next_event` to miss nothing. Expiring options are not settled: a holding stays, at the
+    market's last price.
+
+    Args:
+        market: Quotes, contracts and sessions.
+        account: Account id, which orders may name or leave empty.
+        cash: Dollars at the start.
+        seed: Chooses permanent and execution ids.
+        settings: Choices among the Gateway's habits, commissions and margins.
+
+    Raises:
+        InvalidInput: `cash` is not a finite number.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        account: str = "DU1234567",
+        cash: float = 100_000.0,
+        seed: int = 0,
+        settings: VenueSettings = _DEFAULTS,
+    ) -> None:
+        if not math.isfinite(cash):
+            raise InvalidInput(f"cash is {cash}; it must be a finite number of dollars")
+        stamps = Stamps(seed)
+        self._market, self._settings = market, settings
+        self._ledger = Ledger(market, Account(name=account, cash=cash), stamps, settings)
+        self._engine = Engine(market, self._ledger, stamps, settings)
+        self._now: datetime | None = None
+
+    def submit(self, order: SimOrder, at: datetime) -> list[VenueEvent]:
+        """Take a new order, or new terms for a live one of the same client and order id.
+
+        The order is copied. With `transmit` False nothing is said or done until the same id
+        arrives with True, or a child with True releases the whole family. A modification carries
+        every field again; with `transmit` False it has no effect. A what-if order is echoed, and
+        otherwise left alone: `preview` has its figures.
+        """
+        at = self._moved_to(at)
+        existing = self._engine.book.find((order.client_id, order.order_id))
+        refusal = self._refusal(order, existing, at)
+        if refusal is not None:
+            facts = {"account": order.account, "parent_id": order.parent_id}
+            filled = 0.0 if existing is None else existing.order.filled
+            return [refuse(refusal, order.client_id, order.order_id, filled=f"{filled:g}", **facts)]
+        mine = self._own_copy(order)
+        if order.what_if:
+            mine.status = "PreSubmitted"
+            return [OrderEcho(order=mine, status=mine.status)]
+        if existing is None:
+            return self._engine.enter(mine, at)
+        return self._engine.modify(existing, mine, at)
+
+    def cancel(self, client_id: int, order_id: int, at: datetime) -> list[VenueEvent]:
+        """Cancel an order; cancelling a parent that has not filled cancels its children."""
+        at = self._moved_to(at)
+        working = self._engine.book.find((client_id, order_id))
+        if working is None and self._settings.cancels_across_clients:
+            working = self._foreign_order(order_id)
+        old = self._settings.older_cancel_codes
+        if working is None:
+            unknown = Refusal.CANCEL_UNKNOWN_OLD if old else Refusal.CANCEL_UNKNOWN
+            return [refuse(unknown, client_id, order_id)]
+        if not working.is_live:
+            done = Refusal.CANCEL_DONE_OLD if old else Refusal.CANCEL_DONE
+            order = working.order
+            return [refuse(done, client_id, order_id, status=order.status, perm_id=order.perm_id)]
+        return self._engine.cancel(working, at, told=client_id)
+
+    def cancel_all(self, at: datetime) -> list[VenueEvent]:
+        """Cancel every live order of every client, drafts included."""
+        at = self._moved_to(at)
+        events: list[VenueEvent] = []
+        for working in self._engine.book.live():
+            if working.is_live:  # not yet cancelled with its parent
+                events += self._engine.cancel(working, at)
+        return events
+
+    def advance(self, at: datetime) -> list[VenueEvent]:
+        """Match every live order against the market of that instant; expire DAY orders."""
+        return self._engine.step(self._moved_to(at))
+
+    def next_event(self, after: datetime) -> datetime | None:
+        """First instant after `after` at which `advance` may do something; None: never."""
+        return self._engine.next_event(after)
+
+    def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
+        """What the order would do to the account, if it filled whole; nothing is changed."""
+        return self._ledger.preview(order, at)[0]
+
+    def open_orders(self, client_id: int | None = None) -> list[SimOrder]:
+        """Copies of transmitted live orders, oldest first, of one client or of all."""
+        return [
+            working.snapshot()
+            for working in self._engine.book.live()
+            if working.stage is not Stage.DRAFT and client_id in {None, working.order.client_id}
+        ]
+
+    def completed_orders(self) -> list[SimOrder]:
+        """Copies of the orders that have ended, in the order in which they did."""
+        return [working.snapshot() for working in self._engine.book.completed()]
+
+    def executions(self) -> list[tuple[Execution, Commission]]:
+        """Every fill since the start, oldest first, each with its commission."""
+        return list(self._ledger.fills)
+
+    def positions(self) -> list[SimPosition]:
+        """Positions that are not flat, in the order in which they were first traded."""
+        return self._ledger.account.positions()
+
+    def portfolio(self, at: datetime) -> list[PortfolioRow]:
+        """Everything ever traded, at the market's prices; a flat row has quantity 0."""
+        return portfolio(self._ledger.account, partial(market_price, self._market, at=at))
+
+    def account_values(self, at: datetime) -> list[tuple[str, str, str]]:
+        """Key, value and currency of each account value, as the wire carries them.
+
+        RealizedPnL counts from the start of the venue, not from midnight.
+        """
+        valuation = self._ledger.valuation(at)
+        return account_rows(self._ledger.account.name, valuation, self._settings)
+
+    def _refusal(self, order: SimOrder, existing: WorkingOrder | None, at: datetime) -> Refusal | None:
+        if existing is not None and not existing.is_live:
+            filled = existing.stage is Stage.FILLED
+            return Refusal.MODIFIES_FILLED if filled else Refusal.DUPLICATE_ID
+        if order.account not in {"", self._ledger.account.name}:
+            return Refusal.BAD_ACCOUNT
+        if existing is not None and existing.stage is not Stage.DRAFT:
+            return check_modification(order, existing.order, self._market)
+        if existing is None and order.order_id <= self._engine.book.highest_id(order.client_id):
+            return Refusal.DUPLICATE_ID
+        return check_new(order, self._market) or self._refusal_by_book(order, at)
+
+    def _refusal_by_book(self, order: SimOrder, at: datetime) -> Refusal | None:
+        if self._engine.is_expired(order, at):
+            return Refusal.EXPIRED
+        if not order.parent_id:
+            return None
+        parent = self._engine.book.find((order.client_id, order.parent_id))
+        can_adopt = parent is not None and (parent.is_live or parent.stage is Stage.FILLED)
+        return None if can_adopt else Refusal.PARENT_MISSING
+
+    def _own_copy(self, order: SimOrder) -> SimOrder:
+        """A copy without what only the venue may say."""
+        mine = copy.copy(order)
+        mine.account = self._ledger.account.name
+        mine.perm_id, mine.status, mine.why_held = 0, "", ""
+        mine.filled = mine.average_fill_price = mine.last_fill_price = 0.0
+        mine.placed_at = mine.completed_at = None
+        mine.completed_status = ""
+        return mine
+
+    def _foreign_order(self, order_id: int) -> WorkingOrder | None:
+        for working in self._engine.book.live():
+            if working.order.order_id == order_id and working.order.tif == "GTC":
+                return working
+        return None
+
+    def _moved_to(self, at: datetime) -> datetime:
+        if at.tzinfo is None:
+            raise InvalidInput(f"{at} has no time zone; instants are aware")
+        self._now = at if self._now is None else max(at, self._now)
+        return self._now

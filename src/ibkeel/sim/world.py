@@ -1,0 +1,195 @@
+"""What every service of the Gateway shares: market, venue, clock, agenda, clients, counters."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from ibkeel.clock import Clock
+from ibkeel.sim.agenda import Agenda, Ticket
+from ibkeel.sim.client import Client
+from ibkeel.sim.counters import GatewayCounters
+from ibkeel.sim.settings import GatewaySettings
+from ibkeel.sim.values import (
+    Commission,
+    Execution,
+    Market,
+    SimOrder,
+    SimPosition,
+    SimSession,
+    VenueEvent,
+)
+from ibkeel.sim.venue import MarginPreview, PortfolioRow
+
+__all__ = ["Exchange", "Handler", "Rejection", "World"]
+
+_logger: Final = logging.getLogger("ibkeel.sim")
+
+
+class Exchange(Protocol):
+    """The venue that the Gateway asks: it matches orders and keeps the account."""
+
+    def submit(self, order: SimOrder, at: datetime) -> Sequence[VenueEvent]:
+        """Take a new order, or a modification of a live one."""
+        ...
+
+    def cancel(self, client_id: int, order_id: int, at: datetime) -> Sequence[VenueEvent]:
+        """Cancel an order."""
+        ...
+
+    def cancel_all(self, at: datetime) -> Sequence[VenueEvent]:
+        """Cancel every order of every client."""
+        ...
+
+    def advance(self, at: datetime) -> Sequence[VenueEvent]:
+        """Match everything against the market of that instant."""
+        ...
+
+    def next_event(self, after: datetime) -> datetime | None:
+        """First instant at which `advance` may do something; None: never."""
+        ...
+
+    def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
+        """The account before and after an order that is not placed."""
+        ...
+
+    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
+        """Live orders, of one client or of all."""
+        ...
+
+    def completed_orders(self) -> Sequence[SimOrder]:
+        """Orders that ended today."""
+        ...
+
+    def executions(self) -> Sequence[tuple[Execution, Commission]]:
+        """Fills of today, oldest first."""
+        ...
+
+    def positions(self) -> Sequence[SimPosition]:
+        """What the account holds."""
+        ...
+
+    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
+        """Positions at the market's prices."""
+        ...
+
+    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
+        """Key, value and currency of each account value."""
+        ...
+
+
+class Rejection(Exception):
+    """A request that gets an error code for its answer."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+class World:
+    """The state behind all sessions.
+
+    Args:
+        market: Where quotes, bars and definitions come from.
+        venue: Where orders go.
+        account: Account id that clients see.
+        clock: Wall time.
+        settings: Limits and habits.
+    """
+
+    def __init__(
+        self,
+        *,
+        market: Market,
+        venue: Exchange,
+        account: str,
+        clock: Clock,
+        settings: GatewaySettings,
+    ) -> None:
+        self.market, self.venue, self.account = market, venue, account
+        self.settings = settings
+        self.counters = GatewayCounters()
+        self.agenda = Agenda()
+        self.clients: dict[int, Client] = {}  # started ones by client id, in order of starting
+        self.matching: Ticket | None = None
+        self.order_ids: dict[int, int] = {}  # the highest seen by client id
+        self.histories_asked: dict[tuple[object, ...], datetime] = {}  # by what was asked
+        self._clock = clock
+        self._reached: datetime | None = None
+
+    def now(self) -> datetime:
+        """The present instant; never before that of an action which has run."""
+        now = self._clock.now()
+        return now if self._reached is None else max(now, self._reached)
+
+    def reach(self, at: datetime) -> datetime:
+        """Note that the instant of an action has come, though the clock may lag a little."""
+        self._reached = max(self.now(), at)
+        return self._reached
+
+    def session_at(self, at: datetime) -> SimSession | None:
+        """The regular session that is open at that instant."""
+        day = timedelta(days=1)
+        around = self.market.sessions(at.date() - day, at.date() + day)
+        return next((each for each in around if each.opens_at <= at < each.closes_at), None)
+
+    def answer(
+        self, client: Client, request_id: int, seconds: float, action: Callable[[datetime], None]
+    ) -> Ticket:
+        """Plan the answer to a request; it is dropped when the client has gone."""
+
+        def run(now: datetime) -> None:
+            if client.is_open:
+                with self.supervised(client, request_id):
+                    action(now)
+
+        return self.agenda.add(self.now() + timedelta(seconds=seconds), run)
+
+    @contextmanager
+    def supervised(self, client: Client, request_id: int) -> Iterator[None]:
+        """Turn what goes wrong inside into an error for the client, a log record and a count."""
+        try:
+            yield
+        except Rejection as rejection:
+            client.error(request_id, rejection.code, rejection.text, at=self.now())
+        except Exception as error:
+            # One broken answer must not end the other sessions; nothing is hidden by this.
+            _logger.exception("request failed", extra={"request_id": request_id})
+            self.counters.failures += 1
+            text = f"Server error when reading an API client request: {error!r}"
+            client.error(request_id, 320, text, at=self.now())
+
+    def release(self, client: Client) -> None:
+        """Take back everything that a client holds."""
+        for subscription in list(client.subscriptions.values()):
+            self.end_subscription(client, subscription.request_id)
+        for ticket in client.histories.values():
+            ticket.cancel()
+            self.counters.history_closed()
+        client.histories.clear()
+        for ticket in client.repeats.values():
+            ticket.cancel()
+        client.repeats.clear()
+        if self.clients.get(client.client_id) is client:
+            del self.clients[client.client_id]
+
+    def end_subscription(self, client: Client, request_id: int) -> bool:
+        """End a market data request and free its line; False when there is none."""
+        subscription = client.subscriptions.pop(request_id, None)
+        if subscription is None:
+            return False
+        if subscription.ticket is not None:
+            subscription.ticket.cancel()
+        if subscription.holds_line:
+            self.counters.line_closed()
+        return True
+
+    def next_order_id(self, client_id: int) -> int:
+        """The first order id that the client may use: above all it has used."""
+        live = [order.order_id for order in self.venue.open_orders(client_id)]
+        return max([self.order_ids.get(client_id, 0), *live]) + 1
+
+
+Handler = Callable[[World, Client, dict[str, Any]], None]
+"""Serves one kind of request: decides, and plans its answer."""
