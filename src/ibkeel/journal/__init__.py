@@ -1,0 +1,40 @@
+"""The journal: what was decided, intended, sent and seen, in one SQLite file."""
+
+from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
+from ibkeel.journal.records import (
+    CycleDone,
+    Decision,
+    Failure,
+    FillSeen,
+    Intent,
+    LossGuardKept,
+    OrderUpdate,
+    Purpose,
+    QuoteSeen,
+    Record,
+    RunEnded,
+    RunStarted,
+    kind_of,
+)
+from ibkeel.journal.store import Entry, Journal
+
+__all__ = [
+    "CycleDone",
+    "Decision",
+    "Entry",
+    "Failure",
+    "FillSeen",
+    "Intent",
+    "Journal",
+    "LossGuardKept",
+    "OrderUpdate",
+    "Purpose",
+    "QuoteSeen",
+    "Record",
+    "RunEnded",
+    "RunStarted",
+    "kind_of",
+    "write_csv",
+    "write_jsonl",
+    "write_parquet",
+]

@@ -1,0 +1,89 @@
+"""Journals in formats that other programs read; account ids masked unless asked for whole."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from ibkeel.errors import JournalError
+from ibkeel.model import mask_account
+
+__all__ = ["write_csv", "write_jsonl", "write_parquet"]
+
+Row = tuple[int, str, dict[str, Any]]
+
+# Individual, paper, advisor and their paper accounts.
+_ACCOUNT: Final = re.compile(r"\b(?:DU|DF|DI|U|F|I)[0-9]{5,9}\b")
+_COLUMNS: Final = ("seq", "at", "kind", "symbol", "data")
+
+
+def _masked(value: Any, key: str = "") -> Any:
+    """The same data with account ids masked, those within longer text too."""
+    if isinstance(value, dict):
+        return {name: _masked(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if key == "account":
+        return mask_account(value)
+    return _ACCOUNT.sub(lambda match: mask_account(match[0]), value)
+
+
+def _text(data: Any) -> str:
+    return json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+
+
+def _symbol(data: dict[str, Any]) -> str:
+    told = data.get("report") or data.get("execution") or {}
+    contract = told.get("contract") or {}
+    return str(data.get("symbol") or contract.get("symbol") or contract.get("underlying") or "")
+
+
+def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, str, str]]:
+    for seq, kind, data in rows:
+        shown = data if full else _masked(data)
+        yield seq, data["at"], kind, _symbol(data), _text(shown)
+
+
+def write_jsonl(rows: Iterable[Row], stream: TextIO, *, full: bool = False) -> int:
+    """Write one object a line, `seq` and `record` first, and return how many."""
+    count = 0
+    for seq, kind, data in rows:
+        shown = data if full else _masked(data)
+        stream.write(_text({"seq": seq, "record": kind, **shown}) + "\n")
+        count += 1
+    return count
+
+
+def write_csv(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
+    """Write a header and one row a record, and return how many records."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for row in _table(rows, full=full):
+            writer.writerow(row)
+            count += 1
+    return count
+
+
+def write_parquet(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
+    """Write the columns of `write_csv`, and return how many records.
+
+    Raises:
+        JournalError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+        from pyarrow import parquet  # noqa: PLC0415 - optional
+    except ImportError as error:
+        raise JournalError("Parquet needs pyarrow: pip install pyarrow, or export JSONL or CSV") from error
+    table = list(_table(rows, full=full))
+    columns = list(zip(*table, strict=True)) or [()] * len(_COLUMNS)
+    kinds = (pa.int64(), *([pa.string()] * (len(_COLUMNS) - 1)))
+    arrays = [pa.array(column, type=kind) for column, kind in zip(columns, kinds, strict=True)]
+    parquet.write_table(pa.table(dict(zip(_COLUMNS, arrays, strict=True))), path)
+    return len(table)

@@ -1,0 +1,317 @@
+"""What the journal keeps; each record bears its own instant, so the journal adds none."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, get_args
+
+import attrs
+import cattrs
+from cattrs.strategies import configure_tagged_union
+
+from ibkeel.errors import JournalError
+from ibkeel.model import (
+    Bracket,
+    ClientOrderId,
+    Execution,
+    OrderReport,
+    OrderTicket,
+    Quote,
+    Signal,
+    make_converter,
+)
+from ibkeel.model.checks import as_utc, finite
+from ibkeel.orders import EntryIntent, ExitIntent
+from ibkeel.risk import DailyLossGuard
+
+__all__ = [
+    "KINDS",
+    "CycleDone",
+    "Decision",
+    "Failure",
+    "FillSeen",
+    "Intent",
+    "LossGuardKept",
+    "OrderUpdate",
+    "Purpose",
+    "QuoteSeen",
+    "Record",
+    "RunEnded",
+    "RunStarted",
+    "from_row",
+    "kind_of",
+    "reference_of",
+    "symbol_of",
+    "to_row",
+]
+
+
+@attrs.frozen(kw_only=True)
+class RunStarted:
+    """A run began.
+
+    Args:
+        at: When.
+        run: Name of the run, a part of its orders' names.
+        session: Trading date.
+        mode: Order mode, such as `DRY_RUN`.
+        strategy: Name of the strategy.
+        symbols: Tickers, in the order of the cycle.
+        settings: Figures of the configuration, as text.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    run: str
+    session: date
+    mode: str
+    strategy: str
+    symbols: tuple[str, ...] = ()
+    settings: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class RunEnded:
+    """A run ended; `outcome` is one word, `detail` says more."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    run: str
+    outcome: str
+    detail: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class CycleDone:
+    """One symbol's cycle ended.
+
+    Args:
+        at: When it ended.
+        symbol: Ticker.
+        cycle: Counts the cycles of the run, 1 or more.
+        outcome: One word, such as `entered`, `held`, `skipped` or `failed`.
+        seconds: How long it took.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    cycle: int
+    outcome: str
+    seconds: float = attrs.field(default=0.0, validator=finite)
+
+
+@attrs.frozen(kw_only=True)
+class Decision:
+    """What the strategy said, and what came of it.
+
+    Args:
+        at: When.
+        symbol: Ticker.
+        signal: The verdict with its facts.
+        outcome: One word, such as `intended`, `refused` or `nothing`.
+        reasons: Why it went no further; empty when it did.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    signal: Signal
+    outcome: str
+    reasons: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class QuoteSeen:
+    """A quote that a decision rested on."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    quote: Quote
+
+
+class Purpose(StrEnum):
+    """What an order is for."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+
+
+@attrs.frozen(kw_only=True)
+class Intent:
+    """An order that is about to be sent, or would be in dry run.
+
+    Args:
+        at: When it was decided.
+        symbol: Ticker of the underlying.
+        client_order_id: Our name of the order.
+        purpose: Entry or exit.
+        order: The order itself.
+        reason: Why, in words.
+        signal: What the strategy said; None for an exit.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    client_order_id: ClientOrderId
+    purpose: Purpose = attrs.field(converter=Purpose)
+    order: OrderTicket | Bracket
+    reason: str = ""
+    signal: Signal | None = None
+
+    @classmethod
+    def of(cls, intent: EntryIntent | ExitIntent) -> "Intent":
+        """The record of an intent."""
+        entry = isinstance(intent, EntryIntent)
+        return cls(
+            at=intent.at,
+            symbol=intent.symbol,
+            client_order_id=intent.client_order_id,
+            purpose=Purpose.ENTRY if entry else Purpose.EXIT,
+            order=intent.order,
+            reason=intent.reason if isinstance(intent, EntryIntent) else _exit_reason(intent),
+            signal=intent.signal if isinstance(intent, EntryIntent) else None,
+        )
+
+
+def _exit_reason(intent: ExitIntent) -> str:
+    return f"{intent.cause.value}: {intent.reason}" if intent.reason else intent.cause.value
+
+
+@attrs.frozen(kw_only=True)
+class OrderUpdate:
+    """What the venue said of an order."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    report: OrderReport
+
+
+@attrs.frozen(kw_only=True)
+class FillSeen:
+    """A fill."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    execution: Execution
+
+
+@attrs.frozen(kw_only=True)
+class LossGuardKept:
+    """The daily loss guard changed; a run that starts later takes it up again."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    guard: DailyLossGuard
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """Something went wrong and was dealt with.
+
+    Args:
+        at: When.
+        symbol: Ticker; empty when it concerns none.
+        kind: Name of the error's class.
+        message: Its message.
+        service: What failed, such as `bars` or `place`.
+        code: The Gateway's error code; None when it sent none.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str = ""
+    kind: str
+    message: str
+    service: str = ""
+    code: int | None = None
+
+
+Record = (
+    RunStarted
+    | RunEnded
+    | CycleDone
+    | Decision
+    | QuoteSeen
+    | Intent
+    | OrderUpdate
+    | FillSeen
+    | LossGuardKept
+    | Failure
+)
+"""Anything the journal keeps."""
+
+KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {
+        "cycle_done": CycleDone,
+        "decision": Decision,
+        "failure": Failure,
+        "fill_seen": FillSeen,
+        "intent": Intent,
+        "loss_guard_kept": LossGuardKept,
+        "order_update": OrderUpdate,
+        "quote_seen": QuoteSeen,
+        "run_ended": RunEnded,
+        "run_started": RunStarted,
+    }
+)
+"""Record types by the name under which they are stored."""
+
+_NAMES: Final = MappingProxyType({kind: name for name, kind in KINDS.items()})
+
+
+def kind_of(record: Record | type[Any] | str) -> str:
+    """The stored name of a record, of its type, or of that name itself.
+
+    Raises:
+        JournalError: The journal keeps no such record.
+    """
+    kind = record if isinstance(record, type | str) else type(record)
+    name = kind if isinstance(kind, str) else _NAMES.get(kind, kind.__name__)
+    if name not in KINDS:
+        raise JournalError(f"the journal keeps no {name!r}; it keeps {', '.join(KINDS)}")
+    return name
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = make_converter()
+    configure_tagged_union(
+        OrderTicket | Bracket, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
+    )
+    return converter
+
+
+_CONVERTER: Final = _make_converter()
+
+
+def to_row(record: Record) -> dict[str, Any]:
+    """Plain data of a record; keys in the order of its fields."""
+    data: dict[str, Any] = _CONVERTER.unstructure(record)
+    return data
+
+
+def from_row(kind: str, data: Mapping[str, Any]) -> Record:
+    """A record from plain data.
+
+    Raises:
+        JournalError: The data are not such a record.
+    """
+    try:
+        record: Record = _CONVERTER.structure(data, KINDS[kind_of(kind)])
+    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+        raise JournalError(f"a stored {kind} cannot be read: {error}") from error
+    return record
+
+
+def symbol_of(record: Record) -> str:
+    """Ticker that a record concerns; empty for none."""
+    if isinstance(record, OrderUpdate):
+        return record.report.contract.symbol
+    if isinstance(record, FillSeen):
+        return record.execution.contract.symbol
+    return getattr(record, "symbol", "")
+
+
+def reference_of(record: Record) -> str:
+    """Our name of the order that a record concerns; empty for none."""
+    if isinstance(record, OrderUpdate):
+        return record.report.client_order_id
+    if isinstance(record, FillSeen):
+        return record.execution.client_order_id
+    return record.client_order_id if isinstance(record, Intent) else ""
+
+
+assert set(get_args(Record)) == set(KINDS.values())

@@ -1,0 +1,121 @@
+"""From a chain to the few options worth a quote."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
+from decimal import Decimal
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Option, OptionChain, OptionClass, Right
+from ibkeel.model.checks import as_decimal
+from ibkeel.options.expiries import expiries_within, weekly_expiry
+from ibkeel.options.rules import ExpiryChoice, SelectionRule, StrikeStep
+
+__all__ = ["nearest_strikes", "out_of_the_money", "select", "wanted_strike"]
+
+
+def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
+    """How far out of the money a strike lies, as a fraction of spot; negative when in the money."""
+    distance = strike - spot if right is Right.CALL else spot - strike
+    return distance / spot
+
+
+def nearest_strikes(strikes: Iterable[Decimal], to: Decimal, count: int) -> tuple[Decimal, ...]:
+    """The `count` strikes nearest to a price, nearest first; the lower one of two as near."""
+    return tuple(sorted(strikes, key=lambda strike: (abs(strike - to), strike))[:count])
+
+
+def wanted_strike(strikes: Sequence[Decimal], spot: Decimal, right: Right, step: StrikeStep) -> Decimal:
+    """The price to gather strikes around: spot, or the strike one step in or out of the money.
+
+    Args:
+        strikes: Listed strikes, ascending, not empty.
+        spot: Price of the underlying.
+        right: Decides which way is out of the money.
+        step: Where to go; the outermost strike when there is none beyond.
+    """
+    if step is StrikeStep.AT:
+        return spot
+    at = strikes.index(nearest_strikes(strikes, spot, 1)[0])
+    upwards = (right is Right.CALL) == (step is StrikeStep.OUT)
+    return strikes[min(at + 1, len(strikes) - 1) if upwards else max(at - 1, 0)]
+
+
+def _spot(spot: float | Decimal) -> Decimal:
+    price = as_decimal(spot)
+    if price <= 0:
+        raise InvalidInput(f"spot is {spot!r}; valid: above 0")
+    return price
+
+
+def _expiries(row: OptionClass, today: date, rule: SelectionRule) -> tuple[date, ...]:
+    listed = expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
+    if rule.expiry is ExpiryChoice.NEAREST:
+        return listed[: rule.expiry_count]
+    weekly = weekly_expiry(listed, today=today)
+    return () if weekly is None else (weekly,)
+
+
+def _class_of(chain: OptionChain, trading_class: str | None) -> OptionClass | None:
+    """The named class, or the one with the most expiries: weeklies, not adjusted leftovers."""
+    if trading_class is not None:
+        return chain.of_class(trading_class)
+    smart = [row for row in chain.classes if row.exchange == "SMART"] or list(chain.classes)
+    return min(
+        smart,
+        key=lambda row: (-len(row.expiries), -len(row.strikes), row.trading_class, row.exchange),
+        default=None,
+    )
+
+
+def _is_in_range(strike: Decimal, spot: Decimal, right: Right, rule: SelectionRule) -> bool:
+    distance = out_of_the_money(strike, spot, right)
+    return (rule.min_otm is None or distance >= as_decimal(rule.min_otm)) and (
+        rule.max_otm is None or distance <= as_decimal(rule.max_otm)
+    )
+
+
+def select(
+    chain: OptionChain,
+    *,
+    spot: float | Decimal,
+    today: date,
+    right: Right,
+    rule: SelectionRule,
+    trading_class: str | None = None,
+    without: Collection[Option] = (),
+) -> tuple[Option, ...]:
+    """The options of a chain worth a quote.
+
+    Expiries and strikes of a class are unions, so a pair may not exist: put what ended in
+    `UnknownContract` into `without` and ask again for the next nearest.
+
+    Args:
+        chain: Every class of the underlying.
+        spot: Price of the underlying per share, above 0.
+        today: Trading date, in the exchange's calendar.
+        right: Calls or puts; decides which way is out of the money.
+        rule: What to look for.
+        trading_class: Which class; None takes the one with the most expiries.
+        without: Options to leave out.
+
+    Returns:
+        By expiry, then nearest to the wanted strike first; empty when the chain has none.
+
+    Raises:
+        InvalidInput: `spot` is not above zero, or the chain has no such class.
+    """
+    price = _spot(spot)
+    row = _class_of(chain, trading_class)
+    if row is None or not row.strikes:
+        return ()
+    target = wanted_strike(row.strikes, price, right, rule.step)
+    chosen: list[Option] = []
+    for expiry in _expiries(row, today, rule):
+        options = {
+            strike: chain.option(row, expiry, strike, right)
+            for strike in row.strikes
+            if _is_in_range(strike, price, right, rule)
+        }
+        listed = [strike for strike, option in options.items() if option not in without]
+        chosen += [options[strike] for strike in nearest_strikes(listed, target, rule.strike_count)]
+    return tuple(chosen)

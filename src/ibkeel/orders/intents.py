@@ -1,0 +1,123 @@
+"""What we mean to do, before anything is sent. An entry and an exit are different types."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Bracket, ClientOrderId, OrderTicket, Signal
+from ibkeel.model.checks import as_utc, name
+
+__all__ = ["EntryIntent", "ExitCause", "ExitIntent", "client_order_id"]
+
+_LONGEST: Final = 40
+
+
+def client_order_id(session: date, run: str, sequence: int) -> ClientOrderId:
+    """The name of one order, equal for equal arguments; it travels in `orderRef`.
+
+    Args:
+        session: Trading date.
+        run: Tells apart the runs of one day, letters and digits.
+        sequence: Counts the orders of the run, 1 or more.
+
+    Raises:
+        InvalidInput: The run is not of letters and digits, or the sequence below 1.
+
+    Examples:
+        >>> client_order_id(date(2015, 12, 24), "a1", 7)
+        'ibk-20151224-a1-0007'
+    """
+    if not (run.isascii() and run.isalnum()):
+        raise InvalidInput(f"run {run!r} does not fit into an order's name; valid: ASCII letters and digits")
+    if sequence < 1:
+        raise InvalidInput(f"sequence is {sequence}; valid: 1 or more")
+    text = f"ibk-{session:%Y%m%d}-{run}-{sequence:04d}"
+    if len(text) > _LONGEST:
+        raise InvalidInput(
+            f"order name {text!r} is longer than {_LONGEST} characters; shorten the run's name"
+        )
+    return ClientOrderId(text)
+
+
+def _same_name(intent: "EntryIntent | ExitIntent", ticket: OrderTicket) -> None:
+    if ticket.client_order_id != intent.client_order_id:
+        raise InvalidInput(
+            f"intent {intent.client_order_id!r} carries an order named {ticket.client_order_id!r}"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class EntryIntent:
+    """A position to open, with its protection.
+
+    Args:
+        client_order_id: Our name; the bracket's entry bears the same.
+        symbol: Ticker of the underlying.
+        at: When it was decided.
+        signal: What the strategy said.
+        bracket: The order.
+        reason: Why this contract and this size, in words.
+
+    Raises:
+        InvalidInput: The names differ.
+    """
+
+    client_order_id: ClientOrderId = attrs.field(validator=name)
+    symbol: str = attrs.field(validator=name)
+    at: datetime = attrs.field(converter=as_utc)
+    signal: Signal
+    bracket: Bracket
+    reason: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        _same_name(self, self.bracket.entry)
+
+    @property
+    def order(self) -> Bracket:
+        """What is to be placed."""
+        return self.bracket
+
+
+class ExitCause(StrEnum):
+    """What ends a position."""
+
+    SIGNAL = "signal"
+    END_OF_DAY = "end_of_day"
+    DAILY_LOSS = "daily_loss"
+    UNPROTECTED = "unprotected"
+    MANUAL = "manual"
+
+
+@attrs.frozen(kw_only=True)
+class ExitIntent:
+    """A position to close, or a part of it.
+
+    Args:
+        client_order_id: Our name; the ticket bears the same.
+        symbol: Ticker of the underlying.
+        at: When it was decided.
+        ticket: The order; make it with `plan_exit`.
+        cause: What ends the position.
+        reason: The facts, in words.
+
+    Raises:
+        InvalidInput: The names differ.
+    """
+
+    client_order_id: ClientOrderId = attrs.field(validator=name)
+    symbol: str = attrs.field(validator=name)
+    at: datetime = attrs.field(converter=as_utc)
+    ticket: OrderTicket
+    cause: ExitCause = attrs.field(converter=ExitCause)
+    reason: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        _same_name(self, self.ticket)
+
+    @property
+    def order(self) -> OrderTicket:
+        """What is to be placed."""
+        return self.ticket

@@ -1,0 +1,174 @@
+"""What became of an order, from evidence on the wire and never from a guess."""
+
+from types import MappingProxyType
+from typing import Final, assert_never
+
+import attrs
+
+from ibkeel.model import ClientOrderId, OrderState
+from ibkeel.model.checks import whole
+from ibkeel.orders.evidence import (
+    CancelRequested,
+    ErrorFate,
+    ErrorSeen,
+    Evidence,
+    Filled,
+    LinkLost,
+    Sent,
+    StatusSeen,
+    state_of_status,
+)
+
+__all__ = ["OrderTruth"]
+
+# How far an order is known to have come: a late message of an earlier stage changes nothing.
+_STAGE: Final = MappingProxyType(
+    {
+        OrderState.INTENT: 0,
+        OrderState.SENT: 1,
+        OrderState.ACKNOWLEDGED: 2,
+        OrderState.WORKING: 3,
+        OrderState.PARTIALLY_FILLED: 4,
+        OrderState.CANCELLING: 5,
+    }
+)
+
+_ERROR_STATES: Final = MappingProxyType(
+    {
+        ErrorFate.REJECTED: OrderState.REJECTED,
+        ErrorFate.CANCELLED: OrderState.CANCELLED,
+        ErrorFate.CANCEL_REFUSED: OrderState.UNKNOWN,
+        ErrorFate.UNCERTAIN: OrderState.UNKNOWN,
+    }
+)
+
+
+@attrs.frozen(kw_only=True)
+class OrderTruth:
+    """What is known of one order.
+
+    A state that is final is never left. Evidence against it is kept in `contradictions`, and an
+    order that has any must be reconciled with the venue's own lists.
+
+    Args:
+        client_order_id: Our name.
+        quantity: Contracts ordered.
+        state: What the evidence says.
+        filled: Contracts filled, by executions or as reported, whichever is more.
+        fills: Executions counted so far, in order of arrival.
+        reason: Last reason that came with evidence.
+        contradictions: Evidence that cannot be true together with the state.
+    """
+
+    client_order_id: ClientOrderId
+    quantity: int = attrs.field(validator=whole)
+    state: OrderState = OrderState.INTENT
+    filled: float = 0.0
+    fills: tuple[Filled, ...] = ()
+    reason: str = ""
+    contradictions: tuple[str, ...] = ()
+
+    @property
+    def must_reconcile(self) -> bool:
+        """Whether the venue's own lists must be read before anybody acts on this order."""
+        return self.state is OrderState.UNKNOWN or bool(self.contradictions)
+
+    def saw(self, evidence: Evidence) -> "OrderTruth":
+        """What is known after one more piece of evidence; late and repeated ones do no harm."""
+        match evidence:
+            case Sent():
+                return _advanced(self, OrderState.SENT)
+            case CancelRequested():
+                return _advanced(self, OrderState.CANCELLING)
+            case LinkLost():
+                return _link_lost(self)
+            case Filled():
+                return _filled(self, evidence)
+            case StatusSeen():
+                return _told(self, evidence)
+            case ErrorSeen():
+                return _refused(self, evidence)
+            case _:
+                assert_never(evidence)
+
+
+def _settled(truth: OrderTruth, state: OrderState, reason: str) -> OrderTruth:
+    return attrs.evolve(truth, state=state, reason=reason)
+
+
+def _contradicted(truth: OrderTruth, words: str) -> OrderTruth:
+    if words in truth.contradictions:
+        return truth
+    return attrs.evolve(truth, contradictions=(*truth.contradictions, words))
+
+
+def _advanced(truth: OrderTruth, state: OrderState) -> OrderTruth:
+    """A later stage; never backwards, and never out of UNKNOWN, which only the venue can end."""
+    if truth.state not in _STAGE or _STAGE[state] <= _STAGE[truth.state]:
+        return truth
+    return attrs.evolve(truth, state=state)
+
+
+def _link_lost(truth: OrderTruth) -> OrderTruth:
+    if truth.state is OrderState.INTENT or truth.state.is_final:
+        return truth
+    return _settled(truth, OrderState.UNKNOWN, "the connection ended")
+
+
+def _filled(truth: OrderTruth, fill: Filled) -> OrderTruth:
+    if any(known.exec_id == fill.exec_id for known in truth.fills):
+        return truth
+    fills = (*truth.fills, fill)
+    counted = sum(known.quantity for known in fills)
+    return _with_filled(attrs.evolve(truth, fills=fills), counted)
+
+
+def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
+    if filled <= truth.filled:
+        return truth
+    known = attrs.evolve(truth, filled=filled)
+    whole_order = filled >= truth.quantity
+    if filled > truth.quantity:
+        known = _contradicted(known, f"{filled:g} filled of {truth.quantity} ordered")
+    if truth.state is OrderState.REJECTED or (truth.state is OrderState.CANCELLED and whole_order):
+        return _contradicted(known, f"{filled:g} filled, but the order is {truth.state.value}")
+    if truth.state.is_final:
+        return known
+    if whole_order:
+        return attrs.evolve(known, state=OrderState.FILLED)
+    # A part that was filled says nothing about what became of the rest.
+    open_end = truth.state in {OrderState.CANCELLING, OrderState.UNKNOWN}
+    return known if open_end else attrs.evolve(known, state=OrderState.PARTIALLY_FILLED)
+
+
+def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
+    told = state_of_status(seen.status)
+    all_of_it = float(truth.quantity) if told is OrderState.FILLED else 0.0
+    known = _with_filled(truth, all_of_it if seen.filled is None else seen.filled)
+    if known.state.is_final:
+        # An ended order may repeat its end; other open states are late messages.
+        clash = told.is_final and told is not known.state
+        return _contradicted(known, f"status {seen.status}, but {known.state.value}") if clash else known
+    if told is OrderState.FILLED:
+        return _settled(known, OrderState.UNKNOWN, f"status Filled with {known.filled:g} of {truth.quantity}")
+    if told.is_final or told is OrderState.UNKNOWN:
+        return _settled(known, told, seen.reason or f"status {seen.status}")
+    return _at_work(known, told, seen.reason)
+
+
+def _at_work(truth: OrderTruth, told: OrderState, reason: str) -> OrderTruth:
+    if told is OrderState.WORKING and truth.filled > 0:
+        told = OrderState.PARTIALLY_FILLED
+    if truth.state is OrderState.UNKNOWN:
+        return _settled(truth, told, reason)
+    return _advanced(attrs.evolve(truth, reason=reason or truth.reason), told)
+
+
+def _refused(truth: OrderTruth, seen: ErrorSeen) -> OrderTruth:
+    if seen.fate is ErrorFate.NOTICE:
+        return truth
+    state, words = _ERROR_STATES[seen.fate], f"error {seen.code}: {seen.text}"
+    if not truth.state.is_final:
+        return _settled(truth, state, words)
+    clash = state.is_final and state is not truth.state
+    return _contradicted(truth, f"{words}, but {truth.state.value}") if clash else truth

@@ -1,0 +1,30 @@
+"""Rules about money: how much, how far, and whether an entry may leave at all.
+
+They speak of entries only. An exit is another type, and no rule here sees one.
+"""
+
+from ibkeel.risk.daily_loss import DailyLossGuard, LossVerdict
+from ibkeel.risk.gate import (
+    EntryFacts,
+    GateRule,
+    GateVerdict,
+    Refusal,
+    RefusalKind,
+    check_entry,
+)
+from ibkeel.risk.sizing import PositionSize, SizeCap, SizeLimit, position_size
+
+__all__ = [
+    "DailyLossGuard",
+    "EntryFacts",
+    "GateRule",
+    "GateVerdict",
+    "LossVerdict",
+    "PositionSize",
+    "Refusal",
+    "RefusalKind",
+    "SizeCap",
+    "SizeLimit",
+    "check_entry",
+    "position_size",
+]

@@ -1,0 +1,198 @@
+"""The last check before an entry: every reason against it, at once."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Quote
+from ibkeel.model.checks import as_utc, finite
+from ibkeel.risk.amounts import Amount, readable
+from ibkeel.risk.daily_loss import LossVerdict
+
+__all__ = ["EntryFacts", "GateRule", "GateVerdict", "Refusal", "RefusalKind", "check_entry"]
+
+
+class RefusalKind(StrEnum):
+    """Why an entry may not leave."""
+
+    HALTED = "halted"
+    SESSION_CLOSED = "session_closed"
+    NEAR_CLOSE = "near_close"
+    FUNDS_UNREADABLE = "funds_unreadable"
+    FUNDS_LOW = "funds_low"
+    FUNDS_REJECTED = "funds_rejected"
+    DAILY_LOSS = "daily_loss"
+    TOO_MANY_POSITIONS = "too_many_positions"
+    ORDER_UNKNOWN = "order_unknown"
+    COOLING_DOWN = "cooling_down"
+    NO_QUOTE = "no_quote"
+    ONE_SIDED = "one_sided"
+    CROSSED = "crossed"
+    NOT_LIVE = "not_live"
+    STALE = "stale"
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """One reason against an entry.
+
+    Args:
+        kind: The rule.
+        detail: What was seen and what is wanted, in words.
+    """
+
+    kind: RefusalKind
+    detail: str
+
+
+@attrs.frozen(kw_only=True)
+class GateVerdict:
+    """Every reason against an entry; none means that it may leave."""
+
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.refusals
+
+
+def _not_negative(instance: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    finite(instance, attribute, value)
+    if value < 0:
+        raise InvalidInput(f"{type(instance).__name__}.{attribute.name} is {value!r}; valid: 0 or more")
+
+
+@attrs.frozen(kw_only=True)
+class GateRule:
+    """What an entry must meet.
+
+    Args:
+        min_funds: Least available funds, in the account's currency, inclusive.
+        max_quote_age: Oldest quote in seconds, inclusive.
+        max_open_positions: Most positions that may be open when the entry leaves, exclusive.
+        entries_stop_before_close: Seconds before the session's close from which on none leaves.
+        cooldown: Seconds that must pass after an entry in the same symbol.
+        live_only: Whether delayed and frozen quotes are refused.
+    """
+
+    min_funds: float = attrs.field(default=500.0, validator=_not_negative)
+    max_quote_age: float = attrs.field(default=15.0, validator=_not_negative)
+    max_open_positions: int = attrs.field(default=5, validator=_not_negative)
+    entries_stop_before_close: float = attrs.field(default=900.0, validator=_not_negative)
+    cooldown: float = attrs.field(default=1800.0, validator=_not_negative)
+    live_only: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class EntryFacts:
+    """What is known when an entry is about to leave.
+
+    Args:
+        now: The present instant, aware.
+        quote: Of the contract to be bought itself; None when there is none.
+        available_funds: As the broker reports it; None or NaN when unreadable.
+        loss: The daily loss guard's verdict; None when it was not asked, which refuses.
+        open_positions: How many are open, entries on their way included.
+        unknown_orders: Orders whose fate nobody knows.
+        closes_at: When the session ends; None when unknown, which refuses.
+        session_open: Whether the contract trades now.
+        halted: Why entries are halted; empty when they are not.
+        last_entry_at: When the same symbol was last entered; None for never.
+        funds_rejected: Whether the venue refused an order for lack of funds (error 201).
+    """
+
+    now: datetime = attrs.field(converter=as_utc)
+    quote: Quote | None
+    available_funds: Amount
+    loss: LossVerdict | None
+    open_positions: int
+    unknown_orders: int = 0
+    closes_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    session_open: bool = True
+    halted: str = ""
+    last_entry_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    funds_rejected: bool = False
+
+
+def check_entry(facts: EntryFacts, rule: GateRule) -> GateVerdict:
+    """Every reason against an entry; what cannot be known counts against it."""
+    found = (
+        *_session(facts, rule),
+        *_money(facts, rule),
+        *_exposure(facts, rule),
+        *_market(facts, rule),
+    )
+    return GateVerdict(refusals=tuple(Refusal(kind=kind, detail=detail) for kind, detail in found))
+
+
+Found = Iterator[tuple[RefusalKind, str]]
+
+
+def _session(facts: EntryFacts, rule: GateRule) -> Found:
+    if facts.halted:
+        yield RefusalKind.HALTED, f"entries are halted: {facts.halted}"
+    if not facts.session_open:
+        yield RefusalKind.SESSION_CLOSED, "the contract does not trade now"
+    if facts.closes_at is None:
+        yield RefusalKind.SESSION_CLOSED, "nobody knows when the session ends"
+        return
+    left = (facts.closes_at - facts.now).total_seconds()
+    if left <= rule.entries_stop_before_close:
+        yield (
+            RefusalKind.NEAR_CLOSE,
+            f"{left:.0f} s to the close; entries stop {rule.entries_stop_before_close:.0f} s before it",
+        )
+
+
+def _money(facts: EntryFacts, rule: GateRule) -> Found:
+    funds = readable(facts.available_funds)
+    if funds is None:
+        yield RefusalKind.FUNDS_UNREADABLE, f"available funds are unreadable: {facts.available_funds}"
+    elif funds < rule.min_funds:
+        yield RefusalKind.FUNDS_LOW, f"available funds {funds:.2f}; needed: {rule.min_funds:.2f} or more"
+    if facts.funds_rejected:
+        yield RefusalKind.FUNDS_REJECTED, "the venue refused an order for lack of funds"
+    if facts.loss is None:
+        yield RefusalKind.DAILY_LOSS, "the daily loss is unknown"
+    elif not facts.loss.allowed:
+        yield RefusalKind.DAILY_LOSS, facts.loss.reason
+
+
+def _exposure(facts: EntryFacts, rule: GateRule) -> Found:
+    if facts.open_positions >= rule.max_open_positions:
+        yield (
+            RefusalKind.TOO_MANY_POSITIONS,
+            f"{facts.open_positions} positions are open; at most {rule.max_open_positions}",
+        )
+    if facts.unknown_orders:
+        yield RefusalKind.ORDER_UNKNOWN, f"the fate of {facts.unknown_orders} orders is unknown"
+    if facts.last_entry_at is None:
+        return
+    since = (facts.now - facts.last_entry_at).total_seconds()
+    if since < rule.cooldown:
+        yield (
+            RefusalKind.COOLING_DOWN,
+            f"last entry in this symbol {since:.0f} s ago; the pause is {rule.cooldown:.0f} s",
+        )
+
+
+def _market(facts: EntryFacts, rule: GateRule) -> Found:
+    quote = facts.quote
+    if quote is None:
+        yield RefusalKind.NO_QUOTE, "the contract was not quoted"
+        return
+    if quote.bid is None or quote.ask is None:
+        yield RefusalKind.ONE_SIDED, f"bid {quote.bid}, ask {quote.ask}; needed: both"
+    elif quote.bid > quote.ask:
+        yield RefusalKind.CROSSED, f"bid {quote.bid} is above ask {quote.ask}"
+    if rule.live_only and not quote.is_live:
+        yield RefusalKind.NOT_LIVE, f"the quote is {quote.data_type.value}; needed: live"
+    age = (facts.now - quote.at).total_seconds()
+    # A quote from well ahead of now means that a clock is wrong: its age is unknown.
+    if abs(age) > rule.max_quote_age:
+        yield RefusalKind.STALE, f"the quote is {age:.1f} s old; needed: {rule.max_quote_age:.1f} s or less"

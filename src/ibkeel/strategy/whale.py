@@ -1,0 +1,77 @@
+"""Breakouts on hourly bars with unusual volume."""
+
+from typing import Final
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import BarSpec, Direction, Reason, Signal
+from ibkeel.model.checks import positive, whole
+from ibkeel.strategy.protocol import Needs, StrategyContext
+
+__all__ = ["Whale"]
+
+_BARS: Final = BarSpec(duration="3 W", size="1 hour")
+_BREAK_WEIGHT: Final = 0.6
+_VOLUME_WEIGHT: Final = 0.4
+_BREAK_SCALE: Final = 100.0
+
+
+@attrs.frozen(kw_only=True)
+class Whale:
+    """Follows a close beyond the range of the bars before it, on heavy volume.
+
+    The bar under test is no part of the range or of the mean volume that it is held against.
+    How often a symbol may be entered is the runner's cool-down: a strategy keeps no state.
+
+    Args:
+        look_back: Most bars of the range.
+        min_bars: Fewest bars to say anything, the bar under test included, 2 or more.
+        volume_ratio: Volume that counts as heavy, in means of the look-back, exclusive.
+
+    Raises:
+        InvalidInput: A parameter is out of its range.
+    """
+
+    look_back: int = attrs.field(default=60, validator=whole)
+    min_bars: int = attrs.field(default=20, validator=whole)
+    volume_ratio: float = attrs.field(default=1.2, validator=positive)
+
+    def __attrs_post_init__(self) -> None:
+        if self.min_bars < 2:  # noqa: PLR2004 - the bar under test and one before it
+            raise InvalidInput(f"Whale.min_bars is {self.min_bars}; valid: 2 or more")
+
+    @property
+    def name(self) -> str:
+        """`whale`."""
+        return "whale"
+
+    def needs(self) -> Needs:
+        """Three weeks of hourly bars, regular hours only."""
+        return Needs(bars=(_BARS,))
+
+    def decide(self, context: StrategyContext) -> Signal:
+        """The verdict on the last bar."""
+        bars = context.bars_for(_BARS)
+        if len(bars) < self.min_bars:
+            reason = Reason("bars", float(len(bars)), f"bars >= {self.min_bars}")
+            return Signal(direction=Direction.NONE, reasons=(reason,))
+        before, last = bars[:-1][-self.look_back :], bars[-1]
+        top, bottom = float(before.high.max()), float(before.low.min())
+        mean = float(before.volume.mean())
+        ratio = last.volume / mean if mean > 0 else 0.0
+        reasons = (
+            Reason("close", last.close, f"outside {bottom:g} to {top:g}"),
+            Reason("volume_ratio", ratio, f"above {self.volume_ratio:g}"),
+        )
+        heavy = ratio > self.volume_ratio
+        if heavy and last.close > top:
+            return _signal(Direction.UP, (last.close - top) / top, ratio, reasons)
+        if heavy and last.close < bottom:
+            return _signal(Direction.DOWN, (bottom - last.close) / bottom, ratio, reasons)
+        return Signal(direction=Direction.NONE, reasons=reasons)
+
+
+def _signal(direction: Direction, reach: float, ratio: float, reasons: tuple[Reason, ...]) -> Signal:
+    confidence = _BREAK_WEIGHT * min(1.0, _BREAK_SCALE * reach) + _VOLUME_WEIGHT * min(1.0, ratio)
+    return Signal(direction=direction, confidence=min(1.0, confidence), reasons=reasons)

@@ -1,0 +1,44 @@
+"""What happened: records, who is told, and what is masked before it is shown."""
+
+from ibkeel.telemetry.events import (
+    Connected,
+    ConnectionLost,
+    CycleEnded,
+    Disconnected,
+    Event,
+    GatewayNoticed,
+    LineClosed,
+    LineOpened,
+    OrderChanged,
+    OrderPlaced,
+    PacingWaited,
+    RequestEnded,
+    SymbolFailed,
+    SymbolSkipped,
+)
+from ibkeel.telemetry.log import LoggingObserver, RedactingFilter
+from ibkeel.telemetry.observer import NullObserver, Observer, Observers
+from ibkeel.telemetry.redaction import redact
+
+__all__ = [
+    "Connected",
+    "ConnectionLost",
+    "CycleEnded",
+    "Disconnected",
+    "Event",
+    "GatewayNoticed",
+    "LineClosed",
+    "LineOpened",
+    "LoggingObserver",
+    "NullObserver",
+    "Observer",
+    "Observers",
+    "OrderChanged",
+    "OrderPlaced",
+    "PacingWaited",
+    "RedactingFilter",
+    "RequestEnded",
+    "SymbolFailed",
+    "SymbolSkipped",
+    "redact",
+]

@@ -1,0 +1,70 @@
+"""Events into the standard library's logging."""
+
+import logging
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.telemetry import events
+from ibkeel.telemetry.observer import Observer
+from ibkeel.telemetry.redaction import redact
+
+__all__ = ["LOGGER_NAME", "LoggingObserver", "RedactingFilter"]
+
+LOGGER_NAME: Final = "ibkeel"
+
+logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
+
+_LEVELS: Final[dict[type[Any], int]] = {
+    events.ConnectionLost: logging.WARNING,
+    events.SymbolFailed: logging.WARNING,
+    events.SymbolSkipped: logging.WARNING,
+    events.Connected: logging.INFO,
+    events.CycleEnded: logging.INFO,
+    events.Disconnected: logging.INFO,
+    events.OrderChanged: logging.INFO,
+    events.OrderPlaced: logging.INFO,
+}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = redact(str(value))
+    return repr(text) if not text or any(letter.isspace() or letter in "'\"=" for letter in text) else text
+
+
+class LoggingObserver(Observer):
+    """Logs each event as its name and key-values, with account ids and secrets masked.
+
+    Args:
+        logger: Where to; by default the logger `ibkeel.events`.
+    """
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger(f"{LOGGER_NAME}.events")
+
+    @override
+    def on_event(self, event: events.Event) -> None:
+        """Log one event; a request that ended well is logged at DEBUG."""
+        level = _LEVELS.get(type(event), logging.DEBUG)
+        if isinstance(event, events.RequestEnded) and event.error:
+            level = logging.WARNING
+        if self._logger.isEnabledFor(level):
+            fields = attrs.asdict(event, recurse=False)
+            pairs = " ".join(f"{key}={_shown(value)}" for key, value in fields.items())
+            self._logger.log(level, "%s %s", type(event).__name__, pairs)
+
+
+class RedactingFilter(logging.Filter):
+    """Masks account ids and secrets in whatever passes a handler."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace the record's text by its redacted form; let every record pass."""
+        record.msg, record.args = redact(record.getMessage()), None
+        return True

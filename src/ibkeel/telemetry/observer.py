@@ -1,0 +1,42 @@
+"""Who is told what happened."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from typing_extensions import override
+
+from ibkeel.telemetry.events import Event
+
+__all__ = ["NullObserver", "Observer", "Observers"]
+
+
+class Observer(Protocol):
+    """Told of every event, in the order in which they happened, on the loop's own thread.
+
+    It must return at once and must not raise: it is told, it does not decide.
+    """
+
+    def on_event(self, event: Event) -> None:
+        """Take notice of one event."""
+        ...
+
+
+class NullObserver(Observer):
+    """Takes no notice: what is used when nobody was named."""
+
+    @override
+    def on_event(self, event: Event) -> None:
+        """Forget the event."""
+
+
+class Observers(Observer):
+    """Tells several observers, in the order given."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self._observers = tuple(observers)
+
+    @override
+    def on_event(self, event: Event) -> None:
+        """Tell each observer."""
+        for observer in self._observers:
+            observer.on_event(event)

@@ -1,0 +1,64 @@
+"""What must not be shown, masked."""
+
+import re
+from typing import Final
+
+from ibkeel.model import mask_account
+
+__all__ = ["redact"]
+
+# Live, paper and advisor accounts. Source: IB's account windows (U, DU, F, DF, and I for
+# sub-accounts); real ones have six to eight digits.
+_ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])D?[UFI]\d{5,9}(?![A-Za-z0-9])")
+_SECRET: Final = re.compile(
+    r"""(?ix)
+    \b((?:[a-z0-9]+[_-])*(?:token|secret|password|passwd|api[_-]?key|webhook(?:[_-]?url)?|credential)s?)
+    (["']?\s*[=:]\s*["']?)
+    (?!\*\*\*)([^\s"',;&}]+)
+    """
+)
+_AUTHORIZATION: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+_ADDRESS: Final = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s\"'<>]+)")
+# Hosts whose path is itself the secret. Source: each service's page on incoming webhooks.
+_WEBHOOK_HOSTS: Final = (
+    "discord.com",
+    "discordapp.com",
+    "hooks.slack.com",
+    "api.telegram.org",
+    "hc-ping.com",
+    "outlook.office.com",
+    "webhook.office.com",
+)
+
+
+def _masked_address(match: re.Match[str]) -> str:
+    scheme, rest = match[1], match[2]
+    authority, slash, path = rest.partition("/")
+    credentials, at, host = authority.rpartition("@")
+    shown = f"***@{host}" if at and credentials else host
+    plain = host.partition(":")[0].lower()
+    is_webhook = any(plain == known or plain.endswith(f".{known}") for known in _WEBHOOK_HOSTS)
+    if slash and (is_webhook or "webhook" in path.lower()):
+        return f"{scheme}{shown}/***"
+    return f"{scheme}{shown}{slash}{path}"
+
+
+def redact(text: str) -> str:
+    """The same text with account ids and secrets masked.
+
+    Masked are account ids, passwords and tokens that follow their name, authorization headers,
+    credentials in addresses and the paths of webhook addresses. Redacting twice changes nothing.
+
+    Args:
+        text: Anything that is about to be logged or shown.
+
+    Examples:
+        >>> redact("order for DU1234567 refused")
+        'order for DU***67 refused'
+        >>> redact("https://hooks.slack.com/services/T0/B0/x")
+        'https://hooks.slack.com/***'
+    """
+    text = _ADDRESS.sub(_masked_address, text)
+    text = _AUTHORIZATION.sub(r"\1 ***", text)
+    text = _SECRET.sub(r"\1\2***", text)
+    return _ACCOUNT.sub(lambda match: mask_account(match[0]), text)

@@ -1,0 +1,72 @@
+import math
+
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.indicators import Atr, Ema, Rsi, SessionVwap, Sma
+
+
+@pytest.mark.parametrize("make", [Sma, Ema])
+def test_an_average_is_none_until_the_period_is_full(make):
+    average = make(3)
+
+    seen = [average.update(value) for value in (1.0, 2.0, 3.0)]
+
+    assert seen == [None, None, 2.0]
+    assert average.value == 2.0
+
+
+def test_a_simple_average_forgets_what_is_older_than_its_period():
+    average = Sma(2)
+
+    seen = [average.update(value) for value in (1e16, 1.0, 2.0, 4.0)]
+
+    assert seen[-1] == 3.0
+
+
+def test_strength_needs_one_close_more_than_its_period():
+    strength = Rsi(2)
+
+    seen = [strength.update(close) for close in (1.0, 2.0, 3.0)]
+
+    assert seen == [None, None, 100.0]
+
+
+def test_the_average_range_needs_one_bar_more_than_its_period():
+    reach = Atr(1)
+
+    seen = [reach.update(2.0, 1.0, 1.5), reach.update(5.0, 4.0, 4.5)]
+
+    assert seen == [None, 3.5]
+
+
+def test_vwap_starts_anew_with_each_session():
+    vwap = SessionVwap()
+
+    seen = [
+        vwap.update(p, p, p, volume, day) for p, volume, day in [(1.0, 1, "a"), (3.0, 1, "a"), (9.0, 0, "b")]
+    ]
+
+    assert seen == [1.0, 2.0, None]
+
+
+def test_negative_volume_is_refused():
+    with pytest.raises(InvalidInput, match="volume"):
+        SessionVwap().update(1.0, 1.0, 1.0, -1.0, 1)
+
+
+@pytest.mark.parametrize("make", [Sma, Ema, Rsi])
+def test_a_value_that_is_not_finite_is_refused_and_leaves_no_trace(make):
+    indicator = make(1)
+    indicator.update(1.0)
+    before = indicator.value
+
+    with pytest.raises(InvalidInput, match="finite"):
+        indicator.update(math.nan)
+
+    assert indicator.value == before
+
+
+def test_a_bar_with_a_price_that_is_not_finite_is_refused():
+    with pytest.raises(InvalidInput, match="finite"):
+        Atr(1).update(math.inf, 1.0, 1.0)

@@ -1,0 +1,102 @@
+import csv
+import io
+import json
+import sys
+
+import pytest
+
+from ibkeel.errors import JournalError
+from ibkeel.journal import Journal
+
+
+def exported(journal, **options):
+    stream = io.StringIO()
+    journal.export_jsonl(stream, **options)
+    return stream.getvalue()
+
+
+def test_each_line_is_one_record_that_bears_its_number_and_kind(journal, records):
+    journal.record_all(records)
+
+    lines = [json.loads(line) for line in exported(journal).splitlines()]
+
+    assert [line["seq"] for line in lines] == list(range(1, len(records) + 1))
+    assert lines[0]["record"] == "run_started"
+    assert lines[0]["at"] == "2024-03-04T17:00:00+00:00"
+    assert lines[3]["order"]["type"] == "bracket"
+
+
+def test_equal_records_give_equal_bytes(tmp_path, records):
+    texts = []
+    for name in ("one", "two"):
+        with Journal.open(tmp_path / name) as journal:
+            for record in records:
+                journal.record(record)
+            texts.append(exported(journal))
+
+    assert texts[0] == texts[1]
+
+
+def test_account_ids_are_masked_wherever_they_stand(journal, records):
+    journal.record_all(records)
+
+    text = exported(journal)
+
+    assert "DU1234567" not in text
+    assert "U7654321" not in text
+    assert text.count("DU***67") == 2
+    assert "U7***21" in text
+
+
+def test_account_ids_are_whole_when_asked_for(journal, records):
+    journal.record_all(records)
+
+    assert exported(journal, full=True).count("DU1234567") == 2
+
+
+def test_csv_has_a_header_and_one_row_a_record(journal, records, tmp_path):
+    journal.record_all(records)
+
+    count = journal.export_csv(tmp_path / "journal.csv")
+
+    with (tmp_path / "journal.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert count == len(rows) == len(records)
+    assert [row["symbol"] for row in rows] == [
+        "",
+        "SPY",
+        "SPY",
+        "SPY",
+        "SPY",
+        "SPY",
+        "QQQ",
+        "SPY",
+        "",
+        "SPY",
+        "",
+    ]
+    assert json.loads(rows[5]["data"])["execution"]["account"] == "DU***67"
+
+
+def test_a_file_that_cannot_be_written_is_told(journal, tmp_path):
+    with pytest.raises(JournalError, match="cannot be exported"):
+        journal.export_csv(tmp_path / "no" / "such" / "folder.csv")
+
+
+@pytest.mark.parametrize("count", [0, 10])
+def test_parquet_has_the_columns_of_the_csv(journal, records, tmp_path, count):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    journal.record_all(records[:count])
+
+    written = journal.export_parquet(tmp_path / "journal.parquet")
+
+    table = parquet.read_table(tmp_path / "journal.parquet")
+    assert table.column_names == ["seq", "at", "kind", "symbol", "data"]
+    assert written == table.num_rows == count
+
+
+def test_without_pyarrow_parquet_says_what_to_install(journal, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+    with pytest.raises(JournalError, match="pip install pyarrow"):
+        journal.export_parquet(tmp_path / "journal.parquet")

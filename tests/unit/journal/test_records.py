@@ -1,0 +1,66 @@
+import pytest
+
+from ibkeel.errors import JournalError
+from ibkeel.journal import Decision, Intent, Purpose, kind_of
+from ibkeel.journal.records import KINDS, from_row, reference_of, symbol_of, to_row
+
+
+def test_every_record_survives_the_way_to_plain_data_and_back(records):
+    for record in records:
+        assert from_row(kind_of(record), to_row(record)) == record
+
+
+def test_there_is_a_sample_of_every_kind(records):
+    assert {kind_of(record) for record in records} == set(KINDS)
+
+
+def test_a_kind_may_be_given_as_record_type_or_name(records):
+    assert kind_of(Decision) == kind_of("decision") == kind_of(records[2]) == "decision"
+
+
+@pytest.mark.parametrize("kind", ["decisions", int])
+def test_a_kind_that_is_not_kept_is_refused(kind):
+    with pytest.raises(JournalError, match="it keeps"):
+        kind_of(kind)
+
+
+def test_records_know_their_symbol_and_their_order(records):
+    assert [symbol_of(record) or "-" for record in records] == [
+        "-",
+        "SPY",
+        "SPY",
+        "SPY",
+        "SPY",
+        "SPY",
+        "QQQ",
+        "SPY",
+        "-",
+        "SPY",
+        "-",
+    ]
+    assert [reference_of(record) or "-" for record in records] == [
+        "-",
+        "-",
+        "-",
+        "ibk-1",
+        "ibk-1",
+        "ibk-1",
+        "-",
+        "ibk-2",
+        "-",
+        "-",
+        "-",
+    ]
+
+
+def test_an_intent_says_what_it_is_for(records):
+    entry, leave = (record for record in records if isinstance(record, Intent))
+
+    assert (entry.purpose, entry.reason, entry.signal.confidence) == (Purpose.ENTRY, "tightest", 0.5)
+    assert (leave.purpose, leave.reason, leave.signal) == (Purpose.EXIT, "end_of_day", None)
+
+
+@pytest.mark.parametrize("data", [{}, {"at": "soon"}, {"at": "2024-03-04T17:00:00+00:00", "colour": "red"}])
+def test_data_that_are_no_record_are_refused(data):
+    with pytest.raises(JournalError, match="run_ended cannot be read"):
+        from_row("run_ended", data)

@@ -1,0 +1,63 @@
+from datetime import UTC, date, datetime
+
+from ibkeel.errors import UnknownContract
+from ibkeel.model import Option, Quote, Right
+from ibkeel.options import LiquidityRule, RejectionKind, SelectionRule, choose
+
+NOON = datetime(2024, 3, 4, 17, tzinfo=UTC)
+OPTIONS = [Option("SPY", date(2024, 3, 8), strike, Right.CALL) for strike in (499, 500, 501)]
+LOOSE = LiquidityRule(min_volume=0, max_relative_spread=1.0)
+
+
+def quotes(*rows):
+    return {
+        option: Quote(contract=option, at=NOON, bid=bid, ask=ask, volume=volume)
+        for option, (bid, ask, volume) in zip(OPTIONS, rows, strict=False)
+    }
+
+
+def chosen(seen, **rule):
+    choice = choose(OPTIONS, seen, spot=500.2, rule=SelectionRule(liquidity=LOOSE, **rule))
+    return choice.chosen.option
+
+
+def test_the_tightest_spread_wins():
+    assert chosen(quotes((2.0, 2.1, 1), (2.0, 2.05, 1), (2.0, 2.2, 1))) == OPTIONS[1]
+
+
+def test_the_nearest_strike_breaks_a_tie():
+    assert chosen(quotes((2.0, 2.1, 1), (2.0, 2.1, 1), (2.0, 2.1, 1))) == OPTIONS[1]
+
+
+def test_the_busiest_wins_when_asked_for_and_the_tightest_of_equals():
+    assert chosen(quotes((2.0, 2.1, 5), (2.0, 2.2, 9), (2.0, 2.1, 9)), prefer="busiest") == OPTIONS[2]
+
+
+def test_every_candidate_carries_its_reason():
+    seen = quotes((2.0, 2.1, 500), (2.0, 3.0, 500))
+    seen[OPTIONS[2]] = UnknownContract("no such contract", code=200)
+
+    choice = choose(OPTIONS, seen, spot=500.2, rule=SelectionRule())
+
+    reasons = {one.option: [rejection.kind for rejection in one.rejections] for one in choice.candidates}
+    assert reasons == {
+        OPTIONS[0]: [],
+        OPTIONS[1]: [RejectionKind.SPREAD_WIDE],
+        OPTIONS[2]: [RejectionKind.NO_QUOTE],
+    }
+    assert choice.candidates[0].is_kept
+    assert str(OPTIONS[0]) in choice.summary()
+
+
+def test_nothing_is_chosen_when_all_are_rejected_and_the_summary_says_why():
+    choice = choose(OPTIONS[:1], {}, spot=500, rule=SelectionRule())
+
+    assert choice.chosen is None
+    assert "not quoted" in choice.summary()
+
+
+def test_no_candidates_give_no_choice():
+    choice = choose([], {}, spot=500, rule=SelectionRule())
+
+    assert choice.chosen is None
+    assert choice.summary() == "the chain has no such option"

@@ -1,0 +1,134 @@
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import OptionChain, OptionClass, Right, Stock
+from ibkeel.options import SelectionRule, StrikeStep, nearest_strikes, out_of_the_money, preset, select
+
+TODAY = date(2024, 3, 4)
+FRIDAY = date(2024, 3, 8)
+MONTHLY = date(2024, 4, 19)
+ROW = OptionClass(trading_class="SPY", expiries=(FRIDAY, MONTHLY), strikes=tuple(range(490, 511)))
+CHAIN = OptionChain(underlying=Stock("SPY"), classes=(ROW,))
+
+
+def strikes(right=Right.CALL, spot=500.2, chain=CHAIN, **rule):
+    found = select(chain, spot=spot, today=TODAY, right=right, rule=SelectionRule(**rule))
+    return [int(option.strike) for option in found]
+
+
+def test_the_strikes_nearest_to_spot_come_nearest_first():
+    assert strikes() == [500, 501, 499]
+
+
+def test_the_lower_of_two_strikes_as_near_comes_first():
+    assert nearest_strikes([Decimal(499), Decimal(501)], Decimal(500), 1) == (Decimal(499),)
+
+
+def test_one_step_out_of_the_money_goes_up_for_a_call_and_down_for_a_put():
+    assert strikes(Right.CALL, step="out", strike_count=1) == [501]
+    assert strikes(Right.PUT, step="out", strike_count=1) == [499]
+
+
+def test_one_step_in_the_money_goes_down_for_a_call_and_up_for_a_put():
+    assert strikes(Right.CALL, step="in", strike_count=1) == [499]
+    assert strikes(Right.PUT, step="in", strike_count=1) == [501]
+
+
+def test_a_step_beyond_the_last_strike_stays_on_it():
+    assert strikes(Right.CALL, spot=9999, step=StrikeStep.OUT, strike_count=1) == [510]
+    assert strikes(Right.PUT, spot=1, step=StrikeStep.OUT, strike_count=1) == [490]
+
+
+def test_the_options_are_of_the_weekly_expiry_and_complete():
+    (option,) = select(CHAIN, spot=500, today=TODAY, right=Right.PUT, rule=SelectionRule(strike_count=1))
+
+    assert (option.expiry, option.right, option.trading_class) == (FRIDAY, Right.PUT, "SPY")
+
+
+def test_several_expiries_within_a_dte_range():
+    rule = SelectionRule(expiry="nearest", expiry_count=2, strike_count=1)
+
+    found = select(CHAIN, spot=500, today=TODAY, right=Right.CALL, rule=rule)
+
+    assert [option.expiry for option in found] == [FRIDAY, MONTHLY]
+
+
+def test_a_range_out_of_the_money_knows_call_from_put():
+    assert sorted(strikes(Right.CALL, spot=500, min_otm=0.01, max_otm=0.014, strike_count=9)) == [
+        505,
+        506,
+        507,
+    ]
+    assert sorted(strikes(Right.PUT, spot=500, min_otm=0.01, max_otm=0.014, strike_count=9)) == [
+        493,
+        494,
+        495,
+    ]
+
+
+def test_distance_out_of_the_money_is_negative_in_the_money():
+    assert out_of_the_money(Decimal(90), Decimal(100), Right.CALL) == Decimal("-0.1")
+    assert out_of_the_money(Decimal(90), Decimal(100), Right.PUT) == Decimal("0.1")
+
+
+def test_a_pair_known_not_to_exist_makes_room_for_the_next_nearest():
+    first = select(CHAIN, spot=500.2, today=TODAY, right=Right.CALL, rule=SelectionRule())
+
+    again = select(CHAIN, spot=500.2, today=TODAY, right=Right.CALL, rule=SelectionRule(), without=first[:1])
+
+    assert [int(option.strike) for option in again] == [501, 499, 502]
+
+
+def test_an_adjusted_class_with_few_expiries_is_passed_over():
+    odd = OptionClass(trading_class="2SPY", expiries=(FRIDAY,), strikes=(500,))
+    chain = OptionChain(underlying=Stock("SPY"), classes=(odd, ROW))
+
+    found = select(chain, spot=500, today=TODAY, right=Right.CALL, rule=preset("standard"))
+
+    assert {option.trading_class for option in found} == {"SPY"}
+
+
+def test_a_class_can_be_named():
+    odd = OptionClass(trading_class="2SPY", expiries=(FRIDAY,), strikes=(500,))
+    chain = OptionChain(underlying=Stock("SPY"), classes=(odd, ROW))
+
+    found = select(chain, spot=500, today=TODAY, right=Right.CALL, rule=SelectionRule(), trading_class="2SPY")
+
+    assert [option.trading_class for option in found] == ["2SPY"]
+
+
+def test_smart_routing_is_preferred_and_other_exchanges_serve_when_alone():
+    other = OptionClass(trading_class="SPY", exchange="CBOE", expiries=ROW.expiries, strikes=ROW.strikes)
+    both = OptionChain(underlying=Stock("SPY"), classes=(other, ROW))
+    alone = OptionChain(underlying=Stock("SPY"), classes=(other,))
+    rule = SelectionRule(strike_count=1)
+
+    found = [select(c, spot=500, today=TODAY, right=Right.CALL, rule=rule)[0] for c in (both, alone)]
+
+    assert [option.exchange for option in found] == ["SMART", "CBOE"]
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        OptionChain(underlying=Stock("SPY")),
+        OptionChain(
+            underlying=Stock("SPY"),
+            classes=(OptionClass(trading_class="SPY", expiries=(FRIDAY,), strikes=()),),
+        ),
+        OptionChain(
+            underlying=Stock("SPY"), classes=(OptionClass(trading_class="SPY", expiries=(), strikes=(500,)),)
+        ),
+    ],
+)
+def test_a_chain_without_a_fitting_option_gives_none(chain):
+    assert strikes(chain=chain) == []
+
+
+@pytest.mark.parametrize("spot", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_spot_that_is_no_price_is_refused(spot):
+    with pytest.raises(InvalidInput):
+        strikes(spot=spot)

@@ -1,0 +1,106 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.errors import OrderRefused
+from ibkeel.model import Option, OrderReport, OrderState, OrderTicket, OrderType, Position, Right, Side
+from ibkeel.orders import check_exit, exit_room, plan_exit
+
+CALL = Option("SPY", date(2024, 3, 8), 500, Right.CALL)
+PUT = Option("SPY", date(2024, 3, 8), 500, Right.PUT)
+
+
+def held(quantity, contract=CALL):
+    return Position(account="DU1234567", contract=contract, signed_quantity=quantity, average_price=2.0)
+
+
+def report(quantity, side=Side.SELL, state=OrderState.WORKING, **fields):
+    return OrderReport(
+        order_id=fields.pop("order_id", 1),
+        perm_id=1,
+        client_id=7,
+        client_order_id="x",
+        contract=fields.pop("contract", CALL),
+        side=side,
+        quantity=quantity,
+        order_type="LMT",
+        state=state,
+        at=datetime(2024, 3, 4, 17, tzinfo=UTC),
+        **fields,
+    )
+
+
+def test_a_long_position_is_sold_whole_at_the_market():
+    ticket = plan_exit(held(3), ()).ticket
+
+    assert (ticket.side, ticket.quantity, ticket.order_type) == (Side.SELL, 3, OrderType.MKT)
+
+
+def test_a_short_position_is_bought_back_at_a_limit():
+    ticket = plan_exit(held(-2), (), limit_price=Decimal(1)).ticket
+
+    assert (ticket.side, ticket.quantity, ticket.order_type) == (Side.BUY, 2, OrderType.LMT)
+
+
+def test_a_part_may_be_asked_for_but_never_more_than_is_held():
+    assert plan_exit(held(3), (), quantity=2).ticket.quantity == 2
+    assert plan_exit(held(3), (), quantity=9).ticket.quantity == 3
+    assert plan_exit(held(3), (), quantity=0).ticket is None
+
+
+def test_nothing_is_sent_when_flat():
+    plan = plan_exit(held(0), (report(1),))
+
+    assert (plan.ticket, plan.already_exiting) == (None, 0)
+
+
+def test_open_exits_are_counted():
+    plan = plan_exit(held(5), (report(2, filled=1.0),))
+
+    assert (plan.ticket.quantity, plan.already_exiting) == (4, 1)
+
+
+def test_an_exit_of_unknown_fate_counts_in_full():
+    plan = plan_exit(held(2), (report(2, state=OrderState.UNKNOWN, remaining=0.0),))
+
+    assert (plan.ticket, plan.already_exiting) == (None, 2)
+
+
+def test_one_cancels_all_groups_count_once():
+    orders = (report(3, oca_group="g", order_id=1), report(3, oca_group="g", order_id=2))
+
+    assert exit_room(5.0, orders) == 2
+
+
+def test_entries_ended_orders_and_other_contracts_do_not_count():
+    orders = (report(3, Side.BUY), report(3, state=OrderState.CANCELLED), report(3, contract=PUT))
+
+    assert plan_exit(held(3), orders).ticket.quantity == 3
+
+
+def test_a_fraction_of_a_share_is_left_over():
+    assert exit_room(2.7, ()) == 2
+
+
+def ticket(quantity=1, side=Side.SELL, contract=CALL):
+    return OrderTicket(contract=contract, side=side, quantity=quantity)
+
+
+def test_an_exit_within_the_position_passes():
+    check_exit(ticket(3), held(3), ())
+
+
+@pytest.mark.parametrize(
+    ("order", "position", "orders"),
+    [
+        (ticket(4), held(3), ()),
+        (ticket(1), held(3), (report(3),)),
+        (ticket(1, Side.BUY), held(3), ()),
+        (ticket(1), held(0), ()),
+        (ticket(1, contract=PUT), held(3), ()),
+    ],
+)
+def test_an_exit_that_would_open_or_overshoot_is_refused(order, position, orders):
+    with pytest.raises(OrderRefused):
+        check_exit(order, position, orders)

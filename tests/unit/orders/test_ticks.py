@@ -1,0 +1,46 @@
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Side
+from ibkeel.orders import CENT, NICKEL, PENNY, TickLadder, round_to_tick
+
+
+@pytest.mark.parametrize(
+    ("price", "side", "ticks", "expected"),
+    [
+        ("2.997", Side.BUY, PENNY, "2.99"),
+        ("2.997", Side.SELL, PENNY, "3.00"),
+        ("3.02", Side.BUY, PENNY, "3.00"),
+        ("3.02", Side.SELL, PENNY, "3.05"),
+        ("3.02", Side.BUY, CENT, "3.02"),
+        ("2.98", Side.SELL, NICKEL, "3.00"),
+        ("3.11", Side.SELL, NICKEL, "3.20"),
+        (0.3, Side.BUY, Decimal("0.1"), "0.3"),
+    ],
+)
+def test_a_price_is_rounded_to_the_side_that_is_not_worse(price, side, ticks, expected):
+    assert round_to_tick(price, ticks=ticks, side=side) == Decimal(expected)
+
+
+@pytest.mark.parametrize("price", [0, -1, "0.004"])
+def test_a_price_that_comes_to_nothing_is_refused(price):
+    with pytest.raises(InvalidInput):
+        round_to_tick(price, ticks=CENT, side=Side.BUY)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (),
+        ((1, "0.01"),),
+        ((0, "0.01"), (0, "0.05")),
+        ((0, "0.05"), (3, "0.01"), (2, "0.10")),
+        ((0, "0"),),
+        ((0, "0.05"), ("3.01", "0.10")),
+    ],
+)
+def test_a_ladder_that_is_none_is_refused(steps):
+    with pytest.raises(InvalidInput, match="TickLadder"):
+        TickLadder(tuple((Decimal(start), Decimal(tick)) for start, tick in steps))

@@ -1,0 +1,197 @@
+import pytest
+
+from ibkeel.model import OrderState
+from ibkeel.orders import (
+    STATUS,
+    CancelRequested,
+    ErrorFate,
+    ErrorSeen,
+    Filled,
+    LinkLost,
+    OrderTruth,
+    Sent,
+    StatusSeen,
+    state_of_status,
+)
+
+S = OrderState
+FRESH = OrderTruth(client_order_id="x", quantity=3)
+
+
+def status(text, filled=None, reason=""):
+    return StatusSeen(status=text, filled=filled, reason=reason)
+
+
+def fill(name, quantity):
+    return Filled(exec_id=name, quantity=quantity)
+
+
+def error(fate, code=201):
+    return ErrorSeen(fate=fate, code=code, text="said the venue")
+
+
+def after(*evidence, truth=FRESH):
+    for piece in evidence:
+        truth = truth.saw(piece)
+    return truth
+
+
+def test_an_order_is_an_intent_until_it_was_sent():
+    assert FRESH.state is S.INTENT
+    assert after(Sent()).state is S.SENT
+
+
+def test_the_usual_life_of_a_limit_order():
+    truth = after(
+        Sent(),
+        status("PreSubmitted"),
+        status("Submitted"),
+        fill("a", 1),
+        status("Submitted", 1),
+        fill("b", 2),
+    )
+
+    assert (truth.state, truth.filled, truth.must_reconcile) == (S.FILLED, 3, False)
+
+
+@pytest.mark.parametrize("text", sorted(STATUS))
+def test_the_table_decides_what_a_status_means(text):
+    filled = 3 if text == "Filled" else None
+
+    assert after(Sent(), status(text, filled)).state is STATUS[text]
+
+
+def test_a_status_nobody_knows_means_unknown_and_not_dead():
+    assert state_of_status("Sleeping") is S.UNKNOWN
+    assert after(Sent(), status("Sleeping")).state is S.UNKNOWN
+
+
+def test_the_same_execution_twice_counts_once():
+    truth = after(Sent(), fill("a", 1), fill("a", 1))
+
+    assert (truth.filled, truth.state) == (1, S.PARTIALLY_FILLED)
+
+
+def test_a_reported_quantity_and_executions_do_not_add_up_twice():
+    truth = after(Sent(), status("Submitted", 2), fill("a", 1))
+
+    assert (truth.filled, truth.state) == (2, S.PARTIALLY_FILLED)
+
+
+def test_a_late_message_of_an_earlier_stage_changes_nothing():
+    truth = after(Sent(), status("Submitted"))
+
+    assert after(status("PreSubmitted"), Sent(), truth=truth) == truth
+
+
+def test_filled_without_a_quantity_is_believed():
+    assert after(Sent(), status("Filled")).state is S.FILLED
+
+
+def test_filled_with_too_small_a_quantity_is_not_believed():
+    truth = after(Sent(), status("Filled", 1))
+
+    assert truth.state is S.UNKNOWN
+    assert truth.must_reconcile
+
+
+def test_cancelling_is_left_only_by_the_venue():
+    truth = after(Sent(), status("Submitted"), CancelRequested(), status("Submitted"))
+
+    assert truth.state is S.CANCELLING
+    assert after(status("Cancelled"), truth=truth).state is S.CANCELLED
+
+
+def test_a_partial_fill_while_cancelling_is_counted_and_a_full_one_ends_it():
+    truth = after(Sent(), CancelRequested(), fill("a", 1))
+
+    assert (truth.state, truth.filled) == (S.CANCELLING, 1)
+    assert after(fill("b", 2), truth=truth).state is S.FILLED
+
+
+def test_a_refused_cancel_says_nothing_about_the_order():
+    truth = after(Sent(), CancelRequested(), error(ErrorFate.CANCEL_REFUSED, 10148))
+
+    assert truth.state is S.UNKNOWN
+    assert after(status("Filled", 3), truth=truth).state is S.FILLED
+    assert after(status("Submitted"), truth=truth).state is S.WORKING
+
+
+def test_a_lost_link_makes_every_open_order_unknown():
+    assert after(Sent(), LinkLost()).state is S.UNKNOWN
+    assert after(LinkLost()).state is S.INTENT
+    assert after(Sent(), status("Cancelled"), LinkLost()).state is S.CANCELLED
+
+
+def test_what_we_did_ourselves_does_not_end_unknown():
+    assert after(Sent(), LinkLost(), Sent(), CancelRequested()).state is S.UNKNOWN
+
+
+def test_a_partial_fill_does_not_end_unknown_but_the_whole_one_does():
+    truth = after(Sent(), LinkLost(), fill("a", 1))
+
+    assert truth.state is S.UNKNOWN
+    assert after(fill("b", 2), truth=truth).state is S.FILLED
+
+
+def test_a_working_order_found_after_a_drop_is_working_again():
+    truth = after(Sent(), fill("a", 1), LinkLost(), status("Submitted", 1))
+
+    assert truth.state is S.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize(
+    ("fate", "state"),
+    [
+        (ErrorFate.REJECTED, S.REJECTED),
+        (ErrorFate.CANCELLED, S.CANCELLED),
+        (ErrorFate.NOTICE, S.WORKING),
+        (ErrorFate.UNCERTAIN, S.UNKNOWN),
+    ],
+)
+def test_the_class_of_an_error_decides_what_it_does(fate, state):
+    assert after(Sent(), status("Submitted"), error(fate)).state is state
+
+
+def test_the_same_end_told_twice_is_no_contradiction():
+    truth = after(Sent(), status("Cancelled"), error(ErrorFate.CANCELLED, 202), status("Cancelled"))
+
+    assert truth.contradictions == ()
+
+
+def test_an_uncertain_error_after_the_end_changes_nothing():
+    truth = after(Sent(), status("Filled", 3))
+
+    assert after(error(ErrorFate.CANCEL_REFUSED, 10148), truth=truth) == truth
+
+
+@pytest.mark.parametrize(
+    ("end", "piece"),
+    [
+        (status("Cancelled"), fill("a", 3)),
+        (status("Cancelled"), status("Filled", 3)),
+        (error(ErrorFate.REJECTED), fill("a", 1)),
+        (status("Filled", 3), status("Cancelled")),
+        (status("Filled", 3), error(ErrorFate.REJECTED)),
+        (status("Filled", 3), fill("a", 4)),
+    ],
+)
+def test_an_end_is_never_left_and_what_contradicts_it_is_kept(end, piece):
+    ended = after(Sent(), end)
+
+    truth = after(piece, piece, truth=ended)
+
+    assert truth.state is ended.state
+    assert len(truth.contradictions) >= 1
+    assert truth.must_reconcile
+
+
+def test_a_late_partial_fill_of_a_cancelled_order_is_counted():
+    truth = after(Sent(), status("Cancelled"), fill("a", 1))
+
+    assert (truth.state, truth.filled, truth.contradictions) == (S.CANCELLED, 1, ())
+
+
+def test_a_reason_is_kept():
+    assert after(Sent(), status("PreSubmitted", reason="trigger")).reason == "trigger"
+    assert "201" in after(Sent(), error(ErrorFate.REJECTED)).reason

@@ -1,0 +1,77 @@
+import math
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import from_data, to_data
+from ibkeel.risk import DailyLossGuard
+
+MONDAY, TUESDAY = date(2024, 3, 4), date(2024, 3, 5)
+
+
+def after(*readings):
+    guard, verdict = DailyLossGuard(limit=0.15), None
+    for session, equity in readings:
+        guard, verdict = guard.observe(session, equity)
+    return guard, verdict
+
+
+def test_the_first_readable_equity_of_a_session_is_its_start():
+    guard, verdict = after((MONDAY, 1000))
+
+    assert guard.start_equity == 1000
+    assert (verdict.allowed, verdict.loss) == (True, 0.0)
+
+
+def test_the_limit_is_inclusive():
+    assert after((MONDAY, 1000), (MONDAY, 850.01))[1].allowed
+    assert not after((MONDAY, 1000), (MONDAY, 850))[1].allowed
+
+
+def test_once_reached_the_limit_holds_for_the_session_even_after_a_recovery():
+    guard, verdict = after((MONDAY, 1000), (MONDAY, 800), (MONDAY, 1100))
+
+    assert guard.tripped
+    assert not verdict.allowed
+    assert "rest of the session" in verdict.reason
+
+
+def test_the_next_session_starts_anew():
+    guard, verdict = after((MONDAY, 1000), (MONDAY, 800), (TUESDAY, 800))
+
+    assert verdict.allowed
+    assert guard.start_equity == 800
+
+
+def test_a_gain_is_a_negative_loss():
+    assert after((MONDAY, 1000), (MONDAY, 1100))[1].loss == pytest.approx(-0.1)
+
+
+@pytest.mark.parametrize("equity", [None, math.nan, math.inf, 0, -1])
+def test_unreadable_equity_allows_nothing_and_keeps_the_start(equity):
+    guard, verdict = after((MONDAY, 1000), (MONDAY, equity))
+
+    assert not verdict.allowed
+    assert verdict.loss is None
+    assert guard.start_equity == 1000
+
+
+def test_a_session_that_goes_backwards_allows_nothing():
+    guard, verdict = after((TUESDAY, 1000), (MONDAY, 1000))
+
+    assert not verdict.allowed
+    assert guard.session == TUESDAY
+
+
+def test_the_state_survives_a_restart_as_plain_data():
+    guard, _ = after((MONDAY, Decimal("1000.5")), (MONDAY, 700))
+
+    assert from_data(to_data(guard), DailyLossGuard) == guard
+
+
+@pytest.mark.parametrize("limit", [0.0, -0.1, 1.5, math.nan])
+def test_a_limit_that_is_no_fraction_is_refused(limit):
+    with pytest.raises(InvalidInput, match="limit"):
+        DailyLossGuard(limit=limit)

@@ -1,0 +1,90 @@
+from importlib.metadata import EntryPoint
+
+import attrs
+import pytest
+
+from ibkeel.errors import InvalidInput, UnknownStrategy
+from ibkeel.model import Direction, Signal
+from ibkeel.strategy import Needs, Registry, Scalp, default_registry, register
+
+
+@attrs.frozen(kw_only=True)
+class Idle:
+    """Does nothing."""
+
+    patience: int = 1
+    name: str = "idle"
+
+    def needs(self):
+        return Needs()
+
+    def decide(self, context):
+        return Signal(direction=Direction.NONE)
+
+
+OFFERED = EntryPoint(name="offered", value="ibkeel.strategy:Scalp", group="ibkeel.strategies")
+
+
+def make_registry(*offered):
+    return Registry({"scalp": Scalp}, discover=lambda: offered)
+
+
+def test_a_built_in_is_made_with_its_parameters():
+    assert make_registry().create("scalp", {"fast": 5}) == Scalp(fast=5)
+
+
+def test_a_registered_class_is_made_by_name():
+    registry = make_registry()
+
+    registry.register("idle")(Idle)
+
+    assert registry.create("idle", {"patience": 3}).patience == 3
+    assert registry.names() == ("idle", "scalp")
+
+
+def test_a_registered_function_is_called_with_its_parameters():
+    registry = make_registry()
+
+    @registry.register("patient")
+    def make(patience):
+        return Idle(patience=patience)
+
+    assert registry.create("patient", {"patience": 9}).patience == 9
+    with pytest.raises(InvalidInput, match="hurry"):
+        registry.create("patient", {"hurry": 1})
+
+
+def test_a_strategy_of_an_installed_package_is_found_by_name():
+    registry = make_registry(OFFERED)
+
+    assert registry.names() == ("offered", "scalp")
+    assert registry.create("offered") == Scalp()
+    assert registry.create("offered", {"fast": 3}) == Scalp(fast=3)
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(UnknownStrategy, match="scalp") as caught:
+        make_registry(OFFERED).create("scalpel")
+
+    assert caught.value.known == ("offered", "scalp")
+
+
+@pytest.mark.parametrize("params", [{"fats": 5}, {"fast": "many"}, {"fast": 0}])
+def test_a_parameter_that_does_not_fit_is_refused_by_name(params):
+    with pytest.raises(InvalidInput, match=next(iter(params))):
+        make_registry().create("scalp", params)
+
+
+def test_a_name_cannot_be_taken_twice_by_different_strategies():
+    registry = make_registry()
+
+    registry.register("scalp")(Scalp)
+
+    with pytest.raises(InvalidInput, match="registered already"):
+        registry.register("scalp")(Idle)
+
+
+def test_the_default_registry_is_one_object_with_the_built_ins():
+    assert default_registry() is default_registry()
+    assert {"scalp", "whale"} <= set(default_registry().names())
+    assert register("scalp")(Scalp) is Scalp

@@ -1,0 +1,63 @@
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Direction
+from ibkeel.strategy import Strategy, Whale
+
+FLAT = [100.0] * 30
+DEFAULT = Whale()
+
+
+def decide(context_of, closes, volumes, strategy=DEFAULT):
+    return strategy.decide(context_of(strategy, closes, volumes, reach=0.5))
+
+
+def test_a_close_above_the_range_on_heavy_volume_is_up(context_of):
+    signal = decide(context_of, [*FLAT, 101.0], [100.0] * 30 + [130.0])
+
+    assert signal.direction is Direction.UP
+    assert signal.confidence == pytest.approx(0.6 * 100 * 0.5 / 100.5 + 0.4)
+
+
+def test_a_close_below_the_range_on_heavy_volume_is_down(context_of):
+    signal = decide(context_of, [*FLAT, 98.0], [100.0] * 30 + [130.0])
+
+    assert signal.direction is Direction.DOWN
+    assert signal.confidence == pytest.approx(1.0)
+
+
+def test_a_break_on_ordinary_volume_is_nothing(context_of):
+    assert decide(context_of, [*FLAT, 105.0], [100.0] * 30 + [120.0]).direction is Direction.NONE
+
+
+def test_heavy_volume_within_the_range_is_nothing(context_of):
+    assert decide(context_of, [*FLAT, 100.2], [100.0] * 30 + [500.0]).direction is Direction.NONE
+
+
+def test_a_market_without_volume_is_nothing(context_of):
+    assert decide(context_of, [*FLAT, 105.0], [0.0] * 31).direction is Direction.NONE
+
+
+def test_bars_older_than_the_look_back_play_no_part(context_of):
+    signal = decide(context_of, [200.0, *FLAT, 101.0], [9999.0] + [100.0] * 30 + [130.0], Whale(look_back=30))
+
+    assert signal.direction is Direction.UP
+
+
+def test_too_few_bars_are_nothing_with_a_reason(context_of):
+    signal = decide(context_of, [100.0] * 19, [1.0] * 19)
+
+    assert signal.direction is Direction.NONE
+    assert signal.reasons[0].rule == "bars >= 20"
+
+
+def test_it_is_a_strategy():
+    strategy: Strategy = Whale()
+
+    assert strategy.name == "whale"
+
+
+@pytest.mark.parametrize("params", [{"look_back": 0}, {"min_bars": 1}, {"volume_ratio": 0.0}])
+def test_parameters_that_make_no_sense_are_refused(params):
+    with pytest.raises(InvalidInput):
+        Whale(**params)

@@ -1,0 +1,107 @@
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.telemetry import (
+    ConnectionLost,
+    LoggingObserver,
+    NullObserver,
+    Observers,
+    RedactingFilter,
+    RequestEnded,
+    redact,
+)
+
+AT = datetime(2025, 3, 14, 15, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("account U1234567 is live", "account U1***67 is live"),
+        ("DU1234567,DF7654321", "DU***67,DF***21"),
+        ("https://discord.com/api/webhooks/1/abc", "https://discord.com/***"),
+        ("https://hc-ping.com/uuid now", "https://hc-ping.com/*** now"),
+        ("https://user:pw@example.org/path", "https://***@example.org/path"),
+        ("https://example.org/webhook/abc", "https://example.org/***"),
+        ("https://example.org/docs", "https://example.org/docs"),
+        ('{"api_key": "abc123"}', '{"api_key": "***"}'),
+        ("IBKEEL_TOKEN=abc def", "IBKEEL_TOKEN=*** def"),
+        ("Authorization: Bearer abcdefghij", "Authorization: Bearer ***"),
+        ("SPY 2025-03-21 560 C", "SPY 2025-03-21 560 C"),
+    ],
+)
+def test_what_is_secret_is_masked_and_the_rest_is_kept(text, shown):
+    assert redact(text) == shown
+
+
+@given(st.text(alphabet="DU1234567 =:/@.tokensecrthp*-", max_size=60))
+def test_redacting_twice_changes_nothing(text):
+    once = redact(text)
+
+    assert redact(once) == once
+
+
+@given(
+    st.integers(100_000, 99_999_999), st.sampled_from(["U", "DU", "DF", "F"]), st.text(" ,;'\"()", max_size=3)
+)
+def test_no_account_id_survives(number, prefix, around):
+    account = f"{prefix}{number}"
+
+    assert account not in redact(f"{around}{account}{around}")
+
+
+def test_an_event_is_logged_as_its_name_and_masked_key_values(caplog):
+    caplog.set_level(logging.DEBUG, "ibkeel")
+
+    LoggingObserver().on_event(ConnectionLost(at=AT, cause="DU1234567 logged in elsewhere"))
+
+    assert caplog.messages == [
+        "ConnectionLost at=2025-03-14T15:00:00+00:00 cause='DU***67 logged in elsewhere'"
+    ]
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+@pytest.mark.parametrize(("error", "level"), [("", logging.DEBUG), ("RequestTimeout", logging.WARNING)])
+def test_a_failed_request_is_louder_than_a_good_one(caplog, error, level):
+    caplog.set_level(logging.DEBUG, "ibkeel")
+
+    LoggingObserver().on_event(RequestEnded(at=AT, kind="bars", subject="SPY", seconds=0.25, error=error))
+
+    assert caplog.records[0].levelno == level
+    assert "kind=bars subject=SPY seconds=0.25" in caplog.messages[0]
+
+
+def test_nothing_is_written_when_the_level_is_off(caplog):
+    caplog.set_level(logging.ERROR, "ibkeel")
+
+    LoggingObserver().on_event(ConnectionLost(at=AT, cause="x"))
+
+    assert not caplog.records
+
+
+def test_every_observer_is_told_in_order():
+    seen = []
+
+    class Noting(NullObserver):
+        def __init__(self, name):
+            self.name = name
+
+        def on_event(self, event):
+            seen.append((self.name, event))
+
+    event = ConnectionLost(at=AT, cause="x")
+
+    Observers([Noting("a"), NullObserver(), Noting("b")]).on_event(event)
+
+    assert seen == [("a", event), ("b", event)]
+
+
+def test_the_filter_masks_what_passes_a_handler():
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "for %s", ("DU1234567",), None)
+
+    assert RedactingFilter().filter(record)
+    assert record.getMessage() == "for DU***67"
