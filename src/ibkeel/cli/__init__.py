@@ -1,0 +1,26 @@
+"""The console script."""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["main"]
+
+_EXTRA: Final = ("click", "rich", "platformdirs")
+_USAGE: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the console script and exit with its code.
+
+    Args:
+        arguments: What was typed after `ibkeel`; None reads `sys.argv`.
+    """
+    try:
+        from ibkeel.cli.app import run  # noqa: PLC0415 - what it needs comes with an extra
+    except ModuleNotFoundError as missing:
+        if missing.name not in _EXTRA:
+            raise
+        sys.stderr.write(f"ibkeel needs {missing.name}; install it with: pip install 'ibkeel[bot]'\n")
+        sys.exit(_USAGE)
+    sys.exit(run(arguments))

@@ -1,0 +1,277 @@
+"""The commands: each reads its options, calls one function and prints what it returns."""
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ibkeel import __version__
+from ibkeel.cli import demo as demonstration
+from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.live import trade
+from ibkeel.cli.paths import fresh_journal, state_directory
+from ibkeel.cli.serve import ServeOptions, serve
+from ibkeel.cli.tables import print_demo, print_records, print_report
+from ibkeel.errors import ConfigurationError
+from ibkeel.ibkr import OrderMode
+from ibkeel.journal import Journal
+from ibkeel.model import to_data
+from ibkeel.options import PRESETS
+from ibkeel.runner import Progress as Cycles
+from ibkeel.runner import RunReport, load_config
+from ibkeel.telemetry import RedactingFilter
+
+__all__ = ["commands", "run"]
+
+_DATE = click.DateTime(formats=["%Y-%m-%d"])
+_CLOCK = click.DateTime(formats=["%H:%M"])
+_PATH = click.Path(path_type=Path)
+_PORT = click.IntRange(0, 65535)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the script.
+
+    Args:
+        arguments: What was typed; None reads `sys.argv`.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        commands.main(args=arguments, prog_name="ibkeel", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        return _told(KeyboardInterrupt())
+    except BrokenPipeError:
+        # Whoever read our output has enough; what is left to flush must not raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.SUCCESS
+    except BaseException as error:  # noqa: BLE001 - the last place where an error can become a sentence
+        return _told(cause_of(error))
+    return ExitCode.SUCCESS
+
+
+def _told(error: BaseException) -> int:
+    click.echo(f"ibkeel: {sentence(error)}", err=True)
+    return exit_code(error)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ibkeel")
+@click.option("-v", "--verbose", count=True, help="Log to the error stream; twice for every request.")
+def commands(verbose: int) -> None:
+    """Keeps Interactive Brokers bots upright."""
+    _log_to_stderr(verbose)
+
+
+@commands.command()
+@click.option(
+    "--seed", default=7, show_default=True, help="Of the simulated market; equal seeds give equal days."
+)
+@click.option("--symbols", default=None, help="Tickers with commas. [default: SPY,QQQ]")
+@click.option("--replay", type=_PATH, default=None, help="Folder of recorded data to play instead.")
+@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default="standard",
+    show_default=True,
+    help="Which options will do.",
+)
+@click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry.")
+@click.option("--paper", is_flag=True, help="Send orders to the simulated venue; without it nothing is sent.")
+@click.option("--strategy", default="scalp", show_default=True, help="Name of a registered strategy.")
+@click.option("--journal", type=_PATH, default=None, help="Where the journal goes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def demo(**given: Any) -> None:
+    """Play a trading day against the simulated Gateway, in seconds."""
+    path = given["journal"] or state_directory(os.environ) / "demo.sqlite"
+    options = demonstration.DemoOptions(
+        symbols=_tickers(given["symbols"] or "SPY,QQQ"),
+        journal=fresh_journal(path),
+        seed=given["seed"],
+        replay=given["replay"],
+        day=given["day"].date() if given["day"] else None,
+        preset=given["preset"],
+        min_dte=given["min_dte"],
+        orders=OrderMode.PAPER if given["paper"] else OrderMode.DRY_RUN,
+        strategy=given["strategy"],
+    )
+    with _progress("playing the day") as progress:
+        result = demonstration.play(options, progress)
+    if given["as_json"]:
+        click.echo(json.dumps(result.as_data(), indent=2))
+    else:
+        print_demo(Console(), result)
+
+
+@commands.command("run")
+@click.argument("config", type=_PATH)
+@click.option("--sessions", type=click.IntRange(1), default=None, help="Stop after so many sessions.")
+@click.option("--journal", type=_PATH, default=None, help="Where the journal is.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+def run_bot(config: Path, sessions: int | None, journal: Path | None, *, as_json: bool) -> None:
+    """Run the bot that a TOML file describes, against the Gateway that it names."""
+    bot = load_config(config, os.environ)
+    configured = Path(bot.journal.path) if bot.journal.path else None
+    path = journal or configured or state_directory(os.environ) / "journal.sqlite"
+    with _progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as progress:
+        report = trade(bot, path, sessions=sessions, progress=progress)
+    if as_json:
+        click.echo(json.dumps(_report_data(report, path), indent=2))
+    else:
+        print_report(Console(), report)
+
+
+@commands.group()
+def sim() -> None:
+    """The simulated Gateway."""
+
+
+@sim.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("--port", type=_PORT, default=4902, show_default=True, help="Port to bind; 0 takes a free one.")
+@click.option("--seed", default=7, show_default=True, help="Of the simulated market.")
+@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option(
+    "--start", type=_CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
+)
+def sim_serve(host: str, port: int, seed: int, day: datetime | None, start: datetime) -> None:
+    """Serve any client on a real port, on a day when the market is open."""
+    options = ServeOptions(
+        host=host, port=port, seed=seed, day=day.date() if day else None, start=time(start.hour, start.minute)
+    )
+    serve(options, lambda line: click.echo(line, err=True))
+
+
+@commands.group()
+def journal() -> None:
+    """What a bot did, as it wrote it down."""
+
+
+@journal.command("export")
+@click.argument("path", type=_PATH)
+@click.argument("output", type=_PATH, required=False)
+@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line; the default.")
+@click.option("--csv", "form", flag_value="csv", help="A table; needs OUTPUT.")
+@click.option("--parquet", "form", flag_value="parquet", help="A table; needs OUTPUT and pyarrow.")
+@click.option("--full", is_flag=True, help="With whole account ids.")
+def journal_export(path: Path, output: Path | None, form: str | None, *, full: bool) -> None:
+    """Write the journal at PATH to OUTPUT, or to the terminal."""
+    with Journal.open(path, read_only=True) as source:
+        if form in {"csv", "parquet"}:
+            _export_table(source, output, str(form), full=full)
+        elif output is None:
+            source.export_jsonl(click.get_text_stream("stdout"), full=full)
+        else:
+            with _writable(output) as stream:
+                source.export_jsonl(stream, full=full)
+
+
+def _export_table(source: Journal, output: Path | None, form: str, *, full: bool) -> None:
+    if output is None:
+        raise ConfigurationError(
+            f"--{form} needs a file to write: ibkeel journal export PATH OUTPUT --{form}"
+        )
+    if form == "csv":
+        source.export_csv(output, full=full)
+    else:
+        source.export_parquet(output, full=full)
+
+
+@journal.command("show")
+@click.argument("path", type=_PATH)
+@click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
+@click.option("--kind", default=None, help="Only one kind, such as intent or failure.")
+def journal_show(path: Path, last: int, kind: str | None) -> None:
+    """Print the last records of the journal at PATH."""
+    with Journal.open(path, read_only=True) as source:
+        entries = list(source.events(kind))[-last:]
+    print_records(Console(), [(entry.seq, entry.record) for entry in entries])
+
+
+def _log_to_stderr(verbose: int) -> None:
+    """Without `-v` nothing is logged: the client libraries would write beside our own sentences."""
+    root = logging.getLogger()
+    if not verbose:
+        root.addHandler(logging.NullHandler())
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.addFilter(RedactingFilter())
+    root.addHandler(handler)
+    root.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+
+
+def _tickers(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in text.split(",") if part.strip())
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[Any]:
+    try:
+        stream = path.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+    with contextlib.closing(stream):
+        yield stream
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[Cycles], None] | None]:
+    """A bar on the terminal's error stream; nothing when that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[clock]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=1.0, clock="")
+
+        def advance(cycles: Cycles) -> None:
+            session = cycles.session
+            part = (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
+            bar.update(task, completed=part, clock=f"{cycles.now:%H:%M} UTC, cycle {cycles.cycles}")
+
+        yield advance
+
+
+def _report_data(report: RunReport, path: Path) -> dict[str, Any]:
+    return {
+        "cycles": report.cycles,
+        "signals": report.signals,
+        "intents": report.intents,
+        "orders": report.orders,
+        "orders_sent": report.orders_sent,
+        "fills": report.fills,
+        "timeouts": report.timeouts,
+        "errors": len(report.errors),
+        "held": [
+            {"contract": str(row.contract), "quantity": row.signed_quantity, "reason": row.reason}
+            for row in report.held
+        ],
+        "symbols": {name: attrs.asdict(row) for name, row in report.symbols.items()},
+        "latencies": {name: to_data(row) for name, row in report.latencies.items()},
+        "journal": str(path),
+    }

@@ -1,0 +1,182 @@
+"""A whole trading day: the same runner and adapter as ever, over the simulated Gateway."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.cli.paths import DEMO_RUN
+from ibkeel.errors import ConfigurationError
+from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
+from ibkeel.journal import Journal
+from ibkeel.model import Broker, ContractDetails, Stock
+from ibkeel.runner import LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
+from ibkeel.sim import SimulatedGateway
+from ibkeel.sim.market import ReplayMarket, SeededMarket
+from ibkeel.strategy import Strategy, default_registry
+from ibkeel.system import SystemClock
+from ibkeel.virtual import run_virtual, virtual_clock
+
+__all__ = ["DemoOptions", "DemoResult", "play", "qualified"]
+
+_HOST: Final = "127.0.0.1"
+_PORT: Final = 4002
+_EARLY: Final = timedelta(minutes=5)
+
+
+@attrs.frozen(kw_only=True)
+class DemoOptions:
+    """What a demo was asked to do.
+
+    Args:
+        symbols: Tickers.
+        journal: Where the journal goes; there is no file yet.
+        seed: Of the simulated market and venue.
+        replay: Folder of recorded data; None for the seeded market.
+        day: Trading date; None lets the seed choose.
+        preset: Option selection rule.
+        min_dte: Fewest days to expiry; None leaves it to the preset.
+        orders: DRY_RUN, or PAPER to send orders to the simulated venue.
+        strategy: Its registered name.
+    """
+
+    symbols: tuple[str, ...]
+    journal: Path
+    seed: int = 7
+    replay: Path | None = None
+    day: date | None = None
+    preset: str = "standard"
+    min_dte: int | None = None
+    orders: OrderMode = OrderMode.DRY_RUN
+    strategy: str = "scalp"
+
+
+@attrs.frozen(kw_only=True)
+class DemoResult:
+    """What a demo did."""
+
+    options: DemoOptions
+    session_date: date
+    report: RunReport
+    virtual_seconds: float
+    wall_seconds: float
+    requests: int
+    pacing_violations: int
+    open_lines_at_end: int
+    max_open_lines: int
+
+    def as_data(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {
+            "seed": self.options.seed,
+            "session_date": self.session_date.isoformat(),
+            "symbols": list(self.options.symbols),
+            "virtual_seconds": round(self.virtual_seconds, 3),
+            "wall_seconds": round(self.wall_seconds, 3),
+            "cycles": self.report.cycles,
+            "signals": self.report.signals,
+            "intents": self.report.intents,
+            "orders": self.report.orders,
+            "orders_sent": self.report.orders_sent,
+            "fills": self.report.fills,
+            "requests": self.requests,
+            "timeouts": self.report.timeouts,
+            "errors": len(self.report.errors),
+            "faults": [],
+            "pacing_violations": self.pacing_violations,
+            "open_lines_at_end": self.open_lines_at_end,
+            "max_open_lines": self.max_open_lines,
+            "journal": str(self.options.journal),
+        }
+
+
+def play(options: DemoOptions, progress: Callable[[Progress], None] | None = None) -> DemoResult:
+    """Play the day on virtual time.
+
+    Args:
+        options: What to play.
+        progress: Called after each cycle.
+
+    Raises:
+        ConfigurationError: An option is not valid, or the recorded data lack the day.
+        UnknownStrategy: No strategy has that name.
+        UnknownContract: The market does not list a symbol.
+    """
+    machine = SystemClock()
+    started = machine.monotonic()
+    strategy = default_registry().create(options.strategy)
+    config = RunnerConfig(symbols=options.symbols, preset=options.preset, min_dte=options.min_dte)
+    market = _market(options)
+    opens_at = _opens_at(market)
+    result = run_virtual(_day(options, config, strategy, market, progress), start=opens_at - _EARLY)
+    return attrs.evolve(result, wall_seconds=machine.monotonic() - started)
+
+
+def _market(options: DemoOptions) -> SeededMarket | ReplayMarket:
+    if options.replay is None:
+        return SeededMarket(options.seed, options.day)
+    if options.day is None:
+        raise ConfigurationError("--replay needs --date, the recorded day to play, such as 2015-12-24")
+    return ReplayMarket(options.replay, day=options.day, symbols=options.symbols)
+
+
+def _opens_at(market: SeededMarket | ReplayMarket) -> datetime:
+    sessions = market.sessions(market.session_date, market.session_date)
+    if not sessions:
+        raise ConfigurationError(f"{market.session_date} is no trading day; give another --date")
+    return sessions[0].opens_at
+
+
+async def _day(
+    options: DemoOptions,
+    config: RunnerConfig,
+    strategy: Strategy,
+    market: SeededMarket | ReplayMarket,
+    progress: Callable[[Progress], None] | None,
+) -> DemoResult:
+    clock = virtual_clock()
+    began = clock.monotonic()
+    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock)
+    address = IBKRConfig(host=_HOST, port=_PORT, client_id=1, orders=options.orders)
+    broker = IBKRBroker(address, clock=clock, jitter=lambda: 0.0)
+    async with gateway.listening(_HOST, _PORT):
+        async with broker:
+            details = await qualified(broker, config.symbols)
+            with Journal.open(options.journal) as journal:
+                runner = Runner(
+                    broker,
+                    strategy,
+                    config,
+                    journal,
+                    risk=RiskConfig(),
+                    calendar=LiquidHours(details[0].liquid_hours),
+                    clock=clock,
+                    progress=progress,
+                    mode=options.orders.value,
+                    run=DEMO_RUN,
+                )
+                report = await runner.run(sessions=1)
+            open_lines = gateway.counters.open_lines
+        counters = gateway.counters
+    return DemoResult(
+        options=options,
+        session_date=market.session_date,
+        report=report,
+        virtual_seconds=clock.monotonic() - began,
+        wall_seconds=0.0,
+        requests=sum(counters.requests.values()),
+        pacing_violations=counters.pacing_violations,
+        open_lines_at_end=open_lines,
+        max_open_lines=counters.max_open_lines,
+    )
+
+
+async def qualified(broker: Broker, symbols: Sequence[str]) -> tuple[ContractDetails, ...]:
+    """The definition of each stock, before anything else is asked.
+
+    Raises:
+        UnknownContract: There is no such stock.
+    """
+    return tuple([await broker.qualify(Stock(symbol)) for symbol in symbols])

@@ -1,0 +1,94 @@
+"""The simulated Gateway on a real port, on a day when its market is open."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConfigurationError
+from ibkeel.sim import SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.system import SystemClock
+
+__all__ = ["OffsetClock", "ServeOptions", "serve"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+
+
+class OffsetClock:
+    """A clock that runs like another, but shows a wall time of our choice.
+
+    Args:
+        clock: The clock that it follows.
+        start: What it shows now.
+    """
+
+    def __init__(self, clock: Clock, start: datetime) -> None:
+        self._clock = clock
+        self._start, self._began = start, clock.monotonic()
+
+    def monotonic(self) -> float:
+        """Seconds, as the other clock has them."""
+        return self._clock.monotonic()
+
+    def now(self) -> datetime:
+        """The chosen wall time, moved on."""
+        return self._start + timedelta(seconds=self._clock.monotonic() - self._began)
+
+
+@attrs.frozen(kw_only=True)
+class ServeOptions:
+    """What to serve.
+
+    Args:
+        host: Address to bind.
+        port: Port to bind; 0 lets the system choose.
+        seed: Of the market.
+        day: Trading date; None lets the seed choose.
+        start: Time of day in New York at which the simulated clock starts.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 4902
+    seed: int = 7
+    day: date | None = None
+    start: time = time(11, 0)
+
+
+def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
+    """Serve until interrupted.
+
+    Args:
+        options: What to serve.
+        announce: Told, in one line each, what is served and where.
+
+    Raises:
+        ConfigurationError: The address cannot be bound, or the day is no session.
+    """
+    asyncio.run(_serve(options, announce))
+
+
+async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
+    market = SeededMarket(options.seed, options.day)
+    start = datetime.combine(market.session_date, options.start, _NEW_YORK)
+    gateway = SimulatedGateway(market=market, seed=options.seed, clock=OffsetClock(SystemClock(), start))
+    try:
+        port = await gateway.start(options.host, options.port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror}; choose another --port"
+        ) from error
+    announce(f"simulated Gateway on {options.host}:{port}, seed {options.seed}")
+    announce(
+        f"its clock began at {start:%Y-%m-%d %H:%M} New York; paper account, any client id; stop with Ctrl-C"
+    )
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await gateway.stop()
+        counters = gateway.counters
+        announce(f"stopped: {counters.connections} connections, {counters.messages} messages")

@@ -1,0 +1,152 @@
+"""What happened, for a person to look at."""
+
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from zoneinfo import ZoneInfo
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+
+from ibkeel.cli.demo import DemoResult
+from ibkeel.journal import FillSeen, Intent, Journal, Record
+from ibkeel.model import Bracket, OrderTicket, OrderType
+from ibkeel.runner import RunReport
+
+__all__ = ["print_demo", "print_records", "print_report"]
+
+_NEW_YORK = ZoneInfo("America/New_York")
+_SHOWN_ERRORS = 5
+_SHOWN_ORDERS = 20
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _facts(rows: Iterable[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def print_demo(console: Console, result: DemoResult) -> None:
+    """Print a demo's summary."""
+    options, report = result.options, result.report
+    source = f"recorded in {options.replay}" if options.replay else f"simulated, seed {options.seed}"
+    lines = f"at most {result.max_open_lines} market data lines, {result.open_lines_at_end} left open"
+    head = _facts(
+        [
+            ("session", f"{result.session_date:%A, %d %B %Y}, {source}"),
+            (
+                "strategy",
+                f"{options.strategy} on {', '.join(options.symbols)}; orders: {options.orders.value}",
+            ),
+            ("time", f"{result.virtual_seconds / 3600:.1f} hours of market in {result.wall_seconds:.1f} s"),
+            (
+                "gateway",
+                f"{result.requests:,} requests, {result.pacing_violations} pacing violations, {lines}",
+            ),
+        ]
+    )
+    console.print(Panel(head, title="ibkeel demo", title_align="left", border_style=_colour(report)))
+    with Journal.open(options.journal, read_only=True) as journal:
+        # By number, not by time: the venue stamps fills to the second.
+        entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
+        records = [entry.record for entry in entries]
+    console.print(Group(*_body(report), *_orders(records)))
+    console.print(f"journal: {options.journal}", soft_wrap=True, highlight=False)
+    console.print(
+        f"read it: ibkeel journal show {options.journal}", soft_wrap=True, style="dim", highlight=False
+    )
+
+
+def print_report(console: Console, report: RunReport) -> None:
+    """Print what a run did."""
+    console.print(Group(*_body(report)))
+
+
+def print_records(console: Console, records: Iterable[tuple[int, Record]]) -> None:
+    """Print journal records, one a line."""
+    table = _table("#", "when (New York)", "what", "text")
+    for column in table.columns[1:]:
+        column.justify = "left"
+    for number, record in records:
+        table.add_row(str(number), f"{record.at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}", *_told(record))
+    console.print(table)
+
+
+def _colour(report: RunReport) -> str:
+    return "yellow" if report.errors or report.held else "green"
+
+
+def _body(report: RunReport) -> Iterator[RenderableType]:
+    table = _table("symbol", "cycles", "signals", "intents", "failed", "skipped")
+    for symbol, row in report.symbols.items():
+        figures = (row.cycles, row.signals, row.intents, row.failures, row.skipped)
+        table.add_row(symbol, *map(str, figures))
+    yield table
+    latency = _table("request", "count", "median s", "95 % s", "longest s")
+    for kind, figures_of in report.latencies.items():
+        seconds = (figures_of.median, figures_of.p95, figures_of.longest)
+        latency.add_row(kind, str(figures_of.count), *(f"{value:.3f}" for value in seconds))
+    yield latency
+    sent = f"{report.orders_sent} sent" if report.orders_sent else "none sent"
+    orders = f"{report.intents} intents, {report.orders} orders ({sent}), {report.fills} fills"
+    yield f"{report.cycles} cycles, {report.signals} signals, {orders}"
+    yield "flat: nothing is held" if not report.held else "still held:"
+    for held in report.held:
+        yield f"  {held.signed_quantity:g} {held.contract}: {held.reason}"
+    yield f"{len(report.errors)} errors, {report.timeouts} of them timeouts"
+    for error in report.errors[:_SHOWN_ERRORS]:
+        yield f"  {error.at.astimezone(_NEW_YORK):%H:%M:%S} {error.symbol} {error.kind}: {error.message}"
+    if len(report.errors) > _SHOWN_ERRORS:
+        yield f"  and {len(report.errors) - _SHOWN_ERRORS} more in the journal"
+
+
+def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:
+    rows = list(records)
+    if not rows:
+        return
+    table = _table("time", "what", "order", title="Orders")
+    for column in table.columns:
+        column.justify = "left"
+    for record in rows[:_SHOWN_ORDERS]:
+        table.add_row(f"{record.at.astimezone(_NEW_YORK):%H:%M:%S}", *_told(record))
+    if len(rows) > _SHOWN_ORDERS:
+        table.add_row("", "", f"and {len(rows) - _SHOWN_ORDERS} more in the journal")
+    yield table
+
+
+def _told(record: Record) -> tuple[str, str]:
+    """What a record is and what it says, in words."""
+    if isinstance(record, Intent):
+        return f"{record.purpose.value} intent", _order_text(record.order)
+    if isinstance(record, FillSeen):
+        fill = record.execution
+        return "fill", f"{fill.side.value} {fill.quantity:g} {fill.contract} at {fill.price:g}"
+    fields = [
+        f"{name}={value}"
+        for name in ("symbol", "outcome", "kind", "message", "reasons", "mode", "strategy", "run")
+        if (value := getattr(record, name, None))
+    ]
+    return type(record).__name__, " ".join(fields)
+
+
+def _order_text(order: OrderTicket | Bracket) -> str:
+    entry = order.entry if isinstance(order, Bracket) else order
+    price = "at the market" if entry.order_type is OrderType.MKT else f"at {entry.limit_price}"
+    text = f"{entry.side.value} {entry.quantity} {entry.contract} {price}"
+    if isinstance(order, Bracket):
+        text += f", stop {order.stop_loss}"
+        text += f", take profit {order.take_profit}" if order.take_profit else ""
+    return text

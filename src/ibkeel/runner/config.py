@@ -1,0 +1,201 @@
+"""What a runner is told: values with their valid ranges."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.errors import ConfigurationError
+from ibkeel.options import PRESETS
+
+__all__ = [
+    "BotConfig",
+    "EndOfDay",
+    "GatewayConfig",
+    "JournalConfig",
+    "RiskConfig",
+    "RunnerConfig",
+    "StrategyConfig",
+]
+
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+_HIGHEST_PORT: Final = 65535
+_LONGEST: Final = 23_400.0  # a regular session, in seconds
+_MODES: Final = ("DRY_RUN", "PAPER", "LIVE")
+
+
+class EndOfDay(StrEnum):
+    """What happens to positions before the close."""
+
+    FLATTEN = "flatten"
+    HOLD = "hold"
+
+
+def _valid(words: str, holds: Callable[[Any], bool]) -> Validator:
+    """A validator whose message names the value and what is valid."""
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if not holds(value):
+            raise ConfigurationError(f"{attribute.name} is {value!r}; valid: {words}")
+
+    return check
+
+
+def _above_zero(most: float) -> Validator:
+    return _valid(f"above 0, up to {most:g}", lambda value: 0 < value <= most)
+
+
+def _from_zero(most: float) -> Validator:
+    return _valid(f"0 to {most:g}", lambda value: 0 <= value <= most)
+
+
+def _whole(least: int, most: int) -> Validator:
+    return _valid(
+        f"a whole number from {least} to {most}",
+        lambda value: not isinstance(value, bool) and isinstance(value, int) and least <= value <= most,
+    )
+
+
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
+def _are_symbols(symbols: tuple[str, ...]) -> bool:
+    named = all(
+        symbol.isascii() and symbol.replace(".", "").isalnum() and symbol == symbol.upper()
+        for symbol in symbols
+    )
+    return bool(symbols) and named and len(set(symbols)) == len(symbols)
+
+
+@attrs.frozen(kw_only=True)
+class RunnerConfig:
+    """When to look, at what, and which options to take.
+
+    Args:
+        symbols: Tickers of stocks and funds, each once.
+        interval: Seconds from one cycle to the next.
+        preset: Name of an option selection rule, see `ibkeel.options.PRESETS`.
+        min_dte: Fewest calendar days to expiry; None leaves it to the preset.
+        concurrency: Symbols looked at at the same time.
+        symbol_gap: Seconds between the starts of two symbols.
+        entries_stop_before_close: Seconds before the close from which on nothing is entered.
+        end_of_day: Whether positions are closed before the close.
+        flatten_before_close: Seconds before the close at which that begins.
+        exit_wait: Seconds that an exit or a cancel may take before it is reported as unknown.
+        entry_lifetime: Seconds after which an entry that has not filled is cancelled.
+        failures_before_skip: Consecutive data failures after which a symbol is skipped.
+        skip_cycles: How many cycles it is skipped.
+    """
+
+    symbols: tuple[str, ...] = attrs.field(
+        default=("SPY",),
+        converter=_texts,
+        validator=_valid("tickers in capitals, each once, at least one", _are_symbols),
+    )
+    interval: float = attrs.field(
+        default=180.0, validator=_valid("1 to 23400 seconds", lambda v: 1 <= v <= _LONGEST)
+    )
+    preset: str = attrs.field(default="standard", validator=_valid(", ".join(PRESETS), PRESETS.__contains__))
+    min_dte: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 1000)))
+    concurrency: int = attrs.field(default=1, validator=_whole(1, 50))
+    symbol_gap: float = attrs.field(default=0.2, validator=_from_zero(60))
+    entries_stop_before_close: float = attrs.field(default=900.0, validator=_from_zero(_LONGEST))
+    end_of_day: EndOfDay = attrs.field(default=EndOfDay.FLATTEN)
+    flatten_before_close: float = attrs.field(default=600.0, validator=_above_zero(_LONGEST))
+    exit_wait: float = attrs.field(default=60.0, validator=_above_zero(600))
+    entry_lifetime: float = attrs.field(default=90.0, validator=_above_zero(_LONGEST))
+    failures_before_skip: int = attrs.field(default=3, validator=_whole(1, 100))
+    skip_cycles: int = attrs.field(default=2, validator=_whole(0, 100))
+
+
+@attrs.frozen(kw_only=True)
+class RiskConfig:
+    """How much may be risked.
+
+    Args:
+        risk_fraction: Part of equity that one trade may lose.
+        stop_fraction: Part of the premium lost at the stop.
+        take_profit_fraction: Gain on the premium at which to sell; None for no profit order.
+        max_contracts: Most contracts of one entry.
+        max_daily_loss: Part of the session's first equity whose loss stops new entries.
+        min_funds: Least available funds for an entry, in the account's currency.
+        max_open_positions: Most positions at once.
+        cooldown: Seconds between two entries in one symbol, intended ones included.
+        max_quote_age: Oldest quote good for an entry, in seconds.
+    """
+
+    risk_fraction: float = attrs.field(default=0.01, validator=_above_zero(1))
+    stop_fraction: float = attrs.field(
+        default=0.20, validator=_valid("above 0, below 1", lambda v: 0 < v < 1)
+    )
+    take_profit_fraction: float | None = attrs.field(
+        default=None, validator=attrs.validators.optional(_above_zero(100))
+    )
+    max_contracts: int = attrs.field(default=10, validator=_whole(1, 100_000))
+    max_daily_loss: float = attrs.field(default=0.15, validator=_above_zero(1))
+    min_funds: float = attrs.field(default=500.0, validator=_from_zero(1e12))
+    max_open_positions: int = attrs.field(default=5, validator=_whole(1, 10_000))
+    cooldown: float = attrs.field(default=1800.0, validator=_from_zero(86400))
+    max_quote_age: float = attrs.field(default=15.0, validator=_above_zero(3600))
+
+
+def _frozen(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(params))
+
+
+@attrs.frozen(kw_only=True)
+class StrategyConfig:
+    """Which strategy decides.
+
+    Args:
+        name: Its registered name.
+        params: Its own settings.
+    """
+
+    name: str = attrs.field(default="scalp", validator=_valid("the name of a strategy", bool))
+    params: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen)
+
+
+@attrs.frozen(kw_only=True)
+class GatewayConfig:
+    """Which Gateway, and what may be sent to it.
+
+    Args:
+        host: Host name or address.
+        port: 4002 paper Gateway, 4001 live Gateway, 7497 paper TWS, 7496 live TWS.
+        client_id: Orders are bound to it.
+        orders: DRY_RUN sends none; PAPER and LIVE send to that kind of account only.
+        live_account: For LIVE: the account id that the Gateway must report.
+    """
+
+    host: str = attrs.field(default="127.0.0.1", validator=_valid("a host name or address", bool))
+    port: int = attrs.field(default=4002, validator=_whole(1, _HIGHEST_PORT))
+    client_id: int = attrs.field(default=1, validator=_whole(0, 2**31 - 1))
+    orders: str = attrs.field(default="DRY_RUN", validator=_valid(", ".join(_MODES), _MODES.__contains__))
+    live_account: str | None = attrs.field(default=None, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class JournalConfig:
+    """Where the journal is.
+
+    Args:
+        path: Its file; empty for the state directory's `journal.sqlite`.
+    """
+
+    path: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class BotConfig:
+    """A whole bot; each field is a section of its file."""
+
+    gateway: GatewayConfig = GatewayConfig()
+    runner: RunnerConfig = RunnerConfig()
+    risk: RiskConfig = RiskConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    journal: JournalConfig = JournalConfig()

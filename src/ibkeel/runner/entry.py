@@ -1,0 +1,257 @@
+"""From a symbol to a verdict: what the strategy says, what may be bought, and what speaks against it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+import attrs
+
+from ibkeel.errors import OrderRefused, RequestFailed, UnknownContract
+from ibkeel.model import (
+    AccountValues,
+    Bracket,
+    Contract,
+    Direction,
+    Option,
+    OrderReport,
+    Position,
+    Quote,
+    Signal,
+    Stock,
+)
+from ibkeel.options import Candidate, Choice, SelectionRule, choose, preset, select
+from ibkeel.orders import build_bracket
+from ibkeel.risk import EntryFacts, GateRule, LossVerdict, check_entry, position_size
+from ibkeel.runner.config import RiskConfig, RunnerConfig
+from ibkeel.runner.feed import Feed, spot_of
+from ibkeel.runner.schedule import Session
+from ibkeel.strategy import Strategy
+
+__all__ = [
+    "EntryPlanner",
+    "Outcome",
+    "Pending",
+    "Verdict",
+    "View",
+    "gate_rule",
+    "refusals",
+    "selection_rule",
+    "sized_bracket",
+]
+
+_ROUNDS = 4  # how often non-existent pairs of expiry and strike are replaced by the next nearest
+
+
+class Outcome(StrEnum):
+    """What a cycle came to for one symbol."""
+
+    NO_SIGNAL = "no_signal"
+    REFUSED = "refused"
+    NO_OPTION = "no_option"
+    NO_SIZE = "no_size"
+    ENTRY = "entry"
+
+
+@attrs.frozen(kw_only=True)
+class View:
+    """What is known of account and orders when a cycle begins.
+
+    Args:
+        number: Of the cycle.
+        session: The session that is traded.
+        account: Balances; None when they could not be read.
+        loss: The daily loss guard's verdict.
+        positions: What is held; None when it could not be read.
+        open_orders: Orders that work; None when they could not be read.
+    """
+
+    number: int
+    session: Session
+    account: AccountValues | None
+    loss: LossVerdict | None
+    positions: tuple[Position, ...] | None
+    open_orders: tuple[OrderReport, ...] | None
+
+    def exposed(self) -> tuple[str, ...]:
+        """Underlyings with a position or a working order, each once."""
+        held = [row.contract.symbol for row in self.positions or ()]
+        ordered = [row.contract.symbol for row in self.open_orders or ()]
+        return tuple(dict.fromkeys((*held, *ordered)))
+
+
+@attrs.frozen(kw_only=True)
+class Pending:
+    """What this run itself did or meant to do in a symbol.
+
+    Args:
+        last_entry_at: When it last entered; None for never.
+        entered: Underlyings entered in the cycle that runs.
+        unknown_orders: Orders whose fate nobody knows.
+        funds_rejected: Whether the venue refused an order for lack of funds.
+    """
+
+    last_entry_at: datetime | None = None
+    entered: tuple[str, ...] = ()
+    unknown_orders: int = 0
+    funds_rejected: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What is to be done about one symbol.
+
+    Args:
+        signal: What the strategy said.
+        outcome: What came of it.
+        reasons: Why nothing is bought, or why this option and this size.
+        candidate: The option to buy.
+        bracket: Its order, not yet named.
+    """
+
+    signal: Signal
+    outcome: Outcome
+    reasons: tuple[str, ...] = ()
+    candidate: Candidate | None = None
+    bracket: Bracket | None = None
+
+
+def gate_rule(config: RunnerConfig, risk: RiskConfig) -> GateRule:
+    """The pre-trade rule that a configuration describes."""
+    return GateRule(
+        min_funds=risk.min_funds,
+        max_quote_age=risk.max_quote_age,
+        max_open_positions=risk.max_open_positions,
+        entries_stop_before_close=config.entries_stop_before_close,
+        cooldown=risk.cooldown,
+    )
+
+
+def selection_rule(config: RunnerConfig) -> SelectionRule:
+    """The preset, with the configured DTE in its place."""
+    rule = preset(config.preset)
+    return rule if config.min_dte is None else attrs.evolve(rule, min_dte=config.min_dte)
+
+
+def refusals(
+    symbol: str, view: View, pending: Pending, *, now: datetime, quote: Quote, rule: GateRule
+) -> tuple[str, ...]:
+    """Everything that speaks against an entry in a symbol now."""
+    found = []
+    exposed = (*view.exposed(), *pending.entered)
+    if view.positions is None or view.open_orders is None:
+        found.append("positions or open orders could not be read")
+    if symbol in exposed:
+        found.append(f"{symbol} has a position or a working order already")
+    facts = EntryFacts(
+        now=now,
+        quote=quote,
+        available_funds=view.account.available_funds if view.account else None,
+        loss=view.loss,
+        open_positions=len(dict.fromkeys(exposed)),
+        unknown_orders=pending.unknown_orders,
+        closes_at=view.session.closes_at,
+        session_open=view.session.opens_at <= now < view.session.closes_at,
+        last_entry_at=pending.last_entry_at,
+        funds_rejected=pending.funds_rejected,
+    )
+    return (*found, *(refusal.detail for refusal in check_entry(facts, rule).refusals))
+
+
+def sized_bracket(
+    quote: Quote,
+    multiplier: int,
+    account: AccountValues | None,
+    risk: RiskConfig,
+) -> tuple[Bracket | None, str]:
+    """The protected order for an option, or None and why there is none."""
+    size = position_size(
+        equity=account.net_liquidation if account else None,
+        premium=quote.ask,
+        stop_fraction=risk.stop_fraction,
+        risk_fraction=risk.risk_fraction,
+        multiplier=multiplier,
+        available_funds=account.available_funds if account else Decimal("NaN"),
+        max_contracts=risk.max_contracts,
+    )
+    if size.quantity == 0:
+        return None, size.explain()
+    try:
+        bracket = build_bracket(
+            quote=quote,
+            quantity=size.quantity,
+            stop_fraction=risk.stop_fraction,
+            take_profit_fraction=risk.take_profit_fraction,
+        )
+    except OrderRefused as refused:
+        return None, str(refused)
+    return bracket, size.explain()
+
+
+class EntryPlanner:
+    """Asks the feed what the rules need and puts their verdicts together.
+
+    Args:
+        feed: Where prices and chains come from.
+        strategy: Decides whether to enter.
+        config: Which options.
+        risk: How much.
+    """
+
+    def __init__(self, feed: Feed, strategy: Strategy, config: RunnerConfig, risk: RiskConfig) -> None:
+        self._feed, self._strategy, self._risk = feed, strategy, risk
+        self._rule, self._gate = selection_rule(config), gate_rule(config, risk)
+        self._missing: dict[str, list[Option]] = {}
+
+    def refusals(
+        self, symbol: str, view: View, pending: Pending, *, now: datetime, quote: Quote
+    ) -> tuple[str, ...]:
+        """Everything that speaks against an entry in a symbol now, by this planner's rule."""
+        return refusals(symbol, view, pending, now=now, quote=quote, rule=self._gate)
+
+    async def plan(self, symbol: str, view: View, pending: Pending) -> Verdict:
+        """The verdict on one symbol.
+
+        Raises:
+            RequestFailed: The market did not give what the rules need.
+        """
+        quote = await self._feed.quote(symbol, Stock(symbol))
+        context = await self._feed.context(symbol, self._strategy.needs())
+        signal = self._strategy.decide(context)
+        if signal.direction is Direction.NONE:
+            return Verdict(signal=signal, outcome=Outcome.NO_SIGNAL)
+        against = self.refusals(symbol, view, pending, now=context.now, quote=quote)
+        if against:
+            return Verdict(signal=signal, outcome=Outcome.REFUSED, reasons=against)
+        choice = await self._choice(symbol, signal, spot_of(quote), view.session.day)
+        return self._settle(signal, choice, view)
+
+    def _settle(self, signal: Signal, choice: Choice, view: View) -> Verdict:
+        chosen = choice.chosen
+        if chosen is None or chosen.quote is None:
+            return Verdict(signal=signal, outcome=Outcome.NO_OPTION, reasons=(choice.summary(),))
+        bracket, why = sized_bracket(chosen.quote, chosen.option.multiplier, view.account, self._risk)
+        outcome = Outcome.NO_SIZE if bracket is None else Outcome.ENTRY
+        return Verdict(signal=signal, outcome=outcome, reasons=(why,), candidate=chosen, bracket=bracket)
+
+    async def _choice(self, symbol: str, signal: Signal, spot: float, today: date) -> Choice:
+        """Quote the options nearest to the target; a pair that does not exist gives way to the next."""
+        right = signal.direction.right
+        assert right is not None
+        chain = await self._feed.chain(symbol)
+        missing = self._missing.setdefault(symbol, [])
+        options: tuple[Option, ...] = ()
+        answers: Mapping[Contract, Quote | RequestFailed] = {}
+        for _ in range(_ROUNDS):
+            options = select(chain, spot=spot, today=today, right=right, rule=self._rule, without=missing)
+            answers = await self._feed.quotes(symbol, options)
+            unlisted = [option for option in options if isinstance(answers.get(option), UnknownContract)]
+            missing.extend(unlisted)
+            if not unlisted:
+                break
+        return choose(_existing(options, missing), answers, spot=spot, rule=self._rule)
+
+
+def _existing(options: Iterable[Option], missing: Iterable[Option]) -> tuple[Option, ...]:
+    gone = tuple(missing)
+    return tuple(option for option in options if option not in gone)

@@ -1,0 +1,107 @@
+"""What the runner asks of the market: timed, and every quote journaled as it was used."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from ibkeel.clock import Clock
+from ibkeel.errors import QuoteUnavailable, RequestFailed
+from ibkeel.journal import Journal, QuoteSeen
+from ibkeel.model import (
+    Bars,
+    BarSpec,
+    Chains,
+    Contract,
+    ContractDetails,
+    MarketData,
+    OptionChain,
+    Quote,
+    Stock,
+)
+from ibkeel.runner.tally import Tally
+from ibkeel.strategy import Needs, StrategyContext
+
+__all__ = ["Feed", "PricedChains", "spot_of"]
+
+T = TypeVar("T")
+
+
+class PricedChains(MarketData, Chains, Protocol):
+    """Prices and definitions: all that a decision needs."""
+
+
+def spot_of(quote: Quote) -> float:
+    """The price of an underlying: mid, else the last trade.
+
+    Raises:
+        QuoteUnavailable: The quote has neither.
+    """
+    spot = quote.mid if quote.mid is not None else quote.last
+    if spot is None:
+        raise QuoteUnavailable(
+            f"the quote of {quote.contract} at {quote.at.isoformat()} has no price to go by"
+        )
+    return spot
+
+
+class Feed:
+    """Asks the broker on behalf of one run.
+
+    Args:
+        broker: Whom to ask.
+        journal: Where the quotes go.
+        tally: Told how long each request took.
+        clock: Stamps what is journaled.
+    """
+
+    def __init__(self, broker: PricedChains, journal: Journal, tally: Tally, clock: Clock) -> None:
+        self._broker, self._journal, self._tally, self._clock = broker, journal, tally, clock
+        self._chains: dict[str, OptionChain] = {}
+
+    def begin_session(self) -> None:
+        """Forget the chains: new expiries and strikes are listed overnight."""
+        self._chains.clear()
+
+    async def quote(self, symbol: str, contract: Contract) -> Quote:
+        """One quote, journaled under a symbol."""
+        quote = await self.timed("quote", self._broker.quote(contract))
+        self._journal.record(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=quote))
+        return quote
+
+    async def quotes(
+        self, symbol: str, contracts: Sequence[Contract]
+    ) -> Mapping[Contract, Quote | RequestFailed]:
+        """One quote or one typed error for each contract; the quotes are journaled."""
+        answers = await self.timed("quotes", self._broker.quotes(contracts))
+        for answer in answers.values():
+            if isinstance(answer, Quote):
+                self._journal.record(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=answer))
+        return answers
+
+    async def chain(self, symbol: str) -> OptionChain:
+        """The option chain of a stock; asked once a session."""
+        if symbol not in self._chains:
+            self._chains[symbol] = await self.timed("option_chain", self._broker.option_chain(Stock(symbol)))
+        return self._chains[symbol]
+
+    async def definition(self, symbol: str) -> ContractDetails:
+        """What the broker knows about a stock."""
+        return await self.timed("qualify", self._broker.qualify(Stock(symbol)))
+
+    async def context(self, symbol: str, needs: Needs) -> StrategyContext:
+        """What a strategy must be given to decide on a symbol."""
+        bars: dict[BarSpec, Bars] = {}
+        for spec in needs.bars:
+            bars[spec] = await self.timed("bars", self._broker.bars(Stock(symbol), spec))
+        quotes = {contract: await self.quote(symbol, contract) for contract in needs.quotes}
+        return StrategyContext(symbol=symbol, now=self._clock.now(), bars=bars, quotes=quotes)
+
+    async def timed(self, kind: str, answer: Awaitable[T]) -> T:
+        """Await an answer and note how long it took, whatever came of it."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            return await answer
+        finally:
+            # The virtual loop lands a microsecond after its timers; that is no latency.
+            self._tally.took(kind, round(loop.time() - started, 4))

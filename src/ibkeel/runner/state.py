@@ -1,0 +1,53 @@
+"""What the account shows at the start of a cycle; what cannot be read is None, and refuses."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.model import Broker
+from ibkeel.risk import DailyLossGuard
+from ibkeel.runner.entry import View
+from ibkeel.runner.feed import Feed
+from ibkeel.runner.schedule import Session
+
+__all__ = ["AccountReader"]
+
+T = TypeVar("T")
+
+
+class AccountReader:
+    """Reads balances, positions and orders, and keeps the daily loss guard.
+
+    Args:
+        broker: Whom to ask.
+        feed: Times the requests.
+        guard: Stops entries once the day's loss reaches its limit.
+        failed: Told of each reading that failed.
+    """
+
+    def __init__(
+        self, broker: Broker, feed: Feed, guard: DailyLossGuard, failed: Callable[[str, Exception], None]
+    ) -> None:
+        self._broker, self._feed, self._guard, self._failed = broker, feed, guard, failed
+
+    async def view(self, number: int, session: Session) -> View:
+        """Everything that a cycle needs to know before it looks at a symbol."""
+        account = await self._read("account", self._broker.account())
+        positions = await self._read("positions", self._broker.positions())
+        open_orders = await self._read("open_orders", self._broker.open_orders())
+        self._guard, loss = self._guard.observe(session.day, account.net_liquidation if account else None)
+        return View(
+            number=number,
+            session=session,
+            account=account,
+            loss=loss,
+            positions=positions,
+            open_orders=open_orders,
+        )
+
+    async def _read(self, kind: str, answer: Awaitable[T]) -> T | None:
+        try:
+            return await self._feed.timed(kind, answer)
+        except (RequestFailed, ConnectionFailure) as error:
+            self._failed(kind, error)
+            return None

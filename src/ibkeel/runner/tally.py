@@ -1,0 +1,172 @@
+"""What a run did, counted while it runs and frozen when it ends."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Self
+
+import attrs
+
+from ibkeel.model import Contract
+
+__all__ = ["ErrorSeen", "Held", "Latency", "RunReport", "SymbolTally", "Tally"]
+
+
+@attrs.frozen(kw_only=True)
+class Held:
+    """A position of ours that is still open, and why.
+
+    Args:
+        contract: What is held.
+        signed_quantity: How much.
+        reason: Why it was not closed.
+    """
+
+    contract: Contract
+    signed_quantity: float
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class ErrorSeen:
+    """One failure.
+
+    Args:
+        symbol: Whose part of a cycle failed; empty for none.
+        kind: Type of the error.
+        message: Its text.
+        is_timeout: Whether a deadline passed.
+    """
+
+    at: datetime
+    symbol: str
+    kind: str
+    message: str
+    is_timeout: bool
+
+
+@attrs.frozen(kw_only=True)
+class Latency:
+    """How long one kind of request took, in seconds of the loop's time.
+
+    Args:
+        count: Requests that ended, in a value or an error.
+        median: Half took at most this long.
+        p95: 95 % took at most this long.
+        longest: All did.
+    """
+
+    count: int
+    median: float
+    p95: float
+    longest: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Self:
+        """The figures of at least one duration; quantiles are durations that occurred."""
+        ordered = sorted(seconds)
+        last = len(ordered) - 1
+        return cls(
+            count=len(ordered),
+            median=ordered[last // 2],
+            p95=ordered[min(last, int(0.95 * len(ordered)))],
+            longest=ordered[last],
+        )
+
+
+@attrs.define(kw_only=True)
+class SymbolTally:
+    """What became of one symbol.
+
+    Args:
+        cycles: Cycles that looked at it, failures included.
+        skipped: Cycles it sat out after repeated failures.
+        failures: Cycles that ended in an error.
+        signals: Cycles whose signal asked for a position.
+        intents: Entries and exits that were decided.
+    """
+
+    cycles: int = 0
+    skipped: int = 0
+    failures: int = 0
+    signals: int = 0
+    intents: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class RunReport:
+    """What a run did.
+
+    Args:
+        run: Its name.
+        cycles: How often the runner went over its symbols.
+        symbols: Per symbol, in the order configured.
+        orders: Orders intended in dry run, else sent, the children of brackets included.
+        orders_sent: Orders that left.
+        fills: Executions of our orders.
+        errors: Every failure, in order.
+        held: Positions of ours that are still open; empty when flat.
+        latencies: By kind of request.
+    """
+
+    run: str
+    cycles: int
+    symbols: Mapping[str, SymbolTally]
+    orders: int
+    orders_sent: int
+    fills: int
+    errors: tuple[ErrorSeen, ...]
+    held: tuple[Held, ...]
+    latencies: Mapping[str, Latency]
+
+    @property
+    def signals(self) -> int:
+        """Signals that asked for a position."""
+        return sum(row.signals for row in self.symbols.values())
+
+    @property
+    def intents(self) -> int:
+        """Entries and exits that were decided."""
+        return sum(row.intents for row in self.symbols.values())
+
+    @property
+    def timeouts(self) -> int:
+        """Failures in which a deadline passed."""
+        return sum(error.is_timeout for error in self.errors)
+
+
+class Tally:
+    """Counts while a run runs.
+
+    Args:
+        run: Name of the run.
+        symbols: Tickers, in the order configured.
+    """
+
+    def __init__(self, run: str, symbols: Sequence[str]) -> None:
+        self._run = run
+        self._seconds: dict[str, list[float]] = {}
+        self.symbols = {symbol: SymbolTally() for symbol in symbols}
+        self.errors: list[ErrorSeen] = []
+        self.held: tuple[Held, ...] = ()
+        self.cycles = self.orders = self.orders_sent = self.fills = 0
+
+    def took(self, kind: str, seconds: float) -> None:
+        """Note how long a request took."""
+        self._seconds.setdefault(kind, []).append(seconds)
+
+    def report(self) -> RunReport:
+        """Everything counted so far."""
+        return RunReport(
+            run=self._run,
+            cycles=self.cycles,
+            symbols=MappingProxyType({name: attrs.evolve(row) for name, row in self.symbols.items()}),
+            orders=self.orders,
+            orders_sent=self.orders_sent,
+            fills=self.fills,
+            errors=tuple(self.errors),
+            held=self.held,
+            latencies=MappingProxyType(
+                {kind: Latency.of(row) for kind, row in sorted(self._seconds.items())}
+            ),
+        )

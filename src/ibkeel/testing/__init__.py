@@ -1,0 +1,31 @@
+"""For your tests: a broker in memory, what every broker must do, strategies for Hypothesis.
+
+The pytest plugin `ibkeel.testing.plugin` is loaded by pytest itself once ibkeel is installed, in
+every suite: so this package imports what it offers only when it is asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ibkeel.testing.contract import CHECKS, Check, World, run_check
+    from ibkeel.testing.fake import KINDS, Call, FakeBroker
+
+__all__ = ["CHECKS", "KINDS", "Call", "Check", "FakeBroker", "World", "run_check"]
+
+_HOMES: Final = {
+    "CHECKS": "ibkeel.testing.contract",
+    "Call": "ibkeel.testing.fake",
+    "Check": "ibkeel.testing.contract",
+    "FakeBroker": "ibkeel.testing.fake",
+    "KINDS": "ibkeel.testing.fake",
+    "World": "ibkeel.testing.contract",
+    "run_check": "ibkeel.testing.contract",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `__all__` on its first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,388 @@
+"""A whole `Broker` in memory."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from decimal import Decimal
+from types import TracebackType
+from typing import Final, Self
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.clock import Clock
+from ibkeel.errors import InvalidInput, NotConnected, RequestFailed, RequestTimeout
+from ibkeel.model import (
+    AccountValues,
+    Bars,
+    BarSpec,
+    Bracket,
+    Broker,
+    ClientOrderId,
+    Contract,
+    ContractDetails,
+    Execution,
+    Grade,
+    Health,
+    HealthCheck,
+    Index,
+    OptionChain,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    Placement,
+    PnL,
+    Position,
+    Quote,
+    Stock,
+)
+from ibkeel.system import SystemClock
+from ibkeel.testing.fake.book import Book
+from ibkeel.testing.fake.prices import PriceScript
+
+__all__ = ["KINDS", "Call", "FakeBroker"]
+
+KINDS: Final = (
+    "account", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
+    "open_orders", "option_chain", "order_events", "place", "pnl", "positions", "qualify", "quote",
+    "stream_quotes",
+)  # fmt: skip
+"""What a `FakeBroker` can be told to fail or delay: its methods; `quotes` counts as `quote`."""
+
+_ACCOUNT: Final = "DU0000001"
+
+OrderEvent = OrderReport | Execution
+
+
+@attrs.frozen
+class Call:
+    """One request that a `FakeBroker` was asked.
+
+    Args:
+        kind: One of `KINDS`.
+        subject: A contract, an order or an order id; None where there is none.
+    """
+
+    kind: str
+    subject: object = None
+
+
+@attrs.define
+class _Fault:
+    error: Exception
+    times: int | None
+    subject: object | None
+
+
+class FakeBroker(Broker):
+    """Answers from a script of prices and fills orders against it, without any Gateway.
+
+    Args:
+        quotes: Several quotes of one contract follow each other: each holds from its `at` on.
+        bars: Rows to answer `bars` from; nothing at or after the present instant is shown.
+        chains: Option chains.
+        positions: What the account holds at the start.
+        account: Balances; by default 100,000 USD.
+        details: Definitions that `qualify` answers; others get a tick of 0.01.
+        delays: Seconds of the loop's time that a kind of request takes.
+        dry_run: Whether `place` keeps the order to itself, as an adapter in dry run does.
+        clock: Tells which quote is in force and stamps what happens.
+
+    Examples:
+        A broker that fails twice, then answers::
+
+            broker = FakeBroker(quotes=[quote])
+            broker.fail("quote", RequestTimeout("no answer"), times=2)
+    """
+
+    def __init__(
+        self,
+        *,
+        quotes: Iterable[Quote] = (),
+        bars: Iterable[Bars] = (),
+        chains: Iterable[OptionChain] = (),
+        positions: Iterable[Position] = (),
+        account: AccountValues | None = None,
+        details: Iterable[ContractDetails] = (),
+        delays: Mapping[str, float] | None = None,
+        dry_run: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        for kind in delays or {}:
+            _known(kind)
+        held = tuple(positions)
+        self._clock = clock or SystemClock()
+        self._prices = PriceScript(quotes=quotes, bars=bars, chains=chains)
+        self._account = account or AccountValues(
+            account=held[0].account if held else _ACCOUNT,
+            at=self._clock.now(),
+            net_liquidation=Decimal(100_000),
+            available_funds=Decimal(100_000),
+        )
+        self._book = Book(account=self._account.account, positions=held)
+        self._details = {row.contract: row for row in details}
+        self._delays, self._dry_run = dict(delays or {}), dry_run
+        self._faults: dict[str, list[_Fault]] = {}
+        self._listeners: list[asyncio.Queue[OrderEvent | None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._intents = 0
+        self._is_connected = False
+        self.calls: list[Call] = []
+        """Every request so far, those that failed included."""
+        self.intents: list[OrderTicket | Bracket] = []
+        """What `place` kept to itself in dry run."""
+
+    def fail(
+        self, kind: str, error: Exception, *, times: int | None = None, subject: object | None = None
+    ) -> None:
+        """From now on end requests of a kind in an error.
+
+        Args:
+            kind: One of `KINDS`.
+            error: What to raise.
+            times: How many requests; None until `heal`.
+            subject: Only requests about this contract, order or order id.
+        """
+        self._faults.setdefault(_known(kind), []).append(_Fault(error, times, subject))
+
+    def heal(self, kind: str) -> None:
+        """Forget what `fail` was told about a kind."""
+        self._faults.pop(_known(kind), None)
+
+    def drop(self) -> None:
+        """Lose the session, as when a Gateway ends; streams end in `NotConnected`."""
+        self._is_connected = False
+        if self._timer:
+            self._timer.cancel()
+        for listener in self._listeners:
+            listener.put_nowait(None)
+
+    @property
+    @override
+    def is_connected(self) -> bool:
+        """Whether a session exists."""
+        return self._is_connected
+
+    @override
+    async def connect(self) -> None:
+        """Open the session."""
+        await self._answer("connect", needs_session=False)
+        self._is_connected = True
+
+    @override
+    async def disconnect(self) -> None:
+        """Close the session; streams end in `NotConnected`."""
+        self.drop()
+
+    @override
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    @override
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+
+    @override
+    async def health(self) -> Health:
+        """One tier, the session; DOWN when there is none or `health` was told to fail."""
+        started = asyncio.get_running_loop().time()
+        grade, evidence = Grade.OK, "answered"
+        try:
+            await self._answer("health")
+        except (NotConnected, RequestFailed) as error:
+            grade, evidence = Grade.DOWN, str(error)
+        check = HealthCheck(name="session", grade=grade, evidence=evidence, at=self._clock.now())
+        took = asyncio.get_running_loop().time() - started
+        return Health(checks=(check,), round_trip=took if grade is Grade.OK else None)
+
+    @override
+    async def quote(self, contract: Contract) -> Quote:
+        """The quote in force now."""
+        await self._answer("quote", contract)
+        return attrs.evolve(self._prices.quote(contract, self._clock.now()), contract=contract)
+
+    @override
+    async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
+        """One quote or one typed error for each contract, in the order asked."""
+        answers: dict[Contract, Quote | RequestFailed] = {}
+        for contract in contracts:
+            try:
+                answers[contract] = await self.quote(contract)
+            except RequestFailed as error:
+                answers[contract] = error
+        return answers
+
+    @override
+    async def bars(self, contract: Contract, spec: BarSpec) -> Bars:
+        """Rows of the script that begin before now."""
+        await self._answer("bars", contract)
+        return self._prices.bars(contract, spec, self._clock.now())
+
+    @override
+    async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+        """Each quote of the script as its time comes."""
+        await self._answer("stream_quotes", contract)
+        known = self._prices.find(contract)
+        while True:
+            with suppress(RequestFailed):
+                yield attrs.evolve(self._prices.quote(known, self._clock.now()), contract=contract)
+            change = self._prices.next_change(known, self._clock.now())
+            if change is None:
+                raise RequestTimeout(f"the script of {contract} ended at {self._clock.now().isoformat()}")
+            await asyncio.sleep(max(0.0, (change - self._clock.now()).total_seconds()))
+            self._require_session("stream_quotes")
+
+    @override
+    async def qualify(self, contract: Contract) -> ContractDetails:
+        """The script's contract."""
+        await self._answer("qualify", contract)
+        known = self._prices.find(contract)
+        return self._details.get(known) or ContractDetails(contract=known, min_tick=Decimal("0.01"))
+
+    @override
+    async def option_chain(self, underlying: Stock | Index) -> OptionChain:
+        """The script's chain."""
+        await self._answer("option_chain", underlying)
+        return self._prices.chain(underlying)
+
+    @override
+    async def place(self, order: OrderTicket | Bracket) -> Placement:
+        """Take the order in and fill it as soon as the script allows."""
+        await self._answer("place", order)
+        entry = order if isinstance(order, OrderTicket) else order.entry
+        self._prices.find(entry.contract)
+        if self._dry_run:
+            self.intents.append(order)
+            self._intents += 1
+            name = entry.client_order_id or ClientOrderId(f"fake-intent-{self._intents}")
+            return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT)
+        placement, reports = self._book.enter(order, self._clock.now())
+        self._tell(reports)
+        self._match()
+        return placement
+
+    @override
+    async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
+        """Replace price or quantity of a working order."""
+        await self._answer("modify", order_id)
+        self._tell([self._book.modify(order_id, order, self._clock.now())])
+        self._match()
+        return self._book.report(order_id)
+
+    @override
+    async def cancel(self, order_id: OrderId) -> OrderReport:
+        """Cancel an order and its children; a final order is reported as it is."""
+        await self._answer("cancel", order_id)
+        self._match()
+        was_final = self._book.report(order_id).state.is_final
+        reports = self._book.cancel(order_id, self._clock.now())
+        if not was_final:
+            self._tell(reports)
+        return reports[0]
+
+    @override
+    async def open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work now."""
+        await self._answer("open_orders")
+        self._match()
+        return self._book.working()
+
+    @override
+    async def completed_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that ended."""
+        await self._answer("completed_orders")
+        self._match()
+        return self._book.ended()
+
+    @override
+    async def executions(self) -> tuple[Execution, ...]:
+        """Fills, in the order made."""
+        await self._answer("executions")
+        self._match()
+        return self._book.executions()
+
+    @override
+    async def order_events(self) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills as they arrive."""
+        await self._answer("order_events")
+        listener: asyncio.Queue[OrderEvent | None] = asyncio.Queue()
+        self._listeners.append(listener)
+        try:
+            while (event := await listener.get()) is not None:
+                yield event
+        finally:
+            self._listeners.remove(listener)
+        raise NotConnected("the session of the fake broker ended while order events were read")
+
+    @override
+    async def positions(self, account: str | None = None) -> tuple[Position, ...]:
+        """What is held and not zero."""
+        await self._answer("positions", account)
+        self._match()
+        return self._book.positions()
+
+    @override
+    async def account(self, account: str | None = None) -> AccountValues:
+        """The balances given to the constructor; fills do not change them."""
+        await self._answer("account", account)
+        return attrs.evolve(self._account, at=self._clock.now())
+
+    @override
+    async def pnl(self, account: str | None = None) -> PnL:
+        """No figures: the fake keeps no profit and loss."""
+        await self._answer("pnl", account)
+        return PnL(account=self._account.account, at=self._clock.now())
+
+    def set_account(self, account: AccountValues) -> None:
+        """Answer `account` with other balances from now on."""
+        self._account = account
+
+    async def _answer(self, kind: str, subject: object = None, *, needs_session: bool = True) -> None:
+        self.calls.append(Call(kind, subject))
+        if needs_session:
+            self._require_session(kind)
+        await asyncio.sleep(self._delays.get(kind, 0.0))
+        if needs_session:
+            self._require_session(kind)
+        for fault in self._faults.get(kind, ()):
+            if fault.times != 0 and (fault.subject is None or fault.subject == subject):
+                fault.times = None if fault.times is None else fault.times - 1
+                raise fault.error
+
+    def _require_session(self, kind: str) -> None:
+        if not self._is_connected:
+            raise NotConnected(f"{kind} was asked without a session; call connect first")
+
+    def _tell(self, events: Iterable[OrderEvent]) -> None:
+        for event in events:
+            for listener in self._listeners:
+                listener.put_nowait(event)
+
+    def _match(self) -> None:
+        """Fill what can fill now, and come back when the script next moves a working order's price."""
+        now = self._clock.now()
+        self._tell(self._book.match(lambda contract: self._prices.quote(contract, now), now))
+        changes = [
+            self._prices.next_change(self._prices.find(report.contract), now)
+            for report in self._book.working()
+        ]
+        nearest = min((change for change in changes if change is not None), default=None)
+        if self._timer:
+            self._timer.cancel()
+        if nearest is not None:
+            wait = (nearest - now) / timedelta(seconds=1)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._match)
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise InvalidInput(f"{kind!r} is no kind of request; valid: {', '.join(KINDS)}")
+    return kind

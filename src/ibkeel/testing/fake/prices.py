@@ -1,0 +1,127 @@
+"""A script of prices: what a `FakeBroker` can be asked about, and what it answers when."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+
+from ibkeel.errors import AmbiguousContract, NoData, QuoteUnavailable, UnknownContract
+from ibkeel.model import Bars, BarSpec, Contract, Option, OptionChain, Quote, Stock
+
+__all__ = ["PriceScript"]
+
+_NO_SUCH_CONTRACT: Final = 200
+
+
+class PriceScript:
+    """Quotes and bars by time, chains by underlying.
+
+    Args:
+        quotes: Several quotes of one contract follow each other: each holds from its `at` on.
+        bars: Rows to answer from, one value for each contract, size and kind.
+        chains: One for each underlying.
+    """
+
+    def __init__(
+        self, *, quotes: Iterable[Quote] = (), bars: Iterable[Bars] = (), chains: Iterable[OptionChain] = ()
+    ) -> None:
+        self._quotes: dict[Contract, list[Quote]] = {}
+        for quote in quotes:
+            self._quotes.setdefault(quote.contract, []).append(quote)
+        for steps in self._quotes.values():
+            steps.sort(key=attrgetter("at"))
+        self._bars = {(rows.contract, rows.spec.size, rows.spec.kind): rows for rows in bars}
+        self._chains = {chain.underlying: chain for chain in chains}
+
+    @property
+    def contracts(self) -> tuple[Contract, ...]:
+        """Every contract that the script knows, in the order given."""
+        known = [*self._quotes, *(contract for contract, _, _ in self._bars), *self._chains]
+        return tuple(dict.fromkeys(known))
+
+    def find(self, contract: Contract) -> Contract:
+        """The contract of the script that is meant.
+
+        Raises:
+            UnknownContract: None fits.
+            AmbiguousContract: Options of several trading classes fit.
+        """
+        fitting = [known for known in self.contracts if _fits(known, contract)]
+        if not fitting:
+            raise UnknownContract(f"no contract {contract} in the script of prices", code=_NO_SUCH_CONTRACT)
+        if len(fitting) > 1:
+            raise AmbiguousContract(
+                f"{contract} may be {', '.join(map(repr, fitting))}; name the trading class",
+                code=_NO_SUCH_CONTRACT,
+            )
+        return fitting[0]
+
+    def quote(self, contract: Contract, at: datetime) -> Quote:
+        """The quote in force at an instant.
+
+        Raises:
+            QuoteUnavailable: The script has none yet, or one without any price.
+        """
+        steps = self._quotes.get(self.find(contract), [])
+        index = bisect_right(steps, at, key=attrgetter("at")) - 1
+        if index < 0 or steps[index].bid is steps[index].ask is steps[index].last is None:
+            raise QuoteUnavailable(f"no quote of {contract} at {at.isoformat()}: the script has none")
+        return steps[index]
+
+    def next_change(self, contract: Contract, after: datetime) -> datetime | None:
+        """When the contract's quote changes next; None when it stays as it is."""
+        steps = self._quotes.get(contract, [])
+        index = bisect_right(steps, after, key=attrgetter("at"))
+        return steps[index].at if index < len(steps) else None
+
+    def bars(self, contract: Contract, spec: BarSpec, at: datetime) -> Bars:
+        """The rows that begin in the span asked for and before `at`.
+
+        Raises:
+            NoData: There are none.
+        """
+        rows = self._bars.get((self.find(contract), spec.size, spec.kind))
+        end = min(at, spec.end) if spec.end else at
+        if rows is not None:
+            instants = [_second(end - timedelta(seconds=spec.duration_seconds)), _second(end)]
+            start, stop = np.searchsorted(rows.at, instants)
+            if start < stop:
+                return Bars(
+                    contract=contract,
+                    spec=spec,
+                    at=rows.at[start:stop],
+                    open=rows.open[start:stop],
+                    high=rows.high[start:stop],
+                    low=rows.low[start:stop],
+                    close=rows.close[start:stop],
+                    volume=rows.volume[start:stop],
+                    timezone=rows.timezone,
+                )
+        raise NoData(f"no {spec.size} bars of {contract} in {spec.duration} before {end.isoformat()}")
+
+    def chain(self, underlying: Contract) -> OptionChain:
+        """The chain of an underlying.
+
+        Raises:
+            NoData: It has no options.
+        """
+        known = self.find(underlying)
+        if isinstance(known, Option) or known not in self._chains:
+            raise NoData(f"{underlying} has no options")
+        return self._chains[known]
+
+
+def _fits(known: Contract, asked: Contract) -> bool:
+    if isinstance(known, Option) and isinstance(asked, Option):
+        series = attrgetter("underlying", "expiry", "strike", "right", "currency")
+        return series(known) == series(asked) and asked.trading_class in {"", known.trading_class}
+    if isinstance(known, Stock) and isinstance(asked, Stock):
+        return (known.symbol, known.currency) == (asked.symbol, asked.currency)
+    return type(known) is type(asked) and known.symbol == asked.symbol
+
+
+def _second(at: datetime) -> np.datetime64:
+    return np.datetime64(int(at.timestamp()), "s")

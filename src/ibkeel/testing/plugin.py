@@ -1,0 +1,36 @@
+"""The pytest plugin: fixtures for tests of bots; it imports nothing but pytest until one is used."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ibkeel.sim import SimulatedGateway
+    from ibkeel.testing import FakeBroker
+
+__all__ = ["ibkeel_broker", "ibkeel_gateway", "ibkeel_virtual_time"]
+
+
+@pytest.fixture
+def ibkeel_virtual_time() -> Callable[..., Any]:
+    """`run_virtual`: runs a coroutine on a loop whose time jumps, and returns its result."""
+    from ibkeel.virtual import run_virtual  # noqa: PLC0415 - the plugin is loaded in every suite
+
+    return run_virtual
+
+
+@pytest.fixture
+def ibkeel_broker() -> "Callable[..., FakeBroker]":
+    """`FakeBroker`: makes a broker from quotes, bars, chains and positions."""
+    from ibkeel.testing.fake import FakeBroker  # noqa: PLC0415 - the plugin is loaded in every suite
+
+    return FakeBroker
+
+
+@pytest.fixture
+def ibkeel_gateway() -> "Callable[..., SimulatedGateway]":
+    """Makes a `SimulatedGateway`; open it with `async with gateway.listening(host, port)`."""
+    from ibkeel.sim import SimulatedGateway  # noqa: PLC0415 - the plugin is loaded in every suite
+
+    return SimulatedGateway

@@ -1,0 +1,424 @@
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import attrs
+import pytest
+
+from ibkeel.errors import NotConnected, OrderRejected, RequestTimeout
+from ibkeel.journal import (
+    CycleDone,
+    Decision,
+    Failure,
+    FillSeen,
+    Intent,
+    Journal,
+    OrderUpdate,
+    QuoteSeen,
+    RunEnded,
+    RunStarted,
+)
+from ibkeel.model import (
+    Bar,
+    Bars,
+    BarSpec,
+    Direction,
+    Option,
+    OptionChain,
+    OptionClass,
+    OrderState,
+    OrderTicket,
+    Quote,
+    Right,
+    Side,
+    Signal,
+    Stock,
+)
+from ibkeel.runner import EndOfDay, RiskConfig, Runner, RunnerConfig, Session
+from ibkeel.strategy import Needs
+from ibkeel.testing import FakeBroker
+from ibkeel.virtual import run_virtual, virtual_clock
+
+DAY = date(2025, 3, 14)
+OPEN = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
+CLOSE = OPEN + timedelta(hours=1)
+MINUTES = BarSpec(duration="3600 S", size="1 min")
+SPY = Stock("SPY")
+QQQ = Stock("QQQ")
+
+
+def option(symbol, right, strike):
+    return Option(symbol, date(2025, 3, 21), Decimal(strike), right, trading_class=symbol)
+
+
+CALL, PUT = option("SPY", Right.CALL, 560), option("SPY", Right.PUT, 560)
+
+
+class OneHour:
+    """A calendar with one short session a day, Monday to Friday."""
+
+    def session(self, day):
+        if day.isoweekday() > 5:
+            return None
+        opens = OPEN + timedelta(days=(day - DAY).days)
+        return Session(day=day, opens_at=opens, closes_at=opens + timedelta(hours=1))
+
+
+@attrs.frozen
+class Says:
+    """A strategy that always says the same, or what a script says by symbol."""
+
+    direction: Direction = Direction.UP
+    by_symbol: Mapping = attrs.field(factory=dict)
+    name: str = "says"
+
+    def needs(self):
+        return Needs(bars=(MINUTES,))
+
+    def decide(self, context):
+        said = self.by_symbol.get(context.symbol, self.direction)
+        if isinstance(said, Exception):
+            raise said
+        return Signal(direction=said, confidence=0.5)
+
+
+def quote_at(contract, bid, ask, *, seconds=0, volume=500.0):
+    return Quote(
+        contract=contract, at=OPEN + timedelta(seconds=seconds), bid=bid, ask=ask, last=bid, volume=volume
+    )
+
+
+def fresh(contract, bid, ask, *, start=0, stop=3600):
+    """A quote that is renewed each 5 seconds, so that it is never stale."""
+    return [quote_at(contract, bid, ask, seconds=second) for second in range(start, stop, 5)]
+
+
+def bars_of(contract):
+    start = OPEN - timedelta(hours=1)
+    rows = [Bar(start + timedelta(minutes=i), 560.0, 560.5, 559.5, 560.2, 1000.0) for i in range(120)]
+    return Bars.from_rows(rows, contract=contract, spec=MINUTES)
+
+
+def chain_of(stock):
+    row = OptionClass(trading_class=stock.symbol, expiries=(CALL.expiry,), strikes=(Decimal(560),))
+    return OptionChain(underlying=stock, classes=(row,))
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Runs one session and gives back report, broker and the journal's records."""
+
+    def run(
+        *,
+        steps=None,
+        symbols=("SPY",),
+        strategy=None,
+        prepare=None,
+        sessions=1,
+        start=OPEN,
+        broker=None,
+        **options,
+    ):
+        steps = {CALL: fresh(CALL, 4.0, 4.05), PUT: fresh(PUT, 4.0, 4.05)} | (steps or {})
+        stocks = [Stock(symbol) for symbol in symbols]
+        quotes = [row for stock in stocks for row in fresh(stock, 560.0, 560.02)]
+        config = options.pop("config", {})
+
+        async def main():
+            fake = FakeBroker(
+                quotes=[*quotes, *(row for rows in steps.values() for row in rows)],
+                bars=[bars_of(stock) for stock in stocks],
+                chains=[chain_of(stock) for stock in stocks],
+                clock=virtual_clock(),
+                **(broker or {}),
+            )
+            with Journal.open(tmp_path / "journal.sqlite") as journal:
+                async with fake:
+                    runner = Runner(
+                        fake,
+                        strategy or Says(),
+                        RunnerConfig(symbols=symbols, **config),
+                        journal,
+                        calendar=OneHour(),
+                        clock=virtual_clock(),
+                        **options,
+                    )
+                    if prepare:
+                        prepare(fake, asyncio.get_running_loop())
+                    report = await runner.run(sessions=sessions)
+                records = [entry.record for entry in journal.events()]
+            return SimpleNamespace(report=report, broker=fake, records=records)
+
+        return run_virtual(main(), start=start)
+
+    return run
+
+
+def of_kind(records, kind):
+    return [record for record in records if isinstance(record, kind)]
+
+
+def test_it_looks_at_every_symbol_in_every_cycle_until_the_flatten_before_the_close(play):
+    world = play(strategy=Says(Direction.NONE), symbols=("SPY", "QQQ"))
+
+    assert world.report.cycles == 16
+    assert {name: row.cycles for name, row in world.report.symbols.items()} == {"SPY": 16, "QQQ": 16}
+    assert world.report.errors == ()
+    cycles = of_kind(world.records, CycleDone)
+    assert timedelta(seconds=180) <= cycles[0].at - OPEN < timedelta(seconds=181)
+    assert {row.outcome for row in cycles} == {"no_signal"}
+
+
+def test_a_run_is_journaled_from_its_start_to_its_end(play):
+    world = play(strategy=Says(Direction.NONE))
+
+    first, last = world.records[0], world.records[-1]
+    assert isinstance(first, RunStarted)
+    assert (first.run, first.strategy, first.symbols) == ("r1", "says", ("SPY",))
+    assert isinstance(last, RunEnded)
+    assert last.outcome == "finished"
+
+
+def test_a_dry_run_journals_intents_and_sends_nothing(play):
+    world = play(broker={"dry_run": True})
+
+    intents = of_kind(world.records, Intent)
+    assert world.report.orders_sent == 0
+    assert world.report.intents == len(intents) == len(world.broker.intents) == 2
+    assert world.report.orders == 4
+    assert intents[1].at - intents[0].at >= timedelta(seconds=1800)
+    assert intents[0].order.entry.contract == CALL
+    assert {row.outcome for row in of_kind(world.records, Decision)} == {"entry", "refused"}
+
+
+def test_a_signal_down_buys_a_put(play):
+    world = play(strategy=Says(Direction.DOWN), broker={"dry_run": True})
+
+    assert {intent.order.entry.contract for intent in of_kind(world.records, Intent)} == {PUT}
+
+
+def test_a_filled_entry_is_protected_held_once_and_sold_before_the_close(play):
+    world = play()
+
+    tickets = [intent.order for intent in of_kind(world.records, Intent)]
+    assert world.report.held == ()
+    assert [type(ticket).__name__ for ticket in tickets] == ["Bracket", "OrderTicket"]
+    assert isinstance(tickets[1], OrderTicket)
+    assert (tickets[1].side, tickets[1].quantity) == (Side.SELL, tickets[0].entry.quantity)
+    fills = [record.execution for record in of_kind(world.records, FillSeen)]
+    assert [(fill.side, fill.contract) for fill in fills] == [(Side.BUY, CALL), (Side.SELL, CALL)]
+    assert world.report.fills == 2
+    assert world.report.orders == world.report.orders_sent == 3
+    sold = next(fill for fill in fills if fill.side is Side.SELL)
+    assert sold.at - OPEN >= timedelta(minutes=50)
+
+
+def test_children_are_cancelled_before_the_position_is_sold(play):
+    world = play()
+
+    states = [
+        (record.report.order_type, record.report.side, record.report.state)
+        for record in of_kind(world.records, OrderUpdate)
+        if record.report.state.is_final
+    ]
+    assert states == [
+        ("LMT", Side.BUY, OrderState.FILLED),
+        ("STP", Side.SELL, OrderState.CANCELLED),
+        ("MKT", Side.SELL, OrderState.FILLED),
+    ]
+
+
+def test_the_intent_is_in_the_journal_before_the_order_leaves(play):
+    def prepare(broker, _):
+        broker.fail("place", OrderRejected("no funds", code=201))
+
+    world = play(prepare=prepare)
+
+    assert len(of_kind(world.records, Intent)) == 1
+    assert [call.kind for call in world.broker.calls].count("place") == 1
+    assert [error.kind for error in world.report.errors] == ["OrderRejected"]
+    refusals = " ".join(reason for row in of_kind(world.records, Decision) for reason in row.reasons)
+    assert "lack of funds" in refusals
+
+
+def test_an_order_whose_answer_is_lost_stops_further_entries(play):
+    def prepare(broker, _):
+        broker.fail("place", RequestTimeout("no answer"))
+
+    world = play(prepare=prepare, risk=RiskConfig(cooldown=0))
+
+    assert len(of_kind(world.records, Intent)) == 1
+    refusals = " ".join(reason for row in of_kind(world.records, Decision) for reason in row.reasons)
+    assert "unknown" in refusals
+
+
+def test_one_symbol_that_fails_does_not_stop_the_others_and_sits_out_cycles(play):
+    def prepare(broker, _):
+        broker.fail("bars", RequestTimeout("no answer in 60 s"), subject=Stock("QQQ"))
+
+    world = play(strategy=Says(Direction.NONE), symbols=("SPY", "QQQ"), prepare=prepare)
+
+    tallies = world.report.symbols
+    assert (tallies["SPY"].cycles, tallies["SPY"].failures) == (16, 0)
+    outcomes = [row.outcome for row in of_kind(world.records, CycleDone) if row.symbol == "QQQ"]
+    assert outcomes[:7] == ["failed", "failed", "failed", "skipped", "skipped", "failed", "skipped"]
+    assert tallies["QQQ"].skipped == outcomes.count("skipped")
+    assert world.report.timeouts == tallies["QQQ"].failures
+    assert {row.kind for row in of_kind(world.records, Failure)} == {"RequestTimeout"}
+
+
+def test_a_symbol_that_recovers_is_looked_at_in_every_cycle_again(play):
+    def prepare(broker, _):
+        broker.fail("bars", RequestTimeout("no answer"), times=3)
+
+    world = play(strategy=Says(Direction.NONE), prepare=prepare)
+
+    outcomes = [row.outcome for row in of_kind(world.records, CycleDone)]
+    assert outcomes == ["failed"] * 3 + ["skipped"] * 2 + ["no_signal"] * 11
+
+
+def test_a_strategy_with_a_bug_is_reported_and_the_others_go_on(play, caplog):
+    world = play(strategy=Says(Direction.NONE, {"SPY": ZeroDivisionError("oops")}), symbols=("SPY", "QQQ"))
+
+    assert {error.kind for error in world.report.errors} == {"ZeroDivisionError"}
+    assert world.report.symbols["QQQ"].failures == 0
+    assert "cycle failed symbol=SPY" in caplog.text
+
+
+def test_unreadable_balances_refuse_every_entry(play):
+    def prepare(broker, _):
+        broker.fail("account", RequestTimeout("no answer"))
+
+    world = play(prepare=prepare)
+
+    assert world.report.intents == 0
+    reasons = {reason for row in of_kind(world.records, Decision) for reason in row.reasons}
+    assert any("unreadable" in reason for reason in reasons)
+
+
+def test_unreadable_positions_refuse_every_entry(play):
+    def prepare(broker, _):
+        broker.fail("positions", RequestTimeout("no answer"))
+
+    world = play(prepare=prepare)
+
+    assert world.report.intents == 0
+    assert any("could not be read" in " ".join(row.reasons) for row in of_kind(world.records, Decision))
+
+
+def test_an_illiquid_option_is_not_bought_and_the_reason_is_kept(play):
+    wide = {CALL: fresh(CALL, 4.0, 4.6)}
+
+    world = play(steps=wide)
+
+    assert world.report.intents == 0
+    (reasons,) = {row.reasons for row in of_kind(world.records, Decision) if row.outcome == "no_option"}
+    assert "spread" in reasons[0]
+
+
+def test_a_premium_beyond_the_risk_budget_buys_nothing(play):
+    world = play(risk=RiskConfig(risk_fraction=0.0001))
+
+    assert world.report.intents == 0
+    assert {row.outcome for row in of_kind(world.records, Decision)} == {"no_size", "refused"}
+
+
+def test_no_entry_leaves_within_the_stop_before_the_close(play):
+    world = play(config={"entries_stop_before_close": 3600.0})
+
+    assert world.report.intents == 0
+    assert world.report.signals == 16
+
+
+def test_every_quote_that_was_used_is_in_the_journal(play):
+    world = play(broker={"dry_run": True})
+
+    seen = of_kind(world.records, QuoteSeen)
+    assert {record.quote.contract for record in seen} == {Stock("SPY"), CALL}
+    assert all(record.quote.at <= record.at for record in seen)
+
+
+def test_an_entry_that_does_not_fill_is_cancelled_after_its_life(play):
+    steps = {CALL: [*fresh(CALL, 4.0, 4.05, stop=183), *fresh(CALL, 4.3, 4.35, start=183)]}
+
+    world = play(steps=steps, broker={"delays": {"place": 4.0}}, risk=RiskConfig(cooldown=86400))
+
+    ended = [row.report for row in of_kind(world.records, OrderUpdate) if row.report.state.is_final]
+    assert {report.state for report in ended} == {OrderState.CANCELLED}
+    assert ended[0].at - OPEN < timedelta(seconds=500)
+    assert world.report.fills == 0
+
+
+def test_positions_stay_when_the_day_ends_with_a_hold(play):
+    world = play(config={"end_of_day": EndOfDay.HOLD})
+
+    assert [type(intent.order).__name__ for intent in of_kind(world.records, Intent)] == ["Bracket"]
+
+
+def test_what_cannot_be_sold_is_reported_with_its_reason(play):
+    no_bid = [quote_at(CALL, None, 4.05, seconds=second) for second in range(300, 3600, 5)]
+
+    world = play(steps={CALL: [*fresh(CALL, 4.0, 4.05, stop=300), *no_bid]})
+
+    (held,) = world.report.held
+    assert held.contract == CALL
+    assert held.signed_quantity > 0
+    assert "did not fill within 60 s" in held.reason
+    assert of_kind(world.records, Failure)[-1].kind == "StillHeld"
+    exits = [row.order for row in of_kind(world.records, Intent) if row.purpose == "exit"]
+    assert {ticket.quantity for ticket in exits} == {held.signed_quantity}
+
+
+def test_a_lost_session_is_a_failure_of_each_cycle_and_not_the_end(play):
+    def prepare(broker, loop):
+        loop.call_later(100, broker.drop)
+
+    world = play(strategy=Says(Direction.NONE), prepare=prepare)
+
+    assert world.report.cycles == 16
+    assert {error.kind for error in world.report.errors} == {NotConnected.__name__}
+
+
+def test_concurrent_symbols_do_not_pass_the_limit_of_positions_together(play):
+    symbols = ("SPY", "QQQ")
+
+    other = option("QQQ", Right.CALL, 560)
+
+    world = play(
+        symbols=symbols,
+        steps={other: fresh(other, 4.0, 4.05)},
+        config={"concurrency": 2, "symbol_gap": 0.0},
+        risk=RiskConfig(max_open_positions=1),
+        broker={"delays": {"quote": 0.3}},
+    )
+
+    entries = [row for row in of_kind(world.records, Intent) if row.purpose == "entry"]
+    assert len(entries) == 1
+
+
+def test_the_next_session_begins_on_the_next_trading_day(play):
+    world = play(strategy=Says(Direction.NONE), sessions=2)
+
+    days = {
+        row.at.date().isoformat() for row in of_kind(world.records, CycleDone) if row.outcome == "no_signal"
+    }
+    assert days == {"2025-03-14"}
+    assert {row.at.date() for row in of_kind(world.records, CycleDone)} == {DAY, DAY + timedelta(days=3)}
+
+
+def test_two_runs_are_equal_record_by_record(play, tmp_path):
+    first = play(symbols=("SPY", "QQQ")).records
+    (tmp_path / "journal.sqlite").unlink()
+
+    second = play(symbols=("SPY", "QQQ")).records
+
+    assert first == second
+
+
+def test_latencies_are_told_by_kind_of_request(play):
+    world = play(strategy=Says(Direction.NONE), broker={"delays": {"bars": 0.25}})
+
+    assert world.report.latencies["bars"].median == pytest.approx(0.25)
+    assert world.report.latencies["quote"].longest == 0
