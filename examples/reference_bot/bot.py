@@ -1,0 +1,80 @@
+"""A whole bot: `python bot.py` rehearses one day on the simulated Gateway, on virtual time.
+
+Change host and port in `bot.toml` and the same code trades through a real Gateway, session after
+session, until Ctrl-C.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ibkeel.clock import Clock
+from ibkeel.errors import IbkeelError
+from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.journal import Journal
+from ibkeel.runner import BotConfig, Runner, RunReport, load_config
+from ibkeel.sim import SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.strategy import default_registry
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import LoggingObserver
+from ibkeel.virtual import run_virtual, virtual_clock
+
+HERE = Path(__file__).parent
+SIMULATED_PORT = 4902
+
+
+async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: int | None) -> RunReport:
+    """Connect, and run the configured strategy over its symbols."""
+    gateway = IBKRConfig(
+        host=config.gateway.host,
+        port=config.gateway.port,
+        client_id=config.gateway.client_id,
+        orders=config.gateway.orders,
+        live_account=config.gateway.live_account,
+    )
+    strategy = default_registry().create(config.strategy.name, config.strategy.params)
+    async with IBKRBroker(gateway, clock=clock, observer=LoggingObserver()) as broker:
+        runner = Runner(
+            broker, strategy, config.runner, journal, risk=config.risk, clock=clock, mode=config.gateway.orders
+        )
+        return await runner.run(sessions=sessions)
+
+
+def rehearse(config: BotConfig, journal: Journal, seed: int = 7) -> RunReport:
+    """One session against a simulated Gateway that this program starts itself."""
+    market = SeededMarket(seed, symbols=config.runner.symbols)
+    [session] = market.sessions(market.session_date, market.session_date)
+
+    async def day() -> RunReport:
+        gateway = SimulatedGateway(market=market, clock=virtual_clock(), seed=seed)
+        async with gateway.listening(config.gateway.host, config.gateway.port):
+            return await trade(config, journal, virtual_clock(), sessions=1)
+
+    return run_virtual(day(), start=session.opens_at)
+
+
+def main(path: Path, environ: Mapping[str, str]) -> int:
+    """Run the bot that a file describes."""
+    try:
+        config = load_config(path, environ)
+        with Journal.open(Path(config.journal.path or HERE / "journal.sqlite")) as journal:
+            if config.gateway.port == SIMULATED_PORT:
+                report = rehearse(config, journal)
+            else:
+                report = asyncio.run(trade(config, journal, SystemClock(), sessions=None))
+    except IbkeelError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(f"{report.cycles} cycles, {report.signals} signals, {report.intents} intents, {report.fills} fills")
+    for held in report.held:
+        print(f"still held: {held}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "bot.toml", os.environ))

@@ -1,0 +1,93 @@
+"""Every check, by name: `nox -s lint types imports tests docs wheel examples`."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "imports", "tests"]
+
+SOURCES = ("src", "tests", "examples", "noxfile.py")
+
+
+@nox.session
+def lint(session):
+    """Style and formatting."""
+    session.install("ruff>=0.9")
+    session.run("ruff", "check", *SOURCES)
+    session.run("ruff", "format", "--check", *SOURCES)
+
+
+@nox.session
+def types(session):
+    """mypy --strict."""
+    session.install("-e", ".[all]", "mypy>=1.13", "pandas-stubs")
+    session.run("mypy", "--strict", "src", "examples/reference_bot", "tests/typing")
+
+
+@nox.session
+def imports(session):
+    """The layers of the house."""
+    session.install("-e", ".", "import-linter>=2.1")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def tests(session):
+    """The whole suite."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def ib_async(session):
+    """The adapter and the simulator with ib_async, which cannot share an environment with ib_insync."""
+    session.install(
+        "ib_async>=2.1", "attrs", "cattrs", "numpy", "typing-extensions", "pytest", "hypothesis", "time-machine"
+    )
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", "-m", "client", *session.posargs)
+
+
+@nox.session
+def docs(session):
+    """The documentation, strictly."""
+    session.install("-e", ".[bot,docs]")
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+
+
+@nox.session
+def examples(session):
+    """Every example runs."""
+    session.install("-e", ".[bot]")
+    session.run("python", "examples/run_all.py")
+
+
+@nox.session
+def wheel(session):
+    """The built wheel works elsewhere, without the source tree."""
+    session.install("build>=1.2")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--wheel", "--sdist", "--outdir", folder)
+        [built] = Path(folder).glob("*.whl")
+        session.install("--force-reinstall", f"{built}[bot]")
+        session.chdir(folder)
+        session.run("python", "-c", "import ibkeel, pathlib; print(ibkeel.__version__, pathlib.Path(ibkeel.__file__).parent)")
+        session.run("ibkeel", "demo", "--json", "--journal", os.path.join(folder, "journal.sqlite"))
+
+
+@nox.session
+def fragments(session):
+    """A change of the source brings a changelog fragment."""
+    session.install("towncrier>=24.8")
+    session.run("towncrier", "build", "--draft", "--version", "next")
+
+
+@nox.session
+def nightly(session):
+    """The long matrices, by hand: every example, every client, the suite with real data and many examples."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--hypothesis-profile=nightly", *session.posargs)
