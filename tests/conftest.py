@@ -1,16 +1,33 @@
-"""Async tests run on virtual time: a coroutine function is a test like any other."""
+"""Async tests run on virtual time; tests that need recorded data say so with a marker."""
 
 import inspect
+import os
 
 import pytest
+from hypothesis import settings
 
 from ibkeel.virtual import run_virtual
+
+settings.register_profile("default", deadline=None)
+settings.register_profile("nightly", deadline=None, max_examples=2000)
+settings.load_profile("default")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
+    """A coroutine function is a test like any other."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     run_virtual(pyfuncitem.obj(**arguments))
     return True
+
+
+@pytest.fixture(autouse=True)
+def _recorded_data(request):
+    """Skips in one place, so that the summary has one line with the count of such tests."""
+    if request.node.get_closest_marker("data") is None or os.environ.get("IBKEEL_DATA"):
+        return
+    if os.environ.get("IBKEEL_DATA_REQUIRED"):
+        pytest.fail("IBKEEL_DATA names no folder, and IBKEEL_DATA_REQUIRED says that it must")
+    pytest.skip("IBKEEL_DATA names no folder of recorded data")

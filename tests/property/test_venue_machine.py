@@ -174,7 +174,7 @@ class VenueMachine(RuleBasedStateMachine):
             )
         )
 
-    @rule(contract=contracts, size=sizes, entry=cents, profit=cents, loss=cents, tif=tifs)
+    @rule(contract=contracts, size=st.integers(5, 30), entry=cents, profit=cents, loss=cents, tif=tifs)
     def send_bracket(self, contract, size, entry, profit, loss, tif):
         parent = self.order(
             contract, "BUY", size, "LMT", limit_price=entry, tif=tif, transmit=False

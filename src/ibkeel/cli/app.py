@@ -28,8 +28,8 @@ from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Journal
 from ibkeel.model import to_data
 from ibkeel.options import PRESETS
+from ibkeel.runner import Held, RunReport, load_config
 from ibkeel.runner import Progress as Cycles
-from ibkeel.runner import RunReport, load_config
 from ibkeel.telemetry import RedactingFilter
 
 __all__ = ["commands", "run"]
@@ -82,7 +82,11 @@ def commands(verbose: int) -> None:
 
 @commands.command()
 @click.option(
-    "--seed", default=7, show_default=True, help="Of the simulated market; equal seeds give equal days."
+    "--seed",
+    type=click.IntRange(0),
+    default=7,
+    show_default=True,
+    help="Of the simulated market; equal seeds give equal days.",
 )
 @click.option("--symbols", default=None, help="Tickers with commas. [default: SPY,QQQ]")
 @click.option("--replay", type=_PATH, default=None, help="Folder of recorded data to play instead.")
@@ -147,7 +151,7 @@ def sim() -> None:
 @sim.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--port", type=_PORT, default=4902, show_default=True, help="Port to bind; 0 takes a free one.")
-@click.option("--seed", default=7, show_default=True, help="Of the simulated market.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
 @click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
 @click.option(
     "--start", type=_CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
@@ -178,7 +182,7 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
         if form in {"csv", "parquet"}:
             _export_table(source, output, str(form), full=full)
         elif output is None:
-            source.export_jsonl(click.get_text_stream("stdout"), full=full)
+            source.export_jsonl(sys.stdout, full=full)
         else:
             with _writable(output) as stream:
                 source.export_jsonl(stream, full=full)
@@ -267,11 +271,12 @@ def _report_data(report: RunReport, path: Path) -> dict[str, Any]:
         "fills": report.fills,
         "timeouts": report.timeouts,
         "errors": len(report.errors),
-        "held": [
-            {"contract": str(row.contract), "quantity": row.signed_quantity, "reason": row.reason}
-            for row in report.held
-        ],
+        "held": None if report.held is None else [_held_data(row) for row in report.held],
         "symbols": {name: attrs.asdict(row) for name, row in report.symbols.items()},
         "latencies": {name: to_data(row) for name, row in report.latencies.items()},
         "journal": str(path),
     }
+
+
+def _held_data(held: Held) -> dict[str, Any]:
+    return {"contract": str(held.contract), "quantity": held.signed_quantity, "reason": held.reason}

@@ -86,7 +86,7 @@ def print_records(console: Console, records: Iterable[tuple[int, Record]]) -> No
 
 
 def _colour(report: RunReport) -> str:
-    return "yellow" if report.errors or report.held else "green"
+    return "yellow" if report.errors or report.held != () else "green"
 
 
 def _body(report: RunReport) -> Iterator[RenderableType]:
@@ -103,14 +103,20 @@ def _body(report: RunReport) -> Iterator[RenderableType]:
     sent = f"{report.orders_sent} sent" if report.orders_sent else "none sent"
     orders = f"{report.intents} intents, {report.orders} orders ({sent}), {report.fills} fills"
     yield f"{report.cycles} cycles, {report.signals} signals, {orders}"
-    yield "flat: nothing is held" if not report.held else "still held:"
-    for held in report.held:
+    yield _flatness(report)
+    for held in report.held or ():
         yield f"  {held.signed_quantity:g} {held.contract}: {held.reason}"
     yield f"{len(report.errors)} errors, {report.timeouts} of them timeouts"
     for error in report.errors[:_SHOWN_ERRORS]:
         yield f"  {error.at.astimezone(_NEW_YORK):%H:%M:%S} {error.symbol} {error.kind}: {error.message}"
     if len(report.errors) > _SHOWN_ERRORS:
         yield f"  and {len(report.errors) - _SHOWN_ERRORS} more in the journal"
+
+
+def _flatness(report: RunReport) -> str:
+    if report.held is None:
+        return "what is held could not be read: look at the account"
+    return "still held:" if report.held else "flat: nothing is held"
 
 
 def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:

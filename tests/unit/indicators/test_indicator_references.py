@@ -10,7 +10,6 @@ import pytest
 from ibkeel.indicators import atr, ema, rsi, session_vwap, sma
 
 DATA = os.environ.get("IBKEEL_DATA", "")
-recorded = pytest.mark.skipif(not DATA, reason="IBKEEL_DATA names no folder")
 
 # J. W. Wilder's worksheet needs no file: closes and the index of days 15 to 17, to hand accuracy.
 WILDER = [
@@ -53,7 +52,6 @@ def test_strength_of_wilders_first_window_is_what_his_book_says():
 
 
 @pytest.mark.data
-@recorded
 def test_two_years_of_daily_bars_agree():
     data = {
         name: column(texts)
@@ -71,7 +69,6 @@ def test_two_years_of_daily_bars_agree():
 
 
 @pytest.mark.data
-@recorded
 def test_the_published_rsi_sheet_agrees_and_the_zero_seeded_answer_does_not():
     data = table("rsi_stockcharts.csv")
     got = rsi(column(data["close"]), 14)
@@ -82,7 +79,6 @@ def test_the_published_rsi_sheet_agrees_and_the_zero_seeded_answer_does_not():
 
 
 @pytest.mark.data
-@recorded
 def test_wilders_own_worksheet_agrees():
     data = table("rsi_wilder_1978_worksheet.csv")
     got = rsi(column(data["close"]), 14)
@@ -92,7 +88,6 @@ def test_wilders_own_worksheet_agrees():
 
 
 @pytest.mark.data
-@recorded
 def test_the_published_ema_sheet_agrees():
     data = table("ema10_stockcharts_worksheet.csv")
     got = ema(column(data["close"]), 10)

@@ -63,7 +63,6 @@ def test_one_bad_row_spoils_no_other():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not DATA, reason="IBKEEL_DATA names no folder")
 def test_prices_of_sixty_digits_give_back_their_volatility_as_far_as_doubles_can_tell():
     with (Path(DATA) / "reference" / "implied_vol_computed_mpmath.csv").open(
         encoding="utf-8", newline=""

@@ -24,6 +24,7 @@ from ibkeel.model import (
     Bar,
     Bars,
     BarSpec,
+    ContractDetails,
     Direction,
     Option,
     OptionChain,
@@ -35,6 +36,7 @@ from ibkeel.model import (
     Side,
     Signal,
     Stock,
+    TradingHours,
 )
 from ibkeel.runner import EndOfDay, RiskConfig, Runner, RunnerConfig, Session
 from ibkeel.strategy import Needs
@@ -354,6 +356,7 @@ def test_an_entry_that_does_not_fill_is_cancelled_after_its_life(play):
 def test_positions_stay_when_the_day_ends_with_a_hold(play):
     world = play(config={"end_of_day": EndOfDay.HOLD})
 
+    assert [(row.contract, row.reason) for row in world.report.held] == [(CALL, "end_of_day is hold")]
     assert [type(intent.order).__name__ for intent in of_kind(world.records, Intent)] == ["Bracket"]
 
 
@@ -422,3 +425,61 @@ def test_latencies_are_told_by_kind_of_request(play):
 
     assert world.report.latencies["bars"].median == pytest.approx(0.25)
     assert world.report.latencies["quote"].longest == 0
+
+
+def own_hours(*closes_after):
+    hours = [
+        TradingHours(
+            opens_at=OPEN + timedelta(days=days), closes_at=OPEN + timedelta(days=days, seconds=seconds)
+        )
+        for days, seconds in closes_after
+    ]
+    details = ContractDetails(contract=Stock("SPY"), min_tick=Decimal("0.01"), liquid_hours=tuple(hours))
+    return {"details": [details]}
+
+
+def test_the_contracts_own_early_close_wins_over_the_calendar(play):
+    world = play(strategy=Says(Direction.NONE), broker=own_hours((0, 1800)))
+
+    assert world.report.cycles == 6
+    assert world.records[-1].at - OPEN < timedelta(seconds=1801)
+
+
+def test_a_day_without_hours_of_its_own_is_not_traded(play):
+    world = play(strategy=Says(Direction.NONE), broker=own_hours((-1, 3600), (3, 3600)))
+
+    assert {row.at.date() for row in of_kind(world.records, CycleDone)} == {DAY + timedelta(days=3)}
+
+
+def test_without_the_definition_the_calendar_serves(play):
+    def prepare(broker, _):
+        broker.fail("qualify", RequestTimeout("no answer"))
+
+    world = play(strategy=Says(Direction.NONE), prepare=prepare)
+
+    assert world.report.cycles == 16
+    assert [error.kind for error in world.report.errors] == ["RequestTimeout"]
+
+
+def test_a_run_that_is_cancelled_says_so_in_its_journal(play):
+    cancelled = []
+
+    def prepare(_, loop):
+        task = asyncio.current_task()
+        loop.call_later(400, lambda: cancelled.append(task.cancel()))
+
+    with pytest.raises(asyncio.CancelledError):
+        play(strategy=Says(Direction.NONE), prepare=prepare)
+
+    assert cancelled == [True]
+
+
+def test_positions_that_cannot_be_read_at_the_end_are_a_failure_and_not_called_flat(play):
+    def prepare(broker, loop):
+        loop.call_later(2990, lambda: broker.fail("positions", RequestTimeout("no answer")))
+
+    world = play(prepare=prepare)
+
+    assert world.report.held is None
+    assert "RequestTimeout" in {error.kind for error in world.report.errors}
+    assert [row.purpose for row in of_kind(world.records, Intent)] == ["entry"]

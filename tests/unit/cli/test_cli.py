@@ -1,0 +1,285 @@
+import builtins
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ibkeel.cli import main
+from ibkeel.cli.app import run
+from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.errors import (
+    AccountMismatch,
+    GatewayUnreachable,
+    InvalidInput,
+    JournalError,
+    RequestTimeout,
+    UnknownContract,
+    UnknownStrategy,
+)
+from ibkeel.journal import Journal, RunEnded, RunStarted
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def demo(path, *more):
+    return run(["demo", "--symbols", "SPY", "--journal", str(path), "--json", *more])
+
+
+KEYS = [
+    "seed", "session_date", "symbols", "virtual_seconds", "wall_seconds", "cycles", "signals", "intents", "orders",
+    "orders_sent", "fills", "requests", "timeouts", "errors", "faults", "pacing_violations", "open_lines_at_end",
+    "max_open_lines", "journal",
+]  # fmt: skip
+
+
+def test_a_demo_plays_the_day_and_prints_one_object(tmp_path, capsys):
+    code = demo(tmp_path / "j.sqlite")
+
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert code == 0
+    assert err == ""
+    assert list(told) == KEYS
+    assert told["cycles"] > 100
+    assert told["signals"] >= told["intents"] > 0
+    assert told["orders"] == 2 * told["intents"]
+    assert (told["orders_sent"], told["fills"], told["timeouts"], told["errors"]) == (0, 0, 0, 0)
+    assert (told["pacing_violations"], told["open_lines_at_end"], told["faults"]) == (0, 0, [])
+
+
+def test_a_paper_demo_sends_orders_and_ends_flat(tmp_path, capsys):
+    code = demo(tmp_path / "j.sqlite", "--paper")
+
+    told = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert told["orders_sent"] == told["orders"] > 0
+    assert told["fills"] > 0
+    assert told["errors"] == 0
+
+
+def test_equal_seeds_give_equal_days_and_another_seed_another(tmp_path, capsys):
+    told, exports = [], []
+    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+        demo(tmp_path / name, "--seed", seed)
+        told.append(json.loads(capsys.readouterr().out) | {"wall_seconds": 0, "journal": ""})
+        run(["journal", "export", str(tmp_path / name), str(tmp_path / f"{name}.jsonl"), "--jsonl"])
+        exports.append((tmp_path / f"{name}.jsonl").read_bytes())
+
+    assert told[0] == told[1]
+    assert exports[0] == exports[1]
+    assert exports[0] != exports[2]
+
+
+def test_a_day_does_not_depend_on_the_hash_seed(tmp_path):
+    exports = []
+    for number in ("1", "2"):
+        path = tmp_path / f"{number}.sqlite"
+        command = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
+        environ = os.environ | {"PYTHONHASHSEED": number}
+        arguments = ["demo", "--symbols", "SPY", "--paper", "--json", "--journal", str(path)]
+        subprocess.run([*command, *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)
+        with Journal.open(path, read_only=True) as journal, (tmp_path / number).open("w") as stream:
+            journal.export_jsonl(stream)
+        exports.append((tmp_path / number).read_bytes())
+
+    assert exports[0] == exports[1]
+
+
+def test_the_summary_names_the_session_the_orders_and_the_journal(state, capsys):
+    code = run(["demo", "--symbols", "SPY", "--paper"])
+
+    out = capsys.readouterr().out
+    assert code == 0
+    for words in (
+        "Thursday, 05 September 2024",
+        "SPY",
+        "entry intent",
+        "fill",
+        "cycles",
+        "flat",
+        "demo.sqlite",
+    ):
+        assert words in out
+    assert (state / "demo.sqlite").exists()
+
+
+def test_a_demo_replaces_an_earlier_demo_and_nothing_else(tmp_path, capsys):
+    mine = tmp_path / "mine.sqlite"
+    demo(tmp_path / "j.sqlite")
+    mine.write_text("precious")
+
+    again, refused = demo(tmp_path / "j.sqlite"), demo(mine)
+
+    assert (again, refused) == (0, 2)
+    assert "is not a demo's journal" in capsys.readouterr().err
+    assert mine.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["demo", "--symbols", "NOSUCH"], 2, "NOSUCH"),
+        (["demo", "--symbols", "spy,SPY"], 2, "each once"),
+        (["demo", "--symbols", ","], 2, "at least one"),
+        (["demo", "--strategy", "nope"], 2, "registered: scalp"),
+        (["demo", "--date", "2024-12-25"], 2, "2024-12-25"),
+        (["demo", "--replay", "nowhere", "--date", "2015-12-24"], 2, "nowhere"),
+        (["demo", "--replay", "nowhere"], 2, "--date"),
+        (["demo", "--preset", "best"], 2, "standard"),
+        (["demo", "--min-dte", "-1"], 2, "-1"),
+        (["run", "nowhere.toml"], 2, "nowhere.toml"),
+        (["journal", "export", "nowhere.sqlite"], 2, "nowhere.sqlite"),
+        (["sim", "serve", "--port", "70000"], 2, "70000"),
+        (["sim", "serve", "--host", "host.invalid"], 2, "cannot listen on host.invalid"),
+        (["fly"], 2, "No such command"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_is_one_sentence_and_a_code(arguments, code, words, state, capsys):
+    got = run(arguments)
+
+    out, err = capsys.readouterr()
+    assert got == code
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_closed_port_is_told_as_such(tmp_path, capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    config = tmp_path / "bot.toml"
+    config.write_text(f'[gateway]\nport = {port}\n[runner]\nsymbols = ["SPY"]\n')
+
+    code = run(["run", str(config), "--journal", str(tmp_path / "j.sqlite")])
+
+    err = capsys.readouterr().err
+    assert code == 3
+    assert f"127.0.0.1:{port}" in err
+    assert not (tmp_path / "j.sqlite").exists()
+
+
+def test_every_problem_of_a_configuration_is_told_at_once(tmp_path, capsys):
+    config = tmp_path / "bot.toml"
+    config.write_text("[runner]\nintervall = 5\nconcurrency = 0\n[gateway]\norders = 'MAYBE'\n")
+
+    code = run(["run", str(config)])
+
+    err = capsys.readouterr().err
+    assert code == 2
+    for words in (
+        "runner.intervall",
+        "runner.concurrency = 0",
+        "gateway.orders = 'MAYBE'",
+        "DRY_RUN, PAPER, LIVE",
+    ):
+        assert words in err
+
+
+def test_a_journal_is_exported_to_the_terminal_or_a_table(tmp_path, capsys):
+    demo(tmp_path / "j.sqlite")
+    capsys.readouterr()
+
+    printed = run(["journal", "export", str(tmp_path / "j.sqlite")])
+    lines = capsys.readouterr().out.splitlines()
+    no_file = run(["journal", "export", str(tmp_path / "j.sqlite"), "--csv"])
+    table = run(["journal", "export", str(tmp_path / "j.sqlite"), str(tmp_path / "j.csv"), "--csv"])
+    nowhere = run(["journal", "export", str(tmp_path / "j.sqlite"), str(tmp_path / "no" / "j.jsonl")])
+
+    assert (printed, no_file, table, nowhere) == (0, 2, 0, 2)
+    assert {json.loads(line)["record"] for line in lines} >= {
+        "run_started",
+        "intent",
+        "quote_seen",
+        "run_ended",
+    }
+    assert (tmp_path / "j.csv").stat().st_size > 0
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_journal_is_shown_record_by_record(tmp_path, capsys):
+    demo(tmp_path / "j.sqlite")
+    capsys.readouterr()
+
+    code = run(["journal", "show", str(tmp_path / "j.sqlite"), "--last", "3"])
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert RunEnded.__name__ in out
+    assert RunStarted.__name__ not in out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidInput("x"), ExitCode.USAGE),
+        (UnknownStrategy("x", ("y",)), ExitCode.USAGE),
+        (UnknownContract("x"), ExitCode.USAGE),
+        (JournalError("x"), ExitCode.USAGE),
+        (GatewayUnreachable("x"), ExitCode.UNREACHABLE),
+        (RequestTimeout("x"), ExitCode.UNREACHABLE),
+        (AccountMismatch("x"), ExitCode.REFUSED),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+        (ZeroDivisionError("x"), ExitCode.UNEXPECTED),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_kind_of_error_has_its_code(error, code):
+    assert (
+        exit_code(cause_of(ExceptionGroup("several", [error])) if isinstance(error, Exception) else error)
+        == code
+    )
+
+
+def test_a_bug_says_where_it_is_and_where_to_report_it():
+    try:
+        1 / 0  # noqa: B018
+    except ZeroDivisionError as error:
+        told = sentence(error)
+
+    assert "ZeroDivisionError in test_cli.py:" in told
+    assert "please report" in told
+
+
+def test_a_sentence_shows_no_account_id():
+    assert "U1234567" not in sentence(AccountMismatch("the Gateway reports U1234567"))
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
+    genuine = builtins.__import__
+
+    def without_click(name, *rest):
+        if name == "ibkeel.cli.app":
+            raise ModuleNotFoundError("No module named 'click'", name="click")
+        return genuine(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_click)
+
+    with pytest.raises(SystemExit) as ended:
+        main([])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "ibkeel needs click; install it with: pip install 'ibkeel[bot]'\n"
+
+
+def test_an_interrupt_ends_a_served_gateway_with_130(tmp_path):
+    command = [sys.executable, "-c", "from ibkeel.cli import main; main()", "sim", "serve", "--port", "0"]
+    served = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    first = served.stderr.readline()
+    served.stderr.readline()
+    served.send_signal(signal.SIGINT)
+    _, rest = served.communicate(timeout=30)
+
+    assert first.startswith("simulated Gateway on 127.0.0.1:")
+    assert served.returncode == 130
+    assert "stopped: 0 connections" in rest

@@ -1,0 +1,103 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.model import TradingHours
+from ibkeel.runner import ExchangeCalendar, LiquidHours, Session
+from ibkeel.runner.backoff import SymbolBackoff
+from ibkeel.runner.schedule import next_cycle, session_now
+
+NYSE = ExchangeCalendar(start=date(2024, 1, 2))
+DAY = date(2024, 9, 5)
+OPEN = datetime(2024, 9, 5, 13, 30, tzinfo=UTC)
+SESSION = Session(day=DAY, opens_at=OPEN, closes_at=OPEN + timedelta(hours=6, minutes=30))
+
+
+@pytest.mark.parametrize(
+    ("day", "closes"),
+    [
+        (date(2024, 9, 5), datetime(2024, 9, 5, 20, 0, tzinfo=UTC)),
+        (date(2024, 11, 29), datetime(2024, 11, 29, 18, 0, tzinfo=UTC)),
+        (date(2024, 12, 24), datetime(2024, 12, 24, 18, 0, tzinfo=UTC)),
+        (date(2024, 12, 25), None),
+        (date(2024, 9, 7), None),
+    ],
+)
+def test_holidays_weekends_and_early_closes_are_known(day, closes):
+    session = NYSE.session(day)
+
+    assert (session and session.closes_at) == closes
+
+
+def test_an_unknown_exchange_is_refused():
+    with pytest.raises(ConfigurationError, match="XXXX"):
+        ExchangeCalendar("XXXX")
+
+
+def test_a_session_that_closes_before_it_opens_is_refused():
+    with pytest.raises(InvalidInput, match="closes at"):
+        Session(day=DAY, opens_at=OPEN, closes_at=OPEN)
+
+
+def test_during_a_session_it_is_the_one_that_is_open():
+    assert session_now(NYSE, OPEN + timedelta(hours=1)).day == DAY
+
+
+def test_after_the_close_it_is_the_next_trading_day():
+    assert session_now(NYSE, datetime(2024, 12, 24, 18, 0, tzinfo=UTC)).day == date(2024, 12, 26)
+
+
+def test_the_trading_day_is_counted_in_new_york():
+    assert session_now(NYSE, datetime(2024, 9, 6, 1, 0, tzinfo=UTC)).day == date(2024, 9, 6)
+
+
+def test_a_calendar_without_sessions_is_refused():
+    with pytest.raises(ConfigurationError, match="no session"):
+        session_now(LiquidHours(()), OPEN)
+
+
+def test_the_contracts_own_hours_make_a_session_from_first_opening_to_last_close():
+    noon = OPEN + timedelta(hours=3)
+    hours = LiquidHours(
+        [
+            TradingHours(opens_at=OPEN, closes_at=noon),
+            TradingHours(opens_at=noon, closes_at=noon + timedelta(hours=1)),
+        ]
+    )
+
+    assert hours.session(DAY) == Session(day=DAY, opens_at=OPEN, closes_at=noon + timedelta(hours=1))
+    assert hours.session(DAY + timedelta(days=1)) is None
+    assert hours.covers(DAY)
+    assert not hours.covers(DAY + timedelta(days=1))
+
+
+@given(seconds=st.integers(-3600, 30000), interval=st.integers(1, 3600))
+def test_cycles_fall_on_a_grid_after_the_open_and_before_the_stop(seconds, interval):
+    now = OPEN + timedelta(seconds=seconds)
+    stop = SESSION.closes_at - timedelta(seconds=600)
+
+    due = next_cycle(SESSION, interval=interval, now=now, stop=stop)
+
+    if due is None:
+        assert now + timedelta(seconds=interval) >= stop or OPEN + timedelta(seconds=interval) >= stop
+    else:
+        assert max(now, OPEN) < due < stop
+        assert due - now <= timedelta(seconds=interval) or seconds < 0
+        assert (due - OPEN) % timedelta(seconds=interval) == timedelta(0)
+
+
+@given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.integers(0, 4))
+def test_a_symbol_sits_out_exactly_the_cycles_after_too_many_failures(outcomes, threshold, skips):
+    backoff, row, sat_out = SymbolBackoff(threshold=threshold, skip_cycles=skips), 0, 0
+    for is_good in outcomes:
+        backoff, is_due = backoff.begin()
+        assert is_due == (sat_out == 0)
+        if not is_due:
+            sat_out -= 1
+            continue
+        row = 0 if is_good else row + 1
+        backoff = backoff.succeeded() if is_good else backoff.failed()
+        sat_out = skips if row >= threshold and not is_good else 0
