@@ -1,6 +1,5 @@
 """Every check, by name: `nox -s lint types imports tests docs wheel examples`."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -46,7 +45,14 @@ def tests(session):
 def ib_async(session):
     """The adapter and the simulator with ib_async, which cannot share an environment with ib_insync."""
     session.install(
-        "ib_async>=2.1", "attrs", "cattrs", "numpy", "typing-extensions", "pytest", "hypothesis", "time-machine"
+        "ib_async>=2.1",
+        "attrs",
+        "cattrs",
+        "numpy",
+        "typing-extensions",
+        "pytest",
+        "hypothesis",
+        "time-machine",
     )
     session.install("--no-deps", "-e", ".")
     session.run("pytest", "-m", "client", *session.posargs)
@@ -75,8 +81,8 @@ def wheel(session):
         [built] = Path(folder).glob("*.whl")
         session.install("--force-reinstall", f"{built}[bot]")
         session.chdir(folder)
-        session.run("python", "-c", "import ibkeel, pathlib; print(ibkeel.__version__, pathlib.Path(ibkeel.__file__).parent)")
-        session.run("ibkeel", "demo", "--json", "--journal", os.path.join(folder, "journal.sqlite"))
+        session.run("python", "-c", "import ibkeel; print(ibkeel.__version__, ibkeel.__file__)")
+        session.run("ibkeel", "demo", "--json", "--journal", str(Path(folder) / "journal.sqlite"))
 
 
 @nox.session

@@ -38,7 +38,13 @@ async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: 
     strategy = default_registry().create(config.strategy.name, config.strategy.params)
     async with IBKRBroker(gateway, clock=clock, observer=LoggingObserver()) as broker:
         runner = Runner(
-            broker, strategy, config.runner, journal, risk=config.risk, clock=clock, mode=config.gateway.orders
+            broker,
+            strategy,
+            config.runner,
+            journal,
+            risk=config.risk,
+            clock=clock,
+            mode=config.gateway.orders,
         )
         return await runner.run(sessions=sessions)
 
@@ -71,8 +77,10 @@ def main(path: Path, environ: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         return 130
     print(f"{report.cycles} cycles, {report.signals} signals, {report.intents} intents, {report.fills} fills")
-    for held in report.held:
-        print(f"still held: {held}")
+    if report.held is None:
+        print("the positions could not be read: look at the account before you trust that nothing is held")
+    for held in report.held or ():
+        print(f"still held: {held.signed_quantity:g} {held.contract}: {held.reason}")
     return 0
 
 

@@ -79,8 +79,9 @@ class OrderDesk:
 
     @property
     def contracts(self) -> tuple[Contract, ...]:
-        """Contracts that our orders are of, each once."""
-        return tuple(dict.fromkeys(order.ticket.contract for order in self._ours.values()))
+        """Contracts that orders of ours were sent for, each once; intents of a dry run do not count."""
+        sent = [order for order in self._ours.values() if order.state is not OrderState.INTENT]
+        return tuple(dict.fromkeys(order.ticket.contract for order in sent))
 
     def owns(self, report: OrderReport | Execution) -> bool:
         """Whether a report or a fill is of an order of ours."""

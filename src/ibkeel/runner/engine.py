@@ -19,7 +19,7 @@ from ibkeel.runner.config import EndOfDay, RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import flatten
+from ibkeel.runner.flatten import flatten, held_of
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
@@ -29,7 +29,7 @@ from ibkeel.runner.schedule import (
     session_now,
 )
 from ibkeel.runner.state import AccountReader
-from ibkeel.runner.tally import ErrorSeen, RunReport, Tally
+from ibkeel.runner.tally import ErrorSeen, Held, RunReport, Tally
 from ibkeel.runner.watch import Watch
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
@@ -325,24 +325,35 @@ class Runner:
                 self._fail(report.contract.symbol, error, "cancel")
 
     async def _close(self, session: Session) -> None:
+        self._tally.held = None
         try:
-            if self._config.end_of_day is EndOfDay.FLATTEN:
-                self._tally.held = await flatten(
-                    self._broker,
-                    self._desk,
-                    session=session.day,
-                    wait=self._config.exit_wait,
-                    reason=f"{self._config.flatten_before_close:g} s before the close",
-                )
+            self._tally.held = await self._leftovers(session)
             await self._watch.catch_up()
         except (RequestFailed, ConnectionFailure, SafetyRefused) as error:
             self._fail("", error, "flatten")
-        for row in self._tally.held:
+        for row in self._tally.held or ():
             self._journal.record(
                 Failure(
                     at=self._clock.now(), symbol=row.contract.symbol, kind="StillHeld", message=row.reason
                 )
             )
+
+    async def _leftovers(self, session: Session) -> tuple[Held, ...]:
+        """Close our positions, unless they are to be held; what stays open, and why."""
+        if self._config.end_of_day is EndOfDay.HOLD:
+            reason = "end_of_day is hold"
+            positions = held_of(await self._broker.positions(), self._desk.contracts)
+            return tuple(
+                Held(contract=row.contract, signed_quantity=row.signed_quantity, reason=reason)
+                for row in positions
+            )
+        return await flatten(
+            self._broker,
+            self._desk,
+            session=session.day,
+            wait=self._config.exit_wait,
+            reason=f"{self._config.flatten_before_close:g} s before the close",
+        )
 
     def _fail(self, symbol: str, error: Exception, service: str = "") -> None:
         now, kind, message = self._clock.now(), type(error).__name__, redact(str(error))

@@ -113,7 +113,7 @@ def _neighbours(path: str, known: Mapping[str, Any]) -> list[str]:
 
 
 _WORDS: Final = {
-    bool: "true or false",
+    dict: "a table",
     float: "a number",
     int: "a whole number",
     str: "a text",
@@ -133,7 +133,9 @@ def _checked(option: "OptionInfo", value: Any) -> Any:
 def _converted(option: "OptionInfo", value: Any) -> Any:
     cls: Any = option.cls
     text = str(cls)
-    if isinstance(value, dict) or "Mapping" in text:
+    if "Mapping" in text:
+        if not isinstance(value, dict):
+            raise ConfigurationError(f"{value!r} is not {_WORDS[dict]}")
         return value
     if "tuple" in text:
         return _texts(value)

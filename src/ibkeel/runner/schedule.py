@@ -1,5 +1,6 @@
 """When to trade: sessions and the instants of their cycles."""
 
+import warnings
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Final, Protocol
@@ -70,7 +71,11 @@ class ExchangeCalendar(SessionCalendar):
                 "the session calendar needs exchange_calendars; install 'ibkeel[bot]'"
             ) from None
         try:
-            self._calendar = exchange_calendars.get_calendar(code, start=start.isoformat() if start else None)
+            with warnings.catch_warnings():
+                # The package lags behind pandas' deprecations; they are not the user's to mend.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                first = start.isoformat() if start else None
+                self._calendar = exchange_calendars.get_calendar(code, start=first)
         except exchange_calendars.errors.InvalidCalendarName:
             raise ConfigurationError(f"no exchange {code!r}; valid: a code such as XNYS") from None
 

@@ -105,7 +105,7 @@ class RunReport:
         orders_sent: Orders that left.
         fills: Executions of our orders.
         errors: Every failure, in order.
-        held: Positions of ours that are still open; empty when flat.
+        held: Positions of ours that are still open; empty when flat, None when that could not be read.
         latencies: By kind of request.
     """
 
@@ -116,7 +116,7 @@ class RunReport:
     orders_sent: int
     fills: int
     errors: tuple[ErrorSeen, ...]
-    held: tuple[Held, ...]
+    held: tuple[Held, ...] | None
     latencies: Mapping[str, Latency]
 
     @property
@@ -148,7 +148,7 @@ class Tally:
         self._seconds: dict[str, list[float]] = {}
         self.symbols = {symbol: SymbolTally() for symbol in symbols}
         self.errors: list[ErrorSeen] = []
-        self.held: tuple[Held, ...] = ()
+        self.held: tuple[Held, ...] | None = ()
         self.cycles = self.orders = self.orders_sent = self.fills = 0
 
     def took(self, kind: str, seconds: float) -> None:
