@@ -1,6 +1,7 @@
 """Every check, by name: `nox -s lint types imports tests docs wheel examples`."""
 
 import tempfile
+import tomllib
 from pathlib import Path
 
 import nox
@@ -44,18 +45,18 @@ def tests(session):
 @nox.session
 def ib_async(session):
     """The adapter and the simulator with ib_async, which cannot share an environment with ib_insync."""
-    session.install(
-        "ib_async>=2.1",
-        "attrs",
-        "cattrs",
-        "numpy",
-        "typing-extensions",
-        "pytest",
-        "hypothesis",
-        "time-machine",
-    )
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["bot"], *extras["testing"]]
+    session.install("ib_async>=2.1", *(name for name in wanted if not name.startswith("ib_")))
     session.install("--no-deps", "-e", ".")
-    session.run("pytest", "-m", "client", *session.posargs)
+    session.run(
+        "pytest",
+        "tests/unit/ibkr",
+        "tests/integration/test_broker_contract.py",
+        "tests/integration/test_plain_clients.py",
+    )
+    session.run("python", "examples/run_all.py", "ib_async")
 
 
 @nox.session

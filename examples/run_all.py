@@ -1,4 +1,4 @@
-"""Runs every example here, as a reader would: `python examples/run_all.py`."""
+"""Runs every example here, as a reader would: `python examples/run_all.py [ib_insync|ib_async]`."""
 
 import os
 import subprocess
@@ -16,7 +16,10 @@ CONSOLE = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
 def simulated_gateway(port: int) -> Iterator[None]:
     """`ibkeel sim serve`, from the moment that it says where it listens."""
     server = subprocess.Popen(
-        [*CONSOLE, "sim", "serve", "--port", str(port)], stdout=subprocess.PIPE, text=True
+        [*CONSOLE, "sim", "serve", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # where it says that it listens, and what is wrong if it does not
+        text=True,
     )
     try:
         assert server.stdout is not None
@@ -29,7 +32,7 @@ def simulated_gateway(port: int) -> Iterator[None]:
 
 def run(path: Path, **environ: str) -> str:
     """One example in a process of its own; its output is shown and returned."""
-    print(f"--- {path.relative_to(HERE)}", flush=True)
+    print(f"--- {path.parent.name}/{path.name}", flush=True)
     done = subprocess.run(
         [sys.executable, str(path)],
         check=False,
@@ -44,16 +47,20 @@ def run(path: Path, **environ: str) -> str:
     return done.stdout
 
 
-def main() -> None:
-    """Run all; the first that fails ends the run."""
+def main(client: str) -> None:
+    """Run all, the plain one with the client library of that name; the first that fails ends the run."""
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder) / "journal.sqlite")
         bot = run(HERE / "reference_bot" / "bot.py", JOURNAL__PATH=journal, IBKEEL_JOURNAL__PATH=journal)
+        plain = Path(folder) / f"plain_{client}.py"
+        plain.write_text(
+            (HERE / "plain_ib_insync.py").read_text().replace("from ib_insync", f"from {client}")
+        )
+        with simulated_gateway(4902):
+            trade = run(plain)
     assert "cycles" in bot
-    with simulated_gateway(4902):
-        client = run(HERE / "plain_ib_insync.py")
-    assert "Filled" in client
+    assert "Filled" in trade
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) > 1 else "ib_insync")

@@ -31,3 +31,13 @@ def _recorded_data(request):
     if os.environ.get("IBKEEL_DATA_REQUIRED"):
         pytest.fail("IBKEEL_DATA names no folder, and IBKEEL_DATA_REQUIRED says that it must")
     pytest.skip("IBKEEL_DATA names no folder of recorded data")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line for the tests that were left out for want of data, and one a reason for others."""
+    reasons = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, number in reasons.items():
+        terminalreporter.write_line(f"{number} skipped: {reason}")
