@@ -100,9 +100,7 @@ class VenueMachine(RuleBasedStateMachine):
         self.venue = Venue(
             self.market,
             cash=CASH,
-            settings=VenueSettings(
-                displayed_size_limits=limited, status_before_execution=status_first
-            ),
+            settings=VenueSettings(displayed_size_limits=limited, status_before_execution=status_first),
         )
         self.limited = limited
         self.now = OPENS
@@ -176,9 +174,7 @@ class VenueMachine(RuleBasedStateMachine):
 
     @rule(contract=contracts, size=st.integers(5, 30), entry=cents, profit=cents, loss=cents, tif=tifs)
     def send_bracket(self, contract, size, entry, profit, loss, tif):
-        parent = self.order(
-            contract, "BUY", size, "LMT", limit_price=entry, tif=tif, transmit=False
-        )
+        parent = self.order(contract, "BUY", size, "LMT", limit_price=entry, tif=tif, transmit=False)
         link = {"parent_id": parent.order_id, "tif": "GTC"}
         take = self.order(contract, "SELL", size, "LMT", limit_price=profit, transmit=False, **link)
         stop = self.order(contract, "SELL", size, "STP", stop_price=loss, **link)

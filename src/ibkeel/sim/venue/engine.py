@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
 from ibkeel.sim.venue.book import Book
 from ibkeel.sim.venue.families import (
-    base_for,
+    base_after_change,
     cut_to_parent,
     is_group_over,
     reduced_quantity,
@@ -24,7 +24,16 @@ from ibkeel.sim.venue.matching import (
     fill_price,
     is_triggered,
 )
-from ibkeel.sim.venue.orders import Stage, WorkingOrder, cancellation, killed, pair
+from ibkeel.sim.venue.orders import (
+    Stage,
+    WorkingOrder,
+    cancellation,
+    inherit,
+    killed,
+    opening_notice,
+    pair,
+    stage_after_change,
+)
 from ibkeel.sim.venue.rejects import Refusal, refuse
 from ibkeel.sim.venue.settings import VenueSettings
 from ibkeel.sim.venue.stamps import Stamps
@@ -71,17 +80,12 @@ class Engine:
             return self.enter(order, at)
         if not order.transmit:
             return []
-        for name in _KEPT:
-            setattr(order, name, getattr(working.order, name))
+        inherit(order, working.order)
         refusal = self._refusal_for_funds(order, at)
         if refusal is not None:
             return [refusal]
         self._replace_terms(working, order, at)
-        return [
-            *pair(working),
-            *self._shrink_group(working, at),
-            *self._work(working, at),
-        ]
+        return [*pair(working), *self._work(working, at)]
 
     def cancel(self, working: WorkingOrder, at: datetime, *, told: int | None = None) -> list[VenueEvent]:
         """Cancel at a client's wish; `told` is the client that the messages name, if another."""
@@ -141,8 +145,8 @@ class Engine:
             return self._refuse(Refusal.PARENT_MISSING, order, parent_id=order.parent_id)
         if self.book.active_count(order.contract.con_id, order.action) >= limit:
             return self._refuse(Refusal.TOO_MANY_ORDERS, order, limit=limit)
-        others = [member for member in self.book.group(working) if member is not working]
-        if is_group_over(others, order.oca_type):
+        members = self.book.group(working)
+        if is_group_over(members, order.oca_type) or not reduced_quantity(working, members):
             return self._refuse(Refusal.GROUP_OVER, order)
         return self._refusal_for_funds(order, at)
 
@@ -175,23 +179,10 @@ class Engine:
         return [*shown, *self._notice(working, at), *worked]
 
     def _notice(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
-        """Warning 399 for an order that waits for the opening.
-
-        Source:
-            Code and last line are quoted in public issue threads; the first lines are unverified.
-        """
-        order = working.order
-        window = self._window(order, at)
+        window = self._window(working.order, at)
         if window is None or window.is_open(at):
             return []
-        opens = window.opens_at.astimezone(ZoneInfo(order.contract.timezone))
-        zone = _ZONE_NAMES.get(order.contract.timezone, order.contract.timezone)
-        text = (
-            f"Order Message:\n{order.action} {order.quantity:g} {order.contract.symbol} "
-            f"{order.contract.exchange}\nWarning: your order will not be placed at the exchange "
-            f"until {opens:%Y-%m-%d %H:%M:%S} {zone}"
-        )
-        return [OrderError(client_id=order.client_id, order_id=order.order_id, code=399, text=text)]
+        return [opening_notice(working.order, window.opens_at)]
 
     # Working
 
@@ -325,12 +316,14 @@ class Engine:
 
     def _replace_terms(self, working: WorkingOrder, order: SimOrder, at: datetime) -> None:
         before = working.order
-        others = [member for member in self.book.group(working) if member is not working]
-        working.order, working.base_quantity = order, base_for(order.quantity, others)
+        working.order = order
+        working.base_quantity = base_after_change(self.book, working)
+        order.quantity = reduced_quantity(working, self.book.group(working))
         working.expires_at = self._expiry(order, at)
-        stage = _stage_after_change(working.stage, before, order)
+        stage = stage_after_change(working.stage, before, order)
         if stage is not working.stage:
             working.move(stage)
+        working.restate()  # a child may have become a stop, or ceased to be one
 
     def _expiry(self, order: SimOrder, at: datetime) -> datetime | None:
         window = self._window(order, at) if order.tif == "DAY" else None
@@ -350,29 +343,6 @@ class Engine:
 
     def _refuse(self, refusal: Refusal, order: SimOrder, **facts: object) -> OrderError:
         return refuse(refusal, order.client_id, order.order_id, **facts)
-
-
-_ZONE_NAMES: Final = {"America/New_York": "US/Eastern"}
-
-_KEPT: Final = (
-    "perm_id",
-    "status",
-    "why_held",
-    "filled",
-    "average_fill_price",
-    "last_fill_price",
-    "placed_at",
-)
-
-
-def _stage_after_change(stage: Stage, before: SimOrder, after: SimOrder) -> Stage:
-    """Stage of a transmitted order whose terms change: a new stop price arms it again."""
-    if stage is Stage.CHILD:
-        return stage
-    if after.order_type not in STOP_TYPES:
-        return Stage.HELD if stage is Stage.ARMED else stage
-    is_same_stop = before.order_type in STOP_TYPES and before.stop_price == after.stop_price
-    return stage if is_same_stop else Stage.ARMED
 
 
 def _has_fill(events: Iterable[VenueEvent]) -> bool:

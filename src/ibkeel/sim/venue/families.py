@@ -15,7 +15,7 @@ from ibkeel.sim.venue.book import Book
 from ibkeel.sim.venue.orders import Stage, WorkingOrder
 
 __all__ = [
-    "base_for",
+    "base_after_change",
     "cut_to_parent",
     "is_group_over",
     "parent_share",
@@ -61,15 +61,15 @@ def reduced_quantity(working: WorkingOrder, members: Iterable[WorkingOrder]) -> 
     return min(working.order.quantity, working.order.filled + max(0, math.floor(room)))
 
 
-def base_for(quantity: float, others: Iterable[WorkingOrder]) -> float:
-    """Base quantity with which a member may fill `quantity` units in all.
+def base_after_change(book: Book, working: WorkingOrder) -> float:
+    """Base quantity of an order whose client now asks for `order.quantity`.
 
-    Args:
-        quantity: What a client asks for now, knowing what the others have filled.
-        others: The rest of the group.
+    Asking again for what fills of the group or the end of the parent took away gives nothing
+    back, so that a client may change a price and send its old quantity along: unverified.
     """
-    left = _WHOLE - share_used(others)
-    return float(math.ceil(int(quantity) / left)) if left > 0 else quantity
+    parent = book.parent(working)
+    is_cut = parent is not None and not parent.is_live and share_used([parent]) < 1
+    return working.base_quantity if is_cut else max(working.base_quantity, working.order.quantity)
 
 
 def cut_to_parent(child: WorkingOrder, parent: WorkingOrder) -> float:

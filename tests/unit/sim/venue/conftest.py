@@ -42,6 +42,9 @@ def clock(hour, minute=0, second=0, *, day=MONDAY):
     return datetime.combine(day, time(hour, minute, second), NEW_YORK).astimezone(UTC)
 
 
+OPENING, TEN = clock(9, 30), clock(10)
+
+
 class ScriptedMarket:
     """A whole `Market`: four contracts, weekdays from 09:30 to 16:00, quotes as scripted."""
 
@@ -107,13 +110,13 @@ class Bench:
             self.next_id += 1
         return SimOrder(action=action, quantity=quantity, order_type=order_type, **fields)
 
-    def send(self, action, quantity, order_type="MKT", at=clock(10), **fields):
+    def send(self, action, quantity, order_type="MKT", at=TEN, **fields):
         return self.venue.submit(self.order(action, quantity, order_type, **fields), at)
 
-    def show(self, at=clock(9, 30), contract=OPTION, **fields):
+    def show(self, at=OPENING, contract=OPTION, **fields):
         self.market.show(contract, at, **fields)
 
-    def bracket(self, quantity=10, at=clock(10), **fields):
+    def bracket(self, quantity=10, at=TEN, **fields):
         """Buy at 5.00, take profit at 6.00, stop at 4.00; the last one transmits."""
         parent = self.order("BUY", quantity, "LMT", limit_price=5.0, transmit=False, **fields)
         attached = {"parent_id": parent.order_id}
@@ -127,13 +130,12 @@ class Bench:
 
 def said(events, order_id=None):
     """Events as short words: echo:Submitted, status:Filled, 202, Execution, Commission."""
-    words = []
-    for event in events:
-        if order_id is not None and getattr(event, "order_id", None) != order_id:
-            if not (isinstance(event, OrderEcho) and event.order.order_id == order_id):
-                continue
-        words.append(_word(event))
-    return words
+    return [_word(event) for event in events if order_id in {None, _order_id(event)}]
+
+
+def _order_id(event):
+    named = event.order if isinstance(event, OrderEcho) else event
+    return getattr(named, "order_id", 0)
 
 
 def _word(event):
@@ -197,7 +199,5 @@ def bench(make_bench):
 
 @pytest.fixture
 def stock_bench(bench, stock):
-    bench.show(
-        contract=stock, bid=499.99, ask=500.01, bid_size=300, ask_size=300, last=500.0, close=495.0
-    )
+    bench.show(contract=stock, bid=499.99, ask=500.01, bid_size=300, ask_size=300, last=500.0, close=495.0)
     return bench

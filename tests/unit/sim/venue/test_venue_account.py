@@ -68,9 +68,7 @@ def test_a_holding_is_valued_at_the_mid(bench, at):
     assert realized == 0.0
 
 
-@pytest.mark.parametrize(
-    ("shown", "price"), [({"last": 7.0}, 7.0), ({"close": 8.0}, 8.0), ({}, 5.1065)]
-)
+@pytest.mark.parametrize(("shown", "price"), [({"last": 7.0}, 7.0), ({"close": 8.0}, 8.0), ({}, 5.1065)])
 def test_without_a_two_sided_quote_the_next_best_price_values(bench, at, shown, price):
     bench.send("BUY", 2)
     bench.show(at(11), bid=4.0, **shown)

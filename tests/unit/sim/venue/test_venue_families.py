@@ -43,6 +43,14 @@ def test_children_say_that_they_are_children(bench):
     assert last_status(events, 3).parent_id == 1
 
 
+def test_a_child_that_becomes_a_limit_order_waits_for_no_trigger(bench, at):
+    bench.bracket()
+
+    events = bench.send("SELL", 10, "LMT", limit_price=7.0, order_id=3, parent_id=1, at=at(10, 1))
+
+    assert last_status(events, 3).why_held == "child"
+
+
 def test_children_do_not_work_before_the_parent_fills(bench, at):
     bench.show(at(10, 5), bid=6.5, ask=6.7, bid_size=50, ask_size=50)
     bench.bracket()
@@ -119,6 +127,17 @@ def test_children_of_a_parent_cancelled_part_filled_are_cut_to_size(bench, at):
     assert last_status(events, 2).remaining == last_status(events, 3).remaining == 4
 
 
+def test_a_child_that_was_cut_does_not_grow_again(bench, at):
+    bench.show(at(10, 5), bid=4.8, ask=5.0, bid_size=50, ask_size=4)
+    bench.bracket()
+    bench.venue.advance(at(10, 5))
+    bench.venue.cancel(7, 1, at(10, 6))
+
+    events = bench.send("SELL", 10, "STP", stop_price=4.2, order_id=3, parent_id=1, at=at(10, 6))
+
+    assert last_status(events, 3).remaining == 4
+
+
 def test_a_child_of_a_filled_parent_works_at_once(bench, said_of):
     bench.send("BUY", 1)
 
@@ -188,27 +207,53 @@ def test_a_late_member_gets_what_the_group_has_left(bench, at):
     assert events[-1].remaining == 6
 
 
-def test_a_reduced_order_may_be_sent_again_as_it_stands(entered, at):
+def test_a_late_member_for_which_nothing_is_left_is_refused(bench, at):
+    bench.send("BUY", 60, "LMT", limit_price=5.1, oca_group="entry")
+
+    events = bench.send("BUY", 5, "LMT", limit_price=5.1, oca_group="entry")
+
+    assert [event.code for event in events] == [201]
+
+
+@pytest.mark.parametrize("asked", [6, 8, 10])
+def test_asking_again_for_what_the_group_took_gives_nothing_back(entered, at, asked):
     entered.show(at(11), bid=6.1, ask=6.2, bid_size=4, ask_size=50)
     entered.venue.advance(at(11))
 
-    events = entered.send(
-        "SELL", 6, "STP", stop_price=4.2, order_id=3, parent_id=1, at=at(11)
-    )
+    events = entered.send("SELL", asked, "STP", stop_price=4.2, order_id=3, parent_id=1, at=at(11))
 
     assert last_status(events, 3).remaining == 6
 
 
-def test_shrinking_a_part_filled_order_shrinks_its_group(entered, at):
+def test_a_larger_size_gets_its_share_of_what_the_group_has_left(entered, at):
+    entered.show(at(11), bid=6.1, ask=6.2, bid_size=4, ask_size=50)
+    entered.venue.advance(at(11))
+
+    events = entered.send("SELL", 20, "STP", stop_price=4.2, order_id=3, parent_id=1, at=at(11))
+
+    assert last_status(events, 3).remaining == 12
+
+
+def test_a_smaller_size_of_one_leaves_the_others_as_they_are(entered, at):
     entered.show(at(11), bid=6.1, ask=6.2, bid_size=3, ask_size=50)
     entered.venue.advance(at(11))
 
-    events = entered.send(
-        "SELL", 4, "LMT", limit_price=6.5, order_id=2, parent_id=1, at=at(11)
-    )
+    events = entered.send("SELL", 4, "LMT", limit_price=6.5, order_id=2, parent_id=1, at=at(11))
 
     assert last_status(events, 2).remaining == 1
-    assert last_status(events, 3).remaining == 2
+    assert {o.order_id: o.quantity for o in entered.venue.open_orders()} == {2: 4, 3: 7}
+
+
+def test_both_children_of_a_part_filled_parent_share_what_it_bought(bench, at):
+    bench.show(at(10, 5), bid=4.8, ask=5.0, bid_size=50, ask_size=4)
+    bench.show(at(10, 6), bid=6.1, ask=6.2, bid_size=2, ask_size=50)
+    bench.show(at(10, 7), bid=3.9, ask=6.2, bid_size=50, ask_size=50)
+    bench.bracket()
+
+    for minute in (5, 6, 7):
+        bench.venue.advance(at(10, minute))
+
+    assert fills(bench) == [(1, 4, 5.0), (2, 2, 6.1), (3, 2, 3.9)]
 
 
 def test_a_parent_reduced_by_its_group_cuts_its_children(bench, at):
@@ -226,3 +271,41 @@ def test_a_parent_reduced_by_its_group_cuts_its_children(bench, at):
 
     assert last_status(events, 2).filled == 6
     assert last_status(events, 3).remaining == 6
+
+
+def test_a_member_small_enough_is_not_reduced(entered, at):
+    entered.send("SELL", 4, "LMT", limit_price=6.5, order_id=2, parent_id=1, at=at(10, 6))
+    entered.show(at(11), bid=3.9, ask=4.0, bid_size=3, ask_size=50)
+
+    entered.venue.advance(at(11))
+
+    assert {o.order_id: o.quantity for o in entered.venue.open_orders()} == {2: 4, 3: 10}
+
+
+def test_a_cancelled_child_stays_cancelled_when_its_parent_fills(bench, at, said_of):
+    bench.show(at(10, 5), bid=4.8, ask=5.0, bid_size=50, ask_size=50)
+    bench.bracket()
+    bench.venue.cancel(7, 2, at(10, 1))
+
+    events = bench.venue.advance(at(10, 5))
+
+    assert said_of(events, 2) == []
+    assert [order.order_id for order in bench.venue.open_orders()] == [3]
+
+
+def test_a_cancelled_child_is_not_cancelled_again_with_its_parent(bench, at, said_of):
+    bench.bracket()
+    bench.venue.cancel(7, 2, at(10, 1))
+
+    events = bench.venue.cancel(7, 1, at(10, 2))
+
+    assert said_of(events, 2) == []
+
+
+def test_waiting_children_alone_wake_nobody_before_the_close(bench, at):
+    bench.show(at(10, 5), bid=4.8, ask=5.0, bid_size=50, ask_size=50)
+    bench.bracket()
+
+    wakes = [bench.venue.next_event(at(10)), bench.venue.next_event(at(10, 5))]
+
+    assert wakes == [at(10, 5), at(16)]

@@ -67,9 +67,7 @@ def test_a_limit_order_without_a_limit_does_not_trade(at):
         ("OPT", "BUY", {"last": 5.0, "ask": 3.9}, False),
     ],
 )
-def test_stocks_trigger_on_the_last_price_and_options_on_the_quote(
-    at, sec_type, action, shown, expected
-):
+def test_stocks_trigger_on_the_last_price_and_options_on_the_quote(at, sec_type, action, shown, expected):
     stop = order(action, "STP", sec_type, stop_price=4.0)
 
     assert is_triggered(stop, quote(at(10), **shown)) is expected

@@ -244,6 +244,15 @@ def test_a_cancel_across_clients_carries_the_cancelling_client(make_bench, at):
     assert bench.venue.open_orders() == []
 
 
+def test_only_good_till_cancelled_orders_can_be_cancelled_by_others(make_bench, at):
+    bench = make_bench(cancels_across_clients=True)
+    bench.send("BUY", 1, "LMT", limit_price=4.5, tif="DAY")
+
+    events = bench.venue.cancel(8, 1, at(10, 1))
+
+    assert [event.code for event in events] == [10147]
+
+
 def test_cancel_all_ends_every_order_once(bench, at):
     bench.bracket()
     bench.send("BUY", 1, "LMT", limit_price=4.5, client_id=8, order_id=1)

@@ -11,9 +11,7 @@ from ibkeel.sim.venue.stamps import Stamps
 
 
 def working(option, **fields):
-    order = SimOrder(
-        client_id=1, order_id=1, contract=option, action="BUY", quantity=5, order_type="MKT"
-    )
+    order = SimOrder(client_id=1, order_id=1, contract=option, action="BUY", quantity=5, order_type="MKT")
     return WorkingOrder(order=order, base_quantity=5, **fields)
 
 
