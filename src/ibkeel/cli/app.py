@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
-from ibkeel.cli.live import trade
+from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.serve import ServeOptions, serve
 from ibkeel.cli.tables import print_demo, print_records, print_report
@@ -117,8 +117,8 @@ def demo(**given: Any) -> None:
         orders=OrderMode.PAPER if given["paper"] else OrderMode.DRY_RUN,
         strategy=given["strategy"],
     )
-    with _progress("playing the day") as progress:
-        result = demonstration.play(options, progress)
+    with _progress("playing the day") as screen:
+        result = demonstration.play(options, screen.advance)
     if given["as_json"]:
         click.echo(json.dumps(result.as_data(), indent=2))
     else:
@@ -129,14 +129,24 @@ def demo(**given: Any) -> None:
 @click.argument("config", type=_PATH)
 @click.option("--sessions", type=click.IntRange(1), default=None, help="Stop after so many sessions.")
 @click.option("--journal", type=_PATH, default=None, help="Where the journal is.")
+@click.option(
+    "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
-def run_bot(config: Path, sessions: int | None, journal: Path | None, *, as_json: bool) -> None:
+def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow: bool, as_json: bool) -> None:
     """Run the bot that a TOML file describes, against the Gateway that it names."""
     bot = load_config(config, os.environ)
     configured = Path(bot.journal.path) if bot.journal.path else None
     path = journal or configured or state_directory(os.environ) / "journal.sqlite"
-    with _progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as progress:
-        report = trade(bot, path, sessions=sessions, progress=progress)
+    with _progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
+        options = LiveOptions(
+            journal=path,
+            sessions=sessions,
+            follow_gateway=follow,
+            announce=screen.announce,
+            progress=screen.advance,
+        )
+        report = trade(bot, options)
     if as_json:
         click.echo(json.dumps(_report_data(report, path), indent=2))
     else:
@@ -161,7 +171,7 @@ def sim_serve(host: str, port: int, seed: int, day: datetime | None, start: date
     options = ServeOptions(
         host=host, port=port, seed=seed, day=day.date() if day else None, start=time(start.hour, start.minute)
     )
-    serve(options, lambda line: click.echo(line, err=True))
+    serve(options, _announce)
 
 
 @commands.group()
@@ -237,12 +247,25 @@ def _writable(path: Path) -> Iterator[Any]:
         yield stream
 
 
+def _announce(line: str) -> None:
+    """News of a long-running command, beside its output."""
+    click.echo(line, err=True)
+
+
+@attrs.frozen(kw_only=True)
+class _Screen:
+    """Where a long-running command tells how it gets on."""
+
+    advance: Callable[[Cycles], None] | None = None
+    announce: Callable[[str], None]
+
+
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[Cycles], None] | None]:
-    """A bar on the terminal's error stream; nothing when that is no terminal."""
+def _progress(what: str) -> Iterator["_Screen"]:
+    """A bar on the terminal's error stream, and room for news above it; no bar when that is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield _Screen(announce=_announce)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -258,7 +281,9 @@ def _progress(what: str) -> Iterator[Callable[[Cycles], None] | None]:
             part = (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
             bar.update(task, completed=part, clock=f"{cycles.now:%H:%M} UTC, cycle {cycles.cycles}")
 
-        yield advance
+        yield _Screen(
+            advance=advance, announce=lambda line: console.print(line, soft_wrap=True, highlight=False)
+        )
 
 
 def _report_data(report: RunReport, path: Path) -> dict[str, Any]:

@@ -29,7 +29,11 @@ class OffsetClock:
 
     def __init__(self, clock: Clock, start: datetime) -> None:
         self._clock = clock
-        self._start, self._began = start, clock.monotonic()
+        self.show(start)
+
+    def show(self, now: datetime) -> None:
+        """Set the wall time, from where it runs on."""
+        self._start, self._began = now, self._clock.monotonic()
 
     def monotonic(self) -> float:
         """Seconds, as the other clock has them."""

@@ -70,9 +70,6 @@ class Accounts:
             else:
                 pending.rows.append(args)
 
-        def cancel() -> None:
-            self._link.ib.client.cancelAccountSummary(request_id)
-
         # At most two summaries may be open at a time, so each is closed once it is read.
         async with self._link.lock("accountSummary"):
             rows = await self._link.requests.ask(
@@ -81,10 +78,10 @@ class Accounts:
                 "the balances",
                 deadline=deadlines.account,
                 send=lambda: self._link.ib.client.reqAccountSummary(request_id, "All", ",".join(_TAGS)),
-                cancel=cancel,
+                cancel=lambda: self._link.ib.client.cancelAccountSummary(request_id),
+                goes_on=True,
                 heard=heard,
             )
-            cancel()
         mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
         values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}
         net_liquidation = values.pop("net_liquidation", None)

@@ -144,7 +144,7 @@ class IBKRBroker(Broker):
             )
         socket = HealthCheck(name="socket", grade=Grade.OK, evidence="a session is open", at=now())
         try:
-            server_time = await self._server_time()
+            server_time = await self.server_time()
         except (RequestFailed, ConnectionFailure) as error:
             probe = HealthCheck(name="server time", grade=Grade.DOWN, evidence=str(error), at=now())
             return Health(checks=(socket, probe, *self._link.notices.checks()))
@@ -153,7 +153,15 @@ class IBKRBroker(Broker):
         probe = HealthCheck(name="server time", grade=Grade.OK, evidence=evidence, at=now())
         return Health(checks=(socket, probe, *self._link.notices.checks()), round_trip=took)
 
-    async def _server_time(self) -> datetime:
+    async def server_time(self) -> datetime:
+        """The Gateway's own clock, aware, in UTC, to the second.
+
+        Raises:
+            NotConnected: There is no session.
+            RequestTimeout: No answer within the deadline of a probe.
+        """
+        self._link.check()
+
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
             pending.finish(args[0])
 

@@ -5,6 +5,7 @@ have. Everything that is not part of their documented surface is read here, and 
 """
 
 import asyncio
+import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from types import ModuleType
 from typing import Any, Final
 
 from ibkeel.errors import ConfigurationError
+from ibkeel.telemetry import RedactingFilter
 
 __all__ = [
     "LIBRARY",
     "adopt_running_loop",
     "choose_library",
+    "import_with_loop",
     "library",
     "next_request_id",
     "note_order_id",
@@ -58,20 +61,11 @@ def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -
     return found[0]
 
 
-def _import() -> ModuleType:
-    name = choose_library(lambda package: find_spec(package) is not None, sys.version_info[:2])
-    with warnings.catch_warnings():
-        # eventkit asks for the current loop while it is imported; on 3.12 and later that warns,
-        # and on 3.14 it fails unless there is one.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        if sys.version_info[:2] < _FIRST_WITHOUT_INSYNC:
-            return import_module(name)
-        return _import_with_loop(
-            name, asyncio, import_module
-        )  # pragma: no cover - 3.14 is expected, not tested
+def import_with_loop(name: str, importer: Callable[[str], ModuleType] = import_module) -> ModuleType:
+    """Import a library that asks for the current loop while it is imported.
 
-
-def _import_with_loop(name: str, importer: Callable[[str], ModuleType]) -> ModuleType:
+    On 3.14 there is none unless somebody sets one, so one is lent to it and taken away again.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -85,11 +79,23 @@ def _import_with_loop(name: str, importer: Callable[[str], ModuleType]) -> Modul
     return importer(name)
 
 
+def _import() -> ModuleType:
+    version = sys.version_info[:2]
+    name = choose_library(lambda package: find_spec(package) is not None, version)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # on 3.12 and 3.13 asking only warns
+        return import_module(name) if version < _FIRST_WITHOUT_INSYNC else import_with_loop(name)
+
+
 library: Final[Any] = _import()
 """The module `ib_insync` or `ib_async`."""
 
 LIBRARY: Final = library.__name__
 """Its name."""
+
+# The library writes whole orders and positions into its log, account ids included.
+for _part in ("Decoder", "client", "ib", "wrapper"):
+    logging.getLogger(f"{LIBRARY}.{_part}").addFilter(RedactingFilter())
 
 UNSET_DOUBLE: Final[float] = sys.float_info.max
 

@@ -1,7 +1,8 @@
 """How to reach a Gateway, and what may be sent to it."""
 
+import math
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -31,6 +32,14 @@ def _port(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
         raise ConfigurationError(
             f"{attribute.name} is {value!r}; valid: a whole number from 1 to {_HIGHEST_PORT}"
         )
+
+
+def _at_least(least: float) -> Any:
+    def check(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+        if not least <= value < math.inf:
+            raise ConfigurationError(f"{attribute.name} is {value!r}; valid: a finite number from {least:g}")
+
+    return check
 
 
 def _client_id(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
@@ -72,9 +81,9 @@ class IBKRConfig:
     orders: OrderMode = attrs.field(default=OrderMode.DRY_RUN, converter=_mode)
     live_account: str | None = attrs.field(default=None, repr=False)
     account: str | None = attrs.field(default=None, repr=False)
-    market_data_lines: int = attrs.field(default=100, validator=attrs.validators.ge(1))
-    quote_settle: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
-    quote_one_sided: float = attrs.field(default=2.0, validator=attrs.validators.ge(0))
+    market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
+    quote_settle: float = attrs.field(default=0.5, validator=_at_least(0))
+    quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
     deadlines: Deadlines = attrs.field(factory=Deadlines)
     connect_backoff: Backoff = attrs.field(factory=Backoff)
 

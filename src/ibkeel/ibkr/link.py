@@ -110,7 +110,8 @@ class Link:
             )
 
     def request_id(self) -> int:
-        """A fresh id for a request."""
+        """A fresh id for a request; a session that ended while its turn was awaited has none."""
+        self.check()
         return next_request_id(self.ib)
 
     def lock(self, key: str) -> asyncio.Lock:

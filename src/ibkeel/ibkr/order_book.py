@@ -34,8 +34,10 @@ OrderEvent = OrderReport | Execution
 class _Entry:
     truth: OrderTruth
     report: OrderReport
+    told: OrderReport | None = None
     modifying: bool = False
     answered: bool = False
+    code: int | None = None
 
 
 class OrderBook:
@@ -90,13 +92,22 @@ class OrderBook:
         entry.modifying, entry.answered = True, False
 
     def cancelling(self, order_id: OrderId) -> None:
-        """Note that a cancel's bytes left."""
+        """Note that a cancel's bytes left; what was said before is no answer to it."""
+        self._entries[order_id].answered = False
         self._saw(order_id, CancelRequested())
 
     def link_lost(self, error: IbkeelError) -> None:
-        """Every order that was alive is UNKNOWN now, and every stream of events ends."""
+        """Every order that was alive is UNKNOWN now, and all who wait for news are told so."""
         for order_id in list(self._entries):
             self._saw(order_id, LinkLost())
+        for _, future in self._waiters:
+            if not future.done():
+                future.set_exception(
+                    NotConnected(
+                        f"{error}; what became of the order is unknown: connect, then read open_orders() "
+                        "and executions() before acting on it"
+                    )
+                )
         for queue in self._listeners:
             queue.put_nowait(error)
 
@@ -161,13 +172,11 @@ class OrderBook:
         entry = self._entries.get(OrderId(order_id))
         if entry is None or client_id != self._client_id:
             return
-        entry.report = attrs.evolve(
-            entry.report,
-            perm_id=PermId(perm_id),
-            filled=filled,
-            remaining=remaining,
-            average_fill_price=optional(average),
-        )
+        entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id))
+        if filled >= entry.report.filled:  # a late message takes no fill back
+            entry.report = attrs.evolve(
+                entry.report, filled=filled, remaining=remaining, average_fill_price=optional(average)
+            )
         self._answer(OrderId(order_id), StatusSeen(status=status, filled=filled, reason=why_held))
 
     def on_execution(self, _: int, contract: Any, ib_execution: Any) -> None:
@@ -195,6 +204,7 @@ class OrderBook:
         if entry is None:
             return
         fate = fate_of(code, modifying=entry.modifying)
+        entry.code = code
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {text}")
         self._answer(OrderId(order_id), ErrorSeen(fate=fate, code=code, text=text))
 
@@ -208,7 +218,7 @@ class OrderBook:
         entry = self._entries.get(order_id)
         if entry is None:
             return
-        before, entry.truth = entry.report, entry.truth.saw(evidence)
+        entry.truth = entry.truth.saw(evidence)
         filled = max(entry.truth.filled, entry.report.filled)
         entry.report = attrs.evolve(
             entry.report,
@@ -218,7 +228,8 @@ class OrderBook:
             reason=entry.truth.reason or entry.report.reason,
             at=self._clock.now(),
         )
-        if attrs.evolve(before, at=entry.report.at) != entry.report:
+        if entry.told is None or attrs.evolve(entry.told, at=entry.report.at) != entry.report:
+            entry.told = entry.report
             self._publish(entry.report)
         self._wake()
 
@@ -256,12 +267,21 @@ class OrderBook:
         entry = self._entries.get(order_id)
         return entry is not None and entry.answered
 
+    def last_code(self, order_id: OrderId) -> int | None:
+        """The code of the last error that named the order; None when there was none."""
+        entry = self._entries.get(order_id)
+        return None if entry is None else entry.code
+
     def highest_id(self) -> int:
         """The highest order id ever seen; 0 when there is none."""
         return max(self._entries, default=0)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition on the book holds; the caller sets the deadline."""
+        """Wait until a condition on the book holds; the caller sets the deadline.
+
+        Raises:
+            NotConnected: The session ended first.
+        """
         if condition():
             return
         waiter: tuple[Callable[[], bool], asyncio.Future[None]] = (

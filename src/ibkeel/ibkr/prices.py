@@ -7,6 +7,7 @@ from typing import Any
 from ibkeel.errors import (
     AmbiguousContract,
     NoData,
+    NotConnected,
     QuoteUnavailable,
     RequestFailed,
     RequestTimeout,
@@ -74,7 +75,6 @@ class Prices:
             elif collector.is_priced and not was_priced:
                 timers.append(loop.call_later(self._link.config.quote_one_sided, pending.finish))
 
-        cancel = self._cancel(key)
         try:
             await self._link.requests.ask(
                 key,
@@ -82,10 +82,10 @@ class Prices:
                 f"a quote of {contract}",
                 deadline=deadlines.quote,
                 send=lambda: self._subscribe(key, contract),
-                cancel=cancel,
+                cancel=self._cancel(key),
+                goes_on=True,
                 heard=heard,
             )
-            cancel()
         finally:
             for timer in timers:
                 timer.cancel()
@@ -102,17 +102,27 @@ class Prices:
     async def quotes(
         self, contracts: Sequence[Contract], deadlines: Deadlines
     ) -> Mapping[Contract, Quote | RequestFailed]:
-        """One quote or one typed error for each contract, in the order asked."""
+        """One quote or one typed error for each contract, in the order asked.
 
-        async def one(contract: Contract) -> Quote | RequestFailed:
+        Raises:
+            NotConnected: The session ended while some were under way.
+        """
+
+        async def one(contract: Contract) -> Quote | RequestFailed | NotConnected:
             try:
                 return await self.quote(contract, deadlines)
-            except RequestFailed as error:
+            except (RequestFailed, NotConnected) as error:
                 return error
 
         async with asyncio.TaskGroup() as group:
-            tasks = {contract: group.create_task(one(contract)) for contract in contracts}
-        return {contract: task.result() for contract, task in tasks.items()}
+            tasks = {each: group.create_task(one(each)) for each in dict.fromkeys(contracts)}
+        answers: dict[Contract, Quote | RequestFailed] = {}
+        for contract, task in tasks.items():
+            answer = task.result()
+            if isinstance(answer, NotConnected):
+                raise answer
+            answers[contract] = answer
+        return answers
 
     async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """Quotes as they change; the first comes with the first price."""
@@ -120,7 +130,9 @@ class Prices:
         self._definitions.refuse_known_bad(contract)
         collector, changed = TickCollector(contract, self._link.clock), asyncio.Event()
 
-        def heard(_: Pending, message: str, args: tuple[Any, ...]) -> None:
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if pending.delayed:
+                collector.delayed()
             collector.on_message(message, args)
             if collector.is_priced:
                 changed.set()

@@ -28,6 +28,7 @@ class Pending:
         what: What was asked, for errors and telemetry.
         heard: Called with the name of a message and its arguments.
         cancel: Writes the server-side cancel.
+        goes_on: Whether the server goes on after the answer, so that it must be told to stop.
         rows: What came so far.
         delayed: Whether the Gateway said that it sends delayed data.
     """
@@ -38,6 +39,7 @@ class Pending:
     future: "asyncio.Future[Any]"
     heard: Callable[["Pending", str, tuple[Any, ...]], None] | None = None
     cancel: Callable[[], None] | None = None
+    goes_on: bool = False
     rows: list[Any] = attrs.field(factory=list)
     delayed: bool = False
 
@@ -87,6 +89,7 @@ class Requests:
         deadline: float,
         send: Callable[[], None],
         cancel: Callable[[], None] | None = None,
+        goes_on: bool = False,
         heard: Callable[[Pending, str, tuple[Any, ...]], None] | None = None,
     ) -> Any:
         """Send a request and wait for its end.
@@ -99,6 +102,7 @@ class Requests:
             send: Writes the request.
             cancel: Writes the server-side cancel; called whenever no answer came in, also when
                 the caller was cancelled.
+            goes_on: Whether the server goes on after the answer: the cancel is then written too.
             heard: Told of every message that names the request.
 
         Raises:
@@ -107,10 +111,11 @@ class Requests:
             NotConnected: The session ended.
         """
         pending = self.open(key, kind, what, cancel=cancel, heard=heard)
+        pending.goes_on = goes_on
         loop, error = asyncio.get_running_loop(), ""
         began, limit = loop.time(), asyncio.timeout(deadline)
         try:
-            send()
+            self._send(send, what)
             async with limit:
                 return await pending.future
         except TimeoutError as late:
@@ -127,6 +132,13 @@ class Requests:
         finally:
             self.close(pending)
             self._tell(pending, loop.time() - began, error)
+
+    @staticmethod
+    def _send(send: Callable[[], None], what: str) -> None:
+        try:
+            send()
+        except ConnectionError as error:
+            raise NotConnected(f"{what}: the session ended before it was asked") from error
 
     def open(
         self,
@@ -146,11 +158,10 @@ class Requests:
     def close(self, pending: Pending) -> None:
         """Take a request out of the books; the server is told when it still works on it."""
         answered = pending.future.done() and not pending.future.cancelled()
-        if answered and pending.future.exception() is None:
-            pending.cancel = None
+        goes_on = pending.goes_on and answered and pending.future.exception() is None
         pending.future.cancel()
         self.forget(pending.key)
-        self._cancel(pending, needed=not answered)
+        self._cancel(pending, needed=goes_on or not answered)
 
     @staticmethod
     def _cancel(pending: Pending, *, needed: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ibkeel.errors import InvalidInput, NoData, OrderRefused, OrderRejected, RequestTimeout
+from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRefused, OrderRejected, RequestTimeout
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
@@ -134,17 +134,18 @@ class Trading:
         try:
             async with asyncio.timeout(deadlines.orders):
                 await book.until(settled)
-        except TimeoutError:
+        except (TimeoutError, NotConnected):
             return  # not an error: the placement says UNKNOWN or SENT, and the caller must reconcile
         refused = self._refused(legs)
-        if refused is not None:
-            await self._withdraw(legs, deadlines)
-            report = self._require(refused.order_id)
-            raise OrderRejected(
-                f"the order {refused.client_order_id} to {refused.ticket.side.value} {refused.ticket.quantity} "
-                f"{refused.ticket.contract} was refused: {report.reason}; "
-                + ("the rest of its bracket was withdrawn" if len(legs) > 1 else "nothing works at the venue")
-            )
+        if refused is None or not await self._is_withdrawn(legs, deadlines):
+            return
+        report = self._require(refused.order_id)
+        raise OrderRejected(
+            f"the order {refused.client_order_id} to {refused.ticket.side.value} {refused.ticket.quantity} "
+            f"{refused.ticket.contract} was refused: {report.reason}; "
+            + ("the rest of its bracket was withdrawn" if len(legs) > 1 else "nothing works at the venue"),
+            code=book.last_code(refused.order_id),
+        )
 
     def _refused(self, legs: list[_Leg]) -> _Leg | None:
         book = self._link.book
@@ -154,8 +155,19 @@ class Trading:
                 return leg
         return None
 
-    async def _withdraw(self, legs: list[_Leg], deadlines: Deadlines) -> None:
-        """A bracket is accepted whole or not at all: cancel what still works of it."""
+    async def _is_withdrawn(self, legs: list[_Leg], deadlines: Deadlines) -> bool:
+        """A bracket is accepted whole or not at all: withdraw what works of it.
+
+        The entry goes first, and its protection only once nothing of it can fill any more: a
+        part that filled before the cancel keeps its stop, and the placement says so.
+        """
+        for part in (legs[:1], legs[1:]):
+            await self._cancel_all(part, deadlines)
+            if self._require(legs[0].order_id).filled:
+                return False
+        return True
+
+    async def _cancel_all(self, legs: list[_Leg], deadlines: Deadlines) -> None:
         alive = [leg for leg in legs if not self._require(leg.order_id).state.is_final]
         for leg in alive:
             self._send_cancel(leg.order_id)
@@ -210,6 +222,7 @@ class Trading:
             order, order_id=order_id, account=self._link.account, client_order_id=before.client_order_id
         )
         ib_order.parentId = before.parent_id or 0
+        self._link.check()
         self._link.book.modifying(order_id)
         self._link.ib.placeOrder(to_ib_contract(details.contract), ib_order)
         await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)

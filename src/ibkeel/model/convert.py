@@ -8,14 +8,16 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, TypeVar, get_args
 
+import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 from cattrs.strategies import configure_tagged_union
+from cattrs.v import format_exception
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model.bars import Bar, Bars, BarSpec
 from ibkeel.model.checks import as_utc
-from ibkeel.model.contracts import Contract
+from ibkeel.model.contracts import Contract, Index, Stock
 
 __all__ = ["from_data", "from_json", "from_toml", "make_converter", "to_data", "to_json", "to_toml"]
 
@@ -72,9 +74,10 @@ def make_converter() -> cattrs.Converter:
             kind, make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
         )
         converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter))
-    configure_tagged_union(
-        Contract, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
-    )
+    for union in (Contract, Stock | Index):
+        configure_tagged_union(
+            union, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
+        )
     converter.register_unstructure_hook(Bars, partial(_bars_data, converter))
     converter.register_structure_hook(Bars, partial(_bars, converter))
     return converter
@@ -102,6 +105,9 @@ def from_data(data: Any, kind: type[T]) -> T:
         InvalidInput: A key is unknown or missing, or a value is not valid; the message names
             each of them.
     """
+    name = getattr(kind, "__name__", str(kind))
+    if (kind == Contract or attrs.has(kind)) and not isinstance(data, Mapping):
+        raise InvalidInput(f"not a valid {name}: {type(data).__name__} is no table")
     try:
         return _CONVERTER.structure(data, kind)
     except InvalidInput:
@@ -113,13 +119,18 @@ def from_data(data: Any, kind: type[T]) -> T:
         TypeError,
         KeyError,
     ) as error:
-        name = getattr(kind, "__name__", str(kind))
         raise InvalidInput(f"not a valid {name}: {'; '.join(_problems(error))}") from error
+
+
+def _words(error: BaseException, kind: type | None) -> str:
+    """What our own validators say is better than the converter's `invalid value`."""
+    return str(error) if isinstance(error, InvalidInput) else format_exception(error, kind)
 
 
 def _problems(error: BaseException) -> list[str]:
     if isinstance(error, cattrs.BaseValidationError):
-        return cattrs.transform_error(error, path=error.cl.__name__ if isinstance(error.cl, type) else "$")
+        path = error.cl.__name__ if isinstance(error.cl, type) else "$"
+        return cattrs.transform_error(error, path, format_exception=_words)
     return [str(error)]
 
 

@@ -1,10 +1,27 @@
 """How long to wait before trying again."""
 
+import math
+
 import attrs
 
 from ibkeel.errors import InvalidInput
 
 __all__ = ["Backoff"]
+
+
+def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not 0 < value < math.inf:
+        raise InvalidInput(f"Backoff.{attribute.name} is {value!r} s; valid: a finite number above 0")
+
+
+def _growth(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not 1 <= value < math.inf:
+        raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a finite number from 1")
+
+
+def _at_least_once(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a whole number from 1")
 
 
 @attrs.frozen(kw_only=True)
@@ -16,12 +33,15 @@ class Backoff:
         factor: Each wait is this many times the one before.
         cap: No wait is longer, in seconds.
         attempts: How often to try in all; 1 means never again.
+
+    Raises:
+        InvalidInput: A figure is not finite, or below its least.
     """
 
-    first: float = attrs.field(default=1.0, validator=attrs.validators.gt(0))
-    factor: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
-    cap: float = attrs.field(default=10.0, validator=attrs.validators.gt(0))
-    attempts: int = attrs.field(default=3, validator=attrs.validators.ge(1))
+    first: float = attrs.field(default=1.0, validator=_seconds)
+    factor: float = attrs.field(default=2.0, validator=_growth)
+    cap: float = attrs.field(default=10.0, validator=_seconds)
+    attempts: int = attrs.field(default=3, validator=_at_least_once)
 
     def wait(self, failures: int, *, jitter: float = 0.0) -> float | None:
         """Seconds to wait after so many failures; None when it is time to give up.
@@ -39,6 +59,11 @@ class Backoff:
             )
         if failures >= self.attempts:
             return None
-        # The exponent is bounded: beyond it every wait is the cap, and a float would overflow.
-        longest = min(self.cap, self.first * self.factor ** min(failures - 1, 64))
-        return longest * (1 - jitter / 2)
+        return self._longest(failures) * (1 - jitter / 2)
+
+    def _longest(self, failures: int) -> float:
+        """Compared as logarithms first: the power itself would overflow after enough failures."""
+        growth = (failures - 1) * math.log(self.factor)
+        if growth >= math.log(self.cap / self.first):
+            return self.cap
+        return min(self.cap, self.first * self.factor ** (failures - 1))

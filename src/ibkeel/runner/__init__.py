@@ -12,7 +12,7 @@ from ibkeel.runner.config import (
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.engine import Progress, Runner
 from ibkeel.runner.load import load_config
-from ibkeel.runner.schedule import ExchangeCalendar, LiquidHours, Session, SessionCalendar
+from ibkeel.runner.schedule import ExchangeCalendar, LiquidHours, Session, SessionCalendar, session_now
 from ibkeel.runner.tally import ErrorSeen, Held, Latency, RunReport, SymbolTally
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "StrategyConfig",
     "SymbolTally",
     "load_config",
+    "session_now",
 ]

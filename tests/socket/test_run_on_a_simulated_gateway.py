@@ -1,0 +1,57 @@
+"""`ibkeel run` against `ibkeel sim serve`, as a user rehearses a configuration on loopback."""
+
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from ibkeel.journal import Journal, RunEnded, RunStarted
+
+CONSOLE = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
+
+
+@contextmanager
+def running(*arguments):
+    """A command that goes on until it is stopped; its news come on the error stream."""
+    process = subprocess.Popen([*CONSOLE, *map(str, arguments)], stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.fixture
+def config(tmp_path):
+    with running("sim", "serve", "--port", "0") as server:
+        port = server.stderr.readline().split(":")[1].split(",")[0]
+        path = tmp_path / "bot.toml"
+        path.write_text(f"[gateway]\nport = {port}\n[runner]\nsymbols = ['SPY']\n")
+        yield path
+
+
+def test_clocks_must_agree(config, tmp_path):
+    with running("run", config, "--journal", tmp_path / "journal.sqlite") as bot:
+        said = bot.stderr.read()
+
+    assert bot.returncode == 2
+    assert "--follow-gateway-clock" in said
+
+
+def test_a_configuration_is_rehearsed_until_it_is_interrupted(config, tmp_path):
+    journal = tmp_path / "journal.sqlite"
+
+    with running("run", config, "--journal", journal, "--follow-gateway-clock") as bot:
+        news = [bot.stderr.readline(), bot.stderr.readline()]
+        bot.send_signal(signal.SIGINT)
+        said = bot.stderr.read()
+        code = bot.wait(timeout=20)
+
+    assert "orders: DRY_RUN" in news[0]
+    assert "is open until 16:00 New York" in news[1]
+    assert "Traceback" not in said
+    assert code == 130
+    with Journal.open(journal, read_only=True) as opened:
+        assert opened.count(RunStarted) == opened.count(RunEnded)

@@ -1,0 +1,92 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import AccountMismatch, ConfigurationError
+from ibkeel.ibkr import IBKRConfig, OrderMode
+from ibkeel.ibkr.config import check_account, is_paper
+
+PAPER, LIVE, OTHER_LIVE = "DU1234567", "U7654321", "U1111111"
+PORTS = {4001: "live", 7496: "live", 4002: "paper", 7497: "paper", 4003: None, 9999: None}
+
+
+def test_nothing_is_sent_unless_somebody_says_so():
+    assert IBKRConfig().orders is OrderMode.DRY_RUN
+
+
+@pytest.mark.parametrize("port", [0, -1, 65_536, 4002.0, "4002", True, None])
+def test_a_port_that_cannot_be_is_refused(port):
+    with pytest.raises(ConfigurationError, match="port is"):
+        IBKRConfig(port=port)
+
+
+@pytest.mark.parametrize("client_id", [-1, 1.0, "1", True, None])
+def test_a_client_id_that_cannot_be_is_refused(client_id):
+    with pytest.raises(ConfigurationError, match="client_id is"):
+        IBKRConfig(client_id=client_id)
+
+
+@pytest.mark.parametrize("orders", ["", "live", "PAPER ", None, 1])
+def test_an_order_mode_that_cannot_be_is_refused(orders):
+    with pytest.raises(ConfigurationError, match="valid: DRY_RUN, PAPER, LIVE"):
+        IBKRConfig(orders=orders)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"host": ""}, {"market_data_lines": 0}, {"quote_settle": -1}, {"quote_one_sided": float("nan")}],
+)
+def test_a_figure_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ConfigurationError):
+        IBKRConfig(**wrong)
+
+
+@pytest.mark.parametrize("live_account", [None, ""])
+def test_live_needs_the_account_by_name(live_account):
+    with pytest.raises(ConfigurationError, match="LIVE without live_account"):
+        IBKRConfig(orders="LIVE", live_account=live_account)
+
+
+def test_no_account_shows_in_the_repr():
+    assert LIVE not in repr(IBKRConfig(orders="LIVE", live_account=LIVE, account=LIVE))
+
+
+@pytest.mark.parametrize(("account", "paper"), [("DU1", True), ("DF1", True), ("du1", True), ("U1", False), ("F1", False)])
+def test_the_prefix_tells_paper_from_live(account, paper):
+    assert is_paper(account) is paper
+
+
+def fits(orders, port, account):
+    """The rule in DESIGN's words: no port that says otherwise, and the account that the mode names."""
+    if PORTS[port] not in {None, "paper" if account == PAPER else "live"}:
+        return False
+    return {"DRY_RUN": True, "PAPER": account == PAPER, "LIVE": account == LIVE}[orders]
+
+
+@pytest.mark.parametrize(
+    ("orders", "port", "account"), list(product(["DRY_RUN", "PAPER", "LIVE"], PORTS, [PAPER, LIVE, OTHER_LIVE]))
+)
+def test_port_mode_and_account_must_fit_together(orders, port, account):
+    config = IBKRConfig(orders=orders, port=port, live_account=LIVE if orders == "LIVE" else None)
+
+    if fits(orders, port, account):
+        check_account(config, account)
+    else:
+        with pytest.raises(AccountMismatch) as refused:
+            check_account(config, account)
+        assert account not in str(refused.value)
+        assert LIVE not in str(refused.value)
+
+
+@given(st.sampled_from(OrderMode), st.sampled_from(list(PORTS)), st.text("DUF0123456789", min_size=1))
+def test_no_order_mode_ever_takes_a_live_account_for_paper(orders, port, account):
+    config = IBKRConfig(orders=orders, port=port, live_account=LIVE)
+
+    try:
+        check_account(config, account)
+    except AccountMismatch:
+        return
+
+    assert orders is OrderMode.DRY_RUN or is_paper(account) == (orders is OrderMode.PAPER)

@@ -1,0 +1,60 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.ibkr.notices import Notices
+from ibkeel.model import Grade
+from ibkeel.telemetry import NullObserver
+from ibkeel.virtual import DEFAULT_START
+
+
+class Still:
+    """A clock that stands still."""
+
+    def monotonic(self):
+        return 0.0
+
+    def now(self):
+        return DEFAULT_START
+
+
+def heard(*notices):
+    kept = Notices(Still(), NullObserver())
+    for code, text in notices:
+        kept.on_error(code, text)
+    return {check.name: check.grade for check in kept.checks()}
+
+
+@pytest.mark.parametrize(
+    ("code", "grade"), [(1100, Grade.DOWN), (1101, Grade.OK), (1102, Grade.OK), (2110, Grade.DOWN)]
+)
+def test_the_last_word_on_the_link_upstream_counts(code, grade):
+    assert heard((1100, "lost"), (code, "so it is now")) == {"upstream": grade}
+
+
+def test_each_farm_has_a_grade_of_its_own():
+    grades = heard(
+        (2104, "Market data farm connection is OK:usfarm"),
+        (2106, "HMDS data farm connection is OK:ushmds"),
+        (2103, "Market data farm connection is broken:usfarm"),
+    )
+
+    assert grades == {"farm usfarm": Grade.DEGRADED, "farm ushmds": Grade.OK}
+
+
+def test_a_farm_that_comes_back_is_well_again():
+    assert heard((2157, "broken:secdefnj"), (2158, "OK:secdefnj")) == {"farm secdefnj": Grade.OK}
+
+
+@given(st.integers(-1, 20_000).filter(lambda code: not 1100 <= code < 2200), st.text())
+def test_other_messages_say_nothing_about_health(code, text):
+    assert heard((code, text)) == {}
+
+
+def test_a_new_session_starts_without_notices():
+    notices = Notices(Still(), NullObserver())
+    notices.on_error(1100, "lost")
+
+    notices.forget()
+
+    assert notices.checks() == ()

@@ -1,0 +1,325 @@
+import asyncio
+from contextlib import aclosing
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import NotConnected
+from ibkeel.ibkr.client import library
+from ibkeel.ibkr.order_book import OrderBook
+from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
+from ibkeel.model import ClientOrderId, Option, OrderId, OrderReport, OrderState, OrderTicket, Right
+from ibkeel.telemetry import NullObserver
+from ibkeel.virtual import DEFAULT_START
+
+OURS, OTHERS = 7, 8
+ONE = OrderId(1)
+CALL = Option("SPY", date(2026, 1, 16), 500, Right.CALL)
+TICKET = OrderTicket(contract=CALL, side="BUY", quantity=4, order_type="LMT", limit_price=2)
+
+
+class Still:
+    """A clock that stands still."""
+
+    def monotonic(self):
+        return 0.0
+
+    def now(self):
+        return DEFAULT_START
+
+
+class Wire:
+    """An order book, and the Gateway's messages to it."""
+
+    def __init__(self):
+        self.book = OrderBook(Still(), NullObserver(), OURS)
+
+    def send(self, order_id=ONE):
+        self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"), None)
+
+    def status(self, text, filled=0.0, *, client_id=OURS, order_id=ONE, held=""):
+        self.book.on_status(order_id, text, filled, 4 - filled, 2.0 if filled else 0.0, 99, 0, 0.0, client_id, held, 0.0)
+
+    def echo(self, text, *, client_id=OURS, order_id=ONE, **changes):
+        order = to_ib_order(TICKET, order_id=order_id, account="DU1", client_order_id="theirs")
+        order.clientId, order.permId = client_id, 99
+        for name, value in changes.items():
+            setattr(order, name, value)
+        self.book.on_open_order(order_id, to_ib_contract(CALL), order, library.OrderState(status=text))
+
+    def fill(self, exec_id, shares, *, client_id=OURS, order_id=ONE):
+        execution = library.Execution(
+            execId=exec_id, orderId=order_id, clientId=client_id, acctNumber="DU1", side="BOT", shares=shares,
+            price=2.0, time="20260105-14:30:00",
+        )  # fmt: skip
+        self.book.on_execution(-1, to_ib_contract(CALL), execution)
+
+    def commission(self, exec_id, amount=0.65, realized=1.7976931348623157e308):
+        self.book.on_commission(library.CommissionReport(execId=exec_id, commission=amount, realizedPNL=realized))
+
+    @property
+    def state(self):
+        return self.book.report(ONE).state
+
+    @property
+    def filled(self):
+        return self.book.report(ONE).filled
+
+
+@pytest.fixture
+def wire():
+    made = Wire()
+    made.send()
+    return made
+
+
+def test_an_order_is_sent_until_the_venue_says_more(wire):
+    assert wire.state is OrderState.SENT
+    assert not wire.book.has_answer(ONE)
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("PendingSubmit", OrderState.SENT),
+        ("PreSubmitted", OrderState.ACKNOWLEDGED),
+        ("Submitted", OrderState.WORKING),
+        ("PendingCancel", OrderState.CANCELLING),
+        ("Cancelled", OrderState.CANCELLED),
+        ("ApiCancelled", OrderState.CANCELLED),
+        ("Inactive", OrderState.UNKNOWN),
+        ("Levitating", OrderState.UNKNOWN),
+    ],
+)
+def test_a_status_says_what_it_says(wire, text, state):
+    wire.status(text)
+
+    assert wire.state is state
+    assert wire.book.has_answer(ONE)
+
+
+def test_a_late_status_of_an_earlier_stage_changes_nothing(wire):
+    wire.status("Submitted")
+
+    wire.status("PreSubmitted")
+    wire.echo("PendingSubmit")
+
+    assert wire.state is OrderState.WORKING
+
+
+def test_a_fill_before_its_status_counts(wire):
+    wire.fill("e1", 4.0)
+
+    assert (wire.state, wire.filled) == (OrderState.FILLED, 4.0)
+
+
+def test_a_fill_that_comes_twice_counts_once(wire):
+    wire.fill("e1", 1.0)
+    wire.fill("e1", 1.0)
+    wire.status("Submitted", 1.0)
+
+    assert (wire.state, wire.filled) == (OrderState.PARTIALLY_FILLED, 1.0)
+    assert [fill.exec_id for fill in wire.book.fills()] == ["e1"]
+
+
+def test_a_late_status_takes_no_fill_back(wire):
+    wire.fill("e1", 3.0)
+
+    wire.status("Submitted", 0.0)
+
+    assert wire.filled == 3.0
+    assert wire.book.report(ONE).remaining == 1.0
+
+
+def test_a_cancel_that_lost_against_a_fill_leaves_the_order_filled(wire):
+    wire.book.cancelling(ONE)
+    wire.fill("e1", 4.0)
+
+    wire.book.on_error(ONE, 10148, "OrderId 1 that needs to be cancelled cannot be cancelled, state: Filled.")
+
+    assert wire.state is OrderState.FILLED
+
+
+@pytest.mark.parametrize("code", [104, 399, 404, 2109, 10311, 10349])
+def test_an_informational_code_leaves_the_order_working(wire, code):
+    wire.status("Submitted")
+
+    wire.book.on_error(ONE, code, "for your information")
+
+    assert wire.state is OrderState.WORKING
+
+
+@pytest.mark.parametrize("code", [135, 10147, 10999, 77777])
+def test_a_code_that_says_nothing_sure_leaves_the_order_unknown(wire, code):
+    wire.status("Submitted")
+
+    wire.book.on_error(ONE, code, "who knows")
+
+    assert wire.state is OrderState.UNKNOWN
+    assert wire.book.report(ONE).reason == f"error {code}: who knows"
+
+
+def test_a_refused_order_says_why(wire):
+    wire.book.on_error(ONE, 201, "Order rejected - reason:no")
+
+    assert wire.state is OrderState.REJECTED
+    assert wire.book.report(ONE).reason == "error 201: Order rejected - reason:no"
+
+
+def test_a_refused_change_leaves_the_order_working(wire):
+    wire.status("Submitted")
+
+    wire.book.modifying(ONE)
+    waits = wire.book.has_answer(ONE)
+    wire.book.on_error(ONE, 110, "The price does not conform")
+
+    assert not waits
+    assert wire.book.has_answer(ONE)
+    assert wire.state is OrderState.WORKING
+
+
+def test_a_cancel_waits_for_an_answer_of_its_own(wire):
+    wire.status("Inactive")
+
+    wire.book.cancelling(ONE)
+
+    assert not wire.book.has_answer(ONE)
+
+
+def test_an_echo_tells_the_orders_present_prices(wire):
+    wire.echo("Submitted", lmtPrice=1.95, totalQuantity=3.0)
+
+    report = wire.book.report(ONE)
+    assert (str(report.limit_price), report.quantity, report.remaining, report.perm_id) == ("1.95", 3.0, 3.0, 99)
+
+
+def test_an_order_of_ours_from_an_earlier_session_is_adopted(wire):
+    wire.echo("Submitted", order_id=OrderId(5), parentId=1, ocaGroup="g")
+
+    report = wire.book.report(OrderId(5))
+    assert (report.state, report.client_order_id, report.parent_id, report.oca_group) == (
+        OrderState.WORKING, "theirs", 1, "g",
+    )  # fmt: skip
+    assert wire.book.highest_id() == 5
+
+
+def test_orders_of_others_are_not_ours(wire):
+    wire.echo("Submitted", order_id=OrderId(5), client_id=OTHERS)
+    wire.echo("Submitted", order_id=OrderId(6), whatIf=True)
+    wire.status("Cancelled", client_id=OTHERS)
+    wire.status("Submitted", order_id=OrderId(77))
+    wire.fill("e9", 4.0, client_id=OTHERS)
+    wire.book.on_error(OrderId(55), 201, "rejected")
+
+    assert [report.order_id for report in wire.book.reports()] == [1]
+    assert wire.state is OrderState.SENT
+    assert wire.book.fills() == ()
+
+
+def test_the_end_of_the_link_makes_living_orders_unknown_and_spares_the_dead(wire):
+    wire.send(OrderId(2))
+    wire.status("Cancelled", order_id=OrderId(2))
+
+    wire.book.link_lost(NotConnected("gone"))
+
+    assert wire.state is OrderState.UNKNOWN
+    assert wire.book.report(OrderId(2)).state is OrderState.CANCELLED
+
+
+def test_after_the_link_is_back_the_venue_says_what_became_of_an_order(wire):
+    wire.book.link_lost(NotConnected("gone"))
+
+    wire.echo("Submitted")
+
+    assert wire.state is OrderState.WORKING
+
+
+def test_a_commission_completes_its_fill_once(wire):
+    wire.fill("e1", 4.0)
+
+    wire.commission("e1", 0.65)
+    wire.commission("e1", 9.99)
+    wire.commission("nobody's", 9.99)
+
+    (fill,) = wire.book.fills()
+    assert (fill.commission, fill.realized_pnl) == (0.65, None)
+
+
+async def test_a_stream_of_events_tells_each_change_once_and_ends_in_an_error():
+    wire = Wire()
+    told = []
+
+    async def listen():
+        async with aclosing(wire.book.events()) as events:
+            async for event in events:
+                told.append(event)
+
+    task = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    wire.send()
+    for _ in range(2):
+        wire.status("Submitted")
+        wire.fill("e1", 4.0)
+    wire.commission("e1")
+    wire.book.link_lost(NotConnected("gone"))
+
+    with pytest.raises(NotConnected, match=r"the stream of order events ended: gone"):
+        await task
+    states = [event.state for event in told if isinstance(event, OrderReport)]
+    assert states == [OrderState.SENT, OrderState.WORKING, OrderState.FILLED]
+    assert [event.commission for event in told if not isinstance(event, OrderReport)] == [None, 0.65]
+
+
+async def test_who_waits_for_a_condition_is_woken_when_it_holds():
+    wire = Wire()
+    wire.send()
+    task = asyncio.create_task(wire.book.until(lambda: wire.state.is_final))
+    await asyncio.sleep(1)
+
+    wire.status("Submitted")
+    await asyncio.sleep(1)
+    waited = not task.done()
+    wire.status("Cancelled")
+
+    async with asyncio.timeout(1):
+        await task
+    assert waited
+
+
+async def test_who_waits_when_the_link_ends_is_told_at_once():
+    wire = Wire()
+    wire.send()
+    task = asyncio.create_task(wire.book.until(lambda: wire.state.is_final))
+    await asyncio.sleep(1)
+
+    wire.book.link_lost(NotConnected("gone"))
+
+    with pytest.raises(NotConnected, match="gone"):
+        async with asyncio.timeout(1):
+            await task
+
+
+EVIDENCE = st.one_of(
+    st.tuples(st.just("status"), st.sampled_from(["PreSubmitted", "Submitted", "PendingCancel"])),
+    st.tuples(st.just("echo"), st.sampled_from(["PreSubmitted", "Submitted"])),
+    st.tuples(st.just("fill"), st.sampled_from(["e1", "e2", "e3", "e4"])),
+)
+
+
+@given(st.permutations([("fill", f"e{n}") for n in range(1, 5)]), st.lists(EVIDENCE), st.randoms())
+def test_four_fills_of_one_fill_the_order_in_whatever_order_they_come(fills, noise, random):
+    wire = Wire()
+    wire.send()
+    evidence = [*fills, *noise]
+    random.shuffle(evidence)
+
+    for kind, value in evidence:
+        if kind == "fill":
+            wire.fill(value, 1.0)
+        else:
+            getattr(wire, kind)(value)
+
+    assert (wire.state, wire.filled) == (OrderState.FILLED, 4.0)
+    assert len(wire.book.fills()) == 4

@@ -1,0 +1,104 @@
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import ConId, ContractDetails, Index, Option, Right, Stock, TradingHours
+from ibkeel.testing.strategies import contracts
+
+EXPIRY = date(2026, 1, 16)
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("kind", [Stock, Index])
+@pytest.mark.parametrize("symbol", ["", "A\0B", "A\nB", "X" * 65, 7, None])
+def test_a_symbol_that_would_break_the_wire_is_refused(kind, symbol):
+    with pytest.raises(InvalidInput, match="printable text of 1 to 64"):
+        kind(symbol)
+
+
+@pytest.mark.parametrize("strike", [float("nan"), float("inf"), -float("inf"), 0, -1, "abc", "NaN"])
+def test_a_strike_that_is_no_price_is_refused(strike):
+    with pytest.raises(InvalidInput):
+        Option("SPY", EXPIRY, strike, Right.CALL)
+
+
+@pytest.mark.parametrize("multiplier", [0, -100, 1.5, True, "100"])
+def test_a_multiplier_that_is_no_whole_number_is_refused(multiplier):
+    with pytest.raises(InvalidInput, match="whole number above 0"):
+        Option("SPY", EXPIRY, 500, Right.CALL, multiplier=multiplier)
+
+
+def test_a_text_is_no_expiry():
+    with pytest.raises(TypeError):
+        Option("SPY", "20260116", 500, Right.CALL)
+
+
+@pytest.mark.parametrize(
+    ("given_right", "right"), [("C", Right.CALL), ("P", Right.PUT), (Right.PUT, Right.PUT)]
+)
+def test_a_right_may_be_given_as_the_wire_writes_it(given_right, right):
+    assert Option("SPY", EXPIRY, 500, given_right).right is right
+
+
+def test_a_right_is_a_call_or_a_put():
+    with pytest.raises(ValueError, match="'X' is not a valid Right"):
+        Option("SPY", EXPIRY, 500, "X")
+
+
+@given(st.decimals("0.01", "99999.99", places=2))
+def test_a_float_strike_counts_as_its_shortest_text(strike):
+    option = Option("SPY", EXPIRY, float(strike), Right.CALL)
+
+    assert option.strike == strike
+    assert (
+        option == Option("SPY", EXPIRY, strike, Right.CALL) == Option("SPY", EXPIRY, str(strike), Right.CALL)
+    )
+
+
+@given(contracts(), st.integers(1, 10**9))
+def test_the_number_of_a_contract_plays_no_part_in_equality(contract, number):
+    numbered = attrs.evolve(contract, con_id=ConId(number))
+
+    assert numbered == contract
+    assert hash(numbered) == hash(contract)
+
+
+def test_a_contract_reads_like_the_thing_it_is():
+    option = Option("SPY", EXPIRY, Decimal("500.50"), Right.PUT)
+
+    assert [str(each) for each in (Stock("SPY"), Index("VIX"), option)] == [
+        "SPY",
+        "VIX",
+        "SPY 2026-01-16 500.50 P",
+    ]
+    assert option.symbol == "SPY"
+
+
+def test_a_naive_instant_is_refused():
+    with pytest.raises(InvalidInput, match="has no time zone"):
+        TradingHours(opens_at=NOON.replace(tzinfo=None), closes_at=NOON)
+
+
+def test_an_instant_is_kept_in_utc():
+    eastern = timezone(timedelta(hours=-5))
+
+    hours = TradingHours(opens_at=NOON.astimezone(eastern), closes_at=NOON)
+
+    assert hours.opens_at == NOON
+    assert hours.opens_at.tzinfo is UTC
+
+
+@pytest.mark.parametrize("min_tick", [0, -0.01, float("nan"), "tick"])
+def test_a_price_step_is_above_zero(min_tick):
+    with pytest.raises(InvalidInput):
+        ContractDetails(contract=Stock("SPY"), min_tick=min_tick)
+
+
+def test_the_values_are_frozen():
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        Stock("SPY").symbol = "QQQ"

@@ -1,0 +1,204 @@
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import (
+    Bars,
+    BarSpec,
+    Bracket,
+    ClientOrderId,
+    Contract,
+    Execution,
+    Option,
+    OptionChain,
+    OptionClass,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    PermId,
+    Quote,
+    Right,
+    Side,
+    Stock,
+    from_data,
+    from_json,
+    from_toml,
+    to_data,
+    to_json,
+    to_toml,
+)
+from ibkeel.testing import strategies as model
+
+NOW = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+CALL = Option("SPY", date(2026, 1, 16), Decimal("500.5"), Right.CALL)
+TICKET = OrderTicket(contract=CALL, side=Side.BUY, quantity=1, order_type="LMT", limit_price=2)
+REPORT = OrderReport(
+    order_id=OrderId(7),
+    perm_id=PermId(8),
+    client_id=1,
+    client_order_id=ClientOrderId("a"),
+    contract=CALL,
+    side=Side.BUY,
+    quantity=1.0,
+    order_type="LMT",
+    limit_price=Decimal("2.05"),
+    state=OrderState.WORKING,
+    at=NOW,
+)
+VALUES = st.one_of(model.quotes(), model.bars(max_size=5), model.tickets(), model.brackets())
+
+
+@given(VALUES)
+def test_a_value_survives_json(value):
+    assert from_json(to_json(value), type(value)) == value
+
+
+@given(st.one_of(model.quotes(), model.tickets(), model.brackets()))
+def test_a_value_survives_toml(value):
+    assert from_toml(to_toml(value), type(value)) == value
+
+
+@given(model.contracts())
+def test_a_bare_contract_carries_its_kind(contract):
+    data = to_data(contract)
+
+    assert data["type"] == type(contract).__name__.lower()
+    assert from_data(data, Contract) == contract
+    assert from_json(to_json(contract), Contract) == contract
+
+
+@given(VALUES)
+def test_json_is_one_line_and_holds_no_nan(value):
+    text = to_json(value)
+
+    assert "\n" not in text
+    assert json.loads(text, parse_constant=pytest.fail) == to_data(value)
+
+
+@given(VALUES, st.text(min_size=1))
+def test_an_unknown_key_is_refused(value, key):
+    data = {**to_data(value), f"{key}?": 1}
+
+    with pytest.raises(InvalidInput):
+        from_data(data, type(value))
+
+
+@given(st.one_of(model.tickets(), model.brackets()), st.text(min_size=1))
+def test_an_unknown_key_further_in_is_refused(value, key):
+    data = to_data(value)
+    ticket = data.get("entry", data)
+    ticket["contract"] = {**ticket["contract"], f"{key}?": 1}
+
+    with pytest.raises(InvalidInput):
+        from_data(data, type(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        REPORT,
+        OptionChain(
+            underlying=Stock("SPY"),
+            classes=(OptionClass(trading_class="SPY", expiries=(CALL.expiry,), strikes=(CALL.strike,)),),
+        ),
+        BarSpec(duration="2 D", size="5 mins", end=NOW),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_reports_chains_and_specs_survive_json(value):
+    assert from_json(to_json(value), type(value)) == value
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "nan", "Infinity", "two", None])
+def test_a_price_that_is_none_does_not_come_in_by_json(wrong):
+    data = {**to_data(TICKET), "limit_price": wrong}
+
+    with pytest.raises(InvalidInput):
+        from_json(json.dumps(data), OrderTicket)
+
+
+@pytest.mark.parametrize("bid", ["NaN", "Infinity", "0", "-1", '"NaN"'])
+def test_a_sentinel_does_not_come_in_by_json(bid):
+    text = to_json(Quote(contract=Stock("SPY"), at=NOW, bid=1.0)).replace('"bid":1.0', f'"bid":{bid}')
+
+    with pytest.raises(InvalidInput):
+        from_json(text, Quote)
+
+
+@pytest.mark.parametrize("at", ["2026-01-05T14:30:00", "yesterday", 12, None])
+def test_an_instant_without_a_zone_does_not_come_in(at):
+    data = {**to_data(Quote(contract=Stock("SPY"), at=NOW)), "at": at}
+
+    with pytest.raises(InvalidInput):
+        from_data(data, Quote)
+
+
+@pytest.mark.parametrize("expiry", ["16 Jan 2026", "2026-01-16T00:00:00", 20260116, NOW])
+def test_an_expiry_is_an_iso_date(expiry):
+    with pytest.raises(InvalidInput):
+        from_data({**to_data(CALL), "expiry": expiry}, Contract)
+
+
+def test_toml_may_hold_dates_as_dates():
+    text = to_toml(CALL).replace('"2026-01-16"', "2026-01-16")
+
+    assert from_toml(text, Contract) == CALL
+
+
+def test_the_message_names_every_fault():
+    data = {**to_data(TICKET), "quantity": "many", "side": "HOLD"}
+
+    with pytest.raises(InvalidInput) as refused:
+        from_data(data, OrderTicket)
+
+    assert "quantity" in str(refused.value)
+    assert "side" in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["bond", "", None, 3])
+def test_a_contract_of_no_known_kind_is_refused(kind):
+    with pytest.raises(InvalidInput):
+        from_data({**to_data(CALL), "type": kind}, Contract)
+
+
+@pytest.mark.parametrize("key", ["contract", "side", "quantity"])
+def test_a_missing_key_is_refused(key):
+    data = to_data(TICKET)
+    del data[key]
+
+    with pytest.raises(InvalidInput, match=key):
+        from_data(data, OrderTicket)
+
+
+@pytest.mark.parametrize("key", ["contract", "spec", "rows", "timezone"])
+def test_bars_miss_no_key(key):
+    data = to_data(Bars.from_rows([], contract=CALL, spec=BarSpec()))
+    del data[key]
+
+    with pytest.raises(InvalidInput):
+        from_data(data, Bars)
+
+
+@pytest.mark.parametrize("data", [[], "text", 7, None, [1, 2]])
+def test_what_is_no_table_is_refused(data):
+    for kind in (Quote, OrderTicket, Bars, Bracket, Execution, Contract):
+        with pytest.raises(InvalidInput):
+            from_data(data, kind)
+
+
+@pytest.mark.parametrize(("reader", "what"), [(from_json, "JSON"), (from_toml, "TOML")])
+def test_what_is_neither_json_nor_toml_is_refused(reader, what):
+    with pytest.raises(InvalidInput, match=f"not {what}"):
+        reader("{", OrderTicket)
+
+
+def test_a_time_of_day_is_written_in_utc():
+    eastern = datetime.fromisoformat("2026-01-05T09:30:00-05:00")
+
+    assert to_data(Quote(contract=Stock("SPY"), at=eastern))["at"] == "2026-01-05T14:30:00+00:00"

@@ -1,0 +1,193 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import (
+    Bracket,
+    ClientOrderId,
+    ExecId,
+    Execution,
+    Index,
+    Option,
+    OrderId,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    PermId,
+    Placement,
+    Right,
+    Side,
+    Stock,
+    TimeInForce,
+)
+from ibkeel.testing.strategies import brackets
+
+SPY = Stock("SPY")
+CALL = Option("SPY", date(2026, 1, 16), 500, Right.CALL)
+NOT_PRICES = [float("nan"), float("inf"), -float("inf"), 0, 0.0, -1, "cheap"]
+
+
+def limit(side=Side.BUY, price: object = 2):
+    return OrderTicket(contract=CALL, side=side, quantity=1, order_type="LMT", limit_price=price)
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 1.0, float("nan"), float("inf"), True, "1", None])
+def test_a_quantity_is_a_whole_number_above_zero(quantity):
+    with pytest.raises(InvalidInput, match="whole number above 0"):
+        OrderTicket(contract=SPY, side=Side.BUY, quantity=quantity)
+
+
+@pytest.mark.parametrize("price", NOT_PRICES)
+def test_a_limit_that_is_no_price_is_refused(price):
+    with pytest.raises(InvalidInput):
+        limit(price=price)
+
+
+@pytest.mark.parametrize("price", NOT_PRICES)
+def test_a_stop_that_is_no_price_is_refused(price):
+    with pytest.raises(InvalidInput):
+        OrderTicket(contract=SPY, side=Side.SELL, quantity=1, order_type=OrderType.STP, stop_price=price)
+    with pytest.raises(InvalidInput):
+        Bracket(entry=limit(), stop_loss=price)
+    with pytest.raises(InvalidInput):
+        Bracket(entry=limit(), stop_loss=1, take_profit=price)
+
+
+@pytest.mark.parametrize(
+    ("order_type", "prices"),
+    [
+        ("MKT", {"limit_price": 1}),
+        ("MKT", {"stop_price": 1}),
+        ("LMT", {}),
+        ("LMT", {"limit_price": 1, "stop_price": 1}),
+        ("STP", {}),
+        ("STP", {"limit_price": 1}),
+        ("STP LMT", {"stop_price": 1}),
+        ("STP LMT", {"limit_price": 1}),
+    ],
+)
+def test_an_order_takes_just_the_prices_of_its_type(order_type, prices):
+    with pytest.raises(InvalidInput, match=f"a {order_type} order takes"):
+        OrderTicket(contract=SPY, side="BUY", quantity=1, order_type=order_type, **prices)
+
+
+def test_an_index_cannot_be_ordered():
+    with pytest.raises(InvalidInput, match="index VIX"):
+        OrderTicket(contract=Index("VIX"), side=Side.BUY, quantity=1)
+
+
+def test_texts_of_the_wire_become_words_of_the_model():
+    ticket = OrderTicket(contract=SPY, side="SELL", quantity=1, order_type="MKT", tif="GTC")
+
+    assert (ticket.side, ticket.order_type, ticket.tif) == (Side.SELL, OrderType.MKT, TimeInForce.GTC)
+
+
+@pytest.mark.parametrize(
+    ("side", "stop", "entry", "profit"),
+    [
+        (Side.BUY, 2, 2, 3),
+        (Side.BUY, 1, 2, 2),
+        (Side.BUY, 3, 2, 4),
+        (Side.BUY, 1, 2, "1.5"),
+        (Side.SELL, 1, 2, 3),
+        (Side.SELL, 2, 2, 1),
+        (Side.SELL, 3, 2, 2),
+        (Side.BUY, 2, 2, None),
+        (Side.SELL, 1, 2, None),
+    ],
+)
+def test_a_bracket_whose_prices_are_on_the_wrong_side_is_refused(side, stop, entry, profit):
+    with pytest.raises(InvalidInput, match="stop < entry < take profit"):
+        Bracket(entry=limit(side, entry), stop_loss=stop, take_profit=profit)
+
+
+def test_the_ladder_of_a_market_entry_is_stop_and_profit():
+    entry = OrderTicket(contract=CALL, side=Side.BUY, quantity=1)
+
+    assert Bracket(entry=entry, stop_loss=1, take_profit=2).take_profit == 2
+    with pytest.raises(InvalidInput):
+        Bracket(entry=entry, stop_loss=2, take_profit=1)
+
+
+@pytest.mark.parametrize(
+    ("order_type", "prices"), [("STP", {"stop_price": 2}), ("STP LMT", {"stop_price": 2, "limit_price": 2})]
+)
+def test_a_bracket_enters_by_market_or_limit_only(order_type, prices):
+    entry = OrderTicket(contract=CALL, side=Side.BUY, quantity=1, order_type=order_type, **prices)
+
+    with pytest.raises(InvalidInput, match="entry is MKT or LMT"):
+        Bracket(entry=entry, stop_loss=1)
+
+
+@given(brackets())
+def test_the_children_close_what_the_entry_opens(bracket):
+    children = bracket.children()
+
+    *profits, stop = children
+    assert stop.order_type is OrderType.STP
+    assert (stop.stop_price, stop.limit_price) == (bracket.stop_loss, None)
+    assert (
+        [child.limit_price for child in profits] == []
+        if bracket.take_profit is None
+        else [bracket.take_profit]
+    )
+    for child in children:
+        assert child.side is bracket.entry.side.opposite
+        assert (child.quantity, child.contract) == (bracket.entry.quantity, bracket.entry.contract)
+        assert child.client_order_id is None
+
+
+def test_a_stop_limit_makes_the_protective_order_a_stop_limit():
+    (stop,) = Bracket(entry=limit(), stop_loss="1.5", stop_limit="1.4").children()
+
+    assert (stop.order_type, stop.stop_price, stop.limit_price) == (
+        OrderType.STP_LMT,
+        Decimal("1.5"),
+        Decimal("1.4"),
+    )
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_three_states_are_final(state):
+    assert state.is_final == (state.value in {"filled", "cancelled", "rejected"})
+
+
+@pytest.mark.parametrize("side", Side)
+def test_the_opposite_side_undoes_the_side(side):
+    assert side.opposite.opposite is side
+    assert side.sign + side.opposite.sign == 0
+
+
+def test_a_placement_knows_its_family_and_whether_it_was_sent():
+    child = Placement(client_order_id=ClientOrderId("b"), order_id=OrderId(2), state=OrderState.SENT)
+    parent = Placement(
+        client_order_id=ClientOrderId("a"), order_id=None, state=OrderState.INTENT, children=(child,)
+    )
+
+    assert parent.family() == (parent, child)
+    assert (parent.was_sent, child.was_sent) == (False, True)
+
+
+@given(
+    st.sampled_from(["quantity", "price", "commission", "realized_pnl"]),
+    st.sampled_from([float("nan"), float("inf")]),
+)
+def test_a_fill_holds_no_figure_that_is_none(field, value):
+    figures = {"quantity": 1.0, "price": 2.0, "commission": 0.65, "realized_pnl": -3.0, field: value}
+
+    with pytest.raises(InvalidInput, match=field):
+        Execution(
+            exec_id=ExecId("1"),
+            order_id=OrderId(1),
+            perm_id=PermId(1),
+            client_order_id=ClientOrderId("a"),
+            account="DU1234567",
+            contract=SPY,
+            side=Side.BUY,
+            at=datetime(2026, 1, 5, tzinfo=UTC),
+            **figures,
+        )

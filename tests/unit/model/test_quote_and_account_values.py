@@ -1,0 +1,131 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import (
+    AccountValues,
+    DataType,
+    Direction,
+    Grade,
+    Greeks,
+    Health,
+    HealthCheck,
+    PnL,
+    Position,
+    Quote,
+    Right,
+    Signal,
+    Stock,
+    mask_account,
+)
+from ibkeel.testing.strategies import quotes
+
+NOW = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+SPY = Stock("SPY")
+ACCOUNT = "DU1234567"
+
+
+@pytest.mark.parametrize("field", ["bid", "ask", "last", "close"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0, -1])
+def test_a_price_of_a_quote_is_above_zero_or_none(field, value):
+    with pytest.raises(InvalidInput, match=f"Quote.{field}"):
+        Quote(contract=SPY, at=NOW, **{field: value})
+
+
+@pytest.mark.parametrize("field", ["bid_size", "ask_size", "last_size", "volume", "open_interest"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1])
+def test_a_size_of_a_quote_is_zero_or_more_or_none(field, value):
+    with pytest.raises(InvalidInput, match=f"Quote.{field}"):
+        Quote(contract=SPY, at=NOW, **{field: value})
+
+
+@pytest.mark.parametrize("field", ["iv", "delta", "gamma", "theta", "vega", "price", "underlying_price"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_greek_is_finite_or_none(field, value):
+    with pytest.raises(InvalidInput, match=f"Greeks.{field}"):
+        Greeks(**{field: value})
+
+
+def test_a_naive_quote_is_refused():
+    with pytest.raises(InvalidInput, match="no time zone"):
+        Quote(contract=SPY, at=NOW.replace(tzinfo=None))
+
+
+@given(quotes())
+def test_mid_and_spread_need_both_sides(quote):
+    two_sided = quote.bid is not None and quote.ask is not None
+
+    assert (quote.mid is not None) == (quote.spread is not None) == two_sided
+    assert not two_sided or quote.bid <= quote.mid <= quote.ask
+
+
+@pytest.mark.parametrize("kind", DataType)
+def test_only_live_data_are_live(kind):
+    assert Quote(contract=SPY, at=NOW, data_type=kind).is_live == (kind is DataType.LIVE)
+
+
+@pytest.mark.parametrize(
+    ("account", "shown"), [("DU1234567", "DU***67"), ("U12345", "U1***45"), ("U123", "***"), ("", "***")]
+)
+def test_an_account_is_shown_masked(account, shown):
+    assert mask_account(account) == shown
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Position(account=ACCOUNT, contract=SPY, signed_quantity=-5, average_price=480.0),
+        AccountValues(account=ACCOUNT, at=NOW, net_liquidation="100000.00"),
+        PnL(account=ACCOUNT, at=NOW, unrealized=-6.3),
+    ],
+)
+def test_no_repr_shows_the_account(value):
+    assert ACCOUNT not in repr(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), "nan", "inf", "", "much"])
+def test_a_balance_that_is_no_number_is_refused(value):
+    with pytest.raises(InvalidInput):
+        AccountValues(account=ACCOUNT, at=NOW, net_liquidation=value)
+    with pytest.raises(InvalidInput):
+        PnL(account=ACCOUNT, at=NOW, realized=value)
+
+
+def test_balances_are_exact():
+    values = AccountValues(account=ACCOUNT, at=NOW, net_liquidation=0.1, total_cash="99999.99")
+
+    assert (values.net_liquidation, values.total_cash, values.buying_power) == (
+        Decimal("0.1"),
+        Decimal("99999.99"),
+        None,
+    )
+
+
+@given(st.lists(st.sampled_from(Grade)))
+def test_health_is_as_good_as_its_worst_tier(grades):
+    checks = tuple(HealthCheck(name="tier", grade=grade, evidence="seen", at=NOW) for grade in grades)
+
+    health = Health(checks=checks, round_trip=0.1)
+
+    worst = next((g for g in (Grade.DOWN, Grade.DEGRADED, Grade.OK) if g in grades), Grade.DOWN)
+    assert health.grade is worst
+    assert health.is_ok == (worst is Grade.OK)
+
+
+@pytest.mark.parametrize("confidence", [-0.01, 1.01, float("nan")])
+def test_a_confidence_is_a_fraction(confidence):
+    with pytest.raises(InvalidInput, match="0 to 1"):
+        Signal(direction=Direction.UP, confidence=confidence)
+
+
+@pytest.mark.parametrize(
+    ("direction", "right", "is_entry"),
+    [(Direction.UP, Right.CALL, True), (Direction.DOWN, Right.PUT, True), (Direction.NONE, None, False)],
+)
+def test_a_direction_names_the_option_that_profits(direction, right, is_entry):
+    assert direction.right is right
+    assert Signal(direction=direction).is_entry is is_entry
