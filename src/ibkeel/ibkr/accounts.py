@@ -116,7 +116,8 @@ class Accounts:
 
 
 def _position(account: str, ib_contract: Any, size: float, cost: float) -> Position:
-    contract = contract_of(ib_contract)
+    # A position is held at no exchange; the message names where the stock is listed.
+    contract = contract_of(ib_contract, exchange="SMART")
     # The wire's average cost is for a whole contract.
     multiplier = contract.multiplier if isinstance(contract, Option) else 1
     return Position(

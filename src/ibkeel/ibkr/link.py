@@ -96,17 +96,25 @@ class Link:
             WrongLoopError: Called from a loop that does not own the connection.
             NotConnected: There is no session.
         """
+        self.check_loop()
+        if not self.is_up:
+            raise NotConnected(
+                f"no session with {self.config.host}:{self.config.port}; nothing was sent. Call connect() first, "
+                "or use the broker in 'async with'"
+            )
+
+    def check_loop(self) -> None:
+        """Refuse a call from a loop that does not own the connection.
+
+        Raises:
+            WrongLoopError: It does not.
+        """
         running = asyncio.get_running_loop()
         if self._loop is not None and running is not self._loop:
             raise WrongLoopError(
                 "this broker was connected on another event loop, and only that loop reads its socket: a request from "
                 "here would be answered, and nobody would read the answer. Call it on the loop that connected it "
                 "(asyncio.run_coroutine_threadsafe from another thread), or connect a broker here with another client id"
-            )
-        if not self.is_up:
-            raise NotConnected(
-                f"no session with {self.config.host}:{self.config.port}; nothing was sent. Call connect() first, "
-                "or use the broker in 'async with'"
             )
 
     def request_id(self) -> int:
@@ -190,6 +198,7 @@ class Link:
         """Cancel what is open and close the socket; does nothing when there is no session."""
         if not self._is_up:
             return
+        self.check_loop()
         self.requests.fail_all("the broker disconnected")
         self._end(NotConnected("the broker disconnected"))
         self.ib.disconnect()
@@ -232,8 +241,8 @@ class Link:
     def _by_name(self, message: str, key: str, *, keep: bool) -> Callable[..., bool]:
         def hearer(*args: Any) -> bool:
             pending = self.requests.get(key)
-            if pending is not None and pending.heard is not None:
-                pending.heard(pending, message, args)
+            if pending is not None:
+                pending.take(message, args)
             return keep and pending is not None
 
         return hearer

@@ -43,6 +43,11 @@ class Pending:
     rows: list[Any] = attrs.field(factory=list)
     delayed: bool = False
 
+    def take(self, message: str, args: tuple[Any, ...]) -> None:
+        """Hear a message; one that comes after the end, in the same batch, changes nothing."""
+        if self.heard is not None and not self.future.done():
+            self.heard(self, message, args)
+
     def finish(self, value: Any = None) -> None:
         """End with a value; a second end changes nothing."""
         if not self.future.done():
@@ -197,8 +202,7 @@ class Requests:
         pending = self._open.get(key)
         if pending is None:
             return self.is_ours(key)
-        if pending.heard is not None:
-            pending.heard(pending, message, args)
+        pending.take(message, args)
         return True
 
     def on_error(self, key: Hashable, code: int, text: str) -> bool:

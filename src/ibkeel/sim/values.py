@@ -140,7 +140,7 @@ class OptionClass:
 
 
 class BarSize(Enum):
-    """Bar sizes the foundation serves: the wire's text, and its length in seconds."""
+    """Bar sizes that are served: the wire's text, and its length in seconds."""
 
     MIN_1 = ("1 min", 60)
     MINS_2 = ("2 mins", 120)

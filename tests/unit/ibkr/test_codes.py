@@ -43,7 +43,11 @@ def test_the_rows_are_sorted_and_those_that_match_all_come_last_of_their_code():
     [
         (100, "Max rate of messages per second has been exceeded", PacingExceeded),
         (101, "Max number of tickers has been reached", PacingExceeded),
-        (162, "Historical Market Data Service error message:HMDS query returned no data: SPY@SMART Trades", NoData),
+        (
+            162,
+            "Historical Market Data Service error message:HMDS query returned no data: SPY@SMART Trades",
+            NoData,
+        ),
         (162, "Historical data request pacing violation", PacingExceeded),
         (162, "Trading TWS session is connected from a different IP address", NotEntitled),
         (162, "No market data permissions for ISLAND STK", NotEntitled),
@@ -64,9 +68,14 @@ def test_a_code_ends_a_request_with_the_error_that_it_means(code, text, error):
     assert meaning.error is error
 
 
-@pytest.mark.parametrize(("code", "effect"), [(10167, Effect.DELAYED), (10090, Effect.NONE), (165, Effect.NONE)])
+@pytest.mark.parametrize(
+    ("code", "effect"), [(10167, Effect.DELAYED), (10090, Effect.NONE), (165, Effect.NONE)]
+)
 def test_some_codes_leave_the_request_running(code, effect):
-    assert classify(code, "Requested market data is not subscribed. Displaying delayed market data.").effect is effect
+    assert (
+        classify(code, "Requested market data is not subscribed. Displaying delayed market data.").effect
+        is effect
+    )
 
 
 @given(st.integers(2100, 2199), st.text())

@@ -53,7 +53,9 @@ def test_no_account_shows_in_the_repr():
     assert LIVE not in repr(IBKRConfig(orders="LIVE", live_account=LIVE, account=LIVE))
 
 
-@pytest.mark.parametrize(("account", "paper"), [("DU1", True), ("DF1", True), ("du1", True), ("U1", False), ("F1", False)])
+@pytest.mark.parametrize(
+    ("account", "paper"), [("DU1", True), ("DF1", True), ("du1", True), ("U1", False), ("F1", False)]
+)
 def test_the_prefix_tells_paper_from_live(account, paper):
     assert is_paper(account) is paper
 
@@ -66,7 +68,8 @@ def fits(orders, port, account):
 
 
 @pytest.mark.parametrize(
-    ("orders", "port", "account"), list(product(["DRY_RUN", "PAPER", "LIVE"], PORTS, [PAPER, LIVE, OTHER_LIVE]))
+    ("orders", "port", "account"),
+    list(product(["DRY_RUN", "PAPER", "LIVE"], PORTS, [PAPER, LIVE, OTHER_LIVE])),
 )
 def test_port_mode_and_account_must_fit_together(orders, port, account):
     config = IBKRConfig(orders=orders, port=port, live_account=LIVE if orders == "LIVE" else None)

@@ -102,7 +102,9 @@ async def test_the_observer_hears_of_every_line():
     ]
 
 
-@given(st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans()), max_size=20))
+@given(
+    st.integers(1, 5), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans()), max_size=20)
+)
 def test_never_more_lines_are_out_than_there_are(capacity, readers):
     async def main():
         lines, draw = made(capacity)

@@ -40,7 +40,9 @@ class Wire:
         self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"), None)
 
     def status(self, text, filled=0.0, *, client_id=OURS, order_id=ONE, held=""):
-        self.book.on_status(order_id, text, filled, 4 - filled, 2.0 if filled else 0.0, 99, 0, 0.0, client_id, held, 0.0)
+        self.book.on_status(
+            order_id, text, filled, 4 - filled, 2.0 if filled else 0.0, 99, 0, 0.0, client_id, held, 0.0
+        )
 
     def echo(self, text, *, client_id=OURS, order_id=ONE, **changes):
         order = to_ib_order(TICKET, order_id=order_id, account="DU1", client_order_id="theirs")
@@ -57,7 +59,9 @@ class Wire:
         self.book.on_execution(-1, to_ib_contract(CALL), execution)
 
     def commission(self, exec_id, amount=0.65, realized=1.7976931348623157e308):
-        self.book.on_commission(library.CommissionReport(execId=exec_id, commission=amount, realizedPNL=realized))
+        self.book.on_commission(
+            library.CommissionReport(execId=exec_id, commission=amount, realizedPNL=realized)
+        )
 
     @property
     def state(self):
@@ -192,7 +196,12 @@ def test_an_echo_tells_the_orders_present_prices(wire):
     wire.echo("Submitted", lmtPrice=1.95, totalQuantity=3.0)
 
     report = wire.book.report(ONE)
-    assert (str(report.limit_price), report.quantity, report.remaining, report.perm_id) == ("1.95", 3.0, 3.0, 99)
+    assert (str(report.limit_price), report.quantity, report.remaining, report.perm_id) == (
+        "1.95",
+        3.0,
+        3.0,
+        99,
+    )
 
 
 def test_an_order_of_ours_from_an_earlier_session_is_adopted(wire):
@@ -236,6 +245,23 @@ def test_after_the_link_is_back_the_venue_says_what_became_of_an_order(wire):
     assert wire.state is OrderState.WORKING
 
 
+def test_a_fill_of_an_order_that_nobody_remembers_is_kept(wire):
+    wire.fill("e7", 1.0, order_id=OrderId(70))
+
+    assert [fill.exec_id for fill in wire.book.fills()] == ["e7"]
+    assert wire.book.report(OrderId(70)) is None
+
+
+def test_the_code_of_the_last_error_is_kept(wire):
+    before = wire.book.last_code(ONE), wire.book.last_code(OrderId(70))
+
+    wire.book.on_error(ONE, 399, "held")
+    wire.book.on_error(ONE, 201, "rejected")
+
+    assert before == (None, None)
+    assert wire.book.last_code(ONE) == 201
+
+
 def test_a_commission_completes_its_fill_once(wire):
     wire.fill("e1", 4.0)
 
@@ -254,7 +280,7 @@ async def test_a_stream_of_events_tells_each_change_once_and_ends_in_an_error():
     async def listen():
         async with aclosing(wire.book.events()) as events:
             async for event in events:
-                told.append(event)
+                told.append(event)  # noqa: PERF401 - what came before the error counts
 
     task = asyncio.create_task(listen())
     await asyncio.sleep(0)
@@ -323,3 +349,29 @@ def test_four_fills_of_one_fill_the_order_in_whatever_order_they_come(fills, noi
 
     assert (wire.state, wire.filled) == (OrderState.FILLED, 4.0)
     assert len(wire.book.fills()) == 4
+
+
+async def test_a_stream_of_events_tells_a_change_of_price_and_a_part_that_filled():
+    wire = Wire()
+    wire.send()
+    wire.echo("Submitted")
+    told = []
+
+    async def listen():
+        async with aclosing(wire.book.events()) as events:
+            async for event in events:
+                told.append((event.state, str(event.limit_price), event.filled))  # noqa: PERF401 - until it is cancelled
+
+    task = asyncio.create_task(listen())
+    await asyncio.sleep(0)
+    wire.echo("Submitted", lmtPrice=1.95)
+    wire.status("Submitted", 1.0)
+    wire.status("Submitted", 2.0)
+    await asyncio.sleep(0)
+    task.cancel()
+
+    assert told == [
+        (OrderState.WORKING, "1.95", 0.0),
+        (OrderState.PARTIALLY_FILLED, "1.95", 1.0),
+        (OrderState.PARTIALLY_FILLED, "1.95", 2.0),
+    ]

@@ -12,7 +12,9 @@ def test_the_tables_are_sorted():
     assert set(FATES.values()) == set(ErrorFate)
 
 
-@given(st.integers(-1, 30_000).filter(lambda code: code not in FATES and not 2100 <= code < 2200), st.booleans())
+@given(
+    st.integers(-1, 30_000).filter(lambda code: code not in FATES and not 2100 <= code < 2200), st.booleans()
+)
 def test_a_code_that_is_not_listed_never_means_that_an_order_is_dead(code, modifying):
     assert fate_of(code, modifying=modifying) is ErrorFate.UNCERTAIN
 

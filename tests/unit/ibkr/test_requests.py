@@ -56,7 +56,9 @@ async def test_rows_and_an_end_are_the_answer():
     desk = Desk()
     task = await asked(desk)
 
-    ours = [desk.requests.on_message("row", 1, value) for value in "ab"] + [desk.requests.on_message("end", 1)]
+    ours = [desk.requests.on_message("row", 1, value) for value in "ab"] + [
+        desk.requests.on_message("end", 1)
+    ]
 
     assert await task == ["a", "b"]
     assert ours == [True, True, True]
@@ -103,8 +105,9 @@ async def test_an_answer_that_comes_twice_counts_once():
     task = await asked(desk)
 
     desk.requests.on_message("row", 1, "a")
-    for _ in range(2):
-        desk.requests.on_message("end", 1)
+    desk.requests.on_message("end", 1)
+    desk.requests.on_message("row", 1, "b")
+    desk.requests.on_message("end", 1)
     desk.requests.on_error(1, 162, "no data")
 
     assert await task == ["a"]
@@ -132,6 +135,28 @@ async def test_the_first_end_counts():
 
     with pytest.raises(NotEntitled):
         await task
+
+
+async def test_what_goes_on_after_its_answer_is_told_to_stop():
+    desk = Desk()
+    task = asyncio.create_task(
+        desk.requests.ask(
+            1,
+            RequestKind.QUOTE,
+            "a quote",
+            deadline=1,
+            send=list,
+            cancel=partial(desk.wire.append, "cancel"),
+            goes_on=True,
+            heard=desk.heard,
+        )
+    )
+    await asyncio.sleep(0)
+
+    desk.requests.on_message("end", 1)
+
+    assert await task == []
+    assert desk.wire == ["cancel"]
 
 
 async def test_a_notice_leaves_the_request_running():
@@ -195,10 +220,22 @@ async def test_a_request_that_cannot_be_sent_leaves_the_books():
     def refuse():
         raise ConnectionError("Not connected")
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(NotConnected, match="a quote: the session ended"):
         await desk.requests.ask(1, RequestKind.QUOTE, "a quote", deadline=1, send=refuse)
 
     assert len(desk.requests) == 0
+
+
+async def test_a_time_out_that_is_not_ours_stays_what_it_is():
+    desk = Desk()
+
+    def refuse():
+        raise TimeoutError("of somebody else")
+
+    with pytest.raises(TimeoutError, match="of somebody else") as failure:
+        await desk.requests.ask(1, RequestKind.QUOTE, "a quote", deadline=1, send=refuse)
+
+    assert not isinstance(failure.value, RequestTimeout)
 
 
 async def test_a_cancel_that_finds_no_connection_hides_nothing():
@@ -239,7 +276,19 @@ async def test_a_name_that_is_asked_for_again_is_answered_again():
 
 
 ENDS = st.sampled_from(["end", "error 162", "error 100", "session", "cancel", "nothing"])
-OUTCOMES = {"error 162": NoData, "error 100": PacingExceeded, "session": NotConnected, "nothing": RequestTimeout}
+OUTCOMES = (type(None), NoData, PacingExceeded, NotConnected, RequestTimeout)
+
+
+def happen(desk, task, what):
+    match what.split():
+        case ["end"]:
+            desk.requests.on_message("end", 1)
+        case ["error", code]:
+            desk.requests.on_error(1, int(code), "no data")
+        case ["session"]:
+            desk.requests.fail_all("over")
+        case ["cancel"]:
+            task.cancel()
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), ENDS), min_size=1, max_size=4))
@@ -253,23 +302,11 @@ def test_whatever_happens_a_request_ends_in_just_one_way(happenings):
         await asyncio.wait([task])
         return desk, task
 
-    def happen(desk, task, what):
-        match what.split():
-            case ["end"]:
-                desk.requests.on_message("end", 1)
-            case ["error", code]:
-                desk.requests.on_error(1, int(code), "no data")
-            case ["session"]:
-                desk.requests.fail_all("over")
-            case ["cancel"]:
-                task.cancel()
-
     desk, task = run_virtual(main())
 
     assert len(desk.events) == 1
     assert len(desk.requests) == 0
-    if not task.cancelled():
-        assert task.exception() is None or isinstance(task.exception(), tuple(OUTCOMES.values()))
+    assert task.cancelled() or isinstance(task.exception(), OUTCOMES)
     needs_cancel = task.cancelled() or isinstance(task.exception(), RequestTimeout | NotConnected)
     assert desk.wire.count(("cancel", 1)) <= 1
     assert ("cancel", 1) not in desk.wire or needs_cancel

@@ -85,7 +85,9 @@ def test_delayed_ticks_fill_the_same_fields():
     assert quote.data_type is DataType.DELAYED
 
 
-@pytest.mark.parametrize(("number", "kind"), [(1, "live"), (2, "frozen"), (3, "delayed"), (4, "delayed_frozen")])
+@pytest.mark.parametrize(
+    ("number", "kind"), [(1, "live"), (2, "frozen"), (3, "delayed"), (4, "delayed_frozen")]
+)
 def test_the_feed_says_how_fresh_it_is(number, kind):
     assert collected(SPY, ("marketDataType", number)).quote().data_type.value == kind
 
@@ -169,7 +171,12 @@ def test_an_option_is_complete_with_interest_and_greeks():
 
 def test_a_side_without_price_counts_as_answered():
     assert collected(
-        SPY, price(BID, -1.0, 0.0), price(ASK, 2.0), price(LAST, -1.0, 0.0), size(VOLUME, 0.0), price(CLOSE, 1.0)
+        SPY,
+        price(BID, -1.0, 0.0),
+        price(ASK, 2.0),
+        price(LAST, -1.0, 0.0),
+        size(VOLUME, 0.0),
+        price(CLOSE, 1.0),
     ).is_complete
 
 

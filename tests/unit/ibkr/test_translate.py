@@ -55,12 +55,19 @@ def test_a_stock_keeps_its_primary_exchange():
 def test_an_option_is_written_as_the_wire_wants_it():
     made = to_ib_contract(CALL)
 
-    assert (made.secType, made.lastTradeDateOrContractMonth, made.strike, made.right) == ("OPT", "20260116", 500.5, "C")
+    assert (made.secType, made.lastTradeDateOrContractMonth, made.strike, made.right) == (
+        "OPT",
+        "20260116",
+        500.5,
+        "C",
+    )
     assert (made.multiplier, made.tradingClass, made.exchange, made.conId) == ("100", "SPY", "SMART", 0)
 
 
 def test_what_the_gateway_leaves_out_is_filled_in():
-    bare = library.Contract(secType="OPT", symbol="SPY", lastTradeDateOrContractMonth="20260116", strike=500.5, right="CALL")
+    bare = library.Contract(
+        secType="OPT", symbol="SPY", lastTradeDateOrContractMonth="20260116", strike=500.5, right="CALL"
+    )
 
     assert contract_of(bare) == attrs.evolve(CALL, trading_class="")
     assert contract_of(library.Contract(secType="IND", symbol="VIX"), exchange="CBOE") == Index("VIX")
@@ -76,7 +83,11 @@ def test_a_kind_that_the_model_does_not_know_is_refused(kind):
 def test_an_order_is_written_with_its_own_prices_and_no_others(ticket, order_id):
     made = to_ib_order(ticket, order_id=order_id, account="DU1", client_order_id="mine")
 
-    assert (made.action, made.orderType, made.totalQuantity) == (ticket.side, ticket.order_type, ticket.quantity)
+    assert (made.action, made.orderType, made.totalQuantity) == (
+        ticket.side,
+        ticket.order_type,
+        ticket.quantity,
+    )
     assert (made.orderId, made.account, made.orderRef, made.transmit) == (order_id, "DU1", "mine", True)
     assert made.lmtPrice == (UNSET if ticket.limit_price is None else float(ticket.limit_price))
     assert made.auxPrice == (UNSET if ticket.stop_price is None else float(ticket.stop_price))
@@ -84,7 +95,13 @@ def test_an_order_is_written_with_its_own_prices_and_no_others(ticket, order_id)
 
 def test_an_order_keeps_how_long_and_when_it_works():
     ticket = OrderTicket(
-        contract=CALL, side=Side.SELL, quantity=2, order_type=OrderType.MKT, tif="GTC", outside_rth=True, oca_group="g"
+        contract=CALL,
+        side=Side.SELL,
+        quantity=2,
+        order_type=OrderType.MKT,
+        tif="GTC",
+        outside_rth=True,
+        oca_group="g",
     )
 
     made = to_ib_order(ticket, order_id=1, account="DU1", client_order_id="mine")

@@ -136,3 +136,26 @@ async def test_the_loop_counts_its_jumps():
 
     assert loop.jumps == 2
     assert loop.clock.monotonic() == loop.time()
+
+
+def test_a_timer_that_a_jump_to_another_lands_on_finds_the_clock_past_it():
+    async def main():
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(2)
+        sent_at, turns, passed = loop.time(), 0, loop.create_future()
+
+        def throttle():
+            nonlocal turns
+            turns += 1
+            if loop.time() - sent_at > 1.0:
+                passed.set_result(turns)
+            elif turns > 100:
+                passed.set_exception(AssertionError("the clock stands on the timer"))
+            else:
+                loop.call_at(sent_at + 1.0, throttle)
+
+        loop.call_at(sent_at + 1.0, throttle)
+        loop.call_at(3.0, lambda: None)  # the jump past it lands just on the other
+        return await passed
+
+    assert run_virtual(main()) <= 2
