@@ -58,7 +58,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
         return _told(KeyboardInterrupt())
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # SystemExit is rich's word for a broken pipe
         # Whoever read our output has enough; what is left to flush must not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.SUCCESS

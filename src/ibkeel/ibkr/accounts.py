@@ -1,5 +1,6 @@
 """Positions, balances, profit and loss: read by a round trip, never from the library's cache."""
 
+from datetime import datetime
 from typing import Any, Final
 
 from ibkeel.errors import NoData
@@ -104,15 +105,25 @@ class Accounts:
             NoData: No account update has come.
         """
         name = self._link.account_or(account)
-        values = {tag: value for (owner, tag), value in self._link.balances.items() if owner == name}
-        if not values:
+        unrealized, realized = self._in_base("UnrealizedPnL", name), self._in_base("RealizedPnL", name)
+        if unrealized is None and realized is None:
             raise NoData("profit and loss: the Gateway has sent no account update yet; try again in a moment")
         return PnL(
             account=name,
-            at=self._link.clock.now(),
-            unrealized=decimal_of(values.get("UnrealizedPnL")),
-            realized=decimal_of(values.get("RealizedPnL")),
+            at=max(told_at for figure in (unrealized, realized) if figure for told_at in figure[1:]),
+            unrealized=decimal_of(unrealized[0]) if unrealized else None,
+            realized=decimal_of(realized[0]) if realized else None,
         )
+
+    def _in_base(self, tag: str, account: str) -> tuple[str, datetime] | None:
+        """A balance in the base currency: the row BASE, or the only one there is."""
+        rows = {
+            currency: told
+            for (owner, key, currency), told in self._link.balances.items()
+            if (owner, key) == (account, tag)
+        }
+        only = next(iter(rows.values())) if len(rows) == 1 else None
+        return rows.get("BASE", only)
 
 
 def _position(account: str, ib_contract: Any, size: float, cost: float) -> Position:

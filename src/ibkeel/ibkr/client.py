@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final
 
-from ibkeel.errors import ConfigurationError
+from ibkeel.errors import ConfigurationError, OrderRefused
 from ibkeel.telemetry import RedactingFilter
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "adopt_running_loop",
     "choose_library",
     "import_with_loop",
+    "keep_orders_back",
     "library",
     "next_request_id",
     "note_order_id",
@@ -108,6 +109,20 @@ def numeric_unset(value: float | None) -> bool:
 def adopt_running_loop() -> None:
     """Make the running loop the thread's own: the library asks for that one, not for the one that runs."""
     asyncio.set_event_loop(asyncio.get_running_loop())
+
+
+def keep_orders_back(client: Any) -> None:
+    """Let no order leave through this client, not even past the adapter, by the library's own calls.
+
+    Args:
+        client: The `client` of an `IB` object, where every message becomes bytes.
+    """
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OrderRefused("orders is DRY_RUN, so nothing is sent; set IBKRConfig.orders to PAPER or LIVE")
+
+    for call in ("placeOrder", "cancelOrder", "reqGlobalCancel", "exerciseOptions"):
+        setattr(client, call, refuse)
 
 
 def next_request_id(ib: Any) -> int:

@@ -66,6 +66,7 @@ class IBKRConfig:
         live_account: For LIVE: the account id, which must be the one the Gateway reports.
         account: Which account to use, when the login has several; None means the only one.
         market_data_lines: How many lines may be open at once; the Gateway's default is 100.
+        line_patience: Seconds that a quote waits for a free market data line.
         quote_settle: Seconds to wait for more fields once bid and ask are in.
         quote_one_sided: Seconds to wait for the other side once any price is in.
         deadlines: Seconds allowed for each kind of request.
@@ -82,6 +83,7 @@ class IBKRConfig:
     live_account: str | None = attrs.field(default=None, repr=False)
     account: str | None = attrs.field(default=None, repr=False)
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
+    line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     quote_settle: float = attrs.field(default=0.5, validator=_at_least(0))
     quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
     deadlines: Deadlines = attrs.field(factory=Deadlines)

@@ -1,6 +1,9 @@
 """Contracts and chains: each looked up once, the answer remembered, also when it is no."""
 
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+import attrs
 
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.ibkr.link import Link
@@ -10,6 +13,8 @@ from ibkeel.model import Contract, ContractDetails, Index, OptionChain, Stock
 from ibkeel.resilience import Deadlines, RequestKind
 
 __all__ = ["Definitions"]
+
+_REFUSAL_LASTS: Final = timedelta(minutes=10)  # a farm that is down can say 200 too
 
 
 def _collect(end: str) -> Any:
@@ -22,6 +27,13 @@ def _collect(end: str) -> Any:
     return heard
 
 
+@attrs.frozen(kw_only=True)
+class _Refusal:
+    kind: type[UnknownContract] | type[AmbiguousContract]
+    text: str
+    at: datetime
+
+
 class Definitions:
     """Looks contracts up.
 
@@ -31,9 +43,18 @@ class Definitions:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self._day: date | None = None
         self._known: dict[Contract, ContractDetails] = {}
-        self._refused: dict[Contract, tuple[type[UnknownContract | AmbiguousContract], str]] = {}
+        self._refused: dict[Contract, _Refusal] = {}
         self._chains: dict[Stock | Index, OptionChain] = {}
+
+    def _forget_yesterday(self) -> None:
+        """Expiries are listed and trading hours are published anew each day."""
+        today = self._link.clock.now().date()
+        if today != self._day:
+            self._day = today
+            self._known.clear()
+            self._chains.clear()
 
     def refuse_known_bad(self, contract: Contract) -> None:
         """Raise what an earlier look-up of the same contract raised; nothing is sent.
@@ -42,13 +63,15 @@ class Definitions:
             UnknownContract: The Gateway knows none.
             AmbiguousContract: It knows several.
         """
-        if contract in self._refused:
-            kind, text = self._refused[contract]
-            raise kind(text, code=200)
+        refusal = self._refused.get(contract)
+        if refusal is not None and self._link.clock.now() - refusal.at < _REFUSAL_LASTS:
+            raise refusal.kind(refusal.text, code=200)
 
     def note_refusal(self, contract: Contract, error: UnknownContract | AmbiguousContract) -> None:
         """Remember that the Gateway knows no such contract, or several."""
-        self._refused[contract] = (type(error), f"{error} (remembered)")
+        self._refused[contract] = _Refusal(
+            kind=type(error), text=f"{error} (remembered)", at=self._link.clock.now()
+        )
 
     def best_known(self, contract: Contract) -> Contract:
         """The contract with its number, when it was looked up before."""
@@ -62,6 +85,7 @@ class Definitions:
             UnknownContract: None fits.
             AmbiguousContract: More than one fits.
         """
+        self._forget_yesterday()
         if contract in self._known:
             return self._known[contract]
         self.refuse_known_bad(contract)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ibkeel.clock import Clock
+from ibkeel.errors import PacingExceeded
 from ibkeel.telemetry import LineClosed, LineOpened, Observer
 
 __all__ = ["Lines"]
@@ -17,9 +18,11 @@ class Lines:
         capacity: How many may be open at once.
         clock: Stamps what the observer is told.
         observer: Told when a line opens or closes.
+        patience: Seconds that an asker waits for a free one.
     """
 
-    def __init__(self, capacity: int, clock: Clock, observer: Observer) -> None:
+    def __init__(self, capacity: int, clock: Clock, observer: Observer, *, patience: float = 60.0) -> None:
+        self._patience = patience
         self._free = asyncio.Semaphore(capacity)
         self._clock = clock
         self._observer = observer
@@ -38,18 +41,34 @@ class Lines:
         Args:
             subject: What it is for.
             request_id: Draws the id, once the line is ours.
+
+        Raises:
+            PacingExceeded: None became free in time; the message names who holds them.
         """
-        async with self._free:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError as late:
+            holders = ", ".join(sorted(set(self._open.values()))[:5])
+            raise PacingExceeded(
+                f"no market data line for {subject} within {self._patience:g} s: all {len(self._open)} are out, for "
+                f"{holders}; close streams, or raise IBKRConfig.market_data_lines if your account has more"
+            ) from late
+        try:
             key = request_id()
-            self._open[key] = subject
-            self.most_open = max(self.most_open, len(self._open))
-            self._observer.on_event(
-                LineOpened(at=self._clock.now(), subject=subject, open_lines=len(self._open))
-            )
+            self._enter(key, subject)
             try:
                 yield key
             finally:
-                del self._open[key]
-                self._observer.on_event(
-                    LineClosed(at=self._clock.now(), subject=subject, open_lines=len(self._open))
-                )
+                self._leave(key)
+        finally:
+            self._free.release()
+
+    def _enter(self, key: int, subject: str) -> None:
+        self._open[key] = subject
+        self.most_open = max(self.most_open, len(self._open))
+        self._observer.on_event(LineOpened(at=self._clock.now(), subject=subject, open_lines=len(self._open)))
+
+    def _leave(self, key: int) -> None:
+        subject = self._open.pop(key)
+        self._observer.on_event(LineClosed(at=self._clock.now(), subject=subject, open_lines=len(self._open)))

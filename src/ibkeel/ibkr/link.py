@@ -2,19 +2,26 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from ibkeel.clock import Clock
 from ibkeel.errors import AccountMismatch, ConnectionFailure, InvalidInput, NotConnected, WrongLoopError
-from ibkeel.ibkr.client import adopt_running_loop, library, next_request_id
-from ibkeel.ibkr.config import IBKRConfig, check_account
+from ibkeel.ibkr.client import (
+    adopt_running_loop,
+    keep_orders_back,
+    library,
+    next_request_id,
+    note_order_id,
+)
+from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt, should_try_again
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.tap import Tap
-from ibkeel.model import mask_account
+from ibkeel.model import OrderId, mask_account
 from ibkeel.telemetry import Connected, ConnectionLost, Disconnected, Observer
 
 __all__ = ["Link"]
@@ -50,6 +57,7 @@ _BY_NAME = {
     "completedOrdersEnd": ("completedOrders", True),
 }
 _NO_REQUEST = -1
+_DATA_LOST = 1101
 
 
 class Link:
@@ -71,15 +79,18 @@ class Link:
         self._jitter = jitter
         self.ib: Any = library.IB()
         self.requests = Requests(clock, observer)
-        self.lines = Lines(config.market_data_lines, clock, observer)
+        self.lines = Lines(config.market_data_lines, clock, observer, patience=config.line_patience)
         self.notices = Notices(clock, observer)
         self.book = OrderBook(clock, observer, config.client_id)
-        self.balances: dict[tuple[str, str], str] = {}
+        self.balances: dict[tuple[str, str, str], tuple[str, datetime]] = {}
         self.account = ""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = False
+        self._highest_id = 0
         self._locks: dict[str, asyncio.Lock] = {}
         self._tap = Tap(self.ib.wrapper)
+        if config.orders is OrderMode.DRY_RUN:
+            keep_orders_back(self.ib.client)
         self._listen()
 
     # The one owner.
@@ -120,7 +131,8 @@ class Link:
     def request_id(self) -> int:
         """A fresh id for a request; a session that ended while its turn was awaited has none."""
         self.check()
-        return next_request_id(self.ib)
+        self._highest_id = max(self._highest_id, next_request_id(self.ib))
+        return self._highest_id
 
     def lock(self, key: str) -> asyncio.Lock:
         """One asker at a time for answers that carry no id."""
@@ -147,6 +159,9 @@ class Link:
                     raise
                 await asyncio.sleep(wait)
         self._is_up = True
+        self.requests.forget_ended()
+        # A Gateway that restarted may hand out ids again that we have used: orders must not share one.
+        note_order_id(self.ib, max(self._highest_id, self.book.highest_id()))
         try:
             self.account = self._choose_account()
             check_account(self.config, self.account)
@@ -252,14 +267,16 @@ class Link:
         return self.requests.on_message("execDetails", request_id, contract, execution)
 
     def _on_balance(self, key: str, value: str, currency: str, account: str) -> None:
-        if currency != "BASE":
-            self.balances[account, key] = value
+        self.balances[account, key, currency] = (value, self.clock.now())
 
     def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
         if request_id == _NO_REQUEST:
             self.notices.on_error(code, text)
+            if code == _DATA_LOST:
+                self.requests.fail_streams(f"the Gateway lost its data ({code}); subscribe again")
             return False
-        if self.requests.on_error(request_id, code, text):
-            return True
-        self.book.on_error(request_id, code, text)
-        return False
+        # An order's id may be one that a request of an earlier session had.
+        if self.requests.get(request_id) is None and self.book.report(OrderId(request_id)) is not None:
+            self.book.on_error(request_id, code, text)
+            return False
+        return self.requests.on_error(request_id, code, text)

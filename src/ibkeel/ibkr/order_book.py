@@ -14,6 +14,8 @@ from ibkeel.ibkr.order_codes import fate_of
 from ibkeel.ibkr.translate import contract_of, execution_of, optional
 from ibkeel.model import (
     ClientOrderId,
+    ConId,
+    ExecId,
     Execution,
     OrderId,
     OrderReport,
@@ -28,6 +30,8 @@ from ibkeel.telemetry import Observer, OrderChanged
 __all__ = ["OrderBook"]
 
 OrderEvent = OrderReport | Execution
+
+_STATUS_OF = {OrderState.FILLED: "Filled", OrderState.CANCELLED: "Cancelled"}
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -61,15 +65,29 @@ class OrderBook:
     # What we did.
 
     def sent(
-        self, order_id: OrderId, ticket: OrderTicket, client_order_id: ClientOrderId, parent: OrderId | None
+        self,
+        order_id: OrderId,
+        ticket: OrderTicket,
+        client_order_id: ClientOrderId,
+        *,
+        con_id: ConId | None = None,
+        parent: OrderId | None = None,
     ) -> None:
-        """Note that an order's bytes left."""
+        """Note that an order's bytes left.
+
+        Args:
+            order_id: Its number on the wire.
+            ticket: What was asked for.
+            client_order_id: Our name of it.
+            con_id: The contract's number: what was asked for may leave the trading class open.
+            parent: The entry that it protects.
+        """
         report = OrderReport(
             order_id=order_id,
             perm_id=PermId(0),
             client_id=self._client_id,
             client_order_id=client_order_id,
-            contract=ticket.contract,
+            contract=attrs.evolve(ticket.contract, con_id=con_id or ticket.contract.con_id),
             side=ticket.side,
             quantity=float(ticket.quantity),
             order_type=ticket.order_type.value,
@@ -181,22 +199,35 @@ class OrderBook:
 
     def on_execution(self, _: int, contract: Any, ib_execution: Any) -> None:
         """An `execDetails` message, live or asked for."""
-        if ib_execution.clientId != self._client_id or ib_execution.execId in self._fills:
+        # A correction repeats the id with another last part. Source: TWS API, "Execution Details".
+        name = ib_execution.execId.rpartition(".")[0] or ib_execution.execId
+        known = self._fills.get(name)
+        if ib_execution.clientId != self._client_id or (known and known.exec_id >= ib_execution.execId):
             return
         fill = execution_of(contract, ib_execution)
-        self._fills[fill.exec_id] = fill
-        self._answer(fill.order_id, Filled(exec_id=fill.exec_id, quantity=fill.quantity))
+        self._fills[name] = fill
+        self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
         self._publish(fill)
 
     def on_commission(self, report: Any) -> None:
         """A `commissionReport` message; the fill is told again, complete."""
-        fill = self._fills.get(report.execId)
-        if fill is None or fill.commission is not None:
+        name = report.execId.rpartition(".")[0] or report.execId
+        fill = self._fills.get(name)
+        if fill is None or fill.exec_id != report.execId or fill.commission is not None:
             return
         realized = None if numeric_unset(report.realizedPNL) else float(report.realizedPNL)
         fill = attrs.evolve(fill, commission=float(report.commission), realized_pnl=realized)
-        self._fills[fill.exec_id] = fill
+        self._fills[name] = fill
         self._publish(fill)
+
+    def on_completed(self, completed: OrderReport) -> None:
+        """The venue's own list of ended orders settles what nobody knew."""
+        for order_id, entry in self._entries.items():
+            if completed.perm_id and entry.report.perm_id == completed.perm_id:
+                status = _STATUS_OF.get(completed.state)
+                if status is not None and not entry.report.state.is_final:
+                    seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
+                    self._answer(order_id, seen)
 
     def on_error(self, order_id: int, code: int, text: str) -> None:
         """An `error` message with an order's id."""

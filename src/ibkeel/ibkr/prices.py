@@ -141,6 +141,7 @@ class Prices:
             pending = self._link.requests.open(
                 key, RequestKind.QUOTE, f"the stream of {contract}", cancel=self._cancel(key), heard=heard
             )
+            pending.is_stream = True
             pending.future.add_done_callback(lambda _: changed.set())
             try:
                 self._subscribe(key, contract)

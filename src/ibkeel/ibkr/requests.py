@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import NotConnected, RequestTimeout
+from ibkeel.errors import DataUnavailable, NotConnected, RequestTimeout
 from ibkeel.ibkr.codes import Effect, classify
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded
@@ -30,6 +30,7 @@ class Pending:
         cancel: Writes the server-side cancel.
         goes_on: Whether the server goes on after the answer, so that it must be told to stop.
         rows: What came so far.
+        is_stream: Whether it goes on until the caller has had enough.
         delayed: Whether the Gateway said that it sends delayed data.
     """
 
@@ -42,6 +43,7 @@ class Pending:
     goes_on: bool = False
     rows: list[Any] = attrs.field(factory=list)
     delayed: bool = False
+    is_stream: bool = False
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
         """Hear a message; one that comes after the end, in the same batch, changes nothing."""
@@ -217,6 +219,17 @@ class Requests:
             hint = f"; {meaning.remedy}" if meaning.remedy else ""
             pending.fail(meaning.error(f"{pending.what}: the Gateway said {code}, {text!r}{hint}", code=code))
         return True
+
+    def forget_ended(self) -> None:
+        """A new session numbers its requests afresh."""
+        self._ended.clear()
+        self._ended_set.clear()
+
+    def fail_streams(self, why: str) -> None:
+        """End every stream: what it would wait for will not come."""
+        for pending in list(self._open.values()):
+            if pending.is_stream:
+                pending.fail(DataUnavailable(f"{pending.what}: {why}"))
 
     def fail_all(self, why: str) -> None:
         """End every request, and tell the server while it still listens."""

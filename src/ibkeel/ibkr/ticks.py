@@ -26,11 +26,14 @@ _SIZES: Final = MappingProxyType(
     }
 )
 _OPEN_INTEREST: Final = MappingProxyType({27: Right.CALL, 28: Right.PUT})
+_DELAYED_IDS: Final = range(66, 91)  # every twin lies here. Source: TWS API, "Available Tick Types"
 _MODEL: Final = frozenset({13, 83})
 _DATA_TYPES: Final = MappingProxyType(
     {1: DataType.LIVE, 2: DataType.FROZEN, 3: DataType.DELAYED, 4: DataType.DELAYED_FROZEN}
 )
 _SIZE_OF_PRICE: Final = MappingProxyType({"bid": "bid_size", "ask": "ask_size", "last": "last_size"})
+
+_TICKS: Final = frozenset({"priceSizeTick", "tickSize", "tickOptionComputation"})
 
 GENERIC_TICKS: Final = "101"
 """Open interest: the one generic tick that an option's quote needs."""
@@ -73,6 +76,8 @@ class TickCollector:
 
     def on_message(self, message: str, args: tuple[Any, ...]) -> None:
         """Take in one message of the line."""
+        if message in _TICKS and args[0] in _DELAYED_IDS and self._type is DataType.LIVE:
+            self._type = DataType.DELAYED
         match message:
             case "priceSizeTick":
                 self._price(*args)

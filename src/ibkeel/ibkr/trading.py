@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRefused, OrderRejected, RequestTimeout
+from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected, RequestTimeout
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
@@ -70,7 +70,7 @@ class Trading:
             return self._intend(entry, children, name)
         self._link.check()
         legs = self._family(entry, children, name)
-        self._send(legs, to_ib_contract(details.contract))
+        self._send(legs, details.contract)
         await self._acknowledged(legs, deadlines)
         return self._placement(legs)
 
@@ -106,9 +106,12 @@ class Trading:
             )
         return legs
 
-    def _send(self, legs: list[_Leg], ib_contract: Any) -> None:
+    def _send(self, legs: list[_Leg], contract: Contract) -> None:
+        ib_contract, book = to_ib_contract(contract), self._link.book
         for leg in legs:
-            self._link.book.sent(leg.order_id, leg.ticket, leg.client_order_id, leg.parent)
+            book.sent(
+                leg.order_id, leg.ticket, leg.client_order_id, con_id=contract.con_id, parent=leg.parent
+            )
             self._link.ib.placeOrder(ib_contract, leg.ib_order)
             self._tell(leg.ticket, leg.client_order_id, was_sent=True)
 
@@ -148,10 +151,14 @@ class Trading:
         )
 
     def _refused(self, legs: list[_Leg]) -> _Leg | None:
-        book = self._link.book
-        for leg in legs:
-            report = book.report(leg.order_id)
-            if report is not None and report.state is OrderState.REJECTED:
+        states = [self._require(leg.order_id).state for leg in legs]
+        for leg, state in zip(legs, states, strict=True):
+            # A child may end because the entry did, or because its sibling filled; else nobody asked for it.
+            lost = leg.parent is not None and state is OrderState.CANCELLED
+            excused = (
+                states[0] in {OrderState.CANCELLED, OrderState.REJECTED} or OrderState.FILLED in states[1:]
+            )
+            if state is OrderState.REJECTED or (lost and not excused):
                 return leg
         return None
 
@@ -224,7 +231,8 @@ class Trading:
         ib_order.parentId = before.parent_id or 0
         self._link.check()
         self._link.book.modifying(order_id)
-        self._link.ib.placeOrder(to_ib_contract(details.contract), ib_order)
+        # Not by the library's own placeOrder: it asserts that its guess of the order's state allows it.
+        self._link.ib.client.placeOrder(order_id, to_ib_contract(details.contract), ib_order)
         await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)
         return self._require(order_id)
 
@@ -297,7 +305,10 @@ class Trading:
                 send=lambda: self._link.ib.client.reqCompletedOrders(False),
                 heard=heard,
             )
-        return tuple(_completed(*row, at=self._link.clock.now()) for row in rows)
+        reports = tuple(_completed(*row, at=self._link.clock.now()) for row in rows)
+        for report in reports:
+            self._link.book.on_completed(report)
+        return reports
 
     async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
         """Fills since midnight of the account's day."""
@@ -323,8 +334,6 @@ def _completed(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datetime) 
     filled = float(decimal_of(ib_order.filledQuantity) or 0)
     # A completed order reports 0 as its quantity once it filled.
     quantity = max(float(ib_order.totalQuantity), filled)
-    if not quantity:
-        raise NoData(f"the Gateway sent a completed order of {contract} with no quantity")
     return OrderReport(
         order_id=OrderId(ib_order.orderId),
         perm_id=PermId(ib_order.permId),

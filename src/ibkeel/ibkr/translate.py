@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ibkeel.errors import GatewayRejected, UnknownContract
+from ibkeel.errors import GatewayRejected, InvalidInput
 from ibkeel.ibkr.client import library, numeric_unset
 from ibkeel.model import (
     Bar,
@@ -23,6 +23,7 @@ from ibkeel.model import (
     OptionClass,
     OrderId,
     OrderTicket,
+    OtherContract,
     PermId,
     Right,
     Side,
@@ -101,6 +102,8 @@ def to_ib_contract(contract: Contract) -> Any:
             made.primaryExchange = contract.primary_exchange
         case Index():
             made = library.Index(contract.symbol, contract.exchange, contract.currency)
+        case OtherContract():
+            raise InvalidInput(f"{contract} can be held, but ibkeel neither quotes nor trades its kind")
         case _:
             made = library.Option(
                 contract.underlying,
@@ -123,8 +126,8 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
         ib_contract: The client library's.
         exchange: Overrides the exchange, for messages that carry none.
 
-    Raises:
-        UnknownContract: It is of a kind that the model does not know.
+    Returns:
+        A stock, an index or an option; an `OtherContract` for any other kind.
     """
     con_id = ConId(ib_contract.conId) if ib_contract.conId else None
     where = exchange or ib_contract.exchange or "SMART"
@@ -154,7 +157,14 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
                 con_id=con_id,
             )
         case other:
-            raise UnknownContract(f"{ib_contract.symbol} is of kind {other!r}; known: STK, IND, OPT")
+            return OtherContract(
+                ib_contract.symbol or ib_contract.localSymbol,
+                kind=other or "?",
+                local_symbol=ib_contract.localSymbol,
+                exchange=where,
+                currency=ib_contract.currency or "USD",
+                con_id=con_id,
+            )
 
 
 def _hours(text: str, timezone: str) -> tuple[TradingHours, ...]:

@@ -10,7 +10,16 @@ from typing_extensions import override
 from ibkeel.model.checks import as_decimal, as_utc, name, positive, whole
 from ibkeel.model.ids import ConId
 
-__all__ = ["Contract", "ContractDetails", "Index", "Option", "Right", "Stock", "TradingHours"]
+__all__ = [
+    "Contract",
+    "ContractDetails",
+    "Index",
+    "Option",
+    "OtherContract",
+    "Right",
+    "Stock",
+    "TradingHours",
+]
 
 
 class Right(StrEnum):
@@ -100,8 +109,33 @@ class Option:
         return f"{self.underlying} {self.expiry:%Y-%m-%d} {self.strike:f} {self.right.value}"
 
 
-Contract = Stock | Index | Option
-"""Anything that can be quoted."""
+@attrs.frozen
+class OtherContract:
+    """A contract of a kind that ibkeel does not trade, such as a future or cash: held, and shown.
+
+    Args:
+        symbol: Ticker.
+        kind: The wire's name of its kind, such as `FUT`.
+        local_symbol: Its name at the exchange.
+        exchange: Where it is listed.
+        currency: ISO code.
+        con_id: Interactive Brokers' number; plays no part in equality.
+    """
+
+    symbol: str = attrs.field(validator=name)
+    kind: str = attrs.field(kw_only=True, validator=name)
+    local_symbol: str = attrs.field(default="", kw_only=True)
+    exchange: str = attrs.field(default="SMART", kw_only=True)
+    currency: str = attrs.field(default="USD", kw_only=True)
+    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.local_symbol or self.symbol} ({self.kind})"
+
+
+Contract = Stock | Index | Option | OtherContract
+"""Anything that can be held; stocks, indices and options can be quoted."""
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite, positive, whole
-from ibkeel.model.contracts import Contract, Index
+from ibkeel.model.contracts import Contract, Index, OtherContract
 from ibkeel.model.ids import ClientOrderId, ExecId, OrderId, PermId
 
 __all__ = [
@@ -121,9 +121,9 @@ class OrderTicket:
     client_order_id: ClientOrderId | None = None
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.contract, Index):
+        if isinstance(self.contract, Index | OtherContract):
             raise InvalidInput(
-                f"OrderTicket.contract is the index {self.contract}; an index cannot be traded"
+                f"OrderTicket.contract is {self.contract}; only stocks and options can be traded here"
             )
         given = (self.limit_price is not None, self.stop_price is not None)
         if given != _NEEDS[self.order_type]:

@@ -9,6 +9,7 @@ import attrs
 from ibkeel.errors import OrderRefused
 from ibkeel.model import (
     ClientOrderId,
+    Contract,
     OrderReport,
     OrderTicket,
     OrderType,
@@ -66,8 +67,15 @@ def exit_room(held: float, orders: Iterable[OrderReport]) -> int:
     return max(math.floor(abs(held)) - _pending(held, orders), 0)
 
 
+def _is_same(one: Contract, other: Contract) -> bool:
+    """By number where both have one: an order may leave the trading class open, a position has it."""
+    if one.con_id is not None and other.con_id is not None:
+        return one.con_id == other.con_id
+    return one == other
+
+
 def _of_contract(position: Position, orders: Iterable[OrderReport]) -> list[OrderReport]:
-    return [order for order in orders if order.contract == position.contract]
+    return [order for order in orders if _is_same(order.contract, position.contract)]
 
 
 def plan_exit(

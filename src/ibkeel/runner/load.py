@@ -1,7 +1,7 @@
 """A bot's configuration from a TOML file and the environment, all problems reported at once."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +9,7 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner.config import BotConfig
+from ibkeel.runner.origins import lines_of
 
 if TYPE_CHECKING:
     from typed_settings.loaders import Loader
@@ -44,20 +45,30 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> BotConfig:
             "reading a configuration needs typed-settings; install 'ibkeel[bot]'"
         ) from None
     problems: list[str] = []
-    layers: list[Loader] = [_Layer(_file_values(path), str(path), problems)] if path else []
-    layers.append(_Layer(_environment_values(environ), "environment", problems))
+    layers: list[Loader] = []
+    if path is not None:
+        text = _text(path)
+        layers.append(_Layer(_file_values(path, text), _FileOrigin(path, text), problems))
+    layers.append(_Layer(_environment_values(environ), _variable, problems))
     config = typed_settings.load_settings(BotConfig, layers)
     if problems:
         raise ConfigurationError("; ".join(problems))
     return config
 
 
-def _file_values(path: Path) -> dict[str, Any]:
+def _text(path: Path) -> str:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+
+
+def _file_values(path: Path, text: str) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
     return dict(_flat(data))
 
@@ -78,10 +89,27 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+class _FileOrigin:
+    """Says on which line of a file a key stands."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._text = path, text
+
+    def __call__(self, key: str) -> str:
+        """Such as `bot.toml:12`."""
+        line = lines_of(self._text).get(key)
+        return str(self._path) if line is None else f"{self._path}:{line}"
+
+
+def _variable(key: str) -> str:
+    """The variable of the environment that sets a key."""
+    return f"{ENVIRONMENT_PREFIX}{key.upper().replace('.', _DELIMITER, 1)}"
+
+
 class _Layer:
     """One source of settings: passes on what is valid and notes what is not."""
 
-    def __init__(self, values: Mapping[str, Any], origin: str, problems: list[str]) -> None:
+    def __init__(self, values: Mapping[str, Any], origin: Callable[[str], str], problems: list[str]) -> None:
         self._values, self._origin, self._problems = values, origin, problems
 
     def __call__(self, settings_cls: type, options: "OptionList") -> "LoadedSettings":  # noqa: ARG002 - the protocol of a loader
@@ -99,10 +127,10 @@ class _Layer:
                 set_path(settings, path, _checked(known[path], value))
             except (ValueError, TypeError) as error:
                 self._note(path, value, str(error))
-        return LoadedSettings(settings, LoaderMeta(self._origin))
+        return LoadedSettings(settings, LoaderMeta(self))
 
     def _note(self, path: str, value: object, why: str) -> None:
-        self._problems.append(f"{path} = {value!r} ({self._origin}): {why}")
+        self._problems.append(f"{path} = {value!r} ({self._origin(path)}): {why}")
 
 
 def _neighbours(path: str, known: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from ibkeel.telemetry.redaction import redact
 __all__ = ["LOGGER_NAME", "LoggingObserver", "RedactingFilter"]
 
 LOGGER_NAME: Final = "ibkeel"
+_PLAIN: Final = logging.Formatter()
 
 logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
 
@@ -67,4 +68,9 @@ class RedactingFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the record's text by its redacted form; let every record pass."""
         record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info or record.exc_text:
+            record.exc_text = redact(record.exc_text or _PLAIN.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here
+            record.exc_info = None
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
         return True

@@ -8,8 +8,8 @@ from ibkeel.model import mask_account
 __all__ = ["redact"]
 
 # Live, paper and advisor accounts. Source: IB's account windows (U, DU, F, DF, and I for
-# sub-accounts); real ones have six to eight digits.
-_ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])D?[UFI]\d{5,9}(?![A-Za-z0-9])")
+# sub-accounts; newer paper accounts have a third letter); real ones have six to eight digits.
+_ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])(?:D[UFI][A-Z]?|[UFI])\d{5,9}(?![A-Za-z0-9])")
 _SECRET: Final = re.compile(
     r"""(?ix)
     \b((?:[a-z0-9]+[_-])*(?:token|secret|password|passwd|api[_-]?key|webhook(?:[_-]?url)?|credential)s?)

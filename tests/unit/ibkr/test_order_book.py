@@ -37,7 +37,7 @@ class Wire:
         self.book = OrderBook(Still(), NullObserver(), OURS)
 
     def send(self, order_id=ONE):
-        self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"), None)
+        self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"))
 
     def status(self, text, filled=0.0, *, client_id=OURS, order_id=ONE, held=""):
         self.book.on_status(

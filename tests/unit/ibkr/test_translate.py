@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.errors import GatewayRejected, UnknownContract
+from ibkeel.errors import GatewayRejected, InvalidInput
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.translate import (
     bar_of,
@@ -74,9 +74,12 @@ def test_what_the_gateway_leaves_out_is_filled_in():
 
 
 @pytest.mark.parametrize("kind", ["FUT", "BAG", "CASH", ""])
-def test_a_kind_that_the_model_does_not_know_is_refused(kind):
-    with pytest.raises(UnknownContract, match="known: STK, IND, OPT"):
-        contract_of(library.Contract(secType=kind, symbol="ES"))
+def test_a_kind_that_the_model_does_not_know_is_named_and_can_only_be_held(kind):
+    held = contract_of(library.Contract(secType=kind, symbol="ES", localSymbol="ESZ6", conId=5))
+
+    assert (held.symbol, held.kind, held.con_id) == ("ES", kind or "?", 5)
+    with pytest.raises(InvalidInput, match="neither quotes nor trades"):
+        to_ib_contract(held)
 
 
 @given(tickets(), st.integers(1, 10**6))

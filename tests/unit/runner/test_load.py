@@ -76,7 +76,7 @@ def test_variables_of_others_are_left_alone():
         ("[gateway]\nport = 0\n", {}, ["gateway.port", "1 to 65535"]),
         ("[gateway]\nhost = 4\n", {}, ["gateway.host", "a text"]),
         ("[strategy]\nparams = 3\n", {}, ["strategy.params", "a table"]),
-        ("", {"IBKEEL_RUNNER__INTERVAL": "x"}, ["runner.interval = 'x' (environment)"]),
+        ("", {"IBKEEL_RUNNER__INTERVAL": "x"}, ["runner.interval = 'x' (IBKEEL_RUNNER__INTERVAL)"]),
         ("", {"IBKEEL_RUNNER__NOPE": "x"}, ["runner.nope", "unknown key"]),
         ("= broken", {}, ["is not TOML"]),
     ],
