@@ -183,7 +183,7 @@ class Trading:
                 await self._link.book.until(
                     lambda: all(self._require(leg.order_id).state.is_final for leg in alive)
                 )
-        except TimeoutError as late:
+        except (TimeoutError, NotConnected) as late:  # bytes of the family have left: it is not "not sent"
             names = ", ".join(leg.client_order_id for leg in alive)
             raise RequestTimeout(
                 f"a member of the bracket was refused, and the cancel of {names} was not confirmed within "

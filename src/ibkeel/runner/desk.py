@@ -1,14 +1,23 @@
 """The one door by which an order leaves: journaled first, then placed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Final
 
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import IbkeelError, OrderRejected, SafetyRefused
-from ibkeel.journal import Intent, Journal
+from ibkeel.errors import (
+    AmbiguousContract,
+    CircuitOpen,
+    IbkeelError,
+    InvalidInput,
+    NotConnected,
+    OrderRejected,
+    SafetyRefused,
+    UnknownContract,
+)
+from ibkeel.journal import Intent
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -23,22 +32,23 @@ from ibkeel.model import (
 )
 from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, client_order_id
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.memory import OwnOrder, child_name
+from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.telemetry import Observer, OrderPlaced
 
 __all__ = ["OrderDesk"]
 
 _NO_FUNDS: Final = 201
-
-
-@attrs.define
-class _Ours:
-    """What the desk knows of one order of its own."""
-
-    ticket: OrderTicket
-    is_entry: bool
-    state: OrderState
-    placed_at: datetime
+_NOT_SENT: Final = (
+    AmbiguousContract,
+    CircuitOpen,
+    InvalidInput,
+    NotConnected,
+    SafetyRefused,
+    UnknownContract,
+)
+"""What a broker says before the first byte of an order leaves."""
 
 
 class OrderDesk:
@@ -47,7 +57,7 @@ class OrderDesk:
     Args:
         broker: Where orders go; in dry run it keeps them to itself.
         feed: Times the requests.
-        journal: Told of every intent before anything leaves.
+        recorder: Told of every intent before anything leaves; an exit leaves even so.
         tally: Counts.
         clock: Stamps.
         observer: Told of every order.
@@ -58,30 +68,38 @@ class OrderDesk:
         self,
         broker: Orders,
         feed: Feed,
-        journal: Journal,
+        recorder: Recorder,
         tally: Tally,
         clock: Clock,
         observer: Observer,
         run: str,
     ) -> None:
-        self._broker, self._feed, self._journal = broker, feed, journal
+        self._broker, self._feed, self._recorder = broker, feed, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
         self._run = run
         self._sequence = 0
-        self._ours: dict[ClientOrderId, _Ours] = {}
+        self._ours: dict[ClientOrderId, OwnOrder] = {}
         self.funds_rejected = False
         """Whether the venue refused an order for lack of funds in this session."""
 
     @property
     def unknown_orders(self) -> int:
-        """Orders of ours whose fate nobody knows."""
-        return sum(order.state is OrderState.UNKNOWN for order in self._ours.values())
+        """Orders of ours whose fate nobody knows, those that the venue never answered included."""
+        return sum(
+            order.state is OrderState.UNKNOWN or (order.state is OrderState.SENT and not order.is_placing)
+            for order in self._ours.values()
+        )
+
+    @property
+    def is_placing(self) -> bool:
+        """Whether the broker was given an order and has not answered yet."""
+        return any(order.is_placing for order in self._ours.values())
 
     @property
     def contracts(self) -> tuple[Contract, ...]:
         """Contracts that orders of ours were sent for, each once; intents of a dry run do not count."""
         sent = [order for order in self._ours.values() if order.state is not OrderState.INTENT]
-        return tuple(dict.fromkeys(order.ticket.contract for order in sent))
+        return tuple(dict.fromkeys(order.contract for order in sent))
 
     def owns(self, report: OrderReport | Execution) -> bool:
         """Whether a report or a fill is of an order of ours."""
@@ -97,11 +115,24 @@ class OrderDesk:
         order = self._ours.get(name)
         return None if order is None else order.placed_at
 
-    def saw(self, report: OrderReport) -> None:
-        """Take notice of what the venue says."""
+    def restore(self, orders: Mapping[ClientOrderId, OwnOrder]) -> None:
+        """Take over the orders of an earlier run."""
+        self._ours.update({name: attrs.evolve(order) for name, order in orders.items()})
+
+    def saw(self, report: OrderReport) -> bool:
+        """Take notice of what the venue says; tells whether it was news."""
         order = self._ours.get(report.client_order_id)
-        if order is not None and not order.state.is_final:
-            order.state = report.state
+        if order is None or order.state.is_final or order.state is report.state:
+            return False
+        order.state = report.state
+        return True
+
+    def listed(self, open_orders: Iterable[OrderReport]) -> None:
+        """Take notice of everything that works: an earlier run's order that is not in it has ended."""
+        names = {report.client_order_id for report in open_orders}
+        for name, order in self._ours.items():
+            if order.is_restored and order.state is OrderState.UNKNOWN and name not in names:
+                order.state = OrderState.CANCELLED
 
     async def enter(
         self, symbol: str, bracket: Bracket, signal: Signal, session: date, reason: str
@@ -109,8 +140,10 @@ class OrderDesk:
         """Place a protected entry.
 
         Raises:
+            JournalError: The intent could not be written; nothing was sent.
             SafetyRefused: A rule said no; nothing was sent.
-            IbkeelError: Whatever else the broker says; the order's fate is then unknown.
+            IbkeelError: Whatever else the broker says; unless it means that nothing was sent, the
+                order's fate is then unknown.
         """
         name = self._next_name(session)
         named = attrs.evolve(bracket, entry=attrs.evolve(bracket.entry, client_order_id=name))
@@ -157,39 +190,65 @@ class OrderDesk:
         return await self._place(intent)
 
     def _next_name(self, session: date) -> ClientOrderId:
-        self._sequence += 1
-        return client_order_id(session, self._run, self._sequence)
+        """A name that no order bears, an earlier run's of the same name included."""
+        while True:
+            self._sequence += 1
+            name = client_order_id(session, self._run, self._sequence)
+            if name not in self._ours:
+                return name
 
     async def _place(self, intent: EntryIntent | ExitIntent) -> Placement:
+        """Record, register and send; an exit that cannot be recorded leaves all the same."""
+        is_entry = isinstance(intent, EntryIntent)
         entry = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
         children = intent.bracket.children() if isinstance(intent, EntryIntent) else ()
-        self._journal.record(Intent.of(intent))
+        write = self._recorder.record if is_entry else self._recorder.keep
+        write(Intent.of(intent))
         self._count_intent(intent.symbol)
-        order = _Ours(
-            ticket=entry, is_entry=isinstance(intent, EntryIntent), state=OrderState.SENT, placed_at=intent.at
-        )
-        self._ours[intent.client_order_id] = order
+        family = self._register(intent, entry.contract, len(children), is_entry=is_entry)
         try:
             placement = await self._feed.timed("place", self._broker.place(intent.order))
-        except (SafetyRefused, OrderRejected) as refused:
-            order.state = OrderState.REJECTED
-            self.funds_rejected |= getattr(refused, "code", None) == _NO_FUNDS
+        except IbkeelError as error:
+            self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS
+            _settle(family, _fate(error))
             raise
-        except IbkeelError:
-            order.state = OrderState.UNKNOWN
-            raise
+        finally:
+            # A cancelled task knows no fate: its orders stay SENT, which counts as unknown.
+            for order in family:
+                order.is_placing = False
         self._remember(placement, (entry, *children))
         return placement
 
+    def _register(
+        self, intent: EntryIntent | ExitIntent, contract: Contract, children: int, *, is_entry: bool
+    ) -> list[OwnOrder]:
+        """Know the orders before they leave: a child of an order whose answer is lost is ours too."""
+        name = intent.client_order_id
+        family = []
+        for number in range(children + 1):
+            order = OwnOrder(
+                contract=contract,
+                is_entry=is_entry and number == 0,
+                state=OrderState.SENT,
+                placed_at=intent.at,
+                is_placing=True,
+            )
+            self._ours[child_name(name, number) if number else name] = order
+            family.append(order)
+        return family
+
     def _remember(self, placement: Placement, tickets: tuple[OrderTicket, ...]) -> None:
         self._tally.orders += len(tickets)
-        first = self._ours[placement.client_order_id]
-        if not first.state.is_final:
-            first.state = placement.state
-        for child, ticket in zip(placement.children, tickets[1:], strict=False):
-            self._ours[child.client_order_id] = _Ours(
-                ticket=ticket, is_entry=False, state=child.state, placed_at=first.placed_at
-            )
+        name, placed = placement.client_order_id, placement.family()
+        for number in range(len(tickets)):
+            ours = child_name(name, number) if number else name
+            # A broker that keeps a bracket to itself may not name the children.
+            said = placed[number] if number < len(placed) else None
+            order = self._ours.pop(ours)
+            # The venue may have answered, and the watch told of it, before the placement came.
+            if order.state is OrderState.SENT:
+                order.state = said.state if said else placement.state
+            self._ours[said.client_order_id if said else ours] = order
         if placement.was_sent:
             self._tally.orders_sent += len(tickets)
         entry = tickets[0]
@@ -207,3 +266,16 @@ class OrderDesk:
     def _count_intent(self, symbol: str) -> None:
         if symbol in self._tally.symbols:
             self._tally.symbols[symbol].intents += 1
+
+
+def _fate(error: IbkeelError) -> OrderState:
+    """What an error of `place` says of the orders."""
+    if isinstance(error, OrderRejected):
+        return OrderState.REJECTED
+    return OrderState.INTENT if isinstance(error, _NOT_SENT) else OrderState.UNKNOWN
+
+
+def _settle(family: Iterable[OwnOrder], state: OrderState) -> None:
+    for order in family:
+        if not order.state.is_final:
+            order.state = state

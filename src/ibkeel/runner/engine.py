@@ -2,24 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, SafetyRefused
-from ibkeel.journal import CycleDone, Decision, Failure, Journal, RunEnded, RunStarted
-from ibkeel.model import Broker
+from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
+from ibkeel.journal import CycleDone, Decision, Journal, RunEnded, RunStarted
+from ibkeel.model import Broker, Placement
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.backoff import SymbolBackoff
-from ibkeel.runner.config import EndOfDay, RiskConfig, RunnerConfig
+from ibkeel.runner.closing import Closing
+from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
+from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import flatten, held_of
+from ibkeel.runner.memory import remember
+from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
@@ -29,11 +32,11 @@ from ibkeel.runner.schedule import (
     session_now,
 )
 from ibkeel.runner.state import AccountReader
-from ibkeel.runner.tally import ErrorSeen, Held, RunReport, Tally
+from ibkeel.runner.tally import RunReport, Tally
 from ibkeel.runner.watch import Watch
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import CycleEnded, NullObserver, Observer, SymbolFailed, SymbolSkipped, redact
+from ibkeel.telemetry import CycleEnded, NullObserver, Observer, SymbolSkipped
 
 __all__ = ["Progress", "Runner"]
 
@@ -63,7 +66,8 @@ class Runner:
 
     One symbol's failure never ends another's cycle: it is journaled with its type, and a symbol
     that keeps failing sits out some cycles. Positions are protected by their bracket at the venue
-    and closed before the close, unless the configuration holds them.
+    and closed before the close, unless the configuration holds them. A run that starts within a
+    session takes over what the journal knows of it: orders, fills and the daily loss.
 
     Args:
         broker: Connected; in dry run its orders stay intents.
@@ -101,14 +105,30 @@ class Runner:
         self._run = run or f"r{journal.count(RunStarted) + 1}"
         self._tally = Tally(self._run, config.symbols)
         self._feed = Feed(broker, journal, self._tally, self._clock)
+        self._recorder = Recorder(journal)
+        self._failures = Failures(self._recorder, self._tally, self._clock, self._observer)
         self._desk = OrderDesk(
-            broker, self._feed, journal, self._tally, self._clock, self._observer, self._run
+            broker, self._feed, self._recorder, self._tally, self._clock, self._observer, self._run
         )
-        self._watch = Watch(broker, self._desk, journal, self._tally, self._clock, self._observer)
+        self._watch = Watch(broker, self._desk, self._recorder, self._tally, self._clock, self._observer)
+        self._closing = Closing(
+            broker,
+            self._desk,
+            self._watch,
+            config,
+            self._recorder,
+            self._clock,
+            lambda error: self._failures.note("", error, "flatten"),
+        )
         self._planner = EntryPlanner(self._feed, strategy, config, risk)
         guard = DailyLossGuard(limit=risk.max_daily_loss)
         self._account = AccountReader(
-            broker, self._feed, guard, lambda kind, error: self._fail("", error, kind)
+            broker,
+            self._feed,
+            guard,
+            self._recorder,
+            self._clock,
+            lambda kind, error: self._failures.note("", error, kind),
         )
         backoff = SymbolBackoff(threshold=config.failures_before_skip, skip_cycles=config.skip_cycles)
         self._backoff = dict.fromkeys(config.symbols, backoff)
@@ -127,7 +147,8 @@ class Runner:
         """
         calendar = self._calendar or ExchangeCalendar(start=self._clock.now().date() - timedelta(days=7))
         session = session_now(calendar, self._clock.now())
-        self._journal.record(
+        self._take_over(session)
+        self._recorder.record(
             RunStarted(
                 at=self._clock.now(),
                 run=self._run,
@@ -140,16 +161,31 @@ class Runner:
         outcome, done = "interrupted", 0
         try:
             async with self._watching():
+                over_at = self._clock.now()
                 while sessions is None or done < sessions:
-                    done += await self._trade(session_now(calendar, self._clock.now()))
+                    await self._wait_until(over_at)
+                    listed = session_now(calendar, self._clock.now())
+                    traded = await self._trade(listed)
+                    done += traded is not None
+                    # A session that its own hours ended early is still the calendar's present one.
+                    over_at = max(listed.closes_at, (listed if traded is None else traded).closes_at)
             outcome = "finished"
         finally:
-            self._journal.record(RunEnded(at=self._clock.now(), run=self._run, outcome=outcome))
+            self._recorder.keep(RunEnded(at=self._clock.now(), run=self._run, outcome=outcome))
         return self.report()
 
     def report(self) -> RunReport:
         """What was done so far."""
         return self._tally.report()
+
+    def _take_over(self, session: Session) -> None:
+        """Go on where an earlier run of the same session ended."""
+        memory = remember(self._journal, session)
+        self._desk.restore(memory.orders)
+        self._watch.restore(memory.fills)
+        self._last_entry.update(memory.last_entry)
+        if memory.guard is not None:
+            self._account.restore(memory.guard)
 
     @asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:
@@ -162,31 +198,31 @@ class Runner:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _trade(self, listed: Session) -> bool:
-        """Trade one session; False when the contract's own hours say that there is none."""
+    async def _trade(self, listed: Session) -> Session | None:
+        """Trade one session and return it; None when the contract's own hours say that there is none."""
         await self._wait_until(listed.opens_at - _EARLY)
         session = await self._own_hours(listed)
         if session is None:
-            await self._wait_until(listed.closes_at)
-            return False
+            return None
         await self._wait_until(session.opens_at)
         self._feed.begin_session()
+        self._tally.held = None
         self._desk.funds_rejected = False
         stop = session.closes_at - timedelta(seconds=self._config.flatten_before_close)
         while due := next_cycle(session, interval=self._config.interval, now=self._clock.now(), stop=stop):
             await self._wait_until(due)
-            await self._cycle(session)
+            await self._cycle_until(stop, session)
         await self._wait_until(stop)
-        await self._close(session)
+        self._tally.held = await self._closing.close(session)
         await self._wait_until(session.closes_at)
-        return True
+        return session
 
     async def _own_hours(self, listed: Session) -> Session | None:
         """The session as the first symbol's own liquid hours have it: they win over the calendar."""
         try:
             details = await self._feed.definition(self._config.symbols[0])
         except (RequestFailed, ConnectionFailure) as error:
-            self._fail(self._config.symbols[0], error, "qualify")
+            self._failures.note(self._config.symbols[0], error, "qualify")
             return listed
         hours = LiquidHours(details.liquid_hours)
         return hours.session(listed.day) if hours.covers(listed.day) else listed
@@ -196,12 +232,30 @@ class Runner:
         if wait > 0:
             await asyncio.sleep(wait)
 
+    async def _cycle_until(self, stop: datetime, session: Session) -> None:
+        """One cycle; one that is still going at `stop` is ended, so that no exit waits for it."""
+        limit = asyncio.timeout((stop - self._clock.now()).total_seconds())
+        try:
+            async with limit:
+                await self._cycle(session)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            cut = TimeoutError(
+                f"cycle {self._tally.cycles} was still going at {stop.isoformat()}; it was ended"
+            )
+            self._failures.note("", cut, "cycle")
+
     async def _cycle(self, session: Session) -> None:
         loop = asyncio.get_running_loop()
         started, failures = loop.time(), len(self._tally.errors)
         self._tally.cycles += 1
         self._entered.clear()
         view = await self._account.view(self._tally.cycles, session)
+        try:
+            await self._watch.reconcile(view.open_orders)
+        except (RequestFailed, ConnectionFailure) as error:
+            self._failures.note("", error, "catch_up")
         await self._drop_stale_entries(view)
         gate = asyncio.Semaphore(self._config.concurrency)
         async with asyncio.TaskGroup() as group:
@@ -225,7 +279,7 @@ class Runner:
             started = loop.time()
             self._backoff[symbol], is_due = self._backoff[symbol].begin()
             outcome = await self._attempt(symbol, view) if is_due else self._skip(symbol)
-            self._journal.record(
+            self._recorder.keep(
                 CycleDone(
                     at=self._clock.now(),
                     symbol=symbol,
@@ -256,13 +310,13 @@ class Runner:
             verdict = await self._consider(symbol, view)
         except (RequestFailed, ConnectionFailure) as error:
             self._backoff[symbol] = self._backoff[symbol].failed()
-            self._fail(symbol, error)
+            self._failures.note(symbol, error)
         except IbkeelError as error:
-            self._fail(symbol, error)
+            self._failures.note(symbol, error)
         except Exception as error:  # noqa: BLE001 - the runner's supervised loop
             # A strategy is somebody else's code: its fault must not end the other symbols' day.
             _LOG.exception("cycle failed symbol=%s", symbol)
-            self._fail(symbol, error)
+            self._failures.note(symbol, error)
         else:
             self._backoff[symbol] = self._backoff[symbol].succeeded()
             return verdict.outcome.value
@@ -275,7 +329,7 @@ class Runner:
             self._tally.symbols[symbol].signals += 1
         async with self._entering:
             verdict = self._checked_again(symbol, view, verdict)
-            self._journal.record(
+            self._recorder.record(
                 Decision(
                     at=self._clock.now(),
                     symbol=symbol,
@@ -287,10 +341,26 @@ class Runner:
             if verdict.bracket is not None:
                 self._entered.append(symbol)
                 self._last_entry[symbol] = self._clock.now()
-                await self._desk.enter(
-                    symbol, verdict.bracket, verdict.signal, view.session.day, "; ".join(verdict.reasons)
+                await self._enter(
+                    self._desk.enter(
+                        symbol, verdict.bracket, verdict.signal, view.session.day, "; ".join(verdict.reasons)
+                    )
                 )
         return verdict
+
+    async def _enter(self, placing: Coroutine[Any, Any, Placement]) -> None:
+        """Place an entry; when the cycle is ended meanwhile, the venue's answer is still heard."""
+        task = asyncio.create_task(placing)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._entered_late)
+            raise
+
+    def _entered_late(self, task: asyncio.Task[Placement]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failures.note("", error, "place")
 
     def _checked_again(self, symbol: str, view: View, verdict: Verdict) -> Verdict:
         """The gate once more, on the option's own quote and with what other symbols did meanwhile."""
@@ -321,49 +391,5 @@ class Runner:
                 continue
             try:
                 self._desk.saw(await self._broker.cancel(report.order_id))
-            except (RequestFailed, ConnectionFailure) as error:
-                self._fail(report.contract.symbol, error, "cancel")
-
-    async def _close(self, session: Session) -> None:
-        self._tally.held = None
-        try:
-            self._tally.held = await self._leftovers(session)
-            await self._watch.catch_up()
-        except (RequestFailed, ConnectionFailure, SafetyRefused) as error:
-            self._fail("", error, "flatten")
-        for row in self._tally.held or ():
-            self._journal.record(
-                Failure(
-                    at=self._clock.now(), symbol=row.contract.symbol, kind="StillHeld", message=row.reason
-                )
-            )
-
-    async def _leftovers(self, session: Session) -> tuple[Held, ...]:
-        """Close our positions, unless they are to be held; what stays open, and why."""
-        if self._config.end_of_day is EndOfDay.HOLD:
-            reason = "end_of_day is hold"
-            positions = held_of(await self._broker.positions(), self._desk.contracts)
-            return tuple(
-                Held(contract=row.contract, signed_quantity=row.signed_quantity, reason=reason)
-                for row in positions
-            )
-        return await flatten(
-            self._broker,
-            self._desk,
-            session=session.day,
-            wait=self._config.exit_wait,
-            reason=f"{self._config.flatten_before_close:g} s before the close",
-        )
-
-    def _fail(self, symbol: str, error: Exception, service: str = "") -> None:
-        now, kind, message = self._clock.now(), type(error).__name__, redact(str(error))
-        code = getattr(error, "code", None)
-        self._journal.record(
-            Failure(at=now, symbol=symbol, kind=kind, message=message, service=service, code=code)
-        )
-        self._tally.errors.append(
-            ErrorSeen(
-                at=now, symbol=symbol, kind=kind, message=message, is_timeout=isinstance(error, TimeoutError)
-            )
-        )
-        self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))
+            except IbkeelError as error:
+                self._failures.note(report.contract.symbol, error, "cancel")

@@ -165,6 +165,11 @@ def sized_bracket(
     risk: RiskConfig,
 ) -> tuple[Bracket | None, str]:
     """The protected order for an option, or None and why there is none."""
+    if account is not None and account.currency != quote.contract.currency:
+        return None, (
+            f"the account is kept in {account.currency}, the option trades in {quote.contract.currency}: "
+            "a size needs both in one currency"
+        )
     size = position_size(
         equity=account.net_liquidation if account else None,
         premium=quote.ask,

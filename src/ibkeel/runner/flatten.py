@@ -1,20 +1,20 @@
 """Closing what a run holds: children cancelled first, then exactly what is held is sold."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
 
-from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
+from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
 from ibkeel.model import Account, Contract, OrderReport, Orders, Position
 from ibkeel.orders import ExitCause, plan_exit
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.tally import Held
 
-__all__ = ["OrdersAndAccount", "cancel_ours", "flatten", "held_of"]
+__all__ = ["OrdersAndAccount", "cancel_ours", "flatten", "kept"]
 
 _POLL: Final = 1.0
-_ROUNDS: Final = 2
+_NOT_OURS: Final = "this run did not trade it"
 
 
 class OrdersAndAccount(Orders, Account, Protocol):
@@ -24,89 +24,122 @@ class OrdersAndAccount(Orders, Account, Protocol):
 async def flatten(
     broker: OrdersAndAccount, desk: OrderDesk, *, session: date, wait: float, reason: str
 ) -> tuple[Held, ...]:
-    """Close every position in a contract that this run traded, and verify it.
+    """Try once to close every position in a contract that this run traded, and verify it.
 
-    Orders that work for us are cancelled and their fate awaited before anything is sold, so that
-    no exit passes zero. What is left after a second attempt is reported, never guessed away.
+    Position by position, the orders that work for us are cancelled and their fate awaited before
+    anything is sold, so that no exit passes zero. What fails for one does not keep the next.
 
     Args:
         broker: Where it is done.
         desk: Knows our orders; the door by which the exits leave.
         session: Trading date.
-        wait: Seconds that each attempt may take.
+        wait: Seconds that the exits may take to fill.
         reason: Why, in words.
 
     Returns:
-        What is still held, and why; empty when flat.
+        Everything that the account still holds, and why; empty when flat.
 
     Raises:
-        RequestFailed: What is held could not even be read.
+        RequestFailed: What is held could not be read.
         ConnectionFailure: The same, for want of a session.
-        SafetyRefused: The same, for a rule of ours.
     """
-    trouble: RequestFailed | ConnectionFailure | SafetyRefused | None = None
-    held: tuple[Position, ...] | None = None
-    for _ in range(_ROUNDS if desk.contracts else 0):
+    trouble: dict[Contract, str] = {}
+    for contract in desk.contracts:
         try:
-            await cancel_ours(broker, desk)
-            held = held_of(await broker.positions(), desk.contracts)
-            await _sell(broker, desk, held, session, reason)
-            held = await _until_flat(broker, desk, wait)
-        except (RequestFailed, ConnectionFailure, SafetyRefused) as error:
-            trouble = error
-            continue
-        trouble = None
-        if not held:
-            return ()
-    if trouble is not None and held is None:
-        raise trouble
-    why = f"{type(trouble).__name__}: {trouble}" if trouble else f"the exit did not fill within {wait:g} s"
-    return tuple(
-        Held(contract=row.contract, signed_quantity=row.signed_quantity, reason=why) for row in held or ()
-    )
+            await _leave(broker, desk, contract, session, reason)
+        except IbkeelError as error:
+            trouble[contract] = f"{type(error).__name__}: {error}"
+    positions = await _until_flat(broker, [row for row in desk.contracts if row not in trouble], wait)
+    if not any(row.contract in desk.contracts for row in positions):
+        return kept(positions, desk, "")
+    late = f"the exit did not fill within {wait:g} s"
+    bare = await _unprotected(broker, positions)
+    reasons = {
+        row.contract: trouble.get(row.contract, late) + bare.get(row.contract, "") for row in positions
+    }
+    return tuple(_held(row, desk, reasons[row.contract]) for row in positions)
 
 
-async def cancel_ours(broker: Orders, desk: OrderDesk) -> None:
-    """Cancel our working orders, parents before children, and wait for each one's fate.
+async def cancel_ours(broker: Orders, desk: OrderDesk, contract: Contract) -> None:
+    """Cancel our working orders in a contract, parents before children, and wait for each one's fate.
 
     Raises:
         RequestFailed: The venue did not say what became of one of them.
+        ConnectionFailure: There is no session.
     """
-    ours = [report for report in await broker.open_orders() if desk.owns(report)]
+    ours = [row for row in await broker.open_orders() if desk.owns(row) and row.contract == contract]
     for report in sorted(ours, key=_parents_first):
         still_open = {row.order_id for row in await broker.open_orders()}
         if report.order_id in still_open:
             desk.saw(await broker.cancel(report.order_id))
 
 
-def held_of(positions: Sequence[Position], contracts: Sequence[Contract]) -> tuple[Position, ...]:
-    """Positions in the contracts named."""
-    return tuple(row for row in positions if row.contract in contracts)
+def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[Held, ...]:
+    """What is held, for one reason where it is ours."""
+    return tuple(_held(row, desk, reason) for row in positions)
+
+
+def _held(position: Position, desk: OrderDesk, reason: str) -> Held:
+    is_ours = position.contract in desk.contracts
+    return Held(
+        contract=position.contract,
+        signed_quantity=position.signed_quantity,
+        reason=reason if is_ours else _NOT_OURS,
+        is_ours=is_ours,
+    )
 
 
 def _parents_first(report: OrderReport) -> tuple[bool, int]:
     return report.parent_id is not None, report.order_id
 
 
-async def _sell(
-    broker: Orders, desk: OrderDesk, held: Sequence[Position], session: date, reason: str
+async def _leave(
+    broker: OrdersAndAccount, desk: OrderDesk, contract: Contract, session: date, reason: str
 ) -> None:
-    open_orders = await broker.open_orders()
-    for position in held:
-        await desk.leave(
-            lambda name, position=position: plan_exit(position, open_orders, client_order_id=name).ticket,  # type: ignore[misc]
+    """Cancel what works in a contract and send the exit of what is held.
+
+    Raises:
+        IbkeelError: One of the two did not succeed.
+    """
+    await cancel_ours(broker, desk, contract)
+    for position in await broker.positions():
+        if position.contract != contract:
+            continue
+        open_orders = await broker.open_orders()
+        placed = await desk.leave(
+            lambda name, held=position, orders=open_orders: (
+                plan_exit(  # type: ignore[misc]
+                    held, orders, client_order_id=name
+                ).ticket
+            ),
             ExitCause.END_OF_DAY,
             session,
             reason,
         )
+        if placed is None:
+            raise OrderRefused(
+                f"orders that have not ended may still close {position.signed_quantity:g} {contract}; "
+                "another exit could pass zero"
+            )
 
 
-async def _until_flat(broker: OrdersAndAccount, desk: OrderDesk, wait: float) -> tuple[Position, ...]:
-    """What is held after at most `wait` seconds."""
+async def _until_flat(
+    broker: OrdersAndAccount, contracts: Sequence[Contract], wait: float
+) -> tuple[Position, ...]:
+    """What the account holds once nothing is left of the contracts named, or after `wait` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
-    while held := held_of(await broker.positions(), desk.contracts):
-        if loop.time() >= deadline:
-            break
+    positions = await broker.positions()
+    while any(row.contract in contracts for row in positions) and loop.time() < deadline:
         await asyncio.sleep(_POLL)
-    return held
+        positions = await broker.positions()
+    return positions
+
+
+async def _unprotected(broker: Orders, positions: Iterable[Position]) -> Mapping[Contract, str]:
+    """Words for each position that no stop protects, as far as that can be read."""
+    try:
+        stopped = [row.contract for row in await broker.open_orders() if row.stop_price is not None]
+    except (RequestFailed, ConnectionFailure):
+        return {row.contract: "; nobody knows whether a stop works" for row in positions}
+    return {row.contract: "; no stop works for it" for row in positions if row.contract not in stopped}

@@ -3,11 +3,16 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import attrs
+
+from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, RequestFailed
-from ibkeel.model import Broker
-from ibkeel.risk import DailyLossGuard
+from ibkeel.journal import LossGuardKept
+from ibkeel.model import AccountValues, Broker
+from ibkeel.risk import DailyLossGuard, LossVerdict
 from ibkeel.runner.entry import View
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import Session
 
 __all__ = ["AccountReader"]
@@ -22,20 +27,33 @@ class AccountReader:
         broker: Whom to ask.
         feed: Times the requests.
         guard: Stops entries once the day's loss reaches its limit.
+        recorder: Told of each change of the guard, for a run that starts later.
+        clock: Stamps these.
         failed: Told of each reading that failed.
     """
 
     def __init__(
-        self, broker: Broker, feed: Feed, guard: DailyLossGuard, failed: Callable[[str, Exception], None]
+        self,
+        broker: Broker,
+        feed: Feed,
+        guard: DailyLossGuard,
+        recorder: Recorder,
+        clock: Clock,
+        failed: Callable[[str, Exception], None],
     ) -> None:
         self._broker, self._feed, self._guard, self._failed = broker, feed, guard, failed
+        self._recorder, self._clock = recorder, clock
+
+    def restore(self, guard: DailyLossGuard) -> None:
+        """Take over the guard of an earlier run, with the limit of this one."""
+        self._guard = attrs.evolve(guard, limit=self._guard.limit)
 
     async def view(self, number: int, session: Session) -> View:
         """Everything that a cycle needs to know before it looks at a symbol."""
         account = await self._read("account", self._broker.account())
         positions = await self._read("positions", self._broker.positions())
         open_orders = await self._read("open_orders", self._broker.open_orders())
-        self._guard, loss = self._guard.observe(session.day, account.net_liquidation if account else None)
+        loss = self._observe(session, account)
         return View(
             number=number,
             session=session,
@@ -44,6 +62,13 @@ class AccountReader:
             positions=positions,
             open_orders=open_orders,
         )
+
+    def _observe(self, session: Session, account: AccountValues | None) -> LossVerdict:
+        guard, loss = self._guard.observe(session.day, account.net_liquidation if account else None)
+        if guard != self._guard:
+            self._recorder.keep(LossGuardKept(at=self._clock.now(), guard=guard))
+        self._guard = guard
+        return loss
 
     async def _read(self, kind: str, answer: Awaitable[T]) -> T | None:
         try:

@@ -14,17 +14,19 @@ __all__ = ["ErrorSeen", "Held", "Latency", "RunReport", "SymbolTally", "Tally"]
 
 @attrs.frozen(kw_only=True)
 class Held:
-    """A position of ours that is still open, and why.
+    """A position that is still open, and why.
 
     Args:
         contract: What is held.
         signed_quantity: How much.
         reason: Why it was not closed.
+        is_ours: Whether this run or one that it took over traded the contract.
     """
 
     contract: Contract
     signed_quantity: float
     reason: str
+    is_ours: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +107,8 @@ class RunReport:
         orders_sent: Orders that left.
         fills: Executions of our orders.
         errors: Every failure, in order.
-        held: Positions of ours that are still open; empty when flat, None when that could not be read.
+        held: Positions of the account that are still open at the end of the session, those that are not
+            ours named so; empty when flat, None when nobody looked or could.
         latencies: By kind of request.
     """
 
@@ -148,7 +151,7 @@ class Tally:
         self._seconds: dict[str, list[float]] = {}
         self.symbols = {symbol: SymbolTally() for symbol in symbols}
         self.errors: list[ErrorSeen] = []
-        self.held: tuple[Held, ...] | None = ()
+        self.held: tuple[Held, ...] | None = None
         self.cycles = self.orders = self.orders_sent = self.fills = 0
 
     def took(self, kind: str, seconds: float) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from ibkeel.errors import NotConnected, OrderRejected, RequestTimeout
+from ibkeel.errors import JournalError, NotConnected, OrderRejected, RequestTimeout
 from ibkeel.journal import (
     CycleDone,
     Decision,
@@ -15,12 +15,14 @@ from ibkeel.journal import (
     FillSeen,
     Intent,
     Journal,
+    LossGuardKept,
     OrderUpdate,
     QuoteSeen,
     RunEnded,
     RunStarted,
 )
 from ibkeel.model import (
+    AccountValues,
     Bar,
     Bars,
     BarSpec,
@@ -31,6 +33,7 @@ from ibkeel.model import (
     OptionClass,
     OrderState,
     OrderTicket,
+    Position,
     Quote,
     Right,
     Side,
@@ -40,6 +43,7 @@ from ibkeel.model import (
 )
 from ibkeel.runner import EndOfDay, RiskConfig, Runner, RunnerConfig, Session
 from ibkeel.strategy import Needs
+from ibkeel.telemetry import OrderChanged
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -483,3 +487,295 @@ def test_positions_that_cannot_be_read_at_the_end_are_a_failure_and_not_called_f
     assert world.report.held is None
     assert "RequestTimeout" in {error.kind for error in world.report.errors}
     assert [row.purpose for row in of_kind(world.records, Intent)] == ["entry"]
+
+
+STOP = CLOSE - timedelta(seconds=600)
+OTHER = option("QQQ", Right.CALL, 560)
+TWO = {"symbols": ("SPY", "QQQ"), "steps": {OTHER: fresh(OTHER, 4.0, 4.05)}}
+
+
+def rejecting_exits_of(contract):
+    def prepare(broker, _):
+        place = broker.place
+
+        async def refuse(order):
+            if isinstance(order, OrderTicket) and order.contract == contract:
+                raise OrderRejected("not today", code=201)
+            return await place(order)
+
+        broker.place = refuse
+
+    return prepare
+
+
+def cancelled_after(seconds, *, prepare=None):
+    def arrange(broker, loop):
+        loop.call_later(seconds, asyncio.current_task().cancel)
+        if prepare:
+            prepare(broker, loop)
+
+    return arrange
+
+
+def test_an_exit_that_is_refused_does_not_keep_the_other_positions(play):
+    world = play(prepare=rejecting_exits_of(CALL), **TWO)
+
+    (held,) = world.report.held
+    assert held.contract == CALL
+    assert "OrderRejected: not today" in held.reason
+    assert "no stop works" in held.reason
+
+
+def test_a_cancel_that_is_not_answered_leaves_that_stop_and_closes_the_others(play):
+    def prepare(broker, loop):
+        loop.call_later(2990, broker.fail, "cancel", RequestTimeout("no answer"))
+        cancel = broker.cancel
+
+        async def only_spy(order_id):
+            report = next(row for row in await broker.open_orders() if row.order_id == order_id)
+            if report.contract == CALL:
+                broker.heal("cancel")
+            else:
+                broker.fail("cancel", RequestTimeout("no answer"), times=1)
+            return await cancel(order_id)
+
+        broker.cancel = only_spy
+
+    world = play(prepare=prepare, **TWO)
+
+    (held,) = world.report.held
+    assert held.contract == OTHER
+    assert held.reason == "RequestTimeout: no answer"
+
+
+def test_a_blip_when_positions_are_to_be_closed_is_outlasted(play):
+    def prepare(broker, loop):
+        loop.call_later(2999, broker.fail, "positions", NotConnected("blip"))
+        loop.call_later(3040, broker.heal, "positions")
+
+    world = play(prepare=prepare)
+
+    assert world.report.held == ()
+    (sold,) = [row for row in of_kind(world.records, Intent) if row.purpose == "exit"]
+    assert sold.at - STOP < timedelta(seconds=60)
+
+
+def test_a_slow_cycle_is_ended_so_that_the_exit_leaves_in_time(play):
+    def prepare(broker, loop):
+        async def slow(*_):
+            await asyncio.sleep(400)
+            raise RequestTimeout("no answer in 400 s")
+
+        loop.call_later(2700, setattr, broker, "bars", slow)
+
+    world = play(prepare=prepare)
+
+    (sold,) = [row for row in of_kind(world.records, Intent) if row.purpose == "exit"]
+    assert sold.at - STOP < timedelta(seconds=1)
+    assert "still going" in world.report.errors[-1].message
+    assert world.report.held == ()
+
+
+def test_an_entry_in_flight_when_its_cycle_is_ended_is_sold_too(play):
+    world = play(
+        broker={"delays": {"place": 30.0}},
+        config={"interval": 590.0, "entries_stop_before_close": 0.0, "flatten_before_close": 3000.0},
+    )
+
+    assert [fill.execution.side for fill in of_kind(world.records, FillSeen)] == [Side.BUY, Side.SELL]
+    assert world.report.held == ()
+
+
+def test_a_run_that_takes_over_sells_what_the_first_one_bought(play):
+    broken = []
+    with pytest.raises(asyncio.CancelledError):
+        play(prepare=cancelled_after(600, prepare=lambda broker, _: broken.append(broker)), mode="PAPER")
+    bought = Position(account="DU0000001", contract=CALL, signed_quantity=10, average_price=4.05)
+
+    world = play(broker={"positions": [bought]}, start=OPEN + timedelta(minutes=20), mode="PAPER")
+
+    exits = [row.order for row in of_kind(world.records, Intent) if row.purpose == "exit"]
+    assert [(ticket.contract, ticket.quantity) for ticket in exits] == [(CALL, 10)]
+    assert world.report.held == ()
+
+
+def test_a_run_that_takes_over_does_not_sell_what_a_dry_run_only_meant_to_buy(play):
+    with pytest.raises(asyncio.CancelledError):
+        play(prepare=cancelled_after(600), broker={"dry_run": True})
+    theirs = Position(account="DU0000001", contract=CALL, signed_quantity=3, average_price=4.05)
+
+    world = play(broker={"positions": [theirs]}, start=OPEN + timedelta(minutes=20), mode="PAPER")
+
+    assert [row.purpose for row in of_kind(world.records, Intent)] == ["entry"]
+    assert [(row.signed_quantity, row.is_ours) for row in world.report.held] == [(3, False)]
+
+
+def test_the_daily_loss_outlives_a_restart(play):
+    def worth(equity):
+        return AccountValues(
+            account="DU0000001", at=OPEN, net_liquidation=Decimal(equity), available_funds=Decimal(equity)
+        )
+
+    def lose(broker, loop):
+        loop.call_later(300, broker.set_account, worth(70_000))
+
+    with pytest.raises(asyncio.CancelledError):
+        play(prepare=cancelled_after(1500, prepare=lose), strategy=Says(Direction.NONE))
+
+    world = play(broker={"account": worth(70_000)}, start=OPEN + timedelta(minutes=26))
+
+    assert [kept.guard.tripped for kept in of_kind(world.records, LossGuardKept)] == [False, True]
+    assert world.report.intents == 0
+
+
+def test_a_position_that_is_not_ours_is_named_and_left_alone(play):
+    theirs = Position(account="DU0000001", contract=QQQ, signed_quantity=100, average_price=400.0)
+
+    world = play(strategy=Says(Direction.NONE), broker={"positions": [theirs]})
+
+    (held,) = world.report.held
+    assert (held.contract, held.is_ours) == (QQQ, False)
+    assert of_kind(world.records, Failure) == []
+
+
+def test_an_order_that_never_left_does_not_stop_further_entries(play):
+    def prepare(broker, _):
+        broker.fail("place", NotConnected("no session; nothing was sent"), times=1)
+
+    world = play(prepare=prepare, risk=RiskConfig(cooldown=0))
+
+    entries = [row for row in of_kind(world.records, Intent) if row.purpose == "entry"]
+    assert len(entries) == 2
+    assert world.report.held == ()
+
+
+def test_a_bracket_whose_answer_was_lost_is_known_by_the_venues_word_and_closed(play):
+    def prepare(broker, _):
+        place, lost = broker.place, []
+
+        async def lose_the_answer(order):
+            placement = await place(order)
+            if not lost:
+                lost.append(placement)
+                raise RequestTimeout("no answer")
+            return placement
+
+        broker.place = lose_the_answer
+
+    world = play(prepare=prepare)
+
+    exits = [row.order for row in of_kind(world.records, Intent) if row.purpose == "exit"]
+    assert [ticket.contract for ticket in exits] == [CALL]
+    assert world.report.held == ()
+
+
+def test_fills_that_a_lost_session_hid_are_caught_up_on(play):
+    def prepare(broker, loop):
+        events = broker.order_events
+
+        async def deaf():
+            raise NotConnected("the stream ended")
+            yield
+
+        broker.order_events = deaf
+        loop.call_later(400, setattr, broker, "order_events", events)
+
+    world = play(prepare=prepare)
+
+    bought = next(row for row in of_kind(world.records, FillSeen))
+    assert bought.execution.side is Side.BUY
+    assert world.report.fills == 2
+    assert world.report.held == ()
+
+
+def full_disk_from(instant):
+    """Makes every write of the journal fail from an instant on; gives back how to undo it."""
+    write = Journal.record_all
+
+    def fails(self, records):
+        if virtual_clock().now() >= instant:
+            raise JournalError("disk full")
+        return write(self, records)
+
+    return fails
+
+
+def test_a_journal_that_cannot_be_written_refuses_entries(play, monkeypatch):
+    def prepare(*_):
+        monkeypatch.setattr(Journal, "record_all", full_disk_from(OPEN + timedelta(seconds=1)))
+
+    world = play(prepare=prepare)
+
+    assert [call.kind for call in world.broker.calls].count("place") == 0
+    assert {error.kind for error in world.report.errors} == {"JournalError"}
+
+
+def test_a_journal_that_cannot_be_written_does_not_keep_an_exit(play, monkeypatch, caplog):
+    def prepare(*_):
+        monkeypatch.setattr(Journal, "record_all", full_disk_from(STOP))
+
+    world = play(prepare=prepare)
+
+    assert [call.kind for call in world.broker.calls].count("place") == 2
+    assert world.report.held == ()
+    assert "record kept in memory kind=Intent" in caplog.text
+
+
+def test_an_account_in_another_currency_buys_nothing_and_says_why(play):
+    yen = AccountValues(
+        account="DU0000001",
+        at=OPEN,
+        currency="JPY",
+        net_liquidation=Decimal(1_500_000),
+        available_funds=Decimal(1_500_000),
+    )
+
+    world = play(broker={"account": yen})
+
+    assert world.report.intents == 0
+    assert any("kept in JPY" in " ".join(row.reasons) for row in of_kind(world.records, Decision))
+
+
+def test_a_session_that_its_own_hours_ended_early_is_not_traded_again(play):
+    world = play(strategy=Says(Direction.NONE), sessions=2, broker=own_hours((0, 1800), (3, 3600)))
+
+    assert {row.at.date() for row in of_kind(world.records, CycleDone)} == {DAY, DAY + timedelta(days=3)}
+    assert world.report.cycles == 6 + 16
+
+
+class Touchy:
+    """An observer with a bug that shows once."""
+
+    def __init__(self):
+        self.orders = 0
+
+    def on_event(self, event):
+        if isinstance(event, OrderChanged):
+            self.orders += 1
+            if self.orders == 1:
+                raise ZeroDivisionError("oops")
+
+
+def test_an_event_that_cannot_be_taken_in_does_not_make_the_run_deaf(play, caplog):
+    observer = Touchy()
+
+    world = play(observer=observer)
+
+    assert "order events failed" in caplog.text
+    assert observer.orders > 1
+    assert world.report.fills == 2
+    assert world.report.held == ()
+
+
+def test_a_takeover_learns_from_the_open_orders_that_an_unanswered_one_does_not_work(play):
+    def prepare(broker, loop):
+        broker.fail("place", RequestTimeout("no answer"))
+
+    with pytest.raises(asyncio.CancelledError):
+        play(prepare=cancelled_after(200, prepare=prepare), mode="PAPER")
+
+    world = play(start=OPEN + timedelta(minutes=5), mode="PAPER", risk=RiskConfig(cooldown=0))
+
+    entries = [row for row in of_kind(world.records, Intent) if row.purpose == "entry"]
+    assert len(entries) == 2
+    assert world.report.held == ()

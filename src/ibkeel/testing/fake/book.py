@@ -81,7 +81,16 @@ class Book:
         parent = self._add(order.entry, None, at)
         group = f"bracket-{parent.order_id}"
         children = tuple(
-            self._add(attrs.evolve(child, oca_group=group), parent, at) for child in order.children()
+            self._add(
+                attrs.evolve(
+                    child,
+                    oca_group=group,
+                    client_order_id=ClientOrderId(f"{parent.client_order_id}-{number}"),
+                ),
+                parent,
+                at,
+            )
+            for number, child in enumerate(order.children(), 1)
         )
         placement = attrs.evolve(parent, children=children)
         return placement, [self.report(_sent(row)) for row in (parent, *children)]

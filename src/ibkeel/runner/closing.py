@@ -1,0 +1,96 @@
+"""The end of a session: positions are closed again and again until they are, or the market is."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
+from ibkeel.journal import Failure
+from ibkeel.runner.config import EndOfDay, RunnerConfig
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.schedule import Session
+from ibkeel.runner.tally import Held
+from ibkeel.runner.watch import Watch
+
+__all__ = ["Closing"]
+
+_AGAIN: Final = 15.0  # seconds between two attempts
+
+
+class Closing:
+    """Ends sessions as the configuration says.
+
+    Args:
+        broker: Where positions are.
+        desk: Knows our orders; the door by which the exits leave.
+        watch: Asked for the fills at the end.
+        config: Whether to close, and how long an exit may take.
+        recorder: Told of each position that an attempt left open.
+        clock: Tells how long the market stays open.
+        failed: Told of each failure.
+    """
+
+    def __init__(
+        self,
+        broker: OrdersAndAccount,
+        desk: OrderDesk,
+        watch: Watch,
+        config: RunnerConfig,
+        recorder: Recorder,
+        clock: Clock,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._broker, self._desk, self._watch, self._config = broker, desk, watch, config
+        self._recorder, self._clock, self._failed = recorder, clock, failed
+
+    async def close(self, session: Session) -> tuple[Held, ...] | None:
+        """What the account still holds; None when that could not be read."""
+        while True:
+            held = await self._attempt(session)
+            is_done = held is not None and not any(row.is_ours for row in held)
+            is_done = is_done or (held is not None and self._config.end_of_day is EndOfDay.HOLD)
+            if (is_done and not self._desk.is_placing) or self._left(session) <= _AGAIN:
+                break
+            await asyncio.sleep(_AGAIN)
+        try:
+            await self._watch.catch_up()
+        except (RequestFailed, ConnectionFailure) as error:
+            self._failed(error)
+        return held
+
+    def _left(self, session: Session) -> float:
+        return (session.closes_at - self._clock.now()) / timedelta(seconds=1)
+
+    async def _attempt(self, session: Session) -> tuple[Held, ...] | None:
+        try:
+            held = await self._leftovers(session)
+        except (RequestFailed, ConnectionFailure, SafetyRefused) as error:
+            self._failed(error)
+            return None
+        for row in held:
+            if row.is_ours:
+                self._recorder.keep(
+                    Failure(
+                        at=self._clock.now(),
+                        symbol=row.contract.symbol,
+                        kind="StillHeld",
+                        message=row.reason,
+                    )
+                )
+        return held
+
+    async def _leftovers(self, session: Session) -> tuple[Held, ...]:
+        """Close our positions, unless they are to be held; what stays open, and why."""
+        if self._config.end_of_day is EndOfDay.HOLD:
+            return kept(await self._broker.positions(), self._desk, "end_of_day is hold")
+        return await flatten(
+            self._broker,
+            self._desk,
+            session=session.day,
+            wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
+            reason=f"{self._config.flatten_before_close:g} s before the close",
+        )

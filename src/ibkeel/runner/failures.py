@@ -1,0 +1,44 @@
+"""Failures that were dealt with: journaled, counted and told."""
+
+from ibkeel.clock import Clock
+from ibkeel.journal import Failure
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.tally import ErrorSeen, Tally
+from ibkeel.telemetry import Observer, SymbolFailed, redact
+
+__all__ = ["Failures"]
+
+
+class Failures:
+    """Takes note of what went wrong.
+
+    Args:
+        recorder: Journals it.
+        tally: Counts it.
+        clock: Stamps it.
+        observer: Told of it.
+    """
+
+    def __init__(self, recorder: Recorder, tally: Tally, clock: Clock, observer: Observer) -> None:
+        self._recorder, self._tally = recorder, tally
+        self._clock, self._observer = clock, observer
+
+    def note(self, symbol: str, error: Exception, service: str = "") -> None:
+        """Note one failure.
+
+        Args:
+            symbol: Ticker; empty when it concerns none.
+            error: What came.
+            service: What failed, such as `cancel`.
+        """
+        now, kind, message = self._clock.now(), type(error).__name__, redact(str(error))
+        code = getattr(error, "code", None)
+        self._recorder.keep(
+            Failure(at=now, symbol=symbol, kind=kind, message=message, service=service, code=code)
+        )
+        self._tally.errors.append(
+            ErrorSeen(
+                at=now, symbol=symbol, kind=kind, message=message, is_timeout=isinstance(error, TimeoutError)
+            )
+        )
+        self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))

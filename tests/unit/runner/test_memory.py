@@ -1,0 +1,144 @@
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from ibkeel.journal import FillSeen, Intent, Journal, LossGuardKept, OrderUpdate, Purpose, RunStarted
+from ibkeel.model import (
+    Bracket,
+    Execution,
+    Option,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Right,
+    Side,
+)
+from ibkeel.risk import DailyLossGuard
+from ibkeel.runner import Session
+from ibkeel.runner.memory import child_name, remember
+
+DAY = date(2025, 3, 14)
+OPEN = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
+SESSION = Session(day=DAY, opens_at=OPEN, closes_at=OPEN + timedelta(hours=1))
+CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")
+NAME = "ibk-20250314-r1-0001"
+ENTRY = OrderTicket(
+    contract=CALL,
+    side=Side.BUY,
+    quantity=2,
+    order_type=OrderType.LMT,
+    limit_price=Decimal("4.05"),
+    client_order_id=NAME,
+)
+
+
+def started(mode):
+    return RunStarted(at=OPEN - timedelta(hours=9), run="r1", session=DAY, mode=mode, strategy="says")
+
+
+def intent(at=OPEN + timedelta(minutes=3)):
+    bracket = Bracket(entry=ENTRY, stop_loss=Decimal("3.20"))
+    return Intent(at=at, symbol="SPY", client_order_id=NAME, purpose=Purpose.ENTRY, order=bracket)
+
+
+def report(name, state):
+    return OrderUpdate(
+        at=OPEN + timedelta(minutes=4),
+        report=OrderReport(
+            order_id=1,
+            perm_id=1,
+            client_id=1,
+            client_order_id=name,
+            contract=CALL,
+            side=Side.BUY,
+            quantity=2,
+            order_type="LMT",
+            state=state,
+            at=OPEN + timedelta(minutes=4),
+        ),
+    )
+
+
+@pytest.fixture
+def recall(tmp_path):
+    """Writes records and remembers the session from them."""
+
+    def run(*records):
+        with Journal.open(tmp_path / "journal.sqlite") as journal:
+            journal.record_all(records)
+            return remember(journal, SESSION)
+
+    return run
+
+
+def states(memory):
+    return {name: order.state for name, order in memory.orders.items()}
+
+
+def test_an_order_of_which_the_venue_said_nothing_is_of_unknown_fate(recall):
+    memory = recall(started("PAPER"), intent())
+
+    assert states(memory) == {NAME: OrderState.UNKNOWN, child_name(NAME, 1): OrderState.UNKNOWN}
+    assert [order.is_entry for order in memory.orders.values()] == [True, False]
+    assert memory.last_entry == {"SPY": OPEN + timedelta(minutes=3)}
+
+
+def test_an_intent_of_a_dry_run_stays_one(recall):
+    memory = recall(started("PAPER"), started("DRY_RUN"), intent())
+
+    assert set(states(memory).values()) == {OrderState.INTENT}
+
+
+def test_the_venues_last_word_counts(recall):
+    updates = [report(NAME, OrderState.WORKING), report(NAME, OrderState.FILLED)]
+
+    memory = recall(started("PAPER"), intent(), *updates)
+
+    assert states(memory)[NAME] is OrderState.FILLED
+
+
+def test_an_order_that_the_journal_knows_by_its_report_alone_is_ours_too(recall):
+    memory = recall(started("PAPER"), report("theirs-to-name", OrderState.WORKING))
+
+    assert memory.orders["theirs-to-name"].contract == CALL
+    assert not memory.orders["theirs-to-name"].is_entry
+
+
+def test_what_was_done_on_another_day_is_left_alone(recall):
+    guard = DailyLossGuard(session=DAY - timedelta(days=1), tripped=True)
+
+    memory = recall(
+        started("PAPER"),
+        intent(OPEN - timedelta(days=1)),
+        LossGuardKept(at=OPEN - timedelta(days=1), guard=guard),
+    )
+
+    assert (memory.orders, memory.fills, memory.last_entry, memory.guard) == ({}, (), {}, None)
+
+
+def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
+    guard = DailyLossGuard(session=DAY, start_equity=Decimal(100_000))
+    fill = Execution(
+        exec_id="e.01",
+        order_id=1,
+        perm_id=1,
+        client_order_id=NAME,
+        account="DU0000001",
+        contract=CALL,
+        side=Side.BUY,
+        quantity=2,
+        price=4.05,
+        at=OPEN + timedelta(minutes=4),
+    )
+
+    memory = recall(
+        LossGuardKept(at=OPEN, guard=guard),
+        LossGuardKept(at=OPEN, guard=attrs.evolve(guard, tripped=True)),
+        FillSeen(at=fill.at, execution=fill),
+    )
+
+    assert memory.fills == ("e.01",)
+    assert memory.guard == attrs.evolve(guard, tripped=True)
