@@ -15,6 +15,7 @@
     │   └── NotConnected                  no session, or it ended while a request was open
     ├── RequestFailed                     a request ended without a value
     │   ├── RequestTimeout (TimeoutError) no answer within the deadline
+    │   ├── CircuitOpen                   the service keeps failing, so it was not called
     │   ├── PacingExceeded                a documented limit was hit
     │   ├── NotEntitled                   no market data subscription, or no permission
     │   ├── UnknownContract               no such contract (error 200)
@@ -36,6 +37,7 @@ objects.
 __all__ = [
     "AccountMismatch",
     "AmbiguousContract",
+    "CircuitOpen",
     "ClientIdInUse",
     "ConfigurationError",
     "ConnectionFailure",
@@ -141,6 +143,20 @@ class RequestFailed(IbkeelError):
 
 class RequestTimeout(RequestFailed, TimeoutError):
     """No answer within the deadline; the server-side cancel was sent."""
+
+
+class CircuitOpen(RequestFailed):
+    """A service keeps failing, so it was not called; nothing was sent.
+
+    Args:
+        service: Name of the service.
+        wait: Seconds until a call may pass again, as a probe.
+        cause: The failure that opened the circuit, by type and message.
+    """
+
+    def __init__(self, service: str, *, wait: float, cause: str) -> None:
+        super().__init__(f"{service} is not called for another {wait:.1f} s: {cause}")
+        self.service, self.wait, self.cause = service, wait, cause
 
 
 class PacingExceeded(RequestFailed):

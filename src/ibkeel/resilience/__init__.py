@@ -1,6 +1,28 @@
 """Pure rules about trouble: they know no Gateway, no trading, no clock and no IO."""
 
+from ibkeel.resilience.admission import Admission
 from ibkeel.resilience.backoff import Backoff
+from ibkeel.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Escalation, Outcome
 from ibkeel.resilience.deadline import Deadlines, RequestKind
+from ibkeel.resilience.gates import Ticket, Usage, Wait
+from ibkeel.resilience.lanes import Lane
+from ibkeel.resilience.pacing import Request, Rule, everything
 
-__all__ = ["Backoff", "Deadlines", "RequestKind"]
+__all__ = [
+    "Admission",
+    "Backoff",
+    "Breaker",
+    "BreakerPolicy",
+    "BreakerState",
+    "Deadlines",
+    "Escalation",
+    "Lane",
+    "Outcome",
+    "Request",
+    "RequestKind",
+    "Rule",
+    "Ticket",
+    "Usage",
+    "Wait",
+    "everything",
+]

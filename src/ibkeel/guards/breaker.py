@@ -1,0 +1,318 @@
+"""Circuit breakers for coroutines and for threads, over the rule in `ibkeel.resilience`."""
+
+import functools
+import inspect
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, ParamSpec, TypeVar, cast
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.errors import (
+    AmbiguousContract,
+    CircuitOpen,
+    GatewayRejected,
+    InvalidInput,
+    NoData,
+    NotEntitled,
+    OrderRejected,
+    PacingExceeded,
+    UnknownContract,
+)
+from ibkeel.resilience import Breaker, BreakerPolicy, BreakerState, Outcome
+
+__all__ = ["BreakerChanged", "CircuitBreaker"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Counting = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
+"""Which errors: a type, several, or a function that says so."""
+
+FAULTS_OF_THE_LINK: Final = (ConnectionError, TimeoutError)
+ANSWERS: Final = (
+    AmbiguousContract,
+    GatewayRejected,
+    NoData,
+    NotEntitled,
+    OrderRejected,
+    PacingExceeded,
+    UnknownContract,
+)
+
+
+@attrs.frozen(kw_only=True)
+class BreakerChanged:
+    """A breaker went from one state to another.
+
+    Args:
+        name: The breaker's.
+        at: When, in seconds of the breaker's clock.
+        before: What it was.
+        after: What it is.
+        cause: The error that did it, by type and message; empty when none did.
+    """
+
+    name: str
+    at: float
+    before: BreakerState
+    after: Breaker
+    cause: str = ""
+
+
+def _predicate(which: Counting) -> Callable[[Exception], bool]:
+    if isinstance(which, (type, tuple)):
+        return lambda error: isinstance(error, which)
+    return which
+
+
+def _no_jitter() -> float:
+    return 0.0
+
+
+class CircuitBreaker:
+    """Stops calling a service that keeps failing; one probe at a time finds out whether it is back.
+
+    Use it as a decorator over a plain function or a coroutine function, through `call` and
+    `call_async`, or around a block with `attempt`. All three may be mixed, among tasks and among
+    threads; no lock is held while a call runs. A cancelled call counts neither way, and a result
+    that comes in after the breaker has changed is ignored.
+
+    Args:
+        name: Of the service; stands in errors.
+        policy: When it opens, and for how long.
+        counts: The errors that are faults of the service.
+        answers: The errors that prove that the service works, such as "no data". Any other error
+            says nothing about the service.
+        clock: Monotonic seconds.
+        jitter: A number in [0, 1) each time it opens; `random.Random(seed).random` keeps many
+            clients from coming back in step.
+        on_change: Told of each change of state, on the thread that caused it, after the lock is
+            given back. It must return at once and must not raise.
+
+    Examples:
+        >>> breaker = CircuitBreaker("history", policy=BreakerPolicy(failures=1))
+        >>> @breaker
+        ... def fetch() -> int:
+        ...     raise TimeoutError("no answer")
+        >>> try:
+        ...     fetch()
+        ... except TimeoutError:
+        ...     breaker.state.value
+        'open'
+        >>> fetch()
+        Traceback (most recent call last):
+            ...
+        ibkeel.errors.CircuitOpen: history is not called for another 30.0 s: TimeoutError: no answer
+    """
+
+    __slots__ = (
+        "_answers",
+        "_breaker",
+        "_calm",
+        "_cause",
+        "_clock",
+        "_counts",
+        "_is_timed",
+        "_jitter",
+        "_lock",
+        "_on_change",
+        "name",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        policy: BreakerPolicy | None = None,
+        counts: Counting = FAULTS_OF_THE_LINK,
+        answers: Counting = ANSWERS,
+        clock: Callable[[], float] = time.monotonic,  # noqa: TID251 - threads have no loop to ask
+        jitter: Callable[[], float] = _no_jitter,
+        on_change: Callable[[BreakerChanged], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._breaker = Breaker(policy=policy or BreakerPolicy())
+        self._counts, self._answers = _predicate(counts), _predicate(answers)
+        self._clock, self._jitter, self._on_change = clock, jitter, on_change
+        self._is_timed = self._breaker.policy.slow_after is not None
+        self._cause = ""
+        self._lock = threading.Lock()
+        # The ticket of a breaker that a fast success does not change, else None. It is read
+        # without the lock: a call that misses a change by an instant counts as from before it.
+        self._calm: int | None = self._breaker.generation
+
+    @property
+    def breaker(self) -> Breaker:
+        """The rule's value as it is now."""
+        return self._breaker
+
+    @property
+    def state(self) -> BreakerState:
+        """Whether calls pass; OPEN until somebody calls, even when its time is over."""
+        return self._breaker.state
+
+    @override
+    def __repr__(self) -> str:
+        return f"<CircuitBreaker {self.name}: {self._breaker.state}>"
+
+    def open(self, cause: str) -> None:
+        """Open it now: the service is known to be gone."""
+        now = self._clock()
+        self._replace(lambda breaker: breaker.opened(now, jitter=self._jitter()), now, cause)
+
+    def close(self) -> None:
+        """Close it now: the service is known to be back."""
+        self._replace(Breaker.closed, self._clock(), "")
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Guard a function or a coroutine function, as a decorator.
+
+        Raises:
+            InvalidInput: It is a generator; use `attempt` inside it.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidInput(f"{function!r} is a generator; guard the block that fails with attempt()")
+        if _is_async(function):
+            return cast("Callable[P, R]", self._guard_async(cast("Callable[P, Awaitable[Any]]", function)))
+        return self._guard(function)
+
+    def call(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a plain function, if the breaker lets it pass.
+
+        Raises:
+            CircuitOpen: It does not.
+            InvalidInput: It is a coroutine function; `await breaker.call_async(...)`.
+        """
+        if _is_async(function):
+            raise InvalidInput(f"{function!r} is a coroutine function; await call_async()")
+        return self._guard(function)(*args, **kwargs)
+
+    async def call_async(
+        self, function: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Await a coroutine function, if the breaker lets it pass.
+
+        Raises:
+            CircuitOpen: It does not.
+        """
+        return await self._guard_async(function)(*args, **kwargs)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Guard a block, awaiting or not.
+
+        Raises:
+            CircuitOpen: It is not to be entered.
+        """
+        ticket, started = self._admit(), self._clock()
+        try:
+            yield
+        except BaseException as error:
+            self._raised(ticket, error, started)
+            raise
+        self._returned(ticket, started)
+
+    def _guard(self, function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            ticket = self._calm
+            if ticket is None:
+                ticket = self._admit()
+            started = self._clock() if self._is_timed else 0.0
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                self._raised(ticket, error, started)
+                raise
+            if self._is_timed or self._calm is None:
+                self._returned(ticket, started)
+            return result
+
+        return guarded
+
+    def _guard_async(self, function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+        @functools.wraps(function)
+        async def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            ticket = self._calm
+            if ticket is None:
+                ticket = self._admit()
+            started = self._clock() if self._is_timed else 0.0
+            try:
+                result = await function(*args, **kwargs)
+            except BaseException as error:
+                self._raised(ticket, error, started)
+                raise
+            if self._is_timed or self._calm is None:
+                self._returned(ticket, started)
+            return result
+
+        return guarded
+
+    def _admit(self) -> int:
+        now = self._clock()
+        with self._lock:
+            before = self._breaker
+            after, ticket = before.admit(now)
+            self._hold(after)
+            cause = self._cause
+        if ticket is None:
+            raise CircuitOpen(self.name, wait=before.wait(now), cause=cause)
+        self._tell(before, after, now, "")
+        return ticket
+
+    def _returned(self, ticket: int, started: float) -> None:
+        now = self._clock()
+        seconds = now - started
+        if self._calm is None or self._breaker.policy.is_slow(seconds):
+            self._settle(ticket, Outcome.SUCCEEDED, now, seconds, "")
+
+    def _raised(self, ticket: int, error: BaseException, started: float) -> None:
+        now = self._clock()
+        cause = f"{type(error).__name__}: {error}"
+        self._settle(ticket, self._judge(error), now, now - started if self._is_timed else 0.0, cause)
+
+    def _judge(self, error: BaseException) -> Outcome:
+        if not isinstance(error, Exception):  # cancelled, interrupted, closed
+            return Outcome.IGNORED
+        if self._counts(error):
+            return Outcome.FAILED
+        return Outcome.SUCCEEDED if self._answers(error) else Outcome.IGNORED
+
+    def _settle(self, ticket: int, outcome: Outcome, now: float, seconds: float, cause: str) -> None:
+        jitter = self._jitter() if outcome is not Outcome.IGNORED else 0.0
+
+        def settled(breaker: Breaker) -> Breaker:
+            return breaker.settle(ticket, outcome, now=now, seconds=seconds, jitter=jitter)
+
+        self._replace(settled, now, cause)
+
+    def _replace(self, change: Callable[[Breaker], Breaker], now: float, cause: str) -> None:
+        with self._lock:
+            before = self._breaker
+            after = change(before)
+            self._hold(after)
+            has_opened = after.openings > before.openings
+            if has_opened:
+                self._cause = cause or "too many calls were slow"
+            cause = self._cause if has_opened else ""
+        self._tell(before, after, now, cause)
+
+    def _hold(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._calm = breaker.generation if breaker.is_calm else None
+
+    def _tell(self, before: Breaker, after: Breaker, now: float, cause: str) -> None:
+        if self._on_change is not None and before.generation != after.generation:
+            self._on_change(
+                BreakerChanged(name=self.name, at=now, before=before.state, after=after, cause=cause)
+            )
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object whose call is a coroutine function
+    )

@@ -1,0 +1,246 @@
+"""Pacing for asyncio, over the rules in `ibkeel.resilience`."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from ibkeel.clock import Clock
+from ibkeel.errors import NotConnected, WrongLoopError
+from ibkeel.guards.stored import from_plain, to_plain
+from ibkeel.resilience import Admission, Lane, Request, Rule, Ticket
+from ibkeel.system import SystemClock
+
+__all__ = ["Lease", "Pacer"]
+
+
+class Lease:
+    """A place at a `Pacer`: waiting, granted, or ended.
+
+    As a context manager it ends with its block. A request that only counts in windows of time need
+    not be ended; one that counts while it is open must be.
+    """
+
+    __slots__ = ("_on_grant", "_pacer", "_ticket")
+
+    def __init__(self, pacer: "Pacer", ticket: Ticket, on_grant: Callable[[], object]) -> None:
+        self._pacer, self._ticket, self._on_grant = pacer, ticket, on_grant
+
+    @property
+    def request(self) -> Request:
+        """What was asked for."""
+        return self._ticket.request
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether its turn has come, be it over or not."""
+        return self._ticket.granted_at is not None
+
+    @property
+    def waited(self) -> float | None:
+        """Seconds from asking to the grant; None as long as there is none."""
+        granted_at = self._ticket.granted_at
+        return None if granted_at is None else granted_at - self._ticket.asked_at
+
+    @property
+    def waits_for(self) -> str:
+        """The limit that holds it back now; empty when none does."""
+        return self._ticket.waits_for
+
+    def end(self) -> None:
+        """Stop waiting, or give back what counts while it is open; again does nothing."""
+        self._pacer._end(self)  # noqa: SLF001 - two halves of one thing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+class Pacer:
+    """Lets requests go as fast as the rules allow, and no faster.
+
+    Within a lane whoever asked first goes first, save those whom a rule of their own holds back;
+    an urgent lane goes before the others. It belongs to the loop on which it is first used, and
+    keeps one timer there.
+
+    Args:
+        rules: The limits, from the narrowest to the broadest; see `gateway_rules`.
+        margin: Seconds added to every window: at least what the time from a grant to the receiver's
+            clock varies by.
+        patience: Seconds after which a lane that was passed over goes once before the others.
+        clock: Replaces the loop's time, and the machine's wall time in `saved`.
+
+    Raises:
+        InvalidInput: Two rules have the same name, or a figure is out of range.
+
+    Examples:
+        >>> import asyncio
+        >>> from ibkeel.resilience import Request, Rule
+        >>> async def main() -> list[bool]:
+        ...     pacer = Pacer([Rule(name="messages", limit=2, seconds=1.0, source="an example")])
+        ...     leases = [pacer.submit(Request(kind="quote"), lambda: None) for _ in range(3)]
+        ...     pacer.close()
+        ...     return [lease.is_granted for lease in leases]
+        >>> asyncio.run(main())
+        [True, True, False]
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        *,
+        margin: float = 0.0,
+        patience: float = 5.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._admission = Admission(rules, margin=margin, patience=patience)
+        self._clock = clock
+        self._wall: Clock = clock or SystemClock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = float("inf")
+        self._waiting: dict[Ticket, Lease] = {}
+        self.timers_set = 0
+
+    async def acquire(self, request: Request) -> Lease:
+        """Wait for the turn of a request; cancelling gives the place up.
+
+        Returns:
+            The lease, to be ended when the request counts while it is open.
+
+        Raises:
+            InvalidInput: The request weighs more than a limit, so it could never be sent.
+            NotConnected: The pacer was closed meanwhile.
+            WrongLoopError: The pacer belongs to another loop.
+        """
+        lease = self.submit(request, _nothing)
+        if lease.is_granted:
+            return lease
+        turn: asyncio.Future[None] = self._own_loop().create_future()
+        lease._on_grant = partial(_come, turn)  # noqa: SLF001 - two halves of one thing
+        try:
+            await turn
+        except asyncio.CancelledError:
+            lease.end()
+            raise
+        if not lease.is_granted:
+            raise NotConnected(f"{request.kind} was not sent: the pacer was closed while it waited")
+        return lease
+
+    def submit(self, request: Request, send: Callable[[], object]) -> Lease:
+        """Send when the turn of a request comes: now, or later from the loop.
+
+        Args:
+            request: What the rules look at.
+            send: Called once, with nothing held; not at all when the lease is ended before.
+
+        Raises:
+            InvalidInput: The request weighs more than a limit, so it could never be sent.
+            WrongLoopError: The pacer belongs to another loop.
+        """
+        now = self._now()
+        ticket = self._admission.ask(request, now)
+        lease = Lease(self, ticket, send)
+        if ticket.is_waiting:
+            self._waiting[ticket] = lease
+            self._arm(now)
+        else:
+            send()
+        return lease
+
+    def explain(self, request: Request) -> str:
+        """Say in words what such a request would wait for, and about how long."""
+        waits = self._admission.explain(request, self._now())
+        return "; ".join(map(str, waits)) or f"{request.kind} could go now"
+
+    def waiting(self, lane: Lane | None = None) -> int:
+        """How many wait, in one lane or in all."""
+        return sum(self._admission.waiting) if lane is None else self._admission.waiting[lane]
+
+    def saved(self) -> dict[str, Any]:
+        """The windows, fit for JSON, for `restore` after a restart."""
+        return to_plain(self._admission.usage(self._now()), self._wall.now())
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Count what was sent before a restart; to be called before the first request.
+
+        Raises:
+            ConfigurationError: It is not what `saved` gives.
+        """
+        self._admission.put_back(from_plain(saved, self._wall.now()), self._now())
+
+    def close(self) -> None:
+        """Give up everybody who waits: `acquire` raises, and what was submitted is never sent."""
+        now = self._now()
+        for ticket, lease in self._waiting.items():
+            self._admission.withdraw(ticket, now)
+            if isinstance(lease._on_grant, partial) and lease._on_grant.func is _come:  # noqa: SLF001
+                lease._on_grant()  # noqa: SLF001
+        self._waiting.clear()
+        self._disarm()
+
+    def _end(self, lease: Lease) -> None:
+        now = self._now()
+        ticket = lease._ticket  # noqa: SLF001
+        if not self._admission.withdraw(ticket, now):
+            self._admission.release(ticket, now)
+        self._waiting.pop(ticket, None)
+        self._arm(now)
+
+    def _advance(self) -> None:
+        self._disarm()
+        now = self._now()
+        granted = deque(self._waiting.pop(ticket) for ticket in self._admission.advance(now))
+        self._arm(now)
+        self._go(granted)
+
+    def _go(self, granted: deque[Lease]) -> None:
+        """Send in order; should one raise, the loop reports it and the others still go."""
+        try:
+            while granted:
+                granted.popleft()._on_grant()  # noqa: SLF001
+        finally:
+            if granted:
+                self._own_loop().call_soon(self._go, granted)
+
+    def _arm(self, now: float) -> None:
+        """One timer, for the earliest; a timer that is too early costs less than another one."""
+        due = self._admission.next_at()
+        if due is None or due >= self._due:
+            return
+        self._disarm()
+        self._due = due
+        self._timer = self._own_loop().call_later(max(0.0, due - now), self._advance)
+        self.timers_set += 1
+
+    def _disarm(self) -> None:
+        self._due = float("inf")
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _now(self) -> float:
+        return self._own_loop().time() if self._clock is None else self._clock.monotonic()
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        elif self._loop is not running:
+            raise WrongLoopError("the pacer belongs to another loop; make one for each, or call from its own")
+        return running
+
+
+def _nothing() -> None:
+    pass
+
+
+def _come(turn: "asyncio.Future[None]") -> None:
+    if not turn.done():
+        turn.set_result(None)

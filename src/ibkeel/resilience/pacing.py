@@ -1,0 +1,208 @@
+"""What may be sent when: limits as data, and logs that prove them kept.
+
+A `Rule` says how many requests of a kind may fall into any window of so many seconds, or may be
+open at the same time. A request is counted by every rule that it touches, in each by its own key:
+"5 in 2 s for the same contract" is one rule and as many windows as there are contracts.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Hashable
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.resilience.figures import count, optional_seconds
+from ibkeel.resilience.lanes import Lane
+
+__all__ = ["Request", "Rule", "Tier", "Window", "everything"]
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """What a rule may look at.
+
+    Args:
+        kind: What is asked for, such as `history`.
+        lane: How urgent it is.
+        subject: What it is about, such as a contract's name.
+        feed: Which of the subject's data, such as `BID_ASK`.
+        identity: Requests are identical when these texts are; empty when nothing compares them.
+        is_bulky: Whether the answer is one that the server slows down itself, such as long bars.
+    """
+
+    kind: str
+    lane: Lane = Lane.QUOTES
+    subject: str = ""
+    feed: str = ""
+    identity: str = ""
+    is_bulky: bool = False
+
+
+def everything(_: Request) -> str:
+    """The key of a rule that counts all requests together."""
+    return ""
+
+
+def one(_: Request) -> int:
+    """The weight of a request that counts once."""
+    return 1
+
+
+def _not_all(instance: "Rule", attribute: "attrs.Attribute[int]", value: int) -> None:
+    if not 0 <= value < instance.limit:
+        raise InvalidInput(
+            f"rule {instance.name!r}: {attribute.name} is {value!r} of {instance.limit}; "
+            "valid: from 0, and at least one slot for everybody"
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """A limit.
+
+    Args:
+        name: For people.
+        limit: Requests, by weight, in any window or open at the same time.
+        seconds: Length of the sliding window; None when requests count as long as they are open.
+        source: Where the limit is written down.
+        key: The window in which a request is counted; None when the rule does not touch it.
+        weight: How often a request counts, from 1.
+        order_reserve: Slots of the limit that only orders and cancels may take.
+        closing_reserve: Slots of those that only cancels and closing orders may take.
+
+    Raises:
+        InvalidInput: A figure is out of range.
+    """
+
+    name: str
+    limit: int = attrs.field(validator=count)
+    seconds: float | None = attrs.field(validator=optional_seconds)
+    source: str
+    key: Callable[[Request], Hashable | None] = everything
+    weight: Callable[[Request], int] = one
+    order_reserve: int = attrs.field(default=0, validator=_not_all)
+    closing_reserve: int = attrs.field(default=0, validator=_not_all)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse reserves that contradict each other."""
+        if self.closing_reserve > self.order_reserve:
+            raise InvalidInput(
+                f"rule {self.name!r} keeps {self.closing_reserve} slots for closing, "
+                f"of {self.order_reserve} for orders; valid: at most those"
+            )
+
+    def tiers(self) -> "tuple[Tier, ...]":
+        """The limits that the rule amounts to, the narrowest first.
+
+        A reserve is a further limit for those it is not for: of 50 slots with 5 in reserve, data
+        may fill 45, whatever orders do.
+        """
+        tiers = [Tier(rule=self, limit=self.limit, most_urgent=Lane.CLOSING)]
+        if self.closing_reserve:
+            tiers.append(Tier(rule=self, limit=self.limit - self.closing_reserve, most_urgent=Lane.OPENING))
+        if self.order_reserve > self.closing_reserve:
+            tiers.append(Tier(rule=self, limit=self.limit - self.order_reserve, most_urgent=Lane.PROBE))
+        return tuple(reversed(tiers))
+
+
+@attrs.frozen(kw_only=True)
+class Tier:
+    """One limit of a rule, for the lanes from one on."""
+
+    rule: Rule
+    limit: int
+    most_urgent: Lane
+
+    @property
+    def seconds(self) -> float | None:
+        """Length of the window; None when requests count as long as they are open."""
+        return self.rule.seconds
+
+    def text(self) -> str:
+        """The limit in words."""
+        span = "open" if self.seconds is None else f"in {self.seconds:g} s"
+        return f"{self.rule.name} ({self.limit} {span})"
+
+
+class Window:
+    """A sliding log: what was sent, and until when it counts.
+
+    Args:
+        limit: Weight that may be in it.
+        seconds: How long each entry counts; None: until it is given back.
+    """
+
+    __slots__ = ("_entries", "_seconds", "limit", "used")
+
+    def __init__(self, limit: int, seconds: float | None) -> None:
+        self.limit, self._seconds = limit, seconds
+        self.used = 0
+        self._entries: deque[tuple[float, int]] = deque()
+
+    def free(self, now: float) -> int:
+        """Weight that may be sent now."""
+        entries = self._entries
+        while entries and entries[0][0] <= now:
+            self.used -= entries.popleft()[1]
+        return self.limit - self.used
+
+    def ready_at(self, weight: int, now: float) -> float:
+        """The earliest time for such a weight, nothing else being sent; infinite when nobody knows."""
+        lacking = weight - self.free(now)
+        if lacking <= 0:
+            return now
+        for expiry, freed in self._entries:
+            lacking -= freed
+            if lacking <= 0:
+                return expiry
+        return math.inf
+
+    def expected_at(self, weight: int, now: float) -> float:
+        """About when such a weight, more than the limit allowed, will have gone; infinite when nobody knows."""
+        lacking = weight - self.free(now)
+        if lacking <= 0:
+            return now
+        if self._seconds is None or not self._entries:
+            return math.inf
+        rounds, rest = divmod(lacking - 1, self.limit)
+        return self.ready_at(min(rest + 1, self.used) + self.limit - self.used, now) + rounds * self._seconds
+
+    def last_expiry(self, by: float) -> float:
+        """The last time up to `by` at which an entry ends; minus infinity when there is none."""
+        last = -math.inf
+        for expiry, _ in self._entries:
+            if expiry > by:
+                break
+            last = expiry
+        return last
+
+    def take(self, weight: int, now: float) -> None:
+        """Count something that is sent now."""
+        self.used += weight
+        if self._seconds is not None:
+            self._entries.append((_end(now, self._seconds), weight))
+
+    def give_back(self, weight: int) -> None:
+        """Something that was open has ended."""
+        if self._seconds is None:
+            self.used -= weight
+
+    def ages(self, now: float) -> list[tuple[float, int]]:
+        """Seconds since each entry that still counts, and its weight; oldest first."""
+        if self._seconds is None:
+            return []
+        self.free(now)
+        return [(now - (expiry - self._seconds), weight) for expiry, weight in self._entries]
+
+    def put_back(self, age: float, weight: int, now: float) -> None:
+        """Count something that was sent `age` seconds ago; to be called oldest first."""
+        if self._seconds is not None and age < self._seconds:
+            self.used += weight
+            self._entries.append((_end(now - age, self._seconds), weight))
+
+
+def _end(start: float, seconds: float) -> float:
+    """Such that whoever subtracts finds at least so many seconds; a rounded sum may fall short."""
+    end = start + seconds
+    return end if end - start >= seconds else math.nextafter(end, math.inf)

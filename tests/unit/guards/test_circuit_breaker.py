@@ -1,0 +1,404 @@
+import asyncio
+import functools
+import threading
+
+import pytest
+
+from ibkeel.errors import CircuitOpen, InvalidInput, NoData, RequestTimeout
+from ibkeel.guards import CircuitBreaker
+from ibkeel.resilience import BreakerPolicy, BreakerState
+
+
+class Clock:
+    def __init__(self):
+        self.seconds = 100.0
+
+    def __call__(self):
+        return self.seconds
+
+
+class Service:
+    """Does what it is told: answers, raises, or waits to be let go."""
+
+    def __init__(self):
+        self.raises = None
+        self.calls = 0
+        self.may_end = asyncio.Event()
+
+    def fetch(self):
+        self.calls += 1
+        if self.raises is not None:
+            raise self.raises
+        return 42
+
+    async def fetch_async(self):
+        return self.fetch()
+
+    async def fetch_slowly(self):
+        self.calls += 1
+        await self.may_end.wait()
+        return self.fetch()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def breaker(clock):
+    return CircuitBreaker("history", policy=BreakerPolicy(failures=2, open_seconds=10.0), clock=clock)
+
+
+def trip(breaker, service, error=None):
+    service.raises = error or RequestTimeout("no answer in 60 s")
+    guarded = breaker(service.fetch)
+    for _ in range(breaker.breaker.policy.failures):
+        with pytest.raises(type(service.raises)):
+            guarded()
+    service.raises = None
+
+
+def test_a_value_passes_through(breaker, service):
+    assert breaker(service.fetch)() == 42
+    assert breaker.call(service.fetch) == 42
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_a_value_of_a_coroutine_passes_through(breaker, service):
+    assert await breaker(service.fetch_async)() == 42
+    assert await breaker.call_async(service.fetch_async) == 42
+
+
+def test_an_open_circuit_says_what_why_and_for_how_long_and_calls_nobody(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 4.0
+
+    with pytest.raises(
+        CircuitOpen, match=r"history is not called for another 6\.0 s: RequestTimeout: no"
+    ) as caught:
+        breaker(service.fetch)()
+
+    assert service.calls == 2
+    assert (caught.value.service, caught.value.wait) == ("history", 6.0)
+    assert caught.value.cause == "RequestTimeout: no answer in 60 s"
+
+
+def test_each_rejection_is_an_error_of_its_own_so_that_no_traceback_grows(breaker, service):
+    trip(breaker, service)
+    errors = []
+
+    for _ in range(2):
+        with pytest.raises(CircuitOpen) as caught:
+            breaker(service.fetch)()
+        errors.append(caught.value)
+
+    assert errors[0] is not errors[1]
+    assert errors[0].__cause__ is None
+
+
+def test_no_data_proves_that_the_service_works(breaker, service):
+    guarded = breaker(service.fetch)
+    service.raises = RequestTimeout("no answer")
+    with pytest.raises(RequestTimeout):
+        guarded()
+    service.raises = NoData("nothing for that range")
+
+    with pytest.raises(NoData):
+        guarded()
+
+    assert breaker.breaker.failures == 0
+
+
+def test_no_data_heals_an_open_circuit(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 10.0
+    service.raises = NoData("nothing for that range")
+
+    with pytest.raises(NoData):
+        breaker(service.fetch)()
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_an_error_of_the_caller_counts_neither_way(breaker, service):
+    guarded = breaker(service.fetch)
+    for error in (RequestTimeout("no answer"), KeyError("mine")):
+        service.raises = error
+        with pytest.raises(type(error)):
+            guarded()
+
+    assert breaker.breaker.failures == 1
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [ValueError, (KeyError, ValueError), lambda error: "bad" in str(error)],
+    ids=["type", "types", "function"],
+)
+def test_what_counts_is_chosen(clock, service, counts):
+    breaker = CircuitBreaker("x", policy=BreakerPolicy(failures=2), counts=counts, clock=clock)
+
+    trip(breaker, service, ValueError("bad"))
+
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_being_rejected_by_an_inner_circuit_does_not_count_in_an_outer_one(breaker, service, clock):
+    outer = CircuitBreaker("outer", policy=BreakerPolicy(failures=1), clock=clock)
+    trip(breaker, service)
+
+    with pytest.raises(CircuitOpen):
+        outer(breaker(service.fetch))()
+
+    assert outer.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_does_not_count(breaker, service, error):
+    service.raises = error()
+    for _ in range(3):
+        with pytest.raises(error):
+            breaker(service.fetch)()
+
+    assert breaker.breaker.is_calm
+
+
+async def test_cancelled_calls_do_not_count(breaker, service):
+    guarded = breaker(service.fetch_slowly)
+    for _ in range(5):
+        task = asyncio.create_task(guarded())
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert breaker.breaker.is_calm
+
+
+async def test_a_cancelled_probe_does_not_wedge_the_circuit(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 10.0
+    probe = asyncio.create_task(breaker(service.fetch_slowly)())
+    await asyncio.sleep(1)
+
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+
+    assert breaker.state is BreakerState.OPEN
+    assert breaker(service.fetch)() == 42
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_of_twenty_tasks_one_is_the_probe(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 10.0
+    service.calls = 0
+    guarded = breaker(service.fetch_slowly)
+
+    tasks = [asyncio.create_task(guarded()) for _ in range(20)]
+    await asyncio.sleep(1)
+    entered = service.calls
+    service.may_end.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert entered == 1
+    assert results.count(42) == 1
+    assert sum(isinstance(result, CircuitOpen) for result in results) == 19
+
+
+def test_of_eight_threads_one_is_the_probe(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 10.0
+    may_end, start = threading.Event(), threading.Barrier(8)
+    entered, rejected = [], []
+    all_known = threading.Semaphore(0)
+
+    def probe():
+        entered.append(1)
+        all_known.release()
+        may_end.wait()
+
+    def arrive():
+        start.wait()
+        try:
+            breaker.call(probe)
+        except CircuitOpen:
+            rejected.append(1)
+            all_known.release()
+
+    threads = [threading.Thread(target=arrive) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(8):
+        assert all_known.acquire(timeout=10)
+    may_end.set()
+    for thread in threads:
+        thread.join()
+
+    assert (len(entered), len(rejected)) == (1, 7)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_threads_are_not_serialised(breaker):
+    """All four are inside at the same time, or the barrier breaks."""
+    inside = threading.Barrier(4, timeout=10)
+    threads = [threading.Thread(target=breaker.call, args=(inside.wait,)) for _ in range(4)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not inside.broken
+
+
+def test_failures_in_many_threads_are_all_counted(clock):
+    breaker = CircuitBreaker("x", policy=BreakerPolicy(failures=4001), clock=clock)
+
+    def fail():
+        raise ConnectionError("down")
+
+    def fail_often():
+        for _ in range(500):
+            with pytest.raises(ConnectionError):
+                breaker.call(fail)
+
+    threads = [threading.Thread(target=fail_often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert breaker.breaker.failures == 4000
+
+
+async def test_a_success_from_before_the_trip_does_not_close_the_circuit(breaker, service):
+    straggler = asyncio.create_task(breaker(service.fetch_slowly)())
+    await asyncio.sleep(1)
+    trip(breaker, service)
+
+    service.may_end.set()
+
+    assert await straggler == 42
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_slow_answers_open_the_circuit(clock):
+    policy = BreakerPolicy(slow_after=5.0, slow_limit=2, slow_window=4)
+    breaker = CircuitBreaker("x", policy=policy, clock=clock)
+
+    @breaker
+    def crawl():
+        clock.seconds += 5.0
+
+    crawl()
+    crawl()
+
+    with pytest.raises(CircuitOpen, match="too many calls were slow"):
+        crawl()
+
+
+def test_fast_answers_leave_a_timed_circuit_calm(service, clock):
+    breaker = CircuitBreaker("x", policy=BreakerPolicy(slow_after=5.0), clock=clock)
+
+    breaker(service.fetch)()
+
+    assert breaker.breaker.is_calm
+
+
+async def test_a_block_is_guarded_whether_it_awaits_or_not(breaker, service):
+    service.raises = ConnectionError("gone")
+
+    async def fetch_in_a_block():
+        with breaker.attempt():
+            await asyncio.sleep(1)
+            return service.fetch()
+
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await fetch_in_a_block()
+
+    with pytest.raises(CircuitOpen):
+        await fetch_in_a_block()
+    assert service.calls == 2
+
+
+def test_a_block_that_works_heals_the_circuit(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 10.0
+
+    with breaker.attempt():
+        service.fetch()
+
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_jitter_is_asked_for_when_it_opens(clock, service):
+    policy = BreakerPolicy(failures=1, open_seconds=10.0, spread=0.5)
+    breaker = CircuitBreaker("x", policy=policy, clock=clock, jitter=lambda: 0.5)
+
+    trip(breaker, service)
+
+    assert breaker.breaker.wait(clock()) == 12.5
+
+
+def test_every_change_of_state_is_told_with_its_cause(clock, service):
+    seen = []
+    breaker = CircuitBreaker(
+        "x", policy=BreakerPolicy(failures=1, open_seconds=10.0), clock=clock, on_change=seen.append
+    )
+    trip(breaker, service, ConnectionError("down"))
+    clock.seconds += 10.0
+    breaker.call(service.fetch)
+    breaker.open("error 1300")
+    breaker.close()
+
+    story = [(change.before.value, change.after.state.value, change.cause) for change in seen]
+
+    assert story == [
+        ("closed", "open", "ConnectionError: down"),
+        ("open", "half open", ""),
+        ("half open", "closed", ""),
+        ("closed", "open", "error 1300"),
+        ("open", "closed", ""),
+    ]
+    assert [change.at for change in seen] == [100.0, 110.0, 110.0, 110.0, 110.0]
+
+
+def test_a_generator_cannot_be_guarded_by_its_making(breaker):
+    def numbers():
+        yield 1
+
+    async def slowly():
+        yield 1
+
+    for function in (numbers, slowly):
+        with pytest.raises(InvalidInput, match="attempt"):
+            breaker(function)
+
+
+async def test_a_coroutine_function_is_known_in_any_dress(breaker, service):
+    class Callable:
+        async def __call__(self):
+            return await service.fetch_async()
+
+    with pytest.raises(InvalidInput, match="call_async"):
+        breaker.call(service.fetch_async)
+    assert await breaker(functools.partial(service.fetch_async))() == 42
+    assert await breaker(Callable())() == 42
+
+
+def test_a_guarded_function_keeps_its_name_and_arguments(breaker):
+    @breaker
+    def multiply(a, *, b):
+        """Multiplies."""
+        return a * b
+
+    assert multiply(6, b=7) == 42
+    assert (multiply.__name__, multiply.__doc__) == ("multiply", "Multiplies.")
+    assert repr(breaker) == "<CircuitBreaker history: closed>"

@@ -1,0 +1,258 @@
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ibkeel.errors import ConfigurationError, InvalidInput, NotConnected, WrongLoopError
+from ibkeel.guards import Pacer, gateway_rules
+from ibkeel.resilience import Lane, Request, Rule
+
+DATA = Request(kind="data")
+ORDER = Request(kind="order", lane=Lane.OPENING)
+HISTORY = Request(
+    kind="history", lane=Lane.HISTORY, subject="SPY@SMART", feed="TRADES", identity="SPY 1 D 5 mins"
+)
+
+
+def messages(limit=2, **more):
+    return Rule(name="messages", limit=limit, seconds=1.0, source="a test", **more)
+
+
+def opens(limit):
+    return Rule(name="open", limit=limit, seconds=None, source="a test")
+
+
+class Wire:
+    """What was sent, and when, in whole seconds."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, what):
+        self.sent.append((what, int(asyncio.get_running_loop().time())))
+
+    def sender(self, what):
+        return lambda: self.send(what)
+
+
+class FixedClock:
+    def __init__(self, now=datetime(2026, 1, 5, 14, 30, tzinfo=UTC)):
+        self.seconds, self.wall = 1000.0, now
+
+    def monotonic(self):
+        return self.seconds
+
+    def now(self):
+        return self.wall
+
+
+async def test_requests_leave_as_fast_as_the_limit_allows():
+    pacer, wire = Pacer([messages()]), Wire()
+
+    for number in range(5):
+        pacer.submit(DATA, wire.sender(number))
+    await asyncio.sleep(5)
+
+    assert wire.sent == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)]
+
+
+async def test_whoever_acquires_waits_for_its_turn():
+    pacer = Pacer([messages()])
+
+    leases = await asyncio.gather(*(pacer.acquire(DATA) for _ in range(3)))
+
+    assert all(lease.is_granted for lease in leases)
+    assert [round(lease.waited, 3) for lease in leases] == [0.0, 0.0, 1.0]
+    assert leases[0].request is DATA
+
+
+async def test_an_order_overtakes_queued_data_and_uses_the_reserve():
+    pacer, wire = Pacer([messages(limit=3, order_reserve=1)]), Wire()
+    for number in range(10):
+        pacer.submit(DATA, wire.sender(number))
+
+    pacer.submit(ORDER, wire.sender("order"))
+    pacer.submit(ORDER, wire.sender("second order"))
+    await asyncio.sleep(1.5)
+
+    assert wire.sent[:4] == [(0, 0), (1, 0), ("order", 0), ("second order", 1)]
+
+
+async def test_a_cancelled_request_leaves_the_queue():
+    pacer = Pacer([messages(limit=1)])
+    await pacer.acquire(DATA)
+    cancelled = asyncio.create_task(pacer.acquire(DATA))
+    behind = asyncio.create_task(pacer.acquire(DATA))
+    await asyncio.sleep(0.5)
+
+    cancelled.cancel()
+    lease = await behind
+
+    assert cancelled.cancelled()
+    assert round(lease.waited, 3) == 1.0
+    assert pacer.waiting() == 0
+
+
+async def test_cancelling_at_the_moment_of_the_grant_gives_back_what_is_open():
+    pacer = Pacer([opens(1)])
+    first = await pacer.acquire(DATA)
+    second = asyncio.create_task(pacer.acquire(DATA))
+    await asyncio.sleep(1)
+    third = asyncio.create_task(pacer.acquire(DATA))
+    await asyncio.sleep(1)
+
+    first.end()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(second.cancel)
+    await asyncio.sleep(1)
+
+    assert second.cancelled()
+    assert third.done()
+
+
+async def test_a_submitted_request_can_be_taken_back():
+    pacer, wire = Pacer([messages(limit=1)]), Wire()
+    pacer.submit(DATA, wire.sender("first"))
+    lease = pacer.submit(DATA, wire.sender("second"))
+
+    waited_for = lease.waits_for
+    lease.end()
+    await asyncio.sleep(5)
+
+    assert waited_for == "messages (1 in 1 s)"
+    assert lease.waited is None
+    assert wire.sent == [("first", 0)]
+
+
+async def test_what_counts_while_it_is_open_ends_with_its_block():
+    pacer, wire = Pacer([opens(2)]), Wire()
+
+    async def fetch(number):
+        with await pacer.acquire(DATA):
+            wire.send(number)
+            await asyncio.sleep(10)
+
+    await asyncio.gather(*(fetch(number) for number in range(5)))
+
+    assert wire.sent == [(0, 0), (1, 0), (2, 10), (3, 10), (4, 20)]
+
+
+async def test_a_sender_that_raises_does_not_stop_the_others():
+    pacer, wire, reported = Pacer([messages(limit=1)]), Wire(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    def fail():
+        raise ConnectionError("gone")
+
+    pacer.submit(DATA, wire.sender(0))
+    pacer.submit(DATA, fail)
+    pacer.submit(DATA, wire.sender(2))
+    await asyncio.sleep(5)
+
+    assert wire.sent == [(0, 0), (2, 2)]
+    assert [str(error) for error in reported] == ["gone"]
+
+
+async def test_those_granted_together_with_one_that_raises_still_go():
+    pacer, wire, reported = Pacer([messages(limit=2)]), Wire(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    def fail():
+        raise ConnectionError("gone")
+
+    for send in (wire.sender(0), wire.sender(1), fail, wire.sender(3)):
+        pacer.submit(DATA, send)
+    await asyncio.sleep(5)
+
+    assert wire.sent == [(0, 0), (1, 0), (3, 1)]
+    assert len(reported) == 1
+
+
+async def test_one_timer_is_enough_for_a_long_queue():
+    pacer = Pacer([messages(limit=50)])
+    for _ in range(20_000):
+        pacer.submit(DATA, lambda: None)
+
+    await asyncio.sleep(10.5)
+
+    assert pacer.waiting(Lane.QUOTES) == pacer.waiting() == 20_000 - 11 * 50
+    assert pacer.timers_set <= 11
+    pacer.close()
+
+
+async def test_closing_lets_nobody_wait_for_ever():
+    pacer, wire = Pacer([messages(limit=1)]), Wire()
+    pacer.submit(DATA, wire.sender("first"))
+    pacer.submit(DATA, wire.sender("never"))
+    waiting = asyncio.create_task(pacer.acquire(DATA))
+    await asyncio.sleep(0.5)
+
+    pacer.close()
+
+    with pytest.raises(NotConnected, match="data was not sent: the pacer was closed"):
+        await waiting
+    await asyncio.sleep(5)
+    assert wire.sent == [("first", 0)]
+    assert pacer.waiting() == 0
+
+
+async def test_a_pacer_belongs_to_one_loop():
+    pacer = Pacer([messages()])
+    pacer.submit(DATA, lambda: None)
+
+    async def elsewhere():
+        pacer.submit(DATA, lambda: None)
+
+    with pytest.raises(WrongLoopError, match="another loop"):
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+
+async def test_it_explains_in_words():
+    pacer = Pacer(gateway_rules())
+    await pacer.acquire(HISTORY)
+
+    assert pacer.explain(DATA) == "data could go now"
+    assert pacer.explain(HISTORY) == (
+        "identical history (1 in 15 s) for SPY 1 D 5 mins: 1 used, waits about 15.000 s, 0 ahead"
+    )
+
+
+async def test_a_request_that_could_never_go_is_refused():
+    pacer = Pacer([messages(limit=1, weight=lambda _: 2)])
+
+    with pytest.raises(InvalidInput, match="weighs 2"):
+        await pacer.acquire(DATA)
+
+
+async def test_windows_survive_a_restart():
+    clock = FixedClock()
+    before = Pacer(gateway_rules(), clock=clock)
+    before.submit(HISTORY, lambda: None)
+    saved = json.loads(json.dumps(before.saved()))
+
+    later = FixedClock(clock.wall + timedelta(seconds=9))
+    after = Pacer(gateway_rules(), clock=later)
+    after.restore(saved)
+
+    assert "identical history (1 in 15 s)" in after.explain(HISTORY)
+    assert "waits about 6.000 s" in after.explain(HISTORY)
+
+
+async def test_a_wall_clock_that_was_set_back_frees_nothing():
+    clock = FixedClock()
+    before = Pacer(gateway_rules(), clock=clock)
+    before.submit(HISTORY, lambda: None)
+
+    after = Pacer(gateway_rules(), clock=FixedClock(clock.wall - timedelta(hours=1)))
+    after.restore(before.saved())
+
+    assert "waits about 15.000 s" in after.explain(HISTORY)
+
+
+@pytest.mark.parametrize(
+    "saved", [{}, {"at": "soon", "entries": []}, {"at": "2026-01-05T00:00:00+00:00", "entries": [1]}]
+)
+async def test_stored_windows_that_cannot_be_read_are_refused(saved):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Pacer([messages()]).restore(saved)

@@ -1,0 +1,347 @@
+import itertools
+import math
+
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.resilience import Admission, Lane, Request, Rule, Usage
+
+DATA = Request(kind="data")
+ORDER = Request(kind="order", lane=Lane.OPENING)
+CANCEL = Request(kind="cancel", lane=Lane.CLOSING)
+
+
+def messages(limit=3, **more):
+    return Rule(name="messages", limit=limit, seconds=1.0, source="a test", **more)
+
+
+def per_subject(limit=1, seconds=10.0):
+    return Rule(
+        name="per subject",
+        limit=limit,
+        seconds=seconds,
+        source="a test",
+        key=lambda request: request.subject or None,
+    )
+
+
+def opens(limit):
+    return Rule(name="open", limit=limit, seconds=None, source="a test")
+
+
+def run(admission, until, *, step=1.0, start=0.0):
+    """Advance in steps; who came at which time."""
+    came, now = [], start
+    while now <= until:
+        came += [(now, ticket) for ticket in admission.advance(now)]
+        now += step
+    return came
+
+
+def test_what_fits_goes_at_once_and_the_rest_when_the_window_has_room():
+    admission = Admission([messages()])
+
+    tickets = [admission.ask(DATA, 0.0) for _ in range(5)]
+    came = admission.advance(1.0)
+
+    assert [ticket.is_waiting for ticket in tickets] == [False] * 5
+    assert came == tickets[3:]
+    assert [ticket.granted_at for ticket in tickets] == [0.0, 0.0, 0.0, 1.0, 1.0]
+
+
+def test_it_says_when_to_come_back():
+    admission = Admission([messages(limit=1)])
+    admission.ask(DATA, 5.0)
+
+    nothing_to_do = admission.next_at()
+    admission.ask(ORDER, 5.25)
+
+    assert nothing_to_do is None
+    assert admission.next_at() == 6.0
+
+
+def test_orders_overtake_data_and_cancels_overtake_orders():
+    admission = Admission([messages()])
+    for _ in range(3):
+        admission.ask(DATA, 0.0)
+    late = [admission.ask(request, 0.5) for request in (DATA, ORDER, CANCEL)]
+
+    came = admission.advance(1.0)
+
+    assert came == late[::-1]
+
+
+def test_slots_in_reserve_let_an_order_pass_a_full_window():
+    admission = Admission([messages(limit=5, order_reserve=2, closing_reserve=1)])
+    data = [admission.ask(DATA, 0.0) for _ in range(4)]
+
+    orders = [admission.ask(ORDER, 0.0) for _ in range(2)]
+    cancel = admission.ask(CANCEL, 0.0)
+
+    assert [ticket.is_waiting for ticket in data] == [False, False, False, True]
+    assert [ticket.is_waiting for ticket in orders] == [False, True]
+    assert not cancel.is_waiting
+
+
+def test_a_request_with_a_limit_of_its_own_is_overtaken_but_keeps_its_place():
+    admission = Admission([per_subject(), messages(limit=1)])
+    admission.ask(history("SPY"), 0.0)
+    held = admission.ask(history("SPY"), 0.0)
+    others = [admission.ask(history(f"S{place}"), 0.0) for place in range(20)]
+
+    came = run(admission, 30.0)
+
+    assert [now for now, ticket in came if ticket is held] == [10.0]
+    assert [now for now, ticket in came if ticket in others] == [*range(1, 10), *range(11, 22)]
+
+
+def history(subject):
+    return Request(kind="history", lane=Lane.HISTORY, subject=subject)
+
+
+def test_all_or_nothing_is_counted():
+    """A request that waits for one limit uses up nothing of another."""
+    admission = Admission([per_subject(), messages(limit=2)])
+    admission.ask(history("SPY"), 0.0)
+    admission.ask(history("SPY"), 0.0)
+
+    other = admission.ask(DATA, 0.0)
+
+    assert not other.is_waiting
+
+
+def test_many_who_wait_for_a_narrow_limit_do_not_crowd_a_broad_one():
+    admission = Admission([per_subject(limit=2, seconds=5.0), messages(limit=4)])
+    for _ in range(100):
+        admission.ask(history("SPY"), 0.0)
+
+    tickets = [admission.ask(DATA, float(now)) for now in range(1, 4)]
+
+    assert not any(ticket.is_waiting for ticket in tickets)
+
+
+def test_no_lane_starves_but_for_orders_that_close():
+    admission = Admission([messages(limit=1)], patience=5.0)
+    history = admission.ask(history("SPY"), 0.0)
+    for now in range(40):
+        admission.ask(DATA, float(now))
+        admission.ask(ORDER, float(now))
+        admission.advance(float(now))
+
+    assert history.granted_at is not None
+    assert history.granted_at <= 6.0
+
+
+def test_a_lane_that_was_passed_over_gets_a_turn_and_no_more():
+    admission = Admission([messages(limit=1)], patience=5.0)
+    old = [admission.ask(history("SPY"), 0.0) for _ in range(20)]
+    for now in range(1, 40):
+        admission.ask(DATA, now - 0.5)
+        admission.advance(float(now))
+
+    turns = [ticket.granted_at for ticket in old if ticket.granted_at is not None]
+
+    assert len(turns) == 1 + 39 // 6
+    assert all(later - earlier >= 5.0 for earlier, later in itertools.pairwise(turns))
+
+
+def test_a_claim_of_data_does_not_hold_back_what_is_more_urgent():
+    """Data of the subject waits for a message with a claim on the subject; the probe goes before."""
+    admission = Admission([per_subject(limit=1, seconds=10.0), messages(limit=1)])
+    admission.ask(DATA, 0.0)
+    claimant = admission.ask(history("SPY"), 0.0)
+    probe = admission.ask(Request(kind="probe", lane=Lane.PROBE, subject="SPY"), 0.5)
+
+    came = run(admission, 15.0)
+
+    assert came == [(1.0, probe), (11.0, claimant)]
+
+
+def test_no_more_go_on_to_a_full_window_than_there_is_room_where_they_come_from():
+    """Else a long queue would be carried to and fro each time that orders fill the window."""
+    admission = Admission([messages(limit=10, order_reserve=5)])
+    for _ in range(10):
+        admission.ask(ORDER, 0.5)
+    for _ in range(1000):
+        admission.ask(DATA, 0.5)
+
+    whole = next(gate for gate in admission._gates.values() if gate.tier.limit == 10)
+
+    assert len(whole.queue) == 5
+
+
+def test_cancels_are_never_overtaken():
+    admission = Admission([messages(limit=1)], patience=2.0)
+    cancels = [admission.ask(CANCEL, 0.0) for _ in range(10)]
+    admission.ask(DATA, 0.0)
+
+    came = run(admission, 9.0)
+
+    assert [ticket for _, ticket in came] == cancels[1:]
+
+
+def test_whoever_withdraws_is_not_let_through():
+    admission = Admission([messages(limit=1)])
+    first, second, third = (admission.ask(DATA, 0.0) for _ in range(3))
+
+    assert admission.withdraw(second, 0.5)
+
+    assert admission.advance(1.0) == [third]
+    assert not admission.withdraw(second, 1.0)
+    assert not admission.withdraw(first, 1.0)
+    assert admission.waiting == [0] * len(Lane)
+
+
+def test_a_place_that_was_kept_is_given_up_with_its_owner():
+    """Two for the same subject wait for a message: the second stands behind the claim of the first."""
+    admission = Admission([per_subject(limit=1, seconds=10.0), messages(limit=1)])
+    admission.ask(DATA, 0.0)
+    claimant, behind = (admission.ask(history("SPY"), 0.0) for _ in range(2))
+
+    admission.withdraw(claimant, 0.5)
+    came = run(admission, 1.0)
+
+    assert [ticket for _, ticket in came] == [behind]
+
+
+def test_what_is_open_lets_the_next_in_when_it_ends():
+    admission = Admission([opens(1)])
+    first, second = admission.ask(DATA, 0.0), admission.ask(DATA, 0.0)
+
+    too_early = admission.advance(1e6)
+    admission.release(first, 1e6)
+    admission.release(first, 1e6)
+
+    assert too_early == []
+    assert admission.advance(1e6) == [second]
+    assert admission.ask(DATA, 1e6).is_waiting
+
+
+def test_a_margin_lengthens_every_window():
+    admission = Admission([messages(limit=1)], margin=0.25)
+    admission.ask(DATA, 0.0)
+    admission.ask(DATA, 0.0)
+
+    assert admission.next_at() == 1.25
+
+
+def test_weight_is_counted_and_a_heavy_request_is_not_overtaken_by_lighter_ones():
+    heavy = Request(kind="data", feed="BID_ASK")
+    admission = Admission([messages(limit=2, weight=lambda request: 2 if request.feed else 1)])
+    admission.ask(DATA, 0.0)
+
+    waits = admission.ask(heavy, 0.0)
+    light = admission.ask(DATA, 0.0)
+
+    assert waits.is_waiting
+    assert light.is_waiting
+    assert admission.advance(1.0) == [waits]
+
+
+def test_a_request_that_could_never_be_sent_is_refused():
+    admission = Admission([messages(limit=3, order_reserve=1, weight=lambda _: 3)])
+
+    with pytest.raises(InvalidInput, match=r"weighs 3; valid: 1 up to the limit of messages \(2 in 1 s\)"):
+        admission.ask(DATA, 0.0)
+
+
+@pytest.mark.parametrize("figures", [{"margin": -1.0}, {"margin": math.inf}, {"patience": 0.0}])
+def test_figures_that_make_no_sense_are_refused(figures):
+    with pytest.raises(InvalidInput, match="valid"):
+        Admission([messages()], **figures)
+
+
+def test_two_rules_of_one_name_are_refused():
+    with pytest.raises(InvalidInput, match="same name"):
+        Admission([messages(), messages()])
+
+
+def test_it_explains_what_a_request_would_wait_for():
+    admission = Admission([per_subject(), messages(limit=1)])
+    request = history("SPY")
+    admission.ask(request, 0.0)
+    admission.ask(request, 0.0)
+
+    narrow, broad = admission.explain(request, 0.5)
+
+    assert str(narrow) == "per subject (1 in 10 s) for SPY: 1 used, waits about 19.500 s, 1 ahead"
+    assert str(broad) == "messages (1 in 1 s): 1 used, waits about 0.500 s, 0 ahead"
+    assert admission.explain(DATA, 2.0) == ()
+
+
+def test_it_explains_that_only_an_end_helps():
+    admission = Admission([opens(1)])
+    admission.ask(DATA, 0.0)
+
+    [wait] = admission.explain(DATA, 0.0)
+
+    assert str(wait) == "open (1 open): 1 used, waits until one ends, 0 ahead"
+
+
+def test_a_ticket_says_what_it_waits_for():
+    admission = Admission([messages(limit=1)])
+    first, second = admission.ask(DATA, 0.0), admission.ask(DATA, 0.0)
+
+    assert (first.waits_for, second.waits_for) == ("", "messages (1 in 1 s)")
+
+
+def test_what_was_sent_still_counts_after_a_restart():
+    before = Admission([per_subject(), messages(limit=2), opens(5)])
+    before.ask(history("SPY"), 100.0)
+
+    after = Admission([per_subject(), messages(limit=2), opens(5)])
+    after.put_back(before.usage(104.0), 0.0)
+
+    assert before.usage(104.0) == [Usage(rule="per subject", limit=1, key="SPY", age=4.0, weight=1)]
+    assert after.ask(history("SPY"), 0.0).is_waiting
+    assert after.next_at() == 6.0
+
+
+def test_entries_of_rules_that_are_gone_are_left_out():
+    admission = Admission([messages(limit=1)])
+
+    admission.put_back([Usage(rule="other", limit=1, key="", age=0.0, weight=1)], 0.0)
+
+    assert not admission.ask(DATA, 0.0).is_waiting
+
+
+def test_windows_in_which_nothing_counts_are_forgotten():
+    admission = Admission([per_subject(limit=1, seconds=1.0), messages(limit=100)])
+
+    for number in range(5000):
+        admission.ask(history(f"S{number}"), number / 10)
+
+    assert len(admission._gates) < 200
+
+
+def test_a_window_that_somebody_will_need_is_not_forgotten():
+    admission = Admission([opens(1), per_subject(limit=1, seconds=1.0), messages(limit=100)])
+    first = admission.ask(DATA, 0.0)
+    waits = [admission.ask(history("SPY"), 0.0) for _ in range(2)]
+    for number in range(500):
+        admission.explain(history(f"S{number}"), 5.0)
+
+    for ticket in (first, *waits[:1]):
+        admission.release(ticket, 5.0)
+        admission.advance(5.0)
+
+    assert waits[0].granted_at == 5.0
+    assert waits[1].is_waiting
+    assert admission.ask(Request(kind="data", subject="SPY"), 5.0).is_waiting
+    assert run(admission, 6.0, start=6.0) == [(6.0, waits[1])]
+
+
+def test_a_backlog_behind_spread_grants_needs_few_wake_ups():
+    admission = Admission([messages(limit=50)])
+    for place in range(50):
+        admission.ask(DATA, place / 50)
+    for _ in range(5000):
+        admission.ask(DATA, 1.0 - 1 / 64)
+
+    now, wakes, sent = 1.0 - 1 / 64, 0, 0
+    while (at := admission.next_at()) is not None and at < 21.0:
+        now, wakes = at, wakes + 1
+        sent += len(admission.advance(now))
+
+    assert wakes <= 20 * 12
+    assert sent >= 20 * 50 * 0.99
