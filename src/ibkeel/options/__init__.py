@@ -1,7 +1,9 @@
 """Choosing options: expiry, strike, liquidity; and what a price implies."""
 
 from ibkeel.options.expiries import dte, expiries_within, nearest_expiry, weekly_expiry
+from ibkeel.options.greeks import GreekColumns, ImpliedGreeks, greeks, implied_greeks, price
 from ibkeel.options.implied import ImpliedVolatility, implied_volatility
+from ibkeel.options.inputs import Unsolved
 from ibkeel.options.liquidity import (
     LiquidityRule,
     Rejection,
@@ -9,7 +11,6 @@ from ibkeel.options.liquidity import (
     is_liquid,
     liquidity_rejections,
 )
-from ibkeel.options.pricing import GreekColumns, Unsolved, greeks, price
 from ibkeel.options.rank import Candidate, Choice, choose
 from ibkeel.options.rules import (
     PRESETS,
@@ -27,6 +28,7 @@ __all__ = [
     "Choice",
     "ExpiryChoice",
     "GreekColumns",
+    "ImpliedGreeks",
     "ImpliedVolatility",
     "LiquidityRule",
     "Preference",
@@ -39,6 +41,7 @@ __all__ = [
     "dte",
     "expiries_within",
     "greeks",
+    "implied_greeks",
     "implied_volatility",
     "is_liquid",
     "liquidity_rejections",

@@ -1,8 +1,4 @@
-"""Implied volatility on arrays: a bracketed Newton search on the logarithm of the time value.
-
-The out-of-the-money option of each pair is solved, in units of its forward: its whole price is
-time value, so nothing is lost to cancellation.
-"""
+"""Implied volatility of European options, on arrays, with a reason where there is none."""
 
 from typing import Final
 
@@ -10,18 +6,16 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.normal import cdf, density
-from ibkeel.options.pricing import Inputs, Rights, Unsolved
+from ibkeel.options.black import NormalForm, Reach, bell, normal_form
+from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
+from ibkeel.options.solver import deviation
 
-__all__ = ["ImpliedVolatility", "implied_volatility"]
+__all__ = ["ImpliedVolatility", "Solution", "implied_volatility", "solve"]
 
-Floats = npt.NDArray[np.float64]
-
-_ROUNDING: Final = 8 * np.finfo(np.float64).eps
-_STEPS: Final = 100
-_CLOSE: Final = 1e-15
-_LEAST: Final = 1e-9
-_DOUBT: Final = 1e-9
+_EPSILON: Final = float(np.finfo(np.float64).eps)
+# An in-the-money price is the sum of rounded terms: less time value than this is their rounding.
+_NOISE: Final = 8 * _EPSILON
+_DOUBTFUL: Final = 1e-6
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -31,66 +25,73 @@ class ImpliedVolatility:
     Args:
         values: Fractions, 0.25 is 25 %; NaN where `reasons` is not 0.
         reasons: Codes of `Unsolved`, of the same shape.
+        rounding: How far one rounding error of the price (2.2e-16 of it) moves the volatility;
+            NaN where `reasons` is not 0. Multiply by (tick / price) / 2.2e-16 for that of a tick.
     """
 
     values: Floats
-    reasons: npt.NDArray[np.int8]
+    reasons: Codes
+    rounding: Floats
+
+    @property
+    def is_ill_conditioned(self) -> npt.NDArray[np.bool_]:
+        """Solved, but one rounding error of the price moves it by more than 1e-6 of itself."""
+        return self.rounding > _DOUBTFUL * self.values
 
 
-def _log_value(log: Floats, deviation: Floats) -> tuple[Floats, Floats]:
-    """Logarithm of an out-of-the-money call in units of sqrt(forward x strike), and its slope.
+@attrs.frozen(kw_only=True, eq=False)
+class Solution:
+    """A piece of a chain, solved.
 
     Args:
-        log: ln(forward / strike), 0 or less.
-        deviation: Standard deviation of the log price at expiry, above 0.
+        form: Its normal units.
+        deviation: Of the log price at expiry; NaN where `reasons` is not 0.
+        at: Mills' ratios at that deviation.
+        reasons: Codes of `Unsolved`.
     """
-    d1 = log / deviation + deviation / 2
-    value = np.exp(log / 2) * cdf(d1) - np.exp(-log / 2) * cdf(d1 - deviation)
-    return np.log(value), np.exp(log / 2) * density(d1) / value
+
+    form: NormalForm
+    deviation: Floats
+    at: Reach
+    reasons: Codes
 
 
-def _deviation(log: Floats, target: Floats) -> Floats:
-    """The deviation whose logarithmic value is `target`; NaN when the search does not settle."""
-    low = np.full(log.shape, _LEAST)
-    high = 20.0 + 2.0 * np.sqrt(-2.0 * log)
-    guess = np.sqrt(np.maximum(-2.0 * log, 1e-4))
-    open_rows = np.ones(log.shape, dtype=bool)
-    for _ in range(_STEPS):
-        value, slope = _log_value(log, guess)
-        gap = value - target
-        below = ~(gap > 0)
-        low, high = np.where(below, guess, low), np.where(below, high, guess)
-        newton = guess - gap / slope
-        inside = (newton > low) & (newton < high)
-        step = np.where(inside, newton, np.sqrt(low * high))
-        moved = np.abs(step - guess) > _CLOSE * guess
-        guess, open_rows = np.where(open_rows, step, guess), open_rows & moved
-        if not open_rows.any():
-            break
-    settled = np.abs(_log_value(log, guess)[0] - target) < _DOUBT * np.maximum(1.0, np.abs(target))
-    return np.where(settled, guess, np.nan)
-
-
-def _solve(inputs: Inputs) -> tuple[Floats, npt.NDArray[np.int8]]:
-    """Volatility and reason of each row; rows out of the domain give nonsense that the caller drops."""
-    share, money = inputs.carried_spot, inputs.strike * inputs.discount
-    intrinsic = np.maximum(inputs.sign * (share - money), 0.0)
-    scale = np.sqrt(share) * np.sqrt(money)
-    time_value = inputs.given - intrinsic
-    noise = np.where(intrinsic > 0, _ROUNDING * np.maximum(inputs.given, intrinsic), 0.0)
-    log = -np.abs(np.log(share / money))
-    deviation = _deviation(log, np.log(time_value / scale))
-    reasons = np.select(
+def solve(inputs: Inputs) -> Solution:
+    """Implied deviations of a piece; `given` is the price."""
+    form = normal_form(inputs)
+    time_value = inputs.given - form.intrinsic
+    value = time_value / form.scale
+    noise = form.in_money * (_NOISE * inputs.given)
+    highest = (1.0 - _NOISE) / form.growth
+    below = value < highest
+    usable = (time_value > noise) & below & (inputs.years > 0)
+    if not usable.all():
+        # The vector logarithms take thrice as long where one row in a few is no number.
+        value = np.where(usable, value, 0.5 * highest)
+    found, at = deviation(form, value)
+    regular = usable & (found > 0)
+    if regular.all():
+        return Solution(form=form, deviation=found, at=at, reasons=np.zeros(inputs.shape, dtype=np.int8))
+    reasons = inputs.reasons()
+    why = np.select(
+        [regular, time_value < -noise, time_value <= noise, ~below],
         [
-            time_value < -noise,
-            time_value <= noise,
-            time_value >= np.minimum(share, money),
-            np.isnan(deviation),
+            Unsolved.SOLVED,
+            Unsolved.BELOW_INTRINSIC,
+            Unsolved.NO_TIME_VALUE,
+            Unsolved.ABOVE_MAXIMUM,
         ],
-        [Unsolved.BELOW_INTRINSIC, Unsolved.NO_TIME_VALUE, Unsolved.ABOVE_MAXIMUM, Unsolved.NOT_FOUND],
-        Unsolved.SOLVED,
+        Unsolved.NOT_FOUND,
     )
-    return deviation / np.sqrt(inputs.years), reasons.astype(np.int8)
+    reasons = np.where(reasons == Unsolved.SOLVED, why, reasons).astype(np.int8)
+    return Solution(form=form, deviation=np.where(reasons == 0, found, np.nan), at=at, reasons=reasons)
+
+
+def _columns(inputs: Inputs) -> tuple[Floats, ...]:
+    solution = solve(inputs)
+    found, root = solution.deviation, np.sqrt(inputs.years)
+    slope = solution.form.scale * root * bell(solution.at)
+    return found / root, found * 0.0 + _EPSILON * inputs.given / slope, solution.reasons.astype(np.float64)
 
 
 def implied_volatility(
@@ -122,8 +123,5 @@ def implied_volatility(
         InvalidInput: The shapes do not fit, or a right is neither call nor put.
     """
     inputs = Inputs.of(price, spot, strike, years, right, rate, dividend_yield)
-    domain = inputs.reasons()
-    with np.errstate(all="ignore"):
-        values, solved = _solve(inputs)
-    reasons = np.where(domain == Unsolved.SOLVED, solved, domain).astype(np.int8)
-    return ImpliedVolatility(values=np.where(reasons == Unsolved.SOLVED, values, np.nan), reasons=reasons)
+    values, rounding, reasons = by_chunk(inputs, _columns, 3)
+    return ImpliedVolatility(values=values, rounding=rounding, reasons=reasons.astype(np.int8))

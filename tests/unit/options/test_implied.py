@@ -51,9 +51,11 @@ def test_a_search_that_cannot_settle_says_so():
 
 
 def test_a_search_that_runs_out_of_steps_says_so(monkeypatch):
-    monkeypatch.setattr("ibkeel.options.implied._STEPS", 1)
+    monkeypatch.setattr("ibkeel.options.solver._MOST_STEPS", 0)
 
-    assert implied_volatility(20.0, **MONEY).reasons == Unsolved.NOT_FOUND
+    got = implied_volatility([20.0, 99.999], **MONEY)
+
+    assert got.reasons.tolist() == [Unsolved.SOLVED, Unsolved.NOT_FOUND]
 
 
 def test_one_bad_row_spoils_no_other():

@@ -1,0 +1,181 @@
+"""What every pricing formula is given: checked, of one shape, in pieces that fit the cache."""
+
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from typing import Final
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Right
+
+__all__ = ["Codes", "Floats", "Inputs", "Rights", "Unsolved", "by_chunk"]
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int8]
+Rights = Right | str | npt.ArrayLike
+
+# Measured: a dozen columns of 8192 rows stay in a second-level cache of 1 MB; 2048 rows take 1.7
+# times as long (the calls themselves), the whole of 33,306 rows 2.3 times (memory).
+_CHUNK: Final = 8192
+_C: Final = ord("C")
+_P: Final = ord("P")
+
+
+class Unsolved(IntEnum):
+    """Why a row has no number; 0 when it has one."""
+
+    SOLVED = 0
+    NOT_FINITE = 1
+    OUT_OF_DOMAIN = 2
+    BELOW_INTRINSIC = 3
+    NO_TIME_VALUE = 4
+    ABOVE_MAXIMUM = 5
+    NOT_FOUND = 6
+
+
+def _signs(right: Rights) -> Floats:
+    """+1 for calls, -1 for puts."""
+    codes = np.asarray(right.value if isinstance(right, Right) else right)
+    if codes.dtype.kind != "U":
+        text = [str(getattr(code, "value", code)) for code in codes.ravel().tolist()]
+        codes = np.array(text, dtype=np.str_).reshape(codes.shape)
+    signs = _signs_of_letters(codes)
+    neither = signs == 0
+    if neither.any():
+        raise InvalidInput(f"right holds {sorted(set(codes[neither].tolist()))}; valid: 'C' and 'P'")
+    return signs
+
+
+def _signs_of_letters(codes: npt.NDArray[np.str_]) -> Floats:
+    """+1 for "C", -1 for "P", 0 for anything else."""
+    if codes.dtype == np.dtype("=U1"):
+        # One code point a row: comparing numbers is 20 times as fast as comparing strings.
+        points = np.ascontiguousarray(codes).view(np.uint32).reshape(codes.shape)
+        signs: Floats = np.subtract(points == _C, points == _P, dtype=np.float64)
+        return signs
+    signs = np.subtract(codes == "C", codes == "P", dtype=np.float64)
+    return signs
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Inputs:
+    """The inputs of every formula: each column flat and of `size` rows, or of one for all.
+
+    Args:
+        sign: +1 for calls, -1 for puts.
+        given: The volatility or the price.
+        spot: Per share.
+        strike: Per share.
+        years: To expiry.
+        rate: A year, continuous.
+        dividend_yield: A year, continuous.
+        shape: Of the result.
+    """
+
+    sign: Floats
+    given: Floats
+    spot: Floats
+    strike: Floats
+    years: Floats
+    rate: Floats
+    dividend_yield: Floats
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls,
+        given: npt.ArrayLike,
+        spot: npt.ArrayLike,
+        strike: npt.ArrayLike,
+        years: npt.ArrayLike,
+        right: Rights,
+        rate: npt.ArrayLike,
+        dividend_yield: npt.ArrayLike,
+    ) -> "Inputs":
+        """Everything as float columns of one shape; `given` is the volatility or the price."""
+        numbers = (given, spot, strike, years, rate, dividend_yield)
+        columns = [_signs(right), *(np.asarray(number, dtype=np.float64) for number in numbers)]
+        try:
+            shape = np.broadcast_shapes(*(column.shape for column in columns))
+        except ValueError as error:
+            shapes = ", ".join(str(column.shape) for column in columns)
+            raise InvalidInput(
+                f"inputs of shapes {shapes} do not fit together; valid: equal or ()"
+            ) from error
+        flat = [
+            column.reshape(1) if column.size == 1 else np.broadcast_to(column, shape).ravel()
+            for column in columns
+        ]
+        return cls(
+            sign=flat[0],
+            given=flat[1],
+            spot=flat[2],
+            strike=flat[3],
+            years=flat[4],
+            rate=flat[5],
+            dividend_yield=flat[6],
+            shape=shape,
+        )
+
+    @property
+    def size(self) -> int:
+        """How many rows."""
+        return int(np.prod(self.shape, dtype=np.intp))
+
+    def chunks(self) -> "Iterator[tuple[slice, Inputs]]":
+        """The rows in their order, in pieces, each with its place."""
+        for start in range(0, self.size, _CHUNK):
+            rows = slice(start, min(start + _CHUNK, self.size))
+            yield rows, self.piece(rows)
+
+    def piece(self, rows: slice) -> "Inputs":
+        """Some of the rows."""
+
+        def cut(column: Floats) -> Floats:
+            return column if column.size == 1 else column[rows]
+
+        return Inputs(
+            sign=cut(self.sign),
+            given=cut(self.given),
+            spot=cut(self.spot),
+            strike=cut(self.strike),
+            years=cut(self.years),
+            rate=cut(self.rate),
+            dividend_yield=cut(self.dividend_yield),
+            shape=(rows.stop - rows.start,),
+        )
+
+    def reasons(self) -> Codes:
+        """SOLVED, or why the row cannot be computed at all."""
+        columns = (self.given, self.spot, self.strike, self.years, self.rate, self.dividend_yield)
+        finite = np.isfinite(columns[0])
+        for column in columns[1:]:
+            finite = finite & np.isfinite(column)
+        inside = (self.spot > 0) & (self.strike > 0) & (self.years > 0) & (self.given >= 0)
+        codes = np.zeros(self.shape, dtype=np.int8)
+        if not (finite & inside).all():
+            codes[...] = np.where(inside, Unsolved.SOLVED, Unsolved.OUT_OF_DOMAIN)
+            np.copyto(codes, Unsolved.NOT_FINITE, where=~finite)
+        return codes
+
+
+def by_chunk(inputs: Inputs, rule: Callable[[Inputs], tuple[Floats, ...]], count: int) -> tuple[Floats, ...]:
+    """Apply a rule to a chain, piece by piece.
+
+    Args:
+        inputs: The whole chain.
+        rule: From a piece to `count` columns of its length.
+        count: How many columns the rule gives.
+
+    Returns:
+        The columns of the whole, of the inputs' shape; codes too are floats.
+    """
+    whole = np.empty((count, inputs.size))
+    with np.errstate(all="ignore"):
+        for rows, piece in inputs.chunks():
+            for target, column in zip(whole, rule(piece), strict=True):
+                target[rows] = column
+    return tuple(column.reshape(inputs.shape) for column in whole)
