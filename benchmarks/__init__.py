@@ -1,0 +1,1 @@
+"""Measurements against named bars: `python -m benchmarks NAME [--json] [--quick]`."""
