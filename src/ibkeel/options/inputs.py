@@ -54,9 +54,10 @@ def _signs_of_letters(codes: npt.NDArray[np.str_]) -> Floats:
     if codes.dtype == np.dtype("=U1"):
         # One code point a row: comparing numbers is 20 times as fast as comparing strings.
         points = np.ascontiguousarray(codes).view(np.uint32).reshape(codes.shape)
-        signs: Floats = np.subtract(points == _C, points == _P, dtype=np.float64)
-        return signs
-    signs = np.subtract(codes == "C", codes == "P", dtype=np.float64)
+        calls, puts = points == _C, points == _P
+    else:
+        calls, puts = codes == "C", codes == "P"
+    signs: Floats = np.subtract(calls, puts, dtype=np.float64)
     return signs
 
 
