@@ -95,10 +95,13 @@ def test_a_cancelled_probe_lets_the_next_call_be_the_probe():
     breaker, probe = opened().admit(10.0)
 
     breaker = breaker.settle(probe, Outcome.IGNORED, now=12.0)
+    again = breaker.settle(probe, Outcome.FAILED, now=12.0)
+    unprobed = breaker
     breaker, next_probe = breaker.admit(12.0)
 
     assert next_probe is not None
     assert next_probe != probe
+    assert again == unprobed
     assert breaker.openings == 1
 
 
