@@ -77,7 +77,7 @@ def write_parquet(rows: Iterable[Row], path: Path, *, full: bool = False) -> int
         JournalError: pyarrow is not installed.
     """
     try:
-        import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - optional
+        import pyarrow as pa  # noqa: PLC0415 - optional
         from pyarrow import parquet  # noqa: PLC0415 - optional
     except ImportError as error:
         raise JournalError("Parquet needs pyarrow: pip install pyarrow, or export JSONL or CSV") from error
