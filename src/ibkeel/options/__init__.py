@@ -1,5 +1,7 @@
 """Choosing options: expiry, strike, liquidity; and what a price implies."""
 
+from ibkeel.options.american import american_implied_volatility, american_price
+from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, black76_price
 from ibkeel.options.expiries import dte, expiries_within, nearest_expiry, weekly_expiry
 from ibkeel.options.greeks import GreekColumns, ImpliedGreeks, greeks, implied_greeks, price
 from ibkeel.options.implied import ImpliedVolatility, implied_volatility
@@ -11,6 +13,7 @@ from ibkeel.options.liquidity import (
     is_liquid,
     liquidity_rejections,
 )
+from ibkeel.options.parity import ParityForward, implied_dividend_yield, parity_forward
 from ibkeel.options.rank import Candidate, Choice, choose
 from ibkeel.options.rules import (
     PRESETS,
@@ -31,16 +34,23 @@ __all__ = [
     "ImpliedGreeks",
     "ImpliedVolatility",
     "LiquidityRule",
+    "ParityForward",
     "Preference",
     "Rejection",
     "RejectionKind",
     "SelectionRule",
     "StrikeStep",
     "Unsolved",
+    "american_implied_volatility",
+    "american_price",
+    "black76_greeks",
+    "black76_implied_volatility",
+    "black76_price",
     "choose",
     "dte",
     "expiries_within",
     "greeks",
+    "implied_dividend_yield",
     "implied_greeks",
     "implied_volatility",
     "is_liquid",
@@ -48,6 +58,7 @@ __all__ = [
     "nearest_expiry",
     "nearest_strikes",
     "out_of_the_money",
+    "parity_forward",
     "preset",
     "price",
     "select",

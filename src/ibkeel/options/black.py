@@ -117,7 +117,7 @@ def reach(distance: Floats, deviation: Floats, ratio: Callable[[Floats], Floats]
     points = np.empty((2, *a.shape))
     np.subtract(a, t, out=points[0])
     np.add(a, t, out=points[1])
-    inner = points[0].copy()
+    inner = np.minimum(points[0], 0.0)
     near, far = ratio(np.abs(points, out=points))
     left = inner < 0
     if left.any():

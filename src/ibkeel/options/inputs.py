@@ -126,10 +126,10 @@ class Inputs:
         """How many rows."""
         return int(np.prod(self.shape, dtype=np.intp))
 
-    def chunks(self) -> "Iterator[tuple[slice, Inputs]]":
-        """The rows in their order, in pieces, each with its place."""
-        for start in range(0, self.size, _CHUNK):
-            rows = slice(start, min(start + _CHUNK, self.size))
+    def chunks(self, size: int) -> "Iterator[tuple[slice, Inputs]]":
+        """The rows in their order, in pieces of `size` rows, each with its place."""
+        for start in range(0, self.size, size):
+            rows = slice(start, min(start + size, self.size))
             yield rows, self.piece(rows)
 
     def piece(self, rows: slice) -> "Inputs":
@@ -163,20 +163,23 @@ class Inputs:
         return codes
 
 
-def by_chunk(inputs: Inputs, rule: Callable[[Inputs], tuple[Floats, ...]], count: int) -> tuple[Floats, ...]:
+def by_chunk(
+    inputs: Inputs, rule: Callable[[Inputs], tuple[Floats, ...]], count: int, *, size: int = _CHUNK
+) -> tuple[Floats, ...]:
     """Apply a rule to a chain, piece by piece.
 
     Args:
         inputs: The whole chain.
         rule: From a piece to `count` columns of its length.
         count: How many columns the rule gives.
+        size: How many rows a piece has.
 
     Returns:
         The columns of the whole, of the inputs' shape; codes too are floats.
     """
     whole = np.empty((count, inputs.size))
     with np.errstate(all="ignore"):
-        for rows, piece in inputs.chunks():
+        for rows, piece in inputs.chunks(size):
             for target, column in zip(whole, rule(piece), strict=True):
                 target[rows] = column
     return tuple(column.reshape(inputs.shape) for column in whole)

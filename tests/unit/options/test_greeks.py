@@ -7,8 +7,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Right
-from ibkeel.options import Unsolved, greeks, price
-from ibkeel.options.normal import cdf, density
+from ibkeel.options import Unsolved, greeks, implied_greeks, price
 
 DATA = os.environ.get("IBKEEL_DATA", "")
 MONEY = {"spot": 100.0, "strike": 100.0, "years": 1.0}
@@ -77,9 +76,42 @@ def test_greeks_are_the_slopes_of_the_price():
     assert got.price == price(0.25, **at)
 
 
-def test_the_normal_tail_is_exact_far_out():
-    assert cdf(np.array([-30.0]))[0] == pytest.approx(4.906713927148187e-198, rel=1e-12)
-    assert density(np.array([0.0]))[0] == pytest.approx(0.3989422804014327)
+def test_a_volatility_beyond_all_measure_gives_the_largest_price():
+    got = price([1e3, 1e200], spot=100, strike=120, years=1, right=["C", "P"])
+
+    assert got == pytest.approx([100.0, 120.0], rel=1e-12)
+
+
+def test_a_price_far_out_of_the_money_keeps_its_digits():
+    # mpmath, 60 digits, first row of the table of implied volatilities
+    got = price(0.8, spot=50.0, strike=100, years=0.002, right="C")
+
+    assert got == pytest.approx(8.2981871644785180743e-85, rel=1e-12)
+
+
+def test_the_greeks_of_a_price_are_those_of_its_volatility():
+    at = {"spot": 100.0, "strike": [80.0, 100.0, 130.0], "years": 0.5, "right": ["C", "P", "P"], "rate": 0.03}
+    value = price(0.3, **at)
+
+    both = implied_greeks(value, **at)
+
+    apart = greeks(0.3, **at)
+    assert both.volatility.values == pytest.approx(0.3, rel=1e-12)
+    for name in ("price", "delta", "gamma", "theta", "vega", "rho"):
+        assert getattr(both.greeks, name) == pytest.approx(getattr(apart, name), rel=1e-11), name
+
+
+def test_a_price_without_volatility_has_no_greeks_and_says_why():
+    got = implied_greeks([5.0, 200.0, np.nan], **MONEY, right="C")
+
+    assert got.greeks.reasons.tolist() == [
+        Unsolved.SOLVED,
+        Unsolved.ABOVE_MAXIMUM,
+        Unsolved.NOT_FINITE,
+    ]
+    for name in ("price", "delta", "gamma", "theta", "vega", "rho"):
+        assert np.isnan(getattr(got.greeks, name)).tolist() == [False, True, True]
+    assert np.isnan(got.volatility.rounding).tolist() == [False, True, True]
 
 
 def test_shapes_that_do_not_fit_are_refused():

@@ -1,0 +1,138 @@
+"""What the pairs of an expiry say about the forward: put-call parity, across strikes.
+
+Holding the call and owing the put of one strike delivers the share at that strike, so its price is
+discount x (forward - strike). Each pair's quotes bound the forward; the pairs nearest the money bound
+it best, for their quotes are narrow and their early exercise, if any, is worth least.
+"""
+
+import math
+from typing import Final
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from ibkeel.errors import InvalidInput
+from ibkeel.options.inputs import Floats
+
+__all__ = ["ParityForward", "implied_dividend_yield", "parity_forward"]
+
+_PAIRS: Final = 10
+
+
+@attrs.frozen(kw_only=True)
+class ParityForward:
+    """A forward implied by the quotes of one expiry.
+
+    Args:
+        forward: Per share; of the pairs' middles, the weighted median, kept within the bounds when
+            they agree.
+        lower: The highest that selling a pair's forward brings: the forward is not below it.
+        upper: The lowest that buying a pair's forward costs: the forward is not above it.
+        pairs: How many strikes took part.
+    """
+
+    forward: float
+    lower: float
+    upper: float
+    pairs: int
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether one forward fits the bid and ask of every pair that took part."""
+        return self.lower <= self.upper
+
+
+def parity_forward(
+    *,
+    strike: npt.ArrayLike,
+    call_bid: npt.ArrayLike,
+    call_ask: npt.ArrayLike,
+    put_bid: npt.ArrayLike,
+    put_ask: npt.ArrayLike,
+    years: float,
+    rate: float,
+    pairs: int = _PAIRS,
+) -> ParityForward:
+    """The forward that put-call parity implies, from the pairs nearest the money.
+
+    Args:
+        strike: Strikes of one expiry, of shape (n,), in any order.
+        call_bid: Per share, of the same shape; NaN or 0 where there is none.
+        call_ask: Likewise.
+        put_bid: Likewise.
+        put_ask: Likewise.
+        years: Time to expiry, 0 or more.
+        rate: Interest a year, continuous, a fraction.
+        pairs: How many of the strikes nearest the money to use, 1 or more.
+
+    Returns:
+        The forward with its bounds.
+
+    Raises:
+        InvalidInput: No strike has both sides of both quotes, the shapes differ, or a number is out
+            of its domain.
+
+    Source:
+        H. R. Stoll, The relationship between put and call option prices, 1969.
+    """
+    if not (years >= 0 and math.isfinite(rate) and pairs >= 1):
+        raise InvalidInput(
+            f"years {years}, rate {rate}, pairs {pairs}; valid: years of 0 or more, a finite rate, a pair"
+        )
+    columns = [np.asarray(each, dtype=np.float64) for each in (strike, call_bid, call_ask, put_bid, put_ask)]
+    if any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
+        shapes = ", ".join(str(column.shape) for column in columns)
+        raise InvalidInput(f"columns of shapes {shapes}; valid: one dimension, equal")
+    table = np.array(columns)
+    quoted = (table > 0).all(axis=0) & (table[2] >= table[1]) & (table[4] >= table[3])
+    if not quoted.any():
+        raise InvalidInput(f"none of {table.shape[1]} strikes has a bid and an ask of call and put")
+    strikes, *quotes = table[:, quoted]
+    return _from_quotes(strikes, quotes, math.exp(rate * years), pairs)
+
+
+def _from_quotes(strikes: Floats, quotes: list[Floats], growth: float, pairs: int) -> ParityForward:
+    call_bid, call_ask, put_bid, put_ask = quotes
+    away = np.abs((call_bid + call_ask) - (put_bid + put_ask))
+    near = np.argsort(away, kind="stable")[:pairs]
+    below = (strikes + growth * (call_bid - put_ask))[near]
+    above = (strikes + growth * (call_ask - put_bid))[near]
+    lower, upper = float(below.max()), float(above.min())
+    width = np.maximum(above - below, np.finfo(np.float64).eps * strikes[near])
+    middle = _weighted_median(0.5 * (below + above), 1.0 / width)
+    if lower <= upper:
+        middle = min(max(middle, lower), upper)
+    return ParityForward(forward=middle, lower=lower, upper=upper, pairs=near.size)
+
+
+def _weighted_median(values: Floats, weights: Floats) -> float:
+    """The lowest value with at least half of the weight at or below it."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+
+
+def implied_dividend_yield(*, forward: float, spot: float, years: float, rate: float) -> float:
+    """The continuous yield that carries the spot to the forward.
+
+    It holds whatever the forward knows that the spot does not: dividends, borrow fees, and the age
+    of the spot's own quote.
+
+    Args:
+        forward: Per share, above 0.
+        spot: Per share, above 0.
+        years: Time to expiry, above 0.
+        rate: Interest a year, continuous, a fraction.
+
+    Returns:
+        A year, a fraction; below 0 when carrying the share costs more than interest.
+
+    Raises:
+        InvalidInput: A number is out of its domain.
+    """
+    if not (forward > 0 and spot > 0 and years > 0 and math.isfinite(forward + spot + years + rate)):
+        raise InvalidInput(
+            f"forward {forward}, spot {spot}, years {years}: valid above 0; rate {rate}: finite"
+        )
+    return rate - math.log(forward / spot) / years

@@ -1,0 +1,183 @@
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ibkeel.options import (
+    Unsolved,
+    american_implied_volatility,
+    american_price,
+    implied_volatility,
+    price,
+)
+
+DATA = os.environ.get("IBKEEL_DATA", "")
+PUT = {"spot": 100.0, "strike": 105.0, "years": 0.75, "right": "P", "rate": 0.05, "dividend_yield": 0.02}
+
+
+def tree(volatility, *, spot, strike, years, right, rate, dividend_yield, steps=1500):
+    """Cox, Ross and Rubinstein's tree, a step more and a step less on average."""
+
+    def once(count):
+        time = years / count
+        up = np.exp(volatility * np.sqrt(time))
+        odds = (np.exp((rate - dividend_yield) * time) - 1 / up) / (up - 1 / up)
+        sign = 1 if right == "C" else -1
+        shares = spot * up ** np.arange(-count, count + 1)
+        values = np.maximum(sign * (shares[::2] - strike), 0)
+        for level in range(count - 1, -1, -1):
+            held = np.exp(-rate * time) * (odds * values[1:] + (1 - odds) * values[:-1])
+            values = np.maximum(held, sign * (shares[count - level : count + level + 1 : 2] - strike))
+        return values[0]
+
+    return (once(steps) + once(steps + 1)) / 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"strike": 90.0},
+        {"right": "C", "dividend_yield": 0.06},
+        {"right": "C", "rate": 0.01, "dividend_yield": 0.06, "strike": 85.0},
+        {"rate": 0.05, "dividend_yield": 0.05},
+        {"dividend_yield": -0.01},
+        {"right": "C", "rate": -0.01, "dividend_yield": 0.03},
+    ],
+)
+def test_prices_agree_with_a_tree(change):
+    at = {**PUT, **change}
+
+    assert american_price(0.25, **at) == pytest.approx(tree(0.25, **at), abs=3e-3)
+
+
+def test_low_volatility_and_a_steep_forward_are_no_trouble():
+    at = {**PUT, "strike": 100.0, "spot": 97.0, "rate": 0.098, "dividend_yield": 0.018, "years": 1.7}
+
+    assert american_price(0.094, **at) == pytest.approx(tree(0.094, **at), abs=3e-3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rate": 0.0}, {"rate": -0.01, "dividend_yield": 0.01}, {"right": "C", "dividend_yield": 0.0}],
+)
+def test_an_exercise_that_never_pays_adds_nothing(change):
+    at = {**PUT, **change}
+
+    assert american_price(0.25, **at) == pytest.approx(float(price(0.25, **at)), rel=1e-14)
+
+
+def test_a_put_deep_in_the_money_is_exercised():
+    assert american_price(0.2, **{**PUT, "spot": 50.0}) == 55.0
+
+
+def test_rows_out_of_the_domain_are_nan():
+    got = american_price([np.nan, -0.1, 0.2, 0.2], **{**PUT, "spot": [100.0, 100.0, 0.0, 100.0]})
+
+    assert np.isnan(got).tolist() == [True, True, True, False]
+
+
+def test_exercise_between_two_prices_is_not_computed():
+    at = {**PUT, "rate": -0.01, "dividend_yield": -0.03}
+
+    assert np.isnan(american_price(0.2, **at))
+    assert american_implied_volatility(9.0, **at).reasons == Unsolved.OUT_OF_DOMAIN
+
+
+def test_a_price_gives_back_its_volatility():
+    at = {**PUT, "strike": [90.0, 100.0, 110.0, 120.0], "right": ["P", "C", "P", "C"]}
+    known = np.array([0.3, 0.25, 0.2, 0.4])
+
+    got = american_implied_volatility(american_price(known, **at), **at)
+
+    assert got.reasons.tolist() == [0, 0, 0, 0]
+    assert got.values == pytest.approx(known, abs=1e-5)
+    assert (got.rounding < 1e-12).all()
+
+
+def test_a_european_volatility_is_too_high():
+    value = american_price(0.25, **PUT)
+
+    got = american_implied_volatility(value, **PUT).values
+
+    assert got < implied_volatility(value, **PUT).values
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (4.9, Unsolved.BELOW_INTRINSIC),
+        (5.0, Unsolved.NO_TIME_VALUE),
+        (105.0, Unsolved.ABOVE_MAXIMUM),
+        (np.nan, Unsolved.NOT_FINITE),
+        (-1.0, Unsolved.OUT_OF_DOMAIN),
+    ],
+)
+def test_a_price_that_no_volatility_gives_is_nan_with_its_reason(value, reason):
+    got = american_implied_volatility(value, **PUT)
+
+    assert np.isnan(got.values)
+    assert got.reasons == reason
+
+
+def reference(name):
+    with (Path(DATA) / "reference" / name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def terms(rows):
+    def column(name):
+        return np.array([float(row[name]) for row in rows])
+
+    return column, {
+        "spot": column("spot"),
+        "strike": column("strike"),
+        "years": column("t_years"),
+        "right": [row["type"][0].upper() for row in rows],
+        "rate": column("rate"),
+        "dividend_yield": column("dividend_yield"),
+    }
+
+
+@pytest.mark.data
+def test_recorded_prices_of_a_finer_scheme_agree_within_a_tenth_of_a_cent():
+    column, at = terms(reference("american_prices_computed_qdfp.csv"))
+
+    got = american_price(column("vol"), **at)
+
+    assert np.abs(got - column("american_price")).max() < 1e-3
+
+
+@pytest.mark.data
+def test_recorded_prices_give_back_their_volatility():
+    column, at = terms(reference("american_prices_computed_qdfp.csv"))
+    value = column("american_price")
+    sign = np.where(np.array(at["right"]) == "C", 1, -1)
+    worth = value - np.maximum(sign * (at["spot"] - at["strike"]), 0) > 0.05
+
+    got = american_implied_volatility(value, **at)
+
+    error = np.abs(got.values - column("vol"))[worth]
+    assert np.isnan(error).sum() <= 2
+    assert np.nanquantile(error, 0.99) < 1e-4
+    assert np.array_equal(np.isnan(got.values), got.reasons != Unsolved.SOLVED)
+
+
+@pytest.mark.data
+def test_published_prices_agree_as_far_as_an_independent_tree_does():
+    rows = [
+        row
+        for row in reference("option_pricing_reference.csv")
+        if row["style"] == "american" and row["quantity"] == "price" and row["check_abs_err"]
+    ]
+    rows = [row for row in rows if row["model"] != "crr"]  # those are values of trees of 5 steps and up
+    assert len(rows) > 90
+    column, at = terms(rows)
+
+    got = american_price(column("vol"), **at)
+
+    # Many of the published values are approximations: the table says how far off each is.
+    allowed = column("check_abs_err") + 1e-3 + 1e-5 * at["strike"]
+    assert (np.abs(got - column("value")) < allowed).all()
