@@ -10,7 +10,6 @@ FOLDER = os.environ.get("IBKEEL_DATA", "")
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not FOLDER, reason="needs the recorded market data that IBKEEL_DATA names")
 def test_a_recorded_half_day_ends_at_its_early_close(tmp_path, capsys):
     path = tmp_path / "j.sqlite"
     day = ["--replay", FOLDER, "--date", "2015-12-24", "--symbols", "GOOG", "--preset", "thin"]
