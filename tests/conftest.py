@@ -23,10 +23,10 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
-@pytest.fixture(autouse=True)
-def _recorded_data(request):
-    """Skips in one place, so that the summary has one line with the count of such tests."""
-    if request.node.get_closest_marker("data") is None or os.environ.get("IBKEEL_DATA"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Decided before any fixture reads the data, and in one place."""
+    if item.get_closest_marker("data") is None or os.environ.get("IBKEEL_DATA"):
         return
     if os.environ.get("IBKEEL_DATA_REQUIRED"):
         pytest.fail("IBKEEL_DATA names no folder, and IBKEEL_DATA_REQUIRED says that it must")
