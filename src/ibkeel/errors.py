@@ -107,6 +107,9 @@ class Stalled(IbkeelError, RuntimeError):
 class ConnectionFailure(IbkeelError, ConnectionError):
     """No session with the Gateway."""
 
+    is_fault = True
+    """Whether the link or the Gateway is at fault, as a circuit breaker counts it."""
+
 
 class GatewayUnreachable(ConnectionFailure):
     """Nobody listens on that host and port."""
@@ -134,15 +137,23 @@ class RequestFailed(IbkeelError):
     Args:
         message: What was asked, what came, what to do next.
         code: The Gateway's error code, or None when it sent none.
+        is_fault: Whether the link or the Gateway is at fault, as a circuit breaker counts it; by
+            default what the type says.
     """
 
-    def __init__(self, message: str, *, code: int | None = None) -> None:
+    is_fault: bool = False
+
+    def __init__(self, message: str, *, code: int | None = None, is_fault: bool | None = None) -> None:
         super().__init__(message)
         self.code = code
+        if is_fault is not None:
+            self.is_fault = is_fault
 
 
 class RequestTimeout(RequestFailed, TimeoutError):
     """No answer within the deadline; the server-side cancel was sent."""
+
+    is_fault = True
 
 
 class CircuitOpen(RequestFailed):

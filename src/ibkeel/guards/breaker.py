@@ -24,7 +24,7 @@ from ibkeel.errors import (
 )
 from ibkeel.resilience import Breaker, BreakerPolicy, BreakerState, Outcome
 
-__all__ = ["BreakerChanged", "CircuitBreaker"]
+__all__ = ["Attempt", "BreakerChanged", "CircuitBreaker"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +61,20 @@ class BreakerChanged:
     before: BreakerState
     after: Breaker
     cause: str = ""
+
+
+class Attempt:
+    """A guarded block under way."""
+
+    __slots__ = ("_clock", "started")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.started = clock()
+
+    def restart(self) -> None:
+        """Count the block's time from now on."""
+        self.started = self._clock()
 
 
 def _predicate(which: Counting) -> Callable[[Exception], bool]:
@@ -202,19 +216,22 @@ class CircuitBreaker:
         return await self._guard_async(function)(*args, **kwargs)
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
+    def attempt(self) -> "Iterator[Attempt]":
         """Guard a block, awaiting or not.
+
+        Yields:
+            The attempt; its `restart` keeps what the block waited for by itself out of its time.
 
         Raises:
             CircuitOpen: It is not to be entered.
         """
-        ticket, started = self._admit(), self._clock()
+        ticket, attempt = self._admit(), Attempt(self._clock)
         try:
-            yield
+            yield attempt
         except BaseException as error:
-            self._raised(ticket, error, started)
+            self._raised(ticket, error, attempt.started)
             raise
-        self._returned(ticket, started)
+        self._returned(ticket, attempt.started)
 
     def _guard(self, function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)

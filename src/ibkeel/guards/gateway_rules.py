@@ -6,7 +6,10 @@ from typing import Final
 from ibkeel.errors import InvalidInput
 from ibkeel.resilience import Request, Rule, everything
 
-__all__ = ["Ask", "gateway_rules"]
+__all__ = ["LEAST_LINES", "Ask", "gateway_rules"]
+
+LEAST_LINES: Final = 100
+"""Market data lines that every account has. Source: TWS API, "Market Data Lines"."""
 
 
 class Ask(StrEnum):
@@ -139,8 +142,10 @@ def gateway_rules(
     Source:
         TWS API, "Pacing Limitations" and the pages that each rule names.
     """
-    if lines < 100:  # noqa: PLR2004 - the documented minimum
-        raise InvalidInput(f"{lines} market data lines; valid: at least 100, which every account has")
+    if lines < LEAST_LINES:
+        raise InvalidInput(
+            f"{lines} market data lines; valid: at least {LEAST_LINES}, which every account has"
+        )
     messages = Rule(
         name="messages",
         limit=lines // 2,

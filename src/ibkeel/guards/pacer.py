@@ -1,6 +1,7 @@
 """Pacing for asyncio, over the rules in `ibkeel.resilience`."""
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -75,6 +76,8 @@ class Pacer:
             clock varies by.
         patience: Seconds after which a lane that was passed over goes once before the others.
         clock: Replaces the loop's time, and the machine's wall time in `saved`.
+        loop: The loop to belong to, when requests may also come while it does not run; by default
+            the one on which it is first used.
 
     Raises:
         InvalidInput: Two rules have the same name, or a figure is out of range.
@@ -98,11 +101,13 @@ class Pacer:
         margin: float = 0.0,
         patience: float = 5.0,
         clock: Clock | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._admission = Admission(rules, margin=margin, patience=patience)
         self._clock = clock
         self._wall: Clock = clock or SystemClock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = loop
+        self._thread = None if loop is None else threading.get_ident()
         self._timer: asyncio.TimerHandle | None = None
         self._due = float("inf")
         self._waiting: dict[Ticket, Lease] = {}
@@ -162,6 +167,10 @@ class Pacer:
     def waiting(self, lane: Lane | None = None) -> int:
         """How many wait, in one lane or in all."""
         return sum(self._admission.waiting) if lane is None else self._admission.waiting[lane]
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Those that wait, in the order of asking."""
+        return tuple(self._waiting.values())
 
     def saved(self) -> dict[str, Any]:
         """The windows, fit for JSON, for `restore` after a restart."""
@@ -229,7 +238,13 @@ class Pacer:
         return self._own_loop().time() if self._clock is None else self._clock.monotonic()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        running = asyncio.get_running_loop()
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            # Between two runs of the loop that it was given, in the same thread, it works too.
+            if self._loop is None or self._thread != threading.get_ident():
+                raise
+            return self._loop
         if self._loop is None:
             self._loop = running
         elif self._loop is not running:

@@ -21,13 +21,14 @@ __all__ = [
     "LIBRARY",
     "adopt_running_loop",
     "choose_library",
+    "frame_writer",
     "import_with_loop",
     "keep_orders_back",
     "library",
     "next_request_id",
     "note_order_id",
     "numeric_unset",
-    "queued_messages",
+    "replace_sender",
 ]
 
 _KNOWN: Final = ("ib_insync", "ib_async")
@@ -136,6 +137,41 @@ def note_order_id(ib: Any, order_id: int) -> None:
     ib.client.updateReqId(order_id + 1)
 
 
-def queued_messages(ib: Any) -> int:
-    """Messages that wait in the client library's own queue, behind its own limit."""
-    return len(ib.client._msgQ)  # noqa: SLF001 - what this module is for
+def frame_writer(client: Any) -> Callable[[str], None]:
+    """What turns a message into bytes and hands them to the socket, past the library's own queue."""
+    connection, prefix, logger = client.conn, client._prefix, client._logger  # noqa: SLF001 - what this module is for
+
+    def write(text: str) -> None:
+        connection.sendMsg(prefix(text.encode()))
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(">>> %s", text[:-1].replace("\0", ","))
+
+    return write
+
+
+def replace_sender(
+    client: Any, *, send: Callable[[str], None], reset: Callable[[], None]
+) -> Callable[[], None]:
+    """Send by our own function in place of the library's queue, and switch its own limit off.
+
+    Args:
+        client: The `client` of an `IB` object.
+        send: Called with each message before it is framed.
+        reset: Called before the library forgets a session, which it does when one ends.
+
+    Returns:
+        What undoes it.
+    """
+    forget = client.reset
+
+    def both() -> None:
+        reset()
+        forget()
+
+    client.sendMsg, client.reset, client.MaxRequests = send, both, 0
+
+    def undo() -> None:
+        for name in ("sendMsg", "reset", "MaxRequests"):
+            vars(client).pop(name, None)
+
+    return undo

@@ -1,14 +1,16 @@
 """How to reach a Gateway, and what may be sent to it."""
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 import attrs
 
 from ibkeel.errors import AccountMismatch, ConfigurationError
+from ibkeel.ibkr.services import Service
 from ibkeel.model import mask_account
-from ibkeel.resilience import Backoff, Deadlines
+from ibkeel.resilience import Backoff, BreakerPolicy, Deadlines, Rule
 
 __all__ = ["IBKRConfig", "OrderMode", "check_account"]
 
@@ -47,6 +49,14 @@ def _client_id(_: object, attribute: "attrs.Attribute[int]", value: int) -> None
         raise ConfigurationError(f"{attribute.name} is {value!r}; valid: a whole number from 0")
 
 
+def _services(_: object, attribute: "attrs.Attribute[Any]", value: Mapping[str, BreakerPolicy]) -> None:
+    unknown = sorted(set(value) - {service.value for service in Service})
+    if unknown:
+        raise ConfigurationError(
+            f"{attribute.name} names {', '.join(map(repr, unknown))}; valid: {', '.join(Service)}"
+        )
+
+
 def _mode(value: str | OrderMode) -> OrderMode:
     try:
         return OrderMode(value)
@@ -67,6 +77,12 @@ class IBKRConfig:
         account: Which account to use, when the login has several; None means the only one.
         market_data_lines: How many lines may be open at once; the Gateway's default is 100.
         line_patience: Seconds that a quote waits for a free market data line.
+        pacing_rules: Limits of your own, such as one for each symbol; they go before the Gateway's.
+        pacing_margin: Seconds added to every window of the limits, for what sending varies by.
+        pacing_patience: Seconds that a request waits for its turn before `PacingExceeded`.
+        pace_long_bars: Whether bars of one minute and more keep the limits of small bars too.
+        order_reserve: Messages of each second that only orders and cancels may use.
+        breakers: Policy of a service's circuit breaker, by its name, such as `historical data`.
         quote_settle: Seconds to wait for more fields once bid and ask are in.
         quote_one_sided: Seconds to wait for the other side once any price is in.
         deadlines: Seconds allowed for each kind of request.
@@ -84,6 +100,12 @@ class IBKRConfig:
     account: str | None = attrs.field(default=None, repr=False)
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
     line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
+    pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=tuple)
+    pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
+    pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
+    pace_long_bars: bool = False
+    order_reserve: int = attrs.field(default=6, validator=_at_least(1))
+    breakers: Mapping[str, BreakerPolicy] = attrs.field(factory=dict, validator=_services)
     quote_settle: float = attrs.field(default=0.5, validator=_at_least(0))
     quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
     deadlines: Deadlines = attrs.field(factory=Deadlines)

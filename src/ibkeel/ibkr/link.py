@@ -7,6 +7,7 @@ from typing import Any
 
 from ibkeel.clock import Clock
 from ibkeel.errors import AccountMismatch, ConnectionFailure, InvalidInput, NotConnected, WrongLoopError
+from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
     keep_orders_back,
@@ -14,14 +15,18 @@ from ibkeel.ibkr.client import (
     next_request_id,
     note_order_id,
 )
+from ibkeel.ibkr.codes import Effect, classify
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt, should_try_again
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.requests import Requests
+from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.tap import Tap
+from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.model import OrderId, mask_account
+from ibkeel.resilience import Escalation, Rule
 from ibkeel.telemetry import Connected, ConnectionLost, Disconnected, Observer
 
 __all__ = ["Link"]
@@ -60,6 +65,18 @@ _NO_REQUEST = -1
 _DATA_LOST = 1101
 
 
+def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
+    return gateway_rules(
+        lines=max(LEAST_LINES, int(config.market_data_lines)),
+        order_reserve=config.order_reserve,
+        pace_long_bars=config.pace_long_bars,
+    )
+
+
+def _ends_a_request(code: int, text: str) -> bool:
+    return classify(code, text).effect is Effect.ENDS
+
+
 class Link:
     """The connection of one adapter.
 
@@ -78,7 +95,25 @@ class Link:
         self.observer = observer
         self._jitter = jitter
         self.ib: Any = library.IB()
-        self.requests = Requests(clock, observer)
+        self._tap = Tap(self.ib.wrapper)
+        self.wire = WirePacer(
+            self.ib,
+            self._tap,
+            (*config.pacing_rules, *_gateway_rules(config)),
+            clock=clock,
+            observer=observer,
+            ends=_ends_a_request,
+            margin=config.pacing_margin,
+        )
+        self.services = Services(
+            config.breakers,
+            config.deadlines,
+            clock=clock,
+            observer=observer,
+            jitter=jitter,
+            on_escalation=self._on_escalation,
+        )
+        self.requests = Requests(clock, observer, self.wire, self.services, patience=config.pacing_patience)
         self.lines = Lines(config.market_data_lines, clock, observer, patience=config.line_patience)
         self.notices = Notices(clock, observer)
         self.book = OrderBook(clock, observer, config.client_id)
@@ -88,7 +123,6 @@ class Link:
         self._is_up = False
         self._highest_id = 0
         self._locks: dict[str, asyncio.Lock] = {}
-        self._tap = Tap(self.ib.wrapper)
         if config.orders is OrderMode.DRY_RUN:
             keep_orders_back(self.ib.client)
         self._listen()
@@ -147,6 +181,7 @@ class Link:
             return
         self._loop = asyncio.get_running_loop()
         adopt_running_loop()
+        self.wire.begin()
         failures = 0
         while True:
             try:
@@ -233,6 +268,9 @@ class Link:
             self.observer.on_event(
                 ConnectionLost(at=self.clock.now(), cause="the Gateway closed the connection")
             )
+
+    def _on_escalation(self, service: Service, escalation: Escalation, cause: str) -> None:
+        pass
 
     # What the wire says.
 

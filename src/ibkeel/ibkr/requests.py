@@ -2,18 +2,22 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
 
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import DataUnavailable, NotConnected, RequestTimeout
+from ibkeel.errors import CircuitOpen, DataUnavailable, NotConnected, PacingExceeded, RequestTimeout
+from ibkeel.guards import Attempt, CircuitBreaker
 from ibkeel.ibkr.codes import Effect, classify
+from ibkeel.ibkr.services import Services
+from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded
 
-__all__ = ["Pending", "Requests"]
+__all__ = ["Pending", "Requests", "Sender"]
 
 _REMEMBERED: Final = 4096
 
@@ -61,17 +65,31 @@ class Pending:
             self.future.set_exception(error)
 
 
+class Sender(Protocol):
+    """Where messages wait for their turn."""
+
+    def sent_by(self, send: Callable[[], object]) -> Outgoing | None:
+        """Call what writes a message; the message when it may have to wait."""
+        ...
+
+
 class Requests:
     """The requests of one connection that are under way.
 
     Args:
         clock: Stamps what is told to the observer.
         observer: Told of each request's end.
+        wire: Where messages wait for their turn.
+        services: The circuit breakers.
+        patience: Seconds that a request waits for its turn before it is given up.
     """
 
-    def __init__(self, clock: Clock, observer: Observer) -> None:
+    def __init__(
+        self, clock: Clock, observer: Observer, wire: Sender, services: Services, *, patience: float
+    ) -> None:
         self._clock = clock
         self._observer = observer
+        self._wire, self._services, self._patience = wire, services, patience
         self._open: dict[Hashable, Pending] = {}
         self._ended: deque[Hashable] = deque(maxlen=_REMEMBERED)
         self._ended_set: set[Hashable] = set()
@@ -101,6 +119,9 @@ class Requests:
     ) -> Any:
         """Send a request and wait for its end.
 
+        The circuit breaker of its service decides whether it is sent at all. The deadline runs
+        from the moment when its bytes leave: what the limits hold back is not late.
+
         Args:
             key: Request id, or the name under which the answer comes.
             kind: Its kind.
@@ -113,16 +134,40 @@ class Requests:
             heard: Told of every message that names the request.
 
         Raises:
+            CircuitOpen: Its service keeps failing; nothing was sent.
+            PacingExceeded: Its turn did not come in time; nothing was sent.
             RequestTimeout: No answer within the deadline.
             RequestFailed: The Gateway refused; the type says why.
             NotConnected: The session ended.
         """
-        pending = self.open(key, kind, what, cancel=cancel, heard=heard)
-        pending.goes_on = goes_on
-        loop, error = asyncio.get_running_loop(), ""
+        breaker = self._services.of(kind)
+        if breaker is None:
+            pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
+            return await self._outcome(pending, send, deadline, None)
+        with self._guarded(breaker, kind, what) as attempt:
+            pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
+            return await self._outcome(pending, send, deadline, attempt)
+
+    @contextmanager
+    def _guarded(self, breaker: CircuitBreaker, kind: RequestKind, what: str) -> Iterator[Attempt]:
+        try:
+            with breaker.attempt() as attempt:
+                yield attempt
+        except CircuitOpen as error:
+            self._tell(kind, what, 0.0, type(error).__name__)
+            raise
+
+    async def _outcome(
+        self, pending: Pending, send: Callable[[], None], deadline: float, attempt: Attempt | None
+    ) -> Any:
+        loop, error, outgoing = asyncio.get_running_loop(), "", None
         began, limit = loop.time(), asyncio.timeout(deadline)
         try:
-            self._send(send, what)
+            outgoing = self._send(send, pending.what)
+            if outgoing is not None and not outgoing.is_sent:
+                await self._turn(outgoing, pending.what)
+                if attempt is not None:
+                    attempt.restart()
             async with limit:
                 return await pending.future
         except TimeoutError as late:
@@ -130,22 +175,35 @@ class Requests:
             if not limit.expired():
                 raise
             raise RequestTimeout(
-                f"no answer to {what} within {deadline:g} s; {len(pending.rows)} messages of it had come. "
+                f"no answer to {pending.what} within {deadline:g} s; {len(pending.rows)} messages of it had come. "
                 "It was cancelled at the server; ask health() what is wrong before asking again"
             ) from late
         except BaseException as failure:
             error = type(failure).__name__
             raise
         finally:
+            if outgoing is not None and not outgoing.is_sent:
+                outgoing.end()  # neither it nor its cancel leaves
+                pending.cancel = None
             self.close(pending)
-            self._tell(pending, loop.time() - began, error)
+            self._tell(pending.kind, pending.what, loop.time() - began, error)
 
-    @staticmethod
-    def _send(send: Callable[[], None], what: str) -> None:
+    def _send(self, send: Callable[[], None], what: str) -> Outgoing | None:
         try:
-            send()
+            return self._wire.sent_by(send)
         except ConnectionError as error:
             raise NotConnected(f"{what}: the session ended before it was asked") from error
+
+    async def _turn(self, outgoing: Outgoing, what: str) -> None:
+        limit = asyncio.timeout(self._patience)
+        try:
+            async with limit:
+                await outgoing.sent()
+        except TimeoutError as late:
+            raise PacingExceeded(
+                f"{what} waited {self._patience:g} s for its turn, behind the limit {outgoing.waited_for}; nothing was "
+                "sent. Ask for less, ask later, or raise IBKRConfig.pacing_patience"
+            ) from late
 
     def open(
         self,
@@ -154,11 +212,14 @@ class Requests:
         what: str,
         *,
         cancel: Callable[[], None] | None = None,
+        goes_on: bool = False,
         heard: Callable[[Pending, str, tuple[Any, ...]], None] | None = None,
     ) -> Pending:
         """Enter a request in the books; the caller sends it, awaits its future and closes it."""
         future = asyncio.get_running_loop().create_future()
-        pending = Pending(key=key, kind=kind, what=what, future=future, heard=heard, cancel=cancel)
+        pending = Pending(
+            key=key, kind=kind, what=what, future=future, heard=heard, cancel=cancel, goes_on=goes_on
+        )
         self._open[key] = pending
         return pending
 
@@ -188,12 +249,12 @@ class Requests:
             self._ended.append(key)
             self._ended_set.add(key)
 
-    def _tell(self, pending: Pending, seconds: float, error: str) -> None:
+    def _tell(self, kind: RequestKind, what: str, seconds: float, error: str) -> None:
         self._observer.on_event(
             RequestEnded(
                 at=self._clock.now(),
-                kind=pending.kind.value,
-                subject=pending.what,
+                kind=kind.value,
+                subject=what,
                 seconds=seconds,
                 error=error,
             )

@@ -1,6 +1,7 @@
 """What happened: records, who is told, and what is masked before it is shown."""
 
 from ibkeel.telemetry.events import (
+    AlarmRaised,
     Connected,
     ConnectionLost,
     CycleEnded,
@@ -13,6 +14,9 @@ from ibkeel.telemetry.events import (
     OrderPlaced,
     PacingWaited,
     RequestEnded,
+    ServiceChanged,
+    SessionChanged,
+    StreamRestored,
     SymbolFailed,
     SymbolSkipped,
 )
@@ -21,6 +25,7 @@ from ibkeel.telemetry.observer import NullObserver, Observer, Observers
 from ibkeel.telemetry.redaction import redact
 
 __all__ = [
+    "AlarmRaised",
     "Connected",
     "ConnectionLost",
     "CycleEnded",
@@ -38,6 +43,9 @@ __all__ = [
     "PacingWaited",
     "RedactingFilter",
     "RequestEnded",
+    "ServiceChanged",
+    "SessionChanged",
+    "StreamRestored",
     "SymbolFailed",
     "SymbolSkipped",
     "redact",

@@ -11,6 +11,7 @@ import attrs
 from ibkeel.model.checks import as_utc
 
 __all__ = [
+    "AlarmRaised",
     "Connected",
     "ConnectionLost",
     "CycleEnded",
@@ -23,6 +24,9 @@ __all__ = [
     "OrderPlaced",
     "PacingWaited",
     "RequestEnded",
+    "ServiceChanged",
+    "SessionChanged",
+    "StreamRestored",
     "SymbolFailed",
     "SymbolSkipped",
 ]
@@ -143,6 +147,68 @@ class CycleEnded:
 
 
 @attrs.frozen(kw_only=True)
+class AlarmRaised:
+    """Something that only a person can mend, or must know of.
+
+    Args:
+        name: What it is about, such as `session` or `service historical data`.
+        message: What happened, and what to do.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    name: str
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class ServiceChanged:
+    """The circuit breaker of a service opened, let a probe pass, or closed.
+
+    Args:
+        service: Such as `historical data`.
+        before: What it was: `closed`, `open` or `half open`.
+        after: What it is.
+        cause: The error that opened it, by type and message; empty otherwise.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    service: str
+    before: str
+    after: str
+    cause: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SessionChanged:
+    """The session with the Gateway went from one state to another.
+
+    Args:
+        before: What it was, such as `ready`.
+        after: What it is.
+        cause: Why, in words.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    before: str
+    after: str
+    cause: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class StreamRestored:
+    """A stream that an outage interrupted ticks again.
+
+    Args:
+        subject: Whose quotes it carries.
+        seconds: From the interruption to its first tick.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    subject: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
 class SymbolFailed:
     """One symbol's part of a cycle ended in a typed error."""
 
@@ -163,7 +229,8 @@ class SymbolSkipped:
 
 
 Event = (
-    Connected
+    AlarmRaised
+    | Connected
     | ConnectionLost
     | CycleEnded
     | Disconnected
@@ -174,6 +241,9 @@ Event = (
     | OrderPlaced
     | PacingWaited
     | RequestEnded
+    | ServiceChanged
+    | SessionChanged
+    | StreamRestored
     | SymbolFailed
     | SymbolSkipped
 )

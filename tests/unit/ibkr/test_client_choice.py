@@ -14,7 +14,6 @@ from ibkeel.ibkr.client import (
     next_request_id,
     note_order_id,
     numeric_unset,
-    queued_messages,
 )
 
 
@@ -105,7 +104,6 @@ async def test_the_library_has_what_the_adapter_uses():
     ib = library.IB()
 
     assert library.__name__ == LIBRARY
-    assert queued_messages(ib) == 0
     for name in ("reqMktData", "cancelMktData", "reqHistoricalData", "cancelHistoricalData", "reqContractDetails",
                  "reqSecDefOptParams", "reqPositions", "reqAccountSummary", "cancelAccountSummary", "cancelOrder",
                  "reqOpenOrders", "reqCompletedOrders", "reqExecutions", "reqCurrentTime", "getAccounts",

@@ -7,15 +7,33 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import NoData, NotConnected, NotEntitled, PacingExceeded, RequestTimeout
 from ibkeel.ibkr.requests import Requests
-from ibkeel.resilience import RequestKind
+from ibkeel.ibkr.services import Services
+from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.telemetry import NullObserver
 from ibkeel.virtual import run_virtual, virtual_clock
+
+
+class Straight:
+    """A sender without limits."""
+
+    def sent_by(self, send):
+        send()
 
 
 class Desk:
     """Requests, what was written to the server, and what the observer heard."""
 
     def __init__(self):
-        self.requests = Requests(virtual_clock(), self)
+        clock = virtual_clock()
+        self.services = Services(
+            {},
+            Deadlines(),
+            clock=clock,
+            observer=NullObserver(),
+            jitter=lambda: 0.0,
+            on_escalation=lambda *_: None,
+        )
+        self.requests = Requests(clock, self, Straight(), self.services, patience=60.0)
         self.wire = []
         self.events = []
 

@@ -1,0 +1,248 @@
+"""Pacing at the wire: every message of an `IB` object waits for its turn here, and is counted."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from ibkeel.clock import Clock
+from ibkeel.errors import NotConnected
+from ibkeel.guards import Lease, Pacer
+from ibkeel.ibkr.client import frame_writer, replace_sender
+from ibkeel.ibkr.tap import Tap
+from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, Reading, read
+from ibkeel.resilience import Lane, Request, Rule
+from ibkeel.telemetry import Observer, PacingWaited
+
+__all__ = ["Outgoing", "WirePacer"]
+
+_NO_REQUEST: Final = -1
+
+
+class Outgoing:
+    """One message on its way: waiting, written, or given up."""
+
+    __slots__ = ("_ends", "_lease", "_text", "_turn", "_wire", "is_sent", "reading", "waited_for")
+
+    def __init__(self, wire: "WirePacer", text: str, reading: Reading, ends: "Outgoing | None") -> None:
+        self._wire, self._text, self.reading, self._ends = wire, text, reading, ends
+        self._turn: asyncio.Future[None] | None = None
+        self._lease: Lease | None = None
+        self.is_sent = False
+        """Whether its bytes left."""
+        self.waited_for = ""
+        """The limit that held it back first; empty when none did."""
+
+    def submit(self, pacer: Pacer) -> None:
+        """Ask for its turn, which may come at once."""
+        self._lease = pacer.submit(self.reading.request, self)
+        self.waited_for = self._lease.waits_for
+
+    def __call__(self) -> None:
+        """Its turn has come."""
+        self.is_sent = True
+        self._wire.write(self._text, self.reading)
+        if self._ends is not None:
+            self._ends.end()
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+        if self._lease is not None and self._lease.waited:
+            self._wire.tell(self.waited_for, self._lease.waited)
+
+    def end(self) -> None:
+        """Stop waiting, or count no longer as open; again does nothing."""
+        if self._lease is not None:
+            self._lease.end()
+        if self._turn is not None and not self._turn.done():
+            self._turn.cancel()
+
+    async def sent(self) -> None:
+        """Wait until its bytes have left; cancelling does not take it back, `end` does.
+
+        Raises:
+            NotConnected: It was given up meanwhile.
+        """
+        if self.is_sent:
+            return
+        self._turn = asyncio.get_running_loop().create_future()
+        await asyncio.wait({self._turn})
+        if not self.is_sent:
+            raise NotConnected("the session ended while the request waited for its turn; nothing was sent")
+
+
+class WirePacer:
+    """Lets the messages of one `IB` object leave as fast as the limits allow, and no faster.
+
+    It stands where the client library turns a message into bytes, so what the library sends by
+    itself, and what a program sends past the adapter, is paced and counted with the rest. The
+    library's own queue, which knows no priorities, is not used any more.
+
+    A cancel of something that still waits takes that back, and neither leaves; a cancel never
+    overtakes the order that it names.
+
+    Args:
+        ib: The library's object.
+        tap: Hears the answers that end what counts while it is open.
+        rules: The limits.
+        margin: Seconds added to each window, for what sending varies by.
+        clock: Stamps what the observer is told.
+        observer: Told of each wait.
+        ends: Whether a message code ends the request that it names.
+        loop: The loop to belong to, when messages are also written while it does not run.
+    """
+
+    def __init__(
+        self,
+        ib: Any,
+        tap: Tap,
+        rules: Iterable[Rule],
+        *,
+        clock: Clock,
+        observer: Observer,
+        ends: Callable[[int, str], bool],
+        margin: float = 0.0,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._client = ib.client
+        self._clock, self._observer, self._ends = clock, observer, ends
+        self._make = partial(Pacer, tuple(rules), margin=margin)
+        self._pacer = self._make(loop=loop)
+        self._loop = loop
+        self._saved: dict[str, Any] | None = None
+        self.counts: Counter[str] = Counter()
+        """Messages that left, by the library's name of the call."""
+        self._open: dict[tuple[str, int], Outgoing] = {}
+        self._lane: Lane | None = None
+        self._last: Outgoing | None = None
+        self._frame = frame_writer(self._client)
+        self._restore = replace_sender(self._client, send=self._send, reset=self._forget)
+        for message, name in ENDINGS.items():
+            tap.hear(message, self._ender(name))
+        tap.hear("error", self._on_error)
+
+    def release(self) -> None:
+        """Give the library its own sending back; what waits is given up."""
+        self._forget()
+        self._restore()
+
+    def begin(self) -> None:
+        """Belong to the loop that runs; windows of an earlier loop go on counting."""
+        running = asyncio.get_running_loop()
+        if self._loop is running:
+            return
+        if self._loop is not None:
+            self._pacer = self._make()
+            if self._saved is not None:
+                self._pacer.restore(self._saved)
+        self._loop = running
+
+    @contextmanager
+    def lane(self, lane: Lane) -> Iterator[None]:
+        """Give what is written inside, without awaiting, another urgency than the message tells."""
+        before, self._lane = self._lane, lane
+        try:
+            yield
+        finally:
+            self._lane = before
+
+    def sent_by(self, send: Callable[[], object]) -> Outgoing | None:
+        """The message that a call wrote, be it waiting or sent; None when it wrote none."""
+        self._last = None
+        send()
+        return self._last
+
+    def explain(self, request: Request) -> str:
+        """Say in words what such a request would wait for, and about how long."""
+        return self._pacer.explain(request)
+
+    def waiting(self) -> tuple[str, ...]:
+        """What waits now, in words, in the order of asking."""
+        return tuple(
+            f"{lease.request.kind}{' of ' if lease.request.subject else ''}{lease.request.subject} waits for "
+            f"{lease.waits_for}"
+            for lease in self._pacer.leases()
+        )
+
+    def saved(self) -> dict[str, Any]:
+        """The windows, fit for JSON, for `restore` after a restart."""
+        return self._pacer.saved()
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Count what was sent before a restart.
+
+        Raises:
+            ConfigurationError: It is not what `saved` gives.
+        """
+        self._pacer.restore(saved)
+
+    # What the library writes.
+
+    def _send(self, text: str) -> None:
+        if not text:
+            return
+        reading = read(text, self._lane)
+        ended = self._open.get((reading.message.cancels, reading.key)) if reading.key is not None else None
+        if ended is not None and not ended.is_sent:
+            if reading.message.name != "cancelOrder":
+                self._take_back(ended)
+                return
+            reading = read(text, ended.reading.request.lane)
+        self._last = outgoing = Outgoing(self, text, reading, ended)
+        if reading.key is not None and (reading.message.is_open or reading.message.kind == "order"):
+            self._open[reading.message.name, reading.key] = outgoing
+        outgoing.submit(self._pacer)
+
+    def _take_back(self, outgoing: Outgoing) -> None:
+        self._last = None
+        outgoing.end()
+        self._drop(outgoing)
+
+    def _drop(self, outgoing: Outgoing) -> None:
+        reading = outgoing.reading
+        if reading.key is not None and self._open.get((reading.message.name, reading.key)) is outgoing:
+            del self._open[reading.message.name, reading.key]
+
+    def write(self, text: str, reading: Reading) -> None:
+        """Put a message whose turn has come on the wire."""
+        self.counts[reading.message.name] += 1
+        if reading.message.cancels and reading.key is not None:
+            self._open.pop((reading.message.cancels, reading.key), None)
+        elif reading.message.kind == "order" and reading.key is not None:
+            self._open.pop((reading.message.name, reading.key), None)
+        self._frame(text)
+
+    def tell(self, rule: str, seconds: float) -> None:
+        """A message was held back."""
+        self._observer.on_event(PacingWaited(at=self._clock.now(), rule=rule, seconds=seconds))
+
+    def _forget(self) -> None:
+        """The session ended: what waits is given up, what was open is not any more."""
+        try:
+            self._saved = self._pacer.saved()
+            outgoing, self._open = list(self._open.values()), {}
+            for message in outgoing:
+                message.end()
+            self._pacer.close()
+        except RuntimeError:
+            # Reset without a loop, as when an unconnected object is thrown away: nothing waits.
+            self._open = {}
+
+    # What ends a request.
+
+    def _ender(self, name: str) -> Callable[..., None]:
+        def ender(key: int, *_: Any) -> None:
+            outgoing = self._open.get((name, key))
+            if outgoing is not None and not outgoing.reading.goes_on:
+                self._take_back(outgoing)
+
+        return ender
+
+    def _on_error(self, key: int, code: int, text: str, *_: object) -> None:
+        if key == _NO_REQUEST or not self._ends(code, text):
+            return
+        for message in OPEN_MESSAGES:
+            outgoing = self._open.get((message, key))
+            if outgoing is not None:
+                self._take_back(outgoing)
