@@ -11,6 +11,7 @@
     │   ├── GatewayUnreachable            nobody listens on host and port
     │   ├── GatewayMute                   the port is open, the API does not answer
     │   ├── ClientIdInUse                 error 326
+    │   │   └── AnotherProcess            on this machine, found by a lock before anything was sent
     │   ├── UnsupportedVersion            the Gateway is older than the client can talk to
     │   └── NotConnected                  no session, or it ended while a request was open
     ├── RequestFailed                     a request ended without a value
@@ -18,6 +19,7 @@
     │   ├── CircuitOpen                   the service keeps failing, so it was not called
     │   ├── PacingExceeded                a documented limit was hit
     │   ├── NotEntitled                   no market data subscription, or no permission
+    │   │   └── CompetingSession          another session of the same user takes the data
     │   ├── UnknownContract               no such contract (error 200)
     │   ├── AmbiguousContract             more than one contract fits
     │   ├── DataUnavailable
@@ -34,11 +36,15 @@ Messages say what was asked, what came, what is valid and what to do next; attri
 objects.
 """
 
+from datetime import datetime
+
 __all__ = [
     "AccountMismatch",
     "AmbiguousContract",
+    "AnotherProcess",
     "CircuitOpen",
     "ClientIdInUse",
+    "CompetingSession",
     "ConfigurationError",
     "ConnectionFailure",
     "DataUnavailable",
@@ -123,6 +129,20 @@ class ClientIdInUse(ConnectionFailure):
     """Another session holds the client id (error 326)."""
 
 
+class AnotherProcess(ClientIdInUse):
+    """A program on this machine holds the client id already; nothing was sent.
+
+    Args:
+        message: Who holds it, and what to do.
+        pid: Its process id; None when it is not known.
+        since: When it took the client id, aware, in UTC; None when it is not known.
+    """
+
+    def __init__(self, message: str, *, pid: int | None, since: datetime | None) -> None:
+        super().__init__(message)
+        self.pid, self.since = pid, since
+
+
 class UnsupportedVersion(ConnectionFailure):
     """The Gateway and the client have no protocol version in common."""
 
@@ -176,6 +196,10 @@ class PacingExceeded(RequestFailed):
 
 class NotEntitled(RequestFailed):
     """No market data subscription, or no permission, for what was asked."""
+
+
+class CompetingSession(NotEntitled):
+    """Another session of the same user takes the data; when it ends, they come again."""
 
 
 class UnknownContract(RequestFailed):

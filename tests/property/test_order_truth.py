@@ -1,6 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibkeel.ibkr.codes import ERROR_TABLE, About, Meaning
 from ibkeel.model import OrderState
 from ibkeel.orders import (
     STATUS,
@@ -62,3 +63,60 @@ def test_only_the_venue_ends_unknown(pieces):
 
         if before.state is OrderState.UNKNOWN and isinstance(piece, Sent | CancelRequested | LinkLost):
             assert truth.state is OrderState.UNKNOWN
+
+
+# Fates that only a row about a new order can have are refused by Meaning for the others.
+rows_of_users = st.builds(
+    Meaning,
+    code=st.integers(100, 110),
+    about=st.just(About.ORDER),
+    pattern=st.sampled_from(["", "no"]),
+    fate=st.sampled_from(ErrorFate),
+) | st.builds(
+    Meaning,
+    code=st.integers(100, 110),
+    about=st.just(About.CHANGE),
+    fate=st.sampled_from([ErrorFate.NOTICE, ErrorFate.UNCERTAIN, ErrorFate.CANCEL_REFUSED]),
+)
+codes = (
+    st.integers(100, 110) | st.sampled_from([row.code for row in ERROR_TABLE.rows]) | st.integers(1, 20_000)
+)
+signs_of_life = st.sampled_from(
+    [
+        StatusSeen(status="PreSubmitted"),
+        StatusSeen(status="Submitted"),
+        StatusSeen(status="Submitted", filled=1.0),
+        StatusSeen(status="PendingCancel"),
+        StatusSeen(status="Inactive"),
+        Filled(exec_id="z", quantity=1.0),
+        LinkLost(),
+    ]
+)
+
+
+@given(
+    rows_of_users,
+    signs_of_life,
+    st.lists(st.tuples(codes, st.text(max_size=3), st.sampled_from([About.ORDER, About.CHANGE])), max_size=6),
+)
+def test_no_code_but_201_and_202_kills_an_order_that_may_work_whatever_the_table_says(row, life, errors):
+    table = ERROR_TABLE.with_rows(row)
+    truth = OrderTruth(client_order_id="x", quantity=3).saw(Sent()).saw(life)
+
+    for code, text, about in errors:
+        if code not in {201, 202}:
+            meaning = table.find(code, text, about)
+            truth = truth.saw(ErrorSeen(fate=meaning.fate, code=code, text=text))
+
+    assert not truth.state.is_final
+
+
+@given(st.sampled_from(ErrorFate), codes, st.text(max_size=3))
+def test_no_code_at_all_undoes_a_fill(fate, code, text):
+    filled = (
+        OrderTruth(client_order_id="x", quantity=3).saw(Sent()).saw(StatusSeen(status="Filled", filled=3.0))
+    )
+
+    truth = filled.saw(ErrorSeen(fate=fate, code=code, text=text))
+
+    assert (truth.state, truth.filled) == (OrderState.FILLED, 3)

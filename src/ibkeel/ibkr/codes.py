@@ -1,117 +1,132 @@
-"""What the Gateway's message codes mean for a request.
+"""The error table: one place that says what the Gateway's codes mean.
 
 One channel carries errors, warnings and notices, and one code can mean several things: a row is
-found by its code and, where the text decides, by a pattern in it; rows with a pattern come first.
-An order's codes are read in `ibkeel.ibkr.order_codes`, for there the same numbers mean other
-things.
+found by its code, by what the id of the message names, and, where the text decides, by a pattern
+in it.
 """
 
-from enum import Enum
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import attrs
 
-from ibkeel.errors import (
-    AmbiguousContract,
-    GatewayRejected,
-    NoData,
-    NotEntitled,
-    PacingExceeded,
-    RequestFailed,
-    UnknownContract,
-)
+from ibkeel.errors import InvalidInput
+from ibkeel.ibkr.meaning import About, Effect, Farm, Meaning, Reaction
+from ibkeel.ibkr.order_rows import ORDER_ROWS, RECONCILE
+from ibkeel.ibkr.request_rows import REQUEST_ROWS
+from ibkeel.ibkr.system_rows import SYSTEM_ROWS
+from ibkeel.orders import ErrorFate
 
-__all__ = ["MEANINGS", "Effect", "Meaning", "classify"]
-
-
-class Effect(Enum):
-    """What a message does to the request it names."""
-
-    ENDS = "ends it"
-    NONE = "leaves it running"
-    DELAYED = "its data are delayed from now on"
-
-
-@attrs.frozen
-class Meaning:
-    """One row: a code, a pattern in its text, and what follows.
-
-    Args:
-        code: The Gateway's number.
-        pattern: Lower-case text that must occur in the message; empty matches all.
-        effect: What becomes of the request.
-        error: Its typed error, when it ends.
-        remedy: What a person can do.
-        source: Where the meaning is written down.
-    """
-
-    code: int
-    pattern: str
-    effect: Effect
-    error: type[RequestFailed] = GatewayRejected
-    remedy: str = ""
-    source: str = "TWS API, Message Codes"
-
-
-_SUBSCRIBE: Final = "subscribe to the data in Client Portal, or ask for delayed data"
-_SEEN: Final = "seen in public logs; not in the official table"
-
-MEANINGS: Final[tuple[Meaning, ...]] = (
-    Meaning(100, "", Effect.ENDS, PacingExceeded, "send fewer messages: 50 a second by default"),
-    Meaning(101, "", Effect.ENDS, PacingExceeded, "close market data lines that are no longer needed"),
-    Meaning(102, "", Effect.ENDS, GatewayRejected, "a request id was used twice: report this"),
-    Meaning(162, "no data", Effect.ENDS, NoData, "check the span, the kind of bar and the trading hours"),
-    Meaning(162, "pacing violation", Effect.ENDS, PacingExceeded, "wait up to ten minutes"),
-    Meaning(162, "permission", Effect.ENDS, NotEntitled, _SUBSCRIBE, _SEEN),
-    Meaning(162, "different ip", Effect.ENDS, NotEntitled, "end the other session of this user", _SEEN),
-    Meaning(162, "", Effect.ENDS, GatewayRejected, "see the message"),
-    Meaning(165, "", Effect.NONE),
-    Meaning(166, "", Effect.ENDS, NoData, "the contract has expired"),
-    Meaning(200, "ambiguous", Effect.ENDS, AmbiguousContract, "name exchange, currency or trading class"),
-    Meaning(200, "", Effect.ENDS, UnknownContract, "check symbol, expiry, strike, right and exchange"),
-    Meaning(203, "", Effect.ENDS, NotEntitled, "the account may not trade it"),
-    Meaning(300, "", Effect.ENDS),
-    Meaning(309, "", Effect.ENDS, PacingExceeded, "close a market depth subscription"),
-    Meaning(310, "", Effect.NONE),
-    Meaning(317, "", Effect.NONE),
-    Meaning(320, "", Effect.ENDS),
-    Meaning(321, "", Effect.ENDS, GatewayRejected, "a field is missing or wrong: see the message"),
-    Meaning(322, "", Effect.ENDS, GatewayRejected, "see the message"),
-    Meaning(323, "", Effect.ENDS, GatewayRejected, "see the message"),
-    Meaning(354, "", Effect.ENDS, NotEntitled, _SUBSCRIBE),
-    Meaning(366, "", Effect.ENDS),
-    Meaning(414, "", Effect.ENDS, GatewayRejected, "a snapshot takes no generic ticks"),
-    Meaning(420, "permission", Effect.ENDS, NotEntitled, _SUBSCRIBE, _SEEN),
-    Meaning(420, "", Effect.ENDS, PacingExceeded, "wait 15 seconds"),
-    Meaning(504, "", Effect.ENDS, GatewayRejected, "the client lost its connection"),
-    Meaning(10089, "", Effect.ENDS, NotEntitled, _SUBSCRIBE),
-    Meaning(10090, "", Effect.NONE, source=_SEEN),
-    Meaning(10091, "", Effect.NONE, source=_SEEN),
-    Meaning(10167, "", Effect.DELAYED, source=_SEEN),
-    Meaning(10168, "", Effect.ENDS, NotEntitled, _SUBSCRIBE, _SEEN),
-    Meaning(10186, "", Effect.ENDS, NotEntitled, _SUBSCRIBE),
-    Meaning(10187, "", Effect.ENDS, NotEntitled, _SUBSCRIBE),
-    Meaning(10189, "", Effect.ENDS, NotEntitled, _SUBSCRIBE),
-    Meaning(10190, "", Effect.ENDS, PacingExceeded, "close a tick-by-tick subscription", _SEEN),
-    Meaning(10197, "", Effect.ENDS, NotEntitled, "end the competing live session"),
-    Meaning(10299, "", Effect.ENDS, GatewayRejected, "the message names the kind of bar to use"),
-)
+__all__ = ["ERROR_TABLE", "About", "Effect", "ErrorTable", "Farm", "Meaning", "Reaction", "classify"]
 
 _NOTICES: Final = range(2100, 2200)
 
 
-def classify(code: int, text: str) -> Meaning:
-    """Meaning of a code for the request it names.
+def _unlisted(code: int, about: About) -> Meaning:
+    """A notice says nothing; a request that waits for ever is worse than one that ends."""
+    source = "not listed"
+    match about:
+        case About.REQUEST:
+            effect = Effect.NONE if code in _NOTICES else Effect.ENDS
+            return Meaning(code=code, about=about, effect=effect, source=source)
+        case About.ORDER | About.CHANGE:
+            if code in _NOTICES:
+                return Meaning(code=code, about=about, fate=ErrorFate.NOTICE, source=source)
+            return Meaning(code=code, about=about, remedy=RECONCILE, source=source)
+        case About.SYSTEM:
+            return Meaning(code=code, about=about, source=source)
 
-    A code from 2100 to 2199 that is not listed is a notice; any other that is not listed ends
-    the request, for a request that waits for an answer which never comes is worse.
+
+def _by_key(table: "ErrorTable") -> Mapping[tuple[About, int], tuple[Meaning, ...]]:
+    found: dict[tuple[About, int], list[Meaning]] = {}
+    for row in table.rows:
+        found.setdefault((row.about, row.code), []).append(row)
+    return {key: tuple(rows) for key, rows in found.items()}
+
+
+def _meanings(rows: Iterable[Meaning]) -> tuple[Meaning, ...]:
+    checked = tuple(rows)
+    for row in checked:
+        if not isinstance(row, Meaning):
+            raise InvalidInput(f"rows hold {row!r}; valid: values of Meaning")
+    return checked
+
+
+def _refuse_idle(rows: tuple[Meaning, ...]) -> None:
+    for number, row in enumerate(rows):
+        for before in rows[:number]:
+            if (before.code, before.about) == (row.code, row.about) and before.pattern in row.pattern:
+                raise InvalidInput(
+                    f"the row for {row} would never be found: the one for {before} comes before it and fits all of its "
+                    "texts; put the longer pattern first"
+                )
+
+
+@attrs.frozen
+class ErrorTable:
+    """Meanings in order: the first that fits counts.
+
+    Args:
+        rows: The meanings; of one code, those with a pattern before the one without.
+
+    Raises:
+        InvalidInput: A row is not a Meaning.
+
+    Examples:
+        >>> row = Meaning(code=10089, about=About.REQUEST, effect=Effect.DELAYED)
+        >>> ERROR_TABLE.with_rows(row).find(10089, "...", About.REQUEST).effect.name
+        'DELAYED'
+    """
+
+    rows: tuple[Meaning, ...] = attrs.field(converter=_meanings, repr=lambda rows: f"<{len(rows)} meanings>")
+    _index: Mapping[tuple[About, int], tuple[Meaning, ...]] = attrs.field(
+        init=False, eq=False, repr=False, default=attrs.Factory(_by_key, takes_self=True)
+    )
+
+    def find(self, code: int, text: str, about: About) -> Meaning:
+        """The meaning of a message.
+
+        A code that is not listed is a notice from 2100 to 2199; any other ends the request that it
+        names, and leaves the fate of an order open. What answers a change is looked for among the
+        rows about changes first; a row about a new order that says REJECTED then only means that
+        nobody knows, for the order was there before the change.
+
+        Args:
+            code: The Gateway's number.
+            text: The message.
+            about: What its id names.
+        """
+        found = self._first(code, text, about)
+        if found is None and about is About.CHANGE:
+            found = self._first(code, text, About.ORDER)
+            if found is not None and found.fate is ErrorFate.REJECTED:
+                return attrs.evolve(found, about=about, fate=ErrorFate.UNCERTAIN, reaction=Reaction.RECONCILE)
+        return _unlisted(code, about) if found is None else found
+
+    def _first(self, code: int, text: str, about: About) -> Meaning | None:
+        lowered = text.lower()
+        rows = self._index.get((about, code), ())
+        return next((row for row in rows if row.pattern in lowered), None)
+
+    def with_rows(self, *rows: Meaning) -> "ErrorTable":
+        """A table in which these rows come before the others.
+
+        Raises:
+            InvalidInput: A row is not a Meaning, or one of them hides another.
+        """
+        _refuse_idle(_meanings(rows))
+        return ErrorTable((*rows, *self.rows))
+
+
+ERROR_TABLE: Final = ErrorTable((*REQUEST_ROWS, *ORDER_ROWS, *SYSTEM_ROWS))
+"""What is known of the Gateway's codes, each row with its source."""
+
+
+def classify(code: int, text: str) -> Meaning:
+    """Meaning of a code for the request it names, by the table that comes with the library.
 
     Examples:
         >>> classify(162, "HMDS query returned no data: SPY").error.__name__
         'NoData'
     """
-    lowered = text.lower()
-    for row in MEANINGS:
-        if row.code == code and row.pattern in lowered:
-            return row
-    return Meaning(code, "", Effect.NONE if code in _NOTICES else Effect.ENDS, source="not listed")
+    return ERROR_TABLE.find(code, text, About.REQUEST)

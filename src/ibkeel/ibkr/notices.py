@@ -4,24 +4,21 @@ from types import MappingProxyType
 from typing import Final
 
 from ibkeel.clock import Clock
+from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Reaction
 from ibkeel.model import Grade, HealthCheck
 from ibkeel.telemetry import GatewayNoticed, Observer
 
 __all__ = ["Notices"]
 
-# Source: TWS API, "System Message Codes"; 2157 by analogy with 2158 (seen in public logs).
-_UPSTREAM: Final = MappingProxyType({1100: Grade.DOWN, 1101: Grade.OK, 1102: Grade.OK, 2110: Grade.DOWN})
-_FARMS: Final = MappingProxyType(
+_GRADES: Final = MappingProxyType(
     {
-        2103: Grade.DEGRADED,
-        2104: Grade.OK,
-        2105: Grade.DEGRADED,
-        2106: Grade.OK,
-        2107: Grade.OK,
-        2108: Grade.OK,
-        2119: Grade.DEGRADED,
-        2157: Grade.DEGRADED,
-        2158: Grade.OK,
+        Reaction.UPSTREAM_LOST: Grade.DOWN,
+        Reaction.RESTORED_DATA_LOST: Grade.OK,
+        Reaction.RESTORED_DATA_KEPT: Grade.OK,
+        Reaction.FARM_BROKEN: Grade.DEGRADED,
+        Reaction.FARM_CONNECTING: Grade.DEGRADED,
+        Reaction.FARM_OK: Grade.OK,
+        Reaction.FARM_IDLE: Grade.OK,
     }
 )
 
@@ -32,22 +29,25 @@ class Notices:
     Args:
         clock: Stamps the notices.
         observer: Told of each.
+        codes: What error codes mean.
     """
 
-    def __init__(self, clock: Clock, observer: Observer) -> None:
+    def __init__(self, clock: Clock, observer: Observer, codes: ErrorTable = ERROR_TABLE) -> None:
         self._clock = clock
         self._observer = observer
+        self._codes = codes
         self._last: dict[str, HealthCheck] = {}
 
     def on_error(self, code: int, text: str) -> None:
         """A message that names no request."""
         now = self._clock.now()
         self._observer.on_event(GatewayNoticed(at=now, code=code, text=text))
-        if code in _UPSTREAM:
-            self._note("upstream", _UPSTREAM[code], f"{code}: {text}")
-        elif code in _FARMS:
-            farm = text.rpartition(":")[2].strip() or "unnamed"
-            self._note(f"farm {farm}", _FARMS[code], f"{code}: {text}")
+        meaning = self._codes.find(code, text, About.SYSTEM)
+        grade = _GRADES.get(meaning.reaction)
+        if grade is None:
+            return
+        farm = text.rpartition(":")[2].strip() or "unnamed"
+        self._note("upstream" if meaning.farm is None else f"farm {farm}", grade, f"{code}: {text}")
 
     def _note(self, name: str, grade: Grade, evidence: str) -> None:
         self._last[name] = HealthCheck(name=name, grade=grade, evidence=evidence, at=self._clock.now())

@@ -10,11 +10,13 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
-from ibkeel.ibkr.order_codes import fate_of
-from ibkeel.ibkr.translate import contract_of, execution_of, optional
+from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable
+from ibkeel.ibkr.translate import contract_of, decimal_of, execution_of, optional
 from ibkeel.model import (
     ClientOrderId,
+    Combo,
     ConId,
+    Contract,
     ExecId,
     Execution,
     OrderId,
@@ -51,12 +53,16 @@ class OrderBook:
         clock: Stamps the reports.
         observer: Told of each change.
         client_id: Orders of other client ids are not ours.
+        codes: What error codes mean.
     """
 
-    def __init__(self, clock: Clock, observer: Observer, client_id: int) -> None:
+    def __init__(
+        self, clock: Clock, observer: Observer, client_id: int, codes: ErrorTable = ERROR_TABLE
+    ) -> None:
         self._clock = clock
         self._observer = observer
         self._client_id = client_id
+        self._codes = codes
         self._entries: dict[OrderId, _Entry] = {}
         self._fills: dict[str, Execution] = {}
         self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
@@ -143,8 +149,8 @@ class OrderBook:
             entry.report,
             perm_id=PermId(order.permId),
             quantity=float(order.totalQuantity),
-            limit_price=_price(order.lmtPrice) if "LMT" in order.orderType else None,
-            stop_price=_price(order.auxPrice) if "STP" in order.orderType else None,
+            limit_price=_price(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
+            stop_price=_price(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
             order_type=order.orderType,
         )
         entry.truth = attrs.evolve(entry.truth, quantity=int(order.totalQuantity))
@@ -192,8 +198,12 @@ class OrderBook:
             return
         entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id))
         if filled >= entry.report.filled:  # a late message takes no fill back
+            price = _price(average, entry.report.contract) if filled else None
             entry.report = attrs.evolve(
-                entry.report, filled=filled, remaining=remaining, average_fill_price=optional(average)
+                entry.report,
+                filled=filled,
+                remaining=remaining,
+                average_fill_price=None if price is None else float(price),
             )
         self._answer(OrderId(order_id), StatusSeen(status=status, filled=filled, reason=why_held))
 
@@ -234,10 +244,11 @@ class OrderBook:
         entry = self._entries.get(OrderId(order_id))
         if entry is None:
             return
-        fate = fate_of(code, modifying=entry.modifying)
+        meaning = self._codes.find(code, text, About.CHANGE if entry.modifying else About.ORDER)
+        words = f"{text}; {meaning.remedy}" if meaning.remedy else text
         entry.code = code
-        entry.report = attrs.evolve(entry.report, reason=f"error {code}: {text}")
-        self._answer(OrderId(order_id), ErrorSeen(fate=fate, code=code, text=text))
+        entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
+        self._answer(OrderId(order_id), ErrorSeen(fate=meaning.fate, code=code, text=words))
 
     def _answer(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries.get(order_id)
@@ -348,6 +359,6 @@ class OrderBook:
             self._listeners.remove(queue)
 
 
-def _price(value: float) -> Decimal | None:
-    number = optional(value)
-    return None if number is None else Decimal(str(number))
+def _price(value: float, contract: Contract) -> Decimal | None:
+    """A price above zero, or None; that of a combo may be zero or below."""
+    return decimal_of(value if isinstance(contract, Combo) else optional(value))

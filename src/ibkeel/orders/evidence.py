@@ -97,7 +97,8 @@ class ErrorSeen:
     """An error message with the order's id arrived.
 
     Args:
-        fate: What the code means for the order; UNCERTAIN for a code nobody knows.
+        fate: What the code means for an order that the venue has not accepted yet; UNCERTAIN for a
+            code nobody knows.
         code: The code.
         text: The message.
     """

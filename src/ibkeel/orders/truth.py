@@ -33,6 +33,8 @@ _STAGE: Final = MappingProxyType(
     }
 )
 
+_AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
+
 _ERROR_STATES: Final = MappingProxyType(
     {
         ErrorFate.REJECTED: OrderState.REJECTED,
@@ -41,6 +43,11 @@ _ERROR_STATES: Final = MappingProxyType(
         ErrorFate.UNCERTAIN: OrderState.UNKNOWN,
     }
 )
+
+# The two codes by which the venue ends an order that it had accepted: rejected, and cancelled. Any
+# other that seems to say so refuses a message about the order, not the order.
+# Source: TWS API, "Message Codes".
+_CODES_OF_AN_END: Final = frozenset({201, 202})
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +64,8 @@ class OrderTruth:
         filled: Contracts filled, by executions or as reported, whichever is more.
         fills: Executions counted so far, in order of arrival.
         reason: Last reason that came with evidence.
+        may_work: Whether the venue accepted it, or may have: an error code alone, other than 201
+            and 202, does not end it any more.
         contradictions: Evidence that cannot be true together with the state.
     """
 
@@ -66,6 +75,7 @@ class OrderTruth:
     filled: float = 0.0
     fills: tuple[Filled, ...] = ()
     reason: str = ""
+    may_work: bool = False
     contradictions: tuple[str, ...] = ()
 
     @property
@@ -112,7 +122,7 @@ def _advanced(truth: OrderTruth, state: OrderState) -> OrderTruth:
 def _link_lost(truth: OrderTruth) -> OrderTruth:
     if truth.state is OrderState.INTENT or truth.state.is_final:
         return truth
-    return _settled(truth, OrderState.UNKNOWN, "the connection ended")
+    return _settled(attrs.evolve(truth, may_work=True), OrderState.UNKNOWN, "the connection ended")
 
 
 def _filled(truth: OrderTruth, fill: Filled) -> OrderTruth:
@@ -126,7 +136,7 @@ def _filled(truth: OrderTruth, fill: Filled) -> OrderTruth:
 def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
     if filled <= truth.filled:
         return truth
-    known = attrs.evolve(truth, filled=filled)
+    known = attrs.evolve(truth, filled=filled, may_work=True)
     whole_order = filled >= truth.quantity
     if filled > truth.quantity:
         known = _contradicted(known, f"{filled:g} filled of {truth.quantity} ordered")
@@ -144,10 +154,12 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
 def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     told = state_of_status(seen.status)
     all_of_it = float(truth.quantity) if told is OrderState.FILLED else 0.0
+    truth = attrs.evolve(truth, may_work=truth.may_work or told is not OrderState.SENT)
     known = _with_filled(truth, all_of_it if seen.filled is None else seen.filled)
     if known.state.is_final:
-        # An ended order may repeat its end; other open states are late messages.
-        clash = told.is_final and told is not known.state
+        # An ended order may repeat its end; other open states are late messages, but a refused order has none.
+        refused = known.state is OrderState.REJECTED and told in _AT_WORK
+        clash = refused or (told.is_final and told is not known.state)
         return _contradicted(known, f"status {seen.status}, but {known.state.value}") if clash else known
     if told is OrderState.FILLED:
         return _settled(known, OrderState.UNKNOWN, f"status Filled with {known.filled:g} of {truth.quantity}")
@@ -168,6 +180,8 @@ def _refused(truth: OrderTruth, seen: ErrorSeen) -> OrderTruth:
     if seen.fate is ErrorFate.NOTICE:
         return truth
     state, words = _ERROR_STATES[seen.fate], f"error {seen.code}: {seen.text}"
+    if state.is_final and truth.may_work and seen.code not in _CODES_OF_AN_END:
+        state = OrderState.UNKNOWN
     if not truth.state.is_final:
         return _settled(truth, state, words)
     clash = state.is_final and state is not truth.state

@@ -153,6 +153,45 @@ def test_the_class_of_an_error_decides_what_it_does(fate, state):
     assert after(Sent(), status("Submitted"), error(fate)).state is state
 
 
+@pytest.mark.parametrize("fate", [ErrorFate.REJECTED, ErrorFate.CANCELLED])
+def test_a_code_that_refuses_a_new_order_does_not_end_one_that_works(fate):
+    truth = after(Sent(), status("Submitted"), error(fate, 110))
+
+    assert truth.state is S.UNKNOWN
+    assert after(status("Submitted"), truth=truth).state is S.WORKING
+
+
+@pytest.mark.parametrize("text", ["PendingSubmit", "ApiPending"])
+def test_an_order_that_is_only_on_its_way_can_be_refused_by_a_code(text):
+    assert after(Sent(), status(text), error(ErrorFate.REJECTED, 110)).state is S.REJECTED
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        status("PreSubmitted"),
+        status("Inactive"),
+        status("PendingCancel"),
+        status("Sleeping"),
+        fill("a", 1),
+        LinkLost(),
+    ],
+)
+def test_an_order_that_may_work_is_never_refused_by_a_code(life):
+    assert not after(Sent(), life, error(ErrorFate.REJECTED, 110)).state.is_final
+
+
+def test_a_refusal_of_a_change_is_no_contradiction_to_a_fill():
+    assert after(Sent(), status("Filled", 3), error(ErrorFate.REJECTED, 110)).contradictions == ()
+
+
+@pytest.mark.parametrize("text", ["PreSubmitted", "Submitted"])
+def test_a_refused_order_that_is_seen_at_work_must_be_reconciled(text):
+    truth = after(Sent(), error(ErrorFate.REJECTED, 110), status(text))
+
+    assert (truth.state, truth.must_reconcile) == (S.REJECTED, True)
+
+
 def test_the_same_end_told_twice_is_no_contradiction():
     truth = after(Sent(), status("Cancelled"), error(ErrorFate.CANCELLED, 202), status("Cancelled"))
 
