@@ -3,6 +3,7 @@
 from ibkeel.resilience.admission import Admission
 from ibkeel.resilience.backoff import Backoff
 from ibkeel.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Escalation, Outcome
+from ibkeel.resilience.cache import Cache, CacheKind, CachePolicy, Fresh, Lifetime, Refused, Stale
 from ibkeel.resilience.deadline import Deadlines, RequestKind
 from ibkeel.resilience.gates import Ticket, Usage, Wait
 from ibkeel.resilience.lanes import Lane
@@ -14,13 +15,20 @@ __all__ = [
     "Breaker",
     "BreakerPolicy",
     "BreakerState",
+    "Cache",
+    "CacheKind",
+    "CachePolicy",
     "Deadlines",
     "Escalation",
+    "Fresh",
     "Lane",
+    "Lifetime",
     "Outcome",
+    "Refused",
     "Request",
     "RequestKind",
     "Rule",
+    "Stale",
     "Ticket",
     "Usage",
     "Wait",

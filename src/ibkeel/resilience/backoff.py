@@ -1,6 +1,7 @@
 """How long to wait before trying again."""
 
 import math
+from typing import Any
 
 import attrs
 
@@ -19,9 +20,9 @@ def _growth(_: object, attribute: "attrs.Attribute[float]", value: float) -> Non
         raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a finite number from 1")
 
 
-def _at_least_once(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a whole number from 1")
+def _at_least_once(_: object, attribute: "attrs.Attribute[Any]", value: int | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a whole number from 1, or None")
 
 
 @attrs.frozen(kw_only=True)
@@ -32,7 +33,7 @@ class Backoff:
         first: Seconds before the second attempt.
         factor: Each wait is this many times the one before.
         cap: No wait is longer, in seconds.
-        attempts: How often to try in all; 1 means never again.
+        attempts: How often to try in all; 1 means never again, None for ever.
 
     Raises:
         InvalidInput: A figure is not finite, or below its least.
@@ -41,7 +42,7 @@ class Backoff:
     first: float = attrs.field(default=1.0, validator=_seconds)
     factor: float = attrs.field(default=2.0, validator=_growth)
     cap: float = attrs.field(default=10.0, validator=_seconds)
-    attempts: int = attrs.field(default=3, validator=_at_least_once)
+    attempts: int | None = attrs.field(default=3, validator=_at_least_once)
 
     def wait(self, failures: int, *, jitter: float = 0.0) -> float | None:
         """Seconds to wait after so many failures; None when it is time to give up.
@@ -57,7 +58,7 @@ class Backoff:
             raise InvalidInput(
                 f"wait after {failures} failures with jitter {jitter}; valid: from 1, and 0 to below 1"
             )
-        if failures >= self.attempts:
+        if self.attempts is not None and failures >= self.attempts:
             return None
         return self._longest(failures) * (1 - jitter / 2)
 

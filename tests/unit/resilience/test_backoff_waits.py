@@ -21,6 +21,16 @@ def test_waits_double_up_to_the_cap():
     assert [backoff.wait(n) for n in range(1, 7)] == [1, 2, 4, 5, 5, None]
 
 
+def test_waits_below_a_second_grow_to_the_cap_as_well():
+    backoff = Backoff(first=0.5, factor=2, cap=10, attempts=9)
+
+    assert [backoff.wait(n) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 10, 10]
+
+
+def test_jitter_shortens_a_wait_by_half_of_itself():
+    assert Backoff(first=8).wait(1, jitter=0.5) == 6
+
+
 @given(BACKOFFS, st.integers(1, 10**6), JITTER)
 def test_a_wait_lies_between_half_and_all_of_what_is_due_and_below_the_cap(backoff, failures, jitter):
     wait = backoff.wait(failures, jitter=jitter)
@@ -53,7 +63,7 @@ def test_what_makes_no_sense_is_refused(failures, jitter):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"first": 0}, {"first": -1}, {"factor": 0.5}, {"cap": 0}, {"attempts": 0}, {"first": float("nan")},
+    [{"first": 0}, {"first": -1}, {"factor": 0.5}, {"cap": 0}, {"attempts": 0}, {"attempts": True}, {"attempts": 1.5}, {"first": float("nan")},
      {"cap": float("nan")}, {"factor": float("inf")}, {"cap": float("inf")}],
 )  # fmt: skip
 def test_a_backoff_that_cannot_be_is_refused(wrong):

@@ -1,0 +1,126 @@
+"""One call instead of many alike, while it is under way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
+
+from ibkeel.errors import InvalidInput, WrongLoopError
+
+__all__ = ["SingleFlight"]
+
+T = TypeVar("T")
+
+
+class _Flight:
+    """Work under way, and how many wait for it."""
+
+    __slots__ = ("task", "waiters")
+
+    def __init__(self, task: "asyncio.Task[Any]") -> None:
+        self.task = task
+        self.waiters = 0
+
+
+class SingleFlight:
+    """Lets calls with the same key that overlap in time share one piece of work.
+
+    Nothing is kept once the work has ended: the next call starts anew. Whoever is cancelled leaves
+    the work to the others; with the last one the work itself is cancelled, and that caller waits for
+    its end, as if it had awaited the work directly. It belongs to the loop on which it is first used.
+
+    Examples:
+        >>> calls = []
+        >>> async def ask() -> str:
+        ...     calls.append("asked")
+        ...     await asyncio.sleep(0)
+        ...     return "answer"
+        >>> async def main() -> list[str]:
+        ...     flights = SingleFlight()
+        ...     return await asyncio.gather(*(flights.do("SPY", ask) for _ in range(3)))
+        >>> asyncio.run(main())
+        ['answer', 'answer', 'answer']
+        >>> calls
+        ['asked']
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flights: dict[Hashable, _Flight] = {}
+
+    def __len__(self) -> int:
+        """How many pieces of work are under way, those that were given up apart."""
+        return len(self._flights)
+
+    def waiters(self, key: Hashable) -> int:
+        """How many wait for a key; 0 when nothing is under way for it."""
+        flight = self._flights.get(key)
+        return 0 if flight is None else flight.waiters
+
+    async def do(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> T:
+        """Await the work for a key: that which is under way, or a new one.
+
+        The work runs in a task of its own, so a deadline around `do` ends the wait of that caller
+        alone. What it raises, every caller gets.
+
+        Args:
+            key: Calls are alike when their keys are equal; it must say all that the answer depends on.
+            factory: Starts the work; not called when it is under way.
+
+        Raises:
+            InvalidInput: The work asks for its own key, so it would wait for itself for ever.
+            WrongLoopError: The flights belong to another loop.
+        """
+        flight = self._joined(key, factory)
+        flight.waiters += 1
+        try:
+            await asyncio.wait({flight.task})
+        except asyncio.CancelledError:
+            if flight.waiters == 1 and not flight.task.done():
+                await self._give_up(key, flight)
+            raise
+        finally:
+            flight.waiters -= 1
+        result: T = flight.task.result()
+        return result
+
+    def _joined(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> _Flight:
+        loop = self._own_loop()
+        flight = self._flights.get(key)
+        if flight is None or flight.task.done():
+            flight = self._flights[key] = _Flight(loop.create_task(_work(factory)))
+            flight.task.add_done_callback(lambda _: self._landed(key, flight))
+        elif flight.task is asyncio.current_task():
+            raise InvalidInput(f"the work for {key!r} asks for itself; it would wait for ever")
+        return flight
+
+    async def _give_up(self, key: Hashable, flight: _Flight) -> None:
+        """Cancel work that nobody wants; whoever asks from now on starts anew."""
+        self._remove(key, flight)
+        flight.task.cancel()
+        await asyncio.wait({flight.task})
+        if not flight.task.cancelled() and (error := flight.task.exception()) is not None:
+            raise error
+
+    def _landed(self, key: Hashable, flight: _Flight) -> None:
+        """Make room for the next call; the error is looked at here, should all callers have left."""
+        self._remove(key, flight)
+        if not flight.task.cancelled():
+            flight.task.exception()
+
+    def _remove(self, key: Hashable, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    def _own_loop(self) -> asyncio.AbstractEventLoop:
+        running = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = running
+        elif self._loop is not running:
+            raise WrongLoopError(
+                "these flights belong to another loop; make one for each, or call from its own"
+            )
+        return running
+
+
+async def _work(factory: Callable[[], Awaitable[T]]) -> T:
+    return await factory()

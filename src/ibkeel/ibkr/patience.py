@@ -1,0 +1,91 @@
+"""How patiently a session is sought, and when a person should hear of it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from ibkeel.ibkr.session import Session
+from ibkeel.ibkr.states import SessionState
+from ibkeel.ibkr.windows import ResetWindow, in_window
+from ibkeel.resilience import Backoff
+
+__all__ = ["alarm", "next_wait"]
+
+
+def next_wait(
+    session: Session,
+    windows: Iterable[ResetWindow],
+    wall: datetime,
+    *,
+    now: float,
+    jitter: float = 0.0,
+    backoff: Backoff | None = None,
+) -> float | None:
+    """Seconds to wait before the next attempt to connect; None when it is time to give up.
+
+    In a reset window the pauses are all alike and nothing is given up. When the client id is in
+    use, the wait is long: the Gateway may need that time to forget a session of our own, and
+    another id would not see the orders of this one.
+
+    Args:
+        session: One without a link.
+        windows: Hours at which being cut off is normal.
+        wall: Wall time, aware.
+        now: Monotonic seconds.
+        jitter: In [0, 1).
+        backoff: Replaces the policy's, for the attempts that a caller waits for.
+    """
+    policy = session.policy
+    pause = policy.id_in_use_wait * (1 + policy.id_in_use_spread * jitter) if session.id_in_use else 0.0
+    if in_window(wall, windows) is not None:
+        return max(pause, policy.window_pause)
+    if policy.give_up_after is not None and _sought_for(session, now) >= policy.give_up_after:
+        return None
+    if not session.failures:
+        return 0.0
+    wait = (backoff or policy.reconnect).wait(session.failures, jitter=jitter)
+    return None if wait is None else max(pause, wait)
+
+
+def alarm(session: Session, windows: Iterable[ResetWindow], wall: datetime, *, now: float) -> str | None:
+    """Why a person should hear of the session now; None when there is no reason, or not yet.
+
+    In a reset window, and for a while after it, being cut off is no reason. The hours after a weekly
+    login has expired are an exception, for only a person can log in.
+
+    Args:
+        session: In any state.
+        windows: Hours at which being cut off is normal.
+        wall: Wall time, aware.
+        now: Monotonic seconds.
+    """
+    policy = session.policy
+    if session.state is SessionState.DEGRADED:
+        return _about_farms(session, now)
+    cut_off_for = session.cut_off_for(now)
+    if not cut_off_for:
+        return None
+    window = in_window(wall, windows)
+    if window is not None:
+        is_due = window.needs_login and cut_off_for >= policy.window_grace
+        return (
+            f"no session for {cut_off_for:.0f} s ({window.name}): log in to the Gateway" if is_due else None
+        )
+    if session.window_left_at is not None and now - session.window_left_at < policy.window_grace:
+        return None
+    is_upstream = session.state is SessionState.UPSTREAM_LOST
+    if cut_off_for < (policy.upstream_patience if is_upstream else policy.link_patience):
+        return None
+    what = "the Gateway has no link to its servers" if is_upstream else "no session"
+    return f"{what} for {cut_off_for:.0f} s: {session.cause or 'no cause is known'}"
+
+
+def _about_farms(session: Session, now: float) -> str | None:
+    seconds = now - session.since
+    names = ", ".join(map(str, session.farms))
+    return f"broken for {seconds:.0f} s: {names}" if seconds >= session.policy.farm_patience else None
+
+
+def _sought_for(session: Session, now: float) -> float:
+    """Seconds without a session since the last reset window."""
+    cut_off_for = session.cut_off_for(now)
+    return cut_off_for if session.window_left_at is None else min(cut_off_for, now - session.window_left_at)

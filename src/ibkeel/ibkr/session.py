@@ -1,0 +1,286 @@
+"""The session as a value: each event gives a new one, and says what may be sent from now on.
+
+It is told the time and reads no clock. The tables are in `ibkeel.ibkr.states`.
+"""
+
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.ibkr.farms import DataFarm
+from ibkeel.ibkr.meaning import Farm
+from ibkeel.ibkr.session_policy import SessionPolicy
+from ibkeel.ibkr.states import SessionEvent, SessionState, next_state
+from ibkeel.ibkr.windows import ResetWindow
+
+__all__ = ["Session"]
+
+
+_USABLE: Final = frozenset({SessionState.READY, SessionState.DEGRADED})
+_LINKED: Final = _USABLE | {SessionState.SYNCING, SessionState.UPSTREAM_LOST}
+_SEEKING: Final = frozenset({SessionState.CONNECTING, SessionState.RECONNECTING, SessionState.MAINTENANCE})
+
+# After these an attempt, a sync or a probe that began before speaks of something that is gone.
+_BEGINS_ANEW: Final = frozenset(
+    {
+        SessionEvent.CONNECT_ASKED,
+        SessionEvent.HANDSHAKE_DONE,
+        SessionEvent.HANDSHAKE_DONE_CUT_OFF,
+        SessionEvent.SYNC_FAILED,
+        SessionEvent.LINK_LOST,
+        SessionEvent.REFUSED_FOR_GOOD,
+        SessionEvent.UPSTREAM_LOST,
+        SessionEvent.RESTORED_DATA_LOST,
+        SessionEvent.RESTORED_DATA_KEPT,
+        SessionEvent.PROBES_FAILED,
+        SessionEvent.BREAKER_RECONNECT,
+        SessionEvent.PORT_RESET,
+        SessionEvent.DISCONNECT_ASKED,
+        SessionEvent.GIVEN_UP,
+    }
+)
+_ENDS_A_LINK: Final = frozenset(
+    {
+        SessionEvent.SYNC_FAILED,
+        SessionEvent.LINK_LOST,
+        SessionEvent.PROBES_FAILED,
+        SessionEvent.BREAKER_RECONNECT,
+        SessionEvent.PORT_RESET,
+    }
+)
+_FAILED_ATTEMPT: Final = frozenset({SessionEvent.ATTEMPT_FAILED, SessionEvent.ID_IN_USE})
+_STOPS: Final = frozenset(
+    {SessionEvent.REFUSED_FOR_GOOD, SessionEvent.DISCONNECT_ASKED, SessionEvent.GIVEN_UP}
+)
+_TROUBLES: Final = _ENDS_A_LINK | _FAILED_ATTEMPT | {SessionEvent.UPSTREAM_LOST}
+
+_NO_LINK: Final = MappingProxyType(
+    {"farms": (), "is_cut_off": False, "id_in_use": False, "must_resubscribe": False, "probe_failures": 0}
+)
+_NEW_LINK: Final = MappingProxyType({"id_in_use": False, "must_resubscribe": True, "probe_failures": 0})
+_IN_STEP: Final = MappingProxyType(
+    {"failures": 0, "cause": "", "must_resubscribe": False, "probe_failures": 0}
+)
+_REMEMBERED: Final[MappingProxyType[SessionEvent, MappingProxyType[str, Any]]] = MappingProxyType(
+    {
+        SessionEvent.HANDSHAKE_DONE: _NEW_LINK,
+        SessionEvent.HANDSHAKE_DONE_CUT_OFF: _NEW_LINK,
+        SessionEvent.SYNCED: _IN_STEP,
+        SessionEvent.SYNCED_IN_PART: _IN_STEP,
+        SessionEvent.UPSTREAM_LOST: MappingProxyType({"is_cut_off": True, "probe_failures": 0}),
+        SessionEvent.RESTORED_DATA_LOST: MappingProxyType({"is_cut_off": False, "must_resubscribe": True}),
+        SessionEvent.RESTORED_DATA_KEPT: MappingProxyType({"is_cut_off": False}),
+        SessionEvent.ALL_FARMS_WELL: MappingProxyType({"farms": ()}),
+        SessionEvent.PROBE_ANSWERED: MappingProxyType({"probe_failures": 0}),
+        **dict.fromkeys(_ENDS_A_LINK | _FAILED_ATTEMPT | _STOPS, _NO_LINK),
+    }
+)
+_UNNAMED_FARM: Final = DataFarm(Farm.MARKET_DATA, "unnamed")
+_UNNAMED_WINDOW: Final = "reset window"
+
+
+@attrs.frozen(kw_only=True)
+class Session:
+    """How far the session is.
+
+    Args:
+        policy: How it is sought.
+        state: What it is good for.
+        since: Since when, in monotonic seconds.
+        failures: Losses and failed attempts in a row; those in a reset window do not count.
+        probe_failures: Failed probes in a row.
+        farms: The broken ones, sorted.
+        cause: The last trouble, in words.
+        last_lost_at: When a usable session was last lost or asked for, in monotonic seconds.
+        window: Name of the reset window that it is in; empty outside of all.
+        window_left_at: When the last one ended, in monotonic seconds.
+        is_cut_off: Whether the Gateway has said that it lacks its servers, and not yet taken it back.
+        id_in_use: Whether the last attempt failed because of the client id.
+        must_resubscribe: Whether the next sync has to send all streams again.
+        generation: Rises with every link, and with whatever makes an earlier sync worthless.
+    """
+
+    policy: SessionPolicy = attrs.field(factory=SessionPolicy)
+    state: SessionState = SessionState.IDLE
+    since: float = 0.0
+    failures: int = 0
+    probe_failures: int = 0
+    farms: tuple[DataFarm, ...] = ()
+    cause: str = ""
+    last_lost_at: float | None = None
+    window: str = ""
+    window_left_at: float | None = None
+    is_cut_off: bool = False
+    id_in_use: bool = False
+    must_resubscribe: bool = False
+    generation: int = 0
+
+    @property
+    def has_link(self) -> bool:
+        """Whether there is a socket whose handshake is done."""
+        return self.state in _LINKED
+
+    @property
+    def wants_link(self) -> bool:
+        """Whether attempts are to be made."""
+        return self.state in _SEEKING
+
+    @property
+    def may_request(self) -> bool:
+        """Whether data may be asked for.
+
+        Not while the servers are out of reach, when nothing would answer; not while orders and
+        positions are being compared, for an answer might be older than what it is joined with.
+        """
+        return self.state in _USABLE
+
+    @property
+    def may_enter(self) -> bool:
+        """Whether an order may open or enlarge a position.
+
+        While a market data farm is broken it may not: which contracts a farm serves is not
+        published, so any quote may be old, and a stop may rest on it. Broken history or
+        definitions hinder only those requests, and these fail by themselves.
+        """
+        return not self.entry_refusal
+
+    @property
+    def may_exit(self) -> bool:
+        """Whether an order may reduce a position.
+
+        Even while the servers are out of reach: the Gateway keeps such an order and sends it when
+        they are back. Not during a sync, when the position to be reduced is not known for sure.
+
+        Source:
+            TWS API, "Intelligent Order Resubmission".
+        """
+        return self.may_request or self.state is SessionState.UPSTREAM_LOST
+
+    @property
+    def may_cancel(self) -> bool:
+        """Whether a cancel may be sent: on every link, for at worst it is too late."""
+        return self.has_link
+
+    @property
+    def may_probe(self) -> bool:
+        """Whether the server's time may be asked for."""
+        return self.has_link
+
+    @property
+    def entry_refusal(self) -> str:
+        """Why no position may be opened; empty when one may."""
+        if self.state is SessionState.READY:
+            return ""
+        if self.state is not SessionState.DEGRADED:
+            return f"the session is {self.state}" + (f": {self.cause}" if self.cause else "")
+        broken = [str(farm) for farm in self.farms if farm.kind is Farm.MARKET_DATA]
+        return f"{', '.join(broken)} broken: quotes may be old" if broken else ""
+
+    def cut_off_for(self, now: float) -> float:
+        """Seconds for which a session has been wanted and was not usable; 0 when there is nothing amiss."""
+        if self.last_lost_at is None or self.state not in _LINKED - _USABLE | _SEEKING:
+            return 0.0
+        return now - self.last_lost_at
+
+    def on(
+        self,
+        event: SessionEvent,
+        now: float,
+        *,
+        cause: str = "",
+        farm: DataFarm | None = None,
+        generation: int | None = None,
+    ) -> "Session":
+        """The session after an event.
+
+        Args:
+            event: What happened.
+            now: Monotonic seconds.
+            cause: In words, for what went wrong.
+            farm: Which, for `FARM_BROKEN` and `FARM_WELL`.
+            generation: That of the session when the attempt, sync or probe began; the result of an
+                older one changes nothing.
+
+        Raises:
+            ImpossibleEvent: It cannot happen in this state: a fault in ibkeel.
+        """
+        if generation is not None and generation != self.generation:
+            return self
+        event = self._refined(event, now, farm)
+        following = next_state(self.state, event)
+        if following is None:
+            return self
+        is_lost = self.state in _USABLE and following not in _USABLE
+        if event is SessionEvent.CONNECT_ASKED:
+            base, is_lost = Session(policy=self.policy), True
+        else:
+            base = attrs.evolve(self, **self._changed(event, now, farm))
+        # A notice in the middle of an attempt does not make the attempt worthless.
+        is_new = event in _BEGINS_ANEW and (following is not self.state or following is SessionState.SYNCING)
+        return attrs.evolve(
+            base,
+            state=following,
+            since=now if is_new or following is not self.state else self.since,
+            cause=cause or (str(event) if event in _TROUBLES else base.cause),
+            last_lost_at=now if is_lost else base.last_lost_at,
+            generation=self.generation + is_new,
+        )
+
+    def observe_window(self, window: ResetWindow | None, now: float) -> "Session":
+        """The session after a look at the calendar; to be called before each attempt.
+
+        Args:
+            window: The one that the present instant falls into, if any.
+            now: Monotonic seconds.
+        """
+        if not self.has_link and not self.wants_link:
+            return self
+        if window is None:
+            is_in = self.window or self.state is SessionState.MAINTENANCE
+            return self.on(SessionEvent.WINDOW_LEFT, now) if is_in else self
+        if self.window == window.name and self.state is not SessionState.RECONNECTING:
+            return self
+        return attrs.evolve(self.on(SessionEvent.WINDOW_ENTERED, now), window=window.name)
+
+    def _refined(self, event: SessionEvent, now: float, farm: DataFarm | None) -> SessionEvent:
+        """Events that lead elsewhere because of what is remembered."""
+        if event is SessionEvent.HANDSHAKE_DONE and self.is_cut_off:
+            return SessionEvent.HANDSHAKE_DONE_CUT_OFF
+        if event is SessionEvent.SYNCED and self.farms:
+            return SessionEvent.SYNCED_IN_PART
+        if event is SessionEvent.FARM_WELL and not self._without(farm):
+            return SessionEvent.ALL_FARMS_WELL
+        if event is SessionEvent.PROBE_FAILED and self._is_enough(now):
+            return SessionEvent.PROBES_FAILED
+        return event
+
+    def _is_enough(self, now: float) -> bool:
+        """Whether one more failed probe ends the link; without its servers a Gateway may owe an answer."""
+        if self.state is SessionState.UPSTREAM_LOST and now - self.since < self.policy.upstream_patience:
+            return False
+        is_probed = self.state in _USABLE or self.state is SessionState.UPSTREAM_LOST
+        return is_probed and self.probe_failures + 1 >= self.policy.probe_failures_before_reconnect
+
+    def _without(self, farm: DataFarm | None) -> tuple[DataFarm, ...]:
+        return tuple(other for other in self.farms if other != farm)
+
+    def _changed(self, event: SessionEvent, now: float, farm: DataFarm | None) -> dict[str, Any]:
+        """What an event changes, the state apart."""
+        changes = dict(_REMEMBERED.get(event, {}))
+        if event in _ENDS_A_LINK:
+            changes["failures"] = self.failures + 1
+        elif event in _FAILED_ATTEMPT:
+            changes["failures"] = self.failures + (self.state is not SessionState.MAINTENANCE)
+            changes["id_in_use"] = event is SessionEvent.ID_IN_USE
+        elif event is SessionEvent.PROBE_FAILED:
+            changes["probe_failures"] = self.probe_failures + 1
+        elif event is SessionEvent.FARM_BROKEN:
+            changes["farms"] = tuple(sorted({*self.farms, farm or _UNNAMED_FARM}, key=str))
+        elif event is SessionEvent.FARM_WELL:
+            changes["farms"] = self._without(farm)
+        elif event is SessionEvent.WINDOW_ENTERED:
+            changes["window"] = self.window or _UNNAMED_WINDOW
+        elif event is SessionEvent.WINDOW_LEFT:
+            changes.update(window="", window_left_at=now, failures=min(self.failures, 1))
+        return changes
