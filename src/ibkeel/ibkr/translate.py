@@ -13,6 +13,8 @@ from ibkeel.ibkr.client import library, numeric_unset
 from ibkeel.model import (
     Bar,
     ClientOrderId,
+    Combo,
+    ComboLeg,
     ConId,
     Contract,
     ContractDetails,
@@ -102,6 +104,16 @@ def to_ib_contract(contract: Contract) -> Any:
             made.primaryExchange = contract.primary_exchange
         case Index():
             made = library.Index(contract.symbol, contract.exchange, contract.currency)
+        case Combo():
+            made = library.Bag(
+                symbol=contract.underlying, exchange=contract.exchange, currency=contract.currency
+            )
+            made.comboLegs = [
+                library.ComboLeg(
+                    conId=leg.con_id, ratio=leg.ratio, action=leg.side.value, exchange=leg.exchange
+                )
+                for leg in contract.legs
+            ]
         case OtherContract():
             raise InvalidInput(f"{contract} can be held, but ibkeel neither quotes nor trades its kind")
         case _:
@@ -127,7 +139,8 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
         exchange: Overrides the exchange, for messages that carry none.
 
     Returns:
-        A stock, an index or an option; an `OtherContract` for any other kind.
+        A stock, an index, an option, or a combo whose legs are told; an `OtherContract` for any other
+        kind.
     """
     con_id = ConId(ib_contract.conId) if ib_contract.conId else None
     where = exchange or ib_contract.exchange or "SMART"
@@ -156,6 +169,14 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
                 currency=ib_contract.currency or "USD",
                 con_id=con_id,
             )
+        case "BAG" if ib_contract.comboLegs:
+            return Combo(
+                ib_contract.symbol,
+                tuple(_leg_of(leg) for leg in ib_contract.comboLegs),
+                exchange=where,
+                currency=ib_contract.currency or "USD",
+                con_id=con_id,
+            )
         case other:
             return OtherContract(
                 ib_contract.symbol or ib_contract.localSymbol,
@@ -165,6 +186,15 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
                 currency=ib_contract.currency or "USD",
                 con_id=con_id,
             )
+
+
+def _leg_of(ib_leg: Any) -> ComboLeg:
+    return ComboLeg(
+        con_id=ConId(ib_leg.conId),
+        side=Side(ib_leg.action),
+        ratio=int(ib_leg.ratio),
+        exchange=ib_leg.exchange or "SMART",
+    )
 
 
 def _hours(text: str, timezone: str) -> tuple[TradingHours, ...]:

@@ -9,6 +9,8 @@ from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec
 from ibkeel.model.broker import Account, Broker, Chains, Lifecycle, MarketData, Orders, Streams
 from ibkeel.model.chain import OptionChain, OptionClass
 from ibkeel.model.contracts import (
+    Combo,
+    ComboLeg,
     Contract,
     ContractDetails,
     Index,
@@ -37,10 +39,11 @@ from ibkeel.model.orders import (
     OrderTicket,
     OrderType,
     Placement,
-    Side,
     TimeInForce,
 )
+from ibkeel.model.previews import MarginChange, OrderPreview
 from ibkeel.model.quotes import DataType, Greeks, Quote
+from ibkeel.model.sides import Side
 from ibkeel.model.signal import Direction, Reason, Signal
 
 __all__ = [
@@ -55,6 +58,8 @@ __all__ = [
     "Broker",
     "Chains",
     "ClientOrderId",
+    "Combo",
+    "ComboLeg",
     "ConId",
     "Contract",
     "ContractDetails",
@@ -68,11 +73,13 @@ __all__ = [
     "HealthCheck",
     "Index",
     "Lifecycle",
+    "MarginChange",
     "MarketData",
     "Option",
     "OptionChain",
     "OptionClass",
     "OrderId",
+    "OrderPreview",
     "OrderReport",
     "OrderState",
     "OrderTicket",

@@ -17,6 +17,7 @@ from ibkeel.model.contracts import Contract, ContractDetails, Index, Stock
 from ibkeel.model.health import Health
 from ibkeel.model.ids import OrderId
 from ibkeel.model.orders import Bracket, Execution, OrderReport, OrderTicket, Placement
+from ibkeel.model.previews import OrderPreview
 from ibkeel.model.quotes import Quote
 
 __all__ = ["Account", "Broker", "Chains", "Lifecycle", "MarketData", "Orders", "Streams"]
@@ -94,6 +95,18 @@ class Orders(Protocol):
             SafetyRefused: A rule of ours said no; nothing was sent.
             UnknownContract: There is no such contract; nothing was sent.
             NotConnected: There is no session; nothing was sent.
+        """
+        ...
+
+    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+        """Ask what an order would do to margin and equity; nothing is placed.
+
+        Raises:
+            OrderRejected: The venue would refuse the order, and says why.
+            SafetyRefused: A rule of ours said no: in dry run nothing that looks like an order is
+                sent.
+            UnknownContract: There is no such contract.
+            RequestTimeout: No answer within the deadline.
         """
         ...
 

@@ -1,5 +1,6 @@
 """What can be traded or quoted."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -7,10 +8,14 @@ from enum import StrEnum
 import attrs
 from typing_extensions import override
 
+from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_decimal, as_utc, name, positive, whole
 from ibkeel.model.ids import ConId
+from ibkeel.model.sides import Side
 
 __all__ = [
+    "Combo",
+    "ComboLeg",
     "Contract",
     "ContractDetails",
     "Index",
@@ -109,6 +114,68 @@ class Option:
         return f"{self.underlying} {self.expiry:%Y-%m-%d} {self.strike:f} {self.right.value}"
 
 
+@attrs.frozen(kw_only=True)
+class ComboLeg:
+    """One leg of a combo.
+
+    Args:
+        con_id: Interactive Brokers' number of the leg's contract.
+        side: What happens to the leg when the combo is bought.
+        ratio: Contracts of an option, or shares of a stock, for one combo.
+        exchange: Where to route it; the same as the combo's.
+    """
+
+    con_id: ConId = attrs.field(validator=whole)
+    side: Side = attrs.field(converter=Side)
+    ratio: int = attrs.field(default=1, validator=whole)
+    exchange: str = attrs.field(default="SMART", validator=name)
+
+
+def _legs(legs: Iterable[ComboLeg]) -> tuple[ComboLeg, ...]:
+    return tuple(legs)
+
+
+@attrs.frozen
+class Combo:
+    """Several contracts, traded as one at one price: `BAG` on the wire.
+
+    Its price is per share: what its buyer pays for the legs together, divided by the multiplier of
+    its options; below zero when the buyer is paid.
+
+    Args:
+        underlying: Ticker of the underlying.
+        legs: Two at least, each contract once, in the order in which they are shown.
+        exchange: Where to route.
+        currency: ISO code.
+        con_id: Interactive Brokers' number, if it gave one; plays no part in equality.
+
+    Raises:
+        InvalidInput: There are fewer than two legs, or a contract occurs twice.
+    """
+
+    underlying: str = attrs.field(validator=name)
+    legs: tuple[ComboLeg, ...] = attrs.field(converter=_legs)
+    exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
+    currency: str = attrs.field(default="USD", kw_only=True, validator=name)
+    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+
+    @legs.validator
+    def _check_legs(self, _: "attrs.Attribute[tuple[ComboLeg, ...]]", value: tuple[ComboLeg, ...]) -> None:
+        numbers = [leg.con_id for leg in value]
+        if len(set(numbers)) != len(numbers) or len(numbers) < 2:  # noqa: PLR2004 - one leg is no combo
+            raise InvalidInput(f"Combo.legs has the contracts {numbers}; valid: two or more, each once")
+
+    @property
+    def symbol(self) -> str:
+        """Ticker of the underlying, as every contract has one."""
+        return self.underlying
+
+    @override
+    def __str__(self) -> str:
+        legs = ", ".join(f"{leg.side.sign * leg.ratio:+d} of {leg.con_id}" for leg in self.legs)
+        return f"{self.underlying} combo ({legs})"
+
+
 @attrs.frozen
 class OtherContract:
     """A contract of a kind that ibkeel does not trade, such as a future or cash: held, and shown.
@@ -134,8 +201,8 @@ class OtherContract:
         return f"{self.local_symbol or self.symbol} ({self.kind})"
 
 
-Contract = Stock | Index | Option | OtherContract
-"""Anything that can be held; stocks, indices and options can be quoted."""
+Contract = Stock | Index | Option | Combo | OtherContract
+"""Anything that can be held or ordered; stocks, indices and options can be quoted."""
 
 
 @attrs.frozen(kw_only=True)

@@ -4,14 +4,15 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite, positive, whole
-from ibkeel.model.contracts import Contract, Index, OtherContract
+from ibkeel.model.contracts import Combo, Contract, Index, OtherContract
 from ibkeel.model.ids import ClientOrderId, ExecId, OrderId, PermId
+from ibkeel.model.sides import Side
 
 __all__ = [
     "Bracket",
@@ -21,26 +22,8 @@ __all__ = [
     "OrderTicket",
     "OrderType",
     "Placement",
-    "Side",
     "TimeInForce",
 ]
-
-
-class Side(StrEnum):
-    """Which way an order trades."""
-
-    BUY = "BUY"
-    SELL = "SELL"
-
-    @property
-    def opposite(self) -> "Side":
-        """The side that undoes this one."""
-        return Side.SELL if self is Side.BUY else Side.BUY
-
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, -1 for a sale."""
-        return 1 if self is Side.BUY else -1
 
 
 class OrderType(StrEnum):
@@ -81,6 +64,12 @@ class OrderState(StrEnum):
         return self in {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
 
 
+def positive_unless_combo(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """Refuse what is not a price: above zero, but finite for a combo, which may pay its buyer."""
+    check = finite if isinstance(instance.contract, Combo) else positive
+    check(instance, attribute, value)
+
+
 _NEEDS = {
     OrderType.MKT: (False, False),
     OrderType.LMT: (True, False),
@@ -98,7 +87,8 @@ class OrderTicket:
         side: Buy or sell.
         quantity: Contracts or shares, a whole number above zero.
         order_type: How it finds its price.
-        limit_price: Per share; for LMT and STP LMT only.
+        limit_price: Per share; for LMT and STP LMT only. Buying a combo at a price below zero is
+            being paid to take it.
         stop_price: Per share; for STP and STP LMT only.
         tif: How long it works.
         outside_rth: Whether it may fill outside regular trading hours.
@@ -106,14 +96,17 @@ class OrderTicket:
         client_order_id: Our own name, carried in `orderRef`; None lets the adapter choose.
 
     Raises:
-        InvalidInput: A price is missing, superfluous or not above zero.
+        InvalidInput: A price is missing, superfluous, or not above zero where it must be; or the
+            order is a stop order for a combo.
     """
 
     contract: Contract
     side: Side = attrs.field(converter=Side)
     quantity: int = attrs.field(validator=whole)
     order_type: OrderType = attrs.field(default=OrderType.MKT, converter=OrderType)
-    limit_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
+    limit_price: Decimal | None = attrs.field(
+        default=None, converter=as_optional_decimal, validator=positive_unless_combo
+    )
     stop_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
     tif: TimeInForce = attrs.field(default=TimeInForce.DAY, converter=TimeInForce)
     outside_rth: bool = False
@@ -123,8 +116,10 @@ class OrderTicket:
     def __attrs_post_init__(self) -> None:
         if isinstance(self.contract, Index | OtherContract):
             raise InvalidInput(
-                f"OrderTicket.contract is {self.contract}; only stocks and options can be traded here"
+                f"OrderTicket.contract is {self.contract}; only stocks, options and combos can be traded here"
             )
+        if isinstance(self.contract, Combo) and self.order_type not in {OrderType.MKT, OrderType.LMT}:
+            raise InvalidInput(f"an order for a combo is MKT or LMT here, not {self.order_type.value}")
         given = (self.limit_price is not None, self.stop_price is not None)
         if given != _NEEDS[self.order_type]:
             limit, stop = _NEEDS[self.order_type]
@@ -145,7 +140,8 @@ class Bracket:
         take_profit: Limit price of the profit order, per share; None for none.
 
     Raises:
-        InvalidInput: The prices are not on their proper sides of each other.
+        InvalidInput: The prices are not on their proper sides of each other, or the entry is for a
+            combo.
     """
 
     entry: OrderTicket
@@ -156,6 +152,8 @@ class Bracket:
     def __attrs_post_init__(self) -> None:
         if self.entry.order_type not in {OrderType.MKT, OrderType.LMT}:
             raise InvalidInput(f"a bracket's entry is MKT or LMT, not {self.entry.order_type.value}")
+        if isinstance(self.entry.contract, Combo):
+            raise InvalidInput("a bracket protects a stock or an option; a combo has no stop here")
         ladder = [p for p in (self.stop_loss, self.entry.limit_price, self.take_profit) if p is not None]
         if self.entry.side is Side.SELL:
             ladder.reverse()
@@ -232,7 +230,7 @@ class OrderReport:
     state: OrderState
     filled: float = attrs.field(default=0.0, validator=finite)
     remaining: float = attrs.field(default=0.0, validator=finite)
-    average_fill_price: float | None = attrs.field(default=None, validator=positive)
+    average_fill_price: float | None = attrs.field(default=None, validator=positive_unless_combo)
     reason: str = ""
     at: datetime = attrs.field(converter=as_utc)
 
@@ -245,7 +243,7 @@ class Execution:
         exec_id: Name of the fill; a correction has another.
         account: Whole account id; mask it before it is shown.
         quantity: Contracts or shares, above zero.
-        price: Per share.
+        price: Per share; that of a combo may be zero or below.
         commission: In the account's currency; None until its report arrives.
         realized_pnl: In the account's currency; None on an opening fill.
     """
@@ -258,7 +256,7 @@ class Execution:
     contract: Contract
     side: Side
     quantity: float = attrs.field(validator=positive)
-    price: float = attrs.field(validator=positive)
+    price: float = attrs.field(validator=positive_unless_combo)
     at: datetime = attrs.field(converter=as_utc)
     commission: float | None = attrs.field(default=None, validator=finite)
     realized_pnl: float | None = attrs.field(default=None, validator=finite)

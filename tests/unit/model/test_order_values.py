@@ -76,7 +76,7 @@ def test_an_order_takes_just_the_prices_of_its_type(order_type, prices):
 
 
 def test_an_index_cannot_be_ordered():
-    with pytest.raises(InvalidInput, match="is VIX; only stocks and options"):
+    with pytest.raises(InvalidInput, match="is VIX; only stocks, options and combos"):
         OrderTicket(contract=Index("VIX"), side=Side.BUY, quantity=1)
 
 
