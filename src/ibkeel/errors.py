@@ -169,6 +169,11 @@ class RequestFailed(IbkeelError):
         if is_fault is not None:
             self.is_fault = is_fault
 
+    def with_fault(self, is_fault: bool) -> "RequestFailed":
+        """The same error, said to be or not to be a fault of the link or the Gateway."""
+        self.is_fault = is_fault
+        return self
+
 
 class RequestTimeout(RequestFailed, TimeoutError):
     """No answer within the deadline; the server-side cancel was sent."""

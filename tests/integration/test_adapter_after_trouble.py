@@ -6,7 +6,7 @@ from contextlib import aclosing
 import attrs
 import pytest
 
-from ibkeel.errors import DataUnavailable, OrderRefused, OrderRejected, PacingExceeded
+from ibkeel.errors import OrderRefused, OrderRejected, PacingExceeded
 from ibkeel.ibkr.client import library
 from ibkeel.model import Bracket, DataType, OrderState, OrderTicket, OtherContract, Stock
 from ibkeel.orders import plan_exit
@@ -48,7 +48,7 @@ async def test_ids_never_roll_back_with_the_gateway(stage):
         assert after.order_id > before.order_id
 
 
-async def test_the_list_of_ended_orders_settles_what_nobody_knew(stage):
+async def test_a_new_session_settles_by_itself_what_became_of_an_order(stage):
     async with stage() as on:
         placed = await on.broker.place(resting(SPY))
         on.board.kept_back = {"order_status", "open_order", "error"}
@@ -56,12 +56,9 @@ async def test_the_list_of_ended_orders_settles_what_nobody_knew(stage):
             1, placed.order_id, on.gateway.market.session_date and on.broker._link.clock.now()
         )
         await reconnected(on)
-        on.board.kept_back = set()
-        [unknown] = await on.broker.open_orders()
 
-        await on.broker.completed_orders()
-
-        assert unknown.state is OrderState.UNKNOWN
+        [ended] = [row for row in on.broker._link.book.reports() if row.order_id == placed.order_id]
+        assert ended.state is OrderState.CANCELLED
         assert await on.broker.open_orders() == ()
 
 
@@ -109,16 +106,18 @@ async def test_a_quote_waits_for_a_line_only_so_long(stage):
             await on.broker.quote(Stock("QQQ"))
 
 
-async def test_a_stream_ends_in_an_error_when_the_gateway_lost_its_data(stage):
+async def test_a_stream_is_asked_for_again_when_the_gateway_lost_its_data(stage):
     async with stage() as on, aclosing(on.broker.stream_quotes(SPY)) as stream:
         await anext(stream)
+        [before] = on.broker.open_lines
 
         on.gateway.broadcast(1101, "Connectivity between IB and TWS has been restored - data lost.")
+        while on.told.of("StreamRestored") == []:
+            await anext(stream)
 
-        with pytest.raises(DataUnavailable, match="subscribe again"):
-            async for _ in stream:
-                pass
-        assert on.broker.open_lines == {}
+        [after] = on.broker.open_lines
+        assert after != before
+        assert before not in [values["request_id"] for values in on.board.asked("cancel_market_data")]
 
 
 async def test_delayed_ticks_alone_tell_that_data_are_delayed(stage):

@@ -244,7 +244,7 @@ async def test_a_stream_tells_changes_and_gives_its_line_back(stage):
 
 
 async def test_a_stream_ends_in_an_error_when_the_gateway_drops(stage):
-    async with stage() as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+    async with stage(reconnect=False) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
         await anext(stream)
         on.board.hang_up()
 

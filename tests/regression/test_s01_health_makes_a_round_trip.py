@@ -9,6 +9,7 @@ from ibkeel.resilience import Deadlines
 async def test_a_gateway_that_falls_silent_is_down_within_the_deadline(connected):
     async with connected(deadlines=Deadlines(probe=5.0)) as (broker, _):
         well = await broker.health()
+        await asyncio.sleep(2)  # an answer younger than a second is shared
         broker.ib.client.conn.transport.pause_reading()
         began = asyncio.get_running_loop().time()
         sick = await broker.health()

@@ -165,6 +165,11 @@ class CircuitBreaker:
         return self._breaker
 
     @property
+    def cause(self) -> str:
+        """The failure that opened it last, by type and message; empty when none did."""
+        return self._cause
+
+    @property
     def state(self) -> BreakerState:
         """Whether calls pass; OPEN until somebody calls, even when its time is over."""
         return self._breaker.state

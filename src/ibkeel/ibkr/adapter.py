@@ -1,23 +1,27 @@
 """`IBKRBroker`: the `Broker` protocol over a Gateway."""
 
-import asyncio
 import copy
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import aclosing
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
 from typing_extensions import override
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, InvalidInput, RequestFailed
+from ibkeel.errors import InvalidInput, RequestFailed
 from ibkeel.ibkr.accounts import Accounts
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.health import take_health
+from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.previews import Previews
 from ibkeel.ibkr.prices import Prices
-from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.pulse import Pulse
+from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.trading import Trading
 from ibkeel.model import (
     AccountValues,
@@ -28,12 +32,11 @@ from ibkeel.model import (
     Contract,
     ContractDetails,
     Execution,
-    Grade,
     Health,
-    HealthCheck,
     Index,
     OptionChain,
     OrderId,
+    OrderPreview,
     OrderReport,
     OrderTicket,
     Placement,
@@ -42,7 +45,7 @@ from ibkeel.model import (
     Quote,
     Stock,
 )
-from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer
 
@@ -81,9 +84,24 @@ class IBKRBroker(Broker):
         self.config = config or IBKRConfig()
         self._link = Link(self.config, clock or SystemClock(), observer or NullObserver(), jitter)
         self._definitions = Definitions(self._link)
-        self._prices = Prices(self._link, self._definitions)
         self._accounts = Accounts(self._link)
         self._trading = Trading(self._link, self._definitions)
+        self._previews = Previews(self._link, self._definitions)
+        self._keeper = Keeper(
+            self._link,
+            jitter,
+            reconcile=self._reconcile,
+            restore=self._restore,
+        )
+        self._streams = Streams(
+            self._link,
+            self._definitions,
+            usable=self._keeper.usable,
+            reconnect=self._keeper.reconnect,
+            alarm=self._keeper.raise_alarm,
+        )
+        self._prices = Prices(self._link, self._definitions, self._streams)
+        self._pulse = Pulse(self._link, self._keeper)
         self._deadlines = self.config.deadlines
 
     @property
@@ -115,11 +133,23 @@ class IBKRBroker(Broker):
 
     @override
     async def connect(self) -> None:
-        await self._link.connect()
+        await self._keeper.connect()
+        self._pulse.start()
 
     @override
     async def disconnect(self) -> None:
-        await self._link.disconnect()
+        self._link.check_loop()
+        await self._pulse.stop()
+        await self._keeper.disconnect()
+
+    def _restore(self, must_send: bool) -> None:
+        self._streams.restore(must_send)
+
+    async def _reconcile(self) -> None:
+        """Learn what became of our orders while there was no link."""
+        await self._trading.open_orders(self.config.deadlines)
+        await self._trading.executions(self.config.deadlines)
+        await self._trading.completed_orders(self.config.deadlines)
 
     @override
     async def __aenter__(self) -> Self:
@@ -134,24 +164,7 @@ class IBKRBroker(Broker):
 
     @override
     async def health(self) -> Health:
-        now = self._link.clock.now
-        began = asyncio.get_running_loop().time()
-        try:
-            self._link.check()
-        except ConnectionFailure as error:
-            return Health(
-                checks=(HealthCheck(name="socket", grade=Grade.DOWN, evidence=str(error), at=now()),)
-            )
-        socket = HealthCheck(name="socket", grade=Grade.OK, evidence="a session is open", at=now())
-        try:
-            server_time = await self.server_time()
-        except (RequestFailed, ConnectionFailure) as error:
-            probe = HealthCheck(name="server time", grade=Grade.DOWN, evidence=str(error), at=now())
-            return Health(checks=(socket, probe, *self._link.notices.checks()))
-        took = asyncio.get_running_loop().time() - began
-        evidence = f"the Gateway said {server_time:%H:%M:%S} UTC in {took:.3f} s"
-        probe = HealthCheck(name="server time", grade=Grade.OK, evidence=evidence, at=now())
-        return Health(checks=(socket, probe, *self._link.notices.checks()), round_trip=took)
+        return await take_health(self._link, self._keeper, self._pulse, self._deadlines.probe)
 
     async def server_time(self) -> datetime:
         """The Gateway's own clock, aware, in UTC, to the second.
@@ -160,92 +173,92 @@ class IBKRBroker(Broker):
             NotConnected: There is no session.
             RequestTimeout: No answer within the deadline of a probe.
         """
-        self._link.check()
-
-        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
-            pending.finish(args[0])
-
-        async with self._link.lock("currentTime"):
-            epoch = await self._link.requests.ask(
-                "currentTime",
-                RequestKind.PROBE,
-                "the server's time",
-                deadline=self._deadlines.probe,
-                send=self._link.ib.client.reqCurrentTime,
-                heard=heard,
-            )
-        return datetime.fromtimestamp(epoch, UTC)
+        return (await self._pulse.beat(self._deadlines.probe)).server_time
 
     # Market data.
 
     @override
     async def quote(self, contract: Contract) -> Quote:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._prices.quote(contract, self._deadlines)
 
     @override
     async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._prices.quotes(contracts, self._deadlines)
 
     @override
     async def bars(self, contract: Contract, spec: BarSpec) -> Bars:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._prices.bars(contract, spec, self._deadlines)
 
     @override
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        return self._prices.stream_quotes(contract)
+        return self._stream_quotes(contract)
+
+    async def _stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+        await self._keeper.ready_for_requests()
+        async with aclosing(self._streams.quotes(contract)) as quotes:
+            async for quote in quotes:
+                yield quote
 
     # Definitions.
 
     @override
     async def qualify(self, contract: Contract) -> ContractDetails:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._definitions.qualify(contract, self._deadlines)
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._definitions.option_chain(underlying, self._deadlines)
 
     # Orders.
 
     @override
     async def place(self, order: OrderTicket | Bracket) -> Placement:
-        self._link.check()
         if not isinstance(order, OrderTicket | Bracket):
             raise InvalidInput(f"cannot place {order!r}; give an OrderTicket or a Bracket")
+        if isinstance(order, OrderTicket) and order.is_closing:
+            await self._keeper.ready_for_exits()
+        else:
+            await self._keeper.ready_for_entries()
         return await self._trading.place(order, self._deadlines)
 
     @override
+    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+        await self._keeper.ready_for_requests()
+        return await self._previews.preview(ticket, self._deadlines)
+
+    @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
-        self._link.check()
+        self._keeper.check_link()
         return await self._trading.modify(order_id, order, self._deadlines)
 
     @override
     async def cancel(self, order_id: OrderId) -> OrderReport:
-        self._link.check()
+        self._keeper.check_link()
         return await self._trading.cancel(order_id, self._deadlines)
 
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:
-        self._link.check()
+        self._keeper.check_link()
         return await self._trading.open_orders(self._deadlines)
 
     @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:
-        self._link.check()
+        self._keeper.check_link()
         return await self._trading.completed_orders(self._deadlines)
 
     @override
     async def executions(self) -> tuple[Execution, ...]:
-        self._link.check()
+        self._keeper.check_link()
         return await self._trading.executions(self._deadlines)
 
     @override
     async def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:
-        self._link.check()
+        self._keeper.check_link()
         events = self._link.book.events()
         try:
             async for event in events:
@@ -257,15 +270,15 @@ class IBKRBroker(Broker):
 
     @override
     async def positions(self, account: str | None = None) -> tuple[Position, ...]:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._accounts.positions(account, self._deadlines)
 
     @override
     async def account(self, account: str | None = None) -> AccountValues:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._accounts.account(account, self._deadlines)
 
     @override
     async def pnl(self, account: str | None = None) -> PnL:
-        self._link.check()
+        await self._keeper.ready_for_requests()
         return await self._accounts.pnl(account)

@@ -22,6 +22,7 @@ __all__ = [
     "adopt_running_loop",
     "choose_library",
     "frame_writer",
+    "hear_bytes",
     "import_with_loop",
     "keep_orders_back",
     "library",
@@ -173,5 +174,19 @@ def replace_sender(
     def undo() -> None:
         for name in ("sendMsg", "reset", "MaxRequests"):
             vars(client).pop(name, None)
+
+    return undo
+
+
+def hear_bytes(ib: Any, hearer: Callable[[], None]) -> Callable[[], None]:
+    """Call a function whenever bytes have come, before they are decoded; returns what undoes it."""
+
+    def heard(_: bytes) -> None:
+        hearer()
+
+    ib.client.conn.hasData += heard
+
+    def undo() -> None:
+        ib.client.conn.hasData -= heard
 
     return undo

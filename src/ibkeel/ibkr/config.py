@@ -8,7 +8,10 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import AccountMismatch, ConfigurationError
+from ibkeel.ibkr.codes import ERROR_TABLE, ErrorTable
 from ibkeel.ibkr.services import Service
+from ibkeel.ibkr.session_policy import SessionPolicy
+from ibkeel.ibkr.windows import DEFAULT_WINDOWS, ResetWindow
 from ibkeel.model import mask_account
 from ibkeel.resilience import Backoff, BreakerPolicy, Deadlines, Rule
 
@@ -86,7 +89,14 @@ class IBKRConfig:
         quote_settle: Seconds to wait for more fields once bid and ask are in.
         quote_one_sided: Seconds to wait for the other side once any price is in.
         deadlines: Seconds allowed for each kind of request.
-        connect_backoff: How often and how patiently to try to connect.
+        connect_backoff: How often and how patiently `connect` tries.
+        reconnect: Whether a session that is lost is sought again, always under the same client id.
+        session: How patiently it is sought, and when a person should hear of it.
+        reset_windows: Hours at which being cut off is normal; see `ibkeel.ibkr.windows`.
+        competing_session_wait: Seconds after which a stream is asked for again that another session
+            of the same user took the data from.
+        codes: What error codes mean; put rows of your own in front by `ERROR_TABLE.with_rows`.
+        heartbeat: Seconds of silence after which the Gateway is asked for its time.
 
     Raises:
         ConfigurationError: A value is not valid, or LIVE comes without `live_account`.
@@ -110,6 +120,12 @@ class IBKRConfig:
     quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
     deadlines: Deadlines = attrs.field(factory=Deadlines)
     connect_backoff: Backoff = attrs.field(factory=Backoff)
+    reconnect: bool = True
+    session: SessionPolicy = attrs.field(factory=SessionPolicy)
+    reset_windows: tuple[ResetWindow, ...] = attrs.field(default=DEFAULT_WINDOWS, converter=tuple)
+    competing_session_wait: float = attrs.field(default=120.0, validator=_at_least(1))
+    codes: ErrorTable = ERROR_TABLE
+    heartbeat: float = attrs.field(default=30.0, validator=_at_least(1))
 
     def __attrs_post_init__(self) -> None:
         if not self.host:

@@ -78,6 +78,10 @@ class Definitions:
         details = self._known.get(contract)
         return contract if details is None else details.contract
 
+    def known(self, contract: Contract) -> ContractDetails | None:
+        """What an earlier look-up said of a contract."""
+        return self._known.get(contract)
+
     async def qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
         """The one contract that fits.
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ibkeel.clock import Clock
-from ibkeel.errors import AccountMismatch, ConnectionFailure, InvalidInput, NotConnected, WrongLoopError
+from ibkeel.errors import AccountMismatch, InvalidInput, NotConnected, WrongLoopError
 from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
@@ -15,9 +15,9 @@ from ibkeel.ibkr.client import (
     next_request_id,
     note_order_id,
 )
-from ibkeel.ibkr.codes import Effect, classify
+from ibkeel.ibkr.codes import About, Effect
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
-from ibkeel.ibkr.connecting import attempt, should_try_again
+from ibkeel.ibkr.connecting import attempt
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
@@ -62,7 +62,6 @@ _BY_NAME = {
     "completedOrdersEnd": ("completedOrders", True),
 }
 _NO_REQUEST = -1
-_DATA_LOST = 1101
 
 
 def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
@@ -71,10 +70,6 @@ def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
         order_reserve=config.order_reserve,
         pace_long_bars=config.pace_long_bars,
     )
-
-
-def _ends_a_request(code: int, text: str) -> bool:
-    return classify(code, text).effect is Effect.ENDS
 
 
 class Link:
@@ -93,7 +88,12 @@ class Link:
         self.config = config
         self.clock = clock
         self.observer = observer
-        self._jitter = jitter
+        self.on_closed: Callable[[], None] = lambda: None
+        """Called when the Gateway closed the connection."""
+        self.on_notice: Callable[[int, str], None] = lambda _, __: None
+        """Called with each message that names no request."""
+        self.on_escalation: Callable[[Service, Escalation, str], None] = lambda *_: None
+        """Called when a service's breaker says that waiting does not help."""
         self.ib: Any = library.IB()
         self._tap = Tap(self.ib.wrapper)
         self.wire = WirePacer(
@@ -102,7 +102,7 @@ class Link:
             (*config.pacing_rules, *_gateway_rules(config)),
             clock=clock,
             observer=observer,
-            ends=_ends_a_request,
+            ends=lambda code, text: config.codes.find(code, text, About.REQUEST).effect is Effect.ENDS,
             margin=config.pacing_margin,
         )
         self.services = Services(
@@ -111,14 +111,16 @@ class Link:
             clock=clock,
             observer=observer,
             jitter=jitter,
-            on_escalation=self._on_escalation,
+            on_escalation=self._escalated,
         )
         self.requests = Requests(clock, observer, self.wire, self.services, patience=config.pacing_patience)
         self.lines = Lines(config.market_data_lines, clock, observer, patience=config.line_patience)
-        self.notices = Notices(clock, observer)
-        self.book = OrderBook(clock, observer, config.client_id)
+        self.notices = Notices(clock, observer, config.codes)
+        self.book = OrderBook(clock, observer, config.client_id, config.codes)
         self.balances: dict[tuple[str, str, str], tuple[str, datetime]] = {}
         self.account = ""
+        self.is_read_only = False
+        """Whether the Gateway has refused an order because its API is read-only."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = False
         self._highest_id = 0
@@ -174,26 +176,20 @@ class Link:
 
     # Begin and end.
 
-    async def connect(self) -> None:
-        """Open the session, with patience; does nothing when there is one."""
-        if self.is_up:
-            self.check()
-            return
+    def adopt_loop(self) -> None:
+        """Belong to the loop that runs from now on; there must be no session."""
         self._loop = asyncio.get_running_loop()
         adopt_running_loop()
         self.wire.begin()
-        failures = 0
-        while True:
-            try:
-                await attempt(self.ib, self.config)
-                break
-            except ConnectionFailure as error:
-                failures += 1
-                wait = self.config.connect_backoff.wait(failures, jitter=self._jitter())
-                if wait is None or not should_try_again(error):
-                    raise
-                await asyncio.sleep(wait)
-        self._is_up = True
+
+    async def open(self) -> None:
+        """Open the session once; returns when every start-up answer is in and the account fits.
+
+        Raises:
+            ConnectionFailure: It could not be opened.
+            AccountMismatch: Port, account and order mode do not fit together.
+        """
+        await attempt(self.ib, self.config)
         self.requests.forget_ended()
         # A Gateway that restarted may hand out ids again that we have used: orders must not share one.
         note_order_id(self.ib, max(self._highest_id, self.book.highest_id()))
@@ -201,8 +197,9 @@ class Link:
             self.account = self._choose_account()
             check_account(self.config, self.account)
         except AccountMismatch:
-            await self.disconnect()
+            self.ib.disconnect()
             raise
+        self._is_up = True
         self.observer.on_event(
             Connected(
                 at=self.clock.now(),
@@ -244,33 +241,30 @@ class Link:
             )
         return account
 
-    async def disconnect(self) -> None:
-        """Cancel what is open and close the socket; does nothing when there is no session."""
-        if not self._is_up:
-            return
-        self.check_loop()
-        self.requests.fail_all("the broker disconnected")
-        self._end(NotConnected("the broker disconnected"))
-        self.ib.disconnect()
-        self.observer.on_event(Disconnected(at=self.clock.now()))
-        await asyncio.sleep(0)  # those who waited hear of it before the caller goes on
+    def drop(self, why: str, *, is_ours: bool) -> None:
+        """End what is open and close the socket.
 
-    def _end(self, error: NotConnected) -> None:
-        self._is_up = False
-        self.book.link_lost(error)
+        Args:
+            why: For those who wait, and for the books.
+            is_ours: Whether we end it on purpose.
+        """
+        was_up, self._is_up = self._is_up, False
+        self.requests.fail_all(why)
+        self.book.link_lost(NotConnected(why))
         self.notices.forget()
         self.balances.clear()
+        if was_up:
+            self.ib.disconnect()
+        now = self.clock.now()
+        self.observer.on_event(Disconnected(at=now) if is_ours else ConnectionLost(at=now, cause=why))
+
+    def _escalated(self, service: Service, escalation: Escalation, cause: str) -> None:
+        self.on_escalation(service, escalation, cause)
 
     def _on_closed(self) -> None:
         if self._is_up:
-            self.requests.fail_all("the Gateway closed the connection")
-            self._end(NotConnected("the Gateway closed the connection"))
-            self.observer.on_event(
-                ConnectionLost(at=self.clock.now(), cause="the Gateway closed the connection")
-            )
-
-    def _on_escalation(self, service: Service, escalation: Escalation, cause: str) -> None:
-        pass
+            self._is_up = False
+            self.on_closed()
 
     # What the wire says.
 
@@ -310,8 +304,7 @@ class Link:
     def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
         if request_id == _NO_REQUEST:
             self.notices.on_error(code, text)
-            if code == _DATA_LOST:
-                self.requests.fail_streams(f"the Gateway lost its data ({code}); subscribe again")
+            self.on_notice(code, text)
             return False
         # An order's id may be one that a request of an earlier session had.
         if self.requests.get(request_id) is None and self.book.report(OrderId(request_id)) is not None:

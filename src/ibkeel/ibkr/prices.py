@@ -1,7 +1,7 @@
 """Quotes, streams of quotes, and bars."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ibkeel.errors import (
@@ -16,6 +16,7 @@ from ibkeel.errors import (
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
 from ibkeel.ibkr.translate import bar_of, to_ib_contract
 from ibkeel.model import Bars, BarSpec, Contract, Option, Quote
@@ -30,11 +31,13 @@ class Prices:
     Args:
         link: The session.
         definitions: Knows the contracts' numbers and time zones.
+        streams: May know a quote already.
     """
 
-    def __init__(self, link: Link, definitions: Definitions) -> None:
+    def __init__(self, link: Link, definitions: Definitions, streams: Streams) -> None:
         self._link = link
         self._definitions = definitions
+        self._streams = streams
 
     async def quote(self, contract: Contract, deadlines: Deadlines) -> Quote:
         """One quote, by a stream that is cancelled as soon as the fields are in.
@@ -42,6 +45,9 @@ class Prices:
         A snapshot would hold its line for 11 s and carry no open interest.
         """
         self._definitions.refuse_known_bad(contract)
+        streamed = self._streams.fresh(contract)
+        if streamed is not None:
+            return streamed
         collector = TickCollector(contract, self._link.clock)
         async with self._link.lines.lease(str(contract), self._link.request_id) as key:
             try:
@@ -123,36 +129,6 @@ class Prices:
                 raise answer
             answers[contract] = answer
         return answers
-
-    async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        """Quotes as they change; the first comes with the first price."""
-        self._link.check()
-        self._definitions.refuse_known_bad(contract)
-        collector, changed = TickCollector(contract, self._link.clock), asyncio.Event()
-
-        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-            if pending.delayed:
-                collector.delayed()
-            collector.on_message(message, args)
-            if collector.is_priced:
-                changed.set()
-
-        async with self._link.lines.lease(str(contract), self._link.request_id) as key:
-            pending = self._link.requests.open(
-                key, RequestKind.QUOTE, f"the stream of {contract}", cancel=self._cancel(key), heard=heard
-            )
-            pending.is_stream = True
-            pending.future.add_done_callback(lambda _: changed.set())
-            try:
-                self._subscribe(key, contract)
-                while True:
-                    await changed.wait()
-                    changed.clear()
-                    if pending.future.done():
-                        pending.future.result()
-                    yield collector.quote()
-            finally:
-                self._link.requests.close(pending)
 
     async def bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
         """Historical bars; never empty."""

@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import CircuitOpen, DataUnavailable, NotConnected, PacingExceeded, RequestTimeout
+from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
 from ibkeel.guards import Attempt, CircuitBreaker
-from ibkeel.ibkr.codes import Effect, classify
+from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.services import Services
+from ibkeel.ibkr.vitals import Outcome, Vitals
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded
@@ -82,17 +83,31 @@ class Requests:
         wire: Where messages wait for their turn.
         services: The circuit breakers.
         patience: Seconds that a request waits for its turn before it is given up.
+        codes: What error codes mean.
     """
 
     def __init__(
-        self, clock: Clock, observer: Observer, wire: Sender, services: Services, *, patience: float
+        self,
+        clock: Clock,
+        observer: Observer,
+        wire: Sender,
+        services: Services,
+        *,
+        patience: float,
+        codes: ErrorTable = ERROR_TABLE,
     ) -> None:
         self._clock = clock
         self._observer = observer
-        self._wire, self._services, self._patience = wire, services, patience
+        self._wire, self._services, self._patience, self._codes = wire, services, patience, codes
+        self.vitals = Vitals()
+        """What became of the requests."""
         self._open: dict[Hashable, Pending] = {}
         self._ended: deque[Hashable] = deque(maxlen=_REMEMBERED)
         self._ended_set: set[Hashable] = set()
+        self.on_timeout: Callable[[], None] = lambda: None
+        """Called when a request went unanswered."""
+        self.on_reaction: Callable[[Reaction, Pending], None] = lambda _, __: None
+        """Called with what the table says that the session is to do about an error, before it ends."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -154,39 +169,46 @@ class Requests:
             with breaker.attempt() as attempt:
                 yield attempt
         except CircuitOpen as error:
-            self._tell(kind, what, 0.0, type(error).__name__)
+            self._tell(kind, what, 0.0, error)
             raise
 
     async def _outcome(
         self, pending: Pending, send: Callable[[], None], deadline: float, attempt: Attempt | None
     ) -> Any:
-        loop, error, outgoing = asyncio.get_running_loop(), "", None
-        began, limit = loop.time(), asyncio.timeout(deadline)
+        loop, outgoing = asyncio.get_running_loop(), None
+        error: BaseException | None = None
+        began = sent = loop.time()
+        limit = asyncio.timeout(deadline)
         try:
             outgoing = self._send(send, pending.what)
             if outgoing is not None and not outgoing.is_sent:
                 await self._turn(outgoing, pending.what)
+                sent = loop.time()
                 if attempt is not None:
                     attempt.restart()
             async with limit:
                 return await pending.future
         except TimeoutError as late:
-            error = RequestTimeout.__name__
+            error = late
             if not limit.expired():
                 raise
-            raise RequestTimeout(
+            error = RequestTimeout(
                 f"no answer to {pending.what} within {deadline:g} s; {len(pending.rows)} messages of it had come. "
                 "It was cancelled at the server; ask health() what is wrong before asking again"
-            ) from late
+            )
+            if pending.kind is not RequestKind.PROBE:
+                self.on_timeout()
+            raise error from late
         except BaseException as failure:
-            error = type(failure).__name__
+            error = failure
             raise
         finally:
             if outgoing is not None and not outgoing.is_sent:
                 outgoing.end()  # neither it nor its cancel leaves
                 pending.cancel = None
             self.close(pending)
-            self._tell(pending.kind, pending.what, loop.time() - began, error)
+            now = loop.time()
+            self._tell(pending.kind, pending.what, now - began, error, reply=now - sent)
 
     def _send(self, send: Callable[[], None], what: str) -> Outgoing | None:
         try:
@@ -249,15 +271,14 @@ class Requests:
             self._ended.append(key)
             self._ended_set.add(key)
 
-    def _tell(self, kind: RequestKind, what: str, seconds: float, error: str) -> None:
+    def _tell(
+        self, kind: RequestKind, what: str, seconds: float, error: BaseException | None, *, reply: float = 0.0
+    ) -> None:
+        now, name = self._clock.now(), "" if error is None else type(error).__name__
+        code = error.code if isinstance(error, RequestFailed) else None
+        self.vitals.note(kind, Outcome(at=now, subject=what, error=name, code=code), reply)
         self._observer.on_event(
-            RequestEnded(
-                at=self._clock.now(),
-                kind=kind.value,
-                subject=what,
-                seconds=seconds,
-                error=error,
-            )
+            RequestEnded(at=now, kind=kind.value, subject=what, seconds=seconds, error=name)
         )
 
     def on_message(self, message: str, key: Hashable, *args: Any) -> bool:
@@ -273,24 +294,22 @@ class Requests:
         pending = self._open.get(key)
         if pending is None:
             return self.is_ours(key)
-        meaning = classify(code, text)
+        meaning = self._codes.find(code, text, About.REQUEST)
+        self.on_reaction(meaning.reaction, pending)
         if meaning.effect is Effect.DELAYED:
             pending.delayed = True
         if meaning.effect is Effect.ENDS:
-            hint = f"; {meaning.remedy}" if meaning.remedy else ""
-            pending.fail(meaning.error(f"{pending.what}: the Gateway said {code}, {text!r}{hint}", code=code))
+            pending.fail(
+                meaning.error(
+                    f"{pending.what}: the Gateway said {meaning.words(text)}", code=code
+                ).with_fault(meaning.counts)
+            )
         return True
 
     def forget_ended(self) -> None:
         """A new session numbers its requests afresh."""
         self._ended.clear()
         self._ended_set.clear()
-
-    def fail_streams(self, why: str) -> None:
-        """End every stream: what it would wait for will not come."""
-        for pending in list(self._open.values()):
-            if pending.is_stream:
-                pending.fail(DataUnavailable(f"{pending.what}: {why}"))
 
     def fail_all(self, why: str) -> None:
         """End every request, and tell the server while it still listens."""

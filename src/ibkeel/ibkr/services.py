@@ -74,7 +74,7 @@ class Services:
         on_escalation: Callable[[Service, Escalation, str], None],
     ) -> None:
         self._clock, self._observer, self._on_escalation = clock, observer, on_escalation
-        slow = {
+        slow: dict[Service, float] = {
             service: deadlines.of(kind) * _SLOW_SHARE
             for kind, service in _SERVICE_OF.items()
             if service is not Service.CONNECT

@@ -29,7 +29,7 @@ from ibkeel.model.convert import (
     to_json,
     to_toml,
 )
-from ibkeel.model.health import Grade, Health, HealthCheck
+from ibkeel.model.health import Grade, Health, HealthCheck, LatencySummary
 from ibkeel.model.ids import ClientOrderId, ConId, ExecId, OrderId, PermId, RequestId
 from ibkeel.model.orders import (
     Bracket,
@@ -72,6 +72,7 @@ __all__ = [
     "Health",
     "HealthCheck",
     "Index",
+    "LatencySummary",
     "Lifecycle",
     "MarginChange",
     "MarketData",

@@ -1,13 +1,17 @@
 """How well the connection is, with the evidence."""
 
+import math
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 import attrs
 
+from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_utc, finite
 
-__all__ = ["Grade", "Health", "HealthCheck"]
+__all__ = ["Grade", "Health", "HealthCheck", "LatencySummary"]
 
 
 class Grade(StrEnum):
@@ -27,12 +31,60 @@ class HealthCheck:
         grade: The verdict.
         evidence: What was seen, in words.
         at: When it was seen.
+        remedy: What to do about it; empty when there is nothing to be done.
     """
 
     name: str
     grade: Grade
     evidence: str
     at: datetime = attrs.field(converter=as_utc)
+    remedy: str = ""
+
+    def age(self, now: datetime) -> float:
+        """Seconds since it was seen.
+
+        Args:
+            now: Aware.
+        """
+        return (as_utc(now) - self.at).total_seconds()
+
+
+@attrs.frozen(kw_only=True)
+class LatencySummary:
+    """How long one kind of request took, from sending to its value, in seconds.
+
+    Args:
+        count: How many are summed up; only the last few hundred are kept.
+        p50: Half of them were faster.
+        p95: 95 of 100 were faster.
+        p99: 99 of 100 were faster.
+        worst: The slowest.
+    """
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+    worst: float
+
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Self:
+        """Sum up; nearest-rank percentiles.
+
+        Args:
+            seconds: At least one.
+
+        Raises:
+            InvalidInput: There are none.
+        """
+        ordered = sorted(seconds)
+        if not ordered:
+            raise InvalidInput("no latencies to sum up; valid: at least one")
+
+        def rank(share: float) -> float:
+            return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+        return cls(count=len(ordered), p50=rank(0.5), p95=rank(0.95), p99=rank(0.99), worst=ordered[-1])
 
 
 _ORDER = (Grade.OK, Grade.DEGRADED, Grade.DOWN)
@@ -45,15 +97,21 @@ class Health:
     Args:
         checks: The tiers, cheapest first.
         round_trip: Seconds the server-time request took; None when it did not come back.
+        latencies: By kind of request.
     """
 
     checks: tuple[HealthCheck, ...]
     round_trip: float | None = attrs.field(default=None, validator=finite)
+    latencies: Mapping[str, LatencySummary] = attrs.field(factory=dict, eq=False)
 
     @property
     def grade(self) -> Grade:
         """The worst verdict of all tiers; DOWN when there are none."""
         return max((check.grade for check in self.checks), key=_ORDER.index, default=Grade.DOWN)
+
+    def check(self, name: str) -> HealthCheck | None:
+        """The tier of that name, if it was looked at."""
+        return next((check for check in self.checks if check.name == name), None)
 
     @property
     def is_ok(self) -> bool:

@@ -94,6 +94,8 @@ class OrderTicket:
         outside_rth: Whether it may fill outside regular trading hours.
         oca_group: Orders of one group cancel each other; empty for none.
         client_order_id: Our own name, carried in `orderRef`; None lets the adapter choose.
+        is_closing: Whether it only reduces a position: it then goes before orders that open one, and
+            passes where those are refused.
 
     Raises:
         InvalidInput: A price is missing, superfluous, or not above zero where it must be; or the
@@ -112,6 +114,7 @@ class OrderTicket:
     outside_rth: bool = False
     oca_group: str = ""
     client_order_id: ClientOrderId | None = None
+    is_closing: bool = False
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.contract, Index | OtherContract):

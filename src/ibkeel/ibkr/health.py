@@ -1,0 +1,194 @@
+"""Health in tiers, each with its verdict, its evidence and what to do about it."""
+
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import Final
+
+from ibkeel.errors import (
+    AccountMismatch,
+    ClientIdInUse,
+    ConnectionFailure,
+    GatewayMute,
+    GatewayUnreachable,
+    RequestFailed,
+    UnsupportedVersion,
+)
+from ibkeel.ibkr.config import OrderMode
+from ibkeel.ibkr.keeper import Keeper
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.pulse import Beat, Pulse
+from ibkeel.ibkr.states import SessionState
+from ibkeel.ibkr.vitals import Outcome
+from ibkeel.model import Grade, Health, HealthCheck, OrderState
+from ibkeel.resilience import BreakerState, RequestKind
+
+__all__ = ["take_health"]
+
+_DATA: Final = (RequestKind.QUOTE, RequestKind.HISTORY)
+_ORDERS: Final = (RequestKind.ORDERS,)
+_RECENT: Final = 300.0
+_READ_ONLY: Final = "untick 'Read-Only API' in the Gateway's API settings"
+_HALF_OPEN: Final = (
+    "the connection is half open or the Gateway hangs: a second failed probe opens it anew; if that does not "
+    "help, restart the Gateway"
+)
+_OF_DATA: Final = MappingProxyType(
+    {
+        "CompetingSession": (Grade.DEGRADED, "end the other session of this user, which takes the data"),
+        "NotEntitled": (Grade.DEGRADED, "subscribe to the data in Client Portal, or ask for delayed data"),
+        "RequestTimeout": (Grade.DOWN, "see the tiers above: if they are well, a data farm is not"),
+        "NoData": (Grade.OK, ""),
+        "UnknownContract": (Grade.OK, ""),
+        "AmbiguousContract": (Grade.OK, ""),
+        "QuoteUnavailable": (Grade.DEGRADED, "is the market open?"),
+    }
+)
+
+_REMEDIES: Final = {
+    GatewayUnreachable: "start the Gateway, and check host and port, and that the API is enabled in its settings",
+    GatewayMute: "look at the Gateway's window: a login, a dialog or the trusted addresses may wait for you",
+    ClientIdInUse: "end the other program, or wait a minute if it has just ended; do not take another id",
+    UnsupportedVersion: "update the Gateway",
+    AccountMismatch: "make port, account and IBKRConfig.orders fit together",
+}
+
+
+async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float) -> Health:
+    """Look at every tier; one round trip is made when there is a link.
+
+    Raises:
+        WrongLoopError: Called from a loop that does not own the connection.
+    """
+    link.check_loop()
+    examination = _Examination(link, keeper, pulse)
+    beat, failure = None, ""
+    if keeper.session.has_link:
+        try:
+            beat = await pulse.beat(deadline)
+        except (RequestFailed, ConnectionFailure) as error:
+            failure = str(error)
+    checks = (*examination.link_tiers(), *examination.probe_tier(beat, failure), *examination.further_tiers())
+    return Health(
+        checks=tuple(checks),
+        round_trip=None if beat is None else beat.seconds,
+        latencies=link.requests.vitals.latencies(),
+    )
+
+
+class _Examination:
+    """One look at everything."""
+
+    def __init__(self, link: Link, keeper: Keeper, pulse: Pulse) -> None:
+        self._link, self._keeper, self._pulse = link, keeper, pulse
+        self._now = link.clock.now()
+
+    def _check(self, name: str, grade: Grade, evidence: str, remedy: str = "") -> HealthCheck:
+        return HealthCheck(name=name, grade=grade, evidence=evidence, at=self._now, remedy=remedy)
+
+    # The link.
+
+    def link_tiers(self) -> Iterator[HealthCheck]:
+        session, config = self._keeper.session, self._link.config
+        where = f"{config.host}:{config.port}"
+        failure = self._keeper.last_failure
+        if session.has_link:
+            yield self._check("port", Grade.OK, f"{where} accepted the connection")
+            yield self._check("handshake", Grade.OK, f"client id {config.client_id} is logged on")
+        elif failure is None or isinstance(failure, GatewayUnreachable):
+            evidence = str(failure or self._keeper.refusal())
+            yield self._check("port", Grade.DOWN, evidence, _REMEDIES[GatewayUnreachable] if failure else "")
+        else:
+            yield self._check("port", Grade.OK, f"{where} accepts connections")
+            yield self._check("handshake", Grade.DOWN, str(failure), _remedy(failure))
+        yield self._session()
+
+    def _session(self) -> HealthCheck:
+        session = self._keeper.session
+        cause = f": {session.cause}" if session.cause else ""
+        grade = {SessionState.READY: Grade.OK, SessionState.DEGRADED: Grade.DEGRADED}.get(
+            session.state, Grade.DEGRADED if session.state is SessionState.SYNCING else Grade.DOWN
+        )
+        remedy = ""
+        if session.state is SessionState.UPSTREAM_LOST:
+            remedy = "wait: the Gateway itself has no link to its servers; check the network if it lasts"
+        elif session.state is SessionState.MAINTENANCE:
+            remedy = "wait: it is the hour of the Gateway's restart or of the servers' reset"
+        return self._check("session", grade, f"{session.state}{cause}", remedy)
+
+    # The round trip.
+
+    def probe_tier(self, beat: Beat | None, failure: str) -> Iterator[HealthCheck]:
+        if beat is not None:
+            evidence = f"the Gateway said {beat.server_time:%H:%M:%S} UTC in {beat.seconds:.3f} s"
+            yield self._check("server time", Grade.OK, evidence)
+        elif failure:
+            yield self._check("server time", Grade.DOWN, failure, _HALF_OPEN)
+
+    # What lies beyond.
+
+    def further_tiers(self) -> Iterator[HealthCheck]:
+        yield from self._link.notices.checks()
+        yield from self._data_path()
+        yield from self._order_path()
+        yield from self._services()
+        yield from self._loop()
+
+    def _data_path(self) -> Iterator[HealthCheck]:
+        vitals = self._link.requests.vitals
+        answered, failed = vitals.answered(*_DATA), vitals.failed(*_DATA)
+        if failed is not None and (answered is None or failed.at > answered.at):
+            known = _OF_DATA.get(failed.error)
+            grade, remedy = known or (Grade.DEGRADED, "")
+            yield HealthCheck(
+                name="data path", grade=grade, evidence=_told(failed), at=failed.at, remedy=remedy
+            )
+        elif answered is not None:
+            evidence = f"{answered.subject} was answered"
+            yield HealthCheck(name="data path", grade=Grade.OK, evidence=evidence, at=answered.at)
+
+    def _order_path(self) -> Iterator[HealthCheck]:
+        link = self._link
+        if link.config.orders is OrderMode.DRY_RUN:
+            yield self._check("order path", Grade.OK, "orders is DRY_RUN: none is sent")
+            return
+        unknown = [row.client_order_id for row in link.book.reports() if row.state is OrderState.UNKNOWN]
+        failed, answered = link.requests.vitals.failed(*_ORDERS), link.requests.vitals.answered(*_ORDERS)
+        if link.is_read_only:
+            yield self._check(
+                "order path", Grade.DOWN, "the Gateway refuses orders: its API is read-only", _READ_ONLY
+            )
+        elif unknown:
+            evidence = f"nobody knows what became of {', '.join(unknown[:5])}"
+            yield self._check("order path", Grade.DEGRADED, evidence, "read open_orders() and executions()")
+        elif failed is not None and (answered is None or failed.at > answered.at):
+            yield HealthCheck(name="order path", grade=Grade.DEGRADED, evidence=_told(failed), at=failed.at)
+        elif answered is not None:
+            evidence = f"{answered.subject} were answered"
+            yield HealthCheck(name="order path", grade=Grade.OK, evidence=evidence, at=answered.at)
+
+    def _services(self) -> Iterator[HealthCheck]:
+        for breaker in self._link.services:
+            if breaker.state is not BreakerState.CLOSED:
+                evidence = f"its circuit is {breaker.state}: {breaker.cause or 'it was opened by hand'}"
+                yield self._check(f"service {breaker.name}", Grade.DEGRADED, evidence)
+
+    def _loop(self) -> Iterator[HealthCheck]:
+        if self._pulse.blocked:
+            at, seconds = self._pulse.blocked[-1]
+            is_recent = (self._now - at).total_seconds() < _RECENT
+            yield HealthCheck(
+                name="loop",
+                grade=Grade.DEGRADED if is_recent else Grade.OK,
+                evidence=f"it did not run for about {seconds:.0f} s, so nothing was read",
+                at=at,
+                remedy="await asyncio.sleep() instead of time.sleep(), and move long work to a thread",
+            )
+
+
+def _remedy(failure: Exception) -> str:
+    return next((text for kind, text in _REMEDIES.items() if isinstance(failure, kind)), "")
+
+
+def _told(outcome: Outcome) -> str:
+    code = "" if outcome.code is None else f", code {outcome.code}"
+    return f"{outcome.subject} ended in {outcome.error}{code}"

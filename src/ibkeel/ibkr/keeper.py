@@ -1,0 +1,396 @@
+"""Keeps the session: connects, connects again, and says what may be asked meanwhile.
+
+What follows from what is decided by `ibkeel.ibkr.session`; here it is carried out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from ibkeel.errors import (
+    AccountMismatch,
+    CircuitOpen,
+    ClientIdInUse,
+    ConnectionFailure,
+    NotConnected,
+    RequestFailed,
+)
+from ibkeel.ibkr.codes import About
+from ibkeel.ibkr.connecting import should_try_again
+from ibkeel.ibkr.farms import DataFarm, heard
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.patience import alarm, next_wait
+from ibkeel.ibkr.services import Service
+from ibkeel.ibkr.session import Session
+from ibkeel.ibkr.states import SessionEvent, SessionState
+from ibkeel.ibkr.windows import in_window
+from ibkeel.resilience import BreakerState, Escalation
+from ibkeel.telemetry import AlarmRaised, SessionChanged
+
+__all__ = ["Keeper"]
+
+_ADVICE: Final = {
+    SessionState.IDLE: "call connect() first, or use the broker in 'async with'",
+    SessionState.STOPPED: "call connect() to begin again",
+    SessionState.UPSTREAM_LOST: "the Gateway says when its servers are back; exits and cancels still pass",
+}
+
+
+class Keeper:
+    """Owns the session of one link.
+
+    Args:
+        link: The socket and its books.
+        jitter: Draws a number in [0, 1) for the wait before another attempt.
+        reconcile: Compares orders and fills with the venue, on every link but the first, and
+            after 1101 and 1102.
+        restore: Sends streams again, or watches that they go on; told which.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        jitter: Callable[[], float],
+        *,
+        reconcile: Callable[[], Awaitable[None]],
+        restore: Callable[[bool], None],
+    ) -> None:
+        self._link, self._jitter = link, jitter
+        self._reconcile, self._restore = reconcile, restore
+        self.session = Session(policy=link.config.session)
+        self._waiters: list[asyncio.Future[None]] = []
+        self._seeker: asyncio.Task[None] | None = None
+        self._sync: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._failed: list[ConnectionFailure | AccountMismatch] = []
+        self._has_traded = False
+        self._alarms: dict[str, str] = {}
+        link.on_closed = self._closed
+        link.on_notice = self._noticed
+        link.on_escalation = self._escalated
+
+    # What may be asked.
+
+    async def ready_for_requests(self) -> None:
+        """Wait while a sync is under way.
+
+        Raises:
+            WrongLoopError: Called from a loop that does not own the connection.
+            NotConnected: Nothing can be asked for now.
+        """
+        self._link.check_loop()
+        await self._synced()
+        if not self.session.may_request:
+            raise self.refusal()
+        self._link.check()
+
+    async def ready_for_exits(self) -> None:
+        """Wait while a sync is under way; an exit passes also while the servers are out of reach.
+
+        Raises:
+            NotConnected: There is no link.
+        """
+        self._link.check_loop()
+        await self._synced()
+        if not self.session.may_exit:
+            raise self.refusal()
+        self._link.check()
+
+    async def ready_for_entries(self) -> None:
+        """Wait while a sync is under way.
+
+        Raises:
+            NotConnected: The session is not good enough to open a position on.
+        """
+        self._link.check_loop()
+        await self._synced()
+        if not self.session.may_enter:
+            raise NotConnected(f"no new position now: {self.session.entry_refusal}; nothing was sent")
+        self._link.check()
+
+    def check_link(self) -> None:
+        """Refuse what needs no more than a link: probes, cancels, lists of orders.
+
+        Raises:
+            WrongLoopError: Called from a loop that does not own the connection.
+            NotConnected: There is no link.
+        """
+        self._link.check_loop()
+        if not self.session.has_link:
+            raise self.refusal()
+        self._link.check()
+
+    def refusal(self) -> NotConnected:
+        """Why nothing is sent now."""
+        session, config = self.session, self._link.config
+        cause = f" ({session.cause})" if session.cause else ""
+        advice = _ADVICE.get(
+            session.state, "it is being sought; watch health(), or call connect() to wait for it"
+        )
+        return NotConnected(
+            f"the session with {config.host}:{config.port} is {session.state}{cause}; nothing was sent: {advice}"
+        )
+
+    async def _synced(self) -> None:
+        if self.session.state is SessionState.SYNCING:
+            await self._until(lambda: self.session.state is not SessionState.SYNCING)
+
+    # Begin and end.
+
+    async def connect(self) -> None:
+        """Open the session and wait until it is good, or as good as it gets.
+
+        Raises:
+            ConnectionFailure: It could not be opened, as often as `connect_backoff` says.
+            AccountMismatch: Port, account and order mode do not fit together.
+        """
+        if self.session.has_link:
+            self._link.check_loop()
+        else:
+            await self._open()
+        await self._synced()
+        if not self.session.has_link:
+            raise self.last_failure or self.refusal()
+
+    async def _open(self) -> None:
+        self._link.adopt_loop()
+        self._failed.clear()
+        if not self.session.wants_link:
+            self._on(SessionEvent.CONNECT_ASKED)
+        attempts = self._link.config.connect_backoff.attempts
+        self._seek()
+        self._hurry.set()
+        await self._until(
+            lambda: not self.session.wants_link or (attempts is not None and len(self._failed) >= attempts)
+        )
+        if self.session.wants_link:
+            failure = self.last_failure or self.refusal()
+            self._on(SessionEvent.GIVEN_UP, cause=str(failure))
+            raise failure
+
+    @property
+    def last_failure(self) -> ConnectionFailure | AccountMismatch | None:
+        """Why the last attempt failed; None since one succeeded."""
+        return self._failed[-1] if self._failed else None
+
+    async def usable(self) -> None:
+        """Wait until data may be asked for.
+
+        Raises:
+            NotConnected: There is no session, and none is being sought.
+        """
+        await self._until(lambda: self.session.may_request or not self._may_come_back())
+        if not self.session.may_request:
+            raise self.refusal()
+
+    def _may_come_back(self) -> bool:
+        return self.session.has_link or self.session.wants_link
+
+    async def disconnect(self) -> None:
+        """End the session; does nothing when there is none."""
+        if self.session.state in {SessionState.IDLE, SessionState.STOPPED}:
+            return
+        self._link.check_loop()
+        self._on(SessionEvent.DISCONNECT_ASKED, cause="the broker disconnected")
+        tasks = [task for task in (self._seeker, self._sync) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # those who waited hear of it before the caller goes on
+
+    # The search for a link.
+
+    def _seek(self) -> None:
+        if self._seeker is None or self._seeker.done():
+            self._hurry.clear()
+            self._seeker = asyncio.create_task(self._search(), name="ibkeel session")
+
+    async def _search(self) -> None:
+        config = self._link.config
+        while self.session.wants_link:
+            self.look_at_calendar()
+            wait = next_wait(
+                self.session,
+                config.reset_windows,
+                self._link.clock.now(),
+                now=self._now(),
+                jitter=self._jitter(),
+                backoff=config.connect_backoff if self._failed and not self._has_traded else None,
+            )
+            if wait is None:
+                self._on(SessionEvent.GIVEN_UP, cause=self.session.cause)
+                self.raise_alarm("session", f"gave up looking for a session: {self.session.cause}")
+                return
+            await self._pause(max(wait, self._held_back_for()))
+            if self.session.wants_link:
+                await self._attempt()
+
+    def _held_back_for(self) -> float:
+        """Seconds for which the breaker holds attempts back; those that somebody waits for pass."""
+        breaker = self._link.services[Service.CONNECT].breaker
+        return breaker.wait(self._now()) if self._has_traded else 0.0
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+        self._hurry.clear()
+
+    async def _attempt(self) -> None:
+        generation = self.session.generation
+        breaker = self._link.services[Service.CONNECT]
+        try:
+            try:
+                with breaker.attempt():
+                    await self._link.open()
+            except CircuitOpen:
+                await self._link.open()
+        except ClientIdInUse as error:
+            self._missed(SessionEvent.ID_IN_USE, error, generation)
+        except AccountMismatch as error:
+            self._missed(SessionEvent.REFUSED_FOR_GOOD, error, generation)
+        except ConnectionFailure as error:
+            event = SessionEvent.ATTEMPT_FAILED if should_try_again(error) else SessionEvent.REFUSED_FOR_GOOD
+            self._missed(event, error, generation)
+        else:
+            if breaker.state is not BreakerState.CLOSED:
+                breaker.close()
+            self._on(SessionEvent.HANDSHAKE_DONE, generation=generation)
+
+    def _missed(
+        self, event: SessionEvent, error: ConnectionFailure | AccountMismatch, generation: int
+    ) -> None:
+        self._failed.append(error)
+        self._on(event, cause=str(error), generation=generation)
+        if event is SessionEvent.REFUSED_FOR_GOOD and self._has_traded:
+            self.raise_alarm("session", f"the session cannot be resumed: {error}")
+
+    # The comparison with the venue.
+
+    def _begin_sync(self) -> None:
+        if self._sync is not None:
+            self._sync.cancel()
+        self._sync = asyncio.create_task(self._synchronise(), name="ibkeel sync")
+
+    async def _synchronise(self) -> None:
+        generation, must_resubscribe = self.session.generation, self.session.must_resubscribe
+        try:
+            async with asyncio.timeout(self.session.policy.sync_deadline):
+                if self._has_traded:
+                    await self._reconcile()
+        except (RequestFailed, ConnectionFailure, TimeoutError) as error:
+            cause = f"orders could not be compared with the venue: {type(error).__name__}: {error}"
+            self._on(SessionEvent.SYNC_FAILED, cause=cause, generation=generation)
+            return
+        self._has_traded = True
+        self._failed.clear()
+        self._link.services.close_all()
+        self._on(SessionEvent.SYNCED, generation=generation)
+        self._restore(must_resubscribe)
+
+    # What happens.
+
+    def _closed(self) -> None:
+        self._on(SessionEvent.LINK_LOST, cause="the Gateway closed the connection")
+
+    def _noticed(self, code: int, text: str) -> None:
+        meaning = self._link.config.codes.find(code, text, About.SYSTEM)
+        notice = heard(meaning, text)
+        if notice is None:
+            return
+        event, farm = notice
+        self._on(event, cause=f"{code}: {text}" if event in _TROUBLE else "", farm=farm)
+        if event is SessionEvent.PORT_RESET:
+            self.raise_alarm("session", f"the Gateway changed its port, set IBKRConfig.port: {text}")
+        elif event in _WELL_AGAIN and self.session.may_request:
+            self._restore(False)
+
+    def probed(self, *, answered: bool, cause: str = "") -> None:
+        """A round trip to the Gateway ended."""
+        if answered:
+            self._on(SessionEvent.PROBE_ANSWERED)
+        else:
+            self._on(SessionEvent.PROBE_FAILED, cause=cause)
+
+    def reconnect(self, cause: str) -> None:
+        """Drop the link and look for a new one, if there is one that could be at fault."""
+        self._on(SessionEvent.BREAKER_RECONNECT, cause=cause)
+
+    def _escalated(self, service: Service, escalation: Escalation, cause: str) -> None:
+        if service is Service.CONNECT:
+            return
+        if escalation is Escalation.STOP:
+            self.raise_alarm(
+                f"service {service}", f"{service} fails again and again, also on new connections: {cause}"
+            )
+        else:
+            self.reconnect(f"{service} keeps failing: {cause}")
+
+    def look_at_calendar(self) -> None:
+        """Note whether a reset window is open; to be called now and then."""
+        window = in_window(self._link.clock.now(), self._link.config.reset_windows)
+        self._become(self.session.observe_window(window, self._now()))
+        told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=self._now())
+        if told is None:
+            self._alarms.pop("session", None)
+        elif "session" not in self._alarms:
+            self.raise_alarm("session", told)
+
+    def raise_alarm(self, name: str, message: str) -> None:
+        """Tell the observer of something that a person should know."""
+        self._alarms[name] = message
+        self._link.observer.on_event(AlarmRaised(at=self._link.clock.now(), name=name, message=message))
+
+    def _on(
+        self,
+        event: SessionEvent,
+        *,
+        cause: str = "",
+        farm: DataFarm | None = None,
+        generation: int | None = None,
+    ) -> None:
+        self._become(self.session.on(event, self._now(), cause=cause, farm=farm, generation=generation))
+
+    def _become(self, after: Session) -> None:
+        before, self.session = self.session, after
+        if after.state is not before.state:
+            self._link.observer.on_event(
+                SessionChanged(
+                    at=self._link.clock.now(),
+                    before=before.state.value,
+                    after=after.state.value,
+                    cause=after.cause,
+                )
+            )
+        if before.has_link and not after.has_link:
+            self._link.drop(after.cause or "the session ended", is_ours=after.state is SessionState.STOPPED)
+        if after.wants_link and self._link.config.reconnect and before.has_link:
+            self._seek()
+        elif after.wants_link and before.has_link:
+            self._on(SessionEvent.GIVEN_UP, cause=after.cause)
+        if after.state is SessionState.SYNCING and after.generation != before.generation:
+            self._begin_sync()
+        self._wake()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.remove(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+_TROUBLE: Final = frozenset({SessionEvent.UPSTREAM_LOST, SessionEvent.FARM_BROKEN, SessionEvent.PORT_RESET})
+_WELL_AGAIN: Final = frozenset({SessionEvent.FARM_WELL, SessionEvent.ALL_FARMS_WELL})

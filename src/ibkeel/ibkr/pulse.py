@@ -1,0 +1,175 @@
+"""The pulse: a round trip to the Gateway, shared by all who ask, and taken by itself when all is silent."""
+
+import asyncio
+import math
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.ibkr.client import hear_bytes
+from ibkeel.ibkr.keeper import Keeper
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.requests import Pending
+from ibkeel.resilience import RequestKind
+
+__all__ = ["Beat", "Pulse"]
+
+# A Gateway was seen to ignore the question when it came within a second of its last answer.
+_LEAST_GAP: Final = 1.0
+_AGAIN_AFTER: Final = 5.0
+_BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
+_REMEMBERED: Final = 16
+
+
+@attrs.frozen(kw_only=True)
+class Beat:
+    """One round trip.
+
+    Args:
+        at: When its answer came, in monotonic seconds.
+        server_time: What the Gateway's clock said, to the second.
+        seconds: How long it took.
+    """
+
+    at: float
+    server_time: datetime
+    seconds: float
+
+
+class Pulse:
+    """Asks the Gateway for its time.
+
+    Only one question is ever under way: the answer carries no id, and of two askers the client
+    library would serve one.
+
+    Args:
+        link: The session's socket.
+        keeper: Told how each round trip ended.
+    """
+
+    def __init__(self, link: Link, keeper: Keeper) -> None:
+        self._link, self._keeper = link, keeper
+        self._last: Beat | None = None
+        self._asking: asyncio.Task[Beat] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._unwatched = hear_bytes(link.ib, self._heard)
+        self.heard_at = -math.inf
+        """When bytes last came, in monotonic seconds."""
+        self.blocked: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
+        """When this program kept the loop from reading, and for how many seconds."""
+        link.requests.on_timeout = self.hurry
+
+    def start(self) -> None:
+        """Beat by itself from now on; again does nothing."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._beat_on(), name="ibkeel pulse")
+
+    async def stop(self) -> None:
+        """Beat no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+
+    def hurry(self) -> None:
+        """A request went unanswered: find out now whether the link lives."""
+        self._wake.set()
+
+    async def beat(self, deadline: float) -> Beat:
+        """One round trip; those who ask meanwhile get the same answer, as does who asks within a second.
+
+        Args:
+            deadline: Seconds until it is given up.
+
+        Raises:
+            NotConnected: There is no link.
+            RequestTimeout: No answer within the deadline.
+        """
+        self._keeper.check_link()
+        if self._last is not None and self._now() - self._last.at < _LEAST_GAP:
+            return self._last
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(deadline), name="ibkeel probe")
+            self._asking.add_done_callback(_retrieve)
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self, deadline: float) -> Beat:
+        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
+            pending.finish(args[0])
+
+        began = self._now()
+        try:
+            epoch = await self._link.requests.ask(
+                "currentTime",
+                RequestKind.PROBE,
+                "the server's time",
+                deadline=deadline,
+                send=self._link.ib.client.reqCurrentTime,
+                heard=heard,
+            )
+        except (RequestFailed, ConnectionFailure) as error:
+            self._keeper.probed(answered=False, cause=str(error))
+            raise
+        self._keeper.probed(answered=True)
+        now = self._now()
+        self._last = Beat(at=now, server_time=datetime.fromtimestamp(epoch, UTC), seconds=now - began)
+        return self._last
+
+    async def _beat_on(self) -> None:
+        interval = self._link.config.heartbeat
+        wait = interval
+        while True:
+            was_waked = await self._pause(wait)
+            self._keeper.look_at_calendar()
+            wait = interval
+            if self._keeper.session.may_probe and (was_waked or self._is_silent(interval)):
+                wait = interval if await self._is_alive() else _AGAIN_AFTER
+                if wait < interval:
+                    self._wake.clear()
+                    self.heard_at = -math.inf  # silence goes on until bytes come
+
+    async def _is_alive(self) -> bool:
+        try:
+            await self.beat(self._link.config.deadlines.probe)
+        except (RequestFailed, ConnectionFailure):
+            return False
+        return True
+
+    def _is_silent(self, seconds: float) -> bool:
+        return self._now() - self.heard_at >= seconds
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait; true when somebody asked for haste."""
+        due = self._now() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            late = self._now() - due
+            if late >= _BLOCKED:
+                self.blocked.append((self._link.clock.now(), late))
+                self._keeper.raise_alarm(
+                    "loop",
+                    f"this program kept its event loop busy for about {late:.0f} s: nothing was read from the Gateway "
+                    "meanwhile. Await asyncio.sleep() instead of time.sleep(), and move long work to a thread",
+                )
+            return False
+        self._wake.clear()
+        return True
+
+    def _heard(self) -> None:
+        self.heard_at = self._now()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _retrieve(task: "asyncio.Task[Beat]") -> None:
+    """Nobody may be left to hear of its failure; the keeper has."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,258 @@
+"""Streams of quotes: shared, carried over every outage, and ended by an error or by nobody."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, Final
+
+from ibkeel.errors import CompetingSession, NotConnected, QuoteUnavailable
+from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.restoration import Restoration, Step, expects_ticks
+from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
+from ibkeel.ibkr.translate import to_ib_contract
+from ibkeel.model import Contract, Option, Quote
+from ibkeel.resilience import RequestKind
+from ibkeel.telemetry import StreamRestored
+
+__all__ = ["Streams"]
+
+_FRESH: Final = 2.0  # seconds: a stream's quote that is younger answers a question for one
+
+
+class _Again(Exception):
+    """Subscribe again."""
+
+
+class _Subscription:
+    """One line, and everybody who listens to it."""
+
+    def __init__(self, contract: Contract, collector: TickCollector) -> None:
+        self.contract, self.collector = contract, collector
+        self.listeners: list[asyncio.Event] = []
+        self.pending: Pending | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.ticked_at = float("-inf")
+        self.restoration: Restoration | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    def tell(self) -> None:
+        """Something changed."""
+        for listener in self.listeners:
+            listener.set()
+
+
+class Streams:
+    """The streams of one session.
+
+    Args:
+        link: The session.
+        definitions: Knows the contracts' numbers and hours.
+        ready: Waits until data may be asked for.
+        is_sought: Whether a session that is gone is being sought.
+        reconnect: Asks for a new connection, with the reason.
+        alarm: Told what only a person can mend.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        definitions: Definitions,
+        *,
+        usable: Callable[[], Awaitable[None]],
+        reconnect: Callable[[str], None],
+        alarm: Callable[[str, str], None],
+    ) -> None:
+        self._link, self._definitions = link, definitions
+        self._usable, self._reconnect, self._alarm = usable, reconnect, alarm
+        self._open: dict[Contract, _Subscription] = {}
+
+    async def quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+        """A quote after every change; the first comes with the first price."""
+        self._definitions.refuse_known_bad(contract)
+        changed = asyncio.Event()
+        subscription = self._join(contract, changed)
+        task = subscription.task
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                if task is not None and task.done():
+                    task.result()
+                if subscription.collector.is_priced:
+                    yield subscription.collector.quote()
+        finally:
+            await self._leave(subscription, changed)
+
+    def fresh(self, contract: Contract) -> Quote | None:
+        """The quote of a stream that is complete and has just ticked."""
+        subscription = self._open.get(contract)
+        if subscription is None or not subscription.collector.is_complete or subscription.restoration:
+            return None
+        is_fresh = self._now() - subscription.ticked_at <= _FRESH
+        return subscription.collector.quote() if is_fresh else None
+
+    def restore(self, must_send: bool) -> None:
+        """The session is good again.
+
+        Args:
+            must_send: Whether the Gateway has forgotten the streams; else they are only watched.
+        """
+        now = self._now()
+        for subscription in self._open.values():
+            begun = subscription.restoration or Restoration(since=now)
+            subscription.restoration = begun.sent() if must_send else begun
+            if must_send and subscription.pending is not None:
+                self._send_again(subscription, must_cancel=False)
+            self._watch(subscription)
+
+    def _join(self, contract: Contract, changed: asyncio.Event) -> _Subscription:
+        subscription = self._open.get(contract)
+        if subscription is None:
+            subscription = _Subscription(contract, TickCollector(contract, self._link.clock))
+            self._open[contract] = subscription
+            subscription.task = asyncio.create_task(self._carry(subscription), name=f"stream of {contract}")
+            subscription.task.add_done_callback(lambda _: subscription.tell())
+        subscription.listeners.append(changed)
+        if subscription.collector.is_priced:
+            changed.set()
+        return subscription
+
+    async def _leave(self, subscription: _Subscription, changed: asyncio.Event) -> None:
+        subscription.listeners.remove(changed)
+        if subscription.listeners:
+            return
+        if self._open.get(subscription.contract) is subscription:
+            del self._open[subscription.contract]
+        if subscription.timer is not None:
+            subscription.timer.cancel()
+        if subscription.task is not None:
+            subscription.task.cancel()
+            await asyncio.wait({subscription.task})
+
+    # One stream, from link to link.
+
+    async def _carry(self, subscription: _Subscription) -> None:
+        try:
+            while True:
+                await self._usable()
+                try:
+                    await self._subscribe(subscription)
+                except _Again:
+                    pass
+                except CompetingSession as error:
+                    self._alarm(f"stream of {subscription.contract}", str(error))
+                    await asyncio.sleep(self._link.config.competing_session_wait)
+                except NotConnected as error:
+                    self._interrupted(subscription, error)
+        finally:
+            self._open.pop(subscription.contract, None)
+
+    def _interrupted(self, subscription: _Subscription, error: NotConnected) -> None:
+        if not self._link.config.reconnect:
+            raise error
+        if subscription.restoration is None:
+            subscription.restoration = Restoration(since=self._now())
+
+    async def _subscribe(self, subscription: _Subscription) -> None:
+        contract, link = subscription.contract, self._link
+        subscription.collector = TickCollector(contract, link.clock)
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if pending.delayed:
+                subscription.collector.delayed()
+            subscription.collector.on_message(message, args)
+            if subscription.collector.is_priced:
+                self._ticked(subscription)
+
+        async with link.lines.lease(str(contract), link.request_id) as key:
+            pending = link.requests.open(
+                key,
+                RequestKind.QUOTE,
+                f"the stream of {contract}",
+                cancel=lambda: link.ib.client.cancelMktData(key),
+                heard=heard,
+            )
+            pending.is_stream = True
+            subscription.pending = pending
+            try:
+                self._send(key, contract)
+                await pending.future
+            finally:
+                subscription.pending = None
+                link.requests.close(pending)
+
+    def _send(self, key: int, contract: Contract) -> None:
+        ib_contract = to_ib_contract(self._definitions.best_known(contract))
+        generic = GENERIC_TICKS if isinstance(contract, Option) else ""
+        self._link.ib.client.reqMktData(key, ib_contract, generic, False, False, [])
+
+    def _ticked(self, subscription: _Subscription) -> None:
+        subscription.ticked_at = self._now()
+        if subscription.restoration is not None:
+            self._restored(subscription, subscription.restoration)
+        subscription.tell()
+
+    # Is it back?
+
+    def _restored(self, subscription: _Subscription, restoration: Restoration) -> None:
+        subscription.restoration = None
+        if subscription.timer is not None:
+            subscription.timer.cancel()
+        self._link.observer.on_event(
+            StreamRestored(
+                at=self._link.clock.now(),
+                subject=str(subscription.contract),
+                seconds=self._now() - restoration.since,
+            )
+        )
+
+    def _watch(self, subscription: _Subscription) -> None:
+        if subscription.timer is not None:
+            subscription.timer.cancel()
+        loop = asyncio.get_running_loop()
+        wait = self._link.config.session.restore_deadline
+        subscription.timer = loop.call_later(wait, self._deadline, subscription)
+
+    def _deadline(self, subscription: _Subscription) -> None:
+        restoration = subscription.restoration
+        if restoration is None or not subscription.listeners:
+            return
+        subscription.restoration, step = restoration.step(
+            has_ticked=subscription.ticked_at > restoration.since,
+            is_due=self._is_due(subscription, restoration),
+        )
+        match step:
+            case Step.RESUBSCRIBE:
+                self._send_again(subscription, must_cancel=True)
+            case Step.RECONNECT:
+                self._reconnect(f"the stream of {subscription.contract} does not tick")
+            case Step.GIVE_UP:
+                self._give_up(subscription)
+                return
+        self._watch(subscription)
+
+    def _is_due(self, subscription: _Subscription, restoration: Restoration) -> bool:
+        details = self._definitions.known(subscription.contract)
+        patience = self._link.config.session.restore_deadline
+        return expects_ticks(
+            () if details is None else details.liquid_hours,
+            self._link.clock.now(),
+            ticked_before=restoration.since - subscription.ticked_at <= patience,
+        )
+
+    def _send_again(self, subscription: _Subscription, *, must_cancel: bool) -> None:
+        pending = subscription.pending
+        if pending is not None:
+            if not must_cancel:
+                pending.cancel = None
+            pending.fail(_Again())
+
+    def _give_up(self, subscription: _Subscription) -> None:
+        text = f"the stream of {subscription.contract} did not come back, not even on a new connection"
+        self._alarm(f"stream of {subscription.contract}", text)
+        if subscription.pending is not None:
+            subscription.pending.fail(QuoteUnavailable(f"{text}; ask health() about its market data farm"))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
