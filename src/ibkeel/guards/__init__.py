@@ -3,6 +3,7 @@
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
 from ibkeel.guards.pacer import Lease, Pacer
+from ibkeel.guards.single_flight import SingleFlight
 
 __all__ = [
     "LEAST_LINES",
@@ -12,5 +13,6 @@ __all__ = [
     "CircuitBreaker",
     "Lease",
     "Pacer",
+    "SingleFlight",
     "gateway_rules",
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from types import TracebackType
 from typing import Any, TypeVar
 
 from ibkeel.errors import InvalidInput, WrongLoopError
@@ -12,13 +13,20 @@ T = TypeVar("T")
 
 
 class _Flight:
-    """Work under way, and how many wait for it."""
+    """Work under way, how many wait for it, and where it failed."""
 
-    __slots__ = ("task", "waiters")
+    __slots__ = ("task", "trace", "waiters")
 
     def __init__(self, task: "asyncio.Task[Any]") -> None:
         self.task = task
         self.waiters = 0
+        self.trace: TracebackType | None = None
+
+    def result(self) -> Any:
+        """What the work came to; a task itself shows the place of an error to the first caller only."""
+        if not self.task.cancelled() and (error := self.task.exception()) is not None:
+            raise error.with_traceback(self.trace)
+        return self.task.result()
 
 
 class SingleFlight:
@@ -80,7 +88,7 @@ class SingleFlight:
             raise
         finally:
             flight.waiters -= 1
-        result: T = flight.task.result()
+        result: T = flight.result()
         return result
 
     def _joined(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> _Flight:
@@ -98,14 +106,14 @@ class SingleFlight:
         self._remove(key, flight)
         flight.task.cancel()
         await asyncio.wait({flight.task})
-        if not flight.task.cancelled() and (error := flight.task.exception()) is not None:
-            raise error
+        if not flight.task.cancelled() and flight.task.exception() is not None:
+            flight.result()
 
     def _landed(self, key: Hashable, flight: _Flight) -> None:
         """Make room for the next call; the error is looked at here, should all callers have left."""
         self._remove(key, flight)
-        if not flight.task.cancelled():
-            flight.task.exception()
+        if not flight.task.cancelled() and (error := flight.task.exception()) is not None:
+            flight.trace = error.__traceback__
 
     def _remove(self, key: Hashable, flight: _Flight) -> None:
         if self._flights.get(key) is flight:
