@@ -155,6 +155,7 @@ async def test_delayed_prices_say_that_they_are_delayed(stage):
 async def test_a_pacing_violation_is_told_as_such(stage):
     async with stage(settings=GatewaySettings(paces_identical_histories=True)) as on:
         await on.broker.bars(on.stock, HOUR)
+        await asyncio.sleep(2)  # until then the same answer serves
 
         with pytest.raises(PacingExceeded, match="wait up to ten minutes"):
             await on.broker.bars(on.stock, HOUR)

@@ -184,6 +184,14 @@ class Pacer:
         """
         self._admission.put_back(from_plain(saved, self._wall.now()), self._now())
 
+    def hold(self, rule: str) -> None:
+        """Count a limit as used up from now on, save the slots for closing orders.
+
+        Args:
+            rule: Its name; one that is not there is left alone.
+        """
+        self._admission.fill(rule, self._now())
+
     def close(self) -> None:
         """Give up everybody who waits: `acquire` raises, and what was submitted is never sent."""
         now = self._now()

@@ -15,6 +15,7 @@ from ibkeel.errors import InvalidInput, RequestFailed
 from ibkeel.ibkr.accounts import Accounts
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.health import take_health
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
@@ -43,6 +44,7 @@ from ibkeel.model import (
     PnL,
     Position,
     Quote,
+    StaleBars,
     Stock,
 )
 from ibkeel.resilience import Deadlines
@@ -93,6 +95,7 @@ class IBKRBroker(Broker):
             reconcile=self._reconcile,
             restore=self._restore,
         )
+        self._gate = Gate(self._link, self._keeper)
         self._streams = Streams(
             self._link,
             self._definitions,
@@ -179,25 +182,40 @@ class IBKRBroker(Broker):
 
     @override
     async def quote(self, contract: Contract) -> Quote:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._prices.quote(contract, self._deadlines)
 
     @override
     async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._prices.quotes(contracts, self._deadlines)
 
     @override
     async def bars(self, contract: Contract, spec: BarSpec) -> Bars:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._prices.bars(contract, spec, self._deadlines)
+
+    async def last_good_bars(self, contract: Contract, spec: BarSpec) -> StaleBars | None:
+        """The last bars that came for the same question, as a type of their own: never for an entry.
+
+        Nothing is sent.
+
+        Args:
+            contract: As `bars` was asked.
+            spec: As `bars` was asked.
+
+        Returns:
+            The bars with their age; None when none came, or too long ago (`IBKRConfig.cache`).
+        """
+        self._link.check_loop()
+        return self._prices.last_good_bars(contract, spec)
 
     @override
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         return self._stream_quotes(contract)
 
     async def _stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         async with aclosing(self._streams.quotes(contract)) as quotes:
             async for quote in quotes:
                 yield quote
@@ -206,12 +224,12 @@ class IBKRBroker(Broker):
 
     @override
     async def qualify(self, contract: Contract) -> ContractDetails:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._definitions.qualify(contract, self._deadlines)
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._definitions.option_chain(underlying, self._deadlines)
 
     # Orders.
@@ -221,44 +239,44 @@ class IBKRBroker(Broker):
         if not isinstance(order, OrderTicket | Bracket):
             raise InvalidInput(f"cannot place {order!r}; give an OrderTicket or a Bracket")
         if isinstance(order, OrderTicket) and order.is_closing:
-            await self._keeper.ready_for_exits()
+            await self._gate.ready_for_exits()
         else:
-            await self._keeper.ready_for_entries()
+            await self._gate.ready_for_entries()
         return await self._trading.place(order, self._deadlines)
 
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._previews.preview(ticket, self._deadlines)
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
-        self._keeper.check_link()
+        self._gate.check_link()
         return await self._trading.modify(order_id, order, self._deadlines)
 
     @override
     async def cancel(self, order_id: OrderId) -> OrderReport:
-        self._keeper.check_link()
+        self._gate.check_link()
         return await self._trading.cancel(order_id, self._deadlines)
 
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:
-        self._keeper.check_link()
+        self._gate.check_link()
         return await self._trading.open_orders(self._deadlines)
 
     @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:
-        self._keeper.check_link()
+        self._gate.check_link()
         return await self._trading.completed_orders(self._deadlines)
 
     @override
     async def executions(self) -> tuple[Execution, ...]:
-        self._keeper.check_link()
+        self._gate.check_link()
         return await self._trading.executions(self._deadlines)
 
     @override
     async def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:
-        self._keeper.check_link()
+        self._gate.check_link()
         events = self._link.book.events()
         try:
             async for event in events:
@@ -270,15 +288,15 @@ class IBKRBroker(Broker):
 
     @override
     async def positions(self, account: str | None = None) -> tuple[Position, ...]:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._accounts.positions(account, self._deadlines)
 
     @override
     async def account(self, account: str | None = None) -> AccountValues:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._accounts.account(account, self._deadlines)
 
     @override
     async def pnl(self, account: str | None = None) -> PnL:
-        await self._keeper.ready_for_requests()
+        await self._gate.ready_for_requests()
         return await self._accounts.pnl(account)

@@ -13,7 +13,7 @@ from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.session_policy import SessionPolicy
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS, ResetWindow
 from ibkeel.model import mask_account
-from ibkeel.resilience import Backoff, BreakerPolicy, Deadlines, Rule
+from ibkeel.resilience import Backoff, BreakerPolicy, CachePolicy, Deadlines, Lifetime, Rule
 
 __all__ = ["IBKRConfig", "OrderMode", "check_account"]
 
@@ -60,6 +60,11 @@ def _services(_: object, attribute: "attrs.Attribute[Any]", value: Mapping[str, 
         )
 
 
+def _cache() -> CachePolicy:
+    # Whoever decides by bars wants the newest: a second is for those who ask at the same time.
+    return CachePolicy(bars=Lifetime(fresh=1.0, kept=900.0, negative=0.0))
+
+
 def _mode(value: str | OrderMode) -> OrderMode:
     try:
         return OrderMode(value)
@@ -83,6 +88,7 @@ class IBKRConfig:
         pacing_rules: Limits of your own, such as one for each symbol; they go before the Gateway's.
         pacing_margin: Seconds added to every window of the limits, for what sending varies by.
         pacing_patience: Seconds that a request waits for its turn before `PacingExceeded`.
+        pacing_store: File in which the windows of the limits survive a restart; None: they do not.
         pace_long_bars: Whether bars of one minute and more keep the limits of small bars too.
         order_reserve: Messages of each second that only orders and cancels may use.
         breakers: Policy of a service's circuit breaker, by its name, such as `historical data`.
@@ -96,6 +102,9 @@ class IBKRConfig:
         competing_session_wait: Seconds after which a stream is asked for again that another session
             of the same user took the data from.
         codes: What error codes mean; put rows of your own in front by `ERROR_TABLE.with_rows`.
+        cache: How long answers are good for others who ask the same.
+        exclusive: Whether a second process with the same host, port and client id is refused on
+            this machine; connections within a process, as on virtual time, need no lock.
         heartbeat: Seconds of silence after which the Gateway is asked for its time.
 
     Raises:
@@ -113,6 +122,7 @@ class IBKRConfig:
     pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=tuple)
     pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
     pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
+    pacing_store: str | None = None
     pace_long_bars: bool = False
     order_reserve: int = attrs.field(default=6, validator=_at_least(1))
     breakers: Mapping[str, BreakerPolicy] = attrs.field(factory=dict, validator=_services)
@@ -125,6 +135,8 @@ class IBKRConfig:
     reset_windows: tuple[ResetWindow, ...] = attrs.field(default=DEFAULT_WINDOWS, converter=tuple)
     competing_session_wait: float = attrs.field(default=120.0, validator=_at_least(1))
     codes: ErrorTable = ERROR_TABLE
+    cache: CachePolicy = attrs.field(factory=_cache)
+    exclusive: bool = True
     heartbeat: float = attrs.field(default=30.0, validator=_at_least(1))
 
     def __attrs_post_init__(self) -> None:

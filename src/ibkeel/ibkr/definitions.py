@@ -1,20 +1,20 @@
 """Contracts and chains: each looked up once, the answer remembered, also when it is no."""
 
-from datetime import date, datetime, timedelta
+import asyncio
+from datetime import date
+from decimal import Decimal
 from typing import Any, Final
-
-import attrs
 
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, to_ib_contract
-from ibkeel.model import Contract, ContractDetails, Index, OptionChain, Stock
-from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.model import Combo, Contract, ContractDetails, Index, OptionChain, Stock
+from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
 
 __all__ = ["Definitions"]
 
-_REFUSAL_LASTS: Final = timedelta(minutes=10)  # a farm that is down can say 200 too
+_COMBO_TICK: Final = Decimal("0.01")  # unverified for combos on indices
 
 
 def _collect(end: str) -> Any:
@@ -27,13 +27,6 @@ def _collect(end: str) -> Any:
     return heard
 
 
-@attrs.frozen(kw_only=True)
-class _Refusal:
-    kind: type[UnknownContract] | type[AmbiguousContract]
-    text: str
-    at: datetime
-
-
 class Definitions:
     """Looks contracts up.
 
@@ -44,17 +37,13 @@ class Definitions:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._day: date | None = None
-        self._known: dict[Contract, ContractDetails] = {}
-        self._refused: dict[Contract, _Refusal] = {}
-        self._chains: dict[Stock | Index, OptionChain] = {}
 
     def _forget_yesterday(self) -> None:
         """Expiries are listed and trading hours are published anew each day."""
         today = self._link.clock.now().date()
-        if today != self._day:
-            self._day = today
-            self._known.clear()
-            self._chains.clear()
+        if self._day is not None and today != self._day:
+            self._link.cache.clear()
+        self._day = today
 
     def refuse_known_bad(self, contract: Contract) -> None:
         """Raise what an earlier look-up of the same contract raised; nothing is sent.
@@ -63,24 +52,28 @@ class Definitions:
             UnknownContract: The Gateway knows none.
             AmbiguousContract: It knows several.
         """
-        refusal = self._refused.get(contract)
-        if refusal is not None and self._link.clock.now() - refusal.at < _REFUSAL_LASTS:
-            raise refusal.kind(refusal.text, code=200)
+        found = self._link.cache.get(contract, self._now())
+        if isinstance(found, Refused):
+            raise found.as_error()
 
     def note_refusal(self, contract: Contract, error: UnknownContract | AmbiguousContract) -> None:
-        """Remember that the Gateway knows no such contract, or several."""
-        self._refused[contract] = _Refusal(
-            kind=type(error), text=f"{error} (remembered)", at=self._link.clock.now()
-        )
+        """Remember that the Gateway knows no such contract, or several.
+
+        Not while its definitions farm is broken, for then it may say so of anything.
+        """
+        if self._link.trusts_definitions():
+            remembered = type(error)(f"{error} (remembered)", code=error.code)
+            self._link.cache.refuse(contract, remembered, self._now(), kind=CacheKind.DEFINITIONS)
 
     def best_known(self, contract: Contract) -> Contract:
         """The contract with its number, when it was looked up before."""
-        details = self._known.get(contract)
+        details = self.known(contract)
         return contract if details is None else details.contract
 
     def known(self, contract: Contract) -> ContractDetails | None:
         """What an earlier look-up said of a contract."""
-        return self._known.get(contract)
+        found = self._link.cache.get(contract, self._now())
+        return found.value if isinstance(found, Fresh) else None
 
     async def qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
         """The one contract that fits.
@@ -89,22 +82,29 @@ class Definitions:
             UnknownContract: None fits.
             AmbiguousContract: More than one fits.
         """
+        if isinstance(contract, Combo):  # it has no definition: its legs carry their own numbers
+            return ContractDetails(contract=contract, min_tick=_COMBO_TICK)
         self._forget_yesterday()
-        if contract in self._known:
-            return self._known[contract]
+        known = self.known(contract)
+        if known is not None:
+            return known
         self.refuse_known_bad(contract)
-        # Those who ask for the same contract meanwhile wait for the first answer.
-        async with self._link.lock(f"qualify {contract!r}"):
-            if contract in self._known:
-                return self._known[contract]
-            self.refuse_known_bad(contract)
-            try:
-                details = await self._look_up(contract, deadlines)
-            except (UnknownContract, AmbiguousContract) as error:
-                self.note_refusal(contract, error)
-                raise
-            self._known[contract] = details
-            return details
+        return await self._link.shared(
+            ("qualify", contract, deadlines.definitions), lambda: self._qualify(contract, deadlines)
+        )
+
+    async def _qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
+        try:
+            details = await self._look_up(contract, deadlines)
+        except (UnknownContract, AmbiguousContract) as error:
+            self.note_refusal(contract, error)
+            raise
+        self._link.cache.put(contract, details, self._now(), kind=CacheKind.DEFINITIONS)
+        return details
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _look_up(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
         request_id, ib_contract = self._link.request_id(), to_ib_contract(contract)
@@ -136,10 +136,14 @@ class Definitions:
             UnknownContract: There is no such underlying.
         """
         details = await self.qualify(underlying, deadlines)
-        async with self._link.lock(f"chain {underlying!r}"):
-            if underlying not in self._chains:
-                self._chains[underlying] = await self._fetch_chain(underlying, details, deadlines)
-            return self._chains[underlying]
+        found = self._link.cache.get(("chain", underlying), self._now())
+        if isinstance(found, Fresh):
+            chain: OptionChain = found.value
+            return chain
+        return await self._link.shared(
+            ("chain", underlying, deadlines.definitions),
+            lambda: self._fetch_chain(underlying, details, deadlines),
+        )
 
     async def _fetch_chain(
         self, underlying: Stock | Index, details: ContractDetails, deadlines: Deadlines
@@ -163,4 +167,6 @@ class Definitions:
             for exchange, _, trading_class, multiplier, expirations, strikes in rows
         ]
         classes.sort(key=lambda row: (row.exchange != "SMART", row.exchange, row.trading_class))
-        return OptionChain(underlying=underlying, classes=tuple(classes))
+        chain = OptionChain(underlying=underlying, classes=tuple(classes))
+        self._link.cache.put(("chain", underlying), chain, self._now(), kind=CacheKind.CHAINS)
+        return chain

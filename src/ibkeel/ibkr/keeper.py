@@ -15,11 +15,12 @@ from ibkeel.errors import (
     NotConnected,
     RequestFailed,
 )
-from ibkeel.ibkr.codes import About
+from ibkeel.ibkr.codes import About, Farm
 from ibkeel.ibkr.connecting import should_try_again
 from ibkeel.ibkr.farms import DataFarm, heard
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.patience import alarm, next_wait
+from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.session import Session
 from ibkeel.ibkr.states import SessionEvent, SessionState
@@ -65,60 +66,14 @@ class Keeper:
         self._failed: list[ConnectionFailure | AccountMismatch] = []
         self._has_traded = False
         self._alarms: dict[str, str] = {}
+        config = link.config
+        self._lock = ProcessLock(config.host, config.port, config.client_id) if config.exclusive else None
         link.on_closed = self._closed
         link.on_notice = self._noticed
         link.on_escalation = self._escalated
+        link.trusts_definitions = self._trusts_definitions
 
-    # What may be asked.
-
-    async def ready_for_requests(self) -> None:
-        """Wait while a sync is under way.
-
-        Raises:
-            WrongLoopError: Called from a loop that does not own the connection.
-            NotConnected: Nothing can be asked for now.
-        """
-        self._link.check_loop()
-        await self._synced()
-        if not self.session.may_request:
-            raise self.refusal()
-        self._link.check()
-
-    async def ready_for_exits(self) -> None:
-        """Wait while a sync is under way; an exit passes also while the servers are out of reach.
-
-        Raises:
-            NotConnected: There is no link.
-        """
-        self._link.check_loop()
-        await self._synced()
-        if not self.session.may_exit:
-            raise self.refusal()
-        self._link.check()
-
-    async def ready_for_entries(self) -> None:
-        """Wait while a sync is under way.
-
-        Raises:
-            NotConnected: The session is not good enough to open a position on.
-        """
-        self._link.check_loop()
-        await self._synced()
-        if not self.session.may_enter:
-            raise NotConnected(f"no new position now: {self.session.entry_refusal}; nothing was sent")
-        self._link.check()
-
-    def check_link(self) -> None:
-        """Refuse what needs no more than a link: probes, cancels, lists of orders.
-
-        Raises:
-            WrongLoopError: Called from a loop that does not own the connection.
-            NotConnected: There is no link.
-        """
-        self._link.check_loop()
-        if not self.session.has_link:
-            raise self.refusal()
-        self._link.check()
+    # Begin and end.
 
     def refusal(self) -> NotConnected:
         """Why nothing is sent now."""
@@ -131,11 +86,10 @@ class Keeper:
             f"the session with {config.host}:{config.port} is {session.state}{cause}; nothing was sent: {advice}"
         )
 
-    async def _synced(self) -> None:
+    async def synced(self) -> None:
+        """Wait while a sync is under way."""
         if self.session.state is SessionState.SYNCING:
             await self._until(lambda: self.session.state is not SessionState.SYNCING)
-
-    # Begin and end.
 
     async def connect(self) -> None:
         """Open the session and wait until it is good, or as good as it gets.
@@ -148,12 +102,14 @@ class Keeper:
             self._link.check_loop()
         else:
             await self._open()
-        await self._synced()
+        await self.synced()
         if not self.session.has_link:
             raise self.last_failure or self.refusal()
 
     async def _open(self) -> None:
         self._link.adopt_loop()
+        if self._lock is not None and not getattr(asyncio.get_running_loop(), "network", None):
+            self._lock.acquire()
         self._failed.clear()
         if not self.session.wants_link:
             self._on(SessionEvent.CONNECT_ASKED)
@@ -307,6 +263,9 @@ class Keeper:
         elif event in _WELL_AGAIN and self.session.may_request:
             self._restore(False)
 
+    def _trusts_definitions(self) -> bool:
+        return not any(farm.kind is Farm.DEFINITIONS for farm in self.session.farms)
+
     def probed(self, *, answered: bool, cause: str = "") -> None:
         """A round trip to the Gateway ended."""
         if answered:
@@ -364,6 +323,8 @@ class Keeper:
                     cause=after.cause,
                 )
             )
+        if after.state is SessionState.STOPPED and self._lock is not None:
+            self._lock.release()
         if before.has_link and not after.has_link:
             self._link.drop(after.cause or "the session ended", is_ours=after.state is SessionState.STOPPED)
         if after.wants_link and self._link.config.reconnect and before.has_link:

@@ -1,13 +1,14 @@
 """The session: one owner loop, what is under way on it, and its end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.errors import AccountMismatch, InvalidInput, NotConnected, WrongLoopError
-from ibkeel.guards import LEAST_LINES, gateway_rules
+from ibkeel.guards import LEAST_LINES, SingleFlight, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
     keep_orders_back,
@@ -15,21 +16,24 @@ from ibkeel.ibkr.client import (
     next_request_id,
     note_order_id,
 )
-from ibkeel.ibkr.codes import About, Effect
+from ibkeel.ibkr.codes import About, Effect, Reaction
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
+from ibkeel.ibkr.pacing_store import PacingStore
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.model import OrderId, mask_account
-from ibkeel.resilience import Escalation, Rule
+from ibkeel.resilience import Cache, Escalation, Rule
 from ibkeel.telemetry import Connected, ConnectionLost, Disconnected, Observer
 
 __all__ = ["Link"]
+
+T = TypeVar("T")
 
 # Messages whose first argument is the id of a request.
 _BY_REQUEST = (
@@ -62,6 +66,9 @@ _BY_NAME = {
     "completedOrdersEnd": ("completedOrders", True),
 }
 _NO_REQUEST = -1
+_REFUSED_INPUT = 321
+_READ_ONLY = "read-only"
+_HOLDS = {Reaction.SLOW_DOWN: "messages", Reaction.HOLD_HISTORY: "history"}
 
 
 def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
@@ -92,6 +99,8 @@ class Link:
         """Called when the Gateway closed the connection."""
         self.on_notice: Callable[[int, str], None] = lambda _, __: None
         """Called with each message that names no request."""
+        self.trusts_definitions: Callable[[], bool] = lambda: True
+        """Whether a "no such contract" is to be believed."""
         self.on_escalation: Callable[[Service, Escalation, str], None] = lambda *_: None
         """Called when a service's breaker says that waiting does not help."""
         self.ib: Any = library.IB()
@@ -114,6 +123,10 @@ class Link:
             on_escalation=self._escalated,
         )
         self.requests = Requests(clock, observer, self.wire, self.services, patience=config.pacing_patience)
+        self.requests.on_reaction = self.react
+        self.cache: Cache[Hashable, Any] = Cache(config.cache)
+        """Answers that are still good, by what was asked."""
+        self._flights = SingleFlight()
         self.lines = Lines(config.market_data_lines, clock, observer, patience=config.line_patience)
         self.notices = Notices(clock, observer, config.codes)
         self.book = OrderBook(clock, observer, config.client_id, config.codes)
@@ -121,6 +134,8 @@ class Link:
         self.account = ""
         self.is_read_only = False
         """Whether the Gateway has refused an order because its API is read-only."""
+        self._store = None if config.pacing_store is None else PacingStore(Path(config.pacing_store))
+        self._is_restored = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = False
         self._highest_id = 0
@@ -170,6 +185,15 @@ class Link:
         self._highest_id = max(self._highest_id, next_request_id(self.ib))
         return self._highest_id
 
+    async def shared(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> T:
+        """Ask a question once, however many ask it at the same time.
+
+        Args:
+            key: All that the answer depends on.
+            factory: Asks it.
+        """
+        return await self._flights.do(key, factory)
+
     def lock(self, key: str) -> asyncio.Lock:
         """One asker at a time for answers that carry no id."""
         return self._locks.setdefault(key, asyncio.Lock())
@@ -181,6 +205,12 @@ class Link:
         self._loop = asyncio.get_running_loop()
         adopt_running_loop()
         self.wire.begin()
+        self._flights = SingleFlight()
+        if self._store is not None and not self._is_restored:
+            self._is_restored = True
+            saved = self._store.load()
+            if saved is not None:
+                self.wire.restore(saved)
 
     async def open(self) -> None:
         """Open the session once; returns when every start-up answer is in and the account fits.
@@ -191,6 +221,8 @@ class Link:
         """
         await attempt(self.ib, self.config)
         self.requests.forget_ended()
+        self.cache.end_session()
+        self.is_read_only = False
         # A Gateway that restarted may hand out ids again that we have used: orders must not share one.
         note_order_id(self.ib, max(self._highest_id, self.book.highest_id()))
         try:
@@ -249,6 +281,7 @@ class Link:
             is_ours: Whether we end it on purpose.
         """
         was_up, self._is_up = self._is_up, False
+        self.save_pacing()
         self.requests.fail_all(why)
         self.book.link_lost(NotConnected(why))
         self.notices.forget()
@@ -258,8 +291,19 @@ class Link:
         now = self.clock.now()
         self.observer.on_event(Disconnected(at=now) if is_ours else ConnectionLost(at=now, cause=why))
 
+    def react(self, reaction: Reaction) -> None:
+        """Do what the error table says, as far as it concerns the limits."""
+        rule = _HOLDS.get(reaction)
+        if rule is not None:
+            self.wire.hold(rule)
+
     def _escalated(self, service: Service, escalation: Escalation, cause: str) -> None:
         self.on_escalation(service, escalation, cause)
+
+    def save_pacing(self) -> None:
+        """Write down what was sent lately, so that a restart does not forget it."""
+        if self._store is not None:
+            self._store.save(self.wire.saved())
 
     def _on_closed(self) -> None:
         if self._is_up:
@@ -304,10 +348,13 @@ class Link:
     def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
         if request_id == _NO_REQUEST:
             self.notices.on_error(code, text)
+            self.react(self.config.codes.find(code, text, About.SYSTEM).reaction)
             self.on_notice(code, text)
             return False
         # An order's id may be one that a request of an earlier session had.
         if self.requests.get(request_id) is None and self.book.report(OrderId(request_id)) is not None:
             self.book.on_error(request_id, code, text)
+            if code == _REFUSED_INPUT and _READ_ONLY in text.lower():
+                self.is_read_only = True
             return False
         return self.requests.on_error(request_id, code, text)

@@ -92,7 +92,9 @@ class LoopThread:
             WrongLoopError: Called from the loop's own thread.
         """
         if self.is_here:
-            raise WrongLoopError("the broker cannot be closed from its own event loop; close it from another thread")
+            raise WrongLoopError(
+                "the broker cannot be closed from its own event loop; close it from another thread"
+            )
         ending: concurrent.futures.Future[None] | None = None
         with self._gate:
             is_first, self._is_closed = not self._is_closed, True

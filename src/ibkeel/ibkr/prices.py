@@ -19,8 +19,8 @@ from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
 from ibkeel.ibkr.translate import bar_of, to_ib_contract
-from ibkeel.model import Bars, BarSpec, Contract, Option, Quote
-from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.model import Bars, BarSpec, Contract, Option, Quote, StaleBars
+from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
 
 __all__ = ["Prices"]
 
@@ -48,6 +48,11 @@ class Prices:
         streamed = self._streams.fresh(contract)
         if streamed is not None:
             return streamed
+        return await self._link.shared(
+            ("quote", contract, deadlines.quote), lambda: self._fetch_quote(contract, deadlines)
+        )
+
+    async def _fetch_quote(self, contract: Contract, deadlines: Deadlines) -> Quote:
         collector = TickCollector(contract, self._link.clock)
         async with self._link.lines.lease(str(contract), self._link.request_id) as key:
             try:
@@ -131,7 +136,27 @@ class Prices:
         return answers
 
     async def bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
-        """Historical bars; never empty."""
+        """Historical bars; never empty. Those who ask for the same at once get the same."""
+        found = self._link.cache.get((contract, spec), self._now())
+        if isinstance(found, Fresh):
+            bars: Bars = found.value
+            return bars
+        return await self._link.shared(
+            (contract, spec, deadlines.history), lambda: self._fetch_bars(contract, spec, deadlines)
+        )
+
+    def last_good_bars(self, contract: Contract, spec: BarSpec) -> StaleBars | None:
+        """The last bars that came, with their age; None when they are too old or never came."""
+        found = self._link.cache.get((contract, spec), self._now())
+        if isinstance(found, Fresh | Stale):
+            return StaleBars(bars=found.value, age=found.age)
+        return None
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _fetch_bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
         details = await self._definitions.qualify(contract, deadlines)
         request_id = self._link.request_id()
         end = "" if spec.end is None else f"{spec.end:%Y%m%d %H:%M:%S} UTC"
@@ -167,5 +192,11 @@ class Prices:
         )
         if not rows:
             raise NoData(f"{what}: the Gateway sent none")
-        bars = (bar_of(row, details.timezone) for row in rows)
-        return Bars.from_rows(bars, contract=contract, spec=spec, timezone=details.timezone)
+        bars = Bars.from_rows(
+            (bar_of(row, details.timezone) for row in rows),
+            contract=contract,
+            spec=spec,
+            timezone=details.timezone,
+        )
+        self._link.cache.put((contract, spec), bars, self._now(), kind=CacheKind.BARS)
+        return bars

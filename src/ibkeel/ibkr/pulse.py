@@ -10,6 +10,7 @@ import attrs
 
 from ibkeel.errors import ConnectionFailure, RequestFailed
 from ibkeel.ibkr.client import hear_bytes
+from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
@@ -52,6 +53,7 @@ class Pulse:
 
     def __init__(self, link: Link, keeper: Keeper) -> None:
         self._link, self._keeper = link, keeper
+        self._gate = Gate(link, keeper)
         self._last: Beat | None = None
         self._asking: asyncio.Task[Beat] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -89,7 +91,7 @@ class Pulse:
             NotConnected: There is no link.
             RequestTimeout: No answer within the deadline.
         """
-        self._keeper.check_link()
+        self._gate.check_link()
         if self._last is not None and self._now() - self._last.at < _LEAST_GAP:
             return self._last
         if self._asking is None or self._asking.done():
@@ -125,6 +127,7 @@ class Pulse:
         while True:
             was_waked = await self._pause(wait)
             self._keeper.look_at_calendar()
+            self._link.save_pacing()
             wait = interval
             if self._keeper.session.may_probe and (was_waked or self._is_silent(interval)):
                 wait = interval if await self._is_alive() else _AGAIN_AFTER

@@ -18,9 +18,13 @@ from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded
 
-__all__ = ["Pending", "Requests", "Sender"]
+__all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
 _REMEMBERED: Final = 4096
+
+
+class SubscribeAgain(Exception):
+    """A stream has to be asked for again."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -106,7 +110,7 @@ class Requests:
         self._ended_set: set[Hashable] = set()
         self.on_timeout: Callable[[], None] = lambda: None
         """Called when a request went unanswered."""
-        self.on_reaction: Callable[[Reaction, Pending], None] = lambda _, __: None
+        self.on_reaction: Callable[[Reaction], None] = lambda _: None
         """Called with what the table says that the session is to do about an error, before it ends."""
 
     def __len__(self) -> int:
@@ -295,7 +299,10 @@ class Requests:
         if pending is None:
             return self.is_ours(key)
         meaning = self._codes.find(code, text, About.REQUEST)
-        self.on_reaction(meaning.reaction, pending)
+        self.on_reaction(meaning.reaction)
+        if meaning.reaction is Reaction.RESUBSCRIBE and pending.is_stream:
+            pending.fail(SubscribeAgain())
+            return True
         if meaning.effect is Effect.DELAYED:
             pending.delayed = True
         if meaning.effect is Effect.ENDS:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ibkeel.errors import CompetingSession, NotConnected, QuoteUnavailable
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.requests import Pending, SubscribeAgain
 from ibkeel.ibkr.restoration import Restoration, Step, expects_ticks
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
 from ibkeel.ibkr.translate import to_ib_contract
@@ -18,10 +18,6 @@ from ibkeel.telemetry import StreamRestored
 __all__ = ["Streams"]
 
 _FRESH: Final = 2.0  # seconds: a stream's quote that is younger answers a question for one
-
-
-class _Again(Exception):
-    """Subscribe again."""
 
 
 class _Subscription:
@@ -138,8 +134,8 @@ class Streams:
                 await self._usable()
                 try:
                     await self._subscribe(subscription)
-                except _Again:
-                    pass
+                except SubscribeAgain:
+                    continue
                 except CompetingSession as error:
                     self._alarm(f"stream of {subscription.contract}", str(error))
                     await asyncio.sleep(self._link.config.competing_session_wait)
@@ -246,7 +242,7 @@ class Streams:
         if pending is not None:
             if not must_cancel:
                 pending.cancel = None
-            pending.fail(_Again())
+            pending.fail(SubscribeAgain())
 
     def _give_up(self, subscription: _Subscription) -> None:
         text = f"the stream of {subscription.contract} did not come back, not even on a new connection"

@@ -14,6 +14,7 @@ from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.translate import contract_of, decimal_of, to_ib_contract, to_ib_order
 from ibkeel.model import (
     Bracket,
@@ -29,7 +30,7 @@ from ibkeel.model import (
     Side,
 )
 from ibkeel.orders import state_of_status
-from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.resilience import Deadlines, Lane, RequestKind
 from ibkeel.telemetry import OrderPlaced
 
 __all__ = ["Trading"]
@@ -44,6 +45,26 @@ class _Leg:
     client_order_id: ClientOrderId
     parent: OrderId | None
     ib_order: Any
+
+
+class _Unanswered(Exception):
+    """The venue said nothing of an order in time."""
+
+    is_fault = True
+
+    def __init__(self, placement: Placement) -> None:
+        super().__init__(f"no answer to the order {placement.client_order_id}")
+        self.placement = placement
+
+
+def _answered(placement: Placement, was_answered: bool) -> Placement:
+    if not was_answered:
+        raise _Unanswered(placement)
+    return placement
+
+
+def _lane_of(ticket: OrderTicket) -> Lane:
+    return Lane.CLOSING if ticket.is_closing else Lane.OPENING
 
 
 class Trading:
@@ -68,11 +89,30 @@ class Trading:
         )
         if self._link.config.orders is OrderMode.DRY_RUN:
             return self._intend(entry, children, name)
+        if entry.is_closing:
+            return (await self._submit(entry, children, name, details.contract, deadlines))[0]
+        try:
+            with self._link.services[Service.NEW_ORDERS].attempt():
+                answer = await self._submit(entry, children, name, details.contract, deadlines)
+                return _answered(*answer)
+        except _Unanswered as silent:
+            return silent.placement
+
+    async def _submit(
+        self,
+        entry: OrderTicket,
+        children: tuple[OrderTicket, ...],
+        name: ClientOrderId,
+        contract: Contract,
+        deadlines: Deadlines,
+    ) -> tuple[Placement, bool]:
+        """Send a family; says whether the venue answered in time."""
         self._link.check()
         legs = self._family(entry, children, name)
-        self._send(legs, details.contract)
-        await self._acknowledged(legs, deadlines)
-        return self._placement(legs)
+        with self._link.wire.lane(_lane_of(entry)):
+            self._send(legs, contract)
+        was_answered = await self._acknowledged(legs, deadlines)
+        return self._placement(legs), was_answered
 
     def _intend(
         self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId
@@ -127,8 +167,12 @@ class Trading:
             )
         )
 
-    async def _acknowledged(self, legs: list[_Leg], deadlines: Deadlines) -> None:
-        """Wait until the venue has said something of every member, or one of them was refused."""
+    async def _acknowledged(self, legs: list[_Leg], deadlines: Deadlines) -> bool:
+        """Wait until the venue has said something of every member, or one of them was refused.
+
+        Returns:
+            Whether it did in time.
+        """
         book = self._link.book
 
         def settled() -> bool:
@@ -138,10 +182,10 @@ class Trading:
             async with asyncio.timeout(deadlines.orders):
                 await book.until(settled)
         except (TimeoutError, NotConnected):
-            return  # not an error: the placement says UNKNOWN or SENT, and the caller must reconcile
+            return False  # no error: the placement says UNKNOWN or SENT, and the caller must reconcile
         refused = self._refused(legs)
         if refused is None or not await self._is_withdrawn(legs, deadlines):
-            return
+            return True
         report = self._require(refused.order_id)
         raise OrderRejected(
             f"the order {refused.client_order_id} to {refused.ticket.side.value} {refused.ticket.quantity} "
@@ -232,7 +276,9 @@ class Trading:
         self._link.check()
         self._link.book.modifying(order_id)
         # Not by the library's own placeOrder: it asserts that its guess of the order's state allows it.
-        self._link.ib.client.placeOrder(order_id, to_ib_contract(details.contract), ib_order)
+        is_protective = before.parent_id is not None or order.is_closing
+        with self._link.wire.lane(Lane.CLOSING if is_protective else Lane.OPENING):
+            self._link.ib.client.placeOrder(order_id, to_ib_contract(details.contract), ib_order)
         await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)
         return self._require(order_id)
 

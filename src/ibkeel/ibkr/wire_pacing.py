@@ -165,6 +165,14 @@ class WirePacer:
             for lease in self._pacer.leases()
         )
 
+    def hold(self, rule: str) -> None:
+        """The Gateway counted more than we did: let a whole window pass; closing orders go on.
+
+        Args:
+            rule: Name of the limit, such as `messages`.
+        """
+        self._pacer.hold(rule)
+
     def saved(self) -> dict[str, Any]:
         """The windows, fit for JSON, for `restore` after a restart."""
         return self._pacer.saved()

@@ -5,7 +5,7 @@ in `_at` or are called `at`; trading dates are `date` in the exchange's calendar
 """
 
 from ibkeel.model.account import AccountValues, PnL, Position, mask_account
-from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec
+from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec, StaleBars
 from ibkeel.model.broker import Account, Broker, Chains, Lifecycle, MarketData, Orders, Streams
 from ibkeel.model.chain import OptionChain, OptionClass
 from ibkeel.model.contracts import (
@@ -97,6 +97,7 @@ __all__ = [
     "Right",
     "Side",
     "Signal",
+    "StaleBars",
     "Stock",
     "Streams",
     "TimeInForce",

@@ -19,7 +19,7 @@ from ibkeel.model.contracts import Contract
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BAR_SIZES", "Bar", "BarKind", "BarSpec", "Bars"]
+__all__ = ["BAR_SIZES", "Bar", "BarKind", "BarSpec", "Bars", "StaleBars"]
 
 # Text on the wire: seconds. Source: TWS API, "Historical Bars", valid bar sizes.
 BAR_SIZES: Final = MappingProxyType(
@@ -246,3 +246,18 @@ class Bars(Sequence[Bar]):
 
         index = pd.DatetimeIndex(self.at, name="at").tz_localize("UTC")
         return pd.DataFrame({column: getattr(self, column) for column in _FLOATS}, index=index)
+
+
+@attrs.frozen(kw_only=True)
+class StaleBars:
+    """Bars that came some time ago: fit to be shown, and not to be acted upon.
+
+    They are no `Bars`, so that nothing that decides on an entry takes them by mistake.
+
+    Args:
+        bars: What came.
+        age: Seconds since then.
+    """
+
+    bars: Bars
+    age: float

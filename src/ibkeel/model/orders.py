@@ -175,6 +175,7 @@ class Bracket:
             limit_price=None,
             order_type=OrderType.MKT,
             client_order_id=None,
+            is_closing=True,
         )
         stop = attrs.evolve(
             base,

@@ -105,6 +105,7 @@ def plan_exit(
     if amount <= 0:
         return ExitPlan(ticket=None, held=held, already_exiting=pending)
     ticket = OrderTicket(
+        is_closing=True,
         contract=position.contract,
         side=_side_of(held),
         quantity=amount,

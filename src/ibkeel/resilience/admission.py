@@ -143,6 +143,22 @@ class Admission:
             if tier is not None:
                 self._gate(tier, entry.key).window.put_back(entry.age, entry.weight, now)
 
+    def fill(self, rule: str, now: float) -> None:
+        """Count a rule's limit as used up now, save the slots for closing orders.
+
+        For when the receiver says that it counted more than we did.
+
+        Args:
+            rule: Its name; one that is not there is left alone.
+            now: Monotonic seconds.
+        """
+        for tier in (tier for mine, tiers in self._tiers if mine.name == rule for tier in tiers):
+            if tier.most_urgent is not Lane.CLOSING or not tier.rule.closing_reserve:
+                window = self._gate(tier, "").window
+                room = window.free(now)
+                if room > 0:
+                    window.put_back(0.0, room, now)
+
     def _climb(self, ticket: Ticket, now: float) -> bool:
         """Pass every gate, or wait at the first that does not let the ticket in."""
         for place, (gate, weight) in enumerate(ticket.path):
