@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, time
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
+from ibkeel.cli.chain_command import chain
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.paths import fresh_journal, state_directory
+from ibkeel.cli.scenarios import chosen, scenario_data, shipped
 from ibkeel.cli.serve import ServeOptions, serve
-from ibkeel.cli.tables import print_demo, print_records, print_report
+from ibkeel.cli.tables import print_demo, print_records, print_report, print_scenarios
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Journal
@@ -166,12 +168,29 @@ def sim() -> None:
 @click.option(
     "--start", type=_CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
 )
-def sim_serve(host: str, port: int, seed: int, day: datetime | None, start: datetime) -> None:
+@click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
+def sim_serve(**given: Any) -> None:
     """Serve any client on a real port, on a day when the market is open."""
+    start = given["start"]
     options = ServeOptions(
-        host=host, port=port, seed=seed, day=day.date() if day else None, start=time(start.hour, start.minute)
+        host=given["host"],
+        port=given["port"],
+        seed=given["seed"],
+        day=given["day"].date() if given["day"] else None,
+        start=time(start.hour, start.minute),
+        scenario=chosen(given["scenario"]) if given["scenario"] else None,
     )
     serve(options, _announce)
+
+
+@sim.command("scenarios")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array, with every fault.")
+def sim_scenarios(*, as_json: bool) -> None:
+    """List what can go wrong by name, for `sim serve --scenario`."""
+    if as_json:
+        click.echo(json.dumps([scenario_data(each) for each in shipped()], indent=2, default=str))
+    else:
+        print_scenarios(Console(), shipped())
 
 
 @commands.group()
@@ -218,6 +237,9 @@ def journal_show(path: Path, last: int, kind: str | None) -> None:
     with Journal.open(path, read_only=True) as source:
         entries = list(source.events(kind))[-last:]
     print_records(Console(), [(entry.seq, entry.record) for entry in entries])
+
+
+commands.add_command(chain)
 
 
 def _log_to_stderr(verbose: int) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -10,7 +10,7 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
-from ibkeel.sim import SimulatedGateway
+from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
 
@@ -54,6 +54,7 @@ class ServeOptions:
         seed: Of the market.
         day: Trading date; None lets the seed choose.
         start: Time of day in New York at which the simulated clock starts.
+        scenario: What goes wrong; None: nothing.
     """
 
     host: str = "127.0.0.1"
@@ -61,6 +62,7 @@ class ServeOptions:
     seed: int = 7
     day: date | None = None
     start: time = time(11, 0)
+    scenario: Scenario | None = None
 
 
 def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
@@ -79,7 +81,8 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
 async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     market = SeededMarket(options.seed, options.day)
     start = datetime.combine(market.session_date, options.start, _NEW_YORK)
-    gateway = SimulatedGateway(market=market, seed=options.seed, clock=OffsetClock(SystemClock(), start))
+    clock = OffsetClock(SystemClock(), start)
+    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=options.scenario)
     try:
         port = await gateway.start(options.host, options.port)
     except OSError as error:
@@ -90,9 +93,21 @@ async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None
     announce(
         f"its clock began at {start:%Y-%m-%d %H:%M} New York; paper account, any client id; stop with Ctrl-C"
     )
+    if options.scenario is not None:
+        announce(f"scenario {options.scenario.name}: {options.scenario.title}")
     try:
         await asyncio.Event().wait()
     finally:
         await gateway.stop()
         counters = gateway.counters
         announce(f"stopped: {counters.connections} connections, {counters.messages} messages")
+        for seen in gateway.faults_seen:
+            announce(_told(seen, start.tzinfo))
+
+
+def _told(seen: FaultSeen, zone: tzinfo | None) -> str:
+    """One strike in one line; times of day in New York."""
+    text = f"{seen.at.astimezone(zone):%H:%M:%S} {seen.kind} {seen.detail}".rstrip()
+    if seen.ended_at is None or seen.ended_at == seen.at:
+        return text
+    return f"{text} until {seen.ended_at.astimezone(zone):%H:%M:%S}"

@@ -13,8 +13,9 @@ from ibkeel.cli.demo import DemoResult
 from ibkeel.journal import FillSeen, Intent, Journal, Record
 from ibkeel.model import Bracket, OrderTicket, OrderType
 from ibkeel.runner import RunReport
+from ibkeel.sim import Scenario
 
-__all__ = ["print_demo", "print_records", "print_report"]
+__all__ = ["print_demo", "print_records", "print_report", "print_scenarios"]
 
 _NEW_YORK = ZoneInfo("America/New_York")
 _SHOWN_ERRORS = 5
@@ -68,6 +69,16 @@ def print_demo(console: Console, result: DemoResult) -> None:
     console.print(
         f"read it: ibkeel journal show {options.journal}", soft_wrap=True, style="dim", highlight=False
     )
+
+
+def print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
+    """Print what can go wrong: name, title and kinds of faults."""
+    table = _table("name", "what happens", "faults")
+    for column in table.columns:
+        column.justify = "left"
+    for each in scenarios:
+        table.add_row(each.name, each.title, ", ".join(fault.kind for fault in each.faults) or "none")
+    console.print(table)
 
 
 def print_report(console: Console, report: RunReport) -> None:

@@ -1,6 +1,7 @@
 """One connected client as the Gateway sees it: its session, its subscriptions, its outbox."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -8,7 +9,9 @@ import attrs
 
 from ibkeel.sim.agenda import Ticket
 from ibkeel.sim.counters import SlidingWindow
+from ibkeel.sim.faults import Fault
 from ibkeel.sim.session import Session
+from ibkeel.sim.spoiling import spoiled
 from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
 from ibkeel.sim.wire import encode, writes
 
@@ -26,6 +29,10 @@ class Sink(Protocol):
         """Send what is buffered, then close."""
         ...
 
+    def abort(self) -> None:
+        """Close at once; what is buffered is lost."""
+        ...
+
 
 @attrs.define(kw_only=True)
 class Subscription:
@@ -40,7 +47,13 @@ class Subscription:
     sent_greeks: ModelGreeks | None = None
     announced_type: int = 0
     ends_at: datetime | None = None
+    book_at: datetime | None = None
     ticket: Ticket | None = None
+
+    def stop(self) -> None:
+        """Send nothing more; the request stays, and holds its line, until it is cancelled."""
+        if self.ticket is not None:
+            self.ticket.cancel()
 
 
 class Client:
@@ -59,6 +72,10 @@ class Client:
         self.wants_positions = False
         self.repeats: dict[tuple[str, int], Ticket] = {}  # updates that come again, by kind and id
         self.is_open = True
+        self.is_deaf = False  # what it sends is never read
+        self.unread = bytearray()  # what it sent while nobody read
+        self.breaches = 0  # of the message rate, where breaches are refused
+        self.spoiled_by: list[Fault] = []  # what happens to its next messages, once
         self._sink = sink
         self._errors = errors
         self._outbox: list[bytes] = []
@@ -88,19 +105,42 @@ class Client:
             at_millis=int(at.timestamp() * 1000),
         )
 
-    def flush(self, clock_text: str) -> None:
+    def followed(self) -> list[int]:
+        """Ids of the historical requests that are kept up to date."""
+        return [
+            number
+            for (kind, number), ticket in self.repeats.items()
+            if kind == "history" and not ticket.is_cancelled
+        ]
+
+    def stop_following(self) -> None:
+        """Send no more updates of histories; the requests stay until they are cancelled."""
+        for request_id in self.followed():
+            self.repeats["history", request_id].cancel()
+
+    def flush(self, clock_text: str, faults: Sequence[Fault] = ()) -> None:
         """Send the outbox.
 
         Args:
             clock_text: The Gateway's time of day; the filler of awkward lengths carries it.
+            faults: What happens to the messages on their way.
         """
         outbox, self._outbox = self._outbox, []
+        ends = False
+        if outbox and (faults or self.spoiled_by):
+            outbox, ends = spoiled(outbox, (*faults, *self.spoiled_by))
+            self.spoiled_by.clear()
         filler = encode(("8", "1", clock_text))
         for piece in writes(outbox, filler):
             self._sink.write(piece)
+        if ends:
+            self.close()
 
-    def close(self) -> None:
-        """Close after everything that was flushed."""
+    def close(self, *, abruptly: bool = False) -> None:
+        """Close after everything that was flushed, or abruptly at once."""
         self.is_open = False
         self.session.close()
-        self._sink.close()
+        if abruptly:
+            self._sink.abort()
+        else:
+            self._sink.close()

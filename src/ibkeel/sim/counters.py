@@ -35,6 +35,8 @@ class GatewayCounters:
     """Messages by number that the Gateway does not serve."""
     malformed: int = 0
     """Messages of a known kind that could not be parsed."""
+    faults: Counter[str] = attrs.field(factory=Counter)
+    """Strikes of faults by kind; none happen unless a scenario or a test asks for them."""
     failures: int = 0
     """Messages or timers whose handling raised: bugs of the simulator."""
 
@@ -68,6 +70,11 @@ class SlidingWindow:
     def __init__(self, limit: int, seconds: float) -> None:
         self._limit, self._seconds = limit, seconds
         self._times: deque[float] = deque()
+
+    @property
+    def events(self) -> int:
+        """Events in the window, when the last was recorded."""
+        return len(self._times)
 
     def record(self, now: float) -> bool:
         """Count an event; True when it is within the limit."""

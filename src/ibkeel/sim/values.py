@@ -220,9 +220,18 @@ class Market(Protocol):
         ...
 
 
+@attrs.frozen(kw_only=True)
+class SimLeg:
+    """One leg of a combo: what happens to it when the combo is bought, and how many for one."""
+
+    contract: SimContract
+    action: str  # BUY or SELL
+    ratio: int
+
+
 @attrs.define(kw_only=True)
 class SimOrder:
-    """An order in the venue's book.
+    """An order in the venue's book; one with `legs` is for a combo, and only previewed.
 
     `echo` holds every field of the client's placeOrder message by name, so that openOrder can
     carry back unchanged what the venue does not interpret.
@@ -245,6 +254,7 @@ class SimOrder:
     what_if: bool = False
     account: str = ""
     order_ref: str = ""
+    legs: tuple[SimLeg, ...] = ()
     echo: Mapping[str, object] = attrs.field(factory=dict, repr=False)
     perm_id: int = 0
     status: str = ""  # as in orderStatus on the wire; "" before it is transmitted

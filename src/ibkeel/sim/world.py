@@ -4,12 +4,15 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 from ibkeel.clock import Clock
 from ibkeel.sim.agenda import Agenda, Ticket
 from ibkeel.sim.client import Client
 from ibkeel.sim.counters import GatewayCounters
+from ibkeel.sim.disorder import PLAIN, Disorder, Service, Treatment
+from ibkeel.sim.faults import ClockSkew
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.values import (
     Commission,
@@ -115,6 +118,10 @@ class World:
         self.matching: Ticket | None = None
         self.order_ids: dict[int, int] = {}  # the highest seen by client id
         self.histories_asked: dict[tuple[object, ...], datetime] = {}  # by what was asked
+        self.disorder = Disorder()
+        self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
+        self._treatment = PLAIN  # of the request that is being served
+        self._waiting: list[Callable[[datetime], None]] = []  # for the upstream to come back
         self._clock = clock
         self._reached: datetime | None = None
 
@@ -128,6 +135,15 @@ class World:
         self._reached = max(self.now(), at)
         return self._reached
 
+    def shown(self, now: datetime) -> datetime:
+        """What the Gateway's own clock shows."""
+        return now + timedelta(seconds=sum(fault.seconds for fault in self.disorder.every(ClockSkew)))
+
+    @property
+    def is_entitled(self) -> bool:
+        """Whether the login has live data."""
+        return self.settings.is_entitled and not self.disorder.is_delayed
+
     def session_at(self, at: datetime) -> SimSession | None:
         """The regular session that is open at that instant."""
         day = timedelta(days=1)
@@ -135,16 +151,61 @@ class World:
         return next((each for each in around if each.opens_at <= at < each.closes_at), None)
 
     def answer(
-        self, client: Client, request_id: int, seconds: float, action: Callable[[datetime], None]
+        self,
+        client: Client,
+        request_id: int,
+        seconds: float,
+        action: Callable[[datetime], None],
+        *,
+        needs: Service | None = None,
     ) -> Ticket:
-        """Plan the answer to a request; it is dropped when the client has gone."""
+        """Plan the answer to a request; it is dropped when the client has gone.
 
-        def run(now: datetime) -> None:
-            if client.is_open:
+        Args:
+            client: Who asked.
+            request_id: Id for errors.
+            seconds: Latency.
+            action: Sends the answer.
+            needs: What must be within reach by then. Without it orders wait until it is, and other
+                requests get no answer.
+        """
+
+        def run(now: datetime, *, has_waited: bool = False) -> None:
+            if needs is not None and self.disorder.blocks(needs):
+                if needs is Service.ORDERS:
+                    self._waiting.append(partial(run, has_waited=True))
+            elif client.is_open or has_waited:
                 with self.supervised(client, request_id):
                     action(now)
 
-        return self.agenda.add(self.now() + timedelta(seconds=seconds), run)
+        at = self.now() + timedelta(seconds=seconds + self._treatment.delay)
+        return Ticket(at, run) if self._treatment.is_unanswered else self.agenda.add(at, run)
+
+    @contextmanager
+    def treating(self, treatment: Treatment) -> Iterator[None]:
+        """Serve a request in a way of its own: answers planned inside follow it."""
+        self._treatment = treatment
+        try:
+            yield
+        finally:
+            self._treatment = PLAIN
+
+    def report(self, action: Callable[[datetime], None], now: datetime) -> None:
+        """Send what the venue reports, or keep it until the upstream is back."""
+        if self.disorder.holds_reports:
+            self._waiting.append(action)
+        else:
+            action(now)
+
+    def deliver_waiting(self, now: datetime) -> None:
+        """Do, in order, what waited for the upstream."""
+        waiting, self._waiting = self._waiting, []
+        for action in waiting:
+            action(now)
+
+    def forget_waiting(self) -> None:
+        """Never do what waits."""
+        self._waiting.clear()
 
     @contextmanager
     def supervised(self, client: Client, request_id: int) -> Iterator[None]:
@@ -152,6 +213,8 @@ class World:
         try:
             yield
         except Rejection as rejection:
+            if self._treatment.is_unanswered:
+                return
             client.error(request_id, rejection.code, rejection.text, at=self.now())
         except Exception as error:
             # One broken answer must not end the other sessions; nothing is hidden by this.
@@ -179,11 +242,24 @@ class World:
         subscription = client.subscriptions.pop(request_id, None)
         if subscription is None:
             return False
-        if subscription.ticket is not None:
-            subscription.ticket.cancel()
+        subscription.stop()
         if subscription.holds_line:
             self.counters.line_closed()
         return True
+
+    def forget_streams(self, client: Client) -> None:
+        """End market data and updates of histories, as if they had never been asked for."""
+        for request_id in tuple(client.subscriptions):
+            self.end_subscription(client, request_id)
+        for request_id in client.followed():
+            client.repeats.pop(("history", request_id)).cancel()
+
+    def roll_back_ids(self) -> None:
+        """Forget the ids of orders that the venue never saw, so that they are issued again."""
+        self.order_ids = {}
+        for order in (*self.venue.open_orders(), *self.venue.completed_orders()):
+            known = self.order_ids.get(order.client_id, 0)
+            self.order_ids[order.client_id] = max(known, order.order_id)
 
     def next_order_id(self, client_id: int) -> int:
         """The first order id that the client may use: above all it has used."""

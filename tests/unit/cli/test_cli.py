@@ -1,6 +1,7 @@
 import builtins
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -283,3 +284,51 @@ def test_an_interrupt_ends_a_served_gateway_with_130(tmp_path):
     assert first.startswith("simulated Gateway on 127.0.0.1:")
     assert served.returncode == 130
     assert "stopped: 0 connections" in rest
+
+
+def test_a_served_scenario_is_told_at_the_start_and_its_faults_at_the_end(tmp_path):
+    path = tmp_path / "two-notices.toml"
+    path.write_text(
+        'title = "Two faults"\n[[faults]]\nkind = "notice"\ncode = 2110\ntext = "x"\n[[faults]]\nkind = "mute"\n',
+        encoding="utf-8",
+    )
+    typed = ["sim", "serve", "--port", "0", "--scenario", str(path)]
+    command = [sys.executable, "-c", "from ibkeel.cli import main; main()", *typed]
+    served = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    lines = [served.stderr.readline() for _ in range(3)]
+    served.send_signal(signal.SIGINT)
+    _, rest = served.communicate(timeout=30)
+
+    assert lines[2] == "scenario two-notices: Two faults\n"
+    notice, mute = re.search(r"^stopped: .*\n(.*)\n(.*)\n", rest, re.MULTILINE).groups()
+    assert re.fullmatch(r"11:00:\d\d notice", notice)
+    assert re.fullmatch(r"11:00:\d\d mute until 11:\d\d:\d\d", mute)
+
+
+def test_an_unknown_scenario_is_a_mistake_of_usage(capsys):
+    code = run(["sim", "serve", "--port", "0", "--scenario", "gossip"])
+
+    assert code == ExitCode.USAGE
+    assert "unknown scenario 'gossip'; there are: " in capsys.readouterr().err
+
+
+def test_the_scenarios_are_listed_by_name(capsys):
+    code = run(["sim", "scenarios"])
+
+    out = capsys.readouterr().out
+    assert code == ExitCode.SUCCESS
+    assert "nightly-restart" in out
+    assert "upstream_lost" in out
+
+
+def test_the_listed_scenarios_say_in_json_what_each_fault_does(capsys):
+    run(["sim", "scenarios", "--json"])
+
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+
+    assert list(rows["data-lost"]) == ["name", "title", "summary", "source", "seed", "faults"]
+    assert rows["data-lost"]["faults"] == [
+        {"kind": "upstream_lost", "after": 600.0, "duration": 120.0, "restores_as": 1101}
+    ]
+    assert rows["seed-five-minutes"]["faults"] == []

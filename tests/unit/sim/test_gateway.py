@@ -526,9 +526,9 @@ def test_messages_nobody_serves_are_logged_once_and_ignored(gateway_run, caplog)
 def test_every_version_gets_through_the_start(small_market, small_exchange, version, wire):
     async def main():
         gateway = SimulatedGateway(market=small_market, venue=small_exchange, clock=virtual_clock())
-        client = gateway.attach(wire)
-        gateway.receive(client, GREETING + frame(f"v100..{version}".encode()))
-        gateway.receive(client, encode(("71", "2", "9", "")))
+        client = gateway.reception.attach(wire)
+        gateway.reception.receive(client, GREETING + frame(f"v100..{version}".encode()))
+        gateway.reception.receive(client, encode(("71", "2", "9", "")))
 
     run_virtual(main())
 
@@ -545,12 +545,14 @@ def test_two_runs_send_the_same_bytes(small_market, small_exchange, wire):
             )
             sink = type(wire)()
             async with gateway.listening(HOST, PORT):
-                client = gateway.attach(sink)
-                gateway.receive(client, GREETING + frame(b"v157..176") + encode(("71", "2", "9", "")))
+                client = gateway.reception.attach(sink)
+                gateway.reception.receive(
+                    client, GREETING + frame(b"v157..176") + encode(("71", "2", "9", ""))
+                )
                 for number in range(20):
                     contract = ("0", "SPY", "STK", "", "0.0", "", "", "SMART", "", "USD", "", "")
                     request = ("1", "11", str(number), *contract, "0", "", "0", "0", "")
-                    gateway.receive(client, encode(request))
+                    gateway.reception.receive(client, encode(request))
                 await asyncio.sleep(10)
             return sink.written
 

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from ibkeel.sim.client import Client
+from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, find, pattern_from
 from ibkeel.sim.values import SimContract, SimSession
 from ibkeel.sim.wiretime import compact, parse_zone
@@ -33,7 +34,8 @@ def _contract_details(world: World, client: Client, values: dict[str, Any]) -> N
             )
         client.reply("contract_data_end", request_id=values["request_id"])
 
-    world.answer(client, values["request_id"], world.settings.latency.definitions, answer)
+    seconds = world.settings.latency.definitions
+    world.answer(client, values["request_id"], seconds, answer, needs=Service.DEFINITIONS)
 
 
 def _details(world: World, contract: SimContract, exchange: str, hours: tuple[str, str]) -> dict[str, Any]:
@@ -116,7 +118,8 @@ def _option_parameters(world: World, client: Client, values: dict[str, Any]) -> 
             )
         client.reply("option_parameters_end", request_id=values["request_id"])
 
-    world.answer(client, values["request_id"], world.settings.latency.definitions, answer)
+    seconds = world.settings.latency.definitions
+    world.answer(client, values["request_id"], seconds, answer, needs=Service.DEFINITIONS)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -8,6 +8,7 @@ import attrs
 
 from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
+from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.durations import (
     Duration,
@@ -71,7 +72,7 @@ def _historical_data(world: World, client: Client, values: dict[str, Any]) -> No
 
     world.counters.history_opened()
     client.histories[query.request_id] = world.answer(
-        client, query.request_id, world.settings.latency.history, answer
+        client, query.request_id, world.settings.latency.history, answer, needs=Service.HISTORY
     )
 
 
@@ -136,7 +137,7 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
 
 def _bars(world: World, query: _Query, now: datetime) -> tuple[datetime, datetime, Sequence[SimBar]]:
     newest = now
-    if not world.settings.is_entitled:
+    if not world.is_entitled:
         newest -= timedelta(seconds=world.settings.delay_seconds)
     end = newest if query.end is None else min(query.end, newest)
     start = start_of(
@@ -177,7 +178,7 @@ def _follow(world: World, client: Client, query: _Query, now: datetime) -> None:
 
     def update(then: datetime) -> None:
         _, _, bars = _bars(world, query, then)
-        if bars:
+        if bars and not world.disorder.silences(Service.HISTORY, client.client_id):
             row = _row(world, client, query, bars[-1])
             client.reply("historical_update", request_id=query.request_id, **row)
         _follow(world, client, query, then)

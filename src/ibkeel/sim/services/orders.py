@@ -8,8 +8,10 @@ import attrs
 
 from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
+from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.account import after_fills
-from ibkeel.sim.services.contracts import contract_values, resolve
+from ibkeel.sim.services.combos import ordered
+from ibkeel.sim.services.contracts import contract_values
 from ibkeel.sim.services.preview import preview_values
 from ibkeel.sim.values import (
     Commission,
@@ -43,14 +45,16 @@ def _place(world: World, client: Client, values: dict[str, Any]) -> None:
         publish(world, world.venue.submit(order, now), now)
         match(world, now)
 
-    world.answer(client, order_id, world.settings.latency.orders, answer)
+    world.answer(client, order_id, world.settings.latency.orders, answer, needs=Service.ORDERS)
 
 
 def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
+    contract, legs = ordered(world, values)
     return SimOrder(
         client_id=client_id,
         order_id=values["order_id"],
-        contract=resolve(world, values),
+        contract=contract,
+        legs=legs,
         action=values["action"].upper(),
         quantity=values["quantity"] or 0.0,
         order_type=values["order_type"],
@@ -74,7 +78,7 @@ def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
         publish(world, world.venue.cancel(client.client_id, values["order_id"], now), now)
         match(world, now)
 
-    world.answer(client, values["order_id"], world.settings.latency.orders, answer)
+    world.answer(client, values["order_id"], world.settings.latency.orders, answer, needs=Service.ORDERS)
 
 
 def _global_cancel(world: World, client: Client, _values: dict[str, Any]) -> None:
@@ -82,7 +86,7 @@ def _global_cancel(world: World, client: Client, _values: dict[str, Any]) -> Non
         publish(world, world.venue.cancel_all(now), now)
         match(world, now)
 
-    world.answer(client, -1, world.settings.latency.orders, answer)
+    world.answer(client, -1, world.settings.latency.orders, answer, needs=Service.ORDERS)
 
 
 def match(world: World, now: datetime) -> None:
@@ -98,6 +102,11 @@ def match(world: World, now: datetime) -> None:
 
 def publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
     """Send the venue's events to the clients whose orders they concern, in order."""
+    if events:
+        world.report(lambda then: _publish(world, events, then), now)
+
+
+def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
     for event in events:
         client_id = event.order.client_id if isinstance(event, OrderEcho) else event.client_id
         client = world.clients.get(client_id)
@@ -109,6 +118,8 @@ def publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
 
 
 def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> None:
+    if _is_lost(world, event):
+        return
     match event:
         case OrderEcho():
             client.reply("open_order", **_open_order(event.order, event.status))
@@ -120,6 +131,18 @@ def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> Non
             _send_execution(world, client, event, request_id=-1)
         case Commission():
             client.reply("commission_report", **attrs.asdict(event))
+
+
+def _is_lost(world: World, event: VenueEvent) -> bool:
+    """Whether it acknowledges an order whose acknowledgements are lost."""
+    match event:
+        case OrderEcho():
+            key = event.order.client_id, event.order.order_id
+        case OrderStatus():
+            key = event.client_id, event.order_id
+        case _:
+            return False
+    return key in world.unacknowledged
 
 
 def _order_values(order: SimOrder) -> dict[str, Any]:

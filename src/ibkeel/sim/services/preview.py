@@ -14,7 +14,7 @@ _FIGURES: Final = (
 
 
 def preview_values(preview: MarginPreview, currency: str) -> dict[str, Any]:
-    """Margins before and after an order, by the names of openOrder's fields."""
+    """Margins before and after an order, to the cent, by the names of openOrder's fields."""
     made: dict[str, Any] = {
         "what_if": True,
         "commission": preview.commission,
@@ -22,7 +22,7 @@ def preview_values(preview: MarginPreview, currency: str) -> dict[str, Any]:
     }
     for name, figure in _FIGURES:
         before, after = getattr(preview.before, figure), getattr(preview.after, figure)
-        made[f"{name}_before"] = before
-        made[f"{name}_change"] = after - before
-        made[f"{name}_after"] = after
+        made[f"{name}_before"] = round(before, 2)
+        made[f"{name}_change"] = round(after - before, 2)
+        made[f"{name}_after"] = round(after, 2)
     return made

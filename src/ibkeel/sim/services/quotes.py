@@ -5,16 +5,32 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ibkeel.sim.client import Client, Subscription
+from ibkeel.sim.disorder import Service
+from ibkeel.sim.faults import CompetingSession, NotEntitled
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.ticks import LiveType, computations, is_complete, ticks, without_book
 from ibkeel.sim.values import MarketQuote, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
+__all__ = ["COMPETING", "HANDLERS"]
 
+COMPETING: Final = "No market data during competing live session"
 _OPEN_INTEREST: Final = "101"
 _BBO_EXCHANGE: Final = "9c0001"
 _SNAPSHOT_PERMISSIONS: Final = 3
+_IN_PART: Final = 10090
+_LACKING: Final = {
+    354: "Requested market data is not subscribed.",
+    10089: (
+        "Requested market data requires additional subscription for API. See link in 'Market "
+        "Data Connections' dialog for more details.Delayed market data is available."
+    ),
+    10090: (
+        "Part of requested market data is not subscribed. Subscription-independent ticks are still active."
+    ),
+    10168: "Requested market data is not subscribed. Delayed market data is not enabled.",
+    10186: "Requested market data is not subscribed. Delayed market data is not enabled.",
+}
 
 
 def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -26,8 +42,12 @@ def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
     if subscription.is_snapshot:
         window = timedelta(seconds=world.settings.snapshot_seconds)
         subscription.ends_at = world.now() + window
+    latency = world.settings.latency
+    if latency.book > latency.first_tick:
+        subscription.book_at = world.now() + timedelta(seconds=latency.book)
 
     def first(now: datetime) -> None:
+        _refuse_by_fault(world, client, subscription, now)
         _refuse_unentitled(world, client, subscription, now)
         client.reply(
             "tick_parameters",
@@ -38,8 +58,9 @@ def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
         )
         _push(world, client, subscription, now)
 
-    seconds = world.settings.latency.first_tick
-    subscription.ticket = world.answer(client, request_id, seconds, first)
+    subscription.ticket = world.answer(
+        client, request_id, latency.first_tick, first, needs=Service.MARKET_DATA
+    )
 
 
 def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscription:
@@ -64,16 +85,28 @@ def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscrip
     )
 
 
+def _refuse_by_fault(world: World, client: Client, subscription: Subscription, now: datetime) -> None:
+    """What faults have to say about a new request."""
+    if world.disorder.first(CompetingSession) is not None:
+        world.end_subscription(client, subscription.request_id)
+        raise Rejection(10197, COMPETING)
+    lacking = world.disorder.first(NotEntitled, client.client_id)
+    text = None if lacking is None else _LACKING.get(lacking.code)
+    if lacking is None or text is None:
+        return
+    if lacking.code == _IN_PART:
+        client.error(subscription.request_id, lacking.code, text, at=now)
+        return
+    world.end_subscription(client, subscription.request_id)
+    raise Rejection(lacking.code, text)
+
+
 def _refuse_unentitled(world: World, client: Client, subscription: Subscription, now: datetime) -> None:
-    if world.settings.is_entitled:
+    if world.is_entitled:
         return
     if client.market_data_type in {LiveType.LIVE, LiveType.FROZEN}:
         world.end_subscription(client, subscription.request_id)
-        text = (
-            "Requested market data requires additional subscription for API. See link in 'Market "
-            "Data Connections' dialog for more details.Delayed market data is available."
-        )
-        raise Rejection(10089, text)
+        raise Rejection(10089, _LACKING[10089])
     text = "Requested market data is not subscribed. Displaying delayed market data."
     client.error(subscription.request_id, 10167, text, at=now)
 
@@ -82,7 +115,15 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
     """Send what changed, then plan the next change or end the snapshot."""
     contract = subscription.contract
     kind, at = _feed(world, client, now)
+    if world.disorder.silences(Service.MARKET_DATA, client.client_id):
+        _go_on(world, client, subscription, now, at)
+        return
     quote = _shown(world, contract, at, kind)
+    if subscription.book_at is not None and now >= subscription.book_at:
+        subscription.book_at = None
+    has_book = subscription.book_at is None
+    if not has_book:
+        quote = without_book(quote)
     if kind != subscription.announced_type:
         client.reply("market_data_type", request_id=subscription.request_id, type=kind)
         subscription.announced_type = kind
@@ -94,7 +135,7 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
         delayed=delayed,
         open_interest=_OPEN_INTEREST in subscription.generic_ticks,
     )
-    greeks = world.market.greeks(contract, at) if contract.sec_type == "OPT" else None
+    greeks = world.market.greeks(contract, at) if contract.sec_type == "OPT" and has_book else None
     made += computations(greeks, subscription.sent_greeks, delayed=delayed)
     for name, values in made:
         client.reply(name, request_id=subscription.request_id, **values)
@@ -111,7 +152,8 @@ def _go_on(world: World, client: Client, subscription: Subscription, now: dateti
         world.end_subscription(client, subscription.request_id)
         return
     change = world.market.next_change(subscription.contract, at)
-    due = [when for when in (change and change + (now - at), ends_at) if when is not None]
+    times = (change and change + (now - at), ends_at, subscription.book_at)
+    due = [when for when in times if when is not None]
     if not due:
         return
 
@@ -125,7 +167,7 @@ def _go_on(world: World, client: Client, subscription: Subscription, now: dateti
 def _feed(world: World, client: Client, now: datetime) -> tuple[int, datetime]:
     """The market data type that a client gets, and the instant it shows."""
     wanted = client.market_data_type
-    if world.settings.is_entitled:
+    if world.is_entitled:
         frozen = wanted in {LiveType.FROZEN, LiveType.DELAYED_FROZEN}
         is_open = world.session_at(now) is not None
         return (LiveType.FROZEN if frozen and not is_open else LiveType.LIVE), now

@@ -1,18 +1,37 @@
 """Session start, server time, ids and settings of the session."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
+import attrs
+
 from ibkeel.sim.client import Client
-from ibkeel.sim.world import Handler, World
+from ibkeel.sim.faults import FarmBroken, UpstreamLost
+from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS", "start"]
+__all__ = ["FARMS", "HANDLERS", "Farm", "refuse", "start"]
 
-_NOTICES: Final = (
-    (2104, "Market data farm connection is OK:usfarm"),
-    (2106, "HMDS data farm connection is OK:ushmds"),
-    (2158, "Sec-def data farm connection is OK:secdefnj"),
+_UPSTREAM_BROKEN: Final = "Connectivity between TWS and server is broken. It will be restored automatically."
+
+
+@attrs.frozen(kw_only=True)
+class Farm:
+    """A kind of data farm, and the notices about it."""
+
+    title: str
+    usual: str
+    ok_code: int
+    broken_code: int
+
+
+FARMS: Final[Mapping[str, Farm]] = MappingProxyType(
+    {
+        "market_data": Farm(title="Market data", usual="usfarm", ok_code=2104, broken_code=2103),
+        "history": Farm(title="HMDS data", usual="ushmds", ok_code=2106, broken_code=2105),
+        "definitions": Farm(title="Sec-def data", usual="secdefnj", ok_code=2158, broken_code=2157),
+    }
 )
 
 
@@ -20,8 +39,31 @@ def start(world: World, client: Client) -> None:
     """Send what a live Gateway sends after startApi, in its order: accounts, id, farm notices."""
     _managed_accounts(world, client)
     client.reply("next_valid_id", order_id=world.next_order_id(client.client_id))
-    for code, text in _NOTICES:
+    for code, text in _notices(world):
         client.error(-1, code, text, at=world.now())
+
+
+def _notices(world: World) -> Iterator[tuple[int, str]]:
+    """How the farms are; what a client is told that connects in an outage is unverified."""
+    if world.disorder.first(UpstreamLost) is not None:
+        yield 2110, _UPSTREAM_BROKEN
+        return
+    broken = {fault.service: fault for fault in world.disorder.every(FarmBroken)}
+    for service, farm in FARMS.items():
+        fault = broken.get(service)
+        if fault is None:
+            yield farm.ok_code, f"{farm.title} farm connection is OK:{farm.usual}"
+        else:
+            yield farm.broken_code, f"{farm.title} farm connection is broken:{fault.farm or farm.usual}"
+
+
+def refuse(world: World, client: Client, request_id: int, error: tuple[int, str]) -> None:
+    """Answer a request with an error."""
+
+    def answer(_now: datetime) -> None:
+        raise Rejection(*error)
+
+    world.answer(client, request_id, world.settings.latency.local, answer)
 
 
 def _managed_accounts(world: World, client: Client) -> None:
@@ -44,14 +86,14 @@ def _next_id(world: World, client: Client, _values: dict[str, Any]) -> None:
 
 def _current_time(world: World, client: Client, _values: dict[str, Any]) -> None:
     def answer(now: datetime) -> None:
-        client.reply("current_time", seconds=int(now.timestamp()))
+        client.reply("current_time", seconds=int(world.shown(now).timestamp()))
 
     world.answer(client, -1, world.settings.latency.local, answer)
 
 
 def _current_time_millis(world: World, client: Client, _values: dict[str, Any]) -> None:
     def answer(now: datetime) -> None:
-        client.reply("current_time_millis", milliseconds=int(now.timestamp() * 1000))
+        client.reply("current_time_millis", milliseconds=int(world.shown(now).timestamp() * 1000))
 
     world.answer(client, -1, world.settings.latency.local, answer)
 

@@ -3,8 +3,11 @@
 from datetime import datetime
 from functools import partial
 
+import attrs
+
 from ibkeel.sim.values import Commission, Execution, Market, SimOrder
 from ibkeel.sim.venue.account import Account
+from ibkeel.sim.venue.combos import leg_orders, limit_cash
 from ibkeel.sim.venue.margin import (
     MarginPreview,
     Valuation,
@@ -70,14 +73,20 @@ class Ledger:
     def preview(self, order: SimOrder, at: datetime) -> tuple[MarginPreview, bool]:
         """The account before and after the order, and whether the order only reduces."""
         before = self.valuation(at)
-        price = reference_price(order, self._market.quote(order.contract, at))
-        if price is None:
-            return MarginPreview(before=before, after=before, commission=None), False
-        plan = self._settings.commission_plan(order.contract.sec_type)
-        commission = plan.charged(order.quantity)
-        account, reduces = after_order(self.account, order, price, commission)
+        account, commission, only_reduces = self.account, 0.0, True
+        for part in leg_orders(order):
+            price = reference_price(part, self._market.quote(part.contract, at))
+            if price is None:
+                return MarginPreview(before=before, after=before, commission=None), False
+            charge = self._settings.commission_plan(part.contract.sec_type).charged(part.quantity)
+            commission += charge
+            account, reduces = after_order(account, part, price, charge)
+            only_reduces = only_reduces and reduces
+        at_limit = limit_cash(order)
+        if at_limit is not None:
+            account = attrs.evolve(account, cash=self.account.cash - at_limit - commission)
         after = self._valued(account, at)
-        return MarginPreview(before=before, after=after, commission=commission), reduces
+        return MarginPreview(before=before, after=after, commission=commission), only_reduces
 
     def _valued(self, account: Account, at: datetime) -> Valuation:
         return valued(account, partial(market_price, self._market, at=at), self._settings)

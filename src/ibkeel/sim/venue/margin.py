@@ -10,6 +10,7 @@ from ibkeel.sim.values import Market, MarketQuote, SimOrder, SimPosition
 from ibkeel.sim.venue.account import Account, Holding
 from ibkeel.sim.venue.matching import LIMIT_TYPES, usable_price
 from ibkeel.sim.venue.settings import VenueSettings
+from ibkeel.sim.venue.spreads import covered_margin, paired
 
 __all__ = [
     "MarginPreview",
@@ -120,24 +121,27 @@ def _cost(holding: Holding) -> float:
     return holding.quantity * holding.average_cost
 
 
-def _short_option_margin(holding: Holding, value: float, fraction: float) -> float:
-    """Zero for a long option, which is paid in full; spreads are not recognised as such."""
-    if holding.quantity >= 0:
-        return 0.0
-    contract = holding.contract
-    return -value - holding.quantity * fraction * contract.strike * contract.multiplier
+def _option_margin(account: Account, mark: Mark, fraction: float) -> float:
+    """Zero for a long option, which is paid in full."""
+    lines, naked = paired(account.holdings.values())
+    return covered_margin(lines) + sum(
+        -each.quantity
+        * each.contract.multiplier
+        * (mark(account.holding(each.contract)) + fraction * each.contract.strike)
+        for each in naked
+    )
 
 
 def valued(account: Account, mark: Mark, settings: VenueSettings) -> Valuation:
     """The account at the prices that `mark` gives."""
-    stocks = options = gross_stocks = gross_options = short_options = unrealized = 0.0
+    stocks = options = gross_stocks = gross_options = unrealized = 0.0
+    short_options = _option_margin(account, mark, settings.short_option_margin)
     for holding in account.holdings.values():
         value = _value(holding, mark)
         unrealized += value - _cost(holding)
         if holding.contract.sec_type == "OPT":
             options += value
             gross_options += abs(value)
-            short_options += _short_option_margin(holding, value, settings.short_option_margin)
         else:
             stocks += value
             gross_stocks += abs(value)

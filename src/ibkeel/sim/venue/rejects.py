@@ -24,6 +24,7 @@ class Refusal(Enum):
     PARENT_MISSING = "the parent is not in the book"
     UNKNOWN_CONTRACT = "the market does not list the contract"
     NOT_TRADABLE = "an index cannot be traded"
+    COMBO = "a combo is not matched here"
     EXPIRED = "the contract no longer trades"
     BAD_ACTION = "neither BUY nor SELL"
     BAD_ORDER_TYPE = "not a type that the venue knows"
@@ -71,6 +72,9 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
         Refusal.PARENT_MISSING: Row(135, "Can't find order with id ={parent_id}", _CODES),
         Refusal.UNKNOWN_CONTRACT: Row(200, "No security definition has been found for the request", _CODES),
         Refusal.NOT_TRADABLE: Row(201, f"{_REJECTED}This instrument cannot be traded.", _OWN),
+        Refusal.COMBO: Row(
+            201, f"{_REJECTED}This venue does not match combination orders; ask what-if.", _OWN
+        ),
         Refusal.EXPIRED: Row(201, f"{_REJECTED}Contract has expired.", _OWN),
         Refusal.BAD_ACTION: Row(321, "Error validating request.-'bF' : cause - Invalid order side", _OWN),
         Refusal.BAD_ORDER_TYPE: Row(
@@ -152,6 +156,8 @@ def _prices(order: SimOrder) -> list[float | None]:
 
 
 def _contract(order: SimOrder, market: Market) -> Refusal | None:
+    if order.legs:
+        return Refusal.COMBO
     known = market.by_con_id(order.contract.con_id)
     if known is None:
         return Refusal.UNKNOWN_CONTRACT

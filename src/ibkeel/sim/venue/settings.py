@@ -46,8 +46,8 @@ class VenueSettings:
         option_commission: What an option contract costs.
         stock_initial_margin: Fraction of a stock position's value.
         stock_maintenance_margin: Fraction of a stock position's value.
-        short_option_margin: Fraction of strike times multiplier, held for each short option on
-            top of its value.
+        short_option_margin: Fraction of strike times multiplier, held on top of its value for each
+            short option that no long one covers; covered ones are charged what they can cost at worst.
         buying_power_factor: Buying power for each dollar of available funds.
 
     Source:

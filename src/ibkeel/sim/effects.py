@@ -1,0 +1,199 @@
+"""What each kind of fault does when it begins, and what undoes it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from ibkeel.sim.client import Client
+from ibkeel.sim.faults import (
+    Bust,
+    CompetingSession,
+    Crash,
+    FarmBroken,
+    Fault,
+    Garbage,
+    HalfOpen,
+    Notice,
+    PortClosed,
+    PortReset,
+    Restart,
+    Truncated,
+    UpstreamLost,
+)
+from ibkeel.sim.port import ListeningPort
+from ibkeel.sim.services.quotes import COMPETING
+from ibkeel.sim.services.system import FARMS
+from ibkeel.sim.world import World
+
+__all__ = ["EFFECTS", "Effect", "Stage", "Undo"]
+
+LOST: Final = "Connectivity between IBKR and Trader Workstation has been lost."
+RESTORED: Final = {
+    1101: "Connectivity between IBKR and Trader Workstation has been restored- data lost.",
+    1102: "Connectivity between IBKR and Trader Workstation has been restored - data maintained.",
+}
+_NO_LIVE_UPDATES: Final = "Failed to request live updates (disconnected)."
+_BUST: Final = "Bust event occurred, current subscription is deactivated."
+_MOVED: Final = "TWS socket port has been reset and this connection is being dropped."
+
+
+class Stage(Protocol):
+    """What faults act on: the Gateway."""
+
+    @property
+    def world(self) -> World:
+        """The state behind all sessions."""
+        ...
+
+    @property
+    def port(self) -> ListeningPort:
+        """Where connections come in."""
+        ...
+
+    @property
+    def connections(self) -> Sequence[Client]:
+        """Every connection, in order of connecting."""
+        ...
+
+    def tell(self, code: int, text: str) -> None:
+        """Put a notice into the outbox of every started client."""
+        ...
+
+    def hang_up(self, client: Client, *, abruptly: bool = False) -> None:
+        """End a connection."""
+        ...
+
+    def catch_up(self, client: Client) -> None:
+        """Act on what a client sent while nobody read."""
+        ...
+
+
+Undo = Callable[[datetime], None]
+Effect = Callable[[Stage, Any, datetime], Undo | None]
+
+
+def _restart(stage: Stage, fault: Restart | Crash, _now: datetime) -> Undo:
+    for client in tuple(stage.connections):
+        stage.hang_up(client, abruptly=isinstance(fault, Crash))
+    if fault.rolls_back_ids:
+        stage.world.roll_back_ids()
+    return _close_port(stage, fault, _now)
+
+
+def _close_port(stage: Stage, _fault: Fault, _now: datetime) -> Undo:
+    stage.port.shut()
+    return lambda _: stage.port.reopen()
+
+
+def _reset_port(stage: Stage, fault: PortReset, _now: datetime) -> None:
+    port = fault.port or stage.port.number
+    stage.tell(1300, f"{_MOVED} Please reconnect on the new port -{port}")
+    for client in tuple(stage.connections):
+        stage.hang_up(client)
+    if port != stage.port.number:
+        stage.port.move(port)
+
+
+def _lose_upstream(stage: Stage, fault: UpstreamLost, now: datetime) -> Undo:
+    world = stage.world
+    stage.tell(1100, LOST)
+    again = None
+
+    def repeat(then: datetime) -> None:
+        nonlocal again
+        stage.tell(1100, LOST)
+        again = world.agenda.add(then + timedelta(seconds=fault.says_again_every), repeat)
+
+    if fault.says_again_every:
+        again = world.agenda.add(now + timedelta(seconds=fault.says_again_every), repeat)
+
+    def undo(then: datetime) -> None:
+        if again is not None:
+            again.cancel()
+        if fault.restores_as == 1101:  # noqa: PLR2004 - the code of data lost
+            for client in stage.connections:
+                world.forget_streams(client)
+        stage.tell(fault.restores_as, RESTORED[fault.restores_as])
+        world.deliver_waiting(then)
+
+    return undo
+
+
+def _break_farm(stage: Stage, fault: FarmBroken, now: datetime) -> Undo:
+    farm = FARMS[fault.service]
+    name = fault.farm or farm.usual
+    stage.tell(farm.broken_code, f"{farm.title} farm connection is broken:{name}")
+    if not fault.revives and fault.service == "market_data":
+        _end_quotes(stage, None, now)
+    if not fault.revives and fault.service == "history":
+        for client in stage.connections:
+            for request_id in client.followed():
+                client.error(request_id, 10182, _NO_LIVE_UPDATES, at=now)
+            client.stop_following()
+    return lambda _: stage.tell(farm.ok_code, f"{farm.title} farm connection is OK:{name}")
+
+
+def _end_quotes(stage: Stage, error: tuple[int, str] | None, now: datetime) -> None:
+    """Stop market data for good; each request may get an error. Cancels are still understood."""
+    for client in stage.connections:
+        for request_id, subscription in client.subscriptions.items():
+            subscription.stop()
+            if error is not None:
+                client.error(request_id, *error, at=now)
+
+
+def _compete(stage: Stage, fault: CompetingSession, now: datetime) -> None:
+    for client in stage.connections:
+        for request_id, subscription in client.subscriptions.items():
+            client.error(request_id, 10197, COMPETING, at=now)
+            if not fault.revives:
+                subscription.stop()
+
+
+def _bust(stage: Stage, _fault: Bust, now: datetime) -> None:
+    follows = any(client.followed() for client in stage.connections)
+    if not follows:
+        _end_quotes(stage, (10225, _BUST), now)
+        return
+    for client in stage.connections:
+        for request_id in client.followed():
+            client.error(request_id, 10225, _BUST, at=now)
+        client.stop_following()
+
+
+def _half_open(stage: Stage, _fault: HalfOpen, _now: datetime) -> Undo:
+    def undo(_: datetime) -> None:
+        for client in tuple(stage.connections):
+            stage.catch_up(client)
+
+    return undo
+
+
+def _notice(stage: Stage, fault: Notice, _now: datetime) -> None:
+    stage.tell(fault.code, fault.text)
+
+
+def _spoil(stage: Stage, fault: Truncated | Garbage, _now: datetime) -> None:
+    for client in stage.connections:
+        if fault.concerns(client.client_id):
+            client.spoiled_by.append(fault)
+
+
+EFFECTS: Final[Mapping[type[Fault], Effect]] = MappingProxyType(
+    {
+        Restart: _restart,
+        Crash: _restart,
+        PortClosed: _close_port,
+        PortReset: _reset_port,
+        UpstreamLost: _lose_upstream,
+        FarmBroken: _break_farm,
+        CompetingSession: _compete,
+        Bust: _bust,
+        HalfOpen: _half_open,
+        Notice: _notice,
+        Truncated: _spoil,
+        Garbage: _spoil,
+    }
+)
+"""What happens beyond the fault being in force; the other kinds need no more than that."""

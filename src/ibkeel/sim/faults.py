@@ -1,0 +1,522 @@
+"""What can go wrong with a Gateway, as values: one class for each kind.
+
+A fault says what goes wrong and when; it does nothing by itself. `SimulatedGateway.inject` and
+scenarios bring it about. Where a docstring names no better source, the behaviour is in the
+documentation of the API or in public logs of users; what neither shows is marked unverified.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, time
+from types import MappingProxyType
+from typing import Any, ClassVar, Final
+
+import attrs
+from attrs import validators
+
+from ibkeel.errors import InvalidInput
+from ibkeel.sim.codec import REPLIES, REQUESTS
+
+__all__ = [
+    "KINDS",
+    "AnsweredWith",
+    "Bust",
+    "ClockSkew",
+    "CloseAtOnce",
+    "CompetingSession",
+    "Crash",
+    "Duplicated",
+    "FarmBroken",
+    "Fault",
+    "FaultSeen",
+    "Garbage",
+    "HalfOpen",
+    "IdInUse",
+    "LostAcknowledgement",
+    "Mute",
+    "NotEntitled",
+    "Notice",
+    "PortClosed",
+    "PortReset",
+    "RejectsOverRate",
+    "Reordered",
+    "Restart",
+    "SilentStreams",
+    "Slow",
+    "Truncated",
+    "Unanswered",
+    "UpstreamLost",
+]
+
+_REQUESTS: Final = tuple(sorted(message.name for message in REQUESTS.values()))
+_REPLIES: Final = tuple(sorted(REPLIES))
+
+
+def _number(value: Any) -> float:
+    """A real number as float; TOML writes 60 as well as 60.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{value!r} is not a number")
+    return float(value)
+
+
+def _seconds(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _one_of(names: tuple[str, ...]) -> Any:
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        unknown = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in names]
+        if unknown:
+            raise InvalidInput(f"{attribute.name} is {unknown[0]!r}; valid: {', '.join(names)}")
+
+    return check
+
+
+def _positive(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    if value is None or value <= 0:
+        raise InvalidInput(f"{attribute.name} is {value}; it must be a positive number of seconds")
+
+
+def _local(value: object) -> time | None:
+    """A time of day; a text such as 23:45 will do."""
+    if value is None or isinstance(value, time):
+        at = value
+    else:
+        try:
+            at = time.fromisoformat(str(value))
+        except ValueError as error:
+            raise InvalidInput(f"{value!r} is not a time of day; 23:45:00 would be") from error
+    if at is not None and at.tzinfo is not None:
+        raise InvalidInput(f"{at} has a time zone; times of day are in the Gateway's own")
+    return at
+
+
+_not_negative: Final = validators.optional(validators.ge(0.0))
+_flag: Final = validators.instance_of(bool)
+_count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
+_text: Final = validators.instance_of(str)
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """What all faults share: when they strike, how often, and for how long.
+
+    An occasion is an instant of the clock or, with `when_request`, a request of that name. Of the
+    occasions the first `skip` pass; each of the others strikes with probability `chance`, until
+    there were `times` strikes. Faults of requests (`strikes_requests`) treat only the requests that
+    arrive in their window, which opens at `after` or `at` and lasts for `duration`.
+    """
+
+    kind: ClassVar[str]
+    strikes_requests: ClassVar[bool] = False
+    is_momentary: ClassVar[bool] = False
+
+    after: float | None = attrs.field(default=None, converter=_seconds, validator=_not_negative)
+    """Seconds since the Gateway first listened, or since the fault was injected."""
+    at: time | None = attrs.field(default=None, converter=_local)
+    """Time of day in the Gateway's zone; with `times` above 1 it comes again every day."""
+    when_request: str | None = attrs.field(default=None, validator=validators.optional(_one_of(_REQUESTS)))
+    """Name of the request that is the occasion."""
+    skip: int = attrs.field(default=0, validator=_count)
+    """So many occasions pass first."""
+    times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    """The most strikes; None: one, but without end with `every` and for faults of requests."""
+    chance: float = attrs.field(
+        default=1.0, converter=_number, validator=[validators.ge(0.0), validators.le(1.0)]
+    )
+    """Probability that an occasion strikes; drawn from the scenario's seed."""
+    every: float | None = attrs.field(default=None, converter=_seconds)
+    """Seconds between occasions of the clock."""
+    wait: float = attrs.field(default=0.0, converter=_number, validator=validators.ge(0.0))
+    """Seconds from the occasion to the strike."""
+    duration: float | None = attrs.field(default=None, converter=_seconds, validator=_not_negative)
+    """Seconds until it ends by itself; None: never."""
+    client_id: int | None = attrs.field(
+        default=None, validator=validators.optional(validators.instance_of(int))
+    )
+    """The client concerned, where a fault can tell; None: every one."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.after is not None and self.at is not None:
+            raise InvalidInput(f"{self.kind}: `after` and `at` exclude each other; give one of them")
+        if self.every is not None:
+            _positive(self, attrs.fields(Fault).every, self.every)
+            if self.at is not None or self.when_request is not None or self.strikes_requests:
+                raise InvalidInput(
+                    f"{self.kind}: `every` counts from `after`; not with `at` or `when_request`"
+                )
+        if self.is_momentary and self.duration is not None:
+            raise InvalidInput(f"{self.kind} happens in an instant; it has no `duration`")
+
+    @property
+    def limit(self) -> int | None:
+        """The most strikes; None: without end."""
+        if self.times is not None:
+            return self.times
+        return None if self.strikes_requests or self.every is not None else 1
+
+    def concerns(self, client_id: int) -> bool:
+        """Whether it has to do with that client; -1 is one that has not started."""
+        return self.client_id in {None, client_id}
+
+
+@attrs.frozen(kw_only=True)
+class FaultSeen:
+    """One strike, as the Gateway recorded it."""
+
+    kind: str
+    at: datetime
+    """When it struck."""
+    ended_at: datetime | None = None
+    """When it was over; None: it lasts."""
+    detail: str = ""
+    """The request concerned, by name and id, where there is one."""
+
+
+@attrs.frozen(kw_only=True)
+class Restart(Fault):
+    """Closes every connection and the port, and listens again after `duration` seconds.
+
+    Orders stay at the venue; subscriptions are gone.
+
+    Source: TWS API, "The IB Gateway" (daily restart); ids: QuantConnect/Lean.Brokerages.InteractiveBrokers#242.
+    """
+
+    kind: ClassVar[str] = "restart"
+    duration: float | None = attrs.field(default=60.0, converter=_seconds, validator=_positive)
+    rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
+    """Whether nextValidId issues again the ids of orders that the venue never saw."""
+
+
+@attrs.frozen(kw_only=True)
+class Crash(Fault):
+    """As a restart, but connections are reset: what was under way is lost.
+
+    Source: reports of Gateways that were killed, such as manhinhang/ib-gateway-docker#157.
+    """
+
+    kind: ClassVar[str] = "crash"
+    duration: float | None = attrs.field(default=60.0, converter=_seconds, validator=_positive)
+    rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
+    """Whether nextValidId issues again the ids of orders that the venue never saw."""
+
+
+@attrs.frozen(kw_only=True)
+class PortClosed(Fault):
+    """New connections are refused; sessions go on.
+
+    Source: TWS API, error 502; UnusualAlpha/ib-gateway-docker#52.
+    """
+
+    kind: ClassVar[str] = "port_closed"
+    duration: float | None = attrs.field(default=60.0, converter=_seconds, validator=_positive)
+
+
+@attrs.frozen(kw_only=True)
+class UpstreamLost(Fault):
+    """The Gateway loses Interactive Brokers: 1100, silence, then 1101 or 1102.
+
+    Streams stop and data requests get no answer. Orders sent meanwhile are kept and sent at the end.
+
+    Source: TWS API, "System Message Codes" and "Intelligent Order Resubmission"; repeats of 1100
+    and reports that pass: IbcAlpha/IBC#143, QuantConnect/Lean.Brokerages.InteractiveBrokers#249.
+    """
+
+    kind: ClassVar[str] = "upstream_lost"
+    restores_as: int = attrs.field(default=1102, validator=validators.in_((1101, 1102)))
+    """1101: subscriptions are gone until they are asked for again; 1102: they go on."""
+    says_again_every: float = attrs.field(default=0.0, converter=_number, validator=validators.ge(0.0))
+    """Seconds between repeats of 1100; 0: it is said once."""
+    holds_reports: bool = attrs.field(default=True, validator=_flag)
+    """Whether reports about orders wait for the end; some Gateways were seen to pass them on."""
+
+
+@attrs.frozen(kw_only=True)
+class FarmBroken(Fault):
+    """A data farm breaks (2103, 2105 or 2157) and returns (2104, 2106 or 2158).
+
+    Source: TWS API, "System Message Codes"; streams that stay dead: nautechsystems/nautilus_trader#3968.
+    """
+
+    kind: ClassVar[str] = "farm_broken"
+    service: str = attrs.field(
+        default="market_data", validator=_one_of(("market_data", "history", "definitions"))
+    )
+    """What the farm serves: `market_data`, `history` or `definitions`."""
+    farm: str = attrs.field(default="", validator=_text)
+    """Its name, which the notice carries; empty: `usfarm`, `ushmds` or `secdefnj`, by the service."""
+    revives: bool = attrs.field(default=True, validator=_flag)
+    """Whether streams go on when it returns; otherwise they are dead until asked for again."""
+
+
+@attrs.frozen(kw_only=True)
+class SilentStreams(Fault):
+    """Market data and bars that are kept up to date stop without a word; requests are answered.
+
+    Source: erdewit/ib_insync#256, QuantConnect/Lean#2504.
+    """
+
+    kind: ClassVar[str] = "silent_streams"
+
+
+@attrs.frozen(kw_only=True)
+class HalfOpen(Fault):
+    """Connections stay, but nothing is read or answered; what came meanwhile is answered at the end.
+
+    Source: TraderAlice/OpenAlice#294 (a host that slept).
+    """
+
+    kind: ClassVar[str] = "half_open"
+
+
+@attrs.frozen(kw_only=True)
+class Mute(Fault):
+    """New connections are accepted and never answered; sessions go on.
+
+    Source: erdewit/ib_insync#386 and #578, gnzsnz/ib-gateway-docker#119.
+    """
+
+    kind: ClassVar[str] = "mute"
+
+
+@attrs.frozen(kw_only=True)
+class CloseAtOnce(Fault):
+    """New connections are accepted and closed.
+
+    Source: erdewit/ib_insync#386, a Gateway in a container.
+    """
+
+    kind: ClassVar[str] = "close_at_once"
+
+
+@attrs.frozen(kw_only=True)
+class IdInUse(Fault):
+    """A session that nobody sees holds the client id: error 326, and the connection is closed.
+
+    With `client_id` None it holds whichever id is asked for.
+
+    Source: TWS API, error 326; erdewit/ib_insync#76.
+    """
+
+    kind: ClassVar[str] = "id_in_use"
+
+
+@attrs.frozen(kw_only=True)
+class Unanswered(Fault):
+    """A request is taken and gets no answer; a subscription still holds its line.
+
+    An order is lost on the way to the venue.
+
+    Source: TWS API, "Error Handling" (requests before a farm is there may get no response).
+    """
+
+    kind: ClassVar[str] = "unanswered"
+    strikes_requests: ClassVar[bool] = True
+
+
+@attrs.frozen(kw_only=True)
+class AnsweredWith(Fault):
+    """A request gets an error instead of its answer; the error carries the request's or order's id.
+
+    Source: TWS API, "Error Codes".
+    """
+
+    kind: ClassVar[str] = "answered_with"
+    strikes_requests: ClassVar[bool] = True
+    code: int = attrs.field(validator=validators.instance_of(int))
+    """Error code."""
+    text: str = attrs.field(validator=_text)
+    """Its text."""
+
+
+@attrs.frozen(kw_only=True)
+class Slow(Fault):
+    """Answers come later.
+
+    Source: erdewit/ib_insync#268 (seconds to minutes for long histories).
+    """
+
+    kind: ClassVar[str] = "slow"
+    strikes_requests: ClassVar[bool] = True
+    delay: float = attrs.field(converter=_number, validator=validators.ge(0.0))
+    """Seconds on top of the usual latency."""
+
+
+@attrs.frozen(kw_only=True)
+class LostAcknowledgement(Fault):
+    """An order works, but its openOrder and orderStatus are never sent; fills are.
+
+    Source: unverified; clients must survive it, because a connection can end at that moment.
+    """
+
+    kind: ClassVar[str] = "lost_acknowledgement"
+    strikes_requests: ClassVar[bool] = True
+    when_request: str | None = attrs.field(default="place_order", validator=_one_of(("place_order",)))
+
+
+@attrs.frozen(kw_only=True)
+class Notice(Fault):
+    """A notice to every client, with id -1.
+
+    Source: TWS API, "System Message Codes".
+    """
+
+    kind: ClassVar[str] = "notice"
+    is_momentary: ClassVar[bool] = True
+    code: int = attrs.field(validator=validators.instance_of(int))
+    """Code."""
+    text: str = attrs.field(validator=_text)
+    """Its text."""
+
+
+@attrs.frozen(kw_only=True)
+class CompetingSession(Fault):
+    """A live session elsewhere takes the market data: 10197 to every stream, and to new ones.
+
+    Source: QuantConnect/Lean.Brokerages.InteractiveBrokers#140 and #219; what happens to streams at
+    the end is unverified.
+    """
+
+    kind: ClassVar[str] = "competing_session"
+    revives: bool = attrs.field(default=False, validator=_flag)
+    """Whether streams go on at the end; otherwise they are dead until asked for again."""
+
+
+@attrs.frozen(kw_only=True)
+class NotEntitled(Fault):
+    """New market data requests lack a subscription; what streams already goes on.
+
+    10167 serves delayed data to whoever asked for it, and 10089 to others; 10090 is a remark about a
+    part of the data, and the stream goes on; the others end the request.
+
+    Source: TWS API, "Error Codes"; 10090: wboayue/rust-ibapi#768.
+    """
+
+    kind: ClassVar[str] = "not_entitled"
+    code: int = attrs.field(default=354, validator=validators.in_((354, 10089, 10090, 10167, 10168, 10186)))
+    """Error code."""
+
+
+@attrs.frozen(kw_only=True)
+class Bust(Fault):
+    """10225: bars that are kept up to date are deactivated; without any, market data is.
+
+    Source: TWS API, error 10225.
+    """
+
+    kind: ClassVar[str] = "bust"
+    is_momentary: ClassVar[bool] = True
+
+
+@attrs.frozen(kw_only=True)
+class PortReset(Fault):
+    """1300, then every connection is closed; the Gateway may listen on another port.
+
+    Source: TWS API, error 1300.
+    """
+
+    kind: ClassVar[str] = "port_reset"
+    is_momentary: ClassVar[bool] = True
+    port: int | None = attrs.field(
+        default=None, validator=validators.optional([validators.ge(1), validators.le(65535)])
+    )
+    """The new port; None: the same."""
+
+
+@attrs.frozen(kw_only=True)
+class Duplicated(Fault):
+    """Messages arrive twice.
+
+    Source: TWS API, "Order Status" (duplicates are normal); for other messages unverified.
+    """
+
+    kind: ClassVar[str] = "duplicated"
+    messages: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=_one_of(_REPLIES))
+    """Names of the messages, as in `ibkeel.sim.codec`; empty: all."""
+
+
+@attrs.frozen(kw_only=True)
+class Reordered(Fault):
+    """The messages of one instant arrive in the opposite order.
+
+    Source: unverified; the order of openOrder, orderStatus and execDetails is not promised.
+    """
+
+    kind: ClassVar[str] = "reordered"
+
+
+@attrs.frozen(kw_only=True)
+class Truncated(Fault):
+    """The next message is cut in half, and the connection ends there.
+
+    Source: unverified; a connection can end at any byte.
+    """
+
+    kind: ClassVar[str] = "truncated"
+    is_momentary: ClassVar[bool] = True
+
+
+@attrs.frozen(kw_only=True)
+class Garbage(Fault):
+    """Something that is no message: in a frame of its own, or bytes that break the framing.
+
+    Source: unverified.
+    """
+
+    kind: ClassVar[str] = "garbage"
+    is_momentary: ClassVar[bool] = True
+    framed: bool = attrs.field(default=True, validator=_flag)
+    """Whether it has a frame, so that what follows can be read."""
+
+
+@attrs.frozen(kw_only=True)
+class ClockSkew(Fault):
+    """The Gateway's clock is off: the greeting and the server time say so.
+
+    Source: unverified; machines whose clock is not kept show it.
+    """
+
+    kind: ClassVar[str] = "clock_skew"
+    seconds: float = attrs.field(converter=_number)
+    """How much it is ahead."""
+
+
+@attrs.frozen(kw_only=True)
+class RejectsOverRate(Fault):
+    """Messages above the rate are refused with error 100; the third breach ends the session.
+
+    Source: TWS API, "Pacing Behavior" (the setting that rejects instead of delaying).
+    """
+
+    kind: ClassVar[str] = "rejects_over_rate"
+
+
+_ALL: Final[tuple[type[Fault], ...]] = (
+    Restart,
+    Crash,
+    PortClosed,
+    PortReset,
+    Mute,
+    CloseAtOnce,
+    IdInUse,
+    HalfOpen,
+    UpstreamLost,
+    FarmBroken,
+    SilentStreams,
+    CompetingSession,
+    NotEntitled,
+    Bust,
+    Notice,
+    Unanswered,
+    AnsweredWith,
+    Slow,
+    LostAcknowledgement,
+    RejectsOverRate,
+    ClockSkew,
+    Duplicated,
+    Reordered,
+    Truncated,
+    Garbage,
+)
+
+KINDS: Final[Mapping[str, type[Fault]]] = MappingProxyType({each.kind: each for each in _ALL})
+"""The class of each kind, by its name in a scenario."""

@@ -1,0 +1,45 @@
+"""The message rate of a client: counted always, enforced where the Gateway is set to reject."""
+
+from enum import Enum, auto
+from typing import Final
+
+from ibkeel.sim.client import Client
+from ibkeel.sim.faults import RejectsOverRate
+from ibkeel.sim.world import World
+
+__all__ = ["Admission", "admit"]
+
+_BREACHES: Final = 3  # so many messages above the rate end the session
+_TOO_FAST: Final = "Max rate of messages per second has been exceeded"
+
+
+class Admission(Enum):
+    """What becomes of a message before anybody looks at it."""
+
+    SERVED = auto()
+    REFUSED = auto()
+    ENDS_SESSION = auto()
+
+
+def admit(world: World, client: Client, name: str | None) -> Admission:
+    """Count a message and decide whether it comes too fast.
+
+    Args:
+        world: The state behind all sessions.
+        client: Who sent it.
+        name: Its kind; None: unknown.
+    """
+    counters, settings = world.counters, world.settings
+    counters.messages += 1
+    if name is not None:
+        counters.requests[name] += 1
+    if client.rate.record(world.now().timestamp()):
+        return Admission.SERVED
+    counters.pacing_violations += 1
+    by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None
+    if not (settings.rejects_over_rate or by_fault):
+        return Admission.SERVED
+    client.breaches += 1
+    counted = f"max={settings.messages_per_second} rec={client.rate.events} ({client.breaches})"
+    client.error(-1, 100, f"{_TOO_FAST}:{counted}", at=world.now())
+    return Admission.ENDS_SESSION if client.breaches >= _BREACHES else Admission.REFUSED

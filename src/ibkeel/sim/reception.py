@@ -1,0 +1,231 @@
+"""Who is connected to the Gateway: takes connections and messages, and ends them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ibkeel.sim.client import Client, Sink
+from ibkeel.sim.counters import SlidingWindow
+from ibkeel.sim.director import Director
+from ibkeel.sim.faults import CloseAtOnce, Fault, HalfOpen, IdInUse, Mute
+from ibkeel.sim.port import ListeningPort
+from ibkeel.sim.rate import Admission, admit
+from ibkeel.sim.scenario import Scenario
+from ibkeel.sim.server import GatewayProtocol
+from ibkeel.sim.services import HANDLERS
+from ibkeel.sim.services.system import refuse
+from ibkeel.sim.services.system import start as start_session
+from ibkeel.sim.session import (
+    Event,
+    Malformed,
+    Negotiated,
+    Refused,
+    Request,
+    Session,
+    Started,
+    State,
+    Unknown,
+)
+from ibkeel.sim.wiretime import clock_text, zoned
+from ibkeel.sim.world import World
+
+__all__ = ["Reception"]
+
+_logger: Final = logging.getLogger("ibkeel.sim")
+_ID_IN_USE: Final = "Unable to connect as the client id is already in use. Retry with a unique client id."
+
+
+class Reception:
+    """Connections, from the first byte to the last, and what faults do to them.
+
+    Args:
+        world: The state behind all sessions.
+        scenario: What goes wrong; None: nothing but what is injected.
+        settle: Called when something was received: sends what was said, and waits for what comes.
+    """
+
+    def __init__(self, world: World, scenario: Scenario | None, settle: Callable[[], None]) -> None:
+        self._world, self._settle = world, settle
+        self._director = Director(self, scenario)
+        self._port = ListeningPort(lambda: GatewayProtocol(self))
+        self._connections: list[Client] = []  # in order of connecting
+        self._noted: set[str] = set()
+
+    @property
+    def world(self) -> World:
+        """The state behind all sessions."""
+        return self._world
+
+    @property
+    def director(self) -> Director:
+        """Brings faults about."""
+        return self._director
+
+    @property
+    def port(self) -> ListeningPort:
+        """Where connections come in."""
+        return self._port
+
+    @property
+    def connections(self) -> tuple[Client, ...]:
+        """Every connection, in order of connecting."""
+        return tuple(self._connections)
+
+    def tell(self, code: int, text: str) -> None:
+        """Put a notice into the outbox of every started client."""
+        for client in list(self._world.clients.values()):
+            client.error(-1, code, text, at=self._world.now())
+
+    def hang_up(self, client: Client, *, abruptly: bool = False) -> None:
+        """End a connection; what was said before arrives, unless it ends abruptly."""
+        if not abruptly:
+            self._flush(client)
+        client.close(abruptly=abruptly)
+        self.detach(client)
+
+    def attach(self, sink: Sink) -> Client:
+        """Take a new connection; the shell calls it."""
+        self._world.counters.connections += 1
+        settings = self._world.settings
+        client = Client(
+            sink,
+            Session(settings.highest_version),
+            SlidingWindow(settings.messages_per_second, 1.0),
+            self._world.counters.errors_sent,
+        )
+        self._connections.append(client)
+        client.is_deaf = self._world.disorder.first(Mute) is not None
+        if self._world.disorder.first(CloseAtOnce) is not None:
+            client.close()
+        return client
+
+    def receive(self, client: Client, data: bytes) -> None:
+        """Act on bytes from a client; the shell calls it."""
+        if client.is_deaf:
+            return
+        if self._is_frozen(client):
+            client.unread += data
+            return
+        self._take(client, data)
+        self._settle()
+
+    def catch_up(self, client: Client) -> None:
+        """Act on what a client sent while nobody read."""
+        data = bytes(client.unread)
+        client.unread.clear()
+        self._take(client, data)
+
+    def detach(self, client: Client) -> None:
+        """Forget a connection that has ended; idempotent; the shell calls it."""
+        client.is_open = False
+        client.session.close()
+        if client in self._connections:
+            self._connections.remove(client)
+        self._world.release(client)
+
+    def flush(self) -> None:
+        """Send what was said."""
+        for client in self.connections:
+            self._flush(client)
+
+    def _take(self, client: Client, data: bytes) -> None:
+        for event in client.session.receive(data):
+            if not client.is_open:
+                break
+            self._act(client, event)
+
+    def _act(self, client: Client, event: Event) -> None:
+        world = self._world
+        match event:
+            case Negotiated():
+                at = zoned(world.shown(world.now()), world.settings.zone, event.version)
+                client.raw(client.session.handshake(at))
+            case Refused():
+                self._refuse(client, event)
+            case Started() | Request() | Unknown() | Malformed():
+                name = "start_api" if isinstance(event, Started) else getattr(event, "name", None)
+                admission = admit(world, client, name)
+                if admission is Admission.SERVED:
+                    self._answer(client, event)
+                elif admission is Admission.ENDS_SESSION:
+                    self.hang_up(client)
+
+    def _answer(self, client: Client, event: Started | Request | Unknown | Malformed) -> None:
+        match event:
+            case Started():
+                self._greet(client, event)
+            case Request():
+                self._serve(client, event)
+            case Unknown():
+                self._note_unknown(event)
+            case Malformed():
+                self._world.counters.malformed += 1
+                _logger.warning("request malformed", extra={"reason": event.reason})
+                text = f"Error reading request:{event.reason}"
+                client.error(event.request_id, 320, text, at=self._world.now())
+
+    def _serve(self, client: Client, request: Request) -> None:
+        values, world = request.values, self._world
+        number = values.get("request_id", values.get("order_id"))
+        request_id = -1 if number is None else number
+        treatment = self._director.on_request(client, request.name, request_id, world.now())
+        if treatment.is_unacknowledged:
+            world.unacknowledged.add((client.client_id, request_id))
+        with world.treating(treatment), world.supervised(client, request_id):
+            if client.session.state is not State.STARTED:
+                return
+            if treatment.error is not None:
+                refuse(world, client, request_id, treatment.error)
+            else:
+                HANDLERS[request.name](world, client, values)
+
+    def _greet(self, client: Client, event: Started) -> None:
+        """Start a session, unless a fault has something against it."""
+        world = self._world
+        treatment = self._director.on_request(client, "start_api", -1, world.now())
+        if treatment.is_unanswered:
+            client.is_deaf = True
+        elif treatment.error is not None:
+            client.error(-1, *treatment.error, at=world.now())
+        elif treatment.delay:
+            with world.treating(treatment):
+                world.answer(client, -1, 0.0, lambda _: self._start(client, event))
+        elif client.is_open:
+            self._start(client, event)
+
+    def _start(self, client: Client, event: Started) -> None:
+        held = self._world.disorder.first(IdInUse, event.client_id) is not None
+        if held or event.client_id in self._world.clients:
+            self._world.counters.refused += 1
+            client.error(-1, 326, _ID_IN_USE, at=self._world.now())
+            self._flush(client)
+            client.close()
+            return
+        self._world.clients[event.client_id] = client
+        start_session(self._world, client)
+
+    def _refuse(self, client: Client, event: Refused) -> None:
+        self._world.counters.refused += 1
+        _logger.warning("connection refused", extra={"reason": event.reason})
+        if event.reply:
+            client.raw(event.reply)
+        self._flush(client)
+        client.close()
+
+    def _note_unknown(self, event: Unknown) -> None:
+        self._world.counters.unknown[event.number] += 1
+        if event.number not in self._noted:
+            self._noted.add(event.number)
+            _logger.warning("message not served", extra={"number": event.number})
+
+    def _flush(self, client: Client) -> None:
+        if self._is_frozen(client):
+            return
+        world = self._world
+        faults: Sequence[Fault] = ()
+        if client.session.state is State.STARTED:
+            faults = world.disorder.every(Fault, client.client_id)
+        client.flush(clock_text(world.now(), world.settings.zone), faults)
+
+    def _is_frozen(self, client: Client) -> bool:
+        return self._world.disorder.first(HalfOpen, client.client_id) is not None

@@ -1,0 +1,135 @@
+"""A rehearsal as data: a name, a story and the faults that make it up, from TOML."""
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+
+from ibkeel.errors import ConfigurationError
+from ibkeel.sim.faults import KINDS, Fault
+
+__all__ = ["Scenario"]
+
+_KEYS = ("title", "summary", "source", "seed", "faults")
+
+
+@attrs.frozen(kw_only=True)
+class Scenario:
+    """What goes wrong during the life of a simulated Gateway.
+
+    Examples:
+        >>> Scenario.named("nightly-restart").faults[0].kind
+        'restart'
+    """
+
+    name: str
+    title: str = ""
+    """One line."""
+    summary: str = ""
+    """What happens, and what a bot has to do about it."""
+    source: str = ""
+    """Where the course of events is known from."""
+    seed: int = attrs.field(default=0, validator=attrs.validators.instance_of(int))
+    """Of the faults that strike by chance."""
+    faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, *, name: str = "scenario") -> Self:
+        """A scenario from the text of a TOML file.
+
+        Args:
+            text: The file's content.
+            name: What to call the scenario.
+
+        Raises:
+            ConfigurationError: The text is not TOML, or has a key, kind or value that is not valid.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigurationError(f"scenario {name!r} is not TOML: {error}") from error
+        _refuse_unknown(data, _KEYS, f"scenario {name!r}")
+        rows = data.pop("faults", [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ConfigurationError(f"scenario {name!r}: faults are tables, each under [[faults]]")
+        for key in ("title", "summary", "source"):
+            if not isinstance(data.get(key, ""), str):
+                raise ConfigurationError(f"scenario {name!r}: {key} is {data[key]!r}; it must be a text")
+        faults = [_fault(row, f"scenario {name!r}, fault {number}") for number, row in enumerate(rows, 1)]
+        try:
+            return cls(name=name, faults=tuple(faults), **data)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"scenario {name!r}: seed is {data['seed']!r}; it must be whole"
+            ) from error
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """A scenario from a TOML file; it is called as the file is.
+
+        Raises:
+            ConfigurationError: The file cannot be read, or is not a scenario.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"cannot read the scenario {path}: {error}") from error
+        return cls.parse(text, name=path.stem)
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """A scenario that comes with the package.
+
+        Raises:
+            ConfigurationError: There is none of that name.
+        """
+        if name not in cls.names():
+            raise ConfigurationError(f"unknown scenario {name!r}; there are: {', '.join(cls.names())}")
+        return cls.parse((_shipped() / f"{name}.toml").read_text(encoding="utf-8"), name=name)
+
+    @staticmethod
+    def names() -> tuple[str, ...]:
+        """Names of the scenarios that come with the package, in order."""
+        return tuple(
+            sorted(
+                each.name.removesuffix(".toml")
+                for each in _shipped().iterdir()
+                if each.name.endswith(".toml")
+            )
+        )
+
+
+def _shipped() -> Traversable:
+    return files("ibkeel.sim") / "scenarios"
+
+
+def _refuse_unknown(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; valid: {', '.join(known)}")
+
+
+def _fault(row: Mapping[str, Any], where: str) -> Fault:
+    kind = row.get("kind")
+    fault = KINDS.get(kind) if isinstance(kind, str) else None
+    if fault is None:
+        raise ConfigurationError(f"{where}: kind is {kind!r}; valid: {', '.join(KINDS)}")
+    keys = tuple(field.name for field in attrs.fields(fault))
+    given = {key: value for key, value in row.items() if key != "kind"}
+    _refuse_unknown(given, keys, f"{where} ({kind})")
+    missing = [
+        field.name
+        for field in attrs.fields(fault)
+        if field.default is attrs.NOTHING and field.name not in given
+    ]
+    if missing:
+        raise ConfigurationError(f"{where} ({kind}): needs the key {missing[0]!r}")
+    try:
+        return fault(**given)
+    except (TypeError, ValueError) as error:
+        # attrs puts the sentence first, then the field and the value.
+        raise ConfigurationError(f"{where} ({kind}): {error.args[0]}") from error

@@ -1,0 +1,135 @@
+"""What combos and covered options tie up."""
+
+from datetime import date
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.sim.values import SimContract, SimLeg
+from ibkeel.sim.venue.account import Holding
+from ibkeel.sim.venue.combos import leg_orders, limit_cash
+from ibkeel.sim.venue.spreads import covered_margin, paired
+
+NEAR, FAR = date(2024, 3, 15), date(2024, 4, 19)
+
+
+def option(strike, right="C", expiry=NEAR, **changes):
+    base = SimContract(con_id=1, symbol="SPY", sec_type="OPT", multiplier=100)
+    return attrs.evolve(base, strike=float(strike), right=right, expiry=expiry, **changes)
+
+
+def margin_of(*rows):
+    lines, naked = paired(Holding(contract=contract, quantity=quantity) for contract, quantity in rows)
+    return covered_margin(lines), [(row.contract.strike, row.quantity) for row in naked]
+
+
+@pytest.mark.parametrize(
+    ("rows", "covered", "naked"),
+    [
+        ([], 0.0, []),
+        ([(option(500), 1.0)], 0.0, []),
+        ([(option(500), -1.0)], 0.0, [(500.0, -1.0)]),
+        ([(option(500), 1.0), (option(510), -1.0)], 0.0, []),
+        ([(option(500), -1.0), (option(510), 1.0)], 1000.0, []),
+        ([(option(500, "P"), 1.0), (option(510, "P"), -1.0)], 1000.0, []),
+        ([(option(500, "P"), -1.0), (option(510, "P"), 1.0)], 0.0, []),
+        # An iron condor cannot lose on both sides.
+        (
+            [(option(480, "P"), 1.0), (option(490, "P"), -1.0), (option(510), -1.0), (option(530), 1.0)],
+            2000.0,
+            [],
+        ),
+        # A butterfly that was bought can lose nothing but its debit.
+        ([(option(490), 1.0), (option(500), -2.0), (option(510), 1.0)], 0.0, []),
+        ([(option(500), -3.0), (option(510), 2.0)], 2000.0, [(500.0, -1.0)]),
+        ([(option(500), -1.0), (option(500, expiry=FAR), 1.0)], 0.0, []),
+        ([(option(500, expiry=FAR), -1.0), (option(500), 1.0)], 0.0, [(500.0, -1.0)]),
+        ([(option(500), -1.0), (option(500, symbol="QQQ"), 1.0)], 0.0, [(500.0, -1.0)]),
+        ([(option(500), -1.0), (option(500, multiplier=10), 10.0)], 0.0, [(500.0, -1.0)]),
+        (
+            [(attrs.evolve(option(0), sec_type="STK", expiry=None), 100.0), (option(500), -1.0)],
+            0.0,
+            [(500.0, -1.0)],
+        ),
+    ],
+)
+def test_covered_options_tie_up_what_they_can_cost(rows, covered, naked):
+    assert margin_of(*rows) == (covered, naked)
+    assert margin_of(*reversed(rows)) == (covered, naked)
+
+
+quantities = st.integers(-4, 4).map(float)
+
+
+@given(st.lists(st.tuples(st.sampled_from("CP"), st.integers(90, 110), quantities), max_size=6))
+def test_covered_margin_is_enough_whatever_the_underlying_does(rows):
+    holdings = [
+        Holding(contract=option(strike, right, con_id=number), quantity=quantity)
+        for number, (right, strike, quantity) in enumerate(rows, 1)
+    ]
+    lines, naked = paired(holdings)
+
+    def worth(contract, spot):
+        above = spot - contract.strike if contract.right == "C" else contract.strike - spot
+        return 100 * max(0.0, above)
+
+    for spot in (0.0, 85.0, *map(float, range(90, 111)), 200.0):
+        owed = -sum(each.quantity * worth(each.contract, spot) for each in holdings)
+        owed += sum(each.quantity * worth(each.contract, spot) for each in naked)
+        assert owed <= covered_margin(lines) + 1e-9
+
+
+def combo(bench, action="BUY", order_type="LMT", **changes):
+    legs = (
+        SimLeg(contract=changes.pop("low"), action="BUY", ratio=1),
+        SimLeg(contract=changes.pop("high"), action="SELL", ratio=2),
+    )
+    bag = SimContract(con_id=0, symbol="SPY", sec_type="BAG")
+    return bench.order(action, 3, order_type, contract=bag, legs=legs, **changes)
+
+
+def test_a_combo_is_taken_apart_into_market_orders(bench, option):
+    order = combo(bench, "SELL", limit_price=-1.5, low=option, high=attrs.evolve(option, con_id=9))
+
+    parts = leg_orders(order)
+
+    assert [(part.contract.con_id, part.action, part.quantity, part.order_type) for part in parts] == [
+        (2, "SELL", 3, "MKT"),
+        (9, "BUY", 6, "MKT"),
+    ]
+    assert [(part.limit_price, part.legs) for part in parts] == [(None, ()), (None, ())]
+    assert limit_cash(order) == 1.5 * 100 * 3
+    assert limit_cash(parts[0]) is None
+    assert leg_orders(parts[0]) == (parts[0],)
+
+
+def test_a_combo_without_a_limit_costs_what_its_legs_do(bench, option, stock, at):
+    bench.show(contract=stock, bid=499.0, ask=501.0)
+    order = combo(bench, order_type="MKT", low=option, high=stock)
+
+    preview = bench.venue.preview(order, at(10))
+
+    paid = 3 * 100 * bench.market.quote(option, at(10)).ask - 6 * 499.0
+    assert limit_cash(order) is None
+    assert preview.after.cash == pytest.approx(100_000 - paid - preview.commission)
+
+
+def test_a_leg_without_a_price_leaves_the_preview_empty(make_bench, option, stock, at):
+    bench = make_bench()
+
+    preview = bench.venue.preview(combo(bench, limit_price=1.0, low=option, high=stock), at(10))
+
+    assert preview.commission is None
+    assert preview.after == preview.before
+
+
+def test_a_combo_is_not_matched_and_the_refusal_says_so(bench, option, stock, at):
+    order = combo(bench, limit_price=1.0, low=option, high=stock)
+
+    [error] = bench.venue.submit(order, at(10))
+
+    assert error.code == 201
+    assert "does not match combination orders" in error.text
+    assert bench.venue.open_orders() == []
