@@ -305,7 +305,7 @@ class CircuitBreaker:
         return Outcome.SUCCEEDED if self._answers(error) else Outcome.IGNORED
 
     def _settle(self, ticket: int, outcome: Outcome, now: float, seconds: float, cause: str) -> None:
-        jitter = self._jitter() if outcome is not Outcome.IGNORED else 0.0
+        jitter = self._jitter()
 
         def settled(breaker: Breaker) -> Breaker:
             return breaker.settle(ticket, outcome, now=now, seconds=seconds, jitter=jitter)

@@ -1,6 +1,7 @@
 """Pacing for asyncio, over the rules in `ibkeel.resilience`."""
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -109,7 +110,7 @@ class Pacer:
         self._loop = loop
         self._thread = None if loop is None else threading.get_ident()
         self._timer: asyncio.TimerHandle | None = None
-        self._due = float("inf")
+        self._due = math.inf
         self._waiting: dict[Ticket, Lease] = {}
         self.timers_set = 0
 
@@ -237,7 +238,7 @@ class Pacer:
         self.timers_set += 1
 
     def _disarm(self) -> None:
-        self._due = float("inf")
+        self._due = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -49,8 +49,8 @@ def next_wait(
 def alarm(session: Session, windows: Iterable[ResetWindow], wall: datetime, *, now: float) -> str | None:
     """Why a person should hear of the session now; None when there is no reason, or not yet.
 
-    In a reset window, and for a while after it, being cut off is no reason. The hours after a weekly
-    login has expired are an exception, for only a person can log in.
+    In a reset window, and for a while after it, there is none. The hours after a weekly login has
+    expired are an exception, for only a person can log in; there more patience is shown, though.
 
     Args:
         session: In any state.
@@ -58,25 +58,28 @@ def alarm(session: Session, windows: Iterable[ResetWindow], wall: datetime, *, n
         wall: Wall time, aware.
         now: Monotonic seconds.
     """
-    policy = session.policy
+    policy, window = session.policy, in_window(wall, windows)
+    is_after_window = (
+        session.window_left_at is not None and now - session.window_left_at < policy.window_grace
+    )
+    if is_after_window or (window is not None and not window.needs_login):
+        return None
     if session.state is SessionState.DEGRADED:
         return _about_farms(session, now)
     cut_off_for = session.cut_off_for(now)
-    if not cut_off_for:
-        return None
-    window = in_window(wall, windows)
-    if window is not None:
-        is_due = window.needs_login and cut_off_for >= policy.window_grace
-        return (
-            f"no session for {cut_off_for:.0f} s ({window.name}): log in to the Gateway" if is_due else None
-        )
-    if session.window_left_at is not None and now - session.window_left_at < policy.window_grace:
-        return None
     is_upstream = session.state is SessionState.UPSTREAM_LOST
-    if cut_off_for < (policy.upstream_patience if is_upstream else policy.link_patience):
+    patience = policy.upstream_patience if is_upstream else policy.link_patience
+    if window is not None:
+        patience = max(patience, policy.window_grace)
+    if not cut_off_for or cut_off_for < patience:
         return None
     what = "the Gateway has no link to its servers" if is_upstream else "no session"
-    return f"{what} for {cut_off_for:.0f} s: {session.cause or 'no cause is known'}"
+    why = (
+        f"{window.name}, log in to the Gateway"
+        if window is not None
+        else session.cause or "no cause is known"
+    )
+    return f"{what} for {cut_off_for:.0f} s: {why}"
 
 
 def _about_farms(session: Session, now: float) -> str | None:

@@ -56,11 +56,18 @@ _STOPS: Final = frozenset(
 _TROUBLES: Final = _ENDS_A_LINK | _FAILED_ATTEMPT | {SessionEvent.UPSTREAM_LOST}
 
 _NO_LINK: Final = MappingProxyType(
-    {"farms": (), "is_cut_off": False, "id_in_use": False, "must_resubscribe": False, "probe_failures": 0}
+    {
+        "farms": (),
+        "id_in_use": False,
+        "is_cut_off": False,
+        "must_resubscribe": False,
+        "probe_failures": 0,
+        "was_synced": False,
+    }
 )
 _NEW_LINK: Final = MappingProxyType({"id_in_use": False, "must_resubscribe": True, "probe_failures": 0})
 _IN_STEP: Final = MappingProxyType(
-    {"failures": 0, "cause": "", "must_resubscribe": False, "probe_failures": 0}
+    {"failures": 0, "cause": "", "must_resubscribe": False, "probe_failures": 0, "was_synced": True}
 )
 _REMEMBERED: Final[MappingProxyType[SessionEvent, MappingProxyType[str, Any]]] = MappingProxyType(
     {
@@ -69,8 +76,10 @@ _REMEMBERED: Final[MappingProxyType[SessionEvent, MappingProxyType[str, Any]]] =
         SessionEvent.SYNCED: _IN_STEP,
         SessionEvent.SYNCED_IN_PART: _IN_STEP,
         SessionEvent.UPSTREAM_LOST: MappingProxyType({"is_cut_off": True, "probe_failures": 0}),
-        SessionEvent.RESTORED_DATA_LOST: MappingProxyType({"is_cut_off": False, "must_resubscribe": True}),
-        SessionEvent.RESTORED_DATA_KEPT: MappingProxyType({"is_cut_off": False}),
+        SessionEvent.RESTORED_DATA_LOST: MappingProxyType(
+            {"is_cut_off": False, "must_resubscribe": True, "was_synced": False}
+        ),
+        SessionEvent.RESTORED_DATA_KEPT: MappingProxyType({"is_cut_off": False, "was_synced": False}),
         SessionEvent.ALL_FARMS_WELL: MappingProxyType({"farms": ()}),
         SessionEvent.PROBE_ANSWERED: MappingProxyType({"probe_failures": 0}),
         **dict.fromkeys(_ENDS_A_LINK | _FAILED_ATTEMPT | _STOPS, _NO_LINK),
@@ -98,6 +107,7 @@ class Session:
         is_cut_off: Whether the Gateway has said that it lacks its servers, and not yet taken it back.
         id_in_use: Whether the last attempt failed because of the client id.
         must_resubscribe: Whether the next sync has to send all streams again.
+        was_synced: Whether the books were compared on this link, and nothing was restored since.
         generation: Rises with every link, and with whatever makes an earlier sync worthless.
     """
 
@@ -114,6 +124,7 @@ class Session:
     is_cut_off: bool = False
     id_in_use: bool = False
     must_resubscribe: bool = False
+    was_synced: bool = False
     generation: int = 0
 
     @property
@@ -150,12 +161,13 @@ class Session:
         """Whether an order may reduce a position.
 
         Even while the servers are out of reach: the Gateway keeps such an order and sends it when
-        they are back. Not during a sync, when the position to be reduced is not known for sure.
+        they are back. Not before the books have been compared on this link, for the position to be
+        reduced is not known for sure.
 
         Source:
             TWS API, "Intelligent Order Resubmission".
         """
-        return self.may_request or self.state is SessionState.UPSTREAM_LOST
+        return self.may_request or (self.state is SessionState.UPSTREAM_LOST and self.was_synced)
 
     @property
     def may_cancel(self) -> bool:

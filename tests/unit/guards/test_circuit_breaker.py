@@ -12,8 +12,10 @@ from ibkeel.resilience import BreakerPolicy, BreakerState
 class Clock:
     def __init__(self):
         self.seconds = 100.0
+        self.reads = 0
 
     def __call__(self):
+        self.reads += 1
         return self.seconds
 
 
@@ -75,6 +77,23 @@ async def test_a_value_of_a_coroutine_passes_through(breaker, service):
     assert await breaker.call_async(service.fetch_async) == 42
 
 
+async def test_arguments_reach_the_function_by_every_way(breaker):
+    def multiply(a, *, b):
+        return a * b
+
+    async def multiply_later(a, *, b):
+        return a * b
+
+    results = [
+        breaker(multiply)(6, b=7),
+        breaker.call(multiply, 6, b=7),
+        await breaker(multiply_later)(6, b=7),
+        await breaker.call_async(multiply_later, 6, b=7),
+    ]
+
+    assert results == [42] * 4
+
+
 def test_an_open_circuit_says_what_why_and_for_how_long_and_calls_nobody(breaker, service, clock):
     trip(breaker, service)
     clock.seconds += 4.0
@@ -87,6 +106,40 @@ def test_an_open_circuit_says_what_why_and_for_how_long_and_calls_nobody(breaker
     assert service.calls == 2
     assert (caught.value.service, caught.value.wait) == ("history", 6.0)
     assert caught.value.cause == "RequestTimeout: no answer in 60 s"
+
+
+async def test_failures_of_coroutines_open_the_circuit_and_a_probe_that_answers_closes_it(
+    breaker, service, clock
+):
+    guarded = breaker(service.fetch_async)
+    service.raises = RequestTimeout("no answer in 60 s")
+    for _ in range(2):
+        with pytest.raises(RequestTimeout):
+            await guarded()
+    service.raises = None
+
+    with pytest.raises(CircuitOpen) as caught:
+        await guarded()
+    clock.seconds += 10.0
+    answer = await guarded()
+
+    assert caught.value.cause == "RequestTimeout: no answer in 60 s"
+    assert answer == 42
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_a_calm_circuit_that_times_no_calls_reads_no_clock(breaker, service, clock):
+    guarded, guarded_async = breaker(service.fetch), breaker(service.fetch_async)
+    for state in ("new", "healed"):
+        if state == "healed":
+            breaker.open("a drill")
+            breaker.close()
+        before = clock.reads
+
+        guarded()
+        await guarded_async()
+
+        assert clock.reads == before, state
 
 
 def test_each_rejection_is_an_error_of_its_own_so_that_no_traceback_grows(breaker, service):
@@ -299,8 +352,60 @@ def test_slow_answers_open_the_circuit(clock):
     crawl()
     crawl()
 
-    with pytest.raises(CircuitOpen, match="too many calls were slow"):
+    with pytest.raises(CircuitOpen) as caught:
         crawl()
+    assert caught.value.cause == "too many calls were slow"
+
+
+@pytest.mark.parametrize("seconds", [4.9, 5.0])
+async def test_an_answer_that_is_an_error_is_slow_like_any_other(clock, seconds):
+    """By every way in: as a decorator of a function and of a coroutine function, and around a block."""
+    policy = BreakerPolicy(slow_after=5.0, slow_limit=3, slow_window=3)
+    breaker = CircuitBreaker("x", policy=policy, clock=clock)
+
+    def crawl():
+        clock.seconds += seconds
+        raise NoData("nothing for that range")
+
+    async def crawl_later():
+        crawl()
+
+    with pytest.raises(NoData):
+        breaker(crawl)()
+    with pytest.raises(NoData):
+        await breaker(crawl_later)()
+    with pytest.raises(NoData), breaker.attempt():
+        crawl()
+
+    assert breaker.state is (BreakerState.OPEN if seconds >= 5.0 else BreakerState.CLOSED)
+
+
+async def test_a_coroutine_is_timed_like_a_function(clock):
+    policy = BreakerPolicy(slow_after=5.0, slow_limit=1, slow_window=1)
+    breaker = CircuitBreaker("x", policy=policy, clock=clock)
+
+    @breaker
+    async def answer_after(seconds):
+        clock.seconds += seconds
+
+    await answer_after(4.9)
+    state_after_a_fast_one = breaker.state
+    await answer_after(5.0)
+
+    assert state_after_a_fast_one is BreakerState.CLOSED
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_what_a_block_waits_for_by_itself_is_not_counted_as_slow(clock):
+    policy = BreakerPolicy(slow_after=5.0, slow_limit=1, slow_window=1)
+    breaker = CircuitBreaker("x", policy=policy, clock=clock)
+
+    with breaker.attempt() as attempt:
+        clock.seconds += 60.0
+        attempt.restart()
+        clock.seconds += 4.9
+
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_fast_answers_leave_a_timed_circuit_calm(service, clock):
@@ -347,6 +452,39 @@ def test_jitter_is_asked_for_when_it_opens(clock, service):
     assert breaker.breaker.wait(clock()) == 12.5
 
 
+def test_jitter_is_asked_for_when_it_is_opened_by_hand(clock):
+    policy = BreakerPolicy(open_seconds=10.0, spread=0.5)
+    breaker = CircuitBreaker("x", policy=policy, clock=clock, jitter=lambda: 0.5)
+
+    breaker.open("error 1300")
+
+    assert breaker.breaker.wait(clock()) == 12.5
+
+
+def test_unless_told_otherwise_an_opening_lasts_exactly_as_long_as_the_policy_says(breaker, service, clock):
+    trip(breaker, service)
+
+    assert breaker.breaker.wait(clock()) == 10.0
+
+
+def test_a_probe_that_is_interrupted_is_not_named_as_the_cause(clock, service):
+    seen = []
+    breaker = CircuitBreaker(
+        "x", policy=BreakerPolicy(failures=1, open_seconds=10.0), clock=clock, on_change=seen.append
+    )
+    trip(breaker, service, ConnectionError("down"))
+    clock.seconds += 10.0
+    service.raises = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        breaker.call(service.fetch)
+
+    with breaker.attempt(), pytest.raises(CircuitOpen) as caught:
+        breaker.call(service.fetch)
+
+    assert [change.cause for change in seen[:3]] == ["ConnectionError: down", "", ""]
+    assert caught.value.cause == "ConnectionError: down"
+
+
 def test_every_change_of_state_is_told_with_its_cause(clock, service):
     seen = []
     breaker = CircuitBreaker(
@@ -367,6 +505,7 @@ def test_every_change_of_state_is_told_with_its_cause(clock, service):
         ("closed", "open", "error 1300"),
         ("open", "closed", ""),
     ]
+    assert {change.name for change in seen} == {"x"}
     assert [change.at for change in seen] == [100.0, 110.0, 110.0, 110.0, 110.0]
 
 
@@ -391,6 +530,19 @@ async def test_a_coroutine_function_is_known_in_any_dress(breaker, service):
         breaker.call(service.fetch_async)
     assert await breaker(functools.partial(service.fetch_async))() == 42
     assert await breaker(Callable())() == 42
+
+
+async def test_failures_of_an_object_whose_call_is_a_coroutine_function_are_counted(breaker):
+    class Callable:
+        async def __call__(self):
+            raise ConnectionError("down")
+
+    guarded = breaker(Callable())
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await guarded()
+
+    assert breaker.state is BreakerState.OPEN
 
 
 def test_a_guarded_function_keeps_its_name_and_arguments(breaker):

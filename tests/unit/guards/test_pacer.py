@@ -1,12 +1,15 @@
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from ibkeel.errors import ConfigurationError, InvalidInput, NotConnected, WrongLoopError
 from ibkeel.guards import Pacer, gateway_rules
 from ibkeel.resilience import Lane, Request, Rule
+from ibkeel.virtual import DEFAULT_START, VirtualLoop
 
 DATA = Request(kind="data")
 ORDER = Request(kind="order", lane=Lane.OPENING)
@@ -67,6 +70,39 @@ async def test_whoever_acquires_waits_for_its_turn():
     assert leases[0].request is DATA
 
 
+async def test_the_time_waited_is_counted_from_asking():
+    pacer = Pacer([messages(limit=1)])
+    await asyncio.sleep(100)
+    await pacer.acquire(DATA)
+    await asyncio.sleep(0.5)
+
+    lease = await pacer.acquire(DATA)
+
+    assert round(lease.waited, 3) == 0.5
+
+
+async def test_a_margin_lengthens_every_window():
+    pacer = Pacer([messages(limit=1)], margin=0.25)
+    await pacer.acquire(DATA)
+
+    lease = await pacer.acquire(DATA)
+
+    assert round(lease.waited, 3) == 1.25
+
+
+@pytest.mark.parametrize(("figures", "seconds"), [({}, 5), ({"patience": 2.0}, 2)])
+async def test_a_lane_is_passed_over_for_as_long_as_the_patience_lasts(figures, seconds):
+    pacer, wire = Pacer([messages(limit=1)], **figures), Wire()
+    pacer.submit(DATA, wire.sender("first"))
+    pacer.submit(HISTORY, wire.sender("bars"))
+    for number in range(20):
+        pacer.submit(DATA, wire.sender(number))
+
+    await asyncio.sleep(10)
+
+    assert ("bars", seconds) in wire.sent
+
+
 async def test_an_order_overtakes_queued_data_and_uses_the_reserve():
     pacer, wire = Pacer([messages(limit=3, order_reserve=1)]), Wire()
     for number in range(10):
@@ -118,8 +154,10 @@ async def test_a_submitted_request_can_be_taken_back():
 
     waited_for = lease.waits_for
     lease.end()
+    left = pacer.leases()
     await asyncio.sleep(5)
 
+    assert left == ()
     assert waited_for == "messages (1 in 1 s)"
     assert lease.waited is None
     assert wire.sent == [("first", 0)]
@@ -181,6 +219,85 @@ async def test_one_timer_is_enough_for_a_long_queue():
     pacer.close()
 
 
+async def test_a_timer_is_set_for_each_window_and_none_for_those_who_join_the_queue():
+    pacer = Pacer([messages(limit=1)])
+    for _ in range(3):
+        pacer.submit(DATA, lambda: None)
+
+    at_once = pacer.timers_set
+    await asyncio.sleep(1.5)
+
+    assert (at_once, pacer.timers_set) == (1, 2)
+    pacer.close()
+
+
+async def test_it_counts_those_who_wait_by_lane():
+    pacer = Pacer([messages(limit=1)])
+    for request in (DATA, DATA, HISTORY, HISTORY):
+        pacer.submit(request, lambda: None)
+
+    counts = [pacer.waiting(lane) for lane in (None, Lane.CLOSING, Lane.QUOTES, Lane.HISTORY)]
+
+    assert counts == [3, 0, 1, 2]
+    pacer.close()
+
+
+async def test_a_clock_of_ones_own_says_what_fits():
+    clock = FixedClock()
+    pacer = Pacer([messages(limit=1)], clock=clock)
+    pacer.submit(DATA, lambda: None)
+
+    standing = pacer.explain(DATA)
+    clock.seconds += 1.0
+
+    assert standing == "messages (1 in 1 s): 1 used, waits about 1.000 s, 0 ahead"
+    assert pacer.submit(DATA, lambda: None).is_granted
+
+
+def test_a_pacer_that_was_given_its_loop_works_between_two_runs_of_it():
+    loop = VirtualLoop(DEFAULT_START)
+    pacer = Pacer([messages(limit=1)], loop=loop)
+
+    before = pacer.submit(DATA, lambda: None)
+    lease = loop.run_until_complete(pacer.acquire(DATA))
+    loop.close()
+
+    assert before.is_granted
+    assert round(lease.waited, 3) == 1.0
+
+
+def test_a_pacer_that_was_given_its_loop_belongs_to_the_thread_of_it():
+    loop, raised = VirtualLoop(DEFAULT_START), []
+    pacer = Pacer([messages()], loop=loop)
+
+    def submit():
+        try:
+            pacer.submit(DATA, lambda: None)
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    elsewhere = threading.Thread(target=submit)
+    elsewhere.start()
+    elsewhere.join()
+    loop.close()
+
+    assert raised == ["no running event loop"]
+
+
+async def test_a_pacer_that_was_given_another_loop_does_not_take_this_one():
+    other = VirtualLoop(DEFAULT_START)
+    pacer = Pacer([messages()], loop=other)
+
+    with pytest.raises(WrongLoopError):
+        pacer.submit(DATA, lambda: None)
+    other.close()
+
+
+def test_without_a_loop_nothing_can_be_asked_for():
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        Pacer([messages()]).submit(DATA, lambda: None)
+
+
 async def test_closing_lets_nobody_wait_for_ever():
     pacer, wire = Pacer([messages(limit=1)]), Wire()
     pacer.submit(DATA, wire.sender("first"))
@@ -218,6 +335,16 @@ async def test_it_explains_in_words():
     )
 
 
+async def test_it_explains_every_limit():
+    pacer = Pacer([opens(1), messages(limit=1)])
+    pacer.submit(DATA, lambda: None)
+
+    assert pacer.explain(DATA) == (
+        "open (1 open): 1 used, waits until one ends, 0 ahead; "
+        "messages (1 in 1 s): 1 used, waits about 1.000 s, 0 ahead"
+    )
+
+
 async def test_a_request_that_could_never_go_is_refused():
     pacer = Pacer([messages(limit=1, weight=lambda _: 2)])
 
@@ -237,6 +364,19 @@ async def test_windows_survive_a_restart():
 
     assert "identical history (1 in 15 s)" in after.explain(HISTORY)
     assert "waits about 6.000 s" in after.explain(HISTORY)
+
+
+async def test_windows_of_a_contract_are_found_again_after_a_restart():
+    """Their key is a pair, which JSON turns into a list."""
+    clock, bars = FixedClock(), [attrs.evolve(HISTORY, identity=str(number)) for number in range(6)]
+    before = Pacer(gateway_rules(), clock=clock)
+    for request in bars[:5]:
+        before.submit(request, lambda: None)
+
+    after = Pacer(gateway_rules(), clock=clock)
+    after.restore(json.loads(json.dumps(before.saved())))
+
+    assert "history of a contract (5 in 2 s) for ('SPY@SMART', 'TRADES'): 5 used" in after.explain(bars[5])
 
 
 async def test_a_wall_clock_that_was_set_back_frees_nothing():

@@ -145,16 +145,19 @@ def test_a_lane_that_was_passed_over_gets_a_turn_and_no_more():
     assert all(later - earlier >= 5.0 for earlier, later in itertools.pairwise(turns))
 
 
-def test_a_claim_of_data_does_not_hold_back_what_is_more_urgent():
-    """Data of the subject waits for a message with a claim on the subject; the probe goes before."""
+@pytest.mark.parametrize("lane", [Lane.CLOSING, Lane.OPENING, Lane.PROBE, Lane.QUOTES])
+def test_a_claim_of_data_does_not_hold_back_what_is_more_urgent(lane):
+    """Data of the subject waits for a message with a claim on the subject; the urgent goes before."""
     admission = Admission([per_subject(limit=1, seconds=10.0), messages(limit=1)])
     admission.ask(DATA, 0.0)
     claimant = admission.ask(history("SPY"), 0.0)
-    probe = admission.ask(Request(kind="probe", lane=Lane.PROBE, subject="SPY"), 0.5)
+    urgent = admission.ask(Request(kind="urgent", lane=lane, subject="SPY"), 0.5)
+    held_by = urgent.waits_for
 
     came = run(admission, 15.0)
 
-    assert came == [(1.0, probe), (11.0, claimant)]
+    assert held_by == "messages (1 in 1 s)"
+    assert came == [(1.0, urgent), (11.0, claimant)]
 
 
 def test_no_more_go_on_to_a_full_window_than_there_is_room_where_they_come_from():
@@ -192,6 +195,21 @@ def test_whoever_withdraws_is_not_let_through():
     assert admission.waiting == [0] * len(Lane)
 
 
+def test_no_time_is_named_for_those_whom_only_an_end_lets_on():
+    """Two go on to what is open and keep the places of the subject, for which the third waits."""
+    admission = Admission([per_subject(limit=2, seconds=10.0), opens(1)])
+    for _ in range(2):
+        admission.release(admission.ask(history("SPY"), 0.0), 0.0)
+    admission.ask(DATA, 0.0)
+    waits = [admission.ask(history("SPY"), 0.0) for _ in range(3)]
+
+    came = admission.advance(10.0)
+
+    assert came == []
+    assert [ticket.waits_for for ticket in waits] == ["open (1 open)"] * 2 + ["per subject (2 in 10 s)"]
+    assert admission.next_at() is None
+
+
 def test_a_place_that_was_kept_is_given_up_with_its_owner():
     """Two for the same subject wait for a message: the second stands behind the claim of the first."""
     admission = Admission([per_subject(limit=1, seconds=10.0), messages(limit=1)])
@@ -204,15 +222,54 @@ def test_a_place_that_was_kept_is_given_up_with_its_owner():
     assert [ticket for _, ticket in came] == [behind]
 
 
+def test_a_place_that_was_given_up_is_free_at_once_though_another_is_about_to_end():
+    """Data waits a little longer only if it waits in any case."""
+    admission, now = Admission([per_subject(limit=2, seconds=10.0), messages(limit=1)]), 10.0 - 1e-5
+    admission.ask(history("SPY"), 0.0)
+    admission.ask(DATA, 9.5)
+    claimant, _ = (admission.ask(history("SPY"), 9.6) for _ in range(2))
+
+    admission.withdraw(claimant, now)
+
+    assert admission.next_at() == now
+
+
+@pytest.mark.parametrize(("lane", "at"), [(Lane.QUOTES, 1.00001), (Lane.PROBE, 1.0), (Lane.OPENING, 1.0)])
+def test_one_wake_up_serves_data_whose_times_are_close_but_the_urgent_do_not_wait_for_it(lane, at):
+    admission = Admission([messages(limit=2)])
+    for now in (0.0, 0.00001):
+        admission.ask(DATA, now)
+
+    admission.ask(Request(kind="first", lane=lane), 0.5)
+    admission.ask(DATA, 0.5)
+
+    assert admission.next_at() == at
+
+
+def test_whoever_is_overtaken_at_the_last_moment_goes_in_the_next_window():
+    admission = Admission([messages(limit=1)])
+    admission.ask(DATA, 0.0)
+    overtaken = admission.ask(DATA, 0.0)
+
+    order = admission.ask(ORDER, 1.0)
+
+    assert not order.is_waiting
+    assert admission.advance(1.0) == []
+    assert admission.next_at() == 2.0
+    assert admission.advance(2.0) == [overtaken]
+
+
 def test_what_is_open_lets_the_next_in_when_it_ends():
     admission = Admission([opens(1)])
     first, second = admission.ask(DATA, 0.0), admission.ask(DATA, 0.0)
 
     too_early = admission.advance(1e6)
+    not_by_time = admission.next_at()
     admission.release(first, 1e6)
     admission.release(first, 1e6)
 
     assert too_early == []
+    assert not_by_time is None
     assert admission.advance(1e6) == [second]
     assert admission.ask(DATA, 1e6).is_waiting
 
@@ -249,6 +306,24 @@ def test_a_request_that_could_never_be_sent_is_refused():
 def test_figures_that_make_no_sense_are_refused(figures):
     with pytest.raises(InvalidInput, match="valid"):
         Admission([messages()], **figures)
+
+
+@pytest.mark.parametrize("figures", [{"margin": 0.0}, {"patience": 0.001}])
+def test_figures_at_the_edge_are_valid(figures):
+    admission = Admission([messages(limit=1)], **figures)
+
+    assert not admission.ask(DATA, 0.0).is_waiting
+
+
+def test_unless_told_otherwise_a_lane_is_passed_over_for_five_seconds():
+    admission = Admission([messages(limit=1)])
+    admission.ask(DATA, 0.0)
+    bars = admission.ask(history("SPY"), 0.0)
+    for now in range(1, 10):
+        admission.ask(DATA, now - 0.5)
+        admission.advance(float(now))
+
+    assert bars.granted_at == 5.0
 
 
 def test_two_rules_of_one_name_are_refused():
@@ -312,6 +387,56 @@ def test_windows_in_which_nothing_counts_are_forgotten():
         admission.ask(history(f"S{number}"), number / 10)
 
     assert len(admission._gates) < 200
+
+
+def test_windows_that_nobody_waits_for_any_more_are_forgotten():
+    admission = Admission([per_subject(limit=9, seconds=1.0), opens(1)])
+    admission.ask(DATA, 0.0)
+    for number in range(500):
+        for ticket in [admission.ask(history(f"S{number}"), float(number)) for _ in range(2)]:
+            admission.withdraw(ticket, float(number))
+
+    assert len(admission._gates) <= 64
+
+
+def test_windows_are_forgotten_by_whoever_asks_for_an_explanation():
+    admission = Admission([per_subject(limit=1, seconds=1.0)])
+    for number in range(63):
+        admission.ask(history(f"S{number}"), 0.0)
+
+    for number in range(63, 200):
+        admission.explain(history(f"S{number}"), 5.0)
+
+    assert len(admission._gates) <= 64
+
+
+def test_windows_are_looked_through_each_time_that_their_number_has_doubled():
+    admission, numbers = Admission([per_subject(limit=1, seconds=1.0)]), []
+    for number in range(64 + 200):
+        admission.ask(history(f"S{number}"), 0.0 if number <= 64 else float(number))
+        numbers.append(len(admission._gates))
+
+    peaks = [many for many, then in itertools.pairwise(numbers) if then < many]
+
+    assert peaks == [128, 64, 64]
+
+
+def test_a_window_is_kept_as_long_as_one_of_several_waits_for_it():
+    """Else the one that is left would be counted in a window that nobody looks at."""
+    admission = Admission([per_subject(limit=2, seconds=1.0), opens(1)])
+    first = admission.ask(DATA, 0.0)
+    gone, left = (admission.ask(history("SPY"), 0.0) for _ in range(2))
+    admission.withdraw(gone, 5.0)
+    for number in range(500):
+        admission.explain(history(f"S{number}"), 5.0)
+
+    for ticket in (first, left):
+        admission.release(ticket, 5.0)
+        admission.advance(5.0)
+    admission.release(admission.ask(history("SPY"), 5.0), 5.0)
+
+    assert left.granted_at == 5.0
+    assert admission.ask(history("SPY"), 5.0).is_waiting
 
 
 def test_a_window_that_somebody_will_need_is_not_forgotten():

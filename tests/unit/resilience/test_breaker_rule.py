@@ -98,9 +98,11 @@ def test_a_cancelled_probe_lets_the_next_call_be_the_probe():
     again = breaker.settle(probe, Outcome.FAILED, now=12.0)
     unprobed = breaker
     breaker, next_probe = breaker.admit(12.0)
+    breaker, after_it = breaker.admit(12.0)
 
     assert next_probe is not None
     assert next_probe != probe
+    assert after_it is None
     assert again == unprobed
     assert breaker.openings == 1
 
@@ -123,6 +125,74 @@ def test_a_slow_call_from_before_the_trip_changes_nothing():
     after = breaker.settle(straggler, Outcome.SUCCEEDED, now=5.0)
 
     assert after == breaker
+
+
+def test_a_slow_call_from_before_the_trip_does_not_pass_for_the_probe():
+    breaker, straggler = Breaker(policy=POLICY).admit(0.0)
+    breaker = fail(fail(breaker, 1.0), 1.0)
+    breaker, probe = breaker.admit(11.0)
+
+    after = breaker.settle(straggler, Outcome.SUCCEEDED, now=12.0)
+
+    assert probe is not None
+    assert after == breaker
+
+
+def test_every_change_of_state_makes_older_results_stale():
+    story = [opened()]
+    for change in (
+        lambda breaker: breaker.admit(10.0)[0],
+        lambda breaker: breaker.settle(breaker.generation, Outcome.IGNORED, now=10.0),
+        lambda breaker: breaker.admit(10.0)[0],
+        lambda breaker: breaker.closed(),
+        lambda breaker: breaker.opened(10.0),
+    ):
+        story.append(change(story[-1]))
+
+    generations = [breaker.generation for breaker in story]
+
+    assert generations == sorted(set(generations))
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(0.0, 10.0), (9.5, 0.5), (10.0, 0.0), (11.0, 0.0)])
+def test_an_open_one_says_how_long_to_wait(now, seconds):
+    assert opened().wait(now) == seconds
+    assert Breaker().wait(now) == 0.0
+
+
+def test_jitter_lengthens_an_opening_by_failures_and_by_a_failed_probe():
+    breaker = Breaker(policy=BreakerPolicy(failures=1, open_seconds=10.0, growth=2.0, spread=0.25))
+
+    breaker = fail(breaker, 0.0, jitter=0.5)
+    first_until = breaker.until
+    breaker = fail(breaker, 100.0, jitter=0.5)
+
+    assert first_until == 11.25
+    assert breaker.until == 122.5
+
+
+def test_a_call_that_was_not_timed_is_not_slow():
+    breaker, ticket = Breaker(policy=BreakerPolicy(slow_after=0.5)).admit(0.0)
+
+    after = breaker.settle(ticket, Outcome.SUCCEEDED, now=9.0)
+
+    assert after.is_calm
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"slow_limit": 20, "slow_window": 20},
+        {"open_seconds": 10.0, "longest_open": 10.0},
+        {"growth": 1.0},
+        {"growth": 1.5},
+        {"spread": 0.0},
+    ],
+)
+def test_figures_at_the_edge_are_valid(figures):
+    policy = BreakerPolicy(**figures)
+
+    assert {name: getattr(policy, name) for name in figures} == figures
 
 
 def test_slow_calls_open_it_by_their_share_of_the_last_ones():
@@ -200,7 +270,10 @@ def test_an_opening_never_lasts_shorter_than_the_first_nor_much_longer_than_the_
         {"open_seconds": math.inf},
         {"growth": 0.5},
         {"spread": -0.1},
+        {"spread": math.inf},
         {"slow_after": 0.0},
+        {"slow_after": math.inf},
+        {"probe_seconds": math.inf},
         {"slow_limit": 3, "slow_window": 2},
         {"open_seconds": 10.0, "longest_open": 5.0},
     ],
@@ -208,6 +281,11 @@ def test_an_opening_never_lasts_shorter_than_the_first_nor_much_longer_than_the_
 def test_figures_that_make_no_sense_are_refused(figures):
     with pytest.raises(InvalidInput):
         BreakerPolicy(**figures)
+
+
+def test_a_refusal_names_the_figure_what_came_and_what_is_valid():
+    with pytest.raises(InvalidInput, match=r"^BreakerPolicy\.failures is 0; valid: a whole number from 1$"):
+        BreakerPolicy(failures=0)
 
 
 @pytest.mark.parametrize(("openings", "jitter"), [(0, 0.0), (1, 1.0), (1, -0.1)])

@@ -1,4 +1,5 @@
 import attrs
+import pytest
 
 from ibkeel.resilience.lanes import Lane, LaneQueue, Patience
 
@@ -68,6 +69,53 @@ def test_those_who_are_gone_take_no_room():
     assert drained(queue) == [0]
 
 
+def leave(queue, *items):
+    for item in items:
+        item.is_waiting = False
+        queue.gone()
+
+
+def kept(queue):
+    return sum(len(lane) for lane in queue._lanes)
+
+
+def test_those_who_are_gone_are_dropped_when_they_are_more_than_half():
+    items = [Item(Lane.QUOTES, number) for number in range(4)]
+    queue = filled(items, Patience(5.0))
+
+    leave(queue, items[3], items[2])
+    at_half = kept(queue)
+    leave(queue, items[1])
+
+    assert (at_half, kept(queue)) == (4, 1)
+
+
+def test_those_who_were_dropped_are_not_counted_again():
+    items = [Item(Lane.QUOTES, number) for number in range(7)]
+    queue = filled(items[:4], Patience(5.0))
+    leave(queue, *items[1:4])
+    for item in items[4:]:
+        queue.add(item)
+
+    leave(queue, items[6], items[5])
+
+    assert kept(queue) == 4
+
+
+@pytest.mark.parametrize(("number", "needed"), [(4, 3), (5, 3)])
+def test_those_who_came_to_the_front_and_were_dropped_are_not_counted_again(number, needed):
+    items = [Item(Lane.QUOTES, place) for place in range(number + 1)]
+    queue = filled(items, Patience(5.0))
+    leave(queue, items[0])
+    queue.first(0.0)
+
+    leave(queue, *items[:-needed:-1])
+    too_few = kept(queue)
+    leave(queue, items[-needed])
+
+    assert (too_few, kept(queue)) == (number, number - needed)
+
+
 def test_a_lane_that_was_passed_over_too_long_goes_once():
     patience = Patience(5.0)
     history = [Item(Lane.HISTORY, 0), Item(Lane.HISTORY, 1)]
@@ -92,9 +140,19 @@ def test_nobody_goes_before_a_closing_order():
 def test_those_ahead_of_a_newcomer_are_its_equals_and_the_more_urgent():
     queue = filled([Item(Lane.CLOSING, 0), Item(Lane.QUOTES, 1), Item(Lane.HISTORY, 2)], Patience(5.0))
 
-    assert queue.ahead(Item(Lane.CLOSING, 9)) == 1
-    assert queue.ahead(Item(Lane.QUOTES, 9)) == 2
-    assert queue.ahead(Item(Lane.HISTORY, 9)) == 3
+    assert queue.ahead(Lane.CLOSING) == 1
+    assert queue.ahead(Lane.QUOTES) == 2
+    assert queue.ahead(Lane.HISTORY) == 3
+
+
+def test_those_who_stopped_waiting_are_ahead_of_nobody():
+    items = [Item(Lane.QUOTES, number) for number in range(3)]
+    queue = filled(items, Patience(5.0))
+
+    items[2].is_waiting = False
+    queue.gone()
+
+    assert queue.ahead(Lane.QUOTES) == 2
 
 
 def test_slots_in_reserve_are_for_orders():

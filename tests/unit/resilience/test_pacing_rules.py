@@ -81,7 +81,12 @@ def test_a_queue_is_expected_to_take_as_many_windows_as_it_fills():
     expected = [window.expected_at(weight, 5.0) for weight in (1, 2, 3, 5)]
 
     assert expected == [10.0, 14.0, 20.0, 30.0]
+    assert window.expected_at(1, 10.0) == 10.0
     assert window.expected_at(1, 14.0) == 14.0
+
+
+def test_an_empty_window_cannot_tell_when_more_than_it_allows_will_have_gone():
+    assert Window(2, 10.0).expected_at(3, 0.0) == math.inf
 
 
 def test_what_is_open_counts_until_it_is_given_back():
@@ -102,6 +107,7 @@ def test_the_last_expiry_up_to_a_time():
         window.take(1, now)
 
     assert window.last_expiry(11.5) == 11.0
+    assert window.last_expiry(11.0) == 11.0
     assert window.last_expiry(9.0) == -math.inf
 
 
