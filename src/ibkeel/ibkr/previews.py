@@ -33,11 +33,8 @@ class Previews:
         Tap(link.ib.wrapper).hear("openOrder", self._on_open_order)
 
     def _on_open_order(self, order_id: int, _contract: Any, order: Any, state: Any) -> bool:
-        """Hand a what-if's answer to who asked; the library must not take it for an order."""
-        if not order.whatIf:
-            return False
-        self._link.requests.on_message("openOrder", order_id, state)
-        return True
+        """Hand a what-if's answer to who asked; one that the library was asked for is the library's."""
+        return order.whatIf and self._link.requests.on_message("openOrder", order_id, state)
 
     async def preview(self, ticket: OrderTicket, deadlines: Deadlines) -> OrderPreview:
         """Ask what an order would do to margin and equity.
@@ -59,7 +56,9 @@ class Previews:
         ib_order.whatIf = True
 
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
-            pending.finish(args[0])
+            # A Gateway may echo the order before it has the figures: both client libraries wait for them.
+            if decimal_of(args[0].initMarginChange) is not None:
+                pending.finish(args[0])
 
         what = f"the preview of {ticket.side} {ticket.quantity} {ticket.contract}"
         ib_contract, client = to_ib_contract(contract), self._link.ib.client

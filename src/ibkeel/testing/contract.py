@@ -19,7 +19,7 @@ from typing import Final
 import attrs
 from typing_extensions import override
 
-from ibkeel.errors import InvalidInput, NotConnected, RequestFailed, UnknownContract
+from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, RequestFailed, UnknownContract
 from ibkeel.model import (
     BarSpec,
     Bracket,
@@ -197,7 +197,7 @@ async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> N
     ticket = _ticket(world.stock)
     for asked in (
         broker.quote(world.stock), broker.quotes([world.stock]), broker.bars(world.stock, world.spec),
-        broker.option_chain(world.stock), broker.place(ticket), broker.open_orders(),
+        broker.option_chain(world.stock), broker.place(ticket), broker.preview(ticket), broker.open_orders(),
         broker.completed_orders(), broker.executions(), broker.positions(), broker.account(), broker.pnl(),
         anext(broker.stream_quotes(world.stock)), anext(broker.order_events()),
     ):  # fmt: skip
@@ -233,6 +233,27 @@ async def _a_dry_run_keeps_the_order_to_itself(broker: Broker, world: World) -> 
     assert not any(child.was_sent for child in placement.children)
     assert await broker.open_orders() == ()
     assert await broker.executions() == ()
+
+
+async def _a_preview_is_kept_back_in_dry_run(broker: Broker, world: World) -> None:
+    await _raises(OrderRefused, broker.preview(_ticket(world.option)))
+
+
+async def _a_preview_tells_the_margin_and_places_nothing(broker: Broker, world: World) -> None:
+    for contract in (world.stock, world.option):
+        ticket = _ticket(contract)
+        preview = await broker.preview(ticket)
+        assert preview.ticket == ticket
+        for figure in (preview.initial_margin, preview.maintenance_margin, preview.equity_with_loan):
+            assert figure.before is not None, preview
+            assert figure.change is not None, preview
+            assert figure.after is not None, preview
+            assert abs(figure.after - figure.before - figure.change) <= 2 * _PLACES, preview
+        assert preview.commission is None or preview.commission >= 0
+    await _raises(UnknownContract, broker.preview(_ticket(world.unknown)))
+    assert await broker.open_orders() == ()
+    assert await broker.executions() == ()
+    assert await broker.positions() == ()
 
 
 async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: World) -> None:
@@ -347,12 +368,13 @@ def _checks() -> tuple[Check, ...]:
         _order_events_end_in_an_error_when_the_session_ends,
     )
     sending = (
+        _a_preview_tells_the_margin_and_places_nothing,
         _a_resting_order_is_open_until_it_is_cancelled,
         _a_modified_order_works_at_its_new_price,
         _a_fill_is_told_and_a_cancel_after_it_changes_nothing,
         _a_bracket_is_placed_whole_and_its_stop_is_a_stop,
     )
-    keeping = (_a_dry_run_keeps_the_order_to_itself,)
+    keeping = (_a_dry_run_keeps_the_order_to_itself, _a_preview_is_kept_back_in_dry_run)
     return (
         *(Check(run.__name__.lstrip("_"), run) for run in anywhere),
         *(Check(run.__name__.lstrip("_"), run, True) for run in sending),

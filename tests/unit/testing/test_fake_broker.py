@@ -20,6 +20,9 @@ from ibkeel.model import (
     Bars,
     BarSpec,
     Bracket,
+    Combo,
+    ComboLeg,
+    ConId,
     Option,
     OptionChain,
     OptionClass,
@@ -40,6 +43,7 @@ from ibkeel.virtual import run_virtual, virtual_clock
 START = datetime(2025, 3, 14, 14, 30, tzinfo=UTC)
 SPY = Stock("SPY")
 CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")
+PAIR = Combo("SPY", [ComboLeg(con_id=ConId(1), side="BUY"), ComboLeg(con_id=ConId(2), side="SELL")])
 MINUTES = BarSpec(duration="3600 S", size="1 min")
 
 
@@ -296,3 +300,28 @@ def test_the_strategies_make_valid_values(quote, bars, ticket, bracket):
 def test_the_plugin_gives_its_fixtures(ibkeel_broker, ibkeel_virtual_time):
     assert ibkeel_broker is FakeBroker
     assert ibkeel_virtual_time is run_virtual
+
+
+@pytest.mark.parametrize(
+    ("ticket", "change"),
+    [
+        (OrderTicket(contract=SPY, side="BUY", quantity=3), Decimal("1680.06")),
+        (OrderTicket(contract=SPY, side="SELL", quantity=3), 0),
+        (OrderTicket(contract=CALL, side="BUY", quantity=2, order_type="LMT", limit_price="1.50"), 300),
+        (OrderTicket(contract=SPY, side="BUY", quantity=1, order_type="STP", stop_price=570), 570),
+        (OrderTicket(contract=PAIR, side="BUY", quantity=2, order_type="LMT", limit_price="1.25"), 250),
+        (OrderTicket(contract=PAIR, side="BUY", quantity=2, order_type="LMT", limit_price="-1.25"), 0),
+        (OrderTicket(contract=PAIR, side="BUY", quantity=2), None),
+    ],
+)
+def test_a_preview_is_that_of_a_cash_account(ticket, change):
+    async def scenario():
+        script = [quote(SPY, 560.0, 560.02), quote(CALL, 1.4, 1.6)]
+        async with FakeBroker(quotes=script, clock=virtual_clock()) as broker:
+            return await broker.preview(ticket), await broker.open_orders()
+
+    preview, working = run_virtual(scenario(), start=START)
+
+    assert preview.initial_margin.change == preview.maintenance_margin.change == change
+    assert preview.equity_with_loan.after == 100_000
+    assert working == ()

@@ -12,7 +12,7 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.clock import Clock
-from ibkeel.errors import InvalidInput, NotConnected, RequestFailed, RequestTimeout
+from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, RequestFailed, RequestTimeout
 from ibkeel.model import (
     AccountValues,
     Bars,
@@ -29,6 +29,7 @@ from ibkeel.model import (
     Index,
     OptionChain,
     OrderId,
+    OrderPreview,
     OrderReport,
     OrderState,
     OrderTicket,
@@ -40,14 +41,15 @@ from ibkeel.model import (
 )
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
+from ibkeel.testing.fake.previews import preview_of
 from ibkeel.testing.fake.prices import PriceScript
 
 __all__ = ["KINDS", "Call", "FakeBroker"]
 
 KINDS: Final = (
     "account", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
-    "open_orders", "option_chain", "order_events", "place", "pnl", "positions", "qualify", "quote",
-    "stream_quotes",
+    "open_orders", "option_chain", "order_events", "place", "pnl", "positions", "preview", "qualify",
+    "quote", "stream_quotes",
 )  # fmt: skip
 """What a `FakeBroker` can be told to fail or delay: its methods; `quotes` counts as `quote`."""
 
@@ -268,6 +270,14 @@ class FakeBroker(Broker):
         self._tell(reports)
         self._match()
         return placement
+
+    @override
+    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+        """What the order would tie up in a cash account."""
+        await self._answer("preview", ticket)
+        if self._dry_run:
+            raise OrderRefused("the fake is in dry run, and a what-if travels as an order")
+        return preview_of(ticket, self._prices, self._account, self._clock.now())
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:

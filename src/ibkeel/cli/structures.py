@@ -1,0 +1,107 @@
+"""A structure and its payoff, as a table for a terminal; needs the extra `[bot]`."""
+
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+
+from ibkeel.model import OrderPreview
+from ibkeel.options import Payoff, Structure, payoff
+
+__all__ = ["payoff_table"]
+
+
+def payoff_table(
+    structure: Structure,
+    *,
+    spot: float | Decimal | None = None,
+    spots: Sequence[float | Decimal] | None = None,
+    preview: OrderPreview | None = None,
+) -> Group:
+    """Legs, figures and payoff of a structure whose options expire together.
+
+    Args:
+        structure: With prices.
+        spot: Price of the underlying per share, now; gets a row of its own.
+        spots: Prices to show the profit at; None takes strikes, break-evens and `spot`.
+        preview: What the broker said of it, for the margin; None leaves it out.
+
+    Raises:
+        InvalidInput: A leg has no price, or expiries differ.
+    """
+    exact = payoff(structure)
+    asked = [Decimal(str(each)) for each in spots or ()]
+    rows = asked or [
+        *exact.spots[1:],
+        *exact.break_evens,
+        *([Decimal(str(spot))] if spot is not None else []),
+    ]
+    return Group(
+        _legs(structure), _figures(structure, exact, preview), _profits(exact, rows, _notes(exact, spot))
+    )
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table
+
+
+def _legs(structure: Structure) -> Table:
+    table = _table("leg", "side", "ratio", "price", title=f"{structure.underlying} {structure.name}")
+    for leg in structure.legs:
+        table.add_row(str(leg.contract), leg.side.value, str(leg.ratio), f"{leg.price:f}")
+    return table
+
+
+def _figures(structure: Structure, exact: Payoff, preview: OrderPreview | None) -> Table:
+    net = structure.net
+    word, amount = ("net credit", net.credit) if net.per_share < 0 else ("net debit", net.debit)
+    table = _table("", "per share", "per contract")
+    table.add_row(word, _money(amount), _money(amount * net.multiplier))
+    table.add_row("max gain", _money(exact.max_gain), _money(exact.max_gain_per_contract))
+    table.add_row("max loss", _money(exact.max_loss), _money(exact.max_loss_per_contract))
+    for zero in exact.break_evens:
+        table.add_row("break-even", _money(zero), "")
+    for name, value in _margin(preview):
+        table.add_row(name, "", value)
+    return table
+
+
+def _margin(preview: OrderPreview | None) -> Iterator[tuple[str, str]]:
+    """Of the order that was asked about, whatever its quantity."""
+    if preview is not None:
+        told = (
+            ("initial margin", preview.initial_margin.change),
+            ("maintenance margin", preview.maintenance_margin.change),
+            ("commission", preview.commission),
+        )
+        of = "" if preview.ticket.quantity == 1 else f" of {preview.ticket.quantity}"
+        yield from ((f"{name}{of}", _money(value)) for name, value in told if value is not None)
+
+
+def _notes(exact: Payoff, spot: float | Decimal | None) -> dict[Decimal, str]:
+    notes = dict.fromkeys(exact.spots, "strike") | dict.fromkeys(exact.break_evens, "break-even")
+    if spot is not None:
+        notes[Decimal(str(spot))] = "now"
+    return notes
+
+
+def _profits(exact: Payoff, spots: Sequence[Decimal], notes: dict[Decimal, str]) -> Table:
+    table = _table("at expiry", "per share", "per contract", "")
+    for spot in sorted(set(spots)):
+        profit = exact.exactly_at(spot)
+        colour = "green" if profit > 0 else "red" if profit < 0 else "default"
+        whole = f"[{colour}]{_money(profit * exact.multiplier)}[/]"
+        table.add_row(_money(spot), f"[{colour}]{_money(profit)}[/]", whole, notes.get(spot, ""))
+    return table
+
+
+def _money(value: float | Decimal) -> str:
+    return f"{value:,.2f}" if math.isfinite(value) else "unbounded"

@@ -1,0 +1,120 @@
+import math
+from datetime import date
+
+import attrs
+import numpy as np
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Option, Right, Stock
+from ibkeel.options import (
+    Exercise,
+    Leg,
+    Structure,
+    calendar,
+    diagonal,
+    payoff,
+    price,
+    value_at_near_expiry,
+    vertical,
+)
+
+NEAR, FAR = date(2026, 2, 20), date(2026, 3, 20)
+SPOTS = np.linspace(300.0, 900.0, 121)
+
+
+def option(strike, right="C", expiry=NEAR):
+    return Option("SPY", expiry, strike, Right(right), trading_class="SPY")
+
+
+def at(structure, *prices):
+    legs = zip(structure.legs, prices, strict=True)
+    return attrs.evolve(structure, legs=[attrs.evolve(leg, price=price) for leg, price in legs])
+
+
+CALENDAR = at(calendar(near=option(565), far=option(565, expiry=FAR)), "9.10", "13.20")
+
+
+def test_a_calendar_is_worth_its_far_option_less_what_the_near_one_pays():
+    found = value_at_near_expiry(CALENDAR, SPOTS, volatility=0.16, rate=0.04)
+
+    far = price(0.16, spot=SPOTS, strike=565.0, years=28 / 365, right=Right.CALL, rate=0.04)
+    assert found.profits == pytest.approx(far - np.maximum(SPOTS - 565, 0) - 4.1)
+    assert found.expiry == NEAR
+    assert SPOTS[found.profits.argmax()] == pytest.approx(565)
+
+
+@pytest.mark.parametrize("volatility", [0.01, 0.2, 2.0])
+@pytest.mark.parametrize(
+    ("structure", "max_loss"),
+    [
+        (CALENDAR, 4.1),
+        (at(diagonal(near=option(575), far=option(565, expiry=FAR)), "4", "13"), 9.0),
+        (at(diagonal(near=option(565), far=option(575, expiry=FAR)), "9", "8"), 9.0),
+        (at(diagonal(near=option(575, "P"), far=option(565, "P", FAR)), "14", "9"), 5.0),
+    ],
+)
+def test_the_loss_stays_within_its_bound_while_no_interest_is_paid(structure, max_loss, volatility):
+    found = value_at_near_expiry(structure, SPOTS, volatility=volatility)
+
+    assert found.max_loss == pytest.approx(max_loss)
+    assert found.max_loss_per_contract == pytest.approx(100 * max_loss)
+    assert found.profits.min() >= -found.max_loss - 1e-9
+    assert "worth at least what exercise brings" in found.assumption
+
+
+def test_the_right_to_exercise_keeps_the_bound_where_interest_breaks_it():
+    puts = at(calendar(near=option(565, "P"), far=option(565, "P", FAR)), "8", "10")
+    deep = [200.0, 300.0]
+
+    european = value_at_near_expiry(puts, deep, volatility=0.16, rate=0.08)
+    american = value_at_near_expiry(puts, deep, volatility=0.16, rate=0.08, exercise=Exercise.AMERICAN)
+
+    assert european.profits.max() < -european.max_loss
+    assert american.profits == pytest.approx([-american.max_loss] * 2)
+
+
+def test_a_short_option_that_lives_on_bounds_nothing():
+    found = value_at_near_expiry(CALENDAR.opposite(), SPOTS, volatility=0.16)
+
+    assert found.max_loss == math.inf
+    assert "a short leg lives on" in found.assumption
+
+
+def test_options_of_one_expiry_have_their_exact_payoff():
+    spread = at(vertical(long=option(500), short=option(510)), "6.20", "2")
+
+    found = value_at_near_expiry(spread, SPOTS, volatility={})
+
+    assert found.profits == pytest.approx(payoff(spread).at(SPOTS))
+
+
+def test_each_option_that_lives_on_may_have_a_volatility_of_its_own():
+    far = CALENDAR.legs[1].contract
+
+    named = value_at_near_expiry(CALENDAR, SPOTS, volatility={far: 0.2})
+
+    assert named.profits == pytest.approx(value_at_near_expiry(CALENDAR, SPOTS, volatility=0.2).profits)
+    with pytest.raises(InvalidInput, match="no volatility for SPY 2026-03-20 565 C"):
+        value_at_near_expiry(CALENDAR, SPOTS, volatility={})
+
+
+def test_shares_keep_their_price_and_a_price_of_zero_has_no_profit():
+    held = Structure(
+        name="covered calendar",
+        legs=[Leg(contract=Stock("SPY"), side="BUY", ratio=100, price=565), *CALENDAR.legs],
+    )
+
+    found = value_at_near_expiry(held, [0.0, 565.0], volatility=0.16)
+
+    assert math.isnan(found.profits[0])
+    assert found.profits[1] == pytest.approx(
+        value_at_near_expiry(CALENDAR, [565.0], volatility=0.16).profits[0]
+    )
+
+
+def test_without_options_nothing_expires():
+    shares = Structure(name="shares", legs=[Leg(contract=Stock("SPY"), side="BUY", price=565)])
+
+    with pytest.raises(InvalidInput, match="nothing expires"):
+        value_at_near_expiry(shares, SPOTS, volatility=0.2)
