@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ibkeel.options import Unsolved, american_price, implied_volatility, price
+from ibkeel.options import Unsolved, american_price, black76_price, greeks, implied_volatility, price
 
 spots = st.floats(1, 1000)
 ratios = st.floats(0.5, 2.0)
@@ -144,3 +144,39 @@ def test_the_right_to_exercise_early_is_worth_something_or_nothing(
     assert got >= exercised
     assert got >= float(price(vol, **at)) - 5e-5 * spot * max(ratio, 1.0)
     assert got <= max(spot, spot * ratio) * max(1.0, math.exp(-min(rate, carry) * years))
+
+
+@given(spots, ratios, times, times, vols)
+def test_a_put_without_interest_never_loses_by_more_time(spot, ratio, shorter, longer, vol):
+    several = sorted([shorter, longer])
+
+    got = price(vol, spot=spot, strike=spot * ratio, years=several, right="P")
+
+    assert got[1] >= got[0] - 1e-12 * spot
+
+
+@given(spots, ratios, times, vols, rates, st.sampled_from("CP"))
+def test_a_forward_priced_as_one_is_a_share_whose_dividends_are_the_interest(
+    spot, ratio, years, vol, rate, right
+):
+    forward = spot * math.exp(rate * years)
+    at = {"strike": spot * ratio, "years": years, "right": right, "rate": rate}
+
+    of_share, of_forward = price(vol, spot=spot, **at), black76_price(vol, forward=forward, **at)
+
+    assert of_forward == pytest.approx(float(of_share), rel=1e-10, abs=1e-13 * spot)
+
+
+@given(spots, ratios, times, vols, rates, rates, st.sampled_from("CP"))
+def test_what_a_position_costs_to_hold_is_what_its_slopes_say(spot, ratio, years, vol, rate, carry, right):
+    at = {"spot": spot, "strike": spot * ratio, "years": years, "rate": rate, "dividend_yield": carry}
+
+    got = greeks(vol, right=right, **at)
+
+    # Black and Scholes's equation, a day.
+    earned = rate * got.price - (rate - carry) * spot * got.delta - 0.5 * (vol * spot) ** 2 * got.gamma
+    assert got.theta == pytest.approx(float(earned) / 365, rel=1e-8, abs=1e-12 * spot)
+    # Vega is gamma's other face.
+    assert got.vega * 100 == pytest.approx(
+        float(got.gamma * spot**2 * vol * years), rel=1e-8, abs=1e-12 * spot
+    )

@@ -52,7 +52,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     try:
-        commands.main(args=arguments, prog_name="ibkeel", standalone_mode=False)
+        ended = commands.main(args=arguments, prog_name="ibkeel", standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.SUCCESS
     except BaseException as error:  # noqa: BLE001 - the last place where an error can become a sentence
         return _told(cause_of(error))
-    return ExitCode.SUCCESS
+    return ended if isinstance(ended, int) else ExitCode.SUCCESS
 
 
 def _told(error: BaseException) -> int:

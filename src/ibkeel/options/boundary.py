@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ibkeel.options.inputs import Floats
 from ibkeel.options.normal import density, rough_mills
 
-__all__ = ["Grid", "PutTerms", "early_premium", "grid"]
+__all__ = ["Grid", "Premium", "PutTerms", "early_premium", "grid", "premium_slopes"]
 
 # Carry over variance: above, sweeps by the slope drift apart, and those by the value settle fast;
 # below, those by the slope settle faster.
@@ -231,6 +231,43 @@ def _boundary(terms: PutTerms, grid: Grid) -> Floats:
     return log
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class _Last:
+    """The integral over the remaining life, at its points; axes: row, point."""
+
+    boundary_now: Floats
+    points: Floats
+    weights: Floats
+    width: Floats
+    d1: Floats
+    interest: Floats
+    dividends: Floats
+
+    @classmethod
+    def of(cls, share: Floats, terms: PutTerms, grid: Grid) -> "_Last":
+        log = _boundary(terms, grid)
+        ceiling = np.log(terms.ceiling)
+        points, square = grid.last_points, grid.last_points**2
+        boundary = ceiling[:, np.newaxis] - _root((log * log) @ grid.onto_last.T)
+        width = terms.deviation[:, np.newaxis] * points
+        drift = (terms.rate - terms.dividend)[:, np.newaxis] * square
+        return cls(
+            boundary_now=log[:, -1] + ceiling,
+            points=points,
+            weights=2.0 * points * grid.last_weights,
+            width=width,
+            d1=(np.log(share)[:, np.newaxis] - boundary + drift) / width + 0.5 * width,
+            interest=terms.rate[:, np.newaxis] * np.exp(-terms.rate[:, np.newaxis] * square),
+            dividends=terms.dividend[:, np.newaxis] * np.exp(-terms.dividend[:, np.newaxis] * square),
+        )
+
+    def premium(self, share: Floats) -> Floats:
+        d2 = self.d1 - self.width
+        gained = self.interest * _odds(-d2, density(d2))
+        gained -= self.dividends * share[:, np.newaxis] * _odds(-self.d1, density(self.d1))
+        return np.maximum(gained @ self.weights, 0.0)
+
+
 def early_premium(share: Floats, terms: PutTerms, grid: Grid) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """What early exercise adds to European puts of strike 1.
 
@@ -246,16 +283,39 @@ def early_premium(share: Floats, terms: PutTerms, grid: Grid) -> tuple[Floats, n
         L. Andersen, M. Lake, D. Offengenden, High-performance American option pricing, 2016; the
         first guess: P. Bjerksund, G. Stensland, Closed-form approximation of American options, 1993.
     """
-    log = _boundary(terms, grid)
-    ceiling = np.log(terms.ceiling)
-    points, square = grid.last_points, grid.last_points**2
-    boundary = ceiling[:, np.newaxis] - _root((log * log) @ grid.onto_last.T)
-    width = terms.deviation[:, np.newaxis] * points
-    drift = (terms.rate - terms.dividend)[:, np.newaxis] * square
-    d1 = (np.log(share)[:, np.newaxis] - boundary + drift) / width + 0.5 * width
+    last = _Last.of(share, terms, grid)
+    return last.premium(share), np.log(share) <= last.boundary_now
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Premium:
+    """What early exercise adds, and how that changes with the share; each of shape (rows,).
+
+    Args:
+        value: In units of the strike.
+        slope: In the share.
+        bend: Slope of the slope.
+        now: Whether the put is to be exercised now; the rest then means nothing.
+    """
+
+    value: Floats
+    slope: Floats
+    bend: Floats
+    now: npt.NDArray[np.bool_]
+
+
+def premium_slopes(share: Floats, terms: PutTerms, grid: Grid) -> Premium:
+    """`early_premium` with its slopes: the boundary does not depend on the share."""
+    last = _Last.of(share, terms, grid)
+    d1, width, column = last.d1, last.width, share[:, np.newaxis]
     d2 = d1 - width
-    interest = terms.rate[:, np.newaxis] * np.exp(-terms.rate[:, np.newaxis] * square)
-    dividends = (terms.dividend * share)[:, np.newaxis] * np.exp(-terms.dividend[:, np.newaxis] * square)
-    gained = interest * _odds(-d2, density(d2)) - dividends * _odds(-d1, density(d1))
-    premium = gained @ (2.0 * points * grid.last_weights)
-    return np.maximum(premium, 0.0), np.log(share) <= log[:, -1] + ceiling
+    bell1, bell2 = density(d1), density(d2)
+    paid, held = last.interest * bell2 / (column * width), last.dividends * bell1 / width
+    slope = held - paid - last.dividends * _odds(-d1, bell1)
+    bend = paid / column * (1.0 + d2 / width) + held / column * (1.0 - d1 / width)
+    return Premium(
+        value=last.premium(share),
+        slope=slope @ last.weights,
+        bend=bend @ last.weights,
+        now=np.log(share) <= last.boundary_now,
+    )

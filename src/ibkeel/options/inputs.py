@@ -149,6 +149,11 @@ class Inputs:
             shape=(rows.stop - rows.start,),
         )
 
+    @property
+    def flat(self) -> "Inputs":
+        """All rows in one dimension."""
+        return self.piece(slice(0, self.size))
+
     def reasons(self) -> Codes:
         """SOLVED, or why the row cannot be computed at all."""
         columns = (self.given, self.spot, self.strike, self.years, self.rate, self.dividend_yield)

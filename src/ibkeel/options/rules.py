@@ -49,6 +49,8 @@ class SelectionRule:
         strike_count: How many strikes to quote an expiry, nearest to the wanted one first.
         min_otm: Least distance out of the money, a fraction of spot; None for any.
         max_otm: Greatest distance out of the money, a fraction of spot; None for any.
+        min_premium: Least premium at mid, per share; None for any.
+        max_premium: Greatest premium at mid, per share; None for any.
         liquidity: What a quote must show.
         prefer: TIGHTEST takes the narrowest relative spread, then the nearest strike; BUSIEST
             the highest volume, then the narrowest spread.
@@ -65,6 +67,8 @@ class SelectionRule:
     strike_count: int = attrs.field(default=3, validator=whole)
     min_otm: float | None = attrs.field(default=None, validator=finite)
     max_otm: float | None = attrs.field(default=None, validator=finite)
+    min_premium: float | None = attrs.field(default=None, validator=finite)
+    max_premium: float | None = attrs.field(default=None, validator=finite)
     liquidity: LiquidityRule = attrs.field(factory=LiquidityRule)
     prefer: Preference = attrs.field(default=Preference.TIGHTEST, converter=Preference)
 
@@ -73,10 +77,12 @@ class SelectionRule:
             raise InvalidInput(
                 f"SelectionRule DTE range {self.min_dte} to {self.max_dte}; valid: 0 <= min_dte <= max_dte"
             )
-        if None not in {self.min_otm, self.max_otm} and self.min_otm > self.max_otm:  # type: ignore[operator]  # neither is None
-            raise InvalidInput(
-                f"SelectionRule range out of the money {self.min_otm} to {self.max_otm}; valid: min <= max"
-            )
+        for what, least, most in (
+            ("out of the money", self.min_otm, self.max_otm),
+            ("of the premium", self.min_premium, self.max_premium),
+        ):
+            if least is not None and most is not None and least > most:
+                raise InvalidInput(f"SelectionRule range {what} {least} to {most}; valid: min <= max")
 
 
 PRESETS: Final[Mapping[str, SelectionRule]] = MappingProxyType(
@@ -96,9 +102,10 @@ PRESETS: Final[Mapping[str, SelectionRule]] = MappingProxyType(
         "thin": SelectionRule(
             strike_count=10, liquidity=LiquidityRule(min_volume=10, max_relative_spread=0.06)
         ),
+        "weekly": SelectionRule(strike_count=11),
     }
 )
-"""Rules by name: liquid names, months ahead and out of the money, thinly traded names."""
+"""Rules by name: liquid names, months ahead and out of the money, thin names, more strikes of liquid ones."""
 
 
 def preset(name: str) -> SelectionRule:

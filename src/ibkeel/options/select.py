@@ -10,7 +10,14 @@ from ibkeel.model.checks import as_decimal
 from ibkeel.options.expiries import expiries_within, weekly_expiry
 from ibkeel.options.rules import ExpiryChoice, SelectionRule, StrikeStep
 
-__all__ = ["nearest_strikes", "out_of_the_money", "select", "wanted_strike"]
+__all__ = [
+    "at_the_money",
+    "nearest_strikes",
+    "out_of_the_money",
+    "select",
+    "strikes_around",
+    "wanted_strike",
+]
 
 
 def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
@@ -22,6 +29,27 @@ def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
 def nearest_strikes(strikes: Iterable[Decimal], to: Decimal, count: int) -> tuple[Decimal, ...]:
     """The `count` strikes nearest to a price, nearest first; the lower one of two as near."""
     return tuple(sorted(strikes, key=lambda strike: (abs(strike - to), strike))[:count])
+
+
+def at_the_money(strikes: Iterable[Decimal], forward: float | Decimal) -> Decimal:
+    """The listed strike nearest to a forward, such as that of `parity_forward`; the lower of two as near.
+
+    Raises:
+        InvalidInput: There is no strike.
+    """
+    found = nearest_strikes(strikes, as_decimal(forward), 1)
+    if not found:
+        raise InvalidInput("no strike is listed; valid: one or more")
+    return found[0]
+
+
+def strikes_around(
+    strikes: Iterable[Decimal], centre: float | Decimal, each_side: int
+) -> tuple[Decimal, ...]:
+    """The strike nearest to a price and so many neighbours on either side, ascending."""
+    listed = sorted(set(strikes))
+    at = listed.index(at_the_money(listed, centre))
+    return tuple(listed[max(0, at - each_side) : at + each_side + 1])
 
 
 def wanted_strike(strikes: Sequence[Decimal], spot: Decimal, right: Right, step: StrikeStep) -> Decimal:
@@ -91,7 +119,7 @@ def select(
 
     Args:
         chain: Every class of the underlying.
-        spot: Price of the underlying per share, above 0.
+        spot: Price of the underlying per share, above 0; give the forward to centre the strikes on it.
         today: Trading date, in the exchange's calendar.
         right: Calls or puts; decides which way is out of the money.
         rule: What to look for.

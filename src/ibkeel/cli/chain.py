@@ -1,0 +1,285 @@
+"""What is listed on an underlying, and the option of a wanted delta: against the simulated Gateway, or a real one."""
+
+import asyncio
+from datetime import date, datetime, time
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from ibkeel.cli.serve import OffsetClock
+from ibkeel.clock import Clock
+from ibkeel.errors import ConfigurationError, UnknownContract
+from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.model import Broker, Index, Option, OptionChain, Stock
+from ibkeel.model.checks import as_decimal
+from ibkeel.options import (
+    Candidate,
+    DeltaPick,
+    DeltaRule,
+    Liquid,
+    LiquidityRule,
+    Listing,
+    Series,
+    candidates_of,
+    delta_listing,
+    dte,
+    expiries_within,
+    nearest_strikes,
+    pick_by_delta,
+    series_of,
+    sift,
+)
+from ibkeel.sim import SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.system import SystemClock
+from ibkeel.virtual import run_virtual, virtual_clock
+
+__all__ = ["Address", "ChainOptions", "ChainReport", "Rehearsal", "look"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_HOST: Final = "127.0.0.1"
+_PORT: Final = 4002
+_ANY_SPREAD: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
+
+
+@attrs.frozen(kw_only=True)
+class Address:
+    """A Gateway that listens."""
+
+    host: str
+    port: int
+    client_id: int
+
+
+@attrs.frozen(kw_only=True)
+class Rehearsal:
+    """The simulated Gateway, on virtual time.
+
+    Args:
+        seed: Of the market.
+        day: Trading date; None lets the seed choose.
+        at: Time of day in New York.
+    """
+
+    seed: int = 7
+    day: date | None = None
+    at: time = time(11, 0)
+
+
+@attrs.frozen(kw_only=True)
+class ChainOptions:
+    """What to look at.
+
+    Args:
+        symbol: Ticker of a stock, a fund or an index.
+        rule: Range of days to expiry, right, and the delta when one is wanted.
+        has_target: Whether the delta is wanted.
+        strikes: How many strikes nearest the price to quote; 0 for none.
+        trading_class: Which class; None takes any that no corporate action has adjusted.
+        where: The Gateway.
+    """
+
+    symbol: str
+    rule: DeltaRule
+    has_target: bool = False
+    strikes: int = 0
+    trading_class: str | None = None
+    where: Address | Rehearsal
+
+
+@attrs.frozen(kw_only=True)
+class ChainReport:
+    """What was found.
+
+    Args:
+        options: What was looked at.
+        at: Gateway time, aware.
+        spot: Price of the underlying; None when nothing was quoted.
+        series: Listed series in the range of days, ascending.
+        pick: What the search for a delta gave; None when no delta was wanted.
+        window: Options quoted around the price, ascending by strike.
+    """
+
+    options: ChainOptions
+    at: datetime
+    spot: float | None = None
+    series: tuple[Series, ...] = ()
+    pick: DeltaPick | None = None
+    window: tuple[Candidate, ...] = ()
+
+    @property
+    def today(self) -> date:
+        """Trading date, in the exchange's calendar."""
+        return self.at.astimezone(_NEW_YORK).date()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing fits what was asked for."""
+        if self.pick is not None:
+            return self.pick.chosen is None
+        if self.options.strikes:
+            return not any(candidate.is_kept for candidate in self.window)
+        return not self.series
+
+    def as_data(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        rule, pick = self.options.rule, self.pick
+        chosen = None if pick is None else pick.chosen
+        candidates = self.window if pick is None else pick.candidates
+        return {
+            "symbol": self.options.symbol,
+            "at": self.at.isoformat(timespec="seconds"),
+            "spot": self.spot,
+            "dte": [rule.min_dte, rule.max_dte],
+            "right": rule.right.value,
+            "target_delta": rule.delta if self.options.has_target else None,
+            "chosen": None if chosen is None else _candidate_data(chosen, self.today),
+            "is_proven": None if pick is None else pick.is_proven,
+            "forward": None if pick is None else pick.forward,
+            "quotes": len(self.window) if pick is None else pick.quoted,
+            "waves": int(bool(self.window)) if pick is None else pick.waves,
+            "candidates": [_candidate_data(candidate, self.today) for candidate in candidates],
+            "series": [_series_data(series, self.today) for series in self.series],
+        }
+
+
+def _candidate_data(candidate: Candidate, today: date) -> dict[str, Any]:
+    option, quote = candidate.option, candidate.quote
+    return {
+        "trading_class": option.trading_class,
+        "expiry": option.expiry.isoformat(),
+        "dte": dte(option.expiry, today),
+        "strike": float(option.strike),
+        "right": option.right.value,
+        "bid": quote and quote.bid,
+        "ask": quote and quote.ask,
+        "iv": candidate.iv,
+        "delta": candidate.delta,
+        "volume": quote and quote.volume,
+        "open_interest": quote and quote.open_interest,
+        "rejections": [rejection.detail for rejection in candidate.rejections],
+    }
+
+
+def _series_data(series: Series, today: date) -> dict[str, Any]:
+    return {
+        "trading_class": series.trading_class,
+        "expiry": series.expiry.isoformat(),
+        "dte": dte(series.expiry, today),
+        "kind": series.kind.value,
+        "settlement": series.settlement.value,
+        "exercise": series.exercise.value,
+        "last_trading_day": series.last_trading_day.isoformat(),
+        "is_adjusted": series.is_adjusted,
+    }
+
+
+def look(options: ChainOptions) -> ChainReport:
+    """Ask a Gateway.
+
+    Raises:
+        UnknownContract: It knows no such underlying.
+        NoData: The underlying has no options.
+        ConnectionFailure: There is no Gateway to talk to.
+        ConfigurationError: The day is no session of the simulated exchange.
+    """
+    if isinstance(options.where, Address):
+        return asyncio.run(_real(options, options.where))
+    rehearsal = options.where
+    market = SeededMarket(rehearsal.seed, rehearsal.day, symbols=(options.symbol,))
+    start = datetime.combine(market.session_date, rehearsal.at, _NEW_YORK)
+    return run_virtual(_simulated(options, market, rehearsal.seed), start=start)
+
+
+async def _real(options: ChainOptions, address: Address) -> ChainReport:
+    machine = SystemClock()
+    clock = OffsetClock(machine, machine.now())
+    config = IBKRConfig(host=address.host, port=address.port, client_id=address.client_id)
+    async with IBKRBroker(config, clock=clock) as broker:
+        clock.show(await broker.server_time())
+        return await _looked(options, broker, clock)
+
+
+async def _simulated(options: ChainOptions, market: SeededMarket, seed: int) -> ChainReport:
+    clock = virtual_clock()
+    gateway = SimulatedGateway(market=market, seed=seed, clock=clock)
+    broker = IBKRBroker(IBKRConfig(host=_HOST, port=_PORT), clock=clock, jitter=lambda: 0.0)
+    async with gateway.listening(_HOST, _PORT), broker:
+        return await _looked(options, broker, clock)
+
+
+async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainReport:
+    underlying = await _underlying(broker, options.symbol)
+    if not (options.has_target or options.strikes):
+        chain = await broker.option_chain(underlying)
+        return _listed(options, chain, clock.now())
+    async with asyncio.TaskGroup() as group:
+        definitions = group.create_task(broker.option_chain(underlying))
+        price = group.create_task(broker.quote(underlying))
+    chain, quote = definitions.result(), price.result()
+    report = attrs.evolve(_listed(options, chain, clock.now()), spot=quote.mid or quote.last)
+    if report.spot is None:
+        raise ConfigurationError(f"{underlying} has no price now; ask again when its market is open")
+    if not options.has_target:
+        return attrs.evolve(report, window=await _window(report, chain, broker))
+    pick = await pick_by_delta(
+        broker,
+        underlying,
+        options.rule,
+        clock=clock,
+        chain=chain,
+        spot=report.spot,
+        trading_class=options.trading_class,
+    )
+    return attrs.evolve(report, pick=pick)
+
+
+async def _underlying(broker: Broker, symbol: str) -> Stock | Index:
+    """The stock of that ticker, or the index when there is no such stock."""
+    try:
+        await broker.qualify(Stock(symbol))
+    except UnknownContract as no_stock:
+        try:
+            await broker.qualify(Index(symbol))
+        except UnknownContract:
+            raise no_stock from None
+        return Index(symbol)
+    return Stock(symbol)
+
+
+def _listed(options: ChainOptions, chain: OptionChain, now: datetime) -> ChainReport:
+    today, rule = now.astimezone(_NEW_YORK).date(), options.rule
+    rows = [row for row in chain.classes if row.exchange == "SMART"] or list(chain.classes)
+    found = [
+        series_of(chain.underlying, row, expiry, today=today)
+        for row in rows
+        if options.trading_class in {None, row.trading_class}
+        for expiry in expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
+    ]
+    fitting = [series for series in found if not rule.kinds or series.kind in rule.kinds]
+    fitting.sort(key=lambda series: (series.expiry, series.trading_class))
+    return ChainReport(options=options, at=now, series=tuple(fitting))
+
+
+async def _window(report: ChainReport, chain: OptionChain, broker: Broker) -> tuple[Candidate, ...]:
+    options, rule, spot = report.options, report.options.rule, report.spot or 0.0
+    listing = delta_listing(chain, today=report.today, rule=rule, trading_class=options.trading_class)
+    if listing is None:
+        return ()
+    wanted = _nearest(chain, listing, options, spot)
+    answers = await broker.quotes(wanted)
+    asked = rule.liquidity or LiquidityRule(min_volume=0, max_relative_spread=_ANY_SPREAD)
+    judge = Liquid(attrs.evolve(asked, live_only=rule.live_only))
+    return tuple(_marked(one) for one in sift(candidates_of(wanted, answers, spot=spot), [judge]))
+
+
+def _nearest(chain: OptionChain, listing: Listing, options: ChainOptions, spot: float) -> list[Option]:
+    strikes = sorted(nearest_strikes(listing.row.strikes, as_decimal(spot), options.strikes))
+    return [chain.option(listing.row, listing.expiry, strike, options.rule.right) for strike in strikes]
+
+
+def _marked(candidate: Candidate) -> Candidate:
+    """With the broker's own volatility and delta, where it sent them."""
+    greeks = None if candidate.quote is None else candidate.quote.greeks
+    return candidate if greeks is None else attrs.evolve(candidate, iv=greeks.iv, delta=greeks.delta)

@@ -1,0 +1,162 @@
+"""The command `ibkeel chain`."""
+
+import json
+import re
+from datetime import time
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from ibkeel.cli.chain import Address, ChainOptions, Rehearsal, look
+from ibkeel.cli.chain_tables import print_chain
+from ibkeel.cli.exits import ExitCode
+from ibkeel.model import Right
+from ibkeel.options import DeltaRule, LiquidityRule, SeriesKind
+
+__all__ = ["chain"]
+
+_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
+_CLOCK: Final = click.DateTime(formats=["%H:%M"])
+
+
+def _days(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]:
+    """`30..60`, or one number for both ends."""
+    match = re.fullmatch(r"(\d{1,4})(?:\.\.(\d{1,4}))?", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no range of days; valid: 30..60, or 45")
+    least = int(match[1])
+    most = int(match[2] or match[1])
+    if most < least:
+        raise click.BadParameter(f"{value!r} is the wrong way round; valid: {most}..{least}")
+    return least, most
+
+
+def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """`10%` or `0.1`."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(%?)", value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no share; valid: 10% or 0.1")
+    return float(match[1]) / (100 if match[2] else 1)
+
+
+@click.command()
+@click.argument("symbol")
+@click.option(
+    "--dte",
+    callback=_days,
+    metavar="A..B",
+    default="30..60",
+    show_default=True,
+    help="Calendar days to expiry.",
+)
+@click.option(
+    "--target-dte",
+    type=click.IntRange(0),
+    default=None,
+    help="Days to come nearest to. [default: the middle]",
+)
+@click.option(
+    "--right",
+    type=click.Choice([right.value for right in Right], case_sensitive=False),
+    default="P",
+    show_default=True,
+)
+@click.option("--delta", type=float, default=None, help="Find the option of this delta, without sign.")
+@click.option(
+    "--strikes", type=click.IntRange(1, 100), default=None, help="Quote so many strikes around the price."
+)
+@click.option(
+    "--max-spread",
+    callback=_share,
+    metavar="SHARE",
+    default=None,
+    help="Widest spread, of the middle: 10% or 0.1.",
+)
+@click.option("--min-volume", type=click.IntRange(0), default=0, help="Fewest contracts traded today.")
+@click.option("--min-open-interest", type=click.IntRange(0), default=0, help="Fewest contracts open.")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice([kind.value for kind in SeriesKind]),
+    multiple=True,
+    help="Kind of series; may be repeated.",
+)
+@click.option("--class", "trading_class", default=None, metavar="NAME", help="Trading class, such as SPXW.")
+@click.option(
+    "--rate", type=float, default=0.0, show_default=True, help="Interest a year, for forward and delta."
+)
+@click.option("--delayed", is_flag=True, help="Take delayed and frozen prices too.")
+@click.option("--host", default=None, help="Ask a Gateway on this host. [default: simulate one]")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=None, help="Its port; 4002 is a paper Gateway's."
+)
+@click.option(
+    "--client-id", type=click.IntRange(0), default=77, show_default=True, help="With --host or --port."
+)
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
+@click.option("--date", "day", type=_DATE, default=None, help="Simulated trading date, YYYY-MM-DD.")
+@click.option("--at", type=_CLOCK, default="11:00", show_default=True, help="Simulated New York time.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def chain(**given: Any) -> None:
+    """Show what is listed on SYMBOL, or find the option of a wanted delta with a dozen quotes."""
+    report = look(_options(given))
+    if given["as_json"]:
+        click.echo(json.dumps(report.as_data(), indent=2))
+    else:
+        print_chain(Console(), report)
+    if report.is_empty:
+        raise click.exceptions.Exit(ExitCode.FOUND)
+
+
+def _options(given: dict[str, Any]) -> ChainOptions:
+    if given["delta"] is not None and given["strikes"] is not None:
+        raise click.UsageError("--delta and --strikes exclude each other")
+    least, most = given["dte"]
+    rule = DeltaRule(
+        delta=0.30 if given["delta"] is None else given["delta"],
+        right=Right(given["right"]),
+        min_dte=least,
+        max_dte=most,
+        target_dte=given["target_dte"],
+        kinds=given["kinds"],
+        rate=given["rate"],
+        liquidity=_liquidity(given),
+        live_only=not given["delayed"],
+    )
+    return ChainOptions(
+        symbol=given["symbol"].upper(),
+        rule=rule,
+        has_target=given["delta"] is not None,
+        strikes=given["strikes"] or 0,
+        trading_class=given["trading_class"],
+        where=_where(given),
+    )
+
+
+def _liquidity(given: dict[str, Any]) -> LiquidityRule | None:
+    names = ("max_spread", "min_volume", "min_open_interest")
+    if not any(given[name] for name in names):
+        return None
+    spread = given["max_spread"]
+    return LiquidityRule(
+        min_volume=given["min_volume"],
+        min_open_interest=given["min_open_interest"],
+        max_relative_spread=_NO_LIMIT if spread is None else spread,
+        max_absolute_spread=0.0,
+    )
+
+
+_NO_LIMIT: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
+
+
+def _where(given: dict[str, Any]) -> Address | Rehearsal:
+    if given["host"] is None and given["port"] is None:
+        at = given["at"]
+        day = None if given["day"] is None else given["day"].date()
+        return Rehearsal(seed=given["seed"], day=day, at=time(at.hour, at.minute))
+    return Address(
+        host=given["host"] or "127.0.0.1", port=given["port"] or 4002, client_id=given["client_id"]
+    )

@@ -1,0 +1,86 @@
+"""Ask a broker what a delta plan wants to know."""
+
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+from ibkeel.clock import Clock
+from ibkeel.errors import NoData, QuoteUnavailable
+from ibkeel.model import Chains, Index, MarketData, Option, OptionChain, Stock
+from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
+from ibkeel.options.delta_rule import DeltaRule, delta_listing
+from ibkeel.options.series import series_of
+from ibkeel.options.settlement import years_to_expiry
+
+__all__ = ["QuotedChains", "pick_by_delta"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+
+
+class QuotedChains(MarketData, Chains, Protocol):
+    """What finding an option needs of a broker: definitions and quotes."""
+
+
+async def pick_by_delta(
+    broker: QuotedChains,
+    underlying: Stock | Index,
+    rule: DeltaRule,
+    *,
+    clock: Clock,
+    chain: OptionChain | None = None,
+    spot: float | None = None,
+    trading_class: str | None = None,
+    without: Collection[Option] = (),
+) -> DeltaPick:
+    """The listed option whose own delta is nearest to a target, for a dozen quotes.
+
+    It asks for the chain, for the price of the underlying, and then for two or three waves of options. A
+    caller who fetches chain and price at the same time and passes them on saves their time.
+
+    Args:
+        broker: Any; its quotes come one wave at a time.
+        underlying: The stock or index.
+        rule: What to look for, and what may be spent.
+        clock: For the time to expiry and the age of quotes.
+        chain: Option classes, when they are known.
+        spot: Price of the underlying per share, when it is known; roughly will do.
+        trading_class: Which class; None takes any that no corporate action has adjusted.
+        without: Options known not to exist, such as those of an earlier `DeltaPick.missing`.
+
+    Returns:
+        The pick with every candidate and its reasons; nothing is chosen when all were rejected.
+
+    Raises:
+        NoData: No listed expiry fits the rule, or the underlying has no options.
+        QuoteUnavailable: The underlying has no price.
+        NotConnected: There is no session.
+    """
+    known = await broker.option_chain(underlying) if chain is None else chain
+    today = _day(clock.now())
+    listing = delta_listing(known, today=today, rule=rule, trading_class=trading_class)
+    if listing is None:
+        raise NoData(
+            f"{underlying} has no expiry from {rule.min_dte} to {rule.max_dte} days after {today}"
+            f"{' of the kinds ' + ', '.join(sorted(rule.kinds)) if rule.kinds else ''}; listed are "
+            f"{', '.join(map(str, known.expiries)) or 'none'}"
+        )
+    price = await _spot(broker, underlying) if spot is None else spot
+    series = series_of(underlying, listing.row, listing.expiry, today=today)
+    years = years_to_expiry(series.expires_at, now=clock.now())
+    plan = DeltaPlan.start(known, listing, rule=rule, spot=price, years=years, without=without)
+    while wave := plan.next_wave():
+        plan = plan.saw(await broker.quotes(wave), now=clock.now())
+    return plan.result
+
+
+def _day(now: datetime) -> date:
+    return now.astimezone(_NEW_YORK).date()
+
+
+async def _spot(broker: MarketData, underlying: Stock | Index) -> float:
+    quote = await broker.quote(underlying)
+    price = quote.mid or quote.last or quote.bid or quote.ask
+    if price is None:
+        raise QuoteUnavailable(f"{underlying} has no price")
+    return price

@@ -1,0 +1,267 @@
+"""Find the option of a wanted delta with a few quotes, in waves: what to ask next, and when to stop.
+
+Delta is monotone in the strike. A first, coarse wave shows the forward and the smile; from these follows
+nearly the strike; a fine wave around it decides. Nothing here waits: the caller asks and tells.
+"""
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from ibkeel.errors import InvalidInput, RequestFailed, UnknownContract
+from ibkeel.model import Contract, Option, OptionChain, Quote, Right
+from ibkeel.options.delta_judge import faults_of, judged, rank_of
+from ibkeel.options.delta_rule import DeltaRule, Listing
+from ibkeel.options.delta_search import by_nearness, is_settled, presumed_missing, round_neighbours, roundest
+from ibkeel.options.delta_view import Expiry, View, pair_strikes, view_of
+from ibkeel.options.liquidity import Rejection, RejectionKind
+from ibkeel.options.rank import Candidate
+
+__all__ = ["DeltaPick", "DeltaPlan"]
+
+# The coarse wave looks where the target would lie at these volatilities: calm index to wild share.
+_VOLATILITIES: Final = (0.12, 0.25, 0.50)
+_FINE: Final = 4
+_FINE_BESIDE_PAIR: Final = 3
+
+
+@attrs.frozen(kw_only=True)
+class DeltaPick:
+    """What a plan found.
+
+    Args:
+        target: The delta that was asked for, without sign.
+        candidates: Every option of the wanted right that was asked for, nearest to the target first,
+            those that were rejected last.
+        forward: Per share.
+        has_parity: Whether the forward is that of put-call parity; else it is the spot, carried.
+        is_proven: Whether no option that was not quoted can be nearer, as delta is monotone in the strike;
+            those whose neighbours of the same step are not listed count as not listed.
+        quoted: How many options were asked for, those of the other right included.
+        waves: In how many rounds.
+        missing: Those of them that do not exist: leave them out the next time.
+    """
+
+    target: float
+    candidates: tuple[Candidate, ...]
+    forward: float
+    has_parity: bool
+    is_proven: bool
+    quoted: int
+    waves: int
+    missing: tuple[Option, ...] = ()
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The one nearest to the target; None when all were rejected."""
+        return next((candidate for candidate in self.candidates if candidate.is_kept), None)
+
+    def explain(self) -> str:
+        """What was asked for and found, then each candidate, one a line."""
+        found = "nothing fits" if self.chosen is None else str(self.chosen.option)
+        sure = (
+            "" if self.is_proven or self.chosen is None else ", though one that was not quoted may be nearer"
+        )
+        forward = f"forward {self.forward:.2f} by {'parity' if self.has_parity else 'the spot alone'}"
+        head = f"delta {self.target:g}: {found}{sure}; {self.quoted} quotes in {self.waves} waves, {forward}"
+        return "\n".join([head, *(f"  {candidate.explain()}" for candidate in self.candidates)])
+
+
+@attrs.frozen(kw_only=True)
+class DeltaPlan:
+    """The state of a search; each answer makes a new one.
+
+    The winner is the option whose own delta, at the volatility that its mid implies and from the forward
+    that parity gives at a round strike near the spot, comes nearest to the target; of two as near the one
+    of the smaller delta, which is farther out of the money.
+
+    Args:
+        rule: What to look for.
+        view: What is known of the expiry.
+        answers: What was asked for and what came, in order of asking.
+        came_at: When each answer came, to reckon its age at.
+        waves: How many rounds of answers came.
+
+    Examples:
+        The whole driver::
+
+            plan = DeltaPlan.start(chain, listing, rule=rule, spot=600.0, years=45 / 365)
+            while wave := plan.next_wave():
+                plan = plan.saw(await broker.quotes(wave), now=clock.now())
+            print(plan.result.explain())
+    """
+
+    rule: DeltaRule
+    view: View
+    answers: Mapping[Option, Quote | RequestFailed] = MappingProxyType({})
+    came_at: Mapping[Option, datetime] = MappingProxyType({})
+    waves: int = 0
+
+    @classmethod
+    def start(
+        cls,
+        chain: OptionChain,
+        listing: Listing,
+        *,
+        rule: DeltaRule,
+        spot: float,
+        years: float,
+        without: Collection[Option] = (),
+    ) -> "DeltaPlan":
+        """A plan that has asked nothing yet.
+
+        Args:
+            chain: Every class of the underlying.
+            listing: Class and expiry; see `delta_listing`.
+            rule: What to look for.
+            spot: Price of the underlying per share, above 0; roughly will do.
+            years: Time to expiry, above 0.
+            without: Options known not to exist.
+
+        Raises:
+            InvalidInput: A figure is not above 0, or the class has no strikes.
+        """
+        if not (spot > 0 and years > 0):
+            raise InvalidInput(f"spot {spot!r}, years {years!r}; valid: above 0")
+        options = {
+            right: {
+                strike: chain.option(listing.row, listing.expiry, strike, right)
+                for strike in listing.row.strikes
+            }
+            for right in Right
+        }
+        gone = {strike for table in options.values() for strike, one in table.items() if one in without}
+        wanted = {strike: one for strike, one in options[rule.right].items() if strike not in gone}
+        if not wanted:
+            raise InvalidInput(f"class {listing.row.trading_class} has no strike left to look at")
+        other = options[Right.PUT if rule.right is Right.CALL else Right.CALL]
+        expiry = Expiry(wanted=wanted, twins=other, spot=spot, years=years, rate=rule.rate)
+        return cls(rule=rule, view=view_of(expiry, {}))
+
+    def next_wave(self) -> tuple[Option, ...]:
+        """What to quote next; empty when the search is over. Asking again changes nothing."""
+        room = self.rule.max_quotes - len(self.answers)
+        if self.waves >= self.rule.max_waves or room <= 0 or self._is_hopeless or self._is_proven:
+            return ()
+        wave = self._coarse() if self.waves == 0 else self._fine()
+        return tuple(dict.fromkeys(one for one in wave if one not in self.answers))[:room]
+
+    def saw(self, answers: Mapping[Contract, Quote | RequestFailed], *, now: datetime) -> "DeltaPlan":
+        """The plan after a wave's answers.
+
+        Args:
+            answers: What `Broker.quotes` answered; an option that is missing there was not answered.
+            now: Instant to reckon the quotes' age at, aware.
+        """
+        missing = RequestFailed("it was not answered")
+        told = {one: answers.get(one, missing) for one in self.next_wave()}
+        plan = attrs.evolve(
+            self,
+            answers={**self.answers, **told},
+            came_at={**self.came_at, **dict.fromkeys(told, now)},
+            waves=self.waves + 1,
+        )
+        sound = {option: quote for option, quote, faults in plan.quotes() if not faults}
+        return attrs.evolve(plan, view=view_of(self.view.expiry, sound))
+
+    def quotes(self) -> Iterator[tuple[Option, Quote, tuple[Rejection, ...]]]:
+        """Every quote that came, with what makes it useless, if anything."""
+        for option, answer in self.answers.items():
+            if isinstance(answer, Quote):
+                yield option, answer, tuple(faults_of(answer, self.rule, self.came_at[option]))
+
+    @property
+    def result(self) -> DeltaPick:
+        """What is found by now; final once `next_wave` is empty."""
+        return DeltaPick(
+            target=self.rule.delta,
+            candidates=tuple(self._candidates()),
+            forward=self.view.forward,
+            has_parity=self.view.has_parity,
+            is_proven=self._is_proven,
+            quoted=len(self.answers),
+            waves=self.waves,
+            missing=tuple(one for one, came in self.answers.items() if isinstance(came, UnknownContract)),
+        )
+
+    def _candidates(self) -> list[Candidate]:
+        """Options of the wanted right that were asked for, best first."""
+        judges = (
+            judged(
+                option,
+                answer,
+                self.view.marks.get(option.strike),
+                forward=self.view.forward,
+                rule=self.rule,
+                now=self.came_at[option],
+            )
+            for option, answer in self.answers.items()
+            if option.right is self.rule.right
+        )
+        return sorted(judges, key=lambda one: rank_of(one, self.rule))
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether every quote that came is of a feed or an age that is refused: more would be too."""
+        refused = {RejectionKind.NOT_LIVE, RejectionKind.STALE}
+        verdicts = [any(fault.kind in refused for fault in faults) for _, _, faults in self.quotes()]
+        return bool(verdicts) and all(verdicts)
+
+    @property
+    def _is_proven(self) -> bool:
+        best = next(iter(self._candidates()), None)
+        if best is None or not best.is_kept or self._next_pair():
+            return False
+        # Ascending in delta without sign: that of a put grows with the strike, that of a call falls.
+        strikes = list(self.view.expiry.wanted)[:: 1 if self.rule.right is Right.PUT else -1]
+        unseen = frozenset(self._open())
+        ladder = [None if strike in unseen else self._size(strike) for strike in strikes]
+        return is_settled(ladder, strikes.index(best.option.strike), self.rule.delta)
+
+    def _size(self, strike: Decimal) -> float:
+        """Delta without sign; NaN when there is none."""
+        mark = self.view.marks.get(strike)
+        return math.nan if mark is None else abs(mark.delta)
+
+    def _coarse(self) -> Iterator[Option]:
+        view, expiry = self.view, self.view.expiry
+        at = pair_strikes(expiry)[0]
+        yield from (expiry.wanted[at], expiry.twins[at])
+        strikes, reach = tuple(expiry.wanted), view.reach_of(self.rule.delta)
+        for volatility in _VOLATILITIES:
+            yield expiry.wanted[roundest(strikes, float(at), view.strike_at(reach, volatility))]
+
+    def _fine(self) -> Iterator[Option]:
+        expiry, pair = self.view.expiry, self._next_pair()
+        yield from pair
+        goal, unseen = self.view.strike_of(self.rule.delta), self._open()
+        near = by_nearness(unseen, goal)[: _FINE_BESIDE_PAIR if pair else _FINE]
+        for strike in (*near, *round_neighbours([*expiry.wanted], goal)):
+            yield expiry.wanted[strike]
+
+    def _next_pair(self) -> tuple[Option, ...]:
+        """Another pair to give the forward, as long as none was whole."""
+        if self.view.has_parity:
+            return ()
+        expiry = self.view.expiry
+        pairs = [(expiry.wanted[strike], expiry.twins[strike]) for strike in pair_strikes(expiry)]
+        return next((pair for pair in pairs if not self.answers.keys() & {*pair}), ())
+
+    def _open(self) -> list[Decimal]:
+        """Strikes that were not asked for and may well be listed, ascending."""
+        unseen, existing, missing = [], [], []
+        for strike, one in self.view.expiry.wanted.items():
+            match self.answers.get(one):
+                case None:
+                    unseen.append(strike)
+                case UnknownContract():
+                    missing.append(strike)
+                case Quote():
+                    existing.append(strike)
+        gone = presumed_missing(unseen, existing=existing, missing=missing)
+        return [strike for strike in unseen if strike not in gone]

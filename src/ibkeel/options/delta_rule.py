@@ -1,0 +1,139 @@
+"""What a delta target asks for, and which listed series comes nearest to it in time."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import OptionChain, OptionClass, Right
+from ibkeel.model.checks import finite, whole
+from ibkeel.options.expiries import dte, expiries_within
+from ibkeel.options.liquidity import LiquidityRule
+from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind
+
+__all__ = ["DeltaRule", "Listing", "delta_listing"]
+
+
+def _share(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    if not 0 < value < 1:
+        raise InvalidInput(
+            f"DeltaRule.{attribute.name} is {value!r}; valid: above 0 and below 1, without sign"
+        )
+
+
+def _seconds(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise InvalidInput(f"DeltaRule.{attribute.name} is {value!r}; valid: above 0, or None for any")
+
+
+@attrs.frozen(kw_only=True)
+class DeltaRule:
+    """The option to look for: its delta, its right, its time to expiry, and what may be spent on it.
+
+    Args:
+        delta: Without sign: 0.30 is a call of 0.30 or a put of -0.30.
+        right: Calls or puts.
+        min_dte: Fewest calendar days to expiry, inclusive.
+        max_dte: Most calendar days to expiry, inclusive.
+        target_dte: The expiry nearest to it is taken; None takes the middle of the range.
+        kinds: Kinds of series that will do; empty for any.
+        rate: Interest a year, continuous, a fraction.
+        liquidity: What the quote of the option taken must show; None asks for nothing.
+        live_only: Whether delayed and frozen prices are refused.
+        max_age: Oldest quote that is used, seconds since its last field came; None for any.
+        max_quotes: Most options to quote; with the price of the underlying the default makes fourteen.
+        max_waves: Most rounds of quotes.
+
+    Raises:
+        InvalidInput: A figure is out of its domain, or a range is the wrong way round.
+    """
+
+    delta: float = attrs.field(default=0.30, validator=_share)
+    right: Right = attrs.field(converter=Right)
+    min_dte: int = 30
+    max_dte: int = 60
+    target_dte: int | None = None
+    kinds: frozenset[SeriesKind] = attrs.field(default=frozenset(), converter=kind_set)
+    rate: float = attrs.field(default=0.0, validator=finite)
+    liquidity: LiquidityRule | None = None
+    live_only: bool = True
+    max_age: float | None = attrs.field(default=15.0, validator=_seconds)
+    max_quotes: int = attrs.field(default=13, validator=whole)
+    max_waves: int = attrs.field(default=3, validator=whole)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.min_dte <= self.max_dte:
+            raise InvalidInput(
+                f"DeltaRule DTE range {self.min_dte} to {self.max_dte}; valid: 0 <= min_dte <= max_dte"
+            )
+
+    @property
+    def wanted_dte(self) -> float:
+        """Days to expiry to come nearest to."""
+        return (self.min_dte + self.max_dte) / 2 if self.target_dte is None else self.target_dte
+
+
+@attrs.frozen(kw_only=True)
+class Listing:
+    """One expiry of one class of a chain.
+
+    Args:
+        row: The class; its strikes are a union, so that some may not exist at this expiry.
+        expiry: The date.
+    """
+
+    row: OptionClass
+    expiry: date
+
+
+def delta_listing(
+    chain: OptionChain, *, today: date, rule: DeltaRule, trading_class: str | None = None
+) -> Listing | None:
+    """The listed series that comes nearest to the time that a rule asks for.
+
+    Args:
+        chain: Every class of the underlying.
+        today: Trading date, in the exchange's calendar.
+        rule: Range and target of days to expiry, kinds of series.
+        trading_class: Which class; None takes any that no corporate action has adjusted.
+
+    Returns:
+        The earlier of two expiries as near, and of the classes that share it the one with the most
+        expiries; None when nothing fits.
+
+    Raises:
+        InvalidInput: The chain has no such class.
+    """
+    fitting = [
+        Listing(row=row, expiry=expiry)
+        for row in _classes(chain, trading_class)
+        for expiry in _expiries(row, today, rule)
+    ]
+    return min(
+        fitting,
+        key=lambda one: (
+            abs(dte(one.expiry, today) - rule.wanted_dte),
+            one.expiry,
+            -len(one.row.expiries),
+            one.row.trading_class,
+        ),
+        default=None,
+    )
+
+
+def _classes(chain: OptionChain, trading_class: str | None) -> Iterable[OptionClass]:
+    if trading_class is not None:
+        return (chain.of_class(trading_class),)
+    plain = [row for row in chain.classes if not is_adjusted(row.trading_class, chain.underlying.symbol)]
+    return [row for row in plain if row.exchange == "SMART"] or plain
+
+
+def _expiries(row: OptionClass, today: date, rule: DeltaRule) -> Iterable[date]:
+    listed = expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
+    return [
+        expiry
+        for expiry in listed
+        if not rule.kinds or series_kind(expiry, row.expiries, today=today) in rule.kinds
+    ]

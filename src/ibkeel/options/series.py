@@ -1,0 +1,178 @@
+"""What a listed series is: how often it comes, how it settles, how it is exercised, how it ticks.
+
+The definitions name a trading class, a multiplier, dates and strikes, and nothing more. The rest follows
+from the exchanges' rules, and a `Series` says which of its fields do.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from ibkeel.model import ContractDetails, Index, OptionClass, Stock
+from ibkeel.options.settlement import Exercise, Settlement, settles_at
+
+__all__ = ["Series", "SeriesKind", "is_adjusted", "series_kind", "series_of"]
+
+_FRIDAY: Final = 4
+_SATURDAY: Final = 5
+_QUARTER_ENDS: Final = frozenset({3, 6, 9, 12})
+_A_YEAR: Final = 365
+
+# Classes of index options that settle from the opening prices; other classes settle from the close.
+# Source: Cboe and Nasdaq, contract specifications.
+_AT_OPEN: Final = frozenset({"DJX", "NDX", "RUT", "SPX", "VIX", "VIXW"})
+_AMERICAN_INDICES: Final = frozenset({"OEX"})
+# One cent at any price. Source: the exchanges' penny interval program; Cboe, XSP specifications.
+_ALL_PENNIES: Final = frozenset({"IWM", "QQQ", "SPY", "XSP"})
+_FROM: Final = Decimal(3)
+_ABOVE: Final = MappingProxyType({Decimal("0.01"): Decimal("0.05"), Decimal("0.05"): Decimal("0.10")})
+"""The step from a premium of 3 on, by the step below. Source: Cboe Rule 5.4."""
+
+
+class SeriesKind(StrEnum):
+    """How often series like this one come."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    LEAPS = "leaps"
+
+
+def kind_set(kinds: Iterable[SeriesKind | str]) -> frozenset[SeriesKind]:
+    """Kinds, or their names, as a set."""
+    return frozenset(SeriesKind(kind) for kind in kinds)
+
+
+@attrs.frozen(kw_only=True)
+class Series:
+    """One expiry of one trading class.
+
+    Args:
+        trading_class: Such as `"SPXW"`.
+        expiry: Expiration date, as the definitions have it.
+        kind: Weekly stands for every date that is none of the others, daily ones included.
+        settlement: From the opening or the closing prices.
+        exercise: American or European.
+        is_adjusted: Whether a corporate action made the class: what it delivers is not 100 shares.
+        last_trading_day: The day before `expiry` where the opening prices settle.
+        ticks: Pairs of the premium from which a price step holds and the step, both per share; empty
+            when no definition gave the smallest step.
+        inferred: Names of the fields that rest on a rule and not on a definition.
+    """
+
+    trading_class: str
+    expiry: date
+    kind: SeriesKind
+    settlement: Settlement
+    exercise: Exercise
+    is_adjusted: bool
+    last_trading_day: date
+    ticks: tuple[tuple[Decimal, Decimal], ...] = ()
+    inferred: frozenset[str] = frozenset()
+
+    @property
+    def expires_at(self) -> datetime:
+        """When its time value is gone, in UTC; an early close is not known here."""
+        stamp = self.expiry.weekday() == _SATURDAY
+        return settles_at(self.expiry - timedelta(days=stamp), self.settlement)
+
+
+def is_adjusted(trading_class: str, symbol: str) -> bool:
+    """Whether a class bears the digit that a corporate action leaves, such as `AAPL1` or `2AAPL`.
+
+    Source:
+        OCC, adjusted option symbols.
+    """
+    return trading_class != symbol and re.fullmatch(rf"\d*{re.escape(symbol)}\d*", trading_class) is not None
+
+
+def series_kind(expiry: date, listed: Iterable[date], *, today: date) -> SeriesKind:
+    """How often a listed expiry comes, by its date alone.
+
+    Args:
+        expiry: Which one.
+        listed: Every expiry of its class: a holiday moves an expiry to the day before.
+        today: Trading date: a monthly one more than a year away belongs to the LEAPS.
+    """
+    dates = frozenset(listed)
+    if _stands_for(_third_friday(expiry), expiry, dates):
+        return SeriesKind.LEAPS if (expiry - today).days > _A_YEAR else SeriesKind.MONTHLY
+    if expiry.month in _QUARTER_ENDS and _stands_for(_last_weekday(expiry), expiry, dates):
+        return SeriesKind.QUARTERLY
+    return SeriesKind.WEEKLY
+
+
+def series_of(
+    underlying: Stock | Index,
+    row: OptionClass,
+    expiry: date,
+    *,
+    today: date,
+    details: ContractDetails | None = None,
+) -> Series:
+    """What is known of one expiry of a class.
+
+    Args:
+        underlying: Of the class.
+        row: The class, from a chain.
+        expiry: One of its dates.
+        today: Trading date, in the exchange's calendar.
+        details: Definition of any contract of the series; it gives the last trading day and the
+            smallest price step.
+
+    Returns:
+        With the names of the fields that are inferred.
+    """
+    name, is_index = row.trading_class, isinstance(underlying, Index)
+    settlement = Settlement.AM if is_index and name in _AT_OPEN else Settlement.PM
+    american = not is_index or name in _AMERICAN_INDICES
+    told = details.last_trading_day if details is not None else None
+    inferred = {"kind", "settlement", "exercise", "is_adjusted", "ticks"}
+    return Series(
+        trading_class=name,
+        expiry=expiry,
+        kind=series_kind(expiry, row.expiries, today=today),
+        settlement=settlement,
+        exercise=Exercise.AMERICAN if american else Exercise.EUROPEAN,
+        is_adjusted=is_adjusted(name, underlying.symbol),
+        last_trading_day=told or _last_day(expiry, settlement),
+        ticks=() if details is None else _ladder(name, details.min_tick),
+        inferred=frozenset(inferred if told else {*inferred, "last_trading_day"}),
+    )
+
+
+def _stands_for(usual: date, expiry: date, listed: frozenset[date]) -> bool:
+    """The usual date, the day before it on a holiday, or the Saturday stamp of the years before 2015."""
+    if expiry == usual or (usual.weekday() == _FRIDAY and expiry == usual + timedelta(days=1)):
+        return True
+    return expiry == usual - timedelta(days=1) and usual not in listed
+
+
+def _third_friday(day: date) -> date:
+    first = day.replace(day=1)
+    return first + timedelta(days=(_FRIDAY - first.weekday()) % 7 + 14)
+
+
+def _last_weekday(day: date) -> date:
+    following = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+    last = following - timedelta(days=1)
+    return last - timedelta(days=max(0, last.weekday() - _FRIDAY))
+
+
+def _last_day(expiry: date, settlement: Settlement) -> date:
+    """By rule alone: no holiday is known here."""
+    day = expiry - timedelta(days=1) if settlement is Settlement.AM else expiry
+    return day - timedelta(days=max(0, day.weekday() - _FRIDAY))
+
+
+def _ladder(trading_class: str, least: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:
+    above = _ABOVE.get(least)
+    if above is None or trading_class in _ALL_PENNIES:
+        return ((Decimal(0), least),)
+    return ((Decimal(0), least), (_FROM, above))

@@ -1,0 +1,220 @@
+"""The smile of one expiry: implied volatility by strike."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Right
+from ibkeel.options.american_greeks import american_greeks
+from ibkeel.options.greeks import GreekColumns, greeks
+from ibkeel.options.inputs import Floats
+from ibkeel.options.settlement import Exercise
+from ibkeel.options.smoothing import Spline
+
+__all__ = ["ExpectedMove", "LeftOut", "Smile", "SmilePoint", "WhyLeftOut"]
+
+_LEAST_VARIANCE: Final = 1e-10
+_GRID: Final = 129
+_ZOOMS: Final = 6
+
+
+class WhyLeftOut(StrEnum):
+    """Why a strike plays no part in a smile."""
+
+    ONE_SIDED = "one_sided"
+    CROSSED = "crossed"
+    UNSOLVED = "unsolved"
+    WIDE = "wide"
+
+
+@attrs.frozen(kw_only=True)
+class LeftOut:
+    """A strike that was quoted and plays no part.
+
+    Args:
+        strike: Per share.
+        why: What is wrong with its out-of-the-money option.
+    """
+
+    strike: float
+    why: WhyLeftOut
+
+
+@attrs.frozen(kw_only=True)
+class SmilePoint:
+    """One out-of-the-money option of a smile.
+
+    Args:
+        strike: Per share.
+        right: Put below the forward, call from there on.
+        bid: Volatility at the bid, a fraction; NaN where the bid has none.
+        mid: Volatility at mid.
+        ask: Volatility at the ask.
+    """
+
+    strike: float
+    right: Right
+    bid: float
+    mid: float
+    ask: float
+
+
+@attrs.frozen(kw_only=True)
+class ExpectedMove:
+    """How far the underlying is expected to go until expiry.
+
+    Args:
+        straddle: Price of the straddle nearest the forward, per share: about the mean absolute move.
+        straddle_strike: Its strike.
+        sigma: One standard deviation, forward x volatility x sqrt(years), per share; 1.25 times the
+            straddle where the smile is flat.
+        low: The forward one standard deviation down, on a logarithmic scale.
+        high: Likewise up.
+    """
+
+    straddle: float
+    straddle_strike: float
+    sigma: float
+    low: float
+    high: float
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Smile:
+    """Implied volatility by strike, for one expiry.
+
+    Between the quoted strikes, total variance is a smooth curve in log-moneyness, ln(strike / forward).
+    Beyond them there is no number unless asked for by `extrapolate=True`; then variance goes on straight.
+
+    Args:
+        expiry: Expiration date.
+        years: To expiry.
+        spot: Price of the underlying that the deltas refer to.
+        forward: By parity.
+        rate: Interest a year, continuous.
+        dividend_yield: That carries the spot to the forward.
+        exercise: Which formula the volatilities come from.
+        straddle: Price and strike of the straddle nearest the forward.
+        points: What the curve was fitted to, by strike.
+        left_out: What was not used, by strike.
+        curve: Total variance against log-moneyness.
+    """
+
+    expiry: date
+    years: float
+    spot: float
+    forward: float
+    rate: float
+    dividend_yield: float
+    exercise: Exercise
+    straddle: tuple[float, float]
+    points: tuple[SmilePoint, ...]
+    left_out: tuple[LeftOut, ...]
+    curve: Spline
+
+    @property
+    def strikes(self) -> tuple[float, float]:
+        """Lowest and highest strike that the smile covers."""
+        return self.points[0].strike, self.points[-1].strike
+
+    def covers(self, strike: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Whether a strike lies between the lowest and the highest that was used."""
+        given = np.asarray(strike, dtype=np.float64)
+        low, high = self.strikes
+        return np.asarray((given >= low) & (given <= high))
+
+    def volatility(self, strike: npt.ArrayLike, *, extrapolate: bool = False) -> Floats:
+        """Implied volatility at strikes.
+
+        Args:
+            strike: Per share, above 0.
+            extrapolate: Whether to answer beyond the quoted strikes, too.
+
+        Returns:
+            Fractions, of the same shape; NaN beyond the quoted strikes unless extrapolated.
+        """
+        given = np.asarray(strike, dtype=np.float64)
+        found = np.sqrt(self.total_variance(np.log(given / self.forward)) / self.years)
+        return found if extrapolate else np.where(self.covers(given), found, np.nan)
+
+    def volatility_at(self, log_moneyness: npt.ArrayLike, *, extrapolate: bool = False) -> Floats:
+        """Implied volatility at ln(strike / forward); otherwise as `volatility`."""
+        given = np.asarray(log_moneyness, dtype=np.float64)
+        return self.volatility(self.forward * np.exp(given), extrapolate=extrapolate)
+
+    def total_variance(self, log_moneyness: Floats) -> Floats:
+        """Volatility squared times years; beyond the quoted strikes it goes on straight."""
+        return np.maximum(self.curve.at(log_moneyness)[0], _LEAST_VARIANCE)
+
+    @property
+    def atm_volatility(self) -> float:
+        """Implied volatility at the forward; NaN when no strike is quoted on one of its sides."""
+        return float(self.volatility(self.forward))
+
+    @property
+    def expected_move(self) -> ExpectedMove:
+        """How far the underlying is expected to go until expiry."""
+        deviation = self.atm_volatility * self.years**0.5
+        price, strike = self.straddle
+        return ExpectedMove(
+            straddle=price,
+            straddle_strike=strike,
+            sigma=self.forward * deviation,
+            low=self.forward * float(np.exp(-deviation)),
+            high=self.forward * float(np.exp(deviation)),
+        )
+
+    def greeks(self, strike: npt.ArrayLike, right: Right, *, extrapolate: bool = False) -> GreekColumns:
+        """Price and sensitivities at the smile's volatility, which stays with the strike.
+
+        Args:
+            strike: Per share, above 0.
+            right: Calls or puts.
+            extrapolate: Whether to answer beyond the quoted strikes, too.
+
+        Returns:
+            Columns of the same shape; NaN with a reason beyond the quoted strikes.
+        """
+        compute = american_greeks if self.exercise is Exercise.AMERICAN else greeks
+        return compute(
+            self.volatility(strike, extrapolate=extrapolate),
+            spot=self.spot,
+            strike=strike,
+            years=self.years,
+            right=right,
+            rate=self.rate,
+            dividend_yield=self.dividend_yield,
+        )
+
+    def strike_at_delta(self, delta: float, right: Right) -> float:
+        """The strike whose option has that delta.
+
+        Args:
+            delta: Of a put -1 to 0, of a call 0 to 1.
+            right: Calls or puts.
+
+        Returns:
+            Per share, between the strikes that are listed; of several, the one nearest the forward.
+
+        Raises:
+            InvalidInput: No strike that the smile covers has that delta.
+        """
+        low, high = np.log(np.asarray(self.strikes) / self.forward)
+        for _ in range(_ZOOMS):
+            places = np.linspace(low, high, _GRID)
+            deltas = self.greeks(self.forward * np.exp(places), right, extrapolate=True).delta
+            above = deltas >= delta
+            crossings = np.flatnonzero(above[1:] != above[:-1])
+            if not crossings.size:
+                raise InvalidInput(
+                    f"no {right.name.lower()} of {self.expiry} with delta {delta:g} between the strikes "
+                    f"{self.strikes[0]:g} and {self.strikes[1]:g}; there deltas are {deltas[0]:.4f} to {deltas[-1]:.4f}"
+                )
+            nearest = crossings[np.argmin(np.abs(places[crossings]))]
+            low, high = places[nearest], places[nearest + 1]
+        return float(self.forward * np.exp(0.5 * (low + high)))

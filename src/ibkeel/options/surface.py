@@ -1,0 +1,159 @@
+"""The volatility surface: smiles of several expiries, and what lies between them."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from ibkeel.errors import InvalidInput
+from ibkeel.options.arbitrage import ArbitrageWarning, butterfly_warnings, calendar_warnings
+from ibkeel.options.inputs import Floats
+from ibkeel.options.smile import ExpectedMove, Smile
+
+__all__ = ["Surface", "TermPoint"]
+
+
+@attrs.frozen(kw_only=True)
+class TermPoint:
+    """One expiry of the term structure.
+
+    Args:
+        expiry: Expiration date.
+        years: To expiry.
+        forward: Per share.
+        atm_volatility: At the forward, a fraction; NaN when it is not covered.
+        forward_volatility: Of the time since the expiry before, which has to pass first; NaN when total
+            variance falls.
+        move: How far the underlying is expected to go.
+    """
+
+    expiry: date
+    years: float
+    forward: float
+    atm_volatility: float
+    forward_volatility: float
+    move: ExpectedMove
+
+
+def _by_time(smiles: Iterable[Smile]) -> tuple[Smile, ...]:
+    return tuple(sorted(smiles, key=lambda smile: smile.years))
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Surface:
+    """Implied volatility by strike and time.
+
+    Between two expiries, total variance at one ln(strike / forward) grows in proportion to time. Before
+    the first and after the last there is no number unless asked for by `extrapolate=True`; then the
+    nearest smile's volatilities are used.
+
+    Args:
+        smiles: One an expiry, in any order; kept by time.
+
+    Raises:
+        InvalidInput: No smile, or two with the same time to expiry.
+    """
+
+    smiles: tuple[Smile, ...] = attrs.field(converter=_by_time)
+
+    def __attrs_post_init__(self) -> None:
+        times = [smile.years for smile in self.smiles]
+        if not times or len(set(times)) != len(times):
+            raise InvalidInput(f"smiles with times to expiry {times}; valid: one or more, each another")
+
+    def smile(self, expiry: date) -> Smile:
+        """The smile of an expiry.
+
+        Raises:
+            InvalidInput: There is none.
+        """
+        for smile in self.smiles:
+            if smile.expiry == expiry:
+                return smile
+        known = ", ".join(str(smile.expiry) for smile in self.smiles)
+        raise InvalidInput(f"no smile of {expiry}; valid: {known}")
+
+    def term_structure(self) -> tuple[TermPoint, ...]:
+        """Volatility at the forward, by expiry."""
+        variance = np.array([smile.atm_volatility**2 * smile.years for smile in self.smiles])
+        years = np.array([smile.years for smile in self.smiles])
+        with np.errstate(invalid="ignore"):
+            between = np.sqrt(np.diff(variance, prepend=0.0) / np.diff(years, prepend=0.0))
+        return tuple(
+            TermPoint(
+                expiry=smile.expiry,
+                years=smile.years,
+                forward=smile.forward,
+                atm_volatility=smile.atm_volatility,
+                forward_volatility=ahead,
+                move=smile.expected_move,
+            )
+            for smile, ahead in zip(self.smiles, between.tolist(), strict=True)
+        )
+
+    def forward(self, years: npt.ArrayLike) -> Floats:
+        """Forward at any time, its logarithm straight between expiries, the spot at 0.
+
+        After the last expiry it grows as between the last two known.
+        """
+        first = self.smiles[0]
+        times = np.array([0.0, *(smile.years for smile in self.smiles)])
+        logs = np.log([first.spot, *(smile.forward for smile in self.smiles)])
+        given = np.asarray(years, dtype=np.float64)
+        pace = (logs[-1] - logs[-2]) / (times[-1] - times[-2])
+        beyond = pace * np.maximum(given - times[-1], 0.0)
+        return np.asarray(np.exp(np.interp(given, times, logs) + beyond))
+
+    def volatility(self, strike: npt.ArrayLike, years: npt.ArrayLike, *, extrapolate: bool = False) -> Floats:
+        """Implied volatility at any strike and time.
+
+        Args:
+            strike: Per share, above 0.
+            years: To expiry, above 0.
+            extrapolate: Whether to answer beyond the quoted strikes and expiries, too.
+
+        Returns:
+            Fractions, of the inputs' common shape; NaN beyond what is quoted, unless extrapolated. A
+            point between two expiries needs both of their smiles.
+        """
+        strikes, times = np.broadcast_arrays(
+            np.asarray(strike, dtype=np.float64), np.asarray(years, dtype=np.float64)
+        )
+        moneyness = np.log(strikes / self.forward(times))
+        known = np.array([smile.years for smile in self.smiles])
+        clipped = np.clip(times, known[0], known[-1])
+        later = np.clip(np.searchsorted(known, clipped), min(1, known.size - 1), known.size - 1)
+        variance = np.full(strikes.shape, np.nan)
+        for index in np.unique(later).tolist():
+            rows = later == index
+            variance[rows] = self._between(
+                max(index - 1, 0), index, moneyness[rows], clipped[rows], extrapolate
+            )
+        found = np.sqrt(variance / clipped)
+        return found if extrapolate else np.where(times == clipped, found, np.nan)
+
+    def _between(
+        self, earlier: int, later: int, moneyness: Floats, years: Floats, extrapolate: bool
+    ) -> Floats:
+        """Total variance at a time from that of one expiry to that of the next."""
+        near, far = self.smiles[earlier], self.smiles[later]
+        first = near.volatility_at(moneyness, extrapolate=extrapolate) ** 2 * near.years
+        if earlier == later:
+            return first
+        last = far.volatility_at(moneyness, extrapolate=extrapolate) ** 2 * far.years
+        part = (years - near.years) / (far.years - near.years)
+        # At an expiry itself the other smile has no say, not even by a strike that it lacks.
+        mixed = np.where(part == 0, first, np.where(part == 1, last, (1 - part) * first + part * last))
+        return np.asarray(mixed)
+
+    def warnings(self) -> tuple[ArbitrageWarning, ...]:
+        """Where the fitted surface would let somebody profit without risk, butterflies first.
+
+        It is the curve that is judged, at mid: the market's own quotes may well leave no profit.
+        """
+        found = [warning for smile in self.smiles for warning in butterfly_warnings(smile)]
+        for near, far in zip(self.smiles, self.smiles[1:], strict=False):
+            found += calendar_warnings(near, far)
+        return tuple(found)

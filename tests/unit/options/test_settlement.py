@@ -1,0 +1,53 @@
+from datetime import UTC, date, datetime, time
+
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.options import Settlement, settles_at, years_to_expiry
+
+
+@pytest.mark.parametrize(
+    ("expiry", "settlement", "closes", "expected"),
+    [
+        (date(2025, 5, 16), Settlement.PM, time(16), datetime(2025, 5, 16, 20, tzinfo=UTC)),
+        (date(2025, 12, 19), Settlement.PM, time(16), datetime(2025, 12, 19, 21, tzinfo=UTC)),
+        (date(2025, 12, 19), Settlement.AM, time(16), datetime(2025, 12, 19, 14, 30, tzinfo=UTC)),
+        (date(2015, 12, 24), Settlement.PM, time(13), datetime(2015, 12, 24, 18, tzinfo=UTC)),
+    ],
+)
+def test_an_option_is_decided_at_open_or_close_in_new_york(expiry, settlement, closes, expected):
+    assert settles_at(expiry, settlement, closes=closes) == expected
+
+
+def test_another_exchange_has_another_time_zone():
+    got = settles_at(date(2025, 6, 20), closes=time(17, 30), timezone="Europe/Berlin")
+
+    assert got == datetime(2025, 6, 20, 15, 30, tzinfo=UTC)
+
+
+def test_a_day_is_a_365th_of_a_year_and_a_minute_counts():
+    now = datetime(2025, 5, 15, 20, tzinfo=UTC)
+
+    day = years_to_expiry(settles_at(date(2025, 5, 16)), now=now)
+    minute = years_to_expiry(settles_at(date(2025, 5, 15), closes=time(16, 1)), now=now)
+
+    assert day == pytest.approx(1 / 365)
+    assert minute == pytest.approx(1 / 365 / 1440)
+
+
+def test_clocks_that_change_do_not_stretch_the_day():
+    before = datetime(2025, 3, 8, 21, tzinfo=UTC)
+
+    got = years_to_expiry(settles_at(date(2025, 3, 9)), now=before)
+
+    assert got == pytest.approx(23 / 24 / 365)
+
+
+def test_an_expiry_that_has_passed_is_refused():
+    with pytest.raises(InvalidInput, match="60 seconds in the past"):
+        years_to_expiry(settles_at(date(2025, 5, 16)), now=datetime(2025, 5, 16, 20, 1, tzinfo=UTC))
+
+
+def test_a_naive_instant_is_refused():
+    with pytest.raises(InvalidInput, match="no time zone"):
+        years_to_expiry(settles_at(date(2025, 5, 16)), now=datetime(2025, 5, 16, 20, 1))
