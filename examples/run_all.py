@@ -30,11 +30,11 @@ def simulated_gateway(port: int) -> Iterator[None]:
         server.wait(timeout=10)
 
 
-def run(path: Path, **environ: str) -> str:
+def run(path: Path, *arguments: str, **environ: str) -> str:
     """One example in a process of its own; its output is shown and returned."""
     print(f"--- {path.parent.name}/{path.name}", flush=True)
     done = subprocess.run(
-        [sys.executable, str(path)],
+        [sys.executable, str(path), *arguments],
         check=False,
         timeout=120,
         stdout=subprocess.PIPE,
@@ -52,14 +52,30 @@ def main(client: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder) / "journal.sqlite")
         bot = run(HERE / "reference_bot" / "bot.py", JOURNAL__PATH=journal, IBKEEL_JOURNAL__PATH=journal)
+        picture = Path(folder) / "condor.svg"
+        condor = run(HERE / "iron_condor.py", "--svg", str(picture))
+        assert picture.read_text(encoding="utf-8").startswith("<svg")
+        drawn = Path(folder) / "surface.svg"
+        surface = run(HERE / "surface.py", "--svg", str(drawn))
+        assert drawn.read_text(encoding="utf-8").startswith("<svg")
         plain = Path(folder) / f"plain_{client}.py"
         plain.write_text(
             (HERE / "plain_ib_insync.py").read_text().replace("from ib_insync", f"from {client}")
         )
+        existing = Path(folder) / f"harden_{client}.py"
+        existing.write_text(
+            (HERE / "harden_existing.py").read_text().replace("from ib_insync", f"from {client}")
+        )
         with simulated_gateway(4902):
             trade = run(plain)
+            blocking = run(HERE / "blocking_bot.py")
+            hardened = run(existing)
     assert "cycles" in bot
+    assert "initial margin" in condor
+    assert "25-delta put" in surface
     assert "Filled" in trade
+    assert "NOSUCH: UnknownContract" in blocking
+    assert "strictly, it is UnknownContract" in hardened
 
 
 if __name__ == "__main__":

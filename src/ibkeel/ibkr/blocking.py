@@ -32,6 +32,7 @@ from ibkeel.model import (
     PnL,
     Position,
     Quote,
+    StaleBars,
     Stock,
 )
 from ibkeel.telemetry import Observer
@@ -176,6 +177,10 @@ class BlockingBroker:
     def bars(self, contract: Contract, spec: BarSpec) -> Bars:
         """Historical bars, as `IBKRBroker.bars`."""
         return self._thread.run(lambda: self._broker.bars(contract, spec))
+
+    def last_good_bars(self, contract: Contract, spec: BarSpec) -> StaleBars | None:
+        """The last bars that came for the same question, never for an entry, as `IBKRBroker.last_good_bars`."""
+        return self._thread.run(lambda: self._broker.last_good_bars(contract, spec))
 
     def stream_quotes(self, contract: Contract) -> Stream[Quote]:
         """Quotes as they change, as `IBKRBroker.stream_quotes`.

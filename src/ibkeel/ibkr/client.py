@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -21,15 +21,20 @@ __all__ = [
     "LIBRARY",
     "adopt_running_loop",
     "choose_library",
+    "end_request",
+    "forget_tickers",
     "frame_writer",
     "hear_bytes",
     "import_with_loop",
+    "is_waited_for",
     "keep_orders_back",
     "library",
+    "loop_of",
     "next_request_id",
     "note_order_id",
     "numeric_unset",
     "replace_sender",
+    "take_queue",
 ]
 
 _KNOWN: Final = ("ib_insync", "ib_async")
@@ -176,6 +181,55 @@ def replace_sender(
             vars(client).pop(name, None)
 
     return undo
+
+
+def take_queue(client: Any) -> list[str]:
+    """Messages that wait behind the library's own limit; it forgets them."""
+    queue = client._msgQ  # noqa: SLF001 - what this module is for
+    texts = list(queue)
+    queue.clear()
+    return texts
+
+
+def loop_of(ib: Any) -> asyncio.AbstractEventLoop:
+    """The loop that runs, else the one that the object's library would run in this thread."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        home = type(ib.client).__module__.partition(".")[0]
+        loop: asyncio.AbstractEventLoop = import_module(f"{home}.util").getLoop()
+        return loop
+
+
+def is_waited_for(wrapper: Any, key: int | str) -> bool:
+    """Whether the library waits for the answer to a request, by its id or its name."""
+    future = wrapper._futures.get(key)  # noqa: SLF001 - what this module is for
+    return future is not None and not future.done()
+
+
+def end_request(wrapper: Any, key: int | str, error: Exception) -> bool:
+    """End a request that the library waits for with an error; False when it waits for none of that key."""
+    if not is_waited_for(wrapper, key):
+        return False
+    wrapper._endReq(key, error, success=False)  # noqa: SLF001 - what this module is for
+    return True
+
+
+def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
+    """Drop the tickers of market data requests that have ended, unless another request feeds them.
+
+    Returns:
+        How many were dropped.
+    """
+    ended = [ticker for key in keys if (ticker := wrapper.reqId2Ticker.pop(key, None)) is not None]
+    alive = {id(ticker) for ticker in wrapper.reqId2Ticker.values()}
+    gone = {id(ticker): ticker for ticker in ended if id(ticker) not in alive}
+    for requests in wrapper.ticker2ReqId.values():
+        for ticker in gone.values():
+            requests.pop(ticker, None)
+    for key in [key for key, ticker in wrapper.tickers.items() if id(ticker) in gone]:
+        del wrapper.tickers[key]
+    return len(gone)
 
 
 def hear_bytes(ib: Any, hearer: Callable[[], None]) -> Callable[[], None]:

@@ -1,0 +1,244 @@
+"""`harden`: pacing, a ledger, typed errors and a probe for an `IB` object that a program has already."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
+from ibkeel.ibkr.client import forget_tickers
+from ibkeel.ibkr.config import IBKRConfig, OrderMode
+from ibkeel.ibkr.notices import Notices
+from ibkeel.ibkr.sent_ledger import Failure, Scope
+from ibkeel.ibkr.tap import Tap
+from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
+from ibkeel.model import Grade, Health, HealthCheck
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import NullObserver, Observer
+
+__all__ = ["Failure", "Hardened", "harden"]
+
+T = TypeVar("T")
+
+_NO_REQUEST: Final = -1
+
+
+def harden(
+    ib: Any,
+    *,
+    config: IBKRConfig | None = None,
+    orders: OrderMode | str | None = None,
+    observer: Observer | None = None,
+    clock: Clock | None = None,
+) -> "Hardened":
+    """Attach pacing, a ledger, typed errors and a probe to an `IB` object of ib_insync or ib_async.
+
+    What the object returns stays the same; what it sends leaves within the limits, orders and
+    cancels first. Failures that the library turns into an empty list are in `Hardened.failures`,
+    and are raised within `Hardened.strict`.
+
+    Args:
+        ib: The object, connected or not.
+        config: Limits, deadlines and, for LIVE, the account; host, port and client id are not used.
+        orders: Which orders may leave; None leaves orders alone.
+        observer: Told of waits, notices and failures.
+        clock: Wall time; None means the machine's.
+
+    Raises:
+        InvalidInput: It is hardened already, or is no such object.
+
+    Examples:
+        ```python
+        ib = IB()
+        hardened = harden(ib)
+        ib.connect("127.0.0.1", 4002, clientId=7)
+        with hardened.strict():
+            bars = ib.reqHistoricalData(contract, "", "1 D", "5 mins", "TRADES", True)
+        ```
+    """
+    if not hasattr(ib, "wrapper") or not hasattr(ib, "client"):
+        raise InvalidInput(f"cannot harden {ib!r}; valid: an IB object of ib_insync or ib_async")
+    if "sendMsg" in vars(ib.client):
+        raise InvalidInput("this IB object is hardened already, or belongs to a broker; release it first")
+    config = config or IBKRConfig()
+    if orders is not None:
+        config = attrs.evolve(config, orders=orders)
+    return Hardened(
+        ib,
+        config,
+        orders=None if orders is None else config.orders,
+        observer=observer or NullObserver(),
+        clock=clock or SystemClock(),
+    )
+
+
+class Hardened:
+    """What `harden` attached to an `IB` object.
+
+    The object belongs to the thread and the loop on which it connects: a message from another one
+    raises WrongLoopError, for the answer to it would never be read.
+
+    Args:
+        ib: The object.
+        config: Limits and deadlines.
+        orders: Which orders may leave; None leaves them alone.
+        observer: Told of waits, notices and failures.
+        clock: Wall time.
+    """
+
+    def __init__(
+        self, ib: Any, config: IBKRConfig, *, orders: OrderMode | None, observer: Observer, clock: Clock
+    ) -> None:
+        self.ib = ib
+        self._config, self._clock = config, clock
+        self._notices = Notices(clock, observer)
+        self._probe: asyncio.Future[int] | None = None
+        self._tap = Tap(ib.wrapper)
+        self._guard = WireGuard(
+            ib, self._tap, config, orders=orders, observer=observer, clock=clock, on_reset=self._on_reset
+        )
+        self._tap.hear("error", self._on_error)
+        self._tap.hear("currentTime", self._on_time)
+
+    def release(self) -> None:
+        """Give the object back as it was; what still waits for its turn is not sent."""
+        self._guard.release()
+        self._tap.remove()
+
+    # What is known.
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Messages that left, by the library's name of the call."""
+        return Counter() if self._guard.wire is None else self._guard.wire.counts
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """What waits for its turn, in words, in the order of asking."""
+        return () if self._guard.wire is None else self._guard.wire.waiting()
+
+    @property
+    def open_lines(self) -> Mapping[int, str]:
+        """Market data lines that are out: request id and what it is for."""
+        return self._guard.ledger.lines
+
+    @property
+    def open_requests(self) -> Mapping[int, str]:
+        """Subscriptions and requests that count until they end: id and name of the call."""
+        return {key: sent.name for key, sent in self._guard.ledger.open.items()}
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The latest 4,096 requests that failed, oldest first."""
+        return tuple(self._guard.ledger.failures)
+
+    def last_error(self, request_id: int | None = None) -> IbkeelError | None:
+        """The latest typed error, of one request or of all; None when there was none."""
+        for failure in reversed(self._guard.ledger.failures):
+            if request_id in {None, failure.request_id}:
+                return failure.error
+        return None
+
+    def trim(self) -> int:
+        """Let the library forget the tickers of snapshots and streams that have ended.
+
+        It keeps them for the whole session, and `ib.tickers()` with them.
+
+        Returns:
+            How many were forgotten.
+        """
+        return forget_tickers(self.ib.wrapper, self._guard.ledger.ended_lines())
+
+    # Failures as exceptions.
+
+    @contextmanager
+    def strict(self) -> Iterator[None]:
+        """Raise what fails among the requests that are sent within the block.
+
+        A request that somebody waits for raises there and then, and has a deadline; the failure of
+        one that nobody waits for, such as a subscription, is raised where the block ends.
+
+        Raises:
+            RequestTimeout: No answer within the deadline; it was cancelled at the server.
+            NoData: A request for history brought no rows.
+            RequestFailed: The Gateway refused; the type says why.
+        """
+        scope = Scope(self._guard.ledger)
+        token = STRICT_SCOPE.set(scope)
+        try:
+            yield
+        finally:
+            STRICT_SCOPE.reset(token)
+        if scope.left:
+            first, *others = scope.left
+            for other in others:
+                first.add_note(f"also failed: {other}")
+            raise first
+
+    async def checked(self, call: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+        """Await one of the object's methods, strictly.
+
+        Examples:
+            ```python
+            details = await hardened.checked(ib.reqContractDetailsAsync, contract)
+            ```
+        """
+        with self.strict():
+            return await call(*args, **kwargs)
+
+    async def health(self) -> Health:
+        """Make a round trip and say how things stand; several callers share one.
+
+        In a program that does not await: `ib.run(hardened.health())`.
+
+        Raises:
+            WrongLoopError: Called from a loop that does not own the connection.
+        """
+        if not self.ib.isConnected():
+            return Health(checks=(self._check("socket", Grade.DOWN, "no session"),))
+        socket = self._check("socket", Grade.OK, "a session is open")
+        began = asyncio.get_running_loop().time()
+        try:
+            epoch = await self._round_trip()
+        except (TimeoutError, ConnectionError) as error:
+            evidence = str(error) or f"no answer within {self._config.deadlines.probe:g} s"
+            probe = self._check("server time", Grade.DOWN, evidence)
+            return Health(checks=(socket, probe, *self._notices.checks()))
+        took = asyncio.get_running_loop().time() - began
+        said = f"the Gateway said {datetime.fromtimestamp(epoch, UTC):%H:%M:%S} UTC in {took:.3f} s"
+        probe = self._check("server time", Grade.OK, said)
+        return Health(checks=(socket, probe, *self._notices.checks()), round_trip=took)
+
+    def _check(self, name: str, grade: Grade, evidence: str) -> HealthCheck:
+        return HealthCheck(name=name, grade=grade, evidence=evidence, at=self._clock.now())
+
+    async def _round_trip(self) -> int:
+        self._guard.bind()
+        if self._probe is None:
+            self.ib.client.reqCurrentTime()
+            self._probe = asyncio.get_running_loop().create_future()
+        probe = self._probe
+        try:
+            async with asyncio.timeout(self._config.deadlines.probe):
+                return await asyncio.shield(probe)
+        finally:
+            if self._probe is probe:
+                self._probe = None  # the next one asks anew
+
+    def _on_time(self, epoch: int) -> None:
+        if self._probe is not None and not self._probe.done():
+            self._probe.set_result(epoch)
+
+    def _on_error(self, key: int, code: int, text: str, *_: object) -> None:
+        if key == _NO_REQUEST:
+            self._notices.on_error(code, text)
+
+    def _on_reset(self) -> None:
+        self._notices.forget()
+        if self._probe is not None and not self._probe.done():
+            self._probe.set_exception(NotConnected("the session ended"))

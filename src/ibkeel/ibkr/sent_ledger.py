@@ -1,0 +1,139 @@
+"""What was sent through an `IB` object: which requests are open, which ended, and how they failed."""
+
+from collections import OrderedDict, deque
+from datetime import datetime
+from typing import Final
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.errors import IbkeelError
+from ibkeel.ibkr.wire_pacing import Outgoing
+from ibkeel.ibkr.wire_table import Reading
+
+__all__ = ["Failure", "Scope", "Sent", "SentLedger"]
+
+_REMEMBERED: Final = 4096
+_LINE: Final = "reqMktData"
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """A request that ended without a value, whatever the library returned for it.
+
+    Args:
+        at: When it became known.
+        request_id: Its id.
+        call: The library's name of the call that asked, such as `reqHistoricalData`.
+        error: What it failed with.
+    """
+
+    at: datetime
+    request_id: int
+    call: str
+    error: IbkeelError
+
+
+class Scope:
+    """A block in which failures are raised.
+
+    Args:
+        ledger: Of the object whose failures these are.
+
+    Attributes:
+        left: Failures of requests for which nobody waits, to be raised where the block ends.
+    """
+
+    def __init__(self, ledger: "SentLedger") -> None:
+        self.ledger = ledger
+        self.left: list[IbkeelError] = []
+
+
+@attrs.define(kw_only=True, eq=False)
+class Sent:
+    """One request.
+
+    Args:
+        reading: What the message said.
+        scope: The strict block that it was sent in.
+        outgoing: The message on its way; None when nothing left.
+        rows: Answers that came so far.
+    """
+
+    reading: Reading
+    scope: Scope | None
+    outgoing: Outgoing | None = None
+    rows: int = 0
+
+    @property
+    def name(self) -> str:
+        """The library's name of the call."""
+        return self.reading.message.name
+
+    @property
+    def is_one_answer(self) -> bool:
+        """Whether it counts until its answer is complete, and ends with it."""
+        return self.reading.message.is_open and not self.reading.goes_on
+
+    @override
+    def __str__(self) -> str:
+        subject = self.reading.request.subject
+        return f"{self.name} {self.reading.key}" + (f" of {subject}" if subject else "")
+
+
+class SentLedger:
+    """Requests by id, from the wire; the library's own maps forget nothing and guess."""
+
+    def __init__(self) -> None:
+        self._sent: OrderedDict[int, Sent] = OrderedDict()
+        self._ended: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self.failures: deque[Failure] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def open(self) -> dict[int, Sent]:
+        """Requests that count until something ends them, in the order of asking."""
+        return {key: sent for key, sent in self._sent.items() if sent.reading.message.is_open}
+
+    @property
+    def lines(self) -> dict[int, str]:
+        """Market data lines that are out: request id and what it is for."""
+        return {key: sent.reading.request.subject for key, sent in self.open.items() if sent.name == _LINE}
+
+    def enter(self, sent: Sent) -> None:
+        """A request is about to leave."""
+        key = sent.reading.key
+        if key is None:
+            return
+        self._ended.pop((sent.name, key), None)
+        self._sent[key] = sent
+        if len(self._sent) > _REMEMBERED:
+            done = (key for key, one in self._sent.items() if not one.reading.message.is_open)
+            del self._sent[next(done, next(iter(self._sent)))]
+
+    def get(self, key: int, name: str = "") -> Sent | None:
+        """The request of that id, if it did not end and is of that name."""
+        sent = self._sent.get(key)
+        return sent if sent is not None and name in {"", sent.name} else None
+
+    def end(self, key: int, name: str = "") -> Sent | None:
+        """A request has ended; None when there was none."""
+        sent = self.get(key, name)
+        if sent is not None:
+            del self._sent[key]
+            self._ended[sent.name, key] = None
+            if len(self._ended) > _REMEMBERED:
+                self._ended.popitem(last=False)
+        return sent
+
+    def has_ended(self, key: int, name: str) -> bool:
+        """Whether a request of that name and id was seen to end, so that there is nothing to cancel."""
+        return (name, key) in self._ended
+
+    def ended_lines(self) -> list[int]:
+        """Ids of market data requests that have ended."""
+        return [key for name, key in self._ended if name == _LINE]
+
+    def forget(self) -> None:
+        """The session ended; what failed stays known."""
+        self._sent.clear()
+        self._ended.clear()

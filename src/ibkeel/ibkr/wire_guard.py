@@ -1,0 +1,341 @@
+"""Between an `IB` object and its wire: paces, keeps the ledger, types failures, refuses foreign loops."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import (
+    IbkeelError,
+    NoData,
+    OrderRefused,
+    OrderRejected,
+    PacingExceeded,
+    RequestTimeout,
+    WrongLoopError,
+)
+from ibkeel.guards import LEAST_LINES, gateway_rules
+from ibkeel.ibkr.client import end_request, is_waited_for, loop_of, take_queue
+from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
+from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
+from ibkeel.ibkr.sent_ledger import Failure, Scope, Sent, SentLedger
+from ibkeel.ibkr.tap import Tap
+from ibkeel.ibkr.wire_pacing import WirePacer
+from ibkeel.ibkr.wire_table import MESSAGES, Reading, read
+from ibkeel.orders import ErrorFate
+from ibkeel.resilience import RequestKind
+from ibkeel.telemetry import Observer, RequestEnded
+
+__all__ = ["STRICT_SCOPE", "WireGuard"]
+
+_NO_REQUEST: Final = -1
+_ORDER_CALLS: Final = frozenset({"placeOrder", "cancelOrder", "exerciseOptions", "reqGlobalCancel"})
+_CANCELS: Final = {message.cancels: message.name for message in MESSAGES.values() if message.cancels}
+_KINDS: Final = MappingProxyType(
+    {
+        "reqAccountSummary": RequestKind.ACCOUNT,
+        "reqAllOpenOrders": RequestKind.ORDERS,
+        "reqCompletedOrders": RequestKind.ORDERS,
+        "reqContractDetails": RequestKind.DEFINITIONS,
+        "reqCurrentTime": RequestKind.PROBE,
+        "reqHeadTimeStamp": RequestKind.HISTORY,
+        "reqHistoricalData": RequestKind.HISTORY,
+        "reqHistoricalTicks": RequestKind.HISTORY,
+        "reqMatchingSymbols": RequestKind.DEFINITIONS,
+        "reqMktData": RequestKind.QUOTE,
+        "reqOpenOrders": RequestKind.ORDERS,
+        "reqPositions": RequestKind.ACCOUNT,
+        "reqSecDefOptParams": RequestKind.DEFINITIONS,
+    }
+)
+# Requests without an id, and the name under which the library waits for their answer.
+_WAITS_UNDER: Final = MappingProxyType(
+    {
+        "reqAllOpenOrders": "openOrders",
+        "reqCompletedOrders": "completedOrders",
+        "reqCurrentTime": "currentTime",
+        "reqOpenOrders": "openOrders",
+        "reqPositions": "positions",
+    }
+)
+
+STRICT_SCOPE: Final[ContextVar[Scope | None]] = ContextVar("ibkeel_strict_scope", default=None)
+"""The strict block that the running code is in."""
+
+
+def _ends_a_request(code: int, text: str) -> bool:
+    return ERROR_TABLE.find(code, text, About.REQUEST).effect is Effect.ENDS
+
+
+class WireGuard:
+    """Everything that an `IB` object sends and hears passes here.
+
+    Args:
+        ib: The object.
+        tap: Hears its messages.
+        config: Limits and deadlines.
+        orders: Which orders may leave; None leaves them alone.
+        observer: Told of waits and failures.
+        clock: Wall time.
+        on_reset: Called when a session ends.
+    """
+
+    def __init__(
+        self,
+        ib: Any,
+        tap: Tap,
+        config: IBKRConfig,
+        *,
+        orders: OrderMode | None,
+        observer: Observer,
+        clock: Clock,
+        on_reset: Callable[[], None],
+    ) -> None:
+        self._ib, self._tap, self._config, self._orders = ib, tap, config, orders
+        self._observer, self._clock, self._on_reset = observer, clock, on_reset
+        self.ledger = SentLedger()
+        self.wire: WirePacer | None = None
+        self._pass_on: Callable[[str], None] = ib.client.sendMsg
+        self._forget: Callable[[], None] = ib.client.reset
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._expired: dict[int, IbkeelError] = {}
+        for message, hearer in self._hearers().items():
+            tap.hear(message, hearer)
+        ib.client.sendMsg, ib.client.reset = self._send, self._reset
+        for text in take_queue(ib.client):
+            self._send(text)
+
+    def _hearers(self) -> dict[str, Callable[..., bool | None]]:
+        return {
+            "error": self._on_error,
+            "historicalData": self._on_row,
+            "historicalDataEnd": self._on_history_end,
+            "historicalSchedule": self._ender("reqHistoricalData"),
+            "headTimestamp": self._ender("reqHeadTimeStamp"),
+            "historicalTicks": self._ender("reqHistoricalTicks"),
+            "historicalTicksBidAsk": self._ender("reqHistoricalTicks"),
+            "historicalTicksLast": self._ender("reqHistoricalTicks"),
+            "tickSnapshotEnd": self._ender("reqMktData"),
+        }
+
+    def release(self) -> None:
+        """Give the object its own sending back; what still waits for its turn is not sent."""
+        if self.wire is not None:
+            self.wire.release()
+            self.wire = None
+        for name in ("sendMsg", "reset"):
+            vars(self._ib.client).pop(name, None)
+
+    # What leaves.
+
+    def _send(self, text: str) -> None:
+        if not text:  # the library's timer, which would go on with its queue
+            return
+        wire = self.bind()
+        reading = read(text)
+        self._refuse_orders(reading)
+        name, key = reading.message.cancels, reading.key
+        if name and name != "placeOrder" and key is not None:
+            self._cancel(wire, text, name, key)
+            return
+        scope = STRICT_SCOPE.get()
+        if scope is not None and scope.ledger is not self.ledger:
+            scope = None
+        sent = Sent(reading=reading, scope=scope)
+        self.ledger.enter(sent)
+        sent.outgoing = wire.sent_by(lambda: self._pass_on(text))
+        if scope is not None:
+            self._set_deadline(sent)
+
+    def bind(self) -> WirePacer:
+        """Belong to whoever comes first in a session, and refuse all others.
+
+        Raises:
+            WrongLoopError: Called from another thread or loop than the session's.
+        """
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if self._loop is None:
+            self._loop, self._thread = running or loop_of(self._ib), threading.get_ident()
+            if self.wire is not None and running is not None:
+                self.wire.begin()
+        elif self._thread != threading.get_ident() or running not in {None, self._loop}:
+            raise WrongLoopError(
+                "this IB object was connected on another thread or event loop, and only there its socket is read: the "
+                "answer to a request from here would never be seen. Call it where it was connected "
+                "(loop.call_soon_threadsafe, asyncio.run_coroutine_threadsafe), or connect another object here"
+            )
+        if self.wire is None:
+            self.wire = self._pace(self._loop)
+        return self.wire
+
+    def _pace(self, loop: asyncio.AbstractEventLoop) -> WirePacer:
+        config = self._config
+        limits = gateway_rules(
+            lines=max(LEAST_LINES, int(config.market_data_lines)),
+            order_reserve=config.order_reserve,
+            pace_long_bars=config.pace_long_bars,
+        )
+        wire = WirePacer(
+            self._ib,
+            self._tap,
+            (*config.pacing_rules, *limits),
+            clock=self._clock,
+            observer=self._observer,
+            ends=_ends_a_request,
+            margin=config.pacing_margin,
+            loop=loop,
+        )
+        self._pass_on, self._ib.client.sendMsg = self._ib.client.sendMsg, self._send
+        return wire
+
+    def _refuse_orders(self, reading: Reading) -> None:
+        if self._orders is None or reading.message.name not in _ORDER_CALLS:
+            return
+        if self._orders is OrderMode.DRY_RUN:
+            raise OrderRefused(
+                "orders is DRY_RUN, so nothing is sent; harden(ib, orders='PAPER') would send it"
+            )
+        accounts: list[str] = self._ib.client.getAccounts()
+        if self._orders is OrderMode.LIVE and self._config.live_account in accounts:
+            accounts = [self._config.live_account]
+        for account in accounts:
+            check_account(attrs.evolve(self._config, port=self._ib.client.port), account)
+
+    def _cancel(self, wire: WirePacer, text: str, name: str, key: int) -> None:
+        """A cancel of what has ended would be answered by error 300; the library sends such ones."""
+        if self.ledger.has_ended(key, name):
+            if (error := self._expired.pop(key, None)) is not None:
+                raise error
+            return
+        sent = self.ledger.end(key, name)
+        wire.sent_by(lambda: self._pass_on(text))
+        if sent is None or name != "reqHistoricalData" or not sent.is_one_answer:
+            return
+        # The library gives history up and returns an empty list: nobody else cancels what is unanswered.
+        error = _given_up(sent)
+        self._note(sent, error)
+        if sent.scope is not None:
+            raise error
+
+    def _set_deadline(self, sent: Sent) -> None:
+        kind = _KINDS.get(sent.name)
+        if kind is not None and self._loop is not None:
+            self._loop.call_later(self._config.deadlines.of(kind), self._expire, sent)
+
+    def _expire(self, sent: Sent) -> None:
+        number = sent.reading.key
+        key = _WAITS_UNDER.get(sent.name) if number is None else number
+        if key is None or not is_waited_for(self._ib.wrapper, key):
+            return
+        if number is not None and self.ledger.get(number, sent.name) is not sent:
+            return
+        if sent.outgoing is not None and not sent.outgoing.is_sent:
+            self._set_deadline(sent)  # what the limits hold back is not late
+            return
+        error = _given_up(sent)
+        self._note(sent, error)
+        if number is not None:
+            self._call_off(sent, number, error)
+        end_request(self._ib.wrapper, key, error)
+
+    def _call_off(self, sent: Sent, key: int, error: IbkeelError) -> None:
+        call = _CANCELS.get(sent.name)
+        self.ledger.end(key, sent.name)
+        if call is None or self.wire is None:
+            return
+        self._ib.client.sendMsg, send = self._pass_on, self._ib.client.sendMsg
+        try:
+            getattr(self._ib.client, call)(key)
+        finally:
+            self._ib.client.sendMsg = send
+        if sent.name == "reqHistoricalData":
+            # The library swallows any TimeoutError here, ours too, and writes a cancel: that one raises it.
+            self._expired[key] = error
+
+    def _reset(self) -> None:
+        """The session ended."""
+        self.ledger.forget()
+        self._expired.clear()
+        self._loop = None
+        self._on_reset()
+        self._forget()
+
+    # What comes.
+
+    def _ender(self, name: str) -> Callable[..., None]:
+        def ended(key: int, *_: Any) -> None:
+            sent = self.ledger.get(key, name)
+            if sent is not None:
+                self.ledger.end(key, name)
+
+        return ended
+
+    def _on_row(self, key: int, *_: Any) -> None:
+        sent = self.ledger.get(key)
+        if sent is not None:
+            sent.rows += 1
+
+    def _on_history_end(self, key: int, *_: Any) -> None:
+        sent = self.ledger.get(key, "reqHistoricalData")
+        if sent is None or not sent.is_one_answer:
+            return
+        self.ledger.end(key)
+        if sent.rows == 0:
+            self._fail(sent, NoData(f"{sent}: the Gateway sent no bars"))
+
+    def _on_error(self, key: int, code: int, text: str, *_: object) -> None:
+        sent = self.ledger.get(key)
+        if sent is None:
+            return
+        if sent.name == "placeOrder" and not is_waited_for(self._ib.wrapper, key):
+            self._on_order_error(sent, code, text)
+            return
+        meaning = ERROR_TABLE.find(code, text, About.REQUEST)
+        if meaning.effect is Effect.ENDS:
+            hint = f"; {meaning.remedy}" if meaning.remedy else ""
+            self.ledger.end(key)
+            self._fail(sent, meaning.error(f"{sent}: the Gateway said {code}, {text!r}{hint}", code=code))
+
+    def _on_order_error(self, sent: Sent, code: int, text: str) -> None:
+        if ERROR_TABLE.find(code, text, About.ORDER).fate is ErrorFate.REJECTED:
+            self._note(sent, OrderRejected(f"{sent}: the Gateway said {code}, {text!r}", code=code))
+
+    def _fail(self, sent: Sent, error: IbkeelError) -> None:
+        """Note a failure and, within a strict block, let whoever waits hear of it."""
+        self._note(sent, error)
+        key = sent.reading.key
+        if sent.scope is None or key is None:
+            return
+        if not end_request(self._ib.wrapper, key, error):
+            sent.scope.left.append(error)
+
+    def _note(self, sent: Sent, error: IbkeelError) -> None:
+        now = self._clock.now()
+        key = sent.reading.key
+        self.ledger.failures.append(
+            Failure(at=now, request_id=_NO_REQUEST if key is None else key, call=sent.name, error=error)
+        )
+        self._observer.on_event(
+            RequestEnded(at=now, kind=sent.name, subject=str(sent), seconds=0.0, error=type(error).__name__)
+        )
+
+
+def _given_up(sent: Sent) -> IbkeelError:
+    if sent.outgoing is not None and not sent.outgoing.is_sent:
+        return PacingExceeded(
+            f"{sent} waited for its turn, behind the limit {sent.outgoing.waited_for}, until it was given up; nothing "
+            "was sent. Ask for less, or ask later"
+        )
+    return RequestTimeout(
+        f"no answer to {sent} in time; {sent.rows} messages of it had come. It was cancelled at the server; ask "
+        "health() what is wrong before asking again"
+    )
