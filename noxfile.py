@@ -94,6 +94,13 @@ def fragments(session):
 
 
 @nox.session
+def mutation(session):
+    """Do the tests notice when a rule is changed? Takes minutes; `-- --module resilience.breaker` takes less."""
+    session.install("-e", ".[test]", "mutmut==3.8.1")
+    session.run("python", "-m", "benchmarks", "mutation", *session.posargs)
+
+
+@nox.session
 def nightly(session):
     """The long matrices, by hand: every example, every client, the suite with real data and many examples."""
     session.install("-e", ".[test]")

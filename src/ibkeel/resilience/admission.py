@@ -112,10 +112,9 @@ class Admission:
             InvalidInput: The request weighs more than a limit, so it could never be sent.
         """
         self._forget_idle(now)
-        newcomer = Ticket(request=request, number=next(self._numbers), asked_at=now)
         waits = []
         for gate, weight in self._path(request):
-            ahead = gate.queue.ahead(newcomer)
+            ahead = gate.queue.ahead(request.lane)
             if ahead or gate.room(request.lane, now) < weight:
                 seconds = gate.window.expected_at(weight + ahead, now) - now
                 used = gate.window.used

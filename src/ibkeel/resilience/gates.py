@@ -45,7 +45,7 @@ class Gate:
         """Whether nothing would be lost with it."""
         return not self.holders and self.window.free(now) == self.window.limit
 
-    def due_at(self, now: float, *, tolerance: float = 0.0) -> float:
+    def due_at(self, now: float, *, tolerance: float) -> float:
         """When the first in the queue may go on; infinite when no time alone will do that.
 
         Args:

@@ -1,6 +1,7 @@
 """Who goes first when not all can: lanes by urgency, in order of arrival within a lane."""
 
 import heapq
+import math
 from enum import IntEnum
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -67,7 +68,7 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._served_at = [float("-inf")] * len(Lane)
+        self._served_at = [-math.inf] * len(Lane)
 
     def served(self, lane: Lane, now: float) -> None:
         """A lane got its turn."""
@@ -136,11 +137,6 @@ class LaneQueue(Generic[Q]):
         heapq.heappop(self._lanes[item.lane])
         self._length -= 1
 
-    def ahead(self, item: Queued) -> int:
-        """How many would go before a newcomer, nobody being overdue."""
-        return sum(
-            1
-            for lane in self._lanes[: item.lane + 1]
-            for number, other in lane
-            if other.is_waiting and (other.lane < item.lane or number < item.number)
-        )
+    def ahead(self, lane: Lane) -> int:
+        """How many would go before a newcomer to a lane, nobody being overdue."""
+        return sum(entry[1].is_waiting for entries in self._lanes[: lane + 1] for entry in entries)

@@ -1,0 +1,205 @@
+"""Do the tests notice when a rule is changed? mutmut changes, the tests judge, reasons are demanded.
+
+The run works on a copy of the tree. A mutant that no test notices is a survivor; each one needs a
+reason in `mutation_survivors.toml`, which names it by its function and its text, so that reasons
+outlive edits elsewhere. The texts of errors are not mutated.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from benchmarks.report import Bar, Report
+from benchmarks.undecorated import MARK, undecorated
+
+__all__ = ["run"]
+
+_ROOT: Final = Path(__file__).parent.parent
+_REASONS: Final = Path(__file__).with_name("mutation_survivors.toml")
+_LEAST_KILLED: Final = 0.9
+_NOTICED: Final = ("killed", "timeout", "segfault")
+
+_SESSION: Final = (
+    "tests/unit/ibkr/test_session_patience.py",
+    "tests/unit/ibkr/test_session_rules.py",
+    "tests/unit/ibkr/test_session_states.py",
+    "tests/property/test_session_machine.py",
+)
+
+RULES: Final[dict[str, tuple[str, ...]]] = {
+    "resilience": (
+        "tests/unit/resilience",
+        "tests/property/test_breaker_machine.py",
+        "tests/property/test_cache_machine.py",
+        "tests/property/test_pacing_machine.py",
+    ),
+    "guards.breaker": ("tests/unit/guards/test_circuit_breaker.py",),
+    "guards.pacer": ("tests/unit/guards/test_pacer.py",),
+    "guards.single_flight": (
+        "tests/unit/guards/test_single_flight.py",
+        "tests/property/test_single_flight_machine.py",
+    ),
+    "guards.stored": ("tests/unit/guards/test_pacer.py",),
+    "ibkr.codes": ("tests/unit/ibkr/test_codes.py",),
+    "ibkr.farms": (*_SESSION, "tests/unit/ibkr/test_codes.py"),
+    "ibkr.lines": ("tests/unit/ibkr/test_lines.py",),
+    "ibkr.meaning": ("tests/unit/ibkr/test_codes.py",),
+    "ibkr.notices": ("tests/unit/ibkr/test_notices.py",),
+    "ibkr.order_codes": ("tests/unit/ibkr/test_codes.py",),
+    "ibkr.patience": _SESSION,
+    "ibkr.session": _SESSION,
+    "ibkr.session_policy": _SESSION,
+    "ibkr.states": _SESSION,
+    "ibkr.ticks": ("tests/unit/ibkr/test_tick_collector.py",),
+    "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py",),
+}
+"""What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
+
+_SETTINGS: Final = """
+[tool.mutmut]
+source_paths = ["src/"]
+only_mutate = {files}
+pytest_add_cli_args_test_selection = {tests}
+# Texts of errors, decorators, and types that only the type checker reads.
+do_not_mutate_patterns = ["^ *raise ", "{mark}$", "[^a-z]cast[(]"]
+# A loop that never ends is noticed too; the default waits for it three times as long.
+timeout_multiplier = 5.0
+timeout_constant = 3.0
+"""
+
+
+@attrs.frozen(order=True)
+class Mutant:
+    """One change of one function, named such that edits elsewhere do not rename it."""
+
+    where: str
+    before: str
+    after: str
+
+
+def run(*, quick: bool, modules: Sequence[str] = (), processes: int = 1) -> Report:
+    """Mutate the rules, or only the `modules`, such as `resilience` or `resilience.breaker`."""
+    named = tuple(modules) or (("resilience.figures",) if quick else tuple(RULES))
+    wanted = [rules for name in named for rules in _chosen(name)]
+    tests = sorted({test for name in wanted for test in _tests_of(name)})
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        _copy(tree, _SETTINGS.format(files=_files(wanted), tests=tests, mark=MARK))
+        statuses = _mutate(tree, processes)
+        survivors = [_described(tree, name) for name, how in statuses.items() if how not in _NOTICED]
+    return _report(statuses, survivors)
+
+
+def _chosen(name: str) -> list[str]:
+    """A module by its name; of a package, the modules that hold rules."""
+    chosen = [rules for rules in RULES if f"{rules}.".startswith(f"{name}.")]
+    return chosen or [name]
+
+
+def _tests_of(name: str) -> tuple[str, ...]:
+    for rules, tests in RULES.items():
+        if name == rules or name.startswith(f"{rules}."):
+            return tests
+    raise SystemExit(f"{name} holds no rules; valid: {', '.join(RULES)}, or a package or module of those")
+
+
+def _files(names: Iterable[str]) -> list[str]:
+    return [str(place.relative_to(_ROOT)) for name in names for place in _places(_ROOT, name)]
+
+
+def _places(tree: Path, name: str) -> list[Path]:
+    place = tree.joinpath("src", "ibkeel", *name.split("."))
+    return sorted(place.glob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+
+
+def _copy(tree: Path, settings: str) -> None:
+    caches = shutil.ignore_patterns("__pycache__")
+    for folder in ("src", "tests"):
+        shutil.copytree(_ROOT / folder, tree / folder, ignore=caches)
+    for name in RULES:
+        for place in _places(tree, name):
+            place.write_text(undecorated(place.read_text(encoding="utf-8")), encoding="utf-8")
+    project = (_ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tree / "pyproject.toml").write_text(project + settings, encoding="utf-8")
+
+
+def _mutate(tree: Path, processes: int) -> dict[str, str]:
+    """How each mutant fared, by mutmut's name for it."""
+    done = _mutmut(tree, "run", "--max-children", str(processes))
+    lines = [line.strip() for line in _mutmut(tree, "results", "--all", "true").stdout.splitlines()]
+    statuses = dict(line.rsplit(": ", 1) for line in lines if "__mutmut_" in line)
+    if not statuses or "not checked" in statuses.values():
+        raise SystemExit(
+            f"mutmut (pip install mutmut==3.8.1) did not finish:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
+    return statuses
+
+
+def _mutmut(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+
+
+def _described(tree: Path, name: str) -> Mutant:
+    lines = _mutmut(tree, "show", name).stdout.splitlines()
+    changes = {sign: [line[1:].strip() for line in lines if line[:1] == sign != line[1:2]] for sign in "-+"}
+    return Mutant(_place(name), " ".join(changes["-"]), " ".join(changes["+"]))
+
+
+def _place(name: str) -> str:
+    """`ibkeel.a.xǁGateǁroom__mutmut_5`, or `ibkeel.a.x_room__mutmut_5`, as dotted names."""
+    module, _, mangled = name.rpartition("__mutmut_")[0].rpartition(".")
+    return f"{module}.{mangled.removeprefix('x').removeprefix('_').strip('ǁ').replace('ǁ', '.')}"
+
+
+def _module(name: str) -> str:
+    return name.rpartition("__mutmut_")[0].rpartition(".")[0].removeprefix("ibkeel.")
+
+
+def _report(statuses: dict[str, str], survivors: list[Mutant]) -> Report:
+    counts: dict[str, Counter[str]] = {}
+    for name, status in statuses.items():
+        counts.setdefault(_module(name), Counter())[status] += 1
+    reasons = _reasons(counts)
+    unexplained = sorted(set(survivors) - reasons.keys())
+    outdated = sorted(reasons.keys() - set(survivors))
+    figures: dict[str, Any] = {"modules": {name: _figures(count) for name, count in sorted(counts.items())}}
+    figures["in all"] = _figures(sum(counts.values(), Counter()))
+    figures |= {"without a reason": _texts(unexplained), "reasons of no survivor": _texts(outdated)}
+    bars = (
+        Bar(name="killed", value=figures["in all"]["killed"], op=">=", limit=_LEAST_KILLED),
+        Bar(name="survivors_without_reason", value=len(unexplained), op="==", limit=0),
+        Bar(name="reasons_of_no_survivor", value=len(outdated), op="==", limit=0),
+    )
+    return Report(name="mutation", figures=figures, bars=bars)
+
+
+def _figures(count: Counter[str]) -> dict[str, Any]:
+    noticed = sum(count[how] for how in _NOTICED)
+    other = {status: number for status, number in sorted(count.items()) if status != "killed"}
+    return {"mutants": count.total(), "killed": noticed / count.total()} | other
+
+
+def _reasons(modules: Iterable[str]) -> dict[Mutant, str]:
+    """The reasons for survivors of the modules that were mutated."""
+    entries = tomllib.loads(_REASONS.read_text(encoding="utf-8")).get("survivor", [])
+    return {
+        Mutant(entry["where"], entry["before"], entry["after"]): entry["reason"]
+        for entry in entries
+        if any(entry["where"].startswith(f"ibkeel.{name}.") for name in modules)
+    }
+
+
+def _texts(mutants: Iterable[Mutant]) -> dict[str, str]:
+    return {
+        f"{place} {mutant.where}": f"{mutant.before}  ->  {mutant.after}"
+        for place, mutant in enumerate(mutants, 1)
+    }

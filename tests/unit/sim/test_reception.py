@@ -1,0 +1,72 @@
+"""Connections that a Gateway does not want, and messages that it cannot read, without a network."""
+
+import pytest
+
+from ibkeel.sim import SimulatedGateway
+from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
+from ibkeel.virtual import run_virtual, virtual_clock
+
+START = encode(("71", "2", "9", ""))
+HELLO = GREETING + frame(b"v157..176")
+
+
+@pytest.fixture
+def heard(small_market, small_exchange, wire):
+    """What a client hears that sends these pieces, whether it was closed, and what was counted."""
+
+    def run(*pieces):
+        async def main():
+            gateway = SimulatedGateway(market=small_market, venue=small_exchange, clock=virtual_clock())
+            client = gateway.reception.attach(wire)
+            for piece in pieces:
+                gateway.reception.receive(client, piece)
+            return gateway.counters
+
+        counters = run_virtual(main())
+        return FrameReader().receive(b"".join(wire.written)), wire.is_closed, counters
+
+    return run
+
+
+def test_bytes_that_are_no_protocol_end_the_connection(heard, caplog):
+    messages, is_closed, counters = heard(b"GET / HTTP/1.1\r\n")
+
+    assert (messages, is_closed, counters.refused) == ([], True, 1)
+    assert "connection refused" in caplog.messages
+
+
+def test_a_client_that_is_too_old_is_told_and_dropped(heard):
+    messages, is_closed, counters = heard(GREETING + frame(b"v100..120"))
+
+    assert [message[:4] for message in messages] == [("4", "2", "-1", "503")]
+    assert (is_closed, counters.refused) == (True, 1)
+
+
+def test_nothing_is_read_after_the_end(heard):
+    _, is_closed, counters = heard(GREETING + frame(b"v100..120") + START, START)
+
+    assert (is_closed, counters.messages) == (True, 0)
+
+
+def test_a_message_that_cannot_be_read_gets_error_320_with_its_id(heard):
+    messages, is_closed, counters = heard(
+        HELLO, START, encode(("25", "1", "x")), encode(("25", "1", "17", ""))
+    )
+    texts = [message for message in messages if message[0] == "4" and message[3] == "320"]
+
+    assert [message[2] for message in texts] == ["-1"]
+    assert (is_closed, counters.malformed) == (False, 1)
+
+
+def test_a_message_with_fields_that_lack_names_its_request(heard):
+    messages, _, counters = heard(HELLO, START, encode(("78", "31", "SPY")))
+
+    assert [message[2] for message in messages if message[0] == "4" and message[3] == "320"] == ["31"]
+    assert counters.malformed == 1
+
+
+def test_a_request_before_the_session_has_started_is_counted_and_not_served(heard):
+    messages, _, counters = heard(HELLO, encode(("49", "1")))
+
+    assert [message[0] for message in messages] == ["176"]
+    assert counters.requests == {"current_time": 1}
