@@ -65,16 +65,21 @@ class _ClientSide(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
-        loop = asyncio.get_running_loop()
-        self.behind = loop.network.connect(loop, _GatewaySide(self), "127.0.0.1", BEHIND)
+        loop, self.behind = asyncio.get_running_loop(), None
+        try:
+            self.behind = loop.network.connect(loop, _GatewaySide(self), "127.0.0.1", BEHIND)
+        except ConnectionRefusedError:
+            transport.close()
 
     def data_received(self, data):
         events = self.session.receive(data)
         self.board.requests += [event for event in events if isinstance(event, Request)]
-        self.behind.write(data)
+        if self.behind is not None:
+            self.behind.write(data)
 
     def connection_lost(self, error):
-        self.behind.close()
+        if self.behind is not None:
+            self.behind.close()
 
 
 class _GatewaySide(asyncio.Protocol):

@@ -187,6 +187,11 @@ class CircuitBreaker:
         """Close it now: the service is known to be back."""
         self._replace(Breaker.closed, self._clock(), "")
 
+    def probe_next(self) -> None:
+        """Let the next call be the probe: something was done about the cause."""
+        now = self._clock()
+        self._replace(lambda breaker: breaker.probed_next(now), now, "")
+
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Guard a function or a coroutine function, as a decorator.
 

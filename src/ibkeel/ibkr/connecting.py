@@ -27,10 +27,12 @@ class _Refusal:
         self.error: asyncio.Future[ConnectionFailure] = asyncio.get_running_loop().create_future()
         ib.errorEvent += self._on_error
         ib.client.apiError += self._on_api_error
+        ib.client.conn.disconnected += self._on_disconnected
 
     def stop(self) -> None:
         self._ib.errorEvent -= self._on_error
         self._ib.client.apiError -= self._on_api_error
+        self._ib.client.conn.disconnected -= self._on_disconnected
         self.error.cancel()
 
     def _on_error(self, _: int, code: int, text: str, *__: object) -> None:
@@ -42,6 +44,16 @@ class _Refusal:
             self._refuse(UnsupportedVersion(f"{_where(self._config)}: {text}; update the Gateway"))
         elif "already in use" in text:
             self._refuse(_in_use(self._config, text))
+
+    def _on_disconnected(self, _: str) -> None:
+        # What else was said in the same batch knows better why.
+        asyncio.get_running_loop().call_soon(
+            self._refuse,
+            GatewayMute(
+                f"{_where(self._config)} accepted the connection and closed it during the start-up; is it the API's port, "
+                "is this address trusted, and is the Gateway logged in?"
+            ),
+        )
 
     def _refuse(self, error: ConnectionFailure) -> None:
         if not self.error.done():

@@ -30,6 +30,7 @@ from ibkeel.telemetry import AlarmRaised, SessionChanged
 
 __all__ = ["Keeper"]
 
+_NO_SESSION: Final = "no session"
 _ADVICE: Final = {
     SessionState.IDLE: "call connect() first, or use the broker in 'async with'",
     SessionState.STOPPED: "call connect() to begin again",
@@ -213,7 +214,10 @@ class Keeper:
         else:
             if breaker.state is not BreakerState.CLOSED:
                 breaker.close()
-            self._on(SessionEvent.HANDSHAKE_DONE, generation=generation)
+            if generation != self.session.generation:
+                self._link.drop("nobody wants this session any more", is_ours=True)
+                return
+            self._on(SessionEvent.HANDSHAKE_DONE)
 
     def _missed(
         self, event: SessionEvent, error: ConnectionFailure | AccountMismatch, generation: int
@@ -240,10 +244,12 @@ class Keeper:
             cause = f"orders could not be compared with the venue: {type(error).__name__}: {error}"
             self._on(SessionEvent.SYNC_FAILED, cause=cause, generation=generation)
             return
+        if generation != self.session.generation:
+            return
         self._has_traded = True
         self._failed.clear()
-        self._link.services.close_all()
-        self._on(SessionEvent.SYNCED, generation=generation)
+        self._link.services.try_again()
+        self._on(SessionEvent.SYNCED)
         self._restore(must_resubscribe)
 
     # What happens.
@@ -266,12 +272,16 @@ class Keeper:
     def _trusts_definitions(self) -> bool:
         return not any(farm.kind is Farm.DEFINITIONS for farm in self.session.farms)
 
-    def probed(self, *, answered: bool, cause: str = "") -> None:
-        """A round trip to the Gateway ended."""
-        if answered:
-            self._on(SessionEvent.PROBE_ANSWERED)
-        else:
-            self._on(SessionEvent.PROBE_FAILED, cause=cause)
+    def probed(self, *, answered: bool, generation: int, cause: str = "") -> None:
+        """A round trip to the Gateway ended.
+
+        Args:
+            answered: Whether it came back.
+            generation: Of the session when it began: one of an older link says nothing.
+            cause: Why it did not come back.
+        """
+        event = SessionEvent.PROBE_ANSWERED if answered else SessionEvent.PROBE_FAILED
+        self._on(event, cause=cause, generation=generation)
 
     def reconnect(self, cause: str) -> None:
         """Drop the link and look for a new one, if there is one that could be at fault."""
@@ -293,9 +303,9 @@ class Keeper:
         self._become(self.session.observe_window(window, self._now()))
         told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=self._now())
         if told is None:
-            self._alarms.pop("session", None)
-        elif "session" not in self._alarms:
-            self.raise_alarm("session", told)
+            self._alarms.pop(_NO_SESSION, None)
+        elif _NO_SESSION not in self._alarms:
+            self.raise_alarm(_NO_SESSION, told)
 
     def raise_alarm(self, name: str, message: str) -> None:
         """Tell the observer of something that a person should know."""

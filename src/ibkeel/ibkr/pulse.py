@@ -103,7 +103,7 @@ class Pulse:
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
             pending.finish(args[0])
 
-        began = self._now()
+        began, generation = self._now(), self._keeper.session.generation
         try:
             epoch = await self._link.requests.ask(
                 "currentTime",
@@ -114,9 +114,9 @@ class Pulse:
                 heard=heard,
             )
         except (RequestFailed, ConnectionFailure) as error:
-            self._keeper.probed(answered=False, cause=str(error))
+            self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise
-        self._keeper.probed(answered=True)
+        self._keeper.probed(answered=True, generation=generation)
         now = self._now()
         self._last = Beat(at=now, server_time=datetime.fromtimestamp(epoch, UTC), seconds=now - began)
         return self._last

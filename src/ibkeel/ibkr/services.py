@@ -80,10 +80,13 @@ class Services:
             if service is not Service.CONNECT
         }
         slow[Service.NEW_ORDERS] = deadlines.orders * _SLOW_SHARE
+        defaults = {service: BreakerPolicy(slow_after=slow.get(service)) for service in Service}
+        # The waits between attempts grow by themselves; the breaker must not outlast them.
+        defaults[Service.CONNECT] = BreakerPolicy(open_seconds=5.0, longest_open=60.0)
         self._breakers = {
             service: CircuitBreaker(
                 service.value,
-                policy=policies.get(service.value, BreakerPolicy(slow_after=slow.get(service))),
+                policy=policies.get(service.value, defaults[service]),
                 counts=is_fault,
                 answers=is_answer,
                 clock=_loop_time,
@@ -104,11 +107,11 @@ class Services:
         service = _SERVICE_OF.get(kind)
         return None if service is None else self._breakers[service]
 
-    def close_all(self) -> None:
-        """A new session is ready: what failed on the old one says nothing about it."""
+    def try_again(self) -> None:
+        """A session is good again: what failed before may be tried once, at once."""
         for service, breaker in self._breakers.items():
-            if service is not Service.CONNECT and breaker.state is not BreakerState.CLOSED:
-                breaker.close()
+            if service is not Service.CONNECT:
+                breaker.probe_next()
 
     def _changed(self, change: BreakerChanged) -> None:
         self._observer.on_event(

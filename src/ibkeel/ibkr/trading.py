@@ -83,20 +83,26 @@ class Trading:
     async def place(self, order: OrderTicket | Bracket, deadlines: Deadlines) -> Placement:
         """Place an order, or a bracket whole."""
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
-        details = await self._definitions.qualify(entry.contract, deadlines)
+        contract = await self._complete(entry, deadlines)
         name = entry.client_order_id or ClientOrderId(
             f"ibkeel-{self._link.config.client_id}-{next(self._unnamed)}"
         )
         if self._link.config.orders is OrderMode.DRY_RUN:
             return self._intend(entry, children, name)
         if entry.is_closing:
-            return (await self._submit(entry, children, name, details.contract, deadlines))[0]
+            return (await self._submit(entry, children, name, contract, deadlines))[0]
         try:
             with self._link.services[Service.NEW_ORDERS].attempt():
-                answer = await self._submit(entry, children, name, details.contract, deadlines)
+                answer = await self._submit(entry, children, name, contract, deadlines)
                 return _answered(*answer)
         except _Unanswered as silent:
             return silent.placement
+
+    async def _complete(self, ticket: OrderTicket, deadlines: Deadlines) -> Contract:
+        """The contract with its number; an exit that bears one asks nobody, for who knows who would answer."""
+        if ticket.is_closing and ticket.contract.con_id is not None:
+            return ticket.contract
+        return (await self._definitions.qualify(ticket.contract, deadlines)).contract
 
     async def _submit(
         self,

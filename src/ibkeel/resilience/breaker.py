@@ -209,6 +209,15 @@ class Breaker:
             until=now + self.policy.open_for(openings, jitter=jitter),
         )
 
+    def probed_next(self, now: float) -> "Breaker":
+        """Let the next call be the probe: something was done about the cause, be it only a new connection.
+
+        How often it has opened is remembered, so that a cure that does not help leads on to the next.
+        """
+        if self.state is BreakerState.CLOSED:
+            return self
+        return attrs.evolve(self, state=BreakerState.OPEN, generation=self.generation + 1, until=now)
+
     def closed(self) -> "Breaker":
         """Close it now, whatever it was: the service is known to be back."""
         return Breaker(policy=self.policy, generation=self.generation + 1)
