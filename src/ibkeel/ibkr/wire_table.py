@@ -213,7 +213,7 @@ def _goes_on(message: Message, fields: list[str]) -> bool:
     at = message.goes_on_at
     if at is None:
         return False
-    return at == 0 or fields[at] == "1"
+    return at == 0 or fields[max(at, -len(fields))] == "1"
 
 
 def _about_a_contract(message: Message, fields: list[str]) -> Request:
@@ -236,7 +236,7 @@ def _field(fields: list[str], at: int | None) -> str:
 
 def _subject(contract: list[str]) -> str:
     """A contract as it was named, for people: number or description, and the exchange."""
-    con_id, *described = contract[:_EXCHANGE]
+    con_id, *described = contract[:_EXCHANGE] or [""]
     exchange = contract[_EXCHANGE] if len(contract) > _EXCHANGE else ""
     words = " ".join(word for word in described if word not in {"", "0.0", "0"})
     name = words if con_id in {"", "0"} else f"{words} #{con_id}".strip()

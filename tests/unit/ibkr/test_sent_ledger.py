@@ -13,7 +13,12 @@ def sent(name, key, *, goes_on=False, subject="SPY on SMART"):
 
 def test_only_what_counts_until_it_ends_is_open():
     ledger = SentLedger()
-    for name, key in (("reqMktData", 1), ("reqContractDetails", 2), ("reqHistoricalData", 3), ("reqPositions", None)):
+    for name, key in (
+        ("reqMktData", 1),
+        ("reqContractDetails", 2),
+        ("reqHistoricalData", 3),
+        ("reqPositions", None),
+    ):
         ledger.enter(sent(name, key))
 
     assert {key: one.name for key, one in ledger.open.items()} == {1: "reqMktData", 3: "reqHistoricalData"}

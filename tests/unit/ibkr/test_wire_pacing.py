@@ -1,0 +1,245 @@
+"""Every message of an IB object waits for its turn at the wire."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from ibkeel.errors import NotConnected
+from ibkeel.guards import gateway_rules
+from ibkeel.ibkr.client import library
+from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
+from ibkeel.ibkr.tap import Tap
+from ibkeel.ibkr.wire_pacing import WirePacer
+from ibkeel.resilience import Lane, Request, Rule
+from ibkeel.telemetry import PacingWaited
+from ibkeel.virtual import virtual_clock
+
+SPY = library.Stock("SPY", "SMART", "USD")
+
+
+class Wire:
+    """An IB object whose bytes are kept, with the times at which they left."""
+
+    def __init__(self, rules=None, *, margin=0.0):
+        # Not the client of the IB object itself, which would say good-bye when it is thrown away.
+        self.wrapper = library.IB().wrapper
+        self.client = library.client.Client(self.wrapper)
+        self.ib = SimpleNamespace(client=self.client, wrapper=self.wrapper)
+        self.client.conn = SimpleNamespace(sendMsg=self._sent)
+        self.client.connState = self.client.CONNECTED
+        self.client._serverVersion = 176
+        self.sent, self.told = [], []
+        self.tap = Tap(self.wrapper)
+        self.pacer = WirePacer(
+            self.ib,
+            self.tap,
+            gateway_rules() if rules is None else rules,
+            clock=virtual_clock(),
+            observer=self,
+            ends=lambda code, text: ERROR_TABLE.find(code, text, About.REQUEST).effect is Effect.ENDS,
+            margin=margin,
+        )
+        self.pacer.begin()
+
+    def _sent(self, data):
+        self.sent.append((asyncio.get_running_loop().time(), data[4:].decode().split("\0")))
+
+    def on_event(self, event):
+        self.told.append(event)
+
+    def quote(self, key):
+        self.client.reqMktData(key, SPY, "", False, False, [])
+
+    def bars(self, key, size="5 secs"):
+        self.client.reqHistoricalData(key, SPY, "", "60 S", size, "TRADES", True, 2, False, [])
+
+    def numbers(self):
+        return [fields[0] for _, fields in self.sent]
+
+
+def few(limit=3):
+    return [Rule(name="messages", limit=limit, seconds=1.0, source="a test")]
+
+
+async def test_no_more_leave_in_any_second_than_the_rule_says():
+    wire = Wire()
+    for key in range(200):
+        wire.client.reqContractDetails(key, SPY)
+    await asyncio.sleep(10)
+
+    times = [at for at, _ in wire.sent]
+    assert len(times) == 200
+    assert all(later - earlier >= 1.0 for earlier, later in zip(times, times[44:], strict=False))
+
+
+async def test_what_waited_is_told():
+    wire = Wire(few(1))
+    wire.quote(1)
+    wire.client.reqCurrentTime()
+    await asyncio.sleep(2)
+
+    [event] = wire.told
+    assert isinstance(event, PacingWaited)
+    assert "messages" in event.rule
+    assert event.seconds == pytest.approx(1.0, abs=1e-3)
+
+
+async def test_a_cancel_of_an_order_overtakes_requests_for_data():
+    wire = Wire()
+    for key in range(400):
+        wire.client.reqContractDetails(key, SPY)
+    wire.client.cancelOrder(5, "")
+
+    assert wire.numbers()[-1] == "4"
+
+
+async def test_a_cancel_takes_back_what_still_waits_and_neither_leaves():
+    wire = Wire(few(1))
+    wire.client.reqCurrentTime()
+    wire.quote(1)
+    wire.client.cancelMktData(1)
+    await asyncio.sleep(5)
+
+    assert wire.numbers() == ["49"]
+    assert wire.pacer.waiting() == ()
+
+
+async def test_a_cancel_never_overtakes_its_order():
+    wire = Wire(few(1))
+    wire.client.reqCurrentTime()
+    wire.client.placeOrder(9, SPY, library.LimitOrder("BUY", 1, 1.0))
+    wire.client.cancelOrder(9, "")
+    await asyncio.sleep(5)
+
+    assert wire.numbers() == ["49", "3", "4"]
+
+
+async def test_lines_are_given_back_when_the_cancel_has_left():
+    lines = Rule(
+        name="lines",
+        limit=1,
+        seconds=None,
+        source="a test",
+        key=lambda request: "" if request.kind == "market data" else None,
+    )
+    wire = Wire([lines])
+    wire.quote(1)
+    wire.quote(2)
+    assert wire.numbers() == ["1"]
+    wire.client.cancelMktData(1)
+    await asyncio.sleep(1)
+
+    assert wire.numbers() == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda wire: wire.wrapper.historicalDataEnd(1, "", ""),
+        lambda wire: wire.wrapper.error(1, 162, "HMDS query returned no data", ""),
+        lambda wire: wire.client.cancelHistoricalData(1),
+        lambda wire: wire.client.reset(),
+    ],
+)
+async def test_an_open_history_ends_with_its_answer_its_error_its_cancel_or_the_session(end):
+    wire = Wire(
+        [Rule(name="open", limit=1, seconds=None, source="a test", key=lambda r: r.kind == "history" or None)]
+    )
+    wire.bars(1)
+    end(wire)
+    wire.client.connState = wire.client.CONNECTED
+    wire.bars(2, "10 secs")
+    await asyncio.sleep(1)
+
+    assert wire.numbers().count("20") == 2
+
+
+async def test_a_warning_ends_nothing():
+    wire = Wire(
+        [Rule(name="open", limit=1, seconds=None, source="a test", key=lambda r: r.kind == "history" or None)]
+    )
+    wire.bars(1)
+    wire.wrapper.error(1, 2106, "HMDS data farm connection is OK:ushmds", "")
+    wire.bars(2, "10 secs")
+    await asyncio.sleep(1)
+
+    assert wire.numbers().count("20") == 1
+
+
+async def test_a_session_that_ends_gives_up_what_waits():
+    wire = Wire(few(1))
+    wire.client.reqCurrentTime()
+    outgoing = wire.pacer.sent_by(lambda: wire.quote(1))
+    waiting = asyncio.create_task(outgoing.sent())
+    await asyncio.sleep(0.1)
+    wire.client.reset()
+
+    with pytest.raises(NotConnected, match="nothing was sent"):
+        await waiting
+    await asyncio.sleep(5)
+    assert wire.numbers() == ["49"]
+
+
+async def test_windows_outlive_the_session():
+    wire = Wire(few(2))
+    wire.client.reqCurrentTime()
+    wire.client.reqCurrentTime()
+    wire.client.reset()
+    wire.client.connState = wire.client.CONNECTED
+    wire.client.reqCurrentTime()
+    await asyncio.sleep(5)
+
+    assert wire.sent[2][0] - wire.sent[0][0] >= 1.0
+
+
+async def test_windows_survive_a_restart_of_the_program():
+    before, after = Wire(few(2)), Wire(few(2))
+    before.client.reqCurrentTime()
+    before.client.reqCurrentTime()
+    after.pacer.restore(before.pacer.saved())
+    after.client.reqCurrentTime()
+    await asyncio.sleep(5)
+
+    assert after.sent[0][0] >= 1.0
+
+
+async def test_it_says_in_words_who_waits_for_what():
+    wire = Wire(few(1))
+    wire.client.reqCurrentTime()
+    wire.quote(1)
+
+    [line] = wire.pacer.waiting()
+    assert line.startswith("market data of SPY STK on SMART waits for messages")
+    assert "messages" in wire.pacer.explain(Request(kind="message"))
+
+
+async def test_a_limit_that_the_gateway_reached_first_is_held_but_for_closing_orders():
+    wire = Wire()
+    wire.pacer.hold("messages")
+    wire.quote(1)
+    wire.client.placeOrder(2, SPY, library.LimitOrder("BUY", 1, 1.0))
+    with wire.pacer.lane(Lane.CLOSING):
+        wire.client.placeOrder(3, SPY, library.LimitOrder("SELL", 1, 1.0))
+    at_once = list(wire.numbers())
+    await asyncio.sleep(2)
+
+    assert at_once == ["3"]
+    assert sorted(wire.numbers()) == ["1", "3", "3"]
+
+
+async def test_the_library_gets_its_own_sending_back():
+    wire = Wire(few(1))
+    wire.pacer.release()
+
+    assert "sendMsg" not in vars(wire.client)
+    assert wire.client.MaxRequests == type(wire.client).MaxRequests
+
+
+async def test_messages_are_counted_by_name():
+    wire = Wire()
+    wire.quote(1)
+    wire.client.cancelMktData(1)
+    wire.client.reqCurrentTime()
+
+    assert wire.pacer.counts == {"reqMktData": 1, "cancelMktData": 1, "reqCurrentTime": 1}
