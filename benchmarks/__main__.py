@@ -4,7 +4,7 @@ import argparse
 import importlib
 from typing import Final
 
-NAMES: Final = ("breaker", "chainfetch", "mutation", "pacing", "pricing")
+NAMES: Final = ("adapter", "breaker", "chainfetch", "mutation", "pacing", "pricing", "soak")
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ _LEAST_KILLED: Final = 0.9
 _NOTICED: Final = ("killed", "timeout", "segfault")
 
 _SESSION: Final = (
+    "tests/unit/ibkr/test_session_edges.py",
     "tests/unit/ibkr/test_session_patience.py",
     "tests/unit/ibkr/test_session_rules.py",
     "tests/unit/ibkr/test_session_states.py",
@@ -59,15 +60,21 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "ibkr.session_policy": _SESSION,
     "ibkr.states": _SESSION,
     "ibkr.ticks": ("tests/unit/ibkr/test_tick_collector.py",),
-    "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py",),
+    "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py", "tests/unit/ibkr/test_session_edges.py"),
 }
 """What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
 
+_FRAMES: Final = (
+    "tests/unit/guards/test_single_flight.py"
+    "::test_an_error_shows_every_caller_where_the_work_failed_and_no_other_caller"
+)
 _SETTINGS: Final = """
 [tool.mutmut]
 source_paths = ["src/"]
 only_mutate = {files}
 pytest_add_cli_args_test_selection = {tests}
+# It counts the frames of a traceback, to which mutmut adds its own.
+pytest_add_cli_args = ["--deselect={frames}"]
 # Texts of errors, decorators, and types that only the type checker reads.
 do_not_mutate_patterns = ["^ *raise ", "{mark}$", "[^a-z]cast[(]"]
 # A loop that never ends is noticed too; the default waits for it three times as long.
@@ -92,7 +99,8 @@ def run(*, quick: bool, modules: Sequence[str] = (), processes: int = 1) -> Repo
     tests = sorted({test for name in wanted for test in _tests_of(name)})
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
-        _copy(tree, _SETTINGS.format(files=_files(wanted), tests=tests, mark=MARK))
+        settings = _SETTINGS.format(files=_files(wanted), tests=tests, mark=MARK, frames=_FRAMES)
+        _copy(tree, settings)
         statuses = _mutate(tree, processes)
         survivors = [_described(tree, name) for name, how in statuses.items() if how not in _NOTICED]
     return _report(statuses, survivors)

@@ -208,8 +208,8 @@ async def test_what_waits_for_its_turn_is_not_late_and_leaves_no_trace_when_it_i
 
 
 async def test_a_failure_that_the_library_hides_is_kept_with_its_type():
-    told = Told()
-    async with connected(observer=told) as (ib, hardened, _):
+    told, failures = Told(), []
+    async with connected(observer=told, on_failure=failures.append) as (ib, hardened, _):
         details = await ib.reqContractDetailsAsync(no_such())
 
         [failure] = hardened.failures
@@ -218,7 +218,10 @@ async def test_a_failure_that_the_library_hides_is_kept_with_its_type():
         assert failure.call == "reqContractDetails"
         assert hardened.last_error() is hardened.last_error(failure.request_id) is failure.error
         assert hardened.last_error(99_999) is None
-        assert [event.error for event in told.events if hasattr(event, "error")] == ["UnknownContract"]
+        [event] = [event for event in told.events if hasattr(event, "error")]
+        assert (event.error, event.kind) == ("UnknownContract", "reqContractDetails")
+        assert 0.1 < event.seconds < 1
+        assert failures == [failure]
 
 
 async def test_within_a_strict_block_it_is_raised():
@@ -341,7 +344,7 @@ async def test_lines_are_known_from_the_wire_and_finished_snapshots_are_not_canc
 
 
 async def test_bars_that_are_kept_up_to_date_are_open_until_they_are_cancelled():
-    async with connected() as (ib, hardened, gateway):
+    async with connected() as (ib, hardened, _):
         bars = await bars_of(ib, await spy_of(ib), keepUpToDate=True)
         while_open = list(hardened.open_requests.values())
         ib.cancelHistoricalData(bars)

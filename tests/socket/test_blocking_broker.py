@@ -52,7 +52,7 @@ def test_values_are_those_of_the_awaited_broker(broker):
 def test_every_role_of_a_broker_is_there(broker, served):
     resting = OrderTicket(contract=SPY, side=Side.BUY, quantity=1, order_type="LMT", limit_price="1.00")
     margin = broker.preview(resting)
-    [report] = broker.place(resting).reports
+    report = broker.place(resting)
     dearer = broker.modify(report.order_id, attrs.evolve(resting, limit_price="1.01"))
     cancelled = broker.cancel(report.order_id)
     answers = broker.quotes([SPY, Stock("NOSUCH")])
@@ -60,7 +60,7 @@ def test_every_role_of_a_broker_is_there(broker, served):
     assert margin is not None
     assert dearer.order_id == cancelled.order_id == report.order_id
     assert (broker.open_orders(), broker.executions()) == ((), ())
-    assert [order.order_id for order in broker.completed_orders()] == [report.order_id]
+    assert [order.client_order_id for order in broker.completed_orders()] == [report.client_order_id]
     assert [type(answer).__name__ for answer in answers.values()] == ["Quote", "UnknownContract"]
     assert broker.account().net_liquidation > 0
     assert broker.pnl().account == broker.account().account

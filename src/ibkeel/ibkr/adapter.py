@@ -17,7 +17,7 @@ from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.health import take_health
-from ibkeel.ibkr.keeper import Keeper
+from ibkeel.ibkr.keeper import Keeper, gone
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.previews import Previews
 from ibkeel.ibkr.prices import Prices
@@ -142,8 +142,8 @@ class IBKRBroker(Broker):
     @override
     async def disconnect(self) -> None:
         self._link.check_loop()
-        await self._pulse.stop()
-        await self._keeper.disconnect()
+        # Both end at once: whoever connects while they unwind begins anew.
+        await gone([*self._keeper.end(), *self._pulse.end()])
 
     def _restore(self, must_send: bool) -> None:
         self._streams.restore(must_send)

@@ -15,6 +15,7 @@ from ibkeel.ibkr.config import IBKRConfig
 __all__ = ["attempt", "should_try_again"]
 
 _ID_IN_USE: Final = 326
+_A_MOMENT: Final = 0.1
 _STILL_TOO_OLD: Final = "version must be"
 
 
@@ -80,7 +81,7 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
         GatewayMute: The port is open, but answers are missing.
         UnsupportedVersion: The Gateway is too old.
     """
-    refusal = _Refusal(ib, config)
+    refusal, is_open = _Refusal(ib, config), False
     # Our own deadline ends first, so that the library cannot call a partial start a success.
     patience = config.deadlines.connect
     opening = asyncio.ensure_future(
@@ -98,6 +99,7 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
         if refusal.error.done():
             raise refusal.error.result()
         await opening
+        is_open = True
     except TimeoutError as error:
         raise GatewayMute(
             f"{_where(config)} accepts connections, but its API did not finish the start-up within {patience:g} s; "
@@ -111,9 +113,21 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
         ) from error
     finally:
         refusal.stop()
-        if not opening.done():
-            opening.cancel()
-        await asyncio.gather(opening, return_exceptions=True)
+        if not is_open:
+            await _abandon(ib, opening)
+
+
+async def _abandon(ib: Any, opening: asyncio.Future[Any]) -> None:
+    """Leave no session behind that nobody knows of.
+
+    A cancel can get lost in the library's `asyncio.wait_for` when it comes at the instant at which
+    the socket opens, so it is repeated.
+    """
+    while not opening.done():
+        opening.cancel()
+        await asyncio.wait({opening}, timeout=_A_MOMENT)
+    await asyncio.gather(opening, return_exceptions=True)
+    ib.disconnect()
 
 
 def should_try_again(error: ConnectionFailure) -> bool:

@@ -35,6 +35,7 @@ def harden(
     orders: OrderMode | str | None = None,
     observer: Observer | None = None,
     clock: Clock | None = None,
+    on_failure: Callable[[Failure], object] | None = None,
 ) -> "Hardened":
     """Attach pacing, a ledger, typed errors and a probe to an `IB` object of ib_insync or ib_async.
 
@@ -48,6 +49,7 @@ def harden(
         orders: Which orders may leave; None leaves orders alone.
         observer: Told of waits, notices and failures.
         clock: Wall time; None means the machine's.
+        on_failure: Called with each failure, on the loop that hears of it.
 
     Raises:
         InvalidInput: It is hardened already, or is no such object.
@@ -74,7 +76,12 @@ def harden(
         orders=None if orders is None else config.orders,
         observer=observer or NullObserver(),
         clock=clock or SystemClock(),
+        on_failure=on_failure or _nothing,
     )
+
+
+def _nothing(_: Failure) -> None:
+    pass
 
 
 class Hardened:
@@ -89,10 +96,18 @@ class Hardened:
         orders: Which orders may leave; None leaves them alone.
         observer: Told of waits, notices and failures.
         clock: Wall time.
+        on_failure: Called with each failure.
     """
 
     def __init__(
-        self, ib: Any, config: IBKRConfig, *, orders: OrderMode | None, observer: Observer, clock: Clock
+        self,
+        ib: Any,
+        config: IBKRConfig,
+        *,
+        orders: OrderMode | None,
+        observer: Observer,
+        clock: Clock,
+        on_failure: Callable[[Failure], object],
     ) -> None:
         self.ib = ib
         self._config, self._clock = config, clock
@@ -100,7 +115,14 @@ class Hardened:
         self._probe: asyncio.Future[int] | None = None
         self._tap = Tap(ib.wrapper)
         self._guard = WireGuard(
-            ib, self._tap, config, orders=orders, observer=observer, clock=clock, on_reset=self._on_reset
+            ib,
+            self._tap,
+            config,
+            orders=orders,
+            observer=observer,
+            clock=clock,
+            on_failure=on_failure,
+            on_reset=self._on_reset,
         )
         self._tap.hear("error", self._on_error)
         self._tap.hear("currentTime", self._on_time)

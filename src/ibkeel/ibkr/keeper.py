@@ -4,7 +4,7 @@ What follows from what is decided by `ibkeel.ibkr.session`; here it is carried o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from ibkeel.errors import (
@@ -28,7 +28,7 @@ from ibkeel.ibkr.windows import in_window
 from ibkeel.resilience import BreakerState, Escalation
 from ibkeel.telemetry import AlarmRaised, SessionChanged
 
-__all__ = ["Keeper"]
+__all__ = ["Keeper", "gone"]
 
 _NO_SESSION: Final = "no session"
 _ADVICE: Final = {
@@ -65,7 +65,9 @@ class Keeper:
         self._sync: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._failed: list[ConnectionFailure | AccountMismatch] = []
+        self._askers = 0
         self._has_traded = False
+        self._was_good = False  # since somebody asked for it
         self._alarms: dict[str, str] = {}
         config = link.config
         self._lock = ProcessLock(config.host, config.port, config.client_id) if config.exclusive else None
@@ -99,20 +101,30 @@ class Keeper:
             ConnectionFailure: It could not be opened, as often as `connect_backoff` says.
             AccountMismatch: Port, account and order mode do not fit together.
         """
-        if self.session.has_link:
+        self._askers += 1
+        try:
+            if not self.session.has_link:
+                await self._open()
             self._link.check_loop()
-        else:
-            await self._open()
-        await self.synced()
+            await self.synced()
+        except asyncio.CancelledError:
+            if self._askers == 1 and not self._was_good:
+                await gone(self.end("connect() was cancelled"))
+            raise
+        finally:
+            self._askers -= 1
         if not self.session.has_link:
             raise self.last_failure or self.refusal()
 
     async def _open(self) -> None:
+        if self.session.wants_link:
+            self._link.check_loop()
         self._link.adopt_loop()
         if self._lock is not None and not getattr(asyncio.get_running_loop(), "network", None):
             self._lock.acquire()
         self._failed.clear()
         if not self.session.wants_link:
+            self._was_good = False
             self._on(SessionEvent.CONNECT_ASKED)
         attempts = self._link.config.connect_backoff.attempts
         self._seek()
@@ -143,27 +155,31 @@ class Keeper:
     def _may_come_back(self) -> bool:
         return self.session.has_link or self.session.wants_link
 
-    async def disconnect(self) -> None:
-        """End the session; does nothing when there is none."""
-        if self.session.state in {SessionState.IDLE, SessionState.STOPPED}:
-            return
-        self._link.check_loop()
-        self._on(SessionEvent.DISCONNECT_ASKED, cause="the broker disconnected")
-        tasks = [task for task in (self._seeker, self._sync) if task is not None]
+    def end(self, cause: str = "the broker disconnected") -> list[asyncio.Task[None]]:
+        """End the session at once; does nothing when there is none.
+
+        Returns:
+            What is still to unwind, to be waited for.
+        """
+        if self.session.state not in {SessionState.IDLE, SessionState.STOPPED}:
+            self._on(SessionEvent.DISCONNECT_ASKED, cause=cause)
+        tasks = [task for task in (self._seeker, self._sync) if task is not None and not task.done()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # those who waited hear of it before the caller goes on
+        return tasks
 
     # The search for a link.
 
     def _seek(self) -> None:
-        if self._seeker is None or self._seeker.done():
-            self._hurry.clear()
-            self._seeker = asyncio.create_task(self._search(), name="ibkeel session")
+        before = self._seeker
+        if before is None or before.done() or before.cancelling():
+            self._hurry = asyncio.Event()
+            self._seeker = asyncio.create_task(self._search(before), name="ibkeel session")
 
-    async def _search(self) -> None:
+    async def _search(self, before: asyncio.Task[None] | None) -> None:
         config = self._link.config
+        if before is not None:
+            await gone([before])  # of two attempts on one socket, one would close the other's
         while self.session.wants_link:
             self.look_at_calendar()
             wait = next_wait(
@@ -246,7 +262,7 @@ class Keeper:
             return
         if generation != self.session.generation:
             return
-        self._has_traded = True
+        self._has_traded = self._was_good = True
         self._failed.clear()
         self._link.services.try_again()
         self._on(SessionEvent.SYNCED)
@@ -333,8 +349,10 @@ class Keeper:
                     cause=after.cause,
                 )
             )
-        if after.state is SessionState.STOPPED and self._lock is not None:
-            self._lock.release()
+        if after.state is SessionState.STOPPED:
+            self._hurry.set()
+            if self._lock is not None:
+                self._lock.release()
         if before.has_link and not after.has_link:
             self._link.drop(after.cause or "the session ended", is_ours=after.state is SessionState.STOPPED)
         if after.wants_link and self._link.config.reconnect and before.has_link:
@@ -361,6 +379,12 @@ class Keeper:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def gone(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait until tasks have ended, and those who waited for them have heard of it."""
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 _TROUBLE: Final = frozenset({SessionEvent.UPSTREAM_LOST, SessionEvent.FARM_BROKEN, SessionEvent.PORT_RESET})

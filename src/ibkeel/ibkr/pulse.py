@@ -68,14 +68,20 @@ class Pulse:
     def start(self) -> None:
         """Beat by itself from now on; again does nothing."""
         if self._task is None or self._task.done():
+            self._wake = asyncio.Event()  # an event belongs to the loop that waited for it
             self._task = asyncio.create_task(self._beat_on(), name="ibkeel pulse")
 
-    async def stop(self) -> None:
-        """Beat no more."""
+    def end(self) -> list[asyncio.Task[None]]:
+        """Beat no more.
+
+        Returns:
+            What is still to unwind, to be waited for.
+        """
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        if task is None or task.done():
+            return []
+        task.cancel()
+        return [task]
 
     def hurry(self) -> None:
         """A request went unanswered: find out now whether the link lives."""

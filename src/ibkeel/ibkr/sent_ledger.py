@@ -56,12 +56,14 @@ class Sent:
     Args:
         reading: What the message said.
         scope: The strict block that it was sent in.
+        asked_at: When it was asked for, in the loop's seconds.
         outgoing: The message on its way; None when nothing left.
         rows: Answers that came so far.
     """
 
     reading: Reading
     scope: Scope | None
+    asked_at: float = 0.0
     outgoing: Outgoing | None = None
     rows: int = 0
 

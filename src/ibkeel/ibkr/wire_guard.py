@@ -82,6 +82,7 @@ class WireGuard:
         orders: Which orders may leave; None leaves them alone.
         observer: Told of waits and failures.
         clock: Wall time.
+        on_failure: Called with each failure.
         on_reset: Called when a session ends.
     """
 
@@ -94,10 +95,12 @@ class WireGuard:
         orders: OrderMode | None,
         observer: Observer,
         clock: Clock,
+        on_failure: Callable[[Failure], object],
         on_reset: Callable[[], None],
     ) -> None:
         self._ib, self._tap, self._config, self._orders = ib, tap, config, orders
         self._observer, self._clock, self._on_reset = observer, clock, on_reset
+        self._on_failure = on_failure
         self.ledger = SentLedger()
         self.wire: WirePacer | None = None
         self._pass_on: Callable[[str], None] = ib.client.sendMsg
@@ -147,7 +150,7 @@ class WireGuard:
         scope = STRICT_SCOPE.get()
         if scope is not None and scope.ledger is not self.ledger:
             scope = None
-        sent = Sent(reading=reading, scope=scope)
+        sent = Sent(reading=reading, scope=scope, asked_at=self._now())
         self.ledger.enter(sent)
         sent.outgoing = wire.sent_by(lambda: self._pass_on(text))
         if scope is not None:
@@ -318,15 +321,23 @@ class WireGuard:
         if not end_request(self._ib.wrapper, key, error):
             sent.scope.left.append(error)
 
+    def _now(self) -> float:
+        return 0.0 if self._loop is None else self._loop.time()
+
     def _note(self, sent: Sent, error: IbkeelError) -> None:
-        now = self._clock.now()
-        key = sent.reading.key
-        self.ledger.failures.append(
-            Failure(at=now, request_id=_NO_REQUEST if key is None else key, call=sent.name, error=error)
-        )
+        now, key = self._clock.now(), sent.reading.key
+        failure = Failure(at=now, request_id=_NO_REQUEST if key is None else key, call=sent.name, error=error)
+        self.ledger.failures.append(failure)
         self._observer.on_event(
-            RequestEnded(at=now, kind=sent.name, subject=str(sent), seconds=0.0, error=type(error).__name__)
+            RequestEnded(
+                at=now,
+                kind=sent.name,
+                subject=str(sent),
+                seconds=self._now() - sent.asked_at,
+                error=type(error).__name__,
+            )
         )
+        self._on_failure(failure)
 
 
 def _given_up(sent: Sent) -> IbkeelError:

@@ -250,7 +250,7 @@ class DeltaPlan:
             return ()
         expiry = self.view.expiry
         pairs = [(expiry.wanted[strike], expiry.twins[strike]) for strike in pair_strikes(expiry)]
-        return next((pair for pair in pairs if not self.answers.keys() & {*pair}), ())
+        return next((pair for pair in pairs if any(one not in self.answers for one in pair)), ())
 
     def _open(self) -> list[Decimal]:
         """Strikes that were not asked for and may well be listed, ascending."""

@@ -2,6 +2,7 @@
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -50,12 +51,18 @@ def presumed_missing(
         existing: Asked for, and listed at this expiry.
         missing: Asked for, and not.
     """
-    asked = [*((strike, True) for strike in existing), *((strike, False) for strike in missing)]
+    counts = Counter(map(grain, missing))
+    doubtful = {step for step, count in counts.items() if count >= _WITNESSES}
+    if not doubtful:
+        return frozenset()
+    asked = [(strike, True) for strike in existing] + [(strike, False) for strike in missing]
 
     def is_presumed(strike: Decimal) -> bool:
-        alike = [one for one in asked if grain(one[0]) == grain(strike)]
-        alike.sort(key=lambda one: (abs(one[0] - strike), one[0]))
-        return len(alike) > 1 and not any(is_listed for _, is_listed in alike[:_WITNESSES])
+        step = grain(strike)
+        if step not in doubtful:
+            return False
+        alike = sorted((abs(one - strike), one, is_listed) for one, is_listed in asked if grain(one) == step)
+        return not any(is_listed for _, _, is_listed in alike[:_WITNESSES])
 
     return frozenset(strike for strike in strikes if is_presumed(strike))
 

@@ -51,7 +51,7 @@ def volatility_standing(
         InvalidInput: Too few values, all alike, or `current` is no number above 0.
 
     Examples:
-        >>> volatility_standing(0.20, [0.10, 0.15, 0.30], fewest=3).rank
+        >>> volatility_standing(0.25, [0.125, 0.25, 0.375], fewest=3).rank
         0.5
     """
     past = np.asarray(history, dtype=np.float64).ravel()

@@ -27,7 +27,8 @@ _HUES: Final = (12.0, 262.0)
 _STYLE: Final = """
     svg { color: #1f2933; background: #ffffff; font: 12px system-ui, sans-serif; --line: 42%; }
     @media (prefers-color-scheme: dark) { svg { color: #e4e7eb; background: #16191d; --line: 66%; } }
-    text { fill: currentColor; } .title { font-weight: 600; font-size: 14px; } .left { text-anchor: start; } .right { text-anchor: end; }
+    text { fill: currentColor; } .title { font-weight: 600; font-size: 14px; }
+    .left { text-anchor: start; } .right { text-anchor: end; }
     .middle { text-anchor: middle; } .frame { stroke: currentColor; stroke-opacity: .35; fill: none; }
     .grid { stroke: currentColor; stroke-opacity: .12; } .smile { fill: none; stroke-width: 1.8; }
     .quote { stroke-width: 1; stroke-opacity: .45; } .note { fill-opacity: .75; }

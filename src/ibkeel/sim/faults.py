@@ -6,15 +6,14 @@ documentation of the API or in public logs of users; what neither shows is marke
 """
 
 from collections.abc import Mapping
-from datetime import datetime, time
 from types import MappingProxyType
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 from attrs import validators
 
-from ibkeel.errors import InvalidInput
-from ibkeel.sim.codec import REPLIES, REQUESTS
+from ibkeel.sim.codec import REPLIES
+from ibkeel.sim.fault import Fault, FaultSeen, as_number, as_seconds, one_of, positive
 
 __all__ = [
     "KINDS",
@@ -47,129 +46,9 @@ __all__ = [
     "UpstreamLost",
 ]
 
-_REQUESTS: Final = tuple(sorted(message.name for message in REQUESTS.values()))
 _REPLIES: Final = tuple(sorted(REPLIES))
-
-
-def _number(value: Any) -> float:
-    """A real number as float; TOML writes 60 as well as 60.0."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{value!r} is not a number")
-    return float(value)
-
-
-def _seconds(value: Any) -> float | None:
-    return None if value is None else _number(value)
-
-
-def _one_of(names: tuple[str, ...]) -> Any:
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        unknown = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in names]
-        if unknown:
-            raise InvalidInput(f"{attribute.name} is {unknown[0]!r}; valid: {', '.join(names)}")
-
-    return check
-
-
-def _positive(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    if value is None or value <= 0:
-        raise InvalidInput(f"{attribute.name} is {value}; it must be a positive number of seconds")
-
-
-def _local(value: object) -> time | None:
-    """A time of day; a text such as 23:45 will do."""
-    if value is None or isinstance(value, time):
-        at = value
-    else:
-        try:
-            at = time.fromisoformat(str(value))
-        except ValueError as error:
-            raise InvalidInput(f"{value!r} is not a time of day; 23:45:00 would be") from error
-    if at is not None and at.tzinfo is not None:
-        raise InvalidInput(f"{at} has a time zone; times of day are in the Gateway's own")
-    return at
-
-
-_not_negative: Final = validators.optional(validators.ge(0.0))
 _flag: Final = validators.instance_of(bool)
-_count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
 _text: Final = validators.instance_of(str)
-
-
-@attrs.frozen(kw_only=True)
-class Fault:
-    """What all faults share: when they strike, how often, and for how long.
-
-    An occasion is an instant of the clock or, with `when_request`, a request of that name. Of the
-    occasions the first `skip` pass; each of the others strikes with probability `chance`, until
-    there were `times` strikes. Faults of requests (`strikes_requests`) treat only the requests that
-    arrive in their window, which opens at `after` or `at` and lasts for `duration`.
-    """
-
-    kind: ClassVar[str]
-    strikes_requests: ClassVar[bool] = False
-    is_momentary: ClassVar[bool] = False
-
-    after: float | None = attrs.field(default=None, converter=_seconds, validator=_not_negative)
-    """Seconds since the Gateway first listened, or since the fault was injected."""
-    at: time | None = attrs.field(default=None, converter=_local)
-    """Time of day in the Gateway's zone; with `times` above 1 it comes again every day."""
-    when_request: str | None = attrs.field(default=None, validator=validators.optional(_one_of(_REQUESTS)))
-    """Name of the request that is the occasion."""
-    skip: int = attrs.field(default=0, validator=_count)
-    """So many occasions pass first."""
-    times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
-    """The most strikes; None: one, but without end with `every` and for faults of requests."""
-    chance: float = attrs.field(
-        default=1.0, converter=_number, validator=[validators.ge(0.0), validators.le(1.0)]
-    )
-    """Probability that an occasion strikes; drawn from the scenario's seed."""
-    every: float | None = attrs.field(default=None, converter=_seconds)
-    """Seconds between occasions of the clock."""
-    wait: float = attrs.field(default=0.0, converter=_number, validator=validators.ge(0.0))
-    """Seconds from the occasion to the strike."""
-    duration: float | None = attrs.field(default=None, converter=_seconds, validator=_not_negative)
-    """Seconds until it ends by itself; None: never."""
-    client_id: int | None = attrs.field(
-        default=None, validator=validators.optional(validators.instance_of(int))
-    )
-    """The client concerned, where a fault can tell; None: every one."""
-
-    def __attrs_post_init__(self) -> None:
-        if self.after is not None and self.at is not None:
-            raise InvalidInput(f"{self.kind}: `after` and `at` exclude each other; give one of them")
-        if self.every is not None:
-            _positive(self, attrs.fields(Fault).every, self.every)
-            if self.at is not None or self.when_request is not None or self.strikes_requests:
-                raise InvalidInput(
-                    f"{self.kind}: `every` counts from `after`; not with `at` or `when_request`"
-                )
-        if self.is_momentary and self.duration is not None:
-            raise InvalidInput(f"{self.kind} happens in an instant; it has no `duration`")
-
-    @property
-    def limit(self) -> int | None:
-        """The most strikes; None: without end."""
-        if self.times is not None:
-            return self.times
-        return None if self.strikes_requests or self.every is not None else 1
-
-    def concerns(self, client_id: int) -> bool:
-        """Whether it has to do with that client; -1 is one that has not started."""
-        return self.client_id in {None, client_id}
-
-
-@attrs.frozen(kw_only=True)
-class FaultSeen:
-    """One strike, as the Gateway recorded it."""
-
-    kind: str
-    at: datetime
-    """When it struck."""
-    ended_at: datetime | None = None
-    """When it was over; None: it lasts."""
-    detail: str = ""
-    """The request concerned, by name and id, where there is one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -182,7 +61,7 @@ class Restart(Fault):
     """
 
     kind: ClassVar[str] = "restart"
-    duration: float | None = attrs.field(default=60.0, converter=_seconds, validator=_positive)
+    duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
     rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
 
@@ -195,7 +74,7 @@ class Crash(Fault):
     """
 
     kind: ClassVar[str] = "crash"
-    duration: float | None = attrs.field(default=60.0, converter=_seconds, validator=_positive)
+    duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
     rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
 
@@ -208,7 +87,7 @@ class PortClosed(Fault):
     """
 
     kind: ClassVar[str] = "port_closed"
-    duration: float | None = attrs.field(default=60.0, converter=_seconds, validator=_positive)
+    duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
 
 
 @attrs.frozen(kw_only=True)
@@ -224,7 +103,7 @@ class UpstreamLost(Fault):
     kind: ClassVar[str] = "upstream_lost"
     restores_as: int = attrs.field(default=1102, validator=validators.in_((1101, 1102)))
     """1101: subscriptions are gone until they are asked for again; 1102: they go on."""
-    says_again_every: float = attrs.field(default=0.0, converter=_number, validator=validators.ge(0.0))
+    says_again_every: float = attrs.field(default=0.0, converter=as_number, validator=validators.ge(0.0))
     """Seconds between repeats of 1100; 0: it is said once."""
     holds_reports: bool = attrs.field(default=True, validator=_flag)
     """Whether reports about orders wait for the end; some Gateways were seen to pass them on."""
@@ -239,7 +118,7 @@ class FarmBroken(Fault):
 
     kind: ClassVar[str] = "farm_broken"
     service: str = attrs.field(
-        default="market_data", validator=_one_of(("market_data", "history", "definitions"))
+        default="market_data", validator=one_of(("market_data", "history", "definitions"))
     )
     """What the farm serves: `market_data`, `history` or `definitions`."""
     farm: str = attrs.field(default="", validator=_text)
@@ -337,7 +216,7 @@ class Slow(Fault):
 
     kind: ClassVar[str] = "slow"
     strikes_requests: ClassVar[bool] = True
-    delay: float = attrs.field(converter=_number, validator=validators.ge(0.0))
+    delay: float = attrs.field(converter=as_number, validator=validators.ge(0.0))
     """Seconds on top of the usual latency."""
 
 
@@ -350,7 +229,7 @@ class LostAcknowledgement(Fault):
 
     kind: ClassVar[str] = "lost_acknowledgement"
     strikes_requests: ClassVar[bool] = True
-    when_request: str | None = attrs.field(default="place_order", validator=_one_of(("place_order",)))
+    when_request: str | None = attrs.field(default="place_order", validator=one_of(("place_order",)))
 
 
 @attrs.frozen(kw_only=True)
@@ -430,7 +309,7 @@ class Duplicated(Fault):
     """
 
     kind: ClassVar[str] = "duplicated"
-    messages: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=_one_of(_REPLIES))
+    messages: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=one_of(_REPLIES))
     """Names of the messages, as in `ibkeel.sim.codec`; empty: all."""
 
 
@@ -476,7 +355,7 @@ class ClockSkew(Fault):
     """
 
     kind: ClassVar[str] = "clock_skew"
-    seconds: float = attrs.field(converter=_number)
+    seconds: float = attrs.field(converter=as_number)
     """How much it is ahead."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from ibkeel.errors import ConfigurationError, InvalidInput, NotConnected, WrongLoopError
 from ibkeel.guards import Pacer, gateway_rules
 from ibkeel.resilience import Lane, Request, Rule
-from ibkeel.virtual import DEFAULT_START, VirtualLoop
+from ibkeel.virtual import DEFAULT_START, VirtualLoop, run_virtual
 
 DATA = Request(kind="data")
 ORDER = Request(kind="order", lane=Lane.OPENING)
@@ -291,6 +291,28 @@ async def test_a_pacer_that_was_given_another_loop_does_not_take_this_one():
     with pytest.raises(WrongLoopError):
         pacer.submit(DATA, lambda: None)
     other.close()
+
+
+async def test_a_limit_that_is_held_is_used_up_for_the_length_of_its_window():
+    pacer = Pacer([messages(limit=5)])
+    await asyncio.sleep(10)
+
+    pacer.hold("messages")
+    lease = await pacer.acquire(DATA)
+
+    assert round(lease.waited, 3) == 1.0
+
+
+def test_a_pacer_whose_loop_has_ended_does_not_work_outside_one():
+    pacer = Pacer([messages()])
+
+    async def first_use():
+        pacer.submit(DATA, lambda: None)
+
+    run_virtual(first_use())
+
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        pacer.submit(DATA, lambda: None)
 
 
 def test_without_a_loop_nothing_can_be_asked_for():

@@ -17,6 +17,7 @@ from ibkeel.errors import (
 )
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction, classify
 from ibkeel.ibkr.order_codes import fate_of
+from ibkeel.ibkr.order_rows import RECONCILE
 from ibkeel.orders import ErrorFate
 
 ROWS = ERROR_TABLE.rows
@@ -133,6 +134,15 @@ def test_every_message_has_a_meaning(code, text, about):
     assert meaning.source
 
 
+@pytest.mark.parametrize("about", About)
+@pytest.mark.parametrize("code", [2199, 77777])
+def test_what_is_not_listed_says_so_and_an_order_is_to_be_looked_up(code, about):
+    meaning = ERROR_TABLE.find(code, "", about)
+
+    unsure = code == 77777 and about in ORDERS
+    assert (meaning.source, meaning.remedy) == ("not listed", RECONCILE if unsure else "")
+
+
 @given(st.integers(2100, 2199), st.text())
 def test_a_notice_ends_no_request(code, text):
     assert classify(code, text).effect is Effect.NONE
@@ -189,6 +199,10 @@ def test_what_answers_a_change_kills_no_order_but_by_the_word_for_cancelled(row,
 )
 def test_a_code_means_another_thing_for_a_new_order_and_for_a_change(code, new, changed):
     assert (fate_of(code), fate_of(code, modifying=True)) == (new, changed)
+
+
+def test_a_row_about_a_new_order_that_is_read_for_a_change_says_that_it_is_about_the_change():
+    assert ERROR_TABLE.find(201, "", About.CHANGE).about is About.CHANGE
 
 
 @pytest.mark.parametrize("about", ORDERS)
@@ -275,6 +289,12 @@ def test_a_table_is_a_value():
     assert again == ERROR_TABLE
     assert hash(again) == hash(ErrorTable(list(ROWS)))
     assert repr(ERROR_TABLE) == f"ErrorTable(rows=<{len(ROWS)} meanings>)"
+
+
+def test_a_row_is_called_by_its_code_and_pattern():
+    bare, narrow = (Meaning(code=162, about=About.REQUEST, pattern=text) for text in ("", "pacing"))
+
+    assert (str(bare), str(narrow)) == ("code 162", "code 162 with 'pacing'")
 
 
 def test_the_words_of_an_error_hold_code_text_and_remedy():

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibkeel.errors import PacingExceeded
 from ibkeel.ibkr.lines import Lines
 from ibkeel.telemetry import NullObserver
 from ibkeel.virtual import run_virtual, virtual_clock
@@ -54,6 +55,30 @@ async def test_those_who_wait_get_lines_in_the_order_of_asking():
 
     assert got == list("abcde")
     assert lines.most_open == 1
+
+
+async def test_no_line_was_ever_out_before_the_first():
+    lines, _ = made(1)
+
+    assert (lines.open, lines.most_open) == ({}, 0)
+
+
+@pytest.mark.parametrize(("patience", "seconds"), [({}, 60), ({"patience": 5.0}, 5)])
+async def test_one_who_waits_too_long_is_told_who_holds_the_lines(patience, seconds):
+    lines, draw = Lines(7, virtual_clock(), NullObserver(), **patience), count(1).__next__
+    asked_at = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as group:
+        for subject in ("SPY", "QQQ", "IWM", "DIA", "GLD", "TLT", "SPY"):
+            group.create_task(hold(lines, draw, 100, subject))
+        await asyncio.sleep(0)
+
+        with pytest.raises(PacingExceeded) as refusal:
+            await hold(lines, draw, 1, "XLF")
+
+        waited = asyncio.get_running_loop().time() - asked_at
+    assert round(waited) == seconds
+    assert f"no market data line for XLF within {seconds} s: all 7 are out, for" in str(refusal.value)
+    assert "for DIA, GLD, IWM, QQQ, SPY; close streams" in str(refusal.value)
 
 
 async def test_a_reader_that_is_cancelled_gives_its_line_back():

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ibkeel.ibkr.notices import Notices
 from ibkeel.model import Grade
-from ibkeel.telemetry import NullObserver
+from ibkeel.telemetry import GatewayNoticed, NullObserver
 from ibkeel.virtual import DEFAULT_START
 
 
@@ -16,6 +16,16 @@ class Still:
 
     def now(self):
         return DEFAULT_START
+
+
+class Told:
+    """Keeps what it was told."""
+
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event):
+        self.events.append(event)
 
 
 def heard(*notices):
@@ -40,6 +50,35 @@ def test_each_farm_has_a_grade_of_its_own():
     )
 
     assert grades == {"farm usfarm": Grade.DEGRADED, "farm ushmds": Grade.OK}
+
+
+def test_the_notice_itself_is_the_evidence():
+    notices = Notices(Still(), NullObserver())
+
+    notices.on_error(1100, "lost")
+
+    [check] = notices.checks()
+    assert (check.evidence, check.at) == ("1100: lost", DEFAULT_START)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("broken: see below:usfarm", "farm usfarm"), ("broken:", "farm unnamed")]
+)
+def test_the_name_of_a_farm_stands_after_the_last_colon(text, name):
+    assert heard((2103, text)) == {name: Grade.DEGRADED}
+
+
+def test_the_observer_hears_of_every_notice_be_it_about_health_or_not():
+    told = Told()
+    notices = Notices(Still(), told)
+
+    for code, text in ((1100, "lost"), (399, "order held")):
+        notices.on_error(code, text)
+
+    assert told.events == [
+        GatewayNoticed(at=DEFAULT_START, code=1100, text="lost"),
+        GatewayNoticed(at=DEFAULT_START, code=399, text="order held"),
+    ]
 
 
 def test_a_farm_that_comes_back_is_well_again():

@@ -60,6 +60,34 @@ def test_prices_and_sizes_become_a_quote():
     assert quote.is_live
 
 
+def test_a_quote_is_of_the_contract_that_was_asked_for():
+    assert collected(CALL, price(BID, 1.0)).quote().contract is CALL
+
+
+@pytest.mark.parametrize("number", [0.0, 0.5])
+def test_a_size_of_nothing_or_of_a_fraction_is_a_size(number):
+    quote = collected(SPY, price(BID, 1.0, number), size(VOLUME, number)).quote()
+
+    assert (quote.bid_size, quote.volume) == (number, number)
+
+
+@pytest.mark.parametrize("nothing", [-1.0, UNSET, float("nan")])
+def test_a_size_that_nobody_knows_is_none(nothing):
+    quote = collected(SPY, price(BID, 1.0, nothing), size(VOLUME, nothing)).quote()
+
+    assert (quote.bid_size, quote.volume) == (None, None)
+
+
+@pytest.mark.parametrize(("tick", "is_priced"), [(BID, True), (ASK, True), (LAST, True), (CLOSE, False)])
+def test_any_of_bid_ask_and_last_is_a_price(tick, is_priced):
+    assert collected(SPY, price(tick, 1.0)).is_priced is is_priced
+
+
+def test_bid_and_ask_together_are_two_sides():
+    assert collected(SPY, price(BID, 1.0), price(ASK, 2.0)).is_two_sided
+    assert not collected(SPY, price(BID, 1.0), price(LAST, 2.0)).is_two_sided
+
+
 @pytest.mark.parametrize("nothing", [-1.0, 0.0, UNSET, float("nan"), float("inf")])
 def test_a_side_that_nobody_quotes_is_none(nothing):
     collector = collected(SPY, price(BID, nothing, 0.0), price(ASK, 2.0))
@@ -85,6 +113,18 @@ def test_delayed_ticks_fill_the_same_fields():
     assert quote.data_type is DataType.DELAYED
 
 
+@pytest.mark.parametrize("message", [price(66, 1.0), size(74, 7.0)])
+def test_a_delayed_tick_says_by_itself_that_the_feed_is_delayed(message):
+    frozen = collected(SPY, ("marketDataType", 4), message)
+
+    assert collected(SPY, message).quote().data_type is DataType.DELAYED
+    assert frozen.quote().data_type is DataType.DELAYED_FROZEN
+
+
+def test_a_live_tick_whose_value_is_the_number_of_a_delayed_one_is_live():
+    assert collected(SPY, price(BID, 66.0), size(VOLUME, 74.0)).quote().is_live
+
+
 @pytest.mark.parametrize(
     ("number", "kind"), [(1, "live"), (2, "frozen"), (3, "delayed"), (4, "delayed_frozen")]
 )
@@ -101,7 +141,7 @@ def test_the_error_that_announces_delayed_data_counts():
 
     collector.delayed()
 
-    assert not collector.quote().is_live
+    assert collector.quote().data_type is DataType.DELAYED
 
 
 @pytest.mark.parametrize(
@@ -137,6 +177,7 @@ def test_minus_one_and_minus_two_mean_not_computed():
     greeks = collected(CALL, model(-1.0, -2.0, -1.0, -1.0, -2.0, -2.0, -2.0, -1.0)).quote().greeks
 
     assert {greeks.iv, greeks.delta, greeks.gamma, greeks.vega, greeks.theta, greeks.price} == {None}
+    assert greeks.underlying_price is None
 
 
 def test_a_put_may_have_a_delta_of_minus_one():

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from ibkeel.errors import UnknownContract
 from ibkeel.model import Option, Quote, Right
@@ -43,7 +43,7 @@ def test_every_candidate_carries_its_reason():
     assert reasons == {
         OPTIONS[0]: [],
         OPTIONS[1]: [RejectionKind.SPREAD_WIDE],
-        OPTIONS[2]: [RejectionKind.NO_QUOTE],
+        OPTIONS[2]: [RejectionKind.NO_SUCH_CONTRACT],
     }
     assert choice.candidates[0].is_kept
     assert str(OPTIONS[0]) in choice.summary()
@@ -61,3 +61,26 @@ def test_no_candidates_give_no_choice():
 
     assert choice.chosen is None
     assert choice.summary() == "the chain has no such option"
+
+
+def test_a_premium_outside_the_range_is_rejected_and_a_missing_one_is_told_once():
+    seen = quotes((2.0, 2.1, 500), (1.0, 1.1, 500), (None, 2.0, 500))
+
+    choice = choose(OPTIONS, seen, spot=500.2, rule=SelectionRule(min_premium=2, max_premium=3))
+
+    reasons = {one.option: [rejection.kind for rejection in one.rejections] for one in choice.candidates}
+    assert reasons == {
+        OPTIONS[0]: [],
+        OPTIONS[1]: [RejectionKind.PREMIUM],
+        OPTIONS[2]: [RejectionKind.NO_BID],
+    }
+    assert choice.explain().splitlines()[0] == f"{OPTIONS[0]}: 2.0 x 2.1, kept"
+
+
+def test_the_age_of_quotes_counts_when_the_rule_says_so():
+    rule = SelectionRule(liquidity=LiquidityRule(min_volume=0, max_age=5))
+
+    choice = choose(OPTIONS[:1], quotes((2.0, 2.1, 1)), spot=500, rule=rule, now=NOON + timedelta(seconds=6))
+
+    assert [rejection.kind for rejection in choice.candidates[0].rejections] == [RejectionKind.STALE]
+    assert choose([], {}, spot=500, rule=rule).explain() == "the chain has no such option"

@@ -12,6 +12,10 @@ def test_the_standard_preset_has_the_documented_figures():
     assert rule.liquidity.max_absolute_spread == 0.10
 
 
+def test_the_weekly_preset_looks_at_eleven_liquid_strikes():
+    assert preset("weekly") == SelectionRule(strike_count=11)
+
+
 def test_an_unknown_preset_names_those_there_are():
     with pytest.raises(InvalidInput, match=", ".join(PRESETS)):
         preset("wild")
@@ -23,6 +27,7 @@ def test_an_unknown_preset_names_those_there_are():
         {"min_dte": -1},
         {"min_dte": 8, "max_dte": 7},
         {"min_otm": 0.2, "max_otm": 0.1},
+        {"min_premium": 2, "max_premium": 1},
         {"strike_count": 0},
         {"expiry_count": 0},
         {"min_otm": float("nan")},

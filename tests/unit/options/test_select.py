@@ -5,7 +5,16 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import OptionChain, OptionClass, Right, Stock
-from ibkeel.options import SelectionRule, StrikeStep, nearest_strikes, out_of_the_money, preset, select
+from ibkeel.options import (
+    SelectionRule,
+    StrikeStep,
+    at_the_money,
+    nearest_strikes,
+    out_of_the_money,
+    preset,
+    select,
+    strikes_around,
+)
 
 TODAY = date(2024, 3, 4)
 FRIDAY = date(2024, 3, 8)
@@ -132,3 +141,18 @@ def test_a_chain_without_a_fitting_option_gives_none(chain):
 def test_a_spot_that_is_no_price_is_refused(spot):
     with pytest.raises(InvalidInput):
         strikes(spot=spot)
+
+
+def test_at_the_money_is_reckoned_from_the_forward():
+    assert at_the_money(ROW.strikes, 502.5) == 502
+    assert at_the_money(ROW.strikes, 502.6) == 503
+
+
+def test_strikes_around_a_price_are_as_many_on_either_side_as_are_listed():
+    assert strikes_around(ROW.strikes, 500.2, 2) == (498, 499, 500, 501, 502)
+    assert strikes_around(ROW.strikes, 490, 2) == (490, 491, 492)
+
+
+def test_no_strike_is_at_the_money_of_an_empty_list():
+    with pytest.raises(InvalidInput, match="no strike"):
+        at_the_money([], 500)

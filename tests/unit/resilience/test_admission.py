@@ -210,6 +210,17 @@ def test_no_time_is_named_for_those_whom_only_an_end_lets_on():
     assert admission.next_at() is None
 
 
+def test_those_who_withdrew_take_no_room_in_the_queue():
+    admission = Admission([messages(limit=1)])
+    admission.ask(DATA, 0.0)
+    tickets = [admission.ask(DATA, 0.0) for _ in range(100)]
+
+    for ticket in tickets[1:]:
+        admission.withdraw(ticket, 0.5)
+
+    assert len(tickets[0].gate.queue) == 1
+
+
 def test_a_place_that_was_kept_is_given_up_with_its_owner():
     """Two for the same subject wait for a message: the second stands behind the claim of the first."""
     admission = Admission([per_subject(limit=1, seconds=10.0), messages(limit=1)])
@@ -376,6 +387,45 @@ def test_entries_of_rules_that_are_gone_are_left_out():
     admission = Admission([messages(limit=1)])
 
     admission.put_back([Usage(rule="other", limit=1, key="", age=0.0, weight=1)], 0.0)
+
+    assert not admission.ask(DATA, 0.0).is_waiting
+
+
+@pytest.mark.parametrize("sent", [0, 3, 4])
+def test_a_limit_that_was_reached_by_the_receivers_count_holds_all_but_what_closes(sent):
+    admission = Admission([messages(limit=5, order_reserve=2, closing_reserve=1)])
+    for _ in range(sent):
+        admission.ask(ORDER, 0.0)
+
+    admission.fill("messages", 0.5)
+
+    waits = [admission.ask(request, 0.5).is_waiting for request in (DATA, ORDER, CANCEL)]
+    assert waits == [True, True, False]
+    assert len(run(admission, 1.5, start=1.0, step=0.25)) == 2
+
+
+def test_without_slots_for_what_closes_a_limit_that_was_reached_holds_all():
+    admission = Admission([messages(limit=5)])
+
+    admission.fill("messages", 0.0)
+
+    assert admission.ask(CANCEL, 0.0).is_waiting
+    assert admission.next_at() == 1.0
+
+
+def test_a_limit_that_is_full_is_not_filled_twice():
+    admission = Admission([messages(limit=1)])
+    admission.ask(DATA, 0.0)
+
+    admission.fill("messages", 0.5)
+
+    assert admission.usage(0.5) == [Usage(rule="messages", limit=1, key="", age=0.5, weight=1)]
+
+
+def test_a_limit_of_no_known_name_is_left_alone():
+    admission = Admission([messages(limit=1)])
+
+    admission.fill("no such rule", 0.0)
 
     assert not admission.ask(DATA, 0.0).is_waiting
 

@@ -1,0 +1,137 @@
+"""What all faults share: when they strike, how often, for how long; and the record of a strike."""
+
+from datetime import datetime, time
+from typing import Any, ClassVar, Final
+
+import attrs
+from attrs import validators
+
+from ibkeel.errors import InvalidInput
+from ibkeel.sim.codec import REQUESTS
+
+__all__ = ["Fault", "FaultSeen", "as_number", "as_seconds", "one_of", "positive"]
+
+_REQUESTS: Final = tuple(sorted(message.name for message in REQUESTS.values()))
+
+
+def as_number(value: Any) -> float:
+    """A real number as float; TOML writes 60 as well as 60.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{value!r} is not a number")
+    return float(value)
+
+
+def as_seconds(value: Any) -> float | None:
+    """A number of seconds, or None."""
+    return None if value is None else as_number(value)
+
+
+def one_of(names: tuple[str, ...]) -> Any:
+    """A validator: the value, or each of a tuple, is one of the names."""
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        unknown = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in names]
+        if unknown:
+            raise InvalidInput(f"{attribute.name} is {unknown[0]!r}; valid: {', '.join(names)}")
+
+    return check
+
+
+def positive(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """A validator: seconds above zero."""
+    if value is None or value <= 0:
+        raise InvalidInput(f"{attribute.name} is {value}; it must be a positive number of seconds")
+
+
+def _local(value: object) -> time | None:
+    """A time of day; a text such as 23:45 will do."""
+    if value is None or isinstance(value, time):
+        at = value
+    else:
+        try:
+            at = time.fromisoformat(str(value))
+        except ValueError as error:
+            raise InvalidInput(f"{value!r} is not a time of day; 23:45:00 would be") from error
+    if at is not None and at.tzinfo is not None:
+        raise InvalidInput(f"{at} has a time zone; times of day are in the Gateway's own")
+    return at
+
+
+_not_negative: Final = validators.optional(validators.ge(0.0))
+_count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """What all faults share: when they strike, how often, and for how long.
+
+    An occasion is an instant of the clock or, with `when_request`, a request of that name. Of the
+    occasions the first `skip` pass; each of the others strikes with probability `chance`, until
+    there were `times` strikes. Faults of requests (`strikes_requests`) treat only the requests that
+    arrive in their window, which opens at `after` or `at` and lasts for `duration`.
+    """
+
+    kind: ClassVar[str]
+    strikes_requests: ClassVar[bool] = False
+    is_momentary: ClassVar[bool] = False
+
+    after: float | None = attrs.field(default=None, converter=as_seconds, validator=_not_negative)
+    """Seconds since the Gateway first listened, or since the fault was injected."""
+    at: time | None = attrs.field(default=None, converter=_local)
+    """Time of day in the Gateway's zone; with `times` above 1 it comes again every day."""
+    when_request: str | None = attrs.field(default=None, validator=validators.optional(one_of(_REQUESTS)))
+    """Name of the request that is the occasion."""
+    skip: int = attrs.field(default=0, validator=_count)
+    """So many occasions pass first."""
+    times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    """The most strikes; None: one, but without end with `every` and for faults of requests."""
+    chance: float = attrs.field(
+        default=1.0, converter=as_number, validator=[validators.ge(0.0), validators.le(1.0)]
+    )
+    """Probability that an occasion strikes; drawn from the scenario's seed."""
+    every: float | None = attrs.field(default=None, converter=as_seconds)
+    """Seconds between occasions of the clock."""
+    wait: float = attrs.field(default=0.0, converter=as_number, validator=validators.ge(0.0))
+    """Seconds from the occasion to the strike."""
+    duration: float | None = attrs.field(default=None, converter=as_seconds, validator=_not_negative)
+    """Seconds until it ends by itself; None: never."""
+    client_id: int | None = attrs.field(
+        default=None, validator=validators.optional(validators.instance_of(int))
+    )
+    """The client concerned, where a fault can tell; None: every one."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.after is not None and self.at is not None:
+            raise InvalidInput(f"{self.kind}: `after` and `at` exclude each other; give one of them")
+        if self.every is not None:
+            positive(self, attrs.fields(Fault).every, self.every)
+            if self.at is not None or self.when_request is not None or self.strikes_requests:
+                raise InvalidInput(
+                    f"{self.kind}: `every` counts from `after`; not with `at` or `when_request`"
+                )
+        if self.is_momentary and self.duration is not None:
+            raise InvalidInput(f"{self.kind} happens in an instant; it has no `duration`")
+
+    @property
+    def limit(self) -> int | None:
+        """The most strikes; None: without end."""
+        if self.times is not None:
+            return self.times
+        return None if self.strikes_requests or self.every is not None else 1
+
+    def concerns(self, client_id: int) -> bool:
+        """Whether it has to do with that client; -1 is one that has not started."""
+        return self.client_id in {None, client_id}
+
+
+@attrs.frozen(kw_only=True)
+class FaultSeen:
+    """One strike, as the Gateway recorded it."""
+
+    kind: str
+    at: datetime
+    """When it struck."""
+    ended_at: datetime | None = None
+    """When it was over; None: it lasts."""
+    detail: str = ""
+    """The request concerned, by name and id, where there is one."""

@@ -1,0 +1,169 @@
+"""A call that is given up at any moment leaves nothing behind: no line, no request, no task, no session."""
+
+import asyncio
+from contextlib import aclosing, suppress
+
+import pytest
+
+from ibkeel.errors import NotConnected
+from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.model import BarSpec, OrderTicket, Stock
+from ibkeel.sim import SimulatedGateway
+from ibkeel.virtual import virtual_clock
+
+SPY, QQQ = Stock("SPY"), Stock("QQQ")
+MINUTES = BarSpec(duration="3600 S", size="1 min")
+TURNS = range(40)
+AT_THE_GATEWAY = 0.5  # seconds: whatever was on its way has arrived
+
+
+async def turns(number):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def others():
+    """Names of the tasks of the adapter that run now."""
+    return sorted(
+        task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith(("ibkeel", "stream of"))
+    )
+
+
+async def a_quote(broker):
+    await broker.quote(SPY)
+
+
+async def an_option_quote(broker):
+    await broker.quotes([SPY, QQQ])
+
+
+async def some_bars(broker):
+    await broker.bars(SPY, MINUTES)
+
+
+async def a_chain(broker):
+    await broker.option_chain(SPY)
+
+
+async def balances(broker):
+    await broker.account()
+
+
+async def holdings(broker):
+    await broker.positions()
+
+
+async def a_stream(broker):
+    async with aclosing(broker.stream_quotes(SPY)) as quotes:
+        async for _ in quotes:
+            pass
+
+
+async def health(broker):
+    await broker.health()
+
+
+CALLS = [a_quote, an_option_quote, some_bars, a_chain, balances, holdings, a_stream, health]
+
+
+def left_behind(on):
+    """What a call may not leave."""
+    link, counters = on.broker._link, on.gateway.counters
+    return {
+        "lines": dict(on.broker.open_lines),
+        "requests": len(link.requests),
+        "flights": len(link._flights),
+        "waiting": link.wire.waiting(),
+        "open at the gateway": counters.open_lines,
+        "locked": [name for name, lock in link._locks.items() if lock.locked()],
+        "tasks": [name for name in others() if name != "ibkeel pulse"],
+    }
+
+
+NOTHING = {
+    "lines": {},
+    "requests": 0,
+    "flights": 0,
+    "waiting": (),
+    "open at the gateway": 0,
+    "locked": [],
+    "tasks": [],
+}
+
+
+@pytest.fixture
+def unretrieved():
+    """What the loop was told that nobody looked at."""
+    return []
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.1])
+async def test_a_call_that_is_cancelled_at_any_turn_leaves_nothing(stage, call, pause):
+    loop, complaints = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    async with stage() as on:
+        for number in TURNS:
+            task = asyncio.create_task(call(on.broker))
+            await asyncio.sleep(pause)
+            await turns(number)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await asyncio.sleep(AT_THE_GATEWAY)
+
+            assert left_behind(on) == NOTHING, number
+        assert (await on.broker.quote(QQQ)).bid is not None
+        assert on.gateway.counters.errors_sent[300] == 0
+    await asyncio.sleep(AT_THE_GATEWAY)
+    assert complaints == []
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.002, 0.01, 0.02, 0.05])
+async def test_a_connect_that_is_cancelled_at_any_turn_leaves_no_session(market, pause):
+    loop, complaints = asyncio.get_running_loop(), []
+    loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    await asyncio.sleep(600)
+    gateway = SimulatedGateway(market=market, clock=virtual_clock())
+    async with gateway.listening("127.0.0.1", 4002):
+        for number in TURNS:
+            broker = IBKRBroker(IBKRConfig(), clock=virtual_clock(), jitter=lambda: 0.0)
+            task = asyncio.create_task(broker.connect())
+            await asyncio.sleep(pause)
+            await turns(number)
+            was_done = task.done()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            if was_done:
+                await broker.disconnect()
+            await asyncio.sleep(AT_THE_GATEWAY)
+
+            assert (others(), gateway.client_ids, broker.is_connected) == ([], (), False), number
+            await broker.connect()
+            assert (await broker.quote(SPY)).bid is not None
+            await broker.disconnect()
+            await asyncio.sleep(AT_THE_GATEWAY)
+            assert (others(), gateway.client_ids) == ([], ()), number
+    assert complaints == []
+
+
+async def test_an_order_that_is_given_up_at_any_turn_is_in_the_books_or_was_never_sent(stage):
+    async with stage() as on:
+        for number in TURNS:
+            before = len(on.board.asked("place_order"))
+            name = f"order-{number}"
+            ticket = OrderTicket(
+                contract=SPY, side="BUY", quantity=1, order_type="LMT", limit_price="1", client_order_id=name
+            )
+            task = asyncio.create_task(on.broker.place(ticket))
+            await turns(number)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await asyncio.sleep(AT_THE_GATEWAY)
+
+            sent = len(on.board.asked("place_order")) - before
+            known = [row.client_order_id for row in await on.broker.open_orders()]
+            assert known.count(name) == sent
+            assert left_behind(on) == NOTHING

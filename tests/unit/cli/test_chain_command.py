@@ -1,0 +1,126 @@
+import json
+import re
+import socket
+
+import pytest
+
+from ibkeel.cli.app import run
+
+KEYS = [
+    "symbol", "at", "spot", "dte", "right", "target_delta", "chosen", "is_proven", "forward", "quotes", "waves",
+    "candidates", "series",
+]  # fmt: skip
+
+
+def told(capsys, *arguments):
+    code = run(["chain", *arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_the_option_of_a_delta_is_found_with_a_dozen_quotes(capsys):
+    arguments = ("SPY", "--dte", "30..60", "--right", "P", "--delta", "0.30", "--max-spread", "10%")
+
+    code, found = told(capsys, *arguments)
+
+    chosen = found["chosen"]
+    assert code == 0
+    assert list(found) == KEYS
+    assert (found["right"], found["target_delta"], found["is_proven"]) == ("P", 0.3, True)
+    assert found["quotes"] <= 13
+    assert 30 <= chosen["dte"] <= 60
+    assert chosen["delta"] == pytest.approx(-0.30, abs=0.01)
+    assert (chosen["ask"] - chosen["bid"]) / (chosen["ask"] + chosen["bid"]) * 2 <= 0.10
+    assert found["candidates"][0] == chosen
+
+
+def test_the_table_names_series_candidates_and_the_choice(capsys):
+    code = run(["chain", "SPX", "--delta", "0.2", "--right", "c", "--class", "SPXW"])
+
+    out = " ".join(capsys.readouterr().out.split())
+    assert code == 0
+    assert re.search(r"SPXW \d{4}-\d\d-\d\d, \d\d days, calls", out)
+    assert "quotes in 2 waves, forward" in out
+    assert "delta 0.2" in out
+
+
+def test_without_a_target_the_listed_series_are_shown_and_nothing_is_quoted(capsys):
+    code, found = told(capsys, "SPX", "--dte", "0..60", "--kind", "monthly")
+    shown = run(["chain", "SPX", "--dte", "0..60"])
+
+    out = capsys.readouterr().out
+    assert (code, shown) == (0, 0)
+    assert found["quotes"] == 0
+    assert {row["settlement"] for row in found["series"]} == {"am"}
+    assert all(row["last_trading_day"] < row["expiry"] for row in found["series"])
+    for words in ("SPXW", "weekly", "monthly", "AM", "european"):
+        assert words in out
+
+
+def test_strikes_around_the_price_are_quoted_in_one_wave(capsys):
+    code, found = told(capsys, "SPY", "--strikes", "5", "--min-volume", "1")
+    shown = run(["chain", "SPY", "--strikes", "5"])
+
+    assert (code, shown) == (0, 0)
+    assert (found["quotes"], found["waves"]) == (5, 1)
+    assert [row["strike"] for row in found["candidates"]] == sorted(
+        row["strike"] for row in found["candidates"]
+    )
+    assert all(row["delta"] < 0 for row in found["candidates"])
+    assert "5 of 5 options will do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("SPY", "--delta", "0.3", "--min-open-interest", "900000000"), "nothing fits"),
+        (("SPY", "--strikes", "3", "--at", "09:00"), "no quote"),
+        (("SPY", "--strikes", "3", "--dte", "1000"), "0 of 0"),
+        (("SPY", "--kind", "quarterly", "--dte", "1"), "listed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_when_nothing_fits_the_code_says_so(arguments, words, capsys):
+    assert run(["chain", *arguments]) == 5
+    assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("SPY", "--dte", "soon"), 2, "valid: 30..60"),
+        (("SPY", "--dte", "60..30"), 2, "valid: 30..60"),
+        (("SPY", "--max-spread", "wide"), 2, "valid: 10%"),
+        (("SPY", "--delta", "30"), 2, "DeltaRule.delta"),
+        (("SPY", "--delta", "0.3", "--strikes", "3"), 2, "exclude"),
+        (("SPY", "--date", "2024-12-25"), 2, "2024-12-25"),
+        (("SPY", "--class", "NOPE", "--delta", "0.3"), 2, "NOPE"),
+        (("VIX", "--delta", "0.3"), 3, "no options"),
+        (("SPY", "--delta", "0.3", "--dte", "1000"), 3, "no expiry from 1000"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_one_sentence_and_a_code(arguments, code, words, capsys):
+    got = run(["chain", *arguments])
+
+    out, err = capsys.readouterr()
+    assert got == code
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_closed_port_is_told_as_such(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+    code = run(["chain", "SPY", "--port", str(port)])
+
+    assert code == 3
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_equal_seeds_tell_the_same(capsys):
+    first, again = told(capsys, "QQQ", "--delta", "0.25"), told(capsys, "QQQ", "--delta", "0.25")
+
+    assert first == again

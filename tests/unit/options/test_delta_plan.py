@@ -1,0 +1,325 @@
+import math
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from ibkeel.errors import InvalidInput, NoData, QuoteUnavailable, UnknownContract
+from ibkeel.model import DataType, Option, OptionChain, OptionClass, Quote, Right, Stock
+from ibkeel.options import (
+    DeltaPlan,
+    DeltaRule,
+    LiquidityRule,
+    Listing,
+    RejectionKind,
+    delta_listing,
+    pick_by_delta,
+    price,
+)
+from ibkeel.testing import FakeBroker
+
+NOON = datetime(2024, 3, 4, 17, tzinfo=UTC)
+TODAY = NOON.date()
+EXPIRY = TODAY + timedelta(days=45)
+YEARS = 45 / 365
+SPOT = 500.0
+STRIKES = tuple(Decimal(strike) for strike in range(400, 601))
+ROW = OptionClass(trading_class="SPY", expiries=(EXPIRY,), strikes=STRIKES)
+CHAIN = OptionChain(underlying=Stock("SPY"), classes=(ROW,))
+LISTING = Listing(row=ROW, expiry=EXPIRY)
+PUT = DeltaRule(right="P")
+
+
+def volatility(strike):
+    return 0.2 - 0.3 * math.log(float(strike) / SPOT)
+
+
+def quote(option, at=NOON, **changes):
+    value = float(
+        price(
+            volatility(option.strike), spot=SPOT, strike=float(option.strike), years=YEARS, right=option.right
+        )
+    )
+    plain = Quote(contract=option, at=at, bid=0.99 * value, ask=1.01 * value, volume=50.0)
+    return attrs.evolve(plain, **changes)
+
+
+def answers(wave, missing=(), **changes):
+    no = UnknownContract("no such contract", code=200)
+    return {one: no if one.strike in missing else quote(one, **changes) for one in wave}
+
+
+def run(rule=PUT, *, missing=(), spot=SPOT, without=(), **changes):
+    plan = DeltaPlan.start(CHAIN, LISTING, rule=rule, spot=spot, years=YEARS, without=without)
+    waves = []
+    while wave := plan.next_wave():
+        waves.append(wave)
+        plan = plan.saw(answers(wave, missing, **changes), now=NOON)
+    return plan.result, waves
+
+
+def nearest(target, right, missing=()):
+    """By the definition of delta: the slope of the price in the spot, strike after strike."""
+
+    def delta(strike):
+        up, down = (
+            float(price(volatility(strike), spot=SPOT + h, strike=float(strike), years=YEARS, right=right))
+            for h in (0.01, -0.01)
+        )
+        return abs(up - down) / 0.02
+
+    return min((k for k in STRIKES if k not in missing), key=lambda k: abs(delta(k) - target))
+
+
+@pytest.mark.parametrize("right", list(Right))
+@pytest.mark.parametrize("target", [0.05, 0.16, 0.30, 0.50, 0.70])
+def test_two_waves_find_what_quoting_everything_finds(right, target):
+    pick, waves = run(DeltaRule(right=right, delta=target))
+
+    assert pick.chosen.option.strike == nearest(target, right)
+    assert pick.is_proven
+    assert len(waves) <= 2
+    assert pick.quoted == sum(map(len, waves)) <= 13
+
+
+def test_a_plan_asks_for_nothing_twice_and_asking_it_again_changes_nothing():
+    plan = DeltaPlan.start(CHAIN, LISTING, rule=PUT, spot=SPOT, years=YEARS)
+
+    first = plan.next_wave()
+    _, waves = run()
+
+    assert plan.next_wave() == first
+    asked = [option for wave in waves for option in wave]
+    assert len(asked) == len(set(asked))
+
+
+def test_strikes_that_do_not_exist_are_found_out_and_passed_over():
+    missing = {strike for strike in STRIKES if strike % 5}
+
+    pick, waves = run(missing=missing)
+
+    assert pick.chosen.option.strike == nearest(0.30, Right.PUT, missing)
+    assert pick.is_proven
+    assert len(waves) <= 3
+    assert {option.strike for option in pick.missing} <= missing
+
+
+def test_options_known_to_be_missing_are_not_asked_for():
+    first, _ = run(missing={Decimal(480), Decimal(500)})
+
+    again, waves = run(missing={Decimal(480), Decimal(500)}, without=first.missing)
+
+    assert first.missing
+    assert not {option for wave in waves for option in wave} & set(first.missing)
+    assert again.missing == ()
+
+
+def test_the_forward_comes_from_another_pair_when_the_first_is_not_whole():
+    pick, _ = run(missing={Decimal(500)})
+
+    assert pick.has_parity
+    assert pick.forward == pytest.approx(SPOT)
+
+
+def test_without_any_pair_the_spot_serves_and_the_pick_says_so():
+    pick, _ = run(missing={strike for strike in STRIKES if abs(strike - 500) <= 5})
+
+    assert not pick.has_parity
+    assert not pick.is_proven
+    assert "by the spot alone" in pick.explain()
+
+
+def test_one_sided_and_crossed_quotes_do_not_compete():
+    def plan_of(**changes):
+        plan = DeltaPlan.start(CHAIN, LISTING, rule=PUT, spot=SPOT, years=YEARS)
+        wave = plan.next_wave()
+        told = answers(wave)
+        told[wave[0]] = quote(wave[0], **changes)
+        return plan.saw(told, now=NOON).result.candidates[-1]
+
+    one_sided, crossed, worthless = (
+        plan_of(bid=None),
+        plan_of(bid=9.0, ask=8.0),
+        plan_of(bid=900.0, ask=901.0),
+    )
+
+    assert [rejection.kind for rejection in one_sided.rejections] == [RejectionKind.NO_BID]
+    assert [rejection.kind for rejection in crossed.rejections] == [RejectionKind.CROSSED]
+    assert [rejection.kind for rejection in worthless.rejections] == [RejectionKind.NO_VOLATILITY]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"data_type": DataType.DELAYED}, RejectionKind.NOT_LIVE),
+        ({"at": NOON - timedelta(seconds=16)}, RejectionKind.STALE),
+    ],
+    ids=["delayed", "stale"],
+)
+def test_delayed_and_stale_quotes_are_refused_after_one_wave_unless_told(changes, kind):
+    refused, waves = run(**changes)
+    told, _ = run(attrs.evolve(PUT, live_only=False, max_age=None), **changes)
+
+    assert refused.chosen is None
+    assert "nothing fits" in refused.explain()
+    assert len(waves) == 1
+    assert {rejection.kind for one in refused.candidates for rejection in one.rejections} == {kind}
+    assert told.chosen.option.strike == nearest(0.30, Right.PUT)
+
+
+def test_the_next_nearest_is_taken_when_the_nearest_is_not_liquid():
+    best = nearest(0.30, Right.PUT)
+    rule = attrs.evolve(PUT, liquidity=LiquidityRule(min_volume=10, max_relative_spread=0.05))
+    plan = DeltaPlan.start(CHAIN, LISTING, rule=rule, spot=SPOT, years=YEARS)
+
+    while wave := plan.next_wave():
+        told = {one: quote(one, volume=1.0 if one.strike == best else 50.0) for one in wave}
+        plan = plan.saw(told, now=NOON)
+
+    pick = plan.result
+    dropped = next(one for one in pick.candidates if one.option.strike == best)
+    assert abs(pick.chosen.option.strike - best) == 1
+    assert [rejection.kind for rejection in dropped.rejections] == [RejectionKind.VOLUME_LOW]
+    assert pick.is_proven
+
+
+def test_a_budget_is_kept_and_an_unproven_pick_says_so():
+    pick, waves = run(attrs.evolve(PUT, max_quotes=6))
+    few, _ = run(attrs.evolve(PUT, max_waves=1))
+
+    assert sum(map(len, waves)) == 6
+    assert few.waves == 1
+    assert not few.is_proven
+    assert "may be nearer" in few.explain()
+    assert pick.chosen is not None
+
+
+def test_a_target_beyond_the_last_strike_takes_the_last_one():
+    row = attrs.evolve(ROW, strikes=STRIKES[90:])
+    chain = attrs.evolve(CHAIN, classes=(row,))
+    rule = DeltaRule(right="P", delta=0.10)
+    plan = DeltaPlan.start(chain, Listing(row=row, expiry=EXPIRY), rule=rule, spot=SPOT, years=YEARS)
+
+    while wave := plan.next_wave():
+        plan = plan.saw(answers(wave), now=NOON)
+
+    assert plan.result.chosen.option.strike == row.strikes[0]
+    assert plan.result.is_proven
+
+
+def test_an_answer_that_did_not_come_counts_as_none():
+    plan = DeltaPlan.start(CHAIN, LISTING, rule=PUT, spot=SPOT, years=YEARS)
+
+    told = plan.saw({}, now=NOON)
+
+    assert {one.rejections[0].kind for one in told.result.candidates} == {RejectionKind.NO_QUOTE}
+    assert told.next_wave()
+
+
+@pytest.mark.parametrize("figures", [{"spot": 0.0}, {"years": 0.0}])
+def test_a_plan_refuses_figures_that_price_nothing(figures):
+    with pytest.raises(InvalidInput):
+        DeltaPlan.start(CHAIN, LISTING, rule=PUT, **{"spot": SPOT, "years": YEARS, **figures})
+
+
+def test_a_plan_without_a_strike_is_refused():
+    none = attrs.evolve(ROW, strikes=())
+
+    with pytest.raises(InvalidInput, match="no strike"):
+        DeltaPlan.start(CHAIN, Listing(row=none, expiry=EXPIRY), rule=PUT, spot=SPOT, years=YEARS)
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"delta": 0},
+        {"delta": 1},
+        {"delta": -0.3},
+        {"min_dte": 9, "max_dte": 8},
+        {"max_age": 0},
+        {"max_quotes": 0},
+    ],
+    ids=str,
+)
+def test_a_rule_that_nothing_can_meet_is_refused(figures):
+    with pytest.raises(InvalidInput):
+        DeltaRule(right="P", **figures)
+
+
+def test_the_expiry_nearest_the_wanted_days_is_taken_the_earlier_of_two():
+    days = [TODAY + timedelta(days=n) for n in (30, 40, 50, 60)]
+    chain = attrs.evolve(CHAIN, classes=(attrs.evolve(ROW, expiries=tuple(days)),))
+
+    def listed(**rule):
+        found = delta_listing(chain, today=TODAY, rule=DeltaRule(right="P", **rule))
+        return found and (found.expiry - TODAY).days
+
+    assert listed() == 40
+    assert listed(target_dte=52) == 50
+    assert listed(kinds=["leaps"]) is None
+    assert listed(min_dte=61, max_dte=90) is None
+
+
+def test_adjusted_classes_are_passed_over_and_a_class_can_be_named():
+    odd = attrs.evolve(ROW, trading_class="2SPY")
+    chain = attrs.evolve(CHAIN, classes=(odd, ROW))
+
+    usual = delta_listing(chain, today=TODAY, rule=PUT)
+    named = delta_listing(chain, today=TODAY, rule=PUT, trading_class="2SPY")
+
+    assert (usual.row.trading_class, named.row.trading_class) == ("SPY", "2SPY")
+
+
+class StoppedClock:
+    """A clock that stands still."""
+
+    def monotonic(self):
+        return 0.0
+
+    def now(self):
+        return NOON
+
+
+def whole_chain(**changes):
+    options = [
+        Option("SPY", EXPIRY, strike, right, trading_class="SPY") for strike in STRIKES for right in Right
+    ]
+    spot = Quote(contract=Stock("SPY"), at=NOON, bid=SPOT - 0.01, ask=SPOT + 0.01)
+    return FakeBroker(
+        quotes=[spot, *(quote(one, **changes) for one in options)], chains=[CHAIN], clock=StoppedClock()
+    )
+
+
+async def test_a_broker_is_asked_for_a_dozen_quotes_and_no_more():
+    broker = whole_chain()
+    async with broker:
+        pick = await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock())
+
+    assert pick.chosen.option.strike == nearest(0.30, Right.PUT)
+    assert sum(call.kind == "quote" for call in broker.calls) == pick.quoted + 1 <= 14
+
+
+async def test_chain_and_price_that_are_known_are_not_asked_for():
+    broker = whole_chain()
+    async with broker:
+        await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock(), chain=CHAIN, spot=SPOT)
+
+    assert {call.kind for call in broker.calls} == {"connect", "quote"}
+    assert Stock("SPY") not in {call.subject for call in broker.calls}
+
+
+async def test_no_expiry_in_the_range_is_told_with_those_there_are():
+    broker = whole_chain()
+    async with broker:
+        with pytest.raises(NoData, match=f"from 1 to 2 days .* listed are {EXPIRY}"):
+            await pick_by_delta(
+                broker, Stock("SPY"), DeltaRule(right="P", min_dte=1, max_dte=2), clock=StoppedClock()
+            )
+
+
+async def test_an_underlying_without_a_price_ends_the_search():
+    broker = FakeBroker(chains=[CHAIN], clock=StoppedClock())
+    async with broker:
+        with pytest.raises(QuoteUnavailable):
+            await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock())

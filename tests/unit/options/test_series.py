@@ -1,0 +1,116 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.model import ContractDetails, Index, Option, OptionClass, Right, Stock
+from ibkeel.options import Exercise, SeriesKind, Settlement, is_adjusted, series_kind, series_of
+
+TODAY = date(2024, 3, 4)
+SPX, SPY = Index("SPX"), Stock("SPY")
+
+
+def row(name, *expiries):
+    return OptionClass(trading_class=name, expiries=expiries, strikes=(500,))
+
+
+def told(underlying, name, expiry, **details):
+    return series_of(underlying, row(name, expiry), expiry, today=TODAY, **details)
+
+
+@pytest.mark.parametrize(
+    ("expiry", "kind"),
+    [
+        (date(2024, 3, 15), SeriesKind.MONTHLY),
+        (date(2024, 3, 8), SeriesKind.WEEKLY),
+        (date(2024, 3, 6), SeriesKind.WEEKLY),
+        (date(2024, 6, 28), SeriesKind.QUARTERLY),
+        (date(2024, 12, 31), SeriesKind.QUARTERLY),
+        (date(2024, 5, 31), SeriesKind.WEEKLY),
+        (date(2026, 1, 16), SeriesKind.LEAPS),
+        (date(2014, 6, 21), SeriesKind.MONTHLY),
+    ],
+    ids=str,
+)
+def test_the_date_tells_the_kind_of_a_series(expiry, kind):
+    assert series_kind(expiry, [expiry], today=min(TODAY, expiry) if expiry.year < 2024 else TODAY) is kind
+
+
+def test_a_holiday_moves_a_monthly_expiry_to_the_thursday_unless_the_friday_is_listed():
+    thursday, friday = date(2025, 4, 17), date(2025, 4, 18)  # Good Friday
+
+    alone = series_kind(thursday, [thursday], today=TODAY)
+    beside = series_kind(thursday, [thursday, friday], today=TODAY)
+
+    assert (alone, beside) == (SeriesKind.LEAPS, SeriesKind.WEEKLY)
+    assert series_kind(thursday, [thursday], today=date(2025, 3, 3)) is SeriesKind.MONTHLY
+
+
+def test_a_quarter_that_ends_on_a_holiday_ends_a_day_earlier():
+    assert series_kind(date(2024, 3, 28), [date(2024, 3, 28)], today=TODAY) is SeriesKind.QUARTERLY
+
+
+def test_monthly_index_options_settle_at_the_open_and_trade_until_the_day_before():
+    series = told(SPX, "SPX", date(2024, 3, 15))
+
+    assert (series.settlement, series.exercise) == (Settlement.AM, Exercise.EUROPEAN)
+    assert series.last_trading_day == date(2024, 3, 14)
+    assert series.expires_at == datetime(2024, 3, 15, 13, 30, tzinfo=UTC)
+
+
+def test_weekly_index_options_and_all_others_settle_at_the_close():
+    weekly, fund = told(SPX, "SPXW", date(2024, 3, 15)), told(SPY, "SPY", date(2024, 3, 15))
+
+    assert (weekly.settlement, weekly.exercise) == (Settlement.PM, Exercise.EUROPEAN)
+    assert (fund.settlement, fund.exercise) == (Settlement.PM, Exercise.AMERICAN)
+    assert fund.last_trading_day == fund.expiry
+    assert fund.expires_at == datetime(2024, 3, 15, 20, tzinfo=UTC)
+
+
+def test_an_old_saturday_stamp_means_the_friday():
+    series = told(SPY, "SPY", date(2014, 6, 21))
+
+    assert series.last_trading_day == date(2014, 6, 20)
+    assert series.expires_at == datetime(2014, 6, 20, 20, tzinfo=UTC)
+
+
+def test_a_definition_gives_last_trading_day_and_price_steps():
+    option = Option("SPX", date(2024, 3, 15), 5000, Right.CALL, trading_class="SPX")
+    details = ContractDetails(contract=option, min_tick=Decimal("0.05"), last_trading_day=date(2024, 3, 13))
+
+    plain, defined = (
+        told(SPX, "SPX", date(2024, 3, 15)),
+        told(SPX, "SPX", date(2024, 3, 15), details=details),
+    )
+
+    assert (plain.ticks, defined.last_trading_day) == ((), date(2024, 3, 13))
+    assert defined.ticks == ((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10")))
+    assert plain.inferred - defined.inferred == {"last_trading_day"}
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "steps"),
+    [("SPY", "0.01", 1), ("AAPL", "0.01", 2), ("LMT", "0.05", 2), ("ODD", "0.02", 1)],
+)
+def test_price_steps_follow_from_the_smallest_one(name, least, steps):
+    option = Option(name, date(2024, 3, 15), 500, Right.CALL)
+    details = ContractDetails(contract=option, min_tick=Decimal(least))
+
+    series = told(Stock(name), name, date(2024, 3, 15), details=details)
+
+    assert len(series.ticks) == steps
+    assert series.ticks[0] == (0, Decimal(least))
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol", "adjusted"),
+    [
+        ("AAPL1", "AAPL", True),
+        ("2AAPL", "AAPL", True),
+        ("AAPL", "AAPL", False),
+        ("SPXW", "SPX", False),
+        ("BRK B", "BRK B", False),
+    ],
+)
+def test_a_digit_beside_the_ticker_marks_an_adjusted_class(name, symbol, adjusted):
+    assert is_adjusted(name, symbol) is adjusted
