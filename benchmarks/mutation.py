@@ -61,6 +61,7 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "ibkr.states": _SESSION,
     "ibkr.ticks": ("tests/unit/ibkr/test_tick_collector.py",),
     "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py", "tests/unit/ibkr/test_session_edges.py"),
+    "ibkr.wire_table": ("tests/unit/ibkr/test_wire_table.py",),
 }
 """What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
 

@@ -55,6 +55,7 @@ def main(client: str) -> None:
         picture = Path(folder) / "condor.svg"
         condor = run(HERE / "iron_condor.py", "--svg", str(picture))
         assert picture.read_text(encoding="utf-8").startswith("<svg")
+        picked = run(HERE / "pick_by_delta.py")
         drawn = Path(folder) / "surface.svg"
         surface = run(HERE / "surface.py", "--svg", str(drawn))
         assert drawn.read_text(encoding="utf-8").startswith("<svg")
@@ -72,6 +73,7 @@ def main(client: str) -> None:
             hardened = run(existing)
     assert "cycles" in bot
     assert "initial margin" in condor
+    assert "quotes in 2 waves" in picked
     assert "25-delta put" in surface
     assert "Filled" in trade
     assert "NOSUCH: UnknownContract" in blocking

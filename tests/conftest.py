@@ -13,6 +13,14 @@ settings.register_profile("nightly", deadline=None, max_examples=2000)
 settings.load_profile("default")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _locks_of_their_own(tmp_path_factory):
+    """Locks of client ids are kept in a folder of the tests, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IBKEEL_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """A coroutine function is a test like any other."""

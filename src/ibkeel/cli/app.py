@@ -103,6 +103,9 @@ def commands(verbose: int) -> None:
 @click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry.")
 @click.option("--paper", is_flag=True, help="Send orders to the simulated venue; without it nothing is sent.")
 @click.option("--strategy", default="scalp", show_default=True, help="Name of a registered strategy.")
+@click.option(
+    "--scenario", default=None, help="What the Gateway suffers: a name of `ibkeel sim scenarios`, or a file."
+)
 @click.option("--journal", type=_PATH, default=None, help="Where the journal goes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def demo(**given: Any) -> None:
@@ -118,6 +121,7 @@ def demo(**given: Any) -> None:
         min_dte=given["min_dte"],
         orders=OrderMode.PAPER if given["paper"] else OrderMode.DRY_RUN,
         strategy=given["strategy"],
+        scenario=chosen(given["scenario"]) if given["scenario"] else None,
     )
     with _progress("playing the day") as screen:
         result = demonstration.play(options, screen.advance)

@@ -30,6 +30,7 @@ from ibkeel.options import (
     series_of,
     sift,
 )
+from ibkeel.resilience import Backoff
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
@@ -195,7 +196,10 @@ def look(options: ChainOptions) -> ChainReport:
 async def _real(options: ChainOptions, address: Address) -> ChainReport:
     machine = SystemClock()
     clock = OffsetClock(machine, machine.now())
-    config = IBKRConfig(host=address.host, port=address.port, client_id=address.client_id)
+    once = Backoff(attempts=1)  # whoever typed the command can type it again
+    config = IBKRConfig(
+        host=address.host, port=address.port, client_id=address.client_id, connect_backoff=once
+    )
     async with IBKRBroker(config, clock=clock) as broker:
         clock.show(await broker.server_time())
         return await _looked(options, broker, clock)

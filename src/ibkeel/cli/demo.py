@@ -8,12 +8,13 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.cli.paths import DEMO_RUN
+from ibkeel.cli.survived import Survived, Watcher, survived, unexplained
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, ContractDetails, Stock
-from ibkeel.runner import LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
-from ibkeel.sim import SimulatedGateway
+from ibkeel.runner import ErrorSeen, LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
+from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import ReplayMarket, SeededMarket
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
@@ -40,6 +41,7 @@ class DemoOptions:
         min_dte: Fewest days to expiry; None leaves it to the preset.
         orders: DRY_RUN, or PAPER to send orders to the simulated venue.
         strategy: Its registered name.
+        scenario: What the Gateway suffers; None for a good day.
     """
 
     symbols: tuple[str, ...]
@@ -51,6 +53,7 @@ class DemoOptions:
     min_dte: int | None = None
     orders: OrderMode = OrderMode.DRY_RUN
     strategy: str = "scalp"
+    scenario: Scenario | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +69,12 @@ class DemoResult:
     pacing_violations: int
     open_lines_at_end: int
     max_open_lines: int
+    faults: tuple[Survived, ...] = ()
+
+    @property
+    def unexplained(self) -> tuple[ErrorSeen, ...]:
+        """Failures that no fault explains."""
+        return unexplained(self.report.errors, self.faults)
 
     def as_data(self) -> dict[str, Any]:
         """The object that `--json` prints."""
@@ -82,9 +91,9 @@ class DemoResult:
             "orders_sent": self.report.orders_sent,
             "fills": self.report.fills,
             "requests": self.requests,
-            "timeouts": self.report.timeouts,
-            "errors": len(self.report.errors),
-            "faults": [],
+            "timeouts": sum(error.is_timeout for error in self.unexplained),
+            "errors": len(self.unexplained),
+            "faults": [fault.as_data() for fault in self.faults],
             "pacing_violations": self.pacing_violations,
             "open_lines_at_end": self.open_lines_at_end,
             "max_open_lines": self.max_open_lines,
@@ -138,9 +147,10 @@ async def _day(
 ) -> DemoResult:
     clock = virtual_clock()
     began = clock.monotonic()
-    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock)
+    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=options.scenario)
+    watcher = Watcher()
     address = IBKRConfig(host=_HOST, port=_PORT, client_id=1, orders=options.orders)
-    broker = IBKRBroker(address, clock=clock, jitter=lambda: 0.0)
+    broker = IBKRBroker(address, clock=clock, observer=watcher, jitter=lambda: 0.0)
     async with gateway.listening(_HOST, _PORT):
         async with broker:
             details = await qualified(broker, config.symbols)
@@ -170,6 +180,7 @@ async def _day(
         pacing_violations=counters.pacing_violations,
         open_lines_at_end=open_lines,
         max_open_lines=counters.max_open_lines,
+        faults=survived(gateway.faults_seen, watcher),
     )
 
 

@@ -1,6 +1,6 @@
 """What happened, for a person to look at."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
+from ibkeel.cli.survived import Survived
 from ibkeel.journal import FillSeen, Intent, Journal, Record
 from ibkeel.model import Bracket, OrderTicket, OrderType
 from ibkeel.runner import RunReport
@@ -64,7 +65,7 @@ def print_demo(console: Console, result: DemoResult) -> None:
         # By number, not by time: the venue stamps fills to the second.
         entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
         records = [entry.record for entry in entries]
-    console.print(Group(*_body(report), *_orders(records)))
+    console.print(Group(*_body(report), *_faults(result.faults), *_orders(records)))
     console.print(f"journal: {options.journal}", soft_wrap=True, highlight=False)
     console.print(
         f"read it: ibkeel journal show {options.journal}", soft_wrap=True, style="dim", highlight=False
@@ -122,6 +123,20 @@ def _body(report: RunReport) -> Iterator[RenderableType]:
         yield f"  {error.at.astimezone(_NEW_YORK):%H:%M:%S} {error.symbol} {error.kind}: {error.message}"
     if len(report.errors) > _SHOWN_ERRORS:
         yield f"  and {len(report.errors) - _SHOWN_ERRORS} more in the journal"
+
+
+def _faults(faults: Sequence[Survived]) -> Iterator[RenderableType]:
+    if not faults:
+        return
+    table = _table("fault", "at", "noticed after", "well again after", title="What the Gateway suffered")
+    for fault in faults[:_SHOWN_ORDERS]:
+        at = f"{fault.at.astimezone(_NEW_YORK):%H:%M:%S}"
+        table.add_row(fault.kind, at, _after(fault.detected_after), _after(fault.recovered_after))
+    yield table
+
+
+def _after(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.1f} s"
 
 
 def _flatness(report: RunReport) -> str:

@@ -117,6 +117,10 @@ class IBKRBroker(Broker):
         """Market data lines that are out: request id and what it is for."""
         return self._link.lines.open
 
+    def explain_pacing(self) -> str:
+        """What waits for its turn now, for which limit and about how long, in words."""
+        return "; ".join(self._link.wire.queues()) or "nothing waits"
+
     def with_deadline(self, seconds: float) -> "IBKRBroker":
         """The same broker, on the same session, with one deadline for every kind of request.
 

@@ -95,6 +95,14 @@ class BlockingBroker:
         """Market data lines that are out: request id and what it is for."""
         return self._broker.open_lines
 
+    def explain_pacing(self) -> str:
+        """What waits for its turn now, as `IBKRBroker.explain_pacing`."""
+
+        async def explain() -> str:
+            return self._broker.explain_pacing()
+
+        return self._thread.run(explain)
+
     def with_deadline(self, seconds: float) -> "BlockingBroker":
         """The same broker, on the same session, with one deadline for every kind of request.
 

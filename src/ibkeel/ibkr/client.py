@@ -18,6 +18,7 @@ from ibkeel.errors import ConfigurationError, OrderRefused
 from ibkeel.telemetry import RedactingFilter
 
 __all__ = [
+    "BAR_FIELDS",
     "LIBRARY",
     "adopt_running_loop",
     "choose_library",
@@ -25,6 +26,7 @@ __all__ = [
     "forget_tickers",
     "frame_writer",
     "hear_bytes",
+    "hear_history",
     "import_with_loop",
     "is_waited_for",
     "keep_orders_back",
@@ -104,6 +106,13 @@ LIBRARY: Final = library.__name__
 # The library writes whole orders and positions into its log, account ids included.
 for _part in ("Decoder", "client", "ib", "wrapper"):
     logging.getLogger(f"{LIBRARY}.{_part}").addFilter(RedactingFilter())
+
+# Source: the text form of the socket protocol: number, id, first and last instant, how many bars; then of
+# each date, open, high, low, close, volume, average and count.
+_HISTORY_MESSAGE: Final = 17
+_BEFORE_BARS: Final = 5
+BAR_FIELDS: Final = 8
+"""Fields of a historical bar."""
 
 UNSET_DOUBLE: Final[float] = sys.float_info.max
 
@@ -244,3 +253,28 @@ def hear_bytes(ib: Any, hearer: Callable[[], None]) -> Callable[[], None]:
         ib.client.conn.hasData -= heard
 
     return undo
+
+
+def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:
+    """Hand over the bars of an answer as they were sent, before the library makes objects of them.
+
+    Only if all of an answer is bars, each of eight fields; the library's handler then hears no
+    more of it than its end.
+
+    Args:
+        ib: The library's object.
+        hearer: Called with the id of the request and the fields of all bars; True means that the
+            library must not see them.
+    """
+    handlers, wrapper = ib.client.decoder.handlers, ib.wrapper
+    original = handlers[_HISTORY_MESSAGE]
+
+    def handler(fields: list[str]) -> None:
+        bars = fields[_BEFORE_BARS:]
+        is_known_form = len(fields) > _BEFORE_BARS and len(bars) == int(fields[_BEFORE_BARS - 1]) * BAR_FIELDS
+        if is_known_form and hearer(int(fields[1]), bars):
+            wrapper.historicalDataEnd(int(fields[1]), fields[2], fields[3])
+        else:
+            original(fields)
+
+    handlers[_HISTORY_MESSAGE] = handler

@@ -175,6 +175,7 @@ class Keeper:
         if before is None or before.done() or before.cancelling():
             self._hurry = asyncio.Event()
             self._seeker = asyncio.create_task(self._search(before), name="ibkeel session")
+            self._seeker.add_done_callback(self._broke)
 
     async def _search(self, before: asyncio.Task[None] | None) -> None:
         config = self._link.config
@@ -249,6 +250,7 @@ class Keeper:
         if self._sync is not None:
             self._sync.cancel()
         self._sync = asyncio.create_task(self._synchronise(), name="ibkeel sync")
+        self._sync.add_done_callback(self._broke)
 
     async def _synchronise(self) -> None:
         generation, must_resubscribe = self.session.generation, self.session.must_resubscribe
@@ -269,6 +271,16 @@ class Keeper:
         self._restore(must_resubscribe)
 
     # What happens.
+
+    def _broke(self, task: asyncio.Task[None]) -> None:
+        """A fault of our own ends the session: nobody may wait for ever for what nobody does."""
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        told = f"a fault in ibkeel ended the session: {type(error).__name__}: {error}"
+        task.get_loop().call_exception_handler({"message": told, "exception": error, "task": task})
+        self.end(told)
+        self.raise_alarm("session", told)
 
     def _closed(self) -> None:
         self._on(SessionEvent.LINK_LOST, cause="the Gateway closed the connection")
@@ -383,7 +395,8 @@ class Keeper:
 
 async def gone(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Wait until tasks have ended, and those who waited for them have heard of it."""
-    await asyncio.gather(*tasks, return_exceptions=True)
+    # Those of a loop that was closed have ended, and cannot be waited for.
+    await asyncio.gather(*(task for task in tasks if not task.done()), return_exceptions=True)
     await asyncio.sleep(0)
 
 

@@ -22,12 +22,17 @@ class Lines:
     """
 
     def __init__(self, capacity: int, clock: Clock, observer: Observer, *, patience: float = 60.0) -> None:
-        self._patience = patience
+        self._capacity, self._patience = capacity, patience
         self._free = asyncio.Semaphore(capacity)
         self._clock = clock
         self._observer = observer
         self._open: dict[int, str] = {}
         self.most_open = 0
+
+    def begin(self) -> None:
+        """Belong to the loop that runs from now on; no line of an earlier loop is out any more."""
+        self._free = asyncio.Semaphore(self._capacity)
+        self._open.clear()
 
     @property
     def open(self) -> dict[int, str]:
@@ -45,9 +50,10 @@ class Lines:
         Raises:
             PacingExceeded: None became free in time; the message names who holds them.
         """
+        free = self._free
         try:
             async with asyncio.timeout(self._patience):
-                await self._free.acquire()
+                await free.acquire()
         except TimeoutError as late:
             holders = ", ".join(sorted(set(self._open.values()))[:5])
             raise PacingExceeded(
@@ -62,7 +68,7 @@ class Lines:
             finally:
                 self._leave(key)
         finally:
-            self._free.release()
+            free.release()
 
     def _enter(self, key: int, subject: str) -> None:
         self._open[key] = subject
@@ -70,5 +76,7 @@ class Lines:
         self._observer.on_event(LineOpened(at=self._clock.now(), subject=subject, open_lines=len(self._open)))
 
     def _leave(self, key: int) -> None:
-        subject = self._open.pop(key)
+        subject = self._open.pop(key, None)
+        if subject is None:
+            return  # it was of an earlier loop
         self._observer.on_event(LineClosed(at=self._clock.now(), subject=subject, open_lines=len(self._open)))

@@ -11,6 +11,7 @@ from ibkeel.errors import AccountMismatch, InvalidInput, NotConnected, WrongLoop
 from ibkeel.guards import LEAST_LINES, SingleFlight, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
+    hear_history,
     keep_orders_back,
     library,
     next_request_id,
@@ -122,7 +123,9 @@ class Link:
             jitter=jitter,
             on_escalation=self._escalated,
         )
-        self.requests = Requests(clock, observer, self.wire, self.services, patience=config.pacing_patience)
+        self.requests = Requests(
+            clock, observer, self.wire, self.services, patience=config.pacing_patience, codes=config.codes
+        )
         self.requests.on_reaction = self.react
         self.cache: Cache[Hashable, Any] = Cache(config.cache)
         """Answers that are still good, by what was asked."""
@@ -202,7 +205,12 @@ class Link:
 
     def adopt_loop(self) -> None:
         """Belong to the loop that runs from now on; there must be no session."""
-        self._loop = asyncio.get_running_loop()
+        running = asyncio.get_running_loop()
+        if running is not self._loop:
+            # Locks and lines that were waited for belong to the loop on which they were.
+            self._locks = {}
+            self.lines.begin()
+        self._loop = running
         adopt_running_loop()
         self.wire.begin()
         self._flights = SingleFlight()
@@ -318,6 +326,7 @@ class Link:
             hear(message, self._by_request(message))
         for message, (key, keep) in _BY_NAME.items():
             hear(message, self._by_name(message, key, keep=keep))
+        hear_history(self.ib, self._on_history)
         hear("error", self._on_error)
         hear("connectionClosed", self._on_closed)
         hear("openOrder", self.book.on_open_order)
@@ -338,6 +347,9 @@ class Link:
 
         return hearer
 
+    def _on_history(self, key: int, fields: list[str]) -> bool:
+        return self.requests.get(key) is not None and self.requests.on_message("historicalTable", key, fields)
+
     def _on_execution(self, request_id: int, contract: Any, execution: Any) -> bool:
         self.book.on_execution(request_id, contract, execution)
         return self.requests.on_message("execDetails", request_id, contract, execution)
@@ -353,7 +365,9 @@ class Link:
             return False
         # An order's id may be one that a request of an earlier session had.
         if self.requests.get(request_id) is None and self.book.report(OrderId(request_id)) is not None:
-            self.book.on_error(request_id, code, text)
+            meaning = self.book.on_error(request_id, code, text)
+            if meaning is not None:
+                self.react(meaning.reaction)
             if code == _REFUSED_INPUT and _READ_ONLY in text.lower():
                 self.is_read_only = True
             return False

@@ -47,10 +47,14 @@ class Notices:
         if grade is None:
             return
         farm = text.rpartition(":")[2].strip() or "unnamed"
-        self._note("upstream" if meaning.farm is None else f"farm {farm}", grade, f"{code}: {text}")
-
-    def _note(self, name: str, grade: Grade, evidence: str) -> None:
-        self._last[name] = HealthCheck(name=name, grade=grade, evidence=evidence, at=self._clock.now())
+        name = "upstream" if meaning.farm is None else f"farm {farm}"
+        self._last[name] = HealthCheck(
+            name=name,
+            grade=grade,
+            evidence=f"{code}: {text}",
+            at=now,
+            remedy="" if grade is Grade.OK else meaning.remedy,
+        )
 
     def checks(self) -> tuple[HealthCheck, ...]:
         """The last word on each, by name."""

@@ -10,7 +10,7 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
-from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable
+from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
 from ibkeel.ibkr.translate import contract_of, decimal_of, execution_of, optional
 from ibkeel.model import (
     ClientOrderId,
@@ -44,6 +44,7 @@ class _Entry:
     modifying: bool = False
     answered: bool = False
     code: int | None = None
+    has_fault: bool = False
 
 
 class OrderBook:
@@ -239,16 +240,17 @@ class OrderBook:
                     seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
                     self._answer(order_id, seen)
 
-    def on_error(self, order_id: int, code: int, text: str) -> None:
-        """An `error` message with an order's id."""
+    def on_error(self, order_id: int, code: int, text: str) -> Meaning | None:
+        """An `error` message with an order's id; returns its row, when the order is known."""
         entry = self._entries.get(OrderId(order_id))
         if entry is None:
-            return
+            return None
         meaning = self._codes.find(code, text, About.CHANGE if entry.modifying else About.ORDER)
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
-        entry.code = code
+        entry.code, entry.has_fault = code, meaning.counts
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
         self._answer(OrderId(order_id), ErrorSeen(fate=meaning.fate, code=code, text=words))
+        return meaning
 
     def _answer(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries.get(order_id)
@@ -313,6 +315,11 @@ class OrderBook:
         """The code of the last error that named the order; None when there was none."""
         entry = self._entries.get(order_id)
         return None if entry is None else entry.code
+
+    def has_fault(self, order_id: OrderId) -> bool:
+        """Whether that error was a failure of the service, and not its answer."""
+        entry = self._entries.get(order_id)
+        return entry is not None and entry.has_fault
 
     def highest_id(self) -> int:
         """The highest order id ever seen; 0 when there is none."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ibkeel.errors import (
@@ -14,11 +15,12 @@ from ibkeel.errors import (
     UnknownContract,
 )
 from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.historical import bar_fields, bars_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
-from ibkeel.ibkr.translate import bar_of, to_ib_contract
+from ibkeel.ibkr.translate import to_ib_contract
 from ibkeel.model import Bars, BarSpec, Contract, Option, Quote, StaleBars
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
 
@@ -166,10 +168,12 @@ class Prices:
         def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
             if message == "historicalDataEnd":
                 pending.finish(pending.rows)
-            else:
+            elif message == "historicalTable":
                 pending.rows.append(args[0])
+            else:
+                pending.rows.append(bar_fields(args[0]))
 
-        rows = await self._link.requests.ask(
+        parts = await self._link.requests.ask(
             request_id,
             RequestKind.HISTORY,
             what,
@@ -190,13 +194,9 @@ class Prices:
             cancel=lambda: self._link.ib.client.cancelHistoricalData(request_id),
             heard=heard,
         )
-        if not rows:
+        fields = parts[0] if len(parts) == 1 else tuple(chain.from_iterable(parts))
+        if not fields:
             raise NoData(f"{what}: the Gateway sent none")
-        bars = Bars.from_rows(
-            (bar_of(row, details.timezone) for row in rows),
-            contract=contract,
-            spec=spec,
-            timezone=details.timezone,
-        )
+        bars = bars_of(fields, contract=contract, spec=spec, timezone=details.timezone)
         self._link.cache.put((contract, spec), bars, self._now(), kind=CacheKind.BARS)
         return bars

@@ -108,13 +108,14 @@ def lock_folder(environ: Mapping[str, str], platform: str, home: Path) -> Path:
     """Where locks are when nobody says: `locks` in the state folder.
 
     Args:
-        environ: `IBKEEL_STATE` names the state folder; else it is the platform's.
+        environ: `IBKEEL_LOCKS` names the folder; else it is in the state folder of the platform, not of the bot:
+            two bots must see each other.
         platform: As `sys.platform` says.
         home: The user's home directory.
     """
-    given = environ.get("IBKEEL_STATE")
+    given = environ.get("IBKEEL_LOCKS")
     if given:
-        return Path(given) / "locks"
+        return Path(given)
     if platform == "win32":
         state = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif platform == "darwin":
@@ -191,7 +192,7 @@ class ProcessLock:
             raise
         except OSError as error:
             raise ConfigurationError(
-                f"cannot lock {self.path}: {error.strerror}; set IBKEEL_STATE to a folder that can be written to, "
+                f"cannot lock {self.path}: {error.strerror}; set IBKEEL_LOCKS to a folder that can be written to, "
                 "on a disk of this machine"
             ) from error
         self._descriptor, self._owner = descriptor, os.getpid()

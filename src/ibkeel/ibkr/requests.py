@@ -41,6 +41,7 @@ class Pending:
         rows: What came so far.
         is_stream: Whether it goes on until the caller has had enough.
         delayed: Whether the Gateway said that it sends delayed data.
+        was_heard: Whether any message of it came.
     """
 
     key: Hashable
@@ -53,9 +54,11 @@ class Pending:
     rows: list[Any] = attrs.field(factory=list)
     delayed: bool = False
     is_stream: bool = False
+    was_heard: bool = False
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
         """Hear a message; one that comes after the end, in the same batch, changes nothing."""
+        self.was_heard = True
         if self.heard is not None and not self.future.done():
             self.heard(self, message, args)
 
@@ -196,11 +199,14 @@ class Requests:
             error = late
             if not limit.expired():
                 raise
+            # What says something of itself, but no price, is served.
+            is_market_silent = pending.kind is RequestKind.QUOTE and pending.was_heard
             error = RequestTimeout(
                 f"no answer to {pending.what} within {deadline:g} s; {len(pending.rows)} messages of it had come. "
-                "It was cancelled at the server; ask health() what is wrong before asking again"
+                "It was cancelled at the server; ask health() what is wrong before asking again",
+                is_fault=not is_market_silent,
             )
-            if pending.kind is not RequestKind.PROBE:
+            if pending.kind is not RequestKind.PROBE and not is_market_silent:
                 self.on_timeout()
             raise error from late
         except BaseException as failure:
@@ -252,7 +258,8 @@ class Requests:
     def close(self, pending: Pending) -> None:
         """Take a request out of the books; the server is told when it still works on it."""
         answered = pending.future.done() and not pending.future.cancelled()
-        goes_on = pending.goes_on and answered and pending.future.exception() is None
+        error = pending.future.exception() if answered else None
+        goes_on = isinstance(error, SubscribeAgain) or (pending.goes_on and error is None)
         pending.future.cancel()
         self.forget(pending.key)
         self._cancel(pending, needed=goes_on or not answered)

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, RequestFailed, RequestTimeout
+from ibkeel.errors import ConnectionFailure, NotConnected, RequestFailed, RequestTimeout
 from ibkeel.guards import BreakerChanged, CircuitBreaker
 from ibkeel.resilience import BreakerPolicy, BreakerState, Deadlines, Escalation, RequestKind
 from ibkeel.telemetry import Observer, ServiceChanged
@@ -42,6 +42,11 @@ _SLOW_SHARE: Final = 0.8  # of a deadline: what takes longer is about to fail
 def is_fault(error: Exception) -> bool:
     """Whether an error is a fault of the link or the Gateway, and not an answer."""
     return bool(getattr(error, "is_fault", isinstance(error, (ConnectionFailure, RequestTimeout))))
+
+
+def is_fault_of_service(error: Exception) -> bool:
+    """The same, of a service: what the end of a session took with it says nothing of the services."""
+    return is_fault(error) and not isinstance(error, NotConnected)
 
 
 def is_answer(error: Exception) -> bool:
@@ -87,7 +92,7 @@ class Services:
             service: CircuitBreaker(
                 service.value,
                 policy=policies.get(service.value, defaults[service]),
-                counts=is_fault,
+                counts=is_fault if service is Service.CONNECT else is_fault_of_service,
                 answers=is_answer,
                 clock=_loop_time,
                 jitter=jitter,

@@ -223,6 +223,8 @@ class Session:
         following = next_state(self.state, event)
         if following is None:
             return self
+        if event is SessionEvent.PROBE_ANSWERED and following is self.state and not self.probe_failures:
+            return self  # the common case: one for each question that is asked
         is_lost = self.state in _USABLE and following not in _USABLE
         if event is SessionEvent.CONNECT_ASKED:
             base, is_lost = Session(policy=self.policy), True

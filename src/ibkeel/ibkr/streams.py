@@ -118,13 +118,12 @@ class Streams:
         subscription.listeners.remove(changed)
         if subscription.listeners:
             return
-        if self._open.get(subscription.contract) is subscription:
-            del self._open[subscription.contract]
+        self._forget(subscription)
         if subscription.timer is not None:
             subscription.timer.cancel()
         if subscription.task is not None:
             subscription.task.cancel()
-            await asyncio.wait({subscription.task})
+            await asyncio.gather(subscription.task, return_exceptions=True)
 
     # One stream, from link to link.
 
@@ -142,7 +141,12 @@ class Streams:
                 except NotConnected as error:
                     self._interrupted(subscription, error)
         finally:
-            self._open.pop(subscription.contract, None)
+            self._forget(subscription)
+
+    def _forget(self, subscription: _Subscription) -> None:
+        """Whoever comes next opens a line of its own; it may have done so already."""
+        if self._open.get(subscription.contract) is subscription:
+            del self._open[subscription.contract]
 
     def _interrupted(self, subscription: _Subscription, error: NotConnected) -> None:
         if not self._link.config.reconnect:
@@ -213,6 +217,9 @@ class Streams:
     def _deadline(self, subscription: _Subscription) -> None:
         restoration = subscription.restoration
         if restoration is None or not subscription.listeners:
+            return
+        if subscription.pending is None:  # it waits for its turn, as behind a competing session
+            self._watch(subscription)
             return
         subscription.restoration, step = restoration.step(
             has_ticked=subscription.ticked_at > restoration.since,

@@ -47,19 +47,19 @@ class _Leg:
     ib_order: Any
 
 
-class _Unanswered(Exception):
-    """The venue said nothing of an order in time."""
+class _Faulty(Exception):
+    """The venue said nothing of an order in time, or that it cannot take any."""
 
     is_fault = True
 
     def __init__(self, placement: Placement) -> None:
-        super().__init__(f"no answer to the order {placement.client_order_id}")
+        super().__init__(f"no good answer to the order {placement.client_order_id}")
         self.placement = placement
 
 
-def _answered(placement: Placement, was_answered: bool) -> Placement:
-    if not was_answered:
-        raise _Unanswered(placement)
+def _well(placement: Placement, is_well: bool) -> Placement:
+    if not is_well:
+        raise _Faulty(placement)
     return placement
 
 
@@ -94,9 +94,9 @@ class Trading:
         try:
             with self._link.services[Service.NEW_ORDERS].attempt():
                 answer = await self._submit(entry, children, name, contract, deadlines)
-                return _answered(*answer)
-        except _Unanswered as silent:
-            return silent.placement
+                return _well(*answer)
+        except _Faulty as fault:
+            return fault.placement
 
     async def _complete(self, ticket: OrderTicket, deadlines: Deadlines) -> Contract:
         """The contract with its number; an exit that bears one asks nobody, for who knows who would answer."""
@@ -112,13 +112,14 @@ class Trading:
         contract: Contract,
         deadlines: Deadlines,
     ) -> tuple[Placement, bool]:
-        """Send a family; says whether the venue answered in time."""
+        """Send a family; says whether the venue answered in time, and with no fault of the service."""
         self._link.check()
         legs = self._family(entry, children, name)
         with self._link.wire.lane(_lane_of(entry)):
             self._send(legs, contract)
         was_answered = await self._acknowledged(legs, deadlines)
-        return self._placement(legs), was_answered
+        has_fault = any(self._link.book.has_fault(leg.order_id) for leg in legs)
+        return self._placement(legs), was_answered and not has_fault
 
     def _intend(
         self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId
@@ -198,6 +199,7 @@ class Trading:
             f"{refused.ticket.contract} was refused: {report.reason}; "
             + ("the rest of its bracket was withdrawn" if len(legs) > 1 else "nothing works at the venue"),
             code=book.last_code(refused.order_id),
+            is_fault=book.has_fault(refused.order_id),
         )
 
     def _refused(self, legs: list[_Leg]) -> _Leg | None:

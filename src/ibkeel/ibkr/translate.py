@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ibkeel.errors import GatewayRejected, InvalidInput
 from ibkeel.ibkr.client import library, numeric_unset
 from ibkeel.model import (
-    Bar,
     ClientOrderId,
     Combo,
     ComboLeg,
@@ -34,7 +33,6 @@ from ibkeel.model import (
 )
 
 __all__ = [
-    "bar_of",
     "contract_of",
     "day_of",
     "decimal_of",
@@ -45,6 +43,7 @@ __all__ = [
     "to_ib_contract",
     "to_ib_order",
     "utc_of",
+    "zone",
 ]
 
 # Old names that the Gateway still sends. Source: TWS API, "Contract Details", time zone ids.
@@ -236,31 +235,6 @@ def option_class_of(
         expiries=tuple(day_of(text) for text in expirations),
         strikes=tuple(Decimal(str(strike)) for strike in strikes),
     )
-
-
-def bar_of(ib_bar: Any, timezone: str) -> Bar:
-    """One historical bar; daily bars start at midnight of the exchange's day.
-
-    Args:
-        ib_bar: The client library's bar, with its date still as text, or as a date or time.
-        timezone: The exchange's time zone, for dates that name none.
-    """
-    at = ib_bar.date
-    if isinstance(at, str):
-        at = _bar_start(at, timezone)
-    elif not isinstance(at, datetime):
-        at = datetime(at.year, at.month, at.day, tzinfo=zone(timezone))
-    volume = 0.0 if numeric_unset(ib_bar.volume) else max(0.0, float(ib_bar.volume))
-    return Bar(at.astimezone(UTC), ib_bar.open, ib_bar.high, ib_bar.low, ib_bar.close, volume)
-
-
-def _bar_start(text: str, timezone: str) -> datetime:
-    if len(text) == len("20260105"):
-        day = day_of(text)
-        return datetime(day.year, day.month, day.day, tzinfo=zone(timezone))
-    if text.isdigit():
-        return datetime.fromtimestamp(int(text), UTC)
-    return utc_of(text, default_zone=timezone)
 
 
 def to_ib_order(ticket: OrderTicket, *, order_id: int, account: str, client_order_id: str) -> Any:

@@ -165,6 +165,14 @@ class WirePacer:
             for lease in self._pacer.leases()
         )
 
+    def queues(self) -> tuple[str, ...]:
+        """Who waits, by kind: how many, and for what and about how long one more of them would."""
+        last = {lease.request.kind: lease.request for lease in self._pacer.leases()}
+        counts = Counter(lease.request.kind for lease in self._pacer.leases())
+        return tuple(
+            f"{counts[kind]} of {kind} wait; one more: {self.explain(request)}" for kind, request in last.items()
+        )
+
     def hold(self, rule: str) -> None:
         """The Gateway counted more than we did: let a whole window pass; closing orders go on.
 

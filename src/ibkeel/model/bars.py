@@ -173,15 +173,16 @@ class Bars(Sequence[Bar]):
     timezone: str = "America/New_York"
 
     def __attrs_post_init__(self) -> None:
-        for column in _FLOATS:
-            values = getattr(self, column)
+        columns = {column: getattr(self, column) for column in _FLOATS}
+        for column, values in columns.items():
             if values.shape != self.at.shape:
                 raise InvalidInput(
                     f"Bars.{column} has shape {values.shape}, Bars.at has {self.at.shape}; valid: equal"
                 )
-            if not np.isfinite(values).all():
-                raise InvalidInput(f"Bars.{column} holds NaN or infinity; leave the bar out instead")
-        if (np.diff(self.at) <= np.timedelta64(0, "s")).any():
+        if not np.isfinite(np.concatenate(list(columns.values()))).all():
+            column = next(name for name, values in columns.items() if not np.isfinite(values).all())
+            raise InvalidInput(f"Bars.{column} holds NaN or infinity; leave the bar out instead")
+        if (self.at[1:] <= self.at[:-1]).any():
             raise InvalidInput(f"Bars.at of {self.contract} does not ascend; sort and drop duplicates first")
 
     @classmethod

@@ -158,7 +158,8 @@ def american_implied_volatility(
 
     Returns:
         Volatilities of the inputs' common shape, NaN with a reason where there is none: a price at
-        what exercise brings now fits every low volatility, and has none.
+        what exercise brings now fits every low volatility, and has none. With dividends in cash, a
+        time value of 1e-6 of the strike or less counts as none.
 
     Raises:
         InvalidInput: The shapes do not fit, or a right is neither call nor put.

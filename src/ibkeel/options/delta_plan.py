@@ -17,7 +17,7 @@ from ibkeel.errors import InvalidInput, RequestFailed, UnknownContract
 from ibkeel.model import Contract, Option, OptionChain, Quote, Right
 from ibkeel.options.delta_judge import faults_of, judged, rank_of
 from ibkeel.options.delta_rule import DeltaRule, Listing
-from ibkeel.options.delta_search import by_nearness, is_settled, presumed_missing, round_neighbours, roundest
+from ibkeel.options.delta_search import Listed, is_settled, round_neighbours, roundest
 from ibkeel.options.delta_view import Expiry, View, pair_strikes, view_of
 from ibkeel.options.liquidity import Rejection, RejectionKind
 from ibkeel.options.rank import Candidate
@@ -41,7 +41,8 @@ class DeltaPick:
         forward: Per share.
         has_parity: Whether the forward is that of put-call parity; else it is the spot, carried.
         is_proven: Whether no option that was not quoted can be nearer, as delta is monotone in the strike;
-            those whose neighbours of the same step are not listed count as not listed.
+            those beyond the end of the list, or of a step that is not listed there, as far as that shows, do
+            not count.
         quoted: How many options were asked for, those of the other right included.
         waves: In how many rounds.
         missing: Those of them that do not exist: leave them out the next time.
@@ -239,9 +240,9 @@ class DeltaPlan:
     def _fine(self) -> Iterator[Option]:
         expiry, pair = self.view.expiry, self._next_pair()
         yield from pair
-        goal, unseen = self.view.strike_of(self.rule.delta), self._open()
-        near = by_nearness(unseen, goal)[: _FINE_BESIDE_PAIR if pair else _FINE]
-        for strike in (*near, *round_neighbours([*expiry.wanted], goal)):
+        goal, listed = self.view.strike_of(self.rule.delta), self._listed()
+        near = listed.next_to(self._open(), goal, _FINE_BESIDE_PAIR if pair else _FINE)
+        for strike in (*near, *round_neighbours(listed.likely(expiry.wanted), goal)):
             yield expiry.wanted[strike]
 
     def _next_pair(self) -> tuple[Option, ...]:
@@ -252,16 +253,15 @@ class DeltaPlan:
         pairs = [(expiry.wanted[strike], expiry.twins[strike]) for strike in pair_strikes(expiry)]
         return next((pair for pair in pairs if any(one not in self.answers for one in pair)), ())
 
+    def _listed(self) -> Listed:
+        """What the answers say of the list of strikes."""
+        came = {strike: self.answers.get(one) for strike, one in self.view.expiry.wanted.items()}
+        return Listed(
+            existing=(strike for strike, answer in came.items() if isinstance(answer, Quote)),
+            missing=(strike for strike, answer in came.items() if isinstance(answer, UnknownContract)),
+        )
+
     def _open(self) -> list[Decimal]:
         """Strikes that were not asked for and may well be listed, ascending."""
-        unseen, existing, missing = [], [], []
-        for strike, one in self.view.expiry.wanted.items():
-            match self.answers.get(one):
-                case None:
-                    unseen.append(strike)
-                case UnknownContract():
-                    missing.append(strike)
-                case Quote():
-                    existing.append(strike)
-        gone = presumed_missing(unseen, existing=existing, missing=missing)
-        return [strike for strike in unseen if strike not in gone]
+        wanted = self.view.expiry.wanted
+        return self._listed().likely([strike for strike, one in wanted.items() if one not in self.answers])

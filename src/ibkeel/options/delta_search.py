@@ -3,18 +3,26 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
-__all__ = ["by_nearness", "grain", "is_settled", "presumed_missing", "round_neighbours", "roundest"]
+import attrs
+
+__all__ = ["Listed", "by_nearness", "grain", "is_settled", "round_neighbours", "roundest"]
 
 _GRAINS: Final = tuple(
     Decimal(text) for text in ("100", "50", "25", "10", "5", "2.5", "1", "0.5", "0.25", "0.1", "0.05")
 )
 _WITNESSES: Final = 2
+_ROUND: Final = Decimal(50)
 _REACH: Final = 0.25
 _ROUNDING: Final = 1e-12
+
+
+def strike_set(strikes: Iterable[Decimal]) -> frozenset[Decimal]:
+    """Strikes as a set."""
+    return frozenset(strikes)
 
 
 def grain(strike: Decimal) -> Decimal:
@@ -41,30 +49,81 @@ def roundest(strikes: Sequence[Decimal], start: float, goal: float) -> Decimal:
     )
 
 
-def presumed_missing(
-    strikes: Iterable[Decimal], *, existing: Collection[Decimal], missing: Collection[Decimal]
-) -> frozenset[Decimal]:
-    """Strikes that are likely not listed: the two nearest of the same step that were asked for are not.
+@attrs.frozen(kw_only=True)
+class Listed:
+    """What is known of the strikes of one expiry.
 
     Args:
-        strikes: Not asked for yet.
-        existing: Asked for, and listed at this expiry.
+        existing: Asked for, and listed.
         missing: Asked for, and not.
     """
-    counts = Counter(map(grain, missing))
-    doubtful = {step for step, count in counts.items() if count >= _WITNESSES}
-    if not doubtful:
-        return frozenset()
-    asked = [(strike, True) for strike in existing] + [(strike, False) for strike in missing]
 
-    def is_presumed(strike: Decimal) -> bool:
-        step = grain(strike)
-        if step not in doubtful:
-            return False
-        alike = sorted((abs(one - strike), one, is_listed) for one, is_listed in asked if grain(one) == step)
-        return not any(is_listed for _, _, is_listed in alike[:_WITNESSES])
+    existing: frozenset[Decimal] = attrs.field(converter=strike_set)
+    missing: frozenset[Decimal] = attrs.field(converter=strike_set)
 
-    return frozenset(strike for strike in strikes if is_presumed(strike))
+    def ends(self) -> tuple[float, float]:
+        """Bounds that no listed strike reaches, as far as they show; infinite where they do not.
+
+        A list ends before the first missing strike beyond the outermost existing one, when several are
+        missing there that are as round as that one, or very round.
+        """
+        if not self.existing:
+            return -math.inf, math.inf
+        low, high = min(self.existing), max(self.existing)
+        under = [one for one in self.missing if one < low and grain(one) >= min(grain(low), _ROUND)]
+        over = [one for one in self.missing if one > high and grain(one) >= min(grain(high), _ROUND)]
+        return (
+            float(max(under)) if len(under) >= _WITNESSES else -math.inf,
+            float(min(over)) if len(over) >= _WITNESSES else math.inf,
+        )
+
+    def likely(self, strikes: Iterable[Decimal]) -> list[Decimal]:
+        """Those strikes that may well be listed, in their order.
+
+        Not beyond the ends; and not between listed ones, when the two nearest of the same step that
+        were asked for are missing.
+        """
+        floor, ceiling = self.ends()
+        inside = [strike for strike in strikes if floor < strike < ceiling]
+        if len(self.missing) < _WITNESSES or not self.existing:
+            return inside
+        low, high = min(self.existing), max(self.existing)
+        steps = Counter(map(grain, self.missing))
+        asked = [(one, True) for one in self.existing] + [(one, False) for one in self.missing]
+        return [
+            strike
+            for strike in inside
+            if not low < strike < high
+            or steps[grain(strike)] < _WITNESSES
+            or any(_nearest_alike(strike, asked))
+        ]
+
+    def next_to(self, strikes: Sequence[Decimal], goal: float, count: int) -> list[Decimal]:
+        """The strikes most worth a quote on the way to a goal.
+
+        Args:
+            strikes: Likely ones that were not asked for, ascending.
+            goal: Per share.
+            count: How many at most.
+
+        Returns:
+            Those around the goal, by turns; when it lies beyond an end of the list, the roundest
+            between that end and what is known to be listed.
+        """
+        floor, ceiling = self.ends()
+        if floor < goal < ceiling:
+            return by_nearness(strikes, goal)[:count]
+        low, high = min(self.existing), max(self.existing)
+        between = [one for one in strikes if (one > high if goal >= ceiling else one < low)]
+        between.sort(key=lambda strike: (-grain(strike), abs(float(strike) - goal), strike))
+        return between[:count]
+
+
+def _nearest_alike(strike: Decimal, asked: Iterable[tuple[Decimal, bool]]) -> list[bool]:
+    """Whether the nearest strikes of the same step are listed."""
+    step = grain(strike)
+    alike = sorted((abs(one - strike), one, is_listed) for one, is_listed in asked if grain(one) == step)
+    return [is_listed for _, _, is_listed in alike[:_WITNESSES]]
 
 
 def by_nearness(strikes: Sequence[Decimal], goal: float) -> list[Decimal]:

@@ -9,7 +9,6 @@ from typing import Final
 import attrs
 import numpy as np
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Quote, Right
 from ibkeel.options.delta_search import grain
 from ibkeel.options.greeks import implied_greeks
@@ -162,18 +161,15 @@ def _forward(expiry: Expiry, quotes: Mapping[Option, Quote]) -> float | None:
         if one is None or other is None:
             continue
         call, put = (one, other) if expiry.right is Right.CALL else (other, one)
-        try:
-            found = parity_forward(
-                strike=[float(strike)],
-                call_bid=[call.bid or 0.0],
-                call_ask=[call.ask or 0.0],
-                put_bid=[put.bid or 0.0],
-                put_ask=[put.ask or 0.0],
-                years=expiry.years,
-                rate=expiry.rate,
-            )
-        except InvalidInput:
-            continue
+        found = parity_forward(
+            strike=[float(strike)],
+            call_bid=[call.bid or 0.0],
+            call_ask=[call.ask or 0.0],
+            put_bid=[put.bid or 0.0],
+            put_ask=[put.ask or 0.0],
+            years=expiry.years,
+            rate=expiry.rate,
+        )
         if found.forward > 0:
             return found.forward
     return None

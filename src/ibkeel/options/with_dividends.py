@@ -22,10 +22,12 @@ Indices = npt.NDArray[np.intp]
 _ROWS: Final = 64
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 _ROUNDING: Final = 8 * _EPSILON
-_MOST_STEPS: Final = 40
+_MOST_STEPS: Final = 30
 # Of the volatility; the price itself is not known better.
 _SMALL_MOVE: Final = 1e-8
 _SMALL_MISS: Final = 1e-8
+# Of the strike: less time value than this is lost in the grid's own error.
+_RESOLVED: Final = 1e-6
 # Deviations: the most that is searched.
 _HIGHEST: Final = 5.0
 _POINTS: Final = 100.0
@@ -133,6 +135,7 @@ class _Search:
     slope: Floats
     last: tuple[Floats, Floats] | None = None
     is_open: npt.NDArray[np.bool_]
+    steps: int = 0
 
     def after(self, miss: Floats, tolerance: Floats) -> "_Search":
         """One step on, given how far the price at `at` is too high."""
@@ -152,6 +155,7 @@ class _Search:
             slope=slope,
             last=(self.at, miss),
             is_open=is_open,
+            steps=self.steps + 1,
         )
 
 
@@ -162,9 +166,7 @@ def _solve(group: Group, given: Floats) -> tuple[Floats, Floats, npt.NDArray[np.
     reasons = _reasons(group, given, low, high)
     at, slope = _start(group, given)
     search = _Search(low=low, high=high, at=at, slope=slope, is_open=reasons == Unsolved.SOLVED)
-    for _ in range(_MOST_STEPS):
-        if not search.is_open.any():
-            break
+    while search.is_open.any() and search.steps < _MOST_STEPS:
         search = search.after(group.at(search.at).price - given, _SMALL_MISS * given)
     reasons = np.where(search.is_open, np.int8(Unsolved.NOT_FOUND), reasons)
     solved = reasons == Unsolved.SOLVED
@@ -196,8 +198,9 @@ def _reasons(group: Group, given: Floats, low: Floats, high: Floats) -> npt.NDAr
     terms = group.terms
     below, above = group.at(low).price - given, group.at(high).price - given
     intrinsic = np.maximum(terms.exercised(terms.spot)[:, 0], 0.0)
+    lost = given - intrinsic <= _RESOLVED * terms.strike[:, 0]
     why = np.select(
-        [given < intrinsic * (1.0 - _ROUNDING), below >= 0, above <= 0],
+        [given < intrinsic * (1.0 - _ROUNDING), (below >= 0) | lost, above <= 0],
         [Unsolved.BELOW_INTRINSIC, Unsolved.NO_TIME_VALUE, Unsolved.ABOVE_MAXIMUM],
         Unsolved.SOLVED,
     )

@@ -22,6 +22,7 @@ __all__ = ["Admission"]
 _TOLERANCE: Final = 2e-5
 """Seconds that a wake-up for data may be late for each who waits: at 50 messages a second, a
 thousandth of the time that they take in any case."""
+_MOST_PATHS: Final = 256
 
 
 class Admission:
@@ -51,6 +52,7 @@ class Admission:
         self._patience = Patience(patience)
         self._gates: dict[tuple[str, int, Hashable], Gate] = {}
         self._most_gates = 64
+        self._paths: dict[Request, tuple[tuple[Gate, int], ...]] = {}
         self._wakes: list[tuple[float, int, Gate]] = []
         self._numbers = count()
         self.waiting = [0] * len(Lane)
@@ -201,6 +203,15 @@ class Admission:
                 heapq.heappush(self._wakes, (at, next(self._numbers), gate))
 
     def _path(self, request: Request) -> tuple[tuple[Gate, int], ...]:
+        path = self._paths.get(request)
+        if path is None:
+            path = self._found_path(request)
+            if len(self._paths) >= _MOST_PATHS:
+                self._paths.clear()
+            self._paths[request] = path
+        return path
+
+    def _found_path(self, request: Request) -> tuple[tuple[Gate, int], ...]:
         path = []
         for rule, tiers in self._tiers:
             key = rule.key(request)
@@ -228,3 +239,4 @@ class Admission:
         if len(self._gates) >= self._most_gates:
             self._gates = {place: gate for place, gate in self._gates.items() if not gate.is_idle(now)}
             self._most_gates = max(64, 2 * len(self._gates))
+            self._paths.clear()

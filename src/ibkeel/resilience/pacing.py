@@ -66,7 +66,8 @@ class Rule:
         limit: Requests, by weight, in any window or open at the same time.
         seconds: Length of the sliding window; None when requests count as long as they are open.
         source: Where the limit is written down.
-        key: The window in which a request is counted; None when the rule does not touch it.
+        key: The window in which a request is counted; None when the rule does not touch it. It
+            depends on the request alone, as does `weight`.
         weight: How often a request counts, from 1.
         order_reserve: Slots of the limit that only orders and cancels may take.
         closing_reserve: Slots of those that only cancels and closing orders may take.

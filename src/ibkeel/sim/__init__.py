@@ -4,7 +4,7 @@ from ibkeel.sim.counters import GatewayCounters
 from ibkeel.sim.faults import Fault, FaultSeen
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.scenario import Scenario
-from ibkeel.sim.settings import GatewaySettings, Latency
+from ibkeel.sim.settings import GatewaySettings, Latency, Limits
 
 __all__ = [
     "Fault",
@@ -12,6 +12,7 @@ __all__ = [
     "GatewayCounters",
     "GatewaySettings",
     "Latency",
+    "Limits",
     "Scenario",
     "SimulatedGateway",
 ]

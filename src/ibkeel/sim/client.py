@@ -15,7 +15,7 @@ from ibkeel.sim.spoiling import spoiled
 from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
 from ibkeel.sim.wire import encode, writes
 
-__all__ = ["Client", "Sink", "Subscription"]
+__all__ = ["Client", "Sink", "Stream", "Subscription"]
 
 
 class Sink(Protocol):
@@ -56,6 +56,22 @@ class Subscription:
             self.ticket.cancel()
 
 
+@attrs.define(kw_only=True)
+class Stream:
+    """A request that goes on until it is cancelled, other than quotes and history."""
+
+    kind: str  # the name of its message
+    request_id: int
+    contract: SimContract | None = None
+    holds_line: bool = False
+    ticket: Ticket | None = None
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        if self.ticket is not None:
+            self.ticket.cancel()
+
+
 class Client:
     """A connection, from its first byte to its last.
 
@@ -71,6 +87,7 @@ class Client:
         self.market_data_type = 1
         self.wants_positions = False
         self.repeats: dict[tuple[str, int], Ticket] = {}  # updates that come again, by kind and id
+        self.streams: dict[tuple[str, int], Stream] = {}  # by kind and request id
         self.is_open = True
         self.is_deaf = False  # what it sends is never read
         self.unread = bytearray()  # what it sent while nobody read

@@ -1,10 +1,24 @@
 """What the Gateway counts: requests, limits and breaches, as the real one would see them."""
 
 from collections import Counter, deque
+from typing import Final
 
 import attrs
 
-__all__ = ["GatewayCounters", "SlidingWindow"]
+__all__ = ["CAPACITIES", "GatewayCounters", "SlidingWindow"]
+
+CAPACITIES: Final = frozenset(
+    {
+        "account_summaries",
+        "active_orders",
+        "clients",
+        "depth",
+        "market_data_lines",
+        "scanners",
+        "tick_by_tick",
+    }
+)
+"""Rules about how much is held at the same time; the others are about pace."""
 
 
 @attrs.define(kw_only=True)
@@ -18,7 +32,11 @@ class GatewayCounters:
     errors_sent: Counter[int] = attrs.field(factory=Counter)
     """Error messages by code, notices included."""
     pacing_violations: int = 0
-    """Messages above the rate, histories above the limit, and (if counted) repeats."""
+    """Breaches of every rule about pace: message rate, historical requests, searches, repeats."""
+    violations: Counter[str] = attrs.field(factory=Counter)
+    """Breaches by rule, those of capacities included; see `GatewaySettings` and `Limits`."""
+    violations_by_client: dict[int, Counter[str]] = attrs.field(factory=dict)
+    """The same for each client id that broke a rule."""
     open_lines: int = 0
     """Market data lines in use now."""
     max_open_lines: int = 0
@@ -39,6 +57,12 @@ class GatewayCounters:
     """Strikes of faults by kind; none happen unless a scenario or a test asks for them."""
     failures: int = 0
     """Messages or timers whose handling raised: bugs of the simulator."""
+
+    def violated(self, rule: str, client_id: int) -> None:
+        """Count a request that broke a rule."""
+        self.violations[rule] += 1
+        self.violations_by_client.setdefault(client_id, Counter())[rule] += 1
+        self.pacing_violations += rule not in CAPACITIES
 
     def line_opened(self) -> None:
         """Count a line that was taken."""
@@ -76,9 +100,9 @@ class SlidingWindow:
         """Events in the window, when the last was recorded."""
         return len(self._times)
 
-    def record(self, now: float) -> bool:
-        """Count an event; True when it is within the limit."""
+    def record(self, now: float, weight: int = 1) -> bool:
+        """Count an event, or one that counts as several; True when it is within the limit."""
         while self._times and now - self._times[0] >= self._seconds:
             self._times.popleft()
-        self._times.append(now)
+        self._times.extend([now] * weight)
         return len(self._times) <= self._limit

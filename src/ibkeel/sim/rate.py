@@ -35,7 +35,7 @@ def admit(world: World, client: Client, name: str | None) -> Admission:
         counters.requests[name] += 1
     if client.rate.record(world.now().timestamp()):
         return Admission.SERVED
-    counters.pacing_violations += 1
+    counters.violated("message_rate", client.client_id)
     by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None
     if not (settings.rejects_over_rate or by_fault):
         return Admission.SERVED

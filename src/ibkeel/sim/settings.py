@@ -3,9 +3,11 @@
 import attrs
 from attrs import validators
 
-__all__ = ["GatewaySettings", "Latency"]
+__all__ = ["GatewaySettings", "Latency", "Limits"]
 
 _not_negative = validators.ge(0.0)
+_at_least_one = validators.optional(validators.ge(1))
+_seconds = validators.optional(validators.gt(0.0))
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +55,51 @@ class Latency:
 
 
 @attrs.frozen(kw_only=True)
+class Limits:
+    """What clients may ask for, beside messages, market data lines and open histories.
+
+    None switches a limit off. All clients share each limit: the Gateway serves one login. A request
+    that breaks one gets the error named here, has no other effect, and is counted under the field's
+    name in `GatewayCounters.violations`.
+
+    Source: TWS API, "Pacing Limitations", "Historical Data Limitations", "Tick-by-Tick Data", "Market
+    Depth", "Account Summary", "Market Scanners", "Stock Contract Search" and "Architecture". Codes
+    and texts that no document states are marked unverified.
+    """
+
+    clients: int | None = attrs.field(default=32, validator=_at_least_one)
+    """Sessions at the same time; one more is closed without a word (unverified)."""
+    depth: int | None = attrs.field(default=3, validator=_at_least_one)
+    """Market depth requests at the same time: error 309."""
+    tick_by_tick: float | None = attrs.field(default=0.05, validator=_seconds)
+    """Tick-by-tick requests at the same time, as a fraction of the market data lines: error 10190."""
+    tick_by_tick_repeat: float | None = attrs.field(default=15.0, validator=_seconds)
+    """Seconds between two tick-by-tick requests for one instrument: error 10190 (unverified)."""
+    scanners: int | None = attrs.field(default=10, validator=_at_least_one)
+    """Scanner subscriptions at the same time: error 162."""
+    account_summaries: int | None = attrs.field(default=2, validator=_at_least_one)
+    """Account summaries at the same time: error 322."""
+    symbol_search: float | None = attrs.field(default=1.0, validator=_seconds)
+    """Seconds between two searches for symbols: error 322 (unverified)."""
+    histories: int | None = attrs.field(default=60, validator=_at_least_one)
+    """Paced historical requests in 600 s, BID_ASK counted twice; real-time bars count as well:
+    error 162, and 420 for real-time bars."""
+    identical_history: float | None = attrs.field(default=15.0, validator=_seconds)
+    """Seconds between two identical paced historical requests: error 162."""
+    same_contract_histories: int | None = attrs.field(default=5, validator=_at_least_one)
+    """Paced historical requests for one contract, exchange and kind within 2 s: error 162."""
+    paced_bar_seconds: float = attrs.field(default=30.0, validator=validators.ge(0.0))
+    """Longest bar whose requests are paced; infinity: every request. The three limits above are
+    documented for bars of 30 s and less. Head timestamps and historical ticks are always paced (for
+    ticks unverified)."""
+
+    @classmethod
+    def none(cls) -> "Limits":
+        """No limit at all."""
+        return cls(**{field.name: None for field in attrs.fields(cls) if field.name != "paced_bar_seconds"})
+
+
+@attrs.frozen(kw_only=True)
 class GatewaySettings:
     """Limits and habits of one simulated Gateway.
 
@@ -86,3 +133,9 @@ class GatewaySettings:
     """Whether the login has live data; without it only delayed data is served."""
     delay_seconds: float = attrs.field(default=900.0, validator=_not_negative)
     """Age of delayed data."""
+    limits: Limits = attrs.field(factory=Limits)
+    """Limits on kinds of requests."""
+    master_client_id: int | None = None
+    """The client that is told about the orders of all clients; None: there is none."""
+    profit_seconds: float = attrs.field(default=5.0, validator=validators.gt(0))
+    """Interval of profit updates (unverified)."""

@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 
 from ibkeel.clock import Clock
 from ibkeel.sim.agenda import Agenda, Ticket
-from ibkeel.sim.client import Client
+from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.counters import GatewayCounters
 from ibkeel.sim.disorder import PLAIN, Disorder, Service, Treatment
 from ibkeel.sim.faults import ClockSkew
+from ibkeel.sim.pacing import Pacing
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.values import (
     Commission,
@@ -28,6 +29,7 @@ from ibkeel.sim.venue import MarginPreview, PortfolioRow
 __all__ = ["Exchange", "Handler", "Rejection", "World"]
 
 _logger: Final = logging.getLogger("ibkeel.sim")
+_OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 
 
 class Exchange(Protocol):
@@ -117,7 +119,7 @@ class World:
         self.clients: dict[int, Client] = {}  # started ones by client id, in order of starting
         self.matching: Ticket | None = None
         self.order_ids: dict[int, int] = {}  # the highest seen by client id
-        self.histories_asked: dict[tuple[object, ...], datetime] = {}  # by what was asked
+        self.pacing = Pacing(settings.limits)
         self.disorder = Disorder()
         self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
         self._treatment = PLAIN  # of the request that is being served
@@ -231,9 +233,13 @@ class World:
             ticket.cancel()
             self.counters.history_closed()
         client.histories.clear()
-        for ticket in client.repeats.values():
+        for (kind, _), ticket in client.repeats.items():
             ticket.cancel()
+            if kind == "history":
+                self.counters.history_closed()
         client.repeats.clear()
+        for kind, request_id in tuple(client.streams):
+            self.end_stream(client, kind, request_id)
         if self.clients.get(client.client_id) is client:
             del self.clients[client.client_id]
 
@@ -247,12 +253,53 @@ class World:
             self.counters.line_closed()
         return True
 
+    def open_stream(self, client: Client, stream: Stream) -> None:
+        """Begin what goes on until it is cancelled.
+
+        Raises:
+            Rejection: The client uses that id for another one, or there is no line left.
+        """
+        if (stream.kind, stream.request_id) in client.streams:
+            raise Rejection(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
+        if stream.holds_line:
+            self.take_line(client)
+        client.streams[stream.kind, stream.request_id] = stream
+
+    def end_stream(self, client: Client, kind: str, request_id: int) -> bool:
+        """End a stream and free its line; False when there is none."""
+        stream = client.streams.pop((kind, request_id), None)
+        if stream is None:
+            return False
+        stream.stop()
+        if stream.holds_line:
+            self.counters.line_closed()
+        return True
+
+    def running(self, kind: str) -> int:
+        """Streams of a kind, of all clients."""
+        return sum(key[0] == kind for client in self.clients.values() for key in client.streams)
+
+    def take_line(self, client: Client) -> None:
+        """Use a market data line.
+
+        Raises:
+            Rejection: All are in use.
+        """
+        if self.counters.open_lines >= self.settings.market_data_lines:
+            self.counters.violated("market_data_lines", client.client_id)
+            raise Rejection(101, "Max number of tickers has been reached")
+        self.counters.line_opened()
+
     def forget_streams(self, client: Client) -> None:
         """End market data and updates of histories, as if they had never been asked for."""
+        for kind, request_id in tuple(client.streams):
+            if kind in _OF_MARKET_DATA:
+                self.end_stream(client, kind, request_id)
         for request_id in tuple(client.subscriptions):
             self.end_subscription(client, request_id)
         for request_id in client.followed():
             client.repeats.pop(("history", request_id)).cancel()
+            self.counters.history_closed()
 
     def roll_back_ids(self) -> None:
         """Forget the ids of orders that the venue never saw, so that they are issued again."""

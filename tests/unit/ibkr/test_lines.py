@@ -115,6 +115,25 @@ async def test_a_line_comes_back_when_its_reader_fails():
     assert lines.open == {}
 
 
+async def test_lines_of_an_earlier_loop_are_out_no_more_and_make_no_room_when_they_end():
+    told = Told()
+    lines, draw = made(1, told)
+
+    async with lines.lease("old", draw):
+        lines.begin()
+        during = lines.open
+    asking = [asyncio.create_task(hold(lines, draw, 10, name)) for name in ("new", "waits")]
+    await asyncio.sleep(5)
+
+    assert during == {}
+    assert list(lines.open.values()) == ["new"]
+    assert [(type(event).__name__, event.subject) for event in told.events] == [
+        ("LineOpened", "old"),
+        ("LineOpened", "new"),
+    ]
+    await asyncio.gather(*asking)
+
+
 async def test_the_observer_hears_of_every_line():
     told = Told()
     lines, draw = made(2, told)

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibkeel.ibkr.codes import ERROR_TABLE, About
 from ibkeel.ibkr.notices import Notices
 from ibkeel.model import Grade
 from ibkeel.telemetry import GatewayNoticed, NullObserver
@@ -59,6 +60,18 @@ def test_the_notice_itself_is_the_evidence():
 
     [check] = notices.checks()
     assert (check.evidence, check.at) == ("1100: lost", DEFAULT_START)
+
+
+def test_a_person_is_told_what_to_do_as_long_as_something_is_amiss():
+    notices = Notices(Still(), NullObserver())
+
+    remedies = []
+    for code in (1100, 1102):
+        notices.on_error(code, "so it is now")
+        remedies += [check.remedy for check in notices.checks()]
+
+    assert remedies == [ERROR_TABLE.find(1100, "", About.SYSTEM).remedy, ""]
+    assert remedies[0]
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_a_holder_that_did_not_sign_yet_is_named_as_far_as_it_is_known(held, tmp
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(ConfigurationError, match="set IBKEEL_STATE"):
+    with pytest.raises(ConfigurationError, match="set IBKEEL_LOCKS"):
         lock(tmp_path / "file").acquire()
 
 
@@ -156,7 +156,7 @@ def test_windows_locks_a_byte_that_nobody_reads(tmp_path):
 @pytest.mark.parametrize(
     ("environ", "platform", "folder"),
     [
-        ({"IBKEEL_STATE": "/var/bot"}, "linux", Path("/var/bot/locks")),
+        ({"IBKEEL_LOCKS": "/var/bot"}, "linux", Path("/var/bot")),
         ({}, "linux", HOME / ".local" / "state" / "ibkeel" / "locks"),
         ({"XDG_STATE_HOME": "/state"}, "linux", Path("/state/ibkeel/locks")),
         ({}, "darwin", HOME / "Library" / "Application Support" / "ibkeel" / "locks"),
@@ -169,6 +169,6 @@ def test_locks_are_in_the_state_folder(environ, platform, folder):
 
 
 def test_nobody_need_name_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+    monkeypatch.setenv("IBKEEL_LOCKS", str(tmp_path))
 
-    assert ProcessLock("127.0.0.1", 4002, 7).path.parent == tmp_path / "locks"
+    assert ProcessLock("127.0.0.1", 4002, 7).path.parent == tmp_path

@@ -140,4 +140,5 @@ def test_the_windows_of_a_region_are_those_of_both_pages_the_newer_first_and_the
 def test_an_occurrence_begins_and_ends_in_utc():
     occurrence = NEWER_PAGE[0].next_occurrence(DAY)
 
-    assert (occurrence.begins_at.tzinfo, occurrence.ends_at.tzinfo) == (UTC, UTC)
+    assert occurrence.begins_at.tzinfo is UTC
+    assert occurrence.ends_at.tzinfo is UTC

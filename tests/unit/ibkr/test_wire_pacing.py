@@ -214,6 +214,16 @@ async def test_it_says_in_words_who_waits_for_what():
     assert "messages" in wire.pacer.explain(Request(kind="message"))
 
 
+async def test_it_says_how_long_one_more_would_wait():
+    wire = Wire(few(10))
+    for key in range(60):
+        wire.client.reqContractDetails(key, SPY)
+
+    [line] = wire.pacer.queues()
+    assert line.startswith("50 of message wait; one more: ")
+    assert "waits about 6.000 s, 50 ahead" in line
+
+
 async def test_a_limit_that_the_gateway_reached_first_is_held_but_for_closing_orders():
     wire = Wire()
     wire.pacer.hold("messages")

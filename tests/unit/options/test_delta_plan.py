@@ -323,3 +323,14 @@ async def test_an_underlying_without_a_price_ends_the_search():
     async with broker:
         with pytest.raises(QuoteUnavailable):
             await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock())
+
+
+async def test_a_price_that_is_none_ends_the_search():
+    class Silent(FakeBroker):
+        async def quote(self, contract):
+            return Quote(contract=contract, at=NOON, close=500.0)
+
+    broker = Silent(chains=[CHAIN], clock=StoppedClock())
+    async with broker:
+        with pytest.raises(QuoteUnavailable, match="no price"):
+            await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock())

@@ -185,6 +185,31 @@ def test_a_price_that_no_volatility_gives_is_nan_with_its_reason(value, reason):
     assert got.reasons == reason
 
 
+def test_dividends_of_nothing_leave_the_volatility_as_it_was():
+    value = american_price(0.25, **CHAIN, right="P")
+    nothing = (CashDividend(years=0.1, amount=0.0),)
+
+    got = american_implied_volatility(value, **CHAIN, right="P", dividends=nothing)
+
+    assert got.values.tolist() == american_implied_volatility(value, **CHAIN, right="P").values.tolist()
+
+
+def test_less_time_value_than_the_grid_resolves_is_none():
+    put = {"spot": 100.0, "strike": 105.0, "years": 0.5, "right": "P", "rate": 0.05}
+
+    got = american_implied_volatility(5.0 + 1e-5, **put, dividends=(CashDividend(years=0.2, amount=0.01),))
+
+    assert got.reasons == Unsolved.NO_TIME_VALUE
+
+
+def test_a_price_of_a_tiny_fraction_of_a_cent_still_has_its_volatility():
+    far = {"spot": 100.0, "strike": 160.0, "years": 0.3, "right": "C", "rate": 0.03, "dividends": QUARTERLY}
+    value = american_price(0.3, **far)
+
+    assert value < 0.01
+    assert american_implied_volatility(value, **far).values == pytest.approx(0.3, abs=1e-5)
+
+
 def test_rows_out_of_the_domain_keep_their_reason_beside_good_ones():
     got = american_greeks(
         [0.2, 0.0, np.nan], spot=100.0, strike=100.0, years=0.5, right="C", dividends=QUARTERLY

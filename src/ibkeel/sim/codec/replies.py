@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ibkeel.sim.codec.contracts import CONTRACT, CONTRACT_DATA
+from ibkeel.sim.codec.datareplies import DATA_REPLIES
 from ibkeel.sim.codec.kinds import UNSET_DOUBLE, Kind
 from ibkeel.sim.codec.layout import Constant, Field, Item, Message, Repeat, fields
 from ibkeel.sim.codec.orders import COMPLETED_ORDER, OPEN_ORDER
@@ -205,6 +206,7 @@ _ALL: tuple[Message, ...] = (
     _plain(102, "completed_orders_end"),
     _plain(108, "historical_data_end", _ID, *fields("start end")),
     _plain(109, "current_time_millis", Field(name="milliseconds", kind=Kind.INTEGER)),
+    *DATA_REPLIES,
 )
 
 REPLIES: Final[Mapping[str, Message]] = MappingProxyType({each.name: each for each in _ALL})

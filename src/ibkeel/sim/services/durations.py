@@ -4,6 +4,7 @@ import calendar
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
+from enum import Enum
 from typing import Final
 
 import attrs
@@ -11,13 +12,49 @@ import attrs
 from ibkeel.sim.values import BarSize, SimSession
 from ibkeel.sim.world import Rejection
 
-__all__ = ["Duration", "Sessions", "check_step", "parse_bar_size", "parse_duration", "start_of"]
+__all__ = [
+    "Duration",
+    "Sessions",
+    "ShortBar",
+    "Size",
+    "check_step",
+    "parse_bar_size",
+    "parse_duration",
+    "start_of",
+]
 
 Sessions = Callable[[date, date], Sequence[SimSession]]
 """Regular sessions between two dates, both included, ascending."""
 
+
+class ShortBar(Enum):
+    """Bar sizes below a minute, which no market keeps: they are made from what the feed showed."""
+
+    SEC_1 = ("1 secs", 1)
+    SECS_5 = ("5 secs", 5)
+    SECS_10 = ("10 secs", 10)
+    SECS_15 = ("15 secs", 15)
+    SECS_30 = ("30 secs", 30)
+
+    @property
+    def text(self) -> str:
+        """The size as the wire writes it."""
+        return self.value[0]
+
+    @property
+    def seconds(self) -> int:
+        """The size in seconds."""
+        return self.value[1]
+
+
+Size = ShortBar | BarSize
+
 _FORM: Final = re.compile(r"(\d+) ?([SDWMY])")
-_SIZES: Final = {size.text: size for size in BarSize}
+_SIZES: Final[dict[str, Size]] = {
+    "1 sec": ShortBar.SEC_1,  # both spellings are about
+    **{size.text: size for size in ShortBar},
+    **{size.text: size for size in BarSize},
+}
 _LONGEST: Final = {"S": 86_400, "D": 365, "W": 52, "M": 12, "Y": 68}
 _NEXT_UNIT: Final = {"S": "days", "D": "years", "W": "years", "M": "years"}
 _UNIT_NAMES: Final = {"S": "seconds", "D": "days", "W": "weeks", "M": "months", "Y": "years"}
@@ -32,6 +69,9 @@ _LARGEST_BARS: Final = (
     (28_800, 28_800),
     (86_400, 86_400),
 )
+# Shortest bar, in seconds, by the unit of the request.
+_SMALLEST_BARS: Final = {"S": 1, "D": 5, "W": 10, "M": 30, "Y": 60}
+_LONGEST_OF_SECONDS: Final = 2_000  # length of a request for bars of one second
 _BEFORE: Final = "Error validating request.-'bX' : cause - "
 
 
@@ -62,7 +102,7 @@ def parse_duration(text: str) -> Duration:
     return Duration(count, unit)
 
 
-def parse_bar_size(text: str) -> BarSize:
+def parse_bar_size(text: str) -> Size:
     """The bar size that a client sent.
 
     Raises:
@@ -76,22 +116,24 @@ def parse_bar_size(text: str) -> BarSize:
     return size
 
 
-def check_step(duration: Duration, size: BarSize) -> None:
-    """Refuse bars that are too long for the duration.
+def check_step(duration: Duration, size: Size) -> None:
+    """Refuse bars that are too long or too short for the duration.
 
     Raises:
         Rejection: Error 162, "invalid step".
     """
-    if duration.unit != "S":
-        return
-    largest = next(bar for length, bar in _LARGEST_BARS if duration.count <= length)
-    if size.seconds > largest:
+    smallest, largest = _SMALLEST_BARS[duration.unit], BarSize.DAY_1.seconds
+    if duration.unit == "S":
+        largest = next(bar for length, bar in _LARGEST_BARS if duration.count <= length)
+        if duration.count > _LONGEST_OF_SECONDS:
+            smallest = ShortBar.SECS_5.seconds
+    if not smallest <= size.seconds <= largest:
         text = f"Historical Market Data Service error message:invalid step: {size.seconds}"
         raise Rejection(162, text)
 
 
 def start_of(
-    duration: Duration, end: datetime, size: BarSize, *, sessions: Sessions, zone: tzinfo, rth: bool
+    duration: Duration, end: datetime, size: Size, *, sessions: Sessions, zone: tzinfo, rth: bool
 ) -> datetime:
     """Where the bars of a request begin.
 
@@ -121,11 +163,11 @@ def start_of(
     return datetime.combine(first, time(), tzinfo=zone)
 
 
-def _floored(at: datetime, size: BarSize) -> datetime:
+def _floored(at: datetime, size: Size) -> datetime:
     return at - timedelta(seconds=at.timestamp() % size.seconds)
 
 
-def _trading_seconds_back(seconds: int, end: datetime, size: BarSize, sessions: Sessions) -> datetime:
+def _trading_seconds_back(seconds: int, end: datetime, size: Size, sessions: Sessions) -> datetime:
     left = float(seconds)
     day = end.date()
     recent = [each for each in sessions(day - timedelta(days=15), day) if each.opens_at < end]

@@ -7,31 +7,39 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import WireError
+from ibkeel.sim.agenda import Ticket
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.durations import (
     Duration,
+    ShortBar,
+    Size,
     check_step,
     parse_bar_size,
     parse_duration,
     start_of,
 )
+from ibkeel.sim.services.feed import short_bars
+from ibkeel.sim.services.paces import OF_HISTORY, check_room, pace_history
+from ibkeel.sim.services.schedule import schedule_values
 from ibkeel.sim.values import BarSize, SimBar, SimContract
 from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 __all__ = ["HANDLERS"]
 
-_BEFORE: Final = "Historical Market Data Service error message:"
 _KINDS: Final = {
     "TRADES": "Trades",
     "ADJUSTED_LAST": "Trades",
     "MIDPOINT": "Midpoint",
     "BID": "Bid",
     "ASK": "Ask",
+    "BID_ASK": "Bid_Ask",
+    "SCHEDULE": "Schedule",
 }
-_IDENTICAL_SECONDS: Final = 15.0
+_FOLLOWED: Final = ("TRADES", "MIDPOINT", "BID", "ASK")
+_SCHEDULE: Final = "SCHEDULE"
 _UPDATE_SECONDS: Final = 5.0  # bars that are kept up to date move about every five seconds
 _EPOCH_FORMAT: Final = 2
 
@@ -45,7 +53,7 @@ class _Query:
     exchange: str
     end: datetime | None
     duration: Duration
-    size: BarSize
+    size: Size
     what: str
     rth: bool
     epoch: bool
@@ -60,15 +68,26 @@ class _Query:
 
 def _historical_data(world: World, client: Client, values: dict[str, Any]) -> None:
     query = _understood(world, values)
-    if query.request_id in client.histories:
+    if query.request_id in client.histories or ("history", query.request_id) in client.repeats:
         text = "Duplicate ticker ID for API historical data query"
         raise Rejection(322, f"Error processing request.-'bX' : cause - {text}")
-    _pace(world, query)
+    check_room(world, client)
+    pace_history(
+        world,
+        client,
+        identity=query.identity,
+        stream=(query.contract.con_id, query.exchange, query.what),
+        what=query.what,
+        seconds=query.size.seconds,
+    )
 
     def answer(now: datetime) -> None:
         del client.histories[query.request_id]
         world.counters.history_closed()
-        _send(world, client, query, now)
+        if query.what == _SCHEDULE:
+            _send_schedule(world, client, query, now)
+        else:
+            _send(world, client, query, now)
 
     world.counters.history_opened()
     client.histories[query.request_id] = world.answer(
@@ -84,6 +103,10 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
         raise Rejection(321, f"Error validating request.-'bX' : cause - {reason}")
     duration, size = parse_duration(values["duration"]), parse_bar_size(values["bar_size"])
     check_step(duration, size)
+    if values["keep_up_to_date"] and (values["end"].strip() or what not in _FOLLOWED):
+        # Documented; the code and the text are unverified.
+        reason = "Only TRADES, MIDPOINT, BID and ASK up to now can be kept up to date"
+        raise Rejection(321, f"Error validating request.-'bX' : cause - {reason}")
     try:
         end = parse_instant(values["end"], world.settings.zone)
     except WireError as error:
@@ -104,27 +127,12 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
     )
 
 
-def _pace(world: World, query: _Query) -> None:
-    counters, settings = world.counters, world.settings
-    if counters.open_histories >= settings.open_histories:
-        counters.pacing_violations += 1
-        text = f"Only {settings.open_histories} simultaneous API historical data requests allowed"
-        raise Rejection(162, _BEFORE + text)
-    now = world.now()
-    asked_at = world.histories_asked.get(query.identity)
-    world.histories_asked[query.identity] = now
-    repeated = asked_at is not None and (now - asked_at).total_seconds() < _IDENTICAL_SECONDS
-    if repeated and settings.paces_identical_histories:
-        counters.pacing_violations += 1
-        raise Rejection(162, f"{_BEFORE}Historical data request pacing violation")
-
-
 def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
     start, end, bars = _bars(world, query, now)
     if not bars and not query.keep:
         contract = query.contract
         what = f"{contract.symbol}@{query.exchange} {_KINDS[query.what]}"
-        raise Rejection(162, f"{_BEFORE}HMDS query returned no data: {what}")
+        raise Rejection(162, f"{OF_HISTORY}HMDS query returned no data: {what}")
     zone, version = world.settings.zone, client.session.version
     span = {"start": zoned(start, zone, version), "end": zoned(end, zone, version)}
     rows = [_row(world, client, query, bar) for bar in bars]
@@ -132,10 +140,18 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
     if version >= 196:  # noqa: PLR2004 - from this version on the end has a message of its own
         client.reply("historical_data_end", request_id=query.request_id, **span)
     if query.keep:
-        _follow(world, client, query, now)
+        world.counters.history_opened()  # it stays open until it is cancelled
+        _follow(world, client, query, now, bars[-1].at if bars else None)
 
 
 def _bars(world: World, query: _Query, now: datetime) -> tuple[datetime, datetime, Sequence[SimBar]]:
+    start, end = _span(world, query, now)
+    if query.what == "BID_ASK":
+        return start, end, _averaged(world, query, start, end)
+    return start, end, _bars_of(world, query, start, end, query.what)
+
+
+def _span(world: World, query: _Query, now: datetime) -> tuple[datetime, datetime]:
     newest = now
     if not world.is_entitled:
         newest -= timedelta(seconds=world.settings.delay_seconds)
@@ -148,10 +164,32 @@ def _bars(world: World, query: _Query, now: datetime) -> tuple[datetime, datetim
         zone=parse_zone(query.contract.timezone),
         rth=query.rth,
     )
-    bars = world.market.bars(
-        query.contract, start=start, end=end, size=query.size, what=query.what, rth=query.rth
-    )
-    return start, end, bars
+    return start, end
+
+
+def _bars_of(world: World, query: _Query, start: datetime, end: datetime, what: str) -> Sequence[SimBar]:
+    market, contract, size = world.market, query.contract, query.size
+    if isinstance(size, ShortBar):
+        return short_bars(market, contract, start=start, end=end, seconds=size.seconds, what=what)
+    return market.bars(contract, start=start, end=end, size=size, what=what, rth=query.rth)
+
+
+def _averaged(world: World, query: _Query, start: datetime, end: datetime) -> list[SimBar]:
+    """Bars of both sides: open and close are the averages of bid and ask, low and high their extremes.
+
+    The average of a side is taken to be the middle of its open and close.
+    """
+    asks = {bar.at: bar for bar in _bars_of(world, query, start, end, "ASK")}
+    return [
+        attrs.evolve(
+            bid,
+            open=round((bid.open + bid.close) / 2, 4),
+            high=asks[bid.at].high,
+            close=round((asks[bid.at].open + asks[bid.at].close) / 2, 4),
+        )
+        for bid in _bars_of(world, query, start, end, "BID")
+        if bid.at in asks
+    ]
 
 
 def _row(world: World, client: Client, query: _Query, bar: SimBar) -> dict[str, Any]:
@@ -170,34 +208,52 @@ def _date(world: World, client: Client, query: _Query, at: datetime) -> str:
     return zoned(at, world.settings.zone, client.session.version)
 
 
-def _follow(world: World, client: Client, query: _Query, now: datetime) -> None:
-    """Plan the next update of a request that is kept up to date."""
+def _follow(world: World, client: Client, query: _Query, now: datetime, since: datetime | None) -> None:
+    """Plan the next update of a request that is kept up to date.
+
+    Args:
+        world: The state behind all sessions.
+        client: Who asked.
+        query: What is kept up to date.
+        now: The present instant.
+        since: The bar that may still change; it is told to the end before the next one begins.
+    """
+    key = "history", query.request_id
     change = world.market.next_change(query.contract, now)
     if change is None:
+        client.repeats[key] = Ticket(now, lambda _: None)
         return
 
     def update(then: datetime) -> None:
+        shown = since
         _, _, bars = _bars(world, query, then)
-        if bars and not world.disorder.silences(Service.HISTORY, client.client_id):
-            row = _row(world, client, query, bars[-1])
-            client.reply("historical_update", request_id=query.request_id, **row)
-        _follow(world, client, query, then)
+        if not world.disorder.silences(Service.HISTORY, client.client_id):
+            for bar in bars:
+                if since is None or bar.at >= since:
+                    row = _row(world, client, query, bar)
+                    client.reply("historical_update", request_id=query.request_id, **row)
+            shown = bars[-1].at if bars else since
+        _follow(world, client, query, then, shown)
 
     wait = max((change - now).total_seconds(), _UPDATE_SECONDS)
-    client.repeats["history", query.request_id] = world.answer(client, query.request_id, wait, update)
+    client.repeats[key] = world.answer(client, query.request_id, wait, update)
 
 
 def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
     waiting = client.histories.pop(request_id, None)
-    following = client.repeats.pop(("history", request_id), None)
-    if waiting is not None:
-        world.counters.history_closed()
-    ticket = waiting or following
+    ticket = waiting or client.repeats.pop(("history", request_id), None)
     if ticket is None:
         raise Rejection(366, f"No historical data query found for ticker id:{request_id}")
+    world.counters.history_closed()
     ticket.cancel()
-    raise Rejection(162, f"{_BEFORE}API historical data query cancelled: {request_id}")
+    raise Rejection(162, f"{OF_HISTORY}API historical data query cancelled: {request_id}")
+
+
+def _send_schedule(world: World, client: Client, query: _Query, now: datetime) -> None:
+    start, end = _span(world, query, now)
+    shown = schedule_values(world, query.contract, start, end, rth=query.rth)
+    client.reply("historical_schedule", request_id=query.request_id, **shown)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -36,9 +36,9 @@ _LACKING: Final = {
 def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
     subscription = _subscribe(world, client, values)
-    client.subscriptions[request_id] = subscription
     if subscription.holds_line:
-        world.counters.line_opened()
+        world.take_line(client)
+    client.subscriptions[request_id] = subscription
     if subscription.is_snapshot:
         window = timedelta(seconds=world.settings.snapshot_seconds)
         subscription.ends_at = world.now() + window
@@ -65,7 +65,7 @@ def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
 
 def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscription:
     """The subscription that a request means, if nothing forbids it."""
-    request_id, settings = values["request_id"], world.settings
+    request_id = values["request_id"]
     if request_id in client.subscriptions:
         raise Rejection(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
     generic = frozenset(filter(None, values["generic_ticks"].replace(" ", "").split(",")))
@@ -73,15 +73,12 @@ def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscrip
         # Code from the documented table (414); real Gateways were also seen to answer 321.
         raise Rejection(414, "Snapshot market data subscription is not applicable to generic ticks")
     contract = resolve(world, values)
-    holds_line = settings.snapshots_use_lines or not values["snapshot"]
-    if holds_line and world.counters.open_lines >= settings.market_data_lines:
-        raise Rejection(101, "Max number of tickers has been reached")
     return Subscription(
         request_id=request_id,
         contract=contract,
         generic_ticks=generic,
         is_snapshot=values["snapshot"],
-        holds_line=holds_line,
+        holds_line=world.settings.snapshots_use_lines or not values["snapshot"],
     )
 
 

@@ -1,0 +1,135 @@
+"""What the feed showed between two instants: single trades, and bars shorter than a minute."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from ibkeel.sim.client import Client, Stream
+from ibkeel.sim.disorder import Service
+from ibkeel.sim.values import Market, MarketQuote, SimBar, SimContract
+from ibkeel.sim.world import World
+
+__all__ = ["Change", "Trade", "bar_of", "changes", "follow", "price_of", "short_bars", "trade_of"]
+
+Change = tuple[MarketQuote, MarketQuote]
+"""What the feed showed before an instant, and at it."""
+
+_INSTANT: Final = timedelta(microseconds=1)
+_SIDES: Final = {"BID": "bid", "ASK": "ask"}
+
+
+class Trade(NamedTuple):
+    """A trade, or what a second brought together."""
+
+    price: float
+    size: float
+
+
+def changes(market: Market, contract: SimContract, start: datetime, end: datetime) -> Iterator[Change]:
+    """Every change of the feed with start <= at < end inside regular sessions, ascending."""
+    for session in market.sessions(start.date() - timedelta(days=1), end.date() + timedelta(days=1)):
+        at: datetime | None = max(start, session.opens_at)
+        stop = min(end, session.closes_at)
+        if at is None or at >= stop:
+            continue
+        before = market.quote(contract, at - _INSTANT)
+        while at is not None and at < stop:
+            quote = market.quote(contract, at)
+            yield before, quote
+            before, at = quote, market.next_change(contract, at)
+
+
+def trade_of(change: Change) -> Trade | None:
+    """The trade that a change shows: the day's volume has grown, or the last price has moved."""
+    before, quote = change
+    if quote.last is None:
+        return None
+    if quote.volume is not None and before.volume is not None and quote.volume > before.volume:
+        return Trade(quote.last, quote.volume - before.volume)
+    if quote.last != before.last:
+        return Trade(quote.last, quote.last_size or 0)
+    return None
+
+
+def price_of(quote: MarketQuote, what: str) -> float | None:
+    """The price of a kind that a quote shows; None when there is none.
+
+    Args:
+        quote: What the feed shows.
+        what: BID, ASK or MIDPOINT.
+    """
+    if what in _SIDES:
+        price: float | None = getattr(quote, _SIDES[what])
+        return price
+    if quote.bid is None or quote.ask is None:
+        return None
+    return round((quote.bid + quote.ask) / 2, 4)
+
+
+def bar_of(at: datetime, trades: list[Trade], *, traded: bool) -> SimBar:
+    """A bar of prices, of which there is one at least; one of quotes has -1 for what trades tell."""
+    prices = [trade.price for trade in trades]
+    volume = sum(trade.size for trade in trades)
+    turnover = sum(trade.price * trade.size for trade in trades)
+    average = round(turnover / volume, 6) if volume else prices[-1]
+    return SimBar(
+        at=at,
+        open=prices[0],
+        high=max(prices),
+        low=min(prices),
+        close=prices[-1],
+        volume=int(volume) if traded else -1,
+        wap=average if traded else -1.0,
+        count=len(trades) if traded else -1,
+    )
+
+
+def short_bars(
+    market: Market, contract: SimContract, *, start: datetime, end: datetime, seconds: int, what: str
+) -> list[SimBar]:
+    """Bars with start <= at < end, ascending; an instant without a price has none.
+
+    Args:
+        market: Where the feed comes from.
+        contract: What to look at.
+        start: The first instant.
+        end: Where to stop; a bar that covers it holds what had come by then.
+        seconds: Length of a bar.
+        what: TRADES, BID, ASK or MIDPOINT.
+    """
+    made: dict[int, list[Trade]] = {}
+    for change in changes(market, contract, start, end):
+        trade = trade_of(change) if what == "TRADES" else _quoted(change[1], what)
+        if trade is not None:
+            second = int(change[1].at.timestamp())
+            made.setdefault(second - second % seconds, []).append(trade)
+    return [
+        bar_of(datetime.fromtimestamp(at, UTC), trades, traded=what == "TRADES")
+        for at, trades in made.items()
+    ]
+
+
+def _quoted(quote: MarketQuote, what: str) -> Trade | None:
+    price = price_of(quote, what)
+    return None if price is None else Trade(price, 0.0)
+
+
+def follow(
+    world: World, client: Client, stream: Stream, before: MarketQuote, show: Callable[[Change], None]
+) -> None:
+    """Show a stream every change of the feed, inside regular sessions, until it is stopped."""
+    contract, now = stream.contract, world.now()
+    assert contract is not None, "only a stream with a contract has a feed"
+    change_at = world.market.next_change(contract, now)
+    if change_at is None:
+        return
+
+    def changed(then: datetime) -> None:
+        quote = world.market.quote(contract, then)
+        is_heard = not world.disorder.silences(Service.MARKET_DATA, client.client_id)
+        if is_heard and world.session_at(then) is not None:
+            show((before, quote))
+        follow(world, client, stream, quote, show)
+
+    wait = (change_at - now).total_seconds()
+    stream.ticket = world.answer(client, stream.request_id, wait, changed)

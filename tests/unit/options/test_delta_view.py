@@ -1,0 +1,107 @@
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.model import Option, Quote, Right
+from ibkeel.options import price
+from ibkeel.options.delta_view import Expiry, Marked, View, pair_strikes, view_of
+
+NOON = datetime(2024, 3, 4, 17, tzinfo=UTC)
+DAY = date(2024, 4, 18)
+YEARS = 0.25
+
+
+def expiry(*strikes, spot=100.0, right=Right.PUT, rate=0.0):
+    other = Right.CALL if right is Right.PUT else Right.PUT
+    tables = [
+        {Decimal(strike): Option("XYZ", DAY, strike, each) for strike in strikes} for each in (right, other)
+    ]
+    return Expiry(wanted=tables[0], twins=tables[1], spot=spot, years=YEARS, rate=rate)
+
+
+def quotes(of, forward=100.0, volatility=0.2):
+    made = {}
+    for option in (*of.wanted.values(), *of.twins.values()):
+        value = float(
+            price(
+                volatility,
+                spot=of.spot,
+                strike=float(option.strike),
+                years=YEARS,
+                right=option.right,
+                rate=of.rate,
+                dividend_yield=of.rate - math.log(forward / of.spot) / YEARS,
+            )
+        )
+        made[option] = Quote(contract=option, at=NOON, bid=value * 0.99, ask=value * 1.01)
+    return made
+
+
+def view(marks):
+    of = expiry(90, 100, 110)
+    return View(expiry=of, forward=100.0, has_parity=True, marks={Decimal(k): m for k, m in marks.items()})
+
+
+def test_pairs_are_sought_at_round_strikes_within_one_per_cent_of_the_spot():
+    assert pair_strikes(expiry(95, 99, 100, 101, 105, spot=100.4)) == (100, 101)
+    assert pair_strikes(expiry(96, 98, 102, 104)) == (98, 102, 96)
+
+
+@pytest.mark.parametrize("right", list(Right))
+def test_the_forward_is_that_of_parity_and_may_differ_from_the_spot(right):
+    of = expiry(90, 100, 110, right=right, rate=0.04)
+
+    seen = view_of(of, quotes(of, forward=102.0))
+
+    assert seen.has_parity
+    assert seen.forward == pytest.approx(102.0, abs=1e-9)
+    assert [mark.iv for mark in seen.marks.values()] == pytest.approx([0.2] * 3, abs=1e-9)
+
+
+def test_a_pair_that_makes_no_sense_gives_no_forward():
+    of = expiry(100)
+    absurd = quotes(of)
+    put, call = of.wanted[Decimal(100)], of.twins[Decimal(100)]
+    absurd[put] = Quote(contract=put, at=NOON, bid=900.0, ask=901.0)
+    absurd[call] = Quote(contract=call, at=NOON, bid=0.01, ask=0.02)
+
+    seen = view_of(of, absurd)
+
+    assert (seen.has_parity, seen.forward) == (False, 100.0)
+    assert seen.marks == {}
+
+
+def test_without_any_mark_a_usual_volatility_leads_to_the_strike():
+    nothing = view({})
+
+    assert nothing.strike_of(0.3) == pytest.approx(nothing.strike_at(nothing.reach_of(0.3), 0.25))
+
+
+def test_one_mark_lends_its_volatility():
+    one = view({100: Marked(0.4, -0.46, 0.1)})
+
+    assert one.strike_of(0.3) == pytest.approx(one.strike_at(one.reach_of(0.3), 0.4))
+
+
+def test_between_marks_the_strike_is_read_off_and_beyond_them_carried_on():
+    of = expiry(*range(80, 121, 5))
+    flat = view_of(of, quotes(of))
+    few = View(
+        expiry=of,
+        forward=flat.forward,
+        has_parity=True,
+        marks={strike: mark for strike, mark in flat.marks.items() if strike >= 100},
+    )
+
+    exact = flat.strike_at(flat.reach_of(0.3), 0.2)
+
+    assert flat.strike_of(0.3) == pytest.approx(exact, rel=1e-4)
+    assert few.strike_of(0.3) == pytest.approx(exact, rel=1e-3)
+
+
+def test_a_mark_out_of_order_is_passed_over():
+    bad = view({90: Marked(0.2, -0.2, 0.5), 95: Marked(0.2, -0.1, 0.9), 100: Marked(0.2, -0.46, 0.1)})
+
+    assert 85 < bad.strike_of(0.3) < 90
