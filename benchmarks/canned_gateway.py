@@ -32,7 +32,9 @@ class Recorder:
         self.answers: dict[str, list[Answer]] = {}
         """What was said to each kind of request, by its number; the last one counts."""
 
-    async def play(self, host: str, port: int, script: Callable[[], Awaitable[None]]) -> dict[str, list[Answer]]:
+    async def play(
+        self, host: str, port: int, script: Callable[[], Awaitable[None]]
+    ) -> dict[str, list[Answer]]:
         """Run a script against the Gateway; gives what was said."""
         server = await asyncio.get_running_loop().create_server(lambda: _Between(self), host, port)
         try:

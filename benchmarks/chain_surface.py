@@ -130,6 +130,9 @@ class SurfaceMarket:
         found = self._contracts.get((expiry, pattern.right, pattern.strike))
         return () if found is None else (found,)
 
+    def underlyings(self) -> Sequence[SimContract]:
+        return (self._stock,)
+
     def by_con_id(self, con_id: int) -> SimContract | None:
         return self._stock if con_id == 1 else None
 

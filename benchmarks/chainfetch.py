@@ -89,21 +89,19 @@ def run(*, quick: bool) -> Report:
     return Report(name="chainfetch", figures=figures, bars=bars)
 
 
-def lower_bound(number: int, hold: float, *, messages: int, window: float) -> float:
+def lower_bound(number: int, hold: float) -> float:
     """Seconds that no schedule can beat: streams, each cancelled only when its line is wanted again.
 
-    So many requests, and a cancel for each line that is used twice, leave in windows; a line is held
-    until bid and ask are in.
+    So many requests, and a cancel for each line that is used twice, leave in windows of one second; a
+    line is held until bid and ask are in.
 
     Args:
         number: How many contracts.
         hold: Seconds from a request until bid and ask are in.
-        messages: How many may leave in a window.
-        window: Its length in seconds.
     """
     leaving = number - 1 + max(0, number - _LINES)
     rounds = -(-number // _LINES) - 1
-    return max(leaving // messages * window, rounds * hold) + hold
+    return max(float(leaving // _MESSAGES), rounds * hold) + hold
 
 
 def _played(main: Any) -> Spent:
@@ -186,15 +184,12 @@ def _window_figures(windows: dict[int, Spent], latency: Latency) -> dict[str, An
     hold = max(latency.first_tick, latency.book)
     figures = {}
     for size, spent in windows.items():
-        # The same rules: what the broker keeps for orders, and the margin of its windows, are not for data.
-        ours = lower_bound(
-            size, hold, messages=_MESSAGES - _CONFIG.order_reserve, window=1.0 + _CONFIG.pacing_margin
-        )
+        # The Gateway's own rules; the margin that the broker adds to its windows is its own affair.
+        bound = lower_bound(size, hold)
         figures[f"{size}"] = {
             "seconds": spent.seconds,
-            "lower_bound": ours,
-            "ratio": spent.seconds / ours,
-            "lower_bound_without_reserve": lower_bound(size, hold, messages=_MESSAGES, window=1.0),
+            "lower_bound": bound,
+            "ratio": spent.seconds / bound,
             **spent.figures,
         }
     return figures

@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 import attrs
 import pytest
 
-from ibkeel.errors import CompetingSession, NotConnected, OrderRejected, PacingExceeded, UnknownContract
+from ibkeel.errors import CompetingSession, NotConnected, OrderRejected, PacingExceeded, QuoteUnavailable, RequestTimeout, UnknownContract
 from ibkeel.ibkr import ERROR_TABLE, About, Meaning, Reaction
 from ibkeel.model import BarSpec, Grade, OrderTicket, Stock
 from ibkeel.sim import faults
@@ -51,7 +51,7 @@ async def test_100_holds_messages_for_a_second_and_lets_exits_pass(stage, names_
         await asking
 
         assert (before, during, len(on.board.asked("market_data"))) == (0, 0, 1)
-        assert [event.rule for event in on.told.of("PacingWaited")] == ["messages"]
+        assert [event.rule for event in on.told.of("PacingWaited")] == ["messages (44 in 1 s)"]
 
 
 async def test_a_pacing_violation_holds_the_history_of_small_bars_and_nothing_else(stage):
@@ -67,13 +67,15 @@ async def test_a_pacing_violation_holds_the_history_of_small_bars_and_nothing_el
         with pytest.raises(PacingExceeded):
             await on.broker.bars(SPY, SMALL)
         asking = asyncio.create_task(on.broker.bars(QQQ, SMALL))
-        await asyncio.sleep(500)
+        await asyncio.sleep(590)
+        held = len(on.board.asked("historical_data"))
 
-        assert len(on.board.asked("historical_data")) == 1
         assert len(await on.broker.bars(QQQ, LONG)) > 0
         assert (await on.broker.quote(QQQ)).bid is not None
-        assert len(await asking) > 0
-        assert on.gateway.counters.pacing_violations == 0
+        await asyncio.sleep(20)
+        assert (held, len(on.board.asked("historical_data"))) == (1, 3)
+        assert asking.done()
+        assert not isinstance(asking.exception(), RequestTimeout)  # its time ran from when it was sent
 
 
 @pytest.mark.parametrize("code", RESUBSCRIBES)
@@ -263,3 +265,83 @@ async def test_a_row_of_the_users_lets_a_stream_be_asked_for_again(stage):
         reading.cancel()
         with suppress(asyncio.CancelledError):
             await reading
+
+
+async def test_lines_of_lost_data_count_no_longer(stage):
+    async with stage() as on:
+        reading = [asyncio.create_task(read(on.broker, stock, [])) for stock in (SPY, QQQ)]
+        await asyncio.sleep(5)
+        for _ in range(60):  # each time two streams: more than a hundred lines if they went on counting
+            on.gateway.inject(faults.UpstreamLost(duration=1.0, restores_as=1101))
+            await asyncio.sleep(5)
+
+        assert len(on.broker.open_lines) == 2
+        assert on.broker._link.wire.waiting() == ()
+        assert len(on.board.asked("market_data")) == 122
+        assert on.board.asked("cancel_market_data") == []
+        for task in reading:
+            task.cancel()
+
+
+async def test_a_quote_that_waits_when_the_data_are_lost_ends_at_once_without_a_cancel(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="market_data", times=1))
+        asking = asyncio.create_task(on.broker.quote(SPY))
+        await asyncio.sleep(1)
+        await hear(on, -1, 1101)
+        with pytest.raises(NotConnected, match="ask again"):
+            await asking
+
+        assert on.board.asked("cancel_market_data") == []
+        assert on.broker.open_lines == {}
+
+
+async def test_a_stream_that_hears_nothing_at_all_is_asked_for_once_more(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="market_data", times=1))
+        quotes = []
+        reading = asyncio.create_task(read(on.broker, SPY, quotes))
+        await asyncio.sleep(40)
+
+        assert quotes
+        assert names(on, "market_data", "cancel_market_data") == [
+            "market_data",
+            "cancel_market_data",
+            "market_data",
+        ]
+        assert on.told.of("StreamRestored") == []
+        reading.cancel()
+
+
+async def test_a_stream_that_was_asked_for_twice_for_nothing_ends_in_an_error_and_with_a_cancel(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="market_data", duration=600.0))
+        with pytest.raises(QuoteUnavailable, match="asked for twice"):
+            await read(on.broker, SPY, [])
+        await asyncio.sleep(1)
+
+        assert (on.broker.open_lines, on.gateway.counters.open_lines) == ({}, 0)
+
+
+async def test_a_stream_that_is_given_up_is_cancelled_at_the_gateway(stage):
+    async with stage() as on:
+        quotes = []
+        reading = asyncio.create_task(read(on.broker, SPY, quotes))
+        await asyncio.sleep(5)
+        on.board.kept_back = {"tick_price", "tick_size"}
+        await hear(on, -1, 1102)
+        with pytest.raises(QuoteUnavailable, match="not even on a new connection"):
+            await reading
+        await asyncio.sleep(1)
+
+        assert on.gateway.counters.connections == 2
+        assert (on.broker.open_lines, on.gateway.counters.open_lines) == ({}, 0)
+
+
+async def test_a_stream_of_a_silent_market_is_left_alone(stage):
+    async with stage(kept_back={"tick_price", "tick_size"}) as on:
+        reading = asyncio.create_task(read(on.broker, SPY, []))
+        await asyncio.sleep(600)
+
+        assert len(on.board.asked("market_data")) == 1
+        reading.cancel()

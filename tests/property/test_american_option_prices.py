@@ -199,3 +199,20 @@ def test_with_dividends_twice_the_money_is_twice_the_price(ratio, years, vol, ra
 
     many = american_price(vol, spot=100 * ratio * factor, strike=100.0 * factor, **at, dividends=larger)
     assert many == pytest.approx(factor * float(one), rel=1e-7, abs=1e-7 * factor)
+
+
+@settings(max_examples=40)
+@given(st.floats(), st.floats(), st.floats(), st.floats(0, 3), rights, dividends)
+def test_with_dividends_any_input_gives_a_number_or_a_reason_but_never_both(
+    value, spot, strike, years, right, paid
+):
+    at = {"spot": spot, "strike": strike, "years": years, "right": right, "dividends": paid}
+
+    got, slopes = american_implied_volatility(value, **at), american_greeks(value, **at)
+
+    assert np.isnan(got.values) == (got.reasons != Unsolved.SOLVED)
+    for column in (slopes.price, slopes.delta, slopes.gamma, slopes.theta, slopes.vega, slopes.rho):
+        if slopes.reasons != Unsolved.SOLVED:
+            assert np.isnan(column)
+        else:
+            assert np.isfinite(column)

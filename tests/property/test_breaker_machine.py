@@ -111,6 +111,13 @@ class BreakerMachine(RuleBasedStateMachine):
         self.trip()
 
     @rule()
+    def ask_for_a_probe(self):
+        self.breaker = self.breaker.probed_next(self.now)
+        if self.shut_until is not None:
+            self.turn()
+            self.shut_until, self.probe_until = self.now, None
+
+    @rule()
     def close_by_hand(self):
         self.breaker = self.breaker.closed()
         self.turn()

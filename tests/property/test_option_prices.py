@@ -180,3 +180,11 @@ def test_what_a_position_costs_to_hold_is_what_its_slopes_say(spot, ratio, years
     assert got.vega * 100 == pytest.approx(
         float(got.gamma * spot**2 * vol * years), rel=1e-8, abs=1e-12 * spot
     )
+
+
+@given(st.floats(), st.floats(), st.floats(), st.floats(), rates, st.sampled_from("CP"))
+def test_slopes_of_any_input_are_numbers_or_have_a_reason(vol, spot, strike, years, rate, right):
+    got = greeks(vol, spot=spot, strike=strike, years=years, rate=rate, right=right)
+
+    for column in (got.price, got.delta, got.gamma, got.theta, got.vega, got.rho):
+        assert np.isnan(column) == (got.reasons != Unsolved.SOLVED)

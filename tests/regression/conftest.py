@@ -17,10 +17,15 @@ def connected():
     """Opens a broker in paper mode on a simulated Gateway, ten minutes into the session."""
 
     @asynccontextmanager
-    async def opened(*, settings=None, **config):
+    async def opened(*, settings=None, observer=None, **config):
         await asyncio.sleep(600)
         gateway = SimulatedGateway(market=_MARKET, clock=virtual_clock(), settings=settings)
-        broker = IBKRBroker(IBKRConfig(orders="PAPER", **config), clock=virtual_clock(), jitter=lambda: 0.0)
+        broker = IBKRBroker(
+            IBKRConfig(orders="PAPER", **config),
+            clock=virtual_clock(),
+            observer=observer,
+            jitter=lambda: 0.0,
+        )
         async with gateway.listening("127.0.0.1", 4002), broker:
             yield broker, gateway
 

@@ -9,7 +9,7 @@ import attrs
 
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.clock import Clock
-from ibkeel.errors import ConfigurationError, UnknownContract
+from ibkeel.errors import UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import Broker, Index, Option, OptionChain, Stock
 from ibkeel.model.checks import as_decimal
@@ -78,6 +78,7 @@ class ChainOptions:
         has_target: Whether the delta is wanted.
         strikes: How many strikes nearest the price to quote; 0 for none.
         trading_class: Which class; None takes any that no corporate action has adjusted.
+        is_index: Whether the ticker is an index's; else it is one only when no stock has it.
         where: The Gateway.
     """
 
@@ -86,6 +87,7 @@ class ChainOptions:
     has_target: bool = False
     strikes: int = 0
     trading_class: str | None = None
+    is_index: bool = False
     where: Address | Rehearsal
 
 
@@ -188,7 +190,7 @@ def look(options: ChainOptions) -> ChainReport:
     if isinstance(options.where, Address):
         return asyncio.run(_real(options, options.where))
     rehearsal = options.where
-    market = SeededMarket(rehearsal.seed, rehearsal.day, symbols=(options.symbol,))
+    market = SeededMarket(rehearsal.seed, rehearsal.day)
     start = datetime.combine(market.session_date, rehearsal.at, _NEW_YORK)
     return run_virtual(_simulated(options, market, rehearsal.seed), start=start)
 
@@ -214,7 +216,7 @@ async def _simulated(options: ChainOptions, market: SeededMarket, seed: int) -> 
 
 
 async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainReport:
-    underlying = await _underlying(broker, options.symbol)
+    underlying = await _underlying(broker, options)
     if not (options.has_target or options.strikes):
         chain = await broker.option_chain(underlying)
         return _listed(options, chain, clock.now())
@@ -222,9 +224,8 @@ async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainR
         definitions = group.create_task(broker.option_chain(underlying))
         price = group.create_task(broker.quote(underlying))
     chain, quote = definitions.result(), price.result()
-    report = attrs.evolve(_listed(options, chain, clock.now()), spot=quote.mid or quote.last)
-    if report.spot is None:
-        raise ConfigurationError(f"{underlying} has no price now; ask again when its market is open")
+    spot = quote.mid or quote.last or quote.bid or quote.ask
+    report = attrs.evolve(_listed(options, chain, clock.now()), spot=spot)
     if not options.has_target:
         return attrs.evolve(report, window=await _window(report, chain, broker))
     pick = await pick_by_delta(
@@ -233,23 +234,25 @@ async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainR
         options.rule,
         clock=clock,
         chain=chain,
-        spot=report.spot,
+        spot=spot,
         trading_class=options.trading_class,
     )
     return attrs.evolve(report, pick=pick)
 
 
-async def _underlying(broker: Broker, symbol: str) -> Stock | Index:
-    """The stock of that ticker, or the index when there is no such stock."""
+async def _underlying(broker: Broker, options: ChainOptions) -> Stock | Index:
+    stock, index = Stock(options.symbol), Index(options.symbol)
+    if options.is_index:
+        return index
     try:
-        await broker.qualify(Stock(symbol))
+        await broker.qualify(stock)
     except UnknownContract as no_stock:
         try:
-            await broker.qualify(Index(symbol))
+            await broker.qualify(index)
         except UnknownContract:
             raise no_stock from None
-        return Index(symbol)
-    return Stock(symbol)
+        return index
+    return stock
 
 
 def _listed(options: ChainOptions, chain: OptionChain, now: datetime) -> ChainReport:

@@ -84,6 +84,9 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     multiple=True,
     help="Kind of series; may be repeated.",
 )
+@click.option(
+    "--index", "is_index", is_flag=True, help="SYMBOL is an index, though a stock may have the same."
+)
 @click.option("--class", "trading_class", default=None, metavar="NAME", help="Trading class, such as SPXW.")
 @click.option(
     "--rate", type=float, default=0.0, show_default=True, help="Interest a year, for forward and delta."
@@ -132,6 +135,7 @@ def _options(given: dict[str, Any]) -> ChainOptions:
         has_target=given["delta"] is not None,
         strikes=given["strikes"] or 0,
         trading_class=given["trading_class"],
+        is_index=given["is_index"],
         where=_where(given),
     )
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -16,24 +15,33 @@ T = TypeVar("T")
 class _Flight:
     """Work under way, how many wait for it, and where it failed."""
 
-    __slots__ = ("task", "trace", "waiters")
+    __slots__ = ("_landings", "task", "trace", "waiters")
 
-    def __init__(self, task: "asyncio.Task[Any]") -> None:
-        self.task = task
+    def __init__(self, loop: asyncio.AbstractEventLoop, factory: Callable[[], Awaitable[Any]]) -> None:
+        self._landings: list[asyncio.Future[None]] = []
         self.waiters = 0
         self.trace: TracebackType | None = None
+        self.task = loop.create_task(self._work(factory))
 
-    async def landing(self) -> None:
-        """Wait for the end of the work; a cancelled wait leaves it alone, at half the cost of `asyncio.wait`."""
-        if self.task.done():
-            return
-        landed = self.task.get_loop().create_future()
-        wake = partial(_wake, landed)
-        self.task.add_done_callback(wake)
+    async def _work(self, factory: Callable[[], Awaitable[T]]) -> T:
         try:
-            await landed
+            return await factory()
         finally:
-            self.task.remove_done_callback(wake)
+            self.wake()  # from here, and not from the task's end: that would be a turn of the loop later
+
+    async def landed(self) -> None:
+        """Wait for the end of the work; a cancelled wait leaves it alone."""
+        while not self.task.done():
+            landing: asyncio.Future[None] = self.task.get_loop().create_future()
+            self._landings.append(landing)
+            await landing
+
+    def wake(self) -> None:
+        """Tell those who wait."""
+        landings, self._landings = self._landings, []
+        for landing in landings:
+            if not landing.done():
+                landing.set_result(None)
 
     def result(self) -> Any:
         """What the work came to; a task itself shows the place of an error to the first caller only."""
@@ -48,6 +56,9 @@ class SingleFlight:
     Nothing is kept once the work has ended: the next call starts anew. Whoever is cancelled leaves
     the work to the others; with the last one the work itself is cancelled, and that caller waits for
     its end, as if it had awaited the work directly. It belongs to the loop on which it is first used.
+
+    Args:
+        goes_on: Whether work that nobody waits for any more goes on instead.
 
     Examples:
         >>> calls = []
@@ -64,7 +75,8 @@ class SingleFlight:
         ['asked']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, goes_on: bool = False) -> None:
+        self._goes_on = goes_on
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flights: dict[Hashable, _Flight] = {}
 
@@ -94,13 +106,14 @@ class SingleFlight:
         flight = self._joined(key, factory)
         flight.waiters += 1
         try:
-            await flight.landing()
+            await flight.landed()
         except asyncio.CancelledError:
-            if flight.waiters == 1 and not flight.task.done():
+            if flight.waiters == 1 and not flight.task.done() and not self._goes_on:
                 await self._give_up(key, flight)
             raise
         finally:
             flight.waiters -= 1
+        self._landed(key, flight)
         result: T = flight.result()
         return result
 
@@ -108,7 +121,7 @@ class SingleFlight:
         loop = self._own_loop()
         flight = self._flights.get(key)
         if flight is None or flight.task.done():
-            flight = self._flights[key] = _Flight(loop.create_task(_work(factory)))
+            flight = self._flights[key] = _Flight(loop, factory)
             flight.task.add_done_callback(lambda _: self._landed(key, flight))
         elif flight.task is asyncio.current_task():
             raise InvalidInput(f"the work for {key!r} asks for itself; it would wait for ever")
@@ -123,9 +136,13 @@ class SingleFlight:
             flight.result()
 
     def _landed(self, key: Hashable, flight: _Flight) -> None:
-        """Make room for the next call; the error is looked at here, should all callers have left."""
+        """Make room for the next call; the error is looked at here, should all callers have left.
+
+        Whoever comes first does it, a caller or the task's end.
+        """
         self._remove(key, flight)
-        if not flight.task.cancelled() and (error := flight.task.exception()) is not None:
+        flight.wake()  # those who wait for work that was cancelled before it began
+        if flight.trace is None and not flight.task.cancelled() and (error := flight.task.exception()):
             flight.trace = error.__traceback__
 
     def _remove(self, key: Hashable, flight: _Flight) -> None:
@@ -141,12 +158,3 @@ class SingleFlight:
                 "these flights belong to another loop; make one for each, or call from its own"
             )
         return running
-
-
-def _wake(landed: "asyncio.Future[None]", _: "asyncio.Task[Any]") -> None:
-    if not landed.done():
-        landed.set_result(None)
-
-
-async def _work(factory: Callable[[], Awaitable[T]]) -> T:
-    return await factory()

@@ -90,7 +90,8 @@ class IBKRConfig:
         pacing_patience: Seconds that a request waits for its turn before `PacingExceeded`.
         pacing_store: File in which the windows of the limits survive a restart; None: they do not.
         pace_long_bars: Whether bars of one minute and more keep the limits of small bars too.
-        order_reserve: Messages of each second that only orders and cancels may use.
+        order_reserve: Messages of each second that only orders and cancels may use; in dry run none
+            are kept.
         breakers: Policy of a service's circuit breaker, by its name, such as `historical data`.
         quote_settle: Seconds to wait for more fields once bid and ask are in.
         quote_one_sided: Seconds to wait for the other side once any price is in.

@@ -1,5 +1,6 @@
 """Health in tiers, each with its verdict, its evidence and what to do about it."""
 
+import asyncio
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
@@ -28,6 +29,7 @@ _DATA: Final = (RequestKind.QUOTE, RequestKind.HISTORY)
 _ORDERS: Final = (RequestKind.ORDERS,)
 _RECENT: Final = 300.0
 _READ_ONLY: Final = "untick 'Read-Only API' in the Gateway's API settings"
+_TRY: Final = "ask again: the next request tries whether it is well"
 _HALF_OPEN: Final = (
     "the connection is half open or the Gateway hangs: a second failed probe opens it anew; if that does not "
     "help, restart the Gateway"
@@ -170,7 +172,9 @@ class _Examination:
         for breaker in self._link.services:
             if breaker.state is not BreakerState.CLOSED:
                 evidence = f"its circuit is {breaker.state}: {breaker.cause or 'it was opened by hand'}"
-                yield self._check(f"service {breaker.name}", Grade.DEGRADED, evidence)
+                wait = breaker.breaker.wait(asyncio.get_running_loop().time())
+                remedy = f"wait: in {wait:.0f} s one request may try whether it is well" if wait else _TRY
+                yield self._check(f"service {breaker.name}", Grade.DEGRADED, evidence, remedy)
 
     def _loop(self) -> Iterator[HealthCheck]:
         if self._pulse.blocked:

@@ -1,10 +1,11 @@
 """Historical bars from the fields in which they came, by the column and not by the bar."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from ibkeel.errors import GatewayRejected
 from ibkeel.ibkr.client import BAR_FIELDS, UNSET_DOUBLE
@@ -14,6 +15,7 @@ from ibkeel.model import Bars, BarSpec, Contract
 __all__ = ["bar_fields", "bars_of"]
 
 _DAY: Final = len("20260105")
+_EPOCH: Final = len("1767623400")  # from 2001 to 2286
 _TEXT: Final = {str}
 
 
@@ -31,9 +33,9 @@ def bars_of(fields: Sequence[Any], *, contract: Contract, spec: BarSpec, timezon
     """
     try:
         opened, high, low, closed, volume = (
-            np.fromiter(map(float, fields[at::BAR_FIELDS]), np.float64) for at in range(1, 6)
+            np.array(fields[first::BAR_FIELDS], dtype=np.float64) for first in range(1, 6)
         )
-        seconds = _seconds(fields[::BAR_FIELDS], timezone)
+        at = _instants(fields[::BAR_FIELDS], timezone)
     except (ValueError, TypeError) as error:
         raise GatewayRejected(f"the Gateway sent bars of {contract} that cannot be read: {error}") from error
     # Where a kind has no volume it comes as -1, as NaN or as the largest number there is.
@@ -41,7 +43,7 @@ def bars_of(fields: Sequence[Any], *, contract: Contract, spec: BarSpec, timezon
     return Bars(
         contract=contract,
         spec=spec,
-        at=np.array(seconds, dtype="datetime64[s]"),
+        at=at,
         open=opened,
         high=high,
         low=low,
@@ -56,17 +58,26 @@ def bar_fields(bar: Any) -> tuple[Any, ...]:
     return bar.date, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.average, bar.barCount
 
 
-def _seconds(dates: Sequence[Any], timezone: str) -> list[int]:
-    """Seconds since the epoch; asked in format 2, the Gateway dates all but daily bars that way."""
-    if set(map(type, dates)) == _TEXT and "".join(dates).isdecimal() and min(map(len, dates)) > _DAY:
-        return list(map(int, dates))
-    return [int(_start(text, timezone).timestamp()) for text in dates]
+def _instants(dates: Sequence[Any], timezone: str) -> npt.NDArray[np.datetime64]:
+    """Asked in format 2, the Gateway dates all but daily bars by the seconds of the epoch."""
+    seconds: Iterable[int]
+    if set(map(type, dates)) == _TEXT and _is_epoch("".join(dates), len(dates)):
+        seconds = map(int, dates)
+    else:
+        seconds = (int(_start(text, timezone).timestamp()) for text in dates)
+    return np.fromiter(seconds, np.int64, len(dates)).view("datetime64[s]")
+
+
+def _is_epoch(joined: str, number: int) -> bool:
+    return len(joined) == number * _EPOCH and joined.isdecimal()
 
 
 def _start(at: Any, timezone: str) -> datetime:
     if isinstance(at, datetime):
         return at
     if not isinstance(at, date) and len(at) != _DAY:
+        if at.isdecimal():
+            return datetime.fromtimestamp(int(at), UTC)
         return utc_of(at, default_zone=timezone)
     day = at if isinstance(at, date) else day_of(at)
     return datetime(day.year, day.month, day.day, tzinfo=zone(timezone))

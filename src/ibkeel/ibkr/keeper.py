@@ -318,10 +318,12 @@ class Keeper:
     def _escalated(self, service: Service, escalation: Escalation, cause: str) -> None:
         if service is Service.CONNECT:
             return
-        if escalation is Escalation.STOP:
-            self.raise_alarm(
-                f"service {service}", f"{service} fails again and again, also on new connections: {cause}"
-            )
+        name = f"service {service}"
+        if escalation is Escalation.RETRY:
+            self._alarms.pop(name, None)
+        elif escalation is Escalation.STOP:
+            if name not in self._alarms:
+                self.raise_alarm(name, f"{service} fails again and again, also on new connections: {cause}")
         else:
             self.reconnect(f"{service} keeps failing: {cause}")
 

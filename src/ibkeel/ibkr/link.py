@@ -73,9 +73,12 @@ _HOLDS = {Reaction.SLOW_DOWN: "messages", Reaction.HOLD_HISTORY: "history"}
 
 
 def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
+    # In dry run nothing leaves that a place should be kept for.
+    reserve = 0 if config.orders is OrderMode.DRY_RUN else config.order_reserve
     return gateway_rules(
         lines=max(LEAST_LINES, int(config.market_data_lines)),
-        order_reserve=config.order_reserve,
+        order_reserve=reserve,
+        closing_reserve=min(1, reserve),
         pace_long_bars=config.pace_long_bars,
     )
 
@@ -300,10 +303,13 @@ class Link:
         self.observer.on_event(Disconnected(at=now) if is_ours else ConnectionLost(at=now, cause=why))
 
     def react(self, reaction: Reaction) -> None:
-        """Do what the error table says, as far as it concerns the limits."""
+        """Do what the error table says, as far as it concerns the limits and what is under way."""
         rule = _HOLDS.get(reaction)
         if rule is not None:
             self.wire.hold(rule)
+        elif reaction is Reaction.RESTORED_DATA_LOST:
+            self.wire.lose_subscriptions()
+            self.requests.lose_data("the Gateway lost its data subscriptions meanwhile; ask again")
 
     def _escalated(self, service: Service, escalation: Escalation, cause: str) -> None:
         self.on_escalation(service, escalation, cause)

@@ -45,7 +45,7 @@ class Reaction(Enum):
     GIVE_UP = "stops: only a person can help"
     RESUBSCRIBE = "cancels the stream, then asks for it again"
     WAIT_COMPETING = "waits minutes, and says once that another session takes the data"
-    SLOW_DOWN = "sends nothing for a second, then at half the rate"
+    SLOW_DOWN = "sends nothing for a second but what closes a position, and cancels"
     HOLD_HISTORY = "sends no historical request until the ten minutes' allowance is there again"
     FREE_LINES = "gives back the least needed subscription before it asks for another"
     RECONCILE = "reads the venue's own lists before anybody acts on the order"

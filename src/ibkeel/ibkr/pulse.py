@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.guards import SingleFlight
 from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.keeper import Keeper
@@ -22,6 +23,7 @@ __all__ = ["Beat", "Pulse"]
 _LEAST_GAP: Final = 1.0
 _AGAIN_AFTER: Final = 5.0
 _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
+_GLANCE: Final = 5.0  # seconds between two looks at the clock
 _REMEMBERED: Final = 16
 
 
@@ -55,7 +57,7 @@ class Pulse:
         self._link, self._keeper = link, keeper
         self._gate = Gate(link, keeper)
         self._last: Beat | None = None
-        self._asking: asyncio.Task[Beat] | None = None
+        self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._unwatched = hear_bytes(link.ib, self._heard)
@@ -100,10 +102,7 @@ class Pulse:
         self._gate.check_link()
         if self._last is not None and self._now() - self._last.at < _LEAST_GAP:
             return self._last
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask(deadline), name="ibkeel probe")
-            self._asking.add_done_callback(_retrieve)
-        return await asyncio.shield(self._asking)
+        return await self._questions.do("time", lambda: self._ask(deadline))
 
     async def _ask(self, deadline: float) -> Beat:
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
@@ -152,23 +151,30 @@ class Pulse:
         return self._now() - self.heard_at >= seconds
 
     async def _pause(self, seconds: float) -> bool:
-        """Wait; true when somebody asked for haste."""
+        """Wait, looking at the clock now and then; true when somebody asked for haste."""
         due = self._now() + seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            late = self._now() - due
-            if late >= _BLOCKED:
-                self.blocked.append((self._link.clock.now(), late))
-                self._keeper.raise_alarm(
-                    "loop",
-                    f"this program kept its event loop busy for about {late:.0f} s: nothing was read from the Gateway "
-                    "meanwhile. Await asyncio.sleep() instead of time.sleep(), and move long work to a thread",
-                )
-            return False
-        self._wake.clear()
-        return True
+        while (now := self._now()) < due:
+            glance = min(due, now + _GLANCE)
+            try:
+                async with asyncio.timeout_at(glance):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._note_lateness(self._now() - glance)
+            else:
+                self._wake.clear()
+                return True
+        return False
+
+    def _note_lateness(self, late: float) -> None:
+        """A timer that comes late tells that the loop did not run."""
+        if late < _BLOCKED:
+            return
+        self.blocked.append((self._link.clock.now(), late))
+        self._keeper.raise_alarm(
+            "loop",
+            f"this program kept its event loop busy for about {late:.0f} s: nothing was read from the Gateway "
+            "meanwhile. Await asyncio.sleep() instead of time.sleep(), and move long work to a thread",
+        )
 
     def _heard(self) -> None:
         self.heard_at = self._now()
@@ -176,9 +182,3 @@ class Pulse:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _retrieve(task: "asyncio.Task[Beat]") -> None:
-    """Nobody may be left to hear of its failure; the keeper has."""
-    if not task.cancelled():
-        task.exception()

@@ -20,6 +20,7 @@ from ibkeel.telemetry import Observer, RequestEnded
 
 __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
+_REMEMBERED_SECONDS: Final = 600.0  # no deadline is longer, so no answer is much later
 _REMEMBERED: Final = 4096
 
 
@@ -42,6 +43,7 @@ class Pending:
         is_stream: Whether it goes on until the caller has had enough.
         delayed: Whether the Gateway said that it sends delayed data.
         was_heard: Whether any message of it came.
+        is_given_up: Whether it ended without the server's knowledge.
     """
 
     key: Hashable
@@ -55,6 +57,7 @@ class Pending:
     delayed: bool = False
     is_stream: bool = False
     was_heard: bool = False
+    is_given_up: bool = False
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
         """Hear a message; one that comes after the end, in the same batch, changes nothing."""
@@ -71,6 +74,11 @@ class Pending:
         """End with an error; a second end changes nothing."""
         if not self.future.done():
             self.future.set_exception(error)
+
+    def give_up(self, error: Exception) -> None:
+        """End with an error of our own making: the server has to be told."""
+        self.is_given_up = True
+        self.fail(error)
 
 
 class Sender(Protocol):
@@ -109,7 +117,7 @@ class Requests:
         self.vitals = Vitals()
         """What became of the requests."""
         self._open: dict[Hashable, Pending] = {}
-        self._ended: deque[Hashable] = deque(maxlen=_REMEMBERED)
+        self._ended: deque[tuple[float, Hashable]] = deque()
         self._ended_set: set[Hashable] = set()
         self.on_timeout: Callable[[], None] = lambda: None
         """Called when a request went unanswered."""
@@ -185,7 +193,7 @@ class Requests:
         loop, outgoing = asyncio.get_running_loop(), None
         error: BaseException | None = None
         began = sent = loop.time()
-        limit = asyncio.timeout(deadline)
+        limit: asyncio.Timeout | None = None
         try:
             outgoing = self._send(send, pending.what)
             if outgoing is not None and not outgoing.is_sent:
@@ -193,11 +201,12 @@ class Requests:
                 sent = loop.time()
                 if attempt is not None:
                     attempt.restart()
+            limit = asyncio.timeout_at(sent + deadline)
             async with limit:
                 return await pending.future
         except TimeoutError as late:
             error = late
-            if not limit.expired():
+            if limit is None or not limit.expired():
                 raise
             # What says something of itself, but no price, is served.
             is_market_silent = pending.kind is RequestKind.QUOTE and pending.was_heard
@@ -258,11 +267,10 @@ class Requests:
     def close(self, pending: Pending) -> None:
         """Take a request out of the books; the server is told when it still works on it."""
         answered = pending.future.done() and not pending.future.cancelled()
-        error = pending.future.exception() if answered else None
-        goes_on = isinstance(error, SubscribeAgain) or (pending.goes_on and error is None)
+        goes_on = pending.goes_on and answered and pending.future.exception() is None
         pending.future.cancel()
         self.forget(pending.key)
-        self._cancel(pending, needed=goes_on or not answered)
+        self._cancel(pending, needed=goes_on or pending.is_given_up or not answered)
 
     @staticmethod
     def _cancel(pending: Pending, *, needed: bool) -> None:
@@ -277,9 +285,12 @@ class Requests:
         """Take a request out of the books; its late messages stay ours for a while."""
         self._open.pop(key, None)
         if key not in self._ended_set:
-            if len(self._ended) == _REMEMBERED:
-                self._ended_set.discard(self._ended[0])
-            self._ended.append(key)
+            now = self._clock.monotonic()
+            while self._ended and (
+                len(self._ended) >= _REMEMBERED or now - self._ended[0][0] > _REMEMBERED_SECONDS
+            ):
+                self._ended_set.discard(self._ended.popleft()[1])
+            self._ended.append((now, key))
             self._ended_set.add(key)
 
     def _tell(
@@ -308,7 +319,7 @@ class Requests:
         meaning = self._codes.find(code, text, About.REQUEST)
         self.on_reaction(meaning.reaction)
         if meaning.reaction is Reaction.RESUBSCRIBE and pending.is_stream:
-            pending.fail(SubscribeAgain())
+            pending.give_up(SubscribeAgain())
             return True
         if meaning.effect is Effect.DELAYED:
             pending.delayed = True
@@ -324,6 +335,14 @@ class Requests:
         """A new session numbers its requests afresh."""
         self._ended.clear()
         self._ended_set.clear()
+
+    def lose_data(self, why: str) -> None:
+        """The Gateway has forgotten every subscription: quotes that wait for one end; streams are asked for again."""
+        for pending in list(self._open.values()):
+            if pending.kind is RequestKind.QUOTE:
+                pending.cancel = None
+                if not pending.is_stream:
+                    pending.fail(NotConnected(f"{pending.what}: {why}"))
 
     def fail_all(self, why: str) -> None:
         """End every request, and tell the server while it still listens."""

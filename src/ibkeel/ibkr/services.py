@@ -65,7 +65,7 @@ class Services:
         observer: Told of each change.
         jitter: A number in [0, 1) each time that one opens.
         on_escalation: Told when a service failed its probes so often that something else must be
-            tried: a new connection, or a person.
+            tried: a new connection, or a person; and with RETRY when it is well again.
     """
 
     def __init__(
@@ -128,6 +128,8 @@ class Services:
                 cause=change.cause,
             )
         )
+        if change.after.state is BreakerState.CLOSED:
+            self._on_escalation(Service(change.name), Escalation.RETRY, "")
         escalation = change.after.escalation
         if change.after.state is BreakerState.OPEN and escalation is not Escalation.RETRY and change.cause:
             self._on_escalation(Service(change.name), escalation, change.cause)

@@ -29,6 +29,7 @@ class _Subscription:
         self.pending: Pending | None = None
         self.task: asyncio.Task[None] | None = None
         self.ticked_at = float("-inf")
+        self.was_nudged = False
         self.restoration: Restoration | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -177,6 +178,8 @@ class Streams:
             subscription.pending = pending
             try:
                 self._send(key, contract)
+                if subscription.restoration is None:
+                    self._watch(subscription)
                 await pending.future
             finally:
                 subscription.pending = None
@@ -215,11 +218,14 @@ class Streams:
         subscription.timer = loop.call_later(wait, self._deadline, subscription)
 
     def _deadline(self, subscription: _Subscription) -> None:
-        restoration = subscription.restoration
-        if restoration is None or not subscription.listeners:
+        restoration, pending = subscription.restoration, subscription.pending
+        if not subscription.listeners:
             return
-        if subscription.pending is None:  # it waits for its turn, as behind a competing session
+        if pending is None:  # it waits for its turn, as behind a competing session
             self._watch(subscription)
+            return
+        if restoration is None:
+            self._nudge(subscription, pending)
             return
         subscription.restoration, step = restoration.step(
             has_ticked=subscription.ticked_at > restoration.since,
@@ -235,6 +241,17 @@ class Streams:
                 return
         self._watch(subscription)
 
+    def _nudge(self, subscription: _Subscription, pending: Pending) -> None:
+        """What has not said a word since it was asked for is asked for once more, and then given up."""
+        if pending.was_heard:
+            return
+        if subscription.was_nudged:
+            text = f"the stream of {subscription.contract} was asked for twice, and nothing came at all"
+            pending.give_up(QuoteUnavailable(f"{text}; ask health() what is wrong"))
+            return
+        subscription.was_nudged = True
+        self._send_again(subscription, must_cancel=True)
+
     def _is_due(self, subscription: _Subscription, restoration: Restoration) -> bool:
         details = self._definitions.known(subscription.contract)
         patience = self._link.config.session.restore_deadline
@@ -249,13 +266,13 @@ class Streams:
         if pending is not None:
             if not must_cancel:
                 pending.cancel = None
-            pending.fail(SubscribeAgain())
+            pending.give_up(SubscribeAgain())
 
     def _give_up(self, subscription: _Subscription) -> None:
         text = f"the stream of {subscription.contract} did not come back, not even on a new connection"
         self._alarm(f"stream of {subscription.contract}", text)
         if subscription.pending is not None:
-            subscription.pending.fail(QuoteUnavailable(f"{text}; ask health() about its market data farm"))
+            subscription.pending.give_up(QuoteUnavailable(f"{text}; ask health() about its market data farm"))
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

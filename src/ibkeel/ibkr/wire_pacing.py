@@ -12,7 +12,7 @@ from ibkeel.errors import NotConnected
 from ibkeel.guards import Lease, Pacer
 from ibkeel.ibkr.client import frame_writer, replace_sender
 from ibkeel.ibkr.tap import Tap
-from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, Reading, read
+from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, SUBSCRIPTIONS, Reading, read
 from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.telemetry import Observer, PacingWaited
 
@@ -172,6 +172,13 @@ class WirePacer:
         return tuple(
             f"{counts[kind]} of {kind} wait; one more: {self.explain(request)}" for kind, request in last.items()
         )
+
+    def lose_subscriptions(self) -> None:
+        """The Gateway has forgotten what it was subscribed to: it counts no longer, and needs no cancel."""
+        for (name, _), outgoing in list(self._open.items()):
+            if name in SUBSCRIPTIONS and outgoing.is_sent:
+                outgoing.end()
+                self._drop(outgoing)
 
     def hold(self, rule: str) -> None:
         """The Gateway counted more than we did: let a whole window pass; closing orders go on.

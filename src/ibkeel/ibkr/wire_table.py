@@ -14,7 +14,7 @@ from ibkeel.guards import Ask
 from ibkeel.model.bars import BAR_SIZES
 from ibkeel.resilience import Lane, Request
 
-__all__ = ["ENDINGS", "MESSAGES", "OPEN_MESSAGES", "Message", "Reading", "read"]
+__all__ = ["ENDINGS", "MESSAGES", "OPEN_MESSAGES", "SUBSCRIPTIONS", "Message", "Reading", "read"]
 
 _MESSAGE: Final = "message"
 _LONG_BAR: Final = 60  # seconds: from here on the limits for small bars are lifted
@@ -56,8 +56,8 @@ class Message:
         return Request(kind=self.kind, lane=self.lane)
 
 
-def _cancel(name: str, of: str, id_at: int = 2, lane: Lane = Lane.PROBE) -> Message:
-    # A cancel makes room: it goes before the requests that wait for it.
+def _cancel(name: str, of: str, id_at: int = 2, lane: Lane = Lane.QUOTES) -> Message:
+    # In turn with the quotes: those that wait for a line are held by that limit, and not by this message.
     return Message(name=name, lane=lane, id_at=id_at, cancels=of)
 
 
@@ -149,6 +149,9 @@ ENDINGS: Final = MappingProxyType(
 
 OPEN_MESSAGES: Final = tuple(message.name for message in MESSAGES.values() if message.is_open)
 """Names of those that count while they are open."""
+
+SUBSCRIPTIONS: Final = frozenset({"reqMktData", "reqMktDepth", "reqRealTimeBars", "reqTickByTickData"})
+"""Names of those that the Gateway forgets when its servers lose the data (1101)."""
 
 _OTHER: Final = Message(name="other")
 _PLAIN: Final = {number: message.plain for number, message in MESSAGES.items()}

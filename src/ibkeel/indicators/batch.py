@@ -2,22 +2,39 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators.checks import as_column, as_columns, checked_period
-from ibkeel.indicators.streaming import strength
+from ibkeel.indicators.checks import as_column, as_columns, checked_period, checked_positive
+from ibkeel.indicators.smoothing import Floats, smoothed, wilder_strength
+from ibkeel.indicators.windows import deviations, highs, lows, means
 
-__all__ = ["atr", "ema", "rsi", "session_vwap", "sessions_of", "sma"]
+__all__ = [
+    "Bands",
+    "atr",
+    "bollinger",
+    "ema",
+    "realised_volatility",
+    "rolling_high",
+    "rolling_low",
+    "rsi",
+    "session_vwap",
+    "sessions_of",
+    "sma",
+    "volume_mean",
+]
 
-Floats = npt.NDArray[np.float64]
 
+class Bands(NamedTuple):
+    """Bollinger bands, per share: arrays of shape `(n,)`, each NaN while warming up."""
 
-def _unknown(length: int) -> Floats:
-    return np.full(length, np.nan)
+    lower: Floats
+    middle: Floats
+    upper: Floats
 
 
 def sma(values: npt.ArrayLike, period: int) -> Floats:
@@ -26,26 +43,37 @@ def sma(values: npt.ArrayLike, period: int) -> Floats:
     Raises:
         InvalidInput: A value is not finite, or the period not above zero.
     """
-    column, result = as_column(values), _unknown(np.size(values))
-    if len(column) >= checked_period(period):
-        windows = np.lib.stride_tricks.sliding_window_view(column, period)
-        result[period - 1 :] = windows.mean(axis=1)
-    return result
+    return means(as_column(values), checked_period(period))
 
 
-def _smoothed(column: Floats, period: int, weight: float) -> Floats:
-    """Exponential smoothing seeded with the mean of the first `period` values."""
-    result = _unknown(len(column))
-    if len(column) < period:
-        return result
-    average = sum(column[:period].tolist()) / period
-    result[period - 1] = average
-    rest = []
-    for value in column[period:].tolist():
-        average += weight * (value - average)
-        rest.append(average)
-    result[period:] = rest
-    return result
+def volume_mean(volumes: npt.ArrayLike, period: int) -> Floats:
+    """Mean volume of the last `period` bars, the present one included; NaN for the first `period - 1`.
+
+    A rule that holds a bar's volume against the mean of the bars before it looks at the element
+    before: `volumes[1:] / volume_mean(volumes, period)[:-1]`.
+
+    Raises:
+        InvalidInput: A volume is negative or not finite, or the period not above zero.
+    """
+    return means(_not_negative(as_column(volumes)), checked_period(period))
+
+
+def rolling_high(values: npt.ArrayLike, period: int) -> Floats:
+    """Greatest of the last `period` values, the present one included; NaN for the first `period - 1`.
+
+    Raises:
+        InvalidInput: A value is not finite, or the period not above zero.
+    """
+    return highs(as_column(values), checked_period(period))
+
+
+def rolling_low(values: npt.ArrayLike, period: int) -> Floats:
+    """Least of the last `period` values, the present one included; NaN for the first `period - 1`.
+
+    Raises:
+        InvalidInput: A value is not finite, or the period not above zero.
+    """
+    return lows(as_column(values), checked_period(period))
 
 
 def ema(values: npt.ArrayLike, period: int) -> Floats:
@@ -56,7 +84,7 @@ def ema(values: npt.ArrayLike, period: int) -> Floats:
     Raises:
         InvalidInput: A value is not finite, or the period not above zero.
     """
-    return _smoothed(as_column(values), checked_period(period), 2.0 / (period + 1))
+    return smoothed(as_column(values), checked_period(period), 2.0 / (period + 1))
 
 
 def rsi(closes: npt.ArrayLike, period: int = 14) -> Floats:
@@ -71,16 +99,7 @@ def rsi(closes: npt.ArrayLike, period: int = 14) -> Floats:
     Source:
         J. W. Wilder, New Concepts in Technical Trading Systems, 1978.
     """
-    column = as_column(closes)
-    change = np.diff(column)
-    weight = 1.0 / checked_period(period)
-    gains = _smoothed(np.maximum(change, 0.0), period, weight)
-    losses = _smoothed(np.maximum(-change, 0.0), period, weight)
-    result = _unknown(len(column))
-    known = ~np.isnan(gains)
-    pairs = zip(gains[known].tolist(), losses[known].tolist(), strict=True)
-    result[1:][known] = [strength(gain, loss) for gain, loss in pairs]
-    return result
+    return wilder_strength(as_column(closes), checked_period(period))
 
 
 def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: int = 14) -> Floats:
@@ -94,11 +113,57 @@ def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: i
     Source:
         J. W. Wilder, New Concepts in Technical Trading Systems, 1978.
     """
-    highs, lows, closes = as_columns(high, low, close)
-    result = _unknown(len(highs))
-    if len(highs):
-        reach = np.maximum(highs[1:], closes[:-1]) - np.minimum(lows[1:], closes[:-1])
-        result[1:] = _smoothed(reach, checked_period(period), 1.0 / period)
+    top, bottom, closes = as_columns(high, low, close)
+    result = np.full(len(top), np.nan)
+    checked_period(period)
+    if len(top):
+        reach = np.maximum(top[1:], closes[:-1]) - np.minimum(bottom[1:], closes[:-1])
+        result[1:] = smoothed(reach, period, 1.0 / period)
+    return result
+
+
+def bollinger(values: npt.ArrayLike, period: int = 20, width: float = 2.0) -> Bands:
+    """Simple moving average and, on either side of it, `width` population standard deviations.
+
+    Args:
+        values: Prices, shape `(n,)`.
+        period: Bars of the average and of the deviation.
+        width: Standard deviations from the middle to each band, above 0.
+
+    Raises:
+        InvalidInput: A value is not finite, or period or width are not above zero.
+
+    Source:
+        J. Bollinger, Bollinger on Bollinger Bands, 2001.
+    """
+    column = as_column(values)
+    middle = means(column, checked_period(period))
+    reach = deviations(column, period, 0) * checked_positive("width", width)
+    return Bands(middle - reach, middle, middle + reach)
+
+
+def realised_volatility(closes: npt.ArrayLike, period: int, *, bars_a_year: float) -> Floats:
+    """Annualised standard deviation of log returns; the first `period` values are NaN.
+
+    Args:
+        closes: Prices above 0, shape `(n,)`.
+        period: Returns to look at, 2 or more; the deviation is that of a sample.
+        bars_a_year: 252 for daily bars, 252 x 390 for one-minute bars of regular hours.
+
+    Returns:
+        Fractions a year: 0.25 is 25 %.
+
+    Raises:
+        InvalidInput: A close is not above 0, or period or `bars_a_year` are out of range.
+    """
+    column = as_column(closes)
+    if (column <= 0).any():
+        raise InvalidInput("closes hold a number that is not above 0: it has no logarithm")
+    result = np.full(len(column), np.nan)
+    checked_period(period, least=2)
+    scale = float(np.sqrt(checked_positive("bars_a_year", bars_a_year)))
+    if len(column):
+        result[1:] = deviations(np.log(column[1:] / column[:-1]), period, 1) * scale
     return result
 
 
@@ -140,15 +205,19 @@ def session_vwap(
     Raises:
         InvalidInput: A value is not finite, a volume negative, or lengths differ.
     """
-    highs, lows, closes, volumes, labels = as_columns(high, low, close, volume, sessions)
+    top, bottom, closes, volumes, labels = as_columns(high, low, close, volume, sessions)
+    traded = _not_negative(volumes).copy()
+    paid = (top + bottom + closes) / 3.0 * traded
+    starts = np.flatnonzero(np.diff(labels, prepend=np.nan) != 0)
+    for start, end in pairwise([*starts.tolist(), len(top)]):
+        traded[start:end].cumsum(out=traded[start:end])
+        paid[start:end].cumsum(out=paid[start:end])
+    result = np.full(len(top), np.nan)
+    np.divide(paid, traded, out=result, where=traded > 0)
+    return result
+
+
+def _not_negative(volumes: Floats) -> Floats:
     if (volumes < 0).any():
         raise InvalidInput("volume holds a negative number; valid: 0 or more")
-    result = _unknown(len(highs))
-    starts = np.flatnonzero(np.diff(labels, prepend=np.nan) != 0)
-    for start, end in pairwise([*starts.tolist(), len(highs)]):
-        part = slice(start, end)
-        typical = (highs[part] + lows[part] + closes[part]) / 3.0
-        traded = np.cumsum(volumes[part])
-        paid = np.cumsum(typical * volumes[part])
-        np.divide(paid, traded, out=result[part], where=traded > 0)
-    return result
+    return volumes

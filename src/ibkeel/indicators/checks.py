@@ -7,29 +7,34 @@ import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["as_column", "as_columns", "checked_number", "checked_period"]
+__all__ = ["as_column", "as_columns", "checked_period", "checked_positive", "not_finite"]
 
 
-def checked_period(period: int) -> int:
-    """The period, if it is a whole number above zero.
+def checked_period(period: int, *, least: int = 1) -> int:
+    """The period, if it is a whole number of at least `least`.
 
     Raises:
         InvalidInput: It is not.
     """
-    if isinstance(period, bool) or not isinstance(period, int) or period < 1:
-        raise InvalidInput(f"period is {period!r}; valid: a whole number above 0")
+    if isinstance(period, bool) or not isinstance(period, int) or period < least:
+        raise InvalidInput(f"period is {period!r}; valid: a whole number from {least} on")
     return period
 
 
-def checked_number(value: float) -> float:
-    """The value, if it is finite: one NaN would spoil every later value.
+def checked_positive(name: str, value: float) -> float:
+    """The value, if it is finite and above zero.
 
     Raises:
         InvalidInput: It is not.
     """
-    if not math.isfinite(value):
-        raise InvalidInput(f"indicator input {value!r} is not finite; leave the bar out instead")
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidInput(f"{name} is {value!r}; valid: above 0")
     return value
+
+
+def not_finite(*values: float) -> InvalidInput:
+    """The error for a number that is NaN or infinite: one would spoil every later value."""
+    return InvalidInput(f"indicator input {values} is not finite; leave the bar out instead")
 
 
 def as_column(values: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -1,19 +1,18 @@
-"""Indicators one bar at a time, in constant memory; None while warming up."""
+"""Indicators one bar at a time, in constant memory; None while warming up.
 
-from typing import Final
+The checks and the averages are written out in each `update`: a function call would cost more than
+all of its arithmetic. A number less itself is 0 unless it is NaN or infinite.
+"""
+
+from itertools import pairwise
+
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators.checks import checked_number, checked_period
+from ibkeel.indicators.checks import checked_period, not_finite
+from ibkeel.indicators.smoothing import EVEN, STILL, seed_of, strength
 
-__all__ = ["Atr", "Ema", "Rsi", "SessionVwap", "Sma", "strength"]
-
-_EVEN: Final = 50.0
-
-
-def strength(gain: float, loss: float) -> float:
-    """Relative strength index of an average gain and an average loss; 50 when both are 0."""
-    moved = gain + loss
-    return 100.0 * (gain / moved) if moved > 0.0 else _EVEN
+__all__ = ["Atr", "Ema", "Rsi", "SessionVwap", "Sma", "VolumeMean"]
 
 
 class Sma:
@@ -34,51 +33,57 @@ class Sma:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        checked_number(value)
-        if len(self._window) < self.period:
-            self._window.append(value)
-        else:
-            self._sum += value - self._window[self._next]
-            self._window[self._next] = value
-            self._next = (self._next + 1) % self.period
-        if len(self._window) == self.period:
+        if value - value != 0.0:
+            raise not_finite(value)
+        if self.value is None:
+            return self._filled(value)
+        window, place = self._window, self._next
+        self._sum += value - window[place]
+        window[place] = value
+        place += 1
+        if place == self.period:
             # A full turn of the ring: add up anew, so that rounding cannot pile up.
-            if self._next == 0:
-                self._sum = sum(self._window)
+            place = 0
+            self._sum = sum(window)
+        self._next = place
+        self.value = average = self._sum / self.period
+        return average
+
+    def _filled(self, value: float) -> float | None:
+        self._window.append(value)
+        if len(self._window) == self.period:
+            self._sum = sum(self._window)
             self.value = self._sum / self.period
         return self.value
 
 
-class _Smoothing:
-    """Exponential smoothing, seeded with the mean of the first `period` values."""
+class VolumeMean(Sma):
+    """Mean volume of the last `period` bars, the one just taken included."""
 
-    __slots__ = ("_count", "_period", "_weight", "value")
+    __slots__ = ()
 
-    def __init__(self, period: int, weight: float) -> None:
-        self._period, self._weight = period, weight
-        self._count, self.value = 0, 0.0
-
+    @override
     def update(self, value: float) -> float | None:
-        if self._count >= self._period:
-            self.value += self._weight * (value - self.value)
-            return self.value
-        self._count += 1
-        self.value += value
-        if self._count < self._period:
-            return None
-        self.value /= self._period
-        return self.value
+        """Take the next bar's volume; the mean, or None before `period` bars.
+
+        Raises:
+            InvalidInput: The volume is negative or not finite; nothing is taken.
+        """
+        if value < 0.0:
+            raise InvalidInput(f"volume is {value!r}; valid: 0 or more")
+        return super().update(value)
 
 
 class Ema:
     """Exponential moving average with weight 2 / (period + 1), seeded with a simple average."""
 
-    __slots__ = ("_smoothing", "period", "value")
+    __slots__ = ("_first", "_weight", "period", "value")
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
         self.value: float | None = None
-        self._smoothing = _Smoothing(period, 2.0 / (period + 1))
+        self._weight = 2.0 / (period + 1)
+        self._first: list[float] = []
 
     def update(self, value: float) -> float | None:
         """Take the next value; the average, or None before `period` values.
@@ -86,21 +91,33 @@ class Ema:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        self.value = self._smoothing.update(checked_number(value))
+        if value - value != 0.0:
+            raise not_finite(value)
+        average = self.value
+        if average is None:
+            return self._seeded(value)
+        self.value = average = average + self._weight * (value - average)
+        return average
+
+    def _seeded(self, value: float) -> float | None:
+        self._first.append(value)
+        if len(self._first) == self.period:
+            self.value = seed_of(self._first)
+            self._first = []
         return self.value
 
 
 class Rsi:
     """Wilder's relative strength index, 0 to 100; 50 when nothing moved at all."""
 
-    __slots__ = ("_gain", "_loss", "_previous", "period", "value")
+    __slots__ = ("_first", "_gain", "_loss", "_previous", "_weight", "period", "value")
 
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
         self.value: float | None = None
-        self._previous: float | None = None
-        self._gain = _Smoothing(period, 1.0 / period)
-        self._loss = _Smoothing(period, 1.0 / period)
+        self._weight = 1.0 / period
+        self._gain = self._loss = self._previous = 0.0
+        self._first: list[float] = []
 
     def update(self, close: float) -> float | None:
         """Take the next close; the index, or None before `period + 1` closes.
@@ -108,27 +125,45 @@ class Rsi:
         Raises:
             InvalidInput: The close is not finite; nothing is taken.
         """
-        checked_number(close)
-        if self._previous is not None:
-            change = close - self._previous
-            gain = self._gain.update(max(change, 0.0))
-            loss = self._loss.update(max(-change, 0.0))
-            if gain is not None and loss is not None:
-                self.value = strength(gain, loss)
-        self._previous = close
+        if close - close != 0.0:
+            raise not_finite(close)
+        if self.value is None:
+            return self._seeded(close)
+        change, weight = close - self._previous, self._weight
+        gain, loss = self._gain, self._loss
+        if change > 0.0:
+            gain += weight * (change - gain)
+            loss -= weight * loss
+        else:
+            gain -= weight * gain
+            loss -= weight * (change + loss)
+        self._previous, self._gain, self._loss = close, gain, loss
+        moved = gain + loss
+        self.value = index = 100.0 * (gain / moved) if moved > STILL else EVEN
+        return index
+
+    def _seeded(self, close: float) -> float | None:
+        self._first.append(close)
+        if len(self._first) > self.period:
+            changes = [later - earlier for earlier, later in pairwise(self._first)]
+            self._gain = seed_of([max(change, 0.0) for change in changes])
+            self._loss = seed_of([max(-change, 0.0) for change in changes])
+            self._previous, self._first = close, []
+            self.value = strength(self._gain, self._loss)
         return self.value
 
 
 class Atr:
     """Wilder's average true range, per share."""
 
-    __slots__ = ("_previous", "_smoothing", "period", "value")
+    __slots__ = ("_first", "_previous", "_weight", "period", "value")
 
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
         self.value: float | None = None
+        self._weight = 1.0 / period
         self._previous: float | None = None
-        self._smoothing = _Smoothing(period, 1.0 / period)
+        self._first: list[float] = []
 
     def update(self, high: float, low: float, close: float) -> float | None:
         """Take the next bar; the average range, or None before `period + 1` bars.
@@ -136,12 +171,20 @@ class Atr:
         Raises:
             InvalidInput: A price is not finite; nothing is taken.
         """
-        for price in (high, low, close):
-            checked_number(price)
-        if self._previous is not None:
-            reach = max(high, self._previous) - min(low, self._previous)
-            self.value = self._smoothing.update(reach)
-        self._previous = close
+        total = high + low + close
+        if total - total != 0.0:
+            raise not_finite(high, low, close)
+        previous, self._previous = self._previous, close
+        if previous is None:
+            return None
+        reach = max(high, previous) - min(low, previous)
+        if self.value is not None:
+            self.value += self._weight * (reach - self.value)
+            return self.value
+        self._first.append(reach)
+        if len(self._first) == self.period:
+            self.value = seed_of(self._first)
+            self._first = []
         return self.value
 
 
@@ -168,14 +211,15 @@ class SessionVwap:
         Raises:
             InvalidInput: A number is not finite, or the volume negative; nothing is taken.
         """
-        for number in (high, low, close, volume):
-            checked_number(number)
-        if volume < 0:
+        total = high + low + close
+        if total - total + (volume - volume) != 0.0:
+            raise not_finite(high, low, close, volume)
+        if volume < 0.0:
             raise InvalidInput(f"volume is {volume!r}; valid: 0 or more")
         if session != self._session:
             self._session, self._paid, self._traded, self.value = session, 0.0, 0.0, None
-        self._paid += (high + low + close) / 3.0 * volume
-        self._traded += volume
-        if self._traded > 0:
-            self.value = self._paid / self._traded
+        self._paid = paid = self._paid + total / 3.0 * volume
+        self._traded = traded = self._traded + volume
+        if traded > 0.0:
+            self.value = paid / traded
         return self.value

@@ -46,6 +46,7 @@ _SELECT_LAST: Final = (
     "SELECT seq, kind, data FROM events WHERE kind = ? AND (? = '' OR symbol = ?) ORDER BY seq DESC LIMIT 1"
 )
 _FIRST, _LAST = "", "~"
+_MEMORY: Final = ":memory:"
 
 
 @attrs.frozen
@@ -139,6 +140,15 @@ class Journal:
             if not read_only:
                 _create(file)
             return cls(_connect(file, read_only=read_only), file, read_only=read_only)
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """A journal that is gone when it is closed, for rehearsals such as a backtest."""
+        path = Path(_MEMORY)
+        with _told(path, "opened"):
+            connection = sqlite3.connect(_MEMORY, isolation_level=None, check_same_thread=False)
+            _prepare(connection, path)
+        return cls(connection, path, read_only=False)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""

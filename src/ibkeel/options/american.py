@@ -59,7 +59,7 @@ def american_price(
         dividend_yield: A year, continuous, a fraction.
         dividends: In cash, beside the yield, in any order. At each the share falls by the amount, and
             between them its logarithm is random: the spot model, not the escrowed one. Rows that
-            expire before the first are not touched by them; the others take about 1 ms each.
+            expire before the first are not touched by them; the others take about half a millisecond each.
 
     Returns:
         Per share, of the inputs' common shape, never below what exercise brings now; NaN where an
@@ -154,7 +154,7 @@ def american_implied_volatility(
         dividend_yield: A year, continuous, a fraction.
         dividends: In cash, beside the yield, in any order. At each the share falls by the amount, and
             between them its logarithm is random: the spot model, not the escrowed one. Rows that
-            expire before the first are not touched by them; the others take about 1 ms each.
+            expire before the first are not touched by them; the others take about half a millisecond each.
 
     Returns:
         Volatilities of the inputs' common shape, NaN with a reason where there is none: a price at

@@ -13,12 +13,15 @@ from ibkeel.options.greeks import GreekColumns
 from ibkeel.options.greeks import greeks as european_greeks
 from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
 from ibkeel.options.puts import CHUNK, LEAST, MOST, Puts
+from ibkeel.options.stepping import Terms
 from ibkeel.options.with_dividends import Group, dividend_groups
 
 __all__ = ["american_greeks"]
 
 # Slopes need more than prices do: more points, for the integrand is steep near the boundary.
 _SHARP: Final = grid(nodes=8, points=12, sweeps=6, last_points=48)
+# Differences of prices: what is wrong with one is wrong with the other.
+_PLAIN: Final = grid(nodes=6, points=8, sweeps=4, last_points=16)
 _DAYS_A_YEAR: Final = 365.0
 _POINTS: Final = 100.0
 # Relative to the volatility, and of the rate: differences over less would show the grid's own errors.
@@ -30,9 +33,9 @@ _COLUMNS: Final = 6
 
 
 def _total(inputs: Inputs, volatility: Floats) -> Floats:
-    """American prices on the sharp grid."""
+    """American prices on the plain grid."""
     deviation = np.clip(volatility * np.sqrt(inputs.years), LEAST, MOST)
-    return Puts.of(inputs).price(np.broadcast_to(deviation, inputs.shape), _SHARP)[0]
+    return Puts.of(inputs).price(np.broadcast_to(deviation, inputs.shape), _PLAIN)[0]
 
 
 def _european(inputs: Inputs) -> GreekColumns:
@@ -115,22 +118,29 @@ def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
         np.where(due, 0.0, _volatility_slope(inputs) / _POINTS),
         np.where(due, 0.0, _rate_slope(inputs) / _POINTS),
     )
-    reasons = _reasons(inputs, two_boundaries=puts.has_two_boundaries)
+    finite = np.isfinite(np.array(columns)).all(axis=0)
+    reasons = _reasons(inputs, is_outside=puts.has_two_boundaries | ~finite)
     return (
         *(np.where(reasons == Unsolved.SOLVED, column, np.nan) for column in columns),
         reasons.astype(np.float64),
     )
 
 
-def _reasons(inputs: Inputs, *, two_boundaries: npt.NDArray[np.bool_]) -> Codes:
+def _reasons(inputs: Inputs, *, is_outside: npt.NDArray[np.bool_]) -> Codes:
+    """OUT_OF_DOMAIN, too, where there is no volatility, and where `is_outside` says so."""
     reasons = inputs.reasons()
-    outside = (reasons == Unsolved.SOLVED) & ((inputs.given == 0) | two_boundaries)
+    outside = (reasons == Unsolved.SOLVED) & ((inputs.given == 0) | is_outside)
     return np.where(outside, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
 
 
 def _stepped_columns(group: Group) -> tuple[Floats, ...]:
     """Price, delta, gamma, theta, vega and rho of rows with dividends in cash."""
     terms = group.terms
+    with np.errstate(all="ignore"):
+        return _stepped_slopes(group, terms)
+
+
+def _stepped_slopes(group: Group, terms: Terms) -> tuple[Floats, ...]:
     volatility, spot, rate = terms.volatility[:, 0], terms.spot[:, 0], terms.rate[:, 0]
     at = group.at(volatility)
     by = _STEPPED_VOLATILITY_BUMP * volatility
@@ -163,7 +173,7 @@ def american_greeks(
     """Price and sensitivities of American options.
 
     Where exercise is due, delta is 1 or -1 and the other sensitivities are 0. Theta is that of the
-    moment: it knows of no dividend but the continuous one.
+    moment, between dividends in cash.
 
     Args:
         volatility: A year, a fraction, above 0.
@@ -204,7 +214,9 @@ def _with_dividends(
     flat = [column.ravel().copy() for column in columns]
     usable = (inputs.flat.reasons() == Unsolved.SOLVED) & (inputs.given > 0)
     for group in dividend_groups(inputs, dividends, usable):
-        for target, column in zip(flat, _stepped_columns(group), strict=False):
+        found = np.array(_stepped_columns(group))
+        solved = np.isfinite(found).all(axis=0)
+        for target, column in zip(flat, np.where(solved, found, np.nan), strict=False):
             target[group.rows] = column
-        flat[-1][group.rows] = Unsolved.SOLVED
+        flat[-1][group.rows] = np.where(solved, Unsolved.SOLVED, Unsolved.OUT_OF_DOMAIN)
     return tuple(column.reshape(inputs.shape) for column in flat)

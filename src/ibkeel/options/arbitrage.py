@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from ibkeel.options.inputs import Floats
 from ibkeel.options.smile import Smile
@@ -47,8 +48,8 @@ class ArbitrageWarning:
     high: float
     worst: float
 
+    @override
     def __str__(self) -> str:
-        """In one line."""
         what = "density ratio" if self.kind is ArbitrageKind.BUTTERFLY else "volatility too low by"
         return f"{self.kind.value} {self.expiry}: strikes {self.low:.2f} to {self.high:.2f}, {what} {self.worst:.4f}"
 

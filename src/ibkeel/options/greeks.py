@@ -101,12 +101,13 @@ def _price_columns(inputs: Inputs) -> tuple[Floats, ...]:
 
 def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
     reasons = inputs.reasons()
-    certain = (reasons == Unsolved.SOLVED) & (inputs.given == 0)
-    reasons = np.where(certain, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
-    solved = reasons == Unsolved.SOLVED
     form = normal_form(inputs)
     at = _given_reach(inputs, form)
     columns = (_price(form, at), *_sensitivities(inputs, form, at))
+    # A volatility of 0 leaves no slopes, and figures of 1e300 leave the range of doubles on the way.
+    outside = (inputs.given == 0) | ~np.isfinite(columns).all(axis=0)
+    reasons = np.where((reasons == Unsolved.SOLVED) & outside, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
+    solved = reasons == Unsolved.SOLVED
     return (*(np.where(solved, column, np.nan) for column in columns), reasons.astype(np.float64))
 
 

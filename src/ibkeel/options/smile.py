@@ -20,7 +20,7 @@ __all__ = ["ExpectedMove", "LeftOut", "Smile", "SmilePoint", "WhyLeftOut"]
 
 _LEAST_VARIANCE: Final = 1e-10
 _GRID: Final = 129
-_ZOOMS: Final = 6
+_ZOOMS: Final = (17,) * 5
 
 
 class WhyLeftOut(StrEnum):
@@ -205,8 +205,8 @@ class Smile:
             InvalidInput: No strike that the smile covers has that delta.
         """
         low, high = np.log(np.asarray(self.strikes) / self.forward)
-        for _ in range(_ZOOMS):
-            places = np.linspace(low, high, _GRID)
+        for count in (_GRID, *_ZOOMS):
+            places = np.linspace(low, high, count)
             deltas = self.greeks(self.forward * np.exp(places), right, extrapolate=True).delta
             above = deltas >= delta
             crossings = np.flatnonzero(above[1:] != above[:-1])

@@ -87,11 +87,13 @@ def _penalty(x: Floats) -> tuple[Floats, Floats]:
 
 
 def _strength(stiffness: Floats, parts: Floats, least: float, most: float) -> float:
-    """How much to smooth: what predicts each point best from the others, up to what is allowed."""
-    strengths = np.geomspace(_ROUGHEST, _SMOOTHEST, _TRIALS)[:, np.newaxis]
+    """How much to smooth: what predicts each point best from the others, within the bounds; else not."""
+    strengths = np.array([0.0, *np.geomspace(_ROUGHEST, _SMOOTHEST, _TRIALS)])[:, np.newaxis]
     kept = 1.0 / (1.0 + strengths * stiffness)
-    misses = np.mean((parts * (1.0 - kept)) ** 2, axis=1)
-    freedom = kept.mean(axis=1)
-    score = misses / np.maximum(1.0 - freedom, _EXACT) ** 2
-    within = (misses <= most**2) & (misses >= min(least**2, misses[misses <= most**2].max()))
-    return float(strengths[np.argmin(np.where(within, score, np.inf)), 0])
+    misses = np.sqrt(np.mean((parts * (1.0 - kept)) ** 2, axis=1))
+    left = np.maximum(1.0 - kept.mean(axis=1), _EXACT)
+    fine = misses <= most
+    fine &= misses >= min(least, misses[fine].max())
+    # No smoothing at all leaves nothing to judge by: it comes first, and is taken when nothing else is fine.
+    score = np.where(fine & (strengths[:, 0] > 0), misses / left, np.inf)
+    return float(strengths[np.argmin(score), 0])

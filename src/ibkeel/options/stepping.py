@@ -170,7 +170,7 @@ def _before(values: Floats, terms: Terms, spans: tuple[_Span, _Span], amount: fl
     after = np.log(np.maximum(share - amount, _LEFT * share) / middle)
     place = after / (terms.volatility * np.sqrt(terms.years) * _GAP) + _MIDDLE
     place = np.clip(place, 0.0, _NODES - 1.0)
-    first = np.clip(place.astype(np.intp) - 1, 0, _NODES - 4)
+    first = np.clip(np.nan_to_num(place).astype(np.intp) - 1, 0, _NODES - 4)
     x = place - first
     weights = (
         (x - 1) * (x - 2) * (x - 3) / -6,
@@ -206,9 +206,13 @@ def stepped(terms: Terms, dividends: tuple[CashDividend, ...]) -> Stepped:
         dividends: Ascending, all before expiry.
 
     Returns:
-        NaN where the inputs are.
+        NaN where the inputs are, or where they leave the range of doubles on the way.
     """
-    values = 2.0 * _backwards(terms, dividends, 2) - _backwards(terms, dividends, 1)
+    with np.errstate(all="ignore"):
+        return _at_the_spot(terms, 2.0 * _backwards(terms, dividends, 2) - _backwards(terms, dividends, 1))
+
+
+def _at_the_spot(terms: Terms, values: Floats) -> Stepped:
     price, spot = values[:, _MIDDLE], terms.spot[:, 0]
     intrinsic = terms.exercised(terms.spot)[:, 0]
     gap = (terms.volatility * np.sqrt(terms.years))[:, 0] * _GAP

@@ -26,6 +26,7 @@ _MOST_STEPS: Final = 30
 # Of the volatility; the price itself is not known better.
 _SMALL_MOVE: Final = 1e-8
 _SMALL_MISS: Final = 1e-8
+_TINY: Final = 1e-300
 # Of the strike: less time value than this is lost in the grid's own error.
 _RESOLVED: Final = 1e-6
 # Deviations: the most that is searched.
@@ -124,9 +125,9 @@ def dividend_volatility(
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Search:
-    """A secant that is kept between a volatility too low and one too high.
+    """A secant on the logarithm of time value, kept between a volatility too low and one too high.
 
-    The price rises with volatility, but is flat where exercise is due: there the middle is tried.
+    Time value rises with volatility, but there is none where exercise is due: there the middle is tried.
     """
 
     low: Floats
@@ -137,15 +138,15 @@ class _Search:
     is_open: npt.NDArray[np.bool_]
     steps: int = 0
 
-    def after(self, miss: Floats, tolerance: Floats) -> "_Search":
-        """One step on, given how far the price at `at` is too high."""
+    def after(self, miss: Floats, is_near: npt.NDArray[np.bool_]) -> "_Search":
+        """One step on, given how far the logarithm at `at` is too high, and whether that will do."""
         low, high = np.where(miss < 0, self.at, self.low), np.where(miss < 0, self.high, self.at)
         slope = self.slope
         if self.last is not None:
             at, missed = self.last
             steeper = (miss - missed) / np.where(self.at == at, np.nan, self.at - at)
             slope = np.where(steeper > 0, steeper, slope)
-        is_open = self.is_open & (np.abs(miss) > tolerance) & (high - low > _SMALL_MOVE * self.at)
+        is_open = self.is_open & ~is_near & (high - low > _SMALL_MOVE * self.at)
         guess = self.at - miss / slope
         guess = np.where((guess > low) & (guess < high), guess, 0.5 * (low + high))
         return _Search(
@@ -161,17 +162,28 @@ class _Search:
 
 def _solve(group: Group, given: Floats) -> tuple[Floats, Floats, npt.NDArray[np.int8]]:
     """Volatility, its rounding and the reason of each row, from the escrowed European volatility on."""
+    with np.errstate(all="ignore"):
+        reasons, search, slope = _search(group, given)
+        reasons = np.where(search.is_open | ~np.isfinite(search.at), np.int8(Unsolved.NOT_FOUND), reasons)
+        solved = reasons == Unsolved.SOLVED
+        rounding = _EPSILON * given / slope
+    return np.where(solved, search.at, np.nan), np.where(solved, rounding, np.nan), reasons
+
+
+def _search(group: Group, given: Floats) -> tuple[npt.NDArray[np.int8], _Search, Floats]:
+    """The first verdict on each row, where the search ended, and the slope of the price there."""
     root = group.terms.years**0.5
     low, high = np.full(given.size, LEAST / root), np.full(given.size, _HIGHEST / root)
     reasons = _reasons(group, given, low, high)
+    intrinsic = np.maximum(group.terms.exercised(group.terms.spot)[:, 0], 0.0)
+    wanted = np.maximum(given - intrinsic, _TINY)
     at, slope = _start(group, given)
-    search = _Search(low=low, high=high, at=at, slope=slope, is_open=reasons == Unsolved.SOLVED)
+    search = _Search(low=low, high=high, at=at, slope=slope / wanted, is_open=reasons == Unsolved.SOLVED)
     while search.is_open.any() and search.steps < _MOST_STEPS:
-        search = search.after(group.at(search.at).price - given, _SMALL_MISS * given)
-    reasons = np.where(search.is_open, np.int8(Unsolved.NOT_FOUND), reasons)
-    solved = reasons == Unsolved.SOLVED
-    rounding = _EPSILON * given / search.slope
-    return np.where(solved, search.at, np.nan), np.where(solved, rounding, np.nan), reasons
+        price = group.at(search.at).price
+        miss = np.log(np.maximum(price - intrinsic, 0.0) / wanted)
+        search = search.after(miss, np.abs(price - given) <= _SMALL_MISS * given)
+    return reasons, search, search.slope * wanted
 
 
 def _start(group: Group, given: Floats) -> tuple[Floats, Floats]:

@@ -155,10 +155,7 @@ class Admission:
         """
         for tier in (tier for mine, tiers in self._tiers if mine.name == rule for tier in tiers):
             if tier.most_urgent is not Lane.CLOSING or not tier.rule.closing_reserve:
-                window = self._gate(tier, "").window
-                room = window.free(now)
-                if room > 0:
-                    window.put_back(0.0, room, now)
+                self._gate(tier, "").window.fill(now)
 
     def _climb(self, ticket: Ticket, now: float) -> bool:
         """Pass every gate, or wait at the first that does not let the ticket in."""

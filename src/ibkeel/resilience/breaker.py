@@ -224,7 +224,7 @@ class Breaker:
 
     def _probed(self, outcome: Outcome, *, now: float, seconds: float, jitter: float) -> "Breaker":
         if outcome is Outcome.IGNORED:
-            return attrs.evolve(self, state=BreakerState.OPEN, generation=self.generation + 1, until=now)
+            return self.probed_next(now)
         if outcome is Outcome.FAILED or self.policy.is_slow(seconds):
             return self.opened(now, jitter=jitter)
         return self.closed()

@@ -184,6 +184,14 @@ class Window:
         if self._seconds is not None:
             self._entries.append((_end(now, self._seconds), weight))
 
+    def fill(self, now: float) -> None:
+        """Count the limit as used up now: nothing more may be sent for a whole window."""
+        if self._seconds is not None:
+            self.free(now)
+            self.used = max(self.used, self.limit)
+            self._entries.clear()
+            self._entries.append((_end(now, self._seconds), self.used))
+
     def give_back(self, weight: int) -> None:
         """Something that was open has ended."""
         if self._seconds is None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -16,6 +16,8 @@ from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
 from ibkeel.sim.wire import encode, writes
 
 __all__ = ["Client", "Sink", "Stream", "Subscription"]
+
+_OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 
 
 class Sink(Protocol):
@@ -64,6 +66,7 @@ class Stream:
     request_id: int
     contract: SimContract | None = None
     holds_line: bool = False
+    holds_history: bool = False  # counts as an open historical request
     ticket: Ticket | None = None
 
     def stop(self) -> None:
@@ -111,7 +114,9 @@ class Client:
         """Put bytes into the outbox that are framed already."""
         self._outbox.append(data)
 
-    def error(self, request_id: int, code: int, text: str, *, at: datetime) -> None:
+    def error(
+        self, request_id: int, code: int, text: str, *, at: datetime, advanced_reject: str = ""
+    ) -> None:
         """Put an error message, or a notice, into the outbox."""
         self._errors[code] += 1
         self.reply(
@@ -119,8 +124,13 @@ class Client:
             request_id=request_id,
             code=code,
             text=text,
+            advanced_reject=advanced_reject,
             at_millis=int(at.timestamp() * 1000),
         )
+
+    def market_streams(self) -> list[Stream]:
+        """The streams that come from a market data farm, other than quotes."""
+        return [stream for (kind, _), stream in self.streams.items() if kind in _OF_MARKET_DATA]
 
     def followed(self) -> list[int]:
         """Ids of the historical requests that are kept up to date."""

@@ -137,6 +137,10 @@ def _break_farm(stage: Stage, fault: FarmBroken, now: datetime) -> Undo:
 def _end_quotes(stage: Stage, error: tuple[int, str] | None, now: datetime) -> None:
     """Stop market data for good; each request may get an error. Cancels are still understood."""
     for client in stage.connections:
+        for stream in client.market_streams():
+            stream.stop()
+            if error is not None:
+                client.error(stream.request_id, *error, at=now)
         for request_id, subscription in client.subscriptions.items():
             subscription.stop()
             if error is not None:
@@ -145,6 +149,10 @@ def _end_quotes(stage: Stage, error: tuple[int, str] | None, now: datetime) -> N
 
 def _compete(stage: Stage, fault: CompetingSession, now: datetime) -> None:
     for client in stage.connections:
+        for stream in client.market_streams():
+            client.error(stream.request_id, 10197, COMPETING, at=now)
+            if not fault.revives:
+                stream.stop()
         for request_id, subscription in client.subscriptions.items():
             client.error(request_id, 10197, COMPETING, at=now)
             if not fault.revives:

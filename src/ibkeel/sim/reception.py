@@ -201,6 +201,12 @@ class Reception:
             self._flush(client)
             client.close()
             return
+        most = self._world.settings.limits.clients
+        if most is not None and len(self._world.clients) >= most:
+            self._world.counters.refused += 1
+            self._world.counters.violated("clients", event.client_id)
+            client.close()
+            return
         self._world.clients[event.client_id] = client
         start_session(self._world, client)
 

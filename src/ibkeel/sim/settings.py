@@ -1,13 +1,15 @@
 """How the simulated Gateway behaves where the real one may vary."""
 
+from typing import Any
+
 import attrs
 from attrs import validators
 
 __all__ = ["GatewaySettings", "Latency", "Limits"]
 
 _not_negative = validators.ge(0.0)
-_at_least_one = validators.optional(validators.ge(1))
-_seconds = validators.optional(validators.gt(0.0))
+_at_least_one: Any = validators.optional(validators.ge(1))
+_positive: Any = validators.optional(validators.gt(0.0))
 
 
 @attrs.frozen(kw_only=True)
@@ -71,20 +73,20 @@ class Limits:
     """Sessions at the same time; one more is closed without a word (unverified)."""
     depth: int | None = attrs.field(default=3, validator=_at_least_one)
     """Market depth requests at the same time: error 309."""
-    tick_by_tick: float | None = attrs.field(default=0.05, validator=_seconds)
+    tick_by_tick: float | None = attrs.field(default=0.05, validator=_positive)
     """Tick-by-tick requests at the same time, as a fraction of the market data lines: error 10190."""
-    tick_by_tick_repeat: float | None = attrs.field(default=15.0, validator=_seconds)
+    tick_by_tick_repeat: float | None = attrs.field(default=15.0, validator=_positive)
     """Seconds between two tick-by-tick requests for one instrument: error 10190 (unverified)."""
     scanners: int | None = attrs.field(default=10, validator=_at_least_one)
     """Scanner subscriptions at the same time: error 162."""
     account_summaries: int | None = attrs.field(default=2, validator=_at_least_one)
     """Account summaries at the same time: error 322."""
-    symbol_search: float | None = attrs.field(default=1.0, validator=_seconds)
+    symbol_search: float | None = attrs.field(default=1.0, validator=_positive)
     """Seconds between two searches for symbols: error 322 (unverified)."""
     histories: int | None = attrs.field(default=60, validator=_at_least_one)
     """Paced historical requests in 600 s, BID_ASK counted twice; real-time bars count as well:
     error 162, and 420 for real-time bars."""
-    identical_history: float | None = attrs.field(default=15.0, validator=_seconds)
+    identical_history: float | None = attrs.field(default=15.0, validator=_positive)
     """Seconds between two identical paced historical requests: error 162."""
     same_contract_histories: int | None = attrs.field(default=5, validator=_at_least_one)
     """Paced historical requests for one contract, exchange and kind within 2 s: error 162."""
@@ -96,7 +98,18 @@ class Limits:
     @classmethod
     def none(cls) -> "Limits":
         """No limit at all."""
-        return cls(**{field.name: None for field in attrs.fields(cls) if field.name != "paced_bar_seconds"})
+        return cls(
+            clients=None,
+            depth=None,
+            tick_by_tick=None,
+            tick_by_tick_repeat=None,
+            scanners=None,
+            account_summaries=None,
+            symbol_search=None,
+            histories=None,
+            identical_history=None,
+            same_contract_histories=None,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -137,5 +150,7 @@ class GatewaySettings:
     """Limits on kinds of requests."""
     master_client_id: int | None = None
     """The client that is told about the orders of all clients; None: there is none."""
+    execution_days: int = attrs.field(default=1, validator=validators.ge(1))
+    """Days of executions that are told: 1 is today's, since midnight, as a Gateway does."""
     profit_seconds: float = attrs.field(default=5.0, validator=validators.gt(0))
     """Interval of profit updates (unverified)."""

@@ -183,6 +183,10 @@ class Market(Protocol):
         """The contract of that id."""
         ...
 
+    def underlyings(self) -> Sequence[SimContract]:
+        """Every stock and index that is listed, by symbol."""
+        ...
+
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
         """Option-chain definitions of an underlying; empty when it has no options."""
         ...
@@ -333,6 +337,8 @@ class OrderError:
     order_id: int
     code: int
     text: str
+    advanced_reject: str = ""  # JSON that tells how to insist
+    rule: str = ""  # the limit that was broken, for the count
 
 
 @attrs.frozen(kw_only=True)

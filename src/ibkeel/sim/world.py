@@ -19,6 +19,7 @@ from ibkeel.sim.values import (
     Commission,
     Execution,
     Market,
+    SimContract,
     SimOrder,
     SimPosition,
     SimSession,
@@ -29,7 +30,6 @@ from ibkeel.sim.venue import MarginPreview, PortfolioRow
 __all__ = ["Exchange", "Handler", "Rejection", "World"]
 
 _logger: Final = logging.getLogger("ibkeel.sim")
-_OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 
 
 class Exchange(Protocol):
@@ -45,6 +45,12 @@ class Exchange(Protocol):
 
     def cancel_all(self, at: datetime) -> Sequence[VenueEvent]:
         """Cancel every order of every client."""
+        ...
+
+    def exercise(
+        self, contract: SimContract, quantity: int, *, client_id: int, order_id: int, at: datetime
+    ) -> Sequence[VenueEvent]:
+        """Exercise options that are held."""
         ...
 
     def advance(self, at: datetime) -> Sequence[VenueEvent]:
@@ -263,6 +269,8 @@ class World:
             raise Rejection(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
         if stream.holds_line:
             self.take_line(client)
+        if stream.holds_history:
+            self.counters.history_opened()
         client.streams[stream.kind, stream.request_id] = stream
 
     def end_stream(self, client: Client, kind: str, request_id: int) -> bool:
@@ -273,6 +281,8 @@ class World:
         stream.stop()
         if stream.holds_line:
             self.counters.line_closed()
+        if stream.holds_history:
+            self.counters.history_closed()
         return True
 
     def running(self, kind: str) -> int:
@@ -292,9 +302,8 @@ class World:
 
     def forget_streams(self, client: Client) -> None:
         """End market data and updates of histories, as if they had never been asked for."""
-        for kind, request_id in tuple(client.streams):
-            if kind in _OF_MARKET_DATA:
-                self.end_stream(client, kind, request_id)
+        for stream in client.market_streams():
+            self.end_stream(client, stream.kind, stream.request_id)
         for request_id in tuple(client.subscriptions):
             self.end_subscription(client, request_id)
         for request_id in client.followed():

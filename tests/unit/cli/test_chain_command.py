@@ -44,7 +44,7 @@ def test_the_table_names_series_candidates_and_the_choice(capsys):
 
 
 def test_without_a_target_the_listed_series_are_shown_and_nothing_is_quoted(capsys):
-    code, found = told(capsys, "SPX", "--dte", "0..60", "--kind", "monthly")
+    code, found = told(capsys, "SPX", "--index", "--dte", "0..60", "--kind", "monthly")
     shown = run(["chain", "SPX", "--dte", "0..60"])
 
     out = capsys.readouterr().out
@@ -87,6 +87,8 @@ def test_when_nothing_fits_the_code_says_so(arguments, words, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (("NOSUCH",), 2, "NOSUCH"),
+        (("SPY", "--index"), 2, "SPY"),
         (("SPY", "--dte", "soon"), 2, "valid: 30..60"),
         (("SPY", "--dte", "60..30"), 2, "valid: 30..60"),
         (("SPY", "--max-spread", "wide"), 2, "valid: 10%"),

@@ -485,6 +485,17 @@ def test_a_probe_that_is_interrupted_is_not_named_as_the_cause(clock, service):
     assert caught.value.cause == "ConnectionError: down"
 
 
+def test_after_a_cure_the_next_call_is_the_probe(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 1.0
+
+    breaker.probe_next()
+
+    assert breaker.breaker.wait(clock()) == 0.0
+    assert breaker.call(service.fetch) == 42
+    assert breaker.state is BreakerState.CLOSED
+
+
 def test_every_change_of_state_is_told_with_its_cause(clock, service):
     seen = []
     breaker = CircuitBreaker(
@@ -494,6 +505,7 @@ def test_every_change_of_state_is_told_with_its_cause(clock, service):
     clock.seconds += 10.0
     breaker.call(service.fetch)
     breaker.open("error 1300")
+    breaker.probe_next()
     breaker.close()
 
     story = [(change.before.value, change.after.state.value, change.cause) for change in seen]
@@ -503,10 +515,11 @@ def test_every_change_of_state_is_told_with_its_cause(clock, service):
         ("open", "half open", ""),
         ("half open", "closed", ""),
         ("closed", "open", "error 1300"),
+        ("open", "open", ""),
         ("open", "closed", ""),
     ]
     assert {change.name for change in seen} == {"x"}
-    assert [change.at for change in seen] == [100.0, 110.0, 110.0, 110.0, 110.0]
+    assert [change.at for change in seen] == [100.0, *[110.0] * 5]
 
 
 def test_a_generator_cannot_be_guarded_by_its_making(breaker):

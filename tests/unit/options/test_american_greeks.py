@@ -120,3 +120,10 @@ def test_columns_have_the_shape_of_the_inputs():
 
     assert got.gamma.shape == got.reasons.shape == (3, 200)
     assert np.ptp(got.delta) == 0.0
+
+
+def test_figures_beyond_all_sense_have_a_reason_too():
+    got = american_greeks([1e5, 0.2], **{**PUT, "spot": [1.7e308, 100.0]})
+
+    assert got.reasons.tolist() == [Unsolved.OUT_OF_DOMAIN, Unsolved.SOLVED]
+    assert np.isnan(got.delta).tolist() == [True, False]

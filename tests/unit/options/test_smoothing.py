@@ -104,3 +104,12 @@ def test_beyond_its_ends_it_is_straight():
     assert value[2] - value[1] == pytest.approx(value[1] - value[0])
     assert slope[0] == slope[1] == slope[2]
     assert bend[1:].tolist() == [0.0, 0.0]
+
+
+def test_points_beyond_all_doubt_are_met_exactly():
+    x = np.linspace(0, 1, 6)
+    y = np.array([0.0, 5.0, -3.0, 8.0, 1.0, 2.0])
+
+    got = smoothed(x, y, np.full(6, 1e-12), most=0.5)
+
+    assert got.y == pytest.approx(y, abs=1e-9)

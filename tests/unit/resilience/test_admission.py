@@ -413,13 +413,16 @@ def test_without_slots_for_what_closes_a_limit_that_was_reached_holds_all():
     assert admission.next_at() == 1.0
 
 
-def test_a_limit_that_is_full_is_not_filled_twice():
-    admission = Admission([messages(limit=1)])
-    admission.ask(DATA, 0.0)
+def test_a_limit_that_was_reached_holds_for_a_whole_window_whatever_was_sent_before():
+    admission = Admission([messages(limit=2)])
+    for _ in range(3):
+        admission.ask(DATA, 0.0)
 
     admission.fill("messages", 0.5)
 
-    assert admission.usage(0.5) == [Usage(rule="messages", limit=1, key="", age=0.5, weight=1)]
+    assert admission.usage(0.5) == [Usage(rule="messages", limit=2, key="", age=0.0, weight=2)]
+    assert run(admission, 1.49, start=1.0, step=0.01) == []
+    assert len(run(admission, 1.6, start=1.5, step=0.1)) == 1
 
 
 def test_a_limit_of_no_known_name_is_left_alone():

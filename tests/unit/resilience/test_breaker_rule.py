@@ -241,6 +241,30 @@ def test_failed_probes_escalate():
     assert advice == [Escalation.RETRY, Escalation.RETRY, Escalation.RECONNECT, Escalation.STOP]
 
 
+@pytest.mark.parametrize("is_probed", [False, True], ids=["open", "half open"])
+def test_after_a_cure_the_next_call_is_the_probe_and_a_cure_that_does_not_help_leads_on(is_probed):
+    breaker = fail(opened(), 10.0)
+    assert (breaker.openings, breaker.until) == (2, 30.0)
+    lost = None
+    if is_probed:
+        breaker, lost = breaker.admit(30.0)
+
+    cured = breaker.probed_next(31.0)
+    probed, probe = cured.admit(31.0)
+
+    assert cured.state is BreakerState.OPEN
+    assert probe not in {None, lost}
+    assert probed.admit(31.0)[1] is None
+    again = probed.settle(probe, Outcome.FAILED, now=32.0)
+    assert (again.openings, again.until) == (3, 62.0)
+
+
+def test_a_cure_of_what_works_changes_nothing():
+    breaker = fail(Breaker(policy=POLICY), 0.0)
+
+    assert breaker.probed_next(1.0) is breaker
+
+
 def test_closing_by_hand_makes_older_results_stale():
     breaker, probe = opened().admit(10.0)
 

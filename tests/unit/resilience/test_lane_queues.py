@@ -90,6 +90,16 @@ def test_those_who_are_gone_are_dropped_when_they_are_more_than_half():
     assert (at_half, kept(queue)) == (4, 1)
 
 
+def test_the_order_of_arrival_holds_among_those_who_are_left():
+    items = {number: Item(Lane.QUOTES, number) for number in (0, 5, 1, 6, 7, 2, 3)}
+    queue = filled(items.values(), Patience(5.0))
+
+    leave(queue, *(items[number] for number in (0, 6, 7, 3)))
+
+    assert kept(queue) == 3
+    assert drained(queue) == [1, 2, 5]
+
+
 def test_those_who_were_dropped_are_not_counted_again():
     items = [Item(Lane.QUOTES, number) for number in range(7)]
     queue = filled(items[:4], Patience(5.0))

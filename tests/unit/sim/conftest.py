@@ -80,6 +80,9 @@ class SmallMarket:
     def by_con_id(self, con_id):
         return next((each for each in self.contracts if each.con_id == con_id), None)
 
+    def underlyings(self):
+        return [SPY, VIX]
+
     def option_classes(self, under_con_id):
         if under_con_id != SPY.con_id:
             return []

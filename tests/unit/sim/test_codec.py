@@ -10,6 +10,7 @@ from ibkeel.errors import WireError
 from ibkeel.sim.codec import COMPLETED_ORDER, OPEN_ORDER, PLACE_ORDER, REPLIES, REQUESTS, Kind
 from ibkeel.sim.codec.kinds import read, write
 from ibkeel.sim.codec.layout import Constant, Field, Given, Repeat
+from ibkeel.sim.services import HANDLERS
 
 versions = st.integers(157, 200).filter(lambda version: version != 158)
 texts = st.text("abcXYZ 12", min_size=1, max_size=6)
@@ -53,13 +54,36 @@ def test_what_is_built_is_parsed_back(message, data, version):
     parsed = message.parse(wire[1:], version)
 
     assert message.build(parsed, version) == wire
-    assert {name: values[name] for name in parsed if name not in NESTED} == {
-        name: value for name, value in parsed.items() if name not in NESTED
+    carried = {name: carried_by(message.layout, name, values[name], version) for name in parsed}
+    assert {name: value for name, value in parsed.items() if name not in NESTED} == {
+        name: value for name, value in carried.items() if name not in NESTED
     }
 
 
 # Rows whose own conditional fields are absent come back smaller than they were drawn.
 NESTED = {"conditions"}
+
+
+def carried_by(layout, name, value, version):
+    """A value without those fields of its rows that a version does not have."""
+    item = next((item for item in layout if isinstance(item, Repeat) and item.name == name), None)
+    if item is None:
+        return value
+    names = {each.name for each in item.items if each.admits(version) and not isinstance(each, Constant)}
+    return [{key: cell for key, cell in row.items() if key in names} for row in value]
+
+
+def test_no_two_messages_share_a_number_or_a_name():
+    for messages in (REPLIES.values(), REQUESTS.values()):
+        assert len({message.number for message in messages}) == len(messages)
+        assert len({message.name for message in messages}) == len(messages)
+
+
+def test_every_request_has_a_handler():
+    served = {message.name for message in REQUESTS.values()} - {"start_api"}
+
+    assert set(HANDLERS) == served
+
 
 order_values = st.fixed_dictionaries(
     {

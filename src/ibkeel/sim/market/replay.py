@@ -83,6 +83,11 @@ class ReplayMarket:
         """The contract of that id."""
         return self._library.contracts.get(con_id)
 
+    def underlyings(self) -> Sequence[SimContract]:
+        """Every stock and index that was asked for, by symbol."""
+        spots = (each for each in self._library.contracts.values() if each.sec_type != "OPT")
+        return tuple(sorted(spots, key=lambda contract: contract.symbol))
+
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
         """Option-chain definitions of an underlying; empty when it has no options."""
         options = [

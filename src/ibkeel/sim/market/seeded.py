@@ -81,6 +81,10 @@ class SeededMarket:
         """The contract of that id."""
         return self._universe.by_con_id(con_id)
 
+    def underlyings(self) -> Sequence[SimContract]:
+        """Every stock and index that is listed, by symbol."""
+        return self._universe.underlyings()
+
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
         """Option-chain definitions; unions, so that some combinations do not exist."""
         return self._universe.option_classes(under_con_id)

@@ -86,6 +86,10 @@ class Universe:
                 return self._contract(symbol, number, _RIGHTS[right], strike)
         return None
 
+    def underlyings(self) -> Sequence[SimContract]:
+        """Every stock and index, by symbol."""
+        return tuple(self._contract(symbol) for symbol in sorted(self._rows))
+
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
         """Unions of expiries and of strikes, for each exchange and trading class."""
         contract = self.by_con_id(under_con_id)

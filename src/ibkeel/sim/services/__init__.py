@@ -4,7 +4,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ibkeel.sim.services import account, definitions, history, orders, quotes, system
+from ibkeel.sim.services import (
+    account,
+    calculator,
+    definitions,
+    depth,
+    exercise,
+    extents,
+    history,
+    multi,
+    oldticks,
+    orders,
+    profit,
+    quotes,
+    realtimebars,
+    reference,
+    scanner,
+    summary,
+    system,
+    tickbytick,
+)
 from ibkeel.sim.world import Handler
 
 __all__ = ["HANDLERS"]
@@ -16,6 +35,18 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         **quotes.HANDLERS,
         **history.HANDLERS,
         **orders.HANDLERS,
+        **exercise.HANDLERS,
         **account.HANDLERS,
+        **multi.HANDLERS,
+        **summary.HANDLERS,
+        **profit.HANDLERS,
+        **realtimebars.HANDLERS,
+        **tickbytick.HANDLERS,
+        **oldticks.HANDLERS,
+        **extents.HANDLERS,
+        **depth.HANDLERS,
+        **calculator.HANDLERS,
+        **reference.HANDLERS,
+        **scanner.HANDLERS,
     }
 )

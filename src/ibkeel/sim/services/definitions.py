@@ -7,6 +7,7 @@ from typing import Any, Final
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, find, pattern_from
+from ibkeel.sim.services.reference import rule_of
 from ibkeel.sim.values import SimContract, SimSession
 from ibkeel.sim.wiretime import compact, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World
@@ -15,7 +16,6 @@ __all__ = ["HANDLERS"]
 
 _DAYS_OF_HOURS: Final = 6
 _ORDER_TYPES: Final = "ACTIVETIM,DAY,FOK,GTC,IOC,LMT,MKT,OCA,STP,STPLMT,WHATIF"
-_MARKET_RULE: Final = "26"  # one cent at every price; the rule of US stocks
 
 
 def _contract_details(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ def _details(world: World, contract: SimContract, exchange: str, hours: tuple[st
         "agg_group": 2 if is_option else 1,
         "under_symbol": contract.symbol if is_option else "",
         "under_sec_type": _underlying_type(world, contract) if is_option else "",
-        "market_rule_ids": ",".join(_MARKET_RULE for _ in exchanges),
+        "market_rule_ids": ",".join(str(rule_of(contract)) for _ in exchanges),
         "real_expiration": compact(contract.expiry),
         "min_size": 1,
         "size_increment": 1,

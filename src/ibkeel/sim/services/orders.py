@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.account import after_fills
 from ibkeel.sim.services.combos import ordered
 from ibkeel.sim.services.contracts import contract_values
+from ibkeel.sim.services.filters import is_wanted
 from ibkeel.sim.services.preview import preview_values
 from ibkeel.sim.values import (
     Commission,
@@ -22,12 +22,10 @@ from ibkeel.sim.values import (
     SimOrder,
     VenueEvent,
 )
-from ibkeel.sim.wiretime import parse_instant, zoned
-from ibkeel.sim.world import Handler, World
+from ibkeel.sim.wiretime import zoned
+from ibkeel.sim.world import Handler, Rejection, World
 
 __all__ = ["HANDLERS", "match", "publish"]
-
-_SIDES: Final = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD"}
 
 
 def _place(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -109,12 +107,19 @@ def publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
 def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
     for event in events:
         client_id = event.order.client_id if isinstance(event, OrderEcho) else event.client_id
-        client = world.clients.get(client_id)
-        if client is not None:
-            _send(world, client, event, now)
+        if isinstance(event, OrderError) and event.rule:
+            world.counters.violated(event.rule, client_id)
+        for listener in _listeners(world, client_id):
+            _send(world, listener, event, now)
     filled = [event.contract for event in events if isinstance(event, Execution)]
     if filled:
         after_fills(world, filled, now)
+
+
+def _listeners(world: World, client_id: int) -> list[Client]:
+    """Who is told about an order: the client that placed it, and the master client."""
+    ids = {client_id: None, world.settings.master_client_id: None}
+    return [world.clients[each] for each in ids if each is not None and each in world.clients]
 
 
 def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> None:
@@ -126,7 +131,9 @@ def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> Non
         case OrderStatus():
             client.reply("order_status", **attrs.asdict(event))
         case OrderError():
-            client.error(event.order_id, event.code, event.text, at=now)
+            client.error(
+                event.order_id, event.code, event.text, at=now, advanced_reject=event.advanced_reject
+            )
         case Execution():
             _send_execution(world, client, event, request_id=-1)
         case Commission():
@@ -208,8 +215,12 @@ def _list_open_orders(world: World, client: Client, owner: int | None) -> None:
     world.answer(client, -1, world.settings.latency.account, answer)
 
 
-def _auto_open_orders(_world: World, _client: Client, _values: dict[str, Any]) -> None:
+def _auto_open_orders(_world: World, client: Client, _values: dict[str, Any]) -> None:
     """Bind manual orders to client 0: there are none here, and the Gateway does not answer."""
+    if client.client_id != 0:
+        raise Rejection(
+            327, "Only API connections with clientId set to 0 can set the auto bind TWS orders property."
+        )
 
 
 def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
@@ -231,37 +242,14 @@ def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> 
 
 
 def _executions(world: World, client: Client, values: dict[str, Any]) -> None:
-    def answer(_now: datetime) -> None:
-        since = _since(world, values["time"])
+    def answer(now: datetime) -> None:
         for execution, commission in world.venue.executions():
-            if _wanted(execution, values) and (since is None or execution.at >= since):
+            if is_wanted(world, execution, values, now):
                 _send_execution(world, client, execution, request_id=values["request_id"])
                 client.reply("commission_report", **attrs.asdict(commission))
         client.reply("execution_end", request_id=values["request_id"])
 
     world.answer(client, values["request_id"], world.settings.latency.local, answer)
-
-
-def _since(world: World, text: str) -> datetime | None:
-    """The filter's time; one that cannot be read filters nothing (unverified)."""
-    try:
-        return parse_instant(text, world.settings.zone)
-    except WireError:
-        return None
-
-
-def _wanted(execution: Execution, values: dict[str, Any]) -> bool:
-    """Whether an execution passes the filter; an empty field of the filter passes all."""
-    contract = execution.contract
-    asked = (
-        (values["client_id"] or 0, execution.client_id),
-        (values["account"], execution.account),
-        (values["symbol"], contract.symbol),
-        (values["sec_type"], contract.sec_type),
-        (values["exchange"], execution.exchange),
-        (_SIDES.get(values["side"].upper(), values["side"]), execution.side),
-    )
-    return all(not wanted or wanted == value for wanted, value in asked)
 
 
 def _send_execution(world: World, client: Client, execution: Execution, *, request_id: int) -> None:

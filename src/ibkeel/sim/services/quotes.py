@@ -8,6 +8,7 @@ from ibkeel.sim.client import Client, Subscription
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.faults import CompetingSession, NotEntitled
 from ibkeel.sim.services.contracts import resolve
+from ibkeel.sim.services.generics import changing, initial
 from ibkeel.sim.services.ticks import LiveType, computations, is_complete, ticks, without_book
 from ibkeel.sim.values import MarketQuote, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
@@ -134,6 +135,10 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
     )
     greeks = world.market.greeks(contract, at) if contract.sec_type == "OPT" and has_book else None
     made += computations(greeks, subscription.sent_greeks, delayed=delayed)
+    if not delayed:
+        if subscription.sent is None:
+            made += initial(world.market, contract, subscription.generic_ticks, at)
+        made += changing(contract, quote, subscription.sent, subscription.generic_ticks)
     for name, values in made:
         client.reply(name, request_id=subscription.request_id, **values)
     subscription.sent = quote

@@ -13,7 +13,9 @@ NOT_FOUND: Final = (300, "Can't find EId with tickerId:")
 
 def permission(contract: SimContract) -> str:
     """What a Gateway says without live data for a contract (seen in public logs)."""
-    return f"No market data permissions for {contract.primary_exchange or contract.exchange} {contract.sec_type}"
+    return (
+        f"No market data permissions for {contract.primary_exchange or contract.exchange} {contract.sec_type}"
+    )
 
 
 def cancels(kind: str, error: tuple[int, str] | None = None) -> Handler:

@@ -2,12 +2,14 @@
 
 from ibkeel.sim.venue.margin import MarginPreview, PortfolioRow, Valuation
 from ibkeel.sim.venue.settings import CommissionPlan, VenueSettings
+from ibkeel.sim.venue.settlement import Settlement
 from ibkeel.sim.venue.venue import Venue
 
 __all__ = [
     "CommissionPlan",
     "MarginPreview",
     "PortfolioRow",
+    "Settlement",
     "Valuation",
     "Venue",
     "VenueSettings",

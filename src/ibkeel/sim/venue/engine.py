@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import attrs
+
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
 from ibkeel.sim.venue.book import Book
 from ibkeel.sim.venue.families import (
@@ -34,7 +36,7 @@ from ibkeel.sim.venue.orders import (
     pair,
     stage_after_change,
 )
-from ibkeel.sim.venue.rejects import Refusal, refuse
+from ibkeel.sim.venue.rejects import Refusal, advice, is_beyond, is_overridden, refuse
 from ibkeel.sim.venue.settings import VenueSettings
 from ibkeel.sim.venue.stamps import Stamps
 
@@ -144,11 +146,21 @@ class Engine:
         if order.parent_id and self.book.parent(working) is None:
             return self._refuse(Refusal.PARENT_MISSING, order, parent_id=order.parent_id)
         if self.book.active_count(order.contract.con_id, order.action) >= limit:
-            return self._refuse(Refusal.TOO_MANY_ORDERS, order, limit=limit)
+            refusal = self._refuse(Refusal.TOO_MANY_ORDERS, order, limit=limit)
+            return attrs.evolve(refusal, rule="active_orders")
         members = self.book.group(working)
         if is_group_over(members, order.oca_type) or not reduced_quantity(working, members):
             return self._refuse(Refusal.GROUP_OVER, order)
-        return self._refusal_for_funds(order, at)
+        return self._refusal_for_price(order, at) or self._refusal_for_funds(order, at)
+
+    def _refusal_for_price(self, order: SimOrder, at: datetime) -> OrderError | None:
+        fraction = self._settings.price_precaution
+        if fraction is None or is_overridden(order):
+            return None
+        if not is_beyond(order, self._market.quote(order.contract, at), fraction):
+            return None
+        refusal = self._refuse(Refusal.PRICE_PRECAUTION, order, percent=100 * fraction)
+        return attrs.evolve(refusal, advanced_reject=advice(refusal.text))
 
     def _refusal_for_funds(self, order: SimOrder, at: datetime) -> OrderError | None:
         if order.parent_id:  # an exit of what the parent is yet to open

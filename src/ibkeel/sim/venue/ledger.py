@@ -5,7 +5,7 @@ from functools import partial
 
 import attrs
 
-from ibkeel.sim.values import Commission, Execution, Market, SimOrder
+from ibkeel.sim.values import Commission, Execution, Market, SimContract, SimOrder
 from ibkeel.sim.venue.account import Account
 from ibkeel.sim.venue.combos import leg_orders, limit_cash
 from ibkeel.sim.venue.margin import (
@@ -61,6 +61,52 @@ class Ledger:
             exec_id=execution.exec_id,
             commission=charge,
             currency=order.contract.currency,
+            realized_pnl=realized,
+        )
+        self.fills.append((execution, commission))
+        return execution, commission
+
+    def deliver(
+        self,
+        contract: SimContract,
+        signed: float,
+        price: float,
+        *,
+        client_id: int,
+        order_id: int,
+        at: datetime,
+    ) -> tuple[Execution, Commission]:
+        """Book what an exercise moves, free of commission.
+
+        Args:
+            contract: What moves.
+            signed: Units received, or given when negative.
+            price: Per share.
+            client_id: Client that asked for it.
+            order_id: Id of its request.
+            at: When.
+        """
+        self.account, realized = self.account.traded(contract, signed, price, 0.0)
+        execution = Execution(
+            exec_id=self._stamps.exec_id(at),
+            at=at,
+            client_id=client_id,
+            order_id=order_id,
+            perm_id=self._stamps.perm_id(),
+            contract=contract,
+            account=self.account.name,
+            exchange=contract.primary_exchange or contract.exchange,
+            side="BOT" if signed > 0 else "SLD",
+            quantity=abs(signed),
+            price=price,
+            cumulative_quantity=abs(signed),
+            average_price=price,
+        )
+        commission = Commission(
+            client_id=client_id,
+            exec_id=execution.exec_id,
+            commission=0.0,
+            currency=contract.currency,
             realized_pnl=realized,
         )
         self.fills.append((execution, commission))

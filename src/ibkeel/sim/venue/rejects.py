@@ -1,5 +1,6 @@
 """Why the venue says no: a table of answers, and the checks that choose among them."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -8,10 +9,20 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.values import Market, OrderError, SimOrder
+from ibkeel.sim.values import Market, MarketQuote, OrderError, SimOrder
 from ibkeel.sim.venue.matching import LIMIT_TYPES, STOP_TYPES
 
-__all__ = ["REFUSALS", "Refusal", "Row", "check_modification", "check_new", "refuse"]
+__all__ = [
+    "REFUSALS",
+    "Refusal",
+    "Row",
+    "advice",
+    "check_modification",
+    "check_new",
+    "is_beyond",
+    "is_overridden",
+    "refuse",
+]
 
 
 class Refusal(Enum):
@@ -36,6 +47,7 @@ class Refusal(Enum):
     BELOW_FILLED = "the new quantity is not above what has filled"
     TOO_MANY_ORDERS = "the contract and side have their full number of active orders"
     NO_FUNDS = "the position would need more than the funds available"
+    PRICE_PRECAUTION = "the limit is far beyond the market"
     GROUP_OVER = "the one-cancels-all group has filled"
     CANCEL_UNKNOWN = "no such order to cancel"
     CANCEL_DONE = "the order to cancel has ended"
@@ -107,6 +119,9 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
             "[{needed:.2f} USD]",
             _FORUM,
         ),
+        Refusal.PRICE_PRECAUTION: Row(
+            201, f"{_REJECTED}The limit price is more than {{percent:g}} % beyond the market.", _OWN
+        ),
         Refusal.GROUP_OVER: Row(201, f"{_REJECTED}OCA group is already filled.", _OWN),
         Refusal.CANCEL_UNKNOWN: Row(
             10147, "OrderId {order_id} that needs to be cancelled is not found.", _FORUM
@@ -131,6 +146,27 @@ def refuse(refusal: Refusal, client_id: int, order_id: int, **facts: object) -> 
     row = REFUSALS[refusal]
     text = row.text.format(order_id=order_id, **facts)
     return OrderError(client_id=client_id, order_id=order_id, code=row.code, text=text)
+
+
+_OVERRIDE: Final = "8229=PRICE"
+
+
+def advice(text: str) -> str:
+    """How to insist on an order, as JSON; the fields are unverified."""
+    return json.dumps({"rejects": [{"code": "8229", "override": _OVERRIDE, "text": text}]})
+
+
+def is_overridden(order: SimOrder) -> bool:
+    """Whether the client insists on the price."""
+    return _OVERRIDE in str(order.echo.get("advanced_error_override") or "")
+
+
+def is_beyond(order: SimOrder, quote: MarketQuote, fraction: float) -> bool:
+    """Whether a limit is worse than the other side of the quote by more than a fraction of it."""
+    price, limit = quote.ask if order.action == "BUY" else quote.bid, order.limit_price
+    if price is None or limit is None or order.order_type not in LIMIT_TYPES:
+        return False
+    return limit > price * (1 + fraction) if order.action == "BUY" else limit < price * (1 - fraction)
 
 
 Check = Callable[[SimOrder, Market], Refusal | None]

@@ -41,6 +41,9 @@ class VenueSettings:
         cancels_across_clients: A client may cancel a GTC order of another by its order id, and
             the statuses then carry the cancelling client's id, as seen on a live Gateway. IBKR's
             documentation says that only the owner can.
+        price_precaution: A limit price worse than the other side of the quote by more than this
+            fraction is refused with advice how to insist, in JSON; the same order with that advice as
+            its advanced error override is taken. None: prices are not looked at.
         active_orders_limit: Working orders allowed for a contract and side.
         stock_commission: What a share costs.
         option_commission: What an option contract costs.
@@ -51,6 +54,7 @@ class VenueSettings:
         buying_power_factor: Buying power for each dollar of available funds.
 
     Source:
+        Advanced rejects: TWS API, "Advanced Order Rejection"; the JSON's fields are unverified.
         Order sequences: live captures of a paper Gateway. Limit of 20: TWS API, "Order
         Limitations". Margin fractions and the buying power factor follow Regulation T and are
         unverified against a Gateway.
@@ -62,6 +66,9 @@ class VenueSettings:
     skips_pending_cancel: bool = False
     older_cancel_codes: bool = False
     cancels_across_clients: bool = False
+    price_precaution: float | None = attrs.field(
+        default=None, validator=validators.optional(validators.gt(0))
+    )
     active_orders_limit: int = attrs.field(default=20, validator=validators.ge(1))
     stock_commission: CommissionPlan = CommissionPlan(per_unit=0.005, minimum=1.0)
     option_commission: CommissionPlan = CommissionPlan(per_unit=0.65, minimum=1.0)

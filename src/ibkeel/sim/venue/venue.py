@@ -11,6 +11,7 @@ from ibkeel.sim.values import (
     Execution,
     Market,
     OrderEcho,
+    SimContract,
     SimOrder,
     SimPosition,
     VenueEvent,
@@ -21,6 +22,7 @@ from ibkeel.sim.venue.ledger import Ledger
 from ibkeel.sim.venue.margin import (
     MarginPreview,
     PortfolioRow,
+    Valuation,
     account_rows,
     market_price,
     portfolio,
@@ -28,6 +30,7 @@ from ibkeel.sim.venue.margin import (
 from ibkeel.sim.venue.orders import Stage, WorkingOrder
 from ibkeel.sim.venue.rejects import Refusal, check_modification, check_new, refuse
 from ibkeel.sim.venue.settings import VenueSettings
+from ibkeel.sim.venue.settlement import Settlement, settled
 from ibkeel.sim.venue.stamps import Stamps
 
 __all__ = ["Venue"]
@@ -41,8 +44,8 @@ class Venue:
     Every method that acts takes the instant and returns the messages that it causes, in the
     order in which they must be sent. Time never runs backwards: an earlier instant counts as the
     latest one seen. Between two calls of `advance` the market is not looked at, so step through
-    `next_event` to miss nothing. Expiring options are not settled: a holding stays, at the
-    market's last price.
+    `next_event` to miss nothing. Expiring options stay, at the market's last price, until `settle`
+    is called.
 
     Args:
         market: Quotes, contracts and sessions.
@@ -120,9 +123,53 @@ class Venue:
                 events += self._engine.cancel(working, at)
         return events
 
+    def exercise(
+        self, contract: SimContract, quantity: int, *, client_id: int, order_id: int, at: datetime
+    ) -> list[VenueEvent]:
+        """Exercise long options at once: shares at the strike, or cash on an index.
+
+        The premium stays with the option, whose position ends at a price of zero; a Gateway adds it
+        to the cost of the shares, and works exercises off after the close (unverified).
+
+        Args:
+            contract: An option of which so many are held.
+            quantity: Contracts.
+            client_id: Who asked; the fills carry it.
+            order_id: Id of the request; the fills carry it.
+            at: The instant.
+
+        Raises:
+            InvalidInput: The position is smaller.
+        """
+        at = self._moved_to(at)
+        held = self._ledger.account.holding(contract).quantity
+        if not 0 < quantity <= held:
+            raise InvalidInput(
+                f"{quantity} of {contract.local_symbol} cannot be exercised: {held:g} are held"
+            )
+        deliver = partial(self._ledger.deliver, client_id=client_id, order_id=order_id, at=at)
+        underlying = self._market.by_con_id(contract.under_con_id)
+        if underlying is None or underlying.sec_type == "IND":
+            worth = self._intrinsic(contract, underlying, at)
+            return list(deliver(contract, -quantity, worth))
+        shares = quantity * contract.multiplier * (1 if contract.right == "C" else -1)
+        return [
+            *deliver(contract, -quantity, 0.0),
+            *deliver(underlying, shares, contract.strike),
+        ]
+
     def advance(self, at: datetime) -> list[VenueEvent]:
         """Match every live order against the market of that instant; expire DAY orders."""
         return self._engine.step(self._moved_to(at))
+
+    def settle(self, at: datetime) -> tuple[Settlement, ...]:
+        """Exercise, assign or drop the options held that have ended by that instant."""
+        self._ledger.account, done = settled(self._ledger.account, self._market, self._moved_to(at))
+        return done
+
+    def valuation(self, at: datetime) -> Valuation:
+        """What the account is worth, at the market's prices."""
+        return self._ledger.valuation(at)
 
     def next_event(self, after: datetime) -> datetime | None:
         """First instant after `after` at which `advance` may do something; None: never."""
@@ -184,6 +231,12 @@ class Venue:
         parent = self._engine.book.find((order.client_id, order.parent_id))
         can_adopt = parent is not None and (parent.is_live or parent.stage is Stage.FILLED)
         return None if can_adopt else Refusal.PARENT_MISSING
+
+    def _intrinsic(self, contract: SimContract, underlying: SimContract | None, at: datetime) -> float:
+        last = None if underlying is None else self._market.quote(underlying, at).last
+        if last is None:
+            return 0.0
+        return max(0.0, last - contract.strike if contract.right == "C" else contract.strike - last)
 
     def _own_copy(self, order: SimOrder) -> SimOrder:
         """A copy without what only the venue may say."""

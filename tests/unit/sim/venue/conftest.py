@@ -68,6 +68,9 @@ class ScriptedMarket:
     def by_con_id(self, con_id):
         return next((c for c in self._contracts if c.con_id == con_id), None)
 
+    def underlyings(self):
+        return [each for each in self._contracts if each.sec_type != "OPT"]
+
     def option_classes(self, under_con_id):
         return ()
 

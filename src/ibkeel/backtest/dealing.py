@@ -1,0 +1,303 @@
+"""The trading half of a backtest's broker: orders go to the venue, and its news come back."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from datetime import datetime
+from itertools import count
+from typing import Final
+
+import attrs
+
+from ibkeel.backtest.directory import Directory
+from ibkeel.backtest.tickets import CLIENT, execution_of, order_of, report_of
+from ibkeel.clock import Clock
+from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected
+from ibkeel.model import (
+    Bracket,
+    ClientOrderId,
+    Execution,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Placement,
+)
+from ibkeel.sim.values import Commission, OrderEcho, OrderError, OrderStatus, VenueEvent
+from ibkeel.sim.values import Execution as SimExecution
+from ibkeel.sim.venue import Venue
+
+__all__ = ["Dealing", "OrderEvent"]
+
+OrderEvent = OrderReport | Execution
+_NEWS_ONLY: Final = (202, 399)  # the confirmation of a cancel, and a warning
+_ENDED: Final = ("Cancelled", "Inactive")
+
+
+class Dealing:
+    """Gives orders to a venue, keeps what it says of them, and lets its time pass.
+
+    Args:
+        venue: Matches the orders.
+        directory: Knows the contracts.
+        clock: Wall time of the backtest.
+        traded: Called after each fill.
+    """
+
+    def __init__(
+        self, venue: Venue, directory: Directory, clock: Clock, traded: Callable[[Execution], None]
+    ) -> None:
+        self._venue, self._directory, self._clock, self._traded = venue, directory, clock, traded
+        self._numbers = count(1)
+        self._reports: dict[OrderId, OrderReport] = {}
+        self._fills: list[Execution] = []
+        self._closing: set[OrderId] = set()
+        self._half_told: dict[str, SimExecution] = {}
+        self._listeners: list[asyncio.Queue[OrderEvent | None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def place(self, order: OrderTicket | Bracket) -> Placement:
+        """Give an order, or a bracket whole, to the venue.
+
+        Raises:
+            OrderRejected: The venue refused it; nothing of it works.
+            UnknownContract: There is no such contract.
+        """
+        entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
+        family = (entry, *children)
+        numbers = [OrderId(next(self._numbers)) for _ in family]
+        name = entry.client_order_id or ClientOrderId(f"backtest-{numbers[0]}")
+        names = [name, *(ClientOrderId(f"{name}-{row}") for row in range(1, len(family)))]
+        listed = self._directory.find(entry.contract)
+        for row, ticket in enumerate(family):
+            self._note(ticket, numbers[row], names[row], parent=numbers[0] if row else None)
+        now = self._clock.now()
+        for row, ticket in enumerate(family):
+            sent = order_of(
+                ticket,
+                listed,
+                order_id=numbers[row],
+                name=names[row],
+                parent=numbers[0] if row else 0,
+                transmit=row == len(children),
+            )
+            self._take(self._venue.submit(sent, now))
+        self._check(family, numbers)
+        self._set_timer()
+        return self._placement(numbers)
+
+    def _note(
+        self, ticket: OrderTicket, number: OrderId, name: ClientOrderId, *, parent: OrderId | None
+    ) -> None:
+        if ticket.is_closing:
+            self._closing.add(number)
+        order = order_of(ticket, self._directory.find(ticket.contract), order_id=number, name=name)
+        order.parent_id, order.status = parent or 0, "PendingSubmit"
+        self._reports[number] = report_of(order, ticket.contract, self._clock.now())
+
+    def _check(self, family: Iterable[OrderTicket], numbers: list[OrderId]) -> None:
+        """Withdraw a family of which a member was refused.
+
+        Raises:
+            OrderRejected: One was.
+        """
+        refused = next((n for n in numbers if self._reports[n].state is OrderState.REJECTED), None)
+        if refused is None:
+            return
+        for number in numbers:
+            if not self._reports[number].state.is_final:
+                self._take(self._venue.cancel(CLIENT, number, self._clock.now()))
+        report, entry = self._reports[refused], next(iter(family))
+        code, _, text = report.reason.partition(" ")
+        raise OrderRejected(
+            f"the order {report.client_order_id} to {entry.side.value} {entry.quantity} {entry.contract} was "
+            f"refused: {text}",
+            code=int(code),
+        )
+
+    def _placement(self, numbers: list[OrderId]) -> Placement:
+        rows = [
+            Placement(
+                client_order_id=self._reports[number].client_order_id,
+                order_id=number,
+                state=self._reports[number].state,
+            )
+            for number in numbers
+        ]
+        first = rows[0]
+        return Placement(
+            client_order_id=first.client_order_id,
+            order_id=first.order_id,
+            state=first.state,
+            children=tuple(rows[1:]),
+        )
+
+    def modify(self, order_id: OrderId, ticket: OrderTicket) -> OrderReport:
+        """Give a working order another price or quantity.
+
+        Raises:
+            OrderRefused: It has ended.
+            InvalidInput: There is no such order, or contract, side or type differ.
+            OrderRejected: The venue refused the change; the order works on as it was.
+        """
+        before = self.report(order_id)
+        if before.state.is_final:
+            raise OrderRefused(
+                f"order {order_id} is {before.state.value}; only a working order can be changed"
+            )
+        kept = (before.contract, before.side, before.order_type)
+        if kept != (ticket.contract, ticket.side, ticket.order_type.value):
+            raise InvalidInput(f"a change keeps contract, side and type: order {order_id} is {kept}")
+        listed = self._directory.find(ticket.contract)
+        order = order_of(
+            ticket, listed, order_id=order_id, name=before.client_order_id, parent=before.parent_id or 0
+        )
+        events = self._venue.submit(order, self._clock.now())
+        error = next((row for row in events if _is_refusal(row)), None)
+        if isinstance(error, OrderError):
+            raise OrderRejected(f"the change of order {order_id}: {error.text}", code=error.code)
+        self._take(events)
+        self._set_timer()
+        return self.report(order_id)
+
+    def cancel(self, order_id: OrderId) -> OrderReport:
+        """Cancel an order; one that has ended stays as it is.
+
+        Raises:
+            InvalidInput: There is no such order.
+        """
+        if not self.report(order_id).state.is_final:
+            self._take(self._venue.cancel(CLIENT, order_id, self._clock.now()))
+            self._set_timer()
+        return self.report(order_id)
+
+    def report(self, order_id: OrderId) -> OrderReport:
+        """What is known of an order.
+
+        Raises:
+            InvalidInput: There is no such order.
+        """
+        if order_id not in self._reports:
+            raise InvalidInput(f"there is no order {order_id}; {len(self._reports)} were placed")
+        return self._reports[order_id]
+
+    def cause_of(self, order_id: OrderId) -> str:
+        """What kind of order it is, in a word or two."""
+        report = self.report(order_id)
+        if report.order_type.startswith(OrderType.STP.value):
+            return "stop"
+        if report.parent_id is not None:
+            return "take profit"
+        return "exit" if order_id in self._closing else "entry"
+
+    def open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work."""
+        return tuple(row for row in self._reports.values() if not row.state.is_final)
+
+    def completed_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that have ended."""
+        return tuple(row for row in self._reports.values() if row.state.is_final)
+
+    def executions(self) -> tuple[Execution, ...]:
+        """Every fill, oldest first."""
+        return tuple(self._fills)
+
+    async def events(self) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills as they come, until the session ends.
+
+        Raises:
+            NotConnected: It ended.
+        """
+        queue: asyncio.Queue[OrderEvent | None] = asyncio.Queue()
+        self._listeners.append(queue)
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            self._listeners.remove(queue)
+        raise NotConnected("the session ended, and with it the order events")
+
+    def stop(self) -> None:
+        """Let no more time pass, and end the streams of events."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for queue in self._listeners:
+            queue.put_nowait(None)
+
+    def _set_timer(self) -> None:
+        """Look at the venue again when something may happen in it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._clock.now()
+        due = self._venue.next_event(now)
+        if due is None:
+            self._timer = None
+            return
+        wait = max((due - now).total_seconds(), 0.0)
+        self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
+
+    def _tick(self) -> None:
+        self._take(self._venue.advance(self._clock.now()))
+        self._set_timer()
+
+    # News.
+
+    def _take(self, events: Iterable[VenueEvent]) -> None:
+        """Take the venue's news in, in their order."""
+        now = self._clock.now()
+        for event in events:
+            match event:
+                case SimExecution():
+                    self._half_told[event.exec_id] = event
+                case Commission():
+                    self._filled(self._half_told.pop(event.exec_id), event)
+                case OrderError() if _is_refusal(event):
+                    self._refused(event, now)
+                case OrderEcho():
+                    self._say(event, now)
+                case OrderStatus() if event.status in _ENDED:
+                    self._ended(event, now)
+                case OrderStatus() | OrderError():
+                    pass  # an echo says the same, and more
+
+    def _say(self, event: OrderEcho, now: datetime) -> None:
+        number = OrderId(event.order.order_id)
+        self._keep(report_of(event.order, self._reports[number].contract, now))
+
+    def _ended(self, event: OrderStatus, now: datetime) -> None:
+        """A cancel is told by a status alone."""
+        before = self._reports[OrderId(event.order_id)]
+        self._keep(
+            attrs.evolve(
+                before, state=OrderState.CANCELLED, filled=event.filled, remaining=event.remaining, at=now
+            )
+        )
+
+    def _filled(self, fill: SimExecution, commission: Commission) -> None:
+        contract = self._reports[OrderId(fill.order_id)].contract
+        execution = execution_of(fill, commission, contract)
+        self._fills.append(execution)
+        self._tell(execution)
+        self._traded(execution)
+
+    def _refused(self, event: OrderError, now: datetime) -> None:
+        before = self._reports[OrderId(event.order_id)]
+        if before.state is OrderState.SENT:
+            reason = f"{event.code} {event.text}"
+            self._keep(attrs.evolve(before, state=OrderState.REJECTED, reason=reason, at=now))
+
+    def _keep(self, report: OrderReport) -> None:
+        before = self._reports[report.order_id]
+        self._reports[report.order_id] = report
+        if (before.state, before.filled, before.quantity) != (report.state, report.filled, report.quantity):
+            self._tell(report)
+
+    def _tell(self, event: OrderEvent) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(event)
+
+
+
+
+def _is_refusal(event: VenueEvent) -> bool:
+    return isinstance(event, OrderError) and event.code not in _NEWS_ONLY

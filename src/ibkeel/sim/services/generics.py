@@ -1,0 +1,133 @@
+"""Ticks beyond the quote: those that always come, and the generic ones that clients ask for.
+
+Source: TWS API, "Available Tick Types". How often a Gateway sends each is unverified: figures of past
+days come once, when the subscription begins, and the others when they change.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import fmean, stdev
+from typing import Final
+
+from ibkeel.sim.services.feed import trade_of
+from ibkeel.sim.services.ticks import Tick
+from ibkeel.sim.values import BarSize, ContractPattern, Market, MarketQuote, SimBar, SimContract
+
+__all__ = ["changing", "initial"]
+
+_HALTED, _NOT_HALTED = 49, 0.0
+_LAST_TIMESTAMP: Final = 45
+_RT_VOLUME: Final = ("233", 48)
+_MARK: Final = (frozenset({"221", "232"}), 37)
+_SHORTABLE: Final = (46, 3.0)  # at least a thousand shares can be borrowed
+_DAYS_OF_VOLATILITY: Final = 30
+_TRADING_DAYS: Final = 252
+_TERM: Final = timedelta(days=30)
+_YEAR: Final = timedelta(days=365)
+# Low and high of so many days.
+_RANGES: Final = ((91, 15, 16), (182, 17, 18), (364, 19, 20))
+_AVERAGE_VOLUME: Final = (90, 21)
+
+_Maker = Callable[[Market, SimContract, datetime], Iterator[Tick]]
+
+
+def initial(market: Market, contract: SimContract, generic: frozenset[str], at: datetime) -> list[Tick]:
+    """The ticks that come once.
+
+    Args:
+        market: Where history and options come from.
+        contract: Whose ticks.
+        generic: Numbers of the generic ticks that the client asked for.
+        at: The instant they are about.
+    """
+    made: list[Tick] = []
+    if contract.sec_type != "IND":
+        made.append(("tick_generic", {"type": _HALTED, "value": _NOT_HALTED}))
+    for number, maker in _ONCE.items():
+        if number in generic and contract.sec_type != "OPT":
+            made += maker(market, contract, at)
+    return made
+
+
+def changing(
+    contract: SimContract, quote: MarketQuote, before: MarketQuote | None, generic: frozenset[str]
+) -> Iterator[Tick]:
+    """The ticks that come with a change of the feed."""
+    known = before or MarketQuote(at=quote.at)
+    trade = trade_of((known, quote))
+    if trade is not None and contract.sec_type != "IND":
+        seconds = quote.at.timestamp()
+        yield "tick_string", {"type": _LAST_TIMESTAMP, "value": str(int(seconds))}
+        if _RT_VOLUME[0] in generic:
+            size = f"{trade.size:g}" if before is not None else f"{quote.last_size or 0}"
+            text = f"{trade.price:g};{size};{int(seconds * 1000)};{quote.volume or 0};{trade.price:g};true"
+            yield "tick_string", {"type": _RT_VOLUME[1], "value": text}
+    mark = _mark(quote)
+    if generic & _MARK[0] and mark not in {None, _mark(known)}:
+        yield "tick_price", {"type": _MARK[1], "price": mark, "size": 0}
+
+
+def _mark(quote: MarketQuote) -> float | None:
+    """The last price, but no lower than the bid and no higher than the ask."""
+    price = quote.close if quote.last is None else quote.last
+    if price is None:
+        return None
+    if quote.ask is not None:
+        price = min(price, quote.ask)
+    return price if quote.bid is None else max(price, quote.bid)
+
+
+def _days(market: Market, contract: SimContract, at: datetime, span: timedelta) -> Sequence[SimBar]:
+    return market.bars(contract, start=at - span, end=at, size=BarSize.DAY_1, what="TRADES", rth=True)
+
+
+def _historical_volatility(market: Market, contract: SimContract, at: datetime) -> Iterator[Tick]:
+    closes = [bar.close for bar in _days(market, contract, at, 2 * _TERM)][-_DAYS_OF_VOLATILITY - 1 :]
+    returns = [math.log(after / before) for before, after in pairwise(closes)]
+    if len(returns) > 1:
+        yield "tick_generic", {"type": 23, "value": stdev(returns) * math.sqrt(_TRADING_DAYS)}
+
+
+def _implied_volatility(market: Market, contract: SimContract, at: datetime) -> Iterator[Tick]:
+    """That of the options at the money which expire nearest to 30 days ahead."""
+    last = market.quote(contract, at).last
+    classes = [each for each in market.option_classes(contract.con_id) if each.exchange == "SMART"]
+    days = {day for each in classes for day in each.expiries if day > at.date()}
+    if last is None or not days:
+        return
+    target = at.date() + _TERM
+    expiry = min(days, key=lambda day: (abs(day - target), day))
+    options = market.find(ContractPattern(symbol=contract.symbol, sec_type="OPT", expiry=f"{expiry:%Y%m%d}"))
+    nearest = min((abs(each.strike - last) for each in options), default=0.0)
+    computed = [market.greeks(each, at) for each in options if math.isclose(abs(each.strike - last), nearest)]
+    volatilities = [each.iv for each in computed if each is not None]
+    if volatilities:
+        yield "tick_generic", {"type": 24, "value": fmean(volatilities)}
+
+
+def _ranges(market: Market, contract: SimContract, at: datetime) -> Iterator[Tick]:
+    bars = _days(market, contract, at, _YEAR)
+    for days, low, high in _RANGES:
+        recent = [bar for bar in bars if bar.at >= at - timedelta(days=days)]
+        if recent:
+            yield "tick_price", {"type": low, "price": min(bar.low for bar in recent), "size": 0}
+            yield "tick_price", {"type": high, "price": max(bar.high for bar in recent), "size": 0}
+    volumes = [bar.volume for bar in bars if bar.at >= at - timedelta(days=_AVERAGE_VOLUME[0])]
+    if volumes:
+        yield "tick_size", {"type": _AVERAGE_VOLUME[1], "size": round(fmean(volumes))}
+
+
+def _shortable(_market: Market, contract: SimContract, _at: datetime) -> Iterator[Tick]:
+    if contract.sec_type == "STK":
+        kind, value = _SHORTABLE
+        yield "tick_generic", {"type": kind, "value": value}
+
+
+_ONCE: Final[Mapping[str, _Maker]] = {
+    "104": _historical_volatility,
+    "106": _implied_volatility,
+    "165": _ranges,
+    "236": _shortable,
+}

@@ -1,0 +1,98 @@
+"""What becomes of options at their end: exercise, assignment, or nothing."""
+
+from datetime import date, datetime, timedelta
+from typing import Final
+
+import attrs
+
+from ibkeel.sim.values import Market, SimContract
+from ibkeel.sim.venue.account import Account, Holding
+from ibkeel.sim.venue.matching import usable_price
+
+__all__ = ["Settlement", "settled"]
+
+_LEAST: Final = 0.01
+_SEARCH: Final = timedelta(days=7)
+
+
+@attrs.frozen(kw_only=True)
+class Settlement:
+    """An option that ended while it was held.
+
+    Attributes:
+        contract: The option.
+        quantity: Contracts held, negative when short.
+        intrinsic: Dollars a share by which it was in the money; 0.0 when it ended worthless.
+        shares: Of the underlying, bought or (negative) sold at the strike; 0.0 without delivery.
+        at: Close of its last session.
+    """
+
+    contract: SimContract
+    quantity: float
+    intrinsic: float
+    shares: float
+    at: datetime
+
+    @property
+    def is_assignment(self) -> bool:
+        """Whether a holder of the other side exercised against this account."""
+        return self.quantity < 0 and self.intrinsic > 0
+
+
+def settled(account: Account, market: Market, at: datetime) -> tuple[Account, tuple[Settlement, ...]]:
+    """The account once every option that has ended by `at` is gone from it.
+
+    One that is a cent or more in the money is exercised, or assigned when short: shares change
+    hands at the strike where the underlying is a stock, and cash where it is an index. Without
+    commission. Nobody exercises early, and no holder acts against the rule.
+
+    Source:
+        OCC Rule 805, exercise by exception from 0.01 in the money on; no fee: IBKR's list of
+        commissions, unverified.
+    """
+    done: list[Settlement] = []
+    for holding in tuple(account.holdings.values()):
+        closes_at = _end_of(holding.contract, market) if holding.quantity else None
+        if closes_at is not None and closes_at <= at:
+            account, settlement = _settle(account, holding, market, closes_at)
+            done.append(settlement)
+    return account, tuple(done)
+
+
+def _end_of(contract: SimContract, market: Market) -> datetime | None:
+    """When an option trades last; None for what is no option."""
+    last: date | None = contract.last_trading_day or contract.expiry
+    if contract.sec_type != "OPT" or last is None:
+        return None
+    sessions = market.sessions(last - _SEARCH, last)
+    return sessions[-1].closes_at if sessions else None
+
+
+def _settle(
+    account: Account, holding: Holding, market: Market, closes_at: datetime
+) -> tuple[Account, Settlement]:
+    option, quantity = holding.contract, holding.quantity
+    under = market.by_con_id(option.under_con_id)
+    sign = 1.0 if option.right == "C" else -1.0
+    spot = None if under is None else _spot(market, under, closes_at)
+    intrinsic = 0.0 if spot is None else sign * (spot - option.strike)
+    intrinsic = intrinsic if intrinsic >= _LEAST else 0.0
+    shares = 0.0
+    if under is not None and under.sec_type == "STK" and intrinsic:
+        shares = sign * quantity * option.multiplier
+        account = account.traded(option, -quantity, 0.0, 0.0).account
+        account = account.traded(under, shares, option.strike, 0.0).account
+    else:
+        account = account.traded(option, -quantity, intrinsic, 0.0).account
+    return account, Settlement(
+        contract=option, quantity=quantity, intrinsic=intrinsic, shares=shares, at=closes_at
+    )
+
+
+def _spot(market: Market, under: SimContract, at: datetime) -> float | None:
+    """The last trade, which is what the clearing house goes by; else the middle of the quote."""
+    quote = market.quote(under, at)
+    last, bid, ask = usable_price(quote.last), usable_price(quote.bid), usable_price(quote.ask)
+    if last is None and bid is not None and ask is not None:
+        return (bid + ask) / 2
+    return last

@@ -1,0 +1,304 @@
+"""Every limit: a greedy client breaks it and is told so, a polite one just below it is not."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import attrs
+import ib_insync as ii
+import pytest
+
+from ibkeel.sim import GatewaySettings, Limits, SimulatedGateway
+from ibkeel.sim.counters import CAPACITIES
+from ibkeel.virtual import run_virtual, virtual_clock
+
+HOST, PORT, CLIENT = "127.0.0.1", 4002, 5
+STOCK = ii.Stock("SPY", "SMART", "USD")
+ALMOST = 0.99  # a polite client keeps to this part of a rate
+
+
+def history(ib, end="", size="5 secs"):
+    ib.client.reqHistoricalData(ib.client.getReqId(), STOCK, end, "60 S", size, "TRADES", False, 1, False, [])
+
+
+def other_history(ib):
+    """One that is identical to none before."""
+    second = ib.client.getReqId() % 3600
+    history(ib, f"20260102-20:{second // 60:02d}:{second % 60:02d}")
+
+
+def long_history(ib):
+    history(ib, size="1 min")
+
+
+def ticks(ib):
+    ib.client.reqTickByTickData(ib.client.getReqId(), STOCK, "Last", 0, False)
+
+
+def depth(ib):
+    ib.client.reqMktDepth(ib.client.getReqId(), STOCK, 5, False, [])
+
+
+def quotes(ib):
+    ib.client.reqMktData(ib.client.getReqId(), STOCK, "", False, False, [])
+
+
+def real_time_bars(ib):
+    ib.client.reqRealTimeBars(ib.client.getReqId(), STOCK, 5, "TRADES", True, [])
+
+
+def brief_real_time_bars(ib):
+    number = ib.client.getReqId()
+    ib.client.reqRealTimeBars(number, STOCK, 5, "TRADES", True, [])
+    ib.client.cancelRealTimeBars(number)
+
+
+def symbols(ib):
+    ib.client.reqMatchingSymbols(ib.client.getReqId(), "SP")
+
+
+def summary(ib):
+    ib.client.reqAccountSummary(ib.client.getReqId(), "All", "NetLiquidation")
+
+
+def scanner(ib):
+    wanted = ii.ScannerSubscription(instrument="STK", locationCode="STK.US.MAJOR", scanCode="MOST_ACTIVE")
+    ib.client.reqScannerSubscription(ib.client.getReqId(), wanted, [], [])
+
+
+def order(ib):
+    ib.placeOrder(STOCK, ii.LimitOrder("BUY", 1, 1.0))
+
+
+def any_message(ib):
+    ib.client.reqIds(1)
+
+
+@attrs.frozen
+class Limit:
+    """A rule, how often its request may be made at once or in `seconds`, and the error for one more."""
+
+    rule: str
+    ask: Callable
+    allowed: int
+    code: int | None
+    seconds: float | None = None  # None: a capacity
+    settings: dict = attrs.field(factory=dict)
+    limits: dict = attrs.field(factory=dict)
+
+    def __str__(self):
+        return self.rule
+
+
+PACE = {"histories": None, "identical_history": None, "same_contract_histories": None}
+LIMITS = [
+    Limit("message_rate", any_message, 50, None, 1.0, {"messages_per_second": 50}),
+    Limit("message_rate", any_message, 50, 100, 1.0, {"messages_per_second": 50, "rejects_over_rate": True}),
+    Limit("market_data_lines", quotes, 3, 101, None, {"market_data_lines": 3}),
+    Limit("market_data_lines", real_time_bars, 3, 101, None, {"market_data_lines": 3}),
+    Limit("depth", depth, 3, 309),
+    Limit("tick_by_tick", ticks, 5, 10190, limits={"tick_by_tick_repeat": None}),
+    Limit("tick_by_tick_repeat", ticks, 1, 10190, 15.0, limits={"tick_by_tick": None}),
+    Limit("scanners", scanner, 10, 162),
+    Limit("account_summaries", summary, 2, 322),
+    Limit("symbol_search", symbols, 1, 322, 1.0),
+    Limit("active_orders", order, 20, 201),
+    Limit("open_histories", long_history, 50, 162, limits=PACE),
+    Limit("histories", other_history, 60, 162, 600.0, {"open_histories": 100}, {**PACE, "histories": 60}),
+    Limit(
+        "histories", brief_real_time_bars, 60, 420, 600.0, {"market_data_lines": 1000},
+        limits={**PACE, "histories": 60},
+    ),
+    Limit("identical_history", history, 1, 162, 15.0),
+    Limit("same_contract_histories", other_history, 5, 162, 2.0, limits={"histories": None}),
+]  # fmt: skip
+PACES = [limit for limit in LIMITS if limit.seconds is not None]
+
+
+@pytest.fixture
+def played(small_market):
+    """What a scene with a client, which throttles nothing itself, leaves in the Gateway's counters."""
+
+    def play(scene, settings, limits):
+        async def main():
+            gateway = SimulatedGateway(
+                market=small_market,
+                clock=virtual_clock(),
+                settings=GatewaySettings(
+                    **{"messages_per_second": 1000, **settings}, limits=Limits(**limits)
+                ),
+            )
+            ib, errors = ii.IB(), []
+            ib.client.MaxRequests = 0
+            async with gateway.listening(HOST, PORT):
+                await ib.connectAsync(HOST, PORT, clientId=CLIENT)
+                ib.errorEvent += lambda number, code, *_: errors.append(code)
+                await asyncio.sleep(1.5)
+                await scene(ib)
+                await asyncio.sleep(1)
+                ib.disconnect()
+                await asyncio.sleep(1)
+            assert gateway.counters.failures == 0
+            assert (gateway.counters.open_lines, gateway.counters.open_histories) == (0, 0)
+            return gateway.counters, errors
+
+        return run_virtual(main())
+
+    return play
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=str)
+def test_one_more_than_allowed_breaks_the_rule_and_is_attributed(played, limit):
+    async def greedy(ib):
+        for _ in range(limit.allowed + 1):
+            limit.ask(ib)
+
+    counters, errors = played(greedy, limit.settings, limit.limits)
+
+    assert counters.violations == Counter({limit.rule: 1})
+    assert counters.violations_by_client == {CLIENT: counters.violations}
+    assert counters.pacing_violations == (0 if limit.rule in CAPACITIES else 1)
+    assert [code for code in errors if code != 202] == ([] if limit.code is None else [limit.code])
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=str)
+def test_as_many_as_allowed_break_nothing(played, limit):
+    async def bold(ib):
+        for _ in range(limit.allowed):
+            limit.ask(ib)
+
+    counters, errors = played(bold, limit.settings, limit.limits)
+
+    assert (counters.violations, errors) == (Counter(), [])
+
+
+@pytest.mark.parametrize("limit", PACES, ids=str)
+def test_a_client_that_keeps_just_below_the_rate_is_never_refused(played, limit):
+    async def polite(ib):
+        for _ in range(3 * limit.allowed + 1):
+            limit.ask(ib)
+            await asyncio.sleep(limit.seconds / limit.allowed / ALMOST)
+
+    generous = {"market_data_lines": 1000, **limit.settings}
+
+    counters, errors = played(polite, generous, limit.limits)
+
+    assert (counters.violations, errors) == (Counter(), [])
+
+
+@pytest.mark.parametrize("limit", PACES, ids=str)
+def test_a_client_just_above_the_rate_is_refused_in_the_end(played, limit):
+    async def hasty(ib):
+        for _ in range(3 * limit.allowed + 1):
+            limit.ask(ib)
+            await asyncio.sleep(limit.seconds / (limit.allowed + 1))
+
+    generous = {"market_data_lines": 1000, **limit.settings, "rejects_over_rate": False}
+
+    counters, _ = played(hasty, generous, limit.limits)
+
+    assert set(counters.violations) == {limit.rule}
+
+
+@pytest.mark.parametrize(
+    "limit", [each for each in LIMITS if hasattr(Limits.none(), each.rule)], ids=str
+)  # fmt: skip
+def test_a_limit_that_is_switched_off_refuses_nobody(played, limit):
+    async def greedy(ib):
+        for _ in range(limit.allowed + 1):
+            limit.ask(ib)
+
+    off = attrs.asdict(Limits.none())
+
+    counters, errors = played(greedy, {"open_histories": 100, **limit.settings}, off)
+
+    assert (counters.violations, errors) == (Counter(), [])
+
+
+def test_the_thirty_third_client_is_turned_away(played):
+    others = []
+
+    async def crowd(_ib):
+        for number in range(31):
+            others.append(ii.IB())
+            await others[-1].connectAsync(HOST, PORT, clientId=100 + number, readonly=True)
+        with pytest.raises(TimeoutError):
+            await ii.IB().connectAsync(HOST, PORT, clientId=200)
+        for other in others:
+            other.disconnect()
+
+    counters, _ = played(crowd, {}, {})
+
+    assert len(others) == 31
+    assert counters.violations == Counter({"clients": 1})
+    assert (counters.refused, counters.violations_by_client) == (1, {200: counters.violations})
+
+
+def test_bars_above_thirty_seconds_are_not_paced(played):
+    async def busy(ib):
+        for _ in range(70):
+            long_history(ib)
+            await asyncio.sleep(0.3)
+
+    counters, errors = played(busy, {}, {})
+
+    assert (counters.violations, errors) == (Counter(), [])
+
+
+def test_bars_of_every_size_are_paced_where_the_settings_say_so(played):
+    async def busy(ib):
+        long_history(ib)
+        long_history(ib)
+
+    counters, errors = played(busy, {}, {"paced_bar_seconds": float("inf")})
+
+    assert (counters.violations, errors) == (Counter({"identical_history": 1}), [162])
+
+
+def test_bars_of_both_sides_count_twice(played):
+    async def busy(ib):
+        for second in range(31):
+            ib.client.reqHistoricalData(
+                ib.client.getReqId(), STOCK, f"20260102-20:00:{second:02d}", "60 S", "5 secs", "BID_ASK",
+                False, 1, False, [],
+            )  # fmt: skip
+
+    counters, errors = played(busy, {}, {"same_contract_histories": None})
+
+    assert counters.violations == Counter({"histories": 1})
+    assert errors == [162]
+
+
+def test_a_request_that_was_cancelled_makes_room_for_another(played):
+    async def tidy(ib):
+        numbers = []
+        for _ in range(6):
+            numbers.append(ib.client.getReqId())
+            ib.client.reqMktDepth(numbers[-1], STOCK, 5, False, [])
+            await asyncio.sleep(0.5)
+            if len(numbers) >= 3:
+                ib.client.cancelMktDepth(numbers.pop(0), False)
+
+    counters, errors = played(tidy, {}, {})
+
+    assert (counters.violations, errors) == (Counter(), [])
+
+
+def test_a_kept_history_and_a_head_timestamp_stay_open_until_they_are_cancelled(played):
+    async def keep(ib):
+        ib.client.reqHistoricalData(
+            101, STOCK, "", "1800 S", "1 min", "TRADES", True, 1, True, []
+        )  # fmt: skip
+        ib.client.reqHeadTimeStamp(102, STOCK, "TRADES", True, 1)
+        await asyncio.sleep(5)
+        history(ib)
+        await asyncio.sleep(5)
+        ib.client.cancelHistoricalData(101)
+        ib.client.cancelHeadTimeStamp(102)
+        history(ib, "20260102-20:00:00")
+        await asyncio.sleep(1)
+
+    counters, errors = played(keep, {"open_histories": 2}, {"same_contract_histories": None})
+
+    assert errors == [162, 162]  # one request too many, and the notice of the cancel
+    assert counters.violations == Counter({"open_histories": 1})
