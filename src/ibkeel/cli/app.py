@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
+from ibkeel.cli.backtest_command import backtest, sweep_settings
 from ibkeel.cli.chain_command import chain
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.live import LiveOptions, trade
@@ -243,7 +244,9 @@ def journal_show(path: Path, last: int, kind: str | None) -> None:
     print_records(Console(), [(entry.seq, entry.record) for entry in entries])
 
 
+commands.add_command(backtest)
 commands.add_command(chain)
+commands.add_command(sweep_settings)
 
 
 def _log_to_stderr(verbose: int) -> None:

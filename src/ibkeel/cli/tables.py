@@ -1,6 +1,7 @@
 """What happened, for a person to look at."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
@@ -10,10 +11,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
-from ibkeel.cli.survived import Survived
 from ibkeel.journal import FillSeen, Intent, Journal, Record
 from ibkeel.model import Bracket, OrderTicket, OrderType
-from ibkeel.runner import RunReport
+from ibkeel.runner import ErrorSeen, RunReport
 from ibkeel.sim import Scenario
 
 __all__ = ["print_demo", "print_records", "print_report", "print_scenarios"]
@@ -65,7 +65,7 @@ def print_demo(console: Console, result: DemoResult) -> None:
         # By number, not by time: the venue stamps fills to the second.
         entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
         records = [entry.record for entry in entries]
-    console.print(Group(*_body(report), *_faults(result.faults), *_orders(records)))
+    console.print(Group(*_body(report), *_faults(result), *_orders(records)))
     console.print(f"journal: {options.journal}", soft_wrap=True, highlight=False)
     console.print(
         f"read it: ibkeel journal show {options.journal}", soft_wrap=True, style="dim", highlight=False
@@ -119,15 +119,25 @@ def _body(report: RunReport) -> Iterator[RenderableType]:
     for held in report.held or ():
         yield f"  {held.signed_quantity:g} {held.contract}: {held.reason}"
     yield f"{len(report.errors)} errors, {report.timeouts} of them timeouts"
-    for error in report.errors[:_SHOWN_ERRORS]:
-        yield f"  {error.at.astimezone(_NEW_YORK):%H:%M:%S} {error.symbol} {error.kind}: {error.message}"
-    if len(report.errors) > _SHOWN_ERRORS:
-        yield f"  and {len(report.errors) - _SHOWN_ERRORS} more in the journal"
+    alike = [(key, list(group)) for key, group in groupby(report.errors, key=_what_is_told)]
+    for (time, kind, message), group in alike[:_SHOWN_ERRORS]:
+        symbols = ", ".join(dict.fromkeys(error.symbol for error in group if error.symbol))
+        times = f" ({len(group)} times)" if len(group) > 1 else ""
+        yield f"  {time} {symbols + ' ' if symbols else ''}{kind}{times}: {message}"
+    if len(alike) > _SHOWN_ERRORS:
+        yield f"  and {sum(len(group) for _, group in alike[_SHOWN_ERRORS:])} more in the journal"
 
 
-def _faults(faults: Sequence[Survived]) -> Iterator[RenderableType]:
+def _what_is_told(error: ErrorSeen) -> tuple[str, str, str]:
+    """Errors of the same second that say the same are told once."""
+    return f"{error.at.astimezone(_NEW_YORK):%H:%M:%S}", error.kind, error.message
+
+
+def _faults(result: DemoResult) -> Iterator[RenderableType]:
+    faults = result.faults
     if not faults:
         return
+    yield f"the faults below explain {len(result.report.errors) - len(result.unexplained)} of the errors"
     table = _table("fault", "at", "noticed after", "well again after", title="What the Gateway suffered")
     for fault in faults[:_SHOWN_ORDERS]:
         at = f"{fault.at.astimezone(_NEW_YORK):%H:%M:%S}"

@@ -1,0 +1,203 @@
+"""The commands `ibkeel backtest` and `ibkeel sweep`."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from ibkeel.backtest import BacktestSettings, Figures, MarketTrial, RecordedData, SeededData, sweep
+from ibkeel.cli.backtest_tables import print_backtest, print_sweep
+from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.paths import fresh_journal
+from ibkeel.errors import ConfigurationError
+from ibkeel.journal import Journal
+from ibkeel.options import PRESETS
+from ibkeel.runner import BotConfig, Progress, load_config
+from ibkeel.strategy import default_registry
+
+__all__ = ["backtest", "sweep_settings"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PATH: Final = click.Path(path_type=Path)
+_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
+_FIGURES: Final = tuple(field.name for field in attrs.fields(Figures))
+_WORDS: Final[dict[str, object]] = {"true": True, "false": False, "none": None}
+
+
+def _what_to_play(command: F) -> F:
+    """The options that both commands have."""
+    options = (
+        click.argument("config", type=_PATH, required=False),
+        click.option("--replay", type=_PATH, default=None, help="Folder of recorded data; needs --date."),
+        click.option("--date", "day", type=_DATE, default=None, help="First trading date, YYYY-MM-DD."),
+        click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the market."),
+        click.option("--sessions", type=click.IntRange(1), default=1, show_default=True, help="How many."),
+        click.option("--symbols", default=None, help="Tickers with commas. [default: the file's]"),
+        click.option("--strategy", default=None, help="Name of a strategy. [default: the file's]"),
+        click.option(
+            "--preset", type=click.Choice(list(PRESETS)), default=None, help="Which options will do."
+        ),
+        click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry."),
+        click.option(
+            "--cash", type=float, default=100_000.0, show_default=True, help="Dollars at the start."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_what_to_play
+@click.option("--html", type=_PATH, default=None, help="Write the report to this file.")
+@click.option("--journal", type=_PATH, default=None, help="Keep the journal. [default: it is not kept]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def backtest(**given: Any) -> None:
+    """Run a bot over past or simulated sessions: the same runner, rules and strategies as live.
+
+    CONFIG is a bot's TOML file; without it the defaults count. Its section [gateway] is not used.
+    """
+    trial = _trial(given)
+    path = given["journal"]
+    with nullcontext() if path is None else Journal.open(fresh_journal(path)) as journal:
+        with _bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance:
+
+            def told(progress: Progress) -> None:
+                session = progress.session
+                part = (progress.now - session.opens_at) / (session.closes_at - session.opens_at)
+                advance(part, f"{session.day}, cycle {progress.cycles}")
+
+            report = trial.run(journal, told)
+    if given["html"] is not None:
+        report.save_html(given["html"])
+    if given["as_json"]:
+        click.echo(report.to_json())
+    else:
+        print_backtest(Console(), report, given["html"])
+
+
+@click.command("sweep")
+@_what_to_play
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    required=True,
+    metavar="KEY=A,B",
+    help="Values of a setting, such as risk.stop_fraction=0.1,0.2; may be repeated.",
+)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--sort",
+    "figure",
+    type=click.Choice(_FIGURES),
+    default="net_profit",
+    show_default=True,
+    help="Highest first.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, in the order of the grid.")
+def sweep_settings(**given: Any) -> int:
+    """Run a backtest with every combination of settings."""
+    trial, grid = _trial(given), dict(_values(text) for text in given["sets"])
+    workers = given["workers"]
+    with (
+        nullcontext() if workers == 1 else ProcessPoolExecutor(workers) as executor,
+        _bar("combinations") as advance,
+    ):
+        done = sweep(
+            trial,
+            grid,
+            executor=executor,
+            progress=lambda count, total: advance(count / total, f"{count} of {total}"),
+        )
+    if given["as_json"]:
+        click.echo(json.dumps(done.as_data(), indent=2))
+    else:
+        print_sweep(Console(), done, given["figure"])
+    return ExitCode.SUCCESS if any(row.figures is not None for row in done.rows) else ExitCode.FOUND
+
+
+def _trial(given: dict[str, Any]) -> MarketTrial:
+    """What the options and the file describe.
+
+    Raises:
+        ConfigurationError: They do not fit together, or the file is not valid.
+        UnknownStrategy: There is no such strategy.
+    """
+    bot = BotConfig() if given["config"] is None else load_config(given["config"], os.environ)
+    day = given["day"].date() if given["day"] else None
+    name = given["strategy"] or bot.strategy.name
+    params = bot.strategy.params if name == bot.strategy.name else {}
+    if given["replay"] is None:
+        data: SeededData | RecordedData = SeededData(seed=given["seed"], day=day)
+    elif day is None:
+        raise ConfigurationError("--replay needs --date, the recorded day to play, such as 2015-12-24")
+    elif given["sessions"] > 1:
+        raise ConfigurationError("--sessions is for simulated markets: a recorded day stands alone")
+    else:
+        data = RecordedData(folder=given["replay"], day=day)
+    return MarketTrial(
+        strategy=default_registry().create(name, params),
+        data=data,
+        runner=attrs.evolve(bot.runner, **_changes(given)),
+        risk=bot.risk,
+        settings=BacktestSettings(cash=given["cash"], sessions=given["sessions"]),
+    )
+
+
+def _changes(given: dict[str, Any]) -> dict[str, Any]:
+    symbols = given["symbols"]
+    chosen = {
+        "symbols": None if symbols is None else tuple(part.strip().upper() for part in symbols.split(",")),
+        "preset": given["preset"],
+        "min_dte": given["min_dte"],
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _values(text: str) -> tuple[str, tuple[object, ...]]:
+    """`risk.stop_fraction=0.1,0.2` as key and numbers.
+
+    Raises:
+        BadParameter: There is no `=`, or nothing behind it.
+    """
+    key, sign, values = text.partition("=")
+    if not sign or not values.strip():
+        raise click.BadParameter(f"{text!r} is no setting with values; valid: risk.stop_fraction=0.1,0.2")
+    return key.strip(), tuple(_value(part.strip()) for part in values.split(","))
+
+
+def _value(text: str) -> object:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar on the terminal's error stream; none when that is no terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=1.0, text="")
+        yield lambda part, text: bars.update(task, completed=part, text=text)
