@@ -5,7 +5,6 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from ibkeel.errors import NotConnected
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, OrderTicket, Stock
 from ibkeel.sim import SimulatedGateway
@@ -33,7 +32,7 @@ async def a_quote(broker):
     await broker.quote(SPY)
 
 
-async def an_option_quote(broker):
+async def two_quotes(broker):
     await broker.quotes([SPY, QQQ])
 
 
@@ -63,7 +62,7 @@ async def health(broker):
     await broker.health()
 
 
-CALLS = [a_quote, an_option_quote, some_bars, a_chain, balances, holdings, a_stream, health]
+CALLS = [a_quote, two_quotes, some_bars, a_chain, balances, holdings, a_stream, health]
 
 
 def left_behind(on):
@@ -89,12 +88,6 @@ NOTHING = {
     "locked": [],
     "tasks": [],
 }
-
-
-@pytest.fixture
-def unretrieved():
-    """What the loop was told that nobody looked at."""
-    return []
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)

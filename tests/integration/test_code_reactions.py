@@ -6,15 +6,25 @@ from contextlib import aclosing, suppress
 import attrs
 import pytest
 
-from ibkeel.errors import CompetingSession, NotConnected, OrderRejected, PacingExceeded, QuoteUnavailable, RequestTimeout, UnknownContract
+from ibkeel.errors import (
+    CompetingSession,
+    NotConnected,
+    OrderRejected,
+    PacingExceeded,
+    QuoteUnavailable,
+    RequestTimeout,
+    UnknownContract,
+)
 from ibkeel.ibkr import ERROR_TABLE, About, Meaning, Reaction
 from ibkeel.model import BarSpec, Grade, OrderTicket, Stock
 from ibkeel.sim import faults
+from ibkeel.sim.codec import REPLIES
 
 SPY, QQQ = Stock("SPY"), Stock("QQQ")
 FAR = OrderTicket(contract=SPY, side="BUY", quantity=5, order_type="LMT", limit_price="100")
 EXIT = attrs.evolve(FAR, side="SELL", limit_price="10000", is_closing=True)
 SMALL, LONG = BarSpec(duration="1800 S", size="5 secs"), BarSpec(duration="1 D", size="5 mins")
+TICKS = {name for name in REPLIES if name.startswith("tick")}
 RESUBSCRIBES = sorted({row.code for row in ERROR_TABLE.rows if row.reaction is Reaction.RESUBSCRIBE})
 
 
@@ -229,8 +239,9 @@ async def test_an_order_that_a_read_only_gateway_refuses_says_so_in_health(stage
     async with stage() as on:
         on.board.kept_back = {"open_order", "order_status"}
         placing = asyncio.create_task(on.broker.place(FAR))
-        while not on.board.asked("place_order"):
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while not on.board.asked("place_order"):
+                await asyncio.sleep(0.001)
         await hear(
             on,
             on.board.asked("place_order")[0]["order_id"],
@@ -317,7 +328,8 @@ async def test_a_stream_that_was_asked_for_twice_for_nothing_ends_in_an_error_an
     async with stage() as on:
         on.gateway.inject(faults.Unanswered(when_request="market_data", duration=600.0))
         with pytest.raises(QuoteUnavailable, match="asked for twice"):
-            await read(on.broker, SPY, [])
+            async with asyncio.timeout(600):
+                await read(on.broker, SPY, [])
         await asyncio.sleep(1)
 
         assert (on.broker.open_lines, on.gateway.counters.open_lines) == ({}, 0)
@@ -328,10 +340,11 @@ async def test_a_stream_that_is_given_up_is_cancelled_at_the_gateway(stage):
         quotes = []
         reading = asyncio.create_task(read(on.broker, SPY, quotes))
         await asyncio.sleep(5)
-        on.board.kept_back = {"tick_price", "tick_size"}
+        on.board.kept_back = TICKS
         await hear(on, -1, 1102)
         with pytest.raises(QuoteUnavailable, match="not even on a new connection"):
-            await reading
+            async with asyncio.timeout(600):
+                await reading
         await asyncio.sleep(1)
 
         assert on.gateway.counters.connections == 2
@@ -339,7 +352,7 @@ async def test_a_stream_that_is_given_up_is_cancelled_at_the_gateway(stage):
 
 
 async def test_a_stream_of_a_silent_market_is_left_alone(stage):
-    async with stage(kept_back={"tick_price", "tick_size"}) as on:
+    async with stage(kept_back=TICKS) as on:
         reading = asyncio.create_task(read(on.broker, SPY, []))
         await asyncio.sleep(600)
 

@@ -11,6 +11,7 @@ from ibkeel.ibkr import ERROR_TABLE, About, Effect, Meaning
 from ibkeel.model import BarSpec, OrderTicket, Stock
 from ibkeel.orders import ErrorFate
 from ibkeel.resilience import BreakerPolicy
+from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.settings import GatewaySettings, Latency
 
 SPY, QQQ, NEW = Stock("SPY"), Stock("QQQ"), Stock("AAPL")
@@ -110,8 +111,9 @@ async def test_a_row_about_a_new_order_opens_no_breaker_but_that_of_orders_and_t
     async with stage(breakers=EAGER) as on:
         on.board.kept_back = {"open_order", "order_status"}
         placing = asyncio.ensure_future(on.broker.with_deadline(3).place(FAR))
-        while not on.board.asked("place_order"):
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while not on.board.asked("place_order"):
+                await asyncio.sleep(0.001)
         await hear(on, on.board.asked("place_order")[0]["order_id"], row.code, text_of(row))
         with suppress(OrderRejected):
             await placing
@@ -172,8 +174,8 @@ async def test_exits_pass_an_open_breaker_of_new_orders(stage):
 
 
 async def test_a_silent_market_is_no_failure_of_the_service(stage):
-    prices = {"tick_price", "tick_size"}
-    async with stage(breakers=EAGER, kept_back=prices) as on:
+    ticks = {name for name in REPLIES if name.startswith("tick")}
+    async with stage(breakers=EAGER, kept_back=ticks) as on:
         for contract in (SPY, QQQ):
             with pytest.raises(QuoteUnavailable):
                 await on.broker.with_deadline(5).quote(contract)

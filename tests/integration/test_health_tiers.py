@@ -6,7 +6,14 @@ from contextlib import AsyncExitStack, aclosing, suppress
 import attrs
 import pytest
 
-from ibkeel.errors import AccountMismatch, ClientIdInUse, GatewayMute, GatewayUnreachable, IbkeelError, WrongLoopError
+from ibkeel.errors import (
+    AccountMismatch,
+    ClientIdInUse,
+    GatewayMute,
+    GatewayUnreachable,
+    IbkeelError,
+    WrongLoopError,
+)
 from ibkeel.ibkr import Backoff, IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, Grade, OrderTicket, Stock
 from ibkeel.resilience import BreakerPolicy, Deadlines
@@ -124,7 +131,9 @@ def on_stage(stage):
     )
 
 
-@pytest.mark.parametrize(("trouble", "tier", "grade", "remedy"), TROUBLES, ids=lambda value: getattr(value, "__name__", ""))
+@pytest.mark.parametrize(
+    ("trouble", "tier", "grade", "remedy"), TROUBLES, ids=lambda value: getattr(value, "__name__", "")
+)
 async def test_a_trouble_shows_in_its_tier_with_a_remedy(on_stage, trouble, tier, grade, remedy):
     async with on_stage() as on:
         assert (await on.broker.health()).is_ok
@@ -134,7 +143,9 @@ async def test_a_trouble_shows_in_its_tier_with_a_remedy(on_stage, trouble, tier
         check = health.check(tier)
         assert (check.grade, remedy in check.remedy) == (grade, True)
         assert health.grade is max(grade, health.grade, key=[Grade.OK, Grade.DEGRADED, Grade.DOWN].index)
-        assert all(other.remedy for other in health.checks if other.grade is not Grade.OK and other.name != "session")
+        assert all(
+            other.remedy for other in health.checks if other.grade is not Grade.OK and other.name != "session"
+        )
         on.gateway.heal()
 
 

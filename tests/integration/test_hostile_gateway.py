@@ -85,7 +85,9 @@ async def test_every_call_ends_in_a_value_or_a_typed_error_and_the_session_comes
             outcomes = await asyncio.gather(*(call(on.broker) for _ in range(2)), return_exceptions=True)
         await asyncio.sleep(400)
 
-        assert [each for each in outcomes if isinstance(each, Exception) and not isinstance(each, IbkeelError)] == []
+        assert [
+            each for each in outcomes if isinstance(each, Exception) and not isinstance(each, IbkeelError)
+        ] == []
         assert (await on.broker.quote(QQQ)).bid is not None
         assert len(await on.broker.bars(QQQ, BarSpec())) > 0
         assert on.broker.open_lines == {}

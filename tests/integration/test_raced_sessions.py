@@ -15,7 +15,7 @@ from ibkeel.errors import (
     UnknownContract,
     WrongLoopError,
 )
-from ibkeel.ibkr import Backoff, Deadlines, IBKRBroker, IBKRConfig, SessionPolicy
+from ibkeel.ibkr import Backoff, Deadlines, IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, Stock
 from ibkeel.sim import SimulatedGateway, faults
 from ibkeel.virtual import run_virtual, virtual_clock
@@ -169,7 +169,7 @@ async def test_a_fault_of_our_own_ends_the_wait_and_is_reported(market):
     asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told["message"]))
     broker = IBKRBroker(IBKRConfig(), clock=virtual_clock(), jitter=lambda: 1 / 0)
 
-    with pytest.raises(NotConnected, match="a fault in ibkeel .* ZeroDivisionError"):
+    with pytest.raises(NotConnected, match=r"a fault in ibkeel .* ZeroDivisionError"):
         await broker.connect()
 
     assert len(complaints) == 1
@@ -312,7 +312,7 @@ async def test_a_stream_that_fails_while_nobody_reads_it_is_not_reported_as_forg
 
 
 async def test_a_stream_that_nobody_closed_is_ended_by_the_disconnect(gateway):
-    async with gateway() as at:
+    async with gateway():
         broker = made()
         await broker.connect()
         stream = broker.stream_quotes(SPY)

@@ -5,7 +5,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.indicators import Atr, Ema, Rsi, SessionVwap, Sma, atr, ema, rsi, session_vwap, sma
+from ibkeel.indicators import (
+    Atr,
+    Bollinger,
+    Ema,
+    RealisedVolatility,
+    RollingHigh,
+    RollingLow,
+    Rsi,
+    SessionVwap,
+    Sma,
+    VolumeMean,
+    atr,
+    bollinger,
+    ema,
+    realised_volatility,
+    rolling_high,
+    rolling_low,
+    rsi,
+    session_vwap,
+    sma,
+    volume_mean,
+)
 
 prices = st.lists(st.floats(0.01, 1e5), max_size=60)
 periods = st.integers(1, 20)
@@ -95,3 +116,45 @@ def test_ranges_and_vwap_are_bit_equal_to_their_streams(rows, period):
 
     assert np.array_equal(atr(high, low, close, period), reach, equal_nan=True)
     assert np.array_equal(session_vwap(high, low, close, volume, sessions), paid, equal_nan=True)
+
+
+@given(prices, periods)
+def test_extremes_and_mean_volumes_agree_with_their_streams(values, period):
+    high, low, volume = RollingHigh(period), RollingLow(period), VolumeMean(period)
+
+    highs, lows = streamed(map(high.update, values)), streamed(map(low.update, values))
+
+    assert np.array_equal(rolling_high(values, period), highs, equal_nan=True)
+    assert np.array_equal(rolling_low(values, period), lows, equal_nan=True)
+    assert volume_mean(values, period) == pytest.approx(
+        streamed(map(volume.update, values)), rel=1e-12, abs=1e-9, nan_ok=True
+    )
+
+
+@given(st.lists(st.integers(100, 100_000).map(lambda cents: cents / 100), max_size=60), st.integers(2, 20))
+def test_bands_and_volatility_agree_with_their_streams(values, period):
+    bands, stream = bollinger(values, period), Bollinger(period)
+    volatility = RealisedVolatility(period, bars_a_year=252)
+
+    rows = [stream.update(value) for value in values]
+
+    for name in ("lower", "middle", "upper"):
+        wanted = streamed(row and getattr(row, name) for row in rows)
+        assert getattr(bands, name) == pytest.approx(wanted, rel=1e-12, abs=1e-9, nan_ok=True)
+    assert realised_volatility(values, period, bars_a_year=252) == pytest.approx(
+        streamed(map(volatility.update, values)), rel=1e-12, abs=1e-12, nan_ok=True
+    )
+
+
+@given(st.integers(0, 2**32), st.integers(1, 250), st.sampled_from([4_090, 4_400, 9_001]))
+def test_long_columns_agree_with_their_streams(seed, period, count):
+    closes = 100.0 * np.exp(np.cumsum(np.random.default_rng(seed).normal(0.0, 1e-3, count)))
+    average, strength = Ema(period), Rsi(period)
+
+    averages, strengths = [], []
+    for close in closes.tolist():
+        averages.append(average.update(close))
+        strengths.append(strength.update(close))
+
+    assert np.nanmax(np.abs(ema(closes, period) / np.array(averages, dtype=float) - 1)) <= 1e-12
+    assert np.nanmax(np.abs(rsi(closes, period) - np.array(strengths, dtype=float))) <= 1e-10

@@ -117,9 +117,7 @@ async def ended(task):
 async def play(story):
     await asyncio.sleep(600)
     complaints = []
-    asyncio.get_running_loop().set_exception_handler(
-        lambda _, context: complaints.append(context["message"])
-    )
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
     gateway = SimulatedGateway(market=MARKET, clock=virtual_clock())
     config = IBKRConfig(market_data_lines=CAPACITY, line_patience=3600.0)
     broker = IBKRBroker(config, clock=virtual_clock(), jitter=lambda: 0.0)

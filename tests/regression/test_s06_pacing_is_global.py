@@ -59,7 +59,9 @@ async def test_the_model_of_what_was_there_delayed_nobody():
 
 
 async def test_a_limit_of_the_users_own_holds_for_all_symbols_and_starts_no_deadline(connected):
-    slow = Rule(name="mine", limit=1, seconds=20.0, source="a test", key=lambda asked: asked.kind == "history" or None)
+    slow = Rule(
+        name="mine", limit=1, seconds=20.0, source="a test", key=lambda asked: asked.kind == "history" or None
+    )
     async with connected(pacing_rules=(slow,)) as (broker, gateway):
         began = asyncio.get_running_loop().time()
         hasty = broker.with_deadline(5)  # less than the wait: it counts from the sending on

@@ -17,13 +17,14 @@ from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.health import take_health
-from ibkeel.ibkr.keeper import Keeper, gone
+from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.previews import Previews
 from ibkeel.ibkr.prices import Prices
 from ibkeel.ibkr.pulse import Pulse
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.trading import Trading
+from ibkeel.ibkr.unwinding import gone
 from ibkeel.model import (
     AccountValues,
     Bars,
@@ -267,6 +268,11 @@ class IBKRBroker(Broker):
     async def open_orders(self) -> tuple[OrderReport, ...]:
         self._gate.check_link()
         return await self._trading.open_orders(self._deadlines)
+
+    @override
+    async def all_open_orders(self) -> tuple[OrderReport, ...]:
+        self._gate.check_link()
+        return await self._trading.all_open_orders(self._deadlines)
 
     @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:

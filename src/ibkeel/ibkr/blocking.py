@@ -230,6 +230,10 @@ class BlockingBroker:
         """Orders that work now, as `IBKRBroker.open_orders`."""
         return self._thread.run(self._broker.open_orders)
 
+    def all_open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work now, whoever sent them, as `IBKRBroker.all_open_orders`."""
+        return self._thread.run(self._broker.all_open_orders)
+
     def completed_orders(self) -> tuple[OrderReport, ...]:
         """Orders of this session that ended, as `IBKRBroker.completed_orders`."""
         return self._thread.run(self._broker.completed_orders)

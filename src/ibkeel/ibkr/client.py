@@ -271,7 +271,9 @@ def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:
 
     def handler(fields: list[str]) -> None:
         bars = fields[_BEFORE_BARS:]
-        is_known_form = len(fields) > _BEFORE_BARS and len(bars) == int(fields[_BEFORE_BARS - 1]) * BAR_FIELDS
+        is_known_form = (
+            len(fields) >= _BEFORE_BARS and len(bars) == int(fields[_BEFORE_BARS - 1]) * BAR_FIELDS
+        )
         if is_known_form and hearer(int(fields[1]), bars):
             wrapper.historicalDataEnd(int(fields[1]), fields[2], fields[3])
         else:

@@ -4,7 +4,7 @@ What follows from what is decided by `ibkeel.ibkr.session`; here it is carried o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ibkeel.errors import (
@@ -24,11 +24,12 @@ from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.session import Session
 from ibkeel.ibkr.states import SessionEvent, SessionState
+from ibkeel.ibkr.unwinding import gone
 from ibkeel.ibkr.windows import in_window
 from ibkeel.resilience import BreakerState, Escalation
 from ibkeel.telemetry import AlarmRaised, SessionChanged
 
-__all__ = ["Keeper", "gone"]
+__all__ = ["Keeper"]
 
 _NO_SESSION: Final = "no session"
 _ADVICE: Final = {
@@ -393,13 +394,6 @@ class Keeper:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-async def gone(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Wait until tasks have ended, and those who waited for them have heard of it."""
-    # Those of a loop that was closed have ended, and cannot be waited for.
-    await asyncio.gather(*(task for task in tasks if not task.done()), return_exceptions=True)
-    await asyncio.sleep(0)
 
 
 _TROUBLE: Final = frozenset({SessionEvent.UPSTREAM_LOST, SessionEvent.FARM_BROKEN, SessionEvent.PORT_RESET})

@@ -62,7 +62,9 @@ _BY_NAME = {
     "currentTime": ("currentTime", False),
     "position": ("positions", False),
     "positionEnd": ("positions", False),
+    "openOrder": ("openOrders", False),
     "openOrderEnd": ("openOrders", False),
+    "orderStatus": ("openOrders", False),
     "completedOrder": ("completedOrders", True),
     "completedOrdersEnd": ("completedOrders", True),
 }

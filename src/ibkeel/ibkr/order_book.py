@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from decimal import Decimal
 from typing import Any
 
 import attrs
@@ -11,12 +10,10 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
-from ibkeel.ibkr.translate import contract_of, decimal_of, execution_of, optional
+from ibkeel.ibkr.translate import contract_of, execution_of, price_of
 from ibkeel.model import (
     ClientOrderId,
-    Combo,
     ConId,
-    Contract,
     ExecId,
     Execution,
     OrderId,
@@ -140,7 +137,8 @@ class OrderBook:
 
     def on_open_order(self, order_id: int, contract: Any, order: Any, state: Any) -> None:
         """An `openOrder` message."""
-        if order.clientId not in {self._client_id, 0} or order.whatIf:
+        # Order ids are numbers of one client: the same one of another client is another order.
+        if order.clientId != self._client_id or order.whatIf:
             return
         entry = self._entries.get(OrderId(order_id))
         if entry is None:
@@ -150,8 +148,8 @@ class OrderBook:
             entry.report,
             perm_id=PermId(order.permId),
             quantity=float(order.totalQuantity),
-            limit_price=_price(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
-            stop_price=_price(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
+            limit_price=price_of(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
+            stop_price=price_of(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
             order_type=order.orderType,
         )
         entry.truth = attrs.evolve(entry.truth, quantity=int(order.totalQuantity))
@@ -199,7 +197,7 @@ class OrderBook:
             return
         entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id))
         if filled >= entry.report.filled:  # a late message takes no fill back
-            price = _price(average, entry.report.contract) if filled else None
+            price = price_of(average, entry.report.contract) if filled else None
             entry.report = attrs.evolve(
                 entry.report,
                 filled=filled,
@@ -364,8 +362,3 @@ class OrderBook:
                 yield event
         finally:
             self._listeners.remove(queue)
-
-
-def _price(value: float, contract: Contract) -> Decimal | None:
-    """A price above zero, or None; that of a combo may be zero or below."""
-    return decimal_of(value if isinstance(contract, Combo) else optional(value))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -13,9 +12,10 @@ from ibkeel.ibkr.client import library
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.listed_orders import completed_order, foreign_orders
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.services import Service
-from ibkeel.ibkr.translate import contract_of, decimal_of, to_ib_contract, to_ib_order
+from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -25,11 +25,8 @@ from ibkeel.model import (
     OrderReport,
     OrderState,
     OrderTicket,
-    PermId,
     Placement,
-    Side,
 )
-from ibkeel.orders import state_of_status
 from ibkeel.resilience import Deadlines, Lane, RequestKind
 from ibkeel.telemetry import OrderPlaced
 
@@ -118,8 +115,8 @@ class Trading:
         with self._link.wire.lane(_lane_of(entry)):
             self._send(legs, contract)
         was_answered = await self._acknowledged(legs, deadlines)
-        has_fault = any(self._link.book.has_fault(leg.order_id) for leg in legs)
-        return self._placement(legs), was_answered and not has_fault
+        is_well = was_answered and not any(self._link.book.has_fault(leg.order_id) for leg in legs)
+        return self._placement(legs), is_well
 
     def _intend(
         self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId
@@ -175,11 +172,7 @@ class Trading:
         )
 
     async def _acknowledged(self, legs: list[_Leg], deadlines: Deadlines) -> bool:
-        """Wait until the venue has said something of every member, or one of them was refused.
-
-        Returns:
-            Whether it did in time.
-        """
+        """Wait until the venue has said something of all members, or refused one; whether it did in time."""
         book = self._link.book
 
         def settled() -> bool:
@@ -325,21 +318,42 @@ class Trading:
 
     async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, after a round trip."""
+        await self._list_orders("the open orders", self._link.ib.client.reqOpenOrders, deadlines)
+        return self._ours_open()
 
-        def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
+    async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
+        """Orders that work now, ours and those of other clients and of people."""
+        send = self._link.ib.client.reqAllOpenOrders
+        rows = await self._list_orders("all open orders", send, deadlines)
+        return (
+            *self._ours_open(),
+            *foreign_orders(rows, self._link.config.client_id, self._link.clock.now()),
+        )
+
+    def _ours_open(self) -> tuple[OrderReport, ...]:
+        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
+
+    async def _list_orders(
+        self, what: str, send: Callable[[], None], deadlines: Deadlines
+    ) -> list[tuple[str, tuple[Any, ...]]]:
+        """The messages that make up a list of orders; the book hears those of ours by itself."""
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
             if message == "openOrderEnd":
-                pending.finish()
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append((message, args))
 
         async with self._link.lock("openOrders"):
-            await self._link.requests.ask(
+            rows: list[tuple[str, tuple[Any, ...]]] = await self._link.requests.ask(
                 "openOrders",
                 RequestKind.ORDERS,
-                "the open orders",
+                what,
                 deadline=deadlines.orders,
-                send=self._link.ib.client.reqOpenOrders,
+                send=send,
                 heard=heard,
             )
-        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
+        return rows
 
     async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders of this session that ended, of every client id."""
@@ -359,7 +373,7 @@ class Trading:
                 send=lambda: self._link.ib.client.reqCompletedOrders(False),
                 heard=heard,
             )
-        reports = tuple(_completed(*row, at=self._link.clock.now()) for row in rows)
+        reports = tuple(completed_order(*row, at=self._link.clock.now()) for row in rows)
         for report in reports:
             self._link.book.on_completed(report)
         return reports
@@ -381,27 +395,3 @@ class Trading:
             heard=heard,
         )
         return self._link.book.fills()
-
-
-def _completed(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datetime) -> OrderReport:
-    contract: Contract = contract_of(ib_contract)
-    filled = float(decimal_of(ib_order.filledQuantity) or 0)
-    # A completed order reports 0 as its quantity once it filled.
-    quantity = max(float(ib_order.totalQuantity), filled)
-    return OrderReport(
-        order_id=OrderId(ib_order.orderId),
-        perm_id=PermId(ib_order.permId),
-        client_id=ib_order.clientId,
-        client_order_id=ClientOrderId(ib_order.orderRef or ""),
-        contract=contract,
-        side=Side(ib_order.action),
-        quantity=quantity,
-        order_type=ib_order.orderType,
-        tif=ib_order.tif or "DAY",
-        oca_group=ib_order.ocaGroup,
-        state=state_of_status(ib_state.status),
-        filled=filled,
-        remaining=quantity - filled,
-        reason=getattr(ib_state, "completedStatus", "") or "",
-        at=at,
-    )

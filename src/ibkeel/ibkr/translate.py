@@ -40,6 +40,7 @@ __all__ = [
     "execution_of",
     "option_class_of",
     "optional",
+    "price_of",
     "to_ib_contract",
     "to_ib_order",
     "utc_of",
@@ -92,6 +93,11 @@ def decimal_of(value: Any) -> Decimal | None:
     """An exact number from text or a float; None when it is unset."""
     number = float(value) if value not in {None, ""} else None
     return None if number is None or numeric_unset(number) else Decimal(str(value))
+
+
+def price_of(value: float, contract: Contract) -> Decimal | None:
+    """A price above zero, or None; that of a combo may be zero or below."""
+    return decimal_of(value if isinstance(contract, Combo) else optional(value))
 
 
 def to_ib_contract(contract: Contract) -> Any:

@@ -170,7 +170,8 @@ class WirePacer:
         last = {lease.request.kind: lease.request for lease in self._pacer.leases()}
         counts = Counter(lease.request.kind for lease in self._pacer.leases())
         return tuple(
-            f"{counts[kind]} of {kind} wait; one more: {self.explain(request)}" for kind, request in last.items()
+            f"{counts[kind]} of {kind} wait; one more: {self.explain(request)}"
+            for kind, request in last.items()
         )
 
     def lose_subscriptions(self) -> None:

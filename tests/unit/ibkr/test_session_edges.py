@@ -83,6 +83,12 @@ def test_a_gateway_without_servers_is_borne_with_from_the_loss_on():
     assert session.on(E.PROBE_FAILED, START + 120).state is SessionState.RECONNECTING
 
 
+def test_a_probe_that_is_answered_as_expected_changes_nothing():
+    session = ready()
+
+    assert session.on(E.PROBE_ANSWERED, START + 5) is session
+
+
 def test_a_window_that_was_only_heard_of_is_remembered_as_one():
     assert after(E.CONNECT_ASKED, E.ATTEMPT_FAILED, E.WINDOW_ENTERED).window == "reset window"
 

@@ -1,7 +1,5 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from types import SimpleNamespace
-from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
@@ -11,7 +9,6 @@ from hypothesis import strategies as st
 from ibkeel.errors import GatewayRejected, InvalidInput
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.translate import (
-    bar_of,
     contract_of,
     day_of,
     decimal_of,
@@ -29,11 +26,6 @@ from ibkeel.testing.strategies import contracts, tickets
 EASTERN = "America/New_York"
 UNSET = 1.7976931348623157e308
 CALL = Option("SPY", date(2026, 1, 16), Decimal("500.5"), Right.CALL, trading_class="SPY")
-
-
-def ib_bar(**changes):
-    fields = {"date": "1767623400", "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 10.0}
-    return SimpleNamespace(**{**fields, **changes})
 
 
 @given(contracts(), st.none() | st.integers(1, 10**9).map(ConId))
@@ -193,26 +185,6 @@ def test_a_class_is_read_from_texts():
     assert row.expiries == (date(2026, 1, 9), date(2026, 1, 16))
     assert row.strikes == (Decimal("495.5"), Decimal(500))
     assert row.multiplier == 100
-
-
-@pytest.mark.parametrize(
-    ("written", "at"),
-    [
-        ("1767623400", datetime(2026, 1, 5, 14, 30, tzinfo=UTC)),
-        ("20260105", datetime(2026, 1, 5, 5, tzinfo=UTC)),
-        ("20260105 09:30:00", datetime(2026, 1, 5, 14, 30, tzinfo=UTC)),
-        ("20260105 09:30:00 US/Eastern", datetime(2026, 1, 5, 14, 30, tzinfo=UTC)),
-        (date(2026, 1, 5), datetime(2026, 1, 5, 5, tzinfo=UTC)),
-        (datetime(2026, 1, 5, 9, 30, tzinfo=ZoneInfo(EASTERN)), datetime(2026, 1, 5, 14, 30, tzinfo=UTC)),
-    ],
-)
-def test_every_way_to_date_a_bar_is_read(written, at):
-    assert bar_of(ib_bar(date=written), EASTERN).at == at
-
-
-@pytest.mark.parametrize("volume", [-1, -1.0, UNSET, float("nan"), 0])
-def test_a_bar_without_volume_has_none_of_it(volume):
-    assert bar_of(ib_bar(volume=volume), EASTERN).volume == 0.0
 
 
 @pytest.mark.parametrize(("side", "read"), [("BOT", Side.BUY), ("SLD", Side.SELL)])

@@ -425,12 +425,41 @@ def test_a_limit_that_was_reached_holds_for_a_whole_window_whatever_was_sent_bef
     assert len(run(admission, 1.6, start=1.5, step=0.1)) == 1
 
 
+def test_a_limit_on_what_is_open_is_left_alone():
+    """What is open ends by itself, whatever the receiver counted."""
+    admission = Admission([opens(1)])
+
+    admission.fill("open", 0.0)
+
+    assert not admission.ask(DATA, 0.0).is_waiting
+
+
 def test_a_limit_of_no_known_name_is_left_alone():
     admission = Admission([messages(limit=1)])
 
     admission.fill("no such rule", 0.0)
 
     assert not admission.ask(DATA, 0.0).is_waiting
+
+
+def test_what_a_request_touches_is_worked_out_once():
+    asked = []
+    admission = Admission([messages(key=lambda request: asked.append(request) or "")])
+
+    for _ in range(5):
+        admission.ask(history("SPY"), 0.0)
+
+    assert asked == [history("SPY")]
+
+
+def test_of_what_requests_touch_no_more_is_kept_than_helps():
+    admission, kept = Admission([messages()]), []
+
+    for number in range(1000):
+        admission.ask(history(f"S{number}"), 0.0)
+        kept.append(len(admission._paths))
+
+    assert max(kept) == 256
 
 
 def test_windows_in_which_nothing_counts_are_forgotten():
