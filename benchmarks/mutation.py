@@ -61,7 +61,7 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "ibkr.states": _SESSION,
     "ibkr.ticks": ("tests/unit/ibkr/test_tick_collector.py",),
     "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py", "tests/unit/ibkr/test_session_edges.py"),
-    "ibkr.wire_table": ("tests/unit/ibkr/test_wire_table.py",),
+    "ibkr.wire_table": ("tests/unit/ibkr/test_wire_readings.py", "tests/unit/ibkr/test_wire_table.py"),
 }
 """What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
 
@@ -78,9 +78,9 @@ pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["--deselect={frames}"]
 # Texts of errors, decorators, and types that only the type checker reads.
 do_not_mutate_patterns = ["^ *raise ", "{mark}$", "[^a-z]cast[(]"]
-# A loop that never ends is noticed too; the default waits for it three times as long.
-timeout_multiplier = 5.0
-timeout_constant = 3.0
+# A loop that never ends is noticed too; a busy machine must not pass for one.
+timeout_multiplier = 10.0
+timeout_constant = 5.0
 """
 
 

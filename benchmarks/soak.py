@@ -58,7 +58,7 @@ def _versions() -> dict[str, str]:
 
 def _errors(one: dict[str, Any]) -> int:
     """Those that nobody handled, and those inside the Gateway, which would make the run worthless."""
-    return sum(one["unhandled"].values()) + int(one["gateway_failures"])
+    return int(sum(one["unhandled"].values()) + one["gateway_failures"])
 
 
 def _slope(values: list[float]) -> float:

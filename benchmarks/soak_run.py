@@ -8,6 +8,7 @@ import resource
 import sys
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ __all__ = ["soak"]
 
 _ROUND: Final = 60.0
 _HOUR: Final = 3600.0
-_MAKERS: Final = {"adapter": Adapter, "bare": Bare}
+_MAKERS: Final[dict[str, Callable[[], Rounds]]] = {"adapter": Adapter, "bare": Bare}
 # By the kind that the Gateway names; anything else that goes wrong is no excuse.
 _OUTAGES: Final = frozenset({"restart", "crash", "id_in_use", "upstream_lost", "farm_broken"})
 

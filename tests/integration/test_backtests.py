@@ -13,7 +13,7 @@ import pytest
 from ibkeel.backtest import BacktestSettings, MarketTrial, RecordedData, SeededData, backtest, sweep
 from ibkeel.errors import ConfigurationError, InvalidInput, UnknownContract
 from ibkeel.journal import CycleDone, FillSeen, Intent, Journal, RunStarted
-from ibkeel.model import Direction, OrderType, Right, Side, Signal
+from ibkeel.model import Direction, OrderType, Side, Signal
 from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig
 from ibkeel.sim.market import SeededMarket
 from ibkeel.strategy import Needs, Scalp
@@ -25,17 +25,18 @@ CONFIG = RunnerConfig(symbols=("SPY",), interval=600.0)
 
 
 @attrs.frozen(kw_only=True)
-class Always:
-    """Wants the same thing in every cycle."""
+class Late:
+    """Wants the same thing in every cycle of a session's last hour."""
 
     direction: Direction = Direction.UP
-    name: str = "always"
+    name: str = "late"
 
     def needs(self):
         return Needs()
 
     def decide(self, context):
-        return Signal(direction=self.direction, confidence=1.0)
+        is_late = context.now.hour >= 19
+        return Signal(direction=self.direction if is_late else Direction.NONE, confidence=float(is_late))
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +115,12 @@ def test_settings_of_a_backtest_out_of_range_are_refused(field):
 
 
 def test_a_sweep_over_days_of_the_runner_is_equal_to_single_runs():
-    rare = attrs.evolve(CONFIG, interval=4000.0)
-    trial = MarketTrial(strategy=Scalp(), data=SeededData(seed=7), runner=rare)
+    rare = attrs.evolve(CONFIG, interval=3000.0)
+    trial = MarketTrial(strategy=Late(), data=SeededData(seed=7), runner=rare)
 
-    rows = sweep(trial, {"risk.stop_fraction": [0.2, 0.5]}).rows
+    rows = sweep(trial, {"risk.risk_fraction": [0.001, 0.01]}).rows
 
-    alone = backtest(Scalp(), SeededData(seed=7), rare, risk=RiskConfig(stop_fraction=0.5))
+    alone = backtest(Late(), SeededData(seed=7), rare, risk=RiskConfig(risk_fraction=0.01))
     assert rows[1].figures == alone.figures
     assert rows[0].figures != rows[1].figures
 
@@ -141,7 +142,7 @@ def test_an_option_that_is_held_to_its_end_is_exercised_or_expires(direction):
     market = SeededMarket(7, date(2024, 9, 6))  # a Friday: options end on it
     risk = RiskConfig(stop_fraction=0.95, max_contracts=1, cooldown=86_400.0)
 
-    report = backtest(Always(direction=direction), market, HOLDING, risk=risk)
+    report = backtest(Late(direction=direction), market, HOLDING, risk=risk)
 
     options = [trade for trade in report.trades if " " in trade.name]
     shares = [trade for trade in report.trades if " " not in trade.name]

@@ -1,8 +1,35 @@
 """Backtests: the runner and strategies of the live bot, on virtual time over recorded or seeded markets."""
 
+from ibkeel.backtest.barloop import BarSettings, BarStrategy, BarTrial, backtest_bars
 from ibkeel.backtest.broker import VenueBroker
-from ibkeel.backtest.data import RecordedData, SeededData
+from ibkeel.backtest.curve import Curve, Drawdown
+from ibkeel.backtest.data import DatedMarket, MarketSource, RecordedData, SeededData
+from ibkeel.backtest.figures import Figures
 from ibkeel.backtest.play import BacktestSettings, MarketTrial, backtest
 from ibkeel.backtest.report import BacktestReport
+from ibkeel.backtest.sweeps import Sweep, SweepRow, Trial, sweep
+from ibkeel.backtest.trades import Trade
 
-__all__ = ["BacktestReport", "BacktestSettings", "MarketTrial", "RecordedData", "SeededData", "VenueBroker", "backtest"]
+__all__ = [
+    "BacktestReport",
+    "BacktestSettings",
+    "BarSettings",
+    "BarStrategy",
+    "BarTrial",
+    "Curve",
+    "DatedMarket",
+    "Drawdown",
+    "Figures",
+    "MarketSource",
+    "MarketTrial",
+    "RecordedData",
+    "SeededData",
+    "Sweep",
+    "SweepRow",
+    "Trade",
+    "Trial",
+    "VenueBroker",
+    "backtest",
+    "backtest_bars",
+    "sweep",
+]

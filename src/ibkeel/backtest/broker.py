@@ -252,6 +252,11 @@ class VenueBroker(Broker):
         return self._dealing.open_orders()
 
     @override
+    async def all_open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work now; there is no other client."""
+        return await self.open_orders()
+
+    @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:
         """Orders that have ended since the start."""
         self._now()

@@ -14,6 +14,7 @@ __all__ = ["Curve", "Drawdown"]
 
 Floats = npt.NDArray[np.float64]
 Instants = npt.NDArray[np.datetime64]
+Places = npt.NDArray[np.int64]
 
 _SECOND: Final = np.timedelta64(1, "s")
 
@@ -81,7 +82,9 @@ class Curve:
     def falls(self) -> "Curve":
         """How far the curve is below its highest value so far, in parts of it; zero or less."""
         tops = np.maximum.accumulate(self.value) if len(self) else self.value
-        return Curve(at=self.at, value=np.where(tops > 0, self.value / np.where(tops > 0, tops, 1.0) - 1.0, 0.0))
+        return Curve(
+            at=self.at, value=np.where(tops > 0, self.value / np.where(tops > 0, tops, 1.0) - 1.0, 0.0)
+        )
 
     def drawdown(self) -> Drawdown:
         """The deepest and the longest fall."""
@@ -102,12 +105,20 @@ class Curve:
         Args:
             most: 4 or more.
         """
-        if len(self) <= most:
-            return self
-        inner = np.array_split(np.arange(1, len(self) - 1), (most - 2) // 2)
-        extremes = [(part[self.value[part].argmin()], part[self.value[part].argmax()]) for part in inner]
-        kept = np.unique(np.array([0, *(index for pair in extremes for index in pair), len(self) - 1]))
+        kept = self.extremes(most)
         return Curve(at=self.at[kept], value=self.value[kept])
+
+    def extremes(self, most: int) -> Places:
+        """Indices of at most so many points: the ends, and the extremes of each stretch between them.
+
+        Args:
+            most: 4 or more.
+        """
+        if len(self) <= most:
+            return np.arange(len(self))
+        inner = np.array_split(np.arange(1, len(self) - 1), (most - 2) // 2)
+        pairs = [(part[self.value[part].argmin()], part[self.value[part].argmax()]) for part in inner]
+        return np.unique(np.array([0, *(index for pair in pairs for index in pair), len(self) - 1]))
 
     def rows(self) -> list[list[str | float]]:
         """Pairs of ISO text and value, for JSON."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 from typing_extensions import override
@@ -24,6 +24,7 @@ class DatedMarket(Market, Protocol):
         ...
 
 
+@runtime_checkable
 class MarketSource(Protocol):
     """Makes a market; equal sources make equal markets."""
 
@@ -50,7 +51,7 @@ class SeededData:
         Raises:
             ConfigurationError: `day` is no session that the calendar can serve.
         """
-        return SeededMarket(self.seed, self.day, symbols)  # type: ignore[return-value]  # an attribute is read like a property
+        return SeededMarket(self.seed, self.day, symbols)
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +72,7 @@ class RecordedData:
         Raises:
             ConfigurationError: The day or a symbol was not recorded; the message says what was.
         """
-        return ReplayMarket(self.folder, day=self.day, symbols=symbols)  # type: ignore[return-value]  # as above
+        return ReplayMarket(self.folder, day=self.day, symbols=symbols)
 
 
 class MarketSessions(SessionCalendar):

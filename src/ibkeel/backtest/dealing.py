@@ -297,7 +297,5 @@ class Dealing:
             queue.put_nowait(event)
 
 
-
-
 def _is_refusal(event: VenueEvent) -> bool:
     return isinstance(event, OrderError) and event.code not in _NEWS_ONLY

@@ -38,7 +38,7 @@ class Figures:
         expectancy: Average of all closed trades.
         best: The best closed trade.
         worst: The worst.
-        average_seconds: How long a closed trade was held.
+        average_holding: Seconds that a closed trade was held.
         commissions: All that was paid.
     """
 
@@ -59,7 +59,7 @@ class Figures:
     expectancy: float | None
     best: float | None
     worst: float | None
-    average_seconds: float | None
+    average_holding: float | None
     commissions: float
 
     def as_data(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def figures_of(equity: Curve, trades: Sequence[Trade]) -> Figures:
         expectancy=_mean(profits),
         best=max(profits, default=None),
         worst=min(profits, default=None),
-        average_seconds=_mean([trade.seconds or 0.0 for trade in closed]),
+        average_holding=_mean([trade.seconds or 0.0 for trade in closed]),
         commissions=math.fsum(trade.commission for trade in trades),
     )
 
@@ -122,4 +122,5 @@ def _last_of_each_day(equity: Curve) -> Floats:
     # A New York session lies within one day of UTC.
     days = equity.at.astype("datetime64[D]")
     is_last = np.append(days[1:] != days[:-1], np.True_)
-    return equity.value[is_last]
+    closes: Floats = equity.value[is_last]
+    return closes

@@ -18,7 +18,8 @@ __all__ = ["page_of"]
 
 _ZONE: Final = ZoneInfo("America/New_York")
 _MOST_ROWS: Final = 500
-_MOST_MARKS: Final = 400
+_MOST_MARKS: Final = 150
+_NONE: Final = "-"
 _ENOUGH: Final = 2  # trades, for a distribution
 
 _STYLE: Final = """
@@ -99,9 +100,9 @@ def _cards(figures: Figures) -> str:
     shown = (
         ("net profit", _signed(figures.net_profit)),
         ("return", _share(figures.total_return)),
-        ("deepest draw-down", _share(figures.max_drawdown)),
-        ("trades", str(figures.trades)),
-        ("won", "–" if figures.win_rate is None else _share(figures.win_rate)),
+        ("draw-down", _share(figures.max_drawdown)),
+        ("trades", f"{figures.trades:,}"),
+        ("won", _NONE if figures.win_rate is None else _share(figures.win_rate)),
         ("commissions", _dollars(figures.commissions)),
     )
     cards = "".join(
@@ -114,8 +115,9 @@ def _prices(symbol: str, curve: Curve, trades: Sequence[Trade]) -> str:
     if not len(curve):
         return ""
     own = [trade for trade in trades if trade.symbol == symbol]
-    marks = [mark for trade in own[:_MOST_MARKS] for mark in _marks(curve, trade)]
-    more = f" (the first {_MOST_MARKS} of {len(own)})" if len(own) > _MOST_MARKS else ""
+    largest = sorted(own, key=lambda trade: -abs(trade.profit))[:_MOST_MARKS]
+    marks = [mark for trade in largest for mark in _marks(curve, trade)]
+    more = f", the {_MOST_MARKS} that moved most of {len(own):,}" if len(own) > _MOST_MARKS else ""
     title = f"Trades on the price of {symbol}{more}"
     picture = line_picture(title, curve, lambda value: f"{value:,.2f}", marks)
     return _section(title, picture)
@@ -141,17 +143,19 @@ def _distribution(trades: Sequence[Trade]) -> str:
 
 
 def _figures(report: "BacktestReport") -> str:
-    rows = [(name.replace("_", " "), _figure(name, value)) for name, value in report.figures.as_data().items()]
+    rows = [
+        (name.replace("_", " "), _figure(name, value)) for name, value in report.figures.as_data().items()
+    ]
     rows += [(name.replace("_", " "), f"{value:,}") for name, value in report.counts.items()]
     return _table(("figure", "value"), rows)
 
 
 def _figure(name: str, value: float | None) -> str:
     if value is None:
-        return "–"
+        return _NONE
     if name in {"total_return", "max_drawdown", "win_rate"}:
         return _share(value)
-    if name in {"longest_drawdown", "average_seconds"}:
+    if name in {"longest_drawdown", "average_holding"}:
         return f"{value / 60:,.1f} min"
     if name in {"sharpe", "profit_factor"}:
         return f"{value:.2f}"
@@ -168,8 +172,8 @@ def _trades(trades: Sequence[Trade]) -> str:
             f"{trade.quantity:+g}",
             _clock(trade),
             f"{trade.entry_price:.2f}",
-            "–" if trade.left_at is None else f"{trade.left_at.astimezone(_ZONE):%H:%M:%S}",
-            "–" if trade.exit_price is None else f"{trade.exit_price:.2f}",
+            _NONE if trade.left_at is None else f"{trade.left_at.astimezone(_ZONE):%H:%M:%S}",
+            _NONE if trade.exit_price is None else f"{trade.exit_price:.2f}",
             trade.cause or "held",
             _signed(trade.profit),
             f"{trade.commission:.2f}",

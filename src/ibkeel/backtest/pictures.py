@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import attrs
 import numpy as np
 
-from ibkeel.backtest.curve import Curve
+from ibkeel.backtest.curve import Curve, Floats
 
 __all__ = ["Mark", "area_picture", "histogram", "line_picture"]
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 260
-_LEFT: Final = 76
+_LEFT: Final = 86
 _RIGHT: Final = 14
 _TOP: Final = 12
 _BOTTOM: Final = 26
@@ -27,6 +27,7 @@ _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TIMES: Final = 6
 _LINES: Final = 5
 _BINS: Final = 24
+_GAP: Final = 5.0
 
 Words = Callable[[float], str]
 
@@ -35,13 +36,13 @@ class Mark(NamedTuple):
     """A sign on a line.
 
     Args:
-        index: Point of the curve.
+        place: Point of the curve.
         value: Height.
         kind: Style class, such as `entry`.
         text: Shown when the pointer rests on it.
     """
 
-    index: int
+    place: int
     value: float
     kind: str
     text: str
@@ -51,12 +52,12 @@ class Mark(NamedTuple):
 class _Frame:
     """From data to the picture."""
 
-    count: int
+    width: float
     low: float
     high: float
 
-    def x(self, index: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * index / max(self.count - 1, 1)
+    def x(self, place: float) -> float:
+        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * place / (self.width or 1.0)
 
     def y(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
@@ -68,20 +69,20 @@ def line_picture(title: str, curve: Curve, words: Words, marks: Sequence[Mark] =
 
     Args:
         title: Read out by screen readers.
-        curve: At least one point; points have equal distances, so that nights take no room.
+        curve: At least one point; nights and other gaps take little room.
         words: How a value is written.
         marks: Indices are of `curve`.
     """
     frame = _frame(curve, [mark.value for mark in marks])
     parts = [_grid(frame, words), _times(frame, curve), f'<path class="line" d="{_path(frame, curve)}"/>']
-    return _svg(title, [*parts, *(_mark(frame, mark) for mark in marks)])
+    return _svg(title, [*parts, *_signs(frame, curve, marks)])
 
 
 def area_picture(title: str, curve: Curve, words: Words) -> str:
     """The area between a curve and zero."""
     frame = _frame(curve, [0.0])
     zero = frame.y(0.0)
-    outline = f"{_path(frame, curve)} L{frame.x(len(curve) - 1):.1f} {zero:.1f} L{frame.x(0):.1f} {zero:.1f} Z"
+    outline = f"{_path(frame, curve)} L{frame.x(frame.width):.1f} {zero:.1f} L{frame.x(0):.1f} {zero:.1f} Z"
     return _svg(title, [_grid(frame, words), _times(frame, curve), f'<path class="area" d="{outline}"/>'])
 
 
@@ -91,7 +92,7 @@ def histogram(title: str, values: Sequence[float], words: Words) -> str:
     width = _step((high - low) / _BINS or 1.0)
     first, last = math.floor(low / width), max(math.ceil(high / width), math.floor(low / width) + 1)
     counts, _ = np.histogram(values, bins=np.arange(first, last + 1) * width)
-    frame = _Frame(last - first + 1, 0.0, float(counts.max()))
+    frame = _Frame(last - first, 0.0, float(counts.max()))
     parts = [_grid(frame, lambda count: f"{count:g}", is_whole=True)]
     for row, count in enumerate(counts.tolist()):
         begin, end = (first + row) * width, (first + row + 1) * width
@@ -102,8 +103,8 @@ def histogram(title: str, values: Sequence[float], words: Words) -> str:
             f'height="{_HEIGHT - _BOTTOM - y:.1f}"><title>{escape(f"{words(begin)} to {words(end)}: {count}")}'
             "</title></rect>"
         )
-    for row in range(0, last - first + 1, max((last - first) // _TIMES, 1)):
-        parts.append(_label(frame.x(row), words((first + row) * width)))
+    labelled = range(0, last - first + 1, max((last - first) // _TIMES, 1))
+    parts += [_label(frame.x(row), words((first + row) * width)) for row in labelled]
     return _svg(title, parts)
 
 
@@ -111,17 +112,21 @@ def _frame(curve: Curve, more: Iterable[float]) -> _Frame:
     values = [float(curve.value.min()), float(curve.value.max()), *more]
     low, high = min(values), max(values)
     room = (high - low) * 0.06 or max(abs(high) * 0.001, 0.01)
-    is_below = high <= 0
-    return _Frame(len(curve), low - room, high if is_below and high == 0 else high + room)
+    return _Frame(float(_places(curve)[-1]), low - room, high + room if high else 0.0)
+
+
+def _places(curve: Curve) -> Floats:
+    """Seconds since the first point, each gap cut to a few usual steps."""
+    steps = np.diff(curve.at) / np.timedelta64(1, "s")
+    usual = steps[steps > 0]
+    most = _GAP * float(np.median(usual)) if len(usual) else 1.0
+    return np.concatenate([[0.0], np.cumsum(np.minimum(steps, most))])
 
 
 def _path(frame: _Frame, curve: Curve) -> str:
-    thin = curve.thinned(_POINTS)
-    places = np.searchsorted(curve.at, thin.at)
-    points = (
-        f"{frame.x(index):.1f} {frame.y(value):.1f}"
-        for index, value in zip(places.tolist(), thin.value.tolist(), strict=True)
-    )
+    kept = curve.extremes(_POINTS)
+    rows = zip(_places(curve)[kept].tolist(), curve.value[kept].tolist(), strict=True)
+    points = (f"{frame.x(place):.1f} {frame.y(value):.1f}" for place, value in rows)
     return "M" + " L".join(points)
 
 
@@ -132,7 +137,9 @@ def _grid(frame: _Frame, words: Words, *, is_whole: bool = False) -> str:
     for row in range(math.ceil(frame.low / step - 1e-9), math.floor(frame.high / step + 1e-9) + 1):
         y = frame.y(row * step)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(words(row * step))}</text>')
+        parts.append(
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(words(row * step))}</text>'
+        )
     return "".join(parts)
 
 
@@ -145,20 +152,31 @@ def _step(rough: float) -> float:
 def _times(frame: _Frame, curve: Curve) -> str:
     first, last = curve.instant(0), curve.instant(-1)
     form = "%H:%M" if last - first < _ONE_DAY else "%Y-%m-%d"
-    places = sorted({round(part * (len(curve) - 1) / _TIMES) for part in range(_TIMES + 1)})
+    places = _places(curve)
+    wanted = np.linspace(0.0, places[-1], _TIMES + 1)
+    shown = sorted({min(int(index), len(curve) - 1) for index in np.searchsorted(places, wanted)})
     return "".join(
-        _label(frame.x(index), curve.instant(index).astimezone(_ZONE).strftime(form)) for index in places
+        _label(frame.x(float(places[index])), curve.instant(index).astimezone(_ZONE).strftime(form))
+        for index in shown
     )
 
 
 def _label(x: float, text: str) -> str:
-    anchor = "end" if x > _WIDTH - _RIGHT - 30 else "middle"  # noqa: PLR2004 - half a label, in pixels
+    anchor = "end" if x > _WIDTH - _RIGHT - 30 else "middle"
     return f'<text x="{x:.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _mark(frame: _Frame, mark: Mark) -> str:
-    x, y = frame.x(mark.index), frame.y(mark.value)
-    shape = f"M{x:.1f} {y + 3:.1f} l-6 11 h12 Z" if mark.kind == "entry" else f"M{x:.1f} {y - 3:.1f} l-6 -11 h12 Z"
+def _signs(frame: _Frame, curve: Curve, marks: Iterable[Mark]) -> Iterable[str]:
+    places = _places(curve).tolist()
+    return (_sign(frame.x(places[mark.place]), frame.y(mark.value), mark) for mark in marks)
+
+
+def _sign(x: float, y: float, mark: Mark) -> str:
+    shape = (
+        f"M{x:.1f} {y + 3:.1f} l-6 11 h12 Z"
+        if mark.kind == "entry"
+        else f"M{x:.1f} {y - 3:.1f} l-6 -11 h12 Z"
+    )
     return f'<path class="mark {mark.kind}" d="{shape}"><title>{escape(mark.text)}</title></path>'
 
 

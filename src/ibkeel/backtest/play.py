@@ -1,10 +1,10 @@
 """The runner of the live bot, on virtual time, over a market's sessions."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -13,6 +13,7 @@ from ibkeel.backtest.curve import Curve
 from ibkeel.backtest.data import DatedMarket, MarketSessions, MarketSource
 from ibkeel.backtest.figures import figures_of
 from ibkeel.backtest.report import BacktestReport
+from ibkeel.backtest.settings_text import settings_of
 from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
@@ -59,7 +60,7 @@ class BacktestSettings:
     sessions: int = attrs.field(default=1, validator=whole)
     seed: int = 0
     equity_every: float = attrs.field(default=60.0, validator=positive)
-    venue: VenueSettings = VenueSettings()
+    venue: VenueSettings = attrs.field(factory=VenueSettings)
 
 
 @attrs.frozen(kw_only=True)
@@ -68,22 +69,30 @@ class MarketTrial:
 
     Args:
         strategy: Decides.
-        source: Makes the market.
-        config: When to look, at what.
+        data: Makes the market.
+        runner: When to look, at what.
         risk: How much.
         settings: What is played.
     """
 
     strategy: Strategy
-    source: MarketSource
-    config: RunnerConfig = RunnerConfig()
-    risk: RiskConfig = RiskConfig()
+    data: MarketSource
+    runner: RunnerConfig = attrs.field(factory=RunnerConfig)
+    risk: RiskConfig = attrs.field(factory=RiskConfig)
     settings: BacktestSettings = BacktestSettings()
 
-    def run(self) -> BacktestReport:
-        """Play it."""
+    def run(
+        self, journal: Journal | None = None, progress: Callable[[Progress], None] | None = None
+    ) -> BacktestReport:
+        """Play it; see `backtest`."""
         return backtest(
-            self.strategy, self.source, self.config, risk=self.risk, settings=self.settings
+            self.strategy,
+            self.data,
+            self.runner,
+            risk=self.risk,
+            settings=self.settings,
+            journal=journal,
+            progress=progress,
         )
 
 
@@ -108,7 +117,7 @@ def backtest(
         config: When to look, at what.
         risk: How much; by default the runner's own.
         settings: What is played.
-        journal: Told of everything; by default one in memory.
+        journal: Told of everything, and left open; by default one in memory.
         progress: Called after each cycle.
 
     Raises:
@@ -116,10 +125,10 @@ def backtest(
         UnknownContract: The market does not list a symbol.
     """
     settings, risk = settings or BacktestSettings(), risk or RiskConfig()
-    market = data if hasattr(data, "session_date") else data.market(config.symbols)  # type: ignore[union-attr]
+    market = data.market(config.symbols) if isinstance(data, MarketSource) else data
     play = _Play(strategy, market, config, risk, settings)
     opens_at = play.opens_at()
-    with journal if journal is not None else Journal.in_memory() as book:
+    with nullcontext(journal) if journal is not None else Journal.in_memory() as book:
         return run_virtual(play.run(book, progress), start=opens_at - _EARLY, travel=False)
 
 
@@ -221,7 +230,9 @@ class _Play:
         sign = 1.0 if option.right == "C" else -1.0
         name = str(self._broker.name_of(option))
         cause = "assigned" if settlement.is_assignment else "exercised" if worth else "expired"
-        common = Deal(name, option.symbol, settlement.at, -settlement.quantity, worth, 0.0, option.multiplier, cause)
+        common = Deal(
+            name, option.symbol, settlement.at, -settlement.quantity, worth, 0.0, option.multiplier, cause
+        )
         self._deals.append(common)
         if settlement.shares:
             spot = option.strike + sign * worth
@@ -234,7 +245,14 @@ class _Play:
         sessions = self._market.sessions(self._market.session_date, last)
         return BacktestReport(
             strategy=self._strategy.name,
-            settings=dict(_settings(self._strategy, self._config, self._risk, self._settings)),
+            settings=dict(
+                settings_of(
+                    ("strategy", self._strategy),
+                    ("runner", self._config),
+                    ("risk", self._risk),
+                    ("settings", self._settings),
+                )
+            ),
             symbols=self._config.symbols,
             first_session=sessions[0].day,
             last_session=sessions[-1].day,
@@ -273,22 +291,3 @@ def _counts(done: RunReport, sessions: int) -> dict[str, int]:
         "fills": done.fills,
         "failures": len(done.errors),
     }
-
-
-def _settings(strategy: Strategy, *others: Any) -> Iterable[tuple[str, str]]:
-    named: list[tuple[str, Any]] = [("strategy", strategy)]
-    named += [(type(value).__name__.removesuffix("Config").removesuffix("Settings").lower(), value) for value in others]
-    for section, value in named:
-        yield from _fields(section, value)
-
-
-def _fields(section: str, value: Any) -> Iterable[tuple[str, str]]:
-    if not attrs.has(type(value)):
-        return
-    for field in attrs.fields(type(value)):
-        inner = getattr(value, field.name)
-        if attrs.has(type(inner)):
-            yield from _fields(f"{section}.{field.name}", inner)
-        else:
-            yield f"{section}.{field.name}", ", ".join(inner) if isinstance(inner, tuple) else str(inner)
-

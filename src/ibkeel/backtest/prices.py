@@ -71,7 +71,9 @@ class Prices:
             rth=spec.rth,
         )
         if not rows:
-            raise NoData(f"no bars of {spec.size!r} over {spec.duration!r} of {contract} to {end.isoformat()}")
+            raise NoData(
+                f"no bars of {spec.size!r} over {spec.duration!r} of {contract} to {end.isoformat()}"
+            )
         return _bars(rows, contract, spec, listed.timezone)
 
     def _start(self, listed: SimContract, spec: BarSpec, size: BarSize, end: datetime) -> datetime:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.backtest.curve import Curve
 from ibkeel.backtest.figures import Figures
@@ -102,10 +103,14 @@ class BacktestReport:
         except OSError as error:
             raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
+    @override
     def __getstate__(self) -> dict[str, Any]:
         """Read-only mappings cannot be pickled; plain ones can."""
         state = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
-        return {name: dict(value) if isinstance(value, MappingProxyType) else value for name, value in state.items()}
+        return {
+            name: dict(value) if isinstance(value, MappingProxyType) else value
+            for name, value in state.items()
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():

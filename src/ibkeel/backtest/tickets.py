@@ -27,7 +27,13 @@ CLIENT: Final = 1
 
 
 def order_of(
-    ticket: OrderTicket, listed: SimContract, *, order_id: int, name: str, parent: int = 0, transmit: bool = True
+    ticket: OrderTicket,
+    listed: SimContract,
+    *,
+    order_id: int,
+    name: str,
+    parent: int = 0,
+    transmit: bool = True,
 ) -> SimOrder:
     """The venue's order.
 

@@ -117,7 +117,9 @@ class _Open:
         sign = 1.0 if self.most > 0 else -1.0
         entry_price = self.entry / self.bought
         exit_price = self.exit / self.closed if self.closed else None
-        gain = 0.0 if exit_price is None else sign * self.closed * (exit_price - entry_price) * deal.multiplier
+        gain = (
+            0.0 if exit_price is None else sign * self.closed * (exit_price - entry_price) * deal.multiplier
+        )
         return Trade(
             name=deal.name,
             symbol=deal.symbol,

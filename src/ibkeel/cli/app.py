@@ -33,6 +33,7 @@ from ibkeel.model import to_data
 from ibkeel.options import PRESETS
 from ibkeel.runner import Held, RunReport, load_config
 from ibkeel.runner import Progress as Cycles
+from ibkeel.sim.market import MOODS
 from ibkeel.telemetry import RedactingFilter
 
 __all__ = ["commands", "run"]
@@ -103,7 +104,18 @@ def commands(verbose: int) -> None:
 )
 @click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry.")
 @click.option("--paper", is_flag=True, help="Send orders to the simulated venue; without it nothing is sent.")
-@click.option("--strategy", default="scalp", show_default=True, help="Name of a registered strategy.")
+@click.option(
+    "--strategy",
+    default="scalp",
+    show_default=True,
+    help="Name of a registered strategy, or names joined by `+`: the first decides, the others confirm.",
+)
+@click.option(
+    "--market",
+    type=click.Choice(list(MOODS)),
+    default=None,
+    help="What kind of seeded day. [default: one that is made for the strategy]",
+)
 @click.option(
     "--scenario", default=None, help="What the Gateway suffers: a name of `ibkeel sim scenarios`, or a file."
 )
@@ -122,6 +134,7 @@ def demo(**given: Any) -> None:
         min_dte=given["min_dte"],
         orders=OrderMode.PAPER if given["paper"] else OrderMode.DRY_RUN,
         strategy=given["strategy"],
+        market=given["market"],
         scenario=chosen(given["scenario"]) if given["scenario"] else None,
     )
     with _progress("playing the day") as screen:

@@ -69,15 +69,11 @@ def backtest(**given: Any) -> None:
     """
     trial = _trial(given)
     path = given["journal"]
-    with nullcontext() if path is None else Journal.open(fresh_journal(path)) as journal:
-        with _bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance:
-
-            def told(progress: Progress) -> None:
-                session = progress.session
-                part = (progress.now - session.opens_at) / (session.closes_at - session.opens_at)
-                advance(part, f"{session.day}, cycle {progress.cycles}")
-
-            report = trial.run(journal, told)
+    with (
+        nullcontext() if path is None else Journal.open(fresh_journal(path)) as journal,
+        _bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance,
+    ):
+        report = trial.run(journal, lambda progress: advance(*_part(progress)))
     if given["html"] is not None:
         report.save_html(given["html"])
     if given["as_json"]:
@@ -125,6 +121,12 @@ def sweep_settings(**given: Any) -> int:
     else:
         print_sweep(Console(), done, given["figure"])
     return ExitCode.SUCCESS if any(row.figures is not None for row in done.rows) else ExitCode.FOUND
+
+
+def _part(progress: Progress) -> tuple[float, str]:
+    session = progress.session
+    part = (progress.now - session.opens_at) / (session.closes_at - session.opens_at)
+    return part, f"{session.day}, cycle {progress.cycles}"
 
 
 def _trial(given: dict[str, Any]) -> MarketTrial:

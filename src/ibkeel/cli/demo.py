@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -15,7 +16,7 @@ from ibkeel.journal import Journal
 from ibkeel.model import Broker, ContractDetails, Stock
 from ibkeel.runner import ErrorSeen, LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
 from ibkeel.sim import Scenario, SimulatedGateway
-from ibkeel.sim.market import ReplayMarket, SeededMarket
+from ibkeel.sim.market import MOODS, ReplayMarket, SeededMarket
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
@@ -25,6 +26,10 @@ __all__ = ["DemoOptions", "DemoResult", "play", "qualified"]
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
 _EARLY: Final = timedelta(minutes=5)
+_MADE_FOR: Final = MappingProxyType(
+    {"daily_volume": "breakout", "scalp+whale": "breakout", "vix_regime": "calm", "whale": "breakout"}
+)
+"""The mood of a day on which a strategy has something to do; `plain` for any other."""
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +47,7 @@ class DemoOptions:
         orders: DRY_RUN, or PAPER to send orders to the simulated venue.
         strategy: Its registered name.
         scenario: What the Gateway suffers; None for a good day.
+        market: One of `MOODS`; None for a day that is made for the strategy.
     """
 
     symbols: tuple[str, ...]
@@ -54,6 +60,7 @@ class DemoOptions:
     orders: OrderMode = OrderMode.DRY_RUN
     strategy: str = "scalp"
     scenario: Scenario | None = None
+    market: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -125,7 +132,8 @@ def play(options: DemoOptions, progress: Callable[[Progress], None] | None = Non
 
 def _market(options: DemoOptions) -> SeededMarket | ReplayMarket:
     if options.replay is None:
-        return SeededMarket(options.seed, options.day)
+        mood = options.market or _MADE_FOR.get(options.strategy, "plain")
+        return SeededMarket(options.seed, options.day, mood=MOODS[mood])
     if options.day is None:
         raise ConfigurationError("--replay needs --date, the recorded day to play, such as 2015-12-24")
     return ReplayMarket(options.replay, day=options.day, symbols=options.symbols)

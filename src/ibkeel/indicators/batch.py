@@ -114,12 +114,11 @@ def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: i
         J. W. Wilder, New Concepts in Technical Trading Systems, 1978.
     """
     top, bottom, closes = as_columns(high, low, close)
-    result = np.full(len(top), np.nan)
-    checked_period(period)
-    if len(top):
-        reach = np.maximum(top[1:], closes[:-1]) - np.minimum(bottom[1:], closes[:-1])
-        result[1:] = smoothed(reach, period, 1.0 / period)
-    return result
+    if not len(top):
+        return np.empty(0)
+    reach = np.maximum(top[1:], closes[:-1])
+    reach -= np.minimum(bottom[1:], closes[:-1])
+    return smoothed(reach, checked_period(period), 1.0 / period, skip=1)
 
 
 def bollinger(values: npt.ArrayLike, period: int = 20, width: float = 2.0) -> Bands:

@@ -31,12 +31,20 @@ def seed_of(values: list[float]) -> float:
     return first + sum([value - first for value in values]) / len(values)
 
 
-def smoothed(column: Floats, period: int, weight: float) -> Floats:
-    """Exponential smoothing seeded with the mean of the first `period` values; NaN before."""
-    result = np.empty(len(column))
-    result[: period - 1] = np.nan
+def smoothed(column: Floats, period: int, weight: float, *, skip: int = 0) -> Floats:
+    """Exponential smoothing seeded with the mean of the first `period` values; NaN before.
+
+    Args:
+        column: Finite values, shape `(n,)`.
+        period: How many values the seed is made of.
+        weight: Of each value after the seed.
+        skip: NaN to put before everything; the result has shape `(n + skip,)`.
+    """
+    full = np.empty(len(column) + skip)
+    full[: period + skip - 1] = np.nan
     if len(column) < period:
-        return result
+        return full
+    result = full[skip:]
     average = seed_of(column[:period].tolist())
     result[period - 1] = average
     space = np.empty((_LENGTH, _CHUNKS))
@@ -54,7 +62,7 @@ def smoothed(column: Floats, period: int, weight: float) -> Floats:
             np.add(rows[band].T, least, out=target[:, band])
         first = slab.stop
     result[first:] = _stepped(column[first:], weight, average)
-    return result
+    return full
 
 
 def wilder_strength(closes: Floats, period: int) -> Floats:
@@ -66,39 +74,37 @@ def wilder_strength(closes: Floats, period: int) -> Floats:
     weight, decay = 1.0 / period, 1.0 - 1.0 / period
     change = np.diff(closes[: period + 1])
     gain = seed_of(np.maximum(change, 0.0).tolist())
-    loss = seed_of(np.maximum(-change, 0.0).tolist())
-    result[period] = strength(gain, loss)
+    moved = seed_of(np.abs(change).tolist())
+    result[period] = strength(gain, moved)
     first = period + 1
     space = np.empty((2, _LENGTH, _CHUNKS))
     while (length := _length(len(closes) - first)) >= _SHORTEST:
         slab = slice(first, first + length * _CHUNKS)
-        before, (ups, downs) = slice(first - 1, slab.stop - 1), space[:, :length]
-        np.subtract(_in_chunks(closes[slab]).T, _in_chunks(closes[before]).T, out=downs)
-        downs *= weight
-        np.maximum(downs, 0.0, out=ups)
-        np.subtract(ups, downs, out=downs)
-        gain, loss = _scan(ups, decay, gain), _scan(downs, decay, loss)
-        _put_strengths(ups, downs, _in_chunks(result[slab]))
+        before, (ups, moves) = slice(first - 1, slab.stop - 1), space[:, :length]
+        np.subtract(_in_chunks(closes[slab]).T, _in_chunks(closes[before]).T, out=moves)
+        moves *= weight
+        np.maximum(moves, 0.0, out=ups)
+        np.abs(moves, out=moves)
+        gain, moved = _scan(ups, decay, gain), _scan(moves, decay, moved)
+        _put_strengths(ups, moves, _in_chunks(result[slab]))
         first = slab.stop
-    change = np.diff(closes[first - 1 :])
-    gains = _stepped(np.maximum(change, 0.0), weight, gain)
-    losses = _stepped(np.maximum(-change, 0.0), weight, loss)
-    result[first:] = [strength(*pair) for pair in zip(gains, losses, strict=True)]
+    for step in (weight * np.diff(closes[first - 1 :])).tolist():
+        gain, moved = decay * gain + max(step, 0.0), decay * moved + abs(step)
+        result[first] = strength(gain, moved)
+        first += 1
     return result
 
 
-def strength(gain: float, loss: float) -> float:
-    """Relative strength index of an average gain and an average loss; 50 when both are 0."""
-    moved = gain + loss
+def strength(gain: float, moved: float) -> float:
+    """Relative strength index of the average gain and the average move; 50 when nothing moved."""
     return 100.0 * (gain / moved) if moved > STILL else EVEN
 
 
-def _put_strengths(gains: Floats, losses: Floats, target: Floats) -> None:
+def _put_strengths(gains: Floats, moves: Floats, target: Floats) -> None:
     """The same for rows, which are used up and stand as columns in the target."""
     for row in range(0, len(gains), _BAND):
         band = slice(row, row + _BAND)
-        gain, moved = gains[band], losses[band]
-        moved += gain
+        gain, moved = gains[band], moves[band]
         still = moved <= STILL
         if still.any():
             gain[still], moved[still] = 0.5, 1.0
@@ -139,6 +145,6 @@ def _scan(rows: Floats, decay: float, start: float) -> float:
     step = np.empty(_CHUNKS)
     for row in rows:
         np.multiply(before, decay, out=step)
-        row += step
+        np.add(row, step, out=row)
         before = row
     return float(rows[-1, -1])

@@ -1,10 +1,12 @@
 """Indicators one bar at a time, in constant memory; None while warming up.
 
-The checks and the averages are written out in each `update`: a function call would cost more than
-all of its arithmetic. A number less itself is 0 unless it is NaN or infinite.
+An `update` is written out in full: a call would cost more than its arithmetic. What it carries on
+is NaN while warming up, so that one test, whether a number less itself is 0, finds both a bar
+that comes too early and a number that is not finite.
 """
 
 from itertools import pairwise
+from math import isfinite, nan
 
 from typing_extensions import override
 
@@ -18,14 +20,18 @@ __all__ = ["Atr", "Ema", "Rsi", "SessionVwap", "Sma", "VolumeMean"]
 class Sma:
     """Simple moving average of the last `period` values."""
 
-    __slots__ = ("_next", "_sum", "_window", "period", "value")
+    __slots__ = ("_place", "_sum", "_window", "period")
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
-        self.value: float | None = None
-        self._window: list[float] = []
-        self._next = 0
-        self._sum = 0.0
+        self._window = [0.0] * period  # a ring, gone round backwards
+        self._place = period - 1
+        self._sum = nan
+
+    @property
+    def value(self) -> float | None:
+        """The average, or None before `period` values."""
+        return self._sum / self.period if isfinite(self._sum) else None
 
     def update(self, value: float) -> float | None:
         """Take the next value; the average, or None before `period` values.
@@ -33,27 +39,29 @@ class Sma:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        if value - value != 0.0:
-            raise not_finite(value)
-        if self.value is None:
-            return self._filled(value)
-        window, place = self._window, self._next
-        self._sum += value - window[place]
+        window = self._window
+        place = self._place
+        total = self._sum + (value - window[place])
+        if total - total != 0.0:
+            return self._begin(value)
         window[place] = value
-        place += 1
-        if place == self.period:
+        if place:
+            self._place = place - 1
+        else:
             # A full turn of the ring: add up anew, so that rounding cannot pile up.
-            place = 0
-            self._sum = sum(window)
-        self._next = place
-        self.value = average = self._sum / self.period
-        return average
+            self._place = self.period - 1
+            total = sum(window)
+        self._sum = total
+        return total / self.period
 
-    def _filled(self, value: float) -> float | None:
-        self._window.append(value)
-        if len(self._window) == self.period:
+    def _begin(self, value: float) -> float | None:
+        if isfinite(self._sum) or not isfinite(value):
+            raise not_finite(value)
+        self._window[self._place] = value
+        self._place -= 1
+        if self._place < 0:
+            self._place = self.period - 1
             self._sum = sum(self._window)
-            self.value = self._sum / self.period
         return self.value
 
 
@@ -77,13 +85,18 @@ class VolumeMean(Sma):
 class Ema:
     """Exponential moving average with weight 2 / (period + 1), seeded with a simple average."""
 
-    __slots__ = ("_first", "_weight", "period", "value")
+    __slots__ = ("_average", "_first", "_weight", "period")
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
-        self.value: float | None = None
         self._weight = 2.0 / (period + 1)
+        self._average = nan
         self._first: list[float] = []
+
+    @property
+    def value(self) -> float | None:
+        """The average, or None before `period` values."""
+        return self._average if isfinite(self._average) else None
 
     def update(self, value: float) -> float | None:
         """Take the next value; the average, or None before `period` values.
@@ -91,18 +104,19 @@ class Ema:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        if value - value != 0.0:
-            raise not_finite(value)
-        average = self.value
-        if average is None:
-            return self._seeded(value)
-        self.value = average = average + self._weight * (value - average)
+        average = self._average
+        average += self._weight * (value - average)
+        if average - average != 0.0:
+            return self._begin(value)
+        self._average = average
         return average
 
-    def _seeded(self, value: float) -> float | None:
+    def _begin(self, value: float) -> float | None:
+        if isfinite(self._average) or not isfinite(value):
+            raise not_finite(value)
         self._first.append(value)
         if len(self._first) == self.period:
-            self.value = seed_of(self._first)
+            self._average = seed_of(self._first)
             self._first = []
         return self.value
 
@@ -110,14 +124,20 @@ class Ema:
 class Rsi:
     """Wilder's relative strength index, 0 to 100; 50 when nothing moved at all."""
 
-    __slots__ = ("_first", "_gain", "_loss", "_previous", "_weight", "period", "value")
+    __slots__ = ("_decay", "_first", "_gain", "_moved", "_previous", "_weight", "period")
 
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
-        self.value: float | None = None
         self._weight = 1.0 / period
-        self._gain = self._loss = self._previous = 0.0
+        self._decay = 1.0 - self._weight
+        self._gain = self._moved = 0.0  # averages of gains, and of gains and losses
+        self._previous = nan
         self._first: list[float] = []
+
+    @property
+    def value(self) -> float | None:
+        """The index, or None before `period + 1` closes."""
+        return strength(self._gain, self._moved) if isfinite(self._previous) else None
 
     def update(self, close: float) -> float | None:
         """Take the next close; the index, or None before `period + 1` closes.
@@ -125,31 +145,28 @@ class Rsi:
         Raises:
             InvalidInput: The close is not finite; nothing is taken.
         """
-        if close - close != 0.0:
-            raise not_finite(close)
-        if self.value is None:
-            return self._seeded(close)
-        change, weight = close - self._previous, self._weight
-        gain, loss = self._gain, self._loss
+        change = self._weight * (close - self._previous)
+        if change - change != 0.0:
+            return self._begin(close)
+        decay = self._decay
+        self._previous = close
         if change > 0.0:
-            gain += weight * (change - gain)
-            loss -= weight * loss
+            self._gain = gain = decay * self._gain + change
+            self._moved = moved = decay * self._moved + change
         else:
-            gain -= weight * gain
-            loss -= weight * (change + loss)
-        self._previous, self._gain, self._loss = close, gain, loss
-        moved = gain + loss
-        self.value = index = 100.0 * (gain / moved) if moved > STILL else EVEN
-        return index
+            self._gain = gain = decay * self._gain
+            self._moved = moved = decay * self._moved - change
+        return 100.0 * (gain / moved) if moved > STILL else EVEN
 
-    def _seeded(self, close: float) -> float | None:
+    def _begin(self, close: float) -> float | None:
+        if isfinite(self._previous) or not isfinite(close):
+            raise not_finite(close)
         self._first.append(close)
         if len(self._first) > self.period:
             changes = [later - earlier for earlier, later in pairwise(self._first)]
             self._gain = seed_of([max(change, 0.0) for change in changes])
-            self._loss = seed_of([max(-change, 0.0) for change in changes])
+            self._moved = seed_of([abs(change) for change in changes])
             self._previous, self._first = close, []
-            self.value = strength(self._gain, self._loss)
         return self.value
 
 
@@ -191,12 +208,16 @@ class Atr:
 class SessionVwap:
     """Volume-weighted average of the typical price since the session began."""
 
-    __slots__ = ("_paid", "_session", "_traded", "value")
+    __slots__ = ("_paid", "_session", "_traded")
 
     def __init__(self) -> None:
-        self.value: float | None = None
         self._session: object = None
         self._paid = self._traded = 0.0
+
+    @property
+    def value(self) -> float | None:
+        """The average, or None until something traded in the session."""
+        return self._paid / self._traded if self._traded else None
 
     def update(self, high: float, low: float, close: float, volume: float, session: object) -> float | None:
         """Take the next bar; the average, or None until something traded in its session.
@@ -211,15 +232,14 @@ class SessionVwap:
         Raises:
             InvalidInput: A number is not finite, or the volume negative; nothing is taken.
         """
-        total = high + low + close
-        if total - total + (volume - volume) != 0.0:
+        paid = (high + low + close) / 3.0 * volume
+        if paid - paid != 0.0:
             raise not_finite(high, low, close, volume)
         if volume < 0.0:
             raise InvalidInput(f"volume is {volume!r}; valid: 0 or more")
-        if session != self._session:
-            self._session, self._paid, self._traded, self.value = session, 0.0, 0.0, None
-        self._paid = paid = self._paid + total / 3.0 * volume
-        self._traded = traded = self._traded + volume
-        if traded > 0.0:
-            self.value = paid / traded
-        return self.value
+        if session == self._session:
+            self._paid = paid = self._paid + paid
+            self._traded = volume = self._traded + volume
+        else:
+            self._session, self._paid, self._traded = session, paid, volume
+        return paid / volume if volume else None

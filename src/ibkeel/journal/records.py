@@ -16,13 +16,14 @@ from ibkeel.model import (
     ClientOrderId,
     Execution,
     OrderReport,
+    OrderState,
     OrderTicket,
     Quote,
     Signal,
     make_converter,
 )
 from ibkeel.model.checks import as_utc, finite
-from ibkeel.orders import EntryIntent, ExitIntent
+from ibkeel.orders import EntryIntent, ExitIntent, StopIntent
 from ibkeel.risk import DailyLossGuard
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "FillSeen",
     "Intent",
     "LossGuardKept",
+    "OrderSettled",
     "OrderUpdate",
     "Purpose",
     "QuoteSeen",
@@ -132,6 +134,7 @@ class Purpose(StrEnum):
 
     ENTRY = "entry"
     EXIT = "exit"
+    PROTECTION = "protection"
 
 
 @attrs.frozen(kw_only=True)
@@ -142,10 +145,10 @@ class Intent:
         at: When it was decided.
         symbol: Ticker of the underlying.
         client_order_id: Our name of the order.
-        purpose: Entry or exit.
+        purpose: Entry, exit, or a stop for a position that has lost its own.
         order: The order itself.
         reason: Why, in words.
-        signal: What the strategy said; None for an exit.
+        signal: What the strategy said; None but for an entry.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -157,22 +160,27 @@ class Intent:
     signal: Signal | None = None
 
     @classmethod
-    def of(cls, intent: EntryIntent | ExitIntent) -> "Intent":
+    def of(cls, intent: EntryIntent | ExitIntent | StopIntent) -> "Intent":
         """The record of an intent."""
-        entry = isinstance(intent, EntryIntent)
+        purpose, reason = _purpose_of(intent)
         return cls(
             at=intent.at,
             symbol=intent.symbol,
             client_order_id=intent.client_order_id,
-            purpose=Purpose.ENTRY if entry else Purpose.EXIT,
+            purpose=purpose,
             order=intent.order,
-            reason=intent.reason if isinstance(intent, EntryIntent) else _exit_reason(intent),
+            reason=reason,
             signal=intent.signal if isinstance(intent, EntryIntent) else None,
         )
 
 
-def _exit_reason(intent: ExitIntent) -> str:
-    return f"{intent.cause.value}: {intent.reason}" if intent.reason else intent.cause.value
+def _purpose_of(intent: EntryIntent | ExitIntent | StopIntent) -> tuple[Purpose, str]:
+    if isinstance(intent, EntryIntent):
+        return Purpose.ENTRY, intent.reason
+    is_exit = isinstance(intent, ExitIntent)
+    cause = intent.cause.value if isinstance(intent, ExitIntent) else intent.gap.value
+    words = f"{cause}: {intent.reason}" if intent.reason else cause
+    return Purpose.EXIT if is_exit else Purpose.PROTECTION, words
 
 
 @attrs.frozen(kw_only=True)
@@ -181,6 +189,25 @@ class OrderUpdate:
 
     at: datetime = attrs.field(converter=as_utc)
     report: OrderReport
+
+
+@attrs.frozen(kw_only=True)
+class OrderSettled:
+    """What became of an order of which the venue has no trace, as far as that can be proved.
+
+    Args:
+        at: When it was proved.
+        symbol: Ticker of the underlying.
+        client_order_id: Our name of the order.
+        state: What it is now.
+        reason: The proof, in words.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    client_order_id: ClientOrderId
+    state: OrderState = attrs.field(converter=OrderState)
+    reason: str
 
 
 @attrs.frozen(kw_only=True)
@@ -228,6 +255,7 @@ Record = (
     | QuoteSeen
     | Intent
     | OrderUpdate
+    | OrderSettled
     | FillSeen
     | LossGuardKept
     | Failure
@@ -242,6 +270,7 @@ KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "fill_seen": FillSeen,
         "intent": Intent,
         "loss_guard_kept": LossGuardKept,
+        "order_settled": OrderSettled,
         "order_update": OrderUpdate,
         "quote_seen": QuoteSeen,
         "run_ended": RunEnded,
@@ -311,7 +340,7 @@ def reference_of(record: Record) -> str:
         return record.report.client_order_id
     if isinstance(record, FillSeen):
         return record.execution.client_order_id
-    return record.client_order_id if isinstance(record, Intent) else ""
+    return record.client_order_id if isinstance(record, Intent | OrderSettled) else ""
 
 
 assert set(get_args(Record)) == set(KINDS.values())

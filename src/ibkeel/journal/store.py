@@ -20,6 +20,7 @@ from ibkeel.journal.records import (
     FillSeen,
     Intent,
     LossGuardKept,
+    OrderSettled,
     OrderUpdate,
     Record,
     RunStarted,
@@ -36,7 +37,7 @@ __all__ = ["Entry", "Journal"]
 _OWNER_ONLY: Final = 0o600
 _BUSY_SECONDS: Final = 5.0
 _PAGE: Final = 500
-_DURABLE: Final = (FillSeen, Intent, LossGuardKept, OrderUpdate, RunStarted)
+_DURABLE: Final = (FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted)
 _INSERT: Final = "INSERT INTO events (at, kind, symbol, reference, data) VALUES (?, ?, ?, ?, ?)"
 _SELECT: Final = (
     "SELECT seq, kind, data FROM events WHERE seq > :after AND (:kind = '' OR kind = :kind) "

@@ -44,7 +44,7 @@ from ibkeel.model.orders import (
 from ibkeel.model.previews import MarginChange, OrderPreview
 from ibkeel.model.quotes import DataType, Greeks, Quote
 from ibkeel.model.sides import Side
-from ibkeel.model.signal import Direction, Reason, Signal
+from ibkeel.model.signal import Direction, ExitPolicy, OptionWish, Reason, Signal
 
 __all__ = [
     "BAR_SIZES",
@@ -67,6 +67,7 @@ __all__ = [
     "Direction",
     "ExecId",
     "Execution",
+    "ExitPolicy",
     "Grade",
     "Greeks",
     "Health",
@@ -79,6 +80,7 @@ __all__ = [
     "Option",
     "OptionChain",
     "OptionClass",
+    "OptionWish",
     "OrderId",
     "OrderPreview",
     "OrderReport",

@@ -126,6 +126,14 @@ class Orders(Protocol):
         """Orders that work now, of this client id; empty when there are none."""
         ...
 
+    async def all_open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work now, whoever sent them: our own, other clients', and those made by hand.
+
+        An order of another client can be seen and counted, not changed: its `order_id` is a number
+        of that client.
+        """
+        ...
+
     async def completed_orders(self) -> tuple[OrderReport, ...]:
         """Orders of this session that ended; empty when there are none."""
         ...

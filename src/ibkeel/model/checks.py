@@ -9,7 +9,16 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["as_decimal", "as_optional_decimal", "as_utc", "finite", "name", "positive", "whole"]
+__all__ = [
+    "as_decimal",
+    "as_optional_decimal",
+    "as_utc",
+    "finite",
+    "name",
+    "not_negative",
+    "positive",
+    "whole",
+]
 
 
 def _refuse(instance: object, attribute: "attrs.Attribute[Any]", value: object, valid: str) -> InvalidInput:
@@ -69,3 +78,9 @@ def finite(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> N
     """Refuse NaN and infinities; None passes."""
     if value is not None and not math.isfinite(value):
         raise _refuse(instance, attribute, value, "a finite number, or None when there is none")
+
+
+def not_negative(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """Refuse what is not a finite number of at least zero; None passes."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise _refuse(instance, attribute, value, "a finite number, 0 or more")

@@ -1,6 +1,7 @@
 """Orders from intent to fate, decided without IO."""
 
 from ibkeel.orders.bracket import build_bracket
+from ibkeel.orders.doubles import doubled_orders
 from ibkeel.orders.evidence import (
     STATUS,
     CancelRequested,
@@ -13,9 +14,21 @@ from ibkeel.orders.evidence import (
     StatusSeen,
     state_of_status,
 )
-from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, plan_exit
-from ibkeel.orders.intents import EntryIntent, ExitCause, ExitIntent, client_order_id
+from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, is_same_contract, plan_exit
+from ibkeel.orders.intents import EntryIntent, ExitCause, ExitIntent, StopIntent, client_order_id
+from ibkeel.orders.protection import (
+    CancelOrder,
+    ChangeOrder,
+    Gap,
+    GapKind,
+    Mend,
+    PlaceStop,
+    ProtectionPolicy,
+    is_stop,
+    protection_gaps,
+)
 from ibkeel.orders.ticks import CENT, NICKEL, PENNY, TickLadder, round_to_tick
+from ibkeel.orders.traces import Reading, proof_of_absence
 from ibkeel.orders.truth import OrderTruth
 
 __all__ = [
@@ -23,7 +36,9 @@ __all__ = [
     "NICKEL",
     "PENNY",
     "STATUS",
+    "CancelOrder",
     "CancelRequested",
+    "ChangeOrder",
     "EntryIntent",
     "ErrorFate",
     "ErrorSeen",
@@ -32,16 +47,28 @@ __all__ = [
     "ExitIntent",
     "ExitPlan",
     "Filled",
+    "Gap",
+    "GapKind",
     "LinkLost",
+    "Mend",
     "OrderTruth",
+    "PlaceStop",
+    "ProtectionPolicy",
+    "Reading",
     "Sent",
     "StatusSeen",
+    "StopIntent",
     "TickLadder",
     "build_bracket",
     "check_exit",
     "client_order_id",
+    "doubled_orders",
     "exit_room",
+    "is_same_contract",
+    "is_stop",
     "plan_exit",
+    "proof_of_absence",
+    "protection_gaps",
     "round_to_tick",
     "state_of_status",
 ]

@@ -18,7 +18,7 @@ from ibkeel.model import (
     TimeInForce,
 )
 
-__all__ = ["ExitPlan", "check_exit", "exit_room", "plan_exit"]
+__all__ = ["ExitPlan", "check_exit", "exit_room", "is_same_contract", "plan_exit"]
 
 
 @attrs.frozen(kw_only=True)
@@ -67,15 +67,18 @@ def exit_room(held: float, orders: Iterable[OrderReport]) -> int:
     return max(math.floor(abs(held)) - _pending(held, orders), 0)
 
 
-def _is_same(one: Contract, other: Contract) -> bool:
-    """By number where both have one: an order may leave the trading class open, a position has it."""
+def is_same_contract(one: Contract, other: Contract) -> bool:
+    """Whether two are one contract, by number where both have one.
+
+    An order may leave the trading class open, which a position has.
+    """
     if one.con_id is not None and other.con_id is not None:
         return one.con_id == other.con_id
     return one == other
 
 
 def _of_contract(position: Position, orders: Iterable[OrderReport]) -> list[OrderReport]:
-    return [order for order in orders if _is_same(order.contract, position.contract)]
+    return [order for order in orders if is_same_contract(order.contract, position.contract)]
 
 
 def plan_exit(

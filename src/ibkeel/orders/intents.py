@@ -1,4 +1,4 @@
-"""What we mean to do, before anything is sent. An entry and an exit are different types."""
+"""What we mean to do, before anything is sent. An entry, an exit and a stop are different types."""
 
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,8 +9,9 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bracket, ClientOrderId, OrderTicket, Signal
 from ibkeel.model.checks import as_utc, name
+from ibkeel.orders.protection import GapKind
 
-__all__ = ["EntryIntent", "ExitCause", "ExitIntent", "client_order_id"]
+__all__ = ["EntryIntent", "ExitCause", "ExitIntent", "StopIntent", "client_order_id"]
 
 _LONGEST: Final = 40
 
@@ -42,7 +43,7 @@ def client_order_id(session: date, run: str, sequence: int) -> ClientOrderId:
     return ClientOrderId(text)
 
 
-def _same_name(intent: "EntryIntent | ExitIntent", ticket: OrderTicket) -> None:
+def _same_name(intent: "EntryIntent | ExitIntent | StopIntent", ticket: OrderTicket) -> None:
     if ticket.client_order_id != intent.client_order_id:
         raise InvalidInput(
             f"intent {intent.client_order_id!r} carries an order named {ticket.client_order_id!r}"
@@ -116,6 +117,40 @@ class ExitIntent:
 
     def __attrs_post_init__(self) -> None:
         _same_name(self, self.ticket)
+
+    @property
+    def order(self) -> OrderTicket:
+        """What is to be placed."""
+        return self.ticket
+
+
+@attrs.frozen(kw_only=True)
+class StopIntent:
+    """A stop for a position that has lost its own.
+
+    Args:
+        client_order_id: Our name; the ticket bears the same.
+        symbol: Ticker of the underlying.
+        at: When it was decided.
+        ticket: The order: STP or STP LMT.
+        gap: What was wrong with the protection.
+        reason: The facts, in words.
+
+    Raises:
+        InvalidInput: The names differ, or the order has no stop price.
+    """
+
+    client_order_id: ClientOrderId = attrs.field(validator=name)
+    symbol: str = attrs.field(validator=name)
+    at: datetime = attrs.field(converter=as_utc)
+    ticket: OrderTicket
+    gap: GapKind = attrs.field(converter=GapKind)
+    reason: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        _same_name(self, self.ticket)
+        if self.ticket.stop_price is None:
+            raise InvalidInput(f"a stop has a stop price; this order is {self.ticket.order_type.value}")
 
     @property
     def order(self) -> OrderTicket:

@@ -1,7 +1,9 @@
 """The one door by which an order leaves: journaled first, then placed."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final
 
 import attrs
@@ -12,6 +14,7 @@ from ibkeel.errors import (
     CircuitOpen,
     IbkeelError,
     InvalidInput,
+    JournalError,
     NotConnected,
     OrderRejected,
     SafetyRefused,
@@ -30,7 +33,15 @@ from ibkeel.model import (
     Placement,
     Signal,
 )
-from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, client_order_id
+from ibkeel.orders import (
+    EntryIntent,
+    ExitCause,
+    ExitIntent,
+    GapKind,
+    StopIntent,
+    client_order_id,
+    is_same_contract,
+)
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder, child_name
 from ibkeel.runner.recorder import Recorder
@@ -40,15 +51,17 @@ from ibkeel.telemetry import Observer, OrderPlaced
 __all__ = ["OrderDesk"]
 
 _NO_FUNDS: Final = 201
+_PATIENCE: Final = 1.0  # seconds that an exit waits for its record
 _NOT_SENT: Final = (
     AmbiguousContract,
     CircuitOpen,
     InvalidInput,
+    JournalError,
     NotConnected,
     SafetyRefused,
     UnknownContract,
 )
-"""What a broker says before the first byte of an order leaves."""
+"""What is said before the first byte of an order leaves."""
 
 
 class OrderDesk:
@@ -81,6 +94,8 @@ class OrderDesk:
         self._ours: dict[ClientOrderId, OwnOrder] = {}
         self.funds_rejected = False
         """Whether the venue refused an order for lack of funds in this session."""
+        self.turn = asyncio.Lock()
+        """Held by whoever looks at a position and then sends an order that closes it, until it was sent."""
 
     @property
     def unknown_orders(self) -> int:
@@ -127,12 +142,34 @@ class OrderDesk:
         order.state = report.state
         return True
 
-    def listed(self, open_orders: Iterable[OrderReport]) -> None:
-        """Take notice of everything that works: an earlier run's order that is not in it has ended."""
-        names = {report.client_order_id for report in open_orders}
-        for name, order in self._ours.items():
-            if order.is_restored and order.state is OrderState.UNKNOWN and name not in names:
-                order.state = OrderState.CANCELLED
+    def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
+        """Orders of an earlier run whose fate nobody knows."""
+        return tuple(
+            (name, order)
+            for name, order in self._ours.items()
+            if order.is_restored and order.state is OrderState.UNKNOWN
+        )
+
+    def settle(self, name: ClientOrderId, state: OrderState) -> None:
+        """Take notice of what was proved about an order that no list names."""
+        self._ours[name].state = state
+
+    def knows_nothing_of(self, contract: Contract) -> bool:
+        """Whether the fate of an order of ours in a contract is unknown, one under way included."""
+        return any(
+            order.state in {OrderState.UNKNOWN, OrderState.SENT}
+            for order in self._ours.values()
+            if is_same_contract(order.contract, contract)
+        )
+
+    def stop_of(self, contract: Contract) -> Decimal | None:
+        """Where our last stop in a contract stood; None when there never was one."""
+        stops = [
+            order.stop_price
+            for order in self._ours.values()
+            if order.stop_price is not None and is_same_contract(order.contract, contract)
+        ]
+        return stops[-1] if stops else None
 
     async def enter(
         self, symbol: str, bracket: Bracket, signal: Signal, session: date, reason: str
@@ -189,6 +226,29 @@ class OrderDesk:
         )
         return await self._place(intent)
 
+    async def protect(
+        self, make: Callable[[ClientOrderId], OrderTicket], gap: GapKind, session: date, reason: str
+    ) -> Placement:
+        """Place a stop for a position that has lost its own.
+
+        Args:
+            make: Gives the ticket under a name.
+            gap: What was wrong with the protection.
+            session: Trading date.
+            reason: The facts, in words.
+        """
+        name = self._next_name(session)
+        ticket = make(name)
+        intent = StopIntent(
+            client_order_id=name,
+            symbol=ticket.contract.symbol,
+            at=self._clock.now(),
+            ticket=ticket,
+            gap=gap,
+            reason=reason,
+        )
+        return await self._place(intent)
+
     def _next_name(self, session: date) -> ClientOrderId:
         """A name that no order bears, an earlier run's of the same name included."""
         while True:
@@ -197,16 +257,14 @@ class OrderDesk:
             if name not in self._ours:
                 return name
 
-    async def _place(self, intent: EntryIntent | ExitIntent) -> Placement:
-        """Record, register and send; an exit that cannot be recorded leaves all the same."""
-        is_entry = isinstance(intent, EntryIntent)
+    async def _place(self, intent: EntryIntent | ExitIntent | StopIntent) -> Placement:
+        """Register, record and send; what closes a position leaves though it cannot be recorded."""
         entry = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
         children = intent.bracket.children() if isinstance(intent, EntryIntent) else ()
-        write = self._recorder.record if is_entry else self._recorder.keep
-        write(Intent.of(intent))
-        self._count_intent(intent.symbol)
-        family = self._register(intent, entry.contract, len(children), is_entry=is_entry)
+        family = self._register(intent, (entry, *children))
         try:
+            await self._recorded(intent, family)
+            self._count_intent(intent.symbol)
             placement = await self._feed.timed("place", self._broker.place(intent.order))
         except IbkeelError as error:
             self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS
@@ -219,19 +277,33 @@ class OrderDesk:
         self._remember(placement, (entry, *children))
         return placement
 
+    async def _recorded(
+        self, intent: EntryIntent | ExitIntent | StopIntent, family: Iterable[OwnOrder]
+    ) -> None:
+        record = Intent.of(intent)
+        if not isinstance(intent, EntryIntent):
+            await self._recorder.try_record(record, _PATIENCE)
+            return
+        try:
+            await self._recorder.record(record)
+        except asyncio.CancelledError:
+            _settle(family, OrderState.INTENT)
+            raise
+
     def _register(
-        self, intent: EntryIntent | ExitIntent, contract: Contract, children: int, *, is_entry: bool
+        self, intent: EntryIntent | ExitIntent | StopIntent, tickets: Iterable[OrderTicket]
     ) -> list[OwnOrder]:
         """Know the orders before they leave: a child of an order whose answer is lost is ours too."""
         name = intent.client_order_id
         family = []
-        for number in range(children + 1):
+        for number, ticket in enumerate(tickets):
             order = OwnOrder(
-                contract=contract,
-                is_entry=is_entry and number == 0,
+                contract=ticket.contract,
+                is_entry=isinstance(intent, EntryIntent) and number == 0,
                 state=OrderState.SENT,
                 placed_at=intent.at,
                 is_placing=True,
+                stop_price=ticket.stop_price,
             )
             self._ours[child_name(name, number) if number else name] = order
             family.append(order)

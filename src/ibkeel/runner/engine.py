@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,7 +13,8 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import CycleDone, Decision, Journal, RunEnded, RunStarted
-from ibkeel.model import Broker, Placement
+from ibkeel.model import Broker, Grade, Placement
+from ibkeel.orders import ProtectionPolicy
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.backoff import SymbolBackoff
 from ibkeel.runner.closing import Closing
@@ -22,6 +24,7 @@ from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import remember
+from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
@@ -81,6 +84,9 @@ class Runner:
         progress: Called after each cycle.
         mode: Named in the journal, such as `DRY_RUN`.
         run: Name of the run, letters and digits; by default counted from the journal.
+        protection: Which positions must have a stop; by default all.
+        executor: Of one thread, writes the journal, so that a slow disk holds back only the order that
+            waits for it; None writes in the loop's thread, as rehearsals on virtual time need.
     """
 
     def __init__(
@@ -97,6 +103,8 @@ class Runner:
         progress: Callable[[Progress], None] | None = None,
         mode: str = "DRY_RUN",
         run: str | None = None,
+        protection: ProtectionPolicy | None = None,
+        executor: Executor | None = None,
     ) -> None:
         risk = risk or RiskConfig()
         self._broker, self._strategy, self._config, self._journal = broker, strategy, config, journal
@@ -104,13 +112,31 @@ class Runner:
         self._calendar, self._progress, self._mode = calendar, progress, mode
         self._run = run or f"r{journal.count(RunStarted) + 1}"
         self._tally = Tally(self._run, config.symbols)
-        self._feed = Feed(broker, journal, self._tally, self._clock)
-        self._recorder = Recorder(journal)
+        self._recorder = Recorder(journal, executor)
+        self._feed = Feed(broker, self._recorder, self._tally, self._clock)
         self._failures = Failures(self._recorder, self._tally, self._clock, self._observer)
         self._desk = OrderDesk(
             broker, self._feed, self._recorder, self._tally, self._clock, self._observer, self._run
         )
-        self._watch = Watch(broker, self._desk, self._recorder, self._tally, self._clock, self._observer)
+        self._protector = Protector(
+            broker,
+            self._desk,
+            self._failures,
+            self._clock,
+            self._observer,
+            policy=protection or ProtectionPolicy(),
+            stop_fraction=risk.stop_fraction,
+        )
+        self._watch = Watch(
+            broker,
+            self._desk,
+            self._recorder,
+            self._tally,
+            self._clock,
+            self._observer,
+            is_ready=self._is_ready,
+            changed=self._protector.changed,
+        )
         self._closing = Closing(
             broker,
             self._desk,
@@ -133,6 +159,7 @@ class Runner:
         backoff = SymbolBackoff(threshold=config.failures_before_skip, skip_cycles=config.skip_cycles)
         self._backoff = dict.fromkeys(config.symbols, backoff)
         self._last_entry: dict[str, datetime] = {}
+        self._cooldown = risk.cooldown
         self._entered: list[str] = []
         self._entering = asyncio.Lock()
 
@@ -148,7 +175,7 @@ class Runner:
         calendar = self._calendar or ExchangeCalendar(start=self._clock.now().date() - timedelta(days=7))
         session = session_now(calendar, self._clock.now())
         self._take_over(session)
-        self._recorder.record(
+        await self._recorder.record(
             RunStarted(
                 at=self._clock.now(),
                 run=self._run,
@@ -172,6 +199,7 @@ class Runner:
             outcome = "finished"
         finally:
             self._recorder.keep(RunEnded(at=self._clock.now(), run=self._run, outcome=outcome))
+            await self._recorder.drain()
         return self.report()
 
     def report(self) -> RunReport:
@@ -180,23 +208,33 @@ class Runner:
 
     def _take_over(self, session: Session) -> None:
         """Go on where an earlier run of the same session ended."""
-        memory = remember(self._journal, session)
+        look_back = max(self._strategy.needs().memory, self._cooldown)
+        memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
         self._desk.restore(memory.orders)
         self._watch.restore(memory.fills)
+        self._watch.is_behind = bool(memory.orders)  # fills that came while nobody listened
         self._last_entry.update(memory.last_entry)
         if memory.guard is not None:
             self._account.restore(memory.guard)
 
+    async def _is_ready(self) -> bool:
+        return (await self._broker.health()).grade is Grade.OK
+
     @asynccontextmanager
     async def _watching(self) -> AsyncIterator[None]:
-        """The watch runs beside the body; whatever ends the body ends it."""
-        task = asyncio.create_task(self._watch.run(), name="order events")
+        """Watch and protector run beside the body; whatever ends the body ends them."""
+        tasks = [
+            asyncio.create_task(self._watch.run(), name="order events"),
+            asyncio.create_task(self._protector.run(), name="protection"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
 
     async def _trade(self, listed: Session) -> Session | None:
         """Trade one session and return it; None when the contract's own hours say that there is none."""
@@ -329,7 +367,7 @@ class Runner:
             self._tally.symbols[symbol].signals += 1
         async with self._entering:
             verdict = self._checked_again(symbol, view, verdict)
-            self._recorder.record(
+            await self._recorder.record(
                 Decision(
                     at=self._clock.now(),
                     symbol=symbol,

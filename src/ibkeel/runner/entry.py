@@ -13,14 +13,16 @@ from ibkeel.model import (
     Bracket,
     Contract,
     Direction,
+    ExitPolicy,
     Option,
+    OptionWish,
     OrderReport,
     Position,
     Quote,
     Signal,
     Stock,
 )
-from ibkeel.options import Candidate, Choice, SelectionRule, choose, preset, select
+from ibkeel.options import Candidate, Choice, ExpiryChoice, SelectionRule, choose, preset, select
 from ibkeel.orders import build_bracket
 from ibkeel.risk import EntryFacts, GateRule, LossVerdict, check_entry, position_size
 from ibkeel.runner.config import RiskConfig, RunnerConfig
@@ -34,12 +36,16 @@ __all__ = [
     "Pending",
     "Verdict",
     "View",
+    "exits_of",
     "gate_rule",
     "refusals",
     "selection_rule",
     "sized_bracket",
+    "wished",
 ]
 
+_WISHED_EXPIRIES = 3
+_WISHED_STRIKES = 10  # the seed's count: a range out of the money holds many strikes
 _ROUNDS = 4  # how often non-existent pairs of expiry and strike are replaced by the next nearest
 
 
@@ -133,6 +139,30 @@ def selection_rule(config: RunnerConfig) -> SelectionRule:
     return rule if config.min_dte is None else attrs.evolve(rule, min_dte=config.min_dte)
 
 
+def wished(wish: OptionWish, rule: SelectionRule) -> SelectionRule:
+    """The rule with a strategy's own limits in place of those that it names.
+
+    Who names days to expiry looks at every expiry within them, not at one week's last.
+    """
+    limits = {name: value for name, value in attrs.asdict(wish).items() if value is not None}
+    if "min_dte" in limits or "max_dte" in limits:
+        limits["expiry"] = ExpiryChoice.NEAREST
+        limits["expiry_count"] = max(rule.expiry_count, _WISHED_EXPIRIES)
+    if "min_otm" in limits or "max_otm" in limits:
+        limits["strike_count"] = max(rule.strike_count, _WISHED_STRIKES)
+    return attrs.evolve(rule, **limits)
+
+
+def exits_of(policy: ExitPolicy, risk: RiskConfig) -> RiskConfig:
+    """The limits with a strategy's own stop and take profit in place of the configured ones."""
+    stop, profit = policy.stop_fraction, policy.take_profit_fraction
+    return attrs.evolve(
+        risk,
+        stop_fraction=risk.stop_fraction if stop is None else stop,
+        take_profit_fraction=risk.take_profit_fraction if profit is None else profit,
+    )
+
+
 def refusals(
     symbol: str, view: View, pending: Pending, *, now: datetime, quote: Quote, rule: GateRule
 ) -> tuple[str, ...]:
@@ -221,7 +251,9 @@ class EntryPlanner:
             RequestFailed: The market did not give what the rules need.
         """
         quote = await self._feed.quote(symbol, Stock(symbol))
-        context = await self._feed.context(symbol, self._strategy.needs())
+        context = await self._feed.context(
+            symbol, self._strategy.needs(), last_entry_at=pending.last_entry_at
+        )
         signal = self._strategy.decide(context)
         if signal.direction is Direction.NONE:
             return Verdict(signal=signal, outcome=Outcome.NO_SIGNAL)
@@ -235,7 +267,8 @@ class EntryPlanner:
         chosen = choice.chosen
         if chosen is None or chosen.quote is None:
             return Verdict(signal=signal, outcome=Outcome.NO_OPTION, reasons=(choice.summary(),))
-        bracket, why = sized_bracket(chosen.quote, chosen.option.multiplier, view.account, self._risk)
+        risk = exits_of(signal.exits, self._risk)
+        bracket, why = sized_bracket(chosen.quote, chosen.option.multiplier, view.account, risk)
         outcome = Outcome.NO_SIZE if bracket is None else Outcome.ENTRY
         return Verdict(signal=signal, outcome=outcome, reasons=(why,), candidate=chosen, bracket=bracket)
 
@@ -243,18 +276,18 @@ class EntryPlanner:
         """Quote the options nearest to the target; a pair that does not exist gives way to the next."""
         right = signal.direction.right
         assert right is not None
-        chain = await self._feed.chain(symbol)
+        chain, rule = await self._feed.chain(symbol), wished(signal.wish, self._rule)
         missing = self._missing.setdefault(symbol, [])
         options: tuple[Option, ...] = ()
         answers: Mapping[Contract, Quote | RequestFailed] = {}
         for _ in range(_ROUNDS):
-            options = select(chain, spot=spot, today=today, right=right, rule=self._rule, without=missing)
+            options = select(chain, spot=spot, today=today, right=right, rule=rule, without=missing)
             answers = await self._feed.quotes(symbol, options)
             unlisted = [option for option in options if isinstance(answers.get(option), UnknownContract)]
             missing.extend(unlisted)
             if not unlisted:
                 break
-        return choose(_existing(options, missing), answers, spot=spot, rule=self._rule)
+        return choose(_existing(options, missing), answers, spot=spot, rule=rule)
 
 
 def _existing(options: Iterable[Option], missing: Iterable[Option]) -> tuple[Option, ...]:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.errors import QuoteUnavailable, RequestFailed
-from ibkeel.journal import Journal, QuoteSeen
+from ibkeel.journal import QuoteSeen
 from ibkeel.model import (
     Bars,
     BarSpec,
@@ -18,6 +19,7 @@ from ibkeel.model import (
     Quote,
     Stock,
 )
+from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs, StrategyContext
 
@@ -49,13 +51,13 @@ class Feed:
 
     Args:
         broker: Whom to ask.
-        journal: Where the quotes go.
+        recorder: Where the quotes go.
         tally: Told how long each request took.
         clock: Stamps what is journaled.
     """
 
-    def __init__(self, broker: PricedChains, journal: Journal, tally: Tally, clock: Clock) -> None:
-        self._broker, self._journal, self._tally, self._clock = broker, journal, tally, clock
+    def __init__(self, broker: PricedChains, recorder: Recorder, tally: Tally, clock: Clock) -> None:
+        self._broker, self._recorder, self._tally, self._clock = broker, recorder, tally, clock
         self._chains: dict[str, OptionChain] = {}
 
     def begin_session(self) -> None:
@@ -65,7 +67,7 @@ class Feed:
     async def quote(self, symbol: str, contract: Contract) -> Quote:
         """One quote, journaled under a symbol."""
         quote = await self.timed("quote", self._broker.quote(contract))
-        self._journal.record(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=quote))
+        self._recorder.keep(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=quote))
         return quote
 
     async def quotes(
@@ -75,7 +77,7 @@ class Feed:
         answers = await self.timed("quotes", self._broker.quotes(contracts))
         for answer in answers.values():
             if isinstance(answer, Quote):
-                self._journal.record(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=answer))
+                self._recorder.keep(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=answer))
         return answers
 
     async def chain(self, symbol: str) -> OptionChain:
@@ -88,13 +90,21 @@ class Feed:
         """What the broker knows about a stock."""
         return await self.timed("qualify", self._broker.qualify(Stock(symbol)))
 
-    async def context(self, symbol: str, needs: Needs) -> StrategyContext:
+    async def context(
+        self, symbol: str, needs: Needs, *, last_entry_at: datetime | None = None
+    ) -> StrategyContext:
         """What a strategy must be given to decide on a symbol."""
         bars: dict[BarSpec, Bars] = {}
         for spec in needs.bars:
             bars[spec] = await self.timed("bars", self._broker.bars(Stock(symbol), spec))
         quotes = {contract: await self.quote(symbol, contract) for contract in needs.quotes}
-        return StrategyContext(symbol=symbol, now=self._clock.now(), bars=bars, quotes=quotes)
+        chain = await self.chain(symbol) if needs.chain else None
+        now = self._clock.now()
+        if last_entry_at is not None and (now - last_entry_at).total_seconds() > needs.memory:
+            last_entry_at = None
+        return StrategyContext(
+            symbol=symbol, now=now, bars=bars, quotes=quotes, chain=chain, last_entry_at=last_entry_at
+        )
 
     async def timed(self, kind: str, answer: Awaitable[T]) -> T:
         """Await an answer and note how long it took, whatever came of it."""

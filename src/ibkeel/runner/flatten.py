@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
 from ibkeel.model import Account, Contract, OrderReport, Orders, Position
-from ibkeel.orders import ExitCause, plan_exit
+from ibkeel.orders import ExitCause, is_stop, plan_exit
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.tally import Held
 
@@ -46,7 +46,8 @@ async def flatten(
     trouble: dict[Contract, str] = {}
     for contract in desk.contracts:
         try:
-            await _leave(broker, desk, contract, session, reason)
+            async with desk.turn:
+                await _leave(broker, desk, contract, session, reason)
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     positions = await _until_flat(broker, [row for row in desk.contracts if row not in trouble], wait)
@@ -105,7 +106,7 @@ async def _leave(
     for position in await broker.positions():
         if position.contract != contract:
             continue
-        open_orders = await broker.open_orders()
+        open_orders = await broker.all_open_orders()
         placed = await desk.leave(
             lambda name, held=position, orders=open_orders: (
                 plan_exit(  # type: ignore[misc]
@@ -118,8 +119,8 @@ async def _leave(
         )
         if placed is None:
             raise OrderRefused(
-                f"orders that have not ended may still close {position.signed_quantity:g} {contract}; "
-                "another exit could pass zero"
+                f"orders that have not ended, of ours or of others, may still close {position.signed_quantity:g} "
+                f"{contract}; another exit could pass zero"
             )
 
 
@@ -139,7 +140,7 @@ async def _until_flat(
 async def _unprotected(broker: Orders, positions: Iterable[Position]) -> Mapping[Contract, str]:
     """Words for each position that no stop protects, as far as that can be read."""
     try:
-        stopped = [row.contract for row in await broker.open_orders() if row.stop_price is not None]
+        stopped = [row.contract for row in await broker.all_open_orders() if is_stop(row)]
     except (RequestFailed, ConnectionFailure):
         return {row.contract: "; nobody knows whether a stop works" for row in positions}
     return {row.contract: "; no stop works for it" for row in positions if row.contract not in stopped}

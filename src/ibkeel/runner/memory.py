@@ -2,12 +2,22 @@
 
 from bisect import bisect
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import attrs
 
-from ibkeel.journal import FillSeen, Intent, Journal, LossGuardKept, OrderUpdate, Purpose, RunStarted
+from ibkeel.journal import (
+    FillSeen,
+    Intent,
+    Journal,
+    LossGuardKept,
+    OrderSettled,
+    OrderUpdate,
+    Purpose,
+    RunStarted,
+)
 from ibkeel.model import Bracket, ClientOrderId, Contract, ExecId, OrderState
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
@@ -28,6 +38,7 @@ class OwnOrder:
         placed_at: When it was decided.
         is_placing: Whether the broker has not answered yet.
         is_restored: Whether an earlier run placed it.
+        stop_price: Its trigger, per share; None but for a stop.
     """
 
     contract: Contract
@@ -36,6 +47,7 @@ class OwnOrder:
     placed_at: datetime
     is_placing: bool = False
     is_restored: bool = False
+    stop_price: Decimal | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -60,10 +72,15 @@ def child_name(parent: ClientOrderId, number: int) -> ClientOrderId:
     return ClientOrderId(f"{parent}-{number}")
 
 
-def remember(journal: Journal, session: Session) -> Memory:
+def remember(journal: Journal, session: Session, *, look_back: timedelta = timedelta(0)) -> Memory:
     """Read back what was done in a session.
 
     An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent.
+
+    Args:
+        journal: Where it is.
+        session: Whose orders are ours.
+        look_back: How long before the session entries still count as the last ones.
 
     Raises:
         JournalError: The journal cannot be read.
@@ -73,7 +90,7 @@ def remember(journal: Journal, session: Session) -> Memory:
     starts = [(entry.seq, entry.record) for entry in journal.events(RunStarted)]
     numbers = [seq for seq, _ in starts]
     orders: dict[ClientOrderId, OwnOrder] = {}
-    last_entry: dict[str, datetime] = {}
+    last_entry = _entries(journal, first - look_back, first)
     for entry in intents:
         intent, run = entry.record, starts[: bisect(numbers, entry.seq)][-1:]
         assert isinstance(intent, Intent)
@@ -91,24 +108,28 @@ def remember(journal: Journal, session: Session) -> Memory:
     )
 
 
+def _entries(journal: Journal, since: datetime, until: datetime) -> dict[str, datetime]:
+    """When each symbol was last entered in a span; intended entries count like sent ones."""
+    rows = (entry.record for entry in journal.events(Intent, since=since, until=until))
+    return {row.symbol: row.at for row in rows if isinstance(row, Intent) and row.purpose is Purpose.ENTRY}
+
+
 def _family(intent: Intent, state: OrderState) -> dict[ClientOrderId, OwnOrder]:
     """An order and its children, under their names."""
     is_bracket = isinstance(intent.order, Bracket)
     entry = intent.order.entry if isinstance(intent.order, Bracket) else intent.order
     children = intent.order.children() if isinstance(intent.order, Bracket) else ()
-    names = [
-        intent.client_order_id,
-        *(child_name(intent.client_order_id, n) for n, _ in enumerate(children, 1)),
-    ]
+    name = intent.client_order_id
     return {
-        name: OwnOrder(
+        child_name(name, number) if number else name: OwnOrder(
             contract=entry.contract,
-            is_entry=is_bracket and name == intent.client_order_id,
+            is_entry=is_bracket and number == 0,
             state=state,
             placed_at=intent.at,
             is_restored=True,
+            stop_price=ticket.stop_price,
         )
-        for name in names
+        for number, ticket in enumerate((entry, *children))
     }
 
 
@@ -127,7 +148,13 @@ def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: Journal, session: 
                 state=report.state,
                 placed_at=report.at,
                 is_restored=True,
+                stop_price=report.stop_price,
             )
+    for entry in journal.events(OrderSettled, since=session.opens_at):
+        assert isinstance(entry.record, OrderSettled)
+        settled = orders.get(entry.record.client_order_id)
+        if settled is not None and not settled.state.is_final:
+            settled.state = entry.record.state
 
 
 def _guard(journal: Journal, session: Session) -> DailyLossGuard | None:

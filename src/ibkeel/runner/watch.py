@@ -2,23 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
-from ibkeel.journal import Failure, FillSeen, OrderUpdate
-from ibkeel.model import ExecId, Execution, OrderReport, Orders
+from ibkeel.journal import Failure, FillSeen, OrderSettled, OrderUpdate
+from ibkeel.model import ExecId, Execution, OrderReport, Orders, OrderState
+from ibkeel.orders import Reading, doubled_orders, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
-from ibkeel.telemetry import Observer, OrderChanged, redact
+from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, redact
 
 __all__ = ["Watch"]
 
 _LOG: Final = logging.getLogger("ibkeel.runner")
 _PAUSE: Final = 5.0
+_READINGS: Final = 3  # without proof before a person must look
 
 
 class Watch:
@@ -31,6 +33,8 @@ class Watch:
         tally: Counts the fills.
         clock: Stamps failures.
         observer: Told of each change.
+        is_ready: Whether the session is good: a list that is read on another proves nothing.
+        changed: Called after each piece of news about an order of ours.
     """
 
     def __init__(
@@ -41,10 +45,16 @@ class Watch:
         tally: Tally,
         clock: Clock,
         observer: Observer,
+        *,
+        is_ready: Callable[[], Awaitable[bool]],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker, self._desk, self._recorder = broker, desk, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
+        self._is_ready, self._changed = is_ready, changed
         self._seen: dict[ExecId, None] = {}
+        self._readings: list[Reading] = []
+        self._alarmed: dict[str, None] = {}
         self.is_behind = False
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
@@ -57,6 +67,7 @@ class Watch:
         while True:
             try:
                 async with aclosing(self._broker.order_events()) as events:
+                    self._changed()
                     async for event in events:
                         self.saw(event)
             except IbkeelError as error:
@@ -90,26 +101,75 @@ class Watch:
             RequestFailed: The venue did not say.
             ConnectionFailure: There is no session.
         """
-        if open_orders is not None:
-            working = tuple(open_orders)
-            for report in working:
-                self.listed(report)
-            self._desk.listed(working)
+        for report in open_orders or ():
+            self.listed(report)
         if self._desk.unknown_orders or self.is_behind:
             await self.catch_up()
+        self._changed()
 
     async def catch_up(self) -> None:
-        """Ask for the fills and the ended orders, in case the stream missed some.
+        """Ask for fills, ended and open orders, in case the stream missed some.
 
         Raises:
             RequestFailed: The venue did not say.
             ConnectionFailure: There is no session.
         """
-        for execution in await self._broker.executions():
+        was_ready = await self._is_ready()
+        executions = await self._broker.executions()
+        for execution in executions:
             self.saw(execution)
-        for report in await self._broker.completed_orders():
+        completed = await self._broker.completed_orders()
+        open_orders = await self._broker.all_open_orders()
+        for report in (*completed, *open_orders):
             self.listed(report)
+        reading = Reading.of(
+            at=self._clock.now(),
+            was_ready=was_ready and await self._is_ready(),
+            executions=executions,
+            completed_orders=completed,
+            open_orders=open_orders,
+        )
         self.is_behind = False
+        self._settle_lost(reading)
+        await self._undouble(open_orders)
+
+    def _settle_lost(self, reading: Reading) -> None:
+        """End what provably left no trace; of the rest a person must know."""
+        lost = self._desk.lost()
+        self._readings = [*self._readings, reading] if lost else []
+        for name, order in lost:
+            proof = proof_of_absence(name, sent_at=order.placed_at, readings=self._readings)
+            if proof is None:
+                self._alarm(
+                    f"order {name}", f"nobody knows what became of {name}: look at the venue's own list"
+                )
+                continue
+            self._desk.settle(name, OrderState.CANCELLED)
+            now, state = self._clock.now(), OrderState.CANCELLED
+            symbol = order.contract.symbol
+            self._recorder.keep(
+                OrderSettled(at=now, symbol=symbol, client_order_id=name, state=state, reason=proof)
+            )
+            self._observer.on_event(
+                OrderChanged(at=now, client_order_id=name, state=state.value, filled=0.0, reason=proof)
+            )
+
+    async def _undouble(self, open_orders: Iterable[OrderReport]) -> None:
+        """Of two live orders of one intent the second is cancelled, and a person told."""
+        for name, seconds in doubled_orders(row for row in open_orders if self._desk.owns(row)).items():
+            numbers = ", ".join(str(row.order_id) for row in seconds)
+            self._alarm(f"order {name}", f"more than one order of {name} works; cancelling {numbers}")
+            for report in seconds:
+                await self._broker.cancel(report.order_id)
+
+    def _alarm(self, name: str, message: str) -> None:
+        """Tell a person, once."""
+        if message in self._alarmed:
+            return
+        self._alarmed[message] = None
+        now = self._clock.now()
+        self._recorder.keep(Failure(at=now, symbol="", kind="Alarm", message=message, service="orders"))
+        self._observer.on_event(AlarmRaised(at=now, name=name, message=message))
 
     def listed(self, report: OrderReport) -> None:
         """Take in an order from a list; what is known already changes nothing."""
@@ -125,9 +185,11 @@ class Watch:
                 self._seen[event.exec_id] = None
                 self._tally.fills += 1
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
+                self._changed()
             return
         self._desk.saw(event)
         self._tell(event)
+        self._changed()
 
     def _tell(self, event: OrderReport) -> None:
         self._recorder.keep(OrderUpdate(at=event.at, report=event))

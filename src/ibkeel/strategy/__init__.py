@@ -1,21 +1,39 @@
 """Strategies: pure functions of what the market shows, found by name."""
 
-from ibkeel.model import Direction, Reason, Signal
+from ibkeel.model import Direction, ExitPolicy, OptionWish, Reason, Signal
+from ibkeel.strategy.composition import Confirmed
+from ibkeel.strategy.daily_volume import DailyVolume
+from ibkeel.strategy.exits import TRAIL_BARS, ExitRule, PositionFacts, due_exits
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.registry import Registry, default_registry, register
 from ibkeel.strategy.scalp import Scalp
+from ibkeel.strategy.vix_regime import Regime, VixRegime
+from ibkeel.strategy.walk import Step, visible, walk_forward
 from ibkeel.strategy.whale import Whale
 
 __all__ = [
+    "TRAIL_BARS",
+    "Confirmed",
+    "DailyVolume",
     "Direction",
+    "ExitPolicy",
+    "ExitRule",
     "Needs",
+    "OptionWish",
+    "PositionFacts",
     "Reason",
+    "Regime",
     "Registry",
     "Scalp",
     "Signal",
+    "Step",
     "Strategy",
     "StrategyContext",
+    "VixRegime",
     "Whale",
     "default_registry",
+    "due_exits",
     "register",
+    "visible",
+    "walk_forward",
 ]

@@ -8,8 +8,8 @@ from typing import Protocol
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Bars, BarSpec, Contract, Quote, Signal
-from ibkeel.model.checks import as_utc
+from ibkeel.model import Bars, BarSpec, Contract, OptionChain, Quote, Signal
+from ibkeel.model.checks import as_utc, not_negative
 
 __all__ = ["Needs", "Strategy", "StrategyContext"]
 
@@ -21,10 +21,24 @@ class Needs:
     Args:
         bars: Bars of the symbol under test.
         quotes: Quotes of other contracts, such as an index.
+        chain: Whether it looks at the option chain's expiries and strikes.
+        memory: For how many seconds it must be told of its last entry in a symbol, over nights
+            and restarts.
     """
 
     bars: tuple[BarSpec, ...] = ()
     quotes: tuple[Contract, ...] = ()
+    chain: bool = False
+    memory: float = attrs.field(default=0.0, validator=not_negative)
+
+    def __or__(self, other: "Needs") -> "Needs":
+        """What two strategies need together, each thing once."""
+        return Needs(
+            bars=tuple(dict.fromkeys((*self.bars, *other.bars))),
+            quotes=tuple(dict.fromkeys((*self.quotes, *other.quotes))),
+            chain=self.chain or other.chain,
+            memory=max(self.memory, other.memory),
+        )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -36,12 +50,22 @@ class StrategyContext:
         now: The present instant, aware; kept in UTC.
         bars: What `Needs.bars` asked for.
         quotes: What `Needs.quotes` asked for.
+        chain: The option chain, when `Needs.chain` asked for it.
+        last_entry_at: When the symbol was last entered, as the journal knows; None for not within
+            `Needs.memory`. It is all the past that a strategy has: it keeps none itself.
     """
 
     symbol: str
     now: datetime = attrs.field(converter=as_utc)
     bars: Mapping[BarSpec, Bars]
     quotes: Mapping[Contract, Quote] = MappingProxyType({})
+    chain: OptionChain | None = None
+    last_entry_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+
+    @property
+    def since_entry(self) -> float | None:
+        """Seconds since the symbol was last entered; None for never, as far as is known."""
+        return None if self.last_entry_at is None else (self.now - self.last_entry_at).total_seconds()
 
     def bars_for(self, spec: BarSpec) -> Bars:
         """The bars of one specification.

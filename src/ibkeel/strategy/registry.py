@@ -10,8 +10,11 @@ import attrs
 
 from ibkeel.errors import InvalidInput, UnknownStrategy
 from ibkeel.model import from_data
+from ibkeel.strategy.composition import Confirmed
+from ibkeel.strategy.daily_volume import DailyVolume
 from ibkeel.strategy.protocol import Strategy
 from ibkeel.strategy.scalp import Scalp
+from ibkeel.strategy.vix_regime import VixRegime
 from ibkeel.strategy.whale import Whale
 
 __all__ = ["GROUP", "Registry", "default_registry", "register"]
@@ -21,6 +24,7 @@ GROUP: Final = "ibkeel.strategies"
 
 Factory = Callable[..., Strategy]
 F = TypeVar("F", bound=Factory)
+_JOINT: Final = "+"
 _NO_PARAMS: Final[Mapping[str, object]] = MappingProxyType({})
 
 
@@ -69,13 +73,16 @@ class Registry:
         """A strategy with the given parameters.
 
         Args:
-            name: As registered.
-            params: Parameters by name; those left out have their defaults.
+            name: As registered; or several names joined by `+`: the first decides, the others confirm.
+            params: Parameters by name; those left out have their defaults. For names joined by `+`,
+                the parameters of each, by its name.
 
         Raises:
             UnknownStrategy: No strategy of that name.
             InvalidInput: A parameter is unknown, or its value is not valid.
         """
+        if _JOINT in name and name not in self._factories:
+            return self._composed(name.split(_JOINT), params)
         factory = self._factories.get(name) or self._offered(name)
         if isinstance(factory, type) and attrs.has(factory):
             kind: type[Any] = factory
@@ -87,6 +94,17 @@ class Registry:
             raise InvalidInput(
                 f"parameters {sorted(params)} do not fit strategy {name!r}: {error}"
             ) from error
+
+    def _composed(self, names: list[str], params: Mapping[str, object]) -> Strategy:
+        strange = sorted(set(params) - set(names))
+        if strange or not all(isinstance(own, Mapping) for own in params.values()):
+            raise InvalidInput(
+                f"parameters {strange or sorted(params)} do not fit {_JOINT.join(names)!r}; "
+                f"valid: one table each for {', '.join(names)}"
+            )
+        given = {part: dict(own) for part, own in params.items() if isinstance(own, Mapping)}
+        lead, *others = (self.create(part, given.get(part, {})) for part in names)
+        return Confirmed(decides=lead, confirms=tuple(others))
 
     def _offered(self, name: str) -> Factory:
         for point in self._discover():
@@ -100,7 +118,7 @@ class Registry:
 @cache
 def default_registry() -> Registry:
     """The registry that the runner and the command line use."""
-    return Registry({"scalp": Scalp, "whale": Whale})
+    return Registry({"daily_volume": DailyVolume, "scalp": Scalp, "vix_regime": VixRegime, "whale": Whale})
 
 
 def register(name: str) -> Callable[[F], F]:

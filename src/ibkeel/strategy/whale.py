@@ -6,7 +6,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import BarSpec, Direction, Reason, Signal
-from ibkeel.model.checks import positive, whole
+from ibkeel.model.checks import not_negative, positive, whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
 
 __all__ = ["Whale"]
@@ -21,13 +21,15 @@ _BREAK_SCALE: Final = 100.0
 class Whale:
     """Follows a close beyond the range of the bars before it, on heavy volume.
 
-    The bar under test is no part of the range or of the mean volume that it is held against.
-    How often a symbol may be entered is the runner's cool-down: a strategy keeps no state.
+    The bar under test is no part of the range or of the mean volume that it is held against. After
+    an entry a symbol rests. That it was entered is what the journal says: a restart forgets nothing,
+    and two symbols never share a rest.
 
     Args:
         look_back: Most bars of the range.
         min_bars: Fewest bars to say anything, the bar under test included, 2 or more.
         volume_ratio: Volume that counts as heavy, in means of the look-back, exclusive.
+        rest: Seconds after an entry in a symbol in which it says nothing; 0 for no rest.
 
     Raises:
         InvalidInput: A parameter is out of its range.
@@ -36,6 +38,7 @@ class Whale:
     look_back: int = attrs.field(default=60, validator=whole)
     min_bars: int = attrs.field(default=20, validator=whole)
     volume_ratio: float = attrs.field(default=1.2, validator=positive)
+    rest: float = attrs.field(default=259_200.0, validator=not_negative)
 
     def __attrs_post_init__(self) -> None:
         if self.min_bars < 2:  # noqa: PLR2004 - the bar under test and one before it
@@ -47,8 +50,8 @@ class Whale:
         return "whale"
 
     def needs(self) -> Needs:
-        """Three weeks of hourly bars, regular hours only."""
-        return Needs(bars=(_BARS,))
+        """Three weeks of hourly bars, regular hours only, and word of the last entry."""
+        return Needs(bars=(_BARS,), memory=self.rest)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
@@ -64,14 +67,21 @@ class Whale:
             Reason("close", last.close, f"outside {bottom:g} to {top:g}"),
             Reason("volume_ratio", ratio, f"above {self.volume_ratio:g}"),
         )
-        heavy = ratio > self.volume_ratio
-        if heavy and last.close > top:
-            return _signal(Direction.UP, (last.close - top) / top, ratio, reasons)
-        if heavy and last.close < bottom:
-            return _signal(Direction.DOWN, (bottom - last.close) / bottom, ratio, reasons)
-        return Signal(direction=Direction.NONE, reasons=reasons)
+        direction, reach = self._break(last.close, top, bottom)
+        if direction is Direction.NONE or ratio <= self.volume_ratio:
+            return Signal(direction=Direction.NONE, reasons=reasons)
+        since = context.since_entry
+        if since is not None and since < self.rest:
+            rested = Reason("seconds_since_entry", since, f"at least {self.rest:g}")
+            return Signal(direction=Direction.NONE, reasons=(*reasons, rested))
+        confidence = _BREAK_WEIGHT * min(1.0, _BREAK_SCALE * reach) + _VOLUME_WEIGHT * min(1.0, ratio)
+        return Signal(direction=direction, confidence=min(1.0, confidence), reasons=reasons)
 
-
-def _signal(direction: Direction, reach: float, ratio: float, reasons: tuple[Reason, ...]) -> Signal:
-    confidence = _BREAK_WEIGHT * min(1.0, _BREAK_SCALE * reach) + _VOLUME_WEIGHT * min(1.0, ratio)
-    return Signal(direction=direction, confidence=min(1.0, confidence), reasons=reasons)
+    @staticmethod
+    def _break(close: float, top: float, bottom: float) -> tuple[Direction, float]:
+        """Which side of the range a close is on, and how far beyond it, as a fraction."""
+        if close > top:
+            return Direction.UP, (close - top) / top
+        if close < bottom:
+            return Direction.DOWN, (bottom - close) / bottom
+        return Direction.NONE, 0.0

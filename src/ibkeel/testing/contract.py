@@ -198,6 +198,7 @@ async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> N
     for asked in (
         broker.quote(world.stock), broker.quotes([world.stock]), broker.bars(world.stock, world.spec),
         broker.option_chain(world.stock), broker.place(ticket), broker.preview(ticket), broker.open_orders(),
+        broker.all_open_orders(),
         broker.completed_orders(), broker.executions(), broker.positions(), broker.account(), broker.pnl(),
         anext(broker.stream_quotes(world.stock)), anext(broker.order_events()),
     ):  # fmt: skip
@@ -260,8 +261,9 @@ async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: 
     placement = await broker.place(await _resting_ticket(broker, world))
     order_id = _sent(placement)
     open_ids = [report.order_id for report in await broker.open_orders()]
+    open_anywhere = [report.order_id for report in await broker.all_open_orders()]
     fate = await broker.cancel(_sent(placement))
-    assert open_ids == [order_id]
+    assert open_ids == open_anywhere == [order_id]
     assert fate.state is OrderState.CANCELLED
     assert fate.filled == 0
     assert await broker.open_orders() == ()

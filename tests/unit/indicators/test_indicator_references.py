@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ibkeel.indicators import atr, ema, rsi, session_vwap, sma
+from ibkeel.indicators import atr, bollinger, ema, rsi, session_vwap, sma
 
 DATA = os.environ.get("IBKEEL_DATA", "")
 
@@ -64,6 +64,11 @@ def test_two_years_of_daily_bars_agree():
     assert_agrees(ema(close, 20), data["ema20"], tolerance=1e-9)
     assert_agrees(rsi(close, 14), data["rsi14"], tolerance=1e-9)
     assert_agrees(atr(high, low, close, 14), data["atr14"], tolerance=1e-9)
+    bands = bollinger(close, 20)
+    assert_agrees(bands.middle, data["bb_mid20"], tolerance=1e-9)
+    assert_agrees(bands.upper, data["bb_upper2"], tolerance=1e-9)
+    assert_agrees(bands.lower, data["bb_lower2"], tolerance=1e-9)
+    assert_agrees((bollinger(close, 14).upper - sma(close, 14)) / 2, data["stdev14"], tolerance=1e-9)
     vwap = session_vwap(high, low, close, data["volume"], np.zeros(len(close)))
     assert_agrees(vwap, data["vwap_anchored_first_bar"], tolerance=1e-9)
 
@@ -94,3 +99,23 @@ def test_the_published_ema_sheet_agrees():
 
     assert_agrees(got, column(data["ema10_published_rounded"]), tolerance=0.007)
     assert_agrees(got, column(data["ema10_full_precision"]), tolerance=1e-6)
+
+
+@pytest.mark.data
+def test_the_published_bands_agree():
+    data = table("bollinger_stockcharts.csv")
+    bands = bollinger(column(data["close"]), 20)
+
+    for got, name in ((bands.lower, "lower"), (bands.middle, "middle"), (bands.upper, "upper")):
+        assert_agrees(got, column(data[name]), tolerance=0.011)
+
+
+@pytest.mark.data
+def test_a_sheet_that_counts_the_first_bars_own_range_differs_less_with_each_bar():
+    data = table("atr_stockcharts.csv")
+    got = atr(*(column(data[name]) for name in ("high", "low", "close")), 14)
+
+    apart = (column(data["atr"]) - got)[14:]
+
+    assert abs(apart[0]) > 1e-3
+    np.testing.assert_allclose(apart, apart[0] * (13 / 14) ** np.arange(len(apart)), atol=1e-9)

@@ -12,6 +12,7 @@ from ibkeel.journal import (
     Intent,
     Journal,
     LossGuardKept,
+    OrderSettled,
     OrderUpdate,
     QuoteSeen,
     RunEnded,
@@ -85,6 +86,13 @@ def every_kind():
         Intent.of(away),
         LossGuardKept(at=NOW, guard=DailyLossGuard(session=date(2024, 3, 4), start_equity=1000)),
         CycleDone(at=NOW + timedelta(seconds=2), symbol="SPY", cycle=1, outcome="entered", seconds=2.0),
+        OrderSettled(
+            at=NOW + timedelta(seconds=3),
+            symbol="SPY",
+            client_order_id="ibk-1",
+            state=OrderState.CANCELLED,
+            reason="on no list",
+        ),
         RunEnded(at=NOW + timedelta(seconds=9), run="a1", outcome="done"),
     )
 

@@ -41,13 +41,13 @@ def test_a_record_that_cannot_be_kept_is_written_with_the_next_one_in_order(jour
     assert "disk full" in caplog.text
 
 
-def test_a_record_that_must_be_written_is_refused_and_not_tried_again(journal, monkeypatch):
+async def test_a_record_that_must_be_written_is_refused_and_not_tried_again(journal, monkeypatch):
     recorder = Recorder(journal)
     with monkeypatch.context() as patch:
         patch.setattr(journal, "record_all", full)
         with pytest.raises(JournalError):
-            recorder.record(failure("entry"))
+            await recorder.record(failure("entry"))
 
-    recorder.record(failure("later"))
+    await recorder.record(failure("later"))
 
     assert messages(journal) == ["later"]

@@ -1,10 +1,13 @@
 """A small market and a small exchange: whole, but simple enough to foresee."""
 
+import asyncio
 from datetime import UTC, date, datetime, time, timedelta
 
 import attrs
+import ib_insync as ii
 import pytest
 
+from ibkeel.sim import GatewaySettings, SimulatedGateway
 from ibkeel.sim.values import (
     Commission,
     Execution,
@@ -20,6 +23,9 @@ from ibkeel.sim.values import (
     SimSession,
 )
 from ibkeel.sim.venue import MarginPreview, PortfolioRow, Valuation
+from ibkeel.virtual import run_virtual, virtual_clock
+
+GATEWAY_HOST, GATEWAY_PORT = "127.0.0.1", 4002
 
 SPY = SimContract(
     con_id=756733,
@@ -316,3 +322,38 @@ def wire():
 @pytest.fixture
 def spy():
     return attrs.evolve(SPY)
+
+
+@pytest.fixture
+def gateway_run(small_market, small_exchange):
+    """Run a coroutine function with a gateway that listens and a client that is connected.
+
+    The venue is the small exchange; `venue=None` asks for the whole one.
+    """
+
+    def run(scene, *, market=small_market, venue=small_exchange, start=None, **settings):
+        async def main():
+            asyncio.set_event_loop(asyncio.get_running_loop())
+            gateway = SimulatedGateway(
+                market=market,
+                venue=venue,
+                clock=virtual_clock(),
+                settings=GatewaySettings(**settings),
+            )
+            ib = ii.IB()
+            try:
+                async with gateway.listening(GATEWAY_HOST, GATEWAY_PORT):
+                    await ib.connectAsync(GATEWAY_HOST, GATEWAY_PORT, clientId=5)
+                    ib.errors = []
+                    ib.errorEvent += lambda *args: ib.errors.append(args[:3])
+                    outcome = await scene(gateway, ib)
+                    ib.disconnect()
+                    await asyncio.sleep(1)
+            finally:
+                asyncio.set_event_loop(None)
+            assert gateway.counters.failures == 0
+            return outcome
+
+        return run_virtual(main()) if start is None else run_virtual(main(), start=start)
+
+    return run

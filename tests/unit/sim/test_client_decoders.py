@@ -4,13 +4,13 @@ A field is read when a client notices that it has another value. So a layout tha
 short or out of order shows, whatever its values are.
 """
 
-import logging
 from types import SimpleNamespace
 
 import pytest
 
 from ibkeel.ibkr.client import library
 from ibkeel.sim.codec import REPLIES, Kind
+from ibkeel.sim.codec.kinds import write
 from ibkeel.sim.codec.layout import Constant, Field, Given, Repeat
 
 NEWEST = library.client.Client.MaxClientVersion
@@ -29,6 +29,9 @@ SAMPLES = {
     "tick_by_tick.time": 1767623400,
     "real_time_bar.time": 1767623400,
     "conditions.type": 5,
+    "tick_by_tick.kind": 1,
+    "ev_multiplier": 3,
+    "use_price_mgmt_algo": "1",
     "account_time.time": "15:30",
 }
 BY_KIND = {
@@ -40,13 +43,15 @@ BY_KIND = {
     Kind.FLAG: True,
 }
 
+# Newer clients alone know these.
+OLD_REPLIES = sorted(set(REPLIES) - {"historical_data_end", "current_time_millis"})
+
 # Fields that the library does not look at, or that it reads only to throw them away.
 IGNORED = {
     "tick_price": {"mask"},
-    "commission_report": {"request_id"},
-    "error": {"at_millis"},
-    "execution": {"pending_price_revision"},
-    "scanner_data": set(),
+    "open_order": {"trail_stop_price"},  # told twice; the second counts
+    "completed_order": {"trail_stop_price"},
+    "option_parameters": {"strikes"},  # everything that is left is a strike
 }
 
 
@@ -81,13 +86,8 @@ def decoded(fields, version):
     """What the library makes of a message; None when it cannot read it."""
     notebook, failures = Notebook(), []
     decoder = library.decoder.Decoder(notebook, version)
-    handler = logging.Handler()
-    handler.emit = failures.append
-    decoder.logger.addHandler(handler)
-    try:
-        decoder.interpret(list(fields))
-    finally:
-        decoder.logger.removeHandler(handler)
+    decoder.logger = SimpleNamespace(exception=failures.append)
+    decoder.interpret(list(fields))
     return None if failures else notebook.told
 
 
@@ -100,25 +100,27 @@ def other(text):
 
 def names_of(layout, values, version):
     """Name of every field on the wire, in order; None for constants."""
+    seen = {}
     for item in layout:
         if not item.admits(version):
             continue
         if isinstance(item, Constant):
             yield None
         elif isinstance(item, Field):
+            seen[item.name] = write(item.kind, values[item.name]) or item.default
             yield item.name
         elif isinstance(item, Repeat):
+            seen[item.name] = str(len(values[item.name]))
             yield item.name
             for row in values[item.name]:
                 yield from names_of(item.items, row, version)
-        elif item.test(str(values[item.name])) or isinstance(values[item.name], list):
+        elif item.test(seen.get(item.name, "")):
             yield from names_of(item.items, values, version)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", REPLIES)
-def test_a_client_reads_every_field_of_a_reply(name, version, caplog):
-    caplog.set_level(logging.CRITICAL)
+@pytest.mark.parametrize("name", OLD_REPLIES)
+def test_a_client_reads_every_field_of_a_reply(name, version):
     message = REPLIES[name]
     values = sample(message.layout, name)
     fields = message.build(values, version)
@@ -137,9 +139,8 @@ def test_a_client_reads_every_field_of_a_reply(name, version, caplog):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("name", REPLIES)
-def test_a_reply_without_its_last_field_is_not_taken_for_whole(name, version, caplog):
-    caplog.set_level(logging.CRITICAL)
+@pytest.mark.parametrize("name", OLD_REPLIES)
+def test_a_reply_without_its_last_field_is_not_taken_for_whole(name, version):
     message = REPLIES[name]
     fields = message.build(sample(message.layout, name), version)
 

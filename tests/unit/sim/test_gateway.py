@@ -6,44 +6,12 @@ import math
 import ib_insync as ii
 import pytest
 
-from ibkeel.sim import GatewaySettings, SimulatedGateway
+from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
 HOST, PORT = "127.0.0.1", 4002
 STOCK = ii.Stock("SPY", "SMART", "USD")
-
-
-@pytest.fixture
-def gateway_run(small_market, small_exchange):
-    """Run a coroutine function with a gateway that listens and a client that is connected."""
-
-    def run(scene, **settings):
-        async def main():
-            asyncio.set_event_loop(asyncio.get_running_loop())
-            gateway = SimulatedGateway(
-                market=small_market,
-                venue=small_exchange,
-                clock=virtual_clock(),
-                settings=GatewaySettings(**settings),
-            )
-            ib = ii.IB()
-            try:
-                async with gateway.listening(HOST, PORT):
-                    await ib.connectAsync(HOST, PORT, clientId=5)
-                    ib.errors = []
-                    ib.errorEvent += lambda *args: ib.errors.append(args[:3])
-                    outcome = await scene(gateway, ib)
-                    ib.disconnect()
-                    await asyncio.sleep(1)
-            finally:
-                asyncio.set_event_loop(None)
-            assert gateway.counters.failures == 0
-            return outcome
-
-        return run_virtual(main())
-
-    return run
 
 
 def now():

@@ -167,7 +167,7 @@ def test_a_healed_kind_answers_again():
 
 
 def test_a_misspelt_kind_is_refused_with_the_valid_ones():
-    with pytest.raises(InvalidInput, match="valid: account, bars"):
+    with pytest.raises(InvalidInput, match="valid: account, all_open_orders, bars"):
         FakeBroker(delays={"qoute": 1.0})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ibkeel.sim.market.bars import BarTable, Floats
 from ibkeel.sim.market.calendar import latest_session, previous_session
 from ibkeel.sim.market.draws import digest
-from ibkeel.sim.market.levels import FEEDBACK, Levels
+from ibkeel.sim.market.levels import Levels
 from ibkeel.sim.market.optiondays import OptionDay, Prints, option_day
 from ibkeel.sim.market.paths import DayPath, factor_path, made_path
 from ibkeel.sim.market.underlyings import MARKET_VOLATILITY
@@ -135,7 +135,7 @@ class Days:
             deviation=deviation,
             total=total,
         )
-        return _Factor(path=path, heat=self._levels.heat(day) * np.exp(path * (-FEEDBACK / deviation)))
+        return _Factor(path=path, heat=self._levels.heat(day) * np.exp(path * self._levels.feedback(day)))
 
     def _drawn_path(self, symbol: str, day: date) -> DayPath:
         row, levels, factor = self._universe.row(symbol), self._levels, self._factor(day)
@@ -148,7 +148,8 @@ class Days:
             total = levels.own_return(row, day)
             log_return += factor_path(name, seconds=seconds, deviation=deviation, total=total)
         mid = levels.first_price(row, day) * np.exp(log_return)
-        return made_path(name, row, mid, levels.day_volume(row, day) * seconds / _FULL_SESSION)
+        volume = levels.day_volume(row, day) * seconds / _FULL_SESSION
+        return made_path(name, row, mid, volume, bounces=not levels.is_still)
 
     def _drawn_option(self, con_id: int, day: date) -> tuple[OptionDay, Prints]:
         contract = self._known(con_id)
@@ -169,8 +170,8 @@ class Days:
         )
 
     def _heat_at_close(self, day: date) -> float:
-        deviation, total = self._levels.market_deviation(day), self._levels.market_return(day)
-        return self._levels.heat(day) * math.exp(-FEEDBACK * total / deviation)
+        total = self._levels.market_return(day)
+        return self._levels.heat(day) * math.exp(self._levels.feedback(day) * total)
 
     def _known(self, con_id: int) -> SimContract:
         contract = self._universe.by_con_id(con_id)

@@ -7,9 +7,10 @@ from typing import Final
 
 from ibkeel.sim.market.calendar import next_session, previous_session
 from ibkeel.sim.market.draws import normal, uniform
+from ibkeel.sim.market.moods import PLAIN, Mood
 from ibkeel.sim.market.underlyings import MARKET_VOLATILITY, Underlying
 
-__all__ = ["FEEDBACK", "Levels"]
+__all__ = ["Levels"]
 
 FEEDBACK: Final = 0.06  # log volatility per standard deviation of market return, downwards
 _SESSIONS_A_YEAR: Final = 252.0
@@ -29,14 +30,15 @@ class Levels:
     Args:
         seed: Seed of the market.
         today: The session date.
+        mood: What is not left to the seed.
     """
 
-    def __init__(self, seed: int, today: date) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, today: date, mood: Mood = PLAIN) -> None:
+        self._seed, self._today, self._mood = seed, today, mood
         self._base = previous_session(today).day
         self._log_closes: dict[tuple[str, date], float] = {}
         self._reached: dict[tuple[str, bool], date] = {}
-        self.calm = 0.75 + 0.85 * uniform(seed, "calm")
+        self.calm = 0.75 + 0.85 * uniform(seed, "calm") if mood.volatility is None else mood.volatility
         self.heat = lru_cache(maxsize=4096)(self._heat)
 
     def anchor(self, row: Underlying) -> float:
@@ -55,7 +57,8 @@ class Levels:
 
     def market_return(self, day: date) -> float:
         """Log return of the market factor within a session."""
-        return self.market_deviation(day) * self._shock(day) + _DRIFT
+        pushed = self._mood.push if day == self._today else 0.0
+        return self.market_deviation(day) * self._shock(day) + _DRIFT * self._mood.movement + pushed
 
     def own_return(self, row: Underlying, day: date) -> float:
         """Log return that the market factor does not explain, within a session."""
@@ -63,16 +66,30 @@ class Levels:
 
     def market_deviation(self, day: date) -> float:
         """Standard deviation of the market factor's return within a session."""
-        return MARKET_VOLATILITY * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
+        return self._mood.movement * self._ordinary(day)
+
+    def feedback(self, day: date) -> float:
+        """Log volatility for a unit of the market factor's log return within a session: below 0."""
+        return -FEEDBACK / self._ordinary(day)
 
     def own_deviation(self, row: Underlying, day: date) -> float:
         """The same for the symbol's own part."""
-        return row.own_volatility * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
+        return self._mood.movement * row.own_volatility * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
 
     def day_volume(self, row: Underlying, day: date) -> float:
         """Shares to expect in a session."""
         noise = 0.25 * normal(self._seed, row.symbol, day, "volume")
-        return row.day_volume * math.sqrt(self.heat(day)) * math.exp(noise)
+        crowd = self._mood.crowd if day == self._today else 1.0
+        return row.day_volume * math.sqrt(self.heat(day)) * math.exp(noise) * crowd
+
+    @property
+    def is_still(self) -> bool:
+        """Whether no price ever moves."""
+        return self._mood.movement == 0.0
+
+    def _ordinary(self, day: date) -> float:
+        """The market factor's deviation within a session, were nothing kept from moving."""
+        return MARKET_VOLATILITY * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
 
     def _heat(self, day: date) -> float:
         """Volatility at the open, relative to its long-run level: high after falls."""

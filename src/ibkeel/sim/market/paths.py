@@ -60,7 +60,9 @@ def factor_path(name: tuple[object, ...], *, seconds: int, deviation: float, tot
     return np.asarray(path + (total - path[-1]) * np.cumsum(share), dtype=np.float64)
 
 
-def made_path(name: tuple[object, ...], row: Underlying, mid: Floats, day_volume: float) -> DayPath:
+def made_path(
+    name: tuple[object, ...], row: Underlying, mid: Floats, day_volume: float, *, bounces: bool = True
+) -> DayPath:
     """Quotes, prints and volume around a price path.
 
     Args:
@@ -68,6 +70,7 @@ def made_path(name: tuple[object, ...], row: Underlying, mid: Floats, day_volume
         row: The underlying; without a volume it is an index, which only has prints.
         mid: Price at each second; the last print is the last price, as in a closing auction.
         day_volume: Shares to expect in a session of ordinary length.
+        bounces: Whether prints go back and forth between bid and ask.
     """
     rng, seconds = generator(*name, "prints"), len(mid)
     if not row.day_volume:
@@ -78,6 +81,8 @@ def made_path(name: tuple[object, ...], row: Underlying, mid: Floats, day_volume
         low = np.floor(mid / TICK - 0.5 * (width - 1))
         bid, ask = np.round(low * TICK, 2), np.round((low + width) * TICK, 2)
         trade = np.where(rng.random(seconds) < 0.5, bid, ask)  # noqa: PLR2004 - a fair coin
+        if not bounces:
+            trade = np.round(mid, 2)
         trade[-1] = round(float(mid[-1]), 2)
         expected = day_volume * _volume_shares(seconds)
         volume = np.cumsum(np.maximum(1, expected * rng.exponential(size=seconds)).astype(np.int64))

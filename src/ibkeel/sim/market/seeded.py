@@ -21,6 +21,7 @@ from ibkeel.sim.market.calendar import (
 from ibkeel.sim.market.days import Days, seconds_of
 from ibkeel.sim.market.draws import digest, mixed
 from ibkeel.sim.market.levels import Levels
+from ibkeel.sim.market.moods import PLAIN, Mood
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import (
     BarSize,
@@ -60,16 +61,24 @@ class SeededMarket:
         session_date: The session that the option listing is relative to and that history is
             walked back from; by default a full session from 2023 to 2025, picked by the seed.
         symbols: Tickers to list beside the built-in ones; unknown ones get made-up figures.
+        mood: What is not left to the seed, such as one of `MOODS`.
 
     Raises:
         ConfigurationError: `session_date` is no session that the calendar can serve.
     """
 
-    def __init__(self, seed: int, session_date: date | None = None, symbols: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        seed: int,
+        session_date: date | None = None,
+        symbols: Iterable[str] = (),
+        *,
+        mood: Mood = PLAIN,
+    ) -> None:
         self.seed = seed
         self.session_date = _picked(seed) if session_date is None else _checked(session_date)
         self.first_day = _sessions_before(self.session_date, _HISTORY)
-        levels = Levels(seed, self.session_date)
+        levels = Levels(seed, self.session_date, mood)
         self._universe = Universe(today=self.session_date, extra=symbols, anchor=levels.anchor)
         self._days = Days(seed, self._universe, levels)
 

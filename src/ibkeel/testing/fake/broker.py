@@ -47,7 +47,7 @@ from ibkeel.testing.fake.prices import PriceScript
 __all__ = ["KINDS", "Call", "FakeBroker"]
 
 KINDS: Final = (
-    "account", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
+    "account", "all_open_orders", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
     "open_orders", "option_chain", "order_events", "place", "pnl", "positions", "preview", "qualify",
     "quote", "stream_quotes",
 )  # fmt: skip
@@ -130,6 +130,7 @@ class FakeBroker(Broker):
         self._listeners: list[asyncio.Queue[OrderEvent | None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._intents = 0
+        self._foreign: tuple[OrderReport, ...] = ()
         self._is_connected = False
         self.calls: list[Call] = []
         """Every request so far, those that failed included."""
@@ -306,6 +307,13 @@ class FakeBroker(Broker):
         return self._book.working()
 
     @override
+    async def all_open_orders(self) -> tuple[OrderReport, ...]:
+        """Orders that work now, those given to `set_foreign_orders` included."""
+        await self._answer("all_open_orders")
+        self._match()
+        return (*self._book.working(), *self._foreign)
+
+    @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:
         """Orders that ended."""
         await self._answer("completed_orders")
@@ -350,6 +358,10 @@ class FakeBroker(Broker):
         """No figures: the fake keeps no profit and loss."""
         await self._answer("pnl", account)
         return PnL(account=self._account.account, at=self._clock.now())
+
+    def set_foreign_orders(self, orders: Iterable[OrderReport]) -> None:
+        """List these as open orders of other clients from now on; they never fill."""
+        self._foreign = tuple(orders)
 
     def set_account(self, account: AccountValues) -> None:
         """Answer `account` with other balances from now on."""

@@ -1,0 +1,196 @@
+"""Bars alone, as fast as a loop goes: for strategies that hold one thing and look at its bars."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import attrs
+import numpy as np
+
+from ibkeel.backtest.broker import ACCOUNT
+from ibkeel.backtest.curve import Curve
+from ibkeel.backtest.figures import figures_of
+from ibkeel.backtest.report import BacktestReport
+from ibkeel.backtest.settings_text import settings_of
+from ibkeel.backtest.trades import Deal, trades_of
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Bar, Bars, mask_account
+from ibkeel.model.checks import finite, positive
+from ibkeel.sim.venue import CommissionPlan
+
+__all__ = ["BarSettings", "BarStrategy", "BarTrial", "backtest_bars"]
+
+_NOTES: Final = (
+    "An order decided at the close of a bar fills at the open of the next, half a spread away from it.",
+    "A stop fills at its price, or at the open of a bar that begins beyond it; within a bar the stop comes first.",
+    "No interest, no dividends, no borrowing costs.",
+)
+_COMMISSION: Final = CommissionPlan(per_unit=0.005, minimum=1.0)
+_STOP: Final = "stop"
+_SIGNAL: Final = "signal"
+
+
+class BarStrategy(Protocol):
+    """Decides at the close of each bar how much to hold; it may keep state."""
+
+    def on_bar(self, bar: Bar) -> float | None:
+        """The position wanted from the next bar on, in shares, negative when short; None leaves it."""
+        ...
+
+
+def _not_negative(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+    if not value >= 0:
+        raise InvalidInput(f"BarSettings.{attribute.name} is {value!r}; valid: 0 or more")
+
+
+@attrs.frozen(kw_only=True)
+class BarSettings:
+    """How a backtest over bars fills and charges.
+
+    Args:
+        cash: Dollars at the start.
+        commission: Of each order.
+        half_spread: Dollars a share between the price of a bar and what is paid.
+        stop_fraction: Loss of the entry price at which a position is closed; None for no stop.
+        leverage: Most that may be held, in parts of equity; an order for more is refused.
+    """
+
+    cash: float = attrs.field(default=100_000.0, validator=positive)
+    commission: CommissionPlan = attrs.field(default=_COMMISSION)
+    half_spread: float = attrs.field(default=0.0, validator=[finite, _not_negative])
+    stop_fraction: float | None = attrs.field(default=None, validator=attrs.validators.optional(positive))
+    leverage: float = attrs.field(default=1.0, validator=positive)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class BarTrial:
+    """One backtest over bars, as a value that can be sent to another process.
+
+    Args:
+        strategy: Makes a fresh strategy; a class with its parameters in `params` will do.
+        bars: What it sees.
+        params: Passed to `strategy` by name.
+        settings: How it fills and charges.
+    """
+
+    strategy: Callable[..., BarStrategy]
+    bars: Bars
+    params: dict[str, Any] = attrs.field(factory=dict)
+    settings: BarSettings = BarSettings()
+
+    def run(self) -> BacktestReport:
+        """Play it."""
+        return backtest_bars(self.strategy(**self.params), self.bars, self.settings)
+
+
+class _Book:
+    """Cash, one position, and every fill."""
+
+    __slots__ = ("cash", "entry", "fills", "held", "refused", "settings")
+
+    def __init__(self, settings: BarSettings) -> None:
+        self.settings, self.cash = settings, settings.cash
+        self.held = self.entry = 0.0
+        self.fills: list[tuple[int, float, float, float, str]] = []
+        self.refused = 0
+
+    def move(self, row: int, target: float, price: float, cause: str) -> None:
+        """Trade to a target at a bar's price, unless it is more than the account can hold."""
+        signed = target - self.held
+        if not signed:
+            return
+        paid = price + self.settings.half_spread if signed > 0 else price - self.settings.half_spread
+        is_larger = abs(target) > abs(self.held)
+        if is_larger and abs(target) * paid > self.settings.leverage * (self.cash + self.held * paid):
+            self.refused += 1
+            return
+        charge = self.settings.commission.charged(abs(signed))
+        self.cash -= signed * paid + charge
+        self.entry = paid if is_larger or self.held * target <= 0 else self.entry
+        self.held = target
+        self.fills.append((row, signed, paid, charge, cause))
+
+    def stop_price(self) -> float | None:
+        """Where the position is closed; None without a position or a stop."""
+        fraction = self.settings.stop_fraction
+        if not self.held or fraction is None:
+            return None
+        return self.entry * (1.0 - fraction) if self.held > 0 else self.entry * (1.0 + fraction)
+
+
+def backtest_bars(
+    strategy: BarStrategy, bars: Bars, settings: BarSettings | None = None, *, name: str = ""
+) -> BacktestReport:
+    """Run a strategy over bars, each once, in order; nothing later than a bar's close is seen at it.
+
+    Args:
+        strategy: Fresh; it is changed by running.
+        bars: At least one.
+        settings: How it fills and charges.
+        name: Of the strategy; by default that of its class.
+
+    Raises:
+        InvalidInput: There are no bars.
+    """
+    if not len(bars):
+        raise InvalidInput("a backtest needs one bar at least")
+    settings = settings or BarSettings()
+    book = _Book(settings)
+    equity = _walk(strategy, bars, book)
+    symbol = bars.contract.symbol
+    deals = (
+        Deal(str(bars.contract), symbol, _instant(bars, row), signed, price, charge, 1, cause)
+        for row, signed, price, charge, cause in book.fills
+    )
+    ends = bars.at + np.timedelta64(bars.spec.size_seconds, "s")
+    curve, trades = Curve(at=ends, value=equity), trades_of(deals)
+    return BacktestReport(
+        strategy=name or type(strategy).__name__,
+        settings=dict(settings_of(("strategy", strategy), ("bars", settings))),
+        symbols=(symbol,),
+        first_session=_instant(bars, 0).date(),
+        last_session=_instant(bars, len(bars) - 1).date(),
+        account=mask_account(ACCOUNT),
+        equity=curve,
+        prices={symbol: Curve(at=ends, value=bars.close)},
+        trades=trades,
+        figures=figures_of(curve, trades),
+        counts={"bars": len(bars), "fills": len(book.fills), "refused": book.refused},
+        held=(f"{book.held:g} {bars.contract}",) if book.held else (),
+        notes=_NOTES,
+    )
+
+
+def _instant(bars: Bars, row: int) -> datetime:
+    return datetime.fromtimestamp(int(bars.at[row].astype(np.int64)), UTC)
+
+
+def _rows(bars: Bars) -> Iterator[Bar]:
+    """Plain Python numbers: a loop over the arrays themselves is several times slower."""
+    instants = [datetime.fromtimestamp(second, UTC) for second in bars.at.astype(np.int64).tolist()]
+    columns = (getattr(bars, column).tolist() for column in ("open", "high", "low", "close", "volume"))
+    return map(Bar._make, zip(instants, *columns, strict=True))
+
+
+def _walk(strategy: BarStrategy, bars: Bars, book: _Book) -> list[float]:
+    """Equity at the close of each bar."""
+    decide, has_stop = strategy.on_bar, book.settings.stop_fraction is not None
+    equity: list[float] = []
+    wanted: float | None = None
+    for row, bar in enumerate(_rows(bars)):
+        if wanted is not None and wanted != book.held:
+            book.move(row, wanted, bar.open, _SIGNAL)
+        if has_stop and book.held:
+            _check_stop(book, row, bar)
+        equity.append(book.cash + book.held * bar.close)
+        wanted = decide(bar)
+    return equity
+
+
+def _check_stop(book: _Book, row: int, bar: Bar) -> None:
+    stop = book.stop_price()
+    assert stop is not None
+    if book.held > 0 and bar.low <= stop:
+        book.move(row, 0.0, min(bar.open, stop), _STOP)
+    elif book.held < 0 and bar.high >= stop:
+        book.move(row, 0.0, max(bar.open, stop), _STOP)

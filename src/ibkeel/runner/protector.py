@@ -1,0 +1,274 @@
+"""Keeps every position that we opened behind a stop that works at the venue."""
+
+import asyncio
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, Protocol, assert_never
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
+from ibkeel.model import (
+    Account,
+    Chains,
+    ClientOrderId,
+    Contract,
+    MarketData,
+    Option,
+    OrderReport,
+    Orders,
+    OrderTicket,
+    OrderType,
+    Position,
+    Quote,
+    Side,
+    TimeInForce,
+)
+from ibkeel.model.checks import as_decimal
+from ibkeel.orders import (
+    CENT,
+    NICKEL,
+    PENNY,
+    CancelOrder,
+    ChangeOrder,
+    Gap,
+    GapKind,
+    PlaceStop,
+    ProtectionPolicy,
+    is_same_contract,
+    protection_gaps,
+    round_to_tick,
+)
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.failures import Failures
+from ibkeel.runner.schedule import NEW_YORK
+from ibkeel.telemetry import AlarmRaised, Observer
+
+__all__ = ["Protected", "ProtectionTimes", "Protector"]
+
+_NICKEL_TICK: Final = Decimal("0.05")
+
+
+class Protected(Orders, Account, Chains, MarketData, Protocol):
+    """What the protection of positions needs."""
+
+
+@attrs.frozen(kw_only=True)
+class ProtectionTimes:
+    """How patient the verifier is, in seconds.
+
+    Args:
+        settle: Between the two looks that must agree before anything is done: lists of orders and
+            of positions are never of one instant.
+        again: Between looks while something is wrong.
+        rest: Between looks while all is well and nothing is heard.
+        deadline: That a gap may last on a good session before a person is told.
+    """
+
+    settle: float = 1.0
+    again: float = 5.0
+    rest: float = 60.0
+    deadline: float = 30.0
+
+
+_TIMES: Final = ProtectionTimes()
+
+
+class Protector:
+    """Looks at positions and stops after each piece of news, mends what is wrong, or raises an alarm.
+
+    It touches only orders of ours and only contracts that orders of ours were sent for.
+
+    Args:
+        broker: Where positions and orders are.
+        desk: Knows our orders; the door by which a stop leaves.
+        failures: Told of what could not be mended.
+        clock: Wall time.
+        observer: Told of alarms.
+        policy: What is wanted.
+        times: How patient it is.
+        stop_fraction: Where a stop goes when none of ours is known: so far from the average price.
+    """
+
+    def __init__(
+        self,
+        broker: Protected,
+        desk: OrderDesk,
+        failures: Failures,
+        clock: Clock,
+        observer: Observer,
+        *,
+        policy: ProtectionPolicy,
+        times: ProtectionTimes = _TIMES,
+        stop_fraction: float = 0.20,
+    ) -> None:
+        self._broker, self._desk, self._failures = broker, desk, failures
+        self._clock, self._observer = clock, observer
+        self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
+        self._news = asyncio.Event()
+        self._since: dict[tuple[Contract, GapKind], float] = {}
+        self._told: dict[tuple[Contract, GapKind], None] = {}
+
+    def changed(self) -> None:
+        """There is news of an order, a fill, a position or the session."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Look, and look again, until cancelled."""
+        while True:
+            self._news.clear()
+            gaps = await self._look_after()
+            pause = self._times.again if gaps else self._times.rest
+            try:
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _look_after(self) -> Sequence[Gap]:
+        try:
+            gaps = await self.check()
+        except ConnectionFailure:
+            self._since.clear()  # the deadline counts while there is a session
+            return ()
+        except IbkeelError as error:
+            self._failures.note("", error, "protection")
+            return ()
+        self._mind_deadlines(gaps)
+        return gaps
+
+    async def check(self) -> tuple[Gap, ...]:
+        """Look once, mend what two looks agree on, and say what was wrong.
+
+        Raises:
+            RequestFailed: Orders or positions could not be read.
+            ConnectionFailure: There is no session.
+        """
+        if not self._desk.contracts:
+            return ()
+        gaps, _ = await self._gaps()
+        if not gaps:
+            return ()
+        async with self._desk.turn:
+            await asyncio.sleep(self._times.settle)
+            again, positions = await self._gaps()
+            agreed = tuple(gap for gap in again if gap in gaps)
+            for gap in agreed:
+                await self._mend(gap, positions)
+        return again
+
+    async def _gaps(self) -> tuple[tuple[Gap, ...], Sequence[Position]]:
+        positions = await self._broker.positions()
+        orders = await self._broker.all_open_orders()
+        ours = [row for row in positions if self._is_ours(row.contract)]
+        of_ours = [row for row in orders if self._is_ours(row.contract)]
+        return protection_gaps(ours, of_ours, self._policy), ours
+
+    def _is_ours(self, contract: Contract) -> bool:
+        return any(is_same_contract(contract, known) for known in self._desk.contracts)
+
+    async def _mend(self, gap: Gap, positions: Sequence[Position]) -> None:
+        """Take the steps; one that fails is noted, and tried again at the next look."""
+        for step in gap.mends:
+            try:
+                match step:
+                    case PlaceStop():
+                        await self._place(gap, step, positions)
+                    case CancelOrder():
+                        await self._cancel(step.order)
+                    case ChangeOrder():
+                        await self._change(step)
+                    case _:
+                        assert_never(step)
+            except (RequestFailed, OrderRefused) as error:
+                self._failures.note(gap.contract.symbol, error, "protection")
+
+    async def _cancel(self, order: OrderReport) -> None:
+        if self._desk.owns(order) and not self._desk.is_entry(order):
+            self._desk.saw(await self._broker.cancel(order.order_id))
+
+    async def _change(self, step: ChangeOrder) -> None:
+        order = step.order
+        if not self._desk.owns(order) or self._desk.is_entry(order):
+            return
+        ticket = OrderTicket(
+            contract=order.contract,
+            side=order.side,
+            quantity=step.quantity,
+            order_type=OrderType(order.order_type),
+            limit_price=order.limit_price,
+            stop_price=order.stop_price,
+            tif=TimeInForce(order.tif) if step.tif is None else step.tif,
+            oca_group=order.oca_group,
+            client_order_id=order.client_order_id,
+            is_closing=True,
+        )
+        await self._broker.modify(order.order_id, ticket)
+
+    async def _place(self, gap: Gap, step: PlaceStop, positions: Sequence[Position]) -> None:
+        if self._desk.knows_nothing_of(gap.contract):
+            return  # a stop that is only slow to show would be doubled
+        position = next(row for row in positions if is_same_contract(row.contract, gap.contract))
+        price = self._desk.stop_of(gap.contract)
+        if price is None:
+            price = await self._price_for(position)
+
+        def ticket(name: ClientOrderId) -> OrderTicket:
+            return OrderTicket(
+                contract=position.contract,
+                side=step.side,
+                quantity=step.quantity,
+                order_type=OrderType.STP,
+                stop_price=price,
+                tif=self._policy.tifs[0] if self._policy.tifs else TimeInForce.DAY,
+                client_order_id=name,
+                is_closing=True,
+            )
+
+        today = self._clock.now().astimezone(NEW_YORK).date()
+        await self._desk.protect(ticket, gap.kind, today, gap.detail)
+
+    async def _price_for(self, position: Position) -> Decimal:
+        """A stop of our own making: on the tick, and proved against the contract's own quote."""
+        sign = 1 if position.signed_quantity > 0 else -1
+        away = as_decimal(position.average_price) * (1 - sign * as_decimal(self._stop_fraction))
+        side = Side.SELL if sign > 0 else Side.BUY
+        details = await self._broker.qualify(position.contract)
+        ladder = CENT
+        if isinstance(position.contract, Option):
+            ladder = PENNY if details.min_tick < _NICKEL_TICK else NICKEL
+        price = round_to_tick(away, ticks=ladder, side=side)
+        _prove(price, side, await self._broker.quote(position.contract))
+        return price
+
+    def _mind_deadlines(self, gaps: Sequence[Gap]) -> None:
+        now = asyncio.get_running_loop().time()
+        present = {(gap.contract, gap.kind): gap for gap in gaps}
+        self._since = {key: self._since.get(key, now) for key in present}
+        self._told = {key: None for key in self._told if key in present}
+        for key, gap in present.items():
+            if now - self._since[key] >= self._times.deadline and key not in self._told:
+                self._told[key] = None
+                self._alarm(gap)
+
+    def _alarm(self, gap: Gap) -> None:
+        message = f"{gap.kind.value}: {gap.detail}; it could not be mended within {self._times.deadline:g} s"
+        self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
+        self._observer.on_event(
+            AlarmRaised(at=self._clock.now(), name=f"protection of {gap.contract}", message=message)
+        )
+
+
+def _prove(price: Decimal, side: Side, quote: Quote) -> None:
+    """Refuse a stop that would fire at once, such as one made from another contract's price.
+
+    Raises:
+        OrderRefused: It would, or nobody can say.
+    """
+    near = quote.bid if side is Side.SELL else quote.ask
+    if near is None or (as_decimal(near) - price) * -side.sign <= 0:
+        raise OrderRefused(
+            f"a stop at {price} to {side.value} {quote.contract} would fire at once, or nobody can say: "
+            f"bid {quote.bid}, ask {quote.ask}; set one by hand"
+        )

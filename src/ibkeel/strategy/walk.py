@@ -1,0 +1,106 @@
+"""A strategy walked along recorded bars: at each close it sees what it would have seen then."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+import numpy as np
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Bars, BarSpec, Contract, Quote, Signal
+from ibkeel.strategy.protocol import Strategy, StrategyContext
+
+__all__ = ["Step", "visible", "walk_forward"]
+
+Quotes = Callable[[datetime], Mapping[Contract, Quote]]
+_NO_QUOTES: Final[Mapping[Contract, Quote]] = MappingProxyType({})
+
+
+@attrs.frozen
+class Step:
+    """What a strategy said at one instant.
+
+    Args:
+        at: When the bar under test had closed.
+        signal: What was said.
+    """
+
+    at: datetime
+    signal: Signal
+
+
+def visible(bars: Bars, spec: BarSpec, now: datetime) -> Bars:
+    """The finished bars that a request at an instant is answered with.
+
+    A span in seconds counts trading time: the last bars, whatever lies between them. A longer one
+    counts calendar time.
+    """
+    size = np.timedelta64(spec.size_seconds, "s")
+    end = int(np.searchsorted(bars.at + size, _instant(now), side="right"))
+    if spec.duration.endswith("S"):
+        start = max(end - spec.duration_seconds // spec.size_seconds, 0)
+    else:
+        start = int(np.searchsorted(bars.at, _instant(now - timedelta(seconds=spec.duration_seconds))))
+    return bars[min(start, end) : end]
+
+
+def walk_forward(
+    strategy: Strategy,
+    history: Bars | Mapping[BarSpec, Bars],
+    *,
+    quotes: Quotes = lambda _: _NO_QUOTES,
+    enters: bool = False,
+) -> Iterator[Step]:
+    """What a strategy would have said at the close of every bar; nothing later is shown to it.
+
+    Args:
+        strategy: Needs bars.
+        history: The bars of each specification that it needs; a single value serves all of them,
+            whatever their size.
+        quotes: Quotes of other contracts at an instant.
+        enters: Take every signal for an entry, so that a strategy that rests after one does.
+
+    Raises:
+        InvalidInput: It needs no bars, or bars that the history lacks.
+    """
+    needs = strategy.needs()
+    by_spec = dict.fromkeys(needs.bars, history) if isinstance(history, Bars) else dict(history)
+    lacking = [f"{spec.duration!r} of {spec.size!r}" for spec in needs.bars if spec not in by_spec]
+    if lacking or not needs.bars:
+        raise InvalidInput(
+            f"the history of {strategy.name!r} lacks {', '.join(lacking) or 'bars to walk along'}"
+        )
+    paced = by_spec[needs.bars[0]]
+    entered: datetime | None = None
+    for start in paced.at:
+        now = _aware(start + np.timedelta64(paced.spec.size_seconds, "s"))
+        context = StrategyContext(
+            symbol=paced.contract.symbol,
+            now=now,
+            bars={spec: _shown(by_spec[spec], spec, now) for spec in needs.bars},
+            quotes=quotes(now),
+            last_entry_at=entered,
+        )
+        signal = strategy.decide(context)
+        if enters and signal.is_entry:
+            entered = now
+        yield Step(now, signal)
+
+
+def _shown(bars: Bars, spec: BarSpec, now: datetime) -> Bars:
+    """Cut by the bars' own size; their count is that of the specification."""
+    if bars.spec.size == spec.size:
+        return visible(bars, spec, now)
+    size = np.timedelta64(bars.spec.size_seconds, "s")
+    end = int(np.searchsorted(bars.at + size, _instant(now), side="right"))
+    return bars[:end]
+
+
+def _instant(at: datetime) -> np.datetime64:
+    return np.datetime64(int(at.timestamp()), "s")
+
+
+def _aware(at: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(at.astype(np.int64)), UTC)

@@ -1,0 +1,168 @@
+"""The loop over bars: an independent slow account, no look-ahead, stops, limits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.backtest import BarSettings, BarTrial, backtest_bars
+from ibkeel.errors import InvalidInput
+from ibkeel.indicators import Sma
+from ibkeel.model import Bars, BarSpec, Stock
+from ibkeel.sim.venue import CommissionPlan
+
+FREE = CommissionPlan(per_unit=0.0, minimum=0.0)
+OPEN = np.datetime64("2024-03-04T14:30:00", "s")
+
+
+def bars_of(rows):
+    """Bars from rows of open, high, low and close."""
+    opens, highs, lows, closes = zip(*rows, strict=True)
+    return Bars(
+        contract=Stock("SPY"),
+        spec=BarSpec(),
+        at=OPEN + 60 * np.arange(len(rows)).astype("timedelta64[s]"),
+        open=opens,
+        high=highs,
+        low=lows,
+        close=closes,
+        volume=np.ones(len(rows)),
+    )
+
+
+def walk(seed, count=300):
+    """A seeded walk; bars that leave gaps between close and open."""
+    rng = np.random.default_rng(seed)
+    closes = 100 * np.exp(np.cumsum(rng.normal(0, 0.004, count)))
+    opens = closes * np.exp(rng.normal(0, 0.002, count))
+    reach = np.abs(rng.normal(0, 0.2, count))
+    return [
+        (o, max(o, c) + r, min(o, c) - r, c)
+        for o, c, r in zip(opens.tolist(), closes.tolist(), reach.tolist(), strict=True)
+    ]
+
+
+class SmaCross:
+    """Long above, short below."""
+
+    def __init__(self, fast=5, slow=20, size=100):
+        self._fast, self._slow, self._size = Sma(fast), Sma(slow), size
+
+    def on_bar(self, bar):
+        fast, slow = self._fast.update(bar.close), self._slow.update(bar.close)
+        return None if slow is None else self._size if fast > slow else -self._size
+
+
+class Holding:
+    """Wants what it is told, bar by bar."""
+
+    def __init__(self, *wanted):
+        self._wanted = iter(wanted)
+
+    def on_bar(self, bar):
+        return next(self._wanted, None)
+
+
+def slow_account(rows, settings, fast, slow, size):
+    """Equity of the crossing strategy, written the obvious way."""
+    closes = [row[3] for row in rows]
+    cash, held, equity, wanted = settings.cash, 0, [], None
+    for row, (first, _, _, last) in enumerate(rows):
+        if wanted is not None and wanted != held:
+            change = wanted - held
+            price = first + settings.half_spread if change > 0 else first - settings.half_spread
+            cash -= change * price + max(1.0, 0.005 * abs(change))
+            held = wanted
+        equity.append(cash + held * last)
+        if row + 1 >= slow:
+            quick = sum(closes[row + 1 - fast : row + 1]) / fast
+            wanted = size if quick > sum(closes[row + 1 - slow : row + 1]) / slow else -size
+    return equity
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_equity_is_that_of_a_slow_account(seed):
+    rows, settings = walk(seed), BarSettings(half_spread=0.01)
+
+    report = backtest_bars(SmaCross(), bars_of(rows), settings)
+
+    assert report.equity.value == pytest.approx(slow_account(rows, settings, 5, 20, 100))
+    assert report.figures.trades > 5
+
+
+@given(st.integers(0, 5), st.integers(30, 119), st.integers(0, 5))
+def test_no_future_bar_changes_what_was_done_before_it(seed, cut, other):
+    rows = walk(seed, 120)
+    changed = [*rows[:cut], *walk(other + 10, 120)[cut:]]
+
+    one = backtest_bars(SmaCross(), bars_of(rows)).equity.value
+    two = backtest_bars(SmaCross(), bars_of(changed)).equity.value
+
+    assert one[:cut].tolist() == two[:cut].tolist()
+
+
+def test_an_order_fills_at_the_next_open_half_a_spread_away():
+    rows = [(10, 11, 9, 10), (12, 13, 11, 12), (14, 15, 13, 14)]
+    settings = BarSettings(cash=1000.0, half_spread=0.5, commission=FREE)
+
+    report = backtest_bars(Holding(10, 0), bars_of(rows), settings)
+
+    (trade,) = report.trades
+    assert (trade.entry_price, trade.exit_price, trade.profit) == (12.5, 13.5, 10.0)
+    assert report.equity.value.tolist() == [1000.0, 1000.0 - 125.0 + 120.0, 1010.0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows", "left_at"),
+    [
+        (10, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 10, 8, 9)], 9.0),
+        (10, [(10, 10, 10, 10), (10, 10, 10, 10), (7, 8, 6, 7)], 7.0),
+        (-10, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 12, 10, 10)], 11.0),
+        (-10, [(10, 10, 10, 10), (10, 10, 10, 10), (13, 13, 12, 12)], 13.0),
+    ],
+)
+def test_a_stop_fills_at_its_price_or_beyond_a_gap(wanted, rows, left_at):
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1)
+
+    report = backtest_bars(Holding(wanted), bars_of(rows), settings)
+
+    (trade,) = report.trades
+    assert (trade.cause, trade.exit_price) == ("stop", left_at)
+
+
+def test_a_stop_may_fall_in_the_bar_of_the_entry():
+    rows = [(10, 10, 10, 10), (10, 10, 5, 9)]
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1)
+
+    report = backtest_bars(Holding(10), bars_of(rows), settings)
+
+    assert report.trades[0].exit_price == 9.0
+
+
+def test_more_than_the_account_can_hold_is_refused_and_counted():
+    rows = [(10, 10, 10, 10)] * 3
+
+    report = backtest_bars(Holding(200, 100), bars_of(rows), BarSettings(cash=1000.0, commission=FREE))
+
+    assert (report.counts["refused"], report.counts["fills"]) == (1, 1)
+    assert report.held == ("100 SPY",)
+
+
+def test_a_trial_makes_a_fresh_strategy_each_time():
+    trial = BarTrial(strategy=SmaCross, bars=bars_of(walk(1)), params={"fast": 3})
+
+    one, two = trial.run(), trial.run()
+
+    assert one.to_json() == two.to_json()
+    assert one.strategy == "SmaCross"
+
+
+def test_no_bars_are_no_backtest():
+    with pytest.raises(InvalidInput, match="one bar"):
+        backtest_bars(Holding(), bars_of([(1, 1, 1, 1)])[:0])
+
+
+@pytest.mark.parametrize("field", ["cash", "leverage", "stop_fraction", "half_spread"])
+def test_settings_out_of_range_are_refused(field):
+    with pytest.raises(InvalidInput, match=field):
+        BarSettings(**{field: -1.0})

@@ -1,0 +1,89 @@
+"""Curves of equity: draw-downs against a slow reading, and thinning that loses no extreme."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkeel.backtest import Curve
+from ibkeel.errors import InvalidInput
+
+START = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
+VALUES = st.lists(st.floats(1.0, 1e6), min_size=1, max_size=60)
+
+
+def curve_of(values):
+    return Curve.of((START + timedelta(minutes=row), value) for row, value in enumerate(values))
+
+
+@given(VALUES)
+def test_the_deepest_fall_is_that_of_a_slow_reading(values):
+    top, amount, fraction = values[0], 0.0, 0.0
+    for value in values:
+        top = max(top, value)
+        amount, fraction = max(amount, top - value), max(fraction, 1 - value / top)
+
+    fall = curve_of(values).drawdown()
+
+    assert fall.amount == pytest.approx(amount)
+    assert fall.fraction == pytest.approx(fraction)
+
+
+@given(VALUES)
+def test_the_longest_fall_runs_from_a_top_until_it_is_reached_again(values):
+    longest, begun, top = 0, 0, values[0]
+    for row, value in enumerate(values):
+        if value >= top:
+            begun, top = row, value
+        longest = max(longest, row - begun)
+
+    fall = curve_of(values).drawdown()
+
+    assert fall.longest == 60.0 * longest
+
+
+@given(VALUES, st.integers(4, 70))
+def test_a_thinned_curve_keeps_its_ends_and_extremes(values, most):
+    curve = curve_of(values)
+
+    thin = curve.thinned(most)
+
+    assert len(thin) <= most
+    assert (thin.value[0], thin.value[-1]) == (values[0], values[-1])
+    assert (thin.value.min(), thin.value.max()) == (min(values), max(values))
+
+
+def test_a_curve_that_only_rises_never_falls():
+    fall = curve_of([1.0, 2.0, 3.0]).drawdown()
+
+    assert (fall.amount, fall.fraction, fall.longest) == (0.0, 0.0, 0.0)
+
+
+def test_a_curve_without_points_has_no_falls():
+    empty = Curve(at=[], value=[])
+
+    assert (len(empty.falls()), empty.drawdown().amount) == (0, 0.0)
+
+
+def test_a_curve_below_zero_falls_by_no_fraction_of_a_top():
+    assert curve_of([0.0, -5.0]).falls().value.tolist() == [0.0, 0.0]
+
+
+def test_a_point_is_found_by_its_instant():
+    curve = curve_of([1.0, 2.0, 3.0])
+
+    found = [curve.index(START + timedelta(seconds=seconds)) for seconds in (-5, 0, 61, 9999)]
+
+    assert found == [0, 0, 1, 2]
+    assert curve.instant(1) == START + timedelta(minutes=1)
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(InvalidInput, match="1 instants and 2 values"):
+        Curve(at=np.array([0], dtype="datetime64[s]"), value=[1.0, 2.0])
+
+
+def test_rows_are_iso_text_in_utc_and_a_number():
+    assert curve_of([1.5]).rows() == [["2024-03-04T14:30:00Z", 1.5]]

@@ -1,0 +1,137 @@
+"""Sweeps: one order of rows on every executor, failures beside successes, progress."""
+
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from ibkeel.backtest import BarSettings, BarTrial, MarketTrial, SeededData, backtest_bars, sweep
+from ibkeel.errors import InvalidInput
+from ibkeel.indicators import Ema
+from ibkeel.model import Bars, BarSpec, Stock
+from ibkeel.strategy import Scalp
+
+COUNT = 120
+GRID = {"params.period": [3, 5, 8], "settings.half_spread": [0.0, 0.01]}
+
+
+class AboveAverage:
+    """Holds while the close is above its average."""
+
+    def __init__(self, period=5):
+        self._average = Ema(period)
+
+    def on_bar(self, bar):
+        average = self._average.update(bar.close)
+        return None if average is None else 10 if bar.close > average else 0
+
+
+def some_bars():
+    closes = 100 + np.cumsum(np.random.default_rng(3).normal(0, 0.3, COUNT))
+    at = np.datetime64("2024-03-04T14:30:00", "s") + 60 * np.arange(COUNT).astype("timedelta64[s]")
+    columns = {"open": closes, "high": closes, "low": closes, "close": closes, "volume": np.ones(COUNT)}
+    return Bars(contract=Stock("SPY"), spec=BarSpec(), at=at, **columns)
+
+
+TRIAL = BarTrial(strategy=AboveAverage, bars=some_bars())
+
+
+def test_rows_come_in_the_order_of_the_grid():
+    swept = sweep(TRIAL, GRID)
+
+    pairs = [tuple(row.settings.values()) for row in swept.rows]
+    assert pairs == [(p, s) for p in GRID["params.period"] for s in GRID["settings.half_spread"]]
+    alone = backtest_bars(AboveAverage(5), some_bars(), BarSettings(half_spread=0.01))
+    assert swept.rows[3].figures == alone.figures
+
+
+def test_threads_give_the_same_rows():
+    here = sweep(TRIAL, GRID)
+
+    with ThreadPoolExecutor(3) as threads:
+        threaded = sweep(TRIAL, GRID, executor=threads)
+
+    assert threaded == here
+
+
+def test_a_trial_and_its_report_travel_between_processes():
+    trial = MarketTrial(strategy=Scalp(), data=SeededData())
+
+    assert pickle.loads(pickle.dumps(trial)) == trial
+    report = TRIAL.run()
+    assert pickle.loads(pickle.dumps(report)).to_json() == report.to_json()
+
+
+def test_processes_run_what_was_built_here():
+    # Spawned children import by name, which `--import-mode=importlib` keeps from them.
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as processes:
+        swept = sweep(TRIAL, {"params.period": [3, 5]}, executor=processes)
+
+    assert swept == sweep(TRIAL, {"params.period": [3, 5]})
+
+
+def test_progress_counts_up_to_the_whole():
+    told = []
+
+    sweep(TRIAL, GRID, progress=lambda done, total: told.append((done, total)))
+
+    assert told == [(done, 6) for done in range(1, 7)]
+
+
+def test_settings_that_fit_only_together_are_set_together():
+    trial = MarketTrial(strategy=Scalp(), data=SeededData())
+
+    rows = sweep(trial, {"strategy.fast": [30], "strategy.slow": [20], "strategy.min_bars": [40]}).rows
+
+    assert rows[0].figures is None
+    assert "fast < slow" in rows[0].error
+
+
+def test_one_that_fails_does_not_keep_the_others():
+    rows = sweep(TRIAL, {"params.period": [0, 5]}).rows
+
+    assert [row.figures is None for row in rows] == [True, False]
+    assert rows[0].error.startswith("InvalidInput")
+    assert rows[0].as_data()["figures"] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "valid"), [("settings.cahs", "cash"), ("settngs.cash", "settings"), ("settings.cash.x", "none")]
+)
+def test_a_key_that_names_nothing_is_refused(key, valid):
+    with pytest.raises(InvalidInput, match=valid):
+        sweep(TRIAL, {key: [1]})
+
+
+def test_a_key_without_values_is_refused():
+    with pytest.raises(InvalidInput, match=r"no values of params\.period"):
+        sweep(TRIAL, {"params.period": []})
+
+
+def test_the_best_row_is_the_first_of_the_highest():
+    swept = sweep(TRIAL, GRID)
+
+    best = swept.best("net_profit")
+
+    assert best.figures.net_profit == max(row.figures.net_profit for row in swept.rows)
+    with pytest.raises(InvalidInput, match="valid: start_equity"):
+        swept.best("profits")
+    with pytest.raises(InvalidInput, match="no combination"):
+        swept.best("sharpe")
+
+
+def test_a_progress_that_raises_ends_the_sweep():
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as threads, pytest.raises(KeyboardInterrupt):
+        sweep(TRIAL, GRID, executor=threads, progress=stop)
+
+
+def test_rows_are_plain_data():
+    row = sweep(TRIAL, {"params.period": [5]}).as_data()["rows"][0]
+
+    assert row["settings"] == {"params.period": 5}
+    assert row["counts"]["bars"] == COUNT

@@ -1,0 +1,238 @@
+from datetime import UTC, date, datetime
+
+import pytest
+
+from ibkeel.model import Option, OrderReport, OrderState, Position, Right, Side, Stock, TimeInForce
+from ibkeel.orders import (
+    CancelOrder,
+    ChangeOrder,
+    GapKind,
+    PlaceStop,
+    ProtectionPolicy,
+    is_stop,
+    protection_gaps,
+)
+
+CALL = Option("SPY", date(2024, 3, 8), 500, Right.CALL)
+PUT = Option("SPY", date(2024, 3, 8), 490, Right.PUT)
+
+
+def held(quantity, contract=CALL):
+    return Position(account="DU1", contract=contract, signed_quantity=quantity, average_price=2.0)
+
+
+def order(number, quantity=2, kind="STP", *, side="SELL", state="acknowledged", contract=CALL, **more):
+    return OrderReport(
+        order_id=number,
+        perm_id=1000 + number,
+        client_id=more.pop("client_id", 7),
+        client_order_id=f"ibk-{number}",
+        contract=contract,
+        side=Side(side),
+        quantity=quantity,
+        order_type=kind,
+        state=OrderState(state),
+        at=datetime(2024, 3, 4, tzinfo=UTC),
+        **more,
+    )
+
+
+def gaps(position, *orders, policy=None):
+    rows = [] if position is None else [position]
+    return protection_gaps(rows, orders, policy or ProtectionPolicy())
+
+
+def kinds(found):
+    return [gap.kind for gap in found]
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        order(1),
+        order(1, kind="STP LMT"),
+        order(1, kind="TRAIL"),
+        order(1, state="working"),
+        order(1, 5, filled=3, state="partially_filled"),
+        order(1, tif="GTC"),
+        order(1, client_id=0),
+    ],
+)
+def test_a_working_stop_of_side_and_size_is_protection(stop):
+    assert gaps(held(2), stop) == ()
+
+
+def test_a_short_position_is_protected_by_a_purchase():
+    assert gaps(held(-2), order(1, side="BUY")) == ()
+
+
+@pytest.mark.parametrize("number", [-2, 2])
+def test_a_position_without_a_stop_is_naked_and_wants_one(number):
+    (gap,) = gaps(held(number))
+
+    assert (gap.kind, gap.covered) == (GapKind.NAKED, 0)
+    assert gap.mends == (PlaceStop(side=Side.SELL if number > 0 else Side.BUY, quantity=2),)
+
+
+@pytest.mark.parametrize("kind", ["LMT", "MKT"])
+def test_an_order_without_a_trigger_is_no_protection_and_leaves_no_room_for_one(kind):
+    (gap,) = gaps(held(2), order(1, kind=kind, state="working"))
+
+    assert gap.kind is GapKind.NAKED
+    assert gap.mends == ()
+
+
+def test_a_take_profit_gives_way_to_the_stop_that_is_missing():
+    profit = order(2, kind="LMT", state="working", parent_id=1)
+
+    (gap,) = gaps(held(2), profit)
+
+    assert gap.mends == (CancelOrder(order=profit),)
+
+
+def test_a_stop_that_is_too_small_wants_another_for_the_rest():
+    (gap,) = gaps(held(5), order(1))
+
+    assert (gap.kind, gap.covered) == (GapKind.UNDERSIZED, 2)
+    assert gap.mends == (PlaceStop(side=Side.SELL, quantity=3),)
+
+
+@pytest.mark.parametrize("state", ["sent", "unknown", "cancelling"])
+def test_a_stop_of_which_nobody_knows_neither_protects_nor_is_doubled(state):
+    (gap,) = gaps(held(2), order(1, state=state))
+
+    assert (gap.kind, gap.uncertain) == (GapKind.NAKED, 2)
+    assert not any(isinstance(mend, PlaceStop) for mend in gap.mends)
+    assert "nobody knows" in gap.detail
+
+
+def test_a_stop_that_the_venue_shows_as_inactive_is_withdrawn_first():
+    dead = order(1, state="unknown", reason="status Inactive")
+
+    (gap,) = gaps(held(2), dead)
+
+    assert gap.mends == (CancelOrder(order=dead),)
+
+
+def test_a_child_whose_parent_has_not_filled_protects_nothing():
+    parent = order(1, 3, "LMT", side="BUY", state="working")
+    child = order(2, 3, parent_id=1)
+
+    (gap,) = gaps(held(2), parent, child)
+
+    assert gap.kind is GapKind.NAKED
+    assert gap.mends == (PlaceStop(side=Side.SELL, quantity=2),)
+
+
+def test_a_child_protects_as_much_as_its_parent_has_filled():
+    parent = order(1, 4, "LMT", side="BUY", state="partially_filled", filled=2)
+
+    assert gaps(held(2), parent, order(2, 4, parent_id=1)) == ()
+
+
+def test_a_child_whose_parent_has_filled_is_whole():
+    parent = order(1, 2, "LMT", side="BUY", state="filled", filled=2)
+
+    assert gaps(held(2), parent, order(2, parent_id=1)) == ()
+    assert gaps(held(2), order(2, parent_id=1)) == ()
+
+
+def test_a_parent_of_another_client_is_another_order():
+    parent = order(1, 2, "LMT", side="BUY", state="working", client_id=9, contract=PUT)
+
+    assert gaps(held(2), parent, order(2, parent_id=1)) == ()
+
+
+def test_a_group_counts_once():
+    assert gaps(held(2), order(1, oca_group="a"), order(2, oca_group="a")) == ()
+
+
+def test_the_newer_of_two_stops_is_one_too_many():
+    second = order(2)
+
+    (gap,) = gaps(held(2), order(1), second)
+
+    assert (gap.kind, gap.covered) == (GapKind.DOUBLED, 4)
+    assert gap.mends == (CancelOrder(order=second),)
+
+
+def test_a_stop_that_is_too_large_shrinks():
+    stop = order(1, 6, filled=1, state="partially_filled")
+
+    (gap,) = gaps(held(2), stop)
+
+    assert gap.kind is GapKind.OVERSIZED
+    assert gap.mends == (ChangeOrder(order=stop, quantity=3),)
+
+
+def test_a_stop_on_the_wrong_side_is_withdrawn():
+    wrong = order(1, side="BUY")
+
+    naked, turned = gaps(held(2), wrong)
+
+    assert (naked.kind, turned.kind) == (GapKind.NAKED, GapKind.WRONG_SIDE)
+    assert turned.mends == (CancelOrder(order=wrong),)
+
+
+def test_a_stop_that_ends_with_the_day_is_given_another_time_in_force():
+    stop = order(1, tif="DAY")
+
+    (gap,) = gaps(held(2), stop, policy=ProtectionPolicy(tifs=("GTC",)))
+
+    assert gap.kind is GapKind.WRONG_TIF
+    assert gap.mends == (ChangeOrder(order=stop, quantity=2, tif=TimeInForce.GTC),)
+
+
+def test_any_time_in_force_will_do_when_none_is_named():
+    assert gaps(held(2), order(1, tif="GTD"), policy=ProtectionPolicy(tifs=())) == ()
+
+
+def test_a_stop_without_a_position_is_withdrawn():
+    stop = order(1, parent_id=9)
+
+    (gap,) = gaps(None, stop)
+
+    assert (gap.kind, gap.held) == (GapKind.OVERSIZED, 0)
+    assert gap.mends == (CancelOrder(order=stop),)
+
+
+def test_where_stops_open_positions_they_are_left_alone():
+    policy = ProtectionPolicy(stops_only_close=False)
+
+    assert gaps(None, order(1), policy=policy) == ()
+    assert gaps(held(2), order(1), order(2, side="BUY"), policy=policy) == ()
+
+
+@pytest.mark.parametrize(
+    ("position", "policy"),
+    [
+        (held(2), ProtectionPolicy(long_options=False)),
+        (held(-2), ProtectionPolicy(short_options=False)),
+        (held(100, Stock("SPY")), ProtectionPolicy(stocks=False)),
+        (held(-2), ProtectionPolicy(covered_otherwise=(CALL,))),
+        (held(0), ProtectionPolicy()),
+    ],
+)
+def test_what_the_policy_leaves_out_needs_no_stop(position, policy):
+    assert gaps(position, policy=policy) == ()
+
+
+@pytest.mark.parametrize("number", [0.5, -0.5])
+def test_a_part_of_a_share_cannot_have_a_stop(number):
+    assert gaps(held(number, Stock("SPY"))) == ()
+
+
+def test_an_ended_order_counts_for_nothing():
+    (gap,) = gaps(held(2), order(1, state="cancelled"))
+
+    assert kinds([gap]) == [GapKind.NAKED]
+    assert gap.mends == (PlaceStop(side=Side.SELL, quantity=2),)
+
+
+def test_a_stop_is_what_waits_for_a_trigger():
+    assert [is_stop(order(1, kind=kind)) for kind in ("STP", "STP LMT", "LMT", "MKT")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,0 +1,205 @@
+"""Ticks and bars from what a feed shows, and the edges of the services built on them."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import ib_insync as ii
+import pytest
+
+from ibkeel.sim import Limits
+from ibkeel.sim.pacing import Pacing
+from ibkeel.sim.services.feed import changes, price_of, short_bars, trade_of
+from ibkeel.sim.services.generics import changing, initial
+from ibkeel.sim.services.oldticks import tick_of
+from ibkeel.sim.values import ContractPattern, MarketQuote
+from ibkeel.sim.venue import Venue, VenueSettings
+
+OPENING = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+CLOSING = datetime(2026, 1, 5, 21, tzinfo=UTC)
+BARE = MarketQuote(at=OPENING)
+
+
+def quote(**shown):
+    return MarketQuote(at=OPENING, **shown)
+
+
+def second(number):
+    return timedelta(seconds=number)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "trade"),
+    [
+        (BARE, BARE, None),
+        (quote(last=1.0, volume=5), quote(last=1.0, volume=5), None),
+        (quote(last=1.0, volume=5), quote(last=1.0, volume=9), (1.0, 4)),
+        (quote(last=1.0, volume=5), quote(last=2.0, volume=9), (2.0, 4)),
+        (quote(last=1.0, volume=900), quote(last=2.0, volume=9, last_size=3), (2.0, 3)),  # a new day
+        (quote(last=1.0), quote(last=2.0), (2.0, 0)),
+        (BARE, quote(last=2.0, last_size=7), (2.0, 7)),
+    ],
+)
+def test_a_trade_shows_in_the_volume_or_in_the_last_price(before, after, trade):
+    assert trade_of((before, after)) == trade
+
+
+@pytest.mark.parametrize(("what", "price"), [("BID", 1.0), ("ASK", 1.02), ("MIDPOINT", 1.01)])
+def test_a_quote_has_a_price_of_each_kind(what, price):
+    assert price_of(quote(bid=1.0, ask=1.02), what) == price
+    assert price_of(BARE, what) is None
+
+
+@pytest.mark.parametrize("what", ["TRADES", "BID_ASK", "MIDPOINT"])
+def test_an_empty_quote_is_no_tick(what):
+    assert tick_of(what, (BARE, BARE), ignore_size=False) is None
+
+
+def test_sizes_alone_make_a_tick_unless_they_are_to_be_ignored():
+    change = quote(bid=1.0, ask=1.1, bid_size=1), quote(bid=1.0, ask=1.1, bid_size=2)
+
+    assert tick_of("BID_ASK", change, ignore_size=True) is None
+    assert tick_of("BID_ASK", change, ignore_size=False)["bid_size"] == 2
+
+
+def test_changes_lie_in_the_session_and_begin_with_the_first_instant(small_market, spy):
+    found = list(changes(small_market, spy, CLOSING - second(2), CLOSING + timedelta(days=1)))
+
+    at = [each.at for _, each in found]
+    assert at[:3] == [CLOSING - second(2), CLOSING - second(1), OPENING + timedelta(days=1)]
+    assert at[-1] == CLOSING + timedelta(days=1) - second(1)
+
+
+def test_bars_of_what_never_shows_are_none(small_market, spy, monkeypatch):
+    monkeypatch.setattr(small_market, "quote", lambda _, at: MarketQuote(at=at))
+
+    for what in ("TRADES", "BID", "MIDPOINT"):
+        made = short_bars(small_market, spy, start=OPENING, end=OPENING + second(60), seconds=5, what=what)
+        assert made == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "mark"),
+    [
+        ({}, None),
+        ({"close": 3.0}, 3.0),
+        ({"last": 3.0, "bid": 3.1, "ask": 3.2}, 3.1),
+        ({"last": 3.3, "bid": 3.1, "ask": 3.2}, 3.2),
+        ({"last": 3.15, "bid": 3.1, "ask": 3.2}, 3.15),
+    ],
+)
+def test_the_mark_is_the_last_price_within_the_quote(spy, shown, mark):
+    made = list(changing(spy, quote(**shown), None, frozenset({"232"})))
+
+    assert [values["price"] for name, values in made if name == "tick_price"] == (
+        [] if mark is None else [mark]
+    )
+
+
+def test_a_market_without_history_or_options_has_no_such_ticks(small_market, spy, monkeypatch):
+    monkeypatch.setattr(small_market, "bars", lambda *_, **__: ())
+    monkeypatch.setattr(small_market, "greeks", lambda *_: None)
+    wanted = frozenset({"104", "106", "165", "236"})
+
+    made = initial(small_market, spy, wanted, OPENING)
+    [index] = small_market.find(ContractPattern(symbol="VIX"))
+
+    assert [values["type"] for _, values in made] == [49, 46]
+    assert initial(small_market, index, wanted, OPENING) == []
+
+
+def test_old_requests_are_forgotten_in_time():
+    pacing = Pacing(Limits())
+    for number in range(2000):
+        pacing.repeated(number, ("asked", number), 15.0)
+
+    assert pacing.repeated(2000.0, ("asked", 1990), 15.0)
+    assert not pacing.repeated(2000.0, ("asked", 5), 1e9)
+
+
+def test_a_side_that_vanishes_empties_its_depth(gateway_run, small_market, monkeypatch):
+    whole = small_market.quote
+
+    def one_sided(contract, at):
+        shown = whole(contract, at)
+        return attrs.evolve(shown, bid=None, bid_size=None) if at >= OPENING + second(5) else shown
+
+    async def scene(_gateway, ib):
+        monkeypatch.setattr(small_market, "quote", one_sided)
+        stock = ii.Stock("SPY", "SMART", "USD")
+        await ib.qualifyContractsAsync(stock)
+        ticker = ib.reqMktDepth(stock, 3)
+        await asyncio.sleep(3)
+        before = len(ticker.domBids)
+        await asyncio.sleep(5)
+        return before, len(ticker.domBids), len(ticker.domAsks)
+
+    assert gateway_run(scene) == (3, 0, 3)
+
+
+def test_depth_begins_with_the_session(gateway_run):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(7 * 3600)
+        stock = ii.Stock("SPY", "SMART", "USD")
+        await ib.qualifyContractsAsync(stock)
+        ticker = ib.reqMktDepth(stock, 3)
+        await asyncio.sleep(60)
+        before = len(ticker.domBids)
+        await asyncio.sleep(17 * 3600)
+        return before, len(ticker.domBids)
+
+    assert gateway_run(scene) == (0, 3)
+
+
+def test_a_feed_that_never_moves_is_not_waited_for(gateway_run):
+    async def scene(gateway, ib):
+        index = ii.Index("VIX", "CBOE")
+        await ib.qualifyContractsAsync(index)
+        bars = await ib.reqHistoricalDataAsync(index, "", "1 D", "1 hour", "TRADES", True, keepUpToDate=True)
+        ib.reqTickByTickData(index, "Last")
+        await asyncio.sleep(60)
+        held = gateway.counters.open_histories
+        ib.cancelHistoricalData(bars)
+        await asyncio.sleep(1)
+        return held, gateway.counters.open_histories
+
+    assert gateway_run(scene) == (1, 0)
+
+
+@pytest.mark.parametrize("number", [77, 78])
+def test_an_id_of_a_history_that_runs_is_refused_for_another(gateway_run, number):
+    async def scene(_gateway, ib):
+        stock = ii.Stock("SPY", "SMART", "USD")
+        ib.client.reqHistoricalData(77, stock, "", "1 D", "1 hour", "TRADES", True, 1, True, [])
+        await asyncio.sleep(0 if number == 77 else 5)
+        ib.client.reqHistoricalData(77, stock, "", "1 D", "1 hour", "TRADES", True, 1, False, [])
+        await asyncio.sleep(1)
+        return [code for _, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [322]
+
+
+def test_real_time_bars_of_an_unknown_kind_are_refused(gateway_run):
+    async def scene(_gateway, ib):
+        ib.client.reqRealTimeBars(77, ii.Stock("SPY", "SMART", "USD"), 5, "GOSSIP", True, [])
+        await asyncio.sleep(1)
+        return [code for _, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [321]
+
+
+def test_advice_how_to_insist_reaches_the_client(gateway_run, small_market):
+    venue = Venue(small_market, settings=VenueSettings(price_precaution=0.05))
+
+    async def scene(_gateway, ib):
+        [stock] = await ib.qualifyContractsAsync(ii.Stock("SPY", "SMART", "USD"))
+        refused = ib.placeOrder(stock, ii.LimitOrder("BUY", 1, 600.0))
+        await asyncio.sleep(1)
+        [advice] = json.loads(refused.advancedError)["rejects"]
+        insisting = ii.LimitOrder("BUY", 1, 600.0, advancedErrorOverride=advice["override"])
+        taken = ib.placeOrder(stock, insisting)
+        await asyncio.sleep(1)
+        return refused.orderStatus.status, taken.orderStatus.status
+
+    assert gateway_run(scene, venue=venue) == ("Cancelled", "Filled")
