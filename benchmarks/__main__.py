@@ -4,7 +4,7 @@ import argparse
 import importlib
 from typing import Final
 
-NAMES: Final = ("adapter", "breaker", "chainfetch", "indicators", "mutation", "pacing", "pricing", "soak")
+NAMES: Final = ("adapter", "breaker", "chainfetch", "indicators", "mutation", "pacing", "pricing", "runner", "soak")
 
 
 def main() -> int:

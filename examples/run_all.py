@@ -59,6 +59,9 @@ def main(client: str) -> None:
         drawn = Path(folder) / "surface.svg"
         surface = run(HERE / "surface.py", "--svg", str(drawn))
         assert drawn.read_text(encoding="utf-8").startswith("<svg")
+        page = Path(folder) / "report.html"
+        backtested = run(HERE / "backtest_day.py", "--html", str(page), IBKEEL_DATA="")
+        assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
         plain = Path(folder) / f"plain_{client}.py"
         plain.write_text(
             (HERE / "plain_ib_insync.py").read_text().replace("from ib_insync", f"from {client}")
@@ -75,6 +78,7 @@ def main(client: str) -> None:
     assert "initial margin" in condor
     assert "quotes in 2 waves" in picked
     assert "25-delta put" in surface
+    assert "net profit" in backtested
     assert "Filled" in trade
     assert "NOSUCH: UnknownContract" in blocking
     assert "strictly, it is UnknownContract" in hardened

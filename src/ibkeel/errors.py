@@ -30,6 +30,7 @@
     ├── SafetyRefused                     a rule about money or accounts said no; nothing was sent
     │   ├── AccountMismatch               port, account and order mode do not fit together
     │   └── OrderRefused                  an order breaks a rule of ours
+    │       └── GatesShut                 one or several gates, each named with value and limit
     └── JournalError                      the journal could not be read or written
 
 Messages say what was asked, what came, what is valid and what to do next; attributes carry the
@@ -48,6 +49,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailure",
     "DataUnavailable",
+    "GatesShut",
     "GatewayMute",
     "GatewayRejected",
     "GatewayUnreachable",
@@ -245,6 +247,19 @@ class AccountMismatch(SafetyRefused):
 
 class OrderRefused(SafetyRefused):
     """An order breaks one of our own rules."""
+
+
+class GatesShut(OrderRefused):
+    """Gates that an order must pass were shut; nothing was sent.
+
+    Args:
+        contract: What the order was for.
+        refusals: One for each gate; see `ibkeel.orders.GateRefusal`.
+    """
+
+    def __init__(self, contract: object, refusals: "tuple[object, ...]") -> None:
+        super().__init__(f"no order for {contract}: {'; '.join(map(str, refusals))}")
+        self.contract, self.refusals = contract, refusals
 
 
 class JournalError(IbkeelError):

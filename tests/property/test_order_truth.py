@@ -13,12 +13,15 @@ from ibkeel.orders import (
     OrderTruth,
     Sent,
     StatusSeen,
+    Unlisted,
+    Vanished,
 )
 
 evidence = st.one_of(
     st.builds(Sent),
     st.builds(CancelRequested),
     st.builds(LinkLost),
+    st.builds(Unlisted),
     st.builds(
         StatusSeen,
         status=st.sampled_from([*sorted(STATUS), "Sleeping"]),
@@ -120,3 +123,25 @@ def test_no_code_at_all_undoes_a_fill(fate, code, text):
     truth = filled.saw(ErrorSeen(fate=fate, code=code, text=text))
 
     assert (truth.state, truth.filled) == (OrderState.FILLED, 3)
+
+
+@given(st.lists(evidence, max_size=8), st.lists(evidence, max_size=4))
+def test_an_order_taken_for_gone_comes_back_when_the_venue_speaks_of_it(pieces, more):
+    truth = OrderTruth(client_order_id="x", quantity=3)
+    for piece in pieces:
+        truth = truth.saw(piece)
+    before = truth
+
+    truth = truth.saw(Vanished(reason="on no list"))
+
+    assert truth.is_inferred is (before.state in {OrderState.SENT, OrderState.UNKNOWN})
+    if truth.is_inferred:
+        assert truth.state is OrderState.CANCELLED
+        alive = truth.saw(StatusSeen(status="Submitted"))
+        assert alive.state in {OrderState.WORKING, OrderState.PARTIALLY_FILLED, OrderState.FILLED}
+        assert alive.must_reconcile
+        filled = truth.saw(Filled(exec_id="new", quantity=9.0))
+        assert filled.state is OrderState.FILLED
+        for piece in more:
+            truth = truth.saw(piece)
+        assert len(truth.contradictions) >= len(before.contradictions)

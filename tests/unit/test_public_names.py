@@ -50,7 +50,7 @@ def test_every_listed_name_can_be_imported(package):
     assert missing == []
 
 
-@pytest.mark.parametrize("package", ["ibkeel", "ibkeel.testing"])
+@pytest.mark.parametrize("package", ["ibkeel", "ibkeel.ibkr", "ibkeel.testing"])
 def test_a_package_that_imports_on_demand_still_refuses_what_it_has_not(package):
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = import_module(package).nonsense

@@ -95,10 +95,8 @@ class _Book:
         self.refused = 0
 
     def move(self, row: int, target: float, price: float, cause: str) -> None:
-        """Trade to a target at a bar's price, unless it is more than the account can hold."""
+        """Trade to another target at a bar's price, unless it is more than the account can hold."""
         signed = target - self.held
-        if not signed:
-            return
         paid = price + self.settings.half_spread if signed > 0 else price - self.settings.half_spread
         is_larger = abs(target) > abs(self.held)
         if is_larger and abs(target) * paid > self.settings.leverage * (self.cash + self.held * paid):
@@ -110,11 +108,8 @@ class _Book:
         self.held = target
         self.fills.append((row, signed, paid, charge, cause))
 
-    def stop_price(self) -> float | None:
-        """Where the position is closed; None without a position or a stop."""
-        fraction = self.settings.stop_fraction
-        if not self.held or fraction is None:
-            return None
+    def stop_price(self, fraction: float) -> float:
+        """Where the position that is held is closed."""
         return self.entry * (1.0 - fraction) if self.held > 0 else self.entry * (1.0 + fraction)
 
 
@@ -174,22 +169,20 @@ def _rows(bars: Bars) -> Iterator[Bar]:
 
 def _walk(strategy: BarStrategy, bars: Bars, book: _Book) -> list[float]:
     """Equity at the close of each bar."""
-    decide, has_stop = strategy.on_bar, book.settings.stop_fraction is not None
+    decide, fraction = strategy.on_bar, book.settings.stop_fraction
     equity: list[float] = []
     wanted: float | None = None
     for row, bar in enumerate(_rows(bars)):
         if wanted is not None and wanted != book.held:
             book.move(row, wanted, bar.open, _SIGNAL)
-        if has_stop and book.held:
-            _check_stop(book, row, bar)
+        if fraction is not None and book.held:
+            _check_stop(book, book.stop_price(fraction), row, bar)
         equity.append(book.cash + book.held * bar.close)
         wanted = decide(bar)
     return equity
 
 
-def _check_stop(book: _Book, row: int, bar: Bar) -> None:
-    stop = book.stop_price()
-    assert stop is not None
+def _check_stop(book: _Book, stop: float, row: int, bar: Bar) -> None:
     if book.held > 0 and bar.low <= stop:
         book.move(row, 0.0, min(bar.open, stop), _STOP)
     elif book.held < 0 and bar.high >= stop:

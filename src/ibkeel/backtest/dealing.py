@@ -257,8 +257,8 @@ class Dealing:
                     self._say(event, now)
                 case OrderStatus() if event.status in _ENDED:
                     self._ended(event, now)
-                case OrderStatus() | OrderError():
-                    pass  # an echo says the same, and more
+                case _:
+                    pass  # an echo says the same as a status, and more
 
     def _say(self, event: OrderEcho, now: datetime) -> None:
         number = OrderId(event.order.order_id)
@@ -281,10 +281,8 @@ class Dealing:
         self._traded(execution)
 
     def _refused(self, event: OrderError, now: datetime) -> None:
-        before = self._reports[OrderId(event.order_id)]
-        if before.state is OrderState.SENT:
-            reason = f"{event.code} {event.text}"
-            self._keep(attrs.evolve(before, state=OrderState.REJECTED, reason=reason, at=now))
+        before, reason = self._reports[OrderId(event.order_id)], f"{event.code} {event.text}"
+        self._keep(attrs.evolve(before, state=OrderState.REJECTED, reason=reason, at=now))
 
     def _keep(self, report: OrderReport) -> None:
         before = self._reports[report.order_id]

@@ -106,8 +106,6 @@ def execution_of(fill: SimExecution, commission: Commission, contract: Contract)
 
 
 def _state(order: SimOrder) -> OrderState:
-    if order.status == "Inactive":  # the venue's word for a fill-or-kill order that was killed
-        return OrderState.CANCELLED
     state = state_of_status(order.status)
     return OrderState.PARTIALLY_FILLED if state is OrderState.WORKING and order.filled else state
 

@@ -31,9 +31,10 @@ from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Journal
 from ibkeel.model import to_data
 from ibkeel.options import PRESETS
-from ibkeel.runner import Held, RunReport, load_config
+from ibkeel.runner import HALT_FILE, Halt, Held, RunReport, load_config
 from ibkeel.runner import Progress as Cycles
 from ibkeel.sim.market import MOODS
+from ibkeel.system import SystemClock
 from ibkeel.telemetry import RedactingFilter
 
 __all__ = ["commands", "run"]
@@ -157,10 +158,12 @@ def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow:
     """Run the bot that a TOML file describes, against the Gateway that it names."""
     bot = load_config(config, os.environ)
     configured = Path(bot.journal.path) if bot.journal.path else None
-    path = journal or configured or state_directory(os.environ) / "journal.sqlite"
+    state = state_directory(os.environ)
+    path = journal or configured or state / "journal.sqlite"
     with _progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
         options = LiveOptions(
             journal=path,
+            halt=state / HALT_FILE,
             sessions=sessions,
             follow_gateway=follow,
             announce=screen.announce,
@@ -171,6 +174,22 @@ def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow:
         click.echo(json.dumps(_report_data(report, path), indent=2))
     else:
         print_report(Console(), report)
+
+
+@commands.command("halt")
+@click.option("--lift", is_flag=True, help="Let entries pass again.")
+@click.option("--reason", default="ibkeel halt", show_default=True, help="Why, for the journal.")
+def halt_entries(reason: str, *, lift: bool) -> None:
+    """Let no entry of any bot leave until it is lifted, and cancel those that work; exits pass."""
+    path = state_directory(os.environ) / HALT_FILE
+    switch = Halt(path)
+    if not lift:
+        switch.halt(reason, SystemClock().now())
+        click.echo(f"halted: {switch.reason}; `ibkeel halt --lift` lets entries pass again")
+    elif switch.lift():
+        click.echo("entries may pass again")
+    else:
+        click.echo("entries were not halted")
 
 
 @commands.group()

@@ -1,7 +1,10 @@
 """The runner against a real Gateway, or any other that listens."""
 
 import asyncio
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -13,8 +16,8 @@ from ibkeel.cli.demo import qualified
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
-from ibkeel.journal import Journal
-from ibkeel.runner import BotConfig, ExchangeCalendar, Progress, Runner, RunReport, session_now
+from ibkeel.journal import Journal, highest_order_id
+from ibkeel.runner import BotConfig, ExchangeCalendar, Halt, Progress, Runner, RunReport, session_now
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
@@ -35,9 +38,11 @@ class LiveOptions:
         follow_gateway: Take the time of day from the Gateway, as a rehearsal on a simulated one needs.
         announce: Told, in one line each, what is connected and what is waited for.
         progress: Called after each cycle.
+        halt: The file that halts entries while it is there; None for none.
     """
 
     journal: Path
+    halt: Path | None = None
     sessions: int | None = None
     follow_gateway: bool = False
     announce: Callable[[str], None]
@@ -80,7 +85,11 @@ async def _trade(
         await qualified(broker, config.runner.symbols)
         options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")
         options.announce(_waiting_for(clock))
-        with Journal.open(options.journal) as journal:
+        with (
+            Journal.open(options.journal) as journal,
+            ThreadPoolExecutor(1, thread_name_prefix="ibkeel journal") as writer,
+        ):
+            broker.use_order_ids_above(highest_order_id(journal, address.client_id))
             runner = Runner(
                 broker,
                 strategy,
@@ -91,8 +100,26 @@ async def _trade(
                 observer=observer,
                 progress=options.progress,
                 mode=address.orders.value,
+                halt=Halt(options.halt),
+                executor=writer,
             )
-            return await runner.run(sessions=options.sessions)
+            with _halted_by_signal(runner):
+                return await runner.run(sessions=options.sessions)
+
+
+@contextmanager
+def _halted_by_signal(runner: Runner) -> Iterator[None]:
+    """SIGUSR1 halts entries, where there is such a signal."""
+    number = getattr(signal, "SIGUSR1", None)
+    if number is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(number, runner.halt, "SIGUSR1")
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)
 
 
 async def _agree_on_time(broker: IBKRBroker, clock: OffsetClock, options: LiveOptions) -> None:

@@ -2,29 +2,38 @@
 
 Every request has a deadline and a typed outcome, quotes give their market data lines back, and
 orders leave only in the mode that the configuration names.
+
+Importing the package imports the client library; each name comes with its first use, so a program
+that only hardens an `IB` object, or only reads the error table, does not pay for the broker.
 """
 
-from ibkeel.ibkr.adapter import IBKRBroker
-from ibkeel.ibkr.blocking import BlockingBroker
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction
-from ibkeel.ibkr.config import IBKRConfig, OrderMode
-from ibkeel.ibkr.harden import Failure, Hardened, harden
-from ibkeel.ibkr.loop_thread import Stream
-from ibkeel.ibkr.process_lock import ProcessLock
-from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import SessionState
-from ibkeel.ibkr.windows import (
-    DEFAULT_WINDOWS,
-    NEWER_PAGE,
-    OLDER_PAGE,
-    WEEKLY_LOGIN,
-    WINDOWS_OF_REGION,
-    Occurrence,
-    ResetWindow,
-    in_window,
-    next_window,
-)
-from ibkeel.resilience import Backoff, Deadlines
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from ibkeel.ibkr.library import LIBRARY
+
+if TYPE_CHECKING:
+    from ibkeel.ibkr.adapter import IBKRBroker
+    from ibkeel.ibkr.blocking import BlockingBroker
+    from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction
+    from ibkeel.ibkr.config import IBKRConfig, OrderMode
+    from ibkeel.ibkr.hardening import Failure, Hardened, harden
+    from ibkeel.ibkr.loop_thread import Stream
+    from ibkeel.ibkr.process_lock import ProcessLock
+    from ibkeel.ibkr.session_policy import SessionPolicy
+    from ibkeel.ibkr.states import SessionState
+    from ibkeel.ibkr.windows import (
+        DEFAULT_WINDOWS,
+        NEWER_PAGE,
+        OLDER_PAGE,
+        WEEKLY_LOGIN,
+        WINDOWS_OF_REGION,
+        Occurrence,
+        ResetWindow,
+        in_window,
+        next_window,
+    )
+    from ibkeel.resilience import Backoff, Deadlines
 
 __all__ = [
     "DEFAULT_WINDOWS",
@@ -57,3 +66,36 @@ __all__ = [
     "in_window",
     "next_window",
 ]
+
+_NAMES: Final = {
+    "ibkeel.ibkr.adapter": ("IBKRBroker",),
+    "ibkeel.ibkr.blocking": ("BlockingBroker",),
+    "ibkeel.ibkr.codes": ("About", "ERROR_TABLE", "Effect", "ErrorTable", "Farm", "Meaning", "Reaction"),
+    "ibkeel.ibkr.config": ("IBKRConfig", "OrderMode"),
+    "ibkeel.ibkr.hardening": ("Failure", "Hardened", "harden"),
+    "ibkeel.ibkr.loop_thread": ("Stream",),
+    "ibkeel.ibkr.process_lock": ("ProcessLock",),
+    "ibkeel.ibkr.session_policy": ("SessionPolicy",),
+    "ibkeel.ibkr.states": ("SessionState",),
+    "ibkeel.ibkr.windows": (
+        "DEFAULT_WINDOWS",
+        "NEWER_PAGE",
+        "OLDER_PAGE",
+        "Occurrence",
+        "ResetWindow",
+        "WEEKLY_LOGIN",
+        "WINDOWS_OF_REGION",
+        "in_window",
+        "next_window",
+    ),
+    "ibkeel.resilience": ("Backoff", "Deadlines"),
+}
+_HOMES: Final = {name: home for home, names in _NAMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `__all__` on its first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} (over {LIBRARY}) has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value

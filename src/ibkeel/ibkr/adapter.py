@@ -88,7 +88,7 @@ class IBKRBroker(Broker):
         self._link = Link(self.config, clock or SystemClock(), observer or NullObserver(), jitter)
         self._definitions = Definitions(self._link)
         self._accounts = Accounts(self._link)
-        self._trading = Trading(self._link, self._definitions)
+        self._trading = Trading(self._link, self._definitions, lambda: self._keeper.session.may_enter)
         self._previews = Previews(self._link, self._definitions)
         self._keeper = Keeper(
             self._link,
@@ -283,6 +283,19 @@ class IBKRBroker(Broker):
     async def executions(self) -> tuple[Execution, ...]:
         self._gate.check_link()
         return await self._trading.executions(self._deadlines)
+
+    def use_order_ids_above(self, highest: int) -> None:
+        """Never use an order id up to `highest` again, whatever the Gateway says is the next.
+
+        A Gateway that restarted, or whose state was set back, counts from below ids that live orders
+        bear. Within one object that is remembered; after a restart of the program only its journal knows.
+
+        Args:
+            highest: As `ibkeel.journal.highest_order_id` tells it; some are skipped on top for those
+                that left and were not written down.
+        """
+        self._link.check_loop()
+        self._trading.use_order_ids_above(highest)
 
     @override
     async def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:

@@ -7,14 +7,12 @@ have. Everything that is not part of their documented surface is read here, and 
 import asyncio
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from importlib import import_module
-from importlib.util import find_spec
-from types import ModuleType
 from typing import Any, Final
 
-from ibkeel.errors import ConfigurationError, OrderRefused
+from ibkeel.errors import OrderRefused
+from ibkeel.ibkr.library import LIBRARY, choose_library, import_with_loop, library
 from ibkeel.telemetry import RedactingFilter
 
 __all__ = [
@@ -38,70 +36,6 @@ __all__ = [
     "replace_sender",
     "take_queue",
 ]
-
-_KNOWN: Final = ("ib_insync", "ib_async")
-_FIRST_WITHOUT_INSYNC: Final = (3, 14)
-
-
-def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -> str:
-    """Name of the client library to use.
-
-    Args:
-        installed: Tells whether a package can be imported.
-        version: Python's version; ib_insync cannot be imported on 3.14.
-
-    Raises:
-        ConfigurationError: Neither is there.
-    """
-    found = [name for name in _KNOWN if installed(name)]
-    if version >= _FIRST_WITHOUT_INSYNC and "ib_async" in found:
-        return "ib_async"
-    if not found or (version >= _FIRST_WITHOUT_INSYNC and found == ["ib_insync"]):
-        raise ConfigurationError(
-            "no Interactive Brokers client for this Python: pip install ib_async"
-            + ("" if version >= _FIRST_WITHOUT_INSYNC else " (or ib_insync)")
-        )
-    if len(found) == len(_KNOWN):
-        warnings.warn(
-            "both ib_insync and ib_async are installed; they overwrite each other's eventkit folder, so one "
-            "of them is broken: uninstall one. ibkeel uses ib_insync",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return found[0]
-
-
-def import_with_loop(name: str, importer: Callable[[str], ModuleType] = import_module) -> ModuleType:
-    """Import a library that asks for the current loop while it is imported.
-
-    On 3.14 there is none unless somebody sets one, so one is lent to it and taken away again.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        try:
-            return importer(name)
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
-    return importer(name)
-
-
-def _import() -> ModuleType:
-    version = sys.version_info[:2]
-    name = choose_library(lambda package: find_spec(package) is not None, version)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # on 3.12 and 3.13 asking only warns
-        return import_module(name) if version < _FIRST_WITHOUT_INSYNC else import_with_loop(name)
-
-
-library: Final[Any] = _import()
-"""The module `ib_insync` or `ib_async`."""
-
-LIBRARY: Final = library.__name__
-"""Its name."""
 
 # The library writes whole orders and positions into its log, account ids included.
 for _part in ("Decoder", "client", "ib", "wrapper"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,6 @@ __all__ = ["bar_fields", "bars_of"]
 
 _DAY: Final = len("20260105")
 _EPOCH: Final = len("1767623400")  # from 2001 to 2286
-_TEXT: Final = {str}
 
 
 def bars_of(fields: Sequence[Any], *, contract: Contract, spec: BarSpec, timezone: str) -> Bars:
@@ -32,8 +32,11 @@ def bars_of(fields: Sequence[Any], *, contract: Contract, spec: BarSpec, timezon
         GatewayRejected: A field is not what it should be.
     """
     try:
-        opened, high, low, closed, volume = (
-            np.array(fields[first::BAR_FIELDS], dtype=np.float64) for first in range(1, 6)
+        number = len(fields) // BAR_FIELDS
+        # Faster than numpy's own reading of texts by half.
+        columns = chain.from_iterable(fields[first::BAR_FIELDS] for first in range(1, 6))
+        opened, high, low, closed, volume = np.fromiter(map(float, columns), np.float64, 5 * number).reshape(
+            5, number
         )
         at = _instants(fields[::BAR_FIELDS], timezone)
     except (ValueError, TypeError) as error:
@@ -60,16 +63,20 @@ def bar_fields(bar: Any) -> tuple[Any, ...]:
 
 def _instants(dates: Sequence[Any], timezone: str) -> npt.NDArray[np.datetime64]:
     """Asked in format 2, the Gateway dates all but daily bars by the seconds of the epoch."""
-    seconds: Iterable[int]
-    if set(map(type, dates)) == _TEXT and _is_epoch("".join(dates), len(dates)):
-        seconds = map(int, dates)
-    else:
-        seconds = (int(_start(text, timezone).timestamp()) for text in dates)
+    seconds: Iterable[int] = (
+        map(int, dates) if _are_epochs(dates) else (int(_start(text, timezone).timestamp()) for text in dates)
+    )
     return np.fromiter(seconds, np.int64, len(dates)).view("datetime64[s]")
 
 
-def _is_epoch(joined: str, number: int) -> bool:
-    return len(joined) == number * _EPOCH and joined.isdecimal()
+def _are_epochs(dates: Sequence[Any]) -> bool:
+    """Whether all are seconds of the epoch, as text; read all at once, for that is nearly always so."""
+    try:
+        joined = "".join(dates)
+    except TypeError:
+        return False
+    # Texts of other lengths may come to the same sum.
+    return len(joined) == len(dates) * _EPOCH and joined.isdecimal() and len(min(dates, key=len)) == _EPOCH
 
 
 def _start(at: Any, timezone: str) -> datetime:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.errors import AccountMismatch, InvalidInput, NotConnected, WrongLoopError
-from ibkeel.guards import LEAST_LINES, SingleFlight, gateway_rules
+from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
     hear_history,
@@ -26,6 +26,7 @@ from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.pacing_store import PacingStore
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
+from ibkeel.ibkr.shared_answers import SharedAnswers
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.model import OrderId, mask_account
@@ -134,7 +135,7 @@ class Link:
         self.requests.on_reaction = self.react
         self.cache: Cache[Hashable, Any] = Cache(config.cache)
         """Answers that are still good, by what was asked."""
-        self._flights = SingleFlight()
+        self._answers = SharedAnswers()
         self.lines = Lines(config.market_data_lines, clock, observer, patience=config.line_patience)
         self.notices = Notices(clock, observer, config.codes)
         self.book = OrderBook(clock, observer, config.client_id, config.codes)
@@ -200,7 +201,7 @@ class Link:
             key: All that the answer depends on.
             factory: Asks it.
         """
-        return await self._flights.do(key, factory)
+        return await self._answers.get(key, factory)
 
     def lock(self, key: str) -> asyncio.Lock:
         """One asker at a time for answers that carry no id."""
@@ -218,7 +219,7 @@ class Link:
         self._loop = running
         adopt_running_loop()
         self.wire.begin()
-        self._flights = SingleFlight()
+        self._answers = SharedAnswers()
         if self._store is not None and not self._is_restored:
             self._is_restored = True
             saved = self._store.load()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -23,14 +24,36 @@ from ibkeel.model import (
     PermId,
     Side,
 )
-from ibkeel.orders import CancelRequested, ErrorSeen, Evidence, Filled, LinkLost, OrderTruth, Sent, StatusSeen
+from ibkeel.orders import (
+    CancelRequested,
+    ErrorSeen,
+    Evidence,
+    Filled,
+    LinkLost,
+    OrderTruth,
+    Sent,
+    StatusSeen,
+    Unlisted,
+    Vanished,
+)
 from ibkeel.telemetry import Observer, OrderChanged
 
-__all__ = ["OrderBook"]
+__all__ = ["OrderBook", "OrderList"]
 
 OrderEvent = OrderReport | Execution
 
 _STATUS_OF = {OrderState.FILLED: "Filled", OrderState.CANCELLED: "Cancelled"}
+
+
+class OrderList(StrEnum):
+    """What the venue can list."""
+
+    OPEN = "open"
+    COMPLETED = "completed"
+    FILLED = "filled"
+
+
+_PROOF_SECONDS = 30.0
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -42,6 +65,8 @@ class _Entry:
     answered: bool = False
     code: int | None = None
     has_fault: bool = False
+    turn: int = 0  # of the lists, when the venue last spoke of it
+    absent: dict[OrderList, list[float]] = attrs.field(factory=dict)
 
 
 class OrderBook:
@@ -62,6 +87,7 @@ class OrderBook:
         self._client_id = client_id
         self._codes = codes
         self._entries: dict[OrderId, _Entry] = {}
+        self._turn = 0
         self._fills: dict[str, Execution] = {}
         self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -105,7 +131,7 @@ class OrderBook:
             at=self._clock.now(),
         )
         truth = OrderTruth(client_order_id=client_order_id, quantity=ticket.quantity)
-        self._entries[order_id] = _Entry(truth=truth, report=report)
+        self._entries[order_id] = _Entry(truth=truth, report=report, turn=self._turn)
         self._saw(order_id, Sent())
 
     def modifying(self, order_id: OrderId) -> None:
@@ -120,7 +146,8 @@ class OrderBook:
 
     def link_lost(self, error: IbkeelError) -> None:
         """Every order that was alive is UNKNOWN now, and all who wait for news are told so."""
-        for order_id in list(self._entries):
+        for order_id, entry in list(self._entries.items()):
+            entry.absent.clear()
             self._saw(order_id, LinkLost())
         for _, future in self._waiters:
             if not future.done():
@@ -232,7 +259,8 @@ class OrderBook:
     def on_completed(self, completed: OrderReport) -> None:
         """The venue's own list of ended orders settles what nobody knew."""
         for order_id, entry in self._entries.items():
-            if completed.perm_id and entry.report.perm_id == completed.perm_id:
+            if _is_same_order(entry.report, completed):
+                self._named(entry)
                 status = _STATUS_OF.get(completed.state)
                 if status is not None and not entry.report.state.is_final:
                     seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
@@ -254,7 +282,51 @@ class OrderBook:
         entry = self._entries.get(order_id)
         if entry is not None:
             entry.answered, entry.modifying = True, False
+            self._named(entry)
         self._saw(order_id, evidence)
+
+    def _named(self, entry: _Entry) -> None:
+        entry.turn = self._turn
+        entry.absent.clear()
+
+    # What lists do not say.
+
+    def begin_list(self) -> int:
+        """A list is about to be asked for; returns its turn."""
+        self._turn += 1
+        return self._turn
+
+    def list_read(self, which: OrderList, turn: int, at: float | None) -> bool:
+        """A list is complete: what it lacks is of unknown fate, or, in time, provably gone.
+
+        Args:
+            which: Of what.
+            turn: As `begin_list` gave it.
+            at: The loop's seconds; None when the session is not good, so that nothing is proved.
+
+        Returns:
+            Whether it lacks an order that was said to work.
+        """
+        lacks = False
+        for order_id, entry in list(self._entries.items()):
+            if entry.turn >= turn or entry.truth.state.is_final:
+                continue
+            before = entry.truth.state
+            if which is OrderList.OPEN:
+                self._saw(order_id, Unlisted())
+            lacks |= entry.truth.state is not before
+            if at is None:
+                entry.absent.clear()
+            else:
+                entry.absent.setdefault(which, [at, at])[1] = at
+                self._prove_absence(order_id, entry)
+        return lacks
+
+    def _prove_absence(self, order_id: OrderId, entry: _Entry) -> None:
+        spans = [last - first for first, last in entry.absent.values()]
+        if len(spans) == len(OrderList) and min(spans) >= _PROOF_SECONDS:
+            words = f"not at the venue: no list named it for {min(spans):.0f} s"
+            self._saw(order_id, Vanished(reason=words))
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries.get(order_id)
@@ -362,3 +434,11 @@ class OrderBook:
                 yield event
         finally:
             self._listeners.remove(queue)
+
+
+def _is_same_order(ours: OrderReport, completed: OrderReport) -> bool:
+    """By the lasting number; by our name where the venue never told us the number."""
+    if ours.perm_id:
+        return ours.perm_id == completed.perm_id
+    is_named = bool(ours.client_order_id) and ours.client_order_id == completed.client_order_id
+    return is_named and completed.client_id in {ours.client_id, 0}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -25,6 +26,10 @@ from ibkeel.model import Bars, BarSpec, Contract, Option, Quote, StaleBars
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
 
 __all__ = ["Prices"]
+
+
+# Data requests only read it; an order keeps one of its own.
+_to_read = lru_cache(maxsize=4096)(to_ib_contract)
 
 
 class Prices:
@@ -105,7 +110,7 @@ class Prices:
         return collector.quote()
 
     def _subscribe(self, key: int, contract: Contract) -> None:
-        ib_contract = to_ib_contract(self._definitions.best_known(contract))
+        ib_contract = _to_read(self._definitions.best_known(contract))
         generic = GENERIC_TICKS if isinstance(contract, Option) else ""
         self._link.ib.client.reqMktData(key, ib_contract, generic, False, False, [])
 
@@ -162,7 +167,7 @@ class Prices:
         details = await self._definitions.qualify(contract, deadlines)
         request_id = self._link.request_id()
         end = "" if spec.end is None else f"{spec.end:%Y%m%d %H:%M:%S} UTC"
-        ib_contract = to_ib_contract(details.contract)
+        ib_contract = _to_read(details.contract)
         what = f"{spec.duration} of {spec.size} bars of {contract}"
 
         def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:

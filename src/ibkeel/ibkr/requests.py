@@ -16,7 +16,7 @@ from ibkeel.ibkr.services import Services
 from ibkeel.ibkr.vitals import Outcome, Vitals
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
-from ibkeel.telemetry import Observer, RequestEnded
+from ibkeel.telemetry import NullObserver, Observer, RequestEnded
 
 __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
@@ -113,6 +113,7 @@ class Requests:
     ) -> None:
         self._clock = clock
         self._observer = observer
+        self._is_observed = not isinstance(observer, NullObserver)
         self._wire, self._services, self._patience, self._codes = wire, services, patience, codes
         self.vitals = Vitals()
         """What became of the requests."""
@@ -299,9 +300,10 @@ class Requests:
         now, name = self._clock.now(), "" if error is None else type(error).__name__
         code = error.code if isinstance(error, RequestFailed) else None
         self.vitals.note(kind, Outcome(at=now, subject=what, error=name, code=code), reply)
-        self._observer.on_event(
-            RequestEnded(at=now, kind=kind.value, subject=what, seconds=seconds, error=name)
-        )
+        if self._is_observed:
+            self._observer.on_event(
+                RequestEnded(at=now, kind=kind.value, subject=what, seconds=seconds, error=name)
+            )
 
     def on_message(self, message: str, key: Hashable, *args: Any) -> bool:
         """Hand a message to the request it names; True when the request is ours."""

@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected, RequestTimeout
-from ibkeel.ibkr.client import library
+from ibkeel.ibkr.client import library, note_order_id
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.listed_orders import completed_order, foreign_orders
+from ibkeel.ibkr.order_book import OrderList
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
@@ -31,6 +32,8 @@ from ibkeel.resilience import Deadlines, Lane, RequestKind
 from ibkeel.telemetry import OrderPlaced
 
 __all__ = ["Trading"]
+
+_UNRECORDED: Final = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -70,12 +73,19 @@ class Trading:
     Args:
         link: The session.
         definitions: Knows the contracts.
+        is_ready: Whether the session is good: lists that are read on another prove nothing.
     """
 
-    def __init__(self, link: Link, definitions: Definitions) -> None:
-        self._link = link
+    def __init__(self, link: Link, definitions: Definitions, is_ready: Callable[[], bool]) -> None:
+        self._link, self._is_ready = link, is_ready
         self._definitions = definitions
         self._unnamed = count(1)
+
+    def use_order_ids_above(self, highest: int) -> None:
+        """Order ids up to `highest`, and some more, are never used again."""
+        if highest > 0:
+            note_order_id(self._link.ib, highest + _UNRECORDED)
+            self._link.request_id()  # remembered for the next connection too
 
     async def place(self, order: OrderTicket | Bracket, deadlines: Deadlines) -> Placement:
         """Place an order, or a bracket whole."""
@@ -319,7 +329,7 @@ class Trading:
     async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, after a round trip."""
         await self._list_orders("the open orders", self._link.ib.client.reqOpenOrders, deadlines)
-        return self._ours_open()
+        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
 
     async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, ours and those of other clients and of people."""
@@ -345,6 +355,7 @@ class Trading:
                 pending.rows.append((message, args))
 
         async with self._link.lock("openOrders"):
+            turn = self._link.book.begin_list()
             rows: list[tuple[str, tuple[Any, ...]]] = await self._link.requests.ask(
                 "openOrders",
                 RequestKind.ORDERS,
@@ -353,7 +364,15 @@ class Trading:
                 send=send,
                 heard=heard,
             )
+            lacks = self._was_read(OrderList.OPEN, turn)
+        if lacks:  # what became of it is on the other lists
+            await self.executions(deadlines)
+            await self.completed_orders(deadlines)
         return rows
+
+    def _was_read(self, which: OrderList, turn: int) -> bool:
+        at = asyncio.get_running_loop().time() if self._is_ready() else None
+        return self._link.book.list_read(which, turn, at)
 
     async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders of this session that ended, of every client id."""
@@ -365,6 +384,7 @@ class Trading:
                 pending.rows.append(args)
 
         async with self._link.lock("completedOrders"):
+            turn = self._link.book.begin_list()
             rows = await self._link.requests.ask(
                 "completedOrders",
                 RequestKind.ORDERS,
@@ -376,11 +396,12 @@ class Trading:
         reports = tuple(completed_order(*row, at=self._link.clock.now()) for row in rows)
         for report in reports:
             self._link.book.on_completed(report)
+        self._was_read(OrderList.COMPLETED, turn)
         return reports
 
     async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
         """Fills since midnight of the account's day."""
-        request_id = self._link.request_id()
+        request_id, turn = self._link.request_id(), self._link.book.begin_list()
 
         def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
             if message == "execDetailsEnd":
@@ -394,4 +415,5 @@ class Trading:
             send=lambda: self._link.ib.client.reqExecutions(request_id, library.ExecutionFilter()),
             heard=heard,
         )
+        self._was_read(OrderList.FILLED, turn)
         return self._link.book.fills()

@@ -1,6 +1,7 @@
 """The journal: what was decided, intended, sent and seen, in one SQLite file."""
 
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
+from ibkeel.journal.numbers import highest_order_id
 from ibkeel.journal.records import (
     CycleDone,
     Decision,
@@ -35,6 +36,7 @@ __all__ = [
     "Record",
     "RunEnded",
     "RunStarted",
+    "highest_order_id",
     "kind_of",
     "write_csv",
     "write_jsonl",

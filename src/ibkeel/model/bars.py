@@ -72,7 +72,7 @@ def _duration(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
         )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class BarSpec:
     """Which bars to ask for.
 

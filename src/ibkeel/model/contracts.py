@@ -34,7 +34,7 @@ class Right(StrEnum):
     PUT = "P"
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)  # a key of many books
 class Stock:
     """A share or an exchange-traded fund.
 
@@ -57,7 +57,7 @@ class Stock:
         return self.symbol
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)  # a key of many books
 class Index:
     """An index: quoted, never traded.
 
@@ -78,7 +78,7 @@ class Index:
         return self.symbol
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)  # a key of many books
 class Option:
     """An option on a stock, a fund or an index.
 

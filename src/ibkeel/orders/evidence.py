@@ -19,6 +19,8 @@ __all__ = [
     "LinkLost",
     "Sent",
     "StatusSeen",
+    "Unlisted",
+    "Vanished",
     "state_of_status",
 ]
 
@@ -108,5 +110,17 @@ class ErrorSeen:
     text: str = ""
 
 
-Evidence = Sent | CancelRequested | LinkLost | StatusSeen | Filled | ErrorSeen
+@attrs.frozen(kw_only=True)
+class Unlisted:
+    """The venue's list of open orders lacks an order that was said to work."""
+
+
+@attrs.frozen(kw_only=True)
+class Vanished:
+    """No list of open, ended or filled orders names it, time and again, on a good session."""
+
+    reason: str
+
+
+Evidence = Sent | CancelRequested | LinkLost | StatusSeen | Filled | ErrorSeen | Unlisted | Vanished
 """Anything that says something about an order."""

@@ -16,6 +16,8 @@ from ibkeel.orders.evidence import (
     LinkLost,
     Sent,
     StatusSeen,
+    Unlisted,
+    Vanished,
     state_of_status,
 )
 
@@ -31,6 +33,10 @@ _STAGE: Final = MappingProxyType(
         OrderState.PARTIALLY_FILLED: 4,
         OrderState.CANCELLING: 5,
     }
+)
+
+_LISTED: Final = frozenset(
+    {OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED, OrderState.CANCELLING}
 )
 
 _AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
@@ -54,8 +60,9 @@ _CODES_OF_AN_END: Final = frozenset({201, 202})
 class OrderTruth:
     """What is known of one order.
 
-    A state that is final is never left. Evidence against it is kept in `contradictions`, and an
-    order that has any must be reconciled with the venue's own lists.
+    A state that is final is never left, but for one that was inferred from silence. Evidence
+    against it is kept in `contradictions`, and an order that has any must be reconciled with the
+    venue's own lists.
 
     Args:
         client_order_id: Our name.
@@ -66,6 +73,7 @@ class OrderTruth:
         reason: Last reason that came with evidence.
         may_work: Whether the venue accepted it, or may have: an error code alone, other than 201
             and 202, does not end it any more.
+        is_inferred: Whether its end was inferred from the venue's silence.
         contradictions: Evidence that cannot be true together with the state.
     """
 
@@ -76,6 +84,7 @@ class OrderTruth:
     fills: tuple[Filled, ...] = ()
     reason: str = ""
     may_work: bool = False
+    is_inferred: bool = False
     contradictions: tuple[str, ...] = ()
 
     @property
@@ -86,18 +95,18 @@ class OrderTruth:
     def saw(self, evidence: Evidence) -> "OrderTruth":
         """What is known after one more piece of evidence; late and repeated ones do no harm."""
         match evidence:
-            case Sent():
-                return _advanced(self, OrderState.SENT)
-            case CancelRequested():
-                return _advanced(self, OrderState.CANCELLING)
-            case LinkLost():
-                return _link_lost(self)
+            case Sent() | CancelRequested() | LinkLost():
+                return _did(self, evidence)
             case Filled():
                 return _filled(self, evidence)
             case StatusSeen():
                 return _told(self, evidence)
             case ErrorSeen():
                 return _refused(self, evidence)
+            case Unlisted():
+                return _unlisted(self)
+            case Vanished():
+                return _vanished(self, evidence)
             case _:
                 assert_never(evidence)
 
@@ -119,15 +128,42 @@ def _advanced(truth: OrderTruth, state: OrderState) -> OrderTruth:
     return attrs.evolve(truth, state=state)
 
 
+def _did(truth: OrderTruth, deed: Sent | CancelRequested | LinkLost) -> OrderTruth:
+    if isinstance(deed, LinkLost):
+        return _link_lost(truth)
+    return _advanced(truth, OrderState.SENT if isinstance(deed, Sent) else OrderState.CANCELLING)
+
+
 def _link_lost(truth: OrderTruth) -> OrderTruth:
     if truth.state is OrderState.INTENT or truth.state.is_final:
         return truth
     return _settled(attrs.evolve(truth, may_work=True), OrderState.UNKNOWN, "the connection ended")
 
 
+def _unlisted(truth: OrderTruth) -> OrderTruth:
+    if truth.state not in _LISTED:
+        return truth
+    return _settled(truth, OrderState.UNKNOWN, "not on the venue's list of open orders")
+
+
+def _vanished(truth: OrderTruth, vanished: Vanished) -> OrderTruth:
+    if truth.state not in {OrderState.SENT, OrderState.UNKNOWN}:
+        return truth
+    return attrs.evolve(truth, state=OrderState.CANCELLED, reason=vanished.reason, is_inferred=True)
+
+
+def _revived(truth: OrderTruth, words: str) -> OrderTruth:
+    """The venue speaks of an order that was taken for gone: it was not."""
+    if not truth.is_inferred:
+        return truth
+    alive = attrs.evolve(truth, state=OrderState.UNKNOWN, is_inferred=False)
+    return _contradicted(alive, f"{words}, but it was taken for gone")
+
+
 def _filled(truth: OrderTruth, fill: Filled) -> OrderTruth:
     if any(known.exec_id == fill.exec_id for known in truth.fills):
         return truth
+    truth = _revived(truth, f"fill {fill.exec_id}")
     fills = (*truth.fills, fill)
     counted = sum(known.quantity for known in fills)
     return _with_filled(attrs.evolve(truth, fills=fills), counted)
@@ -153,6 +189,8 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
 
 def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     told = state_of_status(seen.status)
+    if told is not OrderState.CANCELLED:
+        truth = _revived(truth, f"status {seen.status}")
     all_of_it = float(truth.quantity) if told is OrderState.FILLED else 0.0
     truth = attrs.evolve(truth, may_work=truth.may_work or told is not OrderState.SENT)
     known = _with_filled(truth, all_of_it if seen.filled is None else seen.filled)

@@ -10,23 +10,32 @@ from ibkeel.runner.config import (
     StrategyConfig,
 )
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.engine import Progress, Runner
+from ibkeel.runner.doorkeeper import Doorkeeper
+from ibkeel.runner.engine import Runner
+from ibkeel.runner.halt import HALT_FILE, Halt
 from ibkeel.runner.load import load_config
+from ibkeel.runner.progress import Progress
+from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.schedule import ExchangeCalendar, LiquidHours, Session, SessionCalendar, session_now
 from ibkeel.runner.tally import ErrorSeen, Held, Latency, RunReport, SymbolTally
 
 __all__ = [
+    "HALT_FILE",
     "BotConfig",
+    "Doorkeeper",
     "EndOfDay",
     "ErrorSeen",
     "ExchangeCalendar",
     "GatewayConfig",
+    "Halt",
     "Held",
     "JournalConfig",
     "Latency",
     "LiquidHours",
     "OrderDesk",
     "Progress",
+    "ProtectionTimes",
+    "Protector",
     "RiskConfig",
     "RunReport",
     "Runner",

@@ -31,6 +31,7 @@ from ibkeel.model import (
     OrderState,
     OrderTicket,
     Placement,
+    Quote,
     Signal,
 )
 from ibkeel.orders import (
@@ -42,6 +43,7 @@ from ibkeel.orders import (
     client_order_id,
     is_same_contract,
 )
+from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder, child_name
 from ibkeel.runner.recorder import Recorder
@@ -75,6 +77,7 @@ class OrderDesk:
         clock: Stamps.
         observer: Told of every order.
         run: Name of the run, a part of every order's name.
+        doorkeeper: Says what speaks against an order; None lets every one pass but while halted.
     """
 
     def __init__(
@@ -86,10 +89,12 @@ class OrderDesk:
         clock: Clock,
         observer: Observer,
         run: str,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         self._broker, self._feed, self._recorder = broker, feed, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
         self._run = run
+        self._doorkeeper = doorkeeper
         self._sequence = 0
         self._ours: dict[ClientOrderId, OwnOrder] = {}
         self.funds_rejected = False
@@ -140,6 +145,8 @@ class OrderDesk:
         if order is None or order.state.is_final or order.state is report.state:
             return False
         order.state = report.state
+        if order.state is OrderState.FILLED and self._doorkeeper is not None:
+            self._doorkeeper.filled()
         return True
 
     def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
@@ -172,16 +179,36 @@ class OrderDesk:
         return stops[-1] if stops else None
 
     async def enter(
-        self, symbol: str, bracket: Bracket, signal: Signal, session: date, reason: str
+        self,
+        symbol: str,
+        bracket: Bracket,
+        signal: Signal,
+        session: date,
+        reason: str,
+        *,
+        quote: Quote | None = None,
+        open_orders: Iterable[OrderReport] = (),
     ) -> Placement:
         """Place a protected entry.
 
+        Args:
+            symbol: Ticker of the underlying.
+            bracket: The order; it is named here.
+            signal: What the strategy said.
+            session: Trading date.
+            reason: Why, in words.
+            quote: Of the contract itself, for the gates.
+            open_orders: Every order that works, for the gates.
+
         Raises:
+            GatesShut: A gate is shut; nothing was sent.
             JournalError: The intent could not be written; nothing was sent.
             SafetyRefused: A rule said no; nothing was sent.
             IbkeelError: Whatever else the broker says; unless it means that nothing was sent, the
                 order's fate is then unknown.
         """
+        if self._doorkeeper is not None:
+            self._doorkeeper.check(bracket.entry, quote, open_orders)
         name = self._next_name(session)
         named = attrs.evolve(bracket, entry=attrs.evolve(bracket.entry, client_order_id=name))
         intent = EntryIntent(
@@ -226,6 +253,23 @@ class OrderDesk:
         )
         return await self._place(intent)
 
+    async def cancel_entries(self) -> None:
+        """Cancel every entry of ours that works and has not filled; its children go with it.
+
+        Raises:
+            RequestFailed: The venue did not say what works, or what became of one.
+            ConnectionFailure: There is no session.
+        """
+        for report in await self._broker.open_orders():
+            if self.is_entry(report) and not report.filled and not report.state.is_final:
+                self.saw(await self.cancel(report))
+
+    async def cancel(self, report: OrderReport) -> OrderReport:
+        """Cancel an order, and count the message."""
+        if self._doorkeeper is not None:
+            self._doorkeeper.changed()
+        return await self._broker.cancel(report.order_id)
+
     async def protect(
         self, make: Callable[[ClientOrderId], OrderTicket], gap: GapKind, session: date, reason: str
     ) -> Placement:
@@ -265,6 +309,10 @@ class OrderDesk:
         try:
             await self._recorded(intent, family)
             self._count_intent(intent.symbol)
+            if self._doorkeeper is not None:
+                if isinstance(intent, EntryIntent):
+                    self._doorkeeper.check_halt(entry)  # it may have come while the disk was slow
+                self._doorkeeper.sent(entry, 1 + len(children))
             placement = await self._feed.timed("place", self._broker.place(intent.order))
         except IbkeelError as error:
             self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS

@@ -2,28 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
-
-import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import CycleDone, Decision, Journal, RunEnded, RunStarted
 from ibkeel.model import Broker, Grade, Placement
-from ibkeel.orders import ProtectionPolicy
+from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.backoff import SymbolBackoff
+from ibkeel.runner.beside import beside
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.halt import Halt
+from ibkeel.runner.halting import Halting
 from ibkeel.runner.memory import remember
+from ibkeel.runner.progress import Progress
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import (
@@ -41,27 +43,12 @@ from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import CycleEnded, NullObserver, Observer, SymbolSkipped
 
-__all__ = ["Progress", "Runner"]
+__all__ = ["Runner"]
 
 _LOG: Final = logging.getLogger("ibkeel.runner")
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
 _SKIPPED: Final = "skipped"
 _FAILED: Final = "failed"
-
-
-@attrs.frozen(kw_only=True)
-class Progress:
-    """How far a session is.
-
-    Args:
-        now: The present instant.
-        session: The session that is traded.
-        cycles: Cycles done in the run.
-    """
-
-    now: datetime
-    session: Session
-    cycles: int
 
 
 class Runner:
@@ -85,6 +72,9 @@ class Runner:
         mode: Named in the journal, such as `DRY_RUN`.
         run: Name of the run, letters and digits; by default counted from the journal.
         protection: Which positions must have a stop; by default all.
+        limits: What every entry must keep to at the door.
+        halt: The kill switch; by default one that only `Runner.halt` turns.
+        interlock: Whose money an order moves; None when the broker sees to it.
         executor: Of one thread, writes the journal, so that a slow disk holds back only the order that
             waits for it; None writes in the loop's thread, as rehearsals on virtual time need.
     """
@@ -104,6 +94,9 @@ class Runner:
         mode: str = "DRY_RUN",
         run: str | None = None,
         protection: ProtectionPolicy | None = None,
+        limits: OrderLimits | None = None,
+        halt: Halt | None = None,
+        interlock: Interlock | None = None,
         executor: Executor | None = None,
     ) -> None:
         risk = risk or RiskConfig()
@@ -115,18 +108,21 @@ class Runner:
         self._recorder = Recorder(journal, executor)
         self._feed = Feed(broker, self._recorder, self._tally, self._clock)
         self._failures = Failures(self._recorder, self._tally, self._clock, self._observer)
-        self._desk = OrderDesk(
-            broker, self._feed, self._recorder, self._tally, self._clock, self._observer, self._run
+        self._doorkeeper = Doorkeeper(
+            self._clock, limits=limits or OrderLimits(), halt=halt, interlock=interlock, ticks=PENNY
         )
-        self._protector = Protector(
+        self._desk = OrderDesk(
             broker,
-            self._desk,
-            self._failures,
+            self._feed,
+            self._recorder,
+            self._tally,
             self._clock,
             self._observer,
-            policy=protection or ProtectionPolicy(),
-            stop_fraction=risk.stop_fraction,
+            self._run,
+            self._doorkeeper,
         )
+        self._halting = Halting(self._doorkeeper.halt, self._desk, self._failures)
+        news = asyncio.Event()
         self._watch = Watch(
             broker,
             self._desk,
@@ -135,7 +131,18 @@ class Runner:
             self._clock,
             self._observer,
             is_ready=self._is_ready,
-            changed=self._protector.changed,
+            changed=news.set,
+        )
+        self._protector = Protector(
+            broker,
+            self._desk,
+            self._failures,
+            self._clock,
+            self._observer,
+            policy=protection or ProtectionPolicy(),
+            news=news,
+            catch_up=self._watch.catch_up,
+            stop_fraction=risk.stop_fraction,
         )
         self._closing = Closing(
             broker,
@@ -187,7 +194,7 @@ class Runner:
         )
         outcome, done = "interrupted", 0
         try:
-            async with self._watching():
+            async with beside(self._watch.run(), self._protector.run(), self._halting.run()):
                 over_at = self._clock.now()
                 while sessions is None or done < sessions:
                     await self._wait_until(over_at)
@@ -206,6 +213,18 @@ class Runner:
         """What was done so far."""
         return self._tally.report()
 
+    def halt(self, reason: str) -> None:
+        """Let no entry leave from now on, and cancel those that work; exits pass.
+
+        Args:
+            reason: Why, in words.
+        """
+        self._halting.now(reason, self._clock.now())
+
+    def lift_halt(self) -> None:
+        """Let entries pass again."""
+        self._doorkeeper.halt.lift()
+
     def _take_over(self, session: Session) -> None:
         """Go on where an earlier run of the same session ended."""
         look_back = max(self._strategy.needs().memory, self._cooldown)
@@ -219,22 +238,6 @@ class Runner:
 
     async def _is_ready(self) -> bool:
         return (await self._broker.health()).grade is Grade.OK
-
-    @asynccontextmanager
-    async def _watching(self) -> AsyncIterator[None]:
-        """Watch and protector run beside the body; whatever ends the body ends them."""
-        tasks = [
-            asyncio.create_task(self._watch.run(), name="order events"),
-            asyncio.create_task(self._protector.run(), name="protection"),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
 
     async def _trade(self, listed: Session) -> Session | None:
         """Trade one session and return it; None when the contract's own hours say that there is none."""
@@ -381,7 +384,13 @@ class Runner:
                 self._last_entry[symbol] = self._clock.now()
                 await self._enter(
                     self._desk.enter(
-                        symbol, verdict.bracket, verdict.signal, view.session.day, "; ".join(verdict.reasons)
+                        symbol,
+                        verdict.bracket,
+                        verdict.signal,
+                        view.session.day,
+                        "; ".join(verdict.reasons),
+                        quote=verdict.candidate.quote if verdict.candidate else None,
+                        open_orders=view.open_orders or (),
                     )
                 )
         return verdict
@@ -407,6 +416,10 @@ class Runner:
         against = self._planner.refusals(
             symbol, view, self._pending(symbol), now=self._clock.now(), quote=verdict.candidate.quote
         )
+        gates = self._doorkeeper.refusals(
+            verdict.bracket.entry, verdict.candidate.quote, view.open_orders or ()
+        )
+        against = (*against, *map(str, gates))
         if not against:
             return verdict
         return Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=against)
@@ -428,6 +441,6 @@ class Runner:
             if placed_at is None or placed_at > oldest or not self._desk.is_entry(report) or report.filled:
                 continue
             try:
-                self._desk.saw(await self._broker.cancel(report.order_id))
+                self._desk.saw(await self._desk.cancel(report))
             except IbkeelError as error:
                 self._failures.note(report.contract.symbol, error, "cancel")

@@ -72,7 +72,7 @@ async def cancel_ours(broker: Orders, desk: OrderDesk, contract: Contract) -> No
     for report in sorted(ours, key=_parents_first):
         still_open = {row.order_id for row in await broker.open_orders()}
         if report.order_id in still_open:
-            desk.saw(await broker.cancel(report.order_id))
+            desk.saw(await desk.cancel(report))
 
 
 def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[Held, ...]:

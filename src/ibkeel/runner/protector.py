@@ -1,7 +1,7 @@
 """Keeps every position that we opened behind a stop that works at the venue."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Final, Protocol, assert_never
 
@@ -87,6 +87,8 @@ class Protector:
         clock: Wall time.
         observer: Told of alarms.
         policy: What is wanted.
+        news: Set when there is news of an order, a fill, a position or the session.
+        catch_up: Learns from the venue's lists what became of orders of unknown fate.
         times: How patient it is.
         stop_fraction: Where a stop goes when none of ours is known: so far from the average price.
     """
@@ -100,19 +102,17 @@ class Protector:
         observer: Observer,
         *,
         policy: ProtectionPolicy,
+        news: asyncio.Event,
+        catch_up: Callable[[], Awaitable[None]],
         times: ProtectionTimes = _TIMES,
         stop_fraction: float = 0.20,
     ) -> None:
         self._broker, self._desk, self._failures = broker, desk, failures
         self._clock, self._observer = clock, observer
         self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
-        self._news = asyncio.Event()
+        self._news, self._catch_up = news, catch_up
         self._since: dict[tuple[Contract, GapKind], float] = {}
         self._told: dict[tuple[Contract, GapKind], None] = {}
-
-    def changed(self) -> None:
-        """There is news of an order, a fill, a position or the session."""
-        self._news.set()
 
     async def run(self) -> None:
         """Look, and look again, until cancelled."""
@@ -150,12 +150,15 @@ class Protector:
         gaps, _ = await self._gaps()
         if not gaps:
             return ()
+        if any(self._desk.knows_nothing_of(gap.contract) for gap in gaps):
+            await self._catch_up()
         async with self._desk.turn:
             await asyncio.sleep(self._times.settle)
             again, positions = await self._gaps()
-            agreed = tuple(gap for gap in again if gap in gaps)
-            for gap in agreed:
-                await self._mend(gap, positions)
+            before = [_gist(gap) for gap in gaps]
+            for gap in again:
+                if _gist(gap) in before:
+                    await self._mend(gap, positions)
         return again
 
     async def _gaps(self) -> tuple[tuple[Gap, ...], Sequence[Position]]:
@@ -186,7 +189,7 @@ class Protector:
 
     async def _cancel(self, order: OrderReport) -> None:
         if self._desk.owns(order) and not self._desk.is_entry(order):
-            self._desk.saw(await self._broker.cancel(order.order_id))
+            self._desk.saw(await self._desk.cancel(order))
 
     async def _change(self, step: ChangeOrder) -> None:
         order = step.order
@@ -258,6 +261,12 @@ class Protector:
         self._observer.on_event(
             AlarmRaised(at=self._clock.now(), name=f"protection of {gap.contract}", message=message)
         )
+
+
+def _gist(gap: Gap) -> tuple[object, ...]:
+    """What two looks must agree on; the stamps of reports differ."""
+    steps = [step if isinstance(step, PlaceStop) else step.order.order_id for step in gap.mends]
+    return gap.kind, gap.contract, gap.held, gap.covered, gap.uncertain, steps
 
 
 def _prove(price: Decimal, side: Side, quote: Quote) -> None:

@@ -127,7 +127,8 @@ class Watch:
             was_ready=was_ready and await self._is_ready(),
             executions=executions,
             completed_orders=completed,
-            open_orders=open_orders,
+            # What has no lasting number is only what we ourselves believe.
+            open_orders=[row for row in open_orders if row.perm_id],
         )
         self.is_behind = False
         self._settle_lost(reading)

@@ -22,6 +22,8 @@ __all__ = ["TRAIL_BARS", "ExitRule", "PositionFacts", "due_exits"]
 TRAIL_BARS: Final = BarSpec(duration="4 D", size="1 hour")
 """The bars that a trailing exit looks at."""
 
+_ROUNDING: Final = 1e-9  # a premium that is exactly at its limit has reached it, whatever the division says
+
 
 class ExitRule(StrEnum):
     """Which rule ends a position."""
@@ -78,9 +80,9 @@ def _by_premium(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[Exit
     if facts.premium is None:
         return
     gain = facts.premium / facts.entry_premium - 1.0
-    if policy.stop_fraction is not None and gain <= -policy.stop_fraction:
+    if policy.stop_fraction is not None and gain <= _ROUNDING - policy.stop_fraction:
         yield ExitRule.STOP, Reason("gain", gain, f"above {-policy.stop_fraction:g}")
-    if policy.take_profit_fraction is not None and gain >= policy.take_profit_fraction:
+    if policy.take_profit_fraction is not None and gain >= policy.take_profit_fraction - _ROUNDING:
         yield ExitRule.TAKE_PROFIT, Reason("gain", gain, f"below {policy.take_profit_fraction:g}")
 
 

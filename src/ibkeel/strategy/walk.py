@@ -90,12 +90,12 @@ def walk_forward(
 
 
 def _shown(bars: Bars, spec: BarSpec, now: datetime) -> Bars:
-    """Cut by the bars' own size; their count is that of the specification."""
+    """Bars of another size than was asked for: as many as the specification's span could hold."""
     if bars.spec.size == spec.size:
         return visible(bars, spec, now)
     size = np.timedelta64(bars.spec.size_seconds, "s")
     end = int(np.searchsorted(bars.at + size, _instant(now), side="right"))
-    return bars[:end]
+    return bars[max(end - spec.duration_seconds // spec.size_seconds, 0) : end]
 
 
 def _instant(at: datetime) -> np.datetime64:

@@ -19,7 +19,9 @@ _PLAIN: Final = logging.Formatter()
 logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
 
 _LEVELS: Final[dict[type[Any], int]] = {
+    events.AlarmRaised: logging.ERROR,
     events.ConnectionLost: logging.WARNING,
+    events.ServiceChanged: logging.WARNING,
     events.SymbolFailed: logging.WARNING,
     events.SymbolSkipped: logging.WARNING,
     events.Connected: logging.INFO,
@@ -27,6 +29,8 @@ _LEVELS: Final[dict[type[Any], int]] = {
     events.Disconnected: logging.INFO,
     events.OrderChanged: logging.INFO,
     events.OrderPlaced: logging.INFO,
+    events.SessionChanged: logging.INFO,
+    events.StreamRestored: logging.INFO,
 }
 
 

@@ -1,4 +1,4 @@
-"""For your tests: a broker in memory, what every broker must do, strategies for Hypothesis.
+"""For your tests: a broker in memory, what every broker and every strategy must do, strategies for Hypothesis.
 
 The pytest plugin `ibkeel.testing.plugin` is loaded by pytest itself once ibkeel is installed, in
 every suite: so this package imports what it offers only when it is asked for.
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ibkeel.testing.contract import CHECKS, Check, World, run_check
     from ibkeel.testing.fake import KINDS, Call, FakeBroker
+    from ibkeel.testing.strategy_contract import StrategyContract
 
-__all__ = ["CHECKS", "KINDS", "Call", "Check", "FakeBroker", "World", "run_check"]
+__all__ = ["CHECKS", "KINDS", "Call", "Check", "FakeBroker", "StrategyContract", "World", "run_check"]
 
 _HOMES: Final = {
     "CHECKS": "ibkeel.testing.contract",
@@ -19,6 +20,7 @@ _HOMES: Final = {
     "Check": "ibkeel.testing.contract",
     "FakeBroker": "ibkeel.testing.fake",
     "KINDS": "ibkeel.testing.fake",
+    "StrategyContract": "ibkeel.testing.strategy_contract",
     "World": "ibkeel.testing.contract",
     "run_check": "ibkeel.testing.contract",
 }

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -16,6 +17,8 @@ from ibkeel.model import (
     DataType,
     Index,
     Option,
+    OptionChain,
+    OptionClass,
     OrderTicket,
     OrderType,
     Quote,
@@ -24,7 +27,22 @@ from ibkeel.model import (
     Stock,
 )
 
-__all__ = ["bars", "brackets", "contracts", "indices", "options", "quotes", "stocks", "tickets"]
+__all__ = [
+    "START",
+    "bars",
+    "brackets",
+    "chains",
+    "contracts",
+    "histories",
+    "indices",
+    "options",
+    "quotes",
+    "stocks",
+    "tickets",
+]
+
+START: Final = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
+"""Where histories begin: the open of an ordinary Monday in New York."""
 
 _MOST_CENTS: Final = 1_000_000
 _TICKER: Final = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=5)
@@ -97,6 +115,65 @@ def bars(draw: DrawFn, contract: Contract | None = None, *, min_size: int = 0, m
         rows,
         contract=contract if contract is not None else draw(contracts()),
         spec=BarSpec(duration="1 D", size="1 min"),
+    )
+
+
+@st.composite
+def histories(draw: DrawFn, spec: BarSpec, contract: Contract, *, max_size: int = 160) -> Bars:
+    """Bars as a market makes them: a walk with trends and outbreaks, some bars missing, some without trades.
+
+    Unlike `bars`, whose prices may do anything, these are what a strategy is made for.
+
+    Args:
+        draw: Given by Hypothesis.
+        spec: Their specification; they begin at `START` and know no nights.
+        contract: What they are of.
+        max_size: Most bars.
+    """
+    count = draw(st.integers(0, max_size))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pace = draw(st.sampled_from([0.0, 1e-4, 1e-3, 1e-2]))
+    trend = draw(st.floats(-0.5, 0.5))
+    outbreak = draw(st.sampled_from([0.0, -0.05, 0.05]))
+    steps = pace * (rng.standard_normal(count + 1) + trend)
+    steps[-1] += outbreak
+    path = np.round(draw(st.floats(5.0, 1_000.0)) * np.exp(np.cumsum(steps)), 2) + 0.01
+    volume = np.floor(rng.exponential(5_000.0, count)) * (rng.random(count) < draw(st.floats(0.5, 1.0)))
+    volume[-1:] *= draw(st.sampled_from([1.0, 5.0]))
+    reach = np.round(path[1:] * pace * rng.random(count), 2)
+    kept = np.flatnonzero(rng.random(count) < draw(st.sampled_from([1.0, 0.9, 0.5])))
+    at = np.datetime64(int(START.timestamp()), "s") + np.arange(count) * np.timedelta64(
+        spec.size_seconds, "s"
+    )
+    return Bars(
+        contract=contract,
+        spec=spec,
+        at=at[kept],
+        open=path[:-1][kept],
+        high=(np.maximum(path[:-1], path[1:]) + reach)[kept],
+        low=np.maximum(np.minimum(path[:-1], path[1:]) - reach, 0.01)[kept],
+        close=path[1:][kept],
+        volume=volume[kept],
+    )
+
+
+@st.composite
+def chains(draw: DrawFn, underlying: Stock | Index | None = None) -> OptionChain:
+    """Option chains of one or two classes; expiries and strikes ascend, and not every pair exists."""
+    stock = underlying if underlying is not None else draw(stocks())
+    days = st.lists(st.dates(date(2024, 3, 4), date(2025, 12, 19)), min_size=1, max_size=6, unique=True)
+    halves = st.lists(st.integers(1, 4_000), min_size=1, max_size=30, unique=True)
+    names = (stock.symbol, f"{stock.symbol}W")[: draw(st.integers(1, 2))]
+    return OptionChain(
+        underlying=stock,
+        classes=tuple(
+            OptionClass(
+                trading_class=name,
+                expiries=tuple(sorted(draw(days))),
+                strikes=tuple(Decimal(half) / 2 for half in sorted(draw(halves))),
+            )
+            for name in names
+        ),
     )
 
 

@@ -148,6 +148,15 @@ def test_more_than_the_account_can_hold_is_refused_and_counted():
     assert report.held == ("100 SPY",)
 
 
+def test_a_position_within_its_stop_is_kept_and_one_that_is_wanted_again_is_not_traded():
+    rows = [(10, 10, 10, 10)] * 4
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.5)
+
+    report = backtest_bars(Holding(10, 10, -10), bars_of(rows), settings)
+
+    assert [trade.quantity for trade in report.trades] == [10, -10]
+
+
 def test_a_trial_makes_a_fresh_strategy_each_time():
     trial = BarTrial(strategy=SmaCross, bars=bars_of(walk(1)), params={"fast": 3})
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from xml.etree import ElementTree as ET
 
 import attrs
@@ -105,6 +106,15 @@ def test_a_report_without_trades_says_so(report):
     page = attrs.evolve(report, trades=()).to_html()
 
     assert "There were none." in page
+    assert len(pictures_of(page)) == 3
+
+
+def test_a_span_of_days_and_a_symbol_without_prices(report):
+    longer = attrs.evolve(report, last_session=date(2024, 3, 5), prices={"SPY": Curve(at=[], value=[])})
+
+    page = longer.to_html()
+
+    assert "2024-03-04 to 2024-03-05" in page
     assert len(pictures_of(page)) == 3
 
 

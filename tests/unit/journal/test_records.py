@@ -1,8 +1,14 @@
+from datetime import UTC, datetime
+
 import pytest
 
-from ibkeel.errors import JournalError
+from ibkeel.errors import InvalidInput, JournalError
 from ibkeel.journal import Decision, Intent, Purpose, kind_of
 from ibkeel.journal.records import KINDS, from_row, reference_of, symbol_of, to_row
+from ibkeel.model import OrderTicket, Stock
+from ibkeel.orders import StopIntent
+
+NOW = datetime(2024, 3, 4, 17, tzinfo=UTC)
 
 
 def test_every_record_survives_the_way_to_plain_data_and_back(records):
@@ -36,6 +42,7 @@ def test_records_know_their_symbol_and_their_order(records):
         "SPY",
         "-",
         "SPY",
+        "SPY",
         "-",
     ]
     assert [reference_of(record) or "-" for record in records] == [
@@ -49,6 +56,7 @@ def test_records_know_their_symbol_and_their_order(records):
         "ibk-2",
         "-",
         "-",
+        "ibk-1",
         "-",
     ]
 
@@ -58,6 +66,29 @@ def test_an_intent_says_what_it_is_for(records):
 
     assert (entry.purpose, entry.reason, entry.signal.confidence) == (Purpose.ENTRY, "tightest", 0.5)
     assert (leave.purpose, leave.reason, leave.signal) == (Purpose.EXIT, "end_of_day", None)
+
+
+def test_a_stop_that_replaces_another_says_why():
+    ticket = OrderTicket(
+        contract=Stock("SPY"),
+        side="SELL",
+        quantity=1,
+        order_type="STP",
+        stop_price=9,
+        client_order_id="ibk-3",
+    )
+    intent = StopIntent(client_order_id="ibk-3", symbol="SPY", at=NOW, ticket=ticket, gap="naked")
+
+    record = Intent.of(intent)
+
+    assert (record.purpose, record.reason, record.order) == (Purpose.PROTECTION, "naked", ticket)
+
+
+def test_a_stop_has_a_stop_price():
+    ticket = OrderTicket(contract=Stock("SPY"), side="SELL", quantity=1, client_order_id="ibk-3")
+
+    with pytest.raises(InvalidInput, match="stop price"):
+        StopIntent(client_order_id="ibk-3", symbol="SPY", at=NOW, ticket=ticket, gap="naked")
 
 
 @pytest.mark.parametrize("data", [{}, {"at": "soon"}, {"at": "2024-03-04T17:00:00+00:00", "colour": "red"}])

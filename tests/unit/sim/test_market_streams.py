@@ -360,3 +360,32 @@ def test_one_id_is_one_stream(gateway_run):
         return [(number, code) for number, code, _ in ib.errors], gateway.counters.open_lines
 
     assert gateway_run(scene) == ([(77, 322)], 1)
+
+
+@pytest.mark.parametrize(("size", "count"), [("1 week", 5), ("1 month", 2)])
+@pytest.mark.parametrize("what", ["TRADES", "BID"])
+def test_weeks_and_months_are_made_of_days(gateway_run, size, count, what):
+    async def scene(_gateway, ib):
+        await ib.qualifyContractsAsync(SEEDED)
+        return [
+            await ib.reqHistoricalDataAsync(SEEDED, "", "1 M", each, what, True) for each in (size, "1 day")
+        ]
+
+    long, days = gateway_run(scene, **MORNING)
+
+    assert len(long) == count
+    assert (long[0].open, long[-1].close, long[-1].date) == (days[0].open, days[-1].close, days[-1].date)
+    assert max(bar.high for bar in long) == max(bar.high for bar in days)
+    assert sum(bar.volume for bar in long) == (
+        sum(bar.volume for bar in days) if what == "TRADES" else -count
+    )
+
+
+@pytest.mark.parametrize(("duration", "size"), [("5 D", "1 week"), ("1 W", "1 month")])
+def test_long_bars_need_a_long_time(gateway_run, duration, size):
+    async def scene(_gateway, ib):
+        await ib.qualifyContractsAsync(STOCK)
+        await ib.reqHistoricalDataAsync(STOCK, "", duration, size, "TRADES", True)
+        return [code for _, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [162]

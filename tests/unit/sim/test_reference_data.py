@@ -281,3 +281,49 @@ def test_without_generic_ticks_none_come(gateway_run, spy):
         math.isnan(value)
         for value in (ticker.histVolatility, ticker.impliedVolatility, ticker.markPrice, ticker.low52week)
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "tick"),
+    [("OPTION_IMPLIED_VOLATILITY", "impliedVolatility"), ("HISTORICAL_VOLATILITY", "histVolatility")],
+)
+def test_history_of_volatility_ends_where_the_tick_is(gateway_run, spy, kind, tick):
+    async def scene(_gateway, ib):
+        await ib.qualifyContractsAsync(spy)
+        ticker = ib.reqMktData(spy, "104,106")
+        bars = await ib.reqHistoricalDataAsync(spy, "", "10 D", "1 day", kind, True)
+        return getattr(ticker, tick), bars
+
+    now, bars = gateway_run(scene, **MORNING)
+
+    assert len(bars) == 10
+    assert bars[-1].close == pytest.approx(now, rel=0.02)
+    assert all(0.02 < bar.low <= bar.close <= bar.high < 1.0 for bar in bars)
+    assert {bar.volume for bar in bars} == {-1}
+
+
+@pytest.mark.parametrize("size", ["30 secs", "1 day"])
+def test_what_has_no_volatility_has_no_history_of_it(gateway_run, size):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(3600)
+        contract = (
+            ii.Option("SPY", "20260109", 500, "C", "SMART") if size == "1 day" else ii.Index("VIX", "CBOE")
+        )
+        await ib.qualifyContractsAsync(contract)
+        await ib.reqHistoricalDataAsync(contract, "", "1 D", size, "OPTION_IMPLIED_VOLATILITY", True)
+        return ib.errors
+
+    [(_, code, text)] = gateway_run(scene)
+
+    assert (code, "returned no data" in text) == (162, True)
+
+
+def test_an_index_without_options_implies_no_volatility(gateway_run):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(3600)
+        index = ii.Index("VIX", "CBOE")
+        await ib.qualifyContractsAsync(index)
+        await ib.reqHistoricalDataAsync(index, "", "1 D", "1 hour", "OPTION_IMPLIED_VOLATILITY", True)
+        return [code for _, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [162]

@@ -1,3 +1,6 @@
+from datetime import timedelta
+
+import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput
@@ -57,7 +60,28 @@ def test_it_is_a_strategy():
     assert strategy.name == "whale"
 
 
-@pytest.mark.parametrize("params", [{"look_back": 0}, {"min_bars": 1}, {"volume_ratio": 0.0}])
+@pytest.mark.parametrize("params", [{"look_back": 0}, {"min_bars": 1}, {"volume_ratio": 0.0}, {"rest": -1.0}])
 def test_parameters_that_make_no_sense_are_refused(params):
     with pytest.raises(InvalidInput):
         Whale(**params)
+
+
+@pytest.mark.parametrize(
+    ("days", "direction"), [(0, Direction.NONE), (2.9, Direction.NONE), (3, Direction.UP), (30, Direction.UP)]
+)
+def test_a_symbol_rests_for_three_days_after_an_entry(context_of, days, direction):
+    context = context_of(DEFAULT, [*FLAT, 101.0], [100.0] * 30 + [130.0], reach=0.5)
+    entered = attrs.evolve(context, last_entry_at=context.now - timedelta(days=days))
+
+    signal = DEFAULT.decide(entered)
+
+    assert signal.direction is direction
+    assert DEFAULT.needs().memory == timedelta(days=3).total_seconds()
+
+
+def test_a_rest_is_told_as_the_reason(context_of):
+    context = context_of(DEFAULT, [*FLAT, 101.0], [100.0] * 30 + [130.0], reach=0.5)
+
+    signal = DEFAULT.decide(attrs.evolve(context, last_entry_at=context.now - timedelta(hours=1)))
+
+    assert (signal.reasons[-1].name, signal.reasons[-1].value) == ("seconds_since_entry", 3600.0)

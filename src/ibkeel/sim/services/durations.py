@@ -14,6 +14,7 @@ from ibkeel.sim.world import Rejection
 
 __all__ = [
     "Duration",
+    "LongBar",
     "Sessions",
     "ShortBar",
     "Size",
@@ -47,13 +48,35 @@ class ShortBar(Enum):
         return self.value[1]
 
 
-Size = ShortBar | BarSize
+class LongBar(Enum):
+    """Bar sizes above a day, which are made of daily bars."""
+
+    WEEK_1 = ("1 week", 604_800)
+    MONTH_1 = ("1 month", 2_592_000)
+
+    @property
+    def text(self) -> str:
+        """The size as the wire writes it."""
+        return self.value[0]
+
+    @property
+    def seconds(self) -> int:
+        """The size in seconds; a month counts as 30 days."""
+        return self.value[1]
+
+    def key(self, day: date) -> tuple[int, int]:
+        """The same for all days of one bar."""
+        return day.isocalendar()[:2] if self is LongBar.WEEK_1 else (day.year, day.month)
+
+
+Size = ShortBar | BarSize | LongBar
 
 _FORM: Final = re.compile(r"(\d+) ?([SDWMY])")
 _SIZES: Final[dict[str, Size]] = {
     "1 sec": ShortBar.SEC_1,  # both spellings are about
     **{size.text: size for size in ShortBar},
     **{size.text: size for size in BarSize},
+    **{size.text: size for size in LongBar},
 }
 _LONGEST: Final = {"S": 86_400, "D": 365, "W": 52, "M": 12, "Y": 68}
 _NEXT_UNIT: Final = {"S": "days", "D": "years", "W": "years", "M": "years"}
@@ -70,6 +93,7 @@ _LARGEST_BARS: Final = (
     (86_400, 86_400),
 )
 # Shortest bar, in seconds, by the unit of the request.
+_LONGEST_UNITS: Final = {"W": LongBar.WEEK_1, "M": LongBar.MONTH_1, "Y": LongBar.MONTH_1}
 _SMALLEST_BARS: Final = {"S": 1, "D": 5, "W": 10, "M": 30, "Y": 60}
 _LONGEST_OF_SECONDS: Final = 2_000  # length of a request for bars of one second
 _BEFORE: Final = "Error validating request.-'bX' : cause - "
@@ -122,7 +146,8 @@ def check_step(duration: Duration, size: Size) -> None:
     Raises:
         Rejection: Error 162, "invalid step".
     """
-    smallest, largest = _SMALLEST_BARS[duration.unit], BarSize.DAY_1.seconds
+    smallest = _SMALLEST_BARS[duration.unit]
+    largest = _LONGEST_UNITS.get(duration.unit, BarSize.DAY_1).seconds
     if duration.unit == "S":
         largest = next(bar for length, bar in _LARGEST_BARS if duration.count <= length)
         if duration.count > _LONGEST_OF_SECONDS:

@@ -4,16 +4,15 @@ Source: TWS API, "Available Tick Types". How often a Gateway sends each is unver
 days come once, when the subscription begins, and the others when they change.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Final
 
 from ibkeel.sim.services.feed import trade_of
 from ibkeel.sim.services.ticks import Tick
-from ibkeel.sim.values import BarSize, ContractPattern, Market, MarketQuote, SimBar, SimContract
+from ibkeel.sim.services.volatility import historical_volatility, implied_volatility
+from ibkeel.sim.values import BarSize, Market, MarketQuote, SimBar, SimContract
 
 __all__ = ["changing", "initial"]
 
@@ -22,9 +21,6 @@ _LAST_TIMESTAMP: Final = 45
 _RT_VOLUME: Final = ("233", 48)
 _MARK: Final = (frozenset({"221", "232"}), 37)
 _SHORTABLE: Final = (46, 3.0)  # at least a thousand shares can be borrowed
-_DAYS_OF_VOLATILITY: Final = 30
-_TRADING_DAYS: Final = 252
-_TERM: Final = timedelta(days=30)
 _YEAR: Final = timedelta(days=365)
 # Low and high of so many days.
 _RANGES: Final = ((91, 15, 16), (182, 17, 18), (364, 19, 20))
@@ -84,27 +80,15 @@ def _days(market: Market, contract: SimContract, at: datetime, span: timedelta) 
 
 
 def _historical_volatility(market: Market, contract: SimContract, at: datetime) -> Iterator[Tick]:
-    closes = [bar.close for bar in _days(market, contract, at, 2 * _TERM)][-_DAYS_OF_VOLATILITY - 1 :]
-    returns = [math.log(after / before) for before, after in pairwise(closes)]
-    if len(returns) > 1:
-        yield "tick_generic", {"type": 23, "value": stdev(returns) * math.sqrt(_TRADING_DAYS)}
+    value = historical_volatility(market, contract, at)
+    if value is not None:
+        yield "tick_generic", {"type": 23, "value": value}
 
 
 def _implied_volatility(market: Market, contract: SimContract, at: datetime) -> Iterator[Tick]:
-    """That of the options at the money which expire nearest to 30 days ahead."""
-    last = market.quote(contract, at).last
-    classes = [each for each in market.option_classes(contract.con_id) if each.exchange == "SMART"]
-    days = {day for each in classes for day in each.expiries if day > at.date()}
-    if last is None or not days:
-        return
-    target = at.date() + _TERM
-    expiry = min(days, key=lambda day: (abs(day - target), day))
-    options = market.find(ContractPattern(symbol=contract.symbol, sec_type="OPT", expiry=f"{expiry:%Y%m%d}"))
-    nearest = min((abs(each.strike - last) for each in options), default=0.0)
-    computed = [market.greeks(each, at) for each in options if math.isclose(abs(each.strike - last), nearest)]
-    volatilities = [each.iv for each in computed if each is not None]
-    if volatilities:
-        yield "tick_generic", {"type": 24, "value": fmean(volatilities)}
+    value = implied_volatility(market, contract, at)
+    if value is not None:
+        yield "tick_generic", {"type": 24, "value": value}
 
 
 def _ranges(market: Market, contract: SimContract, at: datetime) -> Iterator[Tick]:

@@ -13,6 +13,7 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.durations import (
     Duration,
+    LongBar,
     ShortBar,
     Size,
     check_step,
@@ -21,8 +22,11 @@ from ibkeel.sim.services.durations import (
     start_of,
 )
 from ibkeel.sim.services.feed import short_bars
+from ibkeel.sim.services.longbars import long_bars
 from ibkeel.sim.services.paces import OF_HISTORY, check_room, pace_history
 from ibkeel.sim.services.schedule import schedule_values
+from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
+from ibkeel.sim.services.volatility import volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract
 from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
@@ -36,6 +40,8 @@ _KINDS: Final = {
     "BID": "Bid",
     "ASK": "Ask",
     "BID_ASK": "Bid_Ask",
+    "HISTORICAL_VOLATILITY": "Historical Volatility",
+    "OPTION_IMPLIED_VOLATILITY": "Implied Volatility",
     "SCHEDULE": "Schedule",
 }
 _FOLLOWED: Final = ("TRADES", "MIDPOINT", "BID", "ASK")
@@ -169,6 +175,13 @@ def _span(world: World, query: _Query, now: datetime) -> tuple[datetime, datetim
 
 def _bars_of(world: World, query: _Query, start: datetime, end: datetime, what: str) -> Sequence[SimBar]:
     market, contract, size = world.market, query.contract, query.size
+    if what in VOLATILITIES:
+        if not isinstance(size, BarSize) or contract.sec_type == "OPT":
+            return ()
+        return volatility_bars(market, contract, what, start=start, end=end, size=size, rth=query.rth)
+    if isinstance(size, LongBar):
+        days = market.bars(contract, start=start, end=end, size=BarSize.DAY_1, what=what, rth=query.rth)
+        return long_bars(days, size, parse_zone(contract.timezone))
     if isinstance(size, ShortBar):
         return short_bars(market, contract, start=start, end=end, seconds=size.seconds, what=what)
     return market.bars(contract, start=start, end=end, size=size, what=what, rth=query.rth)
@@ -201,7 +214,7 @@ def _row(world: World, client: Client, query: _Query, bar: SimBar) -> dict[str, 
 
 
 def _date(world: World, client: Client, query: _Query, at: datetime) -> str:
-    if query.size is BarSize.DAY_1:
+    if query.size.seconds >= BarSize.DAY_1.seconds:
         return f"{at.astimezone(parse_zone(query.contract.timezone)):%Y%m%d}"
     if query.epoch:
         return str(int(at.timestamp()))

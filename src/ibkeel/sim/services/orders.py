@@ -30,6 +30,9 @@ __all__ = ["HANDLERS", "match", "publish"]
 
 def _place(world: World, client: Client, values: dict[str, Any]) -> None:
     order_id, client_id = values["order_id"], client.client_id
+    if order_id is None:
+        # The code is documented for bad parameters; the text is unverified.
+        raise Rejection(321, "Error validating request.-'bF' : cause - The order id is missing")
     world.order_ids[client_id] = max(order_id, world.order_ids.get(client_id, 0))
 
     def answer(now: datetime) -> None:

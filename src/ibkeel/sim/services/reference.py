@@ -73,7 +73,7 @@ def _tick(rule_id: int) -> float | None:
 
 
 def _market_rule(world: World, client: Client, values: dict[str, Any]) -> None:
-    rule_id = values["rule_id"]
+    rule_id = values["rule_id"] or 0
 
     def answer(_now: datetime) -> None:
         tick = _tick(rule_id)

@@ -1,0 +1,104 @@
+"""Knows what an order's gates need to be asked, and asks them."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from ibkeel.clock import Clock
+from ibkeel.errors import GatesShut
+from ibkeel.model import OrderReport, OrderTicket, Quote
+from ibkeel.orders import (
+    GateRefusal,
+    Interlock,
+    OrderFacts,
+    OrderLimits,
+    SentOrder,
+    TickLadder,
+    check_order,
+)
+from ibkeel.runner.halt import Halt
+
+__all__ = ["Doorkeeper"]
+
+_REMEMBERED: Final = 1000
+_DEFAULT: Final = OrderLimits()
+
+
+class Doorkeeper:
+    """Counts what leaves, and says what speaks against the next order.
+
+    Args:
+        clock: Wall time.
+        limits: What an order must keep to.
+        halt: The kill switch.
+        interlock: Whose money an order moves; None when the broker sees to it.
+        ticks: Price steps of what is traded; None leaves prices alone.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        limits: OrderLimits = _DEFAULT,
+        halt: Halt | None = None,
+        interlock: Interlock | None = None,
+        ticks: TickLadder | None = None,
+    ) -> None:
+        self._clock, self._limits, self._interlock, self._ticks = clock, limits, interlock, ticks
+        self.halt = halt or Halt()
+        self._sent: deque[SentOrder] = deque(maxlen=_REMEMBERED)
+        self._submitted = self._filled = 0
+
+    def refusals(
+        self, ticket: OrderTicket, quote: Quote | None, open_orders: Iterable[OrderReport] = ()
+    ) -> tuple[GateRefusal, ...]:
+        """Every reason against an order now; none means that it may leave."""
+        facts = OrderFacts(
+            now=self._clock.now(),
+            ticket=ticket,
+            quote=quote,
+            ticks=self._ticks,
+            halted=self.halt.reason,
+            interlock=self._interlock,
+            open_orders=open_orders,
+            sent=self._sent,
+            submitted=self._submitted,
+            filled=self._filled,
+        )
+        return check_order(facts, self._limits)
+
+    def check(
+        self, ticket: OrderTicket, quote: Quote | None, open_orders: Iterable[OrderReport] = ()
+    ) -> None:
+        """Refuse an order that a gate is shut for.
+
+        Raises:
+            GatesShut: One is, or several; all are named.
+        """
+        found = self.refusals(ticket, quote, open_orders)
+        if found:
+            raise GatesShut(ticket.contract, found)
+
+    def check_halt(self, ticket: OrderTicket) -> None:
+        """Refuse what opens a position while entries are halted.
+
+        Raises:
+            GatesShut: They are.
+        """
+        if self.halt.reason:
+            halted = [row for row in self.refusals(ticket, None) if row.kind.value == "halted"]
+            if halted:
+                raise GatesShut(ticket.contract, tuple(halted))
+
+    def sent(self, ticket: OrderTicket, messages: int) -> None:
+        """An order left, in so many messages."""
+        self._sent.append(SentOrder(at=self._clock.now(), ticket=ticket))
+        self._submitted += messages
+
+    def changed(self) -> None:
+        """A change or a cancel of an order left."""
+        self._submitted += 1
+
+    def filled(self) -> None:
+        """An order filled."""
+        self._filled += 1

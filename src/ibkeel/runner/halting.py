@@ -1,0 +1,61 @@
+"""Carries a halt out: entries that work are cancelled within seconds of its coming."""
+
+import asyncio
+from datetime import datetime
+from typing import Final
+
+from ibkeel.errors import IbkeelError
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.failures import Failures
+from ibkeel.runner.halt import Halt
+
+__all__ = ["Halting"]
+
+_LOOK: Final = 5.0  # seconds between two looks for a file that another process made
+
+
+class Halting:
+    """Watches a kill switch.
+
+    Args:
+        halt: The switch.
+        desk: Cancels the entries.
+        failures: Told of what could not be cancelled, which is tried again.
+    """
+
+    def __init__(self, halt: Halt, desk: OrderDesk, failures: Failures) -> None:
+        self._halt, self._desk, self._failures = halt, desk, failures
+        self._asked = asyncio.Event()
+
+    def now(self, reason: str, at: datetime) -> None:
+        """Halt; a file that cannot be written is noted, and this process is halted all the same."""
+        try:
+            self._halt.halt(reason, at)
+        except IbkeelError as error:
+            self._failures.note("", error, "halt")
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look, until cancelled."""
+        is_done = False
+        while True:
+            self._asked.clear()
+            is_halted = bool(self._halt.reason)
+            is_done = is_halted and (is_done or await self._cancelled())
+            await self._pause()
+
+    async def _cancelled(self) -> bool:
+        try:
+            await self._desk.cancel_entries()
+        except IbkeelError as error:
+            self._failures.note("", error, "halt")
+            return False
+        return True
+
+    async def _pause(self) -> None:
+        """Until somebody asks; a file is looked for now and then."""
+        try:
+            async with asyncio.timeout(_LOOK if self._halt.may_change or self._halt.reason else None):
+                await self._asked.wait()
+        except TimeoutError:
+            return

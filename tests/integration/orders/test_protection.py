@@ -1,0 +1,200 @@
+"""The verifier against the simulated Gateway: a position of ours is never naked for long, and never sold twice."""
+
+import asyncio
+from datetime import date
+from decimal import Decimal
+
+import attrs
+
+from ibkeel.model import OrderState
+from ibkeel.orders import ExitCause, ProtectionPolicy, build_bracket, plan_exit
+from ibkeel.runner.flatten import flatten
+from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
+
+DAY = date(2026, 1, 5)
+
+
+async def test_a_filled_bracket_is_left_alone(crew):
+    async with crew() as on:
+        await on.enter()
+        await asyncio.sleep(120)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        assert on.stops_sent() == []
+        assert on.alarms() == []
+
+
+async def test_a_stop_that_vanished_is_replaced_at_its_own_price_under_its_own_purpose(crew):
+    async with crew() as on:
+        await on.enter()
+        [before] = on.venue.open_orders()
+
+        on.cancel_stop()
+        await asyncio.sleep(90)
+
+        [after] = on.venue.open_orders()
+        assert (after.order_type, after.action, after.quantity) == ("STP", "SELL", 2)
+        assert after.stop_price == before.stop_price
+        [ticket] = on.stops_sent()
+        assert ticket.client_order_id == after.order_ref
+        assert on.alarms() == []
+
+
+async def test_a_cancel_that_is_told_is_mended_within_seconds(crew):
+    async with crew() as on:
+        placed = await on.enter()
+
+        await on.stage.broker.cancel(placed.children[-1].order_id)
+        await asyncio.sleep(5)
+
+        assert on.working() == [("STP", "SELL", 2)]
+
+
+async def test_a_take_profit_gives_way_when_the_stop_is_gone(crew):
+    async with crew() as on:
+        await on.enter(take_profit_fraction=0.8)
+
+        on.cancel_stop()
+        await asyncio.sleep(90)
+
+        assert on.working() == [("STP", "SELL", 2)]
+
+
+async def test_a_stop_that_is_slow_to_show_is_not_doubled(crew):
+    async with crew() as on:
+        await on.enter()
+        on.stage.gateway.inject(faults.LostAcknowledgement(when_request="place_order", times=1))
+
+        on.cancel_stop()
+        await asyncio.sleep(200)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        assert len(on.stops_sent()) == 1
+
+
+async def test_a_stop_that_never_arrives_raises_an_alarm_within_the_deadline(crew):
+    async with crew() as on:
+        await on.enter()
+        on.stage.gateway.inject(faults.Unanswered(when_request="place_order"))
+
+        on.cancel_stop()
+        await asyncio.sleep(180)
+
+        [alarm] = on.alarms()
+        assert "naked" in alarm.message
+        assert on.working() == []
+
+
+async def test_a_refused_exit_gets_its_stop_back(crew):
+    async with crew() as on:
+        await on.enter()
+        # Nothing that closes is taken: the exit is refused after its stop was withdrawn.
+        on.stage.gateway.inject(
+            faults.AnsweredWith(
+                when_request="place_order", code=201, text="Order rejected - reason:", times=1
+            )
+        )
+
+        held = await flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="test")
+        await asyncio.sleep(30)
+
+        assert [row.signed_quantity for row in held] == [2]
+        assert on.working() == [("STP", "SELL", 2)]
+
+
+async def test_an_exit_is_not_joined_by_a_stop_while_it_works(crew):
+    async with crew() as on:
+        await on.enter()
+        on.cancel_stop()
+        [position] = await on.stage.broker.positions()
+        orders = await on.stage.broker.all_open_orders()
+        stop = [row for row in orders if row.order_type == "STP"]
+        await on.desk.leave(
+            lambda name: (
+                plan_exit(position, stop and [], limit_price=Decimal(900), client_order_id=name).ticket
+            ),
+            ExitCause.MANUAL,
+            DAY,
+            "far away",
+        )
+        await asyncio.sleep(100)
+
+        assert on.working() == [("LMT", "SELL", 2)]
+        assert any("naked" in alarm.message for alarm in on.alarms())
+
+
+async def test_after_a_reconnect_a_naked_position_is_armed_again(crew):
+    async with crew() as on:
+        await on.enter()
+        on.stage.board.hang_up()
+        on.cancel_stop()
+
+        await asyncio.sleep(120)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        assert len(on.stops_sent()) == 1
+
+
+async def test_of_two_stops_the_second_is_withdrawn(crew):
+    async with crew() as on:
+        await on.enter()
+        [position] = await on.stage.broker.positions()
+        await on.desk.leave(
+            lambda name: attrs.evolve(
+                plan_exit(position, (), client_order_id=name).ticket,
+                order_type="STP",
+                stop_price=Decimal("0.5"),
+            ),
+            ExitCause.MANUAL,
+            DAY,
+            "one too many",
+        )
+        await asyncio.sleep(60)
+
+        assert on.working() == [("STP", "SELL", 2)]
+
+
+async def test_a_position_that_is_not_ours_is_not_touched(crew):
+    async with crew() as on:
+        quote = await on.stage.broker.quote(on.stage.option)
+        entry = build_bracket(quote=quote, quantity=1).entry
+        await on.stage.broker.place(entry)
+        await asyncio.sleep(120)
+
+        assert on.working() == []
+        assert on.stops_sent() == []
+        assert [row.state for row in await on.stage.broker.completed_orders()] == [OrderState.FILLED]
+
+
+async def test_an_exit_counts_orders_of_other_clients(crew):
+    async with crew() as on:
+        await on.enter()
+        [stop] = on.venue.open_orders()
+        theirs = attrs.evolve(
+            stop,
+            client_id=9,
+            order_id=1,
+            parent_id=0,
+            order_type="LMT",
+            limit_price=900.0,
+            stop_price=None,
+            order_ref="",
+            transmit=True,
+        )
+        on.venue.submit(theirs, virtual_clock().now())
+
+        held = await flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="test")
+
+        assert [row.signed_quantity for row in held] == [2]
+        assert "of others" in held[0].reason
+        assert ("LMT", "SELL", 2) in on.working()
+
+
+async def test_a_stop_is_asked_for_in_the_wanted_time_in_force(crew):
+    async with crew(policy=ProtectionPolicy(tifs=("GTC",)), settings=None) as on:
+        await on.enter()
+        await asyncio.sleep(60)
+
+        [stop] = on.venue.open_orders()
+        assert (stop.order_type, stop.tif, stop.quantity) == ("STP", "GTC", 2)

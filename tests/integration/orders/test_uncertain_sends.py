@@ -1,0 +1,166 @@
+"""Orders whose fate is not known: nothing is sent twice, and nothing is declared dead on a guess."""
+
+import asyncio
+from datetime import timedelta
+
+import attrs
+
+from ibkeel.journal import FillSeen, OrderSettled, OrderUpdate, highest_order_id
+from ibkeel.model import OrderState, OrderTicket
+from ibkeel.runner import Session
+from ibkeel.runner.memory import remember
+from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
+
+RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100}
+
+
+def resting(on, **more):
+    return OrderTicket(contract=on.stage.stock, **{**RESTING, **more})
+
+
+async def read_all_lists(broker):
+    await broker.open_orders()
+    await broker.executions()
+    await broker.completed_orders()
+
+
+async def state_of(on, name):
+    reports = {row.client_order_id: row for row in await on.stage.broker.open_orders()}
+    return reports[name].state if name in reports else None
+
+
+async def test_an_order_that_never_arrived_is_known_to_be_gone_once_that_is_provable(crew):
+    async with crew() as on:
+        on.stage.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        placed = await on.stage.broker.place(resting(on, client_order_id="mine"))
+
+        await read_all_lists(on.stage.broker)
+        early = await state_of(on, "mine")
+        await asyncio.sleep(31)
+        await read_all_lists(on.stage.broker)
+
+        assert placed.state is OrderState.SENT
+        assert early is OrderState.SENT
+        assert await state_of(on, "mine") is None
+        [told] = [event for event in on.stage.told.of("OrderChanged") if event.state == "cancelled"]
+        assert "not at the venue" in told.reason
+
+
+async def test_nothing_is_proved_while_the_gateway_is_cut_off(crew):
+    async with crew() as on:
+        await on.stage.broker.qualify(on.stage.stock)
+        on.stage.gateway.inject(faults.UpstreamLost(duration=300))
+        await asyncio.sleep(1)
+        ticket = resting(on, client_order_id="mine", is_closing=True)
+        await on.stage.broker.place(ticket)  # the Gateway keeps it, and sends it later
+        for _ in range(4):
+            await read_all_lists(on.stage.broker)
+            await asyncio.sleep(40)
+
+        assert await state_of(on, "mine") is OrderState.SENT
+        await asyncio.sleep(300)
+        assert await state_of(on, "mine") is OrderState.WORKING
+
+
+async def test_an_order_that_the_list_lacks_is_looked_for_on_the_others(crew):
+    async with crew() as on:
+        placed = await on.stage.broker.place(resting(on))
+        on.venue.cancel(1, placed.order_id, virtual_clock().now())  # and nobody is told
+
+        assert await on.stage.broker.open_orders() == ()
+        [ended] = await on.stage.broker.completed_orders()
+        assert ended.state is OrderState.CANCELLED
+
+
+async def test_orders_of_other_clients_are_listed_apart_and_never_mixed_with_ours(crew):
+    async with crew() as on:
+        placed = await on.stage.broker.place(resting(on))
+        [ours] = on.venue.open_orders()
+        theirs = attrs.evolve(ours, client_id=0, action="SELL", limit_price=900.0, order_ref="")
+        on.venue.submit(theirs, virtual_clock().now())
+
+        mine = await on.stage.broker.open_orders()
+        everybody = await on.stage.broker.all_open_orders()
+
+        assert theirs.order_id == ours.order_id == placed.order_id
+        assert [(row.client_id, row.side) for row in mine] == [(1, "BUY")]
+        assert [(row.client_id, row.side, row.state) for row in everybody] == [
+            (1, "BUY", OrderState.WORKING),
+            (0, "SELL", OrderState.WORKING),
+        ]
+        assert (await on.stage.broker.open_orders())[0].side == "BUY"
+
+
+async def test_of_two_live_orders_of_one_intent_the_second_is_cancelled_loudly(crew):
+    async with crew() as on:
+        placed = await on.enter()
+        [stop] = on.venue.open_orders()
+        again = attrs.evolve(stop, order_id=stop.order_id + 50, parent_id=0, transmit=True)
+        on.venue.submit(again, virtual_clock().now())
+
+        await on.watch.catch_up()
+
+        [left] = on.venue.open_orders()
+        assert left.order_id == stop.order_id == placed.children[-1].order_id
+        assert any("more than one order" in alarm.message for alarm in on.alarms())
+
+
+async def test_an_id_that_the_journal_knows_is_never_used_again(crew):
+    async with crew() as on:
+        on.stage.broker.use_order_ids_above(5000)
+
+        placed = await on.stage.broker.place(resting(on))
+        on.stage.board.hang_up()
+        await asyncio.sleep(30)
+        later = await on.stage.broker.place(resting(on))
+
+        assert placed.order_id > 5000
+        assert later.order_id > placed.order_id
+
+
+async def test_the_journal_tells_the_highest_id_of_a_client(crew):
+    async with crew() as on:
+        placed = await on.enter()
+
+        assert highest_order_id(on.journal, 1) == placed.children[-1].order_id
+        # A fill does not say whose it was, so it counts for every client.
+        assert highest_order_id(on.journal, 2) == placed.order_id
+
+
+async def test_a_lost_order_of_an_earlier_run_is_settled_by_two_readings_and_stays_so(crew):
+    async with crew() as on:
+        on.stage.gateway.inject(faults.Unanswered(when_request="place_order"))
+        await on.enter()
+        on.stage.gateway.heal()
+        now = virtual_clock().now()
+        today = Session(day=now.date(), opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=4))
+
+        restored = remember(on.journal, today)
+        on.desk.restore(restored.orders)
+        before = on.desk.unknown_orders
+        await on.watch.catch_up()
+        await asyncio.sleep(11)
+        await on.watch.catch_up()
+
+        assert before == 2
+        assert on.desk.unknown_orders == 0
+        settled = [entry.record for entry in on.journal.events(OrderSettled)]
+        assert [row.state for row in settled] == [OrderState.CANCELLED] * 2
+        again = remember(on.journal, today)
+        assert {row.state for row in again.orders.values()} == {OrderState.CANCELLED}
+
+
+async def test_fills_that_came_while_nobody_listened_are_journaled(crew):
+    async with crew() as on:
+        on.stage.board.kept_back = {"execution", "order_status", "open_order", "commission_report"}
+        await on.enter()
+        assert list(on.journal.events(FillSeen)) == []
+        on.stage.board.kept_back = set()
+
+        await on.watch.catch_up()
+
+        [fill] = [entry.record.execution for entry in on.journal.events(FillSeen)]
+        assert fill.quantity == 2
+        states = [entry.record.report.state for entry in on.journal.events(OrderUpdate)]
+        assert OrderState.FILLED in states

@@ -1,0 +1,284 @@
+"""What the broker of backtests says of orders, prices and contracts beside the good day."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from ibkeel.backtest import BacktestSettings, SeededData, VenueBroker, backtest
+from ibkeel.backtest.data import MarketSessions
+from ibkeel.backtest.directory import Directory
+from ibkeel.backtest.settings_text import settings_of
+from ibkeel.errors import (
+    AmbiguousContract,
+    ConfigurationError,
+    InvalidInput,
+    NoData,
+    NotConnected,
+    OrderRefused,
+    OrderRejected,
+    QuoteUnavailable,
+    UnknownContract,
+)
+from ibkeel.model import (
+    BarSpec,
+    Bracket,
+    Grade,
+    Index,
+    Option,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    OtherContract,
+    Quote,
+    Right,
+    Side,
+    Stock,
+    TimeInForce,
+)
+from ibkeel.runner import RunnerConfig
+from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.values import SimContract
+from ibkeel.strategy import Scalp
+from ibkeel.virtual import run_virtual, virtual_clock
+
+SPY = Stock("SPY")
+MARKET = SeededMarket(7, date(2026, 1, 5))
+
+
+def ticket(side=Side.BUY, quantity=10, **fields):
+    return OrderTicket(contract=SPY, side=side, quantity=quantity, **fields)
+
+
+def limit(price, **fields):
+    return ticket(order_type=OrderType.LMT, limit_price=Decimal(price), **fields)
+
+
+def connected(**fields):
+    return VenueBroker(MARKET, clock=virtual_clock(), **fields)
+
+
+async def settled(broker, order):
+    """A placed order's report, once a second has passed."""
+    placement = await broker.place(order)
+    await asyncio.sleep(1)
+    (report,) = [
+        row
+        for row in (*await broker.open_orders(), *await broker.completed_orders())
+        if row.order_id == placement.order_id
+    ]
+    return report
+
+
+async def test_an_order_off_the_tick_is_refused_with_the_venues_code():
+    async with connected() as broker:
+        with pytest.raises(OrderRejected, match="minimum price variation") as refused:
+            await broker.place(limit("1.001"))
+
+    assert refused.value.code == 110
+
+
+async def test_a_bracket_of_which_a_child_is_refused_is_withdrawn_whole():
+    bracket = Bracket(entry=limit("900.00"), stop_loss=Decimal("1.001"), take_profit=Decimal("950.00"))
+
+    async with connected() as broker:
+        with pytest.raises(OrderRejected):
+            await broker.place(bracket)
+        assert await broker.open_orders() == ()
+        states = [row.state for row in await broker.completed_orders()]
+        assert await broker.positions() == ()
+
+    assert states.count(OrderState.REJECTED) == 1
+    assert states.count(OrderState.CANCELLED) == 2
+
+
+async def test_more_than_the_funds_is_refused():
+    async with connected(cash=1000.0) as broker:
+        with pytest.raises(OrderRejected) as refused:
+            await broker.place(ticket(quantity=100))
+
+    assert refused.value.code == 201
+
+
+async def test_a_fill_or_kill_order_that_cannot_fill_is_cancelled():
+    async with connected() as broker:
+        report = await settled(broker, limit("1.00", tif=TimeInForce.FOK))
+
+    assert report.state is OrderState.CANCELLED
+
+
+async def test_a_take_profit_is_told_by_its_name_and_cancels_the_stop():
+    traded = []
+    async with connected(traded=traded.append) as broker:
+        ask = (await broker.quote(SPY)).ask
+        entry = limit(str(round(ask + 0.05, 2)))
+        away = Decimal(str(round(ask + 0.06, 2)))
+        placed = await broker.place(Bracket(entry=entry, stop_loss=Decimal("1.00"), take_profit=away))
+        for _ in range(23_000):
+            if len(traded) > 1 or not await broker.open_orders():
+                break
+            await asyncio.sleep(1)
+        causes = [broker.cause_of(fill.order_id) for fill in traded]
+        states = {row.order_id: row.state for row in await broker.completed_orders()}
+
+    assert causes == ["entry", "take profit"]
+    assert states[placed.children[1].order_id] is OrderState.CANCELLED
+
+
+async def test_a_change_is_refused_for_what_has_ended_or_is_another_order():
+    async with connected() as broker:
+        working = await broker.place(limit("1.00"))
+        done = await broker.place(ticket())
+        await asyncio.sleep(1)
+        with pytest.raises(OrderRefused, match="filled"):
+            await broker.modify(done.order_id, ticket())
+        with pytest.raises(InvalidInput, match="contract, side and type"):
+            await broker.modify(working.order_id, limit("1.00", side=Side.SELL))
+        with pytest.raises(OrderRejected, match="minimum price"):
+            await broker.modify(working.order_id, limit("1.001"))
+        changed = await broker.modify(working.order_id, limit("2.00", quantity=20))
+        with pytest.raises(InvalidInput, match="no order 99"):
+            await broker.cancel(99)
+
+    assert (changed.limit_price, changed.quantity, changed.state) == (Decimal("2.0"), 20, OrderState.WORKING)
+
+
+async def test_without_a_session_nothing_is_answered():
+    broker = connected()
+    await broker.disconnect()
+
+    with pytest.raises(NotConnected):
+        await broker.quote(SPY)
+
+    assert (await broker.health()).grade is Grade.DOWN
+
+
+async def test_there_is_one_account():
+    async with connected() as broker:
+        with pytest.raises(InvalidInput, match="one account"):
+            await broker.positions("U1")
+
+
+async def test_a_stream_of_quotes_follows_the_market_until_the_session_ends():
+    seen = []
+    async with connected() as broker, aclosing(broker.stream_quotes(SPY)) as quotes:
+        async for quote in quotes:
+            seen.append(quote)
+            if len(seen) == 3:
+                await broker.disconnect()
+                with pytest.raises(NotConnected):
+                    await anext(quotes)
+                break
+
+    assert all(isinstance(quote, Quote) for quote in seen)
+    assert [(row.at - seen[0].at).seconds for row in seen] == [0, 1, 2]
+
+
+class Mute(SeededMarket):
+    """A market that shows no price, and never will."""
+
+    def quote(self, contract, at):
+        return attrs.evolve(super().quote(contract, at), bid=0.0, ask=None, last=None, close=None)
+
+    def next_change(self, contract, after):
+        return None
+
+
+async def test_a_market_without_prices_is_told_as_such():
+    async with VenueBroker(Mute(7, date(2026, 1, 5)), clock=virtual_clock()) as broker:
+        with pytest.raises(QuoteUnavailable, match="no price of SPY"):
+            await broker.quote(SPY)
+        with pytest.raises(NoData, match="no further quote"):
+            await anext(broker.stream_quotes(SPY))
+        with pytest.raises(OrderRejected, match="no price of SPY"):
+            await broker.preview(ticket())
+
+
+async def test_bars_that_are_not_there_are_named():
+    early = datetime(2026, 1, 4, tzinfo=UTC)
+    async with connected() as broker:
+        with pytest.raises(NoData, match="keeps no bars of '5 secs'"):
+            await broker.bars(SPY, BarSpec(duration="1800 S", size="5 secs"))
+        with pytest.raises(NoData, match="no bars of '1 min'"):
+            await broker.bars(SPY, BarSpec(duration="60 S", end=early - timedelta(days=900)))
+
+
+async def test_what_is_listed_twice_or_not_at_all_is_told():
+    async with connected() as broker:
+        (row, *_) = (await broker.option_chain(Index("SPX"))).classes
+        with pytest.raises(UnknownContract):
+            await broker.qualify(OtherContract("ES", kind="FUT"))
+        with pytest.raises(UnknownContract):
+            await broker.qualify(Option("SPY", date(2026, 1, 6), Decimal("1.23"), Right.CALL))
+        with pytest.raises(NoData, match="no options"):
+            await broker.option_chain(Index("VIX"))
+        index = await broker.qualify(Index("VIX"))
+
+    assert row.multiplier == 100
+    assert isinstance(index.contract, Index)
+
+
+class Twice(SeededMarket):
+    """A market that lists everything twice."""
+
+    def find(self, pattern):
+        return (*super().find(pattern), *super().find(pattern))
+
+
+def test_a_contract_that_fits_two_is_ambiguous():
+    with pytest.raises(AmbiguousContract, match="fits 2"):
+        Directory(Twice(7)).find(SPY)
+
+
+def test_a_listed_contract_of_another_kind_keeps_its_kind():
+    future = SimContract(con_id=5, symbol="ES", sec_type="FUT")
+
+    assert Directory(MARKET).name(future) == OtherContract("ES", kind="FUT")
+
+
+def test_a_weekend_has_no_session():
+    assert MarketSessions(MARKET).session(date(2026, 1, 4)) is None
+
+
+class Closed(SeededMarket):
+    """A market whose exchange never opens."""
+
+    def sessions(self, start, end):
+        return ()
+
+
+def test_a_market_without_a_session_has_no_backtest():
+    with pytest.raises(ConfigurationError, match="no trading day"):
+        backtest(Scalp(), Closed(7), RunnerConfig())
+
+
+def test_after_the_last_session_nothing_is_settled():
+    async def connect_and_leave():
+        async with VenueBroker(Closed(7), clock=virtual_clock()) as broker:
+            return broker.is_connected
+
+    assert run_virtual(connect_and_leave(), travel=False)
+
+
+def test_settings_are_told_by_dotted_key():
+    @attrs.frozen
+    class Thing:
+        sizes: tuple[int, ...] = (1, 2)
+        names: dict[str, int] = attrs.field(factory=lambda: {"b": 2, "a": 1})
+        inner: BacktestSettings = attrs.field(factory=BacktestSettings)
+        count: int = attrs.field(default=0, init=False)
+
+    told = dict(settings_of(("thing", Thing()), ("plain", object())))
+
+    assert (told["thing.sizes"], told["thing.names"]) == ("1, 2", "a=1, b=2")
+    assert told["thing.inner.sessions"] == "1"
+    assert "thing.count" not in told
+
+
+def test_a_seeded_source_makes_equal_markets():
+    one, two = (SeededData(seed=3).market(["SPY"]) for _ in range(2))
+
+    assert one.session_date == two.session_date

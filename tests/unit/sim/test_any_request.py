@@ -1,0 +1,122 @@
+"""Whatever a client asks for, and in whatever order: an answer, an error or silence, never a failure."""
+
+import asyncio
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ibkeel.sim import GatewaySettings, Limits, SimulatedGateway
+from ibkeel.sim.codec import REQUESTS, Kind
+from ibkeel.sim.codec.layout import Field, Given, Repeat
+from ibkeel.sim.wire import GREETING, encode, frame
+from ibkeel.virtual import run_virtual, virtual_clock
+
+SHARED = [HealthCheck.function_scoped_fixture]  # a market never changes
+KNOWN = {"symbol": "SPY", "sec_type": "STK", "exchange": "SMART", "currency": "USD"}
+CALL = {**KNOWN, "sec_type": "OPT", "expiry": "20260109", "strike": 500.0, "right": "C"}
+INDEX = {**KNOWN, "symbol": "VIX", "sec_type": "IND"}
+WORDS = (
+    "", "x", "SPY", "TRADES", "BID_ASK", "MIDPOINT", "SCHEDULE", "Last", "BidAsk", "1 D", "60 S", "1 min", "5 secs",
+    "3 days", "1 day", "20260102-20:00:00", "20260102 15:00:00 US/Eastern", "20260102 25:00:00", "MOST_ACTIVE", "STK",
+    "BUY", "SELL", "MKT", "LMT", "DU1234567", "NetLiquidation,BuyingPower", "100,101,104,106,165,221,233,236", "8229=PRICE",
+)  # fmt: skip
+VALUES = {
+    Kind.TEXT: st.sampled_from(WORDS),
+    Kind.ESCAPED: st.sampled_from(WORDS),
+    Kind.INTEGER: st.none() | st.sampled_from([0, 1, 2, 3, 5, 26, 756733, -1, 2**31]),
+    Kind.NUMBER: st.none() | st.sampled_from([0.0, 0.25, 1.0, 500.0, -3.0, 1e300]),
+    Kind.SIZE: st.none() | st.sampled_from([0.0, 1.0, 2.5, -1.0]),
+    Kind.FLAG: st.booleans(),
+}
+
+
+@st.composite
+def values_of(draw, layout):
+    values = {}
+    for item in layout:
+        if isinstance(item, Field):
+            values[item.name] = draw(VALUES[item.kind])
+        elif isinstance(item, Repeat):
+            values[item.name] = draw(st.lists(values_of(item.items), max_size=2))
+        elif isinstance(item, Given):
+            values.update(draw(values_of(item.items)))
+    return values
+
+
+@st.composite
+def requests(draw, message):
+    """A request, most often about a contract that exists."""
+    values = draw(values_of(message.layout))
+    about = draw(st.sampled_from([KNOWN, CALL, INDEX, {}]))
+    return {**values, **{name: value for name, value in about.items() if name in values}}
+
+
+async def played(market, sink, version, messages):
+    """A gateway after it has served raw messages, and the client that sent them has gone."""
+    gateway = SimulatedGateway(
+        market=market,
+        clock=virtual_clock(),
+        settings=GatewaySettings(limits=Limits.none(), messages_per_second=1000),
+    )
+    async with gateway.listening("127.0.0.1", 4002):
+        client = gateway.reception.attach(sink)
+        gateway.reception.receive(client, GREETING + frame(f"v100..{version}".encode()))
+        gateway.reception.receive(client, encode(("71", "2", "9", "")))
+        for fields, wait in messages:
+            gateway.reception.receive(client, encode(fields))
+            await asyncio.sleep(wait)
+        gateway.drop(9)
+    return gateway.counters
+
+
+@pytest.mark.parametrize(
+    "message", [m for m in REQUESTS.values() if m.name != "start_api"], ids=lambda m: m.name
+)
+@settings(max_examples=25, suppress_health_check=SHARED)
+@given(data=st.data(), version=st.sampled_from([157, 176, 178, 200]))
+def test_no_request_makes_the_gateway_fail(message, data, version, small_market, wire):
+    fields = message.build(data.draw(requests(message)), version)
+
+    counters = run_virtual(played(small_market, type(wire)(), version, [(fields, 12.0)]))
+
+    assert (counters.failures, counters.malformed) == (0, 0)
+    assert (counters.open_lines, counters.open_histories) == (0, 0)
+
+
+STREAMS = {
+    name: next(message for message in REQUESTS.values() if message.name == name)
+    for name in (
+        "market_data", "real_time_bars", "tick_by_tick", "market_depth", "historical_data", "head_timestamp",
+        "scanner", "account_summary", "pnl", "pnl_single", "positions_multi", "account_updates_multi", "histogram",
+    )
+}  # fmt: skip
+CANCELS = {message.name: message for message in REQUESTS.values() if message.name.startswith("cancel_")}
+ASKED = {
+    **KNOWN, "what": "TRADES", "kind": "Last", "bar_size": "1 min", "duration": "1800 S", "keep_up_to_date": True,
+    "date_format": 1, "rows": 5, "instrument": "STK", "scan_code": "MOST_ACTIVE", "tags": "NetLiquidation",
+    "con_id": 756733, "period": "1 day", "use_rth": True,
+}  # fmt: skip
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(sorted(STREAMS)),
+        st.booleans(),
+        st.integers(1, 3),
+        st.sampled_from([0.0, 0.1, 0.3, 6.0]),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=40, suppress_health_check=SHARED)
+@given(steps)
+def test_whatever_is_opened_and_cancelled_nothing_is_left_behind(small_market, wire, steps):
+    messages = []
+    for name, opens, number, wait in steps:
+        message = STREAMS[name] if opens else CANCELS[f"cancel_{name}"]
+        messages.append((message.build({**ASKED, "request_id": number}, 176), wait))
+
+    counters = run_virtual(played(small_market, type(wire)(), 176, messages))
+
+    assert counters.failures == 0
+    assert (counters.open_lines, counters.open_histories) == (0, 0)

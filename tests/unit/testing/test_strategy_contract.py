@@ -1,0 +1,135 @@
+"""The contract holds for every built-in strategy, and finds what breaks it."""
+
+import random
+
+import attrs
+import pytest
+
+from ibkeel.model import BarSpec, Direction, ExitPolicy, Reason, Signal
+from ibkeel.strategy import Confirmed, DailyVolume, Needs, Scalp, VixRegime, Whale
+from ibkeel.testing import StrategyContract
+
+MINUTES = BarSpec(duration="3600 S", size="1 min")
+UP = Signal(direction=Direction.UP, confidence=0.5, reasons=(Reason("always", 1.0),))
+
+
+class TestScalp(StrategyContract):
+    def make_strategy(self):
+        return Scalp()
+
+
+class TestWhale(StrategyContract):
+    def make_strategy(self):
+        return Whale()
+
+
+class TestVixRegime(StrategyContract):
+    def make_strategy(self):
+        return VixRegime()
+
+
+class TestDailyVolume(StrategyContract):
+    def make_strategy(self):
+        return DailyVolume()
+
+
+class TestScalpConfirmedByWhale(StrategyContract):
+    def make_strategy(self):
+        return Confirmed(decides=Scalp(), confirms=(Whale(),))
+
+
+@attrs.define
+class Flawed:
+    """Does nothing, but for what a test makes it do."""
+
+    name = "flawed"
+    seen: int = 0
+
+    def needs(self):
+        return Needs(bars=(MINUTES,))
+
+    def decide(self, context):
+        return Signal(direction=Direction.NONE, reasons=(Reason("bars", 0.0),))
+
+
+class Remembers(Flawed):
+    def decide(self, context):
+        self.seen += 1
+        return attrs.evolve(UP, reasons=(Reason("seen", float(self.seen)),))
+
+
+class Guesses(Flawed):
+    chance = random.Random(3)
+
+    def decide(self, context):
+        return attrs.evolve(UP, confidence=self.chance.random())
+
+
+class Fragile(Flawed):
+    def decide(self, context):
+        context.bars_for(MINUTES)[-1]
+        return UP
+
+
+class Silent(Flawed):
+    def decide(self, context):
+        return Signal(direction=Direction.NONE)
+
+
+class Peeks(Flawed):
+    """It is handed the whole future by its author."""
+
+    future = None
+
+    def decide(self, context):
+        return attrs.evolve(UP, reasons=(Reason("tomorrow", self.future),))
+
+
+def contract_of(make):
+    class Contract(StrategyContract):
+        def make_strategy(self):
+            return make()
+
+    return Contract()
+
+
+@pytest.mark.parametrize(
+    ("flawed", "promise"),
+    [
+        (Remembers, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
+        (Guesses, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
+        (Fragile, "test_it_survives_gaps_few_bars_and_none"),
+        (Silent, "test_its_signals_are_well_formed"),
+    ],
+)
+def test_a_flaw_breaks_the_promise_that_is_about_it(flawed, promise):
+    with pytest.raises((AssertionError, IndexError)):
+        getattr(contract_of(flawed), promise)()
+
+
+def test_a_look_ahead_is_found():
+    class Contract(StrategyContract):
+        def make_strategy(self):
+            return peeking
+
+        def context(self, bars, level, now):
+            peeking.future = float(next(iter(bars.values())).close.sum())
+            return super().context(bars, level, now)
+
+    peeking = Peeks()
+
+    with pytest.raises(AssertionError):
+        Contract().test_no_future_bar_changes_a_past_signal()
+
+
+def test_a_contract_says_which_strategy_is_meant():
+    with pytest.raises(NotImplementedError, match="make_strategy"):
+        StrategyContract().make_strategy()
+
+
+def test_a_strategys_own_stop_and_profit_reach_the_order():
+    class OwnExits(Flawed):
+        def decide(self, context):
+            return attrs.evolve(UP, exits=ExitPolicy(stop_fraction=0.5, take_profit_fraction=1.0))
+
+    contract_of(OwnExits).test_no_order_leaves_without_a_stop()
