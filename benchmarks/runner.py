@@ -34,6 +34,7 @@ OPENS_AT: Final = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
 HOURS: Final = 6.5
 PEERS: Final = {"backtesting_py": "backtesting==0.6.6", "nautilus": "nautilus_trader==1.221.0"}
 MANY: Final = 1000
+REPEATS: Final = 3
 FREE: Final = CommissionPlan(per_unit=0.0, minimum=0.0)
 
 
@@ -65,7 +66,7 @@ def run(*, quick: bool) -> Report:
     cycles, rounds = (20, 1) if quick else (150, 3)
     loops = _runner_rates(cycles, rounds)
     memory = _bytes_per_symbol(10 if quick else MANY)
-    backtests, missing = _backtests(4_000 if quick else BARS, 1 if quick else 3)
+    backtests, missing = _backtests(4_000 if quick else BARS, 1 if quick else 5)
     ours, again = loops["ibkeel, 3 symbols"], loops["ibkeel again, 3 symbols"]
     figures = {
         "versions": {"pandas": version("pandas"), **PEERS},
@@ -213,7 +214,7 @@ def _backtests(count: int, rounds: int) -> tuple[dict[str, list[float]], dict[st
 
 
 def _peer_rate(peer: str, requirement: str, count: int) -> float:
-    arguments = {"peer": peer, "bars": count, "rounds": 1}
+    arguments = {"peer": peer, "bars": count, "rounds": REPEATS}
     told = run_apart("benchmarks.backtest_peers", requirements=(requirement,), arguments=arguments)
     return count / statistics.median(told["seconds"])
 
@@ -225,10 +226,14 @@ def _bars(count: int) -> Bars:
 
 
 def _bars_rate(bars: Bars) -> float:
-    """The report with its trades, curve and figures is part of the time."""
+    """Median of a few; the report with its trades, curve and figures is part of the time."""
+    return len(bars) / statistics.median(_bars_seconds(bars) for _ in range(REPEATS))
+
+
+def _bars_seconds(bars: Bars) -> float:
     settings = BarSettings(cash=1_000_000.0, commission=FREE)
     started = time.process_time()
     report = backtest_bars(SmaCross(), bars, settings)
     seconds = time.process_time() - started
     assert report.figures.trades
-    return len(bars) / seconds
+    return seconds

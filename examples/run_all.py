@@ -47,6 +47,13 @@ def run(path: Path, *arguments: str, **environ: str) -> str:
     return done.stdout
 
 
+def hold_to_the_contract(path: Path) -> None:
+    """The tests that an example has in it."""
+    print(f"--- pytest {path.name}", flush=True)
+    arguments = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)]
+    subprocess.run(arguments, check=True, timeout=120)
+
+
 def main(client: str) -> None:
     """Run all, the plain one with the client library of that name; the first that fails ends the run."""
     with tempfile.TemporaryDirectory() as folder:
@@ -59,6 +66,8 @@ def main(client: str) -> None:
         drawn = Path(folder) / "surface.svg"
         surface = run(HERE / "surface.py", "--svg", str(drawn))
         assert drawn.read_text(encoding="utf-8").startswith("<svg")
+        own = run(HERE / "own_strategy.py")
+        hold_to_the_contract(HERE / "own_strategy.py")
         page = Path(folder) / "report.html"
         backtested = run(HERE / "backtest_day.py", "--html", str(page), IBKEEL_DATA="")
         assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -78,6 +87,7 @@ def main(client: str) -> None:
     assert "initial margin" in condor
     assert "quotes in 2 waves" in picked
     assert "25-delta put" in surface
+    assert "outside" in own
     assert "net profit" in backtested
     assert "Filled" in trade
     assert "NOSUCH: UnknownContract" in blocking

@@ -71,7 +71,7 @@ def left_behind(on):
     return {
         "lines": dict(on.broker.open_lines),
         "requests": len(link.requests),
-        "flights": len(link._flights),
+        "questions": len(link._answers),
         "waiting": link.wire.waiting(),
         "open at the gateway": counters.open_lines,
         "locked": [name for name, lock in link._locks.items() if lock.locked()],
@@ -82,7 +82,7 @@ def left_behind(on):
 NOTHING = {
     "lines": {},
     "requests": 0,
-    "flights": 0,
+    "questions": 0,
     "waiting": (),
     "open at the gateway": 0,
     "locked": [],

@@ -296,6 +296,8 @@ class Keeper:
         if event is SessionEvent.PORT_RESET:
             self.raise_alarm("session", f"the Gateway changed its port, set IBKRConfig.port: {text}")
         elif event in _WELL_AGAIN and self.session.may_request:
+            if farm is not None:
+                self._link.services.farm_is_well(farm.kind)
             self._restore(False)
 
     def _trusts_definitions(self) -> bool:

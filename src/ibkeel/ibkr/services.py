@@ -9,6 +9,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, NotConnected, RequestFailed, RequestTimeout
 from ibkeel.guards import BreakerChanged, CircuitBreaker
+from ibkeel.ibkr.meaning import Farm
 from ibkeel.resilience import BreakerPolicy, BreakerState, Deadlines, Escalation, RequestKind
 from ibkeel.telemetry import Observer, ServiceChanged
 
@@ -34,6 +35,13 @@ _SERVICE_OF: Final = MappingProxyType(
         RequestKind.HISTORY: Service.HISTORY,
         RequestKind.DEFINITIONS: Service.DEFINITIONS,
         RequestKind.ACCOUNT: Service.ACCOUNT,
+    }
+)
+_SERVED_BY: Final = MappingProxyType(
+    {
+        Farm.MARKET_DATA: Service.MARKET_DATA,
+        Farm.HISTORY: Service.HISTORY,
+        Farm.DEFINITIONS: Service.DEFINITIONS,
     }
 )
 _SLOW_SHARE: Final = 0.8  # of a deadline: what takes longer is about to fail
@@ -117,6 +125,12 @@ class Services:
         for service, breaker in self._breakers.items():
             if service is not Service.CONNECT:
                 breaker.probe_next()
+
+    def farm_is_well(self, farm: Farm) -> None:
+        """The Gateway says that a data farm serves again; what failed without it counts no more."""
+        breaker = self._breakers[_SERVED_BY[farm]]
+        if breaker.state is not BreakerState.CLOSED:
+            breaker.close()
 
     def _changed(self, change: BreakerChanged) -> None:
         self._observer.on_event(

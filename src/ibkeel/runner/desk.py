@@ -154,7 +154,7 @@ class OrderDesk:
         return tuple(
             (name, order)
             for name, order in self._ours.items()
-            if order.is_restored and order.state is OrderState.UNKNOWN
+            if order.is_restored and order.state in {OrderState.UNKNOWN, OrderState.SENT}
         )
 
     def settle(self, name: ClientOrderId, state: OrderState) -> None:

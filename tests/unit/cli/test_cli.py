@@ -332,3 +332,18 @@ def test_the_listed_scenarios_say_in_json_what_each_fault_does(capsys):
         {"kind": "upstream_lost", "after": 600.0, "duration": 120.0, "restores_as": 1101}
     ]
     assert rows["seed-five-minutes"]["faults"] == []
+
+
+def test_entries_are_halted_for_every_bot_and_let_pass_again(capsys, tmp_path):
+    path = tmp_path / "state" / "halt"
+
+    halted = run(["halt", "--reason", "I do not like this"])
+    told, text = capsys.readouterr().out, path.read_text(encoding="utf-8")
+    lifted = run(["halt", "--lift"])
+    again = run(["halt", "--lift"])
+
+    assert (halted, lifted, again) == (0, 0, 0)
+    assert "I do not like this" in told
+    assert text.startswith("I do not like this, since")
+    assert not path.exists()
+    assert capsys.readouterr().out.splitlines() == ["entries may pass again", "entries were not halted"]

@@ -12,6 +12,7 @@ from ibkeel.errors import (
     PacingExceeded,
     RequestTimeout,
 )
+from ibkeel.ibkr import Farm
 from ibkeel.ibkr.services import Service, Services, is_answer, is_fault
 from ibkeel.resilience import BreakerPolicy, BreakerState, Deadlines, Escalation, RequestKind
 from ibkeel.virtual import virtual_clock
@@ -111,6 +112,16 @@ async def test_probes_that_fail_lead_to_a_new_connection_then_to_a_person():
         (Service.HISTORY, Escalation.RECONNECT),
         (Service.HISTORY, Escalation.STOP),
     ]
+
+
+async def test_a_farm_that_serves_again_closes_the_circuit_of_its_service():
+    desk = Desk(historical_data=BreakerPolicy(failures=1), market_data=BreakerPolicy(failures=1))
+    desk.fail(Service.HISTORY)
+    desk.fail(Service.MARKET_DATA)
+    desk.services.farm_is_well(Farm.HISTORY)
+
+    assert desk.services[Service.HISTORY].state is BreakerState.CLOSED
+    assert desk.services[Service.MARKET_DATA].state is BreakerState.OPEN
 
 
 async def test_a_new_session_lets_one_probe_pass_at_once():

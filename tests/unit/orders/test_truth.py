@@ -11,6 +11,8 @@ from ibkeel.orders import (
     OrderTruth,
     Sent,
     StatusSeen,
+    Unlisted,
+    Vanished,
     state_of_status,
 )
 
@@ -234,3 +236,51 @@ def test_a_late_partial_fill_of_a_cancelled_order_is_counted():
 def test_a_reason_is_kept():
     assert after(Sent(), status("PreSubmitted", reason="trigger")).reason == "trigger"
     assert "201" in after(Sent(), error(ErrorFate.REJECTED)).reason
+
+
+@pytest.mark.parametrize("text", ["PreSubmitted", "Submitted", "PendingCancel"])
+def test_an_order_that_worked_and_is_on_no_list_of_open_ones_is_of_unknown_fate(text):
+    truth = after(Sent(), status(text), Unlisted())
+
+    assert truth.state is S.UNKNOWN
+    assert "list of open orders" in truth.reason
+
+
+@pytest.mark.parametrize("evidence", [(), (Sent(),), (Sent(), status("Filled", 3)), (Sent(), LinkLost())])
+def test_an_order_that_nobody_said_to_work_need_not_be_listed(evidence):
+    truth = after(*evidence)
+
+    assert truth.saw(Unlisted()) == truth
+
+
+@pytest.mark.parametrize("evidence", [(Sent(),), (Sent(), LinkLost())])
+def test_an_order_that_provably_left_no_trace_is_over(evidence):
+    truth = after(*evidence, Vanished(reason="not at the venue"))
+
+    assert (truth.state, truth.reason, truth.is_inferred) == (S.CANCELLED, "not at the venue", True)
+
+
+def test_an_order_that_works_cannot_vanish():
+    truth = after(Sent(), status("Submitted"))
+
+    assert truth.saw(Vanished(reason="not at the venue")) == truth
+
+
+def test_what_was_taken_for_gone_and_speaks_again_lives_and_is_reported():
+    truth = after(Sent(), Vanished(reason="not at the venue"), status("Submitted"))
+
+    assert truth.state is S.WORKING
+    assert truth.contradictions == ("status Submitted, but it was taken for gone",)
+
+
+def test_a_cancel_that_is_told_after_the_proof_confirms_it():
+    truth = after(Sent(), Vanished(reason="not at the venue"), status("Cancelled"))
+
+    assert (truth.state, truth.contradictions) == (S.CANCELLED, ())
+
+
+def test_a_fill_of_an_order_taken_for_gone_counts():
+    truth = after(Sent(), Vanished(reason="not at the venue"), fill("a", 3))
+
+    assert (truth.state, truth.filled) == (S.FILLED, 3)
+    assert truth.must_reconcile

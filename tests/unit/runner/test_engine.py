@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Executor, Future
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from ibkeel.errors import JournalError, NotConnected, OrderRejected, RequestTimeout
+from ibkeel.errors import GatesShut, JournalError, NotConnected, OrderRejected, RequestTimeout
 from ibkeel.journal import (
     CycleDone,
     Decision,
@@ -41,9 +42,13 @@ from ibkeel.model import (
     Stock,
     TradingHours,
 )
-from ibkeel.runner import EndOfDay, RiskConfig, Runner, RunnerConfig, Session
+from ibkeel.orders import Interlock, OrderLimits, build_bracket
+from ibkeel.runner import Doorkeeper, EndOfDay, Halt, OrderDesk, RiskConfig, Runner, RunnerConfig, Session
+from ibkeel.runner.feed import Feed
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs
-from ibkeel.telemetry import OrderChanged
+from ibkeel.telemetry import NullObserver, OrderChanged
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -779,3 +784,111 @@ def test_a_takeover_learns_from_the_open_orders_that_an_unanswered_one_does_not_
     entries = [row for row in of_kind(world.records, Intent) if row.purpose == "entry"]
     assert len(entries) == 2
     assert world.report.held == ()
+
+
+def reasons_of(world):
+    return " ".join(reason for row in of_kind(world.records, Decision) for reason in row.reasons)
+
+
+def test_a_halted_bot_enters_nothing_and_says_why(play):
+    halt = Halt()
+    halt.halt("by hand", OPEN)
+
+    world = play(halt=halt)
+
+    assert of_kind(world.records, Intent) == []
+    assert "halted: by hand" in reasons_of(world)
+    assert world.report.errors == ()
+
+
+def test_a_halt_cancels_entries_that_work_and_lets_exits_pass(play, tmp_path):
+    path = tmp_path / "halt"
+    wide = {CALL: fresh(CALL, 4.0, 4.05, stop=185) + fresh(CALL, 4.0, 4.3, start=185)}
+    told = []
+
+    def prepare(broker, loop):
+        broker.fail("place", OrderRejected("later"), times=0)
+        loop.call_later(181.0, path.write_text, "by file")
+        loop.call_later(190.0, lambda: told.append([row.kind for row in broker.calls].count("cancel")))
+
+    world = play(
+        steps=wide,
+        halt=Halt(path),
+        prepare=prepare,
+        broker={"delays": {"place": 4.0}},
+        risk=RiskConfig(cooldown=0),
+    )
+
+    entries = [row for row in of_kind(world.records, Intent) if row.purpose == "entry"]
+    assert len(entries) == 1
+    assert told == [1] or world.report.fills == 2
+    assert world.report.held == ()
+
+
+def test_a_halt_by_call_reaches_an_order_whose_record_is_still_being_written(tmp_path):
+    async def main():
+        disk = ByHand()
+        fake = FakeBroker(quotes=fresh(CALL, 4.0, 4.05), clock=virtual_clock())
+        with Journal.open(tmp_path / "journal.sqlite") as journal:
+            async with fake:
+                recorder, tally = Recorder(journal, disk), Tally("t", ("SPY",))
+                doorkeeper = Doorkeeper(virtual_clock())
+                desk = OrderDesk(
+                    fake,
+                    Feed(fake, recorder, tally, virtual_clock()),
+                    recorder,
+                    tally,
+                    virtual_clock(),
+                    NullObserver(),
+                    "t",
+                    doorkeeper,
+                )
+                quote = await fake.quote(CALL)
+                bracket = build_bracket(quote=quote, quantity=1)
+                signal = Signal(direction=Direction.UP, confidence=0.5)
+                entering = asyncio.ensure_future(desk.enter("SPY", bracket, signal, DAY, "", quote=quote))
+                while not disk.jobs:
+                    await asyncio.sleep(0)
+                doorkeeper.halt.halt("by call", OPEN)
+                disk.do()
+                with pytest.raises(GatesShut, match="by call") as refused:
+                    await entering
+                return [call.kind for call in fake.calls], refused.value.refusals, desk.unknown_orders
+
+    calls, refusals, unknown = run_virtual(main(), start=OPEN)
+
+    assert "place" not in calls
+    assert [refusal.kind for refusal in refusals] == ["halted"]
+    assert unknown == 0
+
+
+def test_a_gate_that_is_shut_is_a_reason_of_the_decision(play):
+    world = play(limits=OrderLimits(max_quantity=0))
+
+    assert of_kind(world.records, Intent) == []
+    assert {row.outcome for row in of_kind(world.records, Decision)} == {"refused"}
+    assert "quantity: " in reasons_of(world)
+    assert "needed: 0 or fewer" in reasons_of(world)
+
+
+def test_an_account_that_does_not_fit_stops_everything(play):
+    world = play(interlock=Interlock(mode="LIVE", account="U1234567"))
+
+    assert of_kind(world.records, Intent) == []
+    assert "the second yes" in reasons_of(world)
+
+
+class ByHand(Executor):
+    """Does the work when it is told to."""
+
+    def __init__(self):
+        self.jobs = []
+
+    def submit(self, work, /, *args):
+        done = Future()
+        self.jobs.append((done, work, args))
+        return done
+
+    def do(self):
+        done, work, args = self.jobs.pop(0)
+        done.set_result(work(*args))

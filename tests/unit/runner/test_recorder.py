@@ -1,3 +1,6 @@
+import asyncio
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -51,3 +54,130 @@ async def test_a_record_that_must_be_written_is_refused_and_not_tried_again(jour
     await recorder.record(failure("later"))
 
     assert messages(journal) == ["later"]
+
+
+class ByHand(Executor):
+    """Does the work when it is told to."""
+
+    def __init__(self):
+        self.jobs = []
+
+    def submit(self, work, /, *args):
+        done = Future()
+        self.jobs.append((done, work, args))
+        return done
+
+    def do(self):
+        """Do the first job, in this thread."""
+        done, work, args = self.jobs.pop(0)
+        try:
+            done.set_result(work(*args))
+        except JournalError as error:
+            done.set_exception(error)
+
+
+async def turns():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_slow_disk_holds_back_only_those_who_wait_for_it(journal):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+
+    waiting = asyncio.ensure_future(recorder.record(failure("intent")))
+    await turns()
+    recorder.keep(failure("meanwhile"))
+    was_waiting = not waiting.done()
+    disk.do()
+    await waiting
+    disk.do()
+    await recorder.drain()
+
+    assert was_waiting
+    assert recorder.waiting == 0
+    assert messages(journal) == ["intent", "meanwhile"]
+
+
+async def test_what_comes_during_a_write_is_written_in_one_go_after_it(journal):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+    for name in ("a", "b", "c"):
+        recorder.keep(failure(name))
+
+    disk.do()
+    await turns()
+    disk.do()
+    await recorder.drain()
+
+    assert disk.jobs == []
+    assert messages(journal) == ["a", "b", "c"]
+
+
+async def test_a_refused_record_is_told_to_the_one_who_waits_and_the_others_stay(
+    journal, monkeypatch, caplog
+):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "record_all", full)
+        recorder.keep(failure("kept"))
+        waiting = asyncio.ensure_future(recorder.record(failure("refused")))
+        await turns()
+        disk.do()
+        await turns()
+        disk.do()
+        with pytest.raises(JournalError, match="disk full"):
+            await waiting
+
+    recorder.keep(failure("next"))
+    disk.do()
+    await recorder.drain()
+
+    assert messages(journal) == ["kept", "next"]
+    assert "disk full" in caplog.text
+
+
+async def test_one_who_gives_up_waiting_leaves_the_record_to_be_written(journal):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+    waiting = asyncio.ensure_future(recorder.record(failure("intent")))
+    await turns()
+
+    waiting.cancel()
+    await turns()
+    disk.do()
+    await recorder.drain()
+
+    assert messages(journal) == ["intent"]
+
+
+async def test_an_exit_waits_for_its_record_only_so_long(journal):
+    recorder = Recorder(journal)
+
+    await recorder.try_record(failure("exit"), 1.0)
+
+    assert messages(journal) == ["exit"]
+
+
+def test_a_thread_writes_while_the_loop_goes_on(journal, monkeypatch):
+    may_write, ticks = threading.Event(), []
+    write = journal.record_all
+    monkeypatch.setattr(journal, "record_all", lambda records: may_write.wait(10) and write(records))
+
+    async def main(thread):
+        recorder = Recorder(journal, thread)
+        waiting = asyncio.ensure_future(recorder.record(failure("intent")))
+        for _ in range(100):
+            await asyncio.sleep(0)
+            ticks.append(waiting.done())
+        await recorder.try_record(failure("exit"), 0.001)
+        may_write.set()
+        await waiting
+        await recorder.drain()
+
+    with ThreadPoolExecutor(1) as thread:
+        asyncio.run(main(thread))
+
+    assert ticks == [False] * 100
+    assert messages(journal) == ["intent", "exit"]

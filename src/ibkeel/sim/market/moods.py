@@ -31,7 +31,7 @@ PLAIN: Final = Mood()
 MOODS: Final = MappingProxyType(
     {
         "plain": PLAIN,
-        "breakout": Mood(volatility=0.7, push=0.08, crowd=2.5),
+        "breakout": Mood(volatility=1.0, push=0.08, crowd=4.0),
         "calm": Mood(volatility=0.55),
         "fear": Mood(volatility=3.5),
         "still": Mood(volatility=3.5, movement=0.0),
