@@ -51,11 +51,11 @@ def run(*, quick: bool) -> Report:
     """Measure streams, columns, their agreement, and the peers that are here."""
     rounds, count = (3, 20_000) if quick else (15, 200_000)
     missing: list[str] = []
-    market = _Market(BARS // 10 if quick else BARS)
+    market = _Market(BARS)
     streams = _streams(market, count, missing)
     calls = in_turns(streams, rounds)
     columns = {
-        name: in_turns(subjects, 3 if quick else 9) for name, subjects in _columns(market, missing).items()
+        name: in_turns(subjects, 3 if quick else 15) for name, subjects in _columns(market, missing).items()
     }
     per_call = {name: median_ratio(values, calls["bare"]) for name, values in calls.items() if name != "bare"}
     vs_talib = {

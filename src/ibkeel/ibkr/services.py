@@ -127,12 +127,15 @@ class Services:
                 breaker.probe_next()
 
     def farm_is_well(self, farm: Farm) -> None:
-        """The Gateway says that a data farm serves again; what failed without it counts no more."""
-        breaker = self._breakers[_SERVED_BY[farm]]
-        if breaker.state is not BreakerState.CLOSED:
-            breaker.close()
+        """The Gateway says that a data farm serves again.
+
+        What failed without it counts no more, and neither does what was asked then and will fail yet.
+        """
+        self._breakers[_SERVED_BY[farm]].close()
 
     def _changed(self, change: BreakerChanged) -> None:
+        if change.before is change.after.state:
+            return
         self._observer.on_event(
             ServiceChanged(
                 at=self._clock.now(),

@@ -124,6 +124,24 @@ async def test_a_farm_that_serves_again_closes_the_circuit_of_its_service():
     assert desk.services[Service.MARKET_DATA].state is BreakerState.OPEN
 
 
+async def test_what_was_asked_before_the_farm_served_again_counts_no_more():
+    desk = Desk(historical_data=BreakerPolicy(failures=1))
+
+    async def asked_in_vain():
+        with desk.services[Service.HISTORY].attempt():
+            await asyncio.sleep(60)
+            raise RequestTimeout("no answer")
+
+    asking = asyncio.create_task(asked_in_vain())
+    await asyncio.sleep(30)
+    desk.services.farm_is_well(Farm.HISTORY)
+    with pytest.raises(RequestTimeout):
+        await asking
+
+    assert desk.services[Service.HISTORY].state is BreakerState.CLOSED
+    assert desk.events == []
+
+
 async def test_a_new_session_lets_one_probe_pass_at_once():
     desk = Desk(historical_data=BreakerPolicy(failures=1, open_seconds=300))
     desk.fail(Service.HISTORY)
