@@ -104,7 +104,7 @@ def test_another_seed_is_another_day(first, tmp_path):
     ("arguments", "code", "words"),
     [
         (["demo", "--symbols", "NOSUCH"], 2, "NOSUCH"),
-        (["demo", "--strategy", "nope"], 2, "registered: scalp"),
+        (["demo", "--strategy", "nope"], 2, "registered: daily_volume"),
         (["demo", "--seed", "-1"], 2, "-1"),
         (["run", "no-such-file.toml"], 2, "no-such-file.toml"),
     ],

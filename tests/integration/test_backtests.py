@@ -16,7 +16,7 @@ from ibkeel.journal import CycleDone, FillSeen, Intent, Journal, RunStarted
 from ibkeel.model import Direction, OrderType, Side, Signal
 from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig
 from ibkeel.sim.market import SeededMarket
-from ibkeel.strategy import Needs, Scalp
+from ibkeel.strategy import Needs, Scalp, VixRegime
 
 HALF_DAY = date(2015, 12, 24)
 OPEN = datetime(2015, 12, 24, 14, 30, tzinfo=UTC)
@@ -282,6 +282,23 @@ def test_the_half_day_is_told_on_one_page(half_day):
     assert "scalp on GOOG, 2015-12-24" in page
     assert page.count("<svg") >= 3
     assert "DU0000001" not in page
+
+
+@pytest.mark.data
+def test_an_index_that_a_strategy_looks_at_is_listed_too():
+    folder = Path(os.environ["IBKEEL_DATA"])
+
+    report = backtest(VixRegime(), RecordedData(folder=folder, day=HALF_DAY), GOOG)
+
+    assert (report.errors, report.counts["cycles"]) == ((), 66)
+
+
+def test_an_index_is_listed_in_a_seeded_market():
+    report = backtest(
+        VixRegime(), SeededData(seed=7), attrs.evolve(CONFIG, symbols=("IWM",), interval=9000.0)
+    )
+
+    assert (report.errors, report.counts["cycles"]) == ((), 2)
 
 
 def test_a_day_that_was_not_recorded_is_named(tmp_path):

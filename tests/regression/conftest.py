@@ -21,7 +21,7 @@ def connected():
         await asyncio.sleep(600)
         gateway = SimulatedGateway(market=_MARKET, clock=virtual_clock(), settings=settings)
         broker = IBKRBroker(
-            IBKRConfig(orders="PAPER", **config),
+            IBKRConfig(**{"orders": "PAPER", **config}),
             clock=virtual_clock(),
             observer=observer,
             jitter=lambda: 0.0,

@@ -3,7 +3,7 @@
 from ibkeel import BarSpec, Broker, Stock
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import Bars, Chains, Direction, MarketData, OptionChain, Quote, Signal
-from ibkeel.strategy import Needs, Strategy, StrategyContext
+from ibkeel.strategy import Confirmed, Needs, Strategy, StrategyContext
 from ibkeel.testing import FakeBroker
 
 
@@ -41,3 +41,4 @@ class Never:
 
 
 strategy: Strategy = Never()
+composed: Strategy = Confirmed(decides=strategy, confirms=(strategy,))

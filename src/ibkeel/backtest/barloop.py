@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
@@ -132,7 +133,7 @@ def backtest_bars(
     settings = settings or BarSettings()
     book = _Book(settings)
     equity = _walk(strategy, bars, book)
-    symbol = bars.contract.symbol
+    symbol, zone = bars.contract.symbol, ZoneInfo(bars.timezone)
     deals = (
         Deal(str(bars.contract), symbol, _instant(bars, row), signed, price, charge, 1, cause)
         for row, signed, price, charge, cause in book.fills
@@ -143,8 +144,8 @@ def backtest_bars(
         strategy=name or type(strategy).__name__,
         settings=dict(settings_of(("strategy", strategy), ("bars", settings))),
         symbols=(symbol,),
-        first_session=_instant(bars, 0).date(),
-        last_session=_instant(bars, len(bars) - 1).date(),
+        first_session=_instant(bars, 0).astimezone(zone).date(),
+        last_session=_instant(bars, len(bars) - 1).astimezone(zone).date(),
         account=mask_account(ACCOUNT),
         equity=curve,
         prices={symbol: Curve(at=ends, value=bars.close)},

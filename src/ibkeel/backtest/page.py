@@ -1,6 +1,7 @@
 """The report as one HTML page: no script, nothing loaded from elsewhere, light or dark as the reader has it."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Final
@@ -125,7 +126,7 @@ def _prices(symbol: str, curve: Curve, trades: Sequence[Trade]) -> str:
 
 def _marks(curve: Curve, trade: Trade) -> Iterable[Mark]:
     index = curve.index(trade.entered_at)
-    text = f"{_clock(trade)} {trade.quantity:+g} {trade.name} at {trade.entry_price:.2f}"
+    text = f"{_clock(trade.entered_at)} {trade.quantity:+g} {trade.name} at {trade.entry_price:.2f}"
     yield Mark(index, float(curve.value[index]), "entry", text)
     if trade.left_at is not None and trade.exit_price is not None:
         index = curve.index(trade.left_at)
@@ -170,9 +171,9 @@ def _trades(trades: Sequence[Trade]) -> str:
         (
             trade.name,
             f"{trade.quantity:+g}",
-            _clock(trade),
+            _clock(trade.entered_at),
             f"{trade.entry_price:.2f}",
-            _NONE if trade.left_at is None else f"{trade.left_at.astimezone(_ZONE):%H:%M:%S}",
+            _NONE if trade.left_at is None else _clock(trade.left_at),
             _NONE if trade.exit_price is None else f"{trade.exit_price:.2f}",
             trade.cause or "held",
             _signed(trade.profit),
@@ -207,8 +208,8 @@ def _list(title: str, rows: Sequence[str]) -> str:
     return _section(title, f"<ul>{''.join(f'<li>{escape(row)}</li>' for row in rows)}</ul>")
 
 
-def _clock(trade: Trade) -> str:
-    return f"{trade.entered_at.astimezone(_ZONE):%Y-%m-%d %H:%M:%S}"
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(_ZONE):%Y-%m-%d %H:%M:%S}"
 
 
 def _dollars(value: float) -> str:

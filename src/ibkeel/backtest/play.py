@@ -125,11 +125,16 @@ def backtest(
         UnknownContract: The market does not list a symbol.
     """
     settings, risk = settings or BacktestSettings(), risk or RiskConfig()
-    market = data.market(config.symbols) if isinstance(data, MarketSource) else data
+    market = data.market(_listed(strategy, config)) if isinstance(data, MarketSource) else data
     play = _Play(strategy, market, config, risk, settings)
     opens_at = play.opens_at()
     with nullcontext(journal) if journal is not None else Journal.in_memory() as book:
         return run_virtual(play.run(book, progress), start=opens_at - _EARLY, travel=False)
+
+
+def _listed(strategy: Strategy, config: RunnerConfig) -> tuple[str, ...]:
+    """Everything that will be asked for: what is traded, and what the strategy looks at beside it."""
+    return tuple(dict.fromkeys((*config.symbols, *(row.symbol for row in strategy.needs().quotes))))
 
 
 class _Play:

@@ -20,6 +20,7 @@ from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
 from ibkeel.cli.backtest_command import backtest, sweep_settings
 from ibkeel.cli.chain_command import chain
+from ibkeel.cli.config_command import config
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.paths import fresh_journal, state_directory
@@ -278,6 +279,7 @@ def journal_show(path: Path, last: int, kind: str | None) -> None:
 
 commands.add_command(backtest)
 commands.add_command(chain)
+commands.add_command(config)
 commands.add_command(sweep_settings)
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -107,7 +108,7 @@ def sweep_settings(**given: Any) -> int:
     trial, grid = _trial(given), dict(_values(text) for text in given["sets"])
     workers = given["workers"]
     with (
-        nullcontext() if workers == 1 else ProcessPoolExecutor(workers) as executor,
+        nullcontext() if workers == 1 else _processes(workers) as executor,
         _bar("combinations") as advance,
     ):
         done = sweep(
@@ -127,6 +128,11 @@ def _part(progress: Progress) -> tuple[float, str]:
     session = progress.session
     part = (progress.now - session.opens_at) / (session.closes_at - session.opens_at)
     return part, f"{session.day}, cycle {progress.cycles}"
+
+
+def _processes(number: int) -> ProcessPoolExecutor:
+    """Processes that begin afresh: one that is copied from this one may inherit locks of its threads."""
+    return ProcessPoolExecutor(number, mp_context=get_context("spawn"))
 
 
 def _trial(given: dict[str, Any]) -> MarketTrial:

@@ -58,7 +58,7 @@ def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
             f"{trade.quantity:+g}",
             f"{trade.entered_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
             f"{trade.entry_price:.2f}",
-            "-" if trade.left_at is None else f"{trade.left_at.astimezone(_NEW_YORK):%H:%M:%S}",
+            "-" if trade.left_at is None else f"{trade.left_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
             "-" if trade.exit_price is None else f"{trade.exit_price:.2f}",
             trade.cause or "held",
             f"{trade.profit:+,.2f}",

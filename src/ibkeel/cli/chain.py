@@ -264,14 +264,17 @@ def _listed(options: ChainOptions, chain: OptionChain, now: datetime) -> ChainRe
         if options.trading_class in {None, row.trading_class}
         for expiry in expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
     ]
-    fitting = [series for series in found if not rule.kinds or series.kind in rule.kinds]
+    alive = [series for series in found if series.expires_at > now]
+    fitting = [series for series in alive if not rule.kinds or series.kind in rule.kinds]
     fitting.sort(key=lambda series: (series.expiry, series.trading_class))
     return ChainReport(options=options, at=now, series=tuple(fitting))
 
 
 async def _window(report: ChainReport, chain: OptionChain, broker: Broker) -> tuple[Candidate, ...]:
     options, rule, spot = report.options, report.options.rule, report.spot or 0.0
-    listing = delta_listing(chain, today=report.today, rule=rule, trading_class=options.trading_class)
+    listing = delta_listing(
+        chain, today=report.today, rule=rule, trading_class=options.trading_class, now=report.at
+    )
     if listing is None:
         return ()
     wanted = _nearest(chain, listing, options, spot)

@@ -66,6 +66,13 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
 )
 @click.option("--delta", type=float, default=None, help="Find the option of this delta, without sign.")
 @click.option(
+    "--within",
+    type=float,
+    default=None,
+    metavar="DELTA",
+    help="Farthest from --delta that will do, such as 0.05.",
+)
+@click.option(
     "--strikes", type=click.IntRange(1, 100), default=None, help="Quote so many strikes around the price."
 )
 @click.option(
@@ -89,7 +96,11 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
 )
 @click.option("--class", "trading_class", default=None, metavar="NAME", help="Trading class, such as SPXW.")
 @click.option(
-    "--rate", type=float, default=0.0, show_default=True, help="Interest a year, for forward and delta."
+    "--rate",
+    type=click.FloatRange(-1, 1),
+    default=0.0,
+    show_default=True,
+    help="Interest a year, a fraction, for forward and delta.",
 )
 @click.option("--delayed", is_flag=True, help="Take delayed and frozen prices too.")
 @click.option("--host", default=None, help="Ask a Gateway on this host. [default: simulate one]")
@@ -117,6 +128,8 @@ def chain(**given: Any) -> None:
 def _options(given: dict[str, Any]) -> ChainOptions:
     if given["delta"] is not None and given["strikes"] is not None:
         raise click.UsageError("--delta and --strikes exclude each other")
+    if given["within"] is not None and given["delta"] is None:
+        raise click.UsageError("--within goes with --delta")
     least, most = given["dte"]
     rule = DeltaRule(
         delta=0.30 if given["delta"] is None else given["delta"],
@@ -128,6 +141,7 @@ def _options(given: dict[str, Any]) -> ChainOptions:
         rate=given["rate"],
         liquidity=_liquidity(given),
         live_only=not given["delayed"],
+        max_error=given["within"],
     )
     return ChainOptions(
         symbol=given["symbol"].upper(),
@@ -141,10 +155,9 @@ def _options(given: dict[str, Any]) -> ChainOptions:
 
 
 def _liquidity(given: dict[str, Any]) -> LiquidityRule | None:
-    names = ("max_spread", "min_volume", "min_open_interest")
-    if not any(given[name] for name in names):
-        return None
     spread = given["max_spread"]
+    if spread is None and not (given["min_volume"] or given["min_open_interest"]):
+        return None
     return LiquidityRule(
         min_volume=given["min_volume"],
         min_open_interest=given["min_open_interest"],

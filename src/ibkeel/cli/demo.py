@@ -134,6 +134,8 @@ def _market(options: DemoOptions) -> SeededMarket | ReplayMarket:
     if options.replay is None:
         mood = options.market or _MADE_FOR.get(options.strategy, "plain")
         return SeededMarket(options.seed, options.day, mood=MOODS[mood])
+    if options.market is not None:
+        raise ConfigurationError("--market is about seeded days; leave it out with --replay")
     if options.day is None:
         raise ConfigurationError("--replay needs --date, the recorded day to play, such as 2015-12-24")
     return ReplayMarket(options.replay, day=options.day, symbols=options.symbols)

@@ -17,7 +17,7 @@ from ibkeel.cli.serve import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
-from ibkeel.runner import BotConfig, ExchangeCalendar, Halt, Progress, Runner, RunReport, session_now
+from ibkeel.runner import BotConfig, ExchangeCalendar, Halt, Progress, Runner, RunReport, Safety, session_now
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
@@ -100,7 +100,7 @@ async def _trade(
                 observer=observer,
                 progress=options.progress,
                 mode=address.orders.value,
-                halt=Halt(options.halt),
+                safety=Safety.of(config.risk, Halt(options.halt)),
                 executor=writer,
             )
             with _halted_by_signal(runner):

@@ -19,6 +19,7 @@ from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.health import take_health
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.order_lists import OrderLists
 from ibkeel.ibkr.previews import Previews
 from ibkeel.ibkr.prices import Prices
 from ibkeel.ibkr.pulse import Pulse
@@ -88,7 +89,8 @@ class IBKRBroker(Broker):
         self._link = Link(self.config, clock or SystemClock(), observer or NullObserver(), jitter)
         self._definitions = Definitions(self._link)
         self._accounts = Accounts(self._link)
-        self._trading = Trading(self._link, self._definitions, lambda: self._keeper.session.may_enter)
+        self._trading = Trading(self._link, self._definitions)
+        self._lists = OrderLists(self._link, lambda: self._keeper.session.may_enter)
         self._previews = Previews(self._link, self._definitions)
         self._keeper = Keeper(
             self._link,
@@ -155,9 +157,9 @@ class IBKRBroker(Broker):
 
     async def _reconcile(self) -> None:
         """Learn what became of our orders while there was no link."""
-        await self._trading.open_orders(self.config.deadlines)
-        await self._trading.executions(self.config.deadlines)
-        await self._trading.completed_orders(self.config.deadlines)
+        await self._lists.open_orders(self.config.deadlines)
+        await self._lists.executions(self.config.deadlines)
+        await self._lists.completed_orders(self.config.deadlines)
 
     @override
     async def __aenter__(self) -> Self:
@@ -267,22 +269,22 @@ class IBKRBroker(Broker):
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:
         self._gate.check_link()
-        return await self._trading.open_orders(self._deadlines)
+        return await self._lists.open_orders(self._deadlines)
 
     @override
     async def all_open_orders(self) -> tuple[OrderReport, ...]:
         self._gate.check_link()
-        return await self._trading.all_open_orders(self._deadlines)
+        return await self._lists.all_open_orders(self._deadlines)
 
     @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:
         self._gate.check_link()
-        return await self._trading.completed_orders(self._deadlines)
+        return await self._lists.completed_orders(self._deadlines)
 
     @override
     async def executions(self) -> tuple[Execution, ...]:
         self._gate.check_link()
-        return await self._trading.executions(self._deadlines)
+        return await self._lists.executions(self._deadlines)
 
     def use_order_ids_above(self, highest: int) -> None:
         """Never use an order id up to `highest` again, whatever the Gateway says is the next.

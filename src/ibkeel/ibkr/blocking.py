@@ -242,6 +242,14 @@ class BlockingBroker:
         """Fills since midnight of the account's day, as `IBKRBroker.executions`."""
         return self._thread.run(self._broker.executions)
 
+    def use_order_ids_above(self, highest: int) -> None:
+        """Never use an order id up to `highest` again, as `IBKRBroker.use_order_ids_above`."""
+
+        async def use() -> None:
+            self._broker.use_order_ids_above(highest)
+
+        self._thread.run(use)
+
     def order_events(self) -> Stream[OrderReport | Execution]:
         """Reports and fills as they arrive, as `IBKRBroker.order_events`; none after this call is missed."""
         return self._thread.iterate(self._broker.order_events, at_once=True)

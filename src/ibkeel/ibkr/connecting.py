@@ -48,12 +48,13 @@ class _Refusal:
 
     def _on_disconnected(self, _: str) -> None:
         # What else was said in the same batch knows better why.
-        asyncio.get_running_loop().call_soon(
-            self._refuse,
-            GatewayMute(
-                f"{_where(self._config)} accepted the connection and closed it during the start-up; is it the API's port, "
-                "is this address trusted, and is the Gateway logged in?"
-            ),
+        asyncio.get_running_loop().call_soon(self._refuse, self.closed())
+
+    def closed(self) -> ConnectionFailure:
+        """What to say when the Gateway closed the connection and did not say why."""
+        return GatewayMute(
+            f"{_where(self._config)} accepted the connection and closed it during the start-up; is it the API's port, "
+            "is this address trusted, and is the Gateway logged in?"
         )
 
     def _refuse(self, error: ConnectionFailure) -> None:
@@ -99,6 +100,8 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
         if refusal.error.done():
             raise refusal.error.result()
         await opening
+        if not ib.isConnected():  # closed at the same instant, and nobody has had the time to say so
+            raise refusal.closed()
         is_open = True
     except TimeoutError as error:
         raise GatewayMute(

@@ -19,7 +19,7 @@ from ibkeel.ibkr.codes import About, Farm
 from ibkeel.ibkr.connecting import should_try_again
 from ibkeel.ibkr.farms import DataFarm, heard
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.patience import alarm, next_wait
+from ibkeel.ibkr.patience import advice, alarm, next_wait
 from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.session import Session
@@ -32,11 +32,6 @@ from ibkeel.telemetry import AlarmRaised, SessionChanged
 __all__ = ["Keeper"]
 
 _NO_SESSION: Final = "no session"
-_ADVICE: Final = {
-    SessionState.IDLE: "call connect() first, or use the broker in 'async with'",
-    SessionState.STOPPED: "call connect() to begin again",
-    SessionState.UPSTREAM_LOST: "the Gateway says when its servers are back; exits and cancels still pass",
-}
 
 
 class Keeper:
@@ -83,11 +78,8 @@ class Keeper:
         """Why nothing is sent now."""
         session, config = self.session, self._link.config
         cause = f" ({session.cause})" if session.cause else ""
-        advice = _ADVICE.get(
-            session.state, "it is being sought; watch health(), or call connect() to wait for it"
-        )
         return NotConnected(
-            f"the session with {config.host}:{config.port} is {session.state}{cause}; nothing was sent: {advice}"
+            f"the session with {config.host}:{config.port} is {session.state}{cause}; nothing was sent: {advice(session)}"
         )
 
     async def synced(self) -> None:
@@ -135,7 +127,8 @@ class Keeper:
         )
         if self.session.wants_link:
             failure = self.last_failure or self.refusal()
-            self._on(SessionEvent.GIVEN_UP, cause=str(failure))
+            if not self._was_good:  # else it is sought for others too, and goes on without this caller
+                self._on(SessionEvent.GIVEN_UP, cause=str(failure))
             raise failure
 
     @property
@@ -166,7 +159,8 @@ class Keeper:
             self._on(SessionEvent.DISCONNECT_ASKED, cause=cause)
         tasks = [task for task in (self._seeker, self._sync) if task is not None and not task.done()]
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second cancel would interrupt what closes a half-open session
+                task.cancel()
         return tasks
 
     # The search for a link.
@@ -283,8 +277,8 @@ class Keeper:
         self.end(told)
         self.raise_alarm("session", told)
 
-    def _closed(self) -> None:
-        self._on(SessionEvent.LINK_LOST, cause="the Gateway closed the connection")
+    def _closed(self, cause: str) -> None:
+        self._on(SessionEvent.LINK_LOST, cause=cause)
 
     def _noticed(self, code: int, text: str) -> None:
         meaning = self._link.config.codes.find(code, text, About.SYSTEM)

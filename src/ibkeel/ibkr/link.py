@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ibkeel.clock import Clock
-from ibkeel.errors import AccountMismatch, InvalidInput, NotConnected, WrongLoopError
+from ibkeel.errors import AccountMismatch, ConfigurationError, InvalidInput, NotConnected, WrongLoopError
 from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
@@ -31,7 +31,7 @@ from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.model import OrderId, mask_account
 from ibkeel.resilience import Cache, Escalation, Rule
-from ibkeel.telemetry import Connected, ConnectionLost, Disconnected, Observer
+from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer
 
 __all__ = ["Link"]
 
@@ -102,8 +102,8 @@ class Link:
         self.config = config
         self.clock = clock
         self.observer = observer
-        self.on_closed: Callable[[], None] = lambda: None
-        """Called when the Gateway closed the connection."""
+        self.on_closed: Callable[[str], None] = lambda _: None
+        """Called when somebody else closed the connection: who."""
         self.on_notice: Callable[[int, str], None] = lambda _, __: None
         """Called with each message that names no request."""
         self.trusts_definitions: Callable[[], bool] = lambda: True
@@ -144,6 +144,7 @@ class Link:
         self.is_read_only = False
         """Whether the Gateway has refused an order because its API is read-only."""
         self._store = None if config.pacing_store is None else PacingStore(Path(config.pacing_store))
+        self._store_trouble = ""
         self._is_restored = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = False
@@ -221,10 +222,10 @@ class Link:
         self.wire.begin()
         self._answers = SharedAnswers()
         if self._store is not None and not self._is_restored:
-            self._is_restored = True
             saved = self._store.load()
             if saved is not None:
                 self.wire.restore(saved)
+            self._is_restored = True
 
     async def open(self) -> None:
         """Open the session once; returns when every start-up answer is in and the account fits.
@@ -319,13 +320,28 @@ class Link:
 
     def save_pacing(self) -> None:
         """Write down what was sent lately, so that a restart does not forget it."""
-        if self._store is not None:
+        if self._store is None:
+            return
+        try:
             self._store.save(self.wire.saved())
+        except ConfigurationError as error:
+            self._tell_of_store(str(error))
+        else:
+            self._store_trouble = ""
 
-    def _on_closed(self) -> None:
+    def _tell_of_store(self, trouble: str) -> None:
+        """Once for each trouble: a full disk must not keep a session from being sought."""
+        if trouble != self._store_trouble:
+            self._store_trouble = trouble
+            self.observer.on_event(AlarmRaised(at=self.clock.now(), name="pacing store", message=trouble))
+
+    def _on_closed(self, who: str = "the Gateway closed the connection") -> None:
         if self._is_up:
             self._is_up = False
-            self.on_closed()
+            self.on_closed(who)
+
+    def _on_disconnected(self) -> None:
+        self._on_closed("the library's own disconnect() was called")
 
     # What the wire says.
 
@@ -338,6 +354,7 @@ class Link:
         hear_history(self.ib, self._on_history)
         hear("error", self._on_error)
         hear("connectionClosed", self._on_closed)
+        self.ib.disconnectedEvent += self._on_disconnected
         hear("openOrder", self.book.on_open_order)
         hear("orderStatus", self.book.on_status)
         hear("execDetails", self._on_execution)

@@ -10,7 +10,7 @@ from ibkeel.ibkr.translate import contract_of, decimal_of, price_of
 from ibkeel.model import ClientOrderId, OrderId, OrderReport, OrderState, PermId, Side
 from ibkeel.orders import state_of_status
 
-__all__ = ["completed_order", "foreign_orders"]
+__all__ = ["completed_order", "foreign_orders", "is_same_order", "report_of"]
 
 Message = tuple[str, tuple[Any, ...]]
 
@@ -21,7 +21,7 @@ def completed_order(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datet
     # A completed order reports 0 as its quantity once it filled.
     quantity = max(float(ib_order.totalQuantity), filled)
     return attrs.evolve(
-        _order(OrderId(ib_order.orderId), ib_contract, ib_order, at=at),
+        report_of(OrderId(ib_order.orderId), ib_contract, ib_order, at=at),
         quantity=quantity,
         state=state_of_status(ib_state.status),
         filled=filled,
@@ -45,7 +45,7 @@ def foreign_orders(messages: Iterable[Message], client_id: int, at: datetime) ->
             order_id, contract, order, state = args
             if order.clientId != client_id and not order.whatIf:
                 key = (order.clientId, order_id, order.permId)
-                report = _order(OrderId(order_id), contract, order, at=at)
+                report = report_of(OrderId(order_id), contract, order, at=at)
                 found[key] = attrs.evolve(report, state=state_of_status(state.status))
         elif name == "orderStatus":
             order_id, _, filled, remaining, _, perm_id, _, _, client = args[:9]
@@ -55,7 +55,8 @@ def foreign_orders(messages: Iterable[Message], client_id: int, at: datetime) ->
     return tuple(report for report in found.values() if not report.state.is_final)
 
 
-def _order(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> OrderReport:
+def report_of(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> OrderReport:
+    """What an `openOrder` message says of an order but for its state, which is UNKNOWN here."""
     traded = contract_of(contract)
     return OrderReport(
         order_id=order_id,
@@ -75,3 +76,11 @@ def _order(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> Ord
         remaining=float(order.totalQuantity),
         at=at,
     )
+
+
+def is_same_order(ours: OrderReport, completed: OrderReport) -> bool:
+    """Whether an ended order is ours: by the lasting number, else by our name where we were told none."""
+    if ours.perm_id:
+        return ours.perm_id == completed.perm_id
+    is_named = bool(ours.client_order_id) and ours.client_order_id == completed.client_order_id
+    return is_named and completed.client_id in {ours.client_id, 0}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -11,7 +10,9 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
-from ibkeel.ibkr.translate import contract_of, execution_of, price_of
+from ibkeel.ibkr.listed_orders import is_same_order, report_of
+from ibkeel.ibkr.roll_call import OrderList, RollCall
+from ibkeel.ibkr.translate import execution_of, price_of
 from ibkeel.model import (
     ClientOrderId,
     ConId,
@@ -22,7 +23,6 @@ from ibkeel.model import (
     OrderState,
     OrderTicket,
     PermId,
-    Side,
 )
 from ibkeel.orders import (
     CancelRequested,
@@ -38,22 +38,13 @@ from ibkeel.orders import (
 )
 from ibkeel.telemetry import Observer, OrderChanged
 
-__all__ = ["OrderBook", "OrderList"]
+__all__ = ["OrderBook"]
 
 OrderEvent = OrderReport | Execution
 
+# Answers that name an order to say that there is none. Source: TWS API, "Message Codes".
+_NOT_FOUND = frozenset({135, 10147})
 _STATUS_OF = {OrderState.FILLED: "Filled", OrderState.CANCELLED: "Cancelled"}
-
-
-class OrderList(StrEnum):
-    """What the venue can list."""
-
-    OPEN = "open"
-    COMPLETED = "completed"
-    FILLED = "filled"
-
-
-_PROOF_SECONDS = 30.0
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -65,8 +56,6 @@ class _Entry:
     answered: bool = False
     code: int | None = None
     has_fault: bool = False
-    turn: int = 0  # of the lists, when the venue last spoke of it
-    absent: dict[OrderList, list[float]] = attrs.field(factory=dict)
 
 
 class OrderBook:
@@ -87,7 +76,7 @@ class OrderBook:
         self._client_id = client_id
         self._codes = codes
         self._entries: dict[OrderId, _Entry] = {}
-        self._turn = 0
+        self._roll = RollCall()
         self._fills: dict[str, Execution] = {}
         self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -131,7 +120,8 @@ class OrderBook:
             at=self._clock.now(),
         )
         truth = OrderTruth(client_order_id=client_order_id, quantity=ticket.quantity)
-        self._entries[order_id] = _Entry(truth=truth, report=report, turn=self._turn)
+        self._entries[order_id] = _Entry(truth=truth, report=report)
+        self._roll.named(order_id)
         self._saw(order_id, Sent())
 
     def modifying(self, order_id: OrderId) -> None:
@@ -146,8 +136,8 @@ class OrderBook:
 
     def link_lost(self, error: IbkeelError) -> None:
         """Every order that was alive is UNKNOWN now, and all who wait for news are told so."""
-        for order_id, entry in list(self._entries.items()):
-            entry.absent.clear()
+        self._roll.doubt()
+        for order_id in list(self._entries):
             self._saw(order_id, LinkLost())
         for _, future in self._waiters:
             if not future.done():
@@ -183,26 +173,9 @@ class OrderBook:
         self._answer(OrderId(order_id), StatusSeen(status=state.status))
 
     def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> None:
-        ours = ClientOrderId(order.orderRef or "")
-        report = OrderReport(
-            order_id=order_id,
-            perm_id=PermId(order.permId),
-            client_id=order.clientId,
-            client_order_id=ours,
-            contract=contract_of(contract),
-            side=Side(order.action),
-            quantity=float(order.totalQuantity),
-            order_type=order.orderType,
-            tif=order.tif or "DAY",
-            parent_id=OrderId(order.parentId) if order.parentId else None,
-            oca_group=order.ocaGroup,
-            state=OrderState.INTENT,
-            remaining=float(order.totalQuantity),
-            at=self._clock.now(),
-        )
-        self._entries[order_id] = _Entry(
-            truth=OrderTruth(client_order_id=ours, quantity=int(order.totalQuantity)), report=report
-        )
+        told = report_of(order_id, contract, order, at=self._clock.now())
+        truth = OrderTruth(client_order_id=told.client_order_id, quantity=int(order.totalQuantity))
+        self._entries[order_id] = _Entry(truth=truth, report=attrs.evolve(told, state=OrderState.INTENT))
 
     def on_status(
         self,
@@ -259,8 +232,8 @@ class OrderBook:
     def on_completed(self, completed: OrderReport) -> None:
         """The venue's own list of ended orders settles what nobody knew."""
         for order_id, entry in self._entries.items():
-            if _is_same_order(entry.report, completed):
-                self._named(entry)
+            if is_same_order(entry.report, completed):
+                self._roll.named(order_id)
                 status = _STATUS_OF.get(completed.state)
                 if status is not None and not entry.report.state.is_final:
                     seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
@@ -275,26 +248,23 @@ class OrderBook:
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
         entry.code, entry.has_fault = code, meaning.counts
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
-        self._answer(OrderId(order_id), ErrorSeen(fate=meaning.fate, code=code, text=words))
+        evidence = ErrorSeen(fate=meaning.fate, code=code, text=words)
+        self._answer(OrderId(order_id), evidence, is_trace=code not in _NOT_FOUND)
         return meaning
 
-    def _answer(self, order_id: OrderId, evidence: Evidence) -> None:
+    def _answer(self, order_id: OrderId, evidence: Evidence, *, is_trace: bool = True) -> None:
         entry = self._entries.get(order_id)
         if entry is not None:
             entry.answered, entry.modifying = True, False
-            self._named(entry)
+            if is_trace:
+                self._roll.named(order_id)
         self._saw(order_id, evidence)
-
-    def _named(self, entry: _Entry) -> None:
-        entry.turn = self._turn
-        entry.absent.clear()
 
     # What lists do not say.
 
     def begin_list(self) -> int:
         """A list is about to be asked for; returns its turn."""
-        self._turn += 1
-        return self._turn
+        return self._roll.begin()
 
     def list_read(self, which: OrderList, turn: int, at: float | None) -> bool:
         """A list is complete: what it lacks is of unknown fate, or, in time, provably gone.
@@ -309,24 +279,16 @@ class OrderBook:
         """
         lacks = False
         for order_id, entry in list(self._entries.items()):
-            if entry.turn >= turn or entry.truth.state.is_final:
+            if entry.truth.state.is_final or not self._roll.is_missing(order_id, turn):
                 continue
             before = entry.truth.state
             if which is OrderList.OPEN:
                 self._saw(order_id, Unlisted())
             lacks |= entry.truth.state is not before
-            if at is None:
-                entry.absent.clear()
-            else:
-                entry.absent.setdefault(which, [at, at])[1] = at
-                self._prove_absence(order_id, entry)
+            proof = self._roll.missed(order_id, which, at)
+            if proof is not None:
+                self._saw(order_id, Vanished(reason=proof))
         return lacks
-
-    def _prove_absence(self, order_id: OrderId, entry: _Entry) -> None:
-        spans = [last - first for first, last in entry.absent.values()]
-        if len(spans) == len(OrderList) and min(spans) >= _PROOF_SECONDS:
-            words = f"not at the venue: no list named it for {min(spans):.0f} s"
-            self._saw(order_id, Vanished(reason=words))
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries.get(order_id)
@@ -434,11 +396,3 @@ class OrderBook:
                 yield event
         finally:
             self._listeners.remove(queue)
-
-
-def _is_same_order(ours: OrderReport, completed: OrderReport) -> bool:
-    """By the lasting number; by our name where the venue never told us the number."""
-    if ours.perm_id:
-        return ours.perm_id == completed.perm_id
-    is_named = bool(ours.client_order_id) and ours.client_order_id == completed.client_order_id
-    return is_named and completed.client_id in {ours.client_id, 0}

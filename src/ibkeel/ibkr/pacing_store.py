@@ -53,7 +53,7 @@ class PacingStore:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 json.dump(saved, stream)
             half.replace(self._path)
-        except OSError as error:
+        except (OSError, TypeError) as error:  # the latter for keys of somebody's own that are no JSON
             raise ConfigurationError(
                 f"the pacing windows cannot be written to {self._path}: {error}"
             ) from error

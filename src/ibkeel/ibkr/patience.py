@@ -1,4 +1,4 @@
-"""How patiently a session is sought, and when a person should hear of it."""
+"""How patiently a session is sought, what to do meanwhile, and when a person should hear of it."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,7 +8,7 @@ from ibkeel.ibkr.states import SessionState
 from ibkeel.ibkr.windows import ResetWindow, in_window
 from ibkeel.resilience import Backoff
 
-__all__ = ["alarm", "next_wait"]
+__all__ = ["advice", "alarm", "next_wait"]
 
 
 def next_wait(
@@ -80,6 +80,20 @@ def alarm(session: Session, windows: Iterable[ResetWindow], wall: datetime, *, n
         else session.cause or "no cause is known"
     )
     return f"{what} for {cut_off_for:.0f} s: {why}"
+
+
+def advice(session: Session) -> str:
+    """What to do when a session refuses a request."""
+    if session.state is SessionState.IDLE:
+        return "call connect() first, or use the broker in 'async with'"
+    if session.state is SessionState.STOPPED:
+        return "call connect() to begin again"
+    if session.state is SessionState.UPSTREAM_LOST:
+        passes = (
+            "exits and cancels still pass" if session.may_exit else "cancels still pass, exits once they are"
+        )
+        return f"the Gateway says when its servers are back; {passes}"
+    return "it is being sought; watch health(), or call connect() to wait for it"
 
 
 def _about_farms(session: Session, now: float) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.errors import ConnectionFailure, PacingExceeded, RequestFailed
 from ibkeel.guards import SingleFlight
 from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.gate import Gate
@@ -70,7 +70,9 @@ class Pulse:
     def start(self) -> None:
         """Beat by itself from now on; again does nothing."""
         if self._task is None or self._task.done():
-            self._wake = asyncio.Event()  # an event belongs to the loop that waited for it
+            # What was waited for or measured on one loop means nothing on another.
+            self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
+            self.heard_at = -math.inf
             self._task = asyncio.create_task(self._beat_on(), name="ibkeel pulse")
 
     def end(self) -> list[asyncio.Task[None]]:
@@ -118,6 +120,8 @@ class Pulse:
                 send=self._link.ib.client.reqCurrentTime,
                 heard=heard,
             )
+        except PacingExceeded:  # our own limits kept it here, which says nothing of the link
+            raise
         except (RequestFailed, ConnectionFailure) as error:
             self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise

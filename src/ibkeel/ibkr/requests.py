@@ -44,6 +44,7 @@ class Pending:
         delayed: Whether the Gateway said that it sends delayed data.
         was_heard: Whether any message of it came.
         is_given_up: Whether it ended without the server's knowledge.
+        outgoing: Its message, when somebody needs to know whether that has left.
     """
 
     key: Hashable
@@ -58,6 +59,7 @@ class Pending:
     is_stream: bool = False
     was_heard: bool = False
     is_given_up: bool = False
+    outgoing: Outgoing | None = None
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
         """Hear a message; one that comes after the end, in the same batch, changes nothing."""
@@ -198,7 +200,7 @@ class Requests:
         try:
             outgoing = self._send(send, pending.what)
             if outgoing is not None and not outgoing.is_sent:
-                await self._turn(outgoing, pending.what)
+                await self._turn(outgoing, pending)
                 sent = loop.time()
                 if attempt is not None:
                     attempt.restart()
@@ -236,15 +238,17 @@ class Requests:
         except ConnectionError as error:
             raise NotConnected(f"{what}: the session ended before it was asked") from error
 
-    async def _turn(self, outgoing: Outgoing, what: str) -> None:
+    async def _turn(self, outgoing: Outgoing, pending: Pending) -> None:
         limit = asyncio.timeout(self._patience)
         try:
             async with limit:
-                await outgoing.sent()
+                await outgoing.sent(pending.future)
         except TimeoutError as late:
+            if not limit.expired():
+                raise
             raise PacingExceeded(
-                f"{what} waited {self._patience:g} s for its turn, behind the limit {outgoing.waited_for}; nothing was "
-                "sent. Ask for less, ask later, or raise IBKRConfig.pacing_patience"
+                f"{pending.what} waited {self._patience:g} s for its turn, behind the limit {outgoing.waited_for}; "
+                "nothing was sent. Ask for less, ask later, or raise IBKRConfig.pacing_patience"
             ) from late
 
     def open(
@@ -342,7 +346,8 @@ class Requests:
         """The Gateway has forgotten every subscription: quotes that wait for one end; streams are asked for again."""
         for pending in list(self._open.values()):
             if pending.kind is RequestKind.QUOTE:
-                pending.cancel = None
+                if pending.outgoing is None or pending.outgoing.is_sent:
+                    pending.cancel = None  # what has yet to leave was not forgotten
                 if not pending.is_stream:
                     pending.fail(NotConnected(f"{pending.what}: {why}"))
 

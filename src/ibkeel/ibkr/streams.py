@@ -100,7 +100,7 @@ class Streams:
             begun = subscription.restoration or Restoration(since=now)
             subscription.restoration = begun.sent() if must_send else begun
             if must_send and subscription.pending is not None:
-                self._send_again(subscription, must_cancel=False)
+                self._send_again(subscription)
             self._watch(subscription)
 
     def _join(self, contract: Contract, changed: asyncio.Event) -> _Subscription:
@@ -177,7 +177,7 @@ class Streams:
             pending.is_stream = True
             subscription.pending = pending
             try:
-                self._send(key, contract)
+                pending.outgoing = link.wire.sent_by(lambda: self._send(key, contract))
                 if subscription.restoration is None:
                     self._watch(subscription)
                 await pending.future
@@ -233,7 +233,7 @@ class Streams:
         )
         match step:
             case Step.RESUBSCRIBE:
-                self._send_again(subscription, must_cancel=True)
+                self._send_again(subscription)
             case Step.RECONNECT:
                 self._reconnect(f"the stream of {subscription.contract} does not tick")
             case Step.GIVE_UP:
@@ -250,7 +250,7 @@ class Streams:
             pending.give_up(QuoteUnavailable(f"{text}; ask health() what is wrong"))
             return
         subscription.was_nudged = True
-        self._send_again(subscription, must_cancel=True)
+        self._send_again(subscription)
 
     def _is_due(self, subscription: _Subscription, restoration: Restoration) -> bool:
         details = self._definitions.known(subscription.contract)
@@ -261,12 +261,10 @@ class Streams:
             ticked_before=restoration.since - subscription.ticked_at <= patience,
         )
 
-    def _send_again(self, subscription: _Subscription, *, must_cancel: bool) -> None:
-        pending = subscription.pending
-        if pending is not None:
-            if not must_cancel:
-                pending.cancel = None
-            pending.give_up(SubscribeAgain())
+    def _send_again(self, subscription: _Subscription) -> None:
+        """Ask anew; the server is told of the end of the old one, unless it has forgotten that itself."""
+        if subscription.pending is not None:
+            subscription.pending.give_up(SubscribeAgain())
 
     def _give_up(self, subscription: _Subscription) -> None:
         text = f"the stream of {subscription.contract} did not come back, not even on a new connection"

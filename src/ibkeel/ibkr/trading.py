@@ -8,27 +8,23 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected, RequestTimeout
-from ibkeel.ibkr.client import library, note_order_id
+from ibkeel.ibkr.client import note_order_id
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.listed_orders import completed_order, foreign_orders
-from ibkeel.ibkr.order_book import OrderList
-from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
     Contract,
-    Execution,
     OrderId,
     OrderReport,
     OrderState,
     OrderTicket,
     Placement,
 )
-from ibkeel.resilience import Deadlines, Lane, RequestKind
+from ibkeel.resilience import Deadlines, Lane
 from ibkeel.telemetry import OrderPlaced
 
 __all__ = ["Trading"]
@@ -73,11 +69,10 @@ class Trading:
     Args:
         link: The session.
         definitions: Knows the contracts.
-        is_ready: Whether the session is good: lists that are read on another prove nothing.
     """
 
-    def __init__(self, link: Link, definitions: Definitions, is_ready: Callable[[], bool]) -> None:
-        self._link, self._is_ready = link, is_ready
+    def __init__(self, link: Link, definitions: Definitions) -> None:
+        self._link = link
         self._definitions = definitions
         self._unnamed = count(1)
 
@@ -323,97 +318,3 @@ class Trading:
                 f"{what} order {order_id} was not answered within {deadlines.orders:g} s; its state is "
                 f"{self._require(order_id).state.value}: read open_orders() and executions() before acting on it"
             ) from late
-
-    # Lists.
-
-    async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
-        """Orders that work now, after a round trip."""
-        await self._list_orders("the open orders", self._link.ib.client.reqOpenOrders, deadlines)
-        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
-
-    async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
-        """Orders that work now, ours and those of other clients and of people."""
-        send = self._link.ib.client.reqAllOpenOrders
-        rows = await self._list_orders("all open orders", send, deadlines)
-        return (
-            *self._ours_open(),
-            *foreign_orders(rows, self._link.config.client_id, self._link.clock.now()),
-        )
-
-    def _ours_open(self) -> tuple[OrderReport, ...]:
-        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
-
-    async def _list_orders(
-        self, what: str, send: Callable[[], None], deadlines: Deadlines
-    ) -> list[tuple[str, tuple[Any, ...]]]:
-        """The messages that make up a list of orders; the book hears those of ours by itself."""
-
-        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-            if message == "openOrderEnd":
-                pending.finish(pending.rows)
-            else:
-                pending.rows.append((message, args))
-
-        async with self._link.lock("openOrders"):
-            turn = self._link.book.begin_list()
-            rows: list[tuple[str, tuple[Any, ...]]] = await self._link.requests.ask(
-                "openOrders",
-                RequestKind.ORDERS,
-                what,
-                deadline=deadlines.orders,
-                send=send,
-                heard=heard,
-            )
-            lacks = self._was_read(OrderList.OPEN, turn)
-        if lacks:  # what became of it is on the other lists
-            await self.executions(deadlines)
-            await self.completed_orders(deadlines)
-        return rows
-
-    def _was_read(self, which: OrderList, turn: int) -> bool:
-        at = asyncio.get_running_loop().time() if self._is_ready() else None
-        return self._link.book.list_read(which, turn, at)
-
-    async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
-        """Orders of this session that ended, of every client id."""
-
-        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-            if message == "completedOrdersEnd":
-                pending.finish(pending.rows)
-            else:
-                pending.rows.append(args)
-
-        async with self._link.lock("completedOrders"):
-            turn = self._link.book.begin_list()
-            rows = await self._link.requests.ask(
-                "completedOrders",
-                RequestKind.ORDERS,
-                "the completed orders",
-                deadline=deadlines.orders,
-                send=lambda: self._link.ib.client.reqCompletedOrders(False),
-                heard=heard,
-            )
-        reports = tuple(completed_order(*row, at=self._link.clock.now()) for row in rows)
-        for report in reports:
-            self._link.book.on_completed(report)
-        self._was_read(OrderList.COMPLETED, turn)
-        return reports
-
-    async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
-        """Fills since midnight of the account's day."""
-        request_id, turn = self._link.request_id(), self._link.book.begin_list()
-
-        def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
-            if message == "execDetailsEnd":
-                pending.finish()
-
-        await self._link.requests.ask(
-            request_id,
-            RequestKind.ORDERS,
-            "the executions",
-            deadline=deadlines.orders,
-            send=lambda: self._link.ib.client.reqExecutions(request_id, library.ExecutionFilter()),
-            heard=heard,
-        )
-        self._was_read(OrderList.FILLED, turn)
-        return self._link.book.fills()

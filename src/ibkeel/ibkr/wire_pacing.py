@@ -58,8 +58,11 @@ class Outgoing:
         if self._turn is not None and not self._turn.done():
             self._turn.cancel()
 
-    async def sent(self) -> None:
+    async def sent(self, wanted: "asyncio.Future[Any]") -> None:
         """Wait until its bytes have left; cancelling does not take it back, `end` does.
+
+        Args:
+            wanted: The answer; should it be there before the question was asked, the wait ends with it.
 
         Raises:
             NotConnected: It was given up meanwhile.
@@ -67,7 +70,9 @@ class Outgoing:
         if self.is_sent:
             return
         self._turn = asyncio.get_running_loop().create_future()
-        await asyncio.wait({self._turn})
+        await asyncio.wait({self._turn, wanted}, return_when=asyncio.FIRST_COMPLETED)
+        if wanted.done():
+            await wanted
         if not self.is_sent:
             raise NotConnected("the session ended while the request waited for its turn; nothing was sent")
 

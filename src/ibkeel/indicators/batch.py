@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -27,6 +27,9 @@ __all__ = [
     "sma",
     "volume_mean",
 ]
+
+
+_BLOCK: Final = 8192  # values at a time: what is made of them stays in the processor's cache
 
 
 class Bands(NamedTuple):
@@ -116,8 +119,12 @@ def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, period: i
     top, bottom, closes = as_columns(high, low, close)
     if not len(top):
         return np.empty(0)
-    reach = np.maximum(top[1:], closes[:-1])
-    reach -= np.minimum(bottom[1:], closes[:-1])
+    reach = np.empty(len(top) - 1)
+    for first in range(0, len(reach), _BLOCK):
+        last = min(first + _BLOCK, len(reach))
+        part, before = reach[first:last], closes[first:last]
+        np.maximum(top[first + 1 : last + 1], before, out=part)
+        part -= np.minimum(bottom[first + 1 : last + 1], before)
     return smoothed(reach, checked_period(period), 1.0 / period, skip=1)
 
 

@@ -52,16 +52,17 @@ async def pick_by_delta(
         The pick with every candidate and its reasons; nothing is chosen when all were rejected.
 
     Raises:
-        NoData: No listed expiry fits the rule, or the underlying has no options.
+        NoData: No listed expiry that is yet to settle fits the rule, or the underlying has no options.
         QuoteUnavailable: The underlying has no price.
         NotConnected: There is no session.
     """
     known = await broker.option_chain(underlying) if chain is None else chain
-    today = _day(clock.now())
-    listing = delta_listing(known, today=today, rule=rule, trading_class=trading_class)
+    now = clock.now()
+    today = _day(now)
+    listing = delta_listing(known, today=today, rule=rule, trading_class=trading_class, now=now)
     if listing is None:
         raise NoData(
-            f"{underlying} has no expiry from {rule.min_dte} to {rule.max_dte} days after {today}"
+            f"{underlying} has no expiry from {rule.min_dte} to {rule.max_dte} days after {today} that is yet to settle"
             f"{' of the kinds ' + ', '.join(sorted(rule.kinds)) if rule.kinds else ''}; listed are "
             f"{', '.join(map(str, known.expiries)) or 'none'}"
         )

@@ -53,7 +53,7 @@ def judged(
     candidate = candidate_of(option, answer, as_decimal(forward))
     against = list(candidate.rejections)
     if candidate.quote is not None:
-        against += _against(candidate.quote, rule, now, has_mark=mark is not None)
+        against += _against(candidate.quote, rule, now, mark)
     return attrs.evolve(
         candidate,
         # A liquidity rule may tell again what is told already.
@@ -63,11 +63,16 @@ def judged(
     )
 
 
-def _against(quote: Quote, rule: DeltaRule, now: datetime | None, *, has_mark: bool) -> Iterator[Rejection]:
+def _against(quote: Quote, rule: DeltaRule, now: datetime | None, mark: Marked | None) -> Iterator[Rejection]:
     faults = [*faults_of(quote, rule, now)]
     yield from faults
-    if not faults and not has_mark:
+    if not faults and mark is None:
         yield Rejection(kind=RejectionKind.NO_VOLATILITY, detail="no volatility gives its mid")
+    if mark is not None and rule.max_error is not None:
+        error = abs(abs(mark.delta) - rule.delta)
+        if error > rule.max_error:
+            detail = f"delta {mark.delta:.3f} is {error:.3f} from {rule.delta:g}; allowed: {rule.max_error:g}"
+            yield Rejection(kind=RejectionKind.DELTA, detail=detail)
     if rule.liquidity is not None:
         yield from liquidity_rejections(quote, rule.liquidity, now=now)
 

@@ -1,17 +1,17 @@
 """What a delta target asks for, and which listed series comes nearest to it in time."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import OptionChain, OptionClass, Right
-from ibkeel.model.checks import finite, whole
+from ibkeel.model.checks import as_utc, finite, whole
 from ibkeel.options.expiries import dte, expiries_within
 from ibkeel.options.liquidity import LiquidityRule
-from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind
+from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind, series_of
 
 __all__ = ["DeltaRule", "Listing", "delta_listing"]
 
@@ -21,6 +21,11 @@ def _share(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
         raise InvalidInput(
             f"DeltaRule.{attribute.name} is {value!r}; valid: above 0 and below 1, without sign"
         )
+
+
+def _distance(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+    if value is not None and not 0 <= value <= 1:
+        raise InvalidInput(f"DeltaRule.{attribute.name} is {value!r}; valid: 0 to 1, or None for any")
 
 
 def _seconds(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
@@ -43,6 +48,7 @@ class DeltaRule:
         liquidity: What the quote of the option taken must show; None asks for nothing.
         live_only: Whether delayed and frozen prices are refused.
         max_age: Oldest quote that is used, seconds since its last field came; None for any.
+        max_error: Farthest that the delta of the option taken may be from `delta`; None for any.
         max_quotes: Most options to quote; with the price of the underlying the default makes fourteen.
         max_waves: Most rounds of quotes.
 
@@ -60,6 +66,7 @@ class DeltaRule:
     liquidity: LiquidityRule | None = None
     live_only: bool = True
     max_age: float | None = attrs.field(default=15.0, validator=_seconds)
+    max_error: float | None = attrs.field(default=None, validator=_distance)
     max_quotes: int = attrs.field(default=13, validator=whole)
     max_waves: int = attrs.field(default=3, validator=whole)
 
@@ -89,7 +96,12 @@ class Listing:
 
 
 def delta_listing(
-    chain: OptionChain, *, today: date, rule: DeltaRule, trading_class: str | None = None
+    chain: OptionChain,
+    *,
+    today: date,
+    rule: DeltaRule,
+    trading_class: str | None = None,
+    now: datetime | None = None,
 ) -> Listing | None:
     """The listed series that comes nearest to the time that a rule asks for.
 
@@ -98,6 +110,8 @@ def delta_listing(
         today: Trading date, in the exchange's calendar.
         rule: Range and target of days to expiry, kinds of series.
         trading_class: Which class; None takes any that no corporate action has adjusted.
+        now: Leaves out today's series that are settled by then, such as AM-settled ones after the
+            opening, aware; None leaves out none.
 
     Returns:
         The earlier of two expiries as near, and of the classes that share it the one with the most
@@ -110,6 +124,7 @@ def delta_listing(
         Listing(row=row, expiry=expiry)
         for row in _classes(chain, trading_class)
         for expiry in _expiries(row, today, rule)
+        if now is None or series_of(chain.underlying, row, expiry, today=today).expires_at > as_utc(now)
     ]
     return min(
         fitting,
@@ -135,5 +150,6 @@ def _expiries(row: OptionClass, today: date, rule: DeltaRule) -> Iterable[date]:
     return [
         expiry
         for expiry in listed
-        if not rule.kinds or series_kind(expiry, row.expiries, today=today) in rule.kinds
+        if not rule.kinds
+        or series_kind(expiry, row.expiries, today=today, trading_class=row.trading_class) in rule.kinds
     ]

@@ -155,7 +155,10 @@ class KindIn:
 
     def judge(self, candidate: Candidate) -> Rejection | None:
         """Reject series of other kinds."""
-        kind = series_kind(candidate.option.expiry, self.listed, today=self.today)
+        option = candidate.option
+        kind = series_kind(
+            option.expiry, self.listed, today=self.today, trading_class=option.trading_class or None
+        )
         if kind in self.kinds:
             return None
         return Rejection(kind=RejectionKind.KIND, detail=f"series {kind.value}; wanted: {self._wanted}")
@@ -278,7 +281,18 @@ class Liquid:
 
     @override
     def __str__(self) -> str:
-        return (
-            f"spread within {self.rule.max_relative_spread:.1%} of mid or {self.rule.max_absolute_spread:.2f}, "
-            f"volume {self.rule.min_volume:g} or more"
+        rule = self.rule
+        least = (
+            ("volume", rule.min_volume),
+            ("open interest", rule.min_open_interest),
+            ("sizes", rule.min_size),
         )
+        asked = [
+            f"spread within {rule.max_relative_spread:.1%} of mid or {rule.max_absolute_spread:.2f}",
+            *(f"{what} {figure:g} or more" for what, figure in least if figure > 0),
+        ]
+        if rule.max_age is not None:
+            asked.append(f"at most {rule.max_age:g} s old")
+        if rule.live_only:
+            asked.append("live")
+        return ", ".join(asked)

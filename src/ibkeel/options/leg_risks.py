@@ -13,6 +13,7 @@ from ibkeel.model import Contract, Option, Quote, Right, Side
 from ibkeel.model.checks import as_decimal, finite, whole
 from ibkeel.options.expiries import dte
 from ibkeel.options.liquidity import LiquidityRule, RejectionKind, liquidity_rejections
+from ibkeel.options.series import is_adjusted
 from ibkeel.options.settlement import Exercise
 from ibkeel.options.structures import Leg, Structure
 
@@ -29,6 +30,7 @@ class LegRiskKind(StrEnum):
     CROSSED = "crossed"
     SPREAD_WIDE = "spread_wide"
     QUOTE_AGES = "quote_ages"
+    ADJUSTED = "adjusted"
     MULTIPLIERS = "multipliers"
     EXPIRIES = "expiries"
     UNCOVERED = "uncovered"
@@ -202,6 +204,12 @@ def _uncovered_shares(owed: int, expiry: date, cover: dict[date, int]) -> int:
 
 def _mismatches(structure: Structure) -> Iterator[LegRisk]:
     options = [leg.contract for leg in structure.legs if isinstance(leg.contract, Option)]
+    for name in sorted({one.trading_class for one in options if is_adjusted(one.trading_class, one.symbol)}):
+        detail = (
+            f"class {name} was adjusted by a corporate action: its options deliver something else than the "
+            "multiplier in shares, and no payoff or greek here knows what"
+        )
+        yield LegRisk(kind=LegRiskKind.ADJUSTED, detail=detail)
     multipliers = sorted({option.multiplier for option in options})
     if len(multipliers) > 1:
         detail = f"multipliers {multipliers}: the legs stand for different numbers of shares"

@@ -85,7 +85,7 @@ def parity_forward(
         shapes = ", ".join(str(column.shape) for column in columns)
         raise InvalidInput(f"columns of shapes {shapes}; valid: one dimension, equal")
     table = np.array(columns)
-    quoted = (table > 0).all(axis=0) & (table[2] >= table[1]) & (table[4] >= table[3])
+    quoted = ((table > 0) & (table < math.inf)).all(axis=0) & (table[2] >= table[1]) & (table[4] >= table[3])
     if not quoted.any():
         raise InvalidInput(f"none of {table.shape[1]} strikes has a bid and an ask of call and put")
     strikes, *quotes = table[:, quoted]

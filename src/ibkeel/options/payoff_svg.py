@@ -101,13 +101,15 @@ def payoff_svg(
         One `<svg>` element, to be put into HTML as it is or written to a file.
 
     Raises:
-        InvalidInput: A leg has no price, expiries differ and no model value is given, or the picture
-            is too small.
+        InvalidInput: A leg has no price, expiries differ and no model value is given, the picture is
+            too small, or the spot is no price.
     """
     if width < _LEAST_SIZE[0] or height < _LEAST_SIZE[1]:
         raise InvalidInput(
             f"a picture of {width} x {height}; valid: {_LEAST_SIZE[0]} x {_LEAST_SIZE[1]} or more"
         )
+    if spot is not None and not 0 < spot < math.inf:
+        raise InvalidInput(f"spot is {spot!r}; valid: above 0 and finite, or None for no mark")
     curve = _exact(structure, spot) if model is None else _modelled(model)
     frame = _Frame.around(curve, spot, width, height)
     title = f"{structure.underlying} {structure.name}, {curve.note}"

@@ -18,6 +18,7 @@ class ExpiryChoice(StrEnum):
     """Which listed expiries are looked at."""
 
     WEEKLY = "weekly"
+    MONTHLY = "monthly"
     NEAREST = "nearest"
 
 
@@ -41,10 +42,11 @@ class SelectionRule:
     """Which options of a chain to quote, and which of them to take.
 
     Args:
-        expiry: WEEKLY takes one week's last expiry, NEAREST the first ones in the DTE range.
+        expiry: WEEKLY takes one week's last expiry, MONTHLY the first monthly ones in the DTE range (LEAPS
+            among them), NEAREST the first ones of any kind.
         min_dte: Fewest calendar days to expiry, inclusive.
         max_dte: Most calendar days to expiry, inclusive; None for no limit.
-        expiry_count: How many expiries NEAREST takes.
+        expiry_count: How many expiries MONTHLY and NEAREST take.
         step: Whether the wanted strike is at, one step in or one step out of the money.
         strike_count: How many strikes to quote an expiry, nearest to the wanted one first.
         min_otm: Least distance out of the money, a fraction of spot; None for any.

@@ -3,12 +3,14 @@
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, OptionChain, OptionClass, Right
 from ibkeel.model.checks import as_decimal
 from ibkeel.options.expiries import expiries_within, weekly_expiry
 from ibkeel.options.rules import ExpiryChoice, SelectionRule, StrikeStep
+from ibkeel.options.series import SeriesKind, is_adjusted, series_kind
 
 __all__ = [
     "at_the_money",
@@ -77,17 +79,27 @@ def _spot(spot: float | Decimal) -> Decimal:
 
 def _expiries(row: OptionClass, today: date, rule: SelectionRule) -> tuple[date, ...]:
     listed = expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
-    if rule.expiry is ExpiryChoice.NEAREST:
-        return listed[: rule.expiry_count]
+    if rule.expiry is not ExpiryChoice.WEEKLY:
+        fitting = (
+            one for one in listed if rule.expiry is ExpiryChoice.NEAREST or _is_monthly(row, one, today)
+        )
+        return tuple(islice(fitting, rule.expiry_count))
     weekly = weekly_expiry(listed, today=today)
     return () if weekly is None else (weekly,)
 
 
+def _is_monthly(row: OptionClass, expiry: date, today: date) -> bool:
+    kind = series_kind(expiry, row.expiries, today=today, trading_class=row.trading_class)
+    return kind in {SeriesKind.MONTHLY, SeriesKind.LEAPS}
+
+
 def _class_of(chain: OptionChain, trading_class: str | None) -> OptionClass | None:
-    """The named class, or the one with the most expiries: weeklies, not adjusted leftovers."""
+    """The named class, or the one with the most expiries that no corporate action has adjusted."""
     if trading_class is not None:
         return chain.of_class(trading_class)
-    smart = [row for row in chain.classes if row.exchange == "SMART"] or list(chain.classes)
+    symbol = chain.underlying.symbol
+    plain = [row for row in chain.classes if not is_adjusted(row.trading_class, symbol)]
+    smart = [row for row in plain if row.exchange == "SMART"] or plain
     return min(
         smart,
         key=lambda row: (-len(row.expiries), -len(row.strikes), row.trading_class, row.exchange),
@@ -123,7 +135,8 @@ def select(
         today: Trading date, in the exchange's calendar.
         right: Calls or puts; decides which way is out of the money.
         rule: What to look for.
-        trading_class: Which class; None takes the one with the most expiries.
+        trading_class: Which class; None takes the one with the most expiries of those that no corporate
+            action has adjusted.
         without: Options to leave out.
 
     Returns:

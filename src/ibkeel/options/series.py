@@ -27,6 +27,8 @@ _A_YEAR: Final = 365
 # Classes of index options that settle from the opening prices; other classes settle from the close.
 # Source: Cboe and Nasdaq, contract specifications.
 _AT_OPEN: Final = frozenset({"DJX", "NDX", "RUT", "SPX", "VIX", "VIXW"})
+# Its monthly expiries are Wednesdays; weekly ones are of the class VIXW. Source: Cboe, VIX option specifications.
+_MONTHLY_ONLY: Final = frozenset({"VIX"})
 _AMERICAN_INDICES: Final = frozenset({"OEX"})
 # One cent at any price. Source: the exchanges' penny interval program; Cboe, XSP specifications.
 _ALL_PENNIES: Final = frozenset({"IWM", "QQQ", "SPY", "XSP"})
@@ -92,14 +94,19 @@ def is_adjusted(trading_class: str, symbol: str) -> bool:
     return trading_class != symbol and re.fullmatch(rf"\d*{re.escape(symbol)}\d*", trading_class) is not None
 
 
-def series_kind(expiry: date, listed: Iterable[date], *, today: date) -> SeriesKind:
-    """How often a listed expiry comes, by its date alone.
+def series_kind(
+    expiry: date, listed: Iterable[date], *, today: date, trading_class: str | None = None
+) -> SeriesKind:
+    """How often a listed expiry comes, by its date.
 
     Args:
         expiry: Which one.
         listed: Every expiry of its class: a holiday moves an expiry to the day before.
         today: Trading date: a monthly one more than a year away belongs to the LEAPS.
+        trading_class: For the class whose monthly expiries are not third Fridays: VIX.
     """
+    if trading_class in _MONTHLY_ONLY:
+        return SeriesKind.MONTHLY
     dates = frozenset(listed)
     if _stands_for(_third_friday(expiry), expiry, dates):
         return SeriesKind.LEAPS if (expiry - today).days > _A_YEAR else SeriesKind.MONTHLY
@@ -137,7 +144,7 @@ def series_of(
     return Series(
         trading_class=name,
         expiry=expiry,
-        kind=series_kind(expiry, row.expiries, today=today),
+        kind=series_kind(expiry, row.expiries, today=today, trading_class=name),
         settlement=settlement,
         exercise=Exercise.AMERICAN if american else Exercise.EUROPEAN,
         is_adjusted=is_adjusted(name, underlying.symbol),

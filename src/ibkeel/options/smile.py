@@ -136,11 +136,13 @@ class Smile:
             extrapolate: Whether to answer beyond the quoted strikes, too.
 
         Returns:
-            Fractions, of the same shape; NaN beyond the quoted strikes unless extrapolated.
+            Fractions, of the same shape; NaN beyond the quoted strikes unless extrapolated, and where a
+            strike is not above 0.
         """
         given = np.asarray(strike, dtype=np.float64)
-        found = np.sqrt(self.total_variance(np.log(given / self.forward)) / self.years)
-        return found if extrapolate else np.where(self.covers(given), found, np.nan)
+        asked = (given > 0) & (given < np.inf) if extrapolate else self.covers(given)
+        places = np.log(np.where(asked, given, self.forward) / self.forward)
+        return np.where(asked, np.sqrt(self.total_variance(places) / self.years), np.nan)
 
     def volatility_at(self, log_moneyness: npt.ArrayLike, *, extrapolate: bool = False) -> Floats:
         """Implied volatility at ln(strike / forward); otherwise as `volatility`."""

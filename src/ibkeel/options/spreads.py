@@ -22,24 +22,29 @@ __all__ = [
 _WORDS = {Right.CALL: "call", Right.PUT: "put"}
 
 
+def _one(name: str) -> str:
+    """The name with its article."""
+    return f"an {name}" if name.startswith("iron") else f"a {name}"
+
+
 def _alike(name: str, options: tuple[Option, ...], *fields: str) -> None:
     """Refuse options that differ where they must not."""
     for field in ("underlying", "trading_class", "multiplier", "currency", *fields):
         seen = sorted({str(getattr(option, field)) for option in options})
         if len(seen) > 1:
-            raise InvalidInput(f"a {name} takes options of one {field}, not {' and '.join(seen)}")
+            raise InvalidInput(f"{_one(name)} takes options of one {field}, not {' and '.join(seen)}")
 
 
 def _is(name: str, right: Right, *options: Option) -> None:
     for option in options:
         if option.right is not right:
-            raise InvalidInput(f"a {name} takes a {_WORDS[right]} here, not {option}")
+            raise InvalidInput(f"{_one(name)} takes a {_WORDS[right]} here, not {option}")
 
 
 def _ascending(name: str, *options: Option) -> None:
     if any(low.strike >= high.strike for low, high in pairwise(options)):
         shown = ", ".join(f"{option.strike:f}" for option in options)
-        raise InvalidInput(f"a {name} takes ascending strikes; got {shown}")
+        raise InvalidInput(f"{_one(name)} takes ascending strikes; got {shown}")
 
 
 def _structure(name: str, *signed: tuple[Option | Stock, int]) -> Structure:
@@ -70,7 +75,7 @@ def _across_time(name: str, near: Option, far: Option) -> None:
     _alike(name, (near, far), "right")
     if near.expiry >= far.expiry:
         raise InvalidInput(
-            f"a {name} sells the nearer expiry and buys the later; got {near.expiry} and {far.expiry}"
+            f"{_one(name)} sells the nearer expiry and buys the later; got {near.expiry} and {far.expiry}"
         )
 
 
@@ -176,7 +181,7 @@ def iron_fly(*, long_put: Option, short_put: Option, short_call: Option, long_ca
 
 def _check_stock(name: str, stock: Stock, option: Option) -> None:
     if (stock.symbol, stock.currency) != (option.underlying, option.currency):
-        raise InvalidInput(f"a {name} takes options on {stock} in {stock.currency}, not {option}")
+        raise InvalidInput(f"{_one(name)} takes options on {stock} in {stock.currency}, not {option}")
 
 
 def covered_call(*, stock: Stock, call: Option) -> Structure:

@@ -191,7 +191,8 @@ class Structure:
             basis: MID, or NATURAL for what can be had at once.
 
         Raises:
-            QuoteUnavailable: A leg lacks the sides that its price needs; all such legs are named.
+            QuoteUnavailable: A leg lacks the sides that its price needs, or its market is crossed; all such
+                legs are named.
         """
         prices = {leg: _quoted(leg, quotes.get(leg.contract), basis) for leg in self.legs}
         lacking = [str(leg) for leg, price in prices.items() if price is None]
@@ -245,7 +246,7 @@ def _price_of(leg: Leg) -> Decimal:
 
 
 def _quoted(leg: Leg, quote: Quote | RequestFailed | None, basis: PriceBasis) -> Decimal | None:
-    if not isinstance(quote, Quote):
+    if not isinstance(quote, Quote) or (quote.spread is not None and quote.spread < 0):
         return None
     if basis is PriceBasis.NATURAL:
         return as_optional_decimal(quote.ask if leg.side is Side.BUY else quote.bid)

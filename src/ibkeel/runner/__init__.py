@@ -9,6 +9,7 @@ from ibkeel.runner.config import (
     RunnerConfig,
     StrategyConfig,
 )
+from ibkeel.runner.crew import Safety
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.engine import Runner
@@ -40,6 +41,7 @@ __all__ = [
     "RunReport",
     "Runner",
     "RunnerConfig",
+    "Safety",
     "Session",
     "SessionCalendar",
     "StrategyConfig",

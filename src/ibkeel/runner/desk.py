@@ -9,17 +9,7 @@ from typing import Final
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import (
-    AmbiguousContract,
-    CircuitOpen,
-    IbkeelError,
-    InvalidInput,
-    JournalError,
-    NotConnected,
-    OrderRejected,
-    SafetyRefused,
-    UnknownContract,
-)
+from ibkeel.errors import IbkeelError, OrderRejected
 from ibkeel.journal import Intent
 from ibkeel.model import (
     Bracket,
@@ -44,6 +34,7 @@ from ibkeel.orders import (
     is_same_contract,
 )
 from ibkeel.runner.doorkeeper import Doorkeeper
+from ibkeel.runner.fates import fate_of, settle
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder, child_name
 from ibkeel.runner.recorder import Recorder
@@ -54,16 +45,6 @@ __all__ = ["OrderDesk"]
 
 _NO_FUNDS: Final = 201
 _PATIENCE: Final = 1.0  # seconds that an exit waits for its record
-_NOT_SENT: Final = (
-    AmbiguousContract,
-    CircuitOpen,
-    InvalidInput,
-    JournalError,
-    NotConnected,
-    SafetyRefused,
-    UnknownContract,
-)
-"""What is said before the first byte of an order leaves."""
 
 
 class OrderDesk:
@@ -99,6 +80,8 @@ class OrderDesk:
         self._ours: dict[ClientOrderId, OwnOrder] = {}
         self.funds_rejected = False
         """Whether the venue refused an order for lack of funds in this session."""
+        self.filled_at: datetime | None = None
+        """When an order of ours last filled, whole or in part."""
         self.turn = asyncio.Lock()
         """Held by whoever looks at a position and then sends an order that closes it, until it was sent."""
 
@@ -139,12 +122,22 @@ class OrderDesk:
         """Take over the orders of an earlier run."""
         self._ours.update({name: attrs.evolve(order) for name, order in orders.items()})
 
-    def saw(self, report: OrderReport) -> bool:
-        """Take notice of what the venue says; tells whether it was news."""
+    def saw(self, report: OrderReport, *, is_event: bool = False) -> bool:
+        """Take notice of what the venue says; tells whether it was news.
+
+        Args:
+            report: What it says.
+            is_event: Whether it was said just now: then an order that was taken for gone may live again. A
+                list may be older than what is known.
+        """
         order = self._ours.get(report.client_order_id)
-        if order is None or order.state.is_final or order.state is report.state:
+        if order is None or order.state is report.state or (order.state.is_final and not is_event):
+            return False
+        if order.state in {OrderState.FILLED, OrderState.REJECTED}:
             return False
         order.state = report.state
+        if order.state in {OrderState.FILLED, OrderState.PARTIALLY_FILLED}:
+            self.filled_at = self._clock.now()
         if order.state is OrderState.FILLED and self._doorkeeper is not None:
             self._doorkeeper.filled()
         return True
@@ -312,11 +305,11 @@ class OrderDesk:
             if self._doorkeeper is not None:
                 if isinstance(intent, EntryIntent):
                     self._doorkeeper.check_halt(entry)  # it may have come while the disk was slow
-                self._doorkeeper.sent(entry, 1 + len(children))
+                self._doorkeeper.passed(entry)
             placement = await self._feed.timed("place", self._broker.place(intent.order))
         except IbkeelError as error:
             self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS
-            _settle(family, _fate(error))
+            settle(family, fate_of(error))
             raise
         finally:
             # A cancelled task knows no fate: its orders stay SENT, which counts as unknown.
@@ -335,7 +328,7 @@ class OrderDesk:
         try:
             await self._recorder.record(record)
         except asyncio.CancelledError:
-            _settle(family, OrderState.INTENT)
+            settle(family, OrderState.INTENT)
             raise
 
     def _register(
@@ -371,6 +364,8 @@ class OrderDesk:
             self._ours[said.client_order_id if said else ours] = order
         if placement.was_sent:
             self._tally.orders_sent += len(tickets)
+            if self._doorkeeper is not None:
+                self._doorkeeper.sent(len(tickets))
         entry = tickets[0]
         self._observer.on_event(
             OrderPlaced(
@@ -386,16 +381,3 @@ class OrderDesk:
     def _count_intent(self, symbol: str) -> None:
         if symbol in self._tally.symbols:
             self._tally.symbols[symbol].intents += 1
-
-
-def _fate(error: IbkeelError) -> OrderState:
-    """What an error of `place` says of the orders."""
-    if isinstance(error, OrderRejected):
-        return OrderState.REJECTED
-    return OrderState.INTENT if isinstance(error, _NOT_SENT) else OrderState.UNKNOWN
-
-
-def _settle(family: Iterable[OwnOrder], state: OrderState) -> None:
-    for order in family:
-        if not order.state.is_final:
-            order.state = state

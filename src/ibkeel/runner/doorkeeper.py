@@ -8,6 +8,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import GatesShut
 from ibkeel.model import OrderReport, OrderTicket, Quote
 from ibkeel.orders import (
+    GateKind,
     GateRefusal,
     Interlock,
     OrderFacts,
@@ -86,13 +87,19 @@ class Doorkeeper:
             GatesShut: They are.
         """
         if self.halt.reason:
-            halted = [row for row in self.refusals(ticket, None) if row.kind.value == "halted"]
-            if halted:
-                raise GatesShut(ticket.contract, tuple(halted))
+            found = tuple(row for row in self.refusals(ticket, None) if row.kind is GateKind.HALTED)
+            raise GatesShut(ticket.contract, found)
 
-    def sent(self, ticket: OrderTicket, messages: int) -> None:
-        """An order left, in so many messages."""
+    def begin_session(self) -> None:
+        """Count messages and fills anew: efficiency is reckoned by the day."""
+        self._submitted = self._filled = 0
+
+    def passed(self, ticket: OrderTicket) -> None:
+        """An order is about to leave, or to be kept back in dry run."""
         self._sent.append(SentOrder(at=self._clock.now(), ticket=ticket))
+
+    def sent(self, messages: int) -> None:
+        """An order and its children left, in so many messages."""
         self._submitted += messages
 
     def changed(self) -> None:

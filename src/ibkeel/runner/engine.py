@@ -10,24 +10,16 @@ from typing import Any, Final
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import CycleDone, Decision, Journal, RunEnded, RunStarted
-from ibkeel.model import Broker, Grade, Placement
-from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
+from ibkeel.model import Broker, Placement
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.backoff import SymbolBackoff
 from ibkeel.runner.beside import beside
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
-from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.doorkeeper import Doorkeeper
+from ibkeel.runner.crew import Safety, crew_of
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
-from ibkeel.runner.failures import Failures
-from ibkeel.runner.feed import Feed
-from ibkeel.runner.halt import Halt
-from ibkeel.runner.halting import Halting
 from ibkeel.runner.memory import remember
 from ibkeel.runner.progress import Progress
-from ibkeel.runner.protector import Protector
-from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
@@ -37,8 +29,7 @@ from ibkeel.runner.schedule import (
     session_now,
 )
 from ibkeel.runner.state import AccountReader
-from ibkeel.runner.tally import RunReport, Tally
-from ibkeel.runner.watch import Watch
+from ibkeel.runner.tally import RunReport
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import CycleEnded, NullObserver, Observer, SymbolSkipped
@@ -71,10 +62,7 @@ class Runner:
         progress: Called after each cycle.
         mode: Named in the journal, such as `DRY_RUN`.
         run: Name of the run, letters and digits; by default counted from the journal.
-        protection: Which positions must have a stop; by default all.
-        limits: What every entry must keep to at the door.
-        halt: The kill switch; by default one that only `Runner.halt` turns.
-        interlock: Whose money an order moves; None when the broker sees to it.
+        safety: What stands between the strategy and money; by default every position must have a stop.
         executor: Of one thread, writes the journal, so that a slow disk holds back only the order that
             waits for it; None writes in the loop's thread, as rehearsals on virtual time need.
     """
@@ -93,10 +81,7 @@ class Runner:
         progress: Callable[[Progress], None] | None = None,
         mode: str = "DRY_RUN",
         run: str | None = None,
-        protection: ProtectionPolicy | None = None,
-        limits: OrderLimits | None = None,
-        halt: Halt | None = None,
-        interlock: Interlock | None = None,
+        safety: Safety | None = None,
         executor: Executor | None = None,
     ) -> None:
         risk = risk or RiskConfig()
@@ -104,46 +89,18 @@ class Runner:
         self._clock, self._observer = clock or SystemClock(), observer or NullObserver()
         self._calendar, self._progress, self._mode = calendar, progress, mode
         self._run = run or f"r{journal.count(RunStarted) + 1}"
-        self._tally = Tally(self._run, config.symbols)
-        self._recorder = Recorder(journal, executor)
-        self._feed = Feed(broker, self._recorder, self._tally, self._clock)
-        self._failures = Failures(self._recorder, self._tally, self._clock, self._observer)
-        self._doorkeeper = Doorkeeper(
-            self._clock, limits=limits or OrderLimits(), halt=halt, interlock=interlock, ticks=PENNY
-        )
-        self._desk = OrderDesk(
+        crew = crew_of(
             broker,
-            self._feed,
-            self._recorder,
-            self._tally,
-            self._clock,
-            self._observer,
-            self._run,
-            self._doorkeeper,
+            journal,
+            run=self._run,
+            symbols=config.symbols,
+            clock=self._clock,
+            observer=self._observer,
+            safety=safety or Safety.of(risk),
+            executor=executor,
         )
-        self._halting = Halting(self._doorkeeper.halt, self._desk, self._failures)
-        news = asyncio.Event()
-        self._watch = Watch(
-            broker,
-            self._desk,
-            self._recorder,
-            self._tally,
-            self._clock,
-            self._observer,
-            is_ready=self._is_ready,
-            changed=news.set,
-        )
-        self._protector = Protector(
-            broker,
-            self._desk,
-            self._failures,
-            self._clock,
-            self._observer,
-            policy=protection or ProtectionPolicy(),
-            news=news,
-            catch_up=self._watch.catch_up,
-            stop_fraction=risk.stop_fraction,
-        )
+        self._crew, self._tally, self._recorder, self._feed = crew, crew.tally, crew.recorder, crew.feed
+        self._failures, self._desk, self._watch = crew.failures, crew.desk, crew.watch
         self._closing = Closing(
             broker,
             self._desk,
@@ -182,19 +139,19 @@ class Runner:
         calendar = self._calendar or ExchangeCalendar(start=self._clock.now().date() - timedelta(days=7))
         session = session_now(calendar, self._clock.now())
         self._take_over(session)
-        await self._recorder.record(
-            RunStarted(
-                at=self._clock.now(),
-                run=self._run,
-                session=session.day,
-                mode=self._mode,
-                strategy=self._strategy.name,
-                symbols=self._config.symbols,
-            )
-        )
         outcome, done = "interrupted", 0
         try:
-            async with beside(self._watch.run(), self._protector.run(), self._halting.run()):
+            await self._recorder.record(
+                RunStarted(
+                    at=self._clock.now(),
+                    run=self._run,
+                    session=session.day,
+                    mode=self._mode,
+                    strategy=self._strategy.name,
+                    symbols=self._config.symbols,
+                )
+            )
+            async with beside(*self._crew.companions()):
                 over_at = self._clock.now()
                 while sessions is None or done < sessions:
                     await self._wait_until(over_at)
@@ -219,25 +176,21 @@ class Runner:
         Args:
             reason: Why, in words.
         """
-        self._halting.now(reason, self._clock.now())
+        self._crew.halting.now(reason, self._clock.now())
 
     def lift_halt(self) -> None:
         """Let entries pass again."""
-        self._doorkeeper.halt.lift()
+        self._crew.doorkeeper.halt.lift()
 
     def _take_over(self, session: Session) -> None:
         """Go on where an earlier run of the same session ended."""
         look_back = max(self._strategy.needs().memory, self._cooldown)
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
         self._desk.restore(memory.orders)
-        self._watch.restore(memory.fills)
-        self._watch.is_behind = bool(memory.orders)  # fills that came while nobody listened
+        self._watch.restore(memory.fills, is_behind=bool(memory.orders))
         self._last_entry.update(memory.last_entry)
         if memory.guard is not None:
             self._account.restore(memory.guard)
-
-    async def _is_ready(self) -> bool:
-        return (await self._broker.health()).grade is Grade.OK
 
     async def _trade(self, listed: Session) -> Session | None:
         """Trade one session and return it; None when the contract's own hours say that there is none."""
@@ -246,9 +199,7 @@ class Runner:
         if session is None:
             return None
         await self._wait_until(session.opens_at)
-        self._feed.begin_session()
-        self._tally.held = None
-        self._desk.funds_rejected = False
+        self._crew.begin_session()
         stop = session.closes_at - timedelta(seconds=self._config.flatten_before_close)
         while due := next_cycle(session, interval=self._config.interval, now=self._clock.now(), stop=stop):
             await self._wait_until(due)
@@ -416,7 +367,7 @@ class Runner:
         against = self._planner.refusals(
             symbol, view, self._pending(symbol), now=self._clock.now(), quote=verdict.candidate.quote
         )
-        gates = self._doorkeeper.refusals(
+        gates = self._crew.doorkeeper.refusals(
             verdict.bracket.entry, verdict.candidate.quote, view.open_orders or ()
         )
         against = (*against, *map(str, gates))
@@ -430,6 +381,7 @@ class Runner:
             entered=tuple(self._entered),
             unknown_orders=self._desk.unknown_orders,
             funds_rejected=self._desk.funds_rejected,
+            halted=self._crew.doorkeeper.halt.reason,
         )
 
     async def _drop_stale_entries(self, view: View) -> None:

@@ -95,12 +95,14 @@ class Pending:
         entered: Underlyings entered in the cycle that runs.
         unknown_orders: Orders whose fate nobody knows.
         funds_rejected: Whether the venue refused an order for lack of funds.
+        halted: Why entries are halted; empty when they are not.
     """
 
     last_entry_at: datetime | None = None
     entered: tuple[str, ...] = ()
     unknown_orders: int = 0
     funds_rejected: bool = False
+    halted: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -182,6 +184,7 @@ def refusals(
         unknown_orders=pending.unknown_orders,
         closes_at=view.session.closes_at,
         session_open=view.session.opens_at <= now < view.session.closes_at,
+        halted=pending.halted,
         last_entry_at=pending.last_entry_at,
         funds_rejected=pending.funds_rejected,
     )

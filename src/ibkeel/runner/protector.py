@@ -15,21 +15,14 @@ from ibkeel.model import (
     ClientOrderId,
     Contract,
     MarketData,
-    Option,
     OrderReport,
     Orders,
     OrderTicket,
     OrderType,
     Position,
-    Quote,
-    Side,
     TimeInForce,
 )
-from ibkeel.model.checks import as_decimal
 from ibkeel.orders import (
-    CENT,
-    NICKEL,
-    PENNY,
     CancelOrder,
     ChangeOrder,
     Gap,
@@ -38,11 +31,11 @@ from ibkeel.orders import (
     ProtectionPolicy,
     is_same_contract,
     protection_gaps,
-    round_to_tick,
 )
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.schedule import NEW_YORK
+from ibkeel.runner.stop_prices import stop_price_for
 from ibkeel.telemetry import AlarmRaised, Observer
 
 __all__ = ["Protected", "ProtectionTimes", "Protector"]
@@ -64,12 +57,14 @@ class ProtectionTimes:
         again: Between looks while something is wrong.
         rest: Between looks while all is well and nothing is heard.
         deadline: That a gap may last on a good session before a person is told.
+        calm: Since the last fill before a stop is added: a position may lag behind the fill that closed it.
     """
 
     settle: float = 1.0
     again: float = 5.0
     rest: float = 60.0
     deadline: float = 30.0
+    calm: float = 5.0
 
 
 _TIMES: Final = ProtectionTimes()
@@ -210,12 +205,12 @@ class Protector:
         await self._broker.modify(order.order_id, ticket)
 
     async def _place(self, gap: Gap, step: PlaceStop, positions: Sequence[Position]) -> None:
-        if self._desk.knows_nothing_of(gap.contract):
-            return  # a stop that is only slow to show would be doubled
+        if self._desk.knows_nothing_of(gap.contract) or not self._is_calm():
+            return  # a stop that is only slow to show, or has just filled, would be doubled
         position = next(row for row in positions if is_same_contract(row.contract, gap.contract))
         price = self._desk.stop_of(gap.contract)
         if price is None:
-            price = await self._price_for(position)
+            price = await stop_price_for(self._broker, position, self._stop_fraction)
 
         def ticket(name: ClientOrderId) -> OrderTicket:
             return OrderTicket(
@@ -232,18 +227,9 @@ class Protector:
         today = self._clock.now().astimezone(NEW_YORK).date()
         await self._desk.protect(ticket, gap.kind, today, gap.detail)
 
-    async def _price_for(self, position: Position) -> Decimal:
-        """A stop of our own making: on the tick, and proved against the contract's own quote."""
-        sign = 1 if position.signed_quantity > 0 else -1
-        away = as_decimal(position.average_price) * (1 - sign * as_decimal(self._stop_fraction))
-        side = Side.SELL if sign > 0 else Side.BUY
-        details = await self._broker.qualify(position.contract)
-        ladder = CENT
-        if isinstance(position.contract, Option):
-            ladder = PENNY if details.min_tick < _NICKEL_TICK else NICKEL
-        price = round_to_tick(away, ticks=ladder, side=side)
-        _prove(price, side, await self._broker.quote(position.contract))
-        return price
+    def _is_calm(self) -> bool:
+        filled_at = self._desk.filled_at
+        return filled_at is None or (self._clock.now() - filled_at).total_seconds() >= self._times.calm
 
     def _mind_deadlines(self, gaps: Sequence[Gap]) -> None:
         now = asyncio.get_running_loop().time()
@@ -267,17 +253,3 @@ def _gist(gap: Gap) -> tuple[object, ...]:
     """What two looks must agree on; the stamps of reports differ."""
     steps = [step if isinstance(step, PlaceStop) else step.order.order_id for step in gap.mends]
     return gap.kind, gap.contract, gap.held, gap.covered, gap.uncertain, steps
-
-
-def _prove(price: Decimal, side: Side, quote: Quote) -> None:
-    """Refuse a stop that would fire at once, such as one made from another contract's price.
-
-    Raises:
-        OrderRefused: It would, or nobody can say.
-    """
-    near = quote.bid if side is Side.SELL else quote.ask
-    if near is None or (as_decimal(near) - price) * -side.sign <= 0:
-        raise OrderRefused(
-            f"a stop at {price} to {side.value} {quote.contract} would fire at once, or nobody can say: "
-            f"bid {quote.bid}, ask {quote.ask}; set one by hand"
-        )

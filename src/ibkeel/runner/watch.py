@@ -58,9 +58,10 @@ class Watch:
         self.is_behind = False
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
-    def restore(self, fills: Iterable[ExecId]) -> None:
-        """Take over the fills that an earlier run journaled."""
+    def restore(self, fills: Iterable[ExecId], *, is_behind: bool) -> None:
+        """Take over the fills that an earlier run journaled; others may have come while nobody listened."""
         self._seen.update(dict.fromkeys(fills))
+        self.is_behind = is_behind
 
     async def run(self) -> None:
         """Read events until cancelled; a stream that ends is opened again."""
@@ -141,9 +142,9 @@ class Watch:
         for name, order in lost:
             proof = proof_of_absence(name, sent_at=order.placed_at, readings=self._readings)
             if proof is None:
-                self._alarm(
-                    f"order {name}", f"nobody knows what became of {name}: look at the venue's own list"
-                )
+                if len(self._readings) >= _READINGS:
+                    words = f"nobody knows what became of {name}: look at the venue's own list"
+                    self._alarm(f"order {name}", words)
                 continue
             self._desk.settle(name, OrderState.CANCELLED)
             now, state = self._clock.now(), OrderState.CANCELLED
@@ -188,7 +189,7 @@ class Watch:
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
                 self._changed()
             return
-        self._desk.saw(event)
+        self._desk.saw(event, is_event=True)
         self._tell(event)
         self._changed()
 

@@ -47,6 +47,19 @@ async def test_an_order_that_never_arrived_is_known_to_be_gone_once_that_is_prov
         assert "not at the venue" in told.reason
 
 
+async def test_an_order_that_a_cancel_does_not_find_is_no_less_gone(crew):
+    async with crew() as on:
+        on.stage.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        placed = await on.stage.broker.place(resting(on, client_order_id="mine"))
+        for _ in range(4):
+            await read_all_lists(on.stage.broker)
+            told = await on.stage.broker.cancel(placed.order_id)
+            await asyncio.sleep(12)
+
+        assert told.state is OrderState.CANCELLED
+        assert "not at the venue" in told.reason
+
+
 async def test_nothing_is_proved_while_the_gateway_is_cut_off(crew):
     async with crew() as on:
         await on.stage.broker.qualify(on.stage.stock)

@@ -1,8 +1,7 @@
 """Sweeps: one order of rows on every executor, failures beside successes, progress."""
 
 import pickle
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -62,14 +61,6 @@ def test_a_trial_and_its_report_travel_between_processes():
     assert pickle.loads(pickle.dumps(trial)) == trial
     report = TRIAL.run()
     assert pickle.loads(pickle.dumps(report)).to_json() == report.to_json()
-
-
-def test_processes_run_what_was_built_here():
-    # Spawned children import by name, which `--import-mode=importlib` keeps from them.
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as processes:
-        swept = sweep(TRIAL, {"params.period": [3, 5]}, executor=processes)
-
-    assert swept == sweep(TRIAL, {"params.period": [3, 5]})
 
 
 def test_progress_counts_up_to_the_whole():

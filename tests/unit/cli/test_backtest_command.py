@@ -84,6 +84,16 @@ def test_a_sweep_prints_every_combination_in_the_order_of_the_grid(bot, capsys):
     assert [row["figures"] is None for row in rows] == [False, True, False, True]
 
 
+def test_processes_give_the_rows_that_one_process_gives(bot, capsys):
+    sets = ["--set", "risk.stop_fraction=0.1,0.4", "--json"]
+
+    codes = [run(["sweep", bot, *sets]), run(["sweep", bot, *sets, "--workers", "2"])]
+
+    alone, together = capsys.readouterr().out.split("}\n{")
+    assert codes == [0, 0]
+    assert json.loads(f"{alone}}}") == json.loads(f"{{{together}")
+
+
 def test_a_sweep_shows_the_best_first_and_the_reasons_of_failures(bot, capsys):
     code = run(["sweep", bot, "--set", "strategy.fast=8,30", "--sort", "total_return"])
 

@@ -130,7 +130,8 @@ def test_a_demo_replaces_an_earlier_demo_and_nothing_else(tmp_path, capsys):
         (["demo", "--symbols", "NOSUCH"], 2, "NOSUCH"),
         (["demo", "--symbols", "spy,SPY"], 2, "each once"),
         (["demo", "--symbols", ","], 2, "at least one"),
-        (["demo", "--strategy", "nope"], 2, "registered: scalp"),
+        (["demo", "--replay", ".", "--market", "calm"], 2, "--market"),
+        (["demo", "--strategy", "nope"], 2, "registered: daily_volume"),
         (["demo", "--date", "2024-12-25"], 2, "2024-12-25"),
         (["demo", "--replay", "nowhere", "--date", "2015-12-24"], 2, "nowhere"),
         (["demo", "--replay", "nowhere"], 2, "--date"),
@@ -334,8 +335,8 @@ def test_the_listed_scenarios_say_in_json_what_each_fault_does(capsys):
     assert rows["seed-five-minutes"]["faults"] == []
 
 
-def test_entries_are_halted_for_every_bot_and_let_pass_again(capsys, tmp_path):
-    path = tmp_path / "state" / "halt"
+def test_entries_are_halted_for_every_bot_and_let_pass_again(capsys, state):
+    path = state / "halt"
 
     halted = run(["halt", "--reason", "I do not like this"])
     told, text = capsys.readouterr().out, path.read_text(encoding="utf-8")

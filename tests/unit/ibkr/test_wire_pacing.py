@@ -171,7 +171,7 @@ async def test_a_session_that_ends_gives_up_what_waits():
     wire = Wire(few(1))
     wire.client.reqCurrentTime()
     outgoing = wire.pacer.sent_by(lambda: wire.quote(1))
-    waiting = asyncio.create_task(outgoing.sent())
+    waiting = asyncio.create_task(outgoing.sent(asyncio.get_running_loop().create_future()))
     await asyncio.sleep(0.1)
     wire.client.reset()
 

@@ -107,3 +107,8 @@ def test_a_table_is_refused_where_a_column_is_wanted():
 def test_columns_of_different_lengths_are_refused():
     with pytest.raises(InvalidInput, match="shapes"):
         atr([1.0], [1.0, 2.0], [1.0])
+
+
+def test_strength_of_as_many_closes_as_its_period_is_not_known_yet():
+    assert np.isnan(rsi(np.arange(14.0), 14)).all()
+    assert np.isnan(rsi(np.arange(15.0), 14)).sum() == 14

@@ -70,3 +70,35 @@ def test_a_value_that_is_not_finite_is_refused_and_leaves_no_trace(make):
 def test_a_bar_with_a_price_that_is_not_finite_is_refused():
     with pytest.raises(InvalidInput, match="finite"):
         Atr(1).update(math.inf, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "bars"),
+    [
+        (lambda: Sma(2), [(1.0,), (3.0,)]),
+        (lambda: Ema(2), [(1.0,), (3.0,)]),
+        (lambda: Rsi(2), [(1.0,), (3.0,), (2.0,)]),
+        (lambda: Atr(1), [(2.0, 1.0, 1.5), (5.0, 4.0, 4.5)]),
+        (SessionVwap, [(1.0, 1.0, 1.0, 5.0, "a")]),
+    ],
+)
+def test_the_last_value_can_be_asked_for_again(make, bars):
+    indicator = make()
+
+    assert indicator.value is None
+    seen = [indicator.update(*bar) for bar in bars]
+
+    assert indicator.value == seen[-1] is not None
+
+
+@pytest.mark.parametrize(
+    "bar", [(math.nan, 1.0, 1.0, 1.0), (1.0, 1.0, 1.0, math.inf), (1.0, math.inf, 1.0, 1.0)]
+)
+def test_a_bar_that_is_not_finite_leaves_no_trace_in_vwap(bar):
+    vwap = SessionVwap()
+    vwap.update(1.0, 1.0, 1.0, 2.0, "a")
+
+    with pytest.raises(InvalidInput, match="finite"):
+        vwap.update(*bar, "a")
+
+    assert vwap.update(4.0, 4.0, 4.0, 1.0, "a") == 2.0

@@ -125,3 +125,37 @@ def test_windows_that_cross_a_block_are_whole(period):
     assert np.array_equal(rolling_high(column, period)[period - 1 :], windows.max(axis=1))
     assert np.array_equal(rolling_low(column, period)[period - 1 :], windows.min(axis=1))
     assert volume_mean(column, period)[period - 1 :] == pytest.approx(windows.mean(axis=1), rel=1e-13)
+
+
+def test_no_closes_have_no_volatility():
+    assert realised_volatility([], 2, bars_a_year=252).shape == (0,)
+
+
+def test_streaming_bands_are_as_wide_as_they_are_told():
+    stream = Bollinger(2, width=3.0)
+    stream.update(1.0)
+
+    assert stream.update(5.0) == (-3.0, 3.0, 9.0)
+    assert (Bollinger().period, Bollinger().width) == (20, 2.0)
+
+
+def test_small_moves_far_from_zero_keep_their_digits():
+    far = [1e9 + move for move in (0.0, 1.0, 3.0, 0.5)]
+    wanted = np.array([0.0, 1.0, 3.0, 0.5]).std()
+    stream = Bollinger(4)
+    [*_, last] = [stream.update(value) for value in far]
+
+    assert (bollinger(far, 4).upper[-1] - bollinger(far, 4).middle[-1]) / 2 == pytest.approx(wanted, rel=1e-6)
+    assert (last.upper - last.middle) / 2 == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("period", [1, 2, 3, 4, 5, 7, 8, 9, 16, 17])
+def test_every_period_is_put_together_rightly(period):
+    column = np.random.default_rng(6).uniform(1, 2, 40)
+    windows = np.lib.stride_tricks.sliding_window_view(column, period)
+
+    assert rolling_high(column, period)[period - 1 :].tolist() == windows.max(axis=1).tolist()
+    assert rolling_low(column, period)[period - 1 :].tolist() == windows.min(axis=1).tolist()
+    assert volume_mean(column, period)[period - 1 :] == pytest.approx(windows.mean(axis=1), rel=1e-14)
+    bands = bollinger(column, period)
+    assert (bands.upper - bands.middle)[period - 1 :] / 2 == pytest.approx(windows.std(axis=1), abs=1e-14)

@@ -1,12 +1,12 @@
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput, NoData, QuoteUnavailable, UnknownContract
-from ibkeel.model import DataType, Option, OptionChain, OptionClass, Quote, Right, Stock
+from ibkeel.model import DataType, Index, Option, OptionChain, OptionClass, Quote, Right, Stock
 from ibkeel.options import (
     DeltaPlan,
     DeltaRule,
@@ -238,6 +238,8 @@ def test_a_plan_without_a_strike_is_refused():
         {"delta": -0.3},
         {"min_dte": 9, "max_dte": 8},
         {"max_age": 0},
+        {"max_error": -0.1},
+        {"max_error": math.nan},
         {"max_quotes": 0},
     ],
     ids=str,
@@ -334,3 +336,49 @@ async def test_a_price_that_is_none_ends_the_search():
     async with broker:
         with pytest.raises(QuoteUnavailable, match="no price"):
             await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock())
+
+
+def test_a_series_that_is_settled_is_passed_over_when_the_hour_is_known():
+    weekly = OptionClass(trading_class="SPXW", expiries=(TODAY + timedelta(days=7),), strikes=(5000,))
+    monthly = OptionClass(trading_class="SPX", expiries=(TODAY,), strikes=(5000,))
+    chain = OptionChain(underlying=Index("SPX"), classes=(monthly, weekly))
+    rule = DeltaRule(right="P", min_dte=0, max_dte=7, target_dte=0)
+
+    def taken(**known):
+        return delta_listing(chain, today=TODAY, rule=rule, **known).row.trading_class
+
+    assert taken() == "SPX"
+    assert taken(now=NOON.replace(hour=13)) == "SPX"
+    assert taken(now=NOON) == "SPXW"
+
+
+async def test_on_the_evening_of_its_expiry_a_series_is_no_choice():
+    class Evening(StoppedClock):
+        def now(self):
+            return datetime.combine(EXPIRY, time(20, 30), UTC)
+
+    broker = whole_chain()
+    async with broker:
+        with pytest.raises(NoData, match="no expiry from 0 to 1 days"):
+            await pick_by_delta(
+                broker, Stock("SPY"), DeltaRule(right="P", min_dte=0, max_dte=1), clock=Evening()
+            )
+
+
+def test_a_delta_too_far_from_the_target_is_not_taken():
+    few = (Decimal(500), Decimal(600))
+    listing = Listing(row=attrs.evolve(ROW, strikes=few), expiry=EXPIRY)
+
+    def taken(**limits):
+        rule = attrs.evolve(PUT, delta=0.30, **limits)
+        plan = DeltaPlan.start(CHAIN, listing, rule=rule, spot=SPOT, years=YEARS)
+        while wave := plan.next_wave():
+            plan = plan.saw(answers(wave), now=NOON)
+        return plan.result
+
+    loose, strict = taken(), taken(max_error=0.05)
+
+    assert loose.chosen.option.strike == 500
+    assert strict.chosen is None
+    assert "from 0.3; allowed: 0.05" in strict.explain()
+    assert {reason.kind for one in strict.candidates for reason in one.rejections} >= {RejectionKind.DELTA}

@@ -170,3 +170,12 @@ def test_kinds_may_be_given_by_name():
 
     assert rule.kinds == {SeriesKind.LEAPS, SeriesKind.MONTHLY}
     assert str(rule) == "series leaps or monthly"
+
+
+def test_a_liquidity_filter_says_every_limit_that_it_holds_to():
+    rule = LiquidityRule(min_volume=0, min_open_interest=50, min_size=5, max_age=3, live_only=True)
+
+    assert str(Liquid()) == "spread within 2.0% of mid or 0.10, volume 100 or more"
+    assert str(Liquid(rule)) == (
+        "spread within 2.0% of mid or 0.10, open interest 50 or more, sizes 5 or more, at most 3 s old, live"
+    )

@@ -186,3 +186,12 @@ def test_legs_that_end_apart_or_stand_for_other_numbers_of_shares_are_named():
     assert [risk.leg for risk in found] == [None, None]
     assert found[0].detail.startswith("multipliers [10, 100]")
     assert found[1].detail.startswith("expiries 2026-02-20, 2026-03-20")
+
+
+def test_options_of_an_adjusted_class_are_named_for_what_they_deliver_is_not_known():
+    held = covered_call(stock=SPY, call=option(570, trading_class="SPY1"))
+
+    [risk] = leg_risks(held, quotes_of(held), spot=565.0, today=TODAY)
+
+    assert risk.kind is KIND.ADJUSTED
+    assert "class SPY1 was adjusted" in risk.detail

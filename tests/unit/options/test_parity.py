@@ -151,3 +151,11 @@ def test_recorded_volatilities_follow_from_the_parity_forward(name, today, rate)
     assert len(differences) > 400
     assert np.median(np.abs(differences)) < 0.0005
     assert agreeing >= expiries - 2
+
+
+def test_an_infinite_quote_is_none():
+    plain, broken = quotes(), quotes()
+    plain["call_ask"][8] = np.nan
+    broken["call_ask"][8] = np.inf
+
+    assert parity_forward(**broken, **KNOWN) == parity_forward(**plain, **KNOWN)

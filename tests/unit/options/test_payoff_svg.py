@@ -113,6 +113,7 @@ def test_a_loss_beyond_the_picture_is_told_at_its_edge():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"spot": float("nan")}, "valid: above 0 and finite"),
         ({"width": 300}, "a picture of 300 x 400"),
         ({"height": 200}, "a picture of 680 x 200"),
         ({"model": value_at_near_expiry(CALENDAR, [565.0], volatility=0.2)}, "nothing to draw"),

@@ -156,3 +156,31 @@ def test_strikes_around_a_price_are_as_many_on_either_side_as_are_listed():
 def test_no_strike_is_at_the_money_of_an_empty_list():
     with pytest.raises(InvalidInput, match="no strike"):
         at_the_money([], 500)
+
+
+def test_a_class_that_a_corporate_action_made_is_taken_only_by_its_name():
+    adjusted = OptionClass(trading_class="2SPY", expiries=ROW.expiries, strikes=(*ROW.strikes, 511))
+    chain = OptionChain(underlying=Stock("SPY"), classes=(adjusted, ROW))
+
+    usual, named = (
+        select(chain, spot=500, today=TODAY, right=Right.CALL, rule=SelectionRule(), trading_class=name)
+        for name in (None, "2SPY")
+    )
+
+    assert {option.trading_class for option in usual} == {"SPY"}
+    assert {option.trading_class for option in named} == {"2SPY"}
+
+
+def test_the_first_monthly_expiries_in_the_range_are_taken():
+    days = (FRIDAY, MONTHLY, date(2024, 4, 26), date(2024, 5, 17), date(2026, 1, 16))
+    row = OptionClass(trading_class="SPY", expiries=days, strikes=(500,))
+    chain = OptionChain(underlying=Stock("SPY"), classes=(row,))
+
+    def taken(**changes):
+        rule = SelectionRule(expiry="monthly", **changes)
+        found = select(chain, spot=500, today=TODAY, right=Right.CALL, rule=rule)
+        return [option.expiry for option in found]
+
+    assert taken() == [MONTHLY]
+    assert taken(expiry_count=9) == [MONTHLY, date(2024, 5, 17), date(2026, 1, 16)]
+    assert taken(max_dte=10) == []

@@ -114,3 +114,11 @@ def test_price_steps_follow_from_the_smallest_one(name, least, steps):
 )
 def test_a_digit_beside_the_ticker_marks_an_adjusted_class(name, symbol, adjusted):
     assert is_adjusted(name, symbol) is adjusted
+
+
+def test_the_wednesdays_of_the_volatility_index_are_monthly_in_its_own_class_alone():
+    wednesday = date(2024, 4, 17)
+
+    assert told(Index("VIX"), "VIX", wednesday).kind is SeriesKind.MONTHLY
+    assert told(Index("VIX"), "VIXW", wednesday).kind is SeriesKind.WEEKLY
+    assert told(Index("VIX"), "VIX", wednesday).last_trading_day == date(2024, 4, 16)

@@ -194,3 +194,11 @@ def test_quotes_of_two_expiries_are_refused(quoted):
 def test_a_quote_of_a_share_is_refused():
     with pytest.raises(InvalidInput, match="valid: of options"):
         smile_of_quotes([Quote(contract=Stock("XYZ"), at=AT, bid=1.0, ask=2.0)], spot=100.0, years=0.1)
+
+
+@pytest.mark.parametrize("extrapolate", [False, True])
+def test_a_strike_that_is_none_has_no_volatility_and_harms_no_other(smile_at, extrapolate):
+    found = smile_at().volatility([-1.0, 0.0, np.nan, np.inf, 100.0], extrapolate=extrapolate)
+
+    assert np.isnan(found[:4]).all()
+    assert found[4] == pytest.approx(float(smile_at().volatility(100.0)))

@@ -139,3 +139,11 @@ def test_a_structure_says_what_it_is():
     assert str(SPREAD) == "bull call spread (+1 SPY 2026-02-20 500 C, -1 SPY 2026-02-20 510 C)"
     assert (SPREAD.underlying, SPREAD.expiries, SPREAD.multiplier) == ("SPY", (FRIDAY,), 100)
     assert covered_call(stock=SPY, call=HIGH).option_legs == (Leg(contract=HIGH, side="SELL"),)
+
+
+@pytest.mark.parametrize("basis", list(PriceBasis))
+def test_a_crossed_market_gives_no_price(basis):
+    crossed = {**QUOTES, HIGH: quoted(HIGH, 2.05, 1.95)}
+
+    with pytest.raises(QuoteUnavailable, match=f"no {basis.value} price for -1 SPY 2026-02-20 510 C"):
+        SPREAD.priced(crossed, basis)

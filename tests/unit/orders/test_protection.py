@@ -236,3 +236,18 @@ def test_a_stop_is_what_waits_for_a_trigger():
         False,
         False,
     ]
+
+
+def test_a_child_of_a_parent_that_ended_in_part_is_as_large_as_the_venue_says():
+    parent = order(1, 4, "LMT", side="BUY", state="cancelled", filled=2)
+
+    assert gaps(held(2), parent, order(2, 2, parent_id=1)) == ()
+
+
+def test_what_nobody_knows_goes_before_a_take_profit_does():
+    dead = order(2, state="unknown", parent_id=1)
+    profit = order(3, kind="LMT", state="working", parent_id=1)
+
+    (gap,) = gaps(held(2), dead, profit)
+
+    assert gap.mends == (CancelOrder(order=dead),)

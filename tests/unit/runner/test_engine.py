@@ -43,7 +43,17 @@ from ibkeel.model import (
     TradingHours,
 )
 from ibkeel.orders import Interlock, OrderLimits, build_bracket
-from ibkeel.runner import Doorkeeper, EndOfDay, Halt, OrderDesk, RiskConfig, Runner, RunnerConfig, Session
+from ibkeel.runner import (
+    Doorkeeper,
+    EndOfDay,
+    Halt,
+    OrderDesk,
+    RiskConfig,
+    Runner,
+    RunnerConfig,
+    Safety,
+    Session,
+)
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
@@ -794,35 +804,45 @@ def test_a_halted_bot_enters_nothing_and_says_why(play):
     halt = Halt()
     halt.halt("by hand", OPEN)
 
-    world = play(halt=halt)
+    world = play(safety=Safety(halt=halt))
 
     assert of_kind(world.records, Intent) == []
     assert "halted: by hand" in reasons_of(world)
     assert world.report.errors == ()
 
 
-def test_a_halt_cancels_entries_that_work_and_lets_exits_pass(play, tmp_path):
-    path = tmp_path / "halt"
-    wide = {CALL: fresh(CALL, 4.0, 4.05, stop=185) + fresh(CALL, 4.0, 4.3, start=185)}
-    told = []
+def test_a_halt_by_a_file_cancels_an_entry_that_works_within_seconds(play, tmp_path):
+    path, cancels = tmp_path / "halt", []
+    moved = fresh(CALL, 4.0, 4.05, stop=182) + fresh(CALL, 4.0, 4.3, start=182)
 
     def prepare(broker, loop):
-        broker.fail("place", OrderRejected("later"), times=0)
-        loop.call_later(181.0, path.write_text, "by file")
-        loop.call_later(190.0, lambda: told.append([row.kind for row in broker.calls].count("cancel")))
+        loop.call_later(186.0, path.write_text, "by file")
+        loop.call_later(195.0, lambda: cancels.append([row.kind for row in broker.calls].count("cancel")))
 
     world = play(
-        steps=wide,
-        halt=Halt(path),
+        steps={CALL: moved},
+        safety=Safety(halt=Halt(path)),
         prepare=prepare,
         broker={"delays": {"place": 4.0}},
         risk=RiskConfig(cooldown=0),
     )
 
-    entries = [row for row in of_kind(world.records, Intent) if row.purpose == "entry"]
-    assert len(entries) == 1
-    assert told == [1] or world.report.fills == 2
+    assert len(of_kind(world.records, Intent)) == 1
+    assert cancels == [1]
+    assert world.report.fills == 0
+    assert "halted: by file" in reasons_of(world)
+
+
+def test_a_halt_lets_the_exits_pass(play, tmp_path):
+    path = tmp_path / "halt"
+
+    world = play(
+        safety=Safety(halt=Halt(path)),
+        prepare=lambda _, loop: loop.call_later(600.0, path.write_text, "by file"),
+    )
+
     assert world.report.held == ()
+    assert [row.purpose for row in of_kind(world.records, Intent)] == ["entry", "exit"]
 
 
 def test_a_halt_by_call_reaches_an_order_whose_record_is_still_being_written(tmp_path):
@@ -863,7 +883,7 @@ def test_a_halt_by_call_reaches_an_order_whose_record_is_still_being_written(tmp
 
 
 def test_a_gate_that_is_shut_is_a_reason_of_the_decision(play):
-    world = play(limits=OrderLimits(max_quantity=0))
+    world = play(safety=Safety(limits=OrderLimits(max_quantity=0)))
 
     assert of_kind(world.records, Intent) == []
     assert {row.outcome for row in of_kind(world.records, Decision)} == {"refused"}
@@ -871,8 +891,14 @@ def test_a_gate_that_is_shut_is_a_reason_of_the_decision(play):
     assert "needed: 0 or fewer" in reasons_of(world)
 
 
+def test_a_bots_own_age_of_quotes_holds_at_the_door_too():
+    safety = Safety.of(RiskConfig(max_quote_age=60.0, stop_fraction=0.3))
+
+    assert (safety.limits.max_quote_age, safety.stop_fraction) == (60.0, 0.3)
+
+
 def test_an_account_that_does_not_fit_stops_everything(play):
-    world = play(interlock=Interlock(mode="LIVE", account="U1234567"))
+    world = play(safety=Safety(interlock=Interlock(mode="LIVE", account="U1234567")))
 
     assert of_kind(world.records, Intent) == []
     assert "the second yes" in reasons_of(world)

@@ -14,6 +14,7 @@ from ibkeel.model import (
     Bracket,
     Direction,
     ExitPolicy,
+    Index,
     Option,
     OptionChain,
     OptionClass,
@@ -82,7 +83,7 @@ def entered(at, symbol="SPY"):
 def shown(tmp_path):
     """Runs a session of a strategy with these needs, after these records; what it was shown."""
 
-    def run(needs, *records):
+    def run(needs, *records, errors=()):
         quotes = [
             Quote(contract=SPY, at=OPEN + timedelta(seconds=n), bid=560.0, ask=560.02)
             for n in range(0, 3600, 5)
@@ -112,7 +113,7 @@ def shown(tmp_path):
                     return await runner.run(sessions=1)
 
         report = run_virtual(main(), start=OPEN)
-        assert report.errors == ()
+        assert {error.kind for error in report.errors} == set(errors)
         return strategy.shown
 
     return run
@@ -147,6 +148,10 @@ def test_an_entry_of_another_symbol_is_not_told(shown):
     contexts = shown(needs, entered(OPEN - timedelta(days=1), "QQQ"))
 
     assert {context.last_entry_at for context in contexts} == {None}
+
+
+def test_without_the_index_it_needs_a_strategy_is_not_asked_and_the_journal_has_the_type(shown):
+    assert shown(Needs(quotes=(Index("VIX"),)), errors=("UnknownContract",)) == []
 
 
 def test_a_chain_is_shown_to_those_who_ask(shown):

@@ -203,3 +203,77 @@ def test_advice_how_to_insist_reaches_the_client(gateway_run, small_market):
         return refused.orderStatus.status, taken.orderStatus.status
 
     assert gateway_run(scene, venue=venue) == ("Cancelled", "Filled")
+
+
+def test_fewer_ticks_than_wanted_are_told_when_there_are_no_more(gateway_run):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(10)
+        stock = ii.Stock("SPY", "SMART", "USD")
+        await ib.qualifyContractsAsync(stock)
+        return await ib.reqHistoricalTicksAsync(stock, OPENING, "", 500, "TRADES", True)
+
+    assert 5 < len(gateway_run(scene)) < 15
+
+
+def test_a_quote_of_which_the_sizes_alone_change_is_no_tick_when_they_are_ignored(
+    gateway_run, small_market, monkeypatch
+):
+    def still(_contract, at):
+        return MarketQuote(at=at, bid=1.0, ask=1.1, bid_size=at.second, ask_size=at.second)
+
+    async def scene(_gateway, ib):
+        monkeypatch.setattr(small_market, "quote", still)
+        told = []
+        ib.wrapper.tickByTickBidAsk = lambda *values: told.append(values)
+        stock = ii.Stock("SPY", "SMART", "USD")
+        ib.client.reqTickByTickData(77, stock, "BidAsk", 0, True)
+        await asyncio.sleep(5)
+        return told
+
+    assert gateway_run(scene) == []
+
+
+def test_without_prices_nothing_is_ranked_exercised_or_reckoned(gateway_run, small_market, monkeypatch):
+    whole = small_market.quote
+    option = ii.Option("SPY", "20260109", 500, "C", "SMART")
+
+    async def scene(_gateway, ib):
+        await ib.qualifyContractsAsync(option)
+        ib.placeOrder(option, ii.MarketOrder("BUY", 1))
+        await asyncio.sleep(24 * 3600)
+        monkeypatch.setattr(
+            small_market,
+            "quote",
+            lambda *asked: attrs.evolve(whole(*asked), last=None, close=None, volume=None),
+        )
+        rows = [
+            await ib.reqScannerDataAsync(
+                ii.ScannerSubscription(instrument="STK", locationCode="STK.US.MAJOR", scanCode=scan)
+            )
+            for scan in ("TOP_PERC_LOSE", "TOP_PERC_GAIN", "MOST_ACTIVE_USD", "MOST_ACTIVE")
+        ]
+        pnl = ib.reqPnL("DU1234567")
+        ib.exerciseOptions(option, 1, 1, "DU1234567", 0)
+        computed = await ib.calculateOptionPriceAsync(option, -1.0, 500.0)
+        held = []
+        ib.wrapper.positionMulti = lambda _number, _account, _model, contract, *_: held.append(contract.right)
+        ib.client.reqPositionsMulti(78, "", "")
+        await asyncio.sleep(1)
+        return [list(each) for each in rows], pnl.dailyPnL, [code for _, code, _ in ib.errors], computed, held
+
+    ranked, daily, codes, computed, held = gateway_run(scene, venue=None)
+
+    assert ranked == [[], [], [], []]
+    assert daily > 1e300
+    assert codes == [322]
+    assert computed.optPrice is None
+    assert held == ["C"]
+
+
+def test_history_up_to_no_instant_is_refused(gateway_run):
+    async def scene(_gateway, ib):
+        stock = ii.Stock("SPY", "SMART", "USD")
+        await ib.reqHistoricalDataAsync(stock, "yesterday", "1 D", "1 hour", "TRADES", True)
+        return [code for _, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [10314]

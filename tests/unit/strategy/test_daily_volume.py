@@ -67,3 +67,8 @@ def test_it_is_a_strategy():
 def test_parameters_that_make_no_sense_are_refused(params):
     with pytest.raises(InvalidInput):
         DailyVolume(**params)
+
+
+@pytest.mark.parametrize("last", [50.0, 150.0])
+def test_a_close_at_the_edge_of_the_band_is_nothing(context_of, last):
+    assert decide(context_of, last, 500.0, DailyVolume(band=0.5)).direction is Direction.NONE

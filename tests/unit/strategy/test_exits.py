@@ -109,3 +109,29 @@ def test_a_position_without_a_direction_is_refused():
 def test_a_policy_that_makes_no_sense_is_refused(params):
     with pytest.raises(InvalidInput):
         ExitPolicy(**params)
+
+
+def test_as_many_hours_as_the_average_has_are_enough():
+    hours = hours_of([100.0] * 19 + [50.0])
+
+    assert rules(ExitPolicy(trail_period=20), hours=hours) == [ExitRule.TRAIL]
+
+
+@pytest.mark.parametrize("direction", [Direction.UP, Direction.DOWN])
+def test_a_close_on_the_average_ends_nothing(direction):
+    assert rules(ExitPolicy(trail_period=20), direction=direction, hours=hours_of([100.0] * 24)) == []
+
+
+@pytest.mark.parametrize(
+    ("direction", "last", "rule"),
+    [
+        (Direction.UP, 79.0, "at or above ema20 98.0000"),
+        (Direction.DOWN, 121.0, "at or below ema20 102.0000"),
+    ],
+)
+def test_a_trailing_exit_says_what_the_close_was_held_against(direction, last, rule):
+    policy, hours = ExitPolicy(trail_period=20), hours_of([*[100.0] * 20, last])
+
+    [(_, reason)] = due_exits(policy, facts(direction=direction, hours=hours))
+
+    assert (reason.value, reason.rule) == (last, rule)

@@ -110,3 +110,7 @@ def test_it_is_a_strategy():
 def test_parameters_that_make_no_sense_are_refused(params):
     with pytest.raises(InvalidInput):
         VixRegime(**params)
+
+
+def test_a_level_of_the_greatest_age_still_counts():
+    assert decide("SPY", 12.0, at=NOW - timedelta(seconds=900)).is_entry

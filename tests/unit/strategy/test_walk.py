@@ -92,6 +92,12 @@ def test_a_signal_may_count_as_an_entry():
     assert [step.signal.reasons[-1].value for step in steps] == [-1.0, 60.0, 60.0]
 
 
+def test_otherwise_no_signal_is_an_entry():
+    steps = list(walk_forward(Watches(), bars_of(MINUTES, 3)))
+
+    assert {step.signal.reasons[-1].value for step in steps} == {-1.0}
+
+
 def test_quotes_are_those_of_the_instant():
     vix = Index("VIX")
 

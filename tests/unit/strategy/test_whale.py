@@ -85,3 +85,25 @@ def test_a_rest_is_told_as_the_reason(context_of):
     signal = DEFAULT.decide(attrs.evolve(context, last_entry_at=context.now - timedelta(hours=1)))
 
     assert (signal.reasons[-1].name, signal.reasons[-1].value) == ("seconds_since_entry", 3600.0)
+
+
+@pytest.mark.parametrize("close", [100.5, 99.5])
+def test_a_close_at_the_edge_of_the_range_is_nothing(context_of, close):
+    assert decide(context_of, [*FLAT, close], [100.0] * 30 + [500.0]).direction is Direction.NONE
+
+
+def test_a_close_a_little_below_the_range_is_a_little_sure(context_of):
+    signal = decide(context_of, [*FLAT, 99.4], [100.0] * 30 + [130.0])
+
+    assert signal.confidence == pytest.approx(0.6 * 100 * 0.1 / 99.5 + 0.4)
+
+
+def test_the_range_is_that_of_sixty_bars(context_of):
+    closes, volumes = [200.0, *[100.0] * 60, 101.0], [9999.0] + [100.0] * 60 + [130.0]
+
+    assert decide(context_of, closes, volumes).direction is Direction.UP
+    assert decide(context_of, closes[:1] + closes[2:], volumes[1:]).direction is Direction.NONE
+
+
+def test_the_fewest_bars_are_enough(context_of):
+    assert decide(context_of, [100.0, 101.0], [100.0, 130.0], Whale(min_bars=2)).direction is Direction.UP

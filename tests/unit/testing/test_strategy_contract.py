@@ -38,6 +38,26 @@ class TestScalpConfirmedByWhale(StrategyContract):
         return Confirmed(decides=Scalp(), confirms=(Whale(),))
 
 
+@attrs.frozen
+class ReadsTheChain:
+    """Needs nothing but the chain."""
+
+    name = "reads_the_chain"
+
+    def needs(self):
+        return Needs(chain=True)
+
+    def decide(self, context):
+        return Signal(
+            direction=Direction.NONE, reasons=(Reason("strikes", float(len(context.chain.strikes))),)
+        )
+
+
+class TestReadsTheChain(StrategyContract):
+    def make_strategy(self):
+        return ReadsTheChain()
+
+
 @attrs.define
 class Flawed:
     """Does nothing, but for what a test makes it do."""

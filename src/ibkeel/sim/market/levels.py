@@ -58,7 +58,7 @@ class Levels:
     def market_return(self, day: date) -> float:
         """Log return of the market factor within a session."""
         pushed = self._mood.push if day == self._today else 0.0
-        return self.market_deviation(day) * self._shock(day) + _DRIFT * self._mood.movement + pushed
+        return self.market_deviation(day) * self._shock(day) + _DRIFT * self._movement(day) + pushed
 
     def own_return(self, row: Underlying, day: date) -> float:
         """Log return that the market factor does not explain, within a session."""
@@ -66,7 +66,7 @@ class Levels:
 
     def market_deviation(self, day: date) -> float:
         """Standard deviation of the market factor's return within a session."""
-        return self._mood.movement * self._ordinary(day)
+        return self._movement(day) * self._ordinary(day)
 
     def feedback(self, day: date) -> float:
         """Log volatility for a unit of the market factor's log return within a session: below 0."""
@@ -74,7 +74,7 @@ class Levels:
 
     def own_deviation(self, row: Underlying, day: date) -> float:
         """The same for the symbol's own part."""
-        return self._mood.movement * row.own_volatility * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
+        return self._movement(day) * row.own_volatility * self.heat(day) / math.sqrt(_SESSIONS_A_YEAR)
 
     def day_volume(self, row: Underlying, day: date) -> float:
         """Shares to expect in a session."""
@@ -86,6 +86,10 @@ class Levels:
     def is_still(self) -> bool:
         """Whether no price ever moves."""
         return self._mood.movement == 0.0
+
+    def _movement(self, day: date) -> float:
+        """How much of what the seed draws a day moves."""
+        return self._mood.movement * (self._mood.before if day < self._today else 1.0)
 
     def _ordinary(self, day: date) -> float:
         """The market factor's deviation within a session, were nothing kept from moving."""

@@ -16,12 +16,14 @@ class Mood:
         volatility: Long-run level of the market's volatility, in units of the usual 15 % a year;
             the VIX hovers around 15 times as much. None leaves it to the seed.
         movement: Factor on every return; 0: no price ever moves and no print leaves the mid.
+        before: The same for the days before the session date alone: a narrow range to leave.
         push: Log return of the market factor that the session date gets on top of its own.
         crowd: Factor on the volume of the session date.
     """
 
     volatility: float | None = None
     movement: float = 1.0
+    before: float = 1.0
     push: float = 0.0
     crowd: float = 1.0
 
@@ -31,7 +33,7 @@ PLAIN: Final = Mood()
 MOODS: Final = MappingProxyType(
     {
         "plain": PLAIN,
-        "breakout": Mood(volatility=1.0, push=0.08, crowd=4.0),
+        "breakout": Mood(volatility=1.0, before=0.4, push=0.06, crowd=4.0),
         "calm": Mood(volatility=0.55),
         "fear": Mood(volatility=3.5),
         "still": Mood(volatility=3.5, movement=0.0),

@@ -1,0 +1,87 @@
+"""The command `ibkeel config init`: a configuration file to begin with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import click
+import tomli_w
+
+from ibkeel.errors import ConfigurationError
+from ibkeel.model import to_data
+from ibkeel.runner import BotConfig
+from ibkeel.strategy import Confirmed, Strategy, default_registry
+
+__all__ = ["config", "template"]
+
+_HEADER: Final = """\
+# A bot, with every setting at its default. Start it with `ibkeel run {name}`.
+# In DRY_RUN nothing is sent; what would have been is in the journal.
+
+"""
+
+
+@click.group()
+def config() -> None:
+    """Configuration files."""
+
+
+@config.command("init")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("bot.toml"))
+@click.option(
+    "--strategy",
+    default="scalp",
+    show_default=True,
+    help="Name of a registered strategy, or names joined by `+`.",
+)
+def init(path: Path, strategy: str) -> None:
+    """Write a file with every setting, those of the strategy included; an existing one is kept."""
+    text = _HEADER.format(name=path.name) + template(strategy)
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise ConfigurationError(f"{path} exists; choose another path") from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"wrote {path}")
+
+
+def template(strategy: str) -> str:
+    """A bot's configuration as TOML, every setting at its default.
+
+    Args:
+        strategy: A registered name, or names joined by `+`.
+
+    Raises:
+        UnknownStrategy: There is none of that name.
+    """
+    data = to_data(BotConfig())
+    data["strategy"] = {"name": strategy, "params": _settings(default_registry().create(strategy))}
+    return tomli_w.dumps(_given(data))
+
+
+def _settings(strategy: Strategy) -> dict[str, Any]:
+    """The settings of a strategy; of a composition, those of each part under its name."""
+    if isinstance(strategy, Confirmed):
+        return {part.name: _settings(part) for part in (strategy.decides, *strategy.confirms)}
+    kind: type[Any] = type(strategy)
+    if not attrs.has(kind):
+        return {}
+    own = {field.name: getattr(strategy, field.name) for field in attrs.fields(kind) if field.init}
+    return {name: _plain(value) for name, value in own.items()}
+
+
+def _plain(value: object) -> Any:
+    """Plain data of a setting; a mapping may be of a kind that no converter knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(row) for key, row in value.items()}
+    return to_data(value)
+
+
+def _given(data: Any) -> Any:
+    """TOML has no null: what is not set is left out."""
+    if isinstance(data, Mapping):
+        return {key: _given(value) for key, value in data.items() if value is not None}
+    return data

@@ -1,0 +1,119 @@
+"""The venue's lists of orders and fills; the book hears what they say of ours, and what they do not."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ibkeel.ibkr.client import library
+from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.listed_orders import completed_order, foreign_orders
+from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.roll_call import OrderList
+from ibkeel.model import Execution, OrderReport
+from ibkeel.resilience import Deadlines, RequestKind
+
+__all__ = ["OrderLists"]
+
+
+class OrderLists:
+    """Asks for lists of orders and fills.
+
+    Args:
+        link: The session.
+        is_ready: Whether the session is good: lists that are read on another prove nothing.
+    """
+
+    def __init__(self, link: Link, is_ready: Callable[[], bool]) -> None:
+        self._link, self._is_ready = link, is_ready
+
+    async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
+        """Orders that work now, after a round trip."""
+        await self._list_orders("the open orders", self._link.ib.client.reqOpenOrders, deadlines)
+        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
+
+    async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
+        """Orders that work now, ours and those of other clients and of people."""
+        send = self._link.ib.client.reqAllOpenOrders
+        rows = await self._list_orders("all open orders", send, deadlines)
+        return (
+            *self._ours_open(),
+            *foreign_orders(rows, self._link.config.client_id, self._link.clock.now()),
+        )
+
+    def _ours_open(self) -> tuple[OrderReport, ...]:
+        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
+
+    async def _list_orders(
+        self, what: str, send: Callable[[], None], deadlines: Deadlines
+    ) -> list[tuple[str, tuple[Any, ...]]]:
+        """The messages that make up a list of orders; the book hears those of ours by itself."""
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if message == "openOrderEnd":
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append((message, args))
+
+        async with self._link.lock("openOrders"):
+            turn = self._link.book.begin_list()
+            rows: list[tuple[str, tuple[Any, ...]]] = await self._link.requests.ask(
+                "openOrders",
+                RequestKind.ORDERS,
+                what,
+                deadline=deadlines.orders,
+                send=send,
+                heard=heard,
+            )
+            lacks = self._was_read(OrderList.OPEN, turn)
+        if lacks:  # what became of it is on the other lists
+            await self.executions(deadlines)
+            await self.completed_orders(deadlines)
+        return rows
+
+    def _was_read(self, which: OrderList, turn: int) -> bool:
+        at = asyncio.get_running_loop().time() if self._is_ready() else None
+        return self._link.book.list_read(which, turn, at)
+
+    async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
+        """Orders of this session that ended, of every client id."""
+
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+            if message == "completedOrdersEnd":
+                pending.finish(pending.rows)
+            else:
+                pending.rows.append(args)
+
+        async with self._link.lock("completedOrders"):
+            turn = self._link.book.begin_list()
+            rows = await self._link.requests.ask(
+                "completedOrders",
+                RequestKind.ORDERS,
+                "the completed orders",
+                deadline=deadlines.orders,
+                send=lambda: self._link.ib.client.reqCompletedOrders(False),
+                heard=heard,
+            )
+        reports = tuple(completed_order(*row, at=self._link.clock.now()) for row in rows)
+        for report in reports:
+            self._link.book.on_completed(report)
+        self._was_read(OrderList.COMPLETED, turn)
+        return reports
+
+    async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
+        """Fills since midnight of the account's day."""
+        request_id, turn = self._link.request_id(), self._link.book.begin_list()
+
+        def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
+            if message == "execDetailsEnd":
+                pending.finish()
+
+        await self._link.requests.ask(
+            request_id,
+            RequestKind.ORDERS,
+            "the executions",
+            deadline=deadlines.orders,
+            send=lambda: self._link.ib.client.reqExecutions(request_id, library.ExecutionFilter()),
+            heard=heard,
+        )
+        self._was_read(OrderList.FILLED, turn)
+        return self._link.book.fills()

@@ -1,0 +1,141 @@
+"""Who does what in a run: put together in one place, each told of the others it needs."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Executor
+from typing import Any, Final, Self
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.journal import Journal
+from ibkeel.model import Broker, Grade
+from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
+from ibkeel.runner.config import RiskConfig
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.doorkeeper import Doorkeeper
+from ibkeel.runner.failures import Failures
+from ibkeel.runner.feed import Feed
+from ibkeel.runner.halt import Halt
+from ibkeel.runner.halting import Halting
+from ibkeel.runner.protector import Protector
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.tally import Tally
+from ibkeel.runner.watch import Watch
+from ibkeel.telemetry import Observer
+
+__all__ = ["Crew", "Safety", "crew_of"]
+
+
+@attrs.frozen(kw_only=True)
+class Safety:
+    """What stands between a strategy and money.
+
+    Args:
+        protection: Which positions must have a stop at the venue; by default all.
+        limits: What every entry must keep to at the door.
+        halt: The kill switch; None makes one that only `Runner.halt` turns.
+        interlock: Whose money an order moves; None when the broker sees to it.
+        stop_fraction: Where a stop goes that is missing and of which nothing is known, a fraction of the
+            average price.
+    """
+
+    protection: ProtectionPolicy = attrs.field(factory=ProtectionPolicy)
+    limits: OrderLimits = attrs.field(factory=OrderLimits)
+    halt: Halt | None = None
+    interlock: Interlock | None = None
+    stop_fraction: float = 0.20
+
+    @classmethod
+    def of(cls, risk: RiskConfig, halt: Halt | None = None) -> Self:
+        """The usual rules, with a bot's own figures for the age of quotes and the distance of stops."""
+        limits = OrderLimits(max_quote_age=risk.max_quote_age)
+        return cls(limits=limits, halt=halt, stop_fraction=risk.stop_fraction)
+
+
+DEFAULT_SAFETY: Final = Safety()
+
+
+@attrs.frozen(kw_only=True)
+class Crew:
+    """Those who work for a run."""
+
+    tally: Tally
+    recorder: Recorder
+    feed: Feed
+    failures: Failures
+    doorkeeper: Doorkeeper
+    desk: OrderDesk
+    watch: Watch
+    protector: Protector
+    halting: Halting
+
+    def begin_session(self) -> None:
+        """Forget what held for another session."""
+        self.feed.begin_session()
+        self.doorkeeper.begin_session()
+        self.tally.held = None
+        self.desk.funds_rejected = False
+
+    def companions(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """What runs beside the cycles."""
+        return self.watch.run(), self.protector.run(), self.halting.run()
+
+
+def crew_of(
+    broker: Broker,
+    journal: Journal,
+    *,
+    run: str,
+    symbols: Sequence[str],
+    clock: Clock,
+    observer: Observer,
+    safety: Safety = DEFAULT_SAFETY,
+    executor: Executor | None = None,
+) -> Crew:
+    """Put a crew together.
+
+    Args:
+        broker: Whom it asks.
+        journal: What it writes.
+        run: Name of the run.
+        symbols: Tickers.
+        clock: Wall time.
+        observer: Told what happens.
+        safety: What stands between a strategy and money.
+        executor: Of one thread, writes the journal; None writes in the loop's thread.
+    """
+    tally, recorder = Tally(run, symbols), Recorder(journal, executor)
+    feed, failures = Feed(broker, recorder, tally, clock), Failures(recorder, tally, clock, observer)
+    doorkeeper = Doorkeeper(
+        clock, limits=safety.limits, halt=safety.halt, interlock=safety.interlock, ticks=PENNY
+    )
+    desk = OrderDesk(broker, feed, recorder, tally, clock, observer, run, doorkeeper)
+    news = asyncio.Event()
+
+    async def is_ready() -> bool:
+        return (await broker.health()).grade is Grade.OK
+
+    watch = Watch(broker, desk, recorder, tally, clock, observer, is_ready=is_ready, changed=news.set)
+    protector = Protector(
+        broker,
+        desk,
+        failures,
+        clock,
+        observer,
+        policy=safety.protection,
+        news=news,
+        catch_up=watch.catch_up,
+        stop_fraction=safety.stop_fraction,
+    )
+    return Crew(
+        tally=tally,
+        recorder=recorder,
+        feed=feed,
+        failures=failures,
+        doorkeeper=doorkeeper,
+        desk=desk,
+        watch=watch,
+        protector=protector,
+        halting=Halting(doorkeeper.halt, desk, failures),
+    )

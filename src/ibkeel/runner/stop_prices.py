@@ -1,0 +1,48 @@
+"""Where a stop goes when none of ours is known for a position."""
+
+from decimal import Decimal
+from typing import Final
+
+from ibkeel.errors import OrderRefused
+from ibkeel.model import Option, Position, Quote, Side
+from ibkeel.model.checks import as_decimal
+from ibkeel.orders import CENT, NICKEL, PENNY, round_to_tick
+from ibkeel.runner.feed import PricedChains
+
+__all__ = ["stop_price_for"]
+
+_NICKEL_TICK: Final = Decimal("0.05")
+
+
+async def stop_price_for(broker: PricedChains, position: Position, fraction: float) -> Decimal:
+    """A stop so far from the average price, on the tick, and proved against the contract's own quote.
+
+    Args:
+        broker: Asked for the contract's definition and quote.
+        position: What is to be protected.
+        fraction: Distance from the average price, a fraction of it.
+
+    Raises:
+        OrderRefused: The stop would fire at once, such as one made of another contract's price, or
+            nobody can say.
+        RequestFailed: Definition or quote did not come.
+    """
+    sign = 1 if position.signed_quantity > 0 else -1
+    side = Side.SELL if sign > 0 else Side.BUY
+    away = as_decimal(position.average_price) * (1 - sign * as_decimal(fraction))
+    details = await broker.qualify(position.contract)
+    ladder = CENT
+    if isinstance(position.contract, Option):
+        ladder = PENNY if details.min_tick < _NICKEL_TICK else NICKEL
+    price = round_to_tick(away, ticks=ladder, side=side)
+    _prove(price, side, await broker.quote(position.contract))
+    return price
+
+
+def _prove(price: Decimal, side: Side, quote: Quote) -> None:
+    near = quote.bid if side is Side.SELL else quote.ask
+    if near is None or (as_decimal(near) - price) * -side.sign <= 0:
+        raise OrderRefused(
+            f"a stop at {price} to {side.value} {quote.contract} would fire at once, or nobody can say: "
+            f"bid {quote.bid}, ask {quote.ask}; set one by hand"
+        )

@@ -1,0 +1,45 @@
+import pytest
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Direction, ExitPolicy, OptionWish, Reason, Signal, from_json, to_json
+
+
+@pytest.mark.parametrize(
+    "wish", [{"min_dte": 5, "max_dte": 4}, {"min_otm": 0.1, "max_otm": 0.05}, {"min_dte": -1}]
+)
+def test_a_wish_that_nothing_can_meet_is_refused(wish):
+    with pytest.raises(InvalidInput):
+        OptionWish(**wish)
+
+
+def test_a_wish_may_leave_an_end_open():
+    assert OptionWish(min_dte=5).max_dte is None
+
+
+def test_a_signal_comes_back_from_json_with_its_wish_and_its_exits():
+    signal = Signal(
+        direction=Direction.UP,
+        confidence=0.5,
+        reasons=(Reason("vix", 12.0, "complacency"),),
+        wish=OptionWish(min_dte=30, max_otm=0.1),
+        exits=ExitPolicy(stop_fraction=0.2, trail_period=20),
+    )
+
+    assert from_json(to_json(signal), Signal) == signal
+
+
+def test_a_signal_that_was_written_without_wishes_is_read():
+    text = '{"direction":"up","confidence":0.5,"reasons":[]}'
+
+    assert from_json(text, Signal) == Signal(direction=Direction.UP, confidence=0.5)
+
+
+def test_a_confidence_out_of_its_range_is_refused():
+    with pytest.raises(InvalidInput, match="confidence"):
+        Signal(direction=Direction.UP, confidence=1.01)
+
+
+@pytest.mark.parametrize(("direction", "is_entry"), [("up", True), ("down", True), ("none", False)])
+def test_only_nothing_is_no_entry(direction, is_entry):
+    assert Signal(direction=Direction(direction)).is_entry is is_entry
+    assert (Direction(direction).right is None) is not is_entry

@@ -1,0 +1,267 @@
+"""The verifier where a fake venue is enough: what it asks, what it leaves alone, and where a stop goes."""
+
+import asyncio
+from datetime import date
+from decimal import Decimal
+
+import attrs
+import pytest
+
+from ibkeel.errors import NotConnected, OrderRefused, RequestTimeout
+from ibkeel.journal import Failure, Intent, Journal
+from ibkeel.model import (
+    ContractDetails,
+    Direction,
+    Option,
+    OrderReport,
+    OrderState,
+    Position,
+    Quote,
+    Right,
+    Side,
+    Signal,
+    Stock,
+)
+from ibkeel.orders import ProtectionPolicy, build_bracket
+from ibkeel.runner import OrderDesk
+from ibkeel.runner.failures import Failures
+from ibkeel.runner.feed import Feed
+from ibkeel.runner.protector import ProtectionTimes, Protector
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.stop_prices import stop_price_for
+from ibkeel.runner.tally import Tally
+from ibkeel.testing import FakeBroker
+from ibkeel.virtual import virtual_clock
+
+DAY = date(2026, 1, 5)
+CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
+
+
+class Told:
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event):
+        self.events.append(event)
+
+    def alarms(self):
+        return [event.message for event in self.events if type(event).__name__ == "AlarmRaised"]
+
+
+@attrs.frozen
+class Post:
+    """A protector at a fake venue."""
+
+    broker: FakeBroker
+    desk: OrderDesk
+    protector: Protector
+    journal: Journal
+    told: Told
+
+    async def enter(self, quantity=2):
+        quote = await self.broker.quote(CALL)
+        bracket = build_bracket(quote=quote, quantity=quantity)
+        return await self.desk.enter("SPY", bracket, Signal(direction=Direction.UP, confidence=0.5), DAY, "")
+
+    async def stops(self):
+        return [row for row in await self.broker.open_orders() if row.order_type == "STP"]
+
+    def asked(self, kind):
+        return [call.kind for call in self.broker.calls].count(kind)
+
+
+def posted(**options):
+    clock, tally, told = virtual_clock(), Tally("t", ("SPY",)), Told()
+    broker = FakeBroker(
+        quotes=[Quote(contract=CALL, at=clock.now(), bid=4.0, ask=4.05)], clock=clock, **options
+    )
+    journal = Journal.in_memory()
+    recorder = Recorder(journal)
+    desk = OrderDesk(broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t")
+
+    async def catch_up():
+        for report in await broker.open_orders():
+            desk.saw(report)
+        for report in await broker.completed_orders():
+            desk.saw(report)
+
+    protector = Protector(
+        broker,
+        desk,
+        Failures(recorder, tally, clock, told),
+        clock,
+        told,
+        policy=ProtectionPolicy(),
+        news=asyncio.Event(),
+        catch_up=catch_up,
+        times=ProtectionTimes(deadline=30.0),
+    )
+    return Post(broker, desk, protector, journal, told)
+
+
+async def run_for(post, seconds):
+    task = asyncio.create_task(post.protector.run())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_while_nothing_was_sent_nothing_is_asked():
+    post = posted()
+    async with post.broker:
+        await run_for(post, 600)
+
+    assert (post.asked("positions"), post.asked("all_open_orders")) == (0, 0)
+
+
+async def test_in_dry_run_nothing_is_asked_either():
+    post = posted(dry_run=True)
+    async with post.broker:
+        await post.enter()
+        await run_for(post, 600)
+
+    assert post.asked("positions") == 0
+
+
+async def test_a_missing_stop_is_sent_once_and_is_then_enough():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 120)
+        stops = await post.stops()
+
+    assert [(row.quantity, row.stop_price) for row in stops] == [(2, Decimal("3.25"))]
+    assert post.told.alarms() == []
+
+
+async def test_no_stop_is_added_right_after_a_fill_for_positions_may_lag():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        await post.protector.check()  # learns of the fill, and takes no step
+        early = await post.stops()
+        await asyncio.sleep(5)
+        await post.protector.check()
+        late = await post.stops()
+
+    assert early == []
+    assert len(late) == 1
+
+
+async def test_a_stop_that_is_refused_is_tried_again_and_told_of_in_time():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 60)
+        post.broker.heal("place")
+        await run_for(post, 30)
+        stops = await post.stops()
+
+    assert len(stops) == 1
+    assert len(post.told.alarms()) == 1
+    failures = [entry.record for entry in post.journal.events(Failure)]
+    assert {row.service for row in failures} == {"protection"}
+
+
+async def test_what_cannot_be_read_is_noted_and_asked_again():
+    post = posted()
+    async with post.broker:
+        await post.enter()
+        post.broker.fail("positions", RequestTimeout("no answer"), times=1)
+        await run_for(post, 90)
+
+    assert [entry.record.kind for entry in post.journal.events(Failure)] == ["RequestTimeout"]
+    assert post.asked("positions") > 1
+
+
+async def test_the_deadline_does_not_count_without_a_session():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 20)
+        post.broker.fail("positions", NotConnected("gone"))
+        await run_for(post, 100)
+        early = post.told.alarms()
+        post.broker.heal("positions")
+        await run_for(post, 20)
+        still = post.told.alarms()
+        await run_for(post, 20)
+
+    assert (early, still) == ([], [])
+    assert len(post.told.alarms()) == 1
+
+
+async def test_an_order_of_somebody_else_is_never_cancelled():
+    post = posted()
+    async with post.broker:
+        await post.enter()
+        theirs = OrderReport(
+            order_id=1, perm_id=5, client_id=9, client_order_id="", contract=CALL, side=Side.SELL, quantity=2,
+            order_type="STP", state=OrderState.WORKING, at=virtual_clock().now(),
+        )  # fmt: skip
+        post.broker.set_foreign_orders([theirs])
+        await run_for(post, 60)
+
+    assert post.asked("cancel") == 1  # ours is the one too many
+    assert "doubled" not in " ".join(post.told.alarms())
+
+
+async def test_a_stop_that_replaces_another_is_journaled_as_protection():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 30)
+
+    purposes = [entry.record.purpose.value for entry in post.journal.events(Intent)]
+    assert purposes == ["entry", "protection"]
+
+
+@pytest.mark.parametrize(
+    ("contract", "tick", "average", "quantity", "price"),
+    [
+        (CALL, "0.01", 2.5, 1, "2.00"),
+        (CALL, "0.05", 2.53, 1, "2.05"),
+        (CALL, "0.01", 4.5, 1, "3.60"),
+        (Stock("SPY"), "0.01", 4.567, 10, "3.66"),
+        (CALL, "0.01", 4.0, -1, "4.80"),
+    ],
+)
+async def test_a_stop_of_our_own_making_is_on_the_tick(contract, tick, average, quantity, price):
+    now = virtual_clock().now()
+    broker = FakeBroker(
+        quotes=[Quote(contract=contract, at=now, bid=4.0, ask=4.05)],
+        details=[ContractDetails(contract=contract, min_tick=Decimal(tick))],
+        clock=virtual_clock(),
+    )
+    position = Position(account="DU1", contract=contract, signed_quantity=quantity, average_price=average)
+
+    async with broker:
+        assert await stop_price_for(broker, position, 0.2) == Decimal(price)
+
+
+@pytest.mark.parametrize(("quantity", "average"), [(1, 5.0), (1, 470.0), (-1, 3.0)])
+async def test_a_stop_that_would_fire_at_once_is_refused(quantity, average):
+    now = virtual_clock().now()
+    broker = FakeBroker(quotes=[Quote(contract=CALL, at=now, bid=4.0, ask=3.6)], clock=virtual_clock())
+    position = Position(account="DU1", contract=CALL, signed_quantity=quantity, average_price=average)
+
+    async with broker:
+        with pytest.raises(OrderRefused, match="set one by hand"):
+            await stop_price_for(broker, position, 0.2)
+
+
+async def test_a_stop_is_refused_where_nobody_quotes():
+    now = virtual_clock().now()
+    broker = FakeBroker(quotes=[Quote(contract=CALL, at=now, ask=3.6)], clock=virtual_clock())
+    position = Position(account="DU1", contract=CALL, signed_quantity=1, average_price=3.0)
+
+    async with broker:
+        with pytest.raises(OrderRefused, match="bid None"):
+            await stop_price_for(broker, position, 0.2)

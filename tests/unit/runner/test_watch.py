@@ -1,0 +1,160 @@
+import asyncio
+from datetime import UTC, date, datetime
+
+import attrs
+
+from ibkeel.journal import Failure, FillSeen, Journal, OrderSettled
+from ibkeel.model import Execution, Option, OrderReport, OrderState, OrderTicket, Quote, Right, Side
+from ibkeel.runner import OrderDesk
+from ibkeel.runner.feed import Feed
+from ibkeel.runner.memory import OwnOrder
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.tally import Tally
+from ibkeel.runner.watch import Watch
+from ibkeel.testing import FakeBroker
+from ibkeel.virtual import virtual_clock
+
+CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
+OLD = "ibk-20260105-r1-0001"
+
+
+class Told:
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event):
+        self.events.append(event)
+
+    def alarms(self):
+        return [event.message for event in self.events if type(event).__name__ == "AlarmRaised"]
+
+
+@attrs.frozen
+class Post:
+    """A watch at a fake venue."""
+
+    broker: FakeBroker
+    desk: OrderDesk
+    watch: Watch
+    journal: Journal
+    told: Told
+    ready: list
+
+    def records(self, kind):
+        return [entry.record for entry in self.journal.events(kind)]
+
+
+def posted(broker=None):
+    clock, tally, told, ready = virtual_clock(), Tally("t", ("SPY",)), Told(), [True]
+    now = clock.now()
+    broker = broker or FakeBroker(quotes=[Quote(contract=CALL, at=now, bid=4.0, ask=4.1)], clock=clock)
+    journal = Journal.in_memory()
+    recorder = Recorder(journal)
+    desk = OrderDesk(broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t")
+
+    async def is_ready():
+        return ready[0]
+
+    watch = Watch(broker, desk, recorder, tally, clock, told, is_ready=is_ready)
+    lost = OwnOrder(
+        contract=CALL, is_entry=True, state=OrderState.UNKNOWN, placed_at=datetime(2026, 1, 5, 14, tzinfo=UTC),
+        is_restored=True,
+    )  # fmt: skip
+    desk.restore({OLD: lost})
+    return Post(broker, desk, watch, journal, told, ready)
+
+
+async def readings(post, number):
+
+    for _ in range(number):
+        await post.watch.catch_up()
+        await asyncio.sleep(20)
+
+
+async def test_two_readings_that_lack_an_order_settle_it_and_say_so():
+    post = posted()
+    async with post.broker:
+        await readings(post, 2)
+
+    [settled] = post.records(OrderSettled)
+    assert (settled.client_order_id, settled.state, settled.symbol) == (OLD, OrderState.CANCELLED, "SPY")
+    assert post.desk.unknown_orders == 0
+    assert post.told.alarms() == []
+
+
+async def test_without_proof_it_stays_unknown_and_a_person_is_told_once():
+    post = posted()
+    post.ready[0] = False
+    async with post.broker:
+        await readings(post, 5)
+
+    assert post.records(OrderSettled) == []
+    assert post.desk.unknown_orders == 1
+    [alarm] = post.told.alarms()
+    assert OLD in alarm
+    assert len(post.records(Failure)) == 1
+
+
+async def test_an_order_that_a_list_names_is_not_gone():
+    post = posted()
+    async with post.broker:
+        await post.broker.place(
+            OrderTicket(
+                contract=CALL, side="BUY", quantity=1, order_type="LMT", limit_price=1, client_order_id=OLD
+            )
+        )
+        await readings(post, 3)
+
+    assert post.records(OrderSettled) == []
+    assert post.desk.unknown_orders == 0
+
+
+async def test_of_two_orders_of_one_name_the_second_is_cancelled_and_told():
+    post = posted()
+    ticket = OrderTicket(
+        contract=CALL, side="BUY", quantity=1, order_type="LMT", limit_price=1, client_order_id=OLD
+    )
+    async with post.broker:
+        first = await post.broker.place(ticket)
+        await post.broker.place(ticket)
+        await post.watch.catch_up()
+        left = [row.order_id for row in await post.broker.open_orders()]
+
+    assert left == [first.order_id]
+    assert "more than one order" in post.told.alarms()[0]
+
+
+async def test_fills_of_an_order_of_an_earlier_run_are_journaled_once():
+    post = posted()
+    async with post.broker:
+        await post.broker.place(OrderTicket(contract=CALL, side="BUY", quantity=1, client_order_id=OLD))
+        await readings(post, 2)
+
+    [fill] = post.records(FillSeen)
+    assert isinstance(fill.execution, Execution)
+    assert fill.execution.side is Side.BUY
+
+
+def report_of(state):
+    return OrderReport(
+        order_id=3, perm_id=4, client_id=1, client_order_id=OLD, contract=CALL, side=Side.BUY, quantity=1,
+        order_type="LMT", state=state, at=virtual_clock().now(),
+    )  # fmt: skip
+
+
+async def test_an_order_taken_for_gone_lives_again_by_an_event_and_not_by_a_list():
+    post = posted()
+    post.desk.settle(OLD, OrderState.CANCELLED)
+
+    listed = post.desk.saw(report_of(OrderState.WORKING))
+    told = post.desk.saw(report_of(OrderState.WORKING), is_event=True)
+
+    assert (listed, told) == (False, True)
+
+
+async def test_an_order_that_has_filled_stays_so():
+    post = posted()
+    post.desk.saw(report_of(OrderState.FILLED))
+
+    assert not post.desk.saw(report_of(OrderState.WORKING), is_event=True)
+    assert post.desk.filled_at == virtual_clock().now()
