@@ -20,16 +20,22 @@ class SeedData:
         self._ib = ib
 
     async def bars(self, symbol):
-        stock = library.Stock(symbol, "SMART", "USD")
+        stock = await known(self._ib, symbol)
         bars = await self._ib.reqHistoricalDataAsync(
             stock, "", "1 D", "1 min", "TRADES", useRTH=True, timeout=60
         )
         return list(bars)
 
     async def quote(self, symbol):
-        ticker = self._ib.reqMktData(library.Stock(symbol, "SMART", "USD"), snapshot=True)
+        ticker = self._ib.reqMktData(await known(self._ib, symbol), snapshot=True)
         await asyncio.sleep(15)
         return tuple(price if price > 0 else 0.0 for price in (ticker.bid, ticker.ask, ticker.last))
+
+
+async def known(ib, symbol):
+    """The stock as the Gateway defines it, or under an id that nothing has."""
+    found = await ib.reqContractDetailsAsync(library.Stock(symbol, "SMART", "USD"))
+    return found[0].contract if found else library.Stock(symbol, "SMART", "USD", conId=999_999_999)
 
 
 async def told(asked):

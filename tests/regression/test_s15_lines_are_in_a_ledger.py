@@ -19,18 +19,19 @@ class SeedQuotes:
         self._ib = ib
 
     async def look_at(self, symbol):
-        self._ib.reqMktData(stock(symbol))
+        self._ib.reqMktData(await stock(self._ib, symbol))
         await asyncio.sleep(2)
 
     async def snapshot(self, symbol):
-        ticker = self._ib.reqMktData(stock(symbol), snapshot=True)
+        ticker = self._ib.reqMktData(await stock(self._ib, symbol), snapshot=True)
         await asyncio.sleep(15)
         self._ib.cancelMktData(ticker.contract)
 
 
-def stock(symbol):
-    """It as the client library names it."""
-    return library.Stock(symbol, "SMART", "USD")
+async def stock(ib, symbol):
+    """It as the Gateway defines it."""
+    (details,) = await ib.reqContractDetailsAsync(library.Stock(symbol, "SMART", "USD"))
+    return details.contract
 
 
 async def lines_left(look_at, gateway):

@@ -159,7 +159,11 @@ class IBKRBroker(Broker):
         """Learn what became of our orders while there was no link."""
         await self._lists.open_orders(self.config.deadlines)
         await self._lists.executions(self.config.deadlines)
-        await self._lists.completed_orders(self.config.deadlines)
+        try:
+            await self._lists.completed_orders(self.config.deadlines)
+        except RequestFailed as error:
+            # What works and what filled is known; only the fate of the lost ones stays open.
+            self._keeper.raise_alarm("ended orders", f"orders of unknown fate stay unknown: {error}")
 
     @override
     async def __aenter__(self) -> Self:
@@ -247,9 +251,9 @@ class IBKRBroker(Broker):
             raise InvalidInput(f"cannot place {order!r}; give an OrderTicket or a Bracket")
         if isinstance(order, OrderTicket) and order.is_closing:
             await self._gate.ready_for_exits()
-        else:
-            await self._gate.ready_for_entries()
-        return await self._trading.place(order, self._deadlines)
+            return await self._trading.place(order, self._deadlines, self._gate.check_exit)
+        await self._gate.ready_for_entries()
+        return await self._trading.place(order, self._deadlines, self._gate.check_entry)
 
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:

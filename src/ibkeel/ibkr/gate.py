@@ -39,6 +39,14 @@ class Gate:
         """
         self._link.check_loop()
         await self._keeper.synced()
+        self.check_exit()
+
+    def check_exit(self) -> None:
+        """The same, without waiting.
+
+        Raises:
+            NotConnected: There is no link.
+        """
         if not self._keeper.session.may_exit:
             raise self._keeper.refusal()
         self._link.check()
@@ -51,6 +59,14 @@ class Gate:
         """
         self._link.check_loop()
         await self._keeper.synced()
+        self.check_entry()
+
+    def check_entry(self) -> None:
+        """The same, without waiting.
+
+        Raises:
+            NotConnected: The session is not good enough to open a position on.
+        """
         if not self._keeper.session.may_enter:
             raise NotConnected(f"no new position now: {self._keeper.session.entry_refusal}; nothing was sent")
         self._link.check()

@@ -20,6 +20,7 @@ from ibkeel.ibkr.client import (
 from ibkeel.ibkr.codes import About, Effect, Reaction
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
+from ibkeel.ibkr.heard import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
@@ -37,38 +38,6 @@ __all__ = ["Link"]
 
 T = TypeVar("T")
 
-# Messages whose first argument is the id of a request.
-_BY_REQUEST = (
-    "contractDetails",
-    "contractDetailsEnd",
-    "securityDefinitionOptionParameter",
-    "securityDefinitionOptionParameterEnd",
-    "historicalData",
-    "historicalDataEnd",
-    "priceSizeTick",
-    "tickSize",
-    "tickString",
-    "tickGeneric",
-    "tickOptionComputation",
-    "tickReqParams",
-    "tickSnapshotEnd",
-    "marketDataType",
-    "accountSummary",
-    "accountSummaryEnd",
-    "execDetailsEnd",
-)
-# Messages that name no request: the key under which we wait, and whether the library must not
-# see the message because it would choke on an answer that it did not ask for.
-_BY_NAME = {
-    "currentTime": ("currentTime", False),
-    "position": ("positions", False),
-    "positionEnd": ("positions", False),
-    "openOrder": ("openOrders", False),
-    "openOrderEnd": ("openOrders", False),
-    "orderStatus": ("openOrders", False),
-    "completedOrder": ("completedOrders", True),
-    "completedOrdersEnd": ("completedOrders", True),
-}
 _NO_REQUEST = -1
 _REFUSED_INPUT = 321
 _READ_ONLY = "read-only"
@@ -347,9 +316,9 @@ class Link:
 
     def _listen(self) -> None:
         hear = self._tap.hear
-        for message in _BY_REQUEST:
+        for message in BY_REQUEST:
             hear(message, self._by_request(message))
-        for message, (key, keep) in _BY_NAME.items():
+        for message, (key, keep) in BY_NAME.items():
             hear(message, self._by_name(message, key, keep=keep))
         hear_history(self.ib, self._on_history)
         hear("error", self._on_error)
@@ -365,13 +334,22 @@ class Link:
         return lambda key, *args: self.requests.on_message(message, key, *args)
 
     def _by_name(self, message: str, key: str, *, keep: bool) -> Callable[..., bool]:
+        is_end = message in ENDS_BY_NAME
+
         def hearer(*args: Any) -> bool:
             pending = self.requests.get(key)
-            if pending is not None:
+            if is_end:
+                self.requests.takes_end(key, lambda: self._take(key, message, args))
+            elif pending is not None:
                 pending.take(message, args)
             return keep and pending is not None
 
         return hearer
+
+    def _take(self, key: str, message: str, args: tuple[Any, ...]) -> None:
+        pending = self.requests.get(key)
+        if pending is not None:
+            pending.take(message, args)
 
     def _on_history(self, key: int, fields: list[str]) -> bool:
         return self.requests.get(key) is not None and self.requests.on_message("historicalTable", key, fields)

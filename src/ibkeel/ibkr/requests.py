@@ -6,12 +6,11 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
-import attrs
-
 from ibkeel.clock import Clock
 from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
 from ibkeel.guards import Attempt, CircuitBreaker
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
+from ibkeel.ibkr.pending import Pending, SubscribeAgain
 from ibkeel.ibkr.services import Services
 from ibkeel.ibkr.vitals import Outcome, Vitals
 from ibkeel.ibkr.wire_pacing import Outgoing
@@ -21,66 +20,9 @@ from ibkeel.telemetry import NullObserver, Observer, RequestEnded
 __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
 _REMEMBERED_SECONDS: Final = 600.0  # no deadline is longer, so no answer is much later
+_SETTLES_AFTER: Final = 2.0  # an end that follows another does so at once
+_OWED_SECONDS: Final = 30.0  # an answer that is later than that will not come any more
 _REMEMBERED: Final = 4096
-
-
-class SubscribeAgain(Exception):
-    """A stream has to be asked for again."""
-
-
-@attrs.define(kw_only=True, eq=False)
-class Pending:
-    """A request that waits for its answer.
-
-    Args:
-        key: Request id, or a name for those messages that carry none.
-        kind: Its kind.
-        what: What was asked, for errors and telemetry.
-        heard: Called with the name of a message and its arguments.
-        cancel: Writes the server-side cancel.
-        goes_on: Whether the server goes on after the answer, so that it must be told to stop.
-        rows: What came so far.
-        is_stream: Whether it goes on until the caller has had enough.
-        delayed: Whether the Gateway said that it sends delayed data.
-        was_heard: Whether any message of it came.
-        is_given_up: Whether it ended without the server's knowledge.
-        outgoing: Its message, when somebody needs to know whether that has left.
-    """
-
-    key: Hashable
-    kind: RequestKind
-    what: str
-    future: "asyncio.Future[Any]"
-    heard: Callable[["Pending", str, tuple[Any, ...]], None] | None = None
-    cancel: Callable[[], None] | None = None
-    goes_on: bool = False
-    rows: list[Any] = attrs.field(factory=list)
-    delayed: bool = False
-    is_stream: bool = False
-    was_heard: bool = False
-    is_given_up: bool = False
-    outgoing: Outgoing | None = None
-
-    def take(self, message: str, args: tuple[Any, ...]) -> None:
-        """Hear a message; one that comes after the end, in the same batch, changes nothing."""
-        self.was_heard = True
-        if self.heard is not None and not self.future.done():
-            self.heard(self, message, args)
-
-    def finish(self, value: Any = None) -> None:
-        """End with a value; a second end changes nothing."""
-        if not self.future.done():
-            self.future.set_result(value)
-
-    def fail(self, error: Exception) -> None:
-        """End with an error; a second end changes nothing."""
-        if not self.future.done():
-            self.future.set_exception(error)
-
-    def give_up(self, error: Exception) -> None:
-        """End with an error of our own making: the server has to be told."""
-        self.is_given_up = True
-        self.fail(error)
 
 
 class Sender(Protocol):
@@ -122,6 +64,8 @@ class Requests:
         self._open: dict[Hashable, Pending] = {}
         self._ended: deque[tuple[float, Hashable]] = deque()
         self._ended_set: set[Hashable] = set()
+        self._owed: dict[str, float] = {}
+        """When a question without an id was given up whose answer may yet come."""
         self.on_timeout: Callable[[], None] = lambda: None
         """Called when a request went unanswered."""
         self.on_reaction: Callable[[Reaction], None] = lambda _: None
@@ -228,9 +172,43 @@ class Requests:
             if outgoing is not None and not outgoing.is_sent:
                 outgoing.end()  # neither it nor its cancel leaves
                 pending.cancel = None
+            self._owe(pending, outgoing)
             self.close(pending)
             now = loop.time()
             self._tell(pending.kind, pending.what, now - began, error, reply=now - sent)
+
+    def _owe(self, pending: Pending, outgoing: Outgoing | None) -> None:
+        """Note that an answer without an id may still come for what is given up now."""
+        was_sent = outgoing is None or outgoing.is_sent
+        if isinstance(pending.key, str) and was_sent and not pending.is_answered:
+            self._owed[pending.key] = asyncio.get_running_loop().time()
+
+    def takes_end(self, key: str, end: Callable[[], None]) -> None:
+        """Hear the end of an answer that bears no id.
+
+        It may be that of a question that was given up, whose rows then were the earlier answer's too:
+        they are set aside, and count after all when no other end follows.
+
+        Args:
+            key: Name under which the answer comes.
+            end: Hands the end on.
+        """
+        owed_since = self._owed.pop(key, None)
+        pending, loop = self._open.get(key), asyncio.get_running_loop()
+        if pending is None:
+            return
+        if owed_since is None or loop.time() - owed_since > _OWED_SECONDS:
+            end()
+            return
+        rows = tuple(pending.rows)
+        pending.rows.clear()
+
+        def nothing_followed() -> None:
+            if not pending.future.done() and not pending.rows:
+                pending.rows[:] = rows
+                end()
+
+        loop.call_later(_SETTLES_AFTER, nothing_followed)
 
     def _send(self, send: Callable[[], None], what: str) -> Outgoing | None:
         try:
@@ -338,7 +316,8 @@ class Requests:
         return True
 
     def forget_ended(self) -> None:
-        """A new session numbers its requests afresh."""
+        """A new session numbers its requests afresh, and owes nothing."""
+        self._owed.clear()
         self._ended.clear()
         self._ended_set.clear()
 

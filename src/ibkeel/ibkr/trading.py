@@ -82,8 +82,17 @@ class Trading:
             note_order_id(self._link.ib, highest + _UNRECORDED)
             self._link.request_id()  # remembered for the next connection too
 
-    async def place(self, order: OrderTicket | Bracket, deadlines: Deadlines) -> Placement:
-        """Place an order, or a bracket whole."""
+    async def place(
+        self, order: OrderTicket | Bracket, deadlines: Deadlines, may_go: Callable[[], None]
+    ) -> Placement:
+        """Place an order, or a bracket whole.
+
+        Args:
+            order: What to place.
+            deadlines: How long the venue may take.
+            may_go: Raises when the session does not permit the order; asked at the last moment, for to
+                look the contract up takes time.
+        """
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         contract = await self._complete(entry, deadlines)
         name = entry.client_order_id or ClientOrderId(
@@ -91,6 +100,7 @@ class Trading:
         )
         if self._link.config.orders is OrderMode.DRY_RUN:
             return self._intend(entry, children, name)
+        may_go()
         if entry.is_closing:
             return (await self._submit(entry, children, name, contract, deadlines))[0]
         try:
@@ -264,9 +274,11 @@ class Trading:
         """Replace price or quantity of a working order."""
         before = self._require(order_id)
         self._refuse_in_dry_run(f"the change of order {order_id}")
-        if before.state.is_final:
+        if before.state.is_final or before.state is OrderState.UNKNOWN:
+            # A change of what never reached the venue would be a new order there.
             raise OrderRefused(
                 f"order {order_id} is {before.state.value}; only a working order can be changed"
+                + ("" if before.state.is_final else ": read open_orders() to learn what became of it")
             )
         fixed = (before.contract, before.side, before.order_type)
         if fixed != (order.contract, order.side, order.order_type.value):
@@ -274,7 +286,9 @@ class Trading:
                 f"a change keeps contract, side and type: order {order_id} is {fixed[1]} {fixed[2]} {fixed[0]}, "
                 f"got {order.side} {order.order_type} {order.contract}; cancel it and place another instead"
             )
-        details = await self._definitions.qualify(order.contract, deadlines)
+        contract = before.contract
+        if contract.con_id is None:
+            contract = (await self._definitions.qualify(order.contract, deadlines)).contract
         ib_order = to_ib_order(
             order, order_id=order_id, account=self._link.account, client_order_id=before.client_order_id
         )
@@ -284,7 +298,7 @@ class Trading:
         # Not by the library's own placeOrder: it asserts that its guess of the order's state allows it.
         is_protective = before.parent_id is not None or order.is_closing
         with self._link.wire.lane(Lane.CLOSING if is_protective else Lane.OPENING):
-            self._link.ib.client.placeOrder(order_id, to_ib_contract(details.contract), ib_order)
+            self._link.ib.client.placeOrder(order_id, to_ib_contract(contract), ib_order)
         await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)
         return self._require(order_id)
 

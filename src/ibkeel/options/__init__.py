@@ -5,7 +5,6 @@ from ibkeel.options.american_greeks import american_greeks
 from ibkeel.options.american_parity import american_parity_forward
 from ibkeel.options.arbitrage import ArbitrageKind, ArbitrageWarning
 from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, black76_price
-from ibkeel.options.cross_check import CheckTerms, CrossCheck, Disagreement, DisagreementKind, cross_check
 from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, Listing, delta_listing
@@ -24,6 +23,7 @@ from ibkeel.options.filters import (
     RightIs,
     sift,
 )
+from ibkeel.options.greek_check import CheckTerms, CrossCheck, Disagreement, DisagreementKind, cross_check
 from ibkeel.options.greeks import GreekColumns, ImpliedGreeks, greeks, implied_greeks, price
 from ibkeel.options.history import VolatilityStanding, volatility_standing
 from ibkeel.options.implied import ImpliedVolatility, implied_volatility

@@ -1,0 +1,76 @@
+"""A request that is under way."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import attrs
+
+from ibkeel.ibkr.wire_pacing import Outgoing
+from ibkeel.resilience import RequestKind
+
+__all__ = ["Pending", "SubscribeAgain"]
+
+
+class SubscribeAgain(Exception):
+    """A stream has to be asked for again."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Pending:
+    """A request that waits for its answer.
+
+    Args:
+        key: Request id, or a name for those messages that carry none.
+        kind: Its kind.
+        what: What was asked, for errors and telemetry.
+        heard: Called with the name of a message and its arguments.
+        cancel: Writes the server-side cancel.
+        goes_on: Whether the server goes on after the answer, so that it must be told to stop.
+        rows: What came so far.
+        is_stream: Whether it goes on until the caller has had enough.
+        delayed: Whether the Gateway said that it sends delayed data.
+        was_heard: Whether any message of it came.
+        is_given_up: Whether it ended without the server's knowledge.
+        outgoing: Its message, when somebody needs to know whether that has left.
+    """
+
+    key: Hashable
+    kind: RequestKind
+    what: str
+    future: "asyncio.Future[Any]"
+    heard: Callable[["Pending", str, tuple[Any, ...]], None] | None = None
+    cancel: Callable[[], None] | None = None
+    goes_on: bool = False
+    rows: list[Any] = attrs.field(factory=list)
+    delayed: bool = False
+    is_stream: bool = False
+    was_heard: bool = False
+    is_given_up: bool = False
+    outgoing: Outgoing | None = None
+
+    def take(self, message: str, args: tuple[Any, ...]) -> None:
+        """Hear a message; one that comes after the end, in the same batch, changes nothing."""
+        self.was_heard = True
+        if self.heard is not None and not self.future.done():
+            self.heard(self, message, args)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a value came."""
+        return self.future.done() and not self.future.cancelled() and self.future.exception() is None
+
+    def finish(self, value: Any = None) -> None:
+        """End with a value; a second end changes nothing."""
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def fail(self, error: Exception) -> None:
+        """End with an error; a second end changes nothing."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
+    def give_up(self, error: Exception) -> None:
+        """End with an error of our own making: the server has to be told."""
+        self.is_given_up = True
+        self.fail(error)
