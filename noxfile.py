@@ -69,7 +69,7 @@ def docs(session):
 @nox.session
 def examples(session):
     """Every example runs."""
-    session.install("-e", ".[bot]")
+    session.install("-e", ".[bot,testing]")
     session.run("python", "examples/run_all.py")
 
 

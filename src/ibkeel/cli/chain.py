@@ -1,12 +1,14 @@
 """What is listed on an underlying, and the option of a wanted delta: against the simulated Gateway, or a real one."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import attrs
 
+from ibkeel.cli.chain_check import checked
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.clock import Clock
 from ibkeel.errors import UnknownContract
@@ -15,6 +17,7 @@ from ibkeel.model import Broker, Index, Option, OptionChain, Stock
 from ibkeel.model.checks import as_decimal
 from ibkeel.options import (
     Candidate,
+    CrossCheck,
     DeltaPick,
     DeltaRule,
     Liquid,
@@ -29,6 +32,7 @@ from ibkeel.options import (
     pick_by_delta,
     series_of,
     sift,
+    told_closes,
 )
 from ibkeel.resilience import Backoff
 from ibkeel.sim import SimulatedGateway
@@ -102,6 +106,7 @@ class ChainReport:
         series: Listed series in the range of days, ascending.
         pick: What the search for a delta gave; None when no delta was wanted.
         window: Options quoted around the price, ascending by strike.
+        check: The broker's greeks of the option chosen beside our own; None when it sent none.
     """
 
     options: ChainOptions
@@ -110,11 +115,12 @@ class ChainReport:
     series: tuple[Series, ...] = ()
     pick: DeltaPick | None = None
     window: tuple[Candidate, ...] = ()
+    check: CrossCheck | None = None
 
     @property
     def today(self) -> date:
         """Trading date, in the exchange's calendar."""
-        return self.at.astimezone(_NEW_YORK).date()
+        return _day(self.at)
 
     @property
     def is_empty(self) -> bool:
@@ -138,6 +144,7 @@ class ChainReport:
             "right": rule.right.value,
             "target_delta": rule.delta if self.options.has_target else None,
             "chosen": None if chosen is None else _candidate_data(chosen, self.today),
+            "greeks_check": None if self.check is None else [one.detail for one in self.check.disagreements],
             "is_proven": None if pick is None else pick.is_proven,
             "forward": None if pick is None else pick.forward,
             "quotes": len(self.window) if pick is None else pick.quoted,
@@ -219,15 +226,17 @@ async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainR
     underlying = await _underlying(broker, options)
     if not (options.has_target or options.strikes):
         chain = await broker.option_chain(underlying)
-        return _listed(options, chain, clock.now())
+        closes = await told_closes(broker, chain, rule=options.rule, today=_day(clock.now()))
+        return _listed(options, chain, closes, clock.now())
     async with asyncio.TaskGroup() as group:
         definitions = group.create_task(broker.option_chain(underlying))
         price = group.create_task(broker.quote(underlying))
     chain, quote = definitions.result(), price.result()
     spot = quote.mid or quote.last or quote.bid or quote.ask
-    report = attrs.evolve(_listed(options, chain, clock.now()), spot=spot)
+    closes = await told_closes(broker, chain, rule=options.rule, today=_day(clock.now()))
+    report = attrs.evolve(_listed(options, chain, closes, clock.now()), spot=spot)
     if not options.has_target:
-        return attrs.evolve(report, window=await _window(report, chain, broker))
+        return attrs.evolve(report, window=await _window(report, chain, closes, broker))
     pick = await pick_by_delta(
         broker,
         underlying,
@@ -236,8 +245,10 @@ async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainR
         chain=chain,
         spot=spot,
         trading_class=options.trading_class,
+        closes=closes,
     )
-    return attrs.evolve(report, pick=pick)
+    check = checked(pick, chain, closes, spot=spot or pick.forward, rate=options.rule.rate)
+    return attrs.evolve(report, pick=pick, check=check)
 
 
 async def _underlying(broker: Broker, options: ChainOptions) -> Stock | Index:
@@ -255,25 +266,38 @@ async def _underlying(broker: Broker, options: ChainOptions) -> Stock | Index:
     return stock
 
 
-def _listed(options: ChainOptions, chain: OptionChain, now: datetime) -> ChainReport:
-    today, rule = now.astimezone(_NEW_YORK).date(), options.rule
+def _day(now: datetime) -> date:
+    return now.astimezone(_NEW_YORK).date()
+
+
+def _listed(
+    options: ChainOptions, chain: OptionChain, closes: Mapping[date, datetime], now: datetime
+) -> ChainReport:
+    today, rule = _day(now), options.rule
     rows = [row for row in chain.classes if row.exchange == "SMART"] or list(chain.classes)
     found = [
-        series_of(chain.underlying, row, expiry, today=today)
+        series_of(chain.underlying, row, expiry, today=today, closes=closes)
         for row in rows
         if options.trading_class in {None, row.trading_class}
         for expiry in expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
     ]
-    alive = [series for series in found if series.expires_at > now]
+    alive = [series for series in found if series.trades_until > now]
     fitting = [series for series in alive if not rule.kinds or series.kind in rule.kinds]
     fitting.sort(key=lambda series: (series.expiry, series.trading_class))
     return ChainReport(options=options, at=now, series=tuple(fitting))
 
 
-async def _window(report: ChainReport, chain: OptionChain, broker: Broker) -> tuple[Candidate, ...]:
+async def _window(
+    report: ChainReport, chain: OptionChain, closes: Mapping[date, datetime], broker: Broker
+) -> tuple[Candidate, ...]:
     options, rule, spot = report.options, report.options.rule, report.spot or 0.0
     listing = delta_listing(
-        chain, today=report.today, rule=rule, trading_class=options.trading_class, now=report.at
+        chain,
+        today=report.today,
+        rule=rule,
+        trading_class=options.trading_class,
+        now=report.at,
+        closes=closes,
     )
     if listing is None:
         return ()

@@ -35,6 +35,9 @@ def _parts(report: ChainReport) -> Iterator[RenderableType]:
         if not one.is_kept:
             yield Text(f"{one.option.strike:f} {rule.right.value}: {_reasons(one)}", style="dim")
     yield _verdict(report, sum(one.is_kept for one in candidates))
+    if report.check is not None and not report.check.agrees:
+        reasons = "; ".join(one.detail for one in report.check.disagreements)
+        yield Text(f"the broker's greeks differ: {reasons}", style="yellow")
 
 
 def _verdict(report: ChainReport, kept: int) -> Text:

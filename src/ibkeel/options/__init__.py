@@ -5,7 +5,7 @@ from ibkeel.options.american_greeks import american_greeks
 from ibkeel.options.american_parity import american_parity_forward
 from ibkeel.options.arbitrage import ArbitrageKind, ArbitrageWarning
 from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, black76_price
-from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta
+from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta, told_closes
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, Listing, delta_listing
 from ibkeel.options.dividends import CashDividend, escrowed_spot
@@ -39,7 +39,7 @@ from ibkeel.options.rank import Candidate, Choice, candidates_of, choose
 from ibkeel.options.rules import PRESETS, ExpiryChoice, Preference, SelectionRule, StrikeStep, preset
 from ibkeel.options.select import at_the_money, nearest_strikes, out_of_the_money, select, strikes_around
 from ibkeel.options.series import Series, SeriesKind, is_adjusted, series_kind, series_of
-from ibkeel.options.settlement import Exercise, Settlement, settles_at, years_to_expiry
+from ibkeel.options.settlement import Exercise, Settlement, closes_by_day, settles_at, years_to_expiry
 from ibkeel.options.smile import ExpectedMove, LeftOut, Smile, SmilePoint, WhyLeftOut
 from ibkeel.options.smile_fit import fit_smile, smile_of_quotes
 from ibkeel.options.spreads import (
@@ -131,6 +131,7 @@ __all__ = [
     "calendar",
     "candidates_of",
     "choose",
+    "closes_by_day",
     "collar",
     "covered_call",
     "cross_check",
@@ -170,6 +171,7 @@ __all__ = [
     "strangle",
     "strikes_around",
     "surface_svg",
+    "told_closes",
     "value_at_near_expiry",
     "vertical",
     "volatility_standing",

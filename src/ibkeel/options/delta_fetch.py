@@ -1,6 +1,6 @@
 """Ask a broker what a delta plan wants to know."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -10,12 +10,14 @@ from ibkeel.errors import NoData, QuoteUnavailable
 from ibkeel.model import Chains, Index, MarketData, Option, OptionChain, Stock
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, delta_listing
+from ibkeel.options.expiries import dte
 from ibkeel.options.series import series_of
-from ibkeel.options.settlement import years_to_expiry
+from ibkeel.options.settlement import closes_by_day, years_to_expiry
 
-__all__ = ["QuotedChains", "pick_by_delta"]
+__all__ = ["QuotedChains", "pick_by_delta", "told_closes"]
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
+_DAYS_TOLD: Final = 7  # a definition tells the hours of about a week
 
 
 class QuotedChains(MarketData, Chains, Protocol):
@@ -32,6 +34,7 @@ async def pick_by_delta(
     spot: float | None = None,
     trading_class: str | None = None,
     without: Collection[Option] = (),
+    closes: Mapping[date, datetime] | None = None,
 ) -> DeltaPick:
     """The listed option whose own delta is nearest to a target, for a dozen quotes.
 
@@ -47,32 +50,58 @@ async def pick_by_delta(
         spot: Price of the underlying per share, when it is known; roughly will do.
         trading_class: Which class; None takes any that no corporate action has adjusted.
         without: Options known not to exist, such as those of an earlier `DeltaPick.missing`.
+        closes: When the exchange closes, by its date; a day that is not there closes at 16:00. None takes
+            them from the broker's definition of the underlying, when the expiry is within a week.
 
     Returns:
         The pick with every candidate and its reasons; nothing is chosen when all were rejected.
 
     Raises:
-        NoData: No listed expiry that is yet to settle fits the rule, or the underlying has no options.
+        NoData: No listed expiry that still trades fits the rule, or the underlying has no options.
         QuoteUnavailable: The underlying has no price.
         NotConnected: There is no session.
     """
     known = await broker.option_chain(underlying) if chain is None else chain
     now = clock.now()
     today = _day(now)
-    listing = delta_listing(known, today=today, rule=rule, trading_class=trading_class, now=now)
+    if closes is None:
+        closes = await told_closes(broker, known, rule=rule, today=today)
+    listing = delta_listing(
+        known, today=today, rule=rule, trading_class=trading_class, now=now, closes=closes
+    )
     if listing is None:
         raise NoData(
-            f"{underlying} has no expiry from {rule.min_dte} to {rule.max_dte} days after {today} that is yet to settle"
+            f"{underlying} has no expiry from {rule.min_dte} to {rule.max_dte} days after {today} that still trades"
             f"{' of the kinds ' + ', '.join(sorted(rule.kinds)) if rule.kinds else ''}; listed are "
             f"{', '.join(map(str, known.expiries)) or 'none'}"
         )
     price = await _spot(broker, underlying) if spot is None else spot
-    series = series_of(underlying, listing.row, listing.expiry, today=today)
+    series = series_of(underlying, listing.row, listing.expiry, today=today, closes=closes)
     years = years_to_expiry(series.expires_at, now=clock.now())
     plan = DeltaPlan.start(known, listing, rule=rule, spot=price, years=years, without=without)
     while wave := plan.next_wave():
         plan = plan.saw(await broker.quotes(wave), now=clock.now())
     return plan.result
+
+
+async def told_closes(
+    broker: Chains, chain: OptionChain, *, rule: DeltaRule, today: date
+) -> Mapping[date, datetime]:
+    """The closes that the definition of an underlying tells; none when no expiry is near enough.
+
+    Args:
+        broker: It keeps the definition: whoever has asked it for the chain sends no request here.
+        chain: Option classes of the underlying.
+        rule: Its range of days to expiry.
+        today: Trading date.
+
+    Returns:
+        In UTC, by the exchange's date.
+    """
+    last = min(rule.max_dte, _DAYS_TOLD)
+    if not any(rule.min_dte <= dte(expiry, today) <= last for expiry in chain.expiries):
+        return {}
+    return closes_by_day((await broker.qualify(chain.underlying)).liquid_hours)
 
 
 def _day(now: datetime) -> date:

@@ -1,6 +1,6 @@
 """What a delta target asks for, and which listed series comes nearest to it in time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -102,6 +102,7 @@ def delta_listing(
     rule: DeltaRule,
     trading_class: str | None = None,
     now: datetime | None = None,
+    closes: Mapping[date, datetime] | None = None,
 ) -> Listing | None:
     """The listed series that comes nearest to the time that a rule asks for.
 
@@ -110,8 +111,9 @@ def delta_listing(
         today: Trading date, in the exchange's calendar.
         rule: Range and target of days to expiry, kinds of series.
         trading_class: Which class; None takes any that no corporate action has adjusted.
-        now: Leaves out today's series that are settled by then, such as AM-settled ones after the
-            opening, aware; None leaves out none.
+        now: Leaves out series that trade no more by then, such as AM-settled ones from the evening
+            before their expiry on, aware; None leaves out none.
+        closes: When the exchange closes, by its date; a day that is not there closes at 16:00.
 
     Returns:
         The earlier of two expiries as near, and of the classes that share it the one with the most
@@ -124,7 +126,8 @@ def delta_listing(
         Listing(row=row, expiry=expiry)
         for row in _classes(chain, trading_class)
         for expiry in _expiries(row, today, rule)
-        if now is None or series_of(chain.underlying, row, expiry, today=today).expires_at > as_utc(now)
+        if now is None
+        or series_of(chain.underlying, row, expiry, today=today, closes=closes).trades_until > as_utc(now)
     ]
     return min(
         fitting,

@@ -5,7 +5,7 @@ from the exchanges' rules, and a `Series` says which of its fields do.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from ibkeel.model import ContractDetails, Index, OptionClass, Stock
+from ibkeel.model.checks import as_utc
 from ibkeel.options.settlement import Exercise, Settlement, settles_at
 
 __all__ = ["Series", "SeriesKind", "is_adjusted", "series_kind", "series_of"]
@@ -65,6 +66,8 @@ class Series:
         last_trading_day: The day before `expiry` where the opening prices settle.
         ticks: Pairs of the premium from which a price step holds and the step, both per share; empty
             when no definition gave the smallest step.
+        closes_at: Close of the last session in which it trades; None for the usual 16:00 New York time.
+            A later one than that changes nothing.
         inferred: Names of the fields that rest on a rule and not on a definition.
     """
 
@@ -76,13 +79,28 @@ class Series:
     is_adjusted: bool
     last_trading_day: date
     ticks: tuple[tuple[Decimal, Decimal], ...] = ()
+    closes_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
     inferred: frozenset[str] = frozenset()
 
     @property
     def expires_at(self) -> datetime:
-        """When its time value is gone, in UTC; an early close is not known here."""
-        stamp = self.expiry.weekday() == _SATURDAY
-        return settles_at(self.expiry - timedelta(days=stamp), self.settlement)
+        """When its time value is gone, in UTC: the opening of its expiry, or the close."""
+        day = _settlement_day(self.expiry)
+        return settles_at(day, Settlement.AM) if self.settlement is Settlement.AM else self._close_of(day)
+
+    @property
+    def trades_until(self) -> datetime:
+        """When it can last be bought and sold, in UTC: the close of its last trading day.
+
+        Index options trade a quarter of an hour longer than their index; that is not counted here.
+        """
+        if self.settlement is Settlement.PM:
+            return self.expires_at
+        return min(self.expires_at, self._close_of(self.last_trading_day))
+
+    def _close_of(self, day: date) -> datetime:
+        usual = settles_at(day)
+        return usual if self.closes_at is None else min(usual, self.closes_at)
 
 
 def is_adjusted(trading_class: str, symbol: str) -> bool:
@@ -122,6 +140,7 @@ def series_of(
     *,
     today: date,
     details: ContractDetails | None = None,
+    closes: Mapping[date, datetime] | None = None,
 ) -> Series:
     """What is known of one expiry of a class.
 
@@ -132,6 +151,8 @@ def series_of(
         today: Trading date, in the exchange's calendar.
         details: Definition of any contract of the series; it gives the last trading day and the
             smallest price step.
+        closes: When the exchange closes, by its date, such as `closes_by_day(details.liquid_hours)` of the
+            underlying; a day that is not there closes at 16:00.
 
     Returns:
         With the names of the fields that are inferred.
@@ -140,6 +161,8 @@ def series_of(
     settlement = Settlement.AM if is_index and name in _AT_OPEN else Settlement.PM
     american = not is_index or name in _AMERICAN_INDICES
     told = details.last_trading_day if details is not None else None
+    last_day = told or _last_day(expiry, settlement)
+    session = last_day if settlement is Settlement.AM else _settlement_day(expiry)
     inferred = {"kind", "settlement", "exercise", "is_adjusted", "ticks"}
     return Series(
         trading_class=name,
@@ -148,8 +171,9 @@ def series_of(
         settlement=settlement,
         exercise=Exercise.AMERICAN if american else Exercise.EUROPEAN,
         is_adjusted=is_adjusted(name, underlying.symbol),
-        last_trading_day=told or _last_day(expiry, settlement),
+        last_trading_day=last_day,
         ticks=() if details is None else _ladder(name, details.min_tick),
+        closes_at=(closes or {}).get(session),
         inferred=frozenset(inferred if told else {*inferred, "last_trading_day"}),
     )
 
@@ -172,9 +196,14 @@ def _last_weekday(day: date) -> date:
     return last - timedelta(days=max(0, last.weekday() - _FRIDAY))
 
 
+def _settlement_day(expiry: date) -> date:
+    """The Friday before the Saturday stamp of the years before 2015."""
+    return expiry - timedelta(days=expiry.weekday() == _SATURDAY)
+
+
 def _last_day(expiry: date, settlement: Settlement) -> date:
     """By rule alone: no holiday is known here."""
-    day = expiry - timedelta(days=1) if settlement is Settlement.AM else expiry
+    day = _settlement_day(expiry) - timedelta(days=settlement is Settlement.AM)
     return day - timedelta(days=max(0, day.weekday() - _FRIDAY))
 
 

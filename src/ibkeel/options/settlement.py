@@ -1,14 +1,16 @@
 """When an option stops living, to the minute, and whether it may be exercised before."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from ibkeel.errors import InvalidInput
+from ibkeel.model import TradingHours
 from ibkeel.model.checks import as_utc
 
-__all__ = ["Exercise", "Settlement", "settles_at", "years_to_expiry"]
+__all__ = ["Exercise", "Settlement", "closes_by_day", "settles_at", "years_to_expiry"]
 
 _SECONDS_A_YEAR: Final = 365 * 86_400
 _OPEN: Final = time(9, 30)
@@ -55,6 +57,23 @@ def settles_at(
     """
     at = _OPEN if settlement is Settlement.AM else closes
     return datetime.combine(expiry, at, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
+def closes_by_day(
+    hours: Iterable[TradingHours], *, timezone: str = "America/New_York"
+) -> Mapping[date, datetime]:
+    """When trading ends, on each day that hours tell of.
+
+    Args:
+        hours: Such as `ContractDetails.liquid_hours`.
+        timezone: IANA name of the exchange's time zone.
+
+    Returns:
+        In UTC, by the exchange's date; of several intervals of a day the last one counts.
+    """
+    zone = ZoneInfo(timezone)
+    ends = sorted(row.closes_at for row in hours)
+    return {end.astimezone(zone).date(): end for end in ends}
 
 
 def years_to_expiry(instant: datetime, *, now: datetime) -> float:

@@ -7,7 +7,7 @@ import pytest
 from ibkeel.cli.app import run
 
 KEYS = [
-    "symbol", "at", "spot", "dte", "right", "target_delta", "chosen", "is_proven", "forward", "quotes", "waves",
+    "symbol", "at", "spot", "dte", "right", "target_delta", "chosen", "greeks_check", "is_proven", "forward", "quotes", "waves",
     "candidates", "series",
 ]  # fmt: skip
 
@@ -41,6 +41,61 @@ def test_the_table_names_series_candidates_and_the_choice(capsys):
     assert re.search(r"SPXW \d{4}-\d\d-\d\d, \d\d days, calls", out)
     assert "quotes in 2 waves, forward" in out
     assert re.search(r"C: delta 0\.(19|20|21)\d", out)
+
+
+def test_greeks_that_agree_with_our_own_are_not_remarked_on(capsys):
+    _, found = told(capsys, "SPY", "--delta", "0.3")
+    run(["chain", "SPY", "--delta", "0.3"])
+
+    assert found["greeks_check"] == []
+    assert "greeks differ" not in capsys.readouterr().out
+
+
+def test_greeks_that_differ_from_our_own_are_told_with_the_likely_cause(capsys):
+    arguments = ("SPY", "--delta", "0.3", "--rate", "0.04")  # the simulated market has no interest
+
+    _, found = told(capsys, *arguments)
+    run(["chain", *arguments])
+
+    (reason,) = found["greeks_check"]
+    assert re.match(r"iv 0\.\d+, ours is 0\.\d+ at the bid", reason)
+    assert f"the broker's greeks differ: {reason}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("arguments", [("--strikes", "3"), ("--delta", "0.3", "--max-spread", "0%"), ()])
+def test_without_a_choice_no_greeks_are_compared(arguments, capsys):
+    _, found = told(capsys, "SPY", *arguments)
+
+    assert found["greeks_check"] is None
+
+
+HALF_DAY = ("SPY", "--date", "2024-11-29", "--dte", "0", "--at")
+
+
+def test_on_a_half_day_the_clock_of_an_option_runs_to_the_early_close(capsys):
+    code, found = told(capsys, *HALF_DAY, "11:00", "--delta", "0.3")
+
+    assert code == 0
+    assert found["chosen"]["expiry"] == "2024-11-29"
+    assert found["greeks_check"] == []
+
+
+def test_after_an_early_close_nothing_of_that_day_is_listed(capsys):
+    before, after = told(capsys, *HALF_DAY, "12:59"), told(capsys, *HALF_DAY, "13:00")
+    search = run(["chain", *HALF_DAY, "13:00", "--delta", "0.3"])
+
+    assert [row["expiry"] for row in before[1]["series"]] == ["2024-11-29"]
+    assert (before[0], after[0], search) == (0, 5, 3)
+    assert after[1]["series"] == []
+    assert "that still trades" in capsys.readouterr().err
+
+
+def test_an_index_series_settled_at_the_open_is_not_offered_on_the_evening_before(capsys):
+    def monthly(at):
+        _, found = told(capsys, "SPX", "--class", "SPX", "--date", "2024-09-19", "--dte", "0..7", "--at", at)
+        return [row["expiry"] for row in found["series"]]
+
+    assert (monthly("15:59"), monthly("17:30")) == (["2024-09-20"], [])
 
 
 def test_without_a_target_the_listed_series_are_shown_and_nothing_is_quoted(capsys):
@@ -99,7 +154,7 @@ def test_when_nothing_fits_the_code_says_so(arguments, words, capsys):
         (("SPY", "--delta", "0.3", "--strikes", "3"), 2, "exclude"),
         (("SPY", "--delta", "0.3", "--rate", "4"), 2, "-1<=x<=1"),
         (("SPY", "--within", "0.05"), 2, "goes with --delta"),
-        (("SPX", "--delta", "0.3", "--date", "2024-09-20", "--dte", "0"), 3, "yet to settle"),
+        (("SPX", "--delta", "0.3", "--date", "2024-09-20", "--dte", "0"), 3, "that still trades"),
         (("SPY", "--date", "2024-12-25"), 2, "2024-12-25"),
         (("SPY", "--class", "NOPE", "--delta", "0.3"), 2, "NOPE"),
         (("VIX", "--delta", "0.3"), 3, "no options"),

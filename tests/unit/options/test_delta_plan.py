@@ -4,9 +4,21 @@ from decimal import Decimal
 
 import attrs
 import pytest
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput, NoData, QuoteUnavailable, UnknownContract
-from ibkeel.model import DataType, Index, Option, OptionChain, OptionClass, Quote, Right, Stock
+from ibkeel.model import (
+    ContractDetails,
+    DataType,
+    Index,
+    Option,
+    OptionChain,
+    OptionClass,
+    Quote,
+    Right,
+    Stock,
+    TradingHours,
+)
 from ibkeel.options import (
     DeltaPlan,
     DeltaRule,
@@ -338,18 +350,94 @@ async def test_a_price_that_is_none_ends_the_search():
             await pick_by_delta(broker, Stock("SPY"), PUT, clock=StoppedClock())
 
 
-def test_a_series_that_is_settled_is_passed_over_when_the_hour_is_known():
+def test_a_series_that_trades_no_more_is_passed_over_when_the_hour_is_known():
     weekly = OptionClass(trading_class="SPXW", expiries=(TODAY + timedelta(days=7),), strikes=(5000,))
     monthly = OptionClass(trading_class="SPX", expiries=(TODAY,), strikes=(5000,))
     chain = OptionChain(underlying=Index("SPX"), classes=(monthly, weekly))
-    rule = DeltaRule(right="P", min_dte=0, max_dte=7, target_dte=0)
+    rule = DeltaRule(right="P", min_dte=0, max_dte=14, target_dte=0)
+    last_day = NOON - timedelta(days=3)  # the Friday before
 
     def taken(**known):
         return delta_listing(chain, today=TODAY, rule=rule, **known).row.trading_class
 
     assert taken() == "SPX"
-    assert taken(now=NOON.replace(hour=13)) == "SPX"
+    assert taken(now=last_day.replace(hour=20)) == "SPX"
+    assert taken(now=last_day.replace(hour=21)) == "SPXW"
+    assert taken(now=NOON.replace(hour=13)) == "SPXW"
     assert taken(now=NOON) == "SPXW"
+
+
+HALF_DAY = datetime(2024, 11, 29, 17, tzinfo=UTC)
+FRIDAYS = tuple(HALF_DAY.date() + timedelta(days=days) for days in (0, 7))
+NEAR = DeltaRule(right="P", min_dte=0, max_dte=7, target_dte=0)
+
+
+class NovemberClock(StoppedClock):
+    def __init__(self, now):
+        self._now = now
+
+    @override
+    def now(self):
+        return self._now
+
+
+def half_day_broker(clock, known):
+    row = attrs.evolve(ROW, expiries=FRIDAYS)
+    chain = OptionChain(underlying=Stock("SPY"), classes=(row,))
+    puts = [
+        Option("SPY", day, strike, right, trading_class="SPY")
+        for day in FRIDAYS
+        for strike in STRIKES
+        for right in Right
+    ]
+    spot = Quote(contract=Stock("SPY"), at=clock.now(), bid=SPOT - 0.01, ask=SPOT + 0.01)
+    hours = TradingHours(opens_at=HALF_DAY.replace(hour=14, minute=30), closes_at=HALF_DAY.replace(hour=18))
+    details = ContractDetails(
+        contract=Stock("SPY"), min_tick=Decimal("0.01"), liquid_hours=(hours,) if known else ()
+    )
+    quotes = [spot, *(quote(one, at=clock.now()) for one in puts)]
+    return FakeBroker(quotes=quotes, chains=[chain], details=[details], clock=clock)
+
+
+async def picked(now, *, known=True, **given):
+    clock = NovemberClock(now)
+    broker = half_day_broker(clock, known)
+    async with broker:
+        pick = await pick_by_delta(broker, Stock("SPY"), NEAR, clock=clock, **given)
+    return pick, broker
+
+
+@pytest.mark.parametrize(("minute", "known", "expiry"), [
+    (59, True, FRIDAYS[0]), (60, True, FRIDAYS[1]), (60, False, FRIDAYS[0]),
+])  # fmt: skip
+async def test_the_hours_of_the_underlying_tell_of_an_early_close(minute, known, expiry):
+    pick, broker = await picked(HALF_DAY + timedelta(minutes=minute), known=known)
+
+    assert {one.option.expiry for one in pick.candidates} == {expiry}
+    assert sum(call.kind == "qualify" for call in broker.calls) == 1
+    assert sum(call.kind == "quote" for call in broker.calls) == pick.quoted + 1 <= 14
+
+
+async def test_closes_that_are_given_are_not_asked_for():
+    closes = {FRIDAYS[0]: HALF_DAY.replace(hour=16)}
+
+    pick, broker = await picked(HALF_DAY, closes=closes)
+
+    assert {one.option.expiry for one in pick.candidates} == {FRIDAYS[1]}
+    assert "qualify" not in {call.kind for call in broker.calls}
+
+
+async def test_an_early_close_shortens_the_life_that_volatility_is_reckoned_for():
+    early, _ = await picked(HALF_DAY)
+    usual, _ = await picked(HALF_DAY, known=False)
+
+    def iv(pick):
+        return {one.option.strike: one.iv for one in pick.candidates if one.iv}
+
+    both = iv(early).keys() & iv(usual).keys()
+    assert both
+    for strike in both:  # one hour is left instead of four, so that volatility doubles at the same price
+        assert iv(early)[strike] == pytest.approx(2 * iv(usual)[strike], rel=0.01)
 
 
 async def test_on_the_evening_of_its_expiry_a_series_is_no_choice():

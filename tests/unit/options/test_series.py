@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pytest
 
+from ibkeel.errors import InvalidInput
 from ibkeel.model import ContractDetails, Index, Option, OptionClass, Right, Stock
 from ibkeel.options import Exercise, SeriesKind, Settlement, is_adjusted, series_kind, series_of
 
@@ -122,3 +123,46 @@ def test_the_wednesdays_of_the_volatility_index_are_monthly_in_its_own_class_alo
     assert told(Index("VIX"), "VIX", wednesday).kind is SeriesKind.MONTHLY
     assert told(Index("VIX"), "VIXW", wednesday).kind is SeriesKind.WEEKLY
     assert told(Index("VIX"), "VIX", wednesday).last_trading_day == date(2024, 4, 16)
+
+
+BLACK_FRIDAY, EARLY = date(2024, 11, 29), datetime(2024, 11, 29, 18, tzinfo=UTC)
+
+
+def test_an_early_close_ends_what_settles_from_the_close():
+    series = told(SPY, "SPY", BLACK_FRIDAY, closes={BLACK_FRIDAY: EARLY})
+
+    assert series.expires_at == series.trades_until == EARLY
+
+
+@pytest.mark.parametrize(
+    "closes", [{}, {date(2024, 11, 27): EARLY}, {BLACK_FRIDAY: EARLY.replace(hour=21, minute=15)}], ids=str
+)
+def test_a_day_without_hours_or_with_longer_ones_closes_at_four(closes):
+    series = told(SPY, "SPY", BLACK_FRIDAY, closes=closes)
+
+    assert series.expires_at == EARLY.replace(hour=21)
+
+
+def test_a_close_without_a_time_zone_is_refused():
+    with pytest.raises(InvalidInput):
+        told(SPY, "SPY", BLACK_FRIDAY, closes={BLACK_FRIDAY: EARLY.replace(tzinfo=None)})
+
+
+def test_what_settles_at_the_open_trades_until_the_close_of_the_day_before():
+    plain, stamped = told(SPX, "SPX", date(2024, 3, 15)), told(SPX, "SPX", date(2014, 6, 21))
+
+    assert plain.trades_until == datetime(2024, 3, 14, 20, tzinfo=UTC)
+    assert stamped.trades_until == datetime(2014, 6, 19, 20, tzinfo=UTC)
+    assert stamped.expires_at == datetime(2014, 6, 20, 13, 30, tzinfo=UTC)
+
+
+def test_an_early_close_the_day_before_does_not_move_the_opening():
+    day, expiry = date(2024, 7, 3), date(2024, 7, 5)
+    option = Option("SPX", expiry, 5000, Right.CALL, trading_class="SPX")
+    details = ContractDetails(contract=option, min_tick=Decimal("0.05"), last_trading_day=day)
+    closes = {day: datetime(2024, 7, 3, 17, tzinfo=UTC), expiry: datetime(2024, 7, 5, 13, tzinfo=UTC)}
+
+    series = told(SPX, "SPX", expiry, details=details, closes=closes)
+
+    assert series.trades_until == closes[day]
+    assert series.expires_at == datetime(2024, 7, 5, 13, 30, tzinfo=UTC)

@@ -3,7 +3,8 @@ from datetime import UTC, date, datetime, time
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.options import Settlement, settles_at, years_to_expiry
+from ibkeel.model import TradingHours
+from ibkeel.options import Settlement, closes_by_day, settles_at, years_to_expiry
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,20 @@ def test_an_expiry_that_has_passed_is_refused():
 def test_a_naive_instant_is_refused():
     with pytest.raises(InvalidInput, match="no time zone"):
         years_to_expiry(settles_at(date(2025, 5, 16)), now=datetime(2025, 5, 16, 20, 1))
+
+
+def test_hours_tell_the_close_of_each_day_by_the_date_of_the_exchange():
+    def hours(day, opens, closes):
+        return TradingHours(
+            opens_at=datetime(2024, 11, day, opens, tzinfo=UTC),
+            closes_at=datetime(2024, 11, day, closes, tzinfo=UTC),
+        )
+
+    whole, morning, afternoon = hours(27, 14, 21), hours(29, 14, 16), hours(29, 17, 18)
+
+    assert closes_by_day([afternoon, morning, whole]) == {
+        date(2024, 11, 27): whole.closes_at,
+        date(2024, 11, 29): afternoon.closes_at,
+    }
+    assert list(closes_by_day([whole], timezone="Asia/Tokyo")) == [date(2024, 11, 28)]
+    assert closes_by_day([]) == {}
