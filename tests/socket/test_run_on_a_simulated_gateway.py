@@ -53,5 +53,6 @@ def test_a_configuration_is_rehearsed_until_it_is_interrupted(config, tmp_path):
     assert "is open until 16:00 New York" in news[1]
     assert "Traceback" not in said
     assert code == 130
+    assert journal.with_name("pacing.json").exists()
     with Journal.open(journal, read_only=True) as opened:
         assert opened.count(RunStarted) == opened.count(RunEnded)

@@ -33,7 +33,7 @@ class LiveOptions:
     """How to run.
 
     Args:
-        journal: Where the journal is.
+        journal: Where the journal is; the windows of the limits are kept beside it.
         sessions: How many sessions; None never ends by itself.
         follow_gateway: Take the time of day from the Gateway, as a rehearsal on a simulated one needs.
         announce: Told, in one line each, what is connected and what is waited for.
@@ -71,6 +71,8 @@ def trade(config: BotConfig, options: LiveOptions) -> RunReport:
         client_id=gateway.client_id,
         orders=OrderMode(gateway.orders),
         live_account=gateway.live_account,
+        # What was sent lately counts at the Gateway also when the bot is new.
+        pacing_store=str(options.journal.with_name("pacing.json")),
     )
     return asyncio.run(_trade(config, address, strategy, options))
 
