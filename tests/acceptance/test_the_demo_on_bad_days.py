@@ -20,9 +20,7 @@ def played(scenario, journal):
     ("scenario", "kinds"),
     [
         ("nightly-restart", {"restart"}),
-        ("data-lost", {"upstream_lost"}),
         ("half-open", {"half_open"}),
-        ("client-id-clash", {"crash", "id_in_use"}),
         ("lost-acknowledgement", {"lost_acknowledgement", "crash"}),
     ],
 )

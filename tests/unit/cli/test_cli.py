@@ -85,7 +85,7 @@ def test_a_day_does_not_depend_on_the_hash_seed(tmp_path):
         path = tmp_path / f"{number}.sqlite"
         command = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
         environ = os.environ | {"PYTHONHASHSEED": number}
-        arguments = ["demo", "--symbols", "SPY", "--paper", "--json", "--journal", str(path)]
+        arguments = ["demo", "--symbols", "SPY", "--json", "--journal", str(path)]
         subprocess.run([*command, *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)
         with Journal.open(path, read_only=True) as journal, (tmp_path / number).open("w") as stream:
             journal.export_jsonl(stream)
