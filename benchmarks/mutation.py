@@ -54,7 +54,6 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "ibkr.lines": ("tests/unit/ibkr/test_lines.py",),
     "ibkr.meaning": ("tests/unit/ibkr/test_codes.py",),
     "ibkr.notices": ("tests/unit/ibkr/test_notices.py",),
-    "ibkr.order_codes": ("tests/unit/ibkr/test_codes.py",),
     "ibkr.patience": _SESSION,
     "ibkr.session": _SESSION,
     "ibkr.session_policy": _SESSION,

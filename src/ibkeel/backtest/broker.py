@@ -5,8 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from typing_extensions import override
 
@@ -131,20 +130,6 @@ class VenueBroker(Broker):
         self._dealing.stop()
         if self._at_close is not None:
             self._at_close.cancel()
-
-    @override
-    async def __aenter__(self) -> Self:
-        await self.connect()
-        return self
-
-    @override
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.disconnect()
 
     @override
     async def health(self) -> Health:

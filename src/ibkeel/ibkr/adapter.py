@@ -5,8 +5,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from typing_extensions import override
 
@@ -164,17 +163,6 @@ class IBKRBroker(Broker):
         except RequestFailed as error:
             # What works and what filled is known; only the fate of the lost ones stays open.
             self._keeper.raise_alarm("ended orders", f"orders of unknown fate stay unknown: {error}")
-
-    @override
-    async def __aenter__(self) -> Self:
-        await self.connect()
-        return self
-
-    @override
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.disconnect()
 
     @override
     async def health(self) -> Health:

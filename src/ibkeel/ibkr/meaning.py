@@ -47,8 +47,8 @@ class Reaction(Enum):
     WAIT_COMPETING = "waits minutes, and says once that another session takes the data"
     SLOW_DOWN = "sends nothing for a second but what closes a position, and cancels"
     HOLD_HISTORY = "sends no historical request until the ten minutes' allowance is there again"
-    FREE_LINES = "gives back the least needed subscription before it asks for another"
-    RECONCILE = "reads the venue's own lists before anybody acts on the order"
+    FREE_LINES = "leaves it to the caller, who is told to close one, to choose which"
+    RECONCILE = "takes the order's fate for unknown until the venue's own lists tell it"
 
 
 class Farm(Enum):

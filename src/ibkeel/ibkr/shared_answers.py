@@ -22,7 +22,7 @@ class _Question:
         for future in self._there():
             future.set_result((value,))
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         for future in self._there():
             future.set_exception(error)
             future.exception()  # whoever waits raises it; who has left meanwhile need not
@@ -71,13 +71,13 @@ class SharedAnswers:
         question = self._questions[key] = _Question(asyncio.current_task())
         try:
             answer = await ask()
-        except asyncio.CancelledError:
-            self._end(key, question)
-            question.give_up()
-            raise
-        except BaseException as error:
+        except Exception as error:
             self._end(key, question)
             question.fail(error)
+            raise
+        except BaseException:  # cancelled or interrupted: that is the asker's alone
+            self._end(key, question)
+            question.give_up()
             raise
         self._end(key, question)
         question.answer(answer)

@@ -18,15 +18,35 @@ class Band(NamedTuple):
     upper: float
 
 
-class RollingHigh:
-    """Greatest of the last `period` values, the one just taken included."""
+class _Window:
+    """The last `period` values."""
 
-    __slots__ = ("_window", "period", "value")
+    __slots__ = ("_values", "period")
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
+        self._values: deque[float] = deque(maxlen=period)
+
+    def _take(self, value: float) -> bool:
+        """Take the next value; whether there are `period` of them.
+
+        Raises:
+            InvalidInput: The value is not finite; nothing is taken.
+        """
+        if value - value != 0.0:
+            raise not_finite(value)
+        self._values.append(value)
+        return len(self._values) == self.period
+
+
+class RollingHigh(_Window):
+    """Greatest of the last `period` values, the one just taken included."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, period: int) -> None:
+        super().__init__(period)
         self.value: float | None = None
-        self._window: deque[float] = deque(maxlen=period)
 
     def update(self, value: float) -> float | None:
         """Take the next value; the greatest, or None before `period` values.
@@ -34,23 +54,19 @@ class RollingHigh:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        if value - value != 0.0:
-            raise not_finite(value)
-        self._window.append(value)
-        if len(self._window) == self.period:
-            self.value = max(self._window)
+        if self._take(value):
+            self.value = max(self._values)
         return self.value
 
 
-class RollingLow:
+class RollingLow(_Window):
     """Least of the last `period` values, the one just taken included."""
 
-    __slots__ = ("_window", "period", "value")
+    __slots__ = ("value",)
 
     def __init__(self, period: int) -> None:
-        self.period = checked_period(period)
+        super().__init__(period)
         self.value: float | None = None
-        self._window: deque[float] = deque(maxlen=period)
 
     def update(self, value: float) -> float | None:
         """Take the next value; the least, or None before `period` values.
@@ -58,24 +74,20 @@ class RollingLow:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        if value - value != 0.0:
-            raise not_finite(value)
-        self._window.append(value)
-        if len(self._window) == self.period:
-            self.value = min(self._window)
+        if self._take(value):
+            self.value = min(self._values)
         return self.value
 
 
-class Bollinger:
+class Bollinger(_Window):
     """Simple moving average and `width` population standard deviations on either side of it."""
 
-    __slots__ = ("_window", "period", "value", "width")
+    __slots__ = ("value", "width")
 
     def __init__(self, period: int = 20, width: float = 2.0) -> None:
-        self.period = checked_period(period)
+        super().__init__(period)
         self.width = checked_positive("width", width)
         self.value: Band | None = None
-        self._window: deque[float] = deque(maxlen=period)
 
     def update(self, value: float) -> Band | None:
         """Take the next value; the bands, or None before `period` values.
@@ -83,12 +95,9 @@ class Bollinger:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
-        if value - value != 0.0:
-            raise not_finite(value)
-        self._window.append(value)
-        if len(self._window) == self.period:
-            middle = fsum(self._window) / self.period
-            reach = self.width * _deviation(self._window, 0)
+        if self._take(value):
+            middle = fsum(self._values) / self.period
+            reach = self.width * _deviation(self._values, 0)
             self.value = Band(middle - reach, middle, middle + reach)
         return self.value
 

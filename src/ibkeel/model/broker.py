@@ -196,7 +196,8 @@ class Broker(MarketData, Streams, Chains, Orders, Account, Lifecycle, Protocol):
 
     async def __aenter__(self) -> Self:
         """Connect."""
-        ...
+        await self.connect()
+        return self
 
     async def __aexit__(
         self,
@@ -205,4 +206,4 @@ class Broker(MarketData, Streams, Chains, Orders, Account, Lifecycle, Protocol):
         trace: TracebackType | None,
     ) -> None:
         """Disconnect."""
-        ...
+        await self.disconnect()

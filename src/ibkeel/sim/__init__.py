@@ -1,7 +1,7 @@
 """A simulated Gateway that speaks the real wire protocol; any client may connect to it."""
 
 from ibkeel.sim.counters import GatewayCounters
-from ibkeel.sim.faults import Fault, FaultSeen
+from ibkeel.sim.fault import Fault, FaultSeen
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.settings import GatewaySettings, Latency, Limits

@@ -11,7 +11,8 @@ from ibkeel.sim.agenda import Ticket
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import PLAIN, Treatment
 from ibkeel.sim.effects import EFFECTS, Stage, Undo
-from ibkeel.sim.faults import AnsweredWith, Fault, FaultSeen, LostAcknowledgement, Slow, Unanswered
+from ibkeel.sim.fault import Fault, FaultSeen
+from ibkeel.sim.faults import AnsweredWith, LostAcknowledgement, Slow, Unanswered
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.trigger import Trigger, first_instant, next_instant
 

@@ -13,7 +13,7 @@ import attrs
 from attrs import validators
 
 from ibkeel.sim.codec import REPLIES
-from ibkeel.sim.fault import Fault, FaultSeen, as_number, as_seconds, one_of, positive
+from ibkeel.sim.fault import Fault, as_number, as_seconds, one_of, positive
 
 __all__ = [
     "KINDS",
@@ -26,7 +26,6 @@ __all__ = [
     "Duplicated",
     "FarmBroken",
     "Fault",
-    "FaultSeen",
     "Garbage",
     "HalfOpen",
     "IdInUse",

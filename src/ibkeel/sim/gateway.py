@@ -9,7 +9,7 @@ from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.sim.counters import GatewayCounters
-from ibkeel.sim.faults import Fault, FaultSeen
+from ibkeel.sim.fault import Fault, FaultSeen
 from ibkeel.sim.reception import Reception
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services.orders import match

@@ -16,7 +16,6 @@ from ibkeel.errors import (
     SafetyRefused,
 )
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction, classify
-from ibkeel.ibkr.order_codes import fate_of
 from ibkeel.ibkr.order_rows import RECONCILE
 from ibkeel.orders import ErrorFate
 
@@ -25,6 +24,11 @@ ORDERS = (About.ORDER, About.CHANGE)
 LISTED = {(row.about, row.code) for row in ROWS}
 ENDS = {ErrorFate.REJECTED, ErrorFate.CANCELLED}
 UNSURE = {ErrorFate.UNCERTAIN, ErrorFate.CANCEL_REFUSED}
+
+
+def fate_of(code, *, modifying=False):
+    """What the table that comes with the library says of an order."""
+    return ERROR_TABLE.find(code, "", About.CHANGE if modifying else About.ORDER).fate
 
 
 def name_of(row):

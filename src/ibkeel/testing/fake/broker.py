@@ -5,8 +5,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import attrs
 from typing_extensions import override
@@ -178,20 +177,6 @@ class FakeBroker(Broker):
     async def disconnect(self) -> None:
         """Close the session; streams end in `NotConnected`."""
         self.drop()
-
-    @override
-    async def __aenter__(self) -> Self:
-        await self.connect()
-        return self
-
-    @override
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.disconnect()
 
     @override
     async def health(self) -> Health:
