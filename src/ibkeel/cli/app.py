@@ -1,20 +1,16 @@
 """The commands: each reads its options, calls one function and prints what it returns."""
 
-import contextlib
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
@@ -22,18 +18,17 @@ from ibkeel.cli.backtest_command import backtest, sweep_settings
 from ibkeel.cli.chain_command import chain
 from ibkeel.cli.config_command import config
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.journal_commands import journal
 from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.paths import fresh_journal, state_directory
-from ibkeel.cli.scenarios import chosen, scenario_data, shipped
-from ibkeel.cli.serve import ServeOptions, serve
-from ibkeel.cli.tables import print_demo, print_records, print_report, print_scenarios
-from ibkeel.errors import ConfigurationError
+from ibkeel.cli.scenarios import chosen
+from ibkeel.cli.screen import progress
+from ibkeel.cli.sim_commands import sim
+from ibkeel.cli.tables import print_demo, print_report
 from ibkeel.ibkr import OrderMode
-from ibkeel.journal import Journal
 from ibkeel.model import to_data
 from ibkeel.options import PRESETS
 from ibkeel.runner import HALT_FILE, Halt, Held, RunReport, load_config
-from ibkeel.runner import Progress as Cycles
 from ibkeel.sim.market import MOODS
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import RedactingFilter
@@ -139,7 +134,7 @@ def demo(**given: Any) -> None:
         market=given["market"],
         scenario=chosen(given["scenario"]) if given["scenario"] else None,
     )
-    with _progress("playing the day") as screen:
+    with progress("playing the day") as screen:
         result = demonstration.play(options, screen.advance)
     if given["as_json"]:
         click.echo(json.dumps(result.as_data(), indent=2))
@@ -161,7 +156,7 @@ def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow:
     configured = Path(bot.journal.path) if bot.journal.path else None
     state = state_directory(os.environ)
     path = journal or configured or state / "journal.sqlite"
-    with _progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
+    with progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
         options = LiveOptions(
             journal=path,
             halt=state / HALT_FILE,
@@ -193,93 +188,11 @@ def halt_entries(reason: str, *, lift: bool) -> None:
         click.echo("entries were not halted")
 
 
-@commands.group()
-def sim() -> None:
-    """The simulated Gateway."""
-
-
-@sim.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("--port", type=_PORT, default=4902, show_default=True, help="Port to bind; 0 takes a free one.")
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
-@click.option(
-    "--start", type=_CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
-)
-@click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
-def sim_serve(**given: Any) -> None:
-    """Serve any client on a real port, on a day when the market is open."""
-    start = given["start"]
-    options = ServeOptions(
-        host=given["host"],
-        port=given["port"],
-        seed=given["seed"],
-        day=given["day"].date() if given["day"] else None,
-        start=time(start.hour, start.minute),
-        scenario=chosen(given["scenario"]) if given["scenario"] else None,
-    )
-    serve(options, _announce)
-
-
-@sim.command("scenarios")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON array, with every fault.")
-def sim_scenarios(*, as_json: bool) -> None:
-    """List what can go wrong by name, for `sim serve --scenario`."""
-    if as_json:
-        click.echo(json.dumps([scenario_data(each) for each in shipped()], indent=2, default=str))
-    else:
-        print_scenarios(Console(), shipped())
-
-
-@commands.group()
-def journal() -> None:
-    """What a bot did, as it wrote it down."""
-
-
-@journal.command("export")
-@click.argument("path", type=_PATH)
-@click.argument("output", type=_PATH, required=False)
-@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line; the default.")
-@click.option("--csv", "form", flag_value="csv", help="A table; needs OUTPUT.")
-@click.option("--parquet", "form", flag_value="parquet", help="A table; needs OUTPUT and pyarrow.")
-@click.option("--full", is_flag=True, help="With whole account ids.")
-def journal_export(path: Path, output: Path | None, form: str | None, *, full: bool) -> None:
-    """Write the journal at PATH to OUTPUT, or to the terminal."""
-    with Journal.open(path, read_only=True) as source:
-        if form in {"csv", "parquet"}:
-            _export_table(source, output, str(form), full=full)
-        elif output is None:
-            source.export_jsonl(sys.stdout, full=full)
-        else:
-            with _writable(output) as stream:
-                source.export_jsonl(stream, full=full)
-
-
-def _export_table(source: Journal, output: Path | None, form: str, *, full: bool) -> None:
-    if output is None:
-        raise ConfigurationError(
-            f"--{form} needs a file to write: ibkeel journal export PATH OUTPUT --{form}"
-        )
-    if form == "csv":
-        source.export_csv(output, full=full)
-    else:
-        source.export_parquet(output, full=full)
-
-
-@journal.command("show")
-@click.argument("path", type=_PATH)
-@click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
-@click.option("--kind", default=None, help="Only one kind, such as intent or failure.")
-def journal_show(path: Path, last: int, kind: str | None) -> None:
-    """Print the last records of the journal at PATH."""
-    with Journal.open(path, read_only=True) as source:
-        entries = list(source.events(kind))[-last:]
-    print_records(Console(), [(entry.seq, entry.record) for entry in entries])
-
-
 commands.add_command(backtest)
 commands.add_command(chain)
 commands.add_command(config)
+commands.add_command(journal)
+commands.add_command(sim)
 commands.add_command(sweep_settings)
 
 
@@ -298,55 +211,6 @@ def _log_to_stderr(verbose: int) -> None:
 
 def _tickers(text: str) -> tuple[str, ...]:
     return tuple(part.strip().upper() for part in text.split(",") if part.strip())
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[Any]:
-    try:
-        stream = path.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
-    with contextlib.closing(stream):
-        yield stream
-
-
-def _announce(line: str) -> None:
-    """News of a long-running command, beside its output."""
-    click.echo(line, err=True)
-
-
-@attrs.frozen(kw_only=True)
-class _Screen:
-    """Where a long-running command tells how it gets on."""
-
-    advance: Callable[[Cycles], None] | None = None
-    announce: Callable[[str], None]
-
-
-@contextmanager
-def _progress(what: str) -> Iterator["_Screen"]:
-    """A bar on the terminal's error stream, and room for news above it; no bar when that is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Screen(announce=_announce)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[clock]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=1.0, clock="")
-
-        def advance(cycles: Cycles) -> None:
-            session = cycles.session
-            part = (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
-            bar.update(task, completed=part, clock=f"{cycles.now:%H:%M} UTC, cycle {cycles.cycles}")
-
-        yield _Screen(
-            advance=advance, announce=lambda line: console.print(line, soft_wrap=True, highlight=False)
-        )
 
 
 def _report_data(report: RunReport, path: Path) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""The commands that read a journal."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ibkeel.cli.tables import print_records
+from ibkeel.errors import ConfigurationError
+from ibkeel.journal import Journal
+
+__all__ = ["journal"]
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group()
+def journal() -> None:
+    """What a bot did, as it wrote it down."""
+
+
+@journal.command("export")
+@click.argument("path", type=_PATH)
+@click.argument("output", type=_PATH, required=False)
+@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line; the default.")
+@click.option("--csv", "form", flag_value="csv", help="A table; needs OUTPUT.")
+@click.option("--parquet", "form", flag_value="parquet", help="A table; needs OUTPUT and pyarrow.")
+@click.option("--full", is_flag=True, help="With whole account ids.")
+def journal_export(path: Path, output: Path | None, form: str | None, *, full: bool) -> None:
+    """Write the journal at PATH to OUTPUT, or to the terminal."""
+    with Journal.open(path, read_only=True) as source:
+        if form in {"csv", "parquet"}:
+            _export_table(source, output, str(form), full=full)
+        elif output is None:
+            source.export_jsonl(sys.stdout, full=full)
+        else:
+            with _writable(output) as stream:
+                source.export_jsonl(stream, full=full)
+
+
+def _export_table(source: Journal, output: Path | None, form: str, *, full: bool) -> None:
+    if output is None:
+        raise ConfigurationError(
+            f"--{form} needs a file to write: ibkeel journal export PATH OUTPUT --{form}"
+        )
+    if form == "csv":
+        source.export_csv(output, full=full)
+    else:
+        source.export_parquet(output, full=full)
+
+
+@journal.command("show")
+@click.argument("path", type=_PATH)
+@click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
+@click.option("--kind", default=None, help="Only one kind, such as intent or failure.")
+def journal_show(path: Path, last: int, kind: str | None) -> None:
+    """Print the last records of the journal at PATH."""
+    with Journal.open(path, read_only=True) as source:
+        entries = list(source.events(kind))[-last:]
+    print_records(Console(), [(entry.seq, entry.record) for entry in entries])
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[Any]:
+    try:
+        stream = path.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+    with contextlib.closing(stream):
+        yield stream

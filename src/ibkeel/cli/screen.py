@@ -1,0 +1,52 @@
+"""How a long-running command tells how it gets on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import attrs
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ibkeel.runner import Progress as Cycles
+
+__all__ = ["Screen", "announce", "progress"]
+
+
+def announce(line: str) -> None:
+    """News of a long-running command, beside its output."""
+    click.echo(line, err=True)
+
+
+@attrs.frozen(kw_only=True)
+class Screen:
+    """Where a long-running command tells how it gets on."""
+
+    advance: Callable[[Cycles], None] | None = None
+    announce: Callable[[str], None]
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Screen]:
+    """A bar on the terminal's error stream, and room for news above it; no bar when that is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Screen(announce=announce)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[clock]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=1.0, clock="")
+
+        def advance(cycles: Cycles) -> None:
+            session = cycles.session
+            part = (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
+            bar.update(task, completed=part, clock=f"{cycles.now:%H:%M} UTC, cycle {cycles.cycles}")
+
+        yield Screen(
+            advance=advance, announce=lambda line: console.print(line, soft_wrap=True, highlight=False)
+        )
