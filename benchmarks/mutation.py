@@ -49,6 +49,13 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/property/test_single_flight_machine.py",
     ),
     "guards.stored": ("tests/unit/guards/test_pacer.py",),
+    "orders": (
+        "tests/unit/orders",
+        "tests/property/test_exits_never_pass_zero.py",
+        "tests/property/test_order_truth.py",
+        "tests/property/test_protection_machine.py",
+        "tests/property/test_tick_rounding.py",
+    ),
     "ibkr.codes": ("tests/unit/ibkr/test_codes.py",),
     "ibkr.farms": (*_SESSION, "tests/unit/ibkr/test_codes.py"),
     "ibkr.lines": ("tests/unit/ibkr/test_lines.py",),
@@ -74,7 +81,7 @@ source_paths = ["src/"]
 only_mutate = {files}
 pytest_add_cli_args_test_selection = {tests}
 # It counts the frames of a traceback, to which mutmut adds its own.
-pytest_add_cli_args = ["--deselect={frames}"]
+pytest_add_cli_args = ["--deselect={frames}", "-n0"]
 # Texts of errors, decorators, and types that only the type checker reads.
 do_not_mutate_patterns = ["^ *raise ", "{mark}$", "[^a-z]cast[(]"]
 # A loop that never ends is noticed too; a busy machine must not pass for one.
