@@ -146,6 +146,9 @@ class GatewaySettings:
     """Whether the login has live data; without it only delayed data is served."""
     delay_seconds: float = attrs.field(default=900.0, validator=_not_negative)
     """Age of delayed data."""
+    is_read_only: bool = False
+    """Whether the API takes no orders: placing, changing, cancelling and what-ifs get error 321 (the code is
+    documented, the text as users report it)."""
     limits: Limits = attrs.field(factory=Limits)
     """Limits on kinds of requests."""
     master_client_id: int | None = None

@@ -33,6 +33,7 @@ def _place(world: World, client: Client, values: dict[str, Any]) -> None:
     if order_id is None:
         # The code is documented for bad parameters; the text is unverified.
         raise Rejection(321, "Error validating request.-'bF' : cause - The order id is missing")
+    _check_writable(world)
     world.order_ids[client_id] = max(order_id, world.order_ids.get(client_id, 0))
 
     def answer(now: datetime) -> None:
@@ -47,6 +48,14 @@ def _place(world: World, client: Client, values: dict[str, Any]) -> None:
         match(world, now)
 
     world.answer(client, order_id, world.settings.latency.orders, answer, needs=Service.ORDERS)
+
+
+def _check_writable(world: World) -> None:
+    if world.settings.is_read_only:
+        raise Rejection(
+            321,
+            "Error validating request.-'bF' : cause - The API interface is currently in Read-Only mode.",
+        )
 
 
 def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
@@ -75,6 +84,8 @@ def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
 
 
 def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
+    _check_writable(world)
+
     def answer(now: datetime) -> None:
         publish(world, world.venue.cancel(client.client_id, values["order_id"], now), now)
         match(world, now)
@@ -83,6 +94,8 @@ def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
 
 
 def _global_cancel(world: World, client: Client, _values: dict[str, Any]) -> None:
+    _check_writable(world)
+
     def answer(now: datetime) -> None:
         publish(world, world.venue.cancel_all(now), now)
         match(world, now)

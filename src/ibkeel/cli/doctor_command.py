@@ -1,0 +1,120 @@
+"""`ibkeel doctor`: what is wrong with this set-up, in order, with a remedy for each."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.paths import state_directory
+from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
+from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
+from ibkeel.resilience import Backoff
+from ibkeel.runner import BotConfig, load_config
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import redact
+
+__all__ = ["doctor"]
+
+_PATH: Final = click.Path(path_type=Path)
+_MARKS: Final = {
+    Verdict.OK: "[green]ok[/]     ",
+    Verdict.WARNING: "[yellow]warning[/]",
+    Verdict.FAULT: "[bold red]fault[/]  ",
+    Verdict.UNKNOWN: "[dim]unknown[/]",
+}
+_WIDTH: Final = 14
+
+
+@click.command()
+@click.argument("config", type=_PATH, required=False)
+@click.option("--host", default=None, help="Of the Gateway. [default: the configuration's, or 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=None, help="Of its API. [default: the same, or 4002]"
+)
+@click.option(
+    "--client-id",
+    type=click.IntRange(0),
+    default=None,
+    help="That is logged on with; one that no bot uses leaves a running bot alone.",
+)
+@click.option("--symbols", default=None, help="Tickers with commas, whose data is asked for.")
+@click.option("--journal", type=_PATH, default=None, help="The bot's journal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def doctor(
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    client_id: int | None,
+    symbols: str | None,
+    journal: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Say what is wrong with this set-up, in order, and what to do about it.
+
+    CONFIG is a bot's TOML file; without it the defaults are examined. Nothing is changed: no order is
+    placed. Exits with 5 when something is wrong.
+    """
+    bot = BotConfig() if config is None else load_config(config, os.environ)
+    gateway = bot.gateway
+    address = IBKRConfig(
+        host=host or gateway.host,
+        port=port or gateway.port,
+        client_id=gateway.client_id if client_id is None else client_id,
+        orders=OrderMode(gateway.orders),
+        live_account=gateway.live_account,
+        connect_backoff=Backoff(attempts=1),
+        reconnect=False,
+    )
+    named = tuple(part.strip().upper() for part in symbols.split(",")) if symbols else bot.runner.symbols
+    setup = Setup(
+        host=address.host,
+        port=address.port,
+        client_id=address.client_id,
+        symbols=named,
+        sends_orders=address.orders is not OrderMode.DRY_RUN,
+        journal=journal or _journal(bot),
+    )
+    console = Console()
+    diagnosis = asyncio.run(_examined(setup, address, None if as_json else _printing(console)))
+    if as_json:
+        click.echo(redact(json.dumps(diagnosis.as_data(), indent=2)))
+    else:
+        _print_cause(console, diagnosis)
+    return ExitCode.SUCCESS if diagnosis.cause is None else ExitCode.FOUND
+
+
+def _journal(bot: BotConfig) -> Path:
+    return Path(bot.journal.path) if bot.journal.path else state_directory(os.environ) / "journal.sqlite"
+
+
+async def _examined(setup: Setup, address: IBKRConfig, told: Callable[[Finding], None] | None) -> Diagnosis:
+    clock = SystemClock()
+    return await examine(setup, lambda: IBKRBroker(address, clock=clock), clock, told=told)
+
+
+def _printing(console: Console) -> Callable[[Finding], None]:
+    def told(finding: Finding) -> None:
+        console.print(
+            f"{_MARKS[finding.verdict]}  {finding.check:<{_WIDTH}} ", end="", highlight=False, soft_wrap=True
+        )
+        console.print(redact(finding.said), markup=False, highlight=False, soft_wrap=True)
+
+    return told
+
+
+def _print_cause(console: Console, diagnosis: Diagnosis) -> None:
+    console.print()
+    if diagnosis.cause is None:
+        console.print("[green]All is well.[/]")
+        return
+    for number, problem in enumerate(diagnosis.problems):
+        lead = "Mend first" if number == 0 else "Then look at"
+        console.print(f"[bold]{lead}: {problem.check}[/]", highlight=False)
+        console.print(f"  {redact(problem.remedy)}", markup=False, highlight=False)

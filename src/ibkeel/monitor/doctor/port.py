@@ -1,0 +1,116 @@
+"""Who listens on the port, told without logging on."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from ibkeel.monitor.doctor.findings import Finding, Verdict
+
+__all__ = ["look_at_port"]
+
+_PATIENCE: Final = 5.0
+_HELLO: Final = b"API\0\x00\x00\x00\x09v157..178"
+_LONGEST: Final = 256
+_START: Final = (
+    "start the Gateway or TWS and log in; check host and port, and 'Enable ActiveX and Socket Clients' in its "
+    "API settings"
+)
+_WINDOW: Final = (
+    "look at the Gateway's window: a login, a two-factor prompt or a dialog may wait there; check 'Trusted IPs' "
+    "and 'Allow connections from localhost only'; if all that is well, restart it"
+)
+_OTHER: Final = (
+    "another program owns that port: give the Gateway's own, as its API settings show it (4001 or 4002; TWS 7496 "
+    "or 7497)"
+)
+
+
+@attrs.frozen
+class _Reply:
+    data: bytes
+    was_closed: bool
+
+
+async def look_at_port(host: str, port: int) -> list[Finding]:
+    """Knock, and greet as an API client does; the greeting names no client id and is cut off after the answer.
+
+    Args:
+        host: Name or address.
+        port: Of the API.
+    """
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            reader, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return [_fault("port", f"{host}:{port} does not answer within {_PATIENCE:g} s", _unreached(host))]
+    except OSError as error:
+        said = f"nobody listens on {host}:{port} ({error.strerror or error})"
+        return [_fault("port", said, _START)]
+    accepted = Finding(check="port", verdict=Verdict.OK, said=f"{host}:{port} accepts connections")
+    try:
+        reply = await _greeted(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    return [accepted, *_judged(f"{host}:{port}", reply)]
+
+
+def _unreached(host: str) -> str:
+    return f"check that {host} is up, and that no firewall stands between"
+
+
+async def _greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Reply:
+    data, was_closed = b"", False
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            writer.write(_HELLO)
+            await writer.drain()
+            while not _is_whole(data) and len(data) < _LONGEST:
+                more = await reader.read(_LONGEST)
+                if not more:
+                    was_closed = True
+                    break
+                data += more
+    except TimeoutError:
+        pass  # what came is judged, be it nothing
+    except OSError:
+        was_closed = True
+    return _Reply(data, was_closed)
+
+
+def _is_whole(data: bytes) -> bool:
+    return len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:4], "big")  # noqa: PLR2004 - a length in front
+
+
+def _version(data: bytes) -> int | None:
+    """The server's version, when the answer is one of the API's."""
+    if not _is_whole(data):
+        return None
+    first, _, rest = data[4:].partition(b"\0")
+    return int(first) if first.isdigit() and rest else None
+
+
+def _judged(where: str, reply: _Reply) -> Iterator[Finding]:
+    version = _version(reply.data)
+    if version is not None:
+        said = f"{where} speaks the API, server version {version}"
+        yield Finding(check="handshake", verdict=Verdict.OK, said=said)
+    elif reply.data:
+        shown = reply.data[:40].decode("ascii", "replace").splitlines()[0]
+        yield _fault("handshake", f"what listens on {where} is no Gateway: it said {shown!r}", _OTHER)
+    elif reply.was_closed:
+        yield _fault(
+            "handshake",
+            f"{where} closes the connection at the API's greeting",
+            "add this machine's address to 'Trusted IPs' in the Gateway's API settings; or another program owns that port",
+        )
+    else:
+        yield _fault("handshake", f"{where} accepts connections and says nothing", _WINDOW)
+
+
+def _fault(check: str, said: str, remedy: str) -> Finding:
+    return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)

@@ -1,0 +1,162 @@
+"""What is wrong with the session: the log-on, the link behind the Gateway, the clocks, the farms, the orders."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from ibkeel.clock import Clock
+from ibkeel.errors import (
+    AccountMismatch,
+    AnotherProcess,
+    ClientIdInUse,
+    ConnectionFailure,
+    IbkeelError,
+    OrderRefused,
+    OrderRejected,
+    RequestFailed,
+)
+from ibkeel.model import Broker, Grade, Health, OrderTicket, OrderType, Quote, Side, Stock
+from ibkeel.monitor.doctor.findings import Finding, Verdict
+
+__all__ = ["log_on_failed", "look_at_clock", "look_at_health", "look_at_orders"]
+
+_SKEW: Final = timedelta(seconds=2)  # the Gateway tells whole seconds, half a second is our own error
+_LONG: Final = timedelta(minutes=2)
+_READ_ONLY: Final = "read-only"
+
+
+def log_on_failed(error: IbkeelError) -> Finding:
+    """Why a session could not be had."""
+    said = str(error)
+    if isinstance(error, AccountMismatch):
+        return _fault("account", said, "make port, account and `orders` fit together: nothing was sent")
+    if isinstance(error, AnotherProcess):
+        return _fault("client id", said, "end that program, or run `ibkeel doctor` with another --client-id")
+    if isinstance(error, ClientIdInUse):
+        return _fault(
+            "client id",
+            said,
+            "end the other program, or wait a minute if it has just ended; a bot must keep its id: its orders are "
+            "bound to it. To look beside a bot that runs: --client-id with another number",
+        )
+    return _fault("session", said, "restart the Gateway, and look at its window for a dialog that waits")
+
+
+def look_at_health(health: Health) -> Iterator[Finding]:
+    """The tiers of the adapter's own health that a user can act on, in the order of cause and effect."""
+    rows = {row.name: row for row in health.checks}
+    session = rows.get("session")
+    upstream = rows.get("upstream")
+    if upstream is not None and upstream.grade is not Grade.OK:
+        yield _fault(
+            "upstream",
+            f"the Gateway has no link to Interactive Brokers' servers ({upstream.evidence})",
+            "check this machine's network; in the hours of the nightly reset just wait; if it lasts, restart the Gateway",
+        )
+    elif session is not None and session.grade is Grade.DOWN:
+        yield _fault("session", session.evidence, session.remedy)
+    trip = rows.get("server time")
+    if trip is not None:
+        yield _round_trip(trip.grade, trip.evidence, health.round_trip)
+    yield from _farms(health)
+
+
+def _round_trip(grade: Grade, evidence: str, seconds: float | None) -> Finding:
+    if grade is Grade.OK and seconds is not None:
+        said = f"the Gateway answered in {seconds * 1000:.0f} ms"
+        return Finding(check="round trip", verdict=Verdict.OK, said=said)
+    return _fault(
+        "round trip",
+        f"the session is open and nothing comes back ({evidence}): the connection is half open, or the Gateway hangs",
+        "restart the Gateway; with a tunnel or a container between, restart that first",
+    )
+
+
+def _farms(health: Health) -> Iterator[Finding]:
+    farms = [row for row in health.checks if row.name.startswith("farm ")]
+    bad = [row for row in farms if row.grade is not Grade.OK]
+    if bad:
+        said = "; ".join(row.evidence for row in bad)
+        yield _fault(
+            "farms",
+            said,
+            "wait some minutes: farms come back by themselves; if one does not, restart the Gateway",
+        )
+    elif farms:
+        yield Finding(check="farms", verdict=Verdict.OK, said=f"{len(farms)} data farms are well")
+
+
+def look_at_clock(server_time: datetime, asked: datetime, clock: Clock) -> Finding:
+    """Whether this machine and the Gateway agree on the time.
+
+    Args:
+        server_time: What the Gateway said, cut to the second.
+        asked: When it was asked.
+        clock: This machine's.
+    """
+    middle = asked + (clock.now() - asked) / 2
+    ahead = server_time + timedelta(milliseconds=500) - middle
+    shown = f"{abs(ahead.total_seconds()):.0f} s" if abs(ahead) < _LONG else str(abs(ahead)).partition(".")[0]
+    if abs(ahead) <= _SKEW:
+        return Finding(
+            check="clock",
+            verdict=Verdict.OK,
+            said=f"this machine and the Gateway agree: {server_time.astimezone(UTC):%H:%M:%S} UTC",
+        )
+    side = "behind" if ahead > timedelta() else "ahead of"
+    return _fault(
+        "clock",
+        f"this machine's clock is {shown} {side} the Gateway's ({server_time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)",
+        "turn on network time on both machines: ages of quotes, schedules and end-of-day exits go wrong by as much; on a "
+        "simulated Gateway run the bot with --follow-gateway-clock",
+    )
+
+
+async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, sends: bool) -> Finding:
+    """Whether an order would be taken: by a what-if, which is never executed.
+
+    Args:
+        broker: Connected.
+        symbol: Of a stock, one share of which is asked about.
+        quote: Of it, for a price; None asks about a market order.
+        sends: Whether the configuration lets orders leave at all.
+    """
+    if not sends:
+        said = "orders is DRY_RUN: none is sent, so it was not asked whether the Gateway would take one"
+        return Finding(check="orders", verdict=Verdict.OK, said=said)
+    price = None if quote is None else quote.ask or quote.last
+    ticket = OrderTicket(
+        contract=Stock(symbol),
+        side=Side.BUY,
+        quantity=1,
+        order_type=OrderType.MKT if price is None else OrderType.LMT,
+        limit_price=price,
+    )
+    try:
+        await broker.preview(ticket)
+    except (OrderRejected, OrderRefused) as error:
+        return _orders_refused(str(error))
+    except (RequestFailed, ConnectionFailure) as error:
+        said = f"a what-if of one {symbol} was not answered: {error}"
+        return Finding(check="orders", verdict=Verdict.WARNING, said=said, remedy="see the findings above")
+    said = f"a what-if of one {symbol} was taken; nothing was executed"
+    return Finding(check="orders", verdict=Verdict.OK, said=said)
+
+
+def _orders_refused(said: str) -> Finding:
+    if _READ_ONLY in said.lower():
+        return _fault(
+            "read-only",
+            f"the Gateway's API takes no orders: {said}",
+            "untick 'Read-Only API' in the Gateway's API settings, or set orders to DRY_RUN",
+        )
+    return Finding(
+        check="orders",
+        verdict=Verdict.WARNING,
+        said=f"a what-if was refused: {said}",
+        remedy="read the reason: permissions, funds and trading hours are the usual ones",
+    )
+
+
+def _fault(check: str, said: str, remedy: str) -> Finding:
+    return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)
