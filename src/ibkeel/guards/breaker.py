@@ -101,7 +101,7 @@ class CircuitBreaker:
         counts: The errors that are faults of the service.
         answers: The errors that prove that the service works, such as "no data". Any other error
             says nothing about the service.
-        clock: Monotonic seconds.
+        clock: Monotonic seconds; None: `time.monotonic`, as it is when the breaker is made.
         jitter: A number in [0, 1) each time it opens; `random.Random(seed).random` keeps many
             clients from coming back in step.
         on_change: Told of each change of state, on the thread that caused it, after the lock is
@@ -144,14 +144,15 @@ class CircuitBreaker:
         policy: BreakerPolicy | None = None,
         counts: Counting = FAULTS_OF_THE_LINK,
         answers: Counting = ANSWERS,
-        clock: Callable[[], float] = time.monotonic,  # noqa: TID251 - threads have no loop to ask
+        clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = _no_jitter,
         on_change: Callable[[BreakerChanged], None] | None = None,
     ) -> None:
         self.name = name
         self._breaker = Breaker(policy=policy or BreakerPolicy())
         self._counts, self._answers = _predicate(counts), _predicate(answers)
-        self._clock, self._jitter, self._on_change = clock, jitter, on_change
+        self._clock = clock or time.monotonic  # noqa: TID251 - threads have no loop to ask
+        self._jitter, self._on_change = jitter, on_change
         self._is_timed = self._breaker.policy.slow_after is not None
         self._cause = ""
         self._lock = threading.Lock()

@@ -47,6 +47,11 @@ class Lease:
         return None if granted_at is None else granted_at - self._ticket.asked_at
 
     @property
+    def waiting_for(self) -> float:
+        """Seconds that it has waited by now; 0 once it was granted."""
+        return 0.0 if self.is_granted else self._pacer._now() - self._ticket.asked_at  # noqa: SLF001 - two halves of one thing
+
+    @property
     def waits_for(self) -> str:
         """The limit that holds it back now; empty when none does."""
         return self._ticket.waits_for
@@ -168,6 +173,15 @@ class Pacer:
     def waiting(self, lane: Lane | None = None) -> int:
         """How many wait, in one lane or in all."""
         return sum(self._admission.waiting) if lane is None else self._admission.waiting[lane]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The limits."""
+        return self._admission.rules
+
+    def used(self) -> dict[str, int]:
+        """Weight that counts now, by name of the limit, in the fullest of its windows."""
+        return self._admission.used(self._now())
 
     def leases(self) -> tuple[Lease, ...]:
         """Those that wait, in the order of asking."""

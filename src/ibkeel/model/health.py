@@ -98,11 +98,15 @@ class Health:
         checks: The tiers, cheapest first.
         round_trip: Seconds the server-time request took; None when it did not come back.
         latencies: By kind of request.
+        entry_refusal: Why the session is not good enough to open a position; empty when it is.
+        is_read_only: Whether the Gateway has said that it takes no orders.
     """
 
     checks: tuple[HealthCheck, ...]
     round_trip: float | None = attrs.field(default=None, validator=finite)
     latencies: Mapping[str, LatencySummary] = attrs.field(factory=dict, eq=False)
+    entry_refusal: str = ""
+    is_read_only: bool = False
 
     @property
     def grade(self) -> Grade:

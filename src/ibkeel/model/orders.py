@@ -64,9 +64,17 @@ class OrderState(StrEnum):
         return self in {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
 
 
+def _is_bag(contract: Contract) -> bool:
+    """Whether it is a combo that was told without its legs, as fills tell it."""
+    return isinstance(contract, OtherContract) and contract.kind == "BAG"
+
+
 def positive_unless_combo(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Refuse what is not a price: above zero, but finite for a combo, which may pay its buyer."""
-    check = finite if isinstance(instance.contract, Combo) else positive
+    """Refuse what is not a price: above zero, but finite for a combo, which may pay its buyer.
+
+    A fill of a combo names a `BAG` without its legs.
+    """
+    check = finite if isinstance(instance.contract, Combo) or _is_bag(instance.contract) else positive
     check(instance, attribute, value)
 
 

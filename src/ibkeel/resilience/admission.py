@@ -133,6 +133,14 @@ class Admission:
             for age, weight in gate.window.ages(now)
         ]
 
+    def used(self, now: float) -> dict[str, int]:
+        """Weight that counts now, by name of the rule, in the fullest of its windows."""
+        fullest: dict[str, int] = {}
+        for (name, _, _), gate in self._gates.items():
+            gate.window.free(now)
+            fullest[name] = max(fullest.get(name, 0), gate.window.used)
+        return fullest
+
     def put_back(self, usage: Iterable[Usage], now: float) -> None:
         """Count what was sent before a restart; to be called before anything is asked.
 

@@ -20,17 +20,30 @@ logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
 
 _LEVELS: Final[dict[type[Any], int]] = {
     events.AlarmRaised: logging.ERROR,
+    events.AlertUndelivered: logging.WARNING,
     events.ConnectionLost: logging.WARNING,
+    events.CycleOverran: logging.WARNING,
+    events.FarmChanged: logging.WARNING,
+    events.HaltChanged: logging.WARNING,
+    events.PacingHeld: logging.WARNING,
     events.ServiceChanged: logging.WARNING,
     events.SymbolFailed: logging.WARNING,
     events.SymbolSkipped: logging.WARNING,
     events.Connected: logging.INFO,
     events.CycleEnded: logging.INFO,
+    events.DecisionMade: logging.INFO,
     events.Disconnected: logging.INFO,
     events.OrderChanged: logging.INFO,
+    events.OrderFilled: logging.INFO,
+    events.OrderIntended: logging.INFO,
     events.OrderPlaced: logging.INFO,
+    events.RunBegan: logging.INFO,
+    events.RunFinished: logging.INFO,
     events.SessionChanged: logging.INFO,
+    events.SignalSeen: logging.INFO,
     events.StreamRestored: logging.INFO,
+    events.TradingDayClosed: logging.INFO,
+    events.TradingDayOpened: logging.INFO,
 }
 
 
@@ -62,7 +75,7 @@ class LoggingObserver(Observer):
         if self._logger.isEnabledFor(level):
             fields = attrs.asdict(event, recurse=False)
             pairs = " ".join(f"{key}={_shown(value)}" for key, value in fields.items())
-            self._logger.log(level, "%s %s", type(event).__name__, pairs)
+            self._logger.log(level, "%s %s", type(event).__name__, pairs, extra={"event": event})
 
 
 class RedactingFilter(logging.Filter):

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from ibkeel.telemetry.events import Event
 
-__all__ = ["NullObserver", "Observer", "Observers"]
+__all__ = ["NullObserver", "Observer", "Observers", "is_observed"]
 
 
 class Observer(Protocol):
@@ -33,10 +33,26 @@ class Observers(Observer):
     """Tells several observers, in the order given."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
-        self._observers = tuple(observers)
+        self._observers = tuple(observer for observer in observers if is_observed(observer))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether none of them takes notice."""
+        return not self._observers
 
     @override
     def on_event(self, event: Event) -> None:
         """Tell each observer."""
         for observer in self._observers:
             observer.on_event(event)
+
+
+def is_observed(observer: Observer) -> bool:
+    """Whether anybody takes notice; if not, what happens often need not even be made into an event.
+
+    Args:
+        observer: Of which it is asked once, when it is handed over.
+    """
+    if isinstance(observer, Observers):
+        return not observer.is_empty
+    return type(observer) is not NullObserver

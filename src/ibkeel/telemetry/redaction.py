@@ -1,11 +1,15 @@
 """What must not be shown, masked."""
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+import attrs
 
 from ibkeel.model import mask_account
 
-__all__ = ["redact"]
+__all__ = ["masked", "redact"]
 
 # Live, paper and advisor accounts. Source: IB's account windows (U, DU, F, DF, and I for
 # sub-accounts; newer paper accounts have a third letter); real ones have six to eight digits.
@@ -19,6 +23,7 @@ _SECRET: Final = re.compile(
 )
 _AUTHORIZATION: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _ADDRESS: Final = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s\"'<>]+)")
+_SHORT: Final = 200
 # Hosts whose path is itself the secret. Source: each service's page on incoming webhooks.
 _WEBHOOK_HOSTS: Final = (
     "discord.com",
@@ -30,9 +35,14 @@ _WEBHOOK_HOSTS: Final = (
     "webhook.office.com",
 )
 
+# What is addressed otherwise is a notification service, as apprise writes them: its host, too, is a key.
+_SHOWN_SCHEMES: Final = frozenset({"http://", "https://", "ws://", "wss://", "file://", "tcp://"})
+
 
 def _masked_address(match: re.Match[str]) -> str:
     scheme, rest = match[1], match[2]
+    if scheme.lower() not in _SHOWN_SCHEMES:
+        return f"{scheme}***"
     authority, slash, path = rest.partition("/")
     credentials, at, host = authority.rpartition("@")
     shown = f"***@{host}" if at and credentials else host
@@ -47,7 +57,8 @@ def redact(text: str) -> str:
     """The same text with account ids and secrets masked.
 
     Masked are account ids, passwords and tokens that follow their name, authorization headers,
-    credentials in addresses and the paths of webhook addresses. Redacting twice changes nothing.
+    credentials in addresses, the paths of webhook addresses and whole addresses of notification
+    services in apprise's form. Redacting twice changes nothing.
 
     Args:
         text: Anything that is about to be logged or shown.
@@ -58,7 +69,32 @@ def redact(text: str) -> str:
         >>> redact("https://hooks.slack.com/services/T0/B0/x")
         'https://hooks.slack.com/***'
     """
+    return _remembered(text) if len(text) <= _SHORT else _masked(text)
+
+
+def _masked(text: str) -> str:
     text = _ADDRESS.sub(_masked_address, text)
     text = _AUTHORIZATION.sub(r"\1 ***", text)
     text = _SECRET.sub(r"\1\2***", text)
     return _ACCOUNT.sub(lambda match: mask_account(match[0]), text)
+
+
+_remembered: Final = lru_cache(maxsize=2048)(_masked)  # the same few names are shown again and again
+
+
+def _redacted(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(map(redact, texts))
+
+
+def masked(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribute[Any]]":
+    """For `field_transformer` of attrs: every text of a record is redacted when the record is made.
+
+    So no sink, page or representation can show what the record does not hold.
+    """
+    converters: dict[Any, Any] = {str: redact, tuple[str, ...]: _redacted}
+    return [
+        field.evolve(converter=converters[field.type])
+        if field.converter is None and field.type in converters
+        else field
+        for field in fields
+    ]

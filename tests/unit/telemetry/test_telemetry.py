@@ -12,6 +12,7 @@ from ibkeel.telemetry import (
     Observers,
     RedactingFilter,
     RequestEnded,
+    is_observed,
     redact,
 )
 
@@ -105,3 +106,19 @@ def test_the_filter_masks_what_passes_a_handler():
 
     assert RedactingFilter().filter(record)
     assert record.getMessage() == "for DU***67"
+
+
+def test_nobody_listens_to_an_observer_that_forgets():
+    class Listening:
+        def on_event(self, event):
+            pass
+
+    assert not is_observed(NullObserver())
+    assert not is_observed(Observers([NullObserver(), Observers([])]))
+    assert is_observed(Listening())
+    assert is_observed(Observers([NullObserver(), Listening()]))
+
+
+@pytest.mark.parametrize("scheme", ["discord", "slack", "tgram", "mailto", "ntfys"])
+def test_an_address_of_a_notification_service_is_masked_whole(scheme):
+    assert redact(f"to {scheme}://token:secret@host/path now") == f"to {scheme}://*** now"

@@ -1,0 +1,171 @@
+"""Hears events on the loop, decides by the rules, and has couriers deliver."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
+
+from typing_extensions import override
+
+from ibkeel.clock import Clock
+from ibkeel.monitor.alerts.channels import AppriseChannel, WebAddress
+from ibkeel.monitor.alerts.courier import Channel, Courier, Fate, Message, Rest
+from ibkeel.monitor.alerts.rules import Alert, AlertBook
+from ibkeel.monitor.alerts.settings import AlertsConfig
+from ibkeel.monitor.alerts.wording import is_news, news_of
+from ibkeel.resilience import Backoff
+from ibkeel.telemetry import AlertDelivered, AlertQueued, AlertUndelivered, Event, Observer
+
+__all__ = ["Alerter"]
+
+_LOOK: Final = 5.0
+_PARTING: Final = 5.0
+_BEAT: Final = Message(0, "heartbeat", "", "info")
+# A beat that fails is worth no second attempt: the next one comes.
+_ONCE: Final = Backoff(attempts=1)
+
+
+class Alerter(Observer):
+    """Tells people.
+
+    Events are heard on the loop and cost next to nothing; deliveries happen in threads, one for
+    each channel, so that one that hangs holds back neither trading nor the others.
+
+    Args:
+        config: Whom to tell of what.
+        clock: Wall time, and the age of messages.
+        tell: Told what became of each alert, on the loop.
+        channels: In place of those that the configuration names.
+        escalation: The same, of those that are told of what lasts.
+        heartbeat: The same, of the dead man's switch.
+        rest: How couriers wait between attempts.
+
+    Raises:
+        ConfigurationError: apprise is not installed, or does not know an address.
+    """
+
+    def __init__(
+        self,
+        config: AlertsConfig,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        *,
+        channels: Sequence[Channel] | None = None,
+        escalation: Sequence[Channel] | None = None,
+        heartbeat: Channel | None = None,
+        rest: Rest | None = None,
+    ) -> None:
+        self._config, self._clock, self._tell = config, clock, tell
+        self._book = AlertBook(config=config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_heartless = False
+        if channels is None:
+            channels = [AppriseChannel(place, url) for place, url in enumerate(config.urls, 1)]
+        if escalation is None:
+            beyond = enumerate(config.escalation_urls, len(config.urls) + 1)
+            escalation = [AppriseChannel(place, url) for place, url in beyond]
+        if heartbeat is None and config.heartbeat_url is not None:
+            heartbeat = WebAddress(config.heartbeat_url)
+        made = partial(Courier, told=self._fated, clock=clock, give_up_after=config.give_up_after, rest=rest)
+        self._couriers = [made(channel) for channel in channels]
+        self._escalation = [made(channel) for channel in escalation]
+        self._heart = None if heartbeat is None else made(heartbeat, retries=_ONCE, capacity=2)
+
+    async def __aenter__(self) -> Self:
+        """Start the couriers."""
+        self._loop = asyncio.get_running_loop()
+        for courier in self._all():
+            courier.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give what is left a moment, and stop."""
+        try:
+            await asyncio.gather(*(asyncio.to_thread(row.drain, _PARTING) for row in self._all()))
+        finally:
+            for courier in self._all():
+                courier.close()
+
+    def _all(self) -> list[Courier]:
+        return [*self._couriers, *self._escalation, *([self._heart] if self._heart else [])]
+
+    @override
+    def on_event(self, event: Event) -> None:
+        """Hear one event."""
+        if is_news(event):
+            self._book, alerts = self._book.hear(news_of(event), self._clock.now())
+            self._dispatch(alerts)
+
+    def look(self) -> None:
+        """Look at the time; to be called every few seconds."""
+        self._book, alerts = self._book.tick(self._clock.now())
+        self._dispatch(alerts)
+
+    def beat(self) -> None:
+        """Tell the dead man's switch that the loop runs."""
+        if self._heart is not None:
+            self._heart.post(_BEAT)
+
+    async def run(self) -> None:
+        """Look and beat, until cancelled."""
+        loop = asyncio.get_running_loop()
+        next_beat = loop.time()
+        while True:
+            self.look()
+            if loop.time() >= next_beat:
+                self.beat()
+                next_beat = loop.time() + self._config.heartbeat_interval
+            await asyncio.sleep(min(_LOOK, self._config.heartbeat_interval))
+
+    def _dispatch(self, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            self._tell(
+                AlertQueued(
+                    at=alert.at,
+                    number=alert.number,
+                    severity=alert.severity.value,
+                    key=alert.key,
+                    title=alert.title,
+                    text=alert.text,
+                    kept_back=alert.kept_back,
+                )
+            )
+            if alert.kept_back:
+                continue
+            message = Message(alert.number, f"ibkeel: {alert.title}", alert.text, alert.severity.value)
+            for courier in (*self._couriers, *(self._escalation if alert.is_escalated else ())):
+                courier.post(message)
+
+    def _fated(self, fate: Fate) -> None:
+        """From a courier's thread to the loop; once that has ended nobody is left to tell."""
+        if self._loop is None or self._loop.is_closed():
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._tell_fate, fate)
+        except RuntimeError:  # it was closed since
+            return
+
+    def _tell_fate(self, fate: Fate) -> None:
+        now = self._clock.now()
+        if fate.number == _BEAT.number and not fate.cause and not self._is_heartless:
+            return  # that it goes on beating is no news
+        if fate.number == _BEAT.number:
+            self._is_heartless = bool(fate.cause)
+        if fate.cause:
+            self._tell(
+                AlertUndelivered(
+                    at=now,
+                    number=fate.number,
+                    channel=fate.channel,
+                    attempts=fate.attempts,
+                    cause=fate.cause,
+                    is_final=fate.is_final,
+                )
+            )
+        else:
+            self._tell(
+                AlertDelivered(at=now, number=fate.number, channel=fate.channel, attempts=fate.attempts)
+            )

@@ -1,0 +1,230 @@
+"""What is sent, and when: told once, held back while it may pass, summed up, escalated. No clock, no IO."""
+# ruff: noqa: SLF001 - the book calls its own methods on changed copies of itself
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.monitor.alerts.settings import AlertsConfig, Severity
+from ibkeel.monitor.alerts.wording import Concern, Relief
+from ibkeel.telemetry import redact
+
+__all__ = ["Alert", "AlertBook", "Trouble"]
+
+_HOUR: Final = timedelta(hours=1)
+_MOST_KEYS: Final = 500
+_CRITICAL_SHARE: Final = 3
+_SHOWN: Final = 10
+_QUIET: Final = "quiet hours"
+_RATE: Final = "rate limit"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@attrs.frozen(kw_only=True)
+class Alert:
+    """A message to a person.
+
+    Args:
+        number: Counts the alerts, 1 or more.
+        at: When it arose.
+        severity: How much it matters.
+        key: What it is about.
+        title: One line.
+        text: The rest.
+        kept_back: Why it is not sent; empty when it is.
+        is_escalated: Whether those are told too who are told of what lasts.
+    """
+
+    number: int
+    at: datetime
+    severity: Severity
+    key: str
+    title: str
+    text: str
+    kept_back: str = ""
+    is_escalated: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Trouble:
+    """A concern that lasts.
+
+    Args:
+        concern: What it is.
+        since: Since when.
+        told_at: When it was told; None while it may still pass.
+        is_escalated: Whether it was told again.
+    """
+
+    concern: Concern
+    since: datetime
+    told_at: datetime | None = None
+    is_escalated: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class AlertBook:
+    """What was told, and what may have to be.
+
+    Args:
+        config: Whom to tell of what.
+        troubles: What lasts, by key.
+        told: When news was last told, by key.
+        sent: When alerts were sent in the last hour.
+        held: Titles that quiet hours and the limit kept back, to be summed up.
+        number: Of the last alert.
+    """
+
+    config: AlertsConfig
+    troubles: Mapping[str, Trouble] = _NOTHING
+    told: Mapping[str, datetime] = _NOTHING
+    sent: tuple[datetime, ...] = ()
+    held: tuple[str, ...] = ()
+    number: int = 0
+
+    def hear(self, news: Iterable[Concern | Relief], now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        """Take in news.
+
+        Args:
+            news: Of one event.
+            now: Aware.
+
+        Returns:
+            The book to keep, and what is to be sent or was kept back.
+        """
+        book: AlertBook = self
+        alerts: list[Alert] = []
+        for item in news:
+            book, more = book._relieved(item, now) if isinstance(item, Relief) else book._concerned(item, now)
+            alerts += more
+        return book, tuple(alerts)
+
+    def tick(self, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        """Look at the time: what has lasted is told or escalated, what was held back is summed up.
+
+        Args:
+            now: Aware.
+
+        Returns:
+            The book to keep, and what is to be sent.
+        """
+        book: AlertBook = self
+        alerts: list[Alert] = []
+        for key, trouble in self.troubles.items():
+            lasted = (now - trouble.since).total_seconds()
+            if trouble.told_at is None and lasted >= self.config.patience:
+                book, more = book._tell(trouble.concern, now)
+                book = book._with(key, attrs.evolve(trouble, told_at=now))
+                alerts += more
+            elif not trouble.is_escalated and lasted >= self.config.escalate_after and trouble.told_at:
+                book, more = book._tell(_worse(trouble.concern, lasted), now, is_escalated=True)
+                book = book._with(key, attrs.evolve(trouble, is_escalated=True))
+                alerts += more
+        book, more = book._summed_up(now)
+        return book, (*alerts, *more)
+
+    def _concerned(self, concern: Concern, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        if not concern.lasts:
+            return self._tell(concern, now)
+        if concern.key in self.troubles:
+            return self, ()
+        trouble = Trouble(concern=concern, since=now)
+        if concern.may_pass and self.config.patience > 0:
+            return self._with(concern.key, trouble), ()
+        book, alerts = self._tell(concern, now)
+        return book._with(concern.key, attrs.evolve(trouble, told_at=now)), alerts
+
+    def _relieved(self, relief: Relief, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        trouble = self.troubles.get(relief.key)
+        if trouble is None:
+            return self, ()
+        left = {key: row for key, row in self.troubles.items() if key != relief.key}
+        book = attrs.evolve(self, troubles=MappingProxyType(left))
+        if trouble.told_at is None or trouble.concern.severity.rank < self.config.least.rank:
+            return book, ()
+        minutes = (now - trouble.since).total_seconds() / 60
+        over = attrs.evolve(
+            trouble.concern,
+            key=f"{relief.key} over",
+            severity=Severity.INFO,
+            title=f"Over: {trouble.concern.title}",
+            what=f"{relief.words}, after {minutes:.1f} minutes",
+            did="it goes on as before",
+            todo="",
+        )
+        return book._send(over, now, is_escalated=trouble.is_escalated)
+
+    def _tell(
+        self, concern: Concern, now: datetime, *, is_escalated: bool = False
+    ) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        if concern.severity.rank < self.config.least.rank:
+            return self, ()
+        told_at = self.told.get(concern.key)
+        if told_at is not None and (now - told_at).total_seconds() < self.config.repeat_after:
+            return self, ()
+        told = {**self.told, concern.key: now}
+        if len(told) > _MOST_KEYS:
+            del told[next(iter(told))]
+        return attrs.evolve(self, told=MappingProxyType(told))._send(concern, now, is_escalated=is_escalated)
+
+    def _send(
+        self, concern: Concern, now: datetime, *, is_escalated: bool
+    ) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        recent = tuple(at for at in self.sent if now - at < _HOUR)
+        kept_back = self._against(concern, now, len(recent))
+        alert = Alert(
+            number=self.number + 1,
+            at=now,
+            severity=concern.severity,
+            key=concern.key,
+            title=redact(concern.title),
+            text=concern.text,
+            kept_back=kept_back,
+            is_escalated=is_escalated,
+        )
+        book = attrs.evolve(
+            self,
+            number=alert.number,
+            sent=recent if kept_back else (*recent, now),
+            held=(*self.held[-_MOST_KEYS:], alert.title) if kept_back else self.held,
+        )
+        return book, (alert,)
+
+    def _against(self, concern: Concern, now: datetime, recent: int) -> str:
+        is_critical = concern.severity is Severity.CRITICAL
+        if not is_critical and self.config.is_quiet(now):
+            return _QUIET
+        most = self.config.per_hour * (_CRITICAL_SHARE if is_critical else 1)
+        return _RATE if recent >= most else ""
+
+    def _summed_up(self, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        """One message for all that was kept back, once there is room for it."""
+        recent = sum(now - at < _HOUR for at in self.sent)
+        if not self.held or self.config.is_quiet(now) or recent >= self.config.per_hour:
+            return self, ()
+        more = len(self.held) - _SHOWN
+        lines = [*self.held[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        summary = Concern(
+            key="kept back",
+            severity=self.config.least,
+            title=f"{len(self.held)} alerts were kept back",
+            what="; ".join(lines),
+            did="it kept them for this summary, as the quiet hours and the limit of messages ask for",
+            todo="look at the dashboard for those that last",
+        )
+        return attrs.evolve(self, held=())._send(summary, now, is_escalated=False)
+
+    def _with(self, key: str, trouble: Trouble) -> "AlertBook":
+        return attrs.evolve(self, troubles=MappingProxyType({**self.troubles, key: trouble}))
+
+
+def _worse(concern: Concern, lasted: float) -> Concern:
+    return attrs.evolve(
+        concern,
+        key=f"{concern.key} lasts",
+        severity=Severity.CRITICAL,
+        title=f"For {lasted / 60:.0f} minutes: {concern.title}",
+    )

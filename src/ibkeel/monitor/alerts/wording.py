@@ -1,0 +1,283 @@
+"""From an event to what a person should hear of it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.monitor.alerts.settings import Severity
+from ibkeel.telemetry import Event, events, redact
+
+__all__ = ["Concern", "Relief", "news_of"]
+
+_WELL: Final = frozenset({"ready", "stopped", "idle"})
+
+
+@attrs.frozen(kw_only=True)
+class Concern:
+    """Something that a person may have to know.
+
+    Args:
+        key: What it is about; the same key is the same news.
+        severity: How much it matters.
+        title: One line.
+        what: What happened.
+        did: What ibkeel did about it.
+        todo: What the reader should do; empty for nothing.
+        lasts: Whether it goes on until its relief comes.
+        may_pass: Whether it is told only when it has lasted for a while.
+    """
+
+    key: str
+    severity: Severity
+    title: str
+    what: str
+    did: str
+    todo: str = ""
+    lasts: bool = False
+    may_pass: bool = False
+
+    @property
+    def text(self) -> str:
+        """What happened, what was done, what to do; account ids and secrets masked."""
+        lines = [f"What happened: {self.what}", f"What ibkeel did: {self.did}"]
+        lines.append(f"What you should do: {self.todo or 'nothing; this is for your information'}")
+        return redact("\n".join(lines))
+
+
+@attrs.frozen
+class Relief:
+    """A trouble is over; its key, and what ended it."""
+
+    key: str
+    words: str
+
+
+News = Concern | Relief
+
+_CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+
+
+def news_of(event: Event) -> tuple[News, ...]:
+    """What an event means to a person; most mean nothing.
+
+    Args:
+        event: Anything.
+    """
+    words = _WORDS.get(type(event))
+    return () if words is None else words(event)
+
+
+def is_news(event: Event) -> bool:
+    """Whether events of that kind may mean anything."""
+    return type(event) in _WORDS
+
+
+def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
+    return (
+        Concern(
+            key=f"alarm {event.name}",
+            severity=_CRITICAL,
+            title=f"Alarm: {event.name}",
+            what=event.message,
+            did="it goes on with what it can do safely, and enters nothing that it cannot protect",
+            todo="read the message, look at the dashboard, and at the account itself in TWS or Client Portal",
+        ),
+    )
+
+
+def _session(event: events.SessionChanged) -> tuple[News, ...]:
+    if event.after in _WELL:
+        # That it was ended on purpose mends nothing, and is no news.
+        return (Relief("session", "the session is ready"),) if event.after == "ready" else ()
+    if event.before not in _WELL:
+        return ()
+    return (
+        Concern(
+            key="session",
+            severity=_WARNING,
+            title=f"The session with the Gateway is {event.after}",
+            what=f"it was {event.before} and is {event.after}" + (f": {event.cause}" if event.cause else ""),
+            did="it looks for a good session by itself, enters nothing meanwhile, and reconciles its orders afterwards",
+            todo="see whether the Gateway runs, is logged in and has a network; stops at the venue stay there",
+            lasts=True,
+            may_pass=True,
+        ),
+    )
+
+
+def _service(event: events.ServiceChanged) -> tuple[News, ...]:
+    key = f"service {event.service}"
+    if event.after == "closed":
+        return (Relief(key, f"{event.service} works again"),)
+    if event.before != "closed":
+        return ()
+    return (
+        Concern(
+            key=key,
+            severity=_WARNING,
+            title=f"{event.service.capitalize()} keeps failing",
+            what=event.cause or "its circuit opened",
+            did="it asks this service no more, but for one try now and then",
+            todo="run `ibkeel doctor`; data farms and subscriptions are the usual causes",
+            lasts=True,
+            may_pass=True,
+        ),
+    )
+
+
+def _order(event: events.OrderChanged) -> tuple[News, ...]:
+    name, key = event.client_order_id, f"order {event.client_order_id}"
+    if event.state == "unknown":
+        return (
+            Concern(
+                key=key,
+                severity=_CRITICAL,
+                title=f"Nobody knows what became of order {name}",
+                what=event.reason or "the venue has not said what became of it",
+                did="it enters nothing until that is known, resends nothing, and keeps asking the venue's lists",
+                todo="look for the order in TWS or Client Portal; cancel or close there what should not be",
+                lasts=True,
+                may_pass=True,
+            ),
+        )
+    relief = Relief(key, f"order {name} is {event.state}")
+    if event.state != "rejected":
+        return (relief,)
+    refusal = Concern(
+        key=f"{key} rejected",
+        severity=_WARNING,
+        title=f"Order {name} was rejected",
+        what=event.reason or "the venue gave no reason",
+        did="it withdrew the rest of its bracket, and may try again in a later cycle",
+        todo="see whether funds, permissions and price steps allow such an order",
+    )
+    return relief, refusal
+
+
+def _positions(event: events.PositionsSeen) -> tuple[News, ...]:
+    return tuple(_protection(row) for row in event.positions if row.protection is not None)
+
+
+def _protection(row: events.HeldPosition) -> News:
+    key = f"protection {row.subject}"
+    if row.protection:
+        return Relief(key, f"{row.subject} is protected")
+    return Concern(
+        key=key,
+        severity=_CRITICAL,
+        title=f"{row.subject} has no order that protects it",
+        what=f"{row.signed_quantity:g} of {row.subject} are held, and no working order would close them",
+        did="it places a stop for what its own orders opened; it leaves alone what is not its own",
+        todo="place a stop by hand, or close the position",
+        lasts=True,
+        may_pass=True,
+    )
+
+
+def _loss(event: events.LossGuardRead) -> tuple[News, ...]:
+    if not event.tripped:
+        return (Relief("daily loss", "a new session began"),)
+    return (
+        Concern(
+            key="daily loss",
+            severity=_WARNING,
+            title="The daily loss limit was reached",
+            what=event.reason,
+            did="it enters nothing for the rest of the session; stops and exits go on",
+            todo="see whether the open positions are as you want them",
+            lasts=True,
+        ),
+    )
+
+
+def _halt(event: events.HaltChanged) -> tuple[News, ...]:
+    if not event.is_halted:
+        return (Relief("halt", "entries may pass again"),)
+    return (
+        Concern(
+            key="halt",
+            severity=_WARNING,
+            title="Entries are halted",
+            what=event.reason,
+            did="it cancelled the entries that worked; exits pass",
+            todo="`ibkeel halt --lift` lets entries pass again",
+            lasts=True,
+        ),
+    )
+
+
+def _held_pacing(event: events.PacingHeld) -> tuple[News, ...]:
+    return (
+        Concern(
+            key=f"pacing {event.rule}",
+            severity=_WARNING,
+            title=f"The Gateway counted more than its limit: {event.rule}",
+            what=f"it said that the limit {event.rule} was passed",
+            did="it lets a whole window go by; closing orders go on",
+            todo="see whether another program uses the same login",
+        ),
+    )
+
+
+def _day_over(event: events.TradingDayClosed) -> tuple[News, ...]:
+    if event.held == 0:
+        return ()
+    known = (
+        "nobody could look what is still held" if event.held is None else f"{event.held} positions are held"
+    )
+    return (
+        Concern(
+            key=f"held {event.day}",
+            severity=_WARNING,
+            title=f"The session of {event.day} ended, and {known}",
+            what=known,
+            did="it tried to close what its configuration says",
+            todo="look at the account before the next session",
+        ),
+    )
+
+
+def _run_began(event: events.RunBegan) -> tuple[News, ...]:
+    title = f"{event.strategy} runs on {len(event.symbols)} symbols, {event.mode}"
+    return (Concern(key=f"run {event.run}", severity=_INFO, title=title, what=title, did="it began"),)
+
+
+def _run_over(event: events.RunFinished) -> tuple[News, ...]:
+    is_well = event.outcome == "finished"
+    return (
+        Concern(
+            key=f"run {event.run} over",
+            severity=_INFO if is_well else _WARNING,
+            title=f"The run {event.run} is over: {event.outcome}",
+            what=f"the run ended: {event.outcome}",
+            did="it cancelled nothing at the venue: stops stay there",
+            todo="" if is_well else "see why it ended, and whether anything is still held",
+        ),
+    )
+
+
+def _filled(event: events.OrderFilled) -> tuple[News, ...]:
+    title = f"{event.side} {event.quantity:g} {event.subject} at {event.price:g}"
+    return (
+        Concern(key=f"fill {event.exec_id}", severity=_INFO, title=title, what=title, did="journaled it"),
+    )
+
+
+_WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = MappingProxyType(
+    {
+        events.AlarmRaised: _alarm,
+        events.HaltChanged: _halt,
+        events.LossGuardRead: _loss,
+        events.OrderChanged: _order,
+        events.OrderFilled: _filled,
+        events.PacingHeld: _held_pacing,
+        events.PositionsSeen: _positions,
+        events.RunBegan: _run_began,
+        events.RunFinished: _run_over,
+        events.ServiceChanged: _service,
+        events.SessionChanged: _session,
+        events.TradingDayClosed: _day_over,
+    }
+)

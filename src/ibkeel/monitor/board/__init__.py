@@ -1,0 +1,60 @@
+"""What is to be seen of a bot, folded from its events into one value that never changes."""
+
+from ibkeel.monitor.board.connection import (
+    FarmsPanel,
+    HealthPanel,
+    LinesPanel,
+    PacingPanel,
+    ServiceRow,
+    ServicesPanel,
+    SessionPanel,
+    Span,
+    Wait,
+)
+from ibkeel.monitor.board.incidents import AlertRow, AlertsPanel, Incident, IncidentsPanel
+from ibkeel.monitor.board.plain import snapshot_data
+from ibkeel.monitor.board.requests import KindRow, RequestsPanel, SparkPoint
+from ibkeel.monitor.board.snapshot import Board, Snapshot, fold
+from ibkeel.monitor.board.trading import (
+    DecisionRow,
+    DecisionsPanel,
+    FillRow,
+    GuardPanel,
+    MoneyPanel,
+    OrderRow,
+    OrdersPanel,
+    RunPanel,
+    SymbolRow,
+)
+
+__all__ = [
+    "AlertRow",
+    "AlertsPanel",
+    "Board",
+    "DecisionRow",
+    "DecisionsPanel",
+    "FarmsPanel",
+    "FillRow",
+    "GuardPanel",
+    "HealthPanel",
+    "Incident",
+    "IncidentsPanel",
+    "KindRow",
+    "LinesPanel",
+    "MoneyPanel",
+    "OrderRow",
+    "OrdersPanel",
+    "PacingPanel",
+    "RequestsPanel",
+    "RunPanel",
+    "ServiceRow",
+    "ServicesPanel",
+    "SessionPanel",
+    "Snapshot",
+    "Span",
+    "SparkPoint",
+    "SymbolRow",
+    "Wait",
+    "fold",
+    "snapshot_data",
+]

@@ -1,0 +1,211 @@
+"""The page, what it shows and what it may do, as a web application."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from ibkeel.errors import ConfigurationError
+from ibkeel.monitor.dashboard.doors import Access
+from ibkeel.monitor.dashboard.source import Controls, Source, View
+from ibkeel.telemetry import redact
+
+__all__ = ["dashboard_app"]
+
+_COOKIE: Final = "ibkeel"
+_EVERY: Final = 0.5  # seconds between two looks at the source
+_QUIET: Final = 15.0  # seconds after which a line is sent though nothing changed
+_REASON: Final = "the page"
+_LONGEST_REASON: Final = 200
+_FILES: Final = {"board.css": "text/css", "board.js": "text/javascript"}
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_VOLATILE: Final = ("now", "age")
+
+Handler = Callable[[Request], Any]
+
+
+def dashboard_app(
+    source: Source,
+    controls: Controls,
+    access: Access,
+    *,
+    metrics: Callable[[], str] | None = None,
+    every: float = _EVERY,
+) -> Starlette:
+    """The web application.
+
+    Args:
+        source: What is shown.
+        controls: What the halt button does.
+        access: Who may.
+        metrics: Gives the text that Prometheus scrapes; None when this process counts nothing.
+        every: Seconds between two looks at the source.
+    """
+    page = _Page(source, controls, access, metrics, every)
+    return Starlette(
+        routes=[
+            Route("/", page.guarded(page.home)),
+            Route("/static/{name}", page.guarded(page.static)),
+            Route("/login", page.login, methods=["POST"]),
+            Route("/api/board", page.guarded(page.board)),
+            Route("/api/stream", page.guarded(page.stream)),
+            Route("/api/halt", page.guarded(page.halt), methods=["POST"]),
+            Route("/api/lift", page.guarded(page.lift), methods=["POST"]),
+            Route("/metrics", page.guarded(page.metrics)),
+            Route("/healthz", page.alive),
+            Route("/readyz", page.ready),
+        ]
+    )
+
+
+def _file(name: str) -> str:
+    return (resources.files("ibkeel.monitor.dashboard") / "static" / name).read_text(encoding="utf-8")
+
+
+def _refused(status: int, words: str) -> Response:
+    return JSONResponse({"error": words}, status_code=status, headers=_HEADERS)
+
+
+class _Page:
+    def __init__(
+        self,
+        source: Source,
+        controls: Controls,
+        access: Access,
+        metrics: Callable[[], str] | None,
+        every: float,
+    ) -> None:
+        self._source, self._controls, self._access = source, controls, access
+        self._metrics, self._every = metrics, every
+
+    def guarded(self, handler: Handler) -> Handler:
+        """The handler behind the door."""
+
+        async def answer(request: Request) -> Response:
+            why = self._access.against_reading(request.headers, request.cookies.get(_COOKIE))
+            if not why:
+                response: Response = await handler(request)
+                return response
+            if request.url.path == "/" and "token" in why:
+                return Response(_file("login.html"), 401, _HEADERS, "text/html")
+            return _refused(401 if "token" in why else 403, why)
+
+        return answer
+
+    async def login(self, request: Request) -> Response:
+        """Take the token once, and remember it in a cookie that no other site can use."""
+        if self._access.is_too_long(request.headers):
+            return _refused(413, "too long")
+        given = "".join(parse_qs((await request.body()).decode("utf-8", "replace")).get("token", ()))
+        headers = {**request.headers, "authorization": f"Bearer {given}"}
+        why = self._access.against_reading(headers, None)
+        if why:
+            return Response(_file("login.html"), 401, _HEADERS, "text/html")
+        response = RedirectResponse("/", 303, _HEADERS)
+        response.set_cookie(_COOKIE, given, httponly=True, samesite="strict")
+        return response
+
+    async def home(self, _: Request) -> Response:
+        """The page, with the word that its requests must bear."""
+        text = _file("board.html").replace("{{page}}", self._access.csrf)
+        return Response(text, 200, _HEADERS, "text/html")
+
+    async def static(self, request: Request) -> Response:
+        """What the page is made of."""
+        name = request.path_params["name"]
+        if name not in _FILES:
+            return _refused(404, "no such file")
+        return Response(_file(name), 200, _HEADERS, _FILES[name])
+
+    async def board(self, _: Request) -> Response:
+        """The view, once."""
+        return JSONResponse(self._data(await self._source.view()), headers=_HEADERS)
+
+    async def stream(self, request: Request) -> Response:
+        """The view now, and whenever it changed."""
+        headers = {**_HEADERS, "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._changes(request), headers=headers, media_type="text/event-stream")
+
+    async def _changes(self, request: Request) -> AsyncIterator[str]:
+        last, quiet = "", 0.0
+        while not await request.is_disconnected():
+            data = self._data(await self._source.view())
+            settled = json.dumps({name: row for name, row in data.items() if name not in _VOLATILE})
+            if settled != last or quiet >= _QUIET:
+                last, quiet = settled, 0.0
+                yield f"data: {json.dumps(data, separators=(',', ':'))}\n\n"
+            quiet += self._every
+            await asyncio.sleep(self._every)
+
+    def _data(self, view: View) -> dict[str, Any]:
+        halted = redact(self._controls.halted)
+        return {**view.data, "origin": view.origin, "note": redact(view.note), "halted": halted}
+
+    async def halt(self, request: Request) -> Response:
+        """Let no entry leave."""
+        refusal = self._against_changing(request)
+        if refusal is not None:
+            return refusal
+        reason = await self._reason(request)
+        return self._turned(lambda: self._controls.halt(reason))
+
+    async def lift(self, request: Request) -> Response:
+        """Let entries pass again."""
+        refusal = self._against_changing(request)
+        return refusal if refusal is not None else self._turned(self._controls.lift)
+
+    def _against_changing(self, request: Request) -> Response | None:
+        if self._access.is_too_long(request.headers):
+            return _refused(413, "its body is too long, or of unknown length")
+        why = self._access.against_changing(request.headers)
+        return _refused(403, why) if why else None
+
+    async def _reason(self, request: Request) -> str:
+        try:
+            said = json.loads(await request.body())
+        except ValueError:
+            return _REASON
+        reason = said.get("reason") if isinstance(said, dict) else None
+        words = " ".join(str(reason or "").split())[:_LONGEST_REASON]
+        return f"{_REASON}: {words}" if words else _REASON
+
+    def _turned(self, turn: Callable[[], None]) -> Response:
+        try:
+            turn()
+        except ConfigurationError as error:
+            return _refused(500, redact(str(error)))
+        return JSONResponse({"halted": redact(self._controls.halted)}, headers=_HEADERS)
+
+    async def metrics(self, _: Request) -> Response:
+        """What Prometheus scrapes."""
+        if self._metrics is None:
+            return _refused(404, "metrics are served by the bot itself: [telemetry] metrics_port")
+        return PlainTextResponse(self._metrics(), headers=_HEADERS)
+
+    async def alive(self, _: Request) -> Response:
+        """This process answers."""
+        return PlainTextResponse("ok\n", headers=_HEADERS)
+
+    async def ready(self, _: Request) -> Response:
+        """Whether a bot runs and its session is good enough to trade; says nothing else to strangers."""
+        view = await self._source.view()
+        state = view.data["session"]["state"]
+        is_ready = view.origin == "bot" and state == "ready"
+        words = "ready\n" if is_ready else "not ready\n"
+        return PlainTextResponse(words, 200 if is_ready else 503, headers=_HEADERS)

@@ -1,0 +1,96 @@
+"""Who may look, and who may halt: decided from a request's headers alone."""
+
+import secrets
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Final
+
+import attrs
+
+from ibkeel.errors import ConfigurationError
+
+__all__ = ["Access", "is_loopback"]
+
+_LONGEST_BODY: Final = 2048
+_LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_JSON: Final = "application/json"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@attrs.frozen(kw_only=True)
+class Access:
+    """The rule of one page.
+
+    A page on loopback may be read by whoever sits at the machine; it answers to the names of the
+    machine only, so that no foreign site can borrow them. Bound elsewhere it needs a token. What
+    changes anything needs, besides, a word that only the page itself knows.
+
+    Args:
+        host: What the page listens on.
+        token: What a reader must know; required when others can reach the page.
+        names: Further names under which the page is reached, such as that of a proxy.
+
+    Raises:
+        ConfigurationError: Others can reach the page and there is no token, or a short one.
+    """
+
+    host: str = "127.0.0.1"
+    token: str | None = attrs.field(default=None, repr=False)
+    names: tuple[str, ...] = ()
+    csrf: str = attrs.field(factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.token is None and not is_loopback(self.host):
+            raise ConfigurationError(
+                f"the page would listen on {self.host}, where others can reach it, without a token; give --token, or let "
+                "it listen on 127.0.0.1"
+            )
+        if self.token is not None and len(self.token) < 16:  # noqa: PLR2004 - as many as a passphrase has
+            raise ConfigurationError("the page's token is too short; valid: 16 characters or more")
+
+    def against_reading(self, headers: Mapping[str, str], cookie: str | None) -> str:
+        """What speaks against letting a request read; empty for nothing.
+
+        Args:
+            headers: By lower-case name.
+            cookie: The page's own cookie, when it was sent.
+        """
+        if not self._is_our_name(headers.get("host", "")):
+            return "this page does not answer to that name"
+        if self.token is None:
+            return ""
+        given = headers.get("authorization", "").removeprefix("Bearer ") or cookie or ""
+        return "" if secrets.compare_digest(given.encode(), self.token.encode()) else "a token is needed"
+
+    def against_changing(self, headers: Mapping[str, str]) -> str:
+        """What speaks against letting a request, which may read, change something; empty for nothing."""
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2] != headers.get("host"):
+            return "it came from another site"
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return "it came from another site"
+        if headers.get("content-type", "").partition(";")[0].strip() != _JSON:
+            return f"its content is no {_JSON}"
+        if not secrets.compare_digest(headers.get("x-ibkeel-page", "").encode(), self.csrf.encode()):
+            return "it does not come from this page; load the page anew"
+        return ""
+
+    def is_too_long(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request says that its body is longer than any of ours, or does not say."""
+        length = headers.get("content-length", "")
+        return not length.isdigit() or int(length) > _LONGEST_BODY
+
+    def _is_our_name(self, host: str) -> bool:
+        if not is_loopback(self.host) and not self.names:
+            return True  # whoever is there must know the token
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        return name in _LOCAL_NAMES or name == self.host or name in self.names

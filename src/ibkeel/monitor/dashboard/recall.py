@@ -1,0 +1,139 @@
+"""What a journal says of its last session, as the board shows it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ibkeel.journal import (
+    Decision,
+    Failure,
+    FillSeen,
+    Intent,
+    Journal,
+    OrderUpdate,
+    Record,
+    RunEnded,
+    RunStarted,
+)
+from ibkeel.model import Bracket
+from ibkeel.monitor.board import Snapshot, fold
+from ibkeel.telemetry import (
+    DecisionMade,
+    Event,
+    OrderChanged,
+    OrderFilled,
+    OrderIntended,
+    OrderPlaced,
+    RunBegan,
+    RunFinished,
+    SignalSeen,
+    SymbolFailed,
+    redact,
+)
+
+__all__ = ["recalled"]
+
+_NONE: Final = "none"
+
+
+def recalled(journal: Journal) -> Snapshot:
+    """The board of the journal's last run; blank when it tells of none.
+
+    Args:
+        journal: Opened for reading.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    last = journal.last(RunStarted)
+    if last is None:
+        return Snapshot()
+    records = (entry.record for entry in journal.events(after=last.seq - 1))
+    return fold(Snapshot(), tuple(_events(records)))
+
+
+def _events(records: Iterable[Record]) -> Iterator[Event]:
+    known: set[str] = set()
+    for number, record in enumerate(records):
+        if isinstance(record, Intent):
+            known.add(record.client_order_id)
+        elif isinstance(record, OrderUpdate) and record.report.client_order_id not in known:
+            known.add(record.report.client_order_id)
+            yield _first_heard(record)
+        yield from _told(record, f"j{number}")
+
+
+def _first_heard(record: OrderUpdate) -> Event:
+    """A bracket's child has no intent of its own."""
+    report = record.report
+    return OrderPlaced(
+        at=record.at,
+        client_order_id=report.client_order_id,
+        subject=str(report.contract),
+        side=report.side.value,
+        quantity=int(report.quantity),
+        was_sent=True,
+    )
+
+
+def _told(record: Record, name: str) -> Iterator[Event]:
+    match record:
+        case RunStarted():
+            yield RunBegan(
+                at=record.at,
+                run=record.run,
+                mode=record.mode,
+                strategy=record.strategy,
+                symbols=record.symbols,
+            )
+        case RunEnded():
+            yield RunFinished(at=record.at, run=record.run, outcome=record.outcome)
+        case Decision():
+            yield from _decision(record, name)
+        case Intent():
+            yield _intended(record)
+        case OrderUpdate(report=report):
+            yield OrderChanged(
+                at=record.at,
+                client_order_id=report.client_order_id,
+                state=report.state.value,
+                filled=float(report.filled),
+                reason=redact(report.reason),
+            )
+        case FillSeen():
+            yield OrderFilled.of(record.execution)
+        case Failure():
+            yield SymbolFailed(
+                at=record.at, symbol=record.symbol, error=record.kind, message=redact(record.message)
+            )
+        case _:
+            return
+
+
+def _decision(record: Decision, name: str) -> Iterator[Event]:
+    signal = record.signal
+    if signal.direction.value != _NONE:
+        yield SignalSeen(
+            at=record.at,
+            signal_id=name,
+            symbol=record.symbol,
+            direction=signal.direction.value,
+            confidence=signal.confidence,
+            reasons=tuple(map(str, signal.reasons)),
+        )
+    yield DecisionMade(
+        at=record.at, signal_id=name, symbol=record.symbol, outcome=record.outcome, reasons=record.reasons
+    )
+
+
+def _intended(record: Intent) -> Event:
+    ticket = record.order.entry if isinstance(record.order, Bracket) else record.order
+    return OrderIntended(
+        at=record.at,
+        client_order_id=record.client_order_id,
+        symbol=record.symbol,
+        subject=str(ticket.contract),
+        purpose=record.purpose.value,
+        side=ticket.side.value,
+        quantity=ticket.quantity,
+        reason=redact(record.reason),
+    )

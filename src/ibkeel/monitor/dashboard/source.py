@@ -1,0 +1,173 @@
+"""Where a page gets what it shows: from a board, from a bot that runs, or from what it wrote down."""
+
+import asyncio
+import http.client
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.clock import Clock
+from ibkeel.errors import JournalError
+from ibkeel.journal import Journal
+from ibkeel.monitor.board import Board, Snapshot, snapshot_data
+from ibkeel.monitor.dashboard.api import API_FILE
+from ibkeel.monitor.dashboard.recall import recalled
+from ibkeel.runner import Halt
+
+__all__ = ["BoardSource", "BotSource", "Controls", "HaltControls", "Source", "View"]
+
+_PATIENCE: Final = 2.0
+
+
+@attrs.frozen(kw_only=True)
+class View:
+    """What is to be shown now.
+
+    Args:
+        origin: `bot` for one that runs, `journal` for what one wrote down, `none` for neither.
+        note: What to say about that; empty for a bot that runs.
+        data: The board as `snapshot_data` gives it.
+    """
+
+    origin: str
+    note: str = ""
+    data: dict[str, Any]
+
+
+class Source(Protocol):
+    """Gives the present view."""
+
+    async def view(self) -> View:
+        """What is to be shown now."""
+        ...
+
+
+class Controls(Protocol):
+    """What a page may do."""
+
+    @property
+    def halted(self) -> str:
+        """Why entries are halted; empty when they are not."""
+        ...
+
+    def halt(self, reason: str) -> None:
+        """Let no entry leave; exits pass."""
+        ...
+
+    def lift(self) -> None:
+        """Let entries pass again."""
+        ...
+
+
+class HaltControls(Controls):
+    """Halts by the file that every bot of the state directory looks at; works also when none can be reached.
+
+    Args:
+        path: The file.
+        clock: Stamps it.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+
+    @property
+    @override
+    def halted(self) -> str:
+        return Halt(self._path).reason
+
+    @override
+    def halt(self, reason: str) -> None:
+        Halt(self._path).halt(reason, self._clock.now())
+
+    @override
+    def lift(self) -> None:
+        Halt(self._path).lift()
+
+
+class BoardSource(Source):
+    """A board of the same process.
+
+    Args:
+        board: What is shown.
+        clock: For ages.
+    """
+
+    def __init__(self, board: Board, clock: Clock) -> None:
+        self._board, self._clock = board, clock
+
+    @override
+    async def view(self) -> View:
+        return View(origin="bot", data=snapshot_data(self._board.snapshot, now=self._clock.now()))
+
+
+class BotSource(Source):
+    """A bot that runs, by its API; its journal, read-only, when it does not.
+
+    Args:
+        folder: The bot's state directory.
+        journal: Its journal.
+        clock: For ages.
+    """
+
+    def __init__(self, folder: Path, journal: Path, clock: Clock) -> None:
+        self._folder, self._journal, self._clock = folder, journal, clock
+        self._remembered: tuple[int, Snapshot] | None = None
+
+    @override
+    async def view(self) -> View:
+        return await asyncio.to_thread(self.look)
+
+    def look(self) -> View:
+        """The same, for who has no loop."""
+        data, trouble = self._asked()
+        if data is not None:
+            return View(origin="bot", data=data)
+        return self._from_journal(trouble)
+
+    def _asked(self) -> tuple[dict[str, Any] | None, str]:
+        """The bot's own board, or why there is none."""
+        path = self._folder / API_FILE
+        try:
+            address = json.loads(path.read_text(encoding="utf-8"))
+            connection = http.client.HTTPConnection(address["host"], address["port"], timeout=_PATIENCE)
+            token = address["token"]
+        except FileNotFoundError:
+            return None, "no bot runs"
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return None, f"{path} cannot be read: {error}"
+        try:
+            connection.request("GET", "/board", headers={"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            body = answer.read()
+            data = json.loads(body) if answer.status == http.HTTPStatus.OK else None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return None, f"the bot does not answer ({error})"
+        finally:
+            connection.close()
+        return (data, "") if isinstance(data, dict) else (None, "the bot answers with nonsense")
+
+    def _from_journal(self, trouble: str) -> View:
+        now = self._clock.now()
+        try:
+            snapshot = self._recalled()
+        except JournalError as error:
+            blank = snapshot_data(Snapshot(), now=now)
+            return View(origin="none", note=f"{trouble}, and there is nothing to show: {error}", data=blank)
+        when = "" if snapshot.at is None else f", last written {_shown(snapshot.at)}"
+        note = f"{trouble}: this is what its journal says{when}"
+        return View(origin="journal", note=note, data=snapshot_data(snapshot, now=now))
+
+    def _recalled(self) -> Snapshot:
+        with Journal.open(self._journal, read_only=True) as journal:
+            count = journal.count()
+            if self._remembered is None or self._remembered[0] != count:
+                self._remembered = (count, recalled(journal))
+        return self._remembered[1]
+
+
+def _shown(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,183 @@
+"""The board in a terminal: what matters, on one screen."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from ibkeel.monitor.dashboard.source import View
+
+__all__ = ["screen"]
+
+_ROWS: Final = 8
+_GOOD: Final = frozenset({"ok", "ready", "closed", "filled", "entry", "delivered", "working", "submitted"})
+_BAD: Final = frozenset(
+    {"down", "open", "failed", "rejected", "unknown", "upstream lost", "reconnecting", "stopped", "critical"}
+)
+
+
+def screen(view: View, halted: str) -> RenderableType:
+    """The view as something that rich can show.
+
+    Args:
+        view: From a `Source`.
+        halted: Why entries are halted; empty when they are not.
+    """
+    data = view.data
+    parts: list[RenderableType] = [_head(data, view, halted)]
+    troubles = data["incidents"]["open"]
+    if troubles:
+        lines = Text("\n").join(Text(f"{row['name']}: {row['text']}", "red") for row in troubles[:_ROWS])
+        parts.append(Panel(lines, title="open incidents", border_style="red", title_align="left"))
+    parts.append(_columns(_link(data), _money(data)))
+    parts.append(_positions(data))
+    parts.append(_orders(data))
+    parts.append(_decisions(data))
+    parts.append(_requests(data))
+    return Group(*parts)
+
+
+def _head(data: Mapping[str, Any], view: View, halted: str) -> Text:
+    run = data["run"]
+    text = Text.assemble(("ibkeel ", "bold"), f"{run['run']} {run['strategy']} {run['mode']}  ")
+    text.append_text(_word("no bot" if view.origin != "bot" else data["session"]["state"]))
+    if run["day"]:
+        text.append(f"  {run['day']}, cycle {run['cycle']}")
+    if view.note:
+        text.append(f"\n{view.note}", "yellow")
+    if halted:
+        text.append(f"\nentries are halted: {halted}", "bold red")
+    return text
+
+
+def _word(word: Any) -> Text:
+    shown = str(word or "none").replace("_", " ")
+    style = "green" if word in _GOOD else "red" if shown in _BAD or word in _BAD | {"no bot"} else "yellow"
+    return Text(shown, style)
+
+
+def _columns(*panels: RenderableType) -> Table:
+    grid = Table.grid(expand=True, padding=(0, 1))
+    for _ in panels:
+        grid.add_column(ratio=1)
+    grid.add_row(*panels)
+    return grid
+
+
+def _pairs(title: str, rows: Iterable[tuple[str, Any]]) -> Panel:
+    grid = Table.grid(padding=(0, 2))
+    for name, value in rows:
+        grid.add_row(Text(name, "dim"), value if isinstance(value, Text) else Text(str(value)))
+    return Panel(grid, title=title, title_align="left", border_style="dim")
+
+
+def _link(data: Mapping[str, Any]) -> Panel:
+    session, lines = data["session"], data["lines"]
+    tiers = data["health"]["tiers"]
+    bad = [row for row in tiers if row["grade"] != "ok"]
+    rows: list[tuple[str, Any]] = [
+        ("session", _word(session["state"])),
+        ("Gateway", f"{session['host']}:{session['port']} client {session['client_id']}"),
+        ("health", _word(data["health"]["grade"])),
+        ("lines", f"{lines['count']} of {lines['capacity'] or '-'}"),
+    ]
+    rows += [(row["name"], f"{row['evidence']}. {row['remedy']}") for row in bad[:3]]
+    for queue in data["pacing"]["queues"][:2]:
+        rows.append(("waiting", f"{queue['waiting']} {queue['kind']}: {queue['waits_for']}"))
+    return _pairs("connection", rows)
+
+
+def _money(data: Mapping[str, Any]) -> Panel:
+    account, loss = data["money"]["account"], data["guard"]["loss"]
+    rows: list[tuple[str, Any]] = [("account", data["session"]["account"] or "-")]
+    if account:
+        rows.append(("equity", f"{account['net_liquidation']:,.2f} {account['currency']}"))
+        if account["available_funds"] is not None:
+            rows.append(("available", f"{account['available_funds']:,.2f}"))
+    if loss:
+        shown = "unknown" if loss["loss"] is None else f"{100 * loss['loss']:.2f} %"
+        rows.append(("daily loss", f"{shown} of {100 * loss['limit']:.0f} %"))
+    rows.append(("undelivered alerts", data["alerts"]["undelivered"]))
+    return _pairs("money", rows)
+
+
+def _table(title: str, names: Sequence[str], rows: Iterable[Iterable[Any]]) -> RenderableType:
+    table = Table(
+        title=title, title_justify="left", expand=True, box=None, header_style="dim", title_style="bold"
+    )
+    *short, last = names
+    for name in short:
+        table.add_column(name, no_wrap=True, min_width=len(name))
+    table.add_column(last, overflow="ellipsis", no_wrap=True, ratio=1)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return table if table.row_count else Text(f"{title}: none", "dim")
+
+
+def _positions(data: Mapping[str, Any]) -> RenderableType:
+    def protection(row: Mapping[str, Any]) -> Text:
+        orders = row["protection"]
+        if orders is None:
+            return Text("orders could not be read", "yellow")
+        if not orders:
+            return Text("unprotected", "bold red")
+        return Text(", ".join(f"{each['order_type']} {each['price']}" for each in orders))
+
+    rows = (
+        (row["subject"], f"{row['signed_quantity']:g}", f"{row['average_price']:.2f}", protection(row))
+        for row in data["money"]["positions"]
+    )
+    return _table("positions", ("what", "quantity", "average", "protected by"), rows)
+
+
+def _orders(data: Mapping[str, Any]) -> RenderableType:
+    rows = (
+        (
+            _time(row["intended_at"] or row["changed_at"]),
+            row["client_order_id"].split("-", 2)[-1],  # the date is today's
+            f"{row['side']} {row['quantity']:g} {row['subject']}",
+            _word(row["state"]),
+            row["state_reason"] or row["reason"],
+        )
+        for row in reversed(data["orders"]["rows"][-_ROWS:])
+    )
+    return _table("orders today", ("at", "order", "what", "state", "why"), rows)
+
+
+def _decisions(data: Mapping[str, Any]) -> RenderableType:
+    rows = (
+        (
+            _time(row["at"]),
+            row["symbol"],
+            row["direction"] or "-",
+            _word(row["outcome"]),
+            "; ".join(row["reasons"] or row["facts"]),
+        )
+        for row in reversed(data["decisions"]["rows"][-_ROWS:])
+    )
+    return _table("decisions", ("at", "symbol", "signal", "outcome", "because"), rows)
+
+
+def _requests(data: Mapping[str, Any]) -> RenderableType:
+    def seconds(row: Mapping[str, Any], name: str) -> str:
+        return "-" if row["latency"] is None else f"{1000 * row['latency'][name]:.0f} ms"
+
+    rows = (
+        (
+            row["kind"],
+            row["answered"],
+            row["failed"],
+            seconds(row, "p50"),
+            seconds(row, "p95"),
+            row["last_error"],
+        )
+        for row in data["requests"]["kinds"].values()
+    )
+    return _table("requests", ("kind", "answered", "failed", "median", "95 %", "last error"), rows)
+
+
+def _time(instant: str | None) -> str:
+    return "-" if instant is None else instant[11:19]

@@ -1,0 +1,203 @@
+"""Counters and histograms, told of events; cheap enough for every request."""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.monitor.metrics.families import BUCKETS
+from ibkeel.telemetry import Event, Observer, events
+
+__all__ = ["Counts", "Histogram"]
+
+_MOST_SERIES: Final = 200
+_OTHER: Final = "other"
+_REMEMBERED: Final = 1000
+
+Labels = tuple[str, ...]
+
+
+@attrs.define(eq=False)
+class Histogram:
+    """Durations, by bucket.
+
+    Args:
+        buckets: How many fell into each of `BUCKETS`, and above the last.
+        total: Sum of them, in seconds.
+    """
+
+    buckets: list[int] = attrs.field(factory=lambda: [0] * (len(BUCKETS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.buckets[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+    def cumulative(self) -> tuple[tuple[str, float], ...]:
+        """Upper ends, as text, and how many are at most that long."""
+        rows, so_far = [], 0
+        for end, count in zip((*BUCKETS, float("inf")), self.buckets, strict=True):
+            so_far += count
+            rows.append(("+Inf" if end == float("inf") else str(end), float(so_far)))
+        return tuple(rows)
+
+
+class Counts(Observer):
+    """Counts events by name and labels.
+
+    A label that takes too many values, which none should, ends as `other`: memory stays bounded.
+    """
+
+    def __init__(self) -> None:
+        self._counters: dict[str, dict[Labels, float]] = {}
+        self._histograms: dict[str, dict[Labels, Histogram]] = {}
+        self._placed: OrderedDict[str, datetime] = OrderedDict()
+        self._states: OrderedDict[str, str] = OrderedDict()
+        self._fills: OrderedDict[str, None] = OrderedDict()
+
+    def counters(self, name: str) -> Mapping[Labels, float]:
+        """Values of one counter by its labels."""
+        return dict(self._counters.get(name, {}))
+
+    def histograms(self, name: str) -> Mapping[Labels, Histogram]:
+        """One histogram by its labels."""
+        return dict(self._histograms.get(name, {}))
+
+    @override
+    def on_event(self, event: Event) -> None:
+        """Count one event."""
+        hear = _HEARERS.get(type(event))
+        if hear is not None:
+            hear(self, event)
+
+    def count(self, name: str, *labels: str, by: float = 1.0) -> None:
+        """Add to a counter."""
+        series = self._counters.get(name)
+        if series is None:
+            series = self._counters[name] = {}
+        if labels not in series and len(series) >= _MOST_SERIES:
+            labels = (_OTHER,) * len(labels)
+        series[labels] = series.get(labels, 0.0) + by
+
+    def time(self, name: str, seconds: float, *labels: str) -> None:
+        """Add to a histogram."""
+        series = self._histograms.get(name)
+        if series is None:
+            series = self._histograms[name] = {}
+        histogram = series.get(labels)
+        if histogram is None:
+            if len(series) >= _MOST_SERIES:
+                labels = (_OTHER,) * len(labels)
+            histogram = series.setdefault(labels, Histogram())
+        histogram.add(seconds)
+
+    # What more than one of adapter and runner tell of is counted once.
+
+    def placed(self, event: events.OrderPlaced) -> None:
+        """An order left, or would have."""
+        if event.client_order_id not in self._placed:
+            _remember(self._placed, event.client_order_id, event.at)
+            self.count("ibkeel_orders_placed_total", str(event.was_sent).lower())
+
+    def changed(self, event: events.OrderChanged) -> None:
+        """An order is in another state."""
+        name = event.client_order_id
+        if self._states.get(name) == event.state:
+            return
+        placed_at = self._placed.get(name)
+        if name not in self._states and placed_at is not None:
+            seconds = (event.at - placed_at).total_seconds()
+            self.time("ibkeel_order_answer_seconds", max(0.0, seconds))
+        _remember(self._states, name, event.state)
+        self.count("ibkeel_order_changes_total", event.state)
+
+    def filled(self, event: events.OrderFilled) -> None:
+        """An order was executed."""
+        if event.exec_id not in self._fills:
+            _remember(self._fills, event.exec_id, None)
+            self.count("ibkeel_fills_total", event.side)
+
+
+def _remember(kept: OrderedDict[str, Any], name: str, value: object) -> None:
+    kept[name] = value
+    kept.move_to_end(name)
+    if len(kept) > _REMEMBERED:
+        kept.popitem(last=False)
+
+
+def _request(counts: Counts, event: events.RequestEnded) -> None:
+    counts.count("ibkeel_requests_total", event.kind, event.error or "answered")
+    if not event.error:
+        counts.time("ibkeel_request_seconds", event.wire_seconds + event.reply_seconds, event.kind)
+    counts.time("ibkeel_request_queue_seconds", event.queue_seconds, event.kind)
+
+
+def _waited(counts: Counts, event: events.PacingWaited) -> None:
+    counts.count("ibkeel_pacing_waits_total", event.rule)
+    counts.count("ibkeel_pacing_wait_seconds_total", event.rule, by=event.seconds)
+
+
+def _service(counts: Counts, event: events.ServiceChanged) -> None:
+    if event.after == "open":
+        counts.count("ibkeel_service_opened_total", event.service)
+
+
+def _cycle(counts: Counts, event: events.CycleEnded) -> None:
+    counts.count("ibkeel_cycles_total")
+    counts.time("ibkeel_cycle_seconds", event.seconds)
+
+
+def _delivered(counts: Counts, event: events.AlertDelivered) -> None:
+    if event.number:  # the heartbeat has a gauge of its own
+        counts.count("ibkeel_alert_deliveries_total", "delivered")
+
+
+def _undelivered(counts: Counts, event: events.AlertUndelivered) -> None:
+    if not event.number:
+        return
+    counts.count("ibkeel_alert_deliveries_total", "given_up" if event.is_final else "refused")
+
+
+def _adds(name: str, *fields: str) -> Callable[[Counts, Any], None]:
+    """What adds one, under the labels that are fields of the event."""
+
+    def add(counts: Counts, event: Any) -> None:
+        counts.count(name, *(str(getattr(event, field)) for field in fields))
+
+    return add
+
+
+_HEARERS: Final[Mapping[type, Callable[[Counts, Any], None]]] = MappingProxyType(
+    {
+        events.AlarmRaised: _adds("ibkeel_alarms_total"),
+        events.AlertDelivered: _delivered,
+        events.AlertQueued: lambda counts, event: counts.count(
+            "ibkeel_alerts_total", event.severity, event.kept_back or "sent"
+        ),
+        events.AlertUndelivered: _undelivered,
+        events.ConnectionLost: _adds("ibkeel_connection_losses_total"),
+        events.CycleEnded: _cycle,
+        events.CycleOverran: _adds("ibkeel_cycle_overruns_total"),
+        events.DecisionMade: _adds("ibkeel_decisions_total", "outcome"),
+        events.GatewayNoticed: _adds("ibkeel_gateway_notices_total", "code"),
+        events.OrderChanged: Counts.changed,
+        events.OrderFilled: Counts.filled,
+        events.OrderIntended: _adds("ibkeel_orders_intended_total", "purpose"),
+        events.OrderPlaced: Counts.placed,
+        events.PacingHeld: _adds("ibkeel_pacing_held_total", "rule"),
+        events.PacingWaited: _waited,
+        events.RequestEnded: _request,
+        events.ServiceChanged: _service,
+        events.SessionChanged: _adds("ibkeel_session_changes_total", "after"),
+        events.SignalSeen: _adds("ibkeel_signals_total", "direction"),
+        events.StreamRestored: _adds("ibkeel_streams_restored_total"),
+        events.SymbolFailed: _adds("ibkeel_symbol_failures_total", "error"),
+        events.SymbolSkipped: _adds("ibkeel_symbols_skipped_total"),
+    }
+)

@@ -1,0 +1,146 @@
+"""Everything that watches a bot, put together: board, metrics, event log and alerts."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from typing_extensions import override
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.model import Health
+from ibkeel.monitor.alerts import Alerter, AlertsConfig
+from ibkeel.monitor.board import Board
+from ibkeel.monitor.event_log import EventLog
+from ibkeel.monitor.metrics import Metrics
+from ibkeel.monitor.settings import TelemetryConfig
+from ibkeel.telemetry import AlarmRaised, Event, Observer
+
+__all__ = ["Examined", "Monitor"]
+
+
+class Examined(Protocol):
+    """A broker that can be looked at."""
+
+    async def health(self) -> Health:
+        """Look at every tier, and tell the observer."""
+        ...
+
+    def sample_pacing(self) -> None:
+        """Tell the observer of the limits."""
+        ...
+
+
+@asynccontextmanager
+async def _beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Monitor(Observer):
+    """The observer of a bot that runs for days: hears every event and hands it to each sink.
+
+    Args:
+        telemetry: Where the bot shows how it is.
+        alerts: Whom it tells.
+        clock: Wall time.
+        also: Others who are told of every event.
+
+    Raises:
+        ConfigurationError: An extra is missing, or an address is none.
+    """
+
+    def __init__(
+        self, telemetry: TelemetryConfig, alerts: AlertsConfig, clock: Clock, *also: Observer
+    ) -> None:
+        self._telemetry, self._clock = telemetry, clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.board = Board()
+        """What is to be seen."""
+        self.metrics = Metrics(self.board)
+        """What is to be counted."""
+        self.metrics_port: int | None = None
+        """Where the metrics are served; None when they are not."""
+        self._log = (
+            EventLog(Path(telemetry.log), telemetry.log_megabytes, self._log_failed)
+            if telemetry.log
+            else None
+        )
+        is_alerting = alerts.is_used or alerts.heartbeat_url is not None
+        self.alerter = Alerter(alerts, clock, self.on_event) if is_alerting else None
+        """Who tells people; None when nobody is to be told."""
+        log = () if self._log is None else (self._log,)
+        people = () if self.alerter is None else (self.alerter,)
+        self._sinks: tuple[Observer, ...] = (self.board, self.metrics, *log, *also, *people)
+
+    def also(self, observer: Observer) -> None:
+        """Tell somebody else of every event too.
+
+        Args:
+            observer: Told after those that were named before.
+        """
+        self._sinks = (*self._sinks, observer)
+
+    @override
+    def on_event(self, event: Event) -> None:
+        """Hand an event to each sink."""
+        for sink in self._sinks:
+            sink.on_event(event)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator["Monitor"]:
+        """Serve the metrics, write the log and tell people, within the block.
+
+        Raises:
+            ConfigurationError: The metrics' port is taken, or an extra is missing.
+        """
+        self._loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._log is not None:
+                stack.enter_context(self._log)
+            if self._telemetry.metrics_port is not None:
+                serving = self.metrics.served(self._telemetry.metrics_port, self._telemetry.metrics_host)
+                self.metrics_port = stack.enter_context(serving)
+            if self.alerter is not None:
+                await stack.enter_async_context(self.alerter)
+                await stack.enter_async_context(_beside(self.alerter.run()))
+            yield self
+
+    @asynccontextmanager
+    async def examining(self, broker: Examined) -> AsyncIterator[None]:
+        """Look at a broker's health and limits now and then, within the block.
+
+        Args:
+            broker: It tells its observer, which should be this monitor.
+        """
+        async with _beside(self._examine(broker), self._sample(broker)):
+            yield
+
+    async def _examine(self, broker: Examined) -> None:
+        while True:
+            with contextlib.suppress(ConnectionFailure, RequestFailed):
+                await broker.health()
+            await asyncio.sleep(self._telemetry.health_interval)
+
+    async def _sample(self, broker: Examined) -> None:
+        while True:
+            broker.sample_pacing()
+            await asyncio.sleep(self._telemetry.sample_interval)
+
+    def _log_failed(self, trouble: str) -> None:
+        """From the writer's thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # it was closed since
+                self._loop.call_soon_threadsafe(self._alarm, f"its file cannot be written: {trouble}")
+
+    def _alarm(self, words: str) -> None:
+        message = f"{words}; events are lost until it can, trading goes on. Make room, or choose another file"
+        self.on_event(AlarmRaised(at=self._clock.now(), name="event log", message=message))

@@ -1,0 +1,29 @@
+"""What a trading day was: one file to read after the close."""
+
+from ibkeel.monitor.report.day import (
+    DayReport,
+    Incident,
+    Latency,
+    Note,
+    Outcome,
+    PricePoint,
+    TradeLeg,
+    report_of,
+    sessions_of,
+)
+from ibkeel.monitor.report.page import report_page
+from ibkeel.monitor.report.writing import DayReports
+
+__all__ = [
+    "DayReport",
+    "DayReports",
+    "Incident",
+    "Latency",
+    "Note",
+    "Outcome",
+    "PricePoint",
+    "TradeLeg",
+    "report_of",
+    "report_page",
+    "sessions_of",
+]

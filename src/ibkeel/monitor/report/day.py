@@ -1,0 +1,385 @@
+"""A day's facts, read from what the bot wrote down while it happened."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from ibkeel.errors import JournalError
+from ibkeel.journal import (
+    CycleDone,
+    Decision,
+    Failure,
+    FillSeen,
+    Intent,
+    Journal,
+    LossGuardKept,
+    OrderSettled,
+    QuoteSeen,
+    Record,
+    RunEnded,
+    RunStarted,
+)
+from ibkeel.model import Execution, Side, Stock
+from ibkeel.monitor.board import Snapshot
+from ibkeel.telemetry import redact
+
+__all__ = [
+    "DayReport",
+    "Incident",
+    "Latency",
+    "Note",
+    "Outcome",
+    "PricePoint",
+    "TradeLeg",
+    "report_of",
+    "sessions_of",
+]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_NOTES: Final = 500
+
+
+@attrs.frozen(kw_only=True)
+class PricePoint:
+    """The price of an underlying at an instant, as a decision saw it."""
+
+    at: datetime
+    price: float
+
+
+@attrs.frozen(kw_only=True)
+class TradeLeg:
+    """One fill.
+
+    Args:
+        at: When.
+        symbol: Ticker of the underlying.
+        subject: The contract.
+        side: `BUY` or `SELL`.
+        quantity: Contracts or shares.
+        price: Per share.
+        cash: What it brought, negative for what it cost, commission included.
+        order: Our name of the order.
+        reason: Why the order was decided; empty for a bracket's child.
+    """
+
+    at: datetime
+    symbol: str
+    subject: str
+    side: str
+    quantity: float
+    price: float
+    cash: float
+    order: str
+    reason: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """How often decisions ended so."""
+
+    outcome: str
+    count: int
+
+
+@attrs.frozen(kw_only=True)
+class Note:
+    """One decision: what the strategy wanted, and why it was done or not.
+
+    Args:
+        at: When.
+        symbol: Ticker.
+        direction: What the strategy said.
+        outcome: What came of it.
+        reasons: Why.
+        facts: What the strategy saw.
+    """
+
+    at: datetime
+    symbol: str
+    direction: str
+    outcome: str
+    reasons: tuple[str, ...]
+    facts: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Incident:
+    """Something that went wrong.
+
+    Args:
+        at: When.
+        what: Kind of trouble.
+        symbol: Whom it hit; empty for all.
+        text: What was said.
+        ended_at: When it was over; None when that is not known.
+    """
+
+    at: datetime
+    what: str
+    symbol: str = ""
+    text: str = ""
+    ended_at: datetime | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Latency:
+    """How fast one kind of request was, in seconds."""
+
+    kind: str
+    answered: int
+    failed: int
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+@attrs.frozen(kw_only=True)
+class DayReport:
+    """A trading day.
+
+    Args:
+        session: Trading date.
+        runs: Names of the runs, in order.
+        mode: Order mode of the last one.
+        strategy: Of the last one.
+        symbols: Of the last one.
+        outcome: How the last one ended; empty when it did not.
+        cycles: Looks at all symbols.
+        start_equity: As the loss guard had it; None when it was never read.
+        guard_tripped: Whether the daily loss stopped entries.
+        equity: Readings of the day; empty when none were kept.
+        prices: Of each underlying, as decisions saw them.
+        fills: In order.
+        cash: Sum of all fills; the day's result when it ended flat.
+        open_after: Contracts that the fills leave open, with their quantities.
+        outcomes: Of decisions, the most frequent first.
+        notes: Decisions that wanted something, the last few hundred.
+        not_done: Why nothing came of decisions that wanted something, the most frequent first.
+        incidents: In order.
+        latencies: By kind of request; empty when they were not kept.
+    """
+
+    session: date
+    runs: tuple[str, ...]
+    mode: str
+    strategy: str
+    symbols: tuple[str, ...]
+    outcome: str
+    cycles: int
+    start_equity: float | None
+    guard_tripped: bool
+    equity: tuple[tuple[datetime, float], ...]
+    prices: Mapping[str, tuple[PricePoint, ...]]
+    fills: tuple[TradeLeg, ...]
+    cash: float
+    open_after: Mapping[str, float]
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[Note, ...]
+    not_done: tuple[Outcome, ...]
+    incidents: tuple[Incident, ...]
+    latencies: tuple[Latency, ...]
+
+    def as_data(self) -> dict[str, Any]:
+        """The report as JSON knows values."""
+        data: dict[str, Any] = _plain(attrs.asdict(self))
+        return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(row) for key, row in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(row) for row in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def sessions_of(journal: Journal) -> tuple[date, ...]:
+    """Trading dates that a journal tells of, in order, each once.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    found = (entry.record for entry in journal.events(RunStarted))
+    return tuple(dict.fromkeys(row.session for row in found if isinstance(row, RunStarted)))
+
+
+def report_of(
+    journal: Journal, session: date | None = None, *, snapshot: Snapshot | None = None
+) -> DayReport:
+    """Read a day.
+
+    Args:
+        journal: What the bot wrote down.
+        session: Trading date; None takes the last one.
+        snapshot: The board of the bot while it runs: it knows equity and latencies, which no journal keeps.
+
+    Raises:
+        JournalError: The journal cannot be read, or tells nothing of that day.
+    """
+    known = sessions_of(journal)
+    if session is None and known:
+        session = known[-1]
+    if session is None or session not in known:
+        shown = ", ".join(day.isoformat() for day in known[-5:]) or "none"
+        raise JournalError(f"the journal tells nothing of {session or 'any session'}; it tells of {shown}")
+    return _Reading(session, _records(journal, session)).report(snapshot)
+
+
+def _records(journal: Journal, session: date) -> Iterator[Record]:
+    """What was written from the midnight before the session to the one after it, New York time."""
+    begin = datetime.combine(session, datetime.min.time(), _NEW_YORK)
+    for entry in journal.events(since=begin, until=begin + timedelta(days=1)):
+        yield entry.record
+
+
+class _Reading:
+    """Sorts a day's records."""
+
+    def __init__(self, session: date, records: Iterable[Record]) -> None:
+        self._session = session
+        self._by_kind: dict[type[Any], list[Any]] = {}
+        for record in records:
+            self._by_kind.setdefault(type(record), []).append(record)
+
+    def report(self, snapshot: Snapshot | None) -> DayReport:
+        runs: list[RunStarted] = [row for row in self._all(RunStarted) if row.session == self._session]
+        last = runs[-1]
+        ends = [row for row in self._all(RunEnded) if row.run == last.run]
+        guards = [row.guard for row in self._all(LossGuardKept)]
+        start = next((guard.start_equity for guard in guards if guard.start_equity is not None), None)
+        fills = tuple(self._fills())
+        notes = tuple(self._notes())
+        refused = Counter(reason for note in notes if note.outcome != "entry" for reason in note.reasons)
+        return DayReport(
+            session=self._session,
+            runs=tuple(dict.fromkeys(row.run for row in runs)),
+            mode=last.mode,
+            strategy=last.strategy,
+            symbols=last.symbols,
+            outcome=ends[-1].outcome if ends else "",
+            cycles=len({row.cycle for row in self._all(CycleDone)}),
+            start_equity=None if start is None else float(start),
+            guard_tripped=any(guard.tripped for guard in guards),
+            equity=() if snapshot is None else snapshot.money.equity,
+            prices=self._prices(),
+            fills=fills,
+            cash=sum(fill.cash for fill in fills),
+            open_after=_open_after(fills),
+            outcomes=_ranked(Counter(row.outcome for row in self._all(Decision))),
+            notes=notes[-_NOTES:],
+            not_done=_ranked(_merged(refused)),
+            incidents=tuple(self._incidents(snapshot)),
+            latencies=() if snapshot is None else tuple(_latencies(snapshot)),
+        )
+
+    def _all(self, kind: type[Any]) -> list[Any]:
+        return self._by_kind.get(kind, [])
+
+    def _fills(self) -> Iterator[TradeLeg]:
+        why = {row.client_order_id: row.reason for row in self._all(Intent)}
+        corrected: dict[str, FillSeen] = {}
+        for row in self._all(FillSeen):  # a correction bears its predecessor's name with a higher number
+            corrected[row.execution.exec_id.rpartition(".")[0]] = row
+        for row in corrected.values():
+            done = row.execution
+            yield TradeLeg(
+                at=done.at,
+                symbol=done.contract.symbol,
+                subject=str(done.contract),
+                side=done.side.value,
+                quantity=done.quantity,
+                price=done.price,
+                cash=_cash(done),
+                order=done.client_order_id,
+                reason=redact(why.get(done.client_order_id, "")),
+            )
+
+    def _notes(self) -> Iterator[Note]:
+        for row in self._all(Decision):
+            if row.signal.is_entry:
+                yield Note(
+                    at=row.at,
+                    symbol=row.symbol,
+                    direction=row.signal.direction.value,
+                    outcome=row.outcome,
+                    reasons=row.reasons,
+                    facts=tuple(map(str, row.signal.reasons)),
+                )
+
+    def _prices(self) -> dict[str, tuple[PricePoint, ...]]:
+        found: dict[str, list[PricePoint]] = {}
+        for row in self._all(QuoteSeen):
+            price = row.quote.last if row.quote.last is not None else row.quote.mid
+            if isinstance(row.quote.contract, Stock) and price is not None:
+                found.setdefault(row.symbol, []).append(PricePoint(at=row.at, price=price))
+        return {symbol: tuple(points) for symbol, points in found.items()}
+
+    def _incidents(self, snapshot: Snapshot | None) -> Iterator[Incident]:
+        failures = [
+            Incident(at=row.at, what=row.kind, symbol=row.symbol, text=redact(row.message))
+            for row in self._all(Failure)
+        ]
+        settled = [
+            Incident(
+                at=row.at,
+                what="order settled",
+                symbol=row.symbol,
+                text=f"{row.client_order_id}: {row.reason}",
+            )
+            for row in self._all(OrderSettled)
+        ]
+        seen = () if snapshot is None else snapshot.incidents.rows
+        of_board = [
+            Incident(at=row.at, what=f"{row.kind} {row.name}", text=row.text, ended_at=row.ended_at)
+            for row in seen
+        ]
+        yield from sorted([*failures, *settled, *of_board], key=lambda row: row.at)
+
+
+def _cash(done: Execution) -> float:
+    multiplier = float(getattr(done.contract, "multiplier", 1))
+    sign = -1.0 if done.side is Side.BUY else 1.0
+    return sign * done.quantity * done.price * multiplier - float(done.commission or 0)
+
+
+def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:
+    held: Counter[str] = Counter()
+    for fill in fills:
+        held[fill.subject] += fill.quantity if fill.side == "BUY" else -fill.quantity  # type: ignore[assignment]
+    return {subject: quantity for subject, quantity in held.items() if abs(quantity) > 1e-9}  # noqa: PLR2004
+
+
+def _without_figures(reason: str) -> str:
+    """The reason with its figures left out, so that equal ones count together."""
+    words = ("…" if any(sign.isdigit() for sign in word) else word for word in reason.split())
+    return " ".join(words)
+
+
+def _merged(reasons: Mapping[str, int]) -> Counter[str]:
+    merged: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        merged[_without_figures(reason)] += count
+    return merged
+
+
+def _ranked(counts: Mapping[str, int]) -> tuple[Outcome, ...]:
+    ordered = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
+    return tuple(Outcome(outcome=name, count=count) for name, count in ordered)
+
+
+def _latencies(snapshot: Snapshot) -> Iterator[Latency]:
+    for row in snapshot.requests.kinds.values():
+        seen = row.latency
+        yield Latency(
+            kind=row.kind,
+            answered=row.answered,
+            failed=row.failed,
+            p50=None if seen is None else seen.p50,
+            p95=None if seen is None else seen.p95,
+            p99=None if seen is None else seen.p99,
+        )

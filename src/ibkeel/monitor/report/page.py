@@ -1,0 +1,202 @@
+"""The report as one HTML page: no script, nothing loaded from elsewhere, light or dark as the reader has it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from ibkeel.monitor.report.day import DayReport, Latency
+from ibkeel.monitor.report.pictures import Sign, day_picture
+
+__all__ = ["report_page"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_ROWS: Final = 200
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1b2430; --faint: #5a6675; --page: #fff; --card: #f4f6f8; --edge: #dde3ea;
+  --line: #2b5fa8; --buy: #146c43; --sell: #a3161f; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf1; --faint: #a3afbd; --page: #12171d; --card: #1b222b;
+  --edge: #313b47; --line: #9cc3f5; --buy: #7ddba8; --sell: #ff9da0; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+main { max-width: 64rem; margin: 0 auto; padding: 1.4rem 1rem 3rem; }
+h1 { font-size: 1.45rem; margin: 0; }
+h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; } p { color: var(--faint); margin: .3rem 0; }
+svg { display: block; width: 100%; height: auto; background: var(--card); border-radius: 6px; margin: .4rem 0; }
+svg text { fill: var(--faint); font: 12px system-ui, sans-serif; } .grid { stroke: var(--edge); }
+.line { fill: none; stroke: var(--line); stroke-width: 1.6; } .buy { fill: var(--buy); } .sell { fill: var(--sell); }
+.figures { display: grid; gap: .6rem; margin: 1rem 0; padding: 0;
+  grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
+.figures div { background: var(--card); border-radius: 6px; padding: .5rem .7rem; }
+.figures dt { color: var(--faint); font-size: .85rem; }
+.figures dd { margin: 0; font-size: 1.1rem; font-variant-numeric: tabular-nums; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th { text-align: left; color: var(--faint); font-weight: 600; padding: .2rem .7rem .2rem 0; white-space: nowrap; }
+td { border-top: 1px solid var(--edge); padding: .25rem .7rem .25rem 0; vertical-align: top; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.t { white-space: nowrap; color: var(--faint); }
+"""
+
+
+def report_page(report: DayReport) -> str:
+    """One whole page.
+
+    Args:
+        report: From `report_of`.
+    """
+    title = f"{report.strategy} on {report.session:%A, %d %B %Y}"
+    parts = [
+        _head(report),
+        _figures(report),
+        _equity(report),
+        _prices(report),
+        _fills(report),
+        _not_done(report),
+    ]
+    parts += [_decisions(report), _incidents(report), _latencies(report)]
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
+        f'initial-scale=1"><title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>'
+        f"<h1>{escape(title)}</h1>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _head(report: DayReport) -> str:
+    shown = ", ".join(report.symbols[:12]) + (" and others" if len(report.symbols) > 12 else "")  # noqa: PLR2004
+    runs = ", ".join(report.runs)
+    mode = report.mode.replace("_", " ").lower()
+    outcome = report.outcome or "not ended"
+    return f"<p>{escape(f'{shown}; {mode}; runs {runs}; {outcome}')}. Times are New York's.</p>"
+
+
+def _figures(report: DayReport) -> str:
+    flat = "result of the fills" if not report.open_after else "cash of the fills, positions still open"
+    rows = [
+        (flat, f"{report.cash:+,.2f}"),
+        ("equity at the start", "not read" if report.start_equity is None else f"{report.start_equity:,.2f}"),
+        ("cycles", str(report.cycles)),
+        ("decisions", str(sum(row.count for row in report.outcomes))),
+        ("fills", str(len(report.fills))),
+        ("incidents", str(len(report.incidents))),
+        ("daily loss guard", "tripped" if report.guard_tripped else "held"),
+    ]
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
+    held = "; ".join(f"{quantity:+g} {subject}" for subject, quantity in report.open_after.items())
+    return f'<dl class="figures">{cells}</dl>' + (f"<p>Open by the fills: {escape(held)}</p>" if held else "")
+
+
+def _equity(report: DayReport) -> str:
+    if report.equity:
+        return "<h2>Equity</h2>" + day_picture(report.equity, title="equity through the day")
+    if not report.fills:
+        return ""
+    total, points = 0.0, []
+    for fill in report.fills:
+        total += fill.cash
+        points.append((fill.at, total))
+    return "<h2>Cash of the fills, added up</h2>" + day_picture(points, title="cash of the fills")
+
+
+def _prices(report: DayReport) -> str:
+    parts = []
+    for symbol, points in report.prices.items():
+        signs = [
+            Sign(
+                fill.at,
+                fill.side == "BUY",
+                f"{_clock(fill.at)} {fill.side} {fill.quantity:g} {fill.subject} at {fill.price:.2f}",
+            )
+            for fill in report.fills
+            if fill.symbol == symbol
+        ]
+        picture = day_picture(
+            [(row.at, row.price) for row in points], signs, title=f"{symbol} with the fills"
+        )
+        parts.append(f"<h2>{escape(symbol)}, as decisions saw it, with the fills</h2>{picture}")
+    return "".join(parts)
+
+
+def _fills(report: DayReport) -> str:
+    rows = [
+        (
+            _clock(row.at),
+            row.side,
+            f"{row.quantity:g}",
+            row.subject,
+            f"{row.price:.2f}",
+            f"{row.cash:+,.2f}",
+            row.order,
+            row.reason,
+        )
+        for row in report.fills[-_ROWS:]
+    ]
+    return _table("Fills", ("@at", "side", "#quantity", "what", "#price", "#cash", "order", "why"), rows)
+
+
+def _not_done(report: DayReport) -> str:
+    rows = [(str(row.count), row.outcome) for row in report.not_done[:20]]
+    return _table("What was not done, and why", ("#times", "reason"), rows)
+
+
+def _decisions(report: DayReport) -> str:
+    counts = ", ".join(f"{row.count} {row.outcome.replace('_', ' ')}" for row in report.outcomes)
+    rows = [
+        (
+            _clock(row.at),
+            row.symbol,
+            row.direction,
+            row.outcome.replace("_", " "),
+            "; ".join(row.reasons),
+            "; ".join(row.facts),
+        )
+        for row in report.notes[-_ROWS:]
+    ]
+    names = ("@at", "symbol", "signal", "outcome", "reasons", "facts")
+    return _table(
+        "Decisions that wanted something", names, rows, f"All decisions: {counts}." if counts else ""
+    )
+
+
+def _incidents(report: DayReport) -> str:
+    rows = [
+        (_clock(row.at), row.what, row.symbol, row.text, "" if row.ended_at is None else _clock(row.ended_at))
+        for row in report.incidents[-_ROWS:]
+    ]
+    return _table("Incidents", ("@at", "what", "symbol", "text", "ended"), rows)
+
+
+def _latencies(report: DayReport) -> str:
+    def seconds(value: float | None) -> str:
+        return "-" if value is None else f"{1000 * value:,.0f} ms"
+
+    def row(each: Latency) -> tuple[str, ...]:
+        return each.kind, str(each.answered), str(each.failed), *map(seconds, (each.p50, each.p95, each.p99))
+
+    if not report.latencies:
+        return "<h2>Latency</h2><p>Not kept: a journal has none. The bot that runs knows them.</p>"
+    names = ("kind", "#answered", "#failed", "#median", "#95 %", "#99 %")
+    return _table("Latency", names, [row(each) for each in report.latencies])
+
+
+def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]], lead: str = "") -> str:
+    kinds = {"#": ' class="n"', "@": ' class="t"'}
+    classes = [kinds.get(name[0], "") for name in names]
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(classes, row, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    words = f"<p>{escape(lead)}</p>" if lead else ""
+    if not body:
+        return f"<h2>{escape(title)}</h2>{words}<p>None.</p>"
+    head = "".join(
+        f"<th{kind}>{escape(name.lstrip('#@'))}</th>" for kind, name in zip(classes, names, strict=True)
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<h2>{escape(title)}</h2>{words}<div class="scroll">{table}</div>'
+
+
+def _clock(instant: datetime) -> str:
+    return f"{instant.astimezone(_NEW_YORK):%H:%M:%S}"

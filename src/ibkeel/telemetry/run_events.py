@@ -1,0 +1,137 @@
+"""What happened to a run: its days, its cycles and its symbols."""
+
+from datetime import date, datetime
+
+import attrs
+
+from ibkeel.model.checks import as_utc
+from ibkeel.telemetry.redaction import masked
+
+__all__ = [
+    "CycleEnded",
+    "CycleOverran",
+    "CycleStarted",
+    "RunBegan",
+    "RunFinished",
+    "SymbolFailed",
+    "SymbolSkipped",
+    "TradingDayClosed",
+    "TradingDayOpened",
+]
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class RunBegan:
+    """A run began.
+
+    Args:
+        run: Its name, a part of the names of its orders.
+        mode: Order mode, such as `DRY_RUN`.
+        strategy: Name of the strategy.
+        symbols: Tickers, in the order of the cycle.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    run: str
+    mode: str
+    strategy: str
+    symbols: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class RunFinished:
+    """A run ended; `outcome` is one word."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    run: str
+    outcome: str
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class TradingDayOpened:
+    """A trading session of the exchange is about to be traded.
+
+    Args:
+        day: Trading date.
+        opens_at: When it opens.
+        closes_at: When it closes.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    day: date
+    opens_at: datetime = attrs.field(converter=as_utc)
+    closes_at: datetime = attrs.field(converter=as_utc)
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class TradingDayClosed:
+    """A trading session is over.
+
+    Args:
+        day: Trading date.
+        held: Positions that are still open; None when nobody could look.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    day: date
+    held: int | None = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class CycleStarted:
+    """The runner begins to go over its symbols.
+
+    Args:
+        number: Counts the cycles of the run, 1 or more.
+        interval: Seconds from one cycle to the next, as configured.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    number: int
+    interval: float
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class CycleEnded:
+    """The runner went once over all its symbols."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    number: int
+    seconds: float
+    failures: int
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class CycleOverran:
+    """A cycle took longer than the interval, or was ended because the close neared.
+
+    Args:
+        number: Of the cycle.
+        seconds: How long it took.
+        allowed: How long it might have taken.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    number: int
+    seconds: float
+    allowed: float
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class SymbolFailed:
+    """One symbol's part of a cycle ended in a typed error."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    error: str
+    message: str
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class SymbolSkipped:
+    """One symbol sat out a cycle after repeated failures."""
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    failures: int
+    cycles_left: int

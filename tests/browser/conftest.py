@@ -1,0 +1,81 @@
+"""A browser, when there is one, and the page of a board that the test fills."""
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from pathlib import Path
+
+import attrs
+import pytest
+import uvicorn
+
+from ibkeel.monitor.board import Board
+from ibkeel.monitor.dashboard import Access, BoardSource, HaltControls
+from ibkeel.monitor.dashboard.app import dashboard_app
+from ibkeel.system import SystemClock
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        if os.environ.get("IBKEEL_BROWSER_REQUIRED"):
+            pytest.fail("there is no chromium, and IBKEEL_BROWSER_REQUIRED says that there must be one")
+        pytest.skip("there is no chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+class Shown(BoardSource):
+    """A board that a test may replace by a fresh one."""
+
+    def __init__(self):
+        super().__init__(Board(), SystemClock())
+
+    def begin(self):
+        self._board = Board()
+        return self._board
+
+
+@attrs.define
+class Site:
+    """A page that is served, and what stands behind it."""
+
+    url: str
+    source: Shown
+    halt: Path
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    source, halt = Shown(), tmp_path_factory.mktemp("state") / "halt"
+    app = dashboard_app(source, HaltControls(halt, SystemClock()), Access(), every=0.05)
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen()
+        config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve([door])), daemon=True)
+        thread.start()
+        yield Site(url=f"http://127.0.0.1:{door.getsockname()[1]}/", source=source, halt=halt)
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def page(browser, site):
+    """A page that is open, and complains of nothing by the test's end."""
+    complaints = []
+    tab = browser.new_page(viewport={"width": 1280, "height": 900})
+    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    yield tab
+    tab.close()
+    assert complaints == []

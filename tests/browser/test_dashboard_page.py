@@ -1,0 +1,136 @@
+"""The page in a real browser: keyboard, contrast, width, a thousand symbols, and the halt button."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import (
+    AccountSeen,
+    DecisionMade,
+    HeldPosition,
+    LossGuardRead,
+    PositionsSeen,
+    RunBegan,
+    ServiceChanged,
+    SessionChanged,
+)
+
+CLOCK = SystemClock()
+AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+CONTRAST = """() => {
+  const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => { const s = c / 255; return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const back = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const colour = parts(getComputedStyle(each).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0.99) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [a, b] = [light(parts(getComputedStyle(element).color)), light(back(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push(`${element.tagName} ${element.className} ${element.textContent.slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
+
+
+def filled(board):
+    """A bit of everything, good and bad."""
+    loss = LossGuardRead(at=AT, allowed=False, loss=0.16, limit=0.15, tripped=True, reason="16 % of 15 %")
+    held = HeldPosition(
+        subject="SPY 2024-03-08 510.0 C", symbol="SPY", signed_quantity=2.0, average_price=2.5, protection=()
+    )
+    for event in (
+        RunBegan(at=AT, run="r1", mode="PAPER", strategy="scalp", symbols=("SPY", "QQQ")),
+        SessionChanged(at=AT, before="connecting", after="ready", cause=""),
+        SessionChanged(at=AT + timedelta(seconds=9), before="ready", after="reconnecting", cause="half-open"),
+        ServiceChanged(
+            at=AT, service="historical data", before="closed", after="open", cause="RequestTimeout"
+        ),
+        AccountSeen(at=AT, currency="USD", net_liquidation=100_000.0, available_funds=50_000.0),
+        PositionsSeen(at=AT, positions=(held,)),
+        loss,
+        DecisionMade(at=AT, signal_id="s1", symbol="SPY", outcome="refused", reasons=("<b>late</b>",)),
+    ):
+        board.on_event(event)
+
+
+@pytest.fixture
+def everything(page, site):
+    filled(site.source.begin())
+    page.goto(site.url)
+    page.wait_for_selector("#positions tbody tr")
+    return page
+
+
+def test_it_says_what_is_wrong_at_the_top_and_shows_no_markup_of_others(everything):
+    assert everything.inner_text("#overall") == "reconnecting"
+    assert "unprotected" in everything.inner_text("#positions")
+    assert "<b>late</b>" in everything.inner_text("#decisions")
+    assert everything.title() == "ibkeel"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_enough_contrast(everything, scheme):
+    everything.emulate_media(color_scheme=scheme)
+
+    assert everything.evaluate(CONTRAST) == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1920])
+def test_nothing_is_wider_than_the_screen(everything, width):
+    everything.set_viewport_size({"width": width, "height": 800})
+
+    assert everything.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_alone_halts_and_lifts(everything, site):
+    everything.keyboard.press("Tab")
+    assert everything.evaluate("document.activeElement.className") == "skip"
+    everything.keyboard.press("Tab")
+    assert everything.evaluate("document.activeElement.id") == "halt"
+    everything.keyboard.press("Enter")
+    everything.wait_for_selector("#sure[open]")
+    everything.keyboard.press("Escape")
+    everything.wait_for_selector("#sure", state="hidden")
+    assert not site.halt.exists()
+
+    everything.focus("#halt")
+    everything.keyboard.press("Enter")
+    everything.fill("#reason", "a test")
+    everything.focus("#yes")
+    everything.keyboard.press("Enter")
+    everything.wait_for_selector("#halted:not([hidden])")
+    assert site.halt.read_text().startswith("the page: a test")
+    assert everything.inner_text("#halt") == "Let entries pass"
+
+    everything.click("#halt")
+    everything.click("#yes")
+    everything.wait_for_selector("#halted", state="hidden")
+    assert not site.halt.exists()
+
+
+def test_with_a_thousand_symbols_it_stays_usable(page, site):
+    board = site.source.begin()
+    page.goto(site.url)
+    names = tuple(f"S{number:04d}" for number in range(1000))
+    board.on_event(RunBegan(at=AT, run="r1", mode="DRY_RUN", strategy="scalp", symbols=names))
+    for number, name in enumerate(names):
+        board.on_event(DecisionMade(at=AT, signal_id=f"s{number}", symbol=name, outcome="no_signal"))
+
+    page.wait_for_selector("#decisions tbody tr")
+    assert page.evaluate("document.querySelectorAll('*').length") < 3000
+
+    started = CLOCK.monotonic()
+    page.fill("#filter", "S0777")
+    page.wait_for_function("document.querySelector('#decisions tbody').innerText.startsWith('S0777')")
+    assert CLOCK.monotonic() - started < 2

@@ -1,0 +1,191 @@
+"""The report of a day says what the journal says, whole, and nothing that must not be shown."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import pytest
+
+from ibkeel.cli.app import run
+from ibkeel.errors import JournalError
+from ibkeel.journal import (
+    CycleDone,
+    Decision,
+    Failure,
+    FillSeen,
+    Journal,
+    LossGuardKept,
+    QuoteSeen,
+    RunEnded,
+    RunStarted,
+)
+from ibkeel.model import Direction, Execution, Option, Quote, Reason, Right, Side, Signal, Stock
+from ibkeel.monitor.board import Snapshot, fold
+from ibkeel.monitor.report import report_of, report_page, sessions_of
+from ibkeel.risk import DailyLossGuard
+from ibkeel.telemetry import AccountSeen, RequestEnded, ServiceChanged
+
+DAY = date(2024, 3, 5)
+AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+CALL = Option("SPY", date(2024, 3, 8), Decimal(510), Right.CALL)
+UP = Signal(direction=Direction.UP, confidence=0.5, reasons=(Reason("close", 510.0, "<b>above</b>"),))
+
+
+def later(minutes):
+    return AT + timedelta(minutes=minutes)
+
+
+def fill(number, side, quantity, price, exec_id=None):
+    return FillSeen(
+        at=later(number),
+        execution=Execution(
+            exec_id=exec_id or f"0000.{number}.01",
+            order_id=number,
+            perm_id=number,
+            client_order_id=f"ibk-{number}",
+            account="DU1234567",
+            contract=CALL,
+            side=side,
+            quantity=quantity,
+            price=price,
+            at=later(number),
+            commission=1.30,
+        ),
+    )
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as opened:
+        opened.record(
+            RunStarted(
+                at=AT - timedelta(days=1), run="r0", session=date(2024, 3, 4), mode="PAPER", strategy="whale"
+            )
+        )
+        opened.record(
+            RunStarted(at=AT, run="r1", session=DAY, mode="PAPER", strategy="scalp", symbols=("SPY",))
+        )
+        opened.record(
+            LossGuardKept(at=AT, guard=DailyLossGuard(limit=0.15, session=DAY, start_equity=Decimal(100_000)))
+        )
+        for minute, price in enumerate((510.0, 511.0, 509.5)):
+            quote = Quote(contract=Stock("SPY"), at=later(minute), last=price)
+            opened.record(QuoteSeen(at=later(minute), symbol="SPY", quote=quote))
+        opened.record(
+            Decision(at=later(1), symbol="SPY", signal=UP, outcome="entry", reasons=("2 contracts",))
+        )
+        opened.record(
+            Decision(at=later(2), symbol="SPY", signal=UP, outcome="refused", reasons=("899 s to the close",))
+        )
+        opened.record(
+            Decision(at=later(3), symbol="SPY", signal=UP, outcome="refused", reasons=("719 s to the close",))
+        )
+        opened.record(fill(1, Side.BUY, 2.0, 2.50))
+        opened.record(fill(2, Side.SELL, 2.0, 9.99, "0000.2.01"))
+        opened.record(fill(2, Side.SELL, 2.0, 2.80, "0000.2.02"))
+        opened.record(
+            Failure(at=later(4), symbol="SPY", kind="RequestTimeout", message="of DU1234567", service="bars")
+        )
+        opened.record(CycleDone(at=later(5), symbol="SPY", cycle=1, outcome="refused"))
+        opened.record(RunEnded(at=later(6), run="r1", outcome="finished"))
+        yield opened
+
+
+def test_the_last_session_is_told_with_its_figures(journal):
+    report = report_of(journal)
+
+    assert report.session == DAY
+    assert (report.runs, report.strategy, report.outcome, report.cycles) == (("r1",), "scalp", "finished", 1)
+    assert report.start_equity == 100_000.0
+    assert [(row.outcome, row.count) for row in report.outcomes] == [("refused", 2), ("entry", 1)]
+    assert [point.price for point in report.prices["SPY"]] == [510.0, 511.0, 509.5]
+    assert [row.what for row in report.incidents] == ["RequestTimeout"]
+
+
+def test_a_corrected_fill_counts_once_and_cash_has_multiplier_and_commission(journal):
+    report = report_of(journal)
+
+    assert [row.price for row in report.fills] == [2.50, 2.80]
+    assert report.cash == pytest.approx(2 * 100 * 0.30 - 2 * 1.30)
+    assert report.open_after == {}
+
+
+def test_reasons_that_differ_by_figures_alone_count_together(journal):
+    assert [(row.outcome, row.count) for row in report_of(journal).not_done] == [("… s to the close", 2)]
+
+
+def test_another_session_is_asked_for_by_date_and_an_unknown_one_is_refused(journal):
+    assert sessions_of(journal) == (date(2024, 3, 4), DAY)
+    assert report_of(journal, date(2024, 3, 4)).strategy == "whale"
+    with pytest.raises(JournalError, match="tells nothing of 2024-03-06; it tells of 2024-03-04, 2024-03-05"):
+        report_of(journal, date(2024, 3, 6))
+
+
+def test_an_empty_journal_says_that_it_is_empty(tmp_path):
+    with Journal.open(tmp_path / "new.sqlite") as empty, pytest.raises(JournalError, match="tells of none"):
+        report_of(empty)
+
+
+def test_the_board_of_a_bot_that_runs_adds_equity_latency_and_incidents(journal):
+    seen = fold(
+        Snapshot(),
+        (
+            AccountSeen(at=AT, currency="USD", net_liquidation=100_000.0),
+            AccountSeen(at=later(9), currency="USD", net_liquidation=100_050.0),
+            RequestEnded(at=later(1), kind="quote", seconds=0.25),
+            ServiceChanged(
+                at=later(2), service="historical data", before="closed", after="open", cause="RequestTimeout"
+            ),
+        ),
+    )
+
+    report = report_of(journal, snapshot=seen)
+
+    assert [value for _, value in report.equity] == [100_000.0, 100_050.0]
+    assert [(row.kind, row.p50) for row in report.latencies] == [("quote", 0.25)]
+    assert "service historical data" in [row.what for row in report.incidents]
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen = [], set()
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.add(tag)
+        if tag not in {"meta", "line", "polyline"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_loads_nothing_and_shows_no_markup_or_account_of_others(journal):
+    page = report_page(report_of(journal))
+
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert {"svg", "table"} <= tags.seen
+    assert not tags.seen & {"script", "link", "img", "iframe", "b"}
+    assert "&lt;b&gt;above&lt;/b&gt;" in page
+    assert "DU1234567" not in page
+    assert "http" not in page
+
+
+def test_the_command_writes_a_page_or_one_json_object(journal, tmp_path, capsys):
+    target = tmp_path / "day.html"
+
+    assert run(["report", str(target), "--journal", str(journal.path)]) == 0
+    assert "2 fills" in capsys.readouterr().out
+    assert run(["report", "--json", "--session", "2024-03-05", "--journal", str(journal.path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    assert target.read_text().startswith("<!doctype html>")
+    assert told["fills"][0]["price"] == 2.5
+    assert run(["report", str(tmp_path / "no" / "day.html"), "--journal", str(journal.path)]) == 2
+    assert run(["report", "--session", "2020-01-01", "--journal", str(journal.path)]) == 2

@@ -1,0 +1,277 @@
+from datetime import UTC, date, datetime, timedelta
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibkeel.errors import ConfigurationError
+from ibkeel.monitor.alerts import AlertBook, AlertsConfig, Concern, Relief, Severity, news_of
+from ibkeel.telemetry import (
+    AlarmRaised,
+    CycleEnded,
+    HaltChanged,
+    HeldPosition,
+    LossGuardRead,
+    OrderChanged,
+    OrderFilled,
+    PacingHeld,
+    PositionsSeen,
+    ProtectiveOrder,
+    RunBegan,
+    RunFinished,
+    ServiceChanged,
+    SessionChanged,
+    TradingDayClosed,
+)
+from ibkeel.testing.event_strategies import events
+
+AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
+LOST = SessionChanged(at=AT, before="ready", after="upstream lost", cause="1100")
+BACK = SessionChanged(at=AT, before="syncing", after="ready")
+
+
+def later(seconds):
+    return AT + timedelta(seconds=seconds)
+
+
+class Person:
+    """Hears events and the time, and keeps what reaches them."""
+
+    def __init__(self, **settings):
+        self.book = AlertBook(config=AlertsConfig(**settings))
+        self.alerts = []
+
+    def hear(self, event, seconds=0.0):
+        self.book, alerts = self.book.hear(news_of(event), later(seconds))
+        self.alerts += alerts
+
+    def wait(self, seconds):
+        self.book, alerts = self.book.tick(later(seconds))
+        self.alerts += alerts
+
+    @property
+    def titles(self):
+        return [alert.title for alert in self.alerts if not alert.kept_back]
+
+
+def alarm(name):
+    return AlarmRaised(at=AT, name=name, message=f"{name} is wrong")
+
+
+def test_an_alarm_is_told_at_once_and_says_what_to_do():
+    person = Person()
+
+    person.hear(alarm("pacing store"))
+
+    (alert,) = person.alerts
+    assert (alert.severity, alert.number, alert.kept_back) == (Severity.CRITICAL, 1, "")
+    assert alert.text.splitlines()[0] == "What happened: pacing store is wrong"
+    assert "What ibkeel did: " in alert.text
+    assert "What you should do: " in alert.text
+
+
+def test_the_same_news_is_told_once_until_it_may_be_repeated():
+    person = Person(repeat_after=100)
+
+    for seconds in (0, 50, 99, 100):
+        person.hear(alarm("x"), seconds)
+
+    assert [alert.at for alert in person.alerts] == [AT, later(100)]
+
+
+def test_a_trouble_that_passes_is_not_told():
+    person = Person(patience=60)
+
+    person.hear(LOST)
+    person.wait(59)
+    person.hear(BACK, 59)
+    person.wait(300)
+
+    assert person.titles == []
+
+
+def test_a_trouble_that_lasts_is_told_escalated_and_ended():
+    person = Person(patience=60, escalate_after=900)
+
+    person.hear(LOST)
+    for seconds in (60, 120, 900, 1000):
+        person.wait(seconds)
+    person.hear(BACK, 1200)
+
+    assert person.titles == [
+        "The session with the Gateway is upstream lost",
+        "For 15 minutes: The session with the Gateway is upstream lost",
+        "Over: The session with the Gateway is upstream lost",
+    ]
+    assert [alert.is_escalated for alert in person.alerts] == [False, True, True]
+    assert [alert.severity.value for alert in person.alerts] == ["warning", "critical", "info"]
+
+
+def test_quiet_hours_keep_back_all_but_what_is_critical_and_sum_it_up():
+    # 10:00 in New York is 15:00 UTC.
+    person = Person(quiet_hours="09:00-10:30")
+
+    person.hear(PacingHeld(at=AT, rule="messages"))
+    person.hear(alarm("stop"))
+    person.wait(1799)
+    person.wait(1800)
+    person.wait(1900)
+
+    assert [alert.kept_back for alert in person.alerts] == ["quiet hours", "", ""]
+    assert person.titles == ["Alarm: stop", "1 alerts were kept back"]
+    assert "The Gateway counted more than its limit: messages" in person.alerts[-1].text
+
+
+@pytest.mark.parametrize(
+    ("hours", "utc", "is_quiet"),
+    [
+        ("22:00-07:00", "03:30", True),
+        ("22:00-07:00", "11:59", True),
+        ("22:00-07:00", "12:00", False),
+        ("", "03:00", False),
+        ("09:00-10:00", "14:00", True),
+        ("09:00-10:00", "15:00", False),
+    ],
+)
+def test_quiet_hours_may_go_past_midnight(hours, utc, is_quiet):
+    now = datetime.fromisoformat(f"2026-01-05T{utc}:00+00:00")
+
+    assert AlertsConfig(quiet_hours=hours).is_quiet(now) is is_quiet
+
+
+def test_more_than_the_limit_in_an_hour_is_kept_back_and_summed_up():
+    person = Person(per_hour=2, least="info")
+
+    for number in range(4):
+        person.hear(RunBegan(at=AT, run=f"r{number}", mode="PAPER", strategy="s"), number)
+    person.wait(10)
+    person.wait(3601)
+
+    assert [alert.kept_back for alert in person.alerts] == ["", "", "rate limit", "rate limit", ""]
+    assert person.titles[-1] == "2 alerts were kept back"
+
+
+def test_critical_alerts_have_thrice_the_room():
+    person = Person(per_hour=1)
+
+    for number in range(5):
+        person.hear(alarm(f"a{number}"), number)
+
+    assert [bool(alert.kept_back) for alert in person.alerts] == [False, False, False, True, True]
+
+
+def test_what_matters_less_is_not_told():
+    person = Person(least="critical")
+
+    person.hear(PacingHeld(at=AT, rule="messages"))
+    person.hear(LOST)
+    person.wait(100)
+    person.hear(BACK, 200)
+
+    assert person.alerts == []
+
+
+def test_a_trouble_that_was_too_small_to_tell_still_escalates():
+    person = Person(least="critical", patience=10, escalate_after=100)
+
+    person.hear(LOST)
+    person.wait(20)
+    person.wait(100)
+
+    assert person.titles == ["For 2 minutes: The session with the Gateway is upstream lost"]
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        (LOST, ["session"]),
+        (SessionChanged(at=AT, before="reconnecting", after="syncing"), []),
+        (ServiceChanged(at=AT, service="quotes", before="closed", after="open"), ["service quotes"]),
+        (ServiceChanged(at=AT, service="quotes", before="half open", after="open"), []),
+        (OrderChanged(at=AT, client_order_id="o", state="unknown", filled=0), ["order o"]),
+        (OrderChanged(at=AT, client_order_id="o", state="rejected", filled=0), ["order o rejected"]),
+        (LossGuardRead(at=AT, allowed=False, loss=0.2, limit=0.1, tripped=True), ["daily loss"]),
+        (HaltChanged(at=AT, is_halted=True, reason="me"), ["halt"]),
+        (TradingDayClosed(at=AT, day=date(2026, 1, 5), held=0), []),
+        (TradingDayClosed(at=AT, day=date(2026, 1, 5), held=2), ["held 2026-01-05"]),
+        (TradingDayClosed(at=AT, day=date(2026, 1, 5)), ["held 2026-01-05"]),
+        (RunFinished(at=AT, run="r1", outcome="interrupted"), ["run r1 over"]),
+        (CycleEnded(at=AT, number=1, seconds=1, failures=0), []),
+    ],
+)
+def test_an_event_concerns_a_person_or_not(event, keys):
+    assert [row.key for row in news_of(event) if isinstance(row, Concern)] == keys
+
+
+@pytest.mark.parametrize(
+    ("event", "key"),
+    [
+        (BACK, "session"),
+        (ServiceChanged(at=AT, service="quotes", before="half open", after="closed"), "service quotes"),
+        (OrderChanged(at=AT, client_order_id="o", state="filled", filled=1), "order o"),
+        (LossGuardRead(at=AT, allowed=True, loss=0.0, limit=0.1, tripped=False), "daily loss"),
+        (HaltChanged(at=AT, is_halted=False), "halt"),
+    ],
+)
+def test_an_event_ends_what_it_mends(event, key):
+    assert [row.key for row in news_of(event) if isinstance(row, Relief)] == [key]
+
+
+def test_a_position_without_a_stop_is_told_until_it_has_one():
+    bare = HeldPosition(subject="SPY C", symbol="SPY", signed_quantity=2, average_price=1, protection=())
+    stop = ProtectiveOrder(client_order_id="s", order_type="STP", price=1, quantity=2, state="working")
+    unread = attrs.evolve(bare, protection=None)
+    person = Person(patience=10)
+
+    for seconds, row in enumerate((unread, bare)):
+        person.hear(PositionsSeen(at=AT, positions=(row,)), seconds)
+    person.wait(30)
+    person.hear(PositionsSeen(at=AT, positions=(attrs.evolve(bare, protection=(stop,)),)), 40)
+
+    assert person.titles == [
+        "SPY C has no order that protects it",
+        "Over: SPY C has no order that protects it",
+    ]
+
+
+def test_a_fill_is_for_information():
+    (concern,) = news_of(
+        OrderFilled(at=AT, client_order_id="o", exec_id="e", subject="SPY", side="BUY", quantity=2, price=1.5)
+    )
+
+    assert (concern.severity, concern.title) == (Severity.INFO, "BUY 2 SPY at 1.5")
+    assert "What you should do: nothing" in concern.text
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(events(), st.integers(0, 4000)), max_size=30))
+def test_numbers_count_up_and_the_limit_holds_whatever_happens(happened):
+    person, seconds = Person(per_hour=3, least="info"), 0
+    for event, pause in happened:
+        person.hear(event, seconds)
+        person.wait(seconds := seconds + pause)
+
+    sent = [alert for alert in person.alerts if not alert.kept_back]
+    assert [alert.number for alert in person.alerts] == list(range(1, len(person.alerts) + 1))
+    for alert in sent:
+        within = [row for row in sent if timedelta(0) <= alert.at - row.at < timedelta(hours=1)]
+        assert len(within) <= 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"quiet_hours": "22-late"}, "quiet_hours is '22-late'; valid: two times of day"),
+        ({"quiet_hours": "22:00"}, "valid: two times of day"),
+        ({"time_zone": "Mars/Olympus"}, "valid: a time zone"),
+        ({"per_hour": 0}, "per_hour is 0; valid: 1 to 1000"),
+        ({"urls": ["discord://a/b", "my-secret-token"]}, "number 2 is not an address of apprise"),
+        ({"heartbeat_url": "ftp://my-secret-token"}, "heartbeat_url is not a web address"),
+    ],
+)
+def test_a_setting_that_is_not_valid_is_refused_without_its_secret(settings, words):
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        AlertsConfig(**settings)
+
+    assert "my-secret-token" not in str(caught.value)

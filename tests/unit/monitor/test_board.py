@@ -1,0 +1,406 @@
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibkeel.model import Grade, Health, HealthCheck
+from ibkeel.monitor.board import Board, Snapshot, fold, snapshot_data
+from ibkeel.monitor.board import snapshot as module
+from ibkeel.telemetry import (
+    AccountSeen,
+    AlertDelivered,
+    AlertQueued,
+    AlertUndelivered,
+    Connected,
+    ConnectionLost,
+    CycleEnded,
+    CycleOverran,
+    CycleStarted,
+    DecisionMade,
+    Event,
+    FarmChanged,
+    HaltChanged,
+    HealthTaken,
+    LineClosed,
+    LineOpened,
+    LossGuardRead,
+    OrderChanged,
+    OrderFilled,
+    OrderIntended,
+    OrderPlaced,
+    PacingHeld,
+    PacingWaited,
+    RequestEnded,
+    RequestQueued,
+    RequestSent,
+    RunBegan,
+    ServiceChanged,
+    SessionChanged,
+    SignalSeen,
+    SymbolFailed,
+    SymbolSkipped,
+    TradingDayOpened,
+)
+from ibkeel.testing.event_strategies import events
+
+AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
+
+
+def after(*happened):
+    return fold(Snapshot(), happened)
+
+
+def later(seconds):
+    return AT + timedelta(seconds=seconds)
+
+
+def answered(seconds=0.0, took=0.2, kind="quote", queued=0.0, error="", was_sent=True):
+    return RequestEnded(
+        at=later(seconds),
+        kind=kind,
+        seconds=took + queued,
+        queue_seconds=queued,
+        wire_seconds=took,
+        error=error,
+        was_sent=was_sent,
+    )
+
+
+def test_every_kind_of_event_has_its_place_on_the_board():
+    assert set(module._HEARD) == set(get_args(Event))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(events(), max_size=25))
+def test_events_folded_at_once_or_one_by_one_give_the_same(happened):
+    one_by_one = Snapshot()
+    for event in happened:
+        one_by_one = fold(one_by_one, [event])
+
+    at_once = fold(Snapshot(), happened)
+
+    # Averages are summed in another order, hence rounded.
+    assert rounded(snapshot_data(at_once, now=AT)) == rounded(snapshot_data(one_by_one, now=AT))
+
+
+def rounded(data):
+    if isinstance(data, dict):
+        return {key: rounded(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [rounded(value) for value in data]
+    return float(f"{data:.6g}") if isinstance(data, float) else data
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(events(), max_size=25))
+def test_whatever_happens_the_snapshot_is_plain_json(happened):
+    data = snapshot_data(after(*happened), now=AT)
+
+    assert json.loads(json.dumps(data)) == data
+
+
+def test_a_reader_sees_what_was_told_last_and_changes_nothing():
+    board = Board()
+    board.on_event(SessionChanged(at=AT, before="idle", after="connecting"))
+
+    first, second = board.snapshot, board.snapshot
+    board.on_event(SessionChanged(at=AT, before="connecting", after="ready"))
+
+    assert first == second
+    assert (first.session.state, board.snapshot.session.state) == ("connecting", "ready")
+
+
+def test_a_day_of_events_does_not_grow_the_board():
+    board = Board()
+    for number in range(3000):
+        at = later(number * 60)
+        name = f"n{number}"
+        board.on_event(answered(number * 60))
+        board.on_event(SessionChanged(at=at, before="ready", after="reconnecting", cause=name))
+        board.on_event(SignalSeen(at=at, signal_id=name, symbol="SPY", direction="up", confidence=1.0))
+        board.on_event(DecisionMade(at=at, signal_id=f"d{name}", symbol="SPY", outcome="refused"))
+        board.on_event(
+            OrderFilled(
+                at=at, client_order_id=name, exec_id=name, subject="SPY", side="BUY", quantity=1, price=1
+            )
+        )
+        board.on_event(AccountSeen(at=at, currency="USD", net_liquidation=1.0))
+        board.on_event(AlertQueued(at=at, number=number + 1, severity="info", key="k", title="t"))
+        board.on_event(PacingWaited(at=at, rule="messages", seconds=0.1))
+
+    seen = board.snapshot
+
+    assert seen.events == 3000 * 8
+    assert len(seen.requests.kinds["quote"].seconds) == 256
+    assert len(seen.requests.kinds["quote"].spark) == 60
+    assert len(seen.session.timeline) == 100
+    assert len(seen.decisions.rows) == 400
+    assert len(seen.decisions._signals) == 1000
+    assert len(seen.orders.rows) == len(seen.orders.fills) == 400
+    assert len(seen.money.equity) <= 500
+    assert len(seen.alerts.rows) == 200
+    assert len(seen.pacing.waits) == 50
+
+
+def test_requests_are_counted_by_kind_with_their_percentiles():
+    row = after(*(answered(took=took / 100) for took in range(1, 101))).requests.kinds["quote"]
+
+    assert (row.answered, row.failed) == (100, 0)
+    assert row.latency.p50 == pytest.approx(0.5)
+    assert row.latency.p95 == pytest.approx(0.95)
+    assert row.queueing.worst == 0.0
+
+
+def test_a_kind_that_only_failed_has_no_percentiles():
+    row = after(answered(error="RequestTimeout")).requests.kinds["quote"]
+
+    assert (row.answered, row.failed, row.last_error, row.last_error_at) == (0, 1, "RequestTimeout", AT)
+    assert row.latency is row.queueing is None
+
+
+def test_the_sparkline_has_a_point_for_each_minute_in_which_anything_ended():
+    seen = after(answered(0, 0.2), answered(30, 0.4), answered(70, 1.0), answered(71, error="NoData"))
+
+    spark = seen.requests.kinds["quote"].spark
+
+    assert [(row.at, row.count, row.errors) for row in spark] == [(AT, 2, 0), (later(60), 1, 1)]
+    assert spark[0].mean == pytest.approx(0.3)
+    assert spark[0].worst == 0.4
+
+
+def test_what_is_queued_and_under_way_is_counted_until_it_ends():
+    queued = RequestQueued(at=AT, kind="quote", rule="messages")
+    sent = RequestSent(at=AT, kind="quote", queue_seconds=1.0)
+
+    waiting = after(queued, queued)
+    left = fold(waiting, [sent])
+    over = fold(
+        left, [answered(queued=1.0), answered(took=0.0, queued=3.0, error="PacingExceeded", was_sent=False)]
+    )
+
+    counts = [(row.requests.queued, row.requests.under_way) for row in (waiting, left, over)]
+    assert counts == [(2, 0), (1, 1), (0, 0)]
+
+
+def test_lines_are_told_by_subject():
+    opened = [
+        LineOpened(at=AT, subject=subject, open_lines=n) for n, subject in enumerate(("SPY", "SPY", "QQQ"), 1)
+    ]
+
+    seen = after(
+        *opened, LineClosed(at=AT, subject="SPY", open_lines=2), LineClosed(at=AT, subject="?", open_lines=2)
+    )
+
+    assert dict(seen.lines.open) == {"SPY": 1, "QQQ": 1}
+    assert (seen.lines.count, seen.lines.most) == (2, 3)
+
+
+def test_the_session_has_a_timeline_and_masks_the_account():
+    seen = after(
+        Connected(at=AT, host="h", port=4002, client_id=7, server_version=178, account="DU1234567"),
+        SessionChanged(at=AT, before="syncing", after="ready"),
+        ConnectionLost(at=later(9), cause="socket"),
+        SessionChanged(at=later(9), before="ready", after="reconnecting", cause="DU1234567 elsewhere"),
+    ).session
+
+    assert (seen.state, seen.since, seen.cause) == ("reconnecting", later(9), "DU***67 elsewhere")
+    assert (seen.host, seen.port, seen.client_id, seen.account) == ("h", 4002, 7, "DU***67")
+    assert (seen.connects, seen.losses) == (1, 1)
+
+
+def test_a_blank_board_says_that_it_knows_nothing():
+    seen = Snapshot()
+
+    assert (seen.session.state, seen.session.since, seen.session.cause) == ("idle", None, "")
+    assert seen.health.grade is None
+
+
+def test_tiers_are_shown_with_their_evidence_and_age():
+    check = HealthCheck(name="port", grade=Grade.DOWN, evidence="DU1234567 refused", at=AT, remedy="start it")
+
+    seen = after(HealthTaken(at=AT, health=Health(checks=(check,), round_trip=0.1)))
+
+    tier = snapshot_data(seen, now=later(5))["health"]["tiers"][0]
+    assert tier["evidence"] == "DU***67 refused"
+    assert (tier["age"], tier["grade"], seen.health.round_trip) == (5.0, "down", 0.1)
+
+
+def test_a_circuit_keeps_its_cause_until_it_closes():
+    def turned(before, to, cause=""):
+        return ServiceChanged(at=AT, service="quotes", before=before, after=to, cause=cause)
+
+    half = after(turned("closed", "open", "timeout"), turned("open", "half open"))
+    closed = fold(half, [turned("half open", "closed")])
+
+    assert half.services.rows["quotes"].cause == "timeout"
+    assert (closed.services.rows["quotes"].cause, closed.services.rows["quotes"].opened) == ("", 1)
+
+
+def test_farms_are_forgotten_with_the_session():
+    broken = FarmChanged(at=AT, farm="farm usfarm", before="", after="degraded", evidence="2103")
+
+    seen = after(broken)
+    lost = fold(seen, [ConnectionLost(at=later(1), cause="socket")])
+
+    assert [row.name for row in seen.incidents.open] == ["farm usfarm"]
+    assert not lost.farms.rows
+    assert not lost.incidents.open
+
+
+def test_an_order_is_followed_from_its_signal_to_its_fills():
+    name = "2026-01-05.r1.1"
+    fill = {"client_order_id": name, "subject": "SPY C", "side": "BUY"}
+    seen = after(
+        SignalSeen(
+            at=AT, signal_id="r1-3-SPY", symbol="SPY", direction="up", confidence=0.8, reasons=("rsi 60",)
+        ),
+        DecisionMade(at=AT, signal_id="r1-3-SPY", symbol="SPY", outcome="entry", reasons=("2 of SPY C",)),
+        OrderIntended(
+            at=AT,
+            client_order_id=name,
+            signal_id="r1-3-SPY",
+            symbol="SPY",
+            subject="SPY C",
+            purpose="entry",
+            side="BUY",
+            quantity=3,
+        ),
+        OrderPlaced(at=AT, client_order_id=name, subject="SPY C", side="BUY", quantity=3, was_sent=True),
+        OrderChanged(at=AT, client_order_id=name, state="partially_filled", filled=1),
+        OrderFilled(at=AT, exec_id="e1", quantity=1, price=1.0, **fill),
+        OrderFilled(at=AT, exec_id="e1", quantity=1, price=1.0, **fill),
+        OrderFilled(at=AT, exec_id="e2", quantity=2, price=4.0, **fill),
+        OrderChanged(at=later(1), client_order_id=name, state="filled", filled=3),
+    )
+
+    row, decision = seen.orders.rows[name], seen.decisions.rows[0]
+    assert (row.signal_id, row.state, row.filled, row.price) == ("r1-3-SPY", "filled", 3, 3.0)
+    assert (decision.signal_id, decision.direction, decision.facts) == ("r1-3-SPY", "up", ("rsi 60",))
+    assert [fill.exec_id for fill in seen.orders.fills] == ["e1", "e2"]
+
+
+def test_a_new_day_begins_with_empty_orders_and_decisions():
+    day = TradingDayOpened(at=AT, day=date(2026, 1, 6), opens_at=AT, closes_at=later(60))
+    seen = after(
+        DecisionMade(at=AT, signal_id="s", symbol="SPY", outcome="refused"),
+        OrderChanged(at=AT, client_order_id="a", state="filled", filled=1),
+        day,
+    )
+
+    assert (len(seen.orders.rows), len(seen.decisions.rows), seen.run.day) == (0, 0, date(2026, 1, 6))
+
+
+def test_a_symbol_shows_its_last_word_and_how_often_it_failed():
+    failed = SymbolFailed(at=AT, symbol="SPY", error="NoData", message="no bars")
+    skipped = SymbolSkipped(at=AT, symbol="SPY", failures=2, cycles_left=1)
+    nameless = SymbolFailed(at=AT, symbol="", error="NoData", message="x")
+
+    seen = after(failed, failed, nameless, skipped).decisions.symbols
+
+    assert list(seen) == ["SPY"]
+    assert (seen["SPY"].outcome, seen["SPY"].failures) == ("skipped", 2)
+
+
+def test_cycles_and_what_took_too_long_are_shown():
+    seen = after(
+        RunBegan(at=AT, run="r1", mode="PAPER", strategy="scalp", symbols=("SPY",)),
+        CycleStarted(at=AT, number=4, interval=60),
+        CycleEnded(at=AT, number=4, seconds=70, failures=1),
+        CycleOverran(at=AT, number=4, seconds=70, allowed=60),
+    )
+
+    assert (seen.run.cycle, seen.run.cycle_seconds, seen.run.overran, seen.run.failures) == (4, 70, 1, 1)
+    assert seen.incidents.rows[-1].text == "cycle 4 took 70.0 s of 60.0 s"
+
+
+def test_a_trouble_begins_once_and_ends():
+    def loss(*, tripped):
+        return LossGuardRead(at=AT, allowed=not tripped, loss=0.2, limit=0.15, tripped=tripped, reason="20 %")
+
+    halted = HaltChanged(at=AT, is_halted=True, reason="me")
+    both = after(loss(tripped=True), loss(tripped=True), halted, PacingHeld(at=AT, rule="messages"))
+    over = fold(both, [loss(tripped=False), HaltChanged(at=later(5), is_halted=False)])
+
+    assert [(row.kind, row.is_open) for row in both.incidents.rows] == [
+        ("loss", True),
+        ("halt", True),
+        ("pacing", False),
+    ]
+    assert not over.incidents.open
+    assert over.incidents.rows[1].ended_at == later(5)
+    assert both.guard.is_halted
+    assert not over.guard.is_halted
+
+
+def test_a_session_that_is_well_again_ends_the_trouble():
+    seen = after(
+        SessionChanged(at=AT, before="ready", after="upstream lost", cause="1100"),
+        SessionChanged(at=later(1), before="upstream lost", after="syncing"),
+        SessionChanged(at=later(2), before="syncing", after="ready"),
+        ServiceChanged(at=AT, service="q", before="closed", after="open", cause="x"),
+        ServiceChanged(at=AT, service="q", before="open", after="half open"),
+        ServiceChanged(at=later(9), service="q", before="half open", after="closed"),
+    )
+
+    assert [(row.text, row.ended_at) for row in seen.incidents.rows] == [
+        ("upstream lost: 1100", later(2)),
+        ("x", later(9)),
+    ]
+
+
+def test_an_alert_shows_where_it_went():
+    def refused(channel, *, is_final):
+        return AlertUndelivered(
+            at=AT,
+            number=1,
+            channel=channel,
+            attempts=1,
+            cause="the service did not take it",
+            is_final=is_final,
+        )
+
+    waiting = after(
+        AlertQueued(at=AT, number=1, severity="critical", key="k", title="t"),
+        refused("1", is_final=False),
+        refused("2", is_final=False),
+    )
+    over = fold(
+        waiting,
+        [
+            AlertDelivered(at=AT, number=1, channel="1", attempts=2),
+            refused("2", is_final=True),
+            refused("3", is_final=True),
+        ],
+    )
+
+    assert waiting.alerts.waiting == 1
+    row = over.alerts.rows[1]
+    assert (row.delivered, row.failed, row.retrying, over.alerts.undelivered) == (("1",), ("2", "3"), (), 2)
+
+
+def test_a_heartbeat_that_fails_is_shown_until_it_arrives():
+    failing = after(
+        AlertUndelivered(at=AT, number=0, channel="heartbeat", attempts=1, cause="404", is_final=True)
+    )
+    well = fold(failing, [AlertDelivered(at=AT, number=0, channel="heartbeat", attempts=1)])
+
+    assert (failing.alerts.heartbeat_failing, well.alerts.heartbeat_failing) == ("404", "")
+
+
+def test_undelivered_alerts_are_a_tier_of_health():
+    lost = AlertUndelivered(at=AT, number=1, channel="1", attempts=3, cause="refused", is_final=True)
+    waiting = (
+        AlertQueued(at=AT, number=2, severity="critical", key="k", title="t"),
+        AlertUndelivered(at=AT, number=2, channel="1", attempts=1, cause="refused"),
+    )
+
+    none, some, more = after(), after(lost), after(*waiting)
+
+    assert none.tiers == ()
+    assert [(row.name, row.grade) for row in some.tiers] == [("alerts", Grade.DEGRADED)]
+    assert some.tiers[0].evidence == "1 deliveries were given up"
+    assert more.tiers[0].evidence == "1 alerts are tried again"
+    assert snapshot_data(some, now=later(2))["health"]["tiers"][0]["age"] == 2.0
