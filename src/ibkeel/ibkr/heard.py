@@ -23,6 +23,7 @@ BY_REQUEST: Final = (
     "accountSummary",
     "accountSummaryEnd",
     "execDetailsEnd",
+    "symbolSamples",
 )
 # Messages that name no request: the key under which we wait, and whether the library must not
 # see the message because it would choke on an answer that it did not ask for.

@@ -188,7 +188,8 @@ class Keeper:
             )
             if wait is None:
                 self._on(SessionEvent.GIVEN_UP, cause=self.session.cause)
-                self.raise_alarm("session", f"gave up looking for a session: {self.session.cause}")
+                if self._has_traded:  # else whoever connects is told
+                    self.raise_alarm("session", f"gave up looking for a session: {self.session.cause}")
                 return
             await self._pause(max(wait, self._held_back_for()))
             if self.session.wants_link:
@@ -196,8 +197,7 @@ class Keeper:
 
     def _held_back_for(self) -> float:
         """Seconds for which the breaker holds attempts back; those that somebody waits for pass."""
-        breaker = self._link.services[Service.CONNECT].breaker
-        return breaker.wait(self._now()) if self._has_traded else 0.0
+        return self._link.services[Service.CONNECT].breaker.wait(self._now()) if self._has_traded else 0.0
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -307,6 +307,10 @@ class Keeper:
         """
         event = SessionEvent.PROBE_ANSWERED if answered else SessionEvent.PROBE_FAILED
         self._on(event, cause=cause, generation=generation)
+
+    def servers_answered(self, generation: int) -> None:
+        """What only they know came back to who asked in that generation."""
+        self._on(SessionEvent.RESTORED_DATA_KEPT, generation=generation)
 
     def reconnect(self, cause: str) -> None:
         """Drop the link and look for a new one, if there is one that could be at fault."""

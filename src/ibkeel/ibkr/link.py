@@ -203,8 +203,9 @@ class Link:
             ConnectionFailure: It could not be opened.
             AccountMismatch: Port, account and order mode do not fit together.
         """
-        await attempt(self.ib, self.config)
+        # The library's own start-up draws ids anew: one that was ours must not be taken for ours still.
         self.requests.forget_ended()
+        await attempt(self.ib, self.config)
         self.cache.end_session()
         self.is_read_only = False
         # A Gateway that restarted may hand out ids again that we have used: orders must not share one.
@@ -367,12 +368,12 @@ class Link:
             self.react(self.config.codes.find(code, text, About.SYSTEM).reaction)
             self.on_notice(code, text)
             return False
+        if code == _REFUSED_INPUT and _READ_ONLY in text.lower():
+            self.is_read_only = True  # a what-if is told so as an order is
         # An order's id may be one that a request of an earlier session had.
         if self.requests.get(request_id) is None and self.book.report(OrderId(request_id)) is not None:
             meaning = self.book.on_error(request_id, code, text)
             if meaning is not None:
                 self.react(meaning.reaction)
-            if code == _REFUSED_INPUT and _READ_ONLY in text.lower():
-                self.is_read_only = True
             return False
         return self.requests.on_error(request_id, code, text)

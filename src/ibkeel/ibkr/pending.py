@@ -30,7 +30,7 @@ class Pending:
         rows: What came so far.
         is_stream: Whether it goes on until the caller has had enough.
         delayed: Whether the Gateway said that it sends delayed data.
-        was_heard: Whether any message of it came.
+        heard_at: When the first message of it came, in the loop's time; None before.
         is_given_up: Whether it ended without the server's knowledge.
         outgoing: Its message, when somebody needs to know whether that has left.
     """
@@ -45,15 +45,21 @@ class Pending:
     rows: list[Any] = attrs.field(factory=list)
     delayed: bool = False
     is_stream: bool = False
-    was_heard: bool = False
+    heard_at: float | None = None
     is_given_up: bool = False
     outgoing: Outgoing | None = None
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
         """Hear a message; one that comes after the end, in the same batch, changes nothing."""
-        self.was_heard = True
+        if self.heard_at is None:
+            self.heard_at = self.future.get_loop().time()
         if self.heard is not None and not self.future.done():
             self.heard(self, message, args)
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether any message of it came."""
+        return self.heard_at is not None
 
     @property
     def is_answered(self) -> bool:

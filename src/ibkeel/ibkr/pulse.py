@@ -25,6 +25,7 @@ _AGAIN_AFTER: Final = 5.0
 _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
 _REMEMBERED: Final = 16
+_TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +62,7 @@ class Pulse:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._unwatched = hear_bytes(link.ib, self._heard)
+        self._told_at = -math.inf
         self.heard_at = -math.inf
         """When bytes last came, in monotonic seconds."""
         self.blocked: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
@@ -72,7 +74,7 @@ class Pulse:
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
-            self.heard_at = -math.inf
+            self.heard_at = self._told_at = -math.inf
             self._task = asyncio.create_task(self._beat_on(), name="ibkeel pulse")
 
     def end(self) -> list[asyncio.Task[None]]:
@@ -138,11 +140,37 @@ class Pulse:
             self._keeper.look_at_calendar()
             self._link.save_pacing()
             wait = interval
+            if self._keeper.session.doubts_loss(self._now()):
+                await self._ask_servers()
             if self._keeper.session.may_probe and (was_waked or self._is_silent(interval)):
                 wait = interval if await self._is_alive() else _AGAIN_AFTER
                 if wait < interval:
                     self._wake.clear()
                     self.heard_at = -math.inf  # silence goes on until bytes come
+
+    async def _ask_servers(self) -> None:
+        """Ask what only the servers know: whoever missed 1102 would wait for it for ever.
+
+        That no Gateway answers it from its own memory is unverified.
+        """
+        link, generation = self._link, self._keeper.session.generation
+
+        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
+            pending.finish(args)
+
+        try:
+            key = link.request_id()
+            await link.requests.ask(
+                key,
+                RequestKind.PROBE,
+                "a sign of the servers",
+                deadline=link.config.deadlines.probe,
+                send=lambda: link.ib.client.reqMatchingSymbols(key, "SPY"),
+                heard=heard,
+            )
+        except (RequestFailed, ConnectionFailure):
+            return
+        self._keeper.servers_answered(generation)
 
     async def _is_alive(self) -> bool:
         try:
@@ -174,6 +202,9 @@ class Pulse:
         if late < _BLOCKED:
             return
         self.blocked.append((self._link.clock.now(), late))
+        if self._now() - self._told_at < _TELLS_AGAIN:
+            return
+        self._told_at = self._now()
         self._keeper.raise_alarm(
             "loop",
             f"this program kept its event loop busy for about {late:.0f} s: nothing was read from the Gateway "

@@ -3,12 +3,18 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
 from ibkeel.model import TradingHours
 
-__all__ = ["Restoration", "Step", "expects_ticks"]
+__all__ = ["Restoration", "Rhythm", "Step", "expects_ticks"]
+
+_KNOWN_AFTER: Final = 20  # ticks: from then on the gaps between them say something
+_TIMES_THE_LONGEST: Final = 5.0
+_FORGETS: Final = 0.98  # of the longest gap stays with each tick
+_A_PAUSE: Final = 3600.0  # seconds: a night or a halt, not a gap between two ticks
 
 
 class Step(StrEnum):
@@ -27,11 +33,13 @@ class Restoration:
 
     Args:
         since: When the stream was interrupted, in monotonic seconds.
+        is_silence: Whether nothing interrupted it: it just ticked no more.
         was_sent: Whether it was subscribed to anew since.
         was_reconnected: Whether a new connection was tried since.
     """
 
     since: float
+    is_silence: bool = False
     was_sent: bool = False
     was_reconnected: bool = False
 
@@ -55,6 +63,39 @@ class Restoration:
     def sent(self) -> "Restoration":
         """It was subscribed to anew, because of a new link or lost data."""
         return attrs.evolve(self, was_sent=True)
+
+
+@attrs.define
+class Rhythm:
+    """How often a stream ticks: a stock every second, an option far from the money now and then.
+
+    Args:
+        last: When it last ticked, in monotonic seconds.
+        longest: The longest gap of late, in seconds.
+        ticks: How many there were.
+    """
+
+    last: float = float("-inf")
+    longest: float = 0.0
+    ticks: int = 0
+
+    def ticked(self, now: float) -> None:
+        """Note a tick."""
+        gap = now - self.last
+        if gap < _A_PAUSE:
+            self.longest = max(gap, self.longest * _FORGETS)
+        self.last = now
+        self.ticks += 1
+
+    def silence(self, least: float) -> float:
+        """Seconds without a tick that are too long for this stream; infinity while too little is known.
+
+        Args:
+            least: No silence is too long that is shorter.
+        """
+        if self.ticks < _KNOWN_AFTER:
+            return float("inf")
+        return max(least, _TIMES_THE_LONGEST * self.longest)
 
 
 def expects_ticks(hours: Iterable[TradingHours], now: datetime, *, ticked_before: bool) -> bool:

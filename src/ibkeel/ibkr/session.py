@@ -195,6 +195,10 @@ class Session:
             return 0.0
         return now - self.last_lost_at
 
+    def doubts_loss(self, now: float) -> bool:
+        """Whether the servers have been said to be lost for so long that it is worth asking them."""
+        return self.state is SessionState.UPSTREAM_LOST and now - self.since >= self.policy.upstream_patience
+
     def on(
         self,
         event: SessionEvent,

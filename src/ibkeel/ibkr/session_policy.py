@@ -48,6 +48,8 @@ class SessionPolicy:
         farm_patience: Seconds that a data farm may be broken before an alarm.
         probe_failures_before_reconnect: So many failed probes in a row end the link.
         restore_deadline: Seconds in which a stream that was sent again must tick.
+        stream_silence: Seconds without a tick after which a stream that used to tick, and whose market
+            is open, is taken for dead; more for one that ticks seldom.
         sync_deadline: Seconds that a sync may take.
         give_up_after: Seconds without a session, reset windows apart, after which no more is
             tried; None means never.
@@ -66,5 +68,6 @@ class SessionPolicy:
     farm_patience: float = attrs.field(default=300.0, validator=_seconds(0))
     probe_failures_before_reconnect: int = attrs.field(default=2, validator=_count)
     restore_deadline: float = attrs.field(default=30.0, validator=_seconds(1))
+    stream_silence: float = attrs.field(default=60.0, validator=_seconds(1))
     sync_deadline: float = attrs.field(default=30.0, validator=_seconds(1))
     give_up_after: float | None = attrs.field(default=None, validator=_optional_seconds)

@@ -2,13 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
-from ibkeel.errors import CompetingSession, NotConnected, QuoteUnavailable
+from ibkeel.errors import (
+    CompetingSession,
+    ConnectionFailure,
+    NotConnected,
+    QuoteUnavailable,
+    RequestFailed,
+)
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending, SubscribeAgain
-from ibkeel.ibkr.restoration import Restoration, Step, expects_ticks
+from ibkeel.ibkr.restoration import Restoration, Rhythm, Step, expects_ticks
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
 from ibkeel.ibkr.translate import to_ib_contract
 from ibkeel.model import Contract, Option, Quote
@@ -28,8 +35,11 @@ class _Subscription:
         self.listeners: list[asyncio.Event] = []
         self.pending: Pending | None = None
         self.task: asyncio.Task[None] | None = None
-        self.ticked_at = float("-inf")
+        self.rhythm = Rhythm()
         self.was_nudged = False
+        self.was_told = False
+        """Whether a person has heard of its trouble since it last ticked."""
+        self.learning: asyncio.Task[None] | None = None
         self.restoration: Restoration | None = None
         self.timer: asyncio.TimerHandle | None = None
 
@@ -86,7 +96,7 @@ class Streams:
         subscription = self._open.get(contract)
         if subscription is None or not subscription.collector.is_complete or subscription.restoration:
             return None
-        is_fresh = self._now() - subscription.ticked_at <= _FRESH
+        is_fresh = self._now() - subscription.rhythm.last <= _FRESH
         return subscription.collector.quote() if is_fresh else None
 
     def restore(self, must_send: bool) -> None:
@@ -122,9 +132,10 @@ class Streams:
         self._forget(subscription)
         if subscription.timer is not None:
             subscription.timer.cancel()
-        if subscription.task is not None:
-            subscription.task.cancel()
-            await asyncio.gather(subscription.task, return_exceptions=True)
+        tasks = [task for task in (subscription.learning, subscription.task) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # One stream, from link to link.
 
@@ -137,7 +148,7 @@ class Streams:
                 except SubscribeAgain:
                     continue
                 except CompetingSession as error:
-                    self._alarm(f"stream of {subscription.contract}", str(error))
+                    self._tell_once(subscription, str(error))
                     await asyncio.sleep(self._link.config.competing_session_wait)
                 except NotConnected as error:
                     self._interrupted(subscription, error)
@@ -191,7 +202,8 @@ class Streams:
         self._link.ib.client.reqMktData(key, ib_contract, generic, False, False, [])
 
     def _ticked(self, subscription: _Subscription) -> None:
-        subscription.ticked_at = self._now()
+        subscription.rhythm.ticked(self._now())
+        subscription.was_told = False
         if subscription.restoration is not None:
             self._restored(subscription, subscription.restoration)
         subscription.tell()
@@ -224,41 +236,76 @@ class Streams:
         if pending is None:  # it waits for its turn, as behind a competing session
             self._watch(subscription)
             return
-        if restoration is None:
+        if restoration is None and not pending.was_heard:
             self._nudge(subscription, pending)
             return
+        if restoration is None:
+            restoration = self._fell_silent(subscription)
+        if restoration is not None and not self._go_on(subscription, restoration):
+            return
+        self._watch(subscription)
+
+    def _go_on(self, subscription: _Subscription, restoration: Restoration) -> bool:
+        """The next step towards a tick; false when it was the last."""
         subscription.restoration, step = restoration.step(
-            has_ticked=subscription.ticked_at > restoration.since,
+            has_ticked=subscription.rhythm.last > restoration.since,
             is_due=self._is_due(subscription, restoration),
         )
         match step:
             case Step.RESUBSCRIBE:
                 self._send_again(subscription)
-            case Step.RECONNECT:
+            case Step.RECONNECT if not self._others_tick(subscription):
                 self._reconnect(f"the stream of {subscription.contract} does not tick")
             case Step.GIVE_UP:
                 self._give_up(subscription)
-                return
-        self._watch(subscription)
+                return False
+        return True
+
+    def _fell_silent(self, subscription: _Subscription) -> Restoration | None:
+        """Whether a stream that nothing interrupted has been silent for longer than it ever is."""
+        rhythm, least = subscription.rhythm, self._link.config.session.stream_silence
+        if self._now() - rhythm.last <= rhythm.silence(least):  # both are infinite until it has ticked
+            return None
+        silence = Restoration(since=rhythm.last, is_silence=True)
+        return silence if self._is_due(subscription, silence) else None
+
+    def _learn_hours(self, subscription: _Subscription) -> None:
+        """Ask when its market is open: without that no silence means anything."""
+        if subscription.learning is None or subscription.learning.done():
+            subscription.learning = asyncio.create_task(
+                self._ask_hours(subscription.contract), name=f"hours of {subscription.contract}"
+            )
+
+    async def _ask_hours(self, contract: Contract) -> None:
+        with suppress(RequestFailed, ConnectionFailure):
+            await self._definitions.qualify(contract, self._link.config.deadlines)
+
+    def _others_tick(self, subscription: _Subscription) -> bool:
+        """Whether the connection brings other streams their ticks: then a new one would mend nothing."""
+        recent = self._now() - self._link.config.session.restore_deadline
+        return any(other.rhythm.last > recent for other in self._open.values() if other is not subscription)
 
     def _nudge(self, subscription: _Subscription, pending: Pending) -> None:
         """What has not said a word since it was asked for is asked for once more, and then given up."""
-        if pending.was_heard:
-            return
         if subscription.was_nudged:
             text = f"the stream of {subscription.contract} was asked for twice, and nothing came at all"
             pending.give_up(QuoteUnavailable(f"{text}; ask health() what is wrong"))
             return
         subscription.was_nudged = True
         self._send_again(subscription)
+        self._watch(subscription)
 
     def _is_due(self, subscription: _Subscription, restoration: Restoration) -> bool:
         details = self._definitions.known(subscription.contract)
+        if details is None and restoration.is_silence:
+            self._learn_hours(subscription)
         patience = self._link.config.session.restore_deadline
         return expects_ticks(
             () if details is None else details.liquid_hours,
             self._link.clock.now(),
-            ticked_before=restoration.since - subscription.ticked_at <= patience,
+            # A silence begins with a tick, which does not say whether more were due.
+            ticked_before=not restoration.is_silence
+            and restoration.since - subscription.rhythm.last <= patience,
         )
 
     def _send_again(self, subscription: _Subscription) -> None:
@@ -268,9 +315,14 @@ class Streams:
 
     def _give_up(self, subscription: _Subscription) -> None:
         text = f"the stream of {subscription.contract} did not come back, not even on a new connection"
-        self._alarm(f"stream of {subscription.contract}", text)
+        self._tell_once(subscription, text)
         if subscription.pending is not None:
             subscription.pending.give_up(QuoteUnavailable(f"{text}; ask health() about its market data farm"))
+
+    def _tell_once(self, subscription: _Subscription, text: str) -> None:
+        if not subscription.was_told:
+            subscription.was_told = True
+            self._alarm(f"stream of {subscription.contract}", text)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -143,6 +143,7 @@ ENDINGS: Final = MappingProxyType(
         "historicalTicks": "reqHistoricalTicks",
         "historicalTicksBidAsk": "reqHistoricalTicks",
         "historicalTicksLast": "reqHistoricalTicks",
+        "historicalSchedule": "reqHistoricalData",
     }
 )
 """Answers after which a request no longer counts as open, and what they answer."""
