@@ -1,0 +1,99 @@
+"""The door of the Gateway, with room for those who listen: they hear the bytes, and change nothing."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Protocol
+
+from ibkeel.sim.client import Client, Sink
+from ibkeel.sim.server import Door
+
+__all__ = ["Listener", "OverheardDoor"]
+
+_CLIENT: Final = "client"
+_GATEWAY: Final = "gateway"
+
+
+class Listener(Protocol):
+    """Hears every byte of the connections that begin while it listens."""
+
+    def opened(self, connection: int, at: datetime) -> None:
+        """A connection begins; connections are numbered from 1."""
+        ...
+
+    def heard(self, connection: int, sender: str, data: bytes, at: datetime) -> None:
+        """The `client` or the `gateway` has sent bytes."""
+        ...
+
+    def closed(self, connection: int, at: datetime) -> None:
+        """A connection has ended."""
+        ...
+
+
+class OverheardDoor:
+    """Passes everything on to another door.
+
+    Args:
+        door: The other door.
+        now: The present instant.
+    """
+
+    def __init__(self, door: Door, now: Callable[[], datetime]) -> None:
+        self._door, self._now = door, now
+        self._listeners: list[Listener] = []
+        self._numbers: dict[Client, int] = {}  # of connections that somebody listens to
+        self._connections = 0
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """Let somebody listen to the connections that begin from now on; returns what ends it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def attach(self, sink: Sink) -> Client:
+        """Take a new connection."""
+        self._connections += 1
+        if not self._listeners:
+            return self._door.attach(sink)
+        number = self._connections
+        for listener in self._listeners:
+            listener.opened(number, self._now())
+        client = self._door.attach(_OverheardSink(sink, lambda data: self._tell(number, _GATEWAY, data)))
+        self._numbers[client] = number
+        return client
+
+    def receive(self, client: Client, data: bytes) -> None:
+        """Pass bytes on from a client."""
+        number = self._numbers.get(client)
+        if number is not None:
+            self._tell(number, _CLIENT, data)
+        self._door.receive(client, data)
+
+    def detach(self, client: Client) -> None:
+        """Forget a connection that has ended."""
+        self._door.detach(client)
+        number = self._numbers.pop(client, None)
+        for listener in () if number is None else self._listeners:
+            listener.closed(number or 0, self._now())
+
+    def _tell(self, connection: int, sender: str, data: bytes) -> None:
+        for listener in self._listeners:
+            listener.heard(connection, sender, data, self._now())
+
+
+class _OverheardSink:
+    """Bytes on their way to a client, told before they leave."""
+
+    def __init__(self, sink: Sink, tell: Callable[[bytes], None]) -> None:
+        self._sink, self._tell = sink, tell
+
+    def write(self, data: bytes) -> None:
+        """Tell, and send."""
+        self._tell(data)
+        self._sink.write(data)
+
+    def close(self) -> None:
+        """Close it."""
+        self._sink.close()
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._sink.abort()

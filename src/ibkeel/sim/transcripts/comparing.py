@@ -1,0 +1,211 @@
+"""A real transcript beside a simulated one: where they differ in shape, never in prices."""
+
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import Final
+
+import attrs
+
+from ibkeel.sim.transcripts.exchanges import Exchange, exchanges
+from ibkeel.sim.transcripts.labels import GATEWAY
+from ibkeel.sim.transcripts.shapes import Shape, shapes
+from ibkeel.sim.transcripts.values import Entry, Form, Transcript
+
+__all__ = ["Comparison", "Difference", "compared"]
+
+_TOLD_APART: Final = {
+    "error": "code",
+    "option_computation": "type",
+    "order_status": "status",
+    "tick_by_tick": "kind",
+    "tick_generic": "type",
+    "tick_price": "type",
+    "tick_size": "type",
+    "tick_string": "type",
+}
+_IN_ANY_ORDER: Final = frozenset({"error", "market_data_type", "tick_parameters"})
+# What these requests list is the state of the account; how it is listed is compared, not what is there.
+_LISTS: Final = frozenset(
+    {
+        "account_updates",
+        "all_open_orders",
+        "auto_open_orders",
+        "completed_orders",
+        "executions",
+        "open_orders",
+        "positions",
+        "positions_multi",
+    }
+)
+_UNKNOWN_CONTRACT: Final = "error 200"
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """One thing that is not alike.
+
+    Args:
+        kind: `absent` or `extra` (from the simulator's side) for messages; `order` of messages; `fields`
+            for a field that only one side has; `type` for the text in a field; `unserved` for a request that
+            the simulator does not know.
+        where: The request, or the kind of message.
+        what: The message, or the field.
+        recorded: What the transcript has.
+        simulated: What the simulator has.
+    """
+
+    kind: str
+    where: str
+    what: str
+    recorded: str = ""
+    simulated: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Comparison:
+    """What was found.
+
+    Args:
+        requests: How many requests were compared.
+        messages: How many answers of the transcript were compared.
+        differences: Each once, messages first.
+        left_out: Requests that could not be compared, each with the reason.
+    """
+
+    requests: int
+    messages: int
+    differences: tuple[Difference, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def compared(recorded: Transcript, simulated: Transcript) -> Comparison:
+    """Hold two transcripts of the same requests against each other.
+
+    Args:
+        recorded: How it should be.
+        simulated: How the simulator has it; the client's side is that of the other.
+    """
+    pairs, left_out = _pairs(recorded, simulated)
+    found = [difference for ours, theirs in pairs for difference in _messages(ours, theirs)]
+    expected = [entry for ours, _ in pairs for entry in ours.answers]
+    actual = [entry for _, theirs in pairs for entry in theirs.answers]
+    found += _fields(shapes(_of_gateway(expected)), shapes(_of_gateway(actual)))
+    return Comparison(
+        requests=len(pairs),
+        messages=len(expected),
+        differences=tuple(dict.fromkeys(found)),
+        left_out=tuple(left_out),
+    )
+
+
+def _pairs(recorded: Transcript, simulated: Transcript) -> tuple[list[tuple[Exchange, Exchange]], list[str]]:
+    """The exchanges of both sides, request by request, and those that cannot be compared."""
+    pairs: list[tuple[Exchange, Exchange]] = []
+    left_out: list[str] = []
+    for number, other in zip_longest(recorded.connections, simulated.connections):
+        ours = exchanges(recorded.of(number)) if number is not None else ()
+        theirs = exchanges(simulated.of(other)) if other is not None else ()
+        for one, two in zip_longest(ours, theirs):
+            if one is None:
+                continue
+            if two is None:
+                left_out.append(f"{one.label}: the simulated session had ended")
+            elif _UNKNOWN_CONTRACT in _kinds(two.answers) and _UNKNOWN_CONTRACT not in _kinds(one.answers):
+                left_out.append(f"{one.label}: the simulated market does not list it")
+            else:
+                pairs.append((one, two))
+    return pairs, left_out
+
+
+def _messages(one: Exchange, two: Exchange) -> Iterator[Difference]:
+    """Answers that only one side has, or has in another order."""
+    where = one.label
+    if not one.request.name:
+        yield Difference(kind="unserved", where=where, what="request", recorded=f"{len(one.answers)} answers")
+        return
+    expected, actual = _kinds(one.answers), _kinds(two.answers)
+    lists = one.request.name in _LISTS
+    for kind in expected:
+        if kind not in actual and not (lists and _is_row(kind)):
+            yield Difference(kind="absent", where=where, what=kind, recorded=_times(one, kind))
+    for kind in actual:
+        if kind not in expected and not (lists and _is_row(kind)):
+            yield Difference(kind="extra", where=where, what=kind, simulated=_times(two, kind))
+    ours, theirs = _order(one.answers), _order(two.answers)
+    both = [[name for name in names if name in ours and name in theirs] for names in (ours, theirs)]
+    if both[0] != both[1]:
+        recorded, simulated = (", ".join(names) for names in both)
+        yield Difference(kind="order", where=where, what="answers", recorded=recorded, simulated=simulated)
+
+
+def _is_row(kind: str) -> bool:
+    """Whether such a message is one of a list, not its end and no error."""
+    return not kind.endswith("_end") and not kind.startswith(("error", "account_time"))
+
+
+def _kind(entry: Entry) -> str:
+    """What tells answers apart: name, and code, status or type where one name means several things."""
+    if not entry.name:
+        return f"message {entry.texts[0]}"
+    apart = _TOLD_APART.get(entry.name)
+    return f"{entry.name} {entry.fields.get(apart, '')}" if apart else entry.name
+
+
+def _kinds(answers: Iterable[Entry]) -> list[str]:
+    return list(dict.fromkeys(map(_kind, answers)))
+
+
+def _times(exchange: Exchange, kind: str) -> str:
+    number = sum(_kind(entry) == kind for entry in exchange.answers)
+    return "once" if number == 1 else f"{number} times"
+
+
+def _order(answers: Iterable[Entry]) -> list[str]:
+    """Names by first appearance; what comes as the market has it is left out."""
+    names = dict.fromkeys(entry.name for entry in answers)
+    return [name for name in names if name and not name.startswith("tick_") and name not in _IN_ANY_ORDER]
+
+
+def _of_gateway(entries: Iterable[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.form is Form.MESSAGE and entry.sender == GATEWAY]
+
+
+def _fields(recorded: dict[str, Shape], simulated: dict[str, Shape]) -> Iterator[Difference]:
+    """Fields that differ, in kinds of messages that both sides have."""
+    for name in sorted(recorded):
+        if name in simulated:
+            yield from _lengths(recorded[name], simulated[name])
+            yield from _sorts(recorded[name], simulated[name])
+
+
+def _lengths(one: Shape, two: Shape) -> Iterator[Difference]:
+    if not one.beyond & two.beyond:
+        yield Difference(
+            kind="fields",
+            where=one.name,
+            what="after the last",
+            recorded=_either(map(str, sorted(one.beyond))),
+            simulated=_either(map(str, sorted(two.beyond))),
+        )
+    for lacking in sorted(one.lacks - two.lacks):
+        yield Difference(kind="fields", where=one.name, what=lacking, recorded="missing", simulated="there")
+
+
+def _sorts(one: Shape, two: Shape) -> Iterator[Difference]:
+    for field in dict.fromkeys((*one.sorts, *two.sorts)):
+        ours, theirs = one.sorts.get(field, set()), two.sorts.get(field, set())
+        if ours and theirs:
+            if not ours & theirs:
+                yield _unlike("type", one.name, field, ours, theirs)
+        elif "." not in field and field not in one.lacks | two.lacks:
+            yield _unlike("fields", one.name, field, ours, theirs)
+
+
+def _unlike(kind: str, where: str, field: str, ours: set[str], theirs: set[str]) -> Difference:
+    return Difference(
+        kind=kind, where=where, what=field, recorded=_either(sorted(ours)), simulated=_either(sorted(theirs))
+    )
+
+
+def _either(sorts: Iterable[str]) -> str:
+    return " or ".join(sorts) or "not there"

@@ -1,0 +1,237 @@
+"""What was said on connections, by whom and when: entries, and the file that keeps them."""
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from ibkeel.errors import ConfigurationError
+from ibkeel.sim.transcripts.labels import message_of, reading
+from ibkeel.sim.wire import GREETING, frame
+
+__all__ = ["Entry", "Form", "Header", "Transcript", "as_line"]
+
+_FORMAT: Final = 1
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Form(Enum):
+    """What an entry is."""
+
+    OPENED = "opened"
+    HELLO = "hello"  # the client's greeting and versions
+    HANDSHAKE = "handshake"  # the Gateway's version and time
+    MESSAGE = "message"
+    BYTES = "bytes"  # anything that is no frame, or the beginning of one that never ended
+    CLOSED = "closed"
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """One thing that happened on one connection.
+
+    Args:
+        at: Seconds since the transcript began.
+        connection: Number of the connection, from 1.
+        form: What it is.
+        sender: `client` or `gateway`; empty for the ends of a connection.
+        payload: The bytes, the length before a frame left out.
+        version: Of the server, as the handshake settled it; 0 before.
+        client_id: Of the session; None before it started.
+        name: Of the message, as the tables of the simulator have it; empty where they have none.
+    """
+
+    at: float
+    connection: int
+    form: Form
+    sender: str = ""
+    payload: bytes = b""
+    version: int = 0
+    client_id: int | None = None
+    name: str = ""
+
+    @property
+    def wire(self) -> bytes:
+        """The bytes as they were on the wire."""
+        if self.form is Form.HELLO:
+            return GREETING + frame(self.payload)
+        return self.payload if self.form is Form.BYTES else frame(self.payload)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The fields of a message, its number first; bytes that are no UTF-8 stay recognizable."""
+        return tuple(self.payload.decode(errors="surrogateescape").removesuffix("\0").split("\0"))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Values of the named fields that hold something; rows as lists of such values."""
+        message = message_of(self.sender, self.texts[0]) if self.form is Form.MESSAGE else None
+        if message is None:
+            return {}
+        named: dict[str, Any] = {}
+        for label in reading(message, self.texts[1:], self.version).labels:
+            if not label.name or (not label.text and label.row is None):
+                continue
+            if label.row is None:
+                named[label.name] = label.text
+            else:
+                _put(named, label.name.split("."), label.row, label.text)
+        return named
+
+
+def _put(named: dict[str, Any], path: list[str], row: int, text: str) -> None:
+    """Put a text into its row; rows within rows are left flat, which is enough to read them."""
+    rows = named[path[0]] if isinstance(named.get(path[0]), list) else []
+    named[path[0]] = rows
+    if len(path) > 2 or len(rows) <= row:  # noqa: PLR2004 - a row within a row
+        rows.extend({} for _ in range(row + 1 - len(rows)))
+    if text:
+        rows[row][".".join(path[1:])] = text
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What a transcript is about.
+
+    Args:
+        began_at: The instant of its first second, aware.
+        source: `simulator`, or `gateway` for what a proxy heard.
+        is_redacted: Whether what is private was hidden before it was written.
+        notes: What a simulator needs to play it again: seed, date and the like.
+    """
+
+    began_at: datetime
+    source: str = "simulator"
+    is_redacted: bool = False
+    notes: Mapping[str, Any] = _NOTHING
+
+    def as_line(self) -> str:
+        """The first line of the file."""
+        return json.dumps(
+            {
+                "ibkeel_transcript": _FORMAT,
+                "began_at": self.began_at.isoformat(),
+                "source": self.source,
+                "is_redacted": self.is_redacted,
+                "notes": dict(self.notes),
+            }
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Transcript:
+    """Everything that was said on some connections, in order."""
+
+    header: Header
+    entries: tuple[Entry, ...]
+
+    @property
+    def connections(self) -> tuple[int, ...]:
+        """Numbers of the connections, in order of opening."""
+        return tuple(dict.fromkeys(entry.connection for entry in self.entries))
+
+    def of(self, connection: int) -> tuple[Entry, ...]:
+        """What happened on one connection."""
+        return tuple(entry for entry in self.entries if entry.connection == connection)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON lines."""
+        lines = [self.header.as_line(), *map(as_line, self.entries)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Transcript":
+        """Read a file; a last line that was cut short is left out.
+
+        Raises:
+            ConfigurationError: There is no such file, or it is no transcript; says in which line.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"cannot read the transcript {path}: {error}") from error
+        whole = text.splitlines() if text.endswith("\n") else text.splitlines()[:-1]
+        rows = _numbered(whole, path)
+        return cls(
+            header=_header(rows, path), entries=tuple(_entry(row, number, path) for number, row in rows)
+        )
+
+
+def as_line(entry: Entry) -> str:
+    """One line of the file: when, where, who, what, in words, and every byte of it."""
+    row: dict[str, Any] = {"t": round(entry.at, 6), "connection": entry.connection, "event": entry.form.value}
+    if entry.client_id is not None:
+        row["client_id"] = entry.client_id
+    if entry.sender:
+        row["from"] = entry.sender
+    if entry.version:
+        row["version"] = entry.version
+    if entry.name:
+        row |= {"message": entry.name, "fields": entry.fields}
+    if entry.form is Form.BYTES:
+        row["base64"] = base64.b64encode(entry.payload).decode()
+    elif entry.payload or entry.sender:
+        row |= {"texts": entry.texts} | ({} if entry.payload.endswith(b"\0") else {"is_ended": False})
+    return json.dumps(row)
+
+
+def _numbered(lines: Iterable[str], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ConfigurationError(f"{path}, line {number}: no JSON object: {error}") from error
+        if not isinstance(row, dict):
+            raise ConfigurationError(f"{path}, line {number}: no JSON object")
+        yield number, row
+
+
+def _header(rows: Iterator[tuple[int, dict[str, Any]]], path: Path) -> Header:
+    _, row = next(rows, (0, {}))
+    if row.get("ibkeel_transcript") != _FORMAT:
+        raise ConfigurationError(f"{path} is no transcript: its first line names no format {_FORMAT}")
+    try:
+        began_at = datetime.fromisoformat(row["began_at"])
+        return Header(
+            began_at=began_at,
+            source=row.get("source", "gateway"),
+            is_redacted=bool(row.get("is_redacted", False)),
+            notes=dict(row.get("notes", {})),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{path}, line 1: {error!r}") from error
+
+
+def _entry(row: Mapping[str, Any], number: int, path: Path) -> Entry:
+    try:
+        form, sender = Form(row["event"]), str(row.get("from", ""))
+        payload = _payload(row)
+        texts = payload.decode(errors="surrogateescape").split("\0")
+        message = message_of(sender, texts[0]) if form is Form.MESSAGE else None
+        return Entry(
+            at=float(row["t"]),
+            connection=int(row["connection"]),
+            form=form,
+            sender=sender,
+            payload=payload,
+            version=int(row.get("version", 0)),
+            client_id=row.get("client_id"),
+            name="" if message is None else message.name,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{path}, line {number}: {error!r}") from error
+
+
+def _payload(row: Mapping[str, Any]) -> bytes:
+    if "base64" in row:
+        return base64.b64decode(row["base64"], validate=True)
+    if "texts" not in row:
+        return b""
+    end = "" if row.get("is_ended") is False else "\0"
+    return ("\0".join(row["texts"]) + end).encode(errors="surrogateescape")
