@@ -1,5 +1,7 @@
-"""The command `ibkeel config init`: a configuration file to begin with."""
+"""The commands `ibkeel config init` and `check`: a configuration file to begin with, and what is wrong with one."""
 
+import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -8,9 +10,11 @@ import attrs
 import click
 import tomli_w
 
+from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.exits import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import to_data
-from ibkeel.runner import BotConfig
+from ibkeel.runner import check_config
 from ibkeel.strategy import Confirmed, Strategy, default_registry
 
 __all__ = ["config", "template"]
@@ -48,6 +52,27 @@ def init(path: Path, strategy: str) -> None:
     click.echo(f"wrote {path}")
 
 
+@config.command("check")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("bot.toml"))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check(path: Path, *, as_json: bool) -> int:
+    """Say everything that is wrong with a file and with the variables of the environment beside it.
+
+    Ends with 0 when nothing is, with 2 when something is. Nothing is connected.
+    """
+    problems = check_config(path, os.environ, MonitoredBot)
+    if as_json:
+        rows = [attrs.asdict(problem) for problem in problems]
+        click.echo(json.dumps({"path": str(path), "is_valid": not rows, "problems": rows}, indent=2))
+    elif problems:
+        for problem in problems:
+            click.echo(str(problem))
+        click.echo(f"{path}: {len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
+    else:
+        click.echo(f"{path}: nothing is wrong with it")
+    return ExitCode.USAGE if problems else ExitCode.SUCCESS
+
+
 def template(strategy: str) -> str:
     """A bot's configuration as TOML, every setting at its default.
 
@@ -57,7 +82,7 @@ def template(strategy: str) -> str:
     Raises:
         UnknownStrategy: There is none of that name.
     """
-    data = to_data(BotConfig())
+    data = to_data(MonitoredBot())
     data["strategy"] = {"name": strategy, "params": _settings(default_registry().create(strategy))}
     return tomli_w.dumps(_given(data))
 

@@ -14,7 +14,7 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Contract, Option, OrderReport, OrderTicket, Quote, Side, mask_account
+from ibkeel.model import Contract, Option, OrderPreview, OrderReport, OrderTicket, Quote, Side, mask_account
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.exits import is_same_contract
 from ibkeel.orders.ticks import TickLadder
@@ -42,6 +42,7 @@ class GateKind(StrEnum):
     INTERLOCK = "interlock"
     READ_ONLY = "read_only"
     SESSION = "session"
+    HEALTH = "health"
     MARKET = "market"
     QUOTE_AGE = "quote_age"
     QUOTE_TYPE = "quote_type"
@@ -53,6 +54,7 @@ class GateKind(StrEnum):
     OPEN_ORDERS = "open_orders"
     ORDER_RATE = "order_rate"
     EFFICIENCY = "efficiency"
+    BUYING_POWER = "buying_power"
     DUPLICATE = "duplicate"
 
 
@@ -75,9 +77,9 @@ class GateRefusal:
         return f"{self.kind.value}: {self.value}; needed: {self.limit}"
 
 
-def _from_zero(instance: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+def _from_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
     if value is not None and not 0 <= value < float("inf"):
-        raise InvalidInput(f"{type(instance).__name__}.{attribute.name} is {value!r}; valid: 0 or more")
+        raise InvalidInput(f"{attribute.name} is {value!r}; valid: 0 or more")
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +97,7 @@ class OrderLimits:
         orders_per_minute: Most orders sent in any minute, this one included.
         efficiency: Most messages about orders for each that filled, plus one.
         duplicate_within: Seconds in which the same order is taken for a mistake.
+        what_if: Whether the venue is asked what the order would do to the account, and must answer.
 
     Source:
         TWS API, "Order Limitations": 20 active orders for each contract and side of an account, and the
@@ -113,6 +116,7 @@ class OrderLimits:
     orders_per_minute: int | None = attrs.field(default=60, validator=_from_zero)
     efficiency: float | None = attrs.field(default=20.0, validator=_from_zero)
     duplicate_within: float | None = attrs.field(default=10.0, validator=_from_zero)
+    what_if: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -161,7 +165,10 @@ class OrderFacts:
         interlock: Whose money; None when the broker sees to it.
         is_read_only: Whether the Gateway takes no orders.
         session_refusal: Why the session is not good enough; empty when it is.
+        sick: What else is down, with its evidence; empty when nothing is.
         market_open: Whether the contract trades now.
+        preview: The venue's answer to a what-if; None when it was not asked.
+        preview_refusal: Why there is no such answer, or why it was no; empty when there is nothing to say.
         open_orders: Every order that works, of all clients.
         sent: Orders that left in the last minutes.
         submitted: Orders and changes and cancels sent in this session.
@@ -176,7 +183,10 @@ class OrderFacts:
     interlock: Interlock | None = None
     is_read_only: bool = False
     session_refusal: str = ""
+    sick: str = ""
     market_open: bool = True
+    preview: OrderPreview | None = None
+    preview_refusal: str = ""
     open_orders: tuple[OrderReport, ...] = attrs.field(default=(), converter=_reports)
     sent: tuple[SentOrder, ...] = attrs.field(default=(), converter=_sent)
     submitted: int = 0
@@ -198,6 +208,7 @@ def check_order(facts: OrderFacts, limits: OrderLimits = _DEFAULT) -> tuple[Gate
         *_price(facts, limits),
         *_size(facts, limits),
         *_numbers(facts, limits),
+        *_buying_power(facts, limits),
         *_duplicate(facts, limits),
     )
 
@@ -235,6 +246,8 @@ def _state(facts: OrderFacts) -> Found:
         yield _refusal(GateKind.READ_ONLY, "the Gateway's API is read-only", "that setting off")
     if facts.session_refusal:
         yield _refusal(GateKind.SESSION, facts.session_refusal, "a session that is ready")
+    if facts.sick:
+        yield _refusal(GateKind.HEALTH, facts.sick, "nothing that is down")
     if not facts.market_open:
         yield _refusal(GateKind.MARKET, f"{facts.ticket.contract} does not trade now", "an open session")
 
@@ -323,6 +336,26 @@ def _alike(orders: Iterable[OrderReport], ticket: OrderTicket) -> int:
         row.side is ticket.side and is_same_contract(row.contract, ticket.contract) and not row.state.is_final
         for row in orders
     )
+
+
+def _buying_power(facts: OrderFacts, limits: OrderLimits) -> Found:
+    if not limits.what_if:
+        return
+    if facts.preview_refusal:
+        yield _refusal(
+            GateKind.BUYING_POWER, facts.preview_refusal, "a what-if that the venue answers with yes"
+        )
+    if facts.preview is None:
+        return
+    margin, equity = facts.preview.initial_margin.after, facts.preview.equity_with_loan.after
+    if margin is None or equity is None:
+        yield _refusal(
+            GateKind.BUYING_POWER, "a what-if without figures", "margin and equity after the order"
+        )
+    elif margin > equity:
+        yield _refusal(
+            GateKind.BUYING_POWER, f"initial margin {margin:.2f} after the order", f"{equity:.2f} or less"
+        )
 
 
 def _duplicate(facts: OrderFacts, limits: OrderLimits) -> Found:

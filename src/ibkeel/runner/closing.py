@@ -8,6 +8,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
 from ibkeel.journal import Failure
+from ibkeel.model import Contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept
@@ -32,6 +33,8 @@ class Closing:
         recorder: Told of each position that an attempt left open.
         clock: Tells how long the market stays open.
         failed: Told of each failure.
+        ends: Whether a position in a contract is to end with the session; by default as the
+            configuration says, for every contract alike.
     """
 
     def __init__(
@@ -43,24 +46,35 @@ class Closing:
         recorder: Recorder,
         clock: Clock,
         failed: Callable[[Exception], None],
+        ends: Callable[[Contract], bool] | None = None,
     ) -> None:
         self._broker, self._desk, self._watch, self._config = broker, desk, watch, config
         self._recorder, self._clock, self._failed = recorder, clock, failed
+        self._ends = ends or (lambda _: config.end_of_day is EndOfDay.FLATTEN)
 
     async def close(self, session: Session) -> tuple[Held, ...] | None:
-        """What the account still holds; None when that could not be read."""
+        """What the account still holds; None when that could not be read.
+
+        It goes on while an order's fate is unknown: tomorrow nobody asks the venue for it any more.
+        """
         while True:
             held = await self._attempt(session)
-            is_done = held is not None and not any(row.is_ours for row in held)
-            is_done = is_done or (held is not None and self._config.end_of_day is EndOfDay.HOLD)
-            if (is_done and not self._desk.is_placing) or self._left(session) <= _AGAIN:
-                break
+            is_done = held is not None and not any(self._is_late(row) for row in held)
+            is_done = await self._knows_all() and is_done and not self._desk.is_placing
+            if is_done or self._left(session) <= _AGAIN:
+                return held
             await asyncio.sleep(_AGAIN)
+
+    def _is_late(self, held: Held) -> bool:
+        return held.is_ours and self._ends(held.contract)
+
+    async def _knows_all(self) -> bool:
         try:
             await self._watch.catch_up()
         except (RequestFailed, ConnectionFailure) as error:
             self._failed(error)
-        return held
+            return False
+        return not self._desk.unknown_orders
 
     def _left(self, session: Session) -> float:
         return (session.closes_at - self._clock.now()) / timedelta(seconds=1)
@@ -72,7 +86,7 @@ class Closing:
             self._failed(error)
             return None
         for row in held:
-            if row.is_ours:
+            if self._is_late(row):
                 self._recorder.keep(
                     Failure(
                         at=self._clock.now(),
@@ -84,8 +98,9 @@ class Closing:
         return held
 
     async def _leftovers(self, session: Session) -> tuple[Held, ...]:
-        """Close our positions, unless they are to be held; what stays open, and why."""
-        if self._config.end_of_day is EndOfDay.HOLD:
+        """Close our positions but for those that are to be held; what stays open, and why."""
+        due = [contract for contract in self._desk.contracts if self._ends(contract)]
+        if not due and self._config.end_of_day is EndOfDay.HOLD:
             return kept(await self._broker.positions(), self._desk, "end_of_day is hold")
         return await flatten(
             self._broker,
@@ -93,4 +108,5 @@ class Closing:
             session=session.day,
             wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
             reason=f"{self._config.flatten_before_close:g} s before the close",
+            contracts=due,
         )

@@ -9,6 +9,7 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.options import PRESETS
+from ibkeel.orders import OrderLimits, RepricePolicy
 
 __all__ = [
     "BotConfig",
@@ -25,6 +26,8 @@ Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 _HIGHEST_PORT: Final = 65535
 _LONGEST: Final = 23_400.0  # a regular session, in seconds
 _MODES: Final = ("DRY_RUN", "PAPER", "LIVE")
+
+_LIMITS: Final = OrderLimits()
 
 
 class EndOfDay(StrEnum):
@@ -46,6 +49,11 @@ def _valid(words: str, holds: Callable[[Any], bool]) -> Validator:
 
 def _above_zero(most: float) -> Validator:
     return _valid(f"above 0, up to {most:g}", lambda value: 0 < value <= most)
+
+
+def _optional(check: Validator) -> Validator:
+    """The same check, of what is not None."""
+    return lambda owner, attribute, value: None if value is None else check(owner, attribute, value)
 
 
 def _from_zero(most: float) -> Validator:
@@ -87,6 +95,10 @@ class RunnerConfig:
         flatten_before_close: Seconds before the close at which that begins.
         exit_wait: Seconds that an exit or a cancel may take before it is reported as unknown.
         entry_lifetime: Seconds after which an entry that has not filled is cancelled.
+        reprice_every: Seconds between two moves of an entry that has not filled, towards the middle of
+            the quote and further; None leaves it where it is.
+        reprice_reach: How far it goes: 0 to the middle, 1 to the other side.
+        reprice_collar: How far it may go from where it began, a fraction of that price.
         failures_before_skip: Consecutive data failures after which a symbol is skipped.
         skip_cycles: How many cycles it is skipped.
     """
@@ -108,8 +120,23 @@ class RunnerConfig:
     flatten_before_close: float = attrs.field(default=600.0, validator=_above_zero(_LONGEST))
     exit_wait: float = attrs.field(default=60.0, validator=_above_zero(600))
     entry_lifetime: float = attrs.field(default=90.0, validator=_above_zero(_LONGEST))
+    reprice_every: float | None = attrs.field(
+        default=15.0, validator=_optional(_valid("1 or more seconds", lambda value: value >= 1))
+    )
+    reprice_reach: float = attrs.field(default=0.0, validator=_from_zero(1))
+    reprice_collar: float = attrs.field(default=0.02, validator=_from_zero(1))
     failures_before_skip: int = attrs.field(default=3, validator=_whole(1, 100))
     skip_cycles: int = attrs.field(default=2, validator=_whole(0, 100))
+
+    @property
+    def repricing(self) -> RepricePolicy:
+        """How long an entry waits, and how it follows the market."""
+        return RepricePolicy(
+            lifetime=self.entry_lifetime,
+            every=self.reprice_every,
+            reach=self.reprice_reach,
+            collar=self.reprice_collar,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -197,5 +224,6 @@ class BotConfig:
     gateway: GatewayConfig = GatewayConfig()
     runner: RunnerConfig = RunnerConfig()
     risk: RiskConfig = RiskConfig()
+    limits: OrderLimits = _LIMITS
     strategy: StrategyConfig = StrategyConfig()
     journal: JournalConfig = JournalConfig()

@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
+import attrs
+
 from ibkeel.clock import Clock
 from ibkeel.errors import GatesShut
 from ibkeel.model import OrderReport, OrderTicket, Quote
@@ -18,11 +20,13 @@ from ibkeel.orders import (
     check_order,
 )
 from ibkeel.runner.halt import Halt
+from ibkeel.runner.lookout import Standing
 
 __all__ = ["Doorkeeper"]
 
 _REMEMBERED: Final = 1000
 _DEFAULT: Final = OrderLimits()
+_STANDING: Final = Standing()
 
 
 class Doorkeeper:
@@ -51,9 +55,20 @@ class Doorkeeper:
         self._submitted = self._filled = 0
 
     def refusals(
-        self, ticket: OrderTicket, quote: Quote | None, open_orders: Iterable[OrderReport] = ()
+        self,
+        ticket: OrderTicket,
+        quote: Quote | None,
+        open_orders: Iterable[OrderReport] = (),
+        standing: Standing = _STANDING,
     ) -> tuple[GateRefusal, ...]:
-        """Every reason against an order now; none means that it may leave."""
+        """Every reason against an order now; none means that it may leave.
+
+        Args:
+            ticket: The order; of a bracket, its entry.
+            quote: Of the contract itself.
+            open_orders: Every order that works.
+            standing: What a lookout saw of session, health, hours and margin.
+        """
         facts = OrderFacts(
             now=self._clock.now(),
             ticket=ticket,
@@ -65,18 +80,23 @@ class Doorkeeper:
             sent=self._sent,
             submitted=self._submitted,
             filled=self._filled,
+            **attrs.asdict(standing, recurse=False),
         )
         return check_order(facts, self._limits)
 
     def check(
-        self, ticket: OrderTicket, quote: Quote | None, open_orders: Iterable[OrderReport] = ()
+        self,
+        ticket: OrderTicket,
+        quote: Quote | None,
+        open_orders: Iterable[OrderReport] = (),
+        standing: Standing = _STANDING,
     ) -> None:
-        """Refuse an order that a gate is shut for.
+        """Refuse an order that a gate is shut for; arguments as of `refusals`.
 
         Raises:
             GatesShut: One is, or several; all are named.
         """
-        found = self.refusals(ticket, quote, open_orders)
+        found = self.refusals(ticket, quote, open_orders, standing)
         if found:
             raise GatesShut(ticket.contract, found)
 

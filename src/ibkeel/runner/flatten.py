@@ -11,10 +11,11 @@ from ibkeel.orders import ExitCause, is_stop, plan_exit
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.tally import Held
 
-__all__ = ["OrdersAndAccount", "cancel_ours", "flatten", "kept"]
+__all__ = ["OrdersAndAccount", "cancel_ours", "flatten", "kept", "leave_position"]
 
 _POLL: Final = 1.0
 _NOT_OURS: Final = "this run did not trade it"
+_NOT_ASKED: Final = "it is to be held"
 
 
 class OrdersAndAccount(Orders, Account, Protocol):
@@ -22,7 +23,14 @@ class OrdersAndAccount(Orders, Account, Protocol):
 
 
 async def flatten(
-    broker: OrdersAndAccount, desk: OrderDesk, *, session: date, wait: float, reason: str
+    broker: OrdersAndAccount,
+    desk: OrderDesk,
+    *,
+    session: date,
+    wait: float,
+    reason: str,
+    cause: ExitCause = ExitCause.END_OF_DAY,
+    contracts: Sequence[Contract] | None = None,
 ) -> tuple[Held, ...]:
     """Try once to close every position in a contract that this run traded, and verify it.
 
@@ -35,6 +43,8 @@ async def flatten(
         session: Trading date.
         wait: Seconds that the exits may take to fill.
         reason: Why, in words.
+        cause: What ends the positions.
+        contracts: Only those; None for all that orders of ours were sent for.
 
     Returns:
         Everything that the account still holds, and why; empty when flat.
@@ -44,21 +54,25 @@ async def flatten(
         ConnectionFailure: The same, for want of a session.
     """
     trouble: dict[Contract, str] = {}
-    for contract in desk.contracts:
+    wanted = desk.contracts if contracts is None else contracts
+    for contract in wanted:
         try:
             async with desk.turn:
-                await _leave(broker, desk, contract, session, reason)
+                await leave_position(broker, desk, contract, session, reason, cause)
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
-    positions = await _until_flat(broker, [row for row in desk.contracts if row not in trouble], wait)
-    if not any(row.contract in desk.contracts for row in positions):
-        return kept(positions, desk, "")
+    positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
+    if not any(row.contract in wanted for row in positions):
+        return kept(positions, desk, _NOT_ASKED)
     late = f"the exit did not fill within {wait:g} s"
     bare = await _unprotected(broker, positions)
     reasons = {
         row.contract: trouble.get(row.contract, late) + bare.get(row.contract, "") for row in positions
     }
-    return tuple(_held(row, desk, reasons[row.contract]) for row in positions)
+    return tuple(
+        _held(row, desk, reasons[row.contract] if row.contract in wanted else _NOT_ASKED, wanted)
+        for row in positions
+    )
 
 
 async def cancel_ours(broker: Orders, desk: OrderDesk, contract: Contract) -> None:
@@ -80,8 +94,8 @@ def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[H
     return tuple(_held(row, desk, reason) for row in positions)
 
 
-def _held(position: Position, desk: OrderDesk, reason: str) -> Held:
-    is_ours = position.contract in desk.contracts
+def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Contract] = ()) -> Held:
+    is_ours = position.contract in desk.contracts or position.contract in wanted
     return Held(
         contract=position.contract,
         signed_quantity=position.signed_quantity,
@@ -94,10 +108,15 @@ def _parents_first(report: OrderReport) -> tuple[bool, int]:
     return report.parent_id is not None, report.order_id
 
 
-async def _leave(
-    broker: OrdersAndAccount, desk: OrderDesk, contract: Contract, session: date, reason: str
+async def leave_position(
+    broker: OrdersAndAccount,
+    desk: OrderDesk,
+    contract: Contract,
+    session: date,
+    reason: str,
+    cause: ExitCause,
 ) -> None:
-    """Cancel what works in a contract and send the exit of what is held.
+    """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
     Raises:
         IbkeelError: One of the two did not succeed.
@@ -113,7 +132,7 @@ async def _leave(
                     held, orders, client_order_id=name
                 ).ticket
             ),
-            ExitCause.END_OF_DAY,
+            cause,
             session,
             reason,
         )

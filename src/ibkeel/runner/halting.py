@@ -1,6 +1,7 @@
 """Carries a halt out: entries that work are cancelled within seconds of its coming."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -21,10 +22,18 @@ class Halting:
         halt: The switch.
         desk: Cancels the entries.
         failures: Told of what could not be cancelled, which is tried again.
+        on_change: Told why entries are halted, or with an empty text that they may pass again.
     """
 
-    def __init__(self, halt: Halt, desk: OrderDesk, failures: Failures) -> None:
+    def __init__(
+        self,
+        halt: Halt,
+        desk: OrderDesk,
+        failures: Failures,
+        on_change: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._halt, self._desk, self._failures = halt, desk, failures
+        self._on_change = on_change
         self._asked = asyncio.Event()
 
     def now(self, reason: str, at: datetime) -> None:
@@ -37,10 +46,14 @@ class Halting:
 
     async def run(self) -> None:
         """Look, until cancelled."""
-        is_done = False
+        is_done, told = False, ""
         while True:
             self._asked.clear()
-            is_halted = bool(self._halt.reason)
+            reason = self._halt.reason
+            is_halted = bool(reason)
+            if reason != told:
+                told = reason
+                self._on_change(reason)
             is_done = is_halted and (is_done or await self._cancelled())
             await self._pause()
 

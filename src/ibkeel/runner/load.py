@@ -2,58 +2,138 @@
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner.config import BotConfig
+from ibkeel.runner.config_rules import Clash, clashes, strategy_clashes
 from ibkeel.runner.origins import lines_of
+from ibkeel.runner.problems import ACCOUNTS, ConfigurationProblem, refuse
+from ibkeel.runner.settings import checked
 
 if TYPE_CHECKING:
     from typed_settings.loaders import Loader
-    from typed_settings.types import LoadedSettings, OptionInfo, OptionList
+    from typed_settings.types import LoadedSettings, OptionList
 
-__all__ = ["ENVIRONMENT_PREFIX", "load_config"]
+__all__ = ["ENVIRONMENT_PREFIX", "check_config", "load_config", "load_config_as"]
 
 ENVIRONMENT_PREFIX: Final = "IBKEEL_"
 _DELIMITER: Final = "__"
+_DEFAULT: Final = "default"
+_HIDDEN: Final = "***"
+
+
+B = TypeVar("B", bound=BotConfig)
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> BotConfig:
+    """Read a bot's configuration; see `load_config_as`."""
+    return load_config_as(BotConfig, path, environ)
+
+
+def load_config_as(kind: type[B], path: Path | None, environ: Mapping[str, str]) -> B:
     """Read a bot's configuration; a variable of the environment wins over the file.
 
     `IBKEEL_RUNNER__INTERVAL=600` sets `interval` in the section `[runner]`; a list is written
     with commas. Variables without two underscores after the prefix belong to others.
 
     Args:
+        kind: The configuration, or one with more sections.
         path: A TOML file; None reads the environment alone.
         environ: Usually `os.environ`.
 
     Returns:
-        Every value checked.
+        Every value checked. The strategy's own settings are checked by whoever makes it.
 
     Raises:
-        ConfigurationError: The file cannot be read, or a key or a value is not valid: the message
-            names every one of them with its origin and what is valid.
+        ConfigurationError: The file cannot be read, or a key or a value is not valid, or two do not
+            fit together: the message names every one of them with its origin and what is valid.
     """
-    try:
-        import typed_settings  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigurationError(
-            "reading a configuration needs typed-settings; install 'ibkeel[bot]'"
-        ) from None
-    problems: list[str] = []
-    layers: list[Loader] = []
-    if path is not None:
-        text = _text(path)
-        layers.append(_Layer(_file_values(path, text), _FileOrigin(path, text), problems))
-    layers.append(_Layer(_environment_values(environ), _variable, problems))
-    config = typed_settings.load_settings(BotConfig, layers)
-    if problems:
-        raise ConfigurationError("; ".join(problems))
+    reading = _Reading(path, environ)
+    config = reading.config(kind)
+    refuse(reading.problems(clashes(config)))
     return config
+
+
+def check_config(
+    path: Path | None, environ: Mapping[str, str], kind: type[BotConfig] = BotConfig
+) -> tuple[ConfigurationProblem, ...]:
+    """Everything that is wrong with a configuration, the strategy's own settings included.
+
+    Args:
+        path: A TOML file; None reads the environment alone.
+        environ: Usually `os.environ`.
+        kind: The configuration, or one with more sections.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or the extra `[bot]` is missing.
+    """
+    reading = _Reading(path, environ)
+    config = reading.config(kind)
+    return reading.problems((*clashes(config), *strategy_clashes(config)))
+
+
+class _Reading:
+    """One reading of the sources: what they say, and what is wrong with it.
+
+    Args:
+        path: The file.
+        environ: The environment.
+    """
+
+    def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
+        self._problems: list[ConfigurationProblem] = []
+        self._origins: dict[str, str] = {}
+        self._layers: list[Loader] = []
+        if path is not None:
+            self._read_file(path)
+        self._add(_environment_values(environ), _variable)
+
+    def config(self, kind: type[B]) -> B:
+        """The configuration, with the default for each value that has a problem."""
+        try:
+            import typed_settings  # noqa: PLC0415 - an extra
+            from typed_settings.converters import get_default_cattrs_converter  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ConfigurationError(
+                "reading a configuration needs typed-settings; install 'ibkeel[bot]'"
+            ) from None
+        converter = get_default_cattrs_converter()
+        converter.register_structure_hook(Decimal, lambda value, _: value)  # it is one: it was checked
+        return typed_settings.load_settings(kind, self._layers, converter=converter)
+
+    def problems(self, found: Iterator[Clash] | tuple[Clash, ...]) -> tuple[ConfigurationProblem, ...]:
+        """Problems with single values, then what does not fit together among the good ones."""
+        bad = {problem.key for problem in self._problems}
+        together = [
+            ConfigurationProblem.of(clash.key, clash.value, clash.valid, self._origin(clash))
+            for clash in found
+            if bad.isdisjoint((clash.key, *clash.others))
+        ]
+        return (*self._problems, *together)
+
+    def _origin(self, clash: Clash) -> str:
+        """Where the key was set; else where one was that it is held against."""
+        named = (self._origins[key] for key in (clash.key, *clash.others) if key in self._origins)
+        return next(named, _DEFAULT)
+
+    def _read_file(self, path: Path) -> None:
+        text = _text(path)
+        try:
+            values = dict(_flat(tomllib.loads(text)))
+        except tomllib.TOMLDecodeError as error:
+            problem = ConfigurationProblem(key="", valid=f"is not TOML: {error}", origin=str(path))
+            self._problems.append(problem)
+            return
+        self._add(values, _FileOrigin(path, text))
+
+    def _add(self, values: Mapping[str, Any], origin: Callable[[str], str]) -> None:
+        self._origins |= {key: origin(key) for key in values}
+        self._layers.append(_Layer(values, origin, self._problems))
 
 
 def _text(path: Path) -> str:
@@ -63,14 +143,6 @@ def _text(path: Path) -> str:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
-
-
-def _file_values(path: Path, text: str) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
-    return dict(_flat(data))
 
 
 def _flat(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -93,11 +165,11 @@ class _FileOrigin:
     """Says on which line of a file a key stands."""
 
     def __init__(self, path: Path, text: str) -> None:
-        self._path, self._text = path, text
+        self._path, self._lines = path, lines_of(text)
 
     def __call__(self, key: str) -> str:
         """Such as `bot.toml:12`."""
-        line = lines_of(self._text).get(key)
+        line = self._lines.get(key)
         return str(self._path) if line is None else f"{self._path}:{line}"
 
 
@@ -109,7 +181,12 @@ def _variable(key: str) -> str:
 class _Layer:
     """One source of settings: passes on what is valid and notes what is not."""
 
-    def __init__(self, values: Mapping[str, Any], origin: Callable[[str], str], problems: list[str]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        origin: Callable[[str], str],
+        problems: list[ConfigurationProblem],
+    ) -> None:
         self._values, self._origin, self._problems = values, origin, problems
 
     def __call__(self, settings_cls: type, options: "OptionList") -> "LoadedSettings":  # noqa: ARG002 - the protocol of a loader
@@ -121,16 +198,27 @@ class _Layer:
         settings: dict[str, Any] = {}
         for path, value in self._values.items():
             if path not in known:
-                self._note(path, value, f"unknown key; valid: {', '.join(_neighbours(path, known))}")
+                valid = f"unknown key; valid: {', '.join(_neighbours(path, known))}"
+                self._note(path, value, valid, is_secret=_is_address(value))
                 continue
+            attribute: attrs.Attribute[Any] = getattr(attrs.fields(known[path].parent_cls), known[path].name)
             try:
-                set_path(settings, path, _checked(known[path], value))
+                set_path(settings, path, checked(attribute, value))
             except (ValueError, TypeError) as error:
-                self._note(path, value, str(error))
+                # What a representation does not show, an error does not either.
+                self._note(path, value, str(error), is_secret=not attribute.repr)
         return LoadedSettings(settings, LoaderMeta(self))
 
-    def _note(self, path: str, value: object, why: str) -> None:
-        self._problems.append(f"{path} = {value!r} ({self._origin(path)}): {why}")
+    def _note(self, path: str, value: object, why: str, *, is_secret: bool = False) -> None:
+        if is_secret and path not in ACCOUNTS:
+            why, value = why.replace(repr(value), _HIDDEN), _HIDDEN
+        self._problems.append(ConfigurationProblem.of(path, value, why, self._origin(path)))
+
+
+def _is_address(value: object) -> bool:
+    """Whether a value may be a secret that stands under a misspelt key."""
+    texts = value if isinstance(value, list) else [value]
+    return any(isinstance(text, str) and "://" in text for text in texts)
 
 
 def _neighbours(path: str, known: Mapping[str, Any]) -> list[str]:
@@ -138,61 +226,3 @@ def _neighbours(path: str, known: Mapping[str, Any]) -> list[str]:
     section = path.partition(".")[0]
     keys = sorted(option.removeprefix(f"{section}.") for option in known if option.startswith(f"{section}."))
     return keys or sorted({option.partition(".")[0] for option in known})
-
-
-_WORDS: Final = {
-    dict: "a table",
-    float: "a number",
-    int: "a whole number",
-    str: "a text",
-    tuple: "a list of texts",
-}
-
-
-def _checked(option: "OptionInfo", value: Any) -> Any:
-    """The value in the option's type, once its validator has let it pass."""
-    converted = _converted(option, value)
-    attribute: attrs.Attribute[Any] = getattr(attrs.fields(option.parent_cls), option.name)
-    if attribute.validator is not None:
-        attribute.validator(None, attribute, converted)
-    return converted
-
-
-def _converted(option: "OptionInfo", value: Any) -> Any:
-    cls: Any = option.cls
-    text = str(cls)
-    if "Mapping" in text:
-        if not isinstance(value, dict):
-            raise ConfigurationError(f"{value!r} is not {_WORDS[dict]}")
-        return value
-    if "tuple" in text:
-        return _texts(value)
-    for kind in (int, float, str):
-        if cls is kind or cls == kind | None:
-            return _scalar(kind, value)
-    try:
-        return cls(value)
-    except ValueError:
-        valid = ", ".join(getattr(member, "value", "") for member in cls)
-        raise ConfigurationError(f"valid: {valid}") from None
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise ConfigurationError(f"{value!r} is not {_WORDS[tuple]}")
-
-
-def _scalar(kind: type[Any], value: Any) -> Any:
-    """Numbers may come as text from the environment; TOML's own types are not bent."""
-    fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
-    if fits and not isinstance(value, bool):
-        return kind(value)
-    if isinstance(value, str) and kind is not str:
-        try:
-            return kind(value)
-        except ValueError:
-            pass
-    raise ConfigurationError(f"{value!r} is not {_WORDS[kind]}")

@@ -1,0 +1,226 @@
+"""Closing everything that a bot holds, from outside: over a session of our own, or through the bot."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from ibkeel.cli.live import address_of, agree_on_time, interlock_of
+from ibkeel.cli.serve import OffsetClock
+from ibkeel.errors import GatewayMute, OrderRefused
+from ibkeel.ibkr import IBKRBroker, OrderMode
+from ibkeel.journal import Journal, RunEnded, RunStarted, highest_order_id
+from ibkeel.model import OrderReport, Position
+from ibkeel.runner import (
+    HALT_FILE,
+    BotConfig,
+    ExchangeCalendar,
+    Flattened,
+    FlattenRequest,
+    FlattenRequests,
+    Halt,
+    Safety,
+    Session,
+    close_everything,
+    session_now,
+)
+from ibkeel.runner.beside import beside
+from ibkeel.runner.crew import Crew, crew_of
+from ibkeel.runner.flattening import to_be_closed
+from ibkeel.runner.memory import remember
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import LoggingObserver
+
+__all__ = [
+    "FlattenOptions",
+    "Plan",
+    "ask_the_bot",
+    "flatten_directly",
+    "flatten_over_a_session",
+    "flatten_through_the_bot",
+    "plan_over_a_session",
+    "planned",
+]
+
+_LOOK: Final = 0.5
+_PATIENCE: Final = 30.0  # beyond the exits' own wait, for what comes before and after
+_WEEK: Final = timedelta(days=7)
+
+
+@attrs.frozen(kw_only=True)
+class FlattenOptions:
+    """What to close, and how.
+
+    Args:
+        journal: The bot's journal: it knows which positions are the bot's.
+        state: The bot's state directory.
+        everything: Whether positions that the bot did not trade are closed too.
+        wait: Seconds that the exits may take to fill.
+        follow_gateway: Take the time of day from the Gateway, as a rehearsal on a simulated one needs.
+    """
+
+    journal: Path
+    state: Path
+    everything: bool = False
+    wait: float = 60.0
+    follow_gateway: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What would be done now.
+
+    Args:
+        entries: Working entries that would be cancelled.
+        positions: What would be closed.
+    """
+
+    entries: tuple[OrderReport, ...]
+    positions: tuple[Position, ...]
+
+    def sentence(self) -> str:
+        """The plan in words."""
+        held = ", ".join(f"{row.signed_quantity:+g} {row.contract}" for row in self.positions) or "nothing"
+        return f"cancel {len(self.entries)} working entries and close {held}"
+
+
+def planned(config: BotConfig, options: FlattenOptions) -> Plan:
+    """What would be done, read from the Gateway; nothing is sent.
+
+    Raises:
+        ConnectionFailure: There is no Gateway to talk to, or the bot holds the session.
+    """
+    return asyncio.run(plan_over_a_session(config, options))
+
+
+async def plan_over_a_session(config: BotConfig, options: FlattenOptions) -> Plan:
+    """The same, in a loop that runs already."""
+    async with _hand(config, options, OrderMode.DRY_RUN) as hand:
+        orders, positions = await hand.broker.open_orders(), await hand.broker.positions()
+        desk = hand.crew.desk
+        wanted = to_be_closed(positions, desk, everything=options.everything)
+        return Plan(
+            entries=tuple(row for row in orders if desk.is_entry(row) and not row.filled),
+            positions=tuple(row for row in positions if row.contract in wanted),
+        )
+
+
+def flatten_directly(config: BotConfig, options: FlattenOptions) -> Flattened:
+    """Close over a session of our own, under the bot's client id, which no bot uses now.
+
+    Raises:
+        ClientIdInUse: A bot uses it.
+        ConnectionFailure: There is no Gateway to talk to.
+        OrderRefused: `orders` is DRY_RUN: nothing is sent.
+    """
+    mode = OrderMode(config.gateway.orders)
+    if mode is OrderMode.DRY_RUN:
+        raise OrderRefused(
+            f"orders is DRY_RUN, so nothing was sent; it would {planned(config, options).sentence()}"
+        )
+    return asyncio.run(flatten_over_a_session(config, options, mode))
+
+
+async def flatten_over_a_session(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> Flattened:
+    """The same, in a loop that runs already."""
+    async with _hand(config, options, mode) as hand:
+        crew, clock, day = hand.crew, hand.clock, hand.session.day
+        await crew.recorder.record(
+            RunStarted(at=clock.now(), run=hand.run, session=day, mode=mode.value, strategy="flatten")
+        )
+        async with beside(crew.watch.run()):
+            await crew.watch.catch_up()
+            done = await close_everything(
+                hand.broker, crew.desk, session=day, wait=options.wait, everything=options.everything
+            )
+            if done.left:
+                await crew.protector.check()  # what could not be closed gets its stop back
+        outcome = "finished" if done.is_flat else "left"
+        crew.recorder.keep(RunEnded(at=clock.now(), run=hand.run, outcome=outcome))
+        return done
+
+
+@attrs.frozen(kw_only=True)
+class _Hand:
+    """What it takes to act as the bot does."""
+
+    broker: IBKRBroker
+    crew: Crew
+    clock: OffsetClock
+    session: Session
+    run: str
+
+
+@asynccontextmanager
+async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> AsyncIterator[_Hand]:
+    """A session under the bot's client id, and a desk that knows the bot's orders."""
+    machine, observer = SystemClock(), LoggingObserver()
+    clock = OffsetClock(machine, machine.now())
+    address = attrs.evolve(address_of(config, options.journal), orders=mode)
+    async with IBKRBroker(address, clock=clock, observer=observer) as broker:
+        await agree_on_time(broker, clock, follow=options.follow_gateway)
+        with Journal.open(options.journal) as journal:
+            broker.use_order_ids_above(highest_order_id(journal, address.client_id))
+            run = f"r{journal.count(RunStarted) + 1}"
+            crew = crew_of(
+                broker,
+                journal,
+                run=run,
+                symbols=config.runner.symbols,
+                config=config.runner,
+                clock=clock,
+                observer=observer,
+                safety=Safety.of(
+                    config.risk,
+                    Halt(options.state / HALT_FILE),
+                    limits=config.limits,
+                    interlock=await interlock_of(config, broker),
+                ),
+            )
+            now = clock.now()
+            session = session_now(ExchangeCalendar(start=now.date() - _WEEK), now)
+            crew.desk.restore(remember(journal, session).orders)
+            yield _Hand(broker=broker, crew=crew, clock=clock, session=session, run=run)
+
+
+def flatten_through_the_bot(options: FlattenOptions) -> Flattened:
+    """Ask the bot that holds the session to close what it holds, and wait for its answer.
+
+    Raises:
+        ConfigurationError: The request cannot be written.
+        GatewayMute: The bot did not answer in time.
+    """
+    return asyncio.run(ask_the_bot(options))
+
+
+async def ask_the_bot(options: FlattenOptions) -> Flattened:
+    """The same, in a loop that runs already."""
+    requests = FlattenRequests(options.state)
+    patience = options.wait + _PATIENCE
+    now = SystemClock().now()
+    name = f"{now.isoformat()} {os.getpid()}"
+    requests.ask(
+        FlattenRequest(
+            name=name,
+            wait=options.wait,
+            everything=options.everything,
+            asked_until=now + timedelta(seconds=patience),
+        )
+    )
+    try:
+        async with asyncio.timeout(patience):
+            while (done := requests.answered(name)) is None:  # noqa: ASYNC110 - another process writes it
+                await asyncio.sleep(_LOOK)
+    except TimeoutError:
+        raise GatewayMute(
+            f"the bot that holds the session did not answer within {patience:g} s; entries are halted. Is "
+            f"{options.state} its state directory? Stop it, which leaves its stops in place, and ask again"
+        ) from None
+    finally:
+        requests.withdraw()
+    return done

@@ -1,0 +1,134 @@
+"""One symbol's part of a cycle: what is decided about it, journaled, and sent."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from ibkeel.clock import Clock
+from ibkeel.journal import Decision
+from ibkeel.model import Placement
+from ibkeel.runner.crew import Crew
+from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
+from ibkeel.runner.lookout import Standing
+from ibkeel.runner.supervisor import Entered
+
+__all__ = ["Entering"]
+
+
+class Entering:
+    """Decides about symbols, one entry at a time.
+
+    Args:
+        planner: Puts the rules' verdicts together.
+        crew: Those who work for the run.
+        clock: Wall time.
+    """
+
+    def __init__(self, planner: EntryPlanner, crew: Crew, clock: Clock) -> None:
+        self._planner, self._crew, self._clock = planner, crew, clock
+        self._last_entry: dict[str, datetime] = {}
+        self._entered: list[str] = []
+        self._entering = asyncio.Lock()
+
+    def restore(self, last_entry: Mapping[str, datetime]) -> None:
+        """Take over when symbols were last entered."""
+        self._last_entry.update(last_entry)
+
+    def begin_cycle(self) -> None:
+        """Forget what was entered in the cycle before."""
+        self._entered.clear()
+
+    async def consider(self, symbol: str, view: View) -> Verdict:
+        """Decide about a symbol, and enter it when nothing speaks against it.
+
+        Raises:
+            IbkeelError: Something that had to be known could not be, or the order was refused.
+        """
+        verdict = await self._planner.plan(symbol, view, self._pending(symbol))
+        if verdict.signal.is_entry:
+            self._crew.tally.symbols[symbol].signals += 1
+        async with self._entering:
+            standing = await self._standing(verdict, view)
+            verdict = self._checked_again(symbol, view, verdict, standing)
+            await self._crew.recorder.record(
+                Decision(
+                    at=self._clock.now(),
+                    symbol=symbol,
+                    signal=verdict.signal,
+                    outcome=verdict.outcome.value,
+                    reasons=verdict.reasons,
+                )
+            )
+            signal_id = self._crew.teller.decided(symbol, view.number, verdict)
+            if verdict.bracket is not None:
+                await self._enter(symbol, view, verdict, standing, signal_id)
+        return verdict
+
+    async def _standing(self, verdict: Verdict, view: View) -> Standing:
+        if verdict.bracket is None:
+            return Standing()
+        return await self._crew.lookout.standing(verdict.bracket.entry, view.session)
+
+    async def _enter(
+        self, symbol: str, view: View, verdict: Verdict, standing: Standing, signal_id: str
+    ) -> None:
+        """Place an entry; when the cycle is ended meanwhile, the venue's answer is still heard."""
+        self._entered.append(symbol)
+        self._last_entry[symbol] = self._clock.now()
+        task = asyncio.create_task(self._place(symbol, view, verdict, standing, signal_id))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._entered_late)
+            raise
+
+    async def _place(
+        self, symbol: str, view: View, verdict: Verdict, standing: Standing, signal_id: str
+    ) -> Placement:
+        bracket, signal, day = verdict.bracket, verdict.signal, view.session.day
+        assert bracket is not None
+        self._crew.leaving.mind(bracket.entry.contract, signal)
+        placed = await self._crew.desk.enter(
+            symbol,
+            bracket,
+            signal,
+            day,
+            "; ".join(verdict.reasons),
+            quote=verdict.candidate.quote if verdict.candidate else None,
+            open_orders=view.open_orders or (),
+            standing=standing,
+            signal_id=signal_id,
+        )
+        self._crew.supervisor.mind(
+            placed, Entered(symbol=symbol, bracket=bracket, signal=signal, session=day)
+        )
+        return placed
+
+    def _entered_late(self, task: asyncio.Task[Placement]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._crew.failures.note("", error, "place")
+
+    def _checked_again(self, symbol: str, view: View, verdict: Verdict, standing: Standing) -> Verdict:
+        """The gate once more, on the option's own quote and with what other symbols did meanwhile."""
+        if verdict.candidate is None or verdict.candidate.quote is None or verdict.bracket is None:
+            return verdict
+        against = self._planner.refusals(
+            symbol, view, self._pending(symbol), now=self._clock.now(), quote=verdict.candidate.quote
+        )
+        gates = self._crew.doorkeeper.refusals(
+            verdict.bracket.entry, verdict.candidate.quote, view.open_orders or (), standing
+        )
+        against = (*against, *map(str, gates))
+        if not against:
+            return verdict
+        return Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=against)
+
+    def _pending(self, symbol: str) -> Pending:
+        return Pending(
+            last_entry_at=self._last_entry.get(symbol),
+            entered=tuple(self._entered),
+            unknown_orders=self._crew.desk.unknown_orders,
+            funds_rejected=self._crew.desk.funds_rejected,
+            halted=self._crew.doorkeeper.halt.reason,
+        )

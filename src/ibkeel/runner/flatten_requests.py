@@ -1,0 +1,167 @@
+"""A request to close everything, and its answer: two files by which a command speaks with a running bot."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Self
+
+import attrs
+import cattrs
+
+from ibkeel.errors import ConfigurationError, IbkeelError
+from ibkeel.model import make_converter
+from ibkeel.model.checks import as_utc
+from ibkeel.runner.tally import Held
+
+__all__ = ["FlattenRequest", "FlattenRequests", "Flattened", "Leftover"]
+
+_ASKED: Final = "flatten-request.json"
+_ANSWERED: Final = "flatten-answer.json"
+_OWNER_ONLY: Final = 0o600
+_CONVERTER: Final = make_converter()
+
+
+@attrs.frozen(kw_only=True)
+class Leftover:
+    """A position that was to be closed and is not.
+
+    Args:
+        contract: What is held, in words.
+        quantity: How much, negative when short.
+        reason: Why.
+    """
+
+    contract: str
+    quantity: float
+    reason: str
+
+    @classmethod
+    def of(cls, held: Held) -> Self:
+        """The same, in words."""
+        return cls(contract=str(held.contract), quantity=held.signed_quantity, reason=held.reason)
+
+
+@attrs.frozen(kw_only=True)
+class Flattened:
+    """What came of closing everything.
+
+    Args:
+        cancelled: Names of the entries that were cancelled.
+        closed: What was closed, as quantity and contract.
+        left: What was to be closed and is still held.
+        untouched: What the account holds and nobody asked to close.
+        failure: Why it could not be done at all; empty when it was.
+    """
+
+    cancelled: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+    left: tuple[Leftover, ...] = ()
+    untouched: tuple[str, ...] = ()
+    failure: str = ""
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is left of what was to be closed."""
+        return not self.left and not self.failure
+
+
+@attrs.frozen(kw_only=True)
+class FlattenRequest:
+    """Somebody wants everything closed.
+
+    Args:
+        name: Tells one request from another.
+        wait: Seconds that the exits may take to fill.
+        everything: Whether positions that the bot did not trade are closed too.
+        asked_until: Nobody waits for the answer after that.
+    """
+
+    name: str
+    wait: float
+    everything: bool
+    asked_until: datetime = attrs.field(converter=as_utc)
+
+
+class FlattenRequests:
+    """The two files, in a state directory that command and bot share.
+
+    Args:
+        folder: The state directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._asked, self._answered = folder / _ASKED, folder / _ANSWERED
+
+    def ask(self, request: FlattenRequest) -> None:
+        """Leave a request.
+
+        Raises:
+            ConfigurationError: The file cannot be written.
+        """
+        self._answered.unlink(missing_ok=True)
+        _write(self._asked, _CONVERTER.unstructure(request))
+
+    def withdraw(self) -> None:
+        """Take an unanswered request back."""
+        self._asked.unlink(missing_ok=True)
+
+    def take(self, now: datetime) -> FlattenRequest | None:
+        """The request that waits, taken away; None when there is none, or nobody waits for it any more.
+
+        Args:
+            now: The present instant. A rehearsal may live on another day than whoever asked, so that a
+                request counts as old only by up to a day.
+        """
+        request = _read(self._asked, FlattenRequest)
+        if request is None:
+            return None
+        self._asked.unlink(missing_ok=True)
+        late = now - request.asked_until
+        return None if timedelta(0) < late < timedelta(days=1) else request
+
+    def answer(self, request: FlattenRequest, done: Flattened) -> None:
+        """Leave the answer; a disk that takes none costs the answer, not the bot."""
+        try:
+            _write(self._answered, {"name": request.name, "done": _CONVERTER.unstructure(done)})
+        except ConfigurationError:
+            return
+
+    def answered(self, name: str) -> Flattened | None:
+        """The answer to a request, once it is there."""
+        data = _plain(self._answered)
+        if data is None or data.get("name") != name:
+            return None
+        return _CONVERTER.structure(data["done"], Flattened)
+
+
+def _write(path: Path, data: object) -> None:
+    """Whole or not at all, for its owner alone."""
+    beside = path.with_suffix(".new")
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(data, stream)
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _plain(path: Path) -> Mapping[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _read(path: Path, kind: type[FlattenRequest]) -> FlattenRequest | None:
+    data = _plain(path)
+    if data is None:
+        return None
+    try:
+        return _CONVERTER.structure(data, kind)
+    except (IbkeelError, cattrs.BaseValidationError, KeyError, ValueError, TypeError):
+        path.unlink(missing_ok=True)  # whoever wrote that does not speak our language
+        return None

@@ -1,0 +1,214 @@
+"""Looks after entries that work and have not filled: moves them, withdraws them, replaces them."""
+
+import asyncio
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, Protocol
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRejected, RequestFailed, SafetyRefused
+from ibkeel.model import (
+    Bracket,
+    ClientOrderId,
+    Combo,
+    MarketData,
+    OrderReport,
+    Orders,
+    OrderTicket,
+    OrderType,
+    Placement,
+    Quote,
+    Signal,
+    TimeInForce,
+)
+from ibkeel.orders import RepricePolicy, Withdraw, WorkingOrder, left_to_replace, supervise
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.failures import Failures
+
+__all__ = ["Entered", "Supervised", "Supervisor"]
+
+_REFUSALS: Final = 2  # of a change in a row, before the order is made anew
+_LOOK: Final = 5.0  # seconds between two looks while an entry works
+
+
+class Supervised(Orders, MarketData, Protocol):
+    """Whom a supervisor asks."""
+
+
+@attrs.frozen(kw_only=True)
+class Entered:
+    """What an entry was made of: what it takes to make it anew.
+
+    Args:
+        symbol: Ticker of the underlying.
+        bracket: The order.
+        signal: What the strategy said.
+        session: Trading date.
+    """
+
+    symbol: str
+    bracket: Bracket
+    signal: Signal
+    session: date
+
+
+@attrs.define(kw_only=True)
+class _Minded:
+    """One entry, as long as it works."""
+
+    first_price: Decimal
+    moved_at: datetime
+    entered: Entered | None = None
+    refusals: int = 0
+
+
+class Supervisor:
+    """Carries out what the rule of supervision says, one order at a time.
+
+    An order is changed in place: its number stays, so that there is never a second one. Where the venue
+    refuses the change it is cancelled, its fate awaited, and another one placed for what the venue says is
+    left. Of an order whose change or cancel was not answered nothing more is asked until its fate is known.
+
+    Args:
+        broker: Whom to ask.
+        desk: The door by which orders leave.
+        failures: Told of what did not succeed.
+        clock: Wall time.
+        policy: How long an entry waits, and how it follows the market.
+    """
+
+    def __init__(
+        self, broker: Supervised, desk: OrderDesk, failures: Failures, clock: Clock, policy: RepricePolicy
+    ) -> None:
+        self._broker, self._desk, self._failures = broker, desk, failures
+        self._clock, self._policy = clock, policy
+        self._minded: dict[ClientOrderId, _Minded] = {}
+        self.ends_at: datetime | None = None
+        """When the session's entries are withdrawn; None for never."""
+
+    def mind(self, placed: Placement, entered: Entered) -> None:
+        """Know what an entry was made of."""
+        price = entered.bracket.entry.limit_price
+        if price is not None and placed.was_sent:
+            now = self._clock.now()
+            self._minded[placed.client_order_id] = _Minded(first_price=price, moved_at=now, entered=entered)
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            if not self._desk.has_open_entries:
+                self._minded.clear()
+                continue
+            try:
+                await self.look()
+            except (RequestFailed, ConnectionFailure) as error:
+                self._failures.note("", error, "supervision")
+
+    async def look(self) -> None:
+        """Look once at every entry that works.
+
+        Raises:
+            RequestFailed: What works could not be read.
+            ConnectionFailure: There is no session.
+        """
+        for report in await self._broker.open_orders():
+            if not self._desk.is_entry(report):
+                continue
+            try:
+                async with self._desk.turn:
+                    await self._take_step(report)
+            except IbkeelError as error:
+                self._failures.note(report.contract.symbol, error, "supervision")
+
+    async def _take_step(self, report: OrderReport) -> None:
+        placed_at = self._desk.placed_at(report.client_order_id)
+        if placed_at is None or report.limit_price is None:
+            return
+        minded = self._minded.setdefault(
+            report.client_order_id, _Minded(first_price=report.limit_price, moved_at=placed_at)
+        )
+        working = WorkingOrder(
+            now=self._clock.now(),
+            order=report,
+            placed_at=placed_at,
+            moved_at=minded.moved_at,
+            first_price=minded.first_price,
+            ends_at=self.ends_at,
+        )
+        step = supervise(working, self._policy)
+        if step is None and self._is_due(minded):
+            quote = await self._quote(report)
+            if quote is not None:
+                seen = attrs.evolve(working, now=self._clock.now(), bid=quote.bid, ask=quote.ask)
+                step = supervise(seen, self._policy)
+        if isinstance(step, Withdraw):
+            self._desk.saw(await self._desk.cancel(report))
+        elif step is not None:
+            minded.moved_at = self._clock.now()
+            await self._move(report, step.price, minded)
+
+    def _is_due(self, minded: _Minded) -> bool:
+        waited = (self._clock.now() - minded.moved_at).total_seconds()
+        return self._policy.every is not None and waited >= self._policy.every
+
+    async def _quote(self, report: OrderReport) -> Quote | None:
+        """The order's own market, good enough to follow; nobody quotes a combo as one."""
+        if isinstance(report.contract, Combo):
+            return None
+        quote = await self._broker.quote(report.contract)
+        return quote if quote.is_live else None
+
+    async def _move(self, report: OrderReport, price: Decimal, minded: _Minded) -> None:
+        """Change the order's limit; where the venue refuses that, make another for what is left of it."""
+        ticket = OrderTicket(
+            contract=report.contract,
+            side=report.side,
+            quantity=int(report.quantity),
+            order_type=OrderType(report.order_type),
+            limit_price=price,
+            tif=TimeInForce(report.tif),
+            oca_group=report.oca_group,
+            client_order_id=report.client_order_id,
+        )
+        if await self._is_moved(report, ticket):
+            minded.refusals = 0
+            return
+        minded.refusals += 1
+        if minded.refusals >= _REFUSALS:
+            await self._replace(report, price, minded)
+
+    async def _is_moved(self, report: OrderReport, ticket: OrderTicket) -> bool:
+        """Whether the venue took the change; False too when the order ended before it."""
+        try:
+            after = await self._desk.change(report, ticket)
+        except (OrderRejected, SafetyRefused) as error:
+            self._failures.note(report.contract.symbol, error, "supervision")
+            return False
+        self._desk.saw(after)
+        return after.limit_price == ticket.limit_price
+
+    async def _replace(self, report: OrderReport, price: Decimal, minded: _Minded) -> None:
+        ended = await self._desk.cancel(report)
+        self._desk.saw(ended)
+        left, entered = left_to_replace(ended), minded.entered
+        if not left or ended.filled or entered is None:
+            return
+        entry = attrs.evolve(entered.bracket.entry, limit_price=price, quantity=left, client_order_id=None)
+        bracket = attrs.evolve(entered.bracket, entry=entry)
+        quote = await self._broker.quote(report.contract)
+        placed = await self._desk.enter(
+            entered.symbol,
+            bracket,
+            entered.signal,
+            entered.session,
+            f"in the place of {report.client_order_id}, which the venue did not let change",
+            quote=quote,
+            open_orders=await self._broker.all_open_orders(),
+        )
+        self.mind(placed, attrs.evolve(entered, bracket=bracket))
+        again = self._minded.get(placed.client_order_id)
+        if again is not None:
+            again.first_price = minded.first_price  # the collar is about where the first one began
