@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from ibkeel.cli.sim_company import Company, accompany, recording
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
@@ -20,15 +21,16 @@ _NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
 class OffsetClock:
-    """A clock that runs like another, but shows a wall time of our choice.
+    """A clock that runs like another, or so many times faster, and shows a wall time of our choice.
 
     Args:
         clock: The clock that it follows.
         start: What it shows now.
+        speed: Its seconds in one of the other's.
     """
 
-    def __init__(self, clock: Clock, start: datetime) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, start: datetime, *, speed: float = 1.0) -> None:
+        self._clock, self._speed = clock, speed
         self.show(start)
 
     def show(self, now: datetime) -> None:
@@ -41,7 +43,7 @@ class OffsetClock:
 
     def now(self) -> datetime:
         """The chosen wall time, moved on."""
-        return self._start + timedelta(seconds=self._clock.monotonic() - self._began)
+        return self._start + timedelta(seconds=(self._clock.monotonic() - self._began) * self._speed)
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +57,8 @@ class ServeOptions:
         day: Trading date; None lets the seed choose.
         start: Time of day in New York at which the simulated clock starts.
         scenario: What goes wrong; None: nothing.
+        speed: Seconds of the simulated day in one of the machine's.
+        company: Who watches.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +67,8 @@ class ServeOptions:
     day: date | None = None
     start: time = time(11, 0)
     scenario: Scenario | None = None
+    speed: float = 1.0
+    company: Company = attrs.field(factory=Company)
 
 
 def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
@@ -75,14 +81,25 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     Raises:
         ConfigurationError: The address cannot be bound, or the day is no session.
     """
+    options.company.check()
     asyncio.run(_serve(options, announce))
 
 
 async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
     market = SeededMarket(options.seed, options.day)
     start = datetime.combine(market.session_date, options.start, _NEW_YORK)
-    clock = OffsetClock(SystemClock(), start)
-    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=options.scenario)
+    clock = OffsetClock(SystemClock(), start, speed=options.speed)
+    gateway = SimulatedGateway(
+        market=market, seed=options.seed, clock=clock, scenario=options.scenario, speed=options.speed
+    )
+    notes = {"seed": options.seed, "date": market.session_date.isoformat()}
+    with recording(gateway, options.company.record, notes):
+        await _listen(gateway, options, start, announce)
+
+
+async def _listen(
+    gateway: SimulatedGateway, options: ServeOptions, start: datetime, announce: Callable[[str], None]
+) -> None:
     try:
         port = await gateway.start(options.host, options.port)
     except OSError as error:
@@ -93,10 +110,14 @@ async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None
     announce(
         f"its clock began at {start:%Y-%m-%d %H:%M} New York; paper account, any client id; stop with Ctrl-C"
     )
+    if options.speed != 1.0:
+        announce(f"a minute of its day takes {60.0 / options.speed:g} s; use its time, not the machine's")
     if options.scenario is not None:
         announce(f"scenario {options.scenario.name}: {options.scenario.title}")
+    if options.company.web is not None:
+        announce(f"watch it on http://127.0.0.1:{options.company.web}")
     try:
-        await asyncio.Event().wait()
+        await accompany(gateway, options.company, f"Simulated Gateway on {options.host}:{port}")
     finally:
         await gateway.stop()
         counters = gateway.counters

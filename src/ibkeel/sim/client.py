@@ -1,13 +1,14 @@
 """One connected client as the Gateway sees it: its session, its subscriptions, its outbox."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 import attrs
 
 from ibkeel.sim.agenda import Ticket
+from ibkeel.sim.codec import Values
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.faults import Fault
 from ibkeel.sim.session import Session
@@ -92,8 +93,11 @@ class Client:
         self.repeats: dict[tuple[str, int], Ticket] = {}  # updates that come again, by kind and id
         self.streams: dict[tuple[str, int], Stream] = {}  # by kind and request id
         self.is_open = True
+        self.is_forgotten = False  # its Gateway ended: orders that were not passed on yet are lost
         self.is_deaf = False  # what it sends is never read
+        self.is_garbled = False  # it has sent a message that could not be read
         self.unread = bytearray()  # what it sent while nobody read
+        self.paced_until = 0.0  # epoch seconds before which no message is read, where the rate is paced
         self.breaches = 0  # of the message rate, where breaches are refused
         self.spoiled_by: list[Fault] = []  # what happens to its next messages, once
         self._sink = sink
@@ -105,10 +109,19 @@ class Client:
         """The id under which the client started; -1 before."""
         return -1 if self.session.client_id is None else self.session.client_id
 
-    def reply(self, name: str, **values: Any) -> None:
-        """Put one message into the outbox."""
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything in the outbox."""
+        return bool(self._outbox)
+
+    def send(self, name: str, values: Values) -> None:
+        """Put one message into the outbox; `reply` for those who have the values at hand."""
         if self.is_open:
             self._outbox.append(self.session.encode(name, values))
+
+    def reply(self, name: str, **values: Any) -> None:
+        """Put one message into the outbox."""
+        self.send(name, values)
 
     def raw(self, data: bytes) -> None:
         """Put bytes into the outbox that are framed already."""
@@ -145,11 +158,11 @@ class Client:
         for request_id in self.followed():
             self.repeats["history", request_id].cancel()
 
-    def flush(self, clock_text: str, faults: Sequence[Fault] = ()) -> None:
+    def flush(self, clock_text: Callable[[], str], faults: Sequence[Fault] = ()) -> None:
         """Send the outbox.
 
         Args:
-            clock_text: The Gateway's time of day; the filler of awkward lengths carries it.
+            clock_text: Tells the Gateway's time of day; the filler of awkward lengths carries it.
             faults: What happens to the messages on their way.
         """
         outbox, self._outbox = self._outbox, []
@@ -157,8 +170,7 @@ class Client:
         if outbox and (faults or self.spoiled_by):
             outbox, ends = spoiled(outbox, (*faults, *self.spoiled_by))
             self.spoiled_by.clear()
-        filler = encode(("8", "1", clock_text))
-        for piece in writes(outbox, filler):
+        for piece in writes(outbox, lambda: encode(("8", "1", clock_text()))):
             self._sink.write(piece)
         if ends:
             self.close()

@@ -62,7 +62,7 @@ class Disorder:
 
     def first(self, kind: type[_F], client_id: int | None = None) -> _F | None:
         """The first fault of that kind that lasts and, given a client, concerns it; None: there is none."""
-        return next(iter(self.every(kind, client_id)), None)
+        return next(iter(self.every(kind, client_id)), None) if self._lasting else None
 
     def every(self, kind: type[_F], client_id: int | None = None) -> list[_F]:
         """All such faults, in the order in which they began."""
@@ -78,7 +78,7 @@ class Disorder:
 
     def silences(self, service: Service, client_id: int) -> bool:
         """Whether a client's streams of a service stand still now."""
-        return any(_silences(fault, service, client_id) for fault in self._lasting)
+        return bool(self._lasting) and any(_silences(each, service, client_id) for each in self._lasting)
 
     @property
     def holds_reports(self) -> bool:
@@ -88,7 +88,10 @@ class Disorder:
     @property
     def is_delayed(self) -> bool:
         """Whether only delayed market data is served."""
-        return any(isinstance(fault, NotEntitled) and fault.code == _DELAYED for fault in self._lasting)
+        lasting = self._lasting
+        return bool(lasting) and any(
+            isinstance(each, NotEntitled) and each.code == _DELAYED for each in lasting
+        )
 
 
 def _blocks(fault: Fault, service: Service) -> bool:

@@ -9,6 +9,7 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.faults import (
     Bust,
     CompetingSession,
+    ConnectionLost,
     Crash,
     FarmBroken,
     Fault,
@@ -75,10 +76,19 @@ Effect = Callable[[Stage, Any, datetime], Undo | None]
 
 def _restart(stage: Stage, fault: Restart | Crash, _now: datetime) -> Undo:
     for client in tuple(stage.connections):
+        client.is_forgotten = True
         stage.hang_up(client, abruptly=isinstance(fault, Crash))
     if fault.rolls_back_ids:
         stage.world.roll_back_ids()
+    if fault.ids_begin_at is not None:
+        stage.world.begin_ids_at(fault.ids_begin_at)
     return _close_port(stage, fault, _now)
+
+
+def _cut(stage: Stage, fault: ConnectionLost, _now: datetime) -> None:
+    for client in tuple(stage.connections):
+        if fault.concerns(client.client_id):
+            stage.hang_up(client, abruptly=True)
 
 
 def _close_port(stage: Stage, _fault: Fault, _now: datetime) -> Undo:
@@ -192,6 +202,7 @@ EFFECTS: Final[Mapping[type[Fault], Effect]] = MappingProxyType(
     {
         Restart: _restart,
         Crash: _restart,
+        ConnectionLost: _cut,
         PortClosed: _close_port,
         PortReset: _reset_port,
         UpstreamLost: _lose_upstream,

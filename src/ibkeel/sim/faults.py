@@ -12,8 +12,8 @@ from typing import ClassVar, Final
 import attrs
 from attrs import validators
 
-from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.fault import Fault, as_number, as_seconds, one_of, positive
+from ibkeel.sim.wire_faults import ConnectionLost, Delayed, Duplicated, Garbage, Reordered, Truncated
 
 __all__ = [
     "KINDS",
@@ -22,7 +22,9 @@ __all__ = [
     "ClockSkew",
     "CloseAtOnce",
     "CompetingSession",
+    "ConnectionLost",
     "Crash",
+    "Delayed",
     "Duplicated",
     "FarmBroken",
     "Fault",
@@ -45,7 +47,6 @@ __all__ = [
     "UpstreamLost",
 ]
 
-_REPLIES: Final = tuple(sorted(REPLIES))
 _flag: Final = validators.instance_of(bool)
 _text: Final = validators.instance_of(str)
 
@@ -56,13 +57,16 @@ class Restart(Fault):
 
     Orders stay at the venue; subscriptions are gone.
 
-    Source: TWS API, "The IB Gateway" (daily restart); ids: QuantConnect/Lean.Brokerages.InteractiveBrokers#242.
+    Source: TWS API, "The IB Gateway" (daily restart); ids: QuantConnect/Lean.Brokerages.InteractiveBrokers#242;
+    a reset by hand: TWS, "Reset API order ID sequence".
     """
 
     kind: ClassVar[str] = "restart"
     duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
     rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
+    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    """What nextValidId issues next, whatever the venue knows, as after a reset of the order ids."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +80,8 @@ class Crash(Fault):
     duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
     rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
+    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    """What nextValidId issues next, whatever the venue knows, as after a reset of the order ids."""
 
 
 @attrs.frozen(kw_only=True)
@@ -301,52 +307,6 @@ class PortReset(Fault):
 
 
 @attrs.frozen(kw_only=True)
-class Duplicated(Fault):
-    """Messages arrive twice.
-
-    Source: TWS API, "Order Status" (duplicates are normal); for other messages unverified.
-    """
-
-    kind: ClassVar[str] = "duplicated"
-    messages: tuple[str, ...] = attrs.field(default=(), converter=tuple, validator=one_of(_REPLIES))
-    """Names of the messages, as in `ibkeel.sim.codec`; empty: all."""
-
-
-@attrs.frozen(kw_only=True)
-class Reordered(Fault):
-    """The messages of one instant arrive in the opposite order.
-
-    Source: unverified; the order of openOrder, orderStatus and execDetails is not promised.
-    """
-
-    kind: ClassVar[str] = "reordered"
-
-
-@attrs.frozen(kw_only=True)
-class Truncated(Fault):
-    """The next message is cut in half, and the connection ends there.
-
-    Source: unverified; a connection can end at any byte.
-    """
-
-    kind: ClassVar[str] = "truncated"
-    is_momentary: ClassVar[bool] = True
-
-
-@attrs.frozen(kw_only=True)
-class Garbage(Fault):
-    """Something that is no message: in a frame of its own, or bytes that break the framing.
-
-    Source: unverified.
-    """
-
-    kind: ClassVar[str] = "garbage"
-    is_momentary: ClassVar[bool] = True
-    framed: bool = attrs.field(default=True, validator=_flag)
-    """Whether it has a frame, so that what follows can be read."""
-
-
-@attrs.frozen(kw_only=True)
 class ClockSkew(Fault):
     """The Gateway's clock is off: the greeting and the server time say so.
 
@@ -371,6 +331,7 @@ class RejectsOverRate(Fault):
 _ALL: Final[tuple[type[Fault], ...]] = (
     Restart,
     Crash,
+    ConnectionLost,
     PortClosed,
     PortReset,
     Mute,
@@ -391,6 +352,7 @@ _ALL: Final[tuple[type[Fault], ...]] = (
     RejectsOverRate,
     ClockSkew,
     Duplicated,
+    Delayed,
     Reordered,
     Truncated,
     Garbage,

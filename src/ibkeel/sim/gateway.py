@@ -10,12 +10,13 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.sim.counters import GatewayCounters
 from ibkeel.sim.fault import Fault, FaultSeen
+from ibkeel.sim.overheard import Listener
 from ibkeel.sim.reception import Reception
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services.orders import match
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.values import Market
-from ibkeel.sim.venue import Venue
+from ibkeel.sim.venue import Venue, VenueSettings
 from ibkeel.sim.world import Exchange, World
 
 __all__ = ["SimulatedGateway"]
@@ -39,6 +40,7 @@ class SimulatedGateway:
         seed: Seed of the venue that is made.
         settings: Limits and habits.
         scenario: What goes wrong; None: nothing, unless a fault is injected.
+        speed: Seconds that pass on `clock` in one of the event loop's.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class SimulatedGateway:
         seed: int = 0,
         settings: GatewaySettings | None = None,
         scenario: Scenario | None = None,
+        speed: float = 1.0,
     ) -> None:
         if venue is None:
-            venue = Venue(market, account=account, cash=cash, seed=seed)
+            settings_of_venue = VenueSettings(settles_expiries=True)
+            venue = Venue(market, account=account, cash=cash, seed=seed, settings=settings_of_venue)
         self._world = World(
             market=market,
             venue=venue,
@@ -64,6 +68,7 @@ class SimulatedGateway:
         )
         self._reception = Reception(self._world, scenario, self._settle)
         self._timer: asyncio.TimerHandle | None = None
+        self._speed = speed
 
     @property
     def counters(self) -> GatewayCounters:
@@ -163,6 +168,10 @@ class SimulatedGateway:
         self._reception.director.heal(self._world.now())
         self._settle()
 
+    def listen_in(self, listener: Listener) -> Callable[[], None]:
+        """Let somebody hear every byte of the connections that begin from now on; returns what ends it."""
+        return self._reception.door.add(listener)
+
     def drop(self, client_id: int) -> bool:
         """Close a client's connection as a network failure would; False when there is none."""
         client = self._world.clients.get(client_id)
@@ -174,7 +183,8 @@ class SimulatedGateway:
     def _settle(self) -> None:
         """Run what is due, send what was said, and wait for what comes next."""
         world = self._world
-        while (ticket := world.agenda.pop_due(world.now() + _EARLY)) is not None:
+        until = world.now() + _EARLY
+        while (ticket := world.agenda.pop_due(until)) is not None:
             self._run(ticket.run, world.reach(ticket.at))
         self._reception.flush()
         self._arm()
@@ -195,7 +205,7 @@ class SimulatedGateway:
         if due is None or not self._reception.port.is_in_use:
             return
         loop = asyncio.get_running_loop()
-        wait = max((due - self._world.now()).total_seconds(), 0.0)
+        wait = max((due - self._world.now()).total_seconds(), 0.0) / self._speed
         self._timer = loop.call_at(loop.time() + wait, self._wake)
 
     def _wake(self) -> None:

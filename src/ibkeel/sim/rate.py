@@ -19,6 +19,7 @@ class Admission(Enum):
     SERVED = auto()
     REFUSED = auto()
     ENDS_SESSION = auto()
+    DELAYED = auto()
 
 
 def admit(world: World, client: Client, name: str | None) -> Admission:
@@ -33,9 +34,15 @@ def admit(world: World, client: Client, name: str | None) -> Admission:
     counters.messages += 1
     if name is not None:
         counters.requests[name] += 1
-    if client.rate.record(world.now().timestamp()):
+    now = world.now().timestamp()
+    is_within = client.rate.record(now)
+    if is_within and client.paced_until <= now:
         return Admission.SERVED
-    counters.violated("message_rate", client.client_id)
+    if not is_within:
+        counters.violated("message_rate", client.client_id)
+    if settings.paces_over_rate:
+        client.paced_until = max(client.paced_until, now) + 1.0 / settings.messages_per_second
+        return Admission.DELAYED
     by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None
     if not (settings.rejects_over_rate or by_fault):
         return Admission.SERVED

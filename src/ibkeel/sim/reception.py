@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from ibkeel.sim.client import Client, Sink
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
-from ibkeel.sim.faults import CloseAtOnce, Fault, HalfOpen, IdInUse, Mute
+from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute
+from ibkeel.sim.late import LateSink
+from ibkeel.sim.overheard import OverheardDoor
 from ibkeel.sim.port import ListeningPort
 from ibkeel.sim.rate import Admission, admit
 from ibkeel.sim.scenario import Scenario
@@ -47,7 +50,8 @@ class Reception:
     def __init__(self, world: World, scenario: Scenario | None, settle: Callable[[], None]) -> None:
         self._world, self._settle = world, settle
         self._director = Director(self, scenario)
-        self._port = ListeningPort(lambda: GatewayProtocol(self))
+        self._door = OverheardDoor(self, world.now)
+        self._port = ListeningPort(lambda: GatewayProtocol(self._door))
         self._connections: list[Client] = []  # in order of connecting
         self._noted: set[str] = set()
 
@@ -65,6 +69,11 @@ class Reception:
     def port(self) -> ListeningPort:
         """Where connections come in."""
         return self._port
+
+    @property
+    def door(self) -> OverheardDoor:
+        """Where bytes come in and go out; one can listen there."""
+        return self._door
 
     @property
     def connections(self) -> tuple[Client, ...]:
@@ -87,8 +96,9 @@ class Reception:
         """Take a new connection; the shell calls it."""
         self._world.counters.connections += 1
         settings = self._world.settings
+        late = LateSink(sink, self._world.agenda, self._world.now, lambda: self._delay(client))
         client = Client(
-            sink,
+            late,
             Session(settings.highest_version),
             SlidingWindow(settings.messages_per_second, 1.0),
             self._world.counters.errors_sent,
@@ -149,6 +159,17 @@ class Reception:
                     self._answer(client, event)
                 elif admission is Admission.ENDS_SESSION:
                     self.hang_up(client)
+                elif admission is Admission.DELAYED:
+                    self._answer_late(client, event)
+
+    def _answer_late(self, client: Client, event: Started | Request | Unknown | Malformed) -> None:
+        """Act on a message when the Gateway gets to reading it."""
+
+        def read(_now: datetime) -> None:
+            if client.is_open:
+                self._answer(client, event)
+
+        self._world.agenda.add(datetime.fromtimestamp(client.paced_until, UTC), read)
 
     def _answer(self, client: Client, event: Started | Request | Unknown | Malformed) -> None:
         match event:
@@ -160,7 +181,9 @@ class Reception:
                 self._note_unknown(event)
             case Malformed():
                 self._world.counters.malformed += 1
-                _logger.warning("request malformed", extra={"reason": event.reason})
+                if not client.is_garbled:  # one line of the log says enough
+                    client.is_garbled = True
+                    _logger.warning("request malformed", extra={"reason": event.reason})
                 text = f"Error reading request:{event.reason}"
                 client.error(event.request_id, 320, text, at=self._world.now())
 
@@ -225,13 +248,18 @@ class Reception:
             _logger.warning("message not served", extra={"number": event.number})
 
     def _flush(self, client: Client) -> None:
-        if self._is_frozen(client):
+        if not client.has_news or self._is_frozen(client):
             return
         world = self._world
         faults: Sequence[Fault] = ()
         if client.session.state is State.STARTED:
             faults = world.disorder.every(Fault, client.client_id)
-        client.flush(clock_text(world.now(), world.settings.zone), faults)
+        client.flush(lambda: clock_text(world.now(), world.settings.zone), faults)
+
+    def _delay(self, client: Client) -> float:
+        return max(
+            (fault.delay for fault in self._world.disorder.every(Delayed, client.client_id)), default=0.0
+        )
 
     def _is_frozen(self, client: Client) -> bool:
         return self._world.disorder.first(HalfOpen, client.client_id) is not None

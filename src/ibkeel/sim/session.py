@@ -13,7 +13,7 @@ import attrs
 
 from ibkeel.errors import WireError
 from ibkeel.sim.codec import REPLIES, REQUESTS, Values
-from ibkeel.sim.wire import GREETING, FrameReader, Hello, encode, parse_hello, split
+from ibkeel.sim.wire import GREETING, FrameReader, Hello, encode, frame, parse_hello, split
 
 __all__ = [
     "MAX_VERSION",
@@ -128,15 +128,19 @@ class Session:
     def receive(self, data: bytes) -> list[Event]:
         """Feed bytes; get the events they complete, in order.
 
-        Bytes that are not the protocol yield one `Refused` and close the session.
+        Bytes that are not the protocol yield one `Refused` after what came before them, and close the
+        session; it is the same however the bytes are cut.
         """
+        events: list[Event] = []
         if self.state is State.CLOSED:
-            return []
+            return events
         try:
-            return list(self._events(data))
+            for event in self._events(data):
+                events.append(event)  # noqa: PERF402 - what came before an error counts
         except WireError as error:
             self.state = State.CLOSED
-            return [Refused(reason=str(error))]
+            events.append(Refused(reason=str(error)))
+        return events
 
     def handshake(self, at: str) -> bytes:
         """The reply to a `Negotiated` client.
@@ -148,7 +152,7 @@ class Session:
 
     def encode(self, name: str, values: Values) -> bytes:
         """One reply in the layout of this client's version."""
-        return encode(REPLIES[name].build(values, self.version))
+        return frame(REPLIES[name].payload(values, self.version))
 
     def close(self) -> None:
         """Answer nothing more."""
@@ -161,7 +165,7 @@ class Session:
             data = data[wanted:]
             if not GREETING.startswith(self._head):
                 raise WireError(f"a client begins with {GREETING!r}, not {bytes(self._head)!r}")
-        for payload in self._reader.payloads(data):
+        for payload in self._reader.each(data):
             if self.state is State.GREETING:
                 yield self._greet(payload)
             elif self.state is not State.CLOSED:

@@ -134,6 +134,9 @@ class GatewaySettings:
     rejects_over_rate: bool = False
     """Refuse messages above the rate with error 100 and end the session at the third, as with the
     Gateway's setting to reject; otherwise they are served, and counted."""
+    paces_over_rate: bool = False
+    """Read messages above the rate late, one after another at the rate, as with the Gateway's setting to
+    pace; they are counted too. Not with `rejects_over_rate`."""
     open_histories: int = attrs.field(default=50, validator=validators.ge(1))
     """Historical requests open at the same time; one more is a violation and an error 162."""
     paces_identical_histories: bool = False

@@ -25,10 +25,10 @@ def spoiled(frames: Sequence[bytes], faults: Sequence[Fault]) -> tuple[list[byte
     for fault in faults:
         match fault:
             case Duplicated():
-                numbers = {str(REPLIES[name].number) for name in fault.messages or REPLIES}
-                made = [each for frame in made for each in [frame] * (1 + (_number(frame) in numbers))]
+                made = [each for frame in made for each in [frame] * (1 + _is_of(frame, fault.messages))]
             case Reordered():
-                made.reverse()
+                turned = [frame for frame in made if _is_of(frame, fault.messages)]
+                made = [turned.pop() if _is_of(frame, fault.messages) else frame for frame in made]
             case Truncated():
                 made[-1], ends = made[-1][: len(made[-1]) // 2], True
             case Garbage():
@@ -36,5 +36,6 @@ def spoiled(frames: Sequence[bytes], faults: Sequence[Fault]) -> tuple[list[byte
     return made, ends
 
 
-def _number(frame: bytes) -> str:
-    return split(frame[_HEADER:])[0]
+def _is_of(frame: bytes, names: Sequence[str]) -> bool:
+    """Whether it is a message of one of those names, or of any where none is given."""
+    return not names or split(frame[_HEADER:])[0] in {str(REPLIES[name].number) for name in names}

@@ -235,7 +235,7 @@ class SimLeg:
 
 @attrs.define(kw_only=True)
 class SimOrder:
-    """An order in the venue's book; one with `legs` is for a combo, and only previewed.
+    """An order in the venue's book; one with `legs` is for a combo.
 
     `echo` holds every field of the client's placeOrder message by name, so that openOrder can
     carry back unchanged what the venue does not interpret.
@@ -246,10 +246,15 @@ class SimOrder:
     contract: SimContract
     action: str  # BUY or SELL
     quantity: float
-    order_type: str  # MKT, LMT, STP, "STP LMT"
+    order_type: str  # MKT, LMT, STP, "STP LMT", TRAIL, "TRAIL LIMIT"
     limit_price: float | None = None
-    stop_price: float | None = None  # aux price on the wire
+    stop_price: float | None = None  # aux price on the wire; the distance of a trailing stop
+    trail_stop: float | None = None  # where a trailing stop is now
+    trailing_percent: float | None = None  # distance of a trailing stop, instead of an amount
+    limit_offset: float | None = None  # from the stop to the limit of a trailing stop limit order
     tif: str = "DAY"
+    good_till: datetime | None = None  # end of a GTD order
+    good_after: datetime | None = None  # nothing happens before
     oca_group: str = ""
     oca_type: int = 3
     parent_id: int = 0

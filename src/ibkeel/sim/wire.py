@@ -6,7 +6,7 @@ client opens with four bytes `API\0` and one frame that names the versions it sp
 
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
@@ -28,6 +28,7 @@ GREETING = b"API\0"
 MAX_MESSAGE = 0xFFFFFF  # the official client drops anything larger, and leaves its read loop
 MAX_WRITE = 64 * 1024  # ib_insync slices its buffer per message: quadratic in the chunk size
 RECEIVE_BUFFER = 4096  # the official client loses a burst of exactly n of these
+_FILLER = 64  # room for what is appended to a write
 _LENGTH = struct.Struct(">I")
 _VERSIONS = re.compile(r"v(\d+)(?:\.\.(\d+))?(?: (.*))?", re.DOTALL)
 
@@ -60,10 +61,10 @@ def encode(fields: Sequence[str]) -> bytes:
     """
     if not fields:
         raise WireError("a message has at least one field")
-    payload = "\0".join(fields) + "\0"
-    if payload.count("\0") != len(fields):
+    payload = ("\0".join(fields) + "\0").encode()
+    if payload.count(b"\0") != len(fields):
         raise WireError(f"a field of message {fields[0]!r} holds a NUL")
-    return frame(payload.encode())
+    return frame(payload)
 
 
 def parse_hello(payload: bytes) -> Hello:
@@ -95,6 +96,11 @@ class FrameReader:
         """Bytes received that do not complete a message yet."""
         return len(self._buffer)
 
+    @property
+    def rest(self) -> bytes:
+        """The bytes of a message that is not complete."""
+        return bytes(self._buffer)
+
     def receive(self, data: bytes) -> list[tuple[str, ...]]:
         """Feed bytes; get every message they complete, in order.
 
@@ -105,20 +111,25 @@ class FrameReader:
 
     def payloads(self, data: bytes) -> list[bytes]:
         """Feed bytes; get every payload they complete, in order."""
+        return list(self.each(data))
+
+    def each(self, data: bytes) -> Iterator[bytes]:
+        """Feed bytes; get every payload they complete one by one, those before an error too."""
         self._buffer += data
-        complete = []
         start = 0
-        while len(self._buffer) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer, start)
-            if length > self._limit:
-                raise WireError(f"a message of {length} bytes; the most is {self._limit}")
-            end = start + _LENGTH.size + length
-            if len(self._buffer) < end:
-                break
-            complete.append(bytes(self._buffer[start + _LENGTH.size : end]))
-            start = end
-        del self._buffer[:start]
-        return complete
+        try:
+            while len(self._buffer) - start >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(self._buffer, start)
+                if length > self._limit:
+                    raise WireError(f"a message of {length} bytes; the most is {self._limit}")
+                end = start + _LENGTH.size + length
+                if len(self._buffer) < end:
+                    break
+                payload = bytes(self._buffer[start + _LENGTH.size : end])
+                start = end
+                yield payload
+        finally:
+            del self._buffer[:start]
 
 
 def split(payload: bytes) -> tuple[str, ...]:
@@ -127,20 +138,20 @@ def split(payload: bytes) -> tuple[str, ...]:
     return tuple(text.removesuffix("\0").split("\0"))
 
 
-def writes(frames: Iterable[bytes], filler: bytes) -> Iterator[bytes]:
+def writes(frames: Iterable[bytes], filler: Callable[[], bytes]) -> Iterator[bytes]:
     """Join frames into writes that every known client survives.
 
     Args:
         frames: Whole frames, in order.
-        filler: A harmless frame; it is appended where a write would be a multiple of 4096 bytes,
-            which the official client discards when nothing follows.
+        filler: Makes a harmless frame; it is appended where a write would be a multiple of 4096
+            bytes, which the official client discards when nothing follows.
 
     Yields:
         Writes of whole frames, at most 64 KB each unless one frame is larger.
     """
     batch = bytearray()
     for piece in frames:
-        if batch and len(batch) + len(piece) + len(filler) > MAX_WRITE:
+        if batch and len(batch) + len(piece) + _FILLER > MAX_WRITE:
             yield _padded(batch, filler)
             batch = bytearray()
         batch += piece
@@ -148,5 +159,5 @@ def writes(frames: Iterable[bytes], filler: bytes) -> Iterator[bytes]:
         yield _padded(batch, filler)
 
 
-def _padded(batch: bytearray, filler: bytes) -> bytes:
-    return bytes(batch + filler) if len(batch) % RECEIVE_BUFFER == 0 else bytes(batch)
+def _padded(batch: bytearray, filler: Callable[[], bytes]) -> bytes:
+    return bytes(batch + filler()) if len(batch) % RECEIVE_BUFFER == 0 else bytes(batch)

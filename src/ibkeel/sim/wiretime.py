@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +26,7 @@ def parse_zone(name: str) -> ZoneInfo:
         raise WireError(f"{name!r} is not a time zone") from error
 
 
+@lru_cache(maxsize=16_384)  # a bar is asked for as many times as there are later ones
 def zoned(at: datetime, zone: str, version: int) -> str:
     """An instant in the Gateway's zone, with the zone's name for versions that read it."""
     local = at.astimezone(parse_zone(zone))

@@ -30,6 +30,7 @@ from ibkeel.sim.venue import MarginPreview, PortfolioRow
 __all__ = ["Exchange", "Handler", "Rejection", "World"]
 
 _logger: Final = logging.getLogger("ibkeel.sim")
+_DAY: Final = timedelta(days=1)
 
 
 class Exchange(Protocol):
@@ -132,6 +133,8 @@ class World:
         self._waiting: list[Callable[[datetime], None]] = []  # for the upstream to come back
         self._clock = clock
         self._reached: datetime | None = None
+        self._ids_from: int | None = None  # ids were set back, and the venue is not asked
+        self._session: SimSession | None = None  # the one that was open when last asked
 
     def now(self) -> datetime:
         """The present instant; never before that of an action which has run."""
@@ -154,9 +157,11 @@ class World:
 
     def session_at(self, at: datetime) -> SimSession | None:
         """The regular session that is open at that instant."""
-        day = timedelta(days=1)
-        around = self.market.sessions(at.date() - day, at.date() + day)
-        return next((each for each in around if each.opens_at <= at < each.closes_at), None)
+        session = self._session
+        if session is None or not session.opens_at <= at < session.closes_at:
+            around = self.market.sessions(at.date() - _DAY, at.date() + _DAY)
+            self._session = next((each for each in around if each.opens_at <= at < each.closes_at), None)
+        return self._session
 
     def answer(
         self,
@@ -167,7 +172,7 @@ class World:
         *,
         needs: Service | None = None,
     ) -> Ticket:
-        """Plan the answer to a request; it is dropped when the client has gone.
+        """Plan the answer to a request; it is dropped when the client has gone, unless it is about an order.
 
         Args:
             client: Who asked.
@@ -182,12 +187,26 @@ class World:
             if needs is not None and self.disorder.blocks(needs):
                 if needs is Service.ORDERS:
                     self._waiting.append(partial(run, has_waited=True))
-            elif client.is_open or has_waited:
+            elif client.is_open or has_waited or (needs is Service.ORDERS and not client.is_forgotten):
                 with self.supervised(client, request_id):
                     action(now)
 
         at = self.now() + timedelta(seconds=seconds + self._treatment.delay)
         return Ticket(at, run) if self._treatment.is_unanswered else self.agenda.add(at, run)
+
+    def again(
+        self, client: Client, request_id: int, at: datetime, action: Callable[[datetime], None]
+    ) -> Ticket:
+        """Plan the next step of a stream, at an instant; it is dropped when the client has gone."""
+
+        def run(now: datetime) -> None:
+            if client.is_open:
+                try:
+                    action(now)
+                except Exception as error:  # noqa: BLE001 - `_failed` logs and counts it
+                    self._failed(client, request_id, error)
+
+        return self.agenda.add(at, run)
 
     @contextmanager
     def treating(self, treatment: Treatment) -> Iterator[None]:
@@ -220,16 +239,19 @@ class World:
         """Turn what goes wrong inside into an error for the client, a log record and a count."""
         try:
             yield
-        except Rejection as rejection:
-            if self._treatment.is_unanswered:
-                return
-            client.error(request_id, rejection.code, rejection.text, at=self.now())
-        except Exception as error:
-            # One broken answer must not end the other sessions; nothing is hidden by this.
-            _logger.exception("request failed", extra={"request_id": request_id})
-            self.counters.failures += 1
-            text = f"Server error when reading an API client request: {error!r}"
-            client.error(request_id, 320, text, at=self.now())
+        except Exception as error:  # noqa: BLE001 - `_failed` logs and counts it
+            self._failed(client, request_id, error)
+
+    def _failed(self, client: Client, request_id: int, error: Exception) -> None:
+        """One broken answer must not end the other sessions; nothing is hidden by this."""
+        if isinstance(error, Rejection):
+            if not self._treatment.is_unanswered:
+                client.error(request_id, error.code, error.text, at=self.now())
+            return
+        _logger.error("request failed", extra={"request_id": request_id}, exc_info=error)
+        self.counters.failures += 1
+        text = f"Server error when reading an API client request: {error!r}"
+        client.error(request_id, 320, text, at=self.now())
 
     def release(self, client: Client) -> None:
         """Take back everything that a client holds."""
@@ -317,8 +339,14 @@ class World:
             known = self.order_ids.get(order.client_id, 0)
             self.order_ids[order.client_id] = max(known, order.order_id)
 
+    def begin_ids_at(self, number: int) -> None:
+        """Issue ids from there on, though live orders may bear them."""
+        self.order_ids, self._ids_from = {}, number
+
     def next_order_id(self, client_id: int) -> int:
         """The first order id that the client may use: above all it has used."""
+        if self._ids_from is not None:
+            return max(self.order_ids.get(client_id, 0) + 1, self._ids_from)
         live = [order.order_id for order in self.venue.open_orders(client_id)]
         return max([self.order_ids.get(client_id, 0), *live]) + 1
 

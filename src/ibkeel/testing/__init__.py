@@ -10,19 +10,33 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from ibkeel.testing.contract import CHECKS, Check, World, run_check
     from ibkeel.testing.fake import KINDS, Call, FakeBroker
+    from ibkeel.testing.gateways import GatewayMaker, simulated_gateway
     from ibkeel.testing.strategy_contract import StrategyContract
 
-__all__ = ["CHECKS", "KINDS", "Call", "Check", "FakeBroker", "StrategyContract", "World", "run_check"]
+__all__ = [
+    "CHECKS",
+    "KINDS",
+    "Call",
+    "Check",
+    "FakeBroker",
+    "GatewayMaker",
+    "StrategyContract",
+    "World",
+    "run_check",
+    "simulated_gateway",
+]
 
 _HOMES: Final = {
     "CHECKS": "ibkeel.testing.contract",
     "Call": "ibkeel.testing.fake",
     "Check": "ibkeel.testing.contract",
     "FakeBroker": "ibkeel.testing.fake",
+    "GatewayMaker": "ibkeel.testing.gateways",
     "KINDS": "ibkeel.testing.fake",
     "StrategyContract": "ibkeel.testing.strategy_contract",
     "World": "ibkeel.testing.contract",
     "run_check": "ibkeel.testing.contract",
+    "simulated_gateway": "ibkeel.testing.gateways",
 }
 
 

@@ -1,13 +1,13 @@
 """The pytest plugin: fixtures for tests of bots; it imports nothing but pytest until one is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from ibkeel.sim import SimulatedGateway
-    from ibkeel.testing import FakeBroker
+    from ibkeel.testing import FakeBroker, GatewayMaker
 
 __all__ = ["ibkeel_broker", "ibkeel_gateway", "ibkeel_virtual_time"]
 
@@ -29,8 +29,9 @@ def ibkeel_broker() -> "Callable[..., FakeBroker]":
 
 
 @pytest.fixture
-def ibkeel_gateway() -> "Callable[..., SimulatedGateway]":
-    """Makes a `SimulatedGateway`; open it with `async with gateway.listening(host, port)`."""
-    from ibkeel.sim import SimulatedGateway  # noqa: PLC0415 - the plugin is loaded in every suite
+def ibkeel_gateway() -> "Iterator[GatewayMaker]":
+    """`GatewayMaker`: `play("nightly-restart")` puts the test on virtual time with a Gateway in trouble."""
+    from ibkeel.testing.gateways import GatewayMaker  # noqa: PLC0415 - the plugin is loaded in every suite
 
-    return SimulatedGateway
+    with ExitStack() as stack:
+        yield GatewayMaker(stack)

@@ -24,6 +24,7 @@ class VirtualClock:
             raise InvalidInput(f"virtual time cannot start at {start!r}: it has no time zone")
         self._loop = loop
         self.start = start.astimezone(UTC)
+        self._shown = (0.0, self.start)  # asked for far more often than time passes
 
     def monotonic(self) -> float:
         """Seconds since the loop was made."""
@@ -31,4 +32,7 @@ class VirtualClock:
 
     def now(self) -> datetime:
         """Wall time, aware, in UTC, to the microsecond."""
-        return self.start + timedelta(seconds=self._loop.time())
+        time, shown = self._loop.time(), self._shown
+        if shown[0] != time:
+            self._shown = shown = time, self.start + timedelta(seconds=time)
+        return shown[1]

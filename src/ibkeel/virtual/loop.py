@@ -4,6 +4,7 @@ import asyncio
 import selectors
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from math import inf
 from typing import Any, Final
 
 from typing_extensions import override
@@ -53,8 +54,6 @@ class _JumpingSelector(selectors.BaseSelector):
             return ready
         if self.is_waiting_for_threads():
             return self._inner.select(None)
-        if timeout is None:
-            raise self.stalled("every task waits and no timer is set")
         self._turns = 0
         self.jump()
         return []
@@ -85,11 +84,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     Args:
         start: Wall time at loop time 0, aware.
         on_jump: Told the new wall time after each jump.
+
+    Attributes:
+        ends_at: Time beyond which the loop does not jump; None: there is no end.
+        over: Makes what is raised instead.
+        jumps: So many there were.
     """
 
     def __init__(self, start: datetime, *, on_jump: Callable[[datetime], None] | None = None) -> None:
         self._now = 0.0
         self._in_threads = 0
+        self.ends_at: float | None = None
+        self.over: Callable[[], BaseException] = KeyboardInterrupt
         self.jumps = 0
         self._on_jump = on_jump
         self._selector: _JumpingSelector
@@ -110,9 +116,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _jump(self) -> None:
-        timer: asyncio.TimerHandle = self._scheduled[0]  # type: ignore[attr-defined]
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        if not scheduled and self.ends_at is None:
+            raise self._stalled("every task waits and no timer is set")
         self.jumps += 1
-        self._move_to(max(self._now, timer.when()) + _PAST_TIMER)
+        self.pass_until(scheduled[0].when() + _PAST_TIMER if scheduled else inf)
+
+    def pass_until(self, time: float) -> None:
+        """Let time pass, and run nothing.
+
+        Raises:
+            BaseException: What `over` makes, at the end of time.
+        """
+        if self.ends_at is not None and time > self.ends_at:
+            self._move_to(max(self._now, self.ends_at))
+            raise self.over()
+        self._move_to(max(self._now + _PAST_TIMER, time))
 
     def _pass_due_timer(self) -> None:
         """Without a jump too, a timer finds the clock past it: a jump to another may have landed on it."""

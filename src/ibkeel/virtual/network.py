@@ -2,7 +2,8 @@
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from itertools import count
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ class MemoryServer(asyncio.AbstractServer):
         self._network = network
         self.address = address
         self.factory = factory
+        self.context = copy_context()
         self._closed = asyncio.Event()
 
     @property
@@ -84,6 +86,16 @@ class MemoryNetwork:
     def __init__(self) -> None:
         self._servers: dict[tuple[str, int], MemoryServer] = {}
         self._ports = count(_FIRST_FREE_PORT)
+        self._aliases: dict[int, tuple[str, int]] = {}
+
+    def alias(self, ports: Iterable[int], *, port: int) -> None:
+        """Let more ports, of every host, lead to one of this machine's.
+
+        Args:
+            ports: Those at which nobody else listens.
+            port: Where they lead.
+        """
+        self._aliases.update(dict.fromkeys(ports, (_canonical(None), port)))
 
     def listen(self, factory: Factory, host: str | None, port: int | None) -> MemoryServer:
         """Open an address; port 0 or None takes a free one.
@@ -110,10 +122,17 @@ class MemoryNetwork:
             ConnectionRefusedError: Nobody does.
         """
         address = (_canonical(host), int(port or 0))
-        server = self._servers.get(address)
+        server = self._servers.get(address) or self._servers.get(self._aliases.get(address[1], address))
         if server is None:
             raise ConnectionRefusedError(
                 errno.ECONNREFUSED, f"nobody listens on {address} of the virtual network"
             )
         here = ("127.0.0.1", next(self._ports))
-        return connect_pair(loop, client, server.factory(), client_address=here, server_address=address)
+        return connect_pair(
+            loop,
+            client,
+            server.factory(),
+            client_address=here,
+            server_address=address,
+            server_context=server.context,
+        )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextvars import Context, copy_context
 from typing import Any
 
 from typing_extensions import override
@@ -38,9 +39,10 @@ class MemoryTransport(asyncio.Transport):
         self._reading = True
         self._closing = False
         self._eof_sent = False
+        self._context: Context | None = None  # in which this end is told what happens; None: the other's
 
-    def _pair_with(self, peer: "MemoryTransport") -> None:
-        self._peer = peer
+    def _pair_with(self, peer: "MemoryTransport", context: Context | None = None) -> None:
+        self._peer, self._context = peer, context
 
     @override
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -65,7 +67,7 @@ class MemoryTransport(asyncio.Transport):
     @override
     def resume_reading(self) -> None:
         self._reading = True
-        self._loop.call_soon(self._drain)
+        self._loop.call_soon(self._drain, context=self._context)
 
     @override
     def write(self, data: Any) -> None:
@@ -112,13 +114,13 @@ class MemoryTransport(asyncio.Transport):
     def _end(self, error: Exception | None) -> None:
         self._closing = True
         self._inbox.clear()
-        self._loop.call_soon(self._protocol.connection_lost, error)
+        self._loop.call_soon(self._protocol.connection_lost, error, context=self._context)
 
     def _send(self, data: bytes | None) -> None:
         peer = self._peer
         if peer is not None and not peer.is_closing():
             peer._inbox.append(data)  # noqa: SLF001 - the other end
-            self._loop.call_soon(peer._drain)  # noqa: SLF001 - the other end
+            self._loop.call_soon(peer._drain, context=peer._context)  # noqa: SLF001 - the other end
 
     def _drain(self) -> None:
         protocol = self._protocol
@@ -138,16 +140,25 @@ def connect_pair(
     *,
     client_address: tuple[str, int],
     server_address: tuple[str, int],
+    server_context: Context,
 ) -> MemoryTransport:
     """Join two protocols; the server's is told on the next turn of the loop.
+
+    Args:
+        loop: The loop that both live on.
+        client: Told at once.
+        server: Told in its own context, as by a real socket.
+        client_address: The client's end.
+        server_address: The server's end.
+        server_context: What was current when the server began to listen; the client's end has the caller's.
 
     Returns:
         The client's end.
     """
     near = MemoryTransport(loop, client, sockname=client_address, peername=server_address)
     far = MemoryTransport(loop, server, sockname=server_address, peername=client_address)
-    near._pair_with(far)  # noqa: SLF001 - made here
-    far._pair_with(near)  # noqa: SLF001 - made here
-    loop.call_soon(server.connection_made, far)
+    near._pair_with(far, copy_context())  # noqa: SLF001 - made here
+    far._pair_with(near, server_context)  # noqa: SLF001 - made here
+    loop.call_soon(server.connection_made, far, context=server_context)
     client.connection_made(near)
     return near

@@ -169,5 +169,11 @@ DATA_REPLIES: Final[tuple[Message, ...]] = (
         *fields("start end time_zone"),
         Repeat(name="sessions", items=fields("start end day")),
     ),
+    Message(
+        number=67,
+        name="display_groups",
+        layout=(Constant(text="1"), _ID, Field(name="groups")),
+    ),
+    _message(77, "soft_dollar_tiers", _ID, Repeat(name="tiers", items=fields("name value display_name"))),
     _message(107, "user_info", _ID, Field(name="white_branding_id")),
 )

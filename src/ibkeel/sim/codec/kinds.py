@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ibkeel.errors import WireError
 
-__all__ = ["UNSET_DOUBLE", "UNSET_INTEGER", "Kind", "read", "write"]
+__all__ = ["UNSET_DOUBLE", "UNSET_INTEGER", "Kind", "read", "write", "writer"]
 
 UNSET_DOUBLE: Final = "1.7976931348623157E308"  # as the Gateway writes it
 UNSET_INTEGER: Final = "2147483647"
@@ -25,6 +25,7 @@ _UNSET: Final = frozenset(
     }
 )
 _INFINITE: Final = frozenset({"Infinite", "Infinity", "inf"})
+_ENDLESS: Final = frozenset({"inf", "-inf"})
 _TRUE: Final = frozenset({"1", "true", "True"})
 
 
@@ -56,6 +57,11 @@ def write(kind: Kind, value: Any) -> str:
     return "" if value is None else _WRITERS[kind](value)
 
 
+def writer(kind: Kind) -> Callable[[Any], str]:
+    """What writes the values of a kind, other than None."""
+    return _WRITERS[kind]
+
+
 def _read_integer(text: str) -> int | None:
     if text in _UNSET:
         return None
@@ -83,11 +89,18 @@ def _write_escaped(text: str) -> str:
     return str(text).encode("unicode-escape").decode("ascii")
 
 
+def _write_integer(number: float) -> str:
+    return str(number) if type(number) is int else str(int(number))
+
+
 def _write_number(number: float) -> str:
-    return "Infinity" if math.isinf(number) else repr(float(number))
+    text = repr(float(number))
+    return "Infinity" if text in _ENDLESS else text
 
 
 def _write_size(number: float) -> str:
+    if type(number) is int:  # as nearly all are
+        return str(number)
     return str(int(number)) if float(number).is_integer() else repr(float(number))
 
 
@@ -102,7 +115,7 @@ _READERS: Final[dict[Kind, Callable[[str], Any]]] = {
 _WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.TEXT: str,
     Kind.ESCAPED: _write_escaped,
-    Kind.INTEGER: lambda value: str(int(value)),
+    Kind.INTEGER: _write_integer,
     Kind.NUMBER: _write_number,
     Kind.SIZE: _write_size,
     Kind.FLAG: lambda value: "1" if value else "0",

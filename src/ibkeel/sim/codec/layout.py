@@ -2,7 +2,8 @@
 
 A layout is a tuple of items in wire order. Gates (`since`, `before`) are server versions; they are
 resolved once per message and version, so that parsing and building share one flat plan and can
-never disagree about it.
+never disagree about it. A plan, or a row of one, that is nothing but fields is written in one pass:
+most of what a Gateway says are ticks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,15 +13,16 @@ from typing import Any
 import attrs
 
 from ibkeel.errors import WireError
-from ibkeel.sim.codec.kinds import Kind, read, write
+from ibkeel.sim.codec.kinds import Kind, read, write, writer
 
 __all__ = ["Constant", "Field", "Given", "Item", "Message", "Repeat", "Values", "fields"]
 
 Values = Mapping[str, Any]
 _FOREVER = 10_000
+_NUL = "\0"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Gate:
     """The server versions at which an item is on the wire: since <= version < before."""
 
@@ -54,7 +56,7 @@ class Field(Gate):
     default: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Repeat(Gate):
     """A count and that many rows; the value is a sequence of mappings."""
 
@@ -62,7 +64,7 @@ class Repeat(Gate):
     items: tuple["Item", ...]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Given(Gate):
     """Items that are present when the text of an earlier field passes a test."""
 
@@ -72,6 +74,9 @@ class Given(Gate):
 
 
 Item = Constant | Field | Repeat | Given
+
+_Column = tuple[str, Callable[[Any], str], str]
+"""Name of a value, what writes it, and the text when there is none; a constant has no name."""
 
 
 def fields(
@@ -83,7 +88,7 @@ def fields(
     )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Message:
     """One kind of message: its number, its name here, and its layout after the number."""
 
@@ -100,24 +105,98 @@ class Message:
             WireError: Fields are missing, or one does not hold what it must.
         """
         values: dict[str, Any] = {}
-        _read_items(_plan(self.layout, version), iter(texts), values, {}, self.name)
+        _read_items(_plan(self, version).items, iter(texts), values, {}, self.name)
         return values
 
     def build(self, values: Values, version: int) -> tuple[str, ...]:
         """All fields of the message, its number first."""
-        texts = [str(self.number)]
-        _write_items(_plan(self.layout, version), values, {}, texts)
-        return tuple(texts)
+        return (str(self.number), *_plan(self, version).texts(values))
+
+    def payload(self, values: Values, version: int) -> bytes:
+        """The same as it goes on the wire, each field ended by a NUL.
+
+        Raises:
+            WireError: A field holds a NUL.
+        """
+        return _plan(self, version).payload(values, self.number)
+
+
+class _Plan:
+    """Items that are all on the wire."""
+
+    def __init__(self, items: tuple[Item, ...]) -> None:
+        self.items = items
+        self._columns = _columns(items)
+        fixed = (item.text.replace("%", "%%") if isinstance(item, Constant) else None for item in items)
+        self._template = "".join("%s\0" if text is None else f"{text}\0" for text in fixed)
+        self._varying = tuple(column for column in self._columns or () if column[0])
+
+    def texts(self, values: Values) -> list[str]:
+        """The texts of the values."""
+        if self._columns is None:
+            texts: list[str] = []
+            _write_items(self.items, values, {}, texts)
+            return texts
+        known = values.get
+        return [
+            default if (value := known(name)) is None else text_of(value) or default
+            for name, text_of, default in self._columns
+        ]
+
+    def payload(self, values: Values, number: int) -> bytes:
+        """Number and texts, each ended by a NUL.
+
+        Raises:
+            WireError: A text holds a NUL.
+        """
+        if self._columns is None:
+            texts = self.texts(values)
+            text, total = _NUL.join((*texts, "")), len(texts)
+        else:  # most messages by far: what is always the same is there already
+            known, total = values.get, len(self.items)
+            text = self._template % tuple(
+                [
+                    default if (value := known(name)) is None else text_of(value) or default
+                    for name, text_of, default in self._varying
+                ]
+            )
+        payload = f"{number}\0{text}".encode()
+        if payload.count(0) != total + 1:
+            raise WireError(f"a field of message {number} holds a NUL")
+        return payload
 
 
 @cache
-def _plan(layout: tuple[Item, ...], version: int) -> tuple[Item, ...]:
+def _plan(message: Message, version: int) -> _Plan:
+    """What of a message exists at a version; messages are few, and each is itself alone."""
+    return _Plan(_admitted(message.layout, version))
+
+
+@cache
+def _row_plan(repeat: Repeat) -> _Plan:
+    return _Plan(repeat.items)
+
+
+def _admitted(layout: tuple[Item, ...], version: int) -> tuple[Item, ...]:
     """The items of a layout that exist at a version, nested ones included."""
     return tuple(
-        attrs.evolve(item, items=_plan(item.items, version)) if isinstance(item, Repeat | Given) else item
+        attrs.evolve(item, items=_admitted(item.items, version)) if isinstance(item, Repeat | Given) else item
         for item in layout
         if item.admits(version)
     )
+
+
+def _columns(items: tuple[Item, ...]) -> tuple[_Column, ...] | None:
+    """The items as columns; None when not all of them are single values."""
+    made: list[_Column] = []
+    for item in items:
+        if isinstance(item, Field):
+            made.append((item.name, writer(item.kind), item.default))
+        elif isinstance(item, Constant):
+            made.append(("", str, item.text))
+        else:
+            return None
+    return tuple(made)
 
 
 def _next(texts: Iterator[str], where: str) -> str:
@@ -172,5 +251,6 @@ def _write_items(plan: tuple[Item, ...], values: Values, seen: dict[str, str], t
             rows = values.get(item.name) or ()
             seen[item.name] = str(len(rows))
             texts.append(str(len(rows)))
+            row_plan = _row_plan(item)
             for row in rows:
-                _write_items(item.items, row, {}, texts)
+                texts += row_plan.texts(row)

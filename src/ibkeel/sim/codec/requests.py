@@ -9,6 +9,7 @@ from typing import Final
 
 from ibkeel.sim.codec.contracts import COMBO_LEGS, CONTRACT_SENT, DELTA_NEUTRAL
 from ibkeel.sim.codec.datarequests import DATA_REQUESTS
+from ibkeel.sim.codec.extrarequests import EXTRA_REQUESTS
 from ibkeel.sim.codec.kinds import Kind
 from ibkeel.sim.codec.layout import Constant, Field, Item, Message, Repeat, fields
 from ibkeel.sim.codec.orders import PLACE_ORDER
@@ -150,6 +151,7 @@ _ALL: tuple[Message, ...] = (
     Message(number=99, name="completed_orders", layout=(Field(name="api_only", kind=Kind.FLAG),)),
     Message(number=105, name="current_time_millis", layout=()),
     *DATA_REQUESTS,
+    *EXTRA_REQUESTS,
 )
 
 REQUESTS: Final[Mapping[int, Message]] = MappingProxyType({each.number: each for each in _ALL})

@@ -1,7 +1,8 @@
 """Where the simulated Gateway gets its prices: a seeded model, or recorded data."""
 
+from ibkeel.sim.market.halts import Halt, HaltedMarket
 from ibkeel.sim.market.moods import MOODS, Mood
 from ibkeel.sim.market.replay import ReplayMarket
 from ibkeel.sim.market.seeded import SeededMarket
 
-__all__ = ["MOODS", "Mood", "ReplayMarket", "SeededMarket"]
+__all__ = ["MOODS", "Halt", "HaltedMarket", "Mood", "ReplayMarket", "SeededMarket"]

@@ -161,6 +161,7 @@ def next_session(day: date) -> SimSession | None:
     return _all_sessions()[position] if position < len(_all_sessions()) else None
 
 
+@lru_cache(maxsize=256)  # every contract is asked about the same instant
 def trading_day(at: datetime) -> SimSession:
     """The session of the trading day that an aware instant belongs to."""
     local = at.astimezone(NEW_YORK)

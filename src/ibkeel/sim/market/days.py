@@ -23,6 +23,7 @@ __all__ = ["Days", "seconds_of"]
 _Number = TypeVar("_Number", float, Floats)
 
 _PATHS: Final = 48  # of about a megabyte
+_CLOSES: Final = 4096
 _OPTIONS: Final = 4096
 _TABLES: Final = 8192
 _MINUTE: Final = 60
@@ -52,15 +53,17 @@ class Days:
     def __init__(self, seed: int, universe: Universe, levels: Levels) -> None:
         self._seed, self._universe, self._levels = seed, universe, levels
         self._factor = lru_cache(maxsize=_PATHS)(self._drawn_factor)
+        self.close = lru_cache(maxsize=_CLOSES)(self._rounded_close)
+        self.quote_key = lru_cache(maxsize=_CLOSES)(self._drawn_quote_key)
         self.path = lru_cache(maxsize=_PATHS)(self._drawn_path)
         self._option = lru_cache(maxsize=_OPTIONS)(self._drawn_option)
         self._minutes = lru_cache(maxsize=_TABLES)(self._drawn_minutes)
 
-    def quote_key(self, symbol: str, day: date) -> int:
+    def _drawn_quote_key(self, symbol: str, day: date) -> int:
         """Key of the small draws of a symbol's quotes."""
         return digest(self._seed, symbol, day, "sizes")
 
-    def close(self, symbol: str, day: date) -> float:
+    def _rounded_close(self, symbol: str, day: date) -> float:
         """Close of a session, rounded to a cent."""
         row = self._universe.row(symbol)
         if symbol == _VOLATILITY_INDEX:
@@ -129,11 +132,13 @@ class Days:
 
     def _drawn_factor(self, day: date) -> _Factor:
         deviation, total = self._levels.market_deviation(day), self._levels.market_return(day)
-        path = factor_path(
+        seconds = seconds_of(latest_session(day))
+        course = self._levels.course(day, seconds)
+        path = course + factor_path(
             (self._seed, "market", day),
-            seconds=seconds_of(latest_session(day)),
+            seconds=seconds,
             deviation=deviation,
-            total=total,
+            total=total - float(course[-1]),
         )
         return _Factor(path=path, heat=self._levels.heat(day) * np.exp(path * self._levels.feedback(day)))
 

@@ -5,6 +5,9 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
+
+from ibkeel.sim.market.bars import Floats
 from ibkeel.sim.market.calendar import next_session, previous_session
 from ibkeel.sim.market.draws import normal, uniform
 from ibkeel.sim.market.moods import PLAIN, Mood
@@ -57,8 +60,15 @@ class Levels:
 
     def market_return(self, day: date) -> float:
         """Log return of the market factor within a session."""
-        pushed = self._mood.push if day == self._today else 0.0
+        pushed = self._mood.push + self._mood.carried if day == self._today else 0.0
         return self.market_deviation(day) * self._shock(day) + _DRIFT * self._movement(day) + pushed
+
+    def course(self, day: date, seconds: int) -> Floats:
+        """Log return of the market factor that is made to order, at each second of a session."""
+        if day != self._today or not self._mood.course:
+            return np.zeros(seconds)
+        times, reached = zip((0.0, 0.0), *self._mood.course, strict=True)
+        return np.asarray(np.interp(np.arange(seconds), times, reached), dtype=np.float64)
 
     def own_return(self, row: Underlying, day: date) -> float:
         """Log return that the market factor does not explain, within a session."""

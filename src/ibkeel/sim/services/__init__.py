@@ -23,6 +23,7 @@ from ibkeel.sim.services import (
     summary,
     system,
     tickbytick,
+    unsubscribed,
 )
 from ibkeel.sim.world import Handler
 
@@ -48,5 +49,6 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         **calculator.HANDLERS,
         **reference.HANDLERS,
         **scanner.HANDLERS,
+        **unsubscribed.HANDLERS,
     }
 )

@@ -206,11 +206,17 @@ def _averaged(world: World, query: _Query, start: datetime, end: datetime) -> li
 
 
 def _row(world: World, client: Client, query: _Query, bar: SimBar) -> dict[str, Any]:
-    row: dict[str, Any] = attrs.asdict(bar)
-    row["date"] = _date(world, client, query, row.pop("at"))
-    if query.what != "TRADES":
-        row.update(volume=-1, wap=-1.0, count=-1)
-    return row
+    traded = query.what == "TRADES"
+    return {
+        "date": _date(world, client, query, bar.at),
+        "open": bar.open,
+        "high": bar.high,
+        "low": bar.low,
+        "close": bar.close,
+        "volume": bar.volume if traded else -1,
+        "wap": bar.wap if traded else -1.0,
+        "count": bar.count if traded else -1,
+    }
 
 
 def _date(world: World, client: Client, query: _Query, at: datetime) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.account import after_fills
@@ -22,10 +23,14 @@ from ibkeel.sim.values import (
     SimOrder,
     VenueEvent,
 )
-from ibkeel.sim.wiretime import zoned
+from ibkeel.sim.wiretime import parse_instant, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 __all__ = ["HANDLERS", "match", "publish"]
+
+
+_COMBO: Final = "BAG"
+_DATE: Final = len("20260105")
 
 
 def _place(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -70,7 +75,12 @@ def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
         order_type=values["order_type"],
         limit_price=values["limit_price"],
         stop_price=values["stop_price"],
+        trail_stop=values["trail_stop_price"],
+        trailing_percent=values["trailing_percent"],
+        limit_offset=values["limit_price_offset"],
         tif=values["tif"] or "DAY",
+        good_till=_instant(world, values["good_till_date"]),
+        good_after=_instant(world, values["good_after_time"]),
         oca_group=values["oca_group"],
         oca_type=values["oca_type"] or 3,
         parent_id=values["parent_id"] or 0,
@@ -81,6 +91,16 @@ def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
         order_ref=values["order_ref"],
         echo=values,
     )
+
+
+def _instant(world: World, text: str) -> datetime | None:
+    """An instant of an order; a date alone means its end (unverified)."""
+    text = text.strip()
+    try:
+        return parse_instant(f"{text} 23:59:59" if len(text) == _DATE else text, world.settings.zone)
+    except WireError as error:
+        # 337 is documented for invalid time formats; the text is unverified.
+        raise Rejection(337, f"Invalid time format: {error}") from error
 
 
 def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -127,7 +147,11 @@ def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
             world.counters.violated(event.rule, client_id)
         for listener in _listeners(world, client_id):
             _send(world, listener, event, now)
-    filled = [event.contract for event in events if isinstance(event, Execution)]
+    filled = [
+        event.contract
+        for event in events
+        if isinstance(event, Execution) and event.contract.sec_type != _COMBO
+    ]
     if filled:
         after_fills(world, filled, now)
 
@@ -181,6 +205,7 @@ def _order_values(order: SimOrder) -> dict[str, Any]:
         "order_type": order.order_type,
         "limit_price": order.limit_price,
         "stop_price": order.stop_price,
+        "trail_stop_price": order.trail_stop,
         "tif": order.tif,
         "oca_group": order.oca_group,
         "oca_type": order.oca_type,

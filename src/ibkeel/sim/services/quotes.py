@@ -20,6 +20,8 @@ _OPEN_INTEREST: Final = "101"
 _BBO_EXCHANGE: Final = "9c0001"
 _SNAPSHOT_PERMISSIONS: Final = 3
 _IN_PART: Final = 10090
+_FROZEN: Final = frozenset({LiveType.FROZEN, LiveType.DELAYED_FROZEN})
+_DELAYED: Final = frozenset({LiveType.DELAYED, LiveType.DELAYED_FROZEN})
 _LACKING: Final = {
     354: "Requested market data is not subscribed.",
     10089: (
@@ -125,7 +127,7 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
     if kind != subscription.announced_type:
         client.reply("market_data_type", request_id=subscription.request_id, type=kind)
         subscription.announced_type = kind
-    delayed = kind in {LiveType.DELAYED, LiveType.DELAYED_FROZEN}
+    delayed = kind in _DELAYED
     made = ticks(
         contract,
         quote,
@@ -140,39 +142,45 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
             made += initial(world.market, contract, subscription.generic_ticks, at)
         made += changing(contract, quote, subscription.sent, subscription.generic_ticks)
     for name, values in made:
-        client.reply(name, request_id=subscription.request_id, **values)
+        values["request_id"] = subscription.request_id
+        client.send(name, values)
     subscription.sent = quote
     subscription.sent_greeks = greeks or subscription.sent_greeks
     _go_on(world, client, subscription, now, at)
 
 
 def _go_on(world: World, client: Client, subscription: Subscription, now: datetime, at: datetime) -> None:
-    ends_at, quote = subscription.ends_at, subscription.sent
-    complete = quote is not None and is_complete(subscription.contract, quote)
-    if ends_at is not None and (complete or now >= ends_at):
+    ends_at = subscription.ends_at
+    if ends_at is not None and (now >= ends_at or _has_all(subscription)):
         client.reply("tick_snapshot_end", request_id=subscription.request_id)
         world.end_subscription(client, subscription.request_id)
         return
-    change = world.market.next_change(subscription.contract, at)
-    times = (change and change + (now - at), ends_at, subscription.book_at)
-    due = [when for when in times if when is not None]
-    if not due:
+    due = world.market.next_change(subscription.contract, at)
+    if due is not None and at is not now:
+        due += now - at
+    for other in (ends_at, subscription.book_at):
+        if other is not None and (due is None or other < due):
+            due = other
+    if due is None:
         return
 
     def push(then: datetime) -> None:
         _push(world, client, subscription, then)
 
-    seconds = (min(due) - world.now()).total_seconds()
-    subscription.ticket = world.answer(client, subscription.request_id, max(seconds, 0.0), push)
+    subscription.ticket = world.again(client, subscription.request_id, max(due, now), push)
+
+
+def _has_all(subscription: Subscription) -> bool:
+    quote = subscription.sent
+    return quote is not None and is_complete(subscription.contract, quote)
 
 
 def _feed(world: World, client: Client, now: datetime) -> tuple[int, datetime]:
     """The market data type that a client gets, and the instant it shows."""
     wanted = client.market_data_type
     if world.is_entitled:
-        frozen = wanted in {LiveType.FROZEN, LiveType.DELAYED_FROZEN}
-        is_open = world.session_at(now) is not None
-        return (LiveType.FROZEN if frozen and not is_open else LiveType.LIVE), now
+        frozen = wanted in _FROZEN
+        return (LiveType.FROZEN if frozen and world.session_at(now) is None else LiveType.LIVE), now
     at = now - timedelta(seconds=world.settings.delay_seconds)
     frozen = wanted == LiveType.DELAYED_FROZEN and world.session_at(at) is None
     return (LiveType.DELAYED_FROZEN if frozen else LiveType.DELAYED), at
@@ -185,7 +193,7 @@ def _shown(world: World, contract: SimContract, at: datetime, kind: int) -> Mark
     before and after it; what the feed shows then is unverified.)
     """
     quote = world.market.quote(contract, at)
-    if kind in {LiveType.FROZEN, LiveType.DELAYED_FROZEN} or world.session_at(at) is not None:
+    if kind in _FROZEN or world.session_at(at) is not None:
         return quote
     return without_book(quote)
 

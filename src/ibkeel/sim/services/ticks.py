@@ -1,6 +1,5 @@
 """From what the feed shows to tick messages: only what changed is sent."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import attrs
@@ -75,7 +74,8 @@ def ticks(
         open_interest: Whether the client asked for open interest (generic tick 101).
     """
     known = before or MarketQuote(at=quote.at)
-    made = [*_sides(quote, known), *_day(quote, known)]
+    made = _sides(quote, known)
+    made += _day(quote, known)
     if open_interest and quote.open_interest not in {None, known.open_interest}:
         kind = _OPEN_INTEREST.get(contract.right)
         if kind is not None:
@@ -83,24 +83,30 @@ def ticks(
     return [_retyped(tick) for tick in made] if delayed else made
 
 
-def _sides(quote: MarketQuote, known: MarketQuote) -> Iterator[Tick]:
+def _sides(quote: MarketQuote, known: MarketQuote) -> list[Tick]:
+    made: list[Tick] = []
     for price_name, size_name, price_type, size_type in _SIDES:
         price, size = getattr(quote, price_name), getattr(quote, size_name)
         if price != getattr(known, price_name):
             # A side that vanishes is -1 with size 0.
-            shown = {"price": -1.0, "size": 0} if price is None else {"price": price, "size": size}
-            yield "tick_price", {"type": price_type, **shown}
+            shown = -1.0 if price is None else price
+            made.append(
+                ("tick_price", {"type": price_type, "price": shown, "size": size if price is not None else 0})
+            )
         elif price is not None and size is not None and size != getattr(known, size_name):
-            yield "tick_size", {"type": size_type, "size": size}
+            made.append(("tick_size", {"type": size_type, "size": size}))
+    return made
 
 
-def _day(quote: MarketQuote, known: MarketQuote) -> Iterator[Tick]:
-    if quote.volume not in {None, known.volume}:
-        yield "tick_size", {"type": _VOLUME, "size": quote.volume}
+def _day(quote: MarketQuote, known: MarketQuote) -> list[Tick]:
+    made: list[Tick] = []
+    if quote.volume is not None and quote.volume != known.volume:
+        made.append(("tick_size", {"type": _VOLUME, "size": quote.volume}))
     for name, kind in _PRICES:
         price = getattr(quote, name)
-        if price not in {None, getattr(known, name)}:
-            yield "tick_price", {"type": kind, "price": price, "size": 0}
+        if price is not None and price != getattr(known, name):
+            made.append(("tick_price", {"type": kind, "price": price, "size": 0}))
+    return made
 
 
 def computations(greeks: ModelGreeks | None, before: ModelGreeks | None, *, delayed: bool) -> list[Tick]:

@@ -1,5 +1,6 @@
 """Where simulated orders are matched, and the account is kept."""
 
+from ibkeel.sim.venue.actions import Dividend, Split
 from ibkeel.sim.venue.margin import MarginPreview, PortfolioRow, Valuation
 from ibkeel.sim.venue.settings import CommissionPlan, VenueSettings
 from ibkeel.sim.venue.settlement import Settlement
@@ -7,9 +8,11 @@ from ibkeel.sim.venue.venue import Venue
 
 __all__ = [
     "CommissionPlan",
+    "Dividend",
     "MarginPreview",
     "PortfolioRow",
     "Settlement",
+    "Split",
     "Valuation",
     "Venue",
     "VenueSettings",

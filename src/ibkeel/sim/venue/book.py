@@ -100,11 +100,12 @@ class Book:
         """Highest order id that the client has used; -1 before the first."""
         return self._highest.get(client_id, -1)
 
-    def active_count(self, con_id: int, action: str) -> int:
-        """Transmitted live orders of a contract and side."""
+    def active_count(self, order: SimOrder) -> int:
+        """Transmitted live orders of the contract, or the legs, and the side of an order."""
         return sum(
-            working.order.contract.con_id == con_id
-            and working.order.action == action
+            working.order.contract.con_id == order.contract.con_id
+            and working.order.legs == order.legs
+            and working.order.action == order.action
             and working.stage is not Stage.DRAFT
             for working in self._live.values()
         )

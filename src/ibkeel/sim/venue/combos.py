@@ -1,32 +1,9 @@
-"""A combo order taken apart into one order a leg."""
-
-import attrs
+"""What a combo costs at its own limit."""
 
 from ibkeel.sim.values import SimOrder
 from ibkeel.sim.venue.matching import LIMIT_TYPES
 
-__all__ = ["leg_orders", "limit_cash"]
-
-_OPPOSITE = {"BUY": "SELL", "SELL": "BUY"}
-
-
-def leg_orders(order: SimOrder) -> tuple[SimOrder, ...]:
-    """A market order for each leg; the order itself when it is for one contract."""
-    if not order.legs:
-        return (order,)
-    return tuple(
-        attrs.evolve(
-            order,
-            contract=leg.contract,
-            legs=(),
-            action=leg.action if order.action == "BUY" else _OPPOSITE[leg.action],
-            quantity=order.quantity * leg.ratio,
-            order_type="MKT",
-            limit_price=None,
-            stop_price=None,
-        )
-        for leg in order.legs
-    )
+__all__ = ["limit_cash"]
 
 
 def limit_cash(order: SimOrder) -> float | None:

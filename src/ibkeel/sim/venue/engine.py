@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
+from ibkeel.sim.venue.board import Board
 from ibkeel.sim.venue.book import Book
 from ibkeel.sim.venue.families import (
     base_after_change,
@@ -17,6 +18,7 @@ from ibkeel.sim.venue.families import (
     reduced_quantity,
     workable,
 )
+from ibkeel.sim.venue.habits import Habits
 from ibkeel.sim.venue.hours import TradingHours, Window
 from ibkeel.sim.venue.ledger import Ledger
 from ibkeel.sim.venue.matching import (
@@ -36,9 +38,11 @@ from ibkeel.sim.venue.orders import (
     pair,
     stage_after_change,
 )
+from ibkeel.sim.venue.queueing import Queue
 from ibkeel.sim.venue.rejects import Refusal, advice, is_beyond, is_overridden, refuse
 from ibkeel.sim.venue.settings import VenueSettings
 from ibkeel.sim.venue.stamps import Stamps
+from ibkeel.sim.venue.trailing import TRAILING_TYPES, follow, limit_of
 
 __all__ = ["Engine"]
 
@@ -58,9 +62,10 @@ class Engine:
 
     def __init__(self, market: Market, ledger: Ledger, stamps: Stamps, settings: VenueSettings) -> None:
         self.book = Book()
-        self._market, self._ledger = market, ledger
+        self._board, self._ledger = Board(market), ledger
         self._stamps, self._settings = stamps, settings
-        self._hours = TradingHours(market)
+        self._habits = Habits(settings, stamps.seed)
+        self._hours, self._queue = TradingHours(market), Queue()
         self._liquidity = Liquidity(market, is_limited=settings.displayed_size_limits)
 
     def enter(self, order: SimOrder, at: datetime) -> list[VenueEvent]:
@@ -91,7 +96,7 @@ class Engine:
 
     def cancel(self, working: WorkingOrder, at: datetime, *, told: int | None = None) -> list[VenueEvent]:
         """Cancel at a client's wish; `told` is the client that the messages name, if another."""
-        is_pending_shown = not self._settings.skips_pending_cancel
+        is_pending_shown = not self._habits.of(working.order).skips_pending_cancel
         return self._cancel(working, at, is_pending_shown=is_pending_shown, told=told)
 
     def step(self, at: datetime) -> list[VenueEvent]:
@@ -108,21 +113,24 @@ class Engine:
 
     def next_event(self, after: datetime) -> datetime | None:
         """First instant after `after` at which `step` may do something."""
-        asked: set[tuple[int, bool]] = set()
+        asked: set[tuple[object, ...]] = set()
         instants: list[datetime] = []
         for working in self.book.live():
             if working.expires_at is not None and working.expires_at > after:
                 instants.append(working.expires_at)
-            key = (working.order.contract.con_id, working.order.outside_rth)
+            order = working.order
+            key = (order.contract.con_id, order.legs, order.outside_rth)
             if working.stage not in _ASLEEP and key not in asked:
                 asked.add(key)
-                instants += self._next_changes(working.order, after)
+                instants += self._next_changes(order, after)
         return min(instants, default=None)
 
     def is_expired(self, order: SimOrder, at: datetime) -> bool:
         """Whether the contract's last trading day has passed."""
-        last = order.contract.last_trading_day or order.contract.expiry
-        return last is not None and at.astimezone(ZoneInfo(order.contract.timezone)).date() > last
+        contracts = [leg.contract for leg in order.legs] or [order.contract]
+        today = at.astimezone(ZoneInfo(order.contract.timezone)).date()
+        ends = [contract.last_trading_day or contract.expiry for contract in contracts]
+        return any(last is not None and today > last for last in ends)
 
     # Entering
 
@@ -145,7 +153,7 @@ class Engine:
         order, limit = working.order, self._settings.active_orders_limit
         if order.parent_id and self.book.parent(working) is None:
             return self._refuse(Refusal.PARENT_MISSING, order, parent_id=order.parent_id)
-        if self.book.active_count(order.contract.con_id, order.action) >= limit:
+        if self.book.active_count(order) >= limit:
             refusal = self._refuse(Refusal.TOO_MANY_ORDERS, order, limit=limit)
             return attrs.evolve(refusal, rule="active_orders")
         members = self.book.group(working)
@@ -157,7 +165,7 @@ class Engine:
         fraction = self._settings.price_precaution
         if fraction is None or is_overridden(order):
             return None
-        if not is_beyond(order, self._market.quote(order.contract, at), fraction):
+        if not is_beyond(order, self._board.quote(order, at), fraction):
             return None
         refusal = self._refuse(Refusal.PRICE_PRECAUTION, order, percent=100 * fraction)
         return attrs.evolve(refusal, advanced_reject=advice(refusal.text))
@@ -186,7 +194,7 @@ class Engine:
             return [*shown, *(shown if is_new else ()), *self._notice(working, at), *worked]
         if working.order.tif in _IMMEDIATE and not _has_fill(worked):
             return [shown[0], *worked]
-        if self._settings.straight_to_submitted and _is_resting(working):
+        if self._habits.of(working.order).straight_to_submitted and _is_resting(working):
             return worked
         return [*shown, *self._notice(working, at), *worked]
 
@@ -205,8 +213,9 @@ class Engine:
         order = working.order
         window = self._window(order, at)
         events: list[VenueEvent] = []
-        if window is not None and window.is_open(at):
-            events += self._meet(working, self._market.quote(order.contract, at), at)
+        is_early = order.good_after is not None and at < order.good_after
+        if window is not None and window.is_open(at) and not is_early:
+            events += self._meet(working, self._board.quote(order, at), at)
         if working.is_live and working.stage is not Stage.ARMED and order.tif in _IMMEDIATE:
             events += self._kill(working, at)
         return events
@@ -215,8 +224,12 @@ class Engine:
         events: list[VenueEvent] = []
         order = working.order
         if working.stage is Stage.ARMED:
+            if order.order_type in TRAILING_TYPES:
+                order.trail_stop = follow(order, quote)
             if not is_triggered(order, quote):
                 return []
+            if order.order_type in TRAILING_TYPES:
+                order.limit_price = limit_of(order)
             working.move(Stage.WORKING)
             events += pair(working)
         events += self._match(working, quote, at)
@@ -230,22 +243,33 @@ class Engine:
         order = working.order
         price = fill_price(order, quote)
         if price is None:
-            return []
+            return self._match_in_queue(working, quote, at) if self._settings.queues_limits else []
         available = self._liquidity.available(order, quote, at)
         quantity = float(math.floor(min(workable(self.book, working), available)))
         if quantity <= 0 or (order.tif == "FOK" and quantity < working.remaining):
             return []
+        self._liquidity.take(order, quantity, at)
         return self._fill(working, quantity, price, at)
 
+    def _match_in_queue(self, working: WorkingOrder, quote: MarketQuote, at: datetime) -> list[VenueEvent]:
+        order = working.order
+        reached = self._queue.reached(order, quote)
+        quantity = float(math.floor(min(workable(self.book, working), reached)))
+        if quantity <= 0 or order.limit_price is None or order.tif in _IMMEDIATE:
+            return []
+        return self._fill(working, quantity, order.limit_price, at)
+
     def _fill(self, working: WorkingOrder, quantity: float, price: float, at: datetime) -> list[VenueEvent]:
-        self._liquidity.take(working.order, quantity, at)
         working.fill(quantity, price)
-        execution, commission = self._ledger.book(working, quantity, price, at)
-        shown = pair(working)
-        if self._settings.status_before_execution:
-            events = [*shown, execution, commission]
+        booked = self._ledger.book(working, quantity, price, at)
+        executions, commissions = [each for each, _ in booked], [each for _, each in booked]
+        habits, shown = self._habits.of(working.order), pair(working)
+        if habits.repeats_status:
+            shown = [*shown, *shown]
+        if habits.status_before_execution:
+            events = [*shown, *executions, *commissions]
         else:
-            events = [execution, *shown, commission]
+            events = [*executions, *shown, *commissions]
         if working.stage is Stage.FILLED:
             self._complete(working, f"Filled Size: {working.order.filled:g}", at)
         events += self._shrink_group(working, at)
@@ -338,6 +362,8 @@ class Engine:
         working.restate()  # a child may have become a stop, or ceased to be one
 
     def _expiry(self, order: SimOrder, at: datetime) -> datetime | None:
+        if order.tif == "GTD":
+            return order.good_till
         window = self._window(order, at) if order.tif == "DAY" else None
         return None if window is None else window.closes_at
 
@@ -350,7 +376,9 @@ class Engine:
             return ()
         if not window.is_open(after):
             return (window.opens_at,)
-        change = self._market.next_change(order.contract, after)
+        if order.good_after is not None and after < order.good_after:
+            return (min(order.good_after, window.closes_at),)
+        change = self._board.next_change(order, after)
         return (window.closes_at,) if change is None else (min(change, window.closes_at),)
 
     def _refuse(self, refusal: Refusal, order: SimOrder, **facts: object) -> OrderError:

@@ -7,7 +7,8 @@ import attrs
 
 from ibkeel.sim.values import Commission, Execution, Market, SimContract, SimOrder
 from ibkeel.sim.venue.account import Account
-from ibkeel.sim.venue.combos import leg_orders, limit_cash
+from ibkeel.sim.venue.combos import limit_cash
+from ibkeel.sim.venue.legs import leg_orders
 from ibkeel.sim.venue.margin import (
     MarginPreview,
     Valuation,
@@ -40,7 +41,7 @@ class Ledger:
 
     def book(
         self, working: WorkingOrder, quantity: float, price: float, at: datetime
-    ) -> tuple[Execution, Commission]:
+    ) -> list[tuple[Execution, Commission]]:
         """Book a fill that the order has already counted.
 
         Args:
@@ -48,23 +49,57 @@ class Ledger:
             quantity: Units filled.
             price: Per share.
             at: When.
+
+        Returns:
+            The fill; of a combo, that of the whole, which moves nothing, and one for each leg.
         """
         order = working.order
+        if order.legs:
+            return self._book_combo(order, quantity, price, at)
         plan = self._settings.commission_plan(order.contract.sec_type)
         charge = plan.charged(order.filled) - working.commission
         working.commission += charge
         signed = quantity if order.action == "BUY" else -quantity
         self.account, realized = self.account.traded(order.contract, signed, price, charge)
         execution = self._execution(order, quantity, price, at)
-        commission = Commission(
-            client_id=order.client_id,
+        commission = self._commission(execution, charge, realized)
+        self.fills.append((execution, commission))
+        return [(execution, commission)]
+
+    def _book_combo(
+        self, order: SimOrder, quantity: float, price: float, at: datetime
+    ) -> list[tuple[Execution, Commission]]:
+        """The legs at their own quotes.
+
+        That the whole has an execution of its own is documented; that it is reported as free of commission,
+        and its average price on the legs, is unverified.
+        """
+        whole = self._execution(order, quantity, price, at)
+        booked = [(whole, self._commission(whole, 0.0, None))]
+        for part in leg_orders(attrs.evolve(order, quantity=quantity)):
+            quote = self._market.quote(part.contract, at)
+            paid = quote.ask if part.action == "BUY" else quote.bid
+            assert paid is not None, "a combo fills when each leg has the side that it needs"
+            ratio = part.quantity / quantity
+            part.filled, part.average_fill_price = order.filled * ratio, paid
+            plan = self._settings.commission_plan(part.contract.sec_type)
+            charge = plan.charged(part.filled) - plan.charged(part.filled - part.quantity)
+            signed = part.quantity if part.action == "BUY" else -part.quantity
+            self.account, realized = self.account.traded(part.contract, signed, paid, charge)
+            execution = self._execution(part, part.quantity, paid, at)
+            booked.append((execution, self._commission(execution, charge, realized)))
+        self.fills += booked
+        return booked
+
+    @staticmethod
+    def _commission(execution: Execution, charge: float, realized: float | None) -> Commission:
+        return Commission(
+            client_id=execution.client_id,
             exec_id=execution.exec_id,
             commission=charge,
-            currency=order.contract.currency,
+            currency=execution.contract.currency,
             realized_pnl=realized,
         )
-        self.fills.append((execution, commission))
-        return execution, commission
 
     def deliver(
         self,
@@ -102,13 +137,7 @@ class Ledger:
             cumulative_quantity=abs(signed),
             average_price=price,
         )
-        commission = Commission(
-            client_id=client_id,
-            exec_id=execution.exec_id,
-            commission=0.0,
-            currency=contract.currency,
-            realized_pnl=realized,
-        )
+        commission = self._commission(execution, 0.0, realized)
         self.fills.append((execution, commission))
         return execution, commission
 

@@ -216,7 +216,8 @@ def reference_price(order: SimOrder, quote: MarketQuote) -> float | None:
     """Price to reckon an order at before it fills: its limit, its stop, or the quote."""
     side = quote.ask if order.action == "BUY" else quote.bid
     own = order.limit_price if order.order_type in LIMIT_TYPES else None
-    prices = map(usable_price, (own, order.stop_price, side, quote.last, quote.close))
+    stop = order.trail_stop if order.order_type.startswith("TRAIL") else order.stop_price
+    prices = map(usable_price, (own, stop, side, quote.last, quote.close))
     return next((price for price in prices if price is not None), None)
 
 

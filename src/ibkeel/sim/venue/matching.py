@@ -9,11 +9,20 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.values import Market, MarketQuote, SimContract, SimOrder
+from ibkeel.sim.venue.legs import leg_orders
 
-__all__ = ["LIMIT_TYPES", "STOP_TYPES", "Liquidity", "fill_price", "is_triggered", "usable_price"]
+__all__ = [
+    "LIMIT_TYPES",
+    "STOP_TYPES",
+    "Liquidity",
+    "fill_price",
+    "is_triggered",
+    "usable_price",
+    "watched_price",
+]
 
-LIMIT_TYPES: Final = ("LMT", "STP LMT")
-STOP_TYPES: Final = ("STP", "STP LMT")
+LIMIT_TYPES: Final = ("LMT", "STP LMT", "TRAIL LIMIT")
+STOP_TYPES: Final = ("STP", "STP LMT", "TRAIL", "TRAIL LIMIT")
 
 
 def usable_price(price: float | None) -> float | None:
@@ -34,17 +43,23 @@ _WATCHED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
 )
 
 
+def watched_price(order: SimOrder, quote: MarketQuote) -> float | None:
+    """The price that triggers a stop order, or that a trailing one follows; None when it is not shown."""
+    return usable_price(getattr(quote, _WATCHED[order.contract.sec_type, order.action]))
+
+
 def is_triggered(order: SimOrder, quote: MarketQuote) -> bool:
     """Whether a stop order's trigger price has been reached.
 
     Args:
-        order: A STP or STP LMT order, with its stop price.
+        order: A stop order, with its stop price, or where its trailing stop is.
         quote: What the feed shows; without the price that the rule watches nothing triggers.
     """
-    price = usable_price(getattr(quote, _WATCHED[order.contract.sec_type, order.action]))
-    if price is None or order.stop_price is None:
+    stop = order.trail_stop if order.order_type.startswith("TRAIL") else order.stop_price
+    price = watched_price(order, quote)
+    if price is None or stop is None:
         return False
-    return price >= order.stop_price if order.action == "BUY" else price <= order.stop_price
+    return price >= stop if order.action == "BUY" else price <= stop
 
 
 def fill_price(order: SimOrder, quote: MarketQuote) -> float | None:
@@ -52,7 +67,9 @@ def fill_price(order: SimOrder, quote: MarketQuote) -> float | None:
 
     A limit is honoured; whether a stop has triggered is for the caller to know.
     """
-    price = usable_price(quote.ask if order.action == "BUY" else quote.bid)
+    price = quote.ask if order.action == "BUY" else quote.bid
+    if not order.legs:  # the net price of a combo may well be zero or less
+        price = usable_price(price)
     if price is None or order.order_type not in LIMIT_TYPES:
         return price
     if order.limit_price is None:
@@ -82,17 +99,31 @@ class Liquidity:
 
     def available(self, order: SimOrder, quote: MarketQuote, at: datetime) -> float:
         """Units that the order may take now; infinity when the feed shows no size."""
+        if not self._is_limited:
+            return math.inf
+        if order.legs:
+            return min(self._combos(part, order.quantity, at) for part in leg_orders(order))
         size = quote.ask_size if order.action == "BUY" else quote.bid_size
-        if size is None or not self._is_limited:
+        if size is None:
             return math.inf
         return max(0.0, size - self._used(order.contract, order.action, at))
 
     def take(self, order: SimOrder, quantity: float, at: datetime) -> None:
         """Remember that the order took `quantity` units."""
+        if order.legs:
+            for part in leg_orders(order):
+                self.take(part, quantity * part.quantity / order.quantity, at)
+            return
         used = self._used(order.contract, order.action, at)
         self._taken[order.contract.con_id, order.action] = _Taken(
             quantity=used + quantity, until=self._market.next_change(order.contract, at)
         )
+
+    def _combos(self, part: SimOrder, combos: float, at: datetime) -> float:
+        """For how many combos one leg's size is enough."""
+        quote = self._market.quote(part.contract, at)
+        left = self.available(part, quote, at)
+        return left if math.isinf(left) else math.floor(left * combos / part.quantity)
 
     def _used(self, contract: SimContract, action: str, at: datetime) -> float:
         taken = self._taken.get((contract.con_id, action))

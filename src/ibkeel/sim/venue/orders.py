@@ -244,6 +244,8 @@ def inherit(order: SimOrder, before: SimOrder) -> None:
     """Give new terms of an order what the venue had said about the old ones."""
     for name in _KEPT:
         setattr(order, name, getattr(before, name))
+    if order.trail_stop is None:
+        order.trail_stop = before.trail_stop
 
 
 def stage_after_change(stage: Stage, before: SimOrder, after: SimOrder) -> Stage:

@@ -35,11 +35,12 @@ class Refusal(Enum):
     PARENT_MISSING = "the parent is not in the book"
     UNKNOWN_CONTRACT = "the market does not list the contract"
     NOT_TRADABLE = "an index cannot be traded"
-    COMBO = "a combo is not matched here"
+    COMBO = "a combo is neither a market nor a limit order"
     EXPIRED = "the contract no longer trades"
     BAD_ACTION = "neither BUY nor SELL"
     BAD_ORDER_TYPE = "not a type that the venue knows"
     BAD_TIF = "not a time in force that the venue knows"
+    NO_EXPIRY = "a good-till-date order without a date, or with one that has passed"
     BAD_ACCOUNT = "another account"
     BAD_NUMBER = "a price or the quantity is missing, not a number, or infinite"
     ZERO_SIZE = "the quantity is zero"
@@ -84,9 +85,7 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
         Refusal.PARENT_MISSING: Row(135, "Can't find order with id ={parent_id}", _CODES),
         Refusal.UNKNOWN_CONTRACT: Row(200, "No security definition has been found for the request", _CODES),
         Refusal.NOT_TRADABLE: Row(201, f"{_REJECTED}This instrument cannot be traded.", _OWN),
-        Refusal.COMBO: Row(
-            201, f"{_REJECTED}This venue does not match combination orders; ask what-if.", _OWN
-        ),
+        Refusal.COMBO: Row(201, f"{_REJECTED}Combination orders must be market or limit orders here.", _OWN),
         Refusal.EXPIRED: Row(201, f"{_REJECTED}Contract has expired.", _OWN),
         Refusal.BAD_ACTION: Row(321, "Error validating request.-'bF' : cause - Invalid order side", _OWN),
         Refusal.BAD_ORDER_TYPE: Row(
@@ -96,6 +95,9 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
             is_verified=True,
         ),
         Refusal.BAD_TIF: Row(321, "Error validating request.-'bF' : cause - Invalid time in force", _OWN),
+        Refusal.NO_EXPIRY: Row(
+            321, "Error validating request.-'bF' : cause - Good till date is missing or in the past", _OWN
+        ),
         Refusal.BAD_ACCOUNT: Row(
             321, "Error validating request.-'bF' : cause - Invalid account code '{account}'", _OWN
         ),
@@ -177,11 +179,14 @@ _PRICED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "LMT": ("limit_price",),
         "STP": ("stop_price",),
         "STP LMT": ("limit_price", "stop_price"),
+        "TRAIL": (),
+        "TRAIL LIMIT": (),
     }
 )
 assert {*LIMIT_TYPES, *STOP_TYPES} <= set(_PRICED)
 
-_TIFS: Final = ("DAY", "GTC", "IOC", "FOK")
+_TIFS: Final = ("DAY", "GTC", "IOC", "FOK", "GTD")
+_OF_COMBOS: Final = ("MKT", "LMT")
 
 # Prices arrive as decimal text, so a proper one is off its tick by rounding of the last bit only.
 _TICK_TOLERANCE: Final = 1e-6
@@ -193,7 +198,11 @@ def _prices(order: SimOrder) -> list[float | None]:
 
 def _contract(order: SimOrder, market: Market) -> Refusal | None:
     if order.legs:
-        return Refusal.COMBO
+        known_legs = [market.by_con_id(leg.contract.con_id) for leg in order.legs]
+        if any(leg is None for leg in known_legs):
+            return Refusal.UNKNOWN_CONTRACT
+        is_index = any(leg is not None and leg.sec_type == "IND" for leg in known_legs)
+        return Refusal.NOT_TRADABLE if is_index else None
     known = market.by_con_id(order.contract.con_id)
     if known is None:
         return Refusal.UNKNOWN_CONTRACT
@@ -203,6 +212,8 @@ def _contract(order: SimOrder, market: Market) -> Refusal | None:
 def _words(order: SimOrder, _market: Market) -> Refusal | None:
     if order.order_type not in _PRICED:
         return Refusal.BAD_ORDER_TYPE
+    if order.legs and order.order_type not in _OF_COMBOS:
+        return Refusal.COMBO
     if order.action not in {"BUY", "SELL"}:
         return Refusal.BAD_ACTION
     return Refusal.BAD_TIF if order.tif not in _TIFS else None
@@ -224,14 +235,26 @@ def _is_number(price: float | None) -> bool:
 def _price(order: SimOrder, _market: Market) -> Refusal | None:
     if not all(map(_is_number, (order.limit_price, order.stop_price))):
         return Refusal.BAD_NUMBER
+    if order.order_type.startswith("TRAIL"):
+        return _distance(order)
     tick = order.contract.min_tick
     for price in _prices(order):
-        if price is None or price <= 0:
+        if price is None or (price <= 0 and not order.legs):  # a combo may bring money
             return Refusal.BAD_NUMBER
         steps = price / tick
         if abs(steps - round(steps)) > _TICK_TOLERANCE * max(1.0, abs(steps)):
             return Refusal.OFF_TICK
     return None
+
+
+def _distance(order: SimOrder) -> Refusal | None:
+    """What is wrong with how far a trailing stop stays away; one of two measures is needed."""
+    given = [each for each in (order.stop_price, order.trailing_percent) if each]
+    is_good = len(given) == 1 and math.isfinite(given[0]) and given[0] > 0
+    needs_limit = order.order_type == "TRAIL LIMIT" and not (
+        order.limit_price or order.limit_offset is not None
+    )
+    return None if is_good and not needs_limit else Refusal.BAD_NUMBER
 
 
 _CHECKS: Final[tuple[Check, ...]] = (_contract, _words, _size, _price)
@@ -252,7 +275,7 @@ def check_modification(order: SimOrder, original: SimOrder, market: Market) -> R
     Type, prices, quantity and time in force may change.
     """
     fixed = ("action", "parent_id", "oca_group")
-    if order.contract.con_id != original.contract.con_id:
+    if order.contract.con_id != original.contract.con_id or order.legs != original.legs:
         return Refusal.MODIFIES_ANOTHER
     if any(getattr(order, name) != getattr(original, name) for name in fixed):
         return Refusal.MODIFIES_ANOTHER

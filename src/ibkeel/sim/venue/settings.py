@@ -37,10 +37,17 @@ class VenueSettings:
         status_before_execution: orderStatus Filled precedes execDetails.
         straight_to_submitted: A limit order that rests is never shown as PreSubmitted.
         skips_pending_cancel: A cancel is answered without the PendingCancel step.
+        repeats_status: What is said of a resting or filled order is said twice.
+        varies: Each order draws the four forms above by the venue's seed, as live sequences vary.
         older_cancel_codes: A cancel that cannot be done gives 135 or 161, not 10147 or 10148.
         cancels_across_clients: A client may cancel a GTC order of another by its order id, and
             the statuses then carry the cancelling client's id, as seen on a live Gateway. IBKR's
             documentation says that only the owner can.
+        settles_expiries: Options that end are exercised, assigned or dropped at the close of their last
+            session, as executions without an order, which client 0 and the master client hear of; False
+            leaves them until `Venue.settle`.
+        queues_limits: A limit that rests at the best price also fills from trades at that price, once the
+            size shown when it joined has traded; False: only when the other side comes to it.
         price_precaution: A limit price worse than the other side of the quote by more than this
             fraction is refused with advice how to insist, in JSON; the same order with that advice as
             its advanced error override is taken. None: prices are not looked at.
@@ -64,8 +71,12 @@ class VenueSettings:
     status_before_execution: bool = False
     straight_to_submitted: bool = False
     skips_pending_cancel: bool = False
+    repeats_status: bool = False
+    varies: bool = False
     older_cancel_codes: bool = False
     cancels_across_clients: bool = False
+    settles_expiries: bool = False
+    queues_limits: bool = False
     price_precaution: float | None = attrs.field(
         default=None, validator=validators.optional(validators.gt(0))
     )

@@ -9,7 +9,7 @@ from ibkeel.sim.values import Market, SimContract
 from ibkeel.sim.venue.account import Account, Holding
 from ibkeel.sim.venue.matching import usable_price
 
-__all__ = ["Settlement", "settled"]
+__all__ = ["Settlement", "ends_at", "settled"]
 
 _LEAST: Final = 0.01
 _SEARCH: Final = timedelta(days=7)
@@ -52,14 +52,14 @@ def settled(account: Account, market: Market, at: datetime) -> tuple[Account, tu
     """
     done: list[Settlement] = []
     for holding in tuple(account.holdings.values()):
-        closes_at = _end_of(holding.contract, market) if holding.quantity else None
+        closes_at = ends_at(holding.contract, market) if holding.quantity else None
         if closes_at is not None and closes_at <= at:
             account, settlement = _settle(account, holding, market, closes_at)
             done.append(settlement)
     return account, tuple(done)
 
 
-def _end_of(contract: SimContract, market: Market) -> datetime | None:
+def ends_at(contract: SimContract, market: Market) -> datetime | None:
     """When an option trades last; None for what is no option."""
     last: date | None = contract.last_trading_day or contract.expiry
     if contract.sec_type != "OPT" or last is None:

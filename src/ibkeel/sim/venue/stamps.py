@@ -21,6 +21,7 @@ class Stamps:
     """
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         random = np.random.default_rng(seed)
         self._perm_ids = count(int(random.integers(_LOWEST_PERM, _HIGHEST_PERM)))
         self._prefix = int(random.integers(1, _EXEC_PREFIXES))

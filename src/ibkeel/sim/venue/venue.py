@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
@@ -17,6 +18,7 @@ from ibkeel.sim.values import (
     VenueEvent,
 )
 from ibkeel.sim.venue.account import Account
+from ibkeel.sim.venue.actions import CorporateAction, after_action
 from ibkeel.sim.venue.engine import Engine
 from ibkeel.sim.venue.ledger import Ledger
 from ibkeel.sim.venue.margin import (
@@ -30,7 +32,7 @@ from ibkeel.sim.venue.margin import (
 from ibkeel.sim.venue.orders import Stage, WorkingOrder
 from ibkeel.sim.venue.rejects import Refusal, check_modification, check_new, refuse
 from ibkeel.sim.venue.settings import VenueSettings
-from ibkeel.sim.venue.settlement import Settlement, settled
+from ibkeel.sim.venue.settlement import Settlement, ends_at, settled
 from ibkeel.sim.venue.stamps import Stamps
 
 __all__ = ["Venue"]
@@ -53,6 +55,7 @@ class Venue:
         cash: Dollars at the start.
         seed: Chooses permanent and execution ids.
         settings: Choices among the Gateway's habits, commissions and margins.
+        actions: Splits and dividends to come; each is booked once, at its time.
 
     Raises:
         InvalidInput: `cash` is not a finite number.
@@ -66,6 +69,7 @@ class Venue:
         cash: float = 100_000.0,
         seed: int = 0,
         settings: VenueSettings = _DEFAULTS,
+        actions: Iterable[CorporateAction] = (),
     ) -> None:
         if not math.isfinite(cash):
             raise InvalidInput(f"cash is {cash}; it must be a finite number of dollars")
@@ -73,6 +77,7 @@ class Venue:
         self._market, self._settings = market, settings
         self._ledger = Ledger(market, Account(name=account, cash=cash), stamps, settings)
         self._engine = Engine(market, self._ledger, stamps, settings)
+        self._actions = sorted(actions, key=lambda action: action.at)
         self._now: datetime | None = None
 
     def submit(self, order: SimOrder, at: datetime) -> list[VenueEvent]:
@@ -159,8 +164,11 @@ class Venue:
         ]
 
     def advance(self, at: datetime) -> list[VenueEvent]:
-        """Match every live order against the market of that instant; expire DAY orders."""
-        return self._engine.step(self._moved_to(at))
+        """Book what companies do, match every live order, end DAY orders, and settle what has expired."""
+        at = self._moved_to(at)
+        while self._actions and self._actions[0].at <= at:
+            self._ledger.account = after_action(self._ledger.account, self._actions.pop(0))
+        return [*self._engine.step(at), *self._expire(at)]
 
     def settle(self, at: datetime) -> tuple[Settlement, ...]:
         """Exercise, assign or drop the options held that have ended by that instant."""
@@ -173,7 +181,10 @@ class Venue:
 
     def next_event(self, after: datetime) -> datetime | None:
         """First instant after `after` at which `advance` may do something; None: never."""
-        return self._engine.next_event(after)
+        ends: list[datetime | None] = [self._engine.next_event(after), *(each.at for each in self._actions)]
+        if self._settings.settles_expiries:
+            ends += [ends_at(each.contract, self._market) for each in self._ledger.account.positions()]
+        return min((at for at in ends if at is not None and at > after), default=None)
 
     def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
         """What the order would do to the account, if it filled whole; nothing is changed."""
@@ -211,6 +222,20 @@ class Venue:
         valuation = self._ledger.valuation(at)
         return account_rows(self._ledger.account.name, valuation, self._settings)
 
+    def _expire(self, at: datetime) -> list[VenueEvent]:
+        """Exercise, assign or drop the options that have ended, as executions without an order."""
+        if not self._settings.settles_expiries:
+            return []
+        _, done = settled(self._ledger.account, self._market, at)
+        events: list[VenueEvent] = []
+        deliver = partial(self._ledger.deliver, client_id=0, order_id=0, at=at)
+        for each in done:
+            events += deliver(each.contract, -each.quantity, 0.0 if each.shares else each.intrinsic)
+            underlying = self._market.by_con_id(each.contract.under_con_id)
+            if each.shares and underlying is not None:
+                events += deliver(underlying, each.shares, each.contract.strike)
+        return events
+
     def _refusal(self, order: SimOrder, existing: WorkingOrder | None, at: datetime) -> Refusal | None:
         if existing is not None and not existing.is_live:
             filled = existing.stage is Stage.FILLED
@@ -226,6 +251,8 @@ class Venue:
     def _refusal_by_book(self, order: SimOrder, at: datetime) -> Refusal | None:
         if self._engine.is_expired(order, at):
             return Refusal.EXPIRED
+        if order.tif == "GTD" and (order.good_till is None or order.good_till <= at):
+            return Refusal.NO_EXPIRY
         if not order.parent_id:
             return None
         parent = self._engine.book.find((order.client_id, order.parent_id))

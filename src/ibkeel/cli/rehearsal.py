@@ -1,0 +1,270 @@
+"""An unmodified script against the simulated Gateway, in this process and on virtual time."""
+
+import contextlib
+import logging
+import runpy
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConfigurationError
+from ibkeel.sim import FaultSeen, GatewayCounters, Scenario, SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.system import SystemClock
+from ibkeel.virtual import ProcessLoop, TimeIsUp, bystander_context, virtual_process
+
+__all__ = ["Ending", "Rehearsal", "RehearsalOptions", "rehearse", "summary_lines"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_HOST: Final = "127.0.0.1"
+_PORT: Final = 4002
+_ALIASES: Final = (
+    4001,
+    4003,
+    4004,
+    4902,
+    7496,
+    7497,
+)  # live and paper, Gateway and TWS, the usual containers
+_INTERRUPTED: Final = 130
+
+
+class Ending(StrEnum):
+    """How a script ended."""
+
+    RETURNED = "returned"
+    EXITED = "exited"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    TIME_UP = "time up"
+
+
+@attrs.frozen(kw_only=True)
+class RehearsalOptions:
+    """What to rehearse.
+
+    Args:
+        script: A Python file.
+        arguments: What the script finds in `sys.argv` after its own name.
+        seed: Of market and venue.
+        day: Trading date; None lets the seed choose.
+        start: Time of day in New York at which the script starts.
+        seconds: Virtual seconds after which it ends; None: at the close of the session.
+        scenario: What goes wrong; None: nothing.
+        zone: Local time zone that the script sees; None: the machine's.
+        ports: More ports at which the Gateway is found.
+        quiet_output: Send what the script prints to the error stream.
+    """
+
+    script: Path
+    arguments: tuple[str, ...] = ()
+    seed: int = 7
+    day: date | None = None
+    start: time = time(9, 30)
+    seconds: float | None = None
+    scenario: Scenario | None = None
+    zone: str | None = None
+    ports: tuple[int, ...] = ()
+    quiet_output: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Rehearsal:
+    """What came of it."""
+
+    options: RehearsalOptions
+    started_at: datetime
+    virtual_seconds: float
+    wall_seconds: float
+    ending: Ending
+    exit_code: int
+    counters: GatewayCounters
+    fills: int
+    open_lines_at_end: int
+    faults: tuple[FaultSeen, ...]
+
+    def as_data(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        counters, scenario = self.counters, self.options.scenario
+        return {
+            "script": str(self.options.script),
+            "seed": self.options.seed,
+            "scenario": None if scenario is None else scenario.name,
+            "started_at": self.started_at.isoformat(),
+            "virtual_seconds": round(self.virtual_seconds, 3),
+            "wall_seconds": round(self.wall_seconds, 3),
+            "ending": self.ending.value,
+            "exit_code": self.exit_code,
+            "connections": counters.connections,
+            "messages": counters.messages,
+            "requests": dict(counters.requests),
+            "orders": counters.requests["place_order"],
+            "fills": self.fills,
+            "faults": [attrs.asdict(seen, value_serializer=_plain) for seen in self.faults],
+            "violations": dict(counters.violations),
+            "pacing_violations": counters.pacing_violations,
+            "open_lines_at_end": self.open_lines_at_end,
+            "max_open_lines": counters.max_open_lines,
+            "gateway_failures": counters.failures,
+        }
+
+
+def rehearse(options: RehearsalOptions) -> Rehearsal:
+    """Run the script to its end, or to the end of its time.
+
+    Raises:
+        ConfigurationError: There is no such script, the day is no session, or it starts after its end.
+    """
+    if not options.script.is_file():
+        raise ConfigurationError(f"there is no script {options.script}")
+    machine = SystemClock()
+    began = machine.monotonic()  # before virtual time begins
+    market = SeededMarket(options.seed, options.day)
+    start = datetime.combine(market.session_date, options.start, _NEW_YORK)
+    with virtual_process(start, seconds=_seconds(options, market, start), zone=options.zone) as loop:
+        gateway = SimulatedGateway(
+            market=market, seed=options.seed, clock=loop.clock, scenario=options.scenario
+        )
+        loop.network.alias((*_ALIASES, *options.ports), port=_PORT)
+        loop.run_until_complete(loop.create_task(_open(gateway), context=bystander_context()))
+        ending, exit_code = _played(options, loop)
+        rehearsal = _summed_up(options, gateway, loop.clock, ending, exit_code)
+        loop.ends_at = None
+        loop.run_until_complete(gateway.stop())
+    return attrs.evolve(rehearsal, wall_seconds=machine.monotonic() - began)
+
+
+def _summed_up(
+    options: RehearsalOptions, gateway: SimulatedGateway, clock: Clock, ending: Ending, exit_code: int
+) -> Rehearsal:
+    return Rehearsal(
+        options=options,
+        started_at=clock.now() - timedelta(seconds=clock.monotonic()),
+        virtual_seconds=clock.monotonic(),
+        wall_seconds=0.0,
+        ending=ending,
+        exit_code=exit_code,
+        counters=gateway.counters,
+        fills=len(gateway.venue.executions()),
+        open_lines_at_end=gateway.counters.open_lines,
+        faults=gateway.faults_seen,
+    )
+
+
+async def _open(gateway: SimulatedGateway) -> None:
+    await gateway.start(_HOST, _PORT)
+
+
+def _seconds(options: RehearsalOptions, market: SeededMarket, start: datetime) -> float:
+    if options.seconds is not None:
+        return options.seconds
+    [session] = market.sessions(market.session_date, market.session_date)
+    if start >= session.closes_at:
+        raise ConfigurationError(
+            f"the session of {session.day} ends at {session.closes_at.astimezone(_NEW_YORK):%H:%M} New York, "
+            "before the script starts; say how long it is to run, with --for"
+        )
+    return (session.closes_at - start).total_seconds()
+
+
+def _played(options: RehearsalOptions, loop: ProcessLoop) -> tuple[Ending, int]:
+    """Run the script; how it ended, and its exit code."""
+    with _as_main(options):
+        try:
+            runpy.run_path(str(options.script), run_name="__main__")
+        except TimeIsUp:
+            return Ending.TIME_UP, 0
+        except KeyboardInterrupt:
+            return Ending.INTERRUPTED, _INTERRUPTED
+        except SystemExit as ended:
+            return Ending.EXITED, _exit_code(ended)
+        except BaseException as error:  # noqa: BLE001 - it is the script's, and its author wants to see it
+            _show(error, options.script)
+            return Ending.FAILED, 1
+        finally:
+            _settle(loop)
+    return Ending.RETURNED, 0
+
+
+def _settle(loop: ProcessLoop) -> None:
+    """Let the Gateway hear what the script said last."""
+    with contextlib.suppress(TimeIsUp):
+        loop.sleep(0.0)
+
+
+@contextlib.contextmanager
+def _as_main(options: RehearsalOptions) -> Iterator[None]:
+    """`sys.argv` and the first folder of `sys.path` as for a script of its own."""
+    arguments, path, handlers = sys.argv, sys.path.copy(), logging.root.handlers
+    sys.argv = [str(options.script), *options.arguments]
+    sys.path.insert(0, str(options.script.resolve().parent))
+    logging.root.handlers = []  # those of the command would keep `logging.basicConfig` from doing anything
+    try:
+        with contextlib.redirect_stdout(sys.stderr) if options.quiet_output else contextlib.nullcontext():
+            yield
+    finally:
+        sys.argv, sys.path[:], logging.root.handlers = arguments, path, handlers
+
+
+def _exit_code(ended: SystemExit) -> int:
+    if ended.code is None or isinstance(ended.code, int):
+        return ended.code or 0
+    print(ended.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    return 1
+
+
+def _show(error: BaseException, script: Path) -> None:
+    """Print a traceback without the frames around the script, and without those of virtual time."""
+    shown = traceback.TracebackException.from_exception(error)
+    _shorten(shown, script.resolve().parent)
+    print("".join(shown.format()), end="", file=sys.stderr)  # noqa: T201 - as the interpreter does
+
+
+def _shorten(shown: traceback.TracebackException | None, folder: Path) -> None:
+    if shown is None:
+        return
+    own = [frame for frame in shown.stack if _is_under(frame.filename, folder)]
+    shown.stack = traceback.StackSummary.from_list(own or shown.stack)
+    for other in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
+        _shorten(other, folder)
+
+
+def _is_under(filename: str, folder: Path) -> bool:
+    path = Path(filename).resolve()
+    return path.is_relative_to(folder) and "site-packages" not in path.parts
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def summary_lines(rehearsal: Rehearsal) -> Sequence[str]:
+    """The summary, for people."""
+    counters = rehearsal.counters
+    passed = timedelta(seconds=round(rehearsal.virtual_seconds))
+    violations = ", ".join(f"{rule} {number}" for rule, number in sorted(counters.violations.items()))
+    traffic = (
+        f"{counters.messages} messages, {counters.requests['place_order']} orders, {rehearsal.fills} fills, "
+        f"{counters.connections} connections"
+    )
+    limits = (
+        f"limits broken: {violations or 'none'}; market data lines open at the end: "
+        f"{rehearsal.open_lines_at_end} (at most {counters.max_open_lines})"
+    )
+    ended = f"{rehearsal.ending}: {passed} of virtual time in {rehearsal.wall_seconds:.1f} s"
+    return [ended, traffic, limits, *(f"fault: {_told(seen)}" for seen in rehearsal.faults)]
+
+
+def _told(seen: FaultSeen) -> str:
+    text = f"{seen.at.astimezone(_NEW_YORK):%H:%M:%S} {seen.kind} {seen.detail}".rstrip()
+    if seen.ended_at is None or seen.ended_at == seen.at:
+        return text
+    return f"{text} until {seen.ended_at.astimezone(_NEW_YORK):%H:%M:%S}"

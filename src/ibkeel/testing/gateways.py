@@ -1,0 +1,114 @@
+"""A simulated Gateway for one test: of plain blocking code, or of coroutines."""
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from ibkeel.sim import Scenario, SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.virtual import ProcessLoop, bystander_context, virtual_clock, virtual_process
+
+__all__ = ["GatewayMaker", "simulated_gateway"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_HOST: Final = "127.0.0.1"
+_PORT: Final = 4002
+_ALIASES: Final = (4001, 7496, 7497)
+
+
+@asynccontextmanager
+async def simulated_gateway(
+    scenario: "Scenario | Path | str | None" = None, *, seed: int = 7, port: int = _PORT, **settings: Any
+) -> AsyncIterator[SimulatedGateway]:
+    """A Gateway that listens on the virtual loop while the context is open.
+
+    Its market's session is that of the loop's present day, or the next one.
+
+    Args:
+        scenario: What goes wrong: a scenario, its name, or the path of its file; None: nothing.
+        seed: Of market and venue.
+        port: Where it listens.
+        **settings: What else `SimulatedGateway` takes.
+
+    Raises:
+        ConfigurationError: There is no such scenario.
+        InvalidInput: The running loop is not a virtual one; use `run_virtual`.
+    """
+    clock = virtual_clock()
+    day = clock.now().astimezone(_NEW_YORK).date()
+    market = settings.pop("market", None) or SeededMarket(seed, _session_from(day))
+    gateway = SimulatedGateway(market=market, clock=clock, seed=seed, scenario=_chosen(scenario), **settings)
+    async with gateway.listening(_HOST, port):
+        yield gateway
+
+
+class GatewayMaker:
+    """What the fixture `ibkeel_gateway` gives: call it for a Gateway, or `play` one around the test.
+
+    Args:
+        stack: Ends with the test.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def __call__(self, **given: Any) -> SimulatedGateway:
+        """A `SimulatedGateway` of these arguments; open it with `async with gateway.listening(host, port)`."""
+        return SimulatedGateway(**given)
+
+    def play(
+        self,
+        scenario: "Scenario | Path | str | None" = None,
+        *,
+        seed: int = 7,
+        day: date | None = None,
+        start: str = "09:30",
+        **settings: Any,
+    ) -> SimulatedGateway:
+        """Put the rest of the test on virtual time, with a Gateway that listens.
+
+        From here on `ib.sleep`, `time.sleep` and `asyncio.run` take no time, and clients find the Gateway
+        on ports 4001, 4002, 7496 and 7497. It ends with the test.
+
+        Args:
+            scenario: What goes wrong: a scenario, its name, or the path of its file; None: nothing.
+            seed: Of market and venue.
+            day: Trading date; None lets the seed choose.
+            start: Time of day in New York at which the test goes on.
+            **settings: What else `SimulatedGateway` takes.
+
+        Raises:
+            ConfigurationError: There is no such scenario, or the day is no session.
+        """
+        trouble = _chosen(scenario)
+        market = settings.pop("market", None) or SeededMarket(seed, day)
+        begins = datetime.combine(market.session_date, time.fromisoformat(start), _NEW_YORK)
+        loop = self._stack.enter_context(virtual_process(begins))
+        gateway = SimulatedGateway(market=market, clock=loop.clock, seed=seed, scenario=trouble, **settings)
+        loop.network.alias(_ALIASES, port=_PORT)
+        loop.run_until_complete(loop.create_task(_open(gateway), context=bystander_context()))
+        self._stack.callback(_close, gateway, loop)
+        return gateway
+
+
+def _chosen(scenario: "Scenario | Path | str | None") -> Scenario | None:
+    if scenario is None or isinstance(scenario, Scenario):
+        return scenario
+    return Scenario.load(scenario) if isinstance(scenario, Path) else Scenario.named(scenario)
+
+
+def _session_from(day: date) -> date:
+    return next(each.day for each in SeededMarket(0).sessions(day, date.max))
+
+
+async def _open(gateway: SimulatedGateway) -> None:
+    await gateway.start(_HOST, _PORT)
+
+
+def _close(gateway: SimulatedGateway, loop: ProcessLoop) -> None:
+    """Stop the Gateway, and let its clients hear that their connections have ended."""
+    loop.run_until_complete(gateway.stop())
+    loop.sleep(0.0)

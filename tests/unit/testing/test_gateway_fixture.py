@@ -1,0 +1,145 @@
+"""What users' tests of plain clients get from the plugin."""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from ib_insync import IB, Stock
+
+from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.sim import Scenario, SimulatedGateway, faults
+from ibkeel.testing import simulated_gateway
+from ibkeel.virtual import run_virtual
+
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "test-your-bot.md"
+
+
+def wall():
+    return datetime.now(UTC)  # noqa: TID251 - what a bot under test reads
+
+
+SPY = Stock("SPY", "SMART", "USD")
+
+
+def connected(port=4002):
+    ib = IB()
+    ib.connect("127.0.0.1", port, clientId=1)
+    return ib
+
+
+@pytest.mark.parametrize("port", [4001, 4002, 7496, 7497])
+def test_a_blocking_test_finds_a_gateway_on_every_usual_port(ibkeel_gateway, port):
+    gateway = ibkeel_gateway.play()
+
+    ib = connected(port)
+
+    assert gateway.client_ids == (1,)
+    ib.disconnect()
+
+
+def test_the_day_and_the_time_can_be_chosen(ibkeel_gateway):
+    ibkeel_gateway.play(day=date(2024, 7, 3), start="12:59")
+    ib = connected()
+
+    ib.sleep(120)
+    bars = ib.reqHistoricalData(SPY, "", "1 D", "1 min", "TRADES", useRTH=True)
+
+    assert wall().date() == date(2024, 7, 3)
+    assert f"{bars[-1].date:%H:%M}" == "12:59"  # half a day
+
+
+@pytest.mark.parametrize(
+    "name", ["nightly-restart", Scenario(name="mine", faults=(faults.Crash(after=60.0),))]
+)
+def test_a_scenario_is_played_by_its_name_or_as_it_is(ibkeel_gateway, name):
+    gateway = ibkeel_gateway.play(name)
+    ib = connected()
+
+    with pytest.raises(ConnectionError):
+        ib.sleep(1200)
+
+    assert len(gateway.faults_seen) == 1
+
+
+def test_a_scenario_that_does_not_exist_is_refused_and_the_test_goes_on_in_real_time(ibkeel_gateway):
+    with pytest.raises(ConfigurationError, match="nonsense"):
+        ibkeel_gateway.play("nonsense")
+
+    assert wall().year > 2025
+
+
+def test_two_plays_are_equal(ibkeel_gateway):
+    def seen():
+        ibkeel_gateway.play(seed=11)
+        ib = connected()
+        ticker = ib.reqMktData(SPY)
+        ib.sleep(3)
+        ib.disconnect()
+        return ticker.bid, ticker.ask, ticker.last, ticker.time
+
+    assert seen() == seen()
+
+
+@pytest.fixture
+def machines_sleep():
+    before = time.sleep  # noqa: TID251 - this is about the machine's own
+    yield before
+    assert time.sleep is before  # noqa: TID251 - the same
+
+
+def test_the_machines_time_is_back_after_a_test(machines_sleep, ibkeel_gateway):
+    ibkeel_gateway.play()
+
+    assert time.sleep is not machines_sleep  # noqa: TID251 - the same
+
+
+def test_called_it_makes_a_gateway(ibkeel_gateway):
+    async def scenario():
+        async with simulated_gateway() as gateway:
+            return type(ibkeel_gateway(market=gateway.market, clock=gateway._world._clock))
+
+    assert run_virtual(scenario()) is SimulatedGateway
+
+
+def test_coroutines_get_a_gateway_for_the_present_day():
+    async def scenario():
+        async with simulated_gateway("nightly-restart", port=7497) as gateway:
+            ib = IB()
+            await ib.connectAsync("127.0.0.1", 7497, clientId=2)
+            await asyncio.sleep(700)
+            return gateway, ib.isConnected()
+
+    gateway, is_connected = run_virtual(scenario(), start=datetime(2024, 7, 6, 14, tzinfo=UTC))
+
+    assert gateway.market.session_date == date(2024, 7, 8)  # the sixth is a Saturday
+    assert not is_connected
+
+
+async def _in_real_time():
+    async with simulated_gateway():
+        pass
+
+
+def test_on_a_common_loop_it_says_what_to_use():
+    with pytest.raises(InvalidInput, match="run_virtual"):
+        asyncio.run(_in_real_time())
+
+
+def test_the_first_test_of_the_documentation_passes_for_a_user(tmp_path):
+    text = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL).group(1)
+    (tmp_path / "test_documented.py").write_text(text, encoding="utf-8")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+
+    assert done.returncode == 0, done.stdout
