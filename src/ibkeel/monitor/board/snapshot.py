@@ -17,9 +17,12 @@ from ibkeel.monitor.board.connection import (
     ServicesPanel,
     SessionPanel,
 )
+from ibkeel.monitor.board.decisions import DecisionsPanel
 from ibkeel.monitor.board.incidents import AlertsPanel, IncidentsPanel
+from ibkeel.monitor.board.money import MoneyPanel
+from ibkeel.monitor.board.orders import OrdersPanel
 from ibkeel.monitor.board.requests import RequestsPanel
-from ibkeel.monitor.board.trading import DecisionsPanel, GuardPanel, MoneyPanel, OrdersPanel, RunPanel
+from ibkeel.monitor.board.run import GuardPanel, RunPanel
 from ibkeel.telemetry import Event, Observer, events
 
 __all__ = ["Board", "Snapshot", "fold"]
