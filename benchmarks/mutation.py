@@ -51,6 +51,8 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "guards.stored": ("tests/unit/guards/test_pacer.py",),
     "orders": (
         "tests/unit/orders",
+        "tests/property/test_absence_machine.py",
+        "tests/property/test_doubled_orders.py",
         "tests/property/test_exits_never_pass_zero.py",
         "tests/property/test_order_truth.py",
         "tests/property/test_protection_machine.py",

@@ -37,6 +37,7 @@ OWN = {
     faults.AnsweredWith: {"code": st.just(321), "text": st.just("no")},
     faults.Notice: {"code": st.just(2110), "text": st.just("broken")},
     faults.Slow: {"delay": st.integers(0, 20)},
+    faults.Delayed: {"delay": st.sampled_from([0.01, 3])},
     faults.ClockSkew: {"seconds": st.integers(-100, 100)},
     faults.UpstreamLost: {
         "restores_as": st.sampled_from([1101, 1102]),

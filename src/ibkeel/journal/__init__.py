@@ -1,5 +1,6 @@
 """The journal: what was decided, intended, sent and seen, in one SQLite file."""
 
+from ibkeel.journal.backup import back_up
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
 from ibkeel.journal.numbers import highest_order_id
 from ibkeel.journal.records import (
@@ -36,6 +37,7 @@ __all__ = [
     "Record",
     "RunEnded",
     "RunStarted",
+    "back_up",
     "highest_order_id",
     "kind_of",
     "write_csv",

@@ -37,6 +37,7 @@ __all__ = ["Entry", "Journal"]
 _OWNER_ONLY: Final = 0o600
 _BUSY_SECONDS: Final = 5.0
 _PAGE: Final = 500
+_SHOWN: Final = 3
 _DURABLE: Final = (FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted)
 _INSERT: Final = "INSERT INTO events (at, kind, symbol, reference, data) VALUES (?, ?, ?, ?, ?)"
 _SELECT: Final = (
@@ -47,7 +48,7 @@ _SELECT_LAST: Final = (
     "SELECT seq, kind, data FROM events WHERE kind = ? AND (? = '' OR symbol = ?) ORDER BY seq DESC LIMIT 1"
 )
 _FIRST, _LAST = "", "~"
-_MEMORY: Final = ":memory:"
+_MEMORY: Final = Path(":memory:")
 
 
 @attrs.frozen
@@ -82,6 +83,12 @@ def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
     path.chmod(_OWNER_ONLY)
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    """Which file a path leads to."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -123,6 +130,8 @@ class Journal:
         self.is_read_only = read_only
         self._connection = connection
         self._lock = threading.Lock()
+        self._file = None if path == _MEMORY else path.absolute()
+        self._inode = None if self._file is None else _inode(self._file)
 
     @classmethod
     def open(cls, path: Path | str, *, read_only: bool = False) -> Self:
@@ -145,11 +154,10 @@ class Journal:
     @classmethod
     def in_memory(cls) -> Self:
         """A journal that is gone when it is closed, for rehearsals such as a backtest."""
-        path = Path(_MEMORY)
-        with _told(path, "opened"):
-            connection = sqlite3.connect(_MEMORY, isolation_level=None, check_same_thread=False)
-            _prepare(connection, path)
-        return cls(connection, path, read_only=False)
+        with _told(_MEMORY, "opened"):
+            connection = sqlite3.connect(str(_MEMORY), isolation_level=None, check_same_thread=False)
+            _prepare(connection, _MEMORY)
+        return cls(connection, _MEMORY, read_only=False)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -182,8 +190,14 @@ class Journal:
         rows = [_row(record) for record in batch]
         durable = any(isinstance(record, _DURABLE) for record in batch)
         with self._lock, _told(self.path, "written"):
+            self._check_place()
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             return self._append(rows)
+
+    def _check_place(self) -> None:
+        """What SQLite writes to a file that was deleted or moved, nobody finds again."""
+        if self._file is not None and _inode(self._file) != self._inode:
+            raise JournalError(f"journal {self.path} was replaced by another file; start again")
 
     def _append(self, rows: list[tuple[str, str, str, str, str]]) -> tuple[int, ...]:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -191,7 +205,8 @@ class Journal:
             numbers = tuple(self._connection.execute(_INSERT, row).lastrowid or 0 for row in rows)
             self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # a full disk has ended it already
+                self._connection.execute("ROLLBACK")
             raise
         return numbers
 
@@ -276,6 +291,20 @@ class Journal:
         with self._lock, _told(self.path, "read"):
             number: int = self._connection.execute(query, (wanted, wanted)).fetchone()[0]
         return number
+
+    def check_integrity(self) -> None:
+        """Read every page and index of the file, and every record; reading holds up no bot that writes.
+
+        Raises:
+            JournalError: The file is damaged; the message says where.
+        """
+        with self._lock, _told(self.path, "read"):
+            rows = self._connection.execute("PRAGMA integrity_check").fetchall()
+        said = "; ".join(str(row[0]) for row in rows[:_SHOWN])
+        if said != "ok":
+            raise JournalError(f"journal {self.path} is damaged: {said}")
+        for _ in self.events():
+            pass
 
     def export_jsonl(self, stream: TextIO, *, full: bool = False) -> int:
         """Write one JSON object a line and return how many; equal journals give equal bytes.

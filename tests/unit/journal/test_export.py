@@ -7,6 +7,7 @@ import pytest
 
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
+from ibkeel.journal.records import from_row
 
 
 def exported(journal, **options):
@@ -101,3 +102,31 @@ def test_without_pyarrow_parquet_says_what_to_install(journal, tmp_path, monkeyp
 
     with pytest.raises(JournalError, match="pip install pyarrow"):
         journal.export_parquet(tmp_path / "journal.parquet")
+
+
+def lines_of(journal, _):
+    lines = [json.loads(line) for line in exported(journal, full=True).splitlines()]
+    return [(line.pop("seq"), line.pop("record"), line) for line in lines]
+
+
+def rows_of_csv(journal, path):
+    journal.export_csv(path, full=True)
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [(int(row["seq"]), row["kind"], json.loads(row["data"])) for row in csv.DictReader(stream)]
+
+
+def rows_of_parquet(journal, path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    journal.export_parquet(path, full=True)
+    rows = parquet.read_table(path).to_pylist()
+    return [(row["seq"], row["kind"], json.loads(row["data"])) for row in rows]
+
+
+@pytest.mark.parametrize("exported_rows", [lines_of, rows_of_csv, rows_of_parquet])
+def test_every_record_can_be_read_back_from_an_export(journal, records, tmp_path, exported_rows):
+    numbers = journal.record_all(records)
+
+    rows = exported_rows(journal, tmp_path / "export")
+
+    assert tuple(seq for seq, _, _ in rows) == numbers
+    assert tuple(from_row(kind, data) for _, kind, data in rows) == records

@@ -1,13 +1,17 @@
 import json
+import os
 import sqlite3
 import stat
+import tempfile
 import threading
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import CycleDone, Entry, Intent, Journal
+from ibkeel.journal import CycleDone, Entry, Intent, Journal, store
 from ibkeel.journal.schema import APPLICATION_ID, SCHEMA_VERSION
 
 
@@ -207,3 +211,101 @@ def test_a_damaged_record_is_told_and_not_skipped(journal, records, text, match)
 
     with pytest.raises(JournalError, match=match):
         list(journal.events())
+
+
+def test_a_log_that_was_cut_off_anywhere_reads_back_as_whole_batches(journal, records, tmp_path):
+    """What a loss of power leaves: the log up to some byte, and no index of it."""
+    batches = [records[:3], records[3:5], records[5:]]
+    for batch in batches:
+        journal.record_all(batch)
+    database, log = journal.path.read_bytes(), Path(f"{journal.path}-wal").read_bytes()
+    whole, path, counts = [0, 3, 5, len(records)], tmp_path / "cut" / "journal.sqlite", []
+    path.parent.mkdir()
+
+    for end in [*range(0, len(log), 997), len(log)]:
+        path.write_bytes(database)
+        Path(f"{path}-wal").write_bytes(log[:end])
+        with Journal.open(path) as cut:
+            counts.append(cut.count())
+            assert [entry.record for entry in cut.events()] == list(records[: counts[-1]])
+        with closing(sqlite3.connect(path)) as file:
+            assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        path.unlink()
+
+    assert counts == sorted(counts)
+    assert sorted(set(counts)) == whole
+
+
+def test_a_page_of_garbage_is_told(journal, records):
+    journal.record_all(records * 20)
+    journal.close()
+    with journal.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * 3 * 4096)
+
+    with pytest.raises(JournalError, match=r"cannot be (opened|read): database disk image is malformed"):
+        list(Journal.open(journal.path).events())
+
+
+def test_a_journal_that_another_process_is_writing_cannot_be_opened_for_writing(
+    journal, records, monkeypatch
+):
+    monkeypatch.setattr(store, "_BUSY_SECONDS", 0.01)
+    with closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(JournalError, match="cannot be opened: database is locked"):
+            Journal.open(journal.path)
+
+    assert journal.record(records[0]) == 1
+
+
+@pytest.fixture
+def as_nobody():
+    """Rights count for nothing when root asks, so somebody else does."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.fixture
+def public_folder():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def test_a_file_that_may_not_be_written_cannot_be_opened(public_folder, request):
+    path = public_folder / "journal.sqlite"
+    path.touch()
+    path.chmod(0o444)
+    request.getfixturevalue("as_nobody")
+
+    with pytest.raises(JournalError, match=r"cannot be opened: .*Permission denied"):
+        Journal.open(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
+def test_a_folder_that_may_not_be_written_cannot_hold_a_journal(public_folder, request):
+    public_folder.chmod(0o555)
+    request.getfixturevalue("as_nobody")
+
+    with pytest.raises(JournalError, match=r"cannot be opened: .*Permission denied"):
+        Journal.open(public_folder / "journal.sqlite")
+
+
+def test_a_batch_that_finds_no_room_leaves_the_journal_fit_for_the_next(journal, records):
+    connection = journal._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = list(records) * 50
+
+    with pytest.raises(JournalError, match="cannot be written: database or disk is full"):
+        journal.record_all(many)
+    connection.execute("PRAGMA max_page_count = 100000")
+
+    assert journal.record_all(many) == tuple(range(1, len(many) + 1))

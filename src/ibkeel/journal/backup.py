@@ -1,0 +1,76 @@
+"""A copy of a journal that is whole, taken while the bot goes on writing."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from ibkeel.errors import JournalError
+from ibkeel.journal.store import Journal
+
+__all__ = ["back_up"]
+
+_OWNER_ONLY: Final = 0o600
+_PAGES: Final = 256  # at a time, so that a bot that wants to write need not wait for the whole copy
+_BESIDE: Final = ("-wal", "-shm")
+
+
+def back_up(source: Path | str, target: Path | str) -> int:
+    """Copy a journal by SQLite's own means, check every record of the copy, and then give it its name.
+
+    A copy of the file alone would lack what is still in the `-wal` file beside it. Restoring is the same with
+    the two paths exchanged, while no bot runs.
+
+    Args:
+        source: A journal; it may be written to meanwhile.
+        target: A file that is not there yet; readable by its owner alone.
+
+    Returns:
+        How many records the copy holds.
+
+    Raises:
+        JournalError: The source is no journal or is damaged, the target exists, or it cannot be written. No
+            target is left behind then.
+    """
+    origin, wanted = Path(source), Path(target)
+    if wanted.exists():
+        raise JournalError(f"{wanted} exists; a backup never replaces a file: choose another name")
+    with Journal.open(origin, read_only=True):
+        pass  # says in our words what is wrong with the source
+    draft = wanted.with_name(f"{wanted.name}.{os.getpid()}.part")
+    try:
+        _copy(origin, draft)
+        with Journal.open(draft, read_only=True) as copy:
+            copy.check_integrity()
+            count = copy.count()
+        _name(draft, wanted)
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"journal {origin} cannot be copied to {wanted}: {error}") from error
+    finally:
+        for suffix in ("", *_BESIDE):
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    return count
+
+
+def _copy(origin: Path, draft: Path) -> None:
+    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    reading = sqlite3.connect(f"{origin.absolute().as_uri()}?mode=ro", uri=True)
+    writing = sqlite3.connect(draft)
+    with contextlib.closing(reading), contextlib.closing(writing):
+        reading.backup(writing, pages=_PAGES, sleep=0.01)
+        # One file, without companions: it is to be carried away.
+        writing.execute("PRAGMA journal_mode = DELETE")
+    handle = os.open(draft, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _name(draft: Path, wanted: Path) -> None:
+    """Give the draft its name, unless somebody took that meanwhile."""
+    try:
+        wanted.hardlink_to(draft)
+    except FileExistsError as error:
+        raise JournalError(f"{wanted} appeared meanwhile; choose another name") from error
