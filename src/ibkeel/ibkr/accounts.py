@@ -45,7 +45,7 @@ class Accounts:
         async with self._link.lock("positions"):
             rows = await self._link.requests.ask(
                 "positions",
-                RequestKind.ACCOUNT,
+                RequestKind.ORDERS,  # an exit needs them, so no breaker may keep them back
                 "the positions",
                 deadline=deadlines.account,
                 send=self._link.ib.client.reqPositions,
@@ -68,7 +68,7 @@ class Accounts:
         def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
             if message == "accountSummaryEnd":
                 pending.finish(pending.rows)
-            else:
+            elif message == "accountSummary":
                 pending.rows.append(args)
 
         # At most two summaries may be open at a time, so each is closed once it is read.

@@ -50,7 +50,7 @@ from ibkeel.model import (
 )
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import NullObserver, Observer
+from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
 
 __all__ = ["IBKRBroker"]
 
@@ -166,7 +166,22 @@ class IBKRBroker(Broker):
 
     @override
     async def health(self) -> Health:
-        return await take_health(self._link, self._keeper, self._pulse, self._deadlines.probe)
+        health = await take_health(self._link, self._keeper, self._pulse, self._deadlines.probe)
+        self._link.observer.on_event(HealthTaken(at=self._link.clock.now(), health=health))
+        return health
+
+    def sample_pacing(self) -> None:
+        """Tell the observer how much of each limit is used now, what waits, and how many lines are out."""
+        link = self._link
+        link.observer.on_event(
+            PacingSampled(
+                at=link.clock.now(),
+                budgets=link.wire.budgets(),
+                queues=link.wire.states(),
+                open_lines=len(link.lines.open),
+                line_capacity=link.lines.capacity,
+            )
+        )
 
     async def server_time(self) -> datetime:
         """The Gateway's own clock, aware, in UTC, to the second.

@@ -103,6 +103,14 @@ class BlockingBroker:
 
         return self._thread.run(explain)
 
+    def sample_pacing(self) -> None:
+        """Tell the observer of the limits, as `IBKRBroker.sample_pacing`."""
+
+        async def sample() -> None:
+            self._broker.sample_pacing()
+
+        self._thread.run(sample)
+
     def with_deadline(self, seconds: float) -> "BlockingBroker":
         """The same broker, on the same session, with one deadline for every kind of request.
 

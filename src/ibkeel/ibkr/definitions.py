@@ -17,11 +17,13 @@ __all__ = ["Definitions"]
 _COMBO_TICK: Final = Decimal("0.01")  # unverified for combos on indices
 
 
-def _collect(end: str) -> Any:
+def _collect(row: str) -> Any:
+    """Keep the messages of that name until their end; others, under an id of ours, are some mistake."""
+
     def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-        if message == end:
+        if message == f"{row}End":
             pending.finish(pending.rows)
-        else:
+        elif message == row:
             pending.rows.append(args)
 
     return heard
@@ -114,7 +116,7 @@ class Definitions:
             f"the contract {contract}",
             deadline=deadlines.definitions,
             send=lambda: self._link.ib.client.reqContractDetails(request_id, ib_contract),
-            heard=_collect("contractDetailsEnd"),
+            heard=_collect("contractDetails"),
         )
         found = [row[0] for row in rows]
         if not found:
@@ -158,7 +160,7 @@ class Definitions:
             send=lambda: self._link.ib.client.reqSecDefOptParams(
                 request_id, underlying.symbol, "", kind, details.contract.con_id
             ),
-            heard=_collect("securityDefinitionOptionParameterEnd"),
+            heard=_collect("securityDefinitionOptionParameter"),
         )
         if not rows:
             raise NoData(f"{underlying} has no options")

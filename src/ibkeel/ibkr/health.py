@@ -74,6 +74,8 @@ async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float)
         checks=tuple(checks),
         round_trip=None if beat is None else beat.seconds,
         latencies=link.requests.vitals.latencies(),
+        entry_refusal=keeper.session.entry_refusal,
+        is_read_only=link.is_read_only,
     )
 
 

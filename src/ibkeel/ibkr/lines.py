@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from ibkeel.clock import Clock
 from ibkeel.errors import PacingExceeded
-from ibkeel.telemetry import LineClosed, LineOpened, Observer
+from ibkeel.telemetry import LineClosed, LineOpened, Observer, is_observed
 
 __all__ = ["Lines"]
 
@@ -25,7 +25,7 @@ class Lines:
         self._capacity, self._patience = capacity, patience
         self._free = asyncio.Semaphore(capacity)
         self._clock = clock
-        self._observer = observer
+        self._observer, self._is_observed = observer, is_observed(observer)
         self._open: dict[int, str] = {}
         self.most_open = 0
 
@@ -33,6 +33,11 @@ class Lines:
         """Belong to the loop that runs from now on; no line of an earlier loop is out any more."""
         self._free = asyncio.Semaphore(self._capacity)
         self._open.clear()
+
+    @property
+    def capacity(self) -> int:
+        """How many may be out at once."""
+        return self._capacity
 
     @property
     def open(self) -> dict[int, str]:
@@ -73,10 +78,14 @@ class Lines:
     def _enter(self, key: int, subject: str) -> None:
         self._open[key] = subject
         self.most_open = max(self.most_open, len(self._open))
-        self._observer.on_event(LineOpened(at=self._clock.now(), subject=subject, open_lines=len(self._open)))
+        if self._is_observed:
+            event = LineOpened(at=self._clock.now(), subject=subject, open_lines=len(self._open))
+            self._observer.on_event(event)
 
     def _leave(self, key: int) -> None:
         subject = self._open.pop(key, None)
         if subject is None:
             return  # it was of an earlier loop
-        self._observer.on_event(LineClosed(at=self._clock.now(), subject=subject, open_lines=len(self._open)))
+        if self._is_observed:
+            event = LineClosed(at=self._clock.now(), subject=subject, open_lines=len(self._open))
+            self._observer.on_event(event)

@@ -7,10 +7,21 @@ from typing import Any
 import attrs
 
 from ibkeel.ibkr.translate import contract_of, decimal_of, price_of
-from ibkeel.model import ClientOrderId, OrderId, OrderReport, OrderState, PermId, Side
+from ibkeel.model import (
+    ClientOrderId,
+    Combo,
+    Contract,
+    Execution,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OtherContract,
+    PermId,
+    Side,
+)
 from ibkeel.orders import state_of_status
 
-__all__ = ["completed_order", "foreign_orders", "is_same_order", "report_of"]
+__all__ = ["completed_order", "foreign_orders", "is_leg", "is_same_order", "report_of"]
 
 Message = tuple[str, tuple[Any, ...]]
 
@@ -53,6 +64,11 @@ def foreign_orders(messages: Iterable[Message], client_id: int, at: datetime) ->
             if key in found:
                 found[key] = attrs.evolve(found[key], filled=float(filled), remaining=float(remaining))
     return tuple(report for report in found.values() if not report.state.is_final)
+
+
+def is_leg(fill: Execution, contract: Contract) -> bool:
+    """Whether a fill is a leg's part in that of a combo, which has a fill of its own as a whole."""
+    return isinstance(contract, Combo) and not isinstance(fill.contract, OtherContract)
 
 
 def report_of(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> OrderReport:

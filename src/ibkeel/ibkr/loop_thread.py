@@ -150,7 +150,14 @@ class LoopThread:
         if self._is_closed:
             raise NotConnected("the broker was closed; make a new one")
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            loop = asyncio.new_event_loop()
+            if getattr(loop, "stays_with_its_thread", False):
+                raise WrongLoopError(
+                    "a blocking broker has its loop in a thread of its own, but this process is on virtual time, "
+                    "which has one loop, in the main thread; rehearse IBKRBroker here, or this program against "
+                    "`ibkeel sim serve --speed FACTOR`"
+                )
+            self._loop = loop
             self._thread.start()
         elif not self._thread.is_alive():
             raise NotConnected(

@@ -6,7 +6,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Reaction
 from ibkeel.model import Grade, HealthCheck
-from ibkeel.telemetry import GatewayNoticed, Observer
+from ibkeel.telemetry import FarmChanged, GatewayNoticed, Observer
 
 __all__ = ["Notices"]
 
@@ -48,6 +48,17 @@ class Notices:
             return
         farm = text.rpartition(":")[2].strip() or "unnamed"
         name = "upstream" if meaning.farm is None else f"farm {farm}"
+        before = self._last.get(name)
+        if before is None or before.grade is not grade:
+            self._observer.on_event(
+                FarmChanged(
+                    at=now,
+                    farm=name,
+                    before="" if before is None else before.grade.value,
+                    after=grade.value,
+                    evidence=f"{code}: {text}",
+                )
+            )
         self._last[name] = HealthCheck(
             name=name,
             grade=grade,

@@ -10,7 +10,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import is_same_order, report_of
+from ibkeel.ibkr.listed_orders import is_leg, is_same_order, report_of
 from ibkeel.ibkr.roll_call import OrderList, RollCall
 from ibkeel.ibkr.translate import execution_of, price_of
 from ibkeel.model import (
@@ -26,6 +26,7 @@ from ibkeel.model import (
 )
 from ibkeel.orders import (
     CancelRequested,
+    ErrorFate,
     ErrorSeen,
     Evidence,
     Filled,
@@ -36,11 +37,12 @@ from ibkeel.orders import (
     Unlisted,
     Vanished,
 )
-from ibkeel.telemetry import Observer, OrderChanged
+from ibkeel.telemetry import Observer, OrderChanged, OrderFilled
 
 __all__ = ["OrderBook"]
 
 OrderEvent = OrderReport | Execution
+_Waiter = tuple[Callable[[], bool], asyncio.Future[None]]
 
 # Answers that name an order to say that there is none. Source: TWS API, "Message Codes".
 _NOT_FOUND = frozenset({135, 10147})
@@ -53,6 +55,7 @@ class _Entry:
     report: OrderReport
     told: OrderReport | None = None
     modifying: bool = False
+    is_changed: bool = False
     answered: bool = False
     code: int | None = None
     has_fault: bool = False
@@ -71,15 +74,13 @@ class OrderBook:
     def __init__(
         self, clock: Clock, observer: Observer, client_id: int, codes: ErrorTable = ERROR_TABLE
     ) -> None:
-        self._clock = clock
-        self._observer = observer
-        self._client_id = client_id
-        self._codes = codes
+        self._clock, self._observer = clock, observer
+        self._client_id, self._codes = client_id, codes
         self._entries: dict[OrderId, _Entry] = {}
         self._roll = RollCall()
         self._fills: dict[str, Execution] = {}
         self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
-        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._waiters: list[_Waiter] = []
 
     # What we did.
 
@@ -127,7 +128,7 @@ class OrderBook:
     def modifying(self, order_id: OrderId) -> None:
         """Note that a change's bytes left: until it is answered, errors are about the change."""
         entry = self._entries[order_id]
-        entry.modifying, entry.answered = True, False
+        entry.modifying, entry.is_changed, entry.answered = True, True, False
 
     def cancelling(self, order_id: OrderId) -> None:
         """Note that a cancel's bytes left; what was said before is no answer to it."""
@@ -215,7 +216,9 @@ class OrderBook:
             return
         fill = execution_of(contract, ib_execution)
         self._fills[name] = fill
-        self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
+        entry = self._entries.get(fill.order_id)
+        if entry is None or not is_leg(fill, entry.report.contract):
+            self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
         self._publish(fill)
 
     def on_commission(self, report: Any) -> None:
@@ -248,16 +251,20 @@ class OrderBook:
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
         entry.code, entry.has_fault = code, meaning.counts
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
-        evidence = ErrorSeen(fate=meaning.fate, code=code, text=words)
+        fate = meaning.fate
+        if entry.is_changed and fate is ErrorFate.REJECTED:  # of a change: the order works on as it was
+            fate = ErrorFate.UNCERTAIN
+        evidence = ErrorSeen(fate=fate, code=code, text=words)
         self._answer(OrderId(order_id), evidence, is_trace=code not in _NOT_FOUND)
         return meaning
 
     def _answer(self, order_id: OrderId, evidence: Evidence, *, is_trace: bool = True) -> None:
         entry = self._entries.get(order_id)
-        if entry is not None:
-            entry.answered, entry.modifying = True, False
-            if is_trace:
-                self._roll.named(order_id)
+        if entry is None:
+            return
+        entry.answered, entry.modifying = True, False
+        if is_trace:
+            self._roll.named(order_id)
         self._saw(order_id, evidence)
 
     # What lists do not say.
@@ -291,9 +298,7 @@ class OrderBook:
         return lacks
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
-        entry = self._entries.get(order_id)
-        if entry is None:
-            return
+        entry = self._entries[order_id]
         entry.truth = entry.truth.saw(evidence)
         filled = max(entry.truth.filled, entry.report.filled)
         entry.report = attrs.evolve(
@@ -322,8 +327,8 @@ class OrderBook:
                     reason=event.reason,
                 )
             )
-
-    # What others ask.
+        else:
+            self._observer.on_event(OrderFilled.of(event))
 
     def report(self, order_id: OrderId) -> OrderReport | None:
         """What is known of an order."""
@@ -365,10 +370,7 @@ class OrderBook:
         """
         if condition():
             return
-        waiter: tuple[Callable[[], bool], asyncio.Future[None]] = (
-            condition,
-            asyncio.get_running_loop().create_future(),
-        )
+        waiter: _Waiter = (condition, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         try:
             await waiter[1]

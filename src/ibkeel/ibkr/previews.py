@@ -55,9 +55,9 @@ class Previews:
         ib_order = to_ib_order(ticket, order_id=order_id, account=self._link.account, client_order_id="")
         ib_order.whatIf = True
 
-        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
+        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
             # A Gateway may echo the order before it has the figures: both client libraries wait for them.
-            if decimal_of(args[0].initMarginChange) is not None:
+            if message == "openOrder" and decimal_of(args[0].initMarginChange) is not None:
                 pending.finish(args[0])
 
         what = f"the preview of {ticket.side} {ticket.quantity} {ticket.contract}"

@@ -175,7 +175,7 @@ class Prices:
                 pending.finish(pending.rows)
             elif message == "historicalTable":
                 pending.rows.append(args[0])
-            else:
+            elif message == "historicalData":
                 pending.rows.append(bar_fields(args[0]))
 
         parts = await self._link.requests.ask(

@@ -13,9 +13,10 @@ from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.pending import Pending, SubscribeAgain
 from ibkeel.ibkr.services import Services
 from ibkeel.ibkr.vitals import Outcome, Vitals
+from ibkeel.ibkr.way import NO_WAY, Way
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
-from ibkeel.telemetry import NullObserver, Observer, RequestEnded
+from ibkeel.telemetry import Observer, RequestEnded, RequestQueued, RequestSent, is_observed
 
 __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
@@ -57,7 +58,7 @@ class Requests:
     ) -> None:
         self._clock = clock
         self._observer = observer
-        self._is_observed = not isinstance(observer, NullObserver)
+        self._is_observed = is_observed(observer)
         self._wire, self._services, self._patience, self._codes = wire, services, patience, codes
         self.vitals = Vitals()
         """What became of the requests."""
@@ -131,7 +132,7 @@ class Requests:
             with breaker.attempt() as attempt:
                 yield attempt
         except CircuitOpen as error:
-            self._tell(kind, what, 0.0, error)
+            self._tell(kind, what, error)
             raise
 
     async def _outcome(
@@ -144,10 +145,12 @@ class Requests:
         try:
             outgoing = self._send(send, pending.what)
             if outgoing is not None and not outgoing.is_sent:
+                self._tell_queued(pending, outgoing)
                 await self._turn(outgoing, pending)
                 sent = loop.time()
                 if attempt is not None:
                     attempt.restart()
+            self._tell_sent(pending, sent - began)
             limit = asyncio.timeout_at(sent + deadline)
             async with limit:
                 return await pending.future
@@ -174,8 +177,9 @@ class Requests:
                 pending.cancel = None
             self._owe(pending, outgoing)
             self.close(pending)
-            now = loop.time()
-            self._tell(pending.kind, pending.what, now - began, error, reply=now - sent)
+            was_sent = outgoing is None or outgoing.is_sent
+            way = Way(began, sent if was_sent else None, pending.heard_at, loop.time())
+            self._tell(pending.kind, pending.what, error, way)
 
     def _owe(self, pending: Pending, outgoing: Outgoing | None) -> None:
         """Note that an answer without an id may still come for what is given up now."""
@@ -276,15 +280,46 @@ class Requests:
             self._ended.append((now, key))
             self._ended_set.add(key)
 
-    def _tell(
-        self, kind: RequestKind, what: str, seconds: float, error: BaseException | None, *, reply: float = 0.0
-    ) -> None:
-        now, name = self._clock.now(), "" if error is None else type(error).__name__
-        code = error.code if isinstance(error, RequestFailed) else None
-        self.vitals.note(kind, Outcome(at=now, subject=what, error=name, code=code), reply)
+    def _tell_queued(self, pending: Pending, outgoing: Outgoing) -> None:
         if self._is_observed:
             self._observer.on_event(
-                RequestEnded(at=now, kind=kind.value, subject=what, seconds=seconds, error=name)
+                RequestQueued(
+                    at=self._clock.now(),
+                    kind=pending.kind.value,
+                    subject=pending.what,
+                    rule=outgoing.waited_for,
+                )
+            )
+
+    def _tell_sent(self, pending: Pending, queue_seconds: float) -> None:
+        if self._is_observed:
+            self._observer.on_event(
+                RequestSent(
+                    at=self._clock.now(),
+                    kind=pending.kind.value,
+                    subject=pending.what,
+                    queue_seconds=queue_seconds,
+                )
+            )
+
+    def _tell(self, kind: RequestKind, what: str, error: BaseException | None, way: Way = NO_WAY) -> None:
+        now, name = self._clock.now(), "" if error is None else type(error).__name__
+        code = error.code if isinstance(error, RequestFailed) else None
+        self.vitals.note(kind, Outcome(at=now, subject=what, error=name, code=code), way.after_sending)
+        if self._is_observed:
+            self._observer.on_event(
+                RequestEnded(
+                    at=now,
+                    kind=kind.value,
+                    subject=what,
+                    seconds=way.seconds,
+                    error=name,
+                    queue_seconds=way.queue_seconds,
+                    wire_seconds=way.wire_seconds,
+                    reply_seconds=way.reply_seconds,
+                    code=code,
+                    was_sent=way.sent_at is not None,
+                )
             )
 
     def on_message(self, message: str, key: Hashable, *args: Any) -> bool:

@@ -14,7 +14,7 @@ from ibkeel.ibkr.client import frame_writer, replace_sender
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, SUBSCRIPTIONS, Reading, read
 from ibkeel.resilience import Lane, Request, Rule
-from ibkeel.telemetry import Observer, PacingWaited
+from ibkeel.telemetry import BudgetUse, Observer, PacingHeld, PacingWaited, QueueState
 
 __all__ = ["Outgoing", "WirePacer"]
 
@@ -193,6 +193,25 @@ class WirePacer:
             rule: Name of the limit, such as `messages`.
         """
         self._pacer.hold(rule)
+        self._observer.on_event(PacingHeld(at=self._clock.now(), rule=rule))
+
+    def budgets(self) -> tuple[BudgetUse, ...]:
+        """How much of each limit is used, in the fullest of its windows."""
+        used = self._pacer.used()
+        return tuple(
+            BudgetUse(rule=rule.name, used=used.get(rule.name, 0), limit=rule.limit, seconds=rule.seconds)
+            for rule in self._pacer.rules
+        )
+
+    def states(self) -> tuple[QueueState, ...]:
+        """Who waits, by kind: how many, and since when and for what the first of them."""
+        leases = self._pacer.leases()
+        counts = Counter(lease.request.kind for lease in leases)
+        first = {lease.request.kind: lease for lease in reversed(leases)}
+        return tuple(
+            QueueState(kind=kind, waiting=counts[kind], oldest=lease.waiting_for, waits_for=lease.waits_for)
+            for kind, lease in first.items()
+        )
 
     def saved(self) -> dict[str, Any]:
         """The windows, fit for JSON, for `restore` after a restart."""

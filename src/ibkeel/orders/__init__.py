@@ -38,6 +38,15 @@ from ibkeel.orders.protection import (
     is_stop,
     protection_gaps,
 )
+from ibkeel.orders.supervision import (
+    Reprice,
+    RepricePolicy,
+    Withdraw,
+    WorkingOrder,
+    left_to_replace,
+    net_market,
+    supervise,
+)
 from ibkeel.orders.ticks import CENT, NICKEL, PENNY, TickLadder, round_to_tick
 from ibkeel.orders.traces import Reading, proof_of_absence
 from ibkeel.orders.truth import OrderTruth
@@ -71,6 +80,8 @@ __all__ = [
     "PlaceStop",
     "ProtectionPolicy",
     "Reading",
+    "Reprice",
+    "RepricePolicy",
     "Sent",
     "SentOrder",
     "StatusSeen",
@@ -78,6 +89,8 @@ __all__ = [
     "TickLadder",
     "Unlisted",
     "Vanished",
+    "Withdraw",
+    "WorkingOrder",
     "build_bracket",
     "check_exit",
     "check_order",
@@ -86,9 +99,12 @@ __all__ = [
     "exit_room",
     "is_same_contract",
     "is_stop",
+    "left_to_replace",
+    "net_market",
     "plan_exit",
     "proof_of_absence",
     "protection_gaps",
     "round_to_tick",
     "state_of_status",
+    "supervise",
 ]

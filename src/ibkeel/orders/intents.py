@@ -86,6 +86,8 @@ class ExitCause(StrEnum):
     """What ends a position."""
 
     SIGNAL = "signal"
+    TRAIL = "trail"
+    EXPIRY = "expiry"
     END_OF_DAY = "end_of_day"
     DAILY_LOSS = "daily_loss"
     UNPROTECTED = "unprotected"

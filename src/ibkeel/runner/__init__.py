@@ -13,30 +13,53 @@ from ibkeel.runner.crew import Safety
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.engine import Runner
+from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
+from ibkeel.runner.flattening import Flattening, close_everything
 from ibkeel.runner.halt import HALT_FILE, Halt
-from ibkeel.runner.load import load_config
+from ibkeel.runner.limits_file import ConfigurationFile, LimitsSource, Reread
+from ibkeel.runner.load import ENVIRONMENT_PREFIX, check_config, load_config, load_config_as
+from ibkeel.runner.lookout import Lookout, Standing
+from ibkeel.runner.problems import ConfigurationProblem
+from ibkeel.runner.profiles import PROFILES
 from ibkeel.runner.progress import Progress
 from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.schedule import ExchangeCalendar, LiquidHours, Session, SessionCalendar, session_now
+from ibkeel.runner.supervisor import Entered, Supervisor
 from ibkeel.runner.tally import ErrorSeen, Held, Latency, RunReport, SymbolTally
+from ibkeel.runner.timetable import Anchor, OverrunPolicy, Timetable
 
 __all__ = [
+    "ENVIRONMENT_PREFIX",
     "HALT_FILE",
+    "PROFILES",
+    "Anchor",
     "BotConfig",
+    "ConfigurationFile",
+    "ConfigurationProblem",
     "Doorkeeper",
     "EndOfDay",
+    "Entered",
     "ErrorSeen",
     "ExchangeCalendar",
+    "FlattenRequest",
+    "FlattenRequests",
+    "Flattened",
+    "Flattening",
     "GatewayConfig",
     "Halt",
     "Held",
     "JournalConfig",
     "Latency",
+    "Leftover",
+    "LimitsSource",
     "LiquidHours",
+    "Lookout",
     "OrderDesk",
+    "OverrunPolicy",
     "Progress",
     "ProtectionTimes",
     "Protector",
+    "Reread",
     "RiskConfig",
     "RunReport",
     "Runner",
@@ -44,8 +67,14 @@ __all__ = [
     "Safety",
     "Session",
     "SessionCalendar",
+    "Standing",
     "StrategyConfig",
+    "Supervisor",
     "SymbolTally",
+    "Timetable",
+    "check_config",
+    "close_everything",
     "load_config",
+    "load_config_as",
     "session_now",
 ]

@@ -10,6 +10,9 @@ import attrs
 from ibkeel.errors import ConfigurationError
 from ibkeel.options import PRESETS
 from ibkeel.orders import OrderLimits, RepricePolicy
+from ibkeel.risk import ExposureLimits
+from ibkeel.runner.profiles import PROFILES
+from ibkeel.runner.timetable import Anchor, OverrunPolicy, Timetable
 
 __all__ = [
     "BotConfig",
@@ -71,6 +74,13 @@ def _texts(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
+def _anchors(_: object, attribute: "attrs.Attribute[Any]", values: tuple[str, ...]) -> None:
+    try:
+        tuple(map(Anchor.of, values))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{attribute.name} is {values!r}; {error}") from None
+
+
 def _are_symbols(symbols: tuple[str, ...]) -> bool:
     named = all(
         symbol.isascii() and symbol.replace(".", "").isalnum() and symbol == symbol.upper()
@@ -84,8 +94,13 @@ class RunnerConfig:
     """When to look, at what, and which options to take.
 
     Args:
+        profile: Name of the settings that hold where a file says nothing, see `PROFILES`; whoever loads a
+            configuration sees to it. None for the defaults.
         symbols: Tickers of stocks and funds, each once.
         interval: Seconds from one cycle to the next.
+        first_cycle: Seconds from the open to the first cycle; None for one interval.
+        anchors: When there are any, cycles begin at these and at no others: such as `open + 5 min`.
+        overrun: Whether a cycle that was due while another was still going begins at once or is left out.
         preset: Name of an option selection rule, see `ibkeel.options.PRESETS`.
         min_dte: Fewest calendar days to expiry; None leaves it to the preset.
         concurrency: Symbols looked at at the same time.
@@ -99,10 +114,15 @@ class RunnerConfig:
             the quote and further; None leaves it where it is.
         reprice_reach: How far it goes: 0 to the middle, 1 to the other side.
         reprice_collar: How far it may go from where it began, a fraction of that price.
+        greeks_interval: Seconds after which the sensitivities of what is held are asked for again, between
+            two cycles; None never asks.
         failures_before_skip: Consecutive data failures after which a symbol is skipped.
         skip_cycles: How many cycles it is skipped.
     """
 
+    profile: str | None = attrs.field(
+        default=None, validator=_optional(_valid(", ".join(PROFILES), PROFILES.__contains__))
+    )
     symbols: tuple[str, ...] = attrs.field(
         default=("SPY",),
         converter=_texts,
@@ -111,6 +131,9 @@ class RunnerConfig:
     interval: float = attrs.field(
         default=180.0, validator=_valid("1 to 23400 seconds", lambda v: 1 <= v <= _LONGEST)
     )
+    first_cycle: float | None = attrs.field(default=None, validator=_optional(_from_zero(_LONGEST)))
+    anchors: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_anchors)
+    overrun: OverrunPolicy = OverrunPolicy.SKIP
     preset: str = attrs.field(default="standard", validator=_valid(", ".join(PRESETS), PRESETS.__contains__))
     min_dte: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 1000)))
     concurrency: int = attrs.field(default=1, validator=_whole(1, 50))
@@ -125,8 +148,18 @@ class RunnerConfig:
     )
     reprice_reach: float = attrs.field(default=0.0, validator=_from_zero(1))
     reprice_collar: float = attrs.field(default=0.02, validator=_from_zero(1))
+    greeks_interval: float | None = attrs.field(
+        default=60.0, validator=_optional(_valid("1 or more seconds", lambda value: value >= 1))
+    )
     failures_before_skip: int = attrs.field(default=3, validator=_whole(1, 100))
     skip_cycles: int = attrs.field(default=2, validator=_whole(0, 100))
+
+    @property
+    def timetable(self) -> Timetable:
+        """When cycles begin."""
+        return Timetable.anchored(
+            self.anchors, interval=self.interval, first=self.first_cycle, overrun=self.overrun
+        )
 
     @property
     def repricing(self) -> RepricePolicy:
@@ -153,6 +186,9 @@ class RiskConfig:
         max_open_positions: Most positions at once.
         cooldown: Seconds between two entries in one symbol, intended ones included.
         max_quote_age: Oldest quote good for an entry, in seconds.
+        max_delta: Most delta of all positions and the entry, in shares, long or short; None for no limit.
+        max_theta: Most theta of them, account currency a calendar day; None for no limit.
+        max_vega: Most vega of them, account currency a volatility point; None for no limit.
     """
 
     risk_fraction: float = attrs.field(default=0.01, validator=_above_zero(1))
@@ -168,6 +204,14 @@ class RiskConfig:
     max_open_positions: int = attrs.field(default=5, validator=_whole(1, 10_000))
     cooldown: float = attrs.field(default=1800.0, validator=_from_zero(86400))
     max_quote_age: float = attrs.field(default=15.0, validator=_above_zero(3600))
+    max_delta: float | None = attrs.field(default=None, validator=_optional(_above_zero(1e12)))
+    max_theta: float | None = attrs.field(default=None, validator=_optional(_above_zero(1e12)))
+    max_vega: float | None = attrs.field(default=None, validator=_optional(_above_zero(1e12)))
+
+    @property
+    def exposure(self) -> ExposureLimits:
+        """How far the portfolio may lean."""
+        return ExposureLimits(max_delta=self.max_delta, max_theta=self.max_theta, max_vega=self.max_vega)
 
 
 def _frozen(params: Mapping[str, Any]) -> Mapping[str, Any]:

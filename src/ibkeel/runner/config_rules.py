@@ -87,6 +87,20 @@ def _one_trade_fits_into_a_day(config: BotConfig) -> Found:
         )
 
 
+def _limited_greeks_are_read(config: BotConfig) -> Found:
+    if config.runner.greeks_interval is not None:
+        return
+    for figure, limit in config.risk.exposure.set_limits():
+        yield Clash(
+            key="runner.greeks_interval",
+            value=None,
+            others=(f"risk.max_{figure}",),
+            valid=f"{figure} is limited to {limit:g} and would never be known: every entry would be refused; "
+            "valid: 1 or more seconds",
+        )
+        return
+
+
 def strategy_clashes(config: BotConfig) -> Found:
     """What is wrong with the strategy's name or settings, as far as the registry knows it."""
     named = config.strategy
@@ -105,4 +119,5 @@ _RULES: Final[tuple[Callable[[BotConfig], Found], ...]] = (
     _port_fits,
     _entries_stop_before_positions_are_closed,
     _one_trade_fits_into_a_day,
+    _limited_greeks_are_read,
 )

@@ -11,20 +11,29 @@ from ibkeel.clock import Clock
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Grade
 from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
-from ibkeel.runner.config import RiskConfig
+from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.flatten_requests import FlattenRequests
+from ibkeel.runner.flattening import Flattening
 from ibkeel.runner.halt import Halt
 from ibkeel.runner.halting import Halting
+from ibkeel.runner.leaving import Leaving
+from ibkeel.runner.limits_file import limits_at_the_door
+from ibkeel.runner.lookout import Lookout
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.supervisor import Supervisor
 from ibkeel.runner.tally import Tally
+from ibkeel.runner.telling import Teller
 from ibkeel.runner.watch import Watch
 from ibkeel.telemetry import Observer
 
 __all__ = ["Crew", "Safety", "crew_of"]
+
+_CONFIG: Final = RunnerConfig()
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +45,7 @@ class Safety:
         limits: What every entry must keep to at the door.
         halt: The kill switch; None makes one that only `Runner.halt` turns.
         interlock: Whose money an order moves; None when the broker sees to it.
+        requests: Where another process may ask that everything be closed; None for nowhere.
         stop_fraction: Where a stop goes that is missing and of which nothing is known, a fraction of the
             average price.
     """
@@ -44,13 +54,35 @@ class Safety:
     limits: OrderLimits = attrs.field(factory=OrderLimits)
     halt: Halt | None = None
     interlock: Interlock | None = None
+    requests: FlattenRequests | None = None
     stop_fraction: float = 0.20
 
     @classmethod
-    def of(cls, risk: RiskConfig, halt: Halt | None = None) -> Self:
-        """The usual rules, with a bot's own figures for the age of quotes and the distance of stops."""
-        limits = OrderLimits(max_quote_age=risk.max_quote_age)
-        return cls(limits=limits, halt=halt, stop_fraction=risk.stop_fraction)
+    def of(
+        cls,
+        risk: RiskConfig,
+        halt: Halt | None = None,
+        *,
+        limits: OrderLimits | None = None,
+        interlock: Interlock | None = None,
+        requests: FlattenRequests | None = None,
+    ) -> Self:
+        """The usual rules, with a bot's own figures.
+
+        Args:
+            risk: Gives the distance of stops and the age of quotes, where that is the stricter one.
+            halt: The kill switch.
+            limits: What every entry must keep to at the door; None for the usual figures.
+            interlock: Whose money an order moves.
+            requests: Where another process may ask that everything be closed.
+        """
+        return cls(
+            limits=limits_at_the_door(limits, risk),
+            halt=halt,
+            interlock=interlock,
+            requests=requests,
+            stop_fraction=risk.stop_fraction,
+        )
 
 
 DEFAULT_SAFETY: Final = Safety()
@@ -69,6 +101,11 @@ class Crew:
     watch: Watch
     protector: Protector
     halting: Halting
+    leaving: Leaving
+    lookout: Lookout
+    supervisor: Supervisor
+    teller: Teller
+    flattening: Flattening | None = None
 
     def begin_session(self) -> None:
         """Forget what held for another session."""
@@ -77,9 +114,22 @@ class Crew:
         self.tally.held = None
         self.desk.funds_rejected = False
 
+    def use(self, risk: RiskConfig, limits: OrderLimits) -> None:
+        """Keep to other limits from now on."""
+        self.doorkeeper.use(limits)
+        self.lookout.use(what_if=limits.what_if)
+        self.protector.use(stop_fraction=risk.stop_fraction)
+
     def companions(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What runs beside the cycles."""
-        return self.watch.run(), self.protector.run(), self.halting.run()
+        asked = () if self.flattening is None else (self.flattening.run(),)
+        return (
+            self.watch.run(),
+            self.protector.run(),
+            self.halting.run(),
+            self.supervisor.run(),
+            *asked,
+        )
 
 
 def crew_of(
@@ -88,6 +138,7 @@ def crew_of(
     *,
     run: str,
     symbols: Sequence[str],
+    config: RunnerConfig = _CONFIG,
     clock: Clock,
     observer: Observer,
     safety: Safety = DEFAULT_SAFETY,
@@ -100,6 +151,7 @@ def crew_of(
         journal: What it writes.
         run: Name of the run.
         symbols: Tickers.
+        config: How entries that work and positions are looked after.
         clock: Wall time.
         observer: Told what happens.
         safety: What stands between a strategy and money.
@@ -128,6 +180,9 @@ def crew_of(
         catch_up=watch.catch_up,
         stop_fraction=safety.stop_fraction,
     )
+    teller = Teller(observer, clock, run)
+    halting = Halting(doorkeeper.halt, desk, failures, teller.halt_changed)
+    requests = safety.requests
     return Crew(
         tally=tally,
         recorder=recorder,
@@ -137,5 +192,10 @@ def crew_of(
         desk=desk,
         watch=watch,
         protector=protector,
-        halting=Halting(doorkeeper.halt, desk, failures),
+        halting=halting,
+        leaving=Leaving(broker, desk, feed, failures, clock, config.end_of_day),
+        lookout=Lookout(broker, clock, what_if=safety.limits.what_if),
+        supervisor=Supervisor(broker, desk, failures, clock, config.repricing),
+        teller=teller,
+        flattening=None if requests is None else Flattening(requests, broker, desk, halting.now, clock),
     )

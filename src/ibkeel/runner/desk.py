@@ -10,7 +10,7 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, OrderRejected
-from ibkeel.journal import Intent
+from ibkeel.journal import Intent, Purpose
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -36,14 +36,17 @@ from ibkeel.orders import (
 from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.fates import fate_of, settle
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.memory import OwnOrder, child_name
+from ibkeel.runner.lookout import Standing
+from ibkeel.runner.memory import OwnOrder, child_name, family_of
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
-from ibkeel.telemetry import Observer, OrderPlaced
+from ibkeel.runner.telling import intended, order_placed
+from ibkeel.telemetry import Observer
 
 __all__ = ["OrderDesk"]
 
 _NO_FUNDS: Final = 201
+_STANDING: Final = Standing()
 _PATIENCE: Final = 1.0  # seconds that an exit waits for its record
 
 
@@ -113,6 +116,12 @@ class OrderDesk:
         order = self._ours.get(report.client_order_id)
         return order is not None and order.is_entry
 
+    @property
+    def has_open_entries(self) -> bool:
+        """Whether an entry of ours may still fill."""
+        alive = (order for order in self._ours.values() if order.is_entry and not order.state.is_final)
+        return any(order.state is not OrderState.INTENT for order in alive)
+
     def placed_at(self, name: ClientOrderId) -> datetime | None:
         """When an order of ours was placed; None when it is not ours."""
         order = self._ours.get(name)
@@ -142,6 +151,17 @@ class OrderDesk:
             self._doorkeeper.filled()
         return True
 
+    def is_untold(self, report: OrderReport) -> bool:
+        """Whether it is what we know of an order of ours, and the journal does not have it."""
+        order = self._ours.get(report.client_order_id)
+        return order is not None and order.state is report.state is not order.journaled
+
+    def told(self, report: OrderReport) -> None:
+        """Note that the journal has it."""
+        order = self._ours.get(report.client_order_id)
+        if order is not None:
+            order.journaled = report.state
+
     def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
         """Orders of an earlier run whose fate nobody knows."""
         return tuple(
@@ -152,7 +172,7 @@ class OrderDesk:
 
     def settle(self, name: ClientOrderId, state: OrderState) -> None:
         """Take notice of what was proved about an order that no list names."""
-        self._ours[name].state = state
+        self._ours[name].state = self._ours[name].journaled = state
 
     def knows_nothing_of(self, contract: Contract) -> bool:
         """Whether the fate of an order of ours in a contract is unknown, one under way included."""
@@ -181,6 +201,8 @@ class OrderDesk:
         *,
         quote: Quote | None = None,
         open_orders: Iterable[OrderReport] = (),
+        standing: Standing = _STANDING,
+        signal_id: str = "",
     ) -> Placement:
         """Place a protected entry.
 
@@ -192,6 +214,8 @@ class OrderDesk:
             reason: Why, in words.
             quote: Of the contract itself, for the gates.
             open_orders: Every order that works, for the gates.
+            standing: What a lookout saw, for the gates.
+            signal_id: Of the signal, for the observer.
 
         Raises:
             GatesShut: A gate is shut; nothing was sent.
@@ -201,7 +225,7 @@ class OrderDesk:
                 order's fate is then unknown.
         """
         if self._doorkeeper is not None:
-            self._doorkeeper.check(bracket.entry, quote, open_orders)
+            self._doorkeeper.check(bracket.entry, quote, open_orders, standing)
         name = self._next_name(session)
         named = attrs.evolve(bracket, entry=attrs.evolve(bracket.entry, client_order_id=name))
         intent = EntryIntent(
@@ -212,7 +236,7 @@ class OrderDesk:
             bracket=named,
             reason=reason,
         )
-        return await self._place(intent)
+        return await self._place(intent, signal_id)
 
     async def leave(
         self,
@@ -257,6 +281,18 @@ class OrderDesk:
             if self.is_entry(report) and not report.filled and not report.state.is_final:
                 self.saw(await self.cancel(report))
 
+    async def change(self, report: OrderReport, ticket: OrderTicket) -> OrderReport:
+        """Replace price or quantity of an order that works, and count the message.
+
+        Raises:
+            GatesShut: Entries are halted, and this is one; nothing was sent.
+        """
+        if self._doorkeeper is not None:
+            if self.is_entry(report):
+                self._doorkeeper.check_halt(ticket)
+            self._doorkeeper.changed()
+        return await self._broker.modify(report.order_id, ticket)
+
     async def cancel(self, report: OrderReport) -> OrderReport:
         """Cancel an order, and count the message."""
         if self._doorkeeper is not None:
@@ -294,13 +330,18 @@ class OrderDesk:
             if name not in self._ours:
                 return name
 
-    async def _place(self, intent: EntryIntent | ExitIntent | StopIntent) -> Placement:
+    async def _place(self, intent: EntryIntent | ExitIntent | StopIntent, signal_id: str = "") -> Placement:
         """Register, record and send; what closes a position leaves though it cannot be recorded."""
         entry = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
         children = intent.bracket.children() if isinstance(intent, EntryIntent) else ()
-        family = self._register(intent, (entry, *children))
+        record = Intent.of(intent)
+        # Known before they leave: a child of an order whose answer is lost is ours too.
+        ours = family_of(record, OrderState.SENT, is_placing=True)
+        self._ours |= ours
+        family = tuple(ours.values())
         try:
-            await self._recorded(intent, family)
+            await self._recorded(record, family)
+            self._observer.on_event(intended(intent, signal_id))
             self._count_intent(intent.symbol)
             if self._doorkeeper is not None:
                 if isinstance(intent, EntryIntent):
@@ -318,11 +359,8 @@ class OrderDesk:
         self._remember(placement, (entry, *children))
         return placement
 
-    async def _recorded(
-        self, intent: EntryIntent | ExitIntent | StopIntent, family: Iterable[OwnOrder]
-    ) -> None:
-        record = Intent.of(intent)
-        if not isinstance(intent, EntryIntent):
+    async def _recorded(self, record: Intent, family: Iterable[OwnOrder]) -> None:
+        if record.purpose is not Purpose.ENTRY:
             await self._recorder.try_record(record, _PATIENCE)
             return
         try:
@@ -330,25 +368,6 @@ class OrderDesk:
         except asyncio.CancelledError:
             settle(family, OrderState.INTENT)
             raise
-
-    def _register(
-        self, intent: EntryIntent | ExitIntent | StopIntent, tickets: Iterable[OrderTicket]
-    ) -> list[OwnOrder]:
-        """Know the orders before they leave: a child of an order whose answer is lost is ours too."""
-        name = intent.client_order_id
-        family = []
-        for number, ticket in enumerate(tickets):
-            order = OwnOrder(
-                contract=ticket.contract,
-                is_entry=isinstance(intent, EntryIntent) and number == 0,
-                state=OrderState.SENT,
-                placed_at=intent.at,
-                is_placing=True,
-                stop_price=ticket.stop_price,
-            )
-            self._ours[child_name(name, number) if number else name] = order
-            family.append(order)
-        return family
 
     def _remember(self, placement: Placement, tickets: tuple[OrderTicket, ...]) -> None:
         self._tally.orders += len(tickets)
@@ -366,15 +385,9 @@ class OrderDesk:
             self._tally.orders_sent += len(tickets)
             if self._doorkeeper is not None:
                 self._doorkeeper.sent(len(tickets))
-        entry = tickets[0]
         self._observer.on_event(
-            OrderPlaced(
-                at=self._clock.now(),
-                client_order_id=placement.client_order_id,
-                subject=str(entry.contract),
-                side=entry.side.value,
-                quantity=entry.quantity,
-                was_sent=placement.was_sent,
+            order_placed(
+                self._clock.now(), placement.client_order_id, tickets[0], was_sent=placement.was_sent
             )
         )
 

@@ -54,6 +54,10 @@ class Doorkeeper:
         self._sent: deque[SentOrder] = deque(maxlen=_REMEMBERED)
         self._submitted = self._filled = 0
 
+    def use(self, limits: OrderLimits) -> None:
+        """Keep to other limits from now on; what was counted stays counted."""
+        self._limits = limits
+
     def refusals(
         self,
         ticket: OrderTicket,

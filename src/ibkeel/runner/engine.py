@@ -2,37 +2,41 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
-from ibkeel.journal import CycleDone, Decision, Journal, RunEnded, RunStarted
-from ibkeel.model import Broker, Placement
+from ibkeel.journal import CycleDone, Journal, RunEnded, RunStarted
+from ibkeel.model import Broker
+from ibkeel.orders import OrderLimits
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.backoff import SymbolBackoff
 from ibkeel.runner.beside import beside
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.crew import Safety, crew_of
-from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
+from ibkeel.runner.entering import Entering
+from ibkeel.runner.entry import EntryPlanner, View
+from ibkeel.runner.exposure import PortfolioGreeks
+from ibkeel.runner.limits_file import LimitsSource
 from ibkeel.runner.memory import remember
 from ibkeel.runner.progress import Progress
+from ibkeel.runner.retuning import Retuning
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
     Session,
     SessionCalendar,
-    next_cycle,
     session_now,
 )
 from ibkeel.runner.state import AccountReader
 from ibkeel.runner.tally import RunReport
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import CycleEnded, NullObserver, Observer, SymbolSkipped
+from ibkeel.telemetry import NullObserver, Observer
 
 __all__ = ["Runner"]
 
@@ -63,6 +67,7 @@ class Runner:
         mode: Named in the journal, such as `DRY_RUN`.
         run: Name of the run, letters and digits; by default counted from the journal.
         safety: What stands between the strategy and money; by default every position must have a stop.
+        limits: Where changed limits are read, before each cycle; None keeps to those given.
         executor: Of one thread, writes the journal, so that a slow disk holds back only the order that
             waits for it; None writes in the loop's thread, as rehearsals on virtual time need.
     """
@@ -82,9 +87,11 @@ class Runner:
         mode: str = "DRY_RUN",
         run: str | None = None,
         safety: Safety | None = None,
+        limits: LimitsSource | None = None,
         executor: Executor | None = None,
     ) -> None:
         risk = risk or RiskConfig()
+        safety = safety or Safety.of(risk)
         self._broker, self._strategy, self._config, self._journal = broker, strategy, config, journal
         self._clock, self._observer = clock or SystemClock(), observer or NullObserver()
         self._calendar, self._progress, self._mode = calendar, progress, mode
@@ -94,9 +101,10 @@ class Runner:
             journal,
             run=self._run,
             symbols=config.symbols,
+            config=config,
             clock=self._clock,
             observer=self._observer,
-            safety=safety or Safety.of(risk),
+            safety=safety,
             executor=executor,
         )
         self._crew, self._tally, self._recorder, self._feed = crew, crew.tally, crew.recorder, crew.feed
@@ -109,8 +117,18 @@ class Runner:
             self._recorder,
             self._clock,
             lambda error: self._failures.note("", error, "flatten"),
+            crew.leaving.ends,
+        )
+        self._greeks = PortfolioGreeks(
+            self._feed,
+            self._failures,
+            self._clock,
+            limits=risk.exposure,
+            every=config.greeks_interval,
+            is_told=crew.teller.is_observed,
         )
         self._planner = EntryPlanner(self._feed, strategy, config, risk)
+        self._entering = Entering(self._planner, crew, self._clock, self._greeks)
         guard = DailyLossGuard(limit=risk.max_daily_loss)
         self._account = AccountReader(
             broker,
@@ -119,13 +137,22 @@ class Runner:
             self._recorder,
             self._clock,
             lambda kind, error: self._failures.note("", error, kind),
+            crew.teller,
+            self._greeks,
         )
         backoff = SymbolBackoff(threshold=config.failures_before_skip, skip_cycles=config.skip_cycles)
         self._backoff = dict.fromkeys(config.symbols, backoff)
-        self._last_entry: dict[str, datetime] = {}
         self._cooldown = risk.cooldown
-        self._entered: list[str] = []
-        self._entering = asyncio.Lock()
+        self._retuning = Retuning(
+            limits,
+            self,
+            self._recorder,
+            self._failures,
+            self._clock,
+            self._observer,
+            risk=risk,
+            limits=safety.limits,
+        )
 
     async def run(self, *, sessions: int | None = None) -> RunReport:
         """Trade.
@@ -141,16 +168,16 @@ class Runner:
         self._take_over(session)
         outcome, done = "interrupted", 0
         try:
-            await self._recorder.record(
-                RunStarted(
-                    at=self._clock.now(),
-                    run=self._run,
-                    session=session.day,
-                    mode=self._mode,
-                    strategy=self._strategy.name,
-                    symbols=self._config.symbols,
-                )
+            began = RunStarted(
+                at=self._clock.now(),
+                run=self._run,
+                session=session.day,
+                mode=self._mode,
+                strategy=self._strategy.name,
+                symbols=self._config.symbols,
             )
+            await self._recorder.record(began)
+            self._crew.teller.run_began(began)
             async with beside(*self._crew.companions()):
                 over_at = self._clock.now()
                 while sessions is None or done < sessions:
@@ -164,6 +191,7 @@ class Runner:
         finally:
             self._recorder.keep(RunEnded(at=self._clock.now(), run=self._run, outcome=outcome))
             await self._recorder.drain()
+            self._crew.teller.run_finished(outcome)
         return self.report()
 
     def report(self) -> RunReport:
@@ -178,6 +206,18 @@ class Runner:
         """
         self._crew.halting.now(reason, self._clock.now())
 
+    def use(self, risk: RiskConfig, limits: OrderLimits) -> None:
+        """Keep to other limits from now on; orders that work and positions stay as they are.
+
+        Args:
+            risk: How much may be risked.
+            limits: What every entry must keep to.
+        """
+        self._planner.use(risk)
+        self._greeks.use(risk.exposure)
+        self._account.use(max_daily_loss=risk.max_daily_loss)
+        self._crew.use(risk, limits)
+
     def lift_halt(self) -> None:
         """Let entries pass again."""
         self._crew.doorkeeper.halt.lift()
@@ -188,7 +228,8 @@ class Runner:
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
         self._desk.restore(memory.orders)
         self._watch.restore(memory.fills, is_behind=bool(memory.orders))
-        self._last_entry.update(memory.last_entry)
+        self._entering.restore(memory.last_entry)
+        self._crew.leaving.restore(memory.signals)
         if memory.guard is not None:
             self._account.restore(memory.guard)
 
@@ -200,14 +241,22 @@ class Runner:
             return None
         await self._wait_until(session.opens_at)
         self._crew.begin_session()
-        stop = session.closes_at - timedelta(seconds=self._config.flatten_before_close)
-        while due := next_cycle(session, interval=self._config.interval, now=self._clock.now(), stop=stop):
+        self._greeks.begin_session()
+        self._crew.teller.day_opened(session)
+        stop = self._crew.supervisor.ends_at = self._stop(session)
+        timetable, due = self._config.timetable, None
+        while due := timetable.next(session, now=self._clock.now(), stop=stop, last=due):
             await self._wait_until(due)
-            await self._cycle_until(stop, session)
+            await self._cycle_until(stop, session, timetable.allowed(session, due=due, stop=stop))
         await self._wait_until(stop)
         self._tally.held = await self._closing.close(session)
         await self._wait_until(session.closes_at)
+        self._crew.teller.day_closed(session, self._tally.held)
         return session
+
+    def _stop(self, session: Session) -> datetime:
+        """When positions that end with a session begin to leave."""
+        return session.closes_at - timedelta(seconds=self._config.flatten_before_close)
 
     async def _own_hours(self, listed: Session) -> Session | None:
         """The session as the first symbol's own liquid hours have it: they win over the calendar."""
@@ -224,12 +273,13 @@ class Runner:
         if wait > 0:
             await asyncio.sleep(wait)
 
-    async def _cycle_until(self, stop: datetime, session: Session) -> None:
+    async def _cycle_until(self, stop: datetime, session: Session, allowed: float) -> None:
         """One cycle; one that is still going at `stop` is ended, so that no exit waits for it."""
-        limit = asyncio.timeout((stop - self._clock.now()).total_seconds())
+        began = self._clock.now()
+        limit = asyncio.timeout((stop - began).total_seconds())
         try:
             async with limit:
-                await self._cycle(session)
+                await self._cycle(session, allowed)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -237,32 +287,38 @@ class Runner:
                 f"cycle {self._tally.cycles} was still going at {stop.isoformat()}; it was ended"
             )
             self._failures.note("", cut, "cycle")
+            seconds = (self._clock.now() - began).total_seconds()
+            self._crew.teller.cycle_overran(self._tally.cycles, seconds, seconds)
 
-    async def _cycle(self, session: Session) -> None:
+    async def _cycle(self, session: Session, allowed: float) -> None:
         loop = asyncio.get_running_loop()
         started, failures = loop.time(), len(self._tally.errors)
         self._tally.cycles += 1
-        self._entered.clear()
+        self._crew.teller.cycle_started(self._tally.cycles, allowed)
+        self._entering.begin_cycle()
+        await self._retuning.look()
         view = await self._account.view(self._tally.cycles, session)
         try:
             await self._watch.reconcile(view.open_orders)
         except (RequestFailed, ConnectionFailure) as error:
             self._failures.note("", error, "catch_up")
-        await self._drop_stale_entries(view)
+        await self._crew.leaving.look(view.positions or (), session, self._stop(session))
         gate = asyncio.Semaphore(self._config.concurrency)
         async with asyncio.TaskGroup() as group:
             for position, symbol in enumerate(self._config.symbols):
                 group.create_task(self._visit(symbol, view, gate, position * self._config.symbol_gap))
-        self._observer.on_event(
-            CycleEnded(
-                at=self._clock.now(),
-                number=self._tally.cycles,
-                seconds=loop.time() - started,
-                failures=len(self._tally.errors) - failures,
-            )
-        )
+        seconds, failures = loop.time() - started, len(self._tally.errors) - failures
+        self._crew.teller.cycle_ended(self._tally.cycles, seconds, failures, allowed)
         if self._progress is not None:
             self._progress(Progress(now=self._clock.now(), session=session, cycles=self._tally.cycles))
+        await self._read_greeks(view, allowed - seconds, session)
+
+    async def _read_greeks(self, view: View, left: float, session: Session) -> None:
+        """Use half of the time that is left, so that the next cycle and the exits begin in theirs."""
+        to_stop = (self._stop(session) - self._clock.now()).total_seconds()
+        if await self._greeks.refresh(view, within=min(left, to_stop) / 2):
+            currency = view.account.currency if view.account else None
+            self._crew.teller.saw_exposure(view.positions, self._greeks.of(view.positions, currency))
 
     async def _visit(self, symbol: str, view: View, gate: asyncio.Semaphore, delay: float) -> None:
         await asyncio.sleep(delay)
@@ -284,14 +340,7 @@ class Runner:
     def _skip(self, symbol: str) -> str:
         backoff = self._backoff[symbol]
         self._tally.symbols[symbol].skipped += 1
-        self._observer.on_event(
-            SymbolSkipped(
-                at=self._clock.now(),
-                symbol=symbol,
-                failures=backoff.failures,
-                cycles_left=backoff.cycles_left,
-            )
-        )
+        self._crew.teller.skipped(symbol, backoff.failures, backoff.cycles_left)
         return _SKIPPED
 
     async def _attempt(self, symbol: str, view: View) -> str:
@@ -299,7 +348,7 @@ class Runner:
         tally = self._tally.symbols[symbol]
         tally.cycles += 1
         try:
-            verdict = await self._consider(symbol, view)
+            verdict = await self._entering.consider(symbol, view)
         except (RequestFailed, ConnectionFailure) as error:
             self._backoff[symbol] = self._backoff[symbol].failed()
             self._failures.note(symbol, error)
@@ -314,85 +363,3 @@ class Runner:
             return verdict.outcome.value
         tally.failures += 1
         return _FAILED
-
-    async def _consider(self, symbol: str, view: View) -> Verdict:
-        verdict = await self._planner.plan(symbol, view, self._pending(symbol))
-        if verdict.signal.is_entry:
-            self._tally.symbols[symbol].signals += 1
-        async with self._entering:
-            verdict = self._checked_again(symbol, view, verdict)
-            await self._recorder.record(
-                Decision(
-                    at=self._clock.now(),
-                    symbol=symbol,
-                    signal=verdict.signal,
-                    outcome=verdict.outcome.value,
-                    reasons=verdict.reasons,
-                )
-            )
-            if verdict.bracket is not None:
-                self._entered.append(symbol)
-                self._last_entry[symbol] = self._clock.now()
-                await self._enter(
-                    self._desk.enter(
-                        symbol,
-                        verdict.bracket,
-                        verdict.signal,
-                        view.session.day,
-                        "; ".join(verdict.reasons),
-                        quote=verdict.candidate.quote if verdict.candidate else None,
-                        open_orders=view.open_orders or (),
-                    )
-                )
-        return verdict
-
-    async def _enter(self, placing: Coroutine[Any, Any, Placement]) -> None:
-        """Place an entry; when the cycle is ended meanwhile, the venue's answer is still heard."""
-        task = asyncio.create_task(placing)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(self._entered_late)
-            raise
-
-    def _entered_late(self, task: asyncio.Task[Placement]) -> None:
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            self._failures.note("", error, "place")
-
-    def _checked_again(self, symbol: str, view: View, verdict: Verdict) -> Verdict:
-        """The gate once more, on the option's own quote and with what other symbols did meanwhile."""
-        if verdict.candidate is None or verdict.candidate.quote is None or verdict.bracket is None:
-            return verdict
-        against = self._planner.refusals(
-            symbol, view, self._pending(symbol), now=self._clock.now(), quote=verdict.candidate.quote
-        )
-        gates = self._crew.doorkeeper.refusals(
-            verdict.bracket.entry, verdict.candidate.quote, view.open_orders or ()
-        )
-        against = (*against, *map(str, gates))
-        if not against:
-            return verdict
-        return Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=against)
-
-    def _pending(self, symbol: str) -> Pending:
-        return Pending(
-            last_entry_at=self._last_entry.get(symbol),
-            entered=tuple(self._entered),
-            unknown_orders=self._desk.unknown_orders,
-            funds_rejected=self._desk.funds_rejected,
-            halted=self._crew.doorkeeper.halt.reason,
-        )
-
-    async def _drop_stale_entries(self, view: View) -> None:
-        """Cancel entries that wait for a fill that no longer comes: their quote has moved on."""
-        oldest = self._clock.now() - timedelta(seconds=self._config.entry_lifetime)
-        for report in view.open_orders or ():
-            name = report.client_order_id
-            placed_at = self._desk.placed_at(name)
-            if placed_at is None or placed_at > oldest or not self._desk.is_entry(report) or report.filled:
-                continue
-            try:
-                self._desk.saw(await self._desk.cancel(report))
-            except IbkeelError as error:
-                self._failures.note(report.contract.symbol, error, "cancel")

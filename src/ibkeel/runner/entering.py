@@ -9,6 +9,7 @@ from ibkeel.journal import Decision
 from ibkeel.model import Placement
 from ibkeel.runner.crew import Crew
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
+from ibkeel.runner.exposure import PortfolioGreeks
 from ibkeel.runner.lookout import Standing
 from ibkeel.runner.supervisor import Entered
 
@@ -22,10 +23,11 @@ class Entering:
         planner: Puts the rules' verdicts together.
         crew: Those who work for the run.
         clock: Wall time.
+        greeks: Knows what the portfolio amounts to.
     """
 
-    def __init__(self, planner: EntryPlanner, crew: Crew, clock: Clock) -> None:
-        self._planner, self._crew, self._clock = planner, crew, clock
+    def __init__(self, planner: EntryPlanner, crew: Crew, clock: Clock, greeks: PortfolioGreeks) -> None:
+        self._planner, self._crew, self._clock, self._greeks = planner, crew, clock, greeks
         self._last_entry: dict[str, datetime] = {}
         self._entered: list[str] = []
         self._entering = asyncio.Lock()
@@ -37,6 +39,7 @@ class Entering:
     def begin_cycle(self) -> None:
         """Forget what was entered in the cycle before."""
         self._entered.clear()
+        self._greeks.begin_cycle()
 
     async def consider(self, symbol: str, view: View) -> Verdict:
         """Decide about a symbol, and enter it when nothing speaks against it.
@@ -74,6 +77,8 @@ class Entering:
     ) -> None:
         """Place an entry; when the cycle is ended meanwhile, the venue's answer is still heard."""
         self._entered.append(symbol)
+        if verdict.bracket is not None and verdict.candidate is not None:
+            self._greeks.entered(verdict.candidate.option, verdict.bracket.entry.quantity)
         self._last_entry[symbol] = self._clock.now()
         task = asyncio.create_task(self._place(symbol, view, verdict, standing, signal_id))
         try:
@@ -119,10 +124,18 @@ class Entering:
         gates = self._crew.doorkeeper.refusals(
             verdict.bracket.entry, verdict.candidate.quote, view.open_orders or (), standing
         )
-        against = (*against, *map(str, gates))
+        against = (*against, *map(str, gates), *self._leanings(view, verdict))
         if not against:
             return verdict
         return Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=against)
+
+    def _leanings(self, view: View, verdict: Verdict) -> tuple[str, ...]:
+        """What the portfolio's limits say of an entry."""
+        quote = verdict.candidate.quote if verdict.candidate else None
+        if quote is None or verdict.bracket is None:
+            return ()
+        self._greeks.learn(quote, verdict.spot)
+        return self._greeks.refusals(view, quote, verdict.bracket.entry.quantity)
 
     def _pending(self, symbol: str) -> Pending:
         return Pending(

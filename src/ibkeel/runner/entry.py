@@ -115,6 +115,7 @@ class Verdict:
         reasons: Why nothing is bought, or why this option and this size.
         candidate: The option to buy.
         bracket: Its order, not yet named.
+        spot: Price of the underlying, once an option was looked for.
     """
 
     signal: Signal
@@ -122,6 +123,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     candidate: Candidate | None = None
     bracket: Bracket | None = None
+    spot: float | None = None
 
 
 def gate_rule(config: RunnerConfig, risk: RiskConfig) -> GateRule:
@@ -238,8 +240,12 @@ class EntryPlanner:
 
     def __init__(self, feed: Feed, strategy: Strategy, config: RunnerConfig, risk: RiskConfig) -> None:
         self._feed, self._strategy, self._risk = feed, strategy, risk
-        self._rule, self._gate = selection_rule(config), gate_rule(config, risk)
+        self._config, self._rule, self._gate = config, selection_rule(config), gate_rule(config, risk)
         self._missing: dict[str, list[Option]] = {}
+
+    def use(self, risk: RiskConfig) -> None:
+        """Risk so much from now on."""
+        self._risk, self._gate = risk, gate_rule(self._config, risk)
 
     def refusals(
         self, symbol: str, view: View, pending: Pending, *, now: datetime, quote: Quote
@@ -263,17 +269,20 @@ class EntryPlanner:
         against = self.refusals(symbol, view, pending, now=context.now, quote=quote)
         if against:
             return Verdict(signal=signal, outcome=Outcome.REFUSED, reasons=against)
-        choice = await self._choice(symbol, signal, spot_of(quote), view.session.day)
-        return self._settle(signal, choice, view)
+        spot = spot_of(quote)
+        choice = await self._choice(symbol, signal, spot, view.session.day)
+        return self._settle(signal, choice, view, spot)
 
-    def _settle(self, signal: Signal, choice: Choice, view: View) -> Verdict:
+    def _settle(self, signal: Signal, choice: Choice, view: View, spot: float) -> Verdict:
         chosen = choice.chosen
         if chosen is None or chosen.quote is None:
             return Verdict(signal=signal, outcome=Outcome.NO_OPTION, reasons=(choice.summary(),))
         risk = exits_of(signal.exits, self._risk)
         bracket, why = sized_bracket(chosen.quote, chosen.option.multiplier, view.account, risk)
         outcome = Outcome.NO_SIZE if bracket is None else Outcome.ENTRY
-        return Verdict(signal=signal, outcome=outcome, reasons=(why,), candidate=chosen, bracket=bracket)
+        return Verdict(
+            signal=signal, outcome=outcome, reasons=(why,), candidate=chosen, bracket=bracket, spot=spot
+        )
 
     async def _choice(self, symbol: str, signal: Signal, spot: float, today: date) -> Choice:
         """Quote the options nearest to the target; a pair that does not exist gives way to the next."""

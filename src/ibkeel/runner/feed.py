@@ -86,6 +86,10 @@ class Feed:
             self._chains[symbol] = await self.timed("option_chain", self._broker.option_chain(Stock(symbol)))
         return self._chains[symbol]
 
+    async def bars(self, stock: Stock, spec: BarSpec) -> Bars:
+        """Historical bars of a stock."""
+        return await self.timed("bars", self._broker.bars(stock, spec))
+
     async def definition(self, symbol: str) -> ContractDetails:
         """What the broker knows about a stock."""
         return await self.timed("qualify", self._broker.qualify(Stock(symbol)))
@@ -96,7 +100,7 @@ class Feed:
         """What a strategy must be given to decide on a symbol."""
         bars: dict[BarSpec, Bars] = {}
         for spec in needs.bars:
-            bars[spec] = await self.timed("bars", self._broker.bars(Stock(symbol), spec))
+            bars[spec] = await self.bars(Stock(symbol), spec)
         quotes = {contract: await self.quote(symbol, contract) for contract in needs.quotes}
         chain = await self.chain(symbol) if needs.chain else None
         now = self._clock.now()

@@ -13,6 +13,7 @@ from ibkeel.runner.config import BotConfig
 from ibkeel.runner.config_rules import Clash, clashes, strategy_clashes
 from ibkeel.runner.origins import lines_of
 from ibkeel.runner.problems import ACCOUNTS, ConfigurationProblem, refuse
+from ibkeel.runner.profiles import PROFILES
 from ibkeel.runner.settings import checked
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ ENVIRONMENT_PREFIX: Final = "IBKEEL_"
 _DELIMITER: Final = "__"
 _DEFAULT: Final = "default"
 _HIDDEN: Final = "***"
+_PROFILE: Final = "runner.profile"
 
 
 B = TypeVar("B", bound=BotConfig)
@@ -89,9 +91,11 @@ class _Reading:
         self._problems: list[ConfigurationProblem] = []
         self._origins: dict[str, str] = {}
         self._layers: list[Loader] = []
+        self._said: dict[str, Any] = {}
         if path is not None:
             self._read_file(path)
         self._add(_environment_values(environ), _variable)
+        self._add_profile()
 
     def config(self, kind: type[B]) -> B:
         """The configuration, with the default for each value that has a problem."""
@@ -133,7 +137,18 @@ class _Reading:
 
     def _add(self, values: Mapping[str, Any], origin: Callable[[str], str]) -> None:
         self._origins |= {key: origin(key) for key in values}
+        self._said |= values
         self._layers.append(_Layer(values, origin, self._problems))
+
+    def _add_profile(self) -> None:
+        """Below all others, what the profile says that they name."""
+        name = self._said.get(_PROFILE)
+        if not isinstance(name, str) or name not in PROFILES:
+            return  # there is none, or it is a problem of its own
+        given = {key: value for key, value in PROFILES[name].items() if key not in self._said}
+        self._origins |= dict.fromkeys(given, f"profile {name}")
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
+        self._layers.insert(0, _Layer(plain, self._origins.__getitem__, self._problems))
 
 
 def _text(path: Path) -> str:

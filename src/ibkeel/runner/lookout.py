@@ -57,6 +57,10 @@ class Lookout:
     def __init__(self, broker: Asked, clock: Clock, *, what_if: bool = True) -> None:
         self._broker, self._clock, self._what_if = broker, clock, what_if
 
+    def use(self, *, what_if: bool) -> None:
+        """Ask the venue for an order's margin from now on, or no longer."""
+        self._what_if = what_if
+
     async def standing(self, ticket: OrderTicket, session: Session | None = None) -> Standing:
         """How things stand for an order now.
 

@@ -18,13 +18,14 @@ from ibkeel.journal import (
     Purpose,
     RunStarted,
 )
-from ibkeel.model import Bracket, ClientOrderId, Contract, ExecId, OrderState
+from ibkeel.model import Bracket, ClientOrderId, Contract, ExecId, Option, OrderReport, OrderState, Signal
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
-__all__ = ["Memory", "OwnOrder", "child_name", "remember"]
+__all__ = ["Memory", "OwnOrder", "child_name", "family_of", "remember"]
 
 _DRY_RUN: Final = "DRY_RUN"
+_LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
 
 
 @attrs.define(kw_only=True)
@@ -39,6 +40,7 @@ class OwnOrder:
         is_placing: Whether the broker has not answered yet.
         is_restored: Whether an earlier run placed it.
         stop_price: Its trigger, per share; None but for a stop.
+        journaled: The state that the journal has; None before it was told of any.
     """
 
     contract: Contract
@@ -48,6 +50,7 @@ class OwnOrder:
     is_placing: bool = False
     is_restored: bool = False
     stop_price: Decimal | None = None
+    journaled: OrderState | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -55,16 +58,18 @@ class Memory:
     """What earlier runs did in a session.
 
     Args:
-        orders: By name, in the order decided.
+        orders: By name, in the order decided, those of earlier sessions first.
         fills: Those that were journaled.
         last_entry: When a symbol was last entered.
         guard: The daily loss guard of the session; None when none was kept.
+        signals: What the strategy said when it last entered a contract, earlier sessions included.
     """
 
     orders: Mapping[ClientOrderId, OwnOrder]
     fills: tuple[ExecId, ...]
     last_entry: Mapping[str, datetime]
     guard: DailyLossGuard | None
+    signals: Mapping[Contract, Signal] = attrs.field(factory=dict)
 
 
 def child_name(parent: ClientOrderId, number: int) -> ClientOrderId:
@@ -75,7 +80,8 @@ def child_name(parent: ClientOrderId, number: int) -> ClientOrderId:
 def remember(journal: Journal, session: Session, *, look_back: timedelta = timedelta(0)) -> Memory:
     """Read back what was done in a session.
 
-    An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent.
+    An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent. Of
+    earlier sessions only that is read which may still be held, so that it is protected and closed.
 
     Args:
         journal: Where it is.
@@ -89,22 +95,74 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
     intents = list(journal.events(Intent, since=first, until=end))
     starts = [(entry.seq, entry.record) for entry in journal.events(RunStarted)]
     numbers = [seq for seq, _ in starts]
-    orders: dict[ClientOrderId, OwnOrder] = {}
+    orders = _held_over(journal, session)
     last_entry = _entries(journal, first - look_back, first)
     for entry in intents:
         intent, run = entry.record, starts[: bisect(numbers, entry.seq)][-1:]
         assert isinstance(intent, Intent)
         is_dry = any(isinstance(start, RunStarted) and start.mode == _DRY_RUN for _, start in run)
-        orders.update(_family(intent, OrderState.INTENT if is_dry else OrderState.UNKNOWN))
+        orders.update(family_of(intent, OrderState.INTENT if is_dry else OrderState.UNKNOWN))
         if intent.purpose is Purpose.ENTRY:
             last_entry[intent.symbol] = intent.at
     _catch_up(orders, journal, session)
+    for order in orders.values():
+        order.journaled = order.state
     fills = [entry.record for entry in journal.events(FillSeen, since=first)]
     return Memory(
         orders=orders,
         fills=tuple(row.execution.exec_id for row in fills if isinstance(row, FillSeen)),
         last_entry=last_entry,
         guard=_guard(journal, session),
+        signals=_signals(journal, session),
+    )
+
+
+def _signals(journal: Journal, session: Session) -> dict[Contract, Signal]:
+    """Why each contract that may still be held was last entered."""
+    rows = (entry.record for entry in journal.events(Intent, since=session.opens_at - _LONGEST_HELD))
+    return {
+        row.order.entry.contract: row.signal
+        for row in rows
+        if isinstance(row, Intent) and isinstance(row.order, Bracket) and row.signal is not None
+    }
+
+
+def _held_over(journal: Journal, session: Session) -> dict[ClientOrderId, OwnOrder]:
+    """Orders of earlier sessions behind what may still be held, each as the venue last spoke of it."""
+    since, until = session.opens_at - _LONGEST_HELD, session.opens_at
+    updates = (entry.record for entry in journal.events(OrderUpdate, since=since, until=until))
+    said = {row.report.client_order_id: row.report for row in updates if isinstance(row, OrderUpdate)}
+    orders: dict[ClientOrderId, OwnOrder] = {}
+    for entry in journal.events(Intent, since=since, until=until):
+        intent = entry.record
+        assert isinstance(intent, Intent)
+        spoken = said.get(intent.client_order_id)
+        if isinstance(intent.order, Bracket) and spoken is not None and _may_be_held(spoken, session):
+            orders |= {name: row for name, row in family_of(intent, spoken.state).items() if name in said}
+    contracts = {order.contract: None for order in orders.values()}
+    orders |= {
+        name: _as_spoken_of(report)
+        for name, report in said.items()
+        if name not in orders and report.contract in contracts and not report.state.is_final
+    }
+    for name, order in orders.items():
+        order.state = said[name].state
+    return orders
+
+
+def _may_be_held(report: OrderReport, session: Session) -> bool:
+    is_over = isinstance(report.contract, Option) and report.contract.expiry < session.day
+    return not is_over and (report.state is OrderState.FILLED or report.filled > 0)
+
+
+def _as_spoken_of(report: OrderReport) -> OwnOrder:
+    return OwnOrder(
+        contract=report.contract,
+        is_entry=False,
+        state=report.state,
+        placed_at=report.at,
+        is_restored=True,
+        stop_price=report.stop_price,
     )
 
 
@@ -114,8 +172,16 @@ def _entries(journal: Journal, since: datetime, until: datetime) -> dict[str, da
     return {row.symbol: row.at for row in rows if isinstance(row, Intent) and row.purpose is Purpose.ENTRY}
 
 
-def _family(intent: Intent, state: OrderState) -> dict[ClientOrderId, OwnOrder]:
-    """An order and its children, under their names."""
+def family_of(
+    intent: Intent, state: OrderState, *, is_placing: bool = False
+) -> dict[ClientOrderId, OwnOrder]:
+    """An order and its children, under their names.
+
+    Args:
+        intent: What was decided.
+        state: Of each.
+        is_placing: Whether they are about to be sent; else an earlier run placed them.
+    """
     is_bracket = isinstance(intent.order, Bracket)
     entry = intent.order.entry if isinstance(intent.order, Bracket) else intent.order
     children = intent.order.children() if isinstance(intent.order, Bracket) else ()
@@ -126,7 +192,8 @@ def _family(intent: Intent, state: OrderState) -> dict[ClientOrderId, OwnOrder]:
             is_entry=is_bracket and number == 0,
             state=state,
             placed_at=intent.at,
-            is_restored=True,
+            is_placing=is_placing,
+            is_restored=not is_placing,
             stop_price=ticket.stop_price,
         )
         for number, ticket in enumerate((entry, *children))
@@ -142,14 +209,7 @@ def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: Journal, session: 
         if order is not None:
             order.state = report.state
         elif entry.record.at < session.closes_at:
-            orders[report.client_order_id] = OwnOrder(
-                contract=report.contract,
-                is_entry=False,
-                state=report.state,
-                placed_at=report.at,
-                is_restored=True,
-                stop_price=report.stop_price,
-            )
+            orders[report.client_order_id] = _as_spoken_of(report)
     for entry in journal.events(OrderSettled, since=session.opens_at):
         assert isinstance(entry.record, OrderSettled)
         settled = orders.get(entry.record.client_order_id)

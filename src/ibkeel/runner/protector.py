@@ -68,6 +68,7 @@ class ProtectionTimes:
 
 
 _TIMES: Final = ProtectionTimes()
+_Key = tuple[Contract, GapKind]
 
 
 class Protector:
@@ -106,32 +107,39 @@ class Protector:
         self._clock, self._observer = clock, observer
         self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
         self._news, self._catch_up = news, catch_up
-        self._since: dict[tuple[Contract, GapKind], float] = {}
-        self._told: dict[tuple[Contract, GapKind], None] = {}
+        self._present: dict[_Key, Gap] = {}
+        self._deadlines: dict[_Key, asyncio.TimerHandle] = {}
+
+    def use(self, *, stop_fraction: float) -> None:
+        """Where a stop goes from now on when none of ours is known; one that works stays where it is."""
+        self._stop_fraction = stop_fraction
 
     async def run(self) -> None:
         """Look, and look again, until cancelled."""
-        while True:
-            self._news.clear()
-            gaps = await self._look_after()
-            pause = self._times.again if gaps else self._times.rest
-            try:
-                async with asyncio.timeout(pause):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._news.clear()
+                is_well = await self._look_after()
+                try:
+                    async with asyncio.timeout(self._times.rest if is_well else self._times.again):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._mind_deadlines(())
 
-    async def _look_after(self) -> Sequence[Gap]:
+    async def _look_after(self) -> bool:
+        """Whether all is known to be well."""
         try:
             gaps = await self.check()
         except ConnectionFailure:
-            self._since.clear()  # the deadline counts while there is a session
-            return ()
+            self._mind_deadlines(())  # they count while there is a session
+            return False
         except IbkeelError as error:
             self._failures.note("", error, "protection")
-            return ()
+            return False
         self._mind_deadlines(gaps)
-        return gaps
+        return not gaps
 
     async def check(self) -> tuple[Gap, ...]:
         """Look once, mend what two looks agree on, and say what was wrong.
@@ -145,6 +153,7 @@ class Protector:
         gaps, _ = await self._gaps()
         if not gaps:
             return ()
+        self._begin_deadlines(gaps)
         if any(self._desk.knows_nothing_of(gap.contract) for gap in gaps):
             await self._catch_up()
         async with self._desk.turn:
@@ -232,21 +241,33 @@ class Protector:
         return filled_at is None or (self._clock.now() - filled_at).total_seconds() >= self._times.calm
 
     def _mind_deadlines(self, gaps: Sequence[Gap]) -> None:
-        now = asyncio.get_running_loop().time()
-        present = {(gap.contract, gap.kind): gap for gap in gaps}
-        self._since = {key: self._since.get(key, now) for key in present}
-        self._told = {key: None for key in self._told if key in present}
-        for key, gap in present.items():
-            if now - self._since[key] >= self._times.deadline and key not in self._told:
-                self._told[key] = None
-                self._alarm(gap)
+        """Only those that are left count on; of one that went and comes again a person hears again."""
+        present = [_key(gap) for gap in gaps]
+        for key in [key for key in self._deadlines if key not in present]:
+            self._deadlines.pop(key).cancel()
+            del self._present[key]
+        self._begin_deadlines(gaps)
 
-    def _alarm(self, gap: Gap) -> None:
+    def _begin_deadlines(self, gaps: Sequence[Gap]) -> None:
+        """A timer for each, for what mends a gap may itself wait for an answer."""
+        loop = asyncio.get_running_loop()
+        for gap in gaps:
+            key = _key(gap)
+            self._present[key] = gap
+            if key not in self._deadlines:
+                self._deadlines[key] = loop.call_later(self._times.deadline, self._alarm, key)
+
+    def _alarm(self, key: _Key) -> None:
+        gap = self._present[key]
         message = f"{gap.kind.value}: {gap.detail}; it could not be mended within {self._times.deadline:g} s"
         self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
         self._observer.on_event(
             AlarmRaised(at=self._clock.now(), name=f"protection of {gap.contract}", message=message)
         )
+
+
+def _key(gap: Gap) -> _Key:
+    return gap.contract, gap.kind
 
 
 def _gist(gap: Gap) -> tuple[object, ...]:

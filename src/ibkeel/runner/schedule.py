@@ -1,4 +1,4 @@
-"""When to trade: sessions and the instants of their cycles."""
+"""On which days and at which hours to trade."""
 
 import warnings
 from collections.abc import Iterable
@@ -17,7 +17,6 @@ __all__ = [
     "ExchangeCalendar",
     "Session",
     "SessionCalendar",
-    "next_cycle",
     "session_from_hours",
     "session_now",
 ]
@@ -147,21 +146,3 @@ def session_now(calendar: SessionCalendar, now: datetime, zone: ZoneInfo = NEW_Y
         if session is not None and now < session.closes_at:
             return session
     raise ConfigurationError(f"the calendar has no session in the {_SEARCH_DAYS} days from {today}")
-
-
-def next_cycle(session: Session, *, interval: float, now: datetime, stop: datetime) -> datetime | None:
-    """When the next cycle is due: on a grid that begins one interval after the open.
-
-    Args:
-        session: The session that is traded.
-        interval: Seconds between two cycles.
-        now: The present instant; what was due now or earlier was run or missed already.
-        stop: No cycle begins at or after it.
-
-    Returns:
-        The first instant of the grid after `now`; None when it is not before `stop`.
-    """
-    step = timedelta(seconds=interval)
-    passed = max((now - session.opens_at) // step, 0) + 1
-    due = session.opens_at + passed * step
-    return due if due < stop else None

@@ -14,7 +14,7 @@ from ibkeel.orders import Reading, doubled_orders, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
-from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, redact
+from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled, redact
 
 __all__ = ["Watch"]
 
@@ -174,8 +174,12 @@ class Watch:
         self._observer.on_event(AlarmRaised(at=now, name=name, message=message))
 
     def listed(self, report: OrderReport) -> None:
-        """Take in an order from a list; what is known already changes nothing."""
-        if self._desk.saw(report):
+        """Take in an order from a list; what the journal has already changes nothing.
+
+        The desk may know more: the answer to a cancel comes also when the stream of events is interrupted.
+        """
+        self._desk.saw(report)
+        if self._desk.is_untold(report):
             self._tell(report)
 
     def saw(self, event: OrderReport | Execution) -> None:
@@ -187,6 +191,7 @@ class Watch:
                 self._seen[event.exec_id] = None
                 self._tally.fills += 1
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
+                self._observer.on_event(OrderFilled.of(event))
                 self._changed()
             return
         self._desk.saw(event, is_event=True)
@@ -194,6 +199,7 @@ class Watch:
         self._changed()
 
     def _tell(self, event: OrderReport) -> None:
+        self._desk.told(event)
         self._recorder.keep(OrderUpdate(at=event.at, report=event))
         self._observer.on_event(
             OrderChanged(

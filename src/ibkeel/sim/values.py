@@ -11,7 +11,10 @@ from typing import Protocol
 
 import attrs
 
+from ibkeel.errors import InvalidInput
+
 __all__ = [
+    "ADJUSTED",
     "BarSize",
     "Commission",
     "ContractPattern",
@@ -28,6 +31,7 @@ __all__ = [
     "SimOrder",
     "SimPosition",
     "SimSession",
+    "Split",
     "VenueEvent",
 ]
 
@@ -90,6 +94,8 @@ class MarketQuote:
     low: float | None = None
     close: float | None = None  # the previous session's close
     open_interest: int | None = None
+    halted: int = 0  # as tick 49 tells it: 0 trades, 1 halted, 2 halted for its volatility
+    is_extended: bool = False  # before the open or after the close, and traded
 
 
 @attrs.frozen(kw_only=True)
@@ -246,7 +252,7 @@ class SimOrder:
     contract: SimContract
     action: str  # BUY or SELL
     quantity: float
-    order_type: str  # MKT, LMT, STP, "STP LMT", TRAIL, "TRAIL LIMIT"
+    order_type: str  # MKT, LMT, STP, "STP LMT", TRAIL, "TRAIL LIMIT", MOC, LOC
     limit_price: float | None = None
     stop_price: float | None = None  # aux price on the wire; the distance of a trailing stop
     trail_stop: float | None = None  # where a trailing stop is now
@@ -355,6 +361,59 @@ class Commission:
     commission: float
     currency: str
     realized_pnl: float | None
+
+
+# What companies do to their shares.
+
+ADJUSTED = "1"
+"""What the class of an adjusted option ends with."""
+
+_SHARES = 100
+
+
+@attrs.frozen(kw_only=True)
+class Split:
+    """More shares for each that was held, of less value each.
+
+    Args:
+        con_id: The stock.
+        at: When.
+        ratio: New shares for an old one; below 1 for a reverse split.
+    """
+
+    con_id: int
+    at: datetime
+    ratio: float = attrs.field(validator=attrs.validators.gt(0))
+
+    @property
+    def contracts(self) -> float:
+        """Adjusted option contracts for an old one: the ratio where it is a whole number, else one."""
+        return self.ratio if float(self.ratio).is_integer() else 1.0
+
+    @property
+    def deliverable(self) -> int:
+        """Shares of an adjusted option contract.
+
+        Raises:
+            InvalidInput: They are no whole number.
+        """
+        shares = _SHARES * self.ratio / self.contracts
+        if abs(shares - round(shares)) > 1e-6:  # noqa: PLR2004 - a ratio such as 1/3 is not exact
+            raise InvalidInput(f"options on a split of {self.ratio} would deliver {shares} shares")
+        return round(shares)
+
+    def strike(self, strike: float) -> float:
+        """The strike of an adjusted option."""
+        return round(strike / self.ratio, 3)
+
+    def adjusted(self, option: SimContract) -> SimContract:
+        """The terms of an option once the split is done; its ids are left as they are."""
+        return attrs.evolve(
+            option,
+            strike=self.strike(option.strike),
+            multiplier=self.deliverable,
+            trading_class=option.trading_class + ADJUSTED,
+        )
 
 
 VenueEvent = OrderEcho | OrderStatus | OrderError | Execution | Commission

@@ -68,11 +68,11 @@ def crew(stage, tmp_path):
     """Opens a desk, a watch and a protector that run beside the body."""
 
     @asynccontextmanager
-    async def opened(*, policy=None, **options):
+    async def opened(*, policy=None, path=None, executor=None, **options):
         async with stage(**options) as on:
             clock, tally = virtual_clock(), Tally("t", ("SPY",))
-            with Journal.open(tmp_path / "journal.sqlite") as journal:
-                recorder = Recorder(journal)
+            with Journal.open(path or tmp_path / "journal.sqlite") as journal:
+                recorder = Recorder(journal, executor)
                 failures = Failures(recorder, tally, clock, on.told)
                 feed = Feed(on.broker, recorder, tally, clock)
                 desk = OrderDesk(on.broker, feed, recorder, tally, clock, on.told, "t")

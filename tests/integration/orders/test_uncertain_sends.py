@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import attrs
 
+from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import FillSeen, OrderSettled, OrderUpdate, highest_order_id
 from ibkeel.model import OrderState, OrderTicket
 from ibkeel.runner import Session
@@ -12,6 +13,7 @@ from ibkeel.runner.memory import remember
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 
+PORT = 4002
 RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100}
 
 
@@ -130,6 +132,25 @@ async def test_an_id_that_the_journal_knows_is_never_used_again(crew):
 
         assert placed.order_id > 5000
         assert later.order_id > placed.order_id
+
+
+async def test_a_new_process_uses_no_id_again_that_a_gateway_hands_out_after_a_roll_back(crew):
+    async with crew() as on:
+        placed = await on.enter()
+        known = highest_order_id(on.journal, 1)
+        await on.stage.broker.disconnect()
+        on.stage.gateway.inject(faults.Restart(duration=5, rolls_back_ids=True))
+        await asyncio.sleep(10)
+        config = IBKRConfig(orders="PAPER", port=PORT)
+
+        async with IBKRBroker(config, clock=virtual_clock()) as later:
+            later.use_order_ids_above(known)
+            again = await later.place(resting(on))
+
+        assert known >= placed.children[-1].order_id
+        assert again.order_id > known
+        numbers = [row.order_id for row in (*on.venue.completed_orders(), *on.venue.open_orders())]
+        assert len(set(numbers)) == len(numbers) == 3
 
 
 async def test_the_journal_tells_the_highest_id_of_a_client(crew):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from ibkeel.ibkr.codes import ERROR_TABLE, About
 from ibkeel.ibkr.notices import Notices
 from ibkeel.model import Grade
-from ibkeel.telemetry import GatewayNoticed, NullObserver
+from ibkeel.telemetry import FarmChanged, GatewayNoticed, NullObserver
 from ibkeel.virtual import DEFAULT_START
 
 
@@ -90,7 +90,22 @@ def test_the_observer_hears_of_every_notice_be_it_about_health_or_not():
 
     assert told.events == [
         GatewayNoticed(at=DEFAULT_START, code=1100, text="lost"),
+        FarmChanged(at=DEFAULT_START, farm="upstream", before="", after="down", evidence="1100: lost"),
         GatewayNoticed(at=DEFAULT_START, code=399, text="order held"),
+    ]
+
+
+def test_the_observer_hears_of_a_farm_only_when_its_grade_changes():
+    told = Told()
+    notices = Notices(Still(), told)
+
+    for code in (2103, 2103, 2104):
+        notices.on_error(code, "news:usfarm")
+
+    changes = [event for event in told.events if isinstance(event, FarmChanged)]
+    assert [(row.farm, row.before, row.after) for row in changes] == [
+        ("farm usfarm", "", "degraded"),
+        ("farm usfarm", "degraded", "ok"),
     ]
 
 

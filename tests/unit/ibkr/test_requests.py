@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from ibkeel.errors import NoData, NotConnected, NotEntitled, PacingExceeded, RequestTimeout
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Services
+from ibkeel.ibkr.way import Way
 from ibkeel.resilience import Deadlines, RequestKind
-from ibkeel.telemetry import NullObserver
+from ibkeel.telemetry import NullObserver, RequestEnded, RequestQueued, RequestSent
 from ibkeel.virtual import run_virtual, virtual_clock
 
 
@@ -60,7 +61,11 @@ class Desk:
 
     @property
     def outcomes(self):
-        return [(event.subject, event.error) for event in self.events]
+        return [(event.subject, event.error) for event in self.ends]
+
+    @property
+    def ends(self):
+        return [event for event in self.events if isinstance(event, RequestEnded)]
 
 
 async def asked(desk, **options):
@@ -322,9 +327,79 @@ def test_whatever_happens_a_request_ends_in_just_one_way(happenings):
 
     desk, task = run_virtual(main())
 
-    assert len(desk.events) == 1
+    assert len(desk.ends) == 1
     assert len(desk.requests) == 0
     assert task.cancelled() or isinstance(task.exception(), OUTCOMES)
     needs_cancel = task.cancelled() or isinstance(task.exception(), RequestTimeout | NotConnected)
     assert desk.wire.count(("cancel", 1)) <= 1
     assert ("cancel", 1) not in desk.wire or needs_cancel
+
+
+class Held:
+    """A message whose turn comes after a while."""
+
+    waited_for = "messages (2 in 1 s)"
+
+    def __init__(self, seconds):
+        self.seconds, self.is_sent = seconds, False
+
+    async def sent(self, wanted):
+        await asyncio.sleep(self.seconds)
+        self.is_sent = True
+
+    def end(self):
+        self.is_sent = False
+
+
+async def test_a_request_is_told_when_it_waits_when_it_leaves_and_when_it_ends():
+    desk = Desk()
+    desk.requests._wire = type("Slow", (), {"sent_by": staticmethod(lambda send: Held(2.0))})()
+    task = await asked(desk)
+    await asyncio.sleep(5)
+    desk.requests.on_message("row", 1, "a")
+    await asyncio.sleep(1)
+    desk.requests.on_message("end", 1)
+
+    await task
+
+    queued, sent, ended = desk.events
+    assert (type(queued), queued.rule) == (RequestQueued, "messages (2 in 1 s)")
+    assert (type(sent), sent.queue_seconds) == (RequestSent, pytest.approx(2.0, abs=1e-4))
+    figures = (ended.seconds, ended.queue_seconds, ended.wire_seconds, ended.reply_seconds)
+    assert figures == pytest.approx((6.0, 2.0, 3.0, 1.0), abs=1e-3)
+    assert ended.was_sent
+
+
+async def test_a_request_that_never_left_is_told_as_such():
+    desk = Desk()
+    desk.requests._wire = type("Stuck", (), {"sent_by": staticmethod(lambda send: Held(3600.0))})()
+
+    with pytest.raises(PacingExceeded):
+        await desk.ask()
+
+    queued, ended = desk.events
+    assert (type(queued), ended.error, ended.was_sent) == (RequestQueued, "PacingExceeded", False)
+    assert (ended.queue_seconds, ended.wire_seconds, ended.reply_seconds) == (ended.seconds, 0.0, 0.0)
+
+
+async def test_a_refusal_bears_the_gateways_code():
+    desk = Desk()
+    task = await asked(desk)
+
+    desk.requests.on_error(1, 162, "Historical Market Data Service error message:HMDS query returned no data")
+
+    with pytest.raises(NoData):
+        await task
+    assert (desk.ends[0].error, desk.ends[0].code) == ("NoData", 162)
+
+
+@given(st.floats(0, 100), st.none() | st.floats(0, 100), st.none() | st.floats(0, 100), st.floats(0, 100))
+def test_the_parts_of_a_way_are_its_whole(asked_at, to_sending, to_hearing, to_the_end):
+    sent_at = None if to_sending is None else asked_at + to_sending
+    heard_at = None if sent_at is None or to_hearing is None else sent_at + to_hearing
+    way = Way(asked_at, sent_at, heard_at, max(asked_at, sent_at or 0, heard_at or 0) + to_the_end)
+
+    parts = (way.queue_seconds, way.wire_seconds, way.reply_seconds)
+
+    assert min(parts) >= 0
+    assert sum(parts) == pytest.approx(way.seconds)

@@ -12,7 +12,7 @@ from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.resilience import Lane, Request, Rule
-from ibkeel.telemetry import PacingWaited
+from ibkeel.telemetry import PacingHeld, PacingWaited
 from ibkeel.virtual import virtual_clock
 
 SPY = library.Stock("SPY", "SMART", "USD")
@@ -253,3 +253,25 @@ async def test_messages_are_counted_by_name():
     wire.client.reqCurrentTime()
 
     assert wire.pacer.counts == {"reqMktData": 1, "cancelMktData": 1, "reqCurrentTime": 1}
+
+
+async def test_budgets_and_queues_are_told_as_figures():
+    wire = Wire(few(2))
+    for key in range(4):
+        wire.quote(key)
+    await asyncio.sleep(0.5)
+
+    (budget,), (queue,) = wire.pacer.budgets(), wire.pacer.states()
+
+    assert (budget.rule, budget.used, budget.limit, budget.seconds) == ("messages", 2, 2, 1.0)
+    assert (queue.kind, queue.waiting, queue.oldest) == ("market data", 2, pytest.approx(0.5, abs=1e-3))
+    assert queue.waits_for.startswith("messages")
+
+
+async def test_a_limit_that_the_gateway_says_was_passed_is_told():
+    wire = Wire(few(2))
+
+    wire.pacer.hold("messages")
+
+    assert [event.rule for event in wire.told if isinstance(event, PacingHeld)] == ["messages"]
+    assert wire.pacer.budgets()[0].used == 2

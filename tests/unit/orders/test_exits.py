@@ -1,11 +1,22 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from ibkeel.errors import OrderRefused
-from ibkeel.model import Option, OrderReport, OrderState, OrderTicket, OrderType, Position, Right, Side
-from ibkeel.orders import check_exit, exit_room, plan_exit
+from ibkeel.model import (
+    Option,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Position,
+    Right,
+    Side,
+    TimeInForce,
+)
+from ibkeel.orders import check_exit, exit_room, is_same_contract, plan_exit
 
 CALL = Option("SPY", date(2024, 3, 8), 500, Right.CALL)
 PUT = Option("SPY", date(2024, 3, 8), 500, Right.PUT)
@@ -104,3 +115,68 @@ def test_an_exit_within_the_position_passes():
 def test_an_exit_that_would_open_or_overshoot_is_refused(order, position, orders):
     with pytest.raises(OrderRefused):
         check_exit(order, position, orders)
+
+
+def test_an_exit_trades_what_is_held_under_its_name_and_says_that_it_closes():
+    plan = plan_exit(held(3), (), client_order_id="ibk-9", tif=TimeInForce.GTC)
+
+    assert plan.ticket.contract == CALL
+    assert plan.ticket.client_order_id == "ibk-9"
+    assert plan.ticket.tif is TimeInForce.GTC
+    assert plan.ticket.is_closing
+    assert plan.held == 3
+
+
+def test_a_plan_to_send_nothing_says_what_is_held_too():
+    assert plan_exit(held(2), (report(2),)).held == 2
+
+
+def test_a_single_contract_is_closed():
+    assert plan_exit(held(1), ()).ticket.quantity == 1
+
+
+def test_an_order_that_filled_leaves_the_exits_beside_it_alone():
+    full = report(2, filled=2.0, order_id=1)
+
+    assert plan_exit(held(3), (full, report(1, order_id=2))).ticket.quantity == 2
+
+
+def test_of_a_group_the_largest_counts_and_single_orders_beside_it():
+    orders = (
+        report(1, oca_group="g", order_id=1),
+        report(2, oca_group="g", order_id=2),
+        report(1, oca_group="g", order_id=3),
+        report(1, order_id=4),
+    )
+
+    assert exit_room(5.0, orders) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        (7, 7, True),
+        (7, 8, False),
+        (7, None, True),
+        (None, 7, True),
+        (None, None, True),
+    ],
+)
+def test_contracts_are_told_apart_by_number_where_both_have_one(one, other, is_same):
+    numbered = [attrs.evolve(CALL, con_id=number) for number in (one, other)]
+
+    assert is_same_contract(*numbered) is is_same
+
+
+def test_without_a_number_on_either_side_the_terms_decide():
+    assert not is_same_contract(attrs.evolve(CALL, con_id=7), PUT)
+    assert not is_same_contract(CALL, attrs.evolve(PUT, con_id=7))
+
+
+def test_the_number_wins_over_the_terms():
+    assert is_same_contract(attrs.evolve(CALL, con_id=7), attrs.evolve(PUT, con_id=7))
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_of_a_flat_position_nothing_is_exiting_whatever_works(side):
+    assert plan_exit(held(0), (report(1, side),)).already_exiting == 0

@@ -46,6 +46,8 @@ def test_an_order_against_which_nothing_speaks_may_leave():
         ({"halted": "by hand"}, GateKind.HALTED),
         ({"is_read_only": True}, GateKind.READ_ONLY),
         ({"session_refusal": "the servers are out of reach"}, GateKind.SESSION),
+        ({"sick": "data path: it timed out"}, GateKind.HEALTH),
+        ({"preview_refusal": "no funds"}, GateKind.BUYING_POWER),
         ({"market_open": False}, GateKind.MARKET),
         ({"quote": None}, GateKind.QUOTE_AGE),
         ({"quote": attrs.evolve(QUOTE, at=NOW - timedelta(seconds=15.1))}, GateKind.QUOTE_AGE),
@@ -173,6 +175,8 @@ def test_what_closes_a_position_passes_every_gate_but_the_interlock():
         halted="by hand",
         is_read_only=True,
         session_refusal="out of reach",
+        sick="everything",
+        preview_refusal="no funds",
         market_open=False,
         open_orders=[works(n) for n in range(40)],
         submitted=999,
@@ -184,7 +188,7 @@ def test_what_closes_a_position_passes_every_gate_but_the_interlock():
 def test_limits_can_be_switched_off():
     limits = OrderLimits(
         max_quantity=None, max_spread=None, collar=None, max_quote_age=None, live_only=False, open_orders=None,
-        orders_per_minute=None, efficiency=None, duplicate_within=None,
+        orders_per_minute=None, efficiency=None, duplicate_within=None, what_if=False,
     )  # fmt: skip
     facts = attrs.evolve(
         GOOD,
@@ -192,6 +196,7 @@ def test_limits_can_be_switched_off():
         open_orders=[works(n) for n in range(40)],
         sent=[SentOrder(at=NOW, ticket=attrs.evolve(TICKET, limit_price="9.95", quantity=5000))] * 99,
         submitted=999,
+        preview_refusal="no funds",
     )
 
     assert kinds(facts, limits) == []

@@ -4,7 +4,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bracket, Direction, Option, OrderTicket, Right, Side, Signal
-from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, client_order_id
+from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopIntent, client_order_id
 
 NOW = datetime(2024, 3, 4, 17, tzinfo=UTC)
 NAME = client_order_id(date(2024, 3, 4), "a1", 1)
@@ -47,3 +47,37 @@ def test_an_exit_carries_its_cause_and_is_no_entry():
 def test_an_order_of_another_name_is_refused():
     with pytest.raises(InvalidInput, match="other"):
         ExitIntent(client_order_id=NAME, symbol="SPY", at=NOW, ticket=ticket(name="other"), cause="manual")
+
+
+def stop(ticket):
+    return StopIntent(client_order_id=NAME, symbol="SPY", at=NOW, ticket=ticket, gap="naked")
+
+
+def stop_ticket(name=NAME):
+    return OrderTicket(
+        contract=CALL, side=Side.SELL, quantity=1, order_type="STP", stop_price=1, client_order_id=name
+    )
+
+
+def test_a_stop_carries_what_was_wrong():
+    intent = stop(stop_ticket())
+
+    assert (intent.gap, intent.order) == (GapKind.NAKED, stop_ticket())
+
+
+def test_a_stop_of_another_name_is_refused():
+    with pytest.raises(InvalidInput, match="other"):
+        stop(stop_ticket(name="other"))
+
+
+def test_a_stop_without_a_stop_price_is_refused():
+    with pytest.raises(InvalidInput, match="this order is MKT"):
+        stop(ticket(Side.SELL))
+
+
+def test_a_name_may_be_forty_characters_long_and_no_longer():
+    longest = client_order_id(date(2024, 3, 4), "x" * 22, 1)
+
+    assert len(longest) == 40
+    with pytest.raises(InvalidInput, match="longer than 40"):
+        client_order_id(date(2024, 3, 4), "x" * 23, 1)

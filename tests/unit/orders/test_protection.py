@@ -226,6 +226,7 @@ def test_an_ended_order_counts_for_nothing():
     (gap,) = gaps(held(2), order(1, state="cancelled"))
 
     assert kinds([gap]) == [GapKind.NAKED]
+    assert gap.uncertain == 0
     assert gap.mends == (PlaceStop(side=Side.SELL, quantity=2),)
 
 
@@ -251,3 +252,85 @@ def test_what_nobody_knows_goes_before_a_take_profit_does():
     (gap,) = gaps(held(2), dead, profit)
 
     assert gap.mends == (CancelOrder(order=dead),)
+
+
+def test_a_gap_says_whose_it_is_and_how_large():
+    (naked,) = gaps(held(2))
+    (unsure,) = gaps(held(2), order(1, state="sent"))
+    (alone,) = gaps(None, order(1))
+
+    assert naked.contract == CALL
+    assert naked.detail == f"2 {CALL} held, stops at work for 0"
+    assert unsure.detail == f"2 {CALL} held, stops at work for 0, for 2 nobody knows"
+    assert (alone.contract, alone.covered) == (CALL, 2)
+
+
+def test_a_single_bought_contract_follows_the_rule_for_bought_ones():
+    assert gaps(held(1), policy=ProtectionPolicy(long_options=False)) == ()
+    assert kinds(gaps(held(1), policy=ProtectionPolicy(short_options=False))) == [GapKind.NAKED]
+
+
+@pytest.mark.parametrize("state", ["filled", "working"])
+def test_a_stop_that_has_filled_whole_protects_nothing_any_more(state):
+    (gap,) = gaps(held(2), order(1, filled=2, state=state))
+
+    assert (gap.kind, gap.covered, gap.uncertain) == (GapKind.NAKED, 0, 0)
+    assert gap.mends == (PlaceStop(side=Side.SELL, quantity=2),)
+
+
+def test_an_ended_order_does_not_hide_a_working_one():
+    assert gaps(held(2), order(1, state="cancelled"), order(2)) == ()
+    assert gaps(held(2), order(1, 5, state="cancelled", filled=5), order(2)) == ()
+
+
+def test_what_is_sent_for_a_part_leaves_room_for_the_rest_alone():
+    (gap,) = gaps(held(5), order(1, 3, state="sent"), order(2, 1))
+
+    assert (gap.covered, gap.uncertain) == (1, 3)
+    assert gap.mends == (PlaceStop(side=Side.SELL, quantity=1),)
+
+
+def test_the_share_of_a_child_that_has_filled_in_part_is_what_is_left_of_it():
+    parent = order(1, 4, "LMT", side="BUY", state="partially_filled", filled=3)
+    child = order(2, 4, parent_id=1, filled=1, state="partially_filled")
+
+    (gap,) = gaps(held(3), parent, child)
+
+    assert (gap.kind, gap.covered) == (GapKind.UNDERSIZED, 2)
+    assert gap.mends == (PlaceStop(side=Side.SELL, quantity=1),)
+
+
+def test_every_stop_that_can_be_spared_goes_the_newest_first():
+    second, third = order(2), order(3)
+
+    (gap,) = gaps(held(2), order(1), second, third)
+
+    assert gap.mends == (CancelOrder(order=third), CancelOrder(order=second))
+
+
+def test_every_stop_without_a_position_is_found_behind_those_that_are_in_order():
+    mine, limit, alone, other = (
+        order(1),
+        order(2, 1, "LMT", side="BUY"),
+        order(3, contract=PUT),
+        order(4, contract=Stock("QQQ")),
+    )
+
+    found = gaps(held(2), limit, mine, alone, other)
+
+    assert [gap.contract for gap in found] == [PUT, Stock("QQQ")]
+
+
+def test_a_stop_behind_an_entry_that_waits_is_not_judged_yet():
+    entry = order(2, kind="LMT", side="SELL", state="working")
+    behind = order(3, side="BUY", parent_id=2, tif="GTD")
+
+    found = gaps(held(2), order(1), entry, behind)
+
+    assert found == ()
+
+
+def test_a_stop_behind_an_entry_of_the_same_side_is_asked_for_no_other_time_in_force_yet():
+    entry = order(2, kind="LMT", side="BUY", state="working")
+
+    assert gaps(held(2), order(1), entry, order(3, parent_id=2, tif="GTD")) == ()

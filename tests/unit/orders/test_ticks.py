@@ -39,8 +39,28 @@ def test_a_price_that_comes_to_nothing_is_refused(price):
         ((0, "0.05"), (3, "0.01"), (2, "0.10")),
         ((0, "0"),),
         ((0, "0.05"), ("3.01", "0.10")),
+        ((0, "0.05"), ("3.10", "0.20")),
+        ((0, "0.20"), ("3.10", "0.05")),
     ],
 )
 def test_a_ladder_that_is_none_is_refused(steps):
     with pytest.raises(InvalidInput, match="TickLadder"):
         TickLadder(tuple((Decimal(start), Decimal(tick)) for start, tick in steps))
+
+
+@pytest.mark.parametrize(
+    ("price", "tick"), [("0", "0.01"), ("2.99", "0.01"), ("3", "0.05"), ("3.00", "0.05"), ("900", "0.05")]
+)
+def test_a_step_holds_from_its_price_on(price, tick):
+    assert PENNY.tick_at(Decimal(price)) == Decimal(tick)
+
+
+def test_a_price_of_nothing_is_named_as_such():
+    with pytest.raises(InvalidInput, match="price is 0; valid: above 0"):
+        round_to_tick(0, ticks=CENT, side=Side.SELL)
+
+
+def test_a_ladder_may_change_its_step_at_a_multiple_of_both():
+    ladder = TickLadder(((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10"))))
+
+    assert ladder == NICKEL

@@ -66,6 +66,7 @@ def test_a_reading_knows_the_names_of_all_three_lists():
     )
 
     assert found.names == {"a", "b", "c"}
+    assert found.was_ready is True
 
 
 def test_of_two_live_orders_of_one_name_the_younger_goes():
@@ -98,3 +99,13 @@ def test_one_that_the_venue_has_not_numbered_goes_first():
 )
 def test_orders_that_are_one_each_are_left_alone(orders):
     assert doubled_orders(orders) == {}
+
+
+def test_the_day_that_counts_is_that_of_new_york():
+    evening = datetime(2024, 3, 5, 4, 59, 45, tzinfo=UTC)  # a quarter of a minute before midnight there
+    readings = [Reading(at=evening + timedelta(seconds=s), names=(), was_ready=True) for s in (10, 20)]
+    morning = datetime(2024, 3, 5, 0, 0, 30, tzinfo=UTC)  # in London it is the next day already
+    early = [Reading(at=morning + timedelta(seconds=s), names=(), was_ready=True) for s in (10, 20)]
+
+    assert proof_of_absence("ibk-1", sent_at=evening, readings=readings) is None
+    assert proof_of_absence("ibk-1", sent_at=morning - timedelta(seconds=60), readings=early) is not None

@@ -284,3 +284,49 @@ def test_a_fill_of_an_order_taken_for_gone_counts():
 
     assert (truth.state, truth.filled) == (S.FILLED, 3)
     assert truth.must_reconcile
+
+
+@pytest.mark.parametrize(
+    ("evidence", "words"),
+    [
+        ((fill("a", 4),), "4 filled of 3 ordered"),
+        ((status("Cancelled"), fill("a", 3)), "3 filled, but the order is cancelled"),
+        ((error(ErrorFate.REJECTED), fill("a", 1)), "1 filled, but the order is rejected"),
+        ((status("Filled", 3), status("Cancelled")), "status Cancelled, but filled"),
+        ((error(ErrorFate.REJECTED), status("Submitted")), "status Submitted, but rejected"),
+        ((status("Filled", 3), error(ErrorFate.REJECTED)), "error 201: said the venue, but filled"),
+        ((Vanished(reason="on no list"), fill("a", 1)), "fill a, but it was taken for gone"),
+    ],
+)
+def test_a_contradiction_says_what_came_and_what_it_clashes_with(evidence, words):
+    assert after(Sent(), *evidence).contradictions == (words,)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reason"),
+    [
+        ((LinkLost(),), "the connection ended"),
+        ((status("Submitted"), Unlisted()), "not on the venue's list of open orders"),
+        ((status("Filled", 1),), "status Filled with 1 of 3"),
+        ((status("Cancelled"),), "status Cancelled"),
+        ((status("Cancelled", reason="by the exchange"),), "by the exchange"),
+        ((status("Inactive"),), "status Inactive"),
+        ((error(ErrorFate.UNCERTAIN, 999),), "error 999: said the venue"),
+        ((LinkLost(), status("PreSubmitted", reason="trigger")), "trigger"),
+        ((status("PreSubmitted", reason="trigger"), status("Submitted")), "trigger"),
+    ],
+)
+def test_the_last_reason_is_kept_in_words(evidence, reason):
+    assert after(Sent(), *evidence).reason == reason
+
+
+def test_a_late_word_of_an_order_that_was_cancelled_is_no_contradiction():
+    assert after(Sent(), status("Cancelled"), status("Submitted")).contradictions == ()
+    assert after(Sent(), status("Filled", 3), status("PreSubmitted")).contradictions == ()
+
+
+def test_an_order_that_spoke_again_is_not_taken_for_gone_any_more():
+    truth = after(Sent(), Vanished(reason="on no list"), status("Submitted"), status("Cancelled"))
+
+    assert (truth.state, truth.is_inferred) == (S.CANCELLED, False)
+    assert after(status("Submitted"), truth=truth).state is S.CANCELLED

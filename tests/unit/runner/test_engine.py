@@ -17,6 +17,7 @@ from ibkeel.journal import (
     Intent,
     Journal,
     LossGuardKept,
+    OrderSettled,
     OrderUpdate,
     QuoteSeen,
     RunEnded,
@@ -682,6 +683,24 @@ def test_a_bracket_whose_answer_was_lost_is_known_by_the_venues_word_and_closed(
     exits = [row.order for row in of_kind(world.records, Intent) if row.purpose == "exit"]
     assert [ticket.contract for ticket in exits] == [CALL]
     assert world.report.held == ()
+
+
+def test_the_end_of_a_session_waits_for_what_nobody_knows(play):
+    def lose(broker, _):
+        async def never_arrives(_):
+            raise RequestTimeout("no answer")
+
+        broker.place = never_arrives
+
+    with pytest.raises(asyncio.CancelledError):
+        play(prepare=cancelled_after(200, prepare=lose), mode="PAPER")
+
+    world = play(start=STOP - timedelta(seconds=1), mode="PAPER")
+
+    # One reading when the closing begins, and another 15 seconds later, prove it.
+    settled = of_kind(world.records, OrderSettled)
+    assert [row.state for row in settled] == [OrderState.CANCELLED] * 2
+    assert settled[0].at - STOP < timedelta(seconds=20)
 
 
 def test_fills_that_a_lost_session_hid_are_caught_up_on(play):

@@ -1,9 +1,11 @@
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig, load_config
+from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig, check_config, load_config
 
 
 @pytest.fixture
@@ -63,7 +65,7 @@ def test_variables_of_others_are_left_alone():
     ("text", "environ", "words"),
     [
         ("[runner]\nintervall = 1\n", {}, ["runner.intervall = 1", "unknown key", "interval"]),
-        ("[gatway]\nport = 1\n", {}, ["gatway.port", "gateway, journal, risk, runner, strategy"]),
+        ("[gatway]\nport = 1\n", {}, ["gatway.port", "gateway, journal, limits, risk, runner, strategy"]),
         ("loose = 1\n", {}, ["loose = 1"]),
         ("[runner]\ninterval = 'soon'\n", {}, ["runner.interval", "'soon' is not a number"]),
         ("[runner]\nconcurrency = 1.5\n", {}, ["runner.concurrency", "a whole number"]),
@@ -121,3 +123,78 @@ def test_whatever_the_environment_holds_it_loads_or_is_refused(environ):
         interval = 1.0
 
     assert 1 <= interval <= 23400
+
+
+def test_limits_are_a_section_and_can_be_switched_off(bot):
+    text = '[limits]\nmax_spread = "off"\nmax_notional = 5000\nlive_only = false\nopen_orders = 5\n'
+
+    limits = load_config(
+        bot(text), {"IBKEEL_LIMITS__WHAT_IF": "false", "IBKEEL_LIMITS__COLLAR": "0.2"}
+    ).limits
+
+    assert (limits.max_spread, limits.max_notional, limits.open_orders) == (None, Decimal(5000), 5)
+    assert (limits.live_only, limits.what_if, limits.collar) == (False, False, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[limits]\nmax_notional = 'much'\n", ["'much' is not a number, nor \"off\""]),
+        ("[limits]\nmax_notional = nan\n", ["limits.max_notional"]),
+        ("[limits]\nlive_only = 1\n", ["1 is not true or false"]),
+        ("[limits]\nlive_only = 'off'\n", ["'off' is not true or false"]),
+        ("[limits]\ncollar = -1\n", ["collar is -1", "valid: 0 or more"]),
+        ("[gateway]\norders = 'LIVE'\nport = 4001\n", ["gateway.live_account", "bot.toml:2", "second yes"]),
+        ("[gateway]\norders = 'PAPER'\nport = 7496\n", ["gateway.port = 7496", "bot.toml:3", "4002 or 7497"]),
+        ("[runner]\nentries_stop_before_close = 60\n", ["valid: 600 or more"]),
+        ("[runner]\nflatten_before_close = 1000\n", ["entries_stop_before_close = 900.0 (", "bot.toml:2"]),
+        ("[risk]\nmax_daily_loss = 0.005\n", ["risk.risk_fraction", "valid: up to 0.005"]),
+    ],
+)
+def test_settings_that_do_not_fit_are_told_with_their_line(bot, text, words):
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(bot(text), {})
+
+    for word in words:
+        assert word in str(refused.value)
+
+
+def test_a_check_finds_everything_at_once_each_with_its_origin(bot):
+    path = bot("[runner]\na = 1\ninterval = 0\n[gateway]\norders = 'LIVE'\n[strategy]\nname = 'nope'\n")
+
+    found = check_config(path, {"IBKEEL_RISK__MIN_FUNDS": "x"})
+
+    assert [(row.key, row.origin.rpartition("/")[2]) for row in found] == [
+        ("runner.a", "bot.toml:2"),
+        ("runner.interval", "bot.toml:3"),
+        ("risk.min_funds", "IBKEEL_RISK__MIN_FUNDS"),
+        ("gateway.live_account", "bot.toml:5"),
+        ("gateway.port", "bot.toml:5"),
+        ("strategy.name", "bot.toml:7"),
+    ]
+
+
+def test_of_a_value_that_is_wrong_by_itself_it_is_not_said_that_it_does_not_fit(bot):
+    found = check_config(bot("[gateway]\norders = 'LIVE'\nport = 4001\nlive_account = 7\n"), {})
+
+    assert [row.key for row in found] == ["gateway.live_account"]
+
+
+def test_a_check_knows_the_strategys_own_settings(bot):
+    (problem,) = check_config(bot("[strategy]\nname = 'scalp'\nparams = { fst = 1 }\n"), {})
+
+    assert problem.key == "strategy.params"
+    assert "fst" in problem.valid
+
+
+def test_a_problem_shows_no_account(bot):
+    (problem,) = check_config(bot("[gateway]\nport = 4002\norders = 'LIVE'\nlive_account = 'U1234567'\n"), {})
+
+    assert "U1234567" not in str(problem)
+    assert problem.key == "gateway.port"
+
+
+def test_a_file_that_is_no_toml_is_one_problem(bot):
+    (problem,) = check_config(bot("= broken"), {})
+
+    assert str(problem).endswith("bot.toml: is not TOML: Invalid statement (at line 1, column 1)")

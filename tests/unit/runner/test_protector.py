@@ -178,6 +178,16 @@ async def test_what_cannot_be_read_is_noted_and_asked_again():
     assert post.asked("positions") > 1
 
 
+async def test_after_a_look_that_failed_the_next_one_is_soon():
+    post = posted()
+    async with post.broker:
+        await post.enter()
+        post.broker.fail("positions", NotConnected("gone"), times=1)
+        await run_for(post, 8)
+
+    assert post.asked("positions") == 2
+
+
 async def test_the_deadline_does_not_count_without_a_session():
     post = posted()
     async with post.broker:
@@ -189,9 +199,9 @@ async def test_the_deadline_does_not_count_without_a_session():
         await run_for(post, 100)
         early = post.told.alarms()
         post.broker.heal("positions")
-        await run_for(post, 20)
+        await run_for(post, 25)
         still = post.told.alarms()
-        await run_for(post, 20)
+        await run_for(post, 35)
 
     assert (early, still) == ([], [])
     assert len(post.told.alarms()) == 1

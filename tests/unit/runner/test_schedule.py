@@ -8,7 +8,7 @@ from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import TradingHours
 from ibkeel.runner import ExchangeCalendar, LiquidHours, Session
 from ibkeel.runner.backoff import SymbolBackoff
-from ibkeel.runner.schedule import next_cycle, session_now
+from ibkeel.runner.schedule import session_now
 
 NYSE = ExchangeCalendar(start=date(2024, 1, 2))
 DAY = date(2024, 9, 5)
@@ -72,21 +72,6 @@ def test_the_contracts_own_hours_make_a_session_from_first_opening_to_last_close
     assert hours.session(DAY + timedelta(days=1)) is None
     assert hours.covers(DAY)
     assert not hours.covers(DAY + timedelta(days=1))
-
-
-@given(seconds=st.integers(-3600, 30000), interval=st.integers(1, 3600))
-def test_cycles_fall_on_a_grid_after_the_open_and_before_the_stop(seconds, interval):
-    now = OPEN + timedelta(seconds=seconds)
-    stop = SESSION.closes_at - timedelta(seconds=600)
-
-    due = next_cycle(SESSION, interval=interval, now=now, stop=stop)
-
-    if due is None:
-        assert now + timedelta(seconds=interval) >= stop or OPEN + timedelta(seconds=interval) >= stop
-    else:
-        assert max(now, OPEN) < due < stop
-        assert due - now <= timedelta(seconds=interval) or seconds < 0
-        assert (due - OPEN) % timedelta(seconds=interval) == timedelta(0)
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 5), st.integers(0, 4))

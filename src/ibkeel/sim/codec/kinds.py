@@ -25,7 +25,6 @@ _UNSET: Final = frozenset(
     }
 )
 _INFINITE: Final = frozenset({"Infinite", "Infinity", "inf"})
-_ENDLESS: Final = frozenset({"inf", "-inf"})
 _TRUE: Final = frozenset({"1", "true", "True"})
 
 
@@ -95,7 +94,7 @@ def _write_integer(number: float) -> str:
 
 def _write_number(number: float) -> str:
     text = repr(float(number))
-    return "Infinity" if text in _ENDLESS else text
+    return "Infinity" if text[-1] == "f" else text  # inf, of either sign
 
 
 def _write_size(number: float) -> str:

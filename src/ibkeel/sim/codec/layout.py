@@ -2,8 +2,7 @@
 
 A layout is a tuple of items in wire order. Gates (`since`, `before`) are server versions; they are
 resolved once per message and version, so that parsing and building share one flat plan and can
-never disagree about it. A plan, or a row of one, that is nothing but fields is written in one pass:
-most of what a Gateway says are ticks.
+never disagree about it. A plan, or a row of one, that is nothing but fields is written in one pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import attrs
 
 from ibkeel.errors import WireError
+from ibkeel.sim.codec.forms import Blank, Form
 from ibkeel.sim.codec.kinds import Kind, read, write, writer
 
 __all__ = ["Constant", "Field", "Given", "Item", "Message", "Repeat", "Values", "fields"]
@@ -118,7 +118,25 @@ class Message:
         Raises:
             WireError: A field holds a NUL.
         """
-        return _plan(self, version).payload(values, self.number)
+        form = _form(self, version)
+        if form is not None:
+            return form.payload(values)
+        texts = self.build(values, version)
+        text = _NUL.join((*texts, ""))
+        if text.count(_NUL) != len(texts):
+            raise WireError(f"a field of message {self.number} holds a NUL")
+        return text.encode()
+
+    def form(self, version: int, known: Values) -> Form:
+        """The message with some of its values written already; it has fields alone.
+
+        Args:
+            version: Of the wire.
+            known: Values that are always the same, by name.
+        """
+        form = _blank(self, version, known)
+        assert form is not None, f"{self.name} has rows, or items that depend on others"
+        return form
 
 
 class _Plan:
@@ -127,9 +145,6 @@ class _Plan:
     def __init__(self, items: tuple[Item, ...]) -> None:
         self.items = items
         self._columns = _columns(items)
-        fixed = (item.text.replace("%", "%%") if isinstance(item, Constant) else None for item in items)
-        self._template = "".join("%s\0" if text is None else f"{text}\0" for text in fixed)
-        self._varying = tuple(column for column in self._columns or () if column[0])
 
     def texts(self, values: Values) -> list[str]:
         """The texts of the values."""
@@ -143,33 +158,32 @@ class _Plan:
             for name, text_of, default in self._columns
         ]
 
-    def payload(self, values: Values, number: int) -> bytes:
-        """Number and texts, each ended by a NUL.
-
-        Raises:
-            WireError: A text holds a NUL.
-        """
-        if self._columns is None:
-            texts = self.texts(values)
-            text, total = _NUL.join((*texts, "")), len(texts)
-        else:  # most messages by far: what is always the same is there already
-            known, total = values.get, len(self.items)
-            text = self._template % tuple(
-                [
-                    default if (value := known(name)) is None else text_of(value) or default
-                    for name, text_of, default in self._varying
-                ]
-            )
-        payload = f"{number}\0{text}".encode()
-        if payload.count(0) != total + 1:
-            raise WireError(f"a field of message {number} holds a NUL")
-        return payload
-
 
 @cache
 def _plan(message: Message, version: int) -> _Plan:
     """What of a message exists at a version; messages are few, and each is itself alone."""
     return _Plan(_admitted(message.layout, version))
+
+
+@cache
+def _form(message: Message, version: int) -> Form | None:
+    """A message with all its values still to be written."""
+    return _blank(message, version, {})
+
+
+def _blank(message: Message, version: int, known: Values) -> Form | None:
+    """A message with some values written; None when it has more than fields."""
+    parts: list[str | Blank] = []
+    for item in _plan(message, version).items:
+        if isinstance(item, Constant):
+            parts.append(item.text)
+        elif not isinstance(item, Field):
+            return None
+        elif item.name in known:
+            parts.append(write(item.kind, known[item.name]) or item.default)
+        else:
+            parts.append((item.name, item.kind, item.default))
+    return Form(message.number, parts)
 
 
 @cache

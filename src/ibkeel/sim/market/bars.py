@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ibkeel.sim.market.calendar import NEW_YORK
 from ibkeel.sim.values import BarSize, SimBar, SimSession
 
-__all__ = ["NO_VOLUME", "BarTable", "Floats", "Integers", "aligned"]
+__all__ = ["NO_VOLUME", "BarTable", "Floats", "Integers", "aligned", "joined"]
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -130,6 +130,22 @@ def aligned(table: BarTable, session: SimSession, size: BarSize, *, rth: bool) -
         return table
     anchor = session.opens_at if rth else datetime.combine(session.day, time(), NEW_YORK)
     return table.grouped(size.seconds, anchor=int(anchor.timestamp()))
+
+
+def joined(first: SimBar, second: SimBar) -> SimBar:
+    """Two parts of one bar, the earlier one first."""
+    volume = first.volume + second.volume
+    is_traded = first.volume != NO_VOLUME
+    total = first.wap * first.volume + second.wap * second.volume
+    return attrs.evolve(
+        first,
+        high=max(first.high, second.high),
+        low=min(first.low, second.low),
+        close=second.close,
+        volume=volume if is_traded else NO_VOLUME,
+        wap=round(total / volume, _DECIMALS) if is_traded and volume else first.wap,
+        count=first.count + second.count if is_traded else NO_VOLUME,
+    )
 
 
 def _bar(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Final
 
 import attrs
 
@@ -20,13 +21,26 @@ from ibkeel.sim.values import (
 
 __all__ = ["Halt", "HaltedMarket"]
 
+# Source: TWS API, "Available Tick Types", tick 49.
+_GENERAL: Final = 1
+_VOLATILITY: Final = 2
+
 
 @attrs.frozen(kw_only=True)
 class Halt:
-    """A span in which nobody trades a symbol, nor its options: starts_at <= t < ends_at."""
+    """A span in which nobody trades a symbol, nor its options: starts_at <= t < ends_at.
+
+    Args:
+        symbol: Of the stock.
+        starts_at: The first instant.
+        ends_at: When trading goes on.
+        is_volatility: Whether the price's own movement set it off (a limit up, limit down pause), which
+            clients are told as 2 instead of 1.
+    """
 
     symbol: str
     starts_at: datetime
+    is_volatility: bool = False
     ends_at: datetime = attrs.field()
 
     @ends_at.validator
@@ -40,7 +54,8 @@ class HaltedMarket:
 
     During a halt a contract shows no bid and no ask, and its last trade stands still, so that no order
     fills; afterwards it goes on where the market under it is. Bars of the past are those of the market
-    under it: unverified, a real one has none for the span. Tick 49, which tells of halts, is not sent.
+    under it: unverified, a real one has none for the span. Clients that stream the contract, or one of
+    its options, get tick 49 when a halt begins and when it ends.
 
     Args:
         market: The market under it.
@@ -76,7 +91,15 @@ class HaltedMarket:
         if halt is None:
             return self._market.quote(contract, at)
         stood = self._market.quote(contract, halt.starts_at)
-        return attrs.evolve(stood, at=at, bid=None, ask=None, bid_size=None, ask_size=None)
+        return attrs.evolve(
+            stood,
+            at=at,
+            bid=None,
+            ask=None,
+            bid_size=None,
+            ask_size=None,
+            halted=_VOLATILITY if halt.is_volatility else _GENERAL,
+        )
 
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
         """First instant after `after` at which the quote may differ."""

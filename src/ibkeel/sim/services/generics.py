@@ -16,7 +16,7 @@ from ibkeel.sim.values import BarSize, Market, MarketQuote, SimBar, SimContract
 
 __all__ = ["changing", "initial"]
 
-_HALTED, _NOT_HALTED = 49, 0.0
+_HALTED: Final = 49
 _LAST_TIMESTAMP: Final = 45
 _RT_VOLUME: Final = ("233", 48)
 _MARK: Final = (frozenset({"221", "232"}), 37)
@@ -29,7 +29,9 @@ _AVERAGE_VOLUME: Final = (90, 21)
 _Maker = Callable[[Market, SimContract, datetime], Iterator[Tick]]
 
 
-def initial(market: Market, contract: SimContract, generic: frozenset[str], at: datetime) -> list[Tick]:
+def initial(
+    market: Market, contract: SimContract, generic: frozenset[str], at: datetime, *, halted: int = 0
+) -> list[Tick]:
     """The ticks that come once.
 
     Args:
@@ -37,10 +39,11 @@ def initial(market: Market, contract: SimContract, generic: frozenset[str], at: 
         contract: Whose ticks.
         generic: Numbers of the generic ticks that the client asked for.
         at: The instant they are about.
+        halted: What tick 49 tells: 0 for a contract that trades.
     """
     made: list[Tick] = []
     if contract.sec_type != "IND":
-        made.append(("tick_generic", {"type": _HALTED, "value": _NOT_HALTED}))
+        made.append(("tick_generic", {"type": _HALTED, "value": float(halted)}))
     for number, maker in _ONCE.items():
         if number in generic and contract.sec_type != "OPT":
             made += maker(market, contract, at)
@@ -60,6 +63,8 @@ def changing(
             size = f"{trade.size:g}" if before is not None else f"{quote.last_size or 0}"
             text = f"{trade.price:g};{size};{int(seconds * 1000)};{quote.volume or 0};{trade.price:g};true"
             yield "tick_string", {"type": _RT_VOLUME[1], "value": text}
+    if before is not None and quote.halted != before.halted:
+        yield "tick_generic", {"type": _HALTED, "value": float(quote.halted)}
     mark = _mark(quote)
     if generic & _MARK[0] and mark not in {None, _mark(known)}:
         yield "tick_price", {"type": _MARK[1], "price": mark, "size": 0}

@@ -139,7 +139,7 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
     made += computations(greeks, subscription.sent_greeks, delayed=delayed)
     if not delayed:
         if subscription.sent is None:
-            made += initial(world.market, contract, subscription.generic_ticks, at)
+            made += initial(world.market, contract, subscription.generic_ticks, at, halted=quote.halted)
         made += changing(contract, quote, subscription.sent, subscription.generic_ticks)
     for name, values in made:
         values["request_id"] = subscription.request_id
@@ -189,11 +189,11 @@ def _feed(world: World, client: Client, now: datetime) -> tuple[int, datetime]:
 def _shown(world: World, contract: SimContract, at: datetime, kind: int) -> MarketQuote:
     """The quote as that type of data shows it.
 
-    Live and delayed data have no bid and ask while the regular session is closed. (Stocks do trade
-    before and after it; what the feed shows then is unverified.)
+    Live and delayed data have no bid and ask while the regular session is closed, but those of a market
+    that trades longer.
     """
     quote = world.market.quote(contract, at)
-    if kind in _FROZEN or world.session_at(at) is not None:
+    if kind in _FROZEN or quote.is_extended or world.session_at(at) is not None:
         return quote
     return without_book(quote)
 

@@ -6,7 +6,8 @@ from types import MappingProxyType
 import attrs
 from attrs import validators
 
-from ibkeel.sim.venue.account import Account
+from ibkeel.sim.values import ContractPattern, Market, Split
+from ibkeel.sim.venue.account import Account, Holding
 
 __all__ = ["CorporateAction", "Dividend", "Split", "after_action"]
 
@@ -27,30 +28,20 @@ class Dividend:
     per_share: float = attrs.field(validator=validators.gt(0))
 
 
-@attrs.frozen(kw_only=True)
-class Split:
-    """More shares for each that was held, of less value each; options are left as they are.
-
-    Args:
-        con_id: The stock.
-        at: When.
-        ratio: New shares for an old one; below 1 for a reverse split.
-    """
-
-    con_id: int
-    at: datetime
-    ratio: float = attrs.field(validator=validators.gt(0))
-
-
 CorporateAction = Dividend | Split
 
 
-def after_action(account: Account, action: CorporateAction) -> Account:
+def after_action(account: Account, action: CorporateAction, market: Market) -> Account:
     """The account once the action has been booked; unchanged when nothing is held.
+
+    Options on a stock that is split become those that the market lists in their place, as a `SplitMarket`
+    does; where it lists none they are left as they are. Orders are left as they are.
 
     Source:
         Fractions of a share that a split leaves are kept, where a broker would pay them out: unverified.
     """
+    if isinstance(action, Split):
+        account = _with_adjusted(account, action, market)
     holding = account.holdings.get(action.con_id)
     if holding is None or not holding.quantity:
         return account
@@ -63,3 +54,37 @@ def after_action(account: Account, action: CorporateAction) -> Account:
     )
     holdings = MappingProxyType({**account.holdings, action.con_id: after})
     return attrs.evolve(account, holdings=holdings)
+
+
+def _with_adjusted(account: Account, split: Split, market: Market) -> Account:
+    holdings: dict[int, Holding] = {}
+    for con_id, holding in account.holdings.items():
+        after = _adjusted(holding, split, market) if holding.contract.under_con_id == split.con_id else None
+        if after is None:
+            holdings[con_id] = holding
+            continue
+        kept = attrs.evolve(holding, quantity=0.0, average_cost=0.0)
+        holdings |= {con_id: kept, after.contract.con_id: after}
+    return attrs.evolve(account, holdings=MappingProxyType(holdings))
+
+
+def _adjusted(holding: Holding, split: Split, market: Market) -> Holding | None:
+    if not holding.quantity:
+        return None
+    terms = split.adjusted(holding.contract)
+    pattern = ContractPattern(
+        symbol=terms.symbol,
+        sec_type=terms.sec_type,
+        expiry="" if terms.expiry is None else f"{terms.expiry:%Y%m%d}",
+        strike=terms.strike,
+        right=terms.right,
+        trading_class=terms.trading_class,
+    )
+    found = market.find(pattern)
+    if len(found) != 1:
+        return None
+    return Holding(
+        contract=found[0],
+        quantity=holding.quantity * split.contracts,
+        average_cost=holding.average_cost / split.contracts,
+    )

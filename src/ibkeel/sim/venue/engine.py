@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import attrs
 
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
+from ibkeel.sim.venue.auctions import CLOSING_TYPES, Auction, Auctions
 from ibkeel.sim.venue.board import Board
 from ibkeel.sim.venue.book import Book
 from ibkeel.sim.venue.families import (
@@ -65,7 +65,7 @@ class Engine:
         self._board, self._ledger = Board(market), ledger
         self._stamps, self._settings = stamps, settings
         self._habits = Habits(settings, stamps.seed)
-        self._hours, self._queue = TradingHours(market), Queue()
+        self._hours, self._auctions, self._queue = TradingHours(market), Auctions(market), Queue()
         self._liquidity = Liquidity(market, is_limited=settings.displayed_size_limits)
 
     def enter(self, order: SimOrder, at: datetime) -> list[VenueEvent]:
@@ -119,18 +119,11 @@ class Engine:
             if working.expires_at is not None and working.expires_at > after:
                 instants.append(working.expires_at)
             order = working.order
-            key = (order.contract.con_id, order.legs, order.outside_rth)
+            key = (order.contract.con_id, order.legs, order.outside_rth, working.auction)
             if working.stage not in _ASLEEP and key not in asked:
                 asked.add(key)
-                instants += self._next_changes(order, after)
+                instants += self._next_changes(working, after)
         return min(instants, default=None)
-
-    def is_expired(self, order: SimOrder, at: datetime) -> bool:
-        """Whether the contract's last trading day has passed."""
-        contracts = [leg.contract for leg in order.legs] or [order.contract]
-        today = at.astimezone(ZoneInfo(order.contract.timezone)).date()
-        ends = [contract.last_trading_day or contract.expiry for contract in contracts]
-        return any(last is not None and today > last for last in ends)
 
     # Entering
 
@@ -187,6 +180,7 @@ class Engine:
         """Wake a new order, or a child whose parent has begun to fill."""
         is_new = working.stage is Stage.DRAFT
         is_stop = working.order.order_type in STOP_TYPES
+        working.auction = self._auctions.ahead(working.order, at)
         working.move(Stage.ARMED if is_stop else Stage.HELD)
         shown = pair(working)
         worked = self._work(working, at)
@@ -200,7 +194,7 @@ class Engine:
 
     def _notice(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
         window = self._window(working.order, at)
-        if window is None or window.is_open(at):
+        if window is None or window.is_open(at) or working.auction is not None:
             return []
         return [opening_notice(working.order, window.opens_at)]
 
@@ -210,6 +204,8 @@ class Engine:
         """Let an order meet the market of this instant."""
         if working.stage in _ASLEEP:
             return []
+        if working.auction is not None:
+            return self._meet_auction(working, working.auction, at)
         order = working.order
         window = self._window(order, at)
         events: list[VenueEvent] = []
@@ -238,6 +234,15 @@ class Engine:
             working.move(Stage.WORKING)
             events += pair(working)
         return events
+
+    def _meet_auction(self, working: WorkingOrder, auction: Auction, at: datetime) -> list[VenueEvent]:
+        outcome = self._auctions.outcome(working.order, auction, at)
+        if outcome is None:
+            return []
+        held = MarketQuote(at=at, bid=outcome.price, ask=outcome.price)
+        price, quantity = fill_price(working.order, held), workable(self.book, working)
+        events = self._fill(working, quantity, price, at) if price is not None and quantity > 0 else []
+        return [*events, *(self._cancel(working, at) if working.is_live else ())]
 
     def _match(self, working: WorkingOrder, quote: MarketQuote, at: datetime) -> list[VenueEvent]:
         order = working.order
@@ -355,7 +360,7 @@ class Engine:
         working.order = order
         working.base_quantity = base_after_change(self.book, working)
         order.quantity = reduced_quantity(working, self.book.group(working))
-        working.expires_at = self._expiry(order, at)
+        working.expires_at, working.auction = self._expiry(order, at), self._auctions.ahead(order, at)
         stage = stage_after_change(working.stage, before, order)
         if stage is not working.stage:
             working.move(stage)
@@ -364,13 +369,17 @@ class Engine:
     def _expiry(self, order: SimOrder, at: datetime) -> datetime | None:
         if order.tif == "GTD":
             return order.good_till
-        window = self._window(order, at) if order.tif == "DAY" else None
+        is_of_session = order.tif == "DAY" and order.order_type not in CLOSING_TYPES
+        window = self._window(order, at) if is_of_session else None
         return None if window is None else window.closes_at
 
     def _window(self, order: SimOrder, at: datetime) -> Window | None:
         return self._hours.window(order.contract, extended=order.outside_rth, at=at)
 
-    def _next_changes(self, order: SimOrder, after: datetime) -> Iterable[datetime]:
+    def _next_changes(self, working: WorkingOrder, after: datetime) -> Iterable[datetime]:
+        order = working.order
+        if working.auction is not None:
+            return self._auctions.looks(order, working.auction, after)
         window = self._window(order, after)
         if window is None:
             return ()

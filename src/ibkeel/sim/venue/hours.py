@@ -5,9 +5,9 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.sim.values import Market, SimContract, SimSession
+from ibkeel.sim.values import Market, SimContract, SimOrder, SimSession
 
-__all__ = ["TradingHours", "Window"]
+__all__ = ["TradingHours", "Window", "is_expired"]
 
 # The longest run of closed days since 1945 was six, in September 2001.
 _LOOK_AHEAD = timedelta(days=10)
@@ -65,6 +65,14 @@ class TradingHours:
             if at < window.closes_at:
                 return window
         return None
+
+
+def is_expired(order: SimOrder, at: datetime) -> bool:
+    """Whether the last trading day of the contract, or of a leg, has passed."""
+    contracts = [leg.contract for leg in order.legs] or [order.contract]
+    today = at.astimezone(ZoneInfo(order.contract.timezone)).date()
+    ends = [contract.last_trading_day or contract.expiry for contract in contracts]
+    return any(last is not None and today > last for last in ends)
 
 
 def _window_of(session: SimSession, zone: ZoneInfo, *, extended: bool) -> Window:

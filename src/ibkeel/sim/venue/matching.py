@@ -21,7 +21,7 @@ __all__ = [
     "watched_price",
 ]
 
-LIMIT_TYPES: Final = ("LMT", "STP LMT", "TRAIL LIMIT")
+LIMIT_TYPES: Final = ("LMT", "LOC", "STP LMT", "TRAIL LIMIT")
 STOP_TYPES: Final = ("STP", "STP LMT", "TRAIL", "TRAIL LIMIT")
 
 

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ibkeel.sim.values import OrderEcho, OrderError, OrderStatus, SimOrder, VenueEvent
+from ibkeel.sim.venue.auctions import Auction
 from ibkeel.sim.venue.matching import STOP_TYPES
 
 __all__ = [
@@ -102,6 +103,7 @@ class WorkingOrder:
             reckoned from; `order.quantity` is less after a fill of another member.
         expires_at: When its time in force ends; None for never.
         commission: Charged so far.
+        auction: The one that it waits for, once it is awake; None for an order of the ordinary trading.
     """
 
     order: SimOrder
@@ -109,6 +111,7 @@ class WorkingOrder:
     stage: Stage = Stage.DRAFT
     expires_at: datetime | None = None
     commission: float = 0.0
+    auction: Auction | None = None
 
     @property
     def key(self) -> OrderKey:

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.values import Market, MarketQuote, OrderError, SimOrder
+from ibkeel.sim.venue.auctions import CLOSING_TYPES, OPENING
 from ibkeel.sim.venue.matching import LIMIT_TYPES, STOP_TYPES
 
 __all__ = [
@@ -40,6 +41,7 @@ class Refusal(Enum):
     BAD_ACTION = "neither BUY nor SELL"
     BAD_ORDER_TYPE = "not a type that the venue knows"
     BAD_TIF = "not a time in force that the venue knows"
+    NO_AUCTION = "the contract has no auction of that kind"
     NO_EXPIRY = "a good-till-date order without a date, or with one that has passed"
     BAD_ACCOUNT = "another account"
     BAD_NUMBER = "a price or the quantity is missing, not a number, or infinite"
@@ -95,6 +97,7 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
             is_verified=True,
         ),
         Refusal.BAD_TIF: Row(321, "Error validating request.-'bF' : cause - Invalid time in force", _OWN),
+        Refusal.NO_AUCTION: Row(387, "Unsupported order type for this exchange and security type.", _CODES),
         Refusal.NO_EXPIRY: Row(
             321, "Error validating request.-'bF' : cause - Good till date is missing or in the past", _OWN
         ),
@@ -179,13 +182,16 @@ _PRICED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "LMT": ("limit_price",),
         "STP": ("stop_price",),
         "STP LMT": ("limit_price", "stop_price"),
+        "MOC": (),
+        "LOC": ("limit_price",),
         "TRAIL": (),
         "TRAIL LIMIT": (),
     }
 )
 assert {*LIMIT_TYPES, *STOP_TYPES} <= set(_PRICED)
 
-_TIFS: Final = ("DAY", "GTC", "IOC", "FOK", "GTD")
+_TIFS: Final = ("DAY", "GTC", "IOC", "FOK", "GTD", OPENING)
+_AT_OPENING: Final = ("LMT", "MKT")
 _OF_COMBOS: Final = ("MKT", "LMT")
 
 # Prices arrive as decimal text, so a proper one is off its tick by rounding of the last bit only.
@@ -217,6 +223,18 @@ def _words(order: SimOrder, _market: Market) -> Refusal | None:
     if order.action not in {"BUY", "SELL"}:
         return Refusal.BAD_ACTION
     return Refusal.BAD_TIF if order.tif not in _TIFS else None
+
+
+def _auction(order: SimOrder, _market: Market) -> Refusal | None:
+    if order.order_type in CLOSING_TYPES:
+        if order.contract.sec_type != "STK":
+            return Refusal.NO_AUCTION
+        return None if order.tif == "DAY" else Refusal.BAD_TIF
+    if order.tif != OPENING:
+        return None
+    if order.legs:
+        return Refusal.NO_AUCTION
+    return None if order.order_type in _AT_OPENING else Refusal.BAD_TIF
 
 
 def _size(order: SimOrder, _market: Market) -> Refusal | None:
@@ -257,7 +275,7 @@ def _distance(order: SimOrder) -> Refusal | None:
     return None if is_good and not needs_limit else Refusal.BAD_NUMBER
 
 
-_CHECKS: Final[tuple[Check, ...]] = (_contract, _words, _size, _price)
+_CHECKS: Final[tuple[Check, ...]] = (_contract, _words, _auction, _size, _price)
 
 
 def check_new(order: SimOrder, market: Market) -> Refusal | None:

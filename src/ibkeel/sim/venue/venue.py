@@ -20,6 +20,7 @@ from ibkeel.sim.values import (
 from ibkeel.sim.venue.account import Account
 from ibkeel.sim.venue.actions import CorporateAction, after_action
 from ibkeel.sim.venue.engine import Engine
+from ibkeel.sim.venue.hours import is_expired
 from ibkeel.sim.venue.ledger import Ledger
 from ibkeel.sim.venue.margin import (
     MarginPreview,
@@ -167,7 +168,7 @@ class Venue:
         """Book what companies do, match every live order, end DAY orders, and settle what has expired."""
         at = self._moved_to(at)
         while self._actions and self._actions[0].at <= at:
-            self._ledger.account = after_action(self._ledger.account, self._actions.pop(0))
+            self._ledger.account = after_action(self._ledger.account, self._actions.pop(0), self._market)
         return [*self._engine.step(at), *self._expire(at)]
 
     def settle(self, at: datetime) -> tuple[Settlement, ...]:
@@ -249,7 +250,7 @@ class Venue:
         return check_new(order, self._market) or self._refusal_by_book(order, at)
 
     def _refusal_by_book(self, order: SimOrder, at: datetime) -> Refusal | None:
-        if self._engine.is_expired(order, at):
+        if is_expired(order, at):
             return Refusal.EXPIRED
         if order.tif == "GTD" and (order.good_till is None or order.good_till <= at):
             return Refusal.NO_EXPIRY

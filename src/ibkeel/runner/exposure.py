@@ -1,0 +1,281 @@
+"""The sensitivities of what a run holds: read between two cycles, and asked before an entry."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import ConnectionFailure, InvalidInput, RequestFailed
+from ibkeel.model import Contract, Greeks, Option, OrderReport, Position, Quote, Stock
+from ibkeel.options import implied_greeks, settles_at, years_to_expiry
+from ibkeel.orders import is_same_contract
+from ibkeel.risk import FLAT, Exposure, ExposureLimits, check_exposure
+from ibkeel.runner.entry import View
+from ibkeel.runner.failures import Failures
+from ibkeel.runner.feed import Feed
+
+__all__ = ["PortfolioGreeks", "own_greeks"]
+
+_SHARE: Final = Greeks(delta=1.0, gamma=0.0, theta=0.0, vega=0.0)
+_FIGURES: Final = ("delta", "gamma", "theta", "vega")
+_MOST: Final = 12
+"""Contracts that are asked for between two cycles."""
+_AT_ONCE: Final = 4  # so that an exit finds market data lines free
+_GOOD_FOR: Final = 3  # cycles: a portfolio of three dozen contracts is read in as many
+
+
+@attrs.frozen(kw_only=True)
+class _Reading:
+    at: datetime
+    cycle: int
+    greeks: Greeks
+
+
+class PortfolioGreeks:
+    """Remembers the sensitivities of contracts, and adds them up over a portfolio.
+
+    They are asked for after a cycle's last symbol, in the time that is left before the next one, and
+    never more than a few at once: neither an entry nor an exit waits for them.
+
+    Args:
+        feed: Where quotes come from.
+        failures: Told when they could not be had at all.
+        clock: Wall time.
+        limits: How far the portfolio may lean.
+        every: Seconds after which a contract is asked for again; None never asks.
+        is_told: Whether anybody is told of them; else, and without a limit, nothing is asked.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        failures: Failures,
+        clock: Clock,
+        *,
+        limits: ExposureLimits,
+        every: float | None,
+        is_told: bool,
+    ) -> None:
+        self._feed, self._failures, self._clock = feed, failures, clock
+        self._limits, self._every, self._is_told = limits, every, is_told
+        self._cycle = 0
+        self._readings: dict[Contract, _Reading] = {}
+        self._entered: list[tuple[Option, float]] = []
+
+    def use(self, limits: ExposureLimits) -> None:
+        """Let the portfolio lean so far from now on."""
+        self._limits = limits
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self._every is not None and (self._is_told or self._limits.is_set)
+
+    def begin_session(self) -> None:
+        """Forget the figures of another session."""
+        self._readings.clear()
+
+    def begin_cycle(self) -> None:
+        """What was entered in the cycle before is among the orders or positions by now."""
+        self._cycle += 1
+        self._entered.clear()
+
+    def entered(self, option: Option, quantity: float) -> None:
+        """An entry leaves in the cycle that runs."""
+        self._entered.append((option, quantity))
+
+    def learn(self, quote: Quote, spot: float | None = None) -> None:
+        """Remember what a quote tells of its contract's sensitivities.
+
+        Args:
+            quote: Of an option; of anything else it is not needed.
+            spot: Price of the underlying, for our own figures where the broker sent none.
+        """
+        if not (self._is_wanted and isinstance(quote.contract, Option)):
+            return
+        now = self._clock.now()
+        greeks = _best(quote, spot, now)
+        if greeks is not None:
+            self._readings[quote.contract] = _Reading(at=now, cycle=self._cycle, greeks=greeks)
+
+    def of(self, positions: Iterable[Position] | None, currency: str | None = None) -> Exposure:
+        """Sensitivities of positions; a figure is None unless it is known of every one of them.
+
+        Args:
+            positions: What is held; None when that could not be read.
+            currency: Of the account: money in another one is not added to it.
+        """
+        if positions is None:
+            return Exposure()
+        return sum((self._part(row.contract, row.signed_quantity, currency) for row in positions), start=FLAT)
+
+    def refusals(self, view: View, quote: Quote, quantity: float) -> tuple[str, ...]:
+        """Every limit that buying an option would take the portfolio beyond.
+
+        Args:
+            view: What is held, and what works.
+            quote: Of the option.
+            quantity: Contracts.
+        """
+        if not self._limits.is_set:
+            return ()
+        currency = view.account.currency if view.account else None
+        pending = (*_openings(view.positions or (), view.open_orders or ()), *self._entered)
+        found = check_exposure(
+            self.of(view.positions, currency),
+            self._part(quote.contract, quantity, currency),
+            self._limits,
+            pending=[self._part(contract, shares, currency) for contract, shares in pending],
+        )
+        return tuple(refusal.detail for refusal in found)
+
+    async def refresh(self, view: View, *, within: float) -> bool:
+        """Ask for what is due, the oldest first.
+
+        Args:
+            view: What is held, and what works.
+            within: Seconds; what has not come by then is asked for after the next cycle.
+
+        Returns:
+            Whether anything was asked.
+        """
+        wanted = self._due(view) if self._is_wanted and within > 0 else []
+        if not wanted:
+            return False
+        limit = asyncio.timeout(within)
+        try:
+            async with limit:
+                await self._read(wanted)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        except (RequestFailed, ConnectionFailure) as error:
+            self._failures.note("", error, "greeks")
+            for option in wanted:
+                self._readings.pop(option, None)
+        return True
+
+    def _due(self, view: View) -> list[Option]:
+        openings = _openings(view.positions or (), view.open_orders or ())
+        held = dict.fromkeys(
+            contract
+            for contract in (*(row.contract for row in view.positions or ()), *(row[0] for row in openings))
+            if isinstance(contract, Option)
+        )
+        self._forget_all_but(held)
+        now = self._clock.now()
+        ages = {option: self._age(option, now) for option in held}
+        due = [option for option in held if ages[option] >= (self._every or 0.0)]
+        return sorted(due, key=lambda option: -ages[option])[:_MOST]
+
+    def _forget_all_but(self, held: Iterable[Contract]) -> None:
+        kept = (*held, *(option for option, _ in self._entered))
+        self._readings = {key: self._readings[key] for key in kept if key in self._readings}
+
+    def _age(self, contract: Contract, now: datetime) -> float:
+        reading = self._readings.get(contract)
+        return float("inf") if reading is None else (now - reading.at).total_seconds()
+
+    async def _read(self, wanted: Sequence[Option]) -> None:
+        left, bare = _MOST - len(wanted), list[Quote]()
+        for first in range(0, len(wanted), _AT_ONCE):
+            bare += await self._read_some(wanted[first : first + _AT_ONCE])
+        for symbol in tuple(dict.fromkeys(quote.contract.symbol for quote in bare))[:left]:
+            spot = await self._spot(symbol)
+            for quote in bare:
+                if quote.contract.symbol == symbol:
+                    self.learn(quote, spot)
+
+    async def _read_some(self, options: Sequence[Option]) -> list[Quote]:
+        """Ask for some; those to whose greeks the price of the underlying is missing are given back."""
+        by_symbol: dict[str, list[Option]] = {}
+        for option in options:
+            by_symbol.setdefault(option.symbol, []).append(option)
+        bare = []
+        for symbol, group in by_symbol.items():
+            answers = await self._feed.quotes(symbol, group)
+            for option in group:
+                answer = answers.get(option)
+                self._readings.pop(option, None)  # what could not be read now is not known now
+                if isinstance(answer, Quote):
+                    self.learn(answer)
+                    if not _is_whole(answer.greeks):
+                        bare.append(answer)
+        return bare
+
+    async def _spot(self, symbol: str) -> float | None:
+        stock = Stock(symbol)
+        quote = (await self._feed.quotes(symbol, (stock,))).get(stock)
+        return (quote.mid or quote.last) if isinstance(quote, Quote) else None
+
+    def _part(self, contract: Contract, quantity: float, currency: str | None) -> Exposure:
+        """Of one position or order."""
+        if quantity == 0:
+            return FLAT
+        if isinstance(contract, Stock):
+            return Exposure.of(_SHARE, quantity)
+        reading = self._readings.get(contract)
+        if not isinstance(contract, Option) or reading is None or self._cycle - reading.cycle > _GOOD_FOR:
+            return Exposure()
+        found = Exposure.of(reading.greeks, quantity * contract.multiplier)
+        is_other_money = currency is not None and contract.currency != currency
+        return attrs.evolve(found, theta=None, vega=None) if is_other_money else found
+
+
+def _openings(positions: Iterable[Position], orders: Iterable[OrderReport]) -> list[tuple[Contract, float]]:
+    """What working orders may add: those that close a position, and children of a bracket, add nothing."""
+    held = tuple(positions)
+    return [
+        (order.contract, order.side.sign * (order.quantity - order.filled))
+        for order in orders
+        if not order.state.is_final
+        and order.parent_id is None
+        and not any(
+            order.side.sign * row.signed_quantity < 0 and is_same_contract(order.contract, row.contract)
+            for row in held
+        )
+    ]
+
+
+def _is_whole(greeks: Greeks | None) -> bool:
+    return greeks is not None and all(getattr(greeks, figure) is not None for figure in _FIGURES)
+
+
+def _best(quote: Quote, spot: float | None, now: datetime) -> Greeks | None:
+    """The broker's figures when they are whole, else our own, else what there is."""
+    sent = quote.greeks
+    if _is_whole(sent):
+        return sent
+    spot = spot if sent is None or sent.underlying_price is None else sent.underlying_price
+    own = None if spot is None else own_greeks(quote, spot=spot, now=now)
+    return own or sent
+
+
+def own_greeks(quote: Quote, *, spot: float, now: datetime) -> Greeks | None:
+    """Sensitivities at the volatility of a quote's middle, without interest and dividends.
+
+    Without these two, early exercise is worth nothing, so that an American option is a European one.
+
+    Args:
+        quote: Of an option.
+        spot: Price of the underlying, per share.
+        now: Aware.
+
+    Returns:
+        None when the quote is one-sided, its middle has no volatility, or the option has expired.
+    """
+    option, mid = quote.contract, quote.mid
+    if not isinstance(option, Option) or mid is None:
+        return None
+    try:
+        years = years_to_expiry(settles_at(option.expiry), now=now)
+    except InvalidInput:
+        return None
+    found = implied_greeks(
+        mid, spot=spot, strike=float(option.strike), years=years, right=option.right
+    ).greeks
+    if found.reasons.any():
+        return None
+    return Greeks(**{figure: float(getattr(found, figure)) for figure in _FIGURES}, underlying_price=spot)

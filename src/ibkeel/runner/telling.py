@@ -1,0 +1,284 @@
+"""What a run tells its observer, made from what the run knows."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from ibkeel.clock import Clock
+from ibkeel.journal import RunStarted
+from ibkeel.model import (
+    AccountValues,
+    ClientOrderId,
+    OrderReport,
+    OrderTicket,
+    Position,
+    Signal,
+)
+from ibkeel.orders import EntryIntent, ExitIntent, StopIntent, is_same_contract
+from ibkeel.risk import Exposure, LossVerdict
+from ibkeel.runner.entry import Verdict
+from ibkeel.runner.schedule import Session
+from ibkeel.telemetry import (
+    AccountSeen,
+    CycleEnded,
+    CycleOverran,
+    CycleStarted,
+    DecisionMade,
+    ExposureSeen,
+    HaltChanged,
+    HeldPosition,
+    LossGuardRead,
+    Observer,
+    OrderIntended,
+    OrderPlaced,
+    PositionsSeen,
+    ProtectiveOrder,
+    RunBegan,
+    RunFinished,
+    SignalSeen,
+    SymbolSkipped,
+    TradingDayClosed,
+    TradingDayOpened,
+    is_observed,
+)
+
+__all__ = ["Teller", "exposure_seen", "intended", "order_placed", "positions_seen"]
+
+
+class Teller:
+    """Tells an observer of days, cycles, decisions and readings of the account.
+
+    Args:
+        observer: Told.
+        clock: Stamps.
+        run: Name of the run, a part of the ids of its signals.
+    """
+
+    def __init__(self, observer: Observer, clock: Clock, run: str) -> None:
+        self._observer, self._clock, self._run = observer, clock, run
+        self.is_observed = is_observed(observer)
+        """Whether anybody is told."""
+
+    def run_began(self, started: RunStarted) -> None:
+        """The run begins, as its journal has it."""
+        self._observer.on_event(
+            RunBegan(
+                at=started.at,
+                run=started.run,
+                mode=started.mode,
+                strategy=started.strategy,
+                symbols=started.symbols,
+            )
+        )
+
+    def run_finished(self, outcome: str) -> None:
+        """The run is over."""
+        self._observer.on_event(RunFinished(at=self._clock.now(), run=self._run, outcome=outcome))
+
+    def day_opened(self, session: Session) -> None:
+        """A session is about to be traded."""
+        self._observer.on_event(
+            TradingDayOpened(
+                at=self._clock.now(),
+                day=session.day,
+                opens_at=session.opens_at,
+                closes_at=session.closes_at,
+            )
+        )
+
+    def day_closed(self, session: Session, held: Sequence[object] | None) -> None:
+        """A session is over; what is still held, or None when nobody could look."""
+        count = None if held is None else len(held)
+        self._observer.on_event(TradingDayClosed(at=self._clock.now(), day=session.day, held=count))
+
+    def cycle_started(self, number: int, interval: float) -> None:
+        """A cycle begins."""
+        self._observer.on_event(CycleStarted(at=self._clock.now(), number=number, interval=interval))
+
+    def cycle_ended(self, number: int, seconds: float, failures: int, interval: float) -> None:
+        """A cycle is over, in time or late."""
+        now = self._clock.now()
+        self._observer.on_event(CycleEnded(at=now, number=number, seconds=seconds, failures=failures))
+        if seconds > interval:
+            self.cycle_overran(number, seconds, interval)
+
+    def cycle_overran(self, number: int, seconds: float, allowed: float) -> None:
+        """A cycle took longer than it might."""
+        self._observer.on_event(
+            CycleOverran(at=self._clock.now(), number=number, seconds=seconds, allowed=allowed)
+        )
+
+    def skipped(self, symbol: str, failures: int, cycles_left: int) -> None:
+        """A symbol sits out."""
+        self._observer.on_event(
+            SymbolSkipped(at=self._clock.now(), symbol=symbol, failures=failures, cycles_left=cycles_left)
+        )
+
+    def decided(self, symbol: str, cycle: int, verdict: Verdict) -> str:
+        """What came of a symbol in a cycle.
+
+        Returns:
+            The id of the signal, by which its order is found.
+        """
+        signal_id = f"{self._run}-{cycle}-{symbol}"
+        if self.is_observed:
+            now = self._clock.now()
+            if verdict.signal.is_entry:
+                self._observer.on_event(_signal_seen(now, signal_id, symbol, verdict.signal))
+            self._observer.on_event(
+                DecisionMade(
+                    at=now,
+                    signal_id=signal_id,
+                    symbol=symbol,
+                    outcome=verdict.outcome.value,
+                    reasons=verdict.reasons,
+                )
+            )
+        return signal_id
+
+    def saw_account(
+        self,
+        account: AccountValues | None,
+        positions: Sequence[Position] | None,
+        open_orders: Sequence[OrderReport] | None,
+        exposure: Exposure,
+    ) -> None:
+        """What a cycle found in the account; None for what could not be read."""
+        if not self.is_observed:
+            return
+        now = self._clock.now()
+        if account is not None:
+            self._observer.on_event(_account_seen(now, account))
+        if positions is not None:
+            self._observer.on_event(positions_seen(now, positions, open_orders))
+            self._observer.on_event(exposure_seen(now, positions, exposure))
+
+    def saw_exposure(self, positions: Sequence[Position] | None, exposure: Exposure) -> None:
+        """What positions amount to, their sensitivities read anew."""
+        if self.is_observed and positions is not None:
+            self._observer.on_event(exposure_seen(self._clock.now(), positions, exposure))
+
+    def halt_changed(self, reason: str) -> None:
+        """Entries are halted, and why; or they may pass again, and the text is empty."""
+        self._observer.on_event(HaltChanged(at=self._clock.now(), is_halted=bool(reason), reason=reason))
+
+    def saw_loss(self, verdict: LossVerdict, *, limit: float, tripped: bool) -> None:
+        """What the daily loss guard said."""
+        self._observer.on_event(
+            LossGuardRead(
+                at=self._clock.now(),
+                allowed=verdict.allowed,
+                loss=verdict.loss,
+                limit=limit,
+                tripped=tripped,
+                reason=verdict.reason,
+            )
+        )
+
+
+def _signal_seen(at: datetime, signal_id: str, symbol: str, signal: Signal) -> SignalSeen:
+    return SignalSeen(
+        at=at,
+        signal_id=signal_id,
+        symbol=symbol,
+        direction=signal.direction.value,
+        confidence=signal.confidence,
+        reasons=tuple(map(str, signal.reasons)),
+    )
+
+
+def _account_seen(at: datetime, account: AccountValues) -> AccountSeen:
+    return AccountSeen(
+        at=at,
+        currency=account.currency,
+        net_liquidation=float(account.net_liquidation),
+        available_funds=None if account.available_funds is None else float(account.available_funds),
+        excess_liquidity=None if account.excess_liquidity is None else float(account.excess_liquidity),
+    )
+
+
+def positions_seen(
+    at: datetime, positions: Iterable[Position], open_orders: Iterable[OrderReport] | None
+) -> PositionsSeen:
+    """The positions, each with the working orders that would close it.
+
+    Args:
+        at: When they were read.
+        positions: What is held.
+        open_orders: Everything that works; None when that could not be read.
+    """
+    orders = None if open_orders is None else tuple(open_orders)
+    return PositionsSeen(at=at, positions=tuple(_held(row, orders) for row in positions))
+
+
+def _held(position: Position, orders: Iterable[OrderReport] | None) -> HeldPosition:
+    protection = None
+    if orders is not None:
+        protection = tuple(_protective(order) for order in orders if _closes(order, position))
+    return HeldPosition(
+        subject=str(position.contract),
+        symbol=position.contract.symbol,
+        signed_quantity=position.signed_quantity,
+        average_price=position.average_price,
+        protection=protection,
+    )
+
+
+def _closes(order: OrderReport, position: Position) -> bool:
+    is_opposite = order.side.sign * position.signed_quantity < 0
+    return is_opposite and not order.state.is_final and is_same_contract(order.contract, position.contract)
+
+
+def _protective(order: OrderReport) -> ProtectiveOrder:
+    price = order.stop_price if order.stop_price is not None else order.limit_price
+    return ProtectiveOrder(
+        client_order_id=order.client_order_id,
+        order_type=order.order_type,
+        price=None if price is None else float(price),
+        quantity=order.quantity,
+        state=order.state.value,
+    )
+
+
+def exposure_seen(at: datetime, positions: Iterable[Position], exposure: Exposure) -> ExposureSeen:
+    """What positions cost, each counted positive, and their sensitivities as far as they are known."""
+    at_cost = sum(
+        abs(row.signed_quantity) * row.average_price * getattr(row.contract, "multiplier", 1)
+        for row in positions
+    )
+    return ExposureSeen(
+        at=at,
+        at_cost=at_cost,
+        delta=exposure.delta,
+        gamma=exposure.gamma,
+        theta=exposure.theta,
+        vega=exposure.vega,
+    )
+
+
+def intended(intent: EntryIntent | ExitIntent | StopIntent, signal_id: str) -> OrderIntended:
+    """An order that is about to leave."""
+    ticket: OrderTicket = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
+    purpose = {EntryIntent: "entry", ExitIntent: "exit", StopIntent: "protection"}[type(intent)]
+    return OrderIntended(
+        at=intent.at,
+        client_order_id=intent.client_order_id,
+        signal_id=signal_id,
+        symbol=intent.symbol,
+        subject=str(ticket.contract),
+        purpose=purpose,
+        side=ticket.side.value,
+        quantity=ticket.quantity,
+        reason=intent.reason,
+    )
+
+
+def order_placed(at: datetime, name: ClientOrderId, ticket: OrderTicket, *, was_sent: bool) -> OrderPlaced:
+    """An order that left, or would have."""
+    return OrderPlaced(
+        at=at,
+        client_order_id=name,
+        subject=str(ticket.contract),
+        side=ticket.side.value,
+        quantity=ticket.quantity,
+        was_sent=was_sent,
+    )

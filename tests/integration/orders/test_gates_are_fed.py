@@ -1,0 +1,61 @@
+"""What the gates are told by the adapter, on a simulated Gateway."""
+
+import asyncio
+
+from ibkeel.model import OrderTicket
+from ibkeel.orders import GateKind
+from ibkeel.runner import Doorkeeper, Lookout
+from ibkeel.sim import GatewaySettings, faults
+from ibkeel.virtual import virtual_clock
+
+
+async def refusals(on, quantity=1):
+    quote = await on.broker.quote(on.option)
+    ticket = OrderTicket(
+        contract=on.option, side="BUY", quantity=quantity, order_type="LMT", limit_price=f"{quote.ask:.2f}"
+    )
+    standing = await Lookout(on.broker, virtual_clock()).standing(ticket)
+    found = Doorkeeper(virtual_clock()).refusals(ticket, quote, (), standing)
+    return {row.kind: row for row in found if row.kind is not GateKind.TICK}
+
+
+async def test_on_a_good_day_nothing_is_refused(stage):
+    async with stage() as on:
+        assert await refusals(on) == {}
+
+
+async def test_an_order_that_the_account_cannot_carry_is_refused_by_the_venues_own_figures(stage):
+    async with stage() as on:
+        found = await refusals(on, quantity=1000)
+
+    assert GateKind.BUYING_POWER in found
+
+
+async def test_a_read_only_gateway_is_known_for_one_once_it_has_refused(stage):
+    async with stage(settings=GatewaySettings(is_read_only=True)) as on:
+        first, second = await refusals(on), await refusals(on)
+
+    assert list(first) == [GateKind.BUYING_POWER]
+    assert list(second) == [GateKind.READ_ONLY]
+
+
+async def test_while_the_servers_are_out_of_reach_the_session_is_no_good(stage):
+    async with stage() as on:
+        quote = await on.broker.quote(on.option)
+        on.gateway.inject(faults.UpstreamLost(duration=60))
+        await asyncio.sleep(5)
+        ticket = OrderTicket(contract=on.option, side="BUY", quantity=1)
+        standing = await Lookout(on.broker, virtual_clock()).standing(ticket)
+
+    found = Doorkeeper(virtual_clock()).refusals(ticket, quote, (), standing)
+    assert GateKind.SESSION in {row.kind for row in found}
+    assert "upstream" in standing.session_refusal
+
+
+async def test_when_the_contract_does_not_trade_no_order_leaves(stage):
+    async with stage() as on:
+        await asyncio.sleep(7 * 3600)
+        ticket = OrderTicket(contract=on.option, side="BUY", quantity=1)
+        standing = await Lookout(on.broker, virtual_clock()).standing(ticket)
+
+    assert not standing.market_open

@@ -1,0 +1,85 @@
+"""What the order campaign found, each as small as it can be told."""
+
+from datetime import date
+
+import attrs
+import pytest
+
+from ibkeel.errors import GatesShut, RequestTimeout
+from ibkeel.journal import Journal, OrderUpdate
+from ibkeel.model import Direction, OrderState, OrderTicket, Signal
+from ibkeel.orders import build_bracket
+from ibkeel.runner.crew import crew_of
+from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
+
+DAY = date(2026, 1, 5)
+SIGNAL = Signal(direction=Direction.UP, confidence=0.5)
+RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT"}
+
+
+def crew_on(on, journal):
+    """Everybody, and nobody at work: no event is heard, as while the stream of events is interrupted."""
+    return crew_of(on.broker, journal, run="t", symbols=("SPY",), clock=virtual_clock(), observer=on.told)
+
+
+async def waiting_entry(on, crew):
+    """An entry far below the market."""
+    quote = await on.broker.quote(on.option)
+    low = attrs.evolve(quote, bid=quote.bid - 0.2, ask=quote.bid - 0.1)
+    placed = await crew.desk.enter("SPY", build_bracket(quote=low, quantity=1), SIGNAL, DAY, "", quote=quote)
+    return next(row for row in await on.broker.open_orders() if row.order_id == placed.order_id)
+
+
+async def test_the_journal_learns_from_a_list_what_the_answer_to_a_cancel_said_already(stage):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            crew = crew_on(on, journal)
+            entry = await waiting_entry(on, crew)
+            crew.desk.saw(await crew.desk.cancel(entry))
+
+            await crew.watch.catch_up()
+            await crew.watch.catch_up()
+
+            told = [row.record.report for row in journal.events(OrderUpdate)]
+            ends = [row.state for row in told if row.client_order_id == entry.client_order_id]
+            assert ends == [OrderState.CANCELLED]
+
+
+async def test_an_entry_is_not_moved_after_a_halt(stage):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            crew = crew_on(on, journal)
+            entry = await waiting_entry(on, crew)
+            higher = OrderTicket(contract=entry.contract, limit_price=entry.limit_price + 1, **RESTING)
+            crew.doorkeeper.halt.halt("enough", virtual_clock().now())
+
+            with pytest.raises(GatesShut, match="halted"):
+                await crew.desk.change(entry, higher)
+
+            [row] = [row for row in on.gateway.venue.open_orders() if row.action == "BUY"]
+            assert row.limit_price == float(entry.limit_price)
+
+
+async def test_an_order_whose_change_is_refused_as_a_new_order_would_be_works_on(stage):
+    async with stage() as on:
+        first = OrderTicket(contract=on.stock, limit_price=100, **RESTING)
+        placed = await on.broker.place(first)
+        on.gateway.inject(faults.AnsweredWith(when_request="place_order", times=1, code=201, text="no"))
+
+        told = await on.broker.modify(placed.order_id, attrs.evolve(first, limit_price=101))
+        [listed] = await on.broker.open_orders()
+
+        assert told.state is OrderState.UNKNOWN
+        assert (listed.state, listed.limit_price) == (OrderState.WORKING, 100)
+
+
+async def test_positions_are_asked_for_though_they_failed_time_and_again_for_an_exit_needs_them(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="positions", times=4))
+        broker = on.broker.with_deadline(5.0)
+        for _ in range(4):
+            with pytest.raises(RequestTimeout):
+                await broker.positions()
+
+        assert await broker.positions() == ()

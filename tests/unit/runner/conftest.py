@@ -1,0 +1,129 @@
+"""A short trading day on a fake broker, for what a run does with what it holds."""
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import attrs
+import pytest
+
+from ibkeel.journal import Intent, Journal
+from ibkeel.model import (
+    Bar,
+    Bars,
+    BarSpec,
+    Direction,
+    ExitPolicy,
+    Option,
+    OptionChain,
+    OptionClass,
+    Quote,
+    Right,
+    Signal,
+    Stock,
+)
+from ibkeel.runner import Runner, RunnerConfig, Session
+from ibkeel.strategy import TRAIL_BARS, Needs
+from ibkeel.testing import FakeBroker
+from ibkeel.virtual import run_virtual, virtual_clock
+
+HELD_DAY = date(2025, 3, 14)
+HELD_OPEN = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
+_MINUTES = BarSpec(duration="3600 S", size="1 min")
+_SPY = Stock("SPY")
+HELD_CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")
+
+
+class _OneHour:
+    """A session of an hour each day."""
+
+    def session(self, day):
+        opens = HELD_OPEN + timedelta(days=(day - HELD_DAY).days)
+        return Session(day=day, opens_at=opens, closes_at=opens + timedelta(hours=1))
+
+
+@attrs.frozen
+class _OnceUp:
+    """Wants a call, once, and says how it is to end."""
+
+    exits: ExitPolicy
+    said: list = attrs.field(factory=list)
+    name: str = "once_up"
+
+    def needs(self):
+        return Needs(bars=(_MINUTES,))
+
+    def decide(self, _):
+        if self.said:
+            return Signal(direction=Direction.NONE)
+        self.said.append(True)
+        return Signal(direction=Direction.UP, confidence=0.5, exits=self.exits)
+
+
+def hourly(closes, *, last=HELD_OPEN):
+    """Hourly bars that are finished at the open."""
+    start = last - timedelta(hours=len(closes))
+    rows = [Bar(start + timedelta(hours=n), p, p, p, p, 1000.0) for n, p in enumerate(closes)]
+    return Bars.from_rows(rows, contract=_SPY, spec=TRAIL_BARS)
+
+
+def _quotes(contract, bid, ask, days):
+    return [
+        Quote(contract=contract, at=HELD_OPEN + timedelta(days=day, seconds=second), bid=bid, ask=ask, last=bid, volume=500.0)
+        for day in range(days)
+        for second in range(0, 3600, 5)
+    ]  # fmt: skip
+
+
+def _bars():
+    start = HELD_OPEN - timedelta(hours=1)
+    rows = [Bar(start + timedelta(minutes=n), 560.0, 560.5, 559.5, 560.2, 1000.0) for n in range(120)]
+    return Bars.from_rows(rows, contract=_SPY, spec=_MINUTES)
+
+
+@pytest.fixture
+def held_day(tmp_path):
+    """Buys a call in the first cycle and gives back what became of it."""
+
+    def play(
+        *, exits=None, config=None, hours=None, option=None, sessions=1, beside=None, prepare=None, broker=None,
+        quotes=(), **options,
+    ):  # fmt: skip
+        call = option or HELD_CALL
+        row = OptionClass(trading_class="SPY", expiries=(call.expiry,), strikes=(call.strike,))
+
+        async def main():
+            fake = FakeBroker(
+                quotes=[
+                    *_quotes(_SPY, 560.0, 560.02, sessions),
+                    *(quotes or _quotes(call, 4.0, 4.05, sessions)),
+                ],
+                bars=[_bars(), *([hours] if hours is not None else [])],
+                chains=[OptionChain(underlying=_SPY, classes=(row,))],
+                clock=virtual_clock(),
+                **(broker or {}),
+            )
+            path = tmp_path / "held.sqlite"
+            with Journal.open(path) as journal:
+                async with fake:
+                    runner = Runner(
+                        fake,
+                        _OnceUp(exits or ExitPolicy()),
+                        RunnerConfig(**{"interval": 60.0, **(config or {})}),
+                        journal,
+                        calendar=_OneHour(),
+                        clock=virtual_clock(),
+                        **options,
+                    )
+                    if prepare:
+                        prepare(fake)
+                    other = asyncio.create_task(beside(fake, runner)) if beside else None
+                    report = await runner.run(sessions=sessions)
+                    found = await other if other else None
+                intents = [entry.record for entry in journal.events(Intent)]
+                return SimpleNamespace(report=report, broker=fake, intents=intents, found=found, journal=path)
+
+        return run_virtual(main(), start=HELD_OPEN)
+
+    return play

@@ -1,0 +1,88 @@
+from datetime import timedelta
+
+import pytest
+
+from ibkeel.journal import Journal, Purpose
+from ibkeel.model import ExitPolicy
+from ibkeel.runner import EndOfDay, Session
+from ibkeel.runner.memory import remember
+
+FALLING = [560.0 + 20 - n for n in range(24)]
+RISING = [540.0 + n for n in range(24)]
+
+
+@pytest.fixture
+def hours(request):
+    # The bars are made where the day is made.
+    conftest = request.config.pluginmanager.get_plugin(str(request.path.with_name("conftest.py")))
+    return conftest.hourly
+
+
+def exits(world):
+    return [row for row in world.intents if row.purpose is Purpose.EXIT]
+
+
+def test_a_trail_that_breaks_ends_the_position_within_a_cycle(held_day, hours):
+    world = held_day(exits=ExitPolicy(trail_period=20), hours=hours(FALLING))
+
+    (left,) = exits(world)
+    entered = world.intents[0]
+    assert left.reason.startswith("trail: hourly_close is 557")
+    assert timedelta(seconds=60) <= left.at - entered.at < timedelta(seconds=90)
+    assert world.report.held == ()
+
+
+def test_a_trail_that_holds_leaves_it_to_the_end_of_the_session(held_day, hours):
+    world = held_day(exits=ExitPolicy(trail_period=20), hours=hours(RISING))
+
+    assert [row.reason.partition(":")[0] for row in exits(world)] == ["end_of_day"]
+
+
+def test_without_hourly_bars_nothing_trails_and_the_failure_is_told(held_day):
+    world = held_day(exits=ExitPolicy(trail_period=20))
+
+    assert [row.reason.partition(":")[0] for row in exits(world)] == ["end_of_day"]
+    assert {row.kind for row in world.report.errors} == {"NoData"}
+
+
+def test_an_expiry_that_is_too_near_ends_the_position(held_day):
+    world = held_day(exits=ExitPolicy(min_dte=8))
+
+    (left,) = exits(world)
+    assert left.reason == "expiry: dte is 7; held while at least 8"
+
+
+def test_an_expiry_that_is_far_enough_does_not(held_day):
+    world = held_day(exits=ExitPolicy(min_dte=7))
+
+    assert [row.reason.partition(":")[0] for row in exits(world)] == ["end_of_day"]
+
+
+@pytest.mark.parametrize(
+    ("own", "configured", "is_closed"),
+    [(None, "flatten", True), (None, "hold", False), (True, "hold", True), (False, "flatten", False)],
+)
+def test_a_strategys_own_word_on_the_end_of_the_session_wins(held_day, own, configured, is_closed):
+    world = held_day(exits=ExitPolicy(ends_with_session=own), config={"end_of_day": EndOfDay(configured)})
+
+    assert bool(exits(world)) is is_closed
+    assert (world.report.held == ()) is is_closed
+
+
+def test_what_is_held_over_night_is_known_the_next_day(held_day):
+    world = held_day(config={"end_of_day": EndOfDay.HOLD})
+    (held,) = world.report.held
+    with Journal.open(world.journal, read_only=True) as journal:
+        opens = world.intents[0].at + timedelta(days=3)
+        later = remember(
+            journal, Session(day=opens.date(), opens_at=opens, closes_at=opens + timedelta(hours=6))
+        )
+        expired = opens + timedelta(days=30)
+        after = remember(
+            journal, Session(day=expired.date(), opens_at=expired, closes_at=expired + timedelta(hours=6))
+        )
+
+    assert {row.contract for row in later.orders.values()} == {held.contract}
+    assert [row.stop_price for row in later.orders.values() if row.stop_price]
+    assert held.contract in later.signals
+    assert after.orders == {}

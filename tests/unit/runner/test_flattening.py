@@ -1,0 +1,180 @@
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ibkeel.errors import ConfigurationError, OrderRejected
+from ibkeel.journal import Purpose
+from ibkeel.model import Option, OrderTicket, Quote, Right, Stock
+from ibkeel.runner import (
+    EndOfDay,
+    Flattened,
+    FlattenRequest,
+    FlattenRequests,
+    Halt,
+    Leftover,
+    RiskConfig,
+    Safety,
+)
+
+NOW = datetime(2025, 3, 14, 14, tzinfo=UTC)
+HELD_OPEN = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
+HELD_CALL = Option("SPY", date(2025, 3, 21), 560, Right.CALL, trading_class="SPY")
+HOLDS = {"end_of_day": EndOfDay.HOLD}
+
+
+def request(name="one", **changes):
+    usual = {"wait": 20.0, "everything": False, "asked_until": NOW + timedelta(minutes=1)}
+    return FlattenRequest(name=name, **{**usual, **changes})
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """What another process does: leaves a request in a running bot's state directory."""
+    requests = FlattenRequests(tmp_path)
+
+    def begin(after=300.0, **changes):
+        async def beside(_, runner):
+            await asyncio.sleep(after)
+            requests.ask(request(**changes))
+            await asyncio.sleep(60)
+            return requests.answered("one")
+
+        return beside
+
+    begin.safety = Safety.of(RiskConfig(), Halt(tmp_path / "halt"), requests=requests)
+    begin.requests = requests
+    return begin
+
+
+def test_a_bot_that_is_asked_closes_what_it_holds_and_enters_no_more(held_day, asked, tmp_path):
+    world = held_day(config=HOLDS, beside=asked(), safety=asked.safety)
+
+    (left,) = [row for row in world.intents if row.purpose is Purpose.EXIT]
+    assert world.found.is_flat
+    assert [words.partition(" ")[2] for words in world.found.closed] == ["SPY 2025-03-21 560 C"]
+    assert left.reason == "manual: ibkeel flatten"
+    assert world.report.held == ()
+    assert "ibkeel flatten" in (tmp_path / "halt").read_text()
+
+
+def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
+    def prepare(broker):
+        place = broker.place
+
+        async def refused(order):
+            if isinstance(order, OrderTicket) and order.stop_price is None:
+                raise OrderRejected("no such right today", code=201)
+            return await place(order)
+
+        broker.place = refused
+
+    world = held_day(config=HOLDS, beside=asked(), safety=asked.safety, prepare=prepare)
+
+    (left,) = world.found.left
+    assert not world.found.is_flat
+    assert "no such right today" in left.reason
+    assert [row.purpose for row in world.intents][-1] is Purpose.PROTECTION
+
+
+def test_a_position_of_others_is_left_alone_unless_everything_is_wanted(held_day, asked):
+    def prepare(broker):
+        loop = asyncio.get_running_loop()
+        order = OrderTicket(contract=Stock("SPY"), side="BUY", quantity=10)
+        broker.hand = loop.create_task(broker.place(order))
+
+    ours = held_day(config=HOLDS, beside=asked(), safety=asked.safety, prepare=prepare)
+    assert ours.found.untouched == ("+10 SPY",)
+    assert ours.found.is_flat
+
+
+def test_everything_is_everything(held_day, asked):
+    def prepare(broker):
+        order = OrderTicket(contract=Stock("SPY"), side="BUY", quantity=10)
+        broker.hand = asyncio.get_running_loop().create_task(broker.place(order))
+
+    world = held_day(config=HOLDS, beside=asked(everything=True), safety=asked.safety, prepare=prepare)
+
+    assert min(world.found.closed) == "+10 SPY"
+    assert world.found.untouched == ()
+    assert world.report.held == ()
+
+
+def test_an_entry_that_works_is_cancelled(held_day, asked):
+    rows = [(second, 4.0 if second < 65 else 5.0) for second in range(0, 3600, 5)]
+    quotes = [
+        Quote(contract=HELD_CALL, at=HELD_OPEN + timedelta(seconds=at), bid=bid, ask=bid + 0.05, last=bid, volume=500.0)
+        for at, bid in rows
+    ]  # fmt: skip
+
+    world = held_day(
+        config={**HOLDS, "entry_lifetime": 3000.0, "reprice_every": None},
+        quotes=quotes,
+        broker={"delays": {"place": 10.0}},
+        beside=asked(after=200.0),
+        safety=asked.safety,
+    )
+
+    assert world.found.cancelled == (world.intents[0].client_order_id,)
+    assert world.found.is_flat
+    assert world.report.fills == 0
+
+
+def test_a_bot_that_cannot_look_says_so(held_day, asked):
+    def prepare(broker):
+        loop = asyncio.get_running_loop()
+        loop.call_later(290, broker.drop)
+
+    world = held_day(config=HOLDS, beside=asked(), safety=asked.safety, prepare=prepare)
+
+    assert world.found.failure.startswith("NotConnected")
+    assert not world.found.is_flat
+
+
+def test_a_request_is_taken_once_and_only_while_somebody_waits(tmp_path):
+    requests = FlattenRequests(tmp_path)
+
+    requests.ask(request())
+    first, second = requests.take(NOW), requests.take(NOW)
+    requests.ask(request())
+    late = requests.take(NOW + timedelta(minutes=2))
+    requests.ask(request())
+    requests.withdraw()
+
+    assert (first, second, late) == (request(), None, None)
+    assert requests.take(NOW) is None
+
+
+def test_a_rehearsal_on_another_day_takes_requests_too(tmp_path):
+    requests = FlattenRequests(tmp_path)
+    requests.ask(request())
+
+    assert requests.take(NOW + timedelta(days=300)) == request()
+
+
+def test_an_answer_is_for_whoever_asked(tmp_path):
+    requests = FlattenRequests(tmp_path)
+    done = Flattened(closed=("+1 SPY",), left=(Leftover(contract="QQQ", quantity=-2.0, reason="late"),))
+
+    requests.answer(request(), done)
+
+    assert requests.answered("one") == done
+    assert requests.answered("two") is None
+    assert (tmp_path / "flatten-answer.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": 1}', "\x00"])
+def test_what_is_no_request_is_passed_over(tmp_path, text):
+    (tmp_path / "flatten-request.json").write_text(text)
+
+    assert FlattenRequests(tmp_path).take(NOW) is None
+
+
+def test_a_folder_that_is_not_there_is_a_sentence_for_who_asks_and_nothing_for_the_bot(tmp_path):
+    requests = FlattenRequests(tmp_path / "nowhere")
+
+    requests.answer(request(), Flattened())
+
+    assert requests.take(NOW) is None
+    with pytest.raises(ConfigurationError, match="cannot write"):
+        requests.ask(request())

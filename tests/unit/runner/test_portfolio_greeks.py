@@ -1,0 +1,440 @@
+"""What a run knows of the sensitivities of what it holds."""
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+
+import attrs
+import pytest
+
+from ibkeel.errors import NotConnected, QuoteUnavailable
+from ibkeel.journal import Decision, Journal
+from ibkeel.model import (
+    AccountValues,
+    ClientOrderId,
+    DataType,
+    Greeks,
+    Option,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OtherContract,
+    PermId,
+    Position,
+    Quote,
+    Right,
+    Side,
+    Stock,
+)
+from ibkeel.risk import FLAT, Exposure, ExposureLimits
+from ibkeel.runner import RiskConfig, Session
+from ibkeel.runner.entry import View
+from ibkeel.runner.exposure import PortfolioGreeks, own_greeks
+from ibkeel.virtual import run_virtual, virtual_clock
+
+START = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
+DAY = date(2025, 3, 14)
+SESSION = Session(day=DAY, opens_at=START, closes_at=START + timedelta(hours=6.5))
+SENT = Greeks(iv=0.2, delta=0.5, gamma=0.03125, theta=-0.125, vega=0.25, underlying_price=560.0)
+ACCOUNT = AccountValues(account="DU1", currency="USD", net_liquidation=Decimal(10_000), at=START)
+
+
+def call(strike=560, **fields):
+    return Option("SPY", date(2025, 3, 21), Decimal(strike), Right.CALL, trading_class="SPY", **fields)
+
+
+def held(contract, quantity=1.0):
+    return Position(account="DU1", contract=contract, signed_quantity=quantity, average_price=4.0)
+
+
+def order(contract, quantity=1.0, *, side=Side.BUY, parent=None, filled=0.0, state=OrderState.WORKING):
+    return OrderReport(
+        order_id=OrderId(1), perm_id=PermId(1), client_id=1, client_order_id=ClientOrderId("o"), contract=contract,
+        side=side, quantity=quantity, order_type="LMT", parent_id=parent, filled=filled, state=state, at=START,
+    )  # fmt: skip
+
+
+def view(*positions, orders=(), account=ACCOUNT):
+    return View(
+        number=1, session=SESSION, account=account, loss=None, positions=tuple(positions), open_orders=tuple(orders)
+    )  # fmt: skip
+
+
+def quote(contract, greeks=SENT, *, mid=4.0):
+    return Quote(contract=contract, at=START, bid=mid - 0.02, ask=mid + 0.02, greeks=greeks)
+
+
+class _Market:
+    """Answers quotes from a table, and remembers who was asked for; what it does not know fails."""
+
+    def __init__(self, *quotes, takes=0.0):
+        self.known = {row.contract: row for row in quotes}
+        self.asked, self.takes, self.fails = [], takes, None
+
+    async def quotes(self, symbol, contracts):
+        self.asked.append(tuple(contracts))
+        await asyncio.sleep(self.takes)
+        if self.fails is not None:
+            raise self.fails
+        return {one: self.known.get(one) or QuoteUnavailable(f"{symbol}: no quote") for one in contracts}
+
+
+class _Failures:
+    def __init__(self):
+        self.noted = []
+
+    def note(self, symbol, error, service=""):
+        self.noted.append((symbol, type(error), service))
+
+
+def play(market, script, *, limits=None, every=60.0, is_told=True):
+    failures = _Failures()
+
+    async def main():
+        greeks = PortfolioGreeks(
+            market, failures, virtual_clock(), limits=limits or ExposureLimits(), every=every, is_told=is_told
+        )  # fmt: skip
+        return await script(greeks)
+
+    return SimpleNamespace(found=run_virtual(main(), start=START), failures=failures.noted)
+
+
+def test_the_brokers_figures_are_added_up_by_multiplier_and_sign():
+    market = _Market(quote(call(560)), quote(call(570), attrs.evolve(SENT, delta=0.25)))
+
+    async def script(greeks):
+        seen = view(held(call(560), 2), held(call(570), -1), held(Stock("SPY"), 30))
+        assert await greeks.refresh(seen, within=60)
+        return greeks.of(seen.positions)
+
+    total = play(market, script).found
+
+    assert total == Exposure(delta=105.0, gamma=3.125, theta=-12.5, vega=25.0)
+
+
+def test_nothing_held_needs_no_question_and_amounts_to_nothing():
+    market = _Market()
+
+    async def script(greeks):
+        assert not await greeks.refresh(view(held(Stock("SPY"), 5)), within=60)
+        return greeks.of(())
+
+    assert play(market, script).found == FLAT
+    assert market.asked == []
+
+
+def test_one_quote_that_fails_leaves_the_whole_unknown_not_a_part_of_it():
+    market = _Market(quote(call(560)), quote(call(570)))
+
+    async def script(greeks):
+        seen = view(held(call(560)), held(call(570)))
+        await greeks.refresh(seen, within=60)
+        before = greeks.of(seen.positions)
+        del market.known[call(570)]
+        await asyncio.sleep(180)
+        await greeks.refresh(seen, within=60)
+        return before, greeks.of(seen.positions)
+
+    before, after = play(market, script).found
+
+    assert before.delta == 100.0
+    assert after == Exposure()
+
+
+def test_a_lost_session_is_noted_and_leaves_the_figures_unknown():
+    market = _Market(quote(call()))
+
+    async def script(greeks):
+        seen = view(held(call()))
+        await greeks.refresh(seen, within=60)
+        market.fails = NotConnected("gone")
+        await asyncio.sleep(180)
+        await greeks.refresh(seen, within=60)
+        return greeks.of(seen.positions)
+
+    played = play(market, script)
+
+    assert played.found == Exposure()
+    assert played.failures == [("", NotConnected, "greeks")]
+
+
+def test_a_portfolio_of_many_is_read_a_dozen_at_a_time_and_four_at_once():
+    strikes = [500 + step for step in range(30)]
+    market = _Market(*(quote(call(strike)) for strike in strikes))
+    seen = view(*(held(call(strike)) for strike in strikes))
+
+    async def script(greeks):
+        deltas = []
+        for _ in range(3):
+            await greeks.refresh(seen, within=60)
+            deltas.append(greeks.of(seen.positions).delta)
+            await asyncio.sleep(180)
+        return deltas
+
+    deltas = play(market, script).found
+
+    assert deltas == [None, None, 1500.0]
+    assert max(map(len, market.asked)) == 4
+    first, second = market.asked[:3], market.asked[3:6]
+    assert sum(map(len, first)) == sum(map(len, second)) == 12
+    assert not {one for row in first for one in row} & {one for row in second for one in row}
+
+
+def test_a_contract_is_not_asked_for_again_before_its_time():
+    market = _Market(quote(call()))
+
+    async def script(greeks):
+        for _ in range(4):
+            await greeks.refresh(view(held(call())), within=10)
+            await asyncio.sleep(100)
+
+    play(market, script, every=150.0)
+
+    assert len(market.asked) == 2
+
+
+def test_reading_ends_with_the_time_it_was_given():
+    market = _Market(quote(call()), takes=3600.0)
+
+    async def script(greeks):
+        began = asyncio.get_running_loop().time()
+        await greeks.refresh(view(held(call())), within=20)
+        return asyncio.get_running_loop().time() - began, greeks.of((held(call()),))
+
+    took, total = play(market, script).found
+
+    assert took == pytest.approx(20.0, abs=0.01)
+    assert total == Exposure()
+    assert not play(market, lambda greeks: greeks.refresh(view(held(call())), within=0.0)).found
+
+
+def test_figures_that_nobody_read_again_are_not_known_any_more():
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=20)
+        deltas = []
+        for _ in range(4):
+            greeks.begin_cycle()
+            deltas.append(greeks.of((held(call()),)).delta)
+        return deltas
+
+    assert play(_Market(quote(call())), script).found == [50.0, 50.0, 50.0, None]
+
+
+def test_figures_do_not_last_over_night():
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=20)
+        greeks.begin_session()
+        return greeks.of((held(call()),))
+
+    assert play(_Market(quote(call())), script).found == Exposure()
+
+
+def test_limits_that_are_set_later_are_kept_from_then_on():
+    market = _Market(quote(call()))
+
+    async def script(greeks):
+        before = await greeks.refresh(view(held(call())), within=60)
+        greeks.use(DELTA_150)
+        await greeks.refresh(view(held(call())), within=60)
+        greeks.learn(quote(call(580)))
+        return before, greeks.refusals(view(held(call())), quote(call(580)), 3)
+
+    asked_before, refusals = play(market, script, is_told=False).found
+
+    assert not asked_before
+    assert "200.00" in refusals[0]
+
+
+@pytest.mark.parametrize("sent", [None, Greeks(delta=0.5)])
+def test_our_own_figures_stand_in_for_those_that_the_broker_did_not_send(sent):
+    market = _Market(quote(call(), sent), quote(Stock("SPY"), None, mid=560.0))
+
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=60)
+        return greeks.of((held(call()),))
+
+    total = play(market, script).found
+
+    assert 45 < total.delta < 60
+    assert total.gamma > 0 > total.theta
+    assert total.vega > 0
+    assert market.asked == [(call(),), (Stock("SPY"),)]
+
+
+def test_without_a_price_of_the_underlying_only_what_was_sent_is_known():
+    market = _Market(quote(call(), Greeks(delta=0.5)))
+
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=60)
+        return greeks.of((held(call()),))
+
+    assert play(market, script).found == Exposure(delta=50.0)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        Quote(contract=call(), at=START, bid=4.0),
+        quote(call(), mid=0.03),
+        quote(Stock("SPY"), mid=560.0),
+        quote(attrs.evolve(call(), expiry=date(2025, 3, 13))),
+    ],
+    ids=["one-sided", "below what exercise brings", "a stock", "expired"],
+)
+def test_what_has_no_volatility_has_no_figures_of_our_own(quoted):
+    assert own_greeks(quoted, spot=580.0, now=START) is None
+
+
+def test_what_is_neither_stock_nor_option_makes_the_whole_unknown():
+    future = OtherContract("ES", kind="FUT")
+
+    assert play(_Market(), lambda greeks: _later(greeks.of((held(future),)))).found == Exposure()
+    assert play(_Market(), lambda greeks: _later(greeks.of(None))).found == Exposure()
+
+
+async def _later(value):
+    return value
+
+
+def test_money_of_another_currency_is_not_added_to_the_accounts():
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=60)
+        return greeks.of((held(call()),), "EUR")
+
+    total = play(_Market(quote(call())), script).found
+
+    assert total == Exposure(delta=50.0, gamma=3.125)
+
+
+@pytest.mark.parametrize("options", [{"is_told": False}, {"every": None}])
+def test_what_nobody_wants_to_know_is_not_asked(options):
+    market = _Market(quote(call()))
+
+    asked = play(market, lambda greeks: greeks.refresh(view(held(call())), within=60), **options).found
+
+    assert not asked
+    assert market.asked == []
+
+
+DELTA_150 = ExposureLimits(max_delta=150.0)
+
+
+def refused(
+    positions=(), orders=(), *, entered=(), known=True, limits=DELTA_150, quantity=1.0, is_told=False
+):
+    """What is said of another call of delta 50 for each contract."""
+
+    async def script(greeks):
+        seen = view(*positions, orders=orders)
+        if known:
+            await greeks.refresh(seen, within=60)
+        greeks.learn(quote(call(580)))
+        for contract, number in entered:
+            greeks.learn(quote(contract))
+            greeks.entered(contract, number)
+        return greeks.refusals(seen, quote(call(580)), quantity)
+
+    market = _Market(quote(call(560)), quote(call(570)))
+    return play(market, script, limits=limits, is_told=is_told).found
+
+
+def test_an_entry_passes_up_to_the_limit_and_not_beyond_it():
+    assert refused([held(call(560), 2)]) == ()
+    (why,) = refused([held(call(560), 2)], quantity=2.0)
+    assert why == "delta of the portfolio with it 200.00; needed: 150 shares or less"
+
+
+def test_a_limit_fails_closed_while_the_portfolio_is_unknown():
+    (why,) = refused([held(call(560), 1)], known=False)
+
+    assert why == "delta of the portfolio with it is unknown; needed: 150 shares or less"
+
+
+def test_entries_that_work_or_left_in_this_cycle_count_as_if_they_filled():
+    assert refused(orders=[order(call(560), 2)]) == ()
+    assert refused(orders=[order(call(560), 3)]) != ()
+    assert refused(orders=[order(call(560), 3, filled=1.0)]) == ()
+    assert refused(entered=[(call(570), 2)]) == ()
+    assert refused(entered=[(call(570), 3)]) != ()
+
+
+def test_stops_and_orders_that_are_over_count_for_nothing():
+    exits = [
+        order(call(560), 2, side=Side.SELL),
+        order(call(570), 9, side=Side.SELL, parent=OrderId(7)),
+        order(call(570), 9, state=OrderState.CANCELLED),
+    ]
+
+    assert refused([held(call(560), 2)], exits) == ()
+
+
+def test_what_was_entered_in_the_cycle_before_is_not_counted_again():
+    async def script(greeks):
+        greeks.learn(quote(call(580)))
+        greeks.entered(call(580), 3)
+        before = greeks.refusals(view(), quote(call(580)), 1)
+        greeks.begin_cycle()
+        return before, greeks.refusals(view(), quote(call(580)), 1)
+
+    before, after = play(_Market(), script, limits=DELTA_150).found
+
+    assert before
+    assert after == ()
+
+
+def test_without_limits_nothing_is_refused_and_nothing_need_be_known():
+    assert refused([held(call(560), 99)], known=False, limits=ExposureLimits()) == ()
+
+
+class _Told:
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event):
+        self.events.append(event)
+
+    def of(self, kind):
+        return [event for event in self.events if type(event).__name__ == kind]
+
+
+def test_a_run_tells_the_sensitivities_of_what_it_holds(held_day):
+    told = _Told()
+
+    played = held_day(observer=told)
+
+    seen = told.of("ExposureSeen")
+    while_held = [event for event in seen if event.at_cost]
+    assert while_held
+    assert all(event.delta is not None and event.delta > 0 for event in while_held)
+    assert all(event.delta == 0 for event in seen if not event.at_cost)
+    assert played.report.errors == ()
+
+
+def test_a_run_that_nobody_watches_asks_for_no_sensitivities(held_day):
+    played = held_day()
+
+    assert played.report.fills > 0
+    assert played.report.latencies["quotes"].count == 1  # before the entry
+
+
+@pytest.mark.parametrize(("limit", "outcome"), [(1e6, "entry"), (1.0, "refused")])
+def test_an_entry_beyond_the_portfolios_limit_does_not_leave(held_day, limit, outcome):
+    played = held_day(risk=RiskConfig(max_delta=limit))
+
+    with Journal.open(played.journal) as journal:
+        decisions = [entry.record for entry in journal.events(Decision)]
+    (row,) = [one for one in decisions if one.signal.is_entry]
+    assert row.outcome == outcome
+    assert ("delta of the portfolio" in " ".join(row.reasons)) is (outcome == "refused")
+    assert (played.report.fills > 0) is (outcome == "entry")
+
+
+def test_a_delayed_quote_still_tells_what_is_held():
+    delayed = attrs.evolve(quote(call()), data_type=DataType.DELAYED)
+
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=60)
+        return greeks.of((held(call()),)).delta
+
+    assert play(_Market(delayed), script).found == 50.0

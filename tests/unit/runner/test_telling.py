@@ -1,0 +1,72 @@
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from ibkeel.model import (
+    ClientOrderId,
+    Option,
+    OrderId,
+    OrderReport,
+    OrderState,
+    PermId,
+    Position,
+    Right,
+    Side,
+    Stock,
+)
+from ibkeel.risk import Exposure
+from ibkeel.runner.telling import exposure_seen, positions_seen
+
+AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
+CALL = Option("SPY", date(2026, 1, 9), Decimal(600), Right.CALL, trading_class="SPY")
+
+
+def held(contract, quantity, price=2.0):
+    return Position(account="DU1234567", contract=contract, signed_quantity=quantity, average_price=price)
+
+
+def order(contract, side, *, state=OrderState.WORKING, stop=None, limit=None):
+    return OrderReport(
+        order_id=OrderId(1),
+        perm_id=PermId(1),
+        client_id=1,
+        client_order_id=ClientOrderId("o"),
+        contract=contract,
+        side=side,
+        quantity=2.0,
+        order_type="STP" if stop else "LMT",
+        stop_price=stop,
+        limit_price=limit,
+        state=state,
+        at=AT,
+    )
+
+
+def test_a_position_is_told_with_the_working_orders_that_close_it():
+    orders = [
+        order(CALL, Side.SELL, stop=Decimal("1.60")),
+        order(CALL, Side.SELL, limit=Decimal("3.00")),
+        order(CALL, Side.SELL, stop=Decimal("1.00"), state=OrderState.CANCELLED),
+        order(CALL, Side.BUY, limit=Decimal("1.00")),
+        order(Stock("SPY"), Side.SELL, limit=Decimal(600)),
+    ]
+
+    (row,) = positions_seen(AT, [held(CALL, 2)], orders).positions
+
+    assert [(found.order_type, found.price) for found in row.protection] == [("STP", 1.6), ("LMT", 3.0)]
+    assert "DU1234567" not in repr(row)
+
+
+@pytest.mark.parametrize(("orders", "protection"), [(None, None), ([], ())])
+def test_orders_that_could_not_be_read_are_not_taken_for_none(orders, protection):
+    (row,) = positions_seen(AT, [held(CALL, -1)], orders).positions
+
+    assert row.protection == protection
+
+
+def test_exposure_counts_each_position_positive_and_by_its_multiplier():
+    assert (
+        exposure_seen(AT, [held(CALL, -2, 1.5), held(Stock("SPY"), 10, 600.0)], Exposure()).at_cost
+        == 300.0 + 6000.0
+    )
