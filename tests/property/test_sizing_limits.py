@@ -27,3 +27,10 @@ def test_more_equity_never_buys_less(one, other, premium):
         position_size(equity=small, premium=premium).quantity
         <= position_size(equity=large, premium=premium).quantity
     )
+
+
+@given(money, money, premiums)
+def test_what_is_bought_is_paid_from_the_funds_that_are_there(equity, funds, premium):
+    size = position_size(equity=equity, premium=premium, available_funds=funds, risk_fraction=1.0)
+
+    assert size.quantity * premium * 100 <= min(funds, equity * Decimal("0.95"))

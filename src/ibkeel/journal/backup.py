@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -34,27 +35,49 @@ def back_up(source: Path | str, target: Path | str) -> int:
             target is left behind then.
     """
     origin, wanted = Path(source), Path(target)
-    if wanted.exists():
-        raise JournalError(f"{wanted} exists; a backup never replaces a file: choose another name")
     with Journal.open(origin, read_only=True):
         pass  # says in our words what is wrong with the source
     draft = wanted.with_name(f"{wanted.name}.{os.getpid()}.part")
+    try:
+        _claim(wanted)
+        with _cleared(draft, *(draft.with_name(draft.name + suffix) for suffix in _BESIDE)):
+            return _copied(origin, draft, wanted)
+    except FileExistsError as error:
+        raise JournalError(
+            f"{error.filename} exists; a backup never replaces a file: choose another name"
+        ) from error
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"journal {origin} cannot be copied to {wanted}: {error}") from error
+
+
+def _claim(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+
+
+@contextlib.contextmanager
+def _cleared(*paths: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def _copied(origin: Path, draft: Path, wanted: Path) -> int:
     try:
         _copy(origin, draft)
         with Journal.open(draft, read_only=True) as copy:
             copy.check_integrity()
             count = copy.count()
-        _name(draft, wanted)
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"journal {origin} cannot be copied to {wanted}: {error}") from error
-    finally:
-        for suffix in ("", *_BESIDE):
-            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+        draft.replace(wanted)
+    except BaseException:
+        wanted.unlink(missing_ok=True)
+        raise
     return count
 
 
 def _copy(origin: Path, draft: Path) -> None:
-    os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    _claim(draft)
     reading = sqlite3.connect(f"{origin.absolute().as_uri()}?mode=ro", uri=True)
     writing = sqlite3.connect(draft)
     with contextlib.closing(reading), contextlib.closing(writing):
@@ -66,11 +89,3 @@ def _copy(origin: Path, draft: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _name(draft: Path, wanted: Path) -> None:
-    """Give the draft its name, unless somebody took that meanwhile."""
-    try:
-        wanted.hardlink_to(draft)
-    except FileExistsError as error:
-        raise JournalError(f"{wanted} appeared meanwhile; choose another name") from error

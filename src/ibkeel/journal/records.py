@@ -33,6 +33,7 @@ __all__ = [
     "Failure",
     "FillSeen",
     "Intent",
+    "LimitsTaken",
     "LossGuardKept",
     "OrderSettled",
     "OrderUpdate",
@@ -227,6 +228,21 @@ class LossGuardKept:
 
 
 @attrs.frozen(kw_only=True)
+class LimitsTaken:
+    """Changed limits were taken over while the bot ran.
+
+    Args:
+        at: When; the next entry keeps to them.
+        changes: Such as `risk.max_contracts: 10 -> 5`.
+        needs_restart: Keys that were changed too and hold only once the bot is started again.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    changes: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class Failure:
     """Something went wrong and was dealt with.
 
@@ -257,6 +273,7 @@ Record = (
     | OrderUpdate
     | OrderSettled
     | FillSeen
+    | LimitsTaken
     | LossGuardKept
     | Failure
 )
@@ -269,6 +286,7 @@ KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "failure": Failure,
         "fill_seen": FillSeen,
         "intent": Intent,
+        "limits_taken": LimitsTaken,
         "loss_guard_kept": LossGuardKept,
         "order_settled": OrderSettled,
         "order_update": OrderUpdate,

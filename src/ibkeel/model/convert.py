@@ -124,6 +124,9 @@ def from_data(data: Any, kind: type[T]) -> T:
 
 def _words(error: BaseException, kind: type | None) -> str:
     """What our own validators say is better than the converter's `invalid value`."""
+    if isinstance(error, cattrs.ForbiddenExtraKeysError) and attrs.has(error.cl):
+        valid = ", ".join(sorted(each.name for each in attrs.fields(error.cl)))
+        return f"unknown {', '.join(sorted(error.extra_fields))}; valid: {valid or 'nothing'}"
     return str(error) if isinstance(error, InvalidInput) else format_exception(error, kind)
 
 

@@ -272,3 +272,8 @@ class Execution:
     at: datetime = attrs.field(converter=as_utc)
     commission: float | None = attrs.field(default=None, validator=finite)
     realized_pnl: float | None = attrs.field(default=None, validator=finite)
+
+    @property
+    def is_of_combo(self) -> bool:
+        """Whether a combo is told of as a whole: its legs have fills of their own, which alone move positions."""
+        return _is_bag(self.contract) or isinstance(self.contract, Combo)

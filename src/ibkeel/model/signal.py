@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import finite, positive
@@ -37,6 +38,11 @@ class Reason:
     name: str
     value: float
     rule: str = ""
+
+    @override
+    def __str__(self) -> str:
+        """As people read it, such as `rsi14 44.3 (45 <= rsi14 <= 70)`."""
+        return f"{self.name} {self.value:g} ({self.rule})" if self.rule else f"{self.name} {self.value:g}"
 
 
 def _fraction(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:

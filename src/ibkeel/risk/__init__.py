@@ -4,6 +4,7 @@ They speak of entries only. An exit is another type, and no rule here sees one.
 """
 
 from ibkeel.risk.daily_loss import DailyLossGuard, LossVerdict
+from ibkeel.risk.exposure import FLAT, Exposure, ExposureLimits, check_exposure
 from ibkeel.risk.gate import (
     EntryFacts,
     GateRule,
@@ -15,8 +16,11 @@ from ibkeel.risk.gate import (
 from ibkeel.risk.sizing import PositionSize, SizeCap, SizeLimit, position_size
 
 __all__ = [
+    "FLAT",
     "DailyLossGuard",
     "EntryFacts",
+    "Exposure",
+    "ExposureLimits",
     "GateRule",
     "GateVerdict",
     "LossVerdict",
@@ -26,5 +30,6 @@ __all__ = [
     "SizeCap",
     "SizeLimit",
     "check_entry",
+    "check_exposure",
     "position_size",
 ]

@@ -27,6 +27,8 @@ class RefusalKind(StrEnum):
     FUNDS_REJECTED = "funds_rejected"
     DAILY_LOSS = "daily_loss"
     TOO_MANY_POSITIONS = "too_many_positions"
+    EXPOSURE = "exposure"
+    EXPOSURE_UNKNOWN = "exposure_unknown"
     ORDER_UNKNOWN = "order_unknown"
     COOLING_DOWN = "cooling_down"
     NO_QUOTE = "no_quote"

@@ -111,6 +111,10 @@ class OrderDesk:
         """Whether a report or a fill is of an order of ours."""
         return report.client_order_id in self._ours
 
+    def contract_of(self, fill: Execution) -> Contract:
+        """What the order was for that a fill is of; it is one of ours."""
+        return self._ours[fill.client_order_id].contract
+
     def is_entry(self, report: OrderReport) -> bool:
         """Whether a report is of an entry of ours."""
         order = self._ours.get(report.client_order_id)

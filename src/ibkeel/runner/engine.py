@@ -239,15 +239,18 @@ class Runner:
         session = await self._own_hours(listed)
         if session is None:
             return None
+        since = max(self._clock.now(), session.opens_at)  # a cycle that is due at the open is not missed
         await self._wait_until(session.opens_at)
         self._crew.begin_session()
         self._greeks.begin_session()
         self._crew.teller.day_opened(session)
         stop = self._crew.supervisor.ends_at = self._stop(session)
-        timetable, due = self._config.timetable, None
-        while due := timetable.next(session, now=self._clock.now(), stop=stop, last=due):
+        timetable = self._config.timetable
+        due = timetable.next(session, now=since, stop=stop)
+        while due is not None:
             await self._wait_until(due)
             await self._cycle_until(stop, session, timetable.allowed(session, due=due, stop=stop))
+            due = timetable.next(session, now=self._clock.now(), stop=stop, last=due)
         await self._wait_until(stop)
         self._tally.held = await self._closing.close(session)
         await self._wait_until(session.closes_at)

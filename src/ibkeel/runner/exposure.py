@@ -158,10 +158,12 @@ class PortfolioGreeks:
         return True
 
     def _due(self, view: View) -> list[Option]:
-        openings = _openings(view.positions or (), view.open_orders or ())
+        if view.positions is None or view.open_orders is None:
+            return []  # nobody knows what may be forgotten
+        openings = _openings(view.positions, view.open_orders)
         held = dict.fromkeys(
             contract
-            for contract in (*(row.contract for row in view.positions or ()), *(row[0] for row in openings))
+            for contract in (*(row.contract for row in view.positions), *(row[0] for row in openings))
             if isinstance(contract, Option)
         )
         self._forget_all_but(held)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
 from ibkeel.model import Account, Contract, OrderReport, Orders, Position
-from ibkeel.orders import ExitCause, is_stop, plan_exit
+from ibkeel.orders import ExitCause, is_same_contract, is_stop, plan_exit
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.tally import Held
 
@@ -62,15 +62,15 @@ async def flatten(
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
-    if not any(row.contract in wanted for row in positions):
+    if not any(_is_among(wanted, row.contract) for row in positions):
         return kept(positions, desk, _NOT_ASKED)
     late = f"the exit did not fill within {wait:g} s"
     bare = await _unprotected(broker, positions)
     reasons = {
-        row.contract: trouble.get(row.contract, late) + bare.get(row.contract, "") for row in positions
+        row.contract: _words_for(row.contract, trouble, late) + bare[row.contract] for row in positions
     }
     return tuple(
-        _held(row, desk, reasons[row.contract] if row.contract in wanted else _NOT_ASKED, wanted)
+        _held(row, desk, reasons[row.contract] if _is_among(wanted, row.contract) else _NOT_ASKED, wanted)
         for row in positions
     )
 
@@ -82,7 +82,8 @@ async def cancel_ours(broker: Orders, desk: OrderDesk, contract: Contract) -> No
         RequestFailed: The venue did not say what became of one of them.
         ConnectionFailure: There is no session.
     """
-    ours = [row for row in await broker.open_orders() if desk.owns(row) and row.contract == contract]
+    rows = await broker.open_orders()
+    ours = [row for row in rows if desk.owns(row) and is_same_contract(row.contract, contract)]
     for report in sorted(ours, key=_parents_first):
         still_open = {row.order_id for row in await broker.open_orders()}
         if report.order_id in still_open:
@@ -95,13 +96,22 @@ def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[H
 
 
 def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Contract] = ()) -> Held:
-    is_ours = position.contract in desk.contracts or position.contract in wanted
+    is_ours = _is_among((*desk.contracts, *wanted), position.contract)
     return Held(
         contract=position.contract,
         signed_quantity=position.signed_quantity,
         reason=reason if is_ours else _NOT_OURS,
         is_ours=is_ours,
     )
+
+
+def _is_among(contracts: Iterable[Contract], contract: Contract) -> bool:
+    return any(is_same_contract(contract, each) for each in contracts)
+
+
+def _words_for(contract: Contract, trouble: Mapping[Contract, str], otherwise: str) -> str:
+    found = (words for failed, words in trouble.items() if is_same_contract(contract, failed))
+    return next(found, otherwise)
 
 
 def _parents_first(report: OrderReport) -> tuple[bool, int]:
@@ -123,7 +133,7 @@ async def leave_position(
     """
     await cancel_ours(broker, desk, contract)
     for position in await broker.positions():
-        if position.contract != contract:
+        if not is_same_contract(position.contract, contract):
             continue
         open_orders = await broker.all_open_orders()
         placed = await desk.leave(
@@ -150,16 +160,17 @@ async def _until_flat(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
     positions = await broker.positions()
-    while any(row.contract in contracts for row in positions) and loop.time() < deadline:
+    while any(_is_among(contracts, row.contract) for row in positions) and loop.time() < deadline:
         await asyncio.sleep(_POLL)
         positions = await broker.positions()
     return positions
 
 
 async def _unprotected(broker: Orders, positions: Iterable[Position]) -> Mapping[Contract, str]:
-    """Words for each position that no stop protects, as far as that can be read."""
+    """Words for each position, empty where a stop protects it, as far as that can be read."""
     try:
         stopped = [row.contract for row in await broker.all_open_orders() if is_stop(row)]
     except (RequestFailed, ConnectionFailure):
         return {row.contract: "; nobody knows whether a stop works" for row in positions}
-    return {row.contract: "; no stop works for it" for row in positions if row.contract not in stopped}
+    bare = "; no stop works for it"
+    return {row.contract: "" if _is_among(stopped, row.contract) else bare for row in positions}

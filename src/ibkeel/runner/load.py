@@ -1,7 +1,9 @@
 """A bot's configuration from a TOML file and the environment, all problems reported at once."""
 
+import gc
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -108,7 +110,8 @@ class _Reading:
             ) from None
         converter = get_default_cattrs_converter()
         converter.register_structure_hook(Decimal, lambda value, _: value)  # it is one: it was checked
-        return typed_settings.load_settings(kind, self._layers, converter=converter)
+        with _without_collections():
+            return typed_settings.load_settings(kind, self._layers, converter=converter)
 
     def problems(self, found: Iterator[Clash] | tuple[Clash, ...]) -> tuple[ConfigurationProblem, ...]:
         """Problems with single values, then what does not fit together among the good ones."""
@@ -149,6 +152,24 @@ class _Reading:
         self._origins |= dict.fromkeys(given, f"profile {name}")
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         self._layers.insert(0, _Layer(plain, self._origins.__getitem__, self._problems))
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """No garbage is collected within the block.
+
+    typed-settings parses the source of each class; in CPython 3.11 a finaliser that a collection runs
+    meanwhile can end that with a SystemError, and a bot that runs reads its file again.
+
+    Source: CPython issue 106905, "AST constructor recursion depth mismatch".
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _text(path: Path) -> str:

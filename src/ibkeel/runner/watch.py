@@ -9,7 +9,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
 from ibkeel.journal import Failure, FillSeen, OrderSettled, OrderUpdate
-from ibkeel.model import ExecId, Execution, OrderReport, Orders, OrderState
+from ibkeel.model import Combo, ExecId, Execution, OrderReport, Orders, OrderState
 from ibkeel.orders import Reading, doubled_orders, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.recorder import Recorder
@@ -191,7 +191,8 @@ class Watch:
                 self._seen[event.exec_id] = None
                 self._tally.fills += 1
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
-                self._observer.on_event(OrderFilled.of(event))
+                is_leg = isinstance(self._desk.contract_of(event), Combo) and not event.is_of_combo
+                self._observer.on_event(OrderFilled.of(event, is_leg=is_leg))
                 self._changed()
             return
         self._desk.saw(event, is_event=True)

@@ -52,14 +52,18 @@ class Agenda:
 
     def next_at(self) -> datetime | None:
         """When the next action is due; None when nothing is planned."""
-        while self._heap and self._heap[0][2].is_cancelled:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        heap = self._heap
+        while heap:
+            at, _, ticket = heap[0]
+            if not ticket.is_cancelled:
+                return at
+            heapq.heappop(heap)
+        return None
 
     def pop_due(self, now: datetime) -> Ticket | None:
         """Take the first entry with `at <= now`; None when there is none."""
         due = self.next_at()
-        return heapq.heappop(self._heap)[2] if due is not None and due <= now else None
+        return None if due is None or due > now else heapq.heappop(self._heap)[2]
 
     def clear(self) -> None:
         """Forget everything."""

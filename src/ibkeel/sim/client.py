@@ -1,24 +1,25 @@
 """One connected client as the Gateway sees it: its session, its subscriptions, its outbox."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
 import attrs
 
 from ibkeel.sim.agenda import Ticket
-from ibkeel.sim.codec import Values
+from ibkeel.sim.codec import Form, Values
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.faults import Fault
 from ibkeel.sim.session import Session
 from ibkeel.sim.spoiling import spoiled
 from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
-from ibkeel.sim.wire import encode, writes
+from ibkeel.sim.wire import encode, framed, writes
 
 __all__ = ["Client", "Sink", "Stream", "Subscription"]
 
 _OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
+_NEVER_SET: Final = {"mask": 0, "attribute": 0}  # of ticks
 
 
 class Sink(Protocol):
@@ -52,6 +53,8 @@ class Subscription:
     ends_at: datetime | None = None
     book_at: datetime | None = None
     ticket: Ticket | None = None
+    step: Callable[[datetime], None] | None = None  # what its tickets do
+    forms: dict[int, Form] = attrs.field(factory=dict, repr=False)  # of its ticks, by type
 
     def stop(self) -> None:
         """Send nothing more; the request stays, and holds its line, until it is cancelled."""
@@ -118,6 +121,20 @@ class Client:
         """Put one message into the outbox; `reply` for those who have the values at hand."""
         if self.is_open:
             self._outbox.append(self.session.encode(name, values))
+
+    def tick(self, subscription: Subscription, ticks: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Put ticks into the outbox, each as the name of its message and its values but for the request id."""
+        if not self.is_open:
+            return
+        payloads, forms = [], subscription.forms
+        for name, values in ticks:
+            kind = values["type"]
+            form = forms.get(kind)
+            if form is None:
+                known = {"request_id": subscription.request_id, "type": kind, **_NEVER_SET}
+                form = forms[kind] = self.session.form(name, known)
+            payloads.append(form.payload(values))
+        self._outbox += framed(payloads)
 
     def reply(self, name: str, **values: Any) -> None:
         """Put one message into the outbox."""

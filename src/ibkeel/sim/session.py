@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import WireError
-from ibkeel.sim.codec import REPLIES, REQUESTS, Values
+from ibkeel.sim.codec import REPLIES, REQUESTS, Form, Values
 from ibkeel.sim.wire import GREETING, FrameReader, Hello, encode, frame, parse_hello, split
 
 __all__ = [
@@ -153,6 +153,10 @@ class Session:
     def encode(self, name: str, values: Values) -> bytes:
         """One reply in the layout of this client's version."""
         return frame(REPLIES[name].payload(values, self.version))
+
+    def form(self, name: str, known: Values) -> Form:
+        """One reply in the same layout, of which some values are always the same."""
+        return REPLIES[name].form(self.version, known)
 
     def close(self) -> None:
         """Answer nothing more."""

@@ -11,10 +11,7 @@ from typing import Protocol
 
 import attrs
 
-from ibkeel.errors import InvalidInput
-
 __all__ = [
-    "ADJUSTED",
     "BarSize",
     "Commission",
     "ContractPattern",
@@ -31,7 +28,6 @@ __all__ = [
     "SimOrder",
     "SimPosition",
     "SimSession",
-    "Split",
     "VenueEvent",
 ]
 
@@ -361,59 +357,6 @@ class Commission:
     commission: float
     currency: str
     realized_pnl: float | None
-
-
-# What companies do to their shares.
-
-ADJUSTED = "1"
-"""What the class of an adjusted option ends with."""
-
-_SHARES = 100
-
-
-@attrs.frozen(kw_only=True)
-class Split:
-    """More shares for each that was held, of less value each.
-
-    Args:
-        con_id: The stock.
-        at: When.
-        ratio: New shares for an old one; below 1 for a reverse split.
-    """
-
-    con_id: int
-    at: datetime
-    ratio: float = attrs.field(validator=attrs.validators.gt(0))
-
-    @property
-    def contracts(self) -> float:
-        """Adjusted option contracts for an old one: the ratio where it is a whole number, else one."""
-        return self.ratio if float(self.ratio).is_integer() else 1.0
-
-    @property
-    def deliverable(self) -> int:
-        """Shares of an adjusted option contract.
-
-        Raises:
-            InvalidInput: They are no whole number.
-        """
-        shares = _SHARES * self.ratio / self.contracts
-        if abs(shares - round(shares)) > 1e-6:  # noqa: PLR2004 - a ratio such as 1/3 is not exact
-            raise InvalidInput(f"options on a split of {self.ratio} would deliver {shares} shares")
-        return round(shares)
-
-    def strike(self, strike: float) -> float:
-        """The strike of an adjusted option."""
-        return round(strike / self.ratio, 3)
-
-    def adjusted(self, option: SimContract) -> SimContract:
-        """The terms of an option once the split is done; its ids are left as they are."""
-        return attrs.evolve(
-            option,
-            strike=self.strike(option.strike),
-            multiplier=self.deliverable,
-            trading_class=option.trading_class + ADJUSTED,
-        )
 
 
 VenueEvent = OrderEcho | OrderStatus | OrderError | Execution | Commission

@@ -6,7 +6,7 @@ client opens with four bytes `API\0` and one frame that names the versions it sp
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -20,6 +20,7 @@ __all__ = [
     "Hello",
     "encode",
     "frame",
+    "framed",
     "parse_hello",
     "writes",
 ]
@@ -30,6 +31,7 @@ MAX_WRITE = 64 * 1024  # ib_insync slices its buffer per message: quadratic in t
 RECEIVE_BUFFER = 4096  # the official client loses a burst of exactly n of these
 _FILLER = 64  # room for what is appended to a write
 _LENGTH = struct.Struct(">I")
+_pack = _LENGTH.pack
 _VERSIONS = re.compile(r"v(\d+)(?:\.\.(\d+))?(?: (.*))?", re.DOTALL)
 
 
@@ -48,9 +50,19 @@ def frame(payload: bytes) -> bytes:
     Raises:
         WireError: The payload is larger than any client accepts.
     """
-    if len(payload) > MAX_MESSAGE:
-        raise WireError(f"a message of {len(payload)} bytes; the most is {MAX_MESSAGE}")
-    return _LENGTH.pack(len(payload)) + payload
+    return framed((payload,))[0]
+
+
+def framed(payloads: Sequence[bytes]) -> list[bytes]:
+    """A message from each payload.
+
+    Raises:
+        WireError: One is larger than any client accepts.
+    """
+    longest = max(map(len, payloads), default=0)
+    if longest > MAX_MESSAGE:
+        raise WireError(f"a message of {longest} bytes; the most is {MAX_MESSAGE}")
+    return [_pack(len(payload)) + payload for payload in payloads]
 
 
 def encode(fields: Sequence[str]) -> bytes:
@@ -138,7 +150,7 @@ def split(payload: bytes) -> tuple[str, ...]:
     return tuple(text.removesuffix("\0").split("\0"))
 
 
-def writes(frames: Iterable[bytes], filler: Callable[[], bytes]) -> Iterator[bytes]:
+def writes(frames: Sequence[bytes], filler: Callable[[], bytes]) -> Iterator[bytes]:
     """Join frames into writes that every known client survives.
 
     Args:
@@ -149,6 +161,10 @@ def writes(frames: Iterable[bytes], filler: Callable[[], bytes]) -> Iterator[byt
     Yields:
         Writes of whole frames, at most 64 KB each unless one frame is larger.
     """
+    if sum(map(len, frames)) + _FILLER <= MAX_WRITE:  # as nearly always
+        if frames:
+            yield _padded(b"".join(frames), filler)
+        return
     batch = bytearray()
     for piece in frames:
         if batch and len(batch) + len(piece) + _FILLER > MAX_WRITE:
@@ -159,5 +175,5 @@ def writes(frames: Iterable[bytes], filler: Callable[[], bytes]) -> Iterator[byt
         yield _padded(batch, filler)
 
 
-def _padded(batch: bytearray, filler: Callable[[], bytes]) -> bytes:
+def _padded(batch: bytes | bytearray, filler: Callable[[], bytes]) -> bytes:
     return bytes(batch + filler()) if len(batch) % RECEIVE_BUFFER == 0 else bytes(batch)

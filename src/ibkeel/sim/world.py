@@ -194,10 +194,10 @@ class World:
         at = self.now() + timedelta(seconds=seconds + self._treatment.delay)
         return Ticket(at, run) if self._treatment.is_unanswered else self.agenda.add(at, run)
 
-    def again(
-        self, client: Client, request_id: int, at: datetime, action: Callable[[datetime], None]
-    ) -> Ticket:
-        """Plan the next step of a stream, at an instant; it is dropped when the client has gone."""
+    def steps(
+        self, client: Client, request_id: int, action: Callable[[datetime], None]
+    ) -> Callable[[datetime], None]:
+        """What a stream does at each of its steps; nothing, when the client has gone."""
 
         def run(now: datetime) -> None:
             if client.is_open:
@@ -206,7 +206,7 @@ class World:
                 except Exception as error:  # noqa: BLE001 - `_failed` logs and counts it
                     self._failed(client, request_id, error)
 
-        return self.agenda.add(at, run)
+        return run
 
     @contextmanager
     def treating(self, treatment: Treatment) -> Iterator[None]:

@@ -26,6 +26,7 @@ from ibkeel.telemetry.run_events import (
     CycleEnded,
     CycleOverran,
     CycleStarted,
+    LimitsChanged,
     RunBegan,
     RunFinished,
     SymbolFailed,
@@ -81,6 +82,7 @@ __all__ = [
     "HaltChanged",
     "HealthTaken",
     "HeldPosition",
+    "LimitsChanged",
     "LineClosed",
     "LineOpened",
     "LossGuardRead",
@@ -127,6 +129,7 @@ Event = (
     | GatewayNoticed
     | HaltChanged
     | HealthTaken
+    | LimitsChanged
     | LineClosed
     | LineOpened
     | LossGuardRead

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
+from math import isfinite
 from typing import Any, Final, get_args
 
 import attrs
@@ -28,8 +29,23 @@ def event_data(event: Event) -> dict[str, Any]:
 
 
 def event_line(event: Event) -> str:
-    """An event as one line of JSON, without the end of the line."""
-    return _dump(event_data(event))
+    """An event as one line of JSON, without the end of the line; a figure that is none (NaN) is null."""
+    return _line(event_data(event))
+
+
+def _line(data: dict[str, Any]) -> str:
+    try:
+        return _dump(data)
+    except ValueError:  # NaN, which no other program reads
+        return _dump(_finite(data))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(row) for name, row in value.items()}
+    if isinstance(value, list):
+        return [_finite(row) for row in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _names_of(kind: type[Any]) -> tuple[str, ...]:
@@ -59,7 +75,9 @@ _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
     list: lambda rows: [_plain(row) for row in rows],
     tuple: lambda rows: [_plain(row) for row in rows],
 }
-_dump: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+_dump: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False
+).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -83,4 +101,4 @@ class JsonFormatter(logging.Formatter):
             data["message"] = redact(record.getMessage())
         if record.exc_info or record.exc_text:
             data["error"] = redact(record.exc_text or self.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here
-        return _dump(data)
+        return _line(data)

@@ -25,6 +25,7 @@ _LEVELS: Final[dict[type[Any], int]] = {
     events.CycleOverran: logging.WARNING,
     events.FarmChanged: logging.WARNING,
     events.HaltChanged: logging.WARNING,
+    events.LimitsChanged: logging.WARNING,
     events.PacingHeld: logging.WARNING,
     events.ServiceChanged: logging.WARNING,
     events.SymbolFailed: logging.WARNING,

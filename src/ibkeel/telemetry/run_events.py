@@ -11,6 +11,7 @@ __all__ = [
     "CycleEnded",
     "CycleOverran",
     "CycleStarted",
+    "LimitsChanged",
     "RunBegan",
     "RunFinished",
     "SymbolFailed",
@@ -115,6 +116,20 @@ class CycleOverran:
     number: int
     seconds: float
     allowed: float
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class LimitsChanged:
+    """Changed limits were taken over from the configuration; the next entry keeps to them.
+
+    Args:
+        changes: Such as `risk.max_contracts: 10 -> 5`.
+        needs_restart: Keys that were changed too and hold only once the bot is started again.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    changes: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

@@ -128,6 +128,7 @@ class OrderFilled:
         side: `BUY` or `SELL`.
         quantity: Contracts or shares of this execution.
         price: Per share.
+        is_leg: Whether it is one leg's part in the fill of a combo, which is told of as a whole too.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -137,9 +138,10 @@ class OrderFilled:
     side: str
     quantity: float
     price: float
+    is_leg: bool = False
 
     @classmethod
-    def of(cls, execution: Execution) -> Self:
+    def of(cls, execution: Execution, *, is_leg: bool = False) -> Self:
         """The event of an execution."""
         return cls(
             at=execution.at,
@@ -149,6 +151,7 @@ class OrderFilled:
             side=execution.side.value,
             quantity=execution.quantity,
             price=execution.price,
+            is_leg=is_leg,
         )
 
 

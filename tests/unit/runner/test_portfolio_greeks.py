@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from ibkeel.errors import NotConnected, QuoteUnavailable
+from ibkeel.errors import NotConnected, QuoteUnavailable, RequestTimeout
 from ibkeel.journal import Decision, Journal
 from ibkeel.model import (
     AccountValues,
@@ -28,11 +28,14 @@ from ibkeel.model import (
     Stock,
 )
 from ibkeel.risk import FLAT, Exposure, ExposureLimits
-from ibkeel.runner import RiskConfig, Session
+from ibkeel.runner import BotConfig, RiskConfig, RunnerConfig, Session
+from ibkeel.runner.config_rules import clashes
 from ibkeel.runner.entry import View
 from ibkeel.runner.exposure import PortfolioGreeks, own_greeks
+from ibkeel.runner.load import load_config
 from ibkeel.virtual import run_virtual, virtual_clock
 
+HELD_CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")  # of `held_day`
 START = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
 DAY = date(2025, 3, 14)
 SESSION = Session(day=DAY, opens_at=START, closes_at=START + timedelta(hours=6.5))
@@ -219,6 +222,15 @@ def test_figures_that_nobody_read_again_are_not_known_any_more():
         return deltas
 
     assert play(_Market(quote(call())), script).found == [50.0, 50.0, 50.0, None]
+
+
+def test_positions_that_could_not_be_read_make_nothing_forgotten():
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=20)
+        asked = await greeks.refresh(attrs.evolve(view(), positions=None), within=20)
+        return asked, greeks.of((held(call()),)).delta
+
+    assert play(_Market(quote(call())), script).found == (False, 50.0)
 
 
 def test_figures_do_not_last_over_night():
@@ -418,6 +430,36 @@ def test_a_run_that_nobody_watches_asks_for_no_sensitivities(held_day):
     assert played.report.latencies["quotes"].count == 1  # before the entry
 
 
+def test_greeks_that_do_not_come_hold_up_neither_cycles_nor_exits(held_day):
+    told = _Told()
+
+    async def slow_down(fake, _):
+        await asyncio.sleep(90)
+        fake._delays["quote"] = 14.0
+
+    played = held_day(observer=told, beside=slow_down)
+
+    assert (played.report.cycles, played.report.fills, played.report.errors) == (49, 2, ())
+    due = [START + timedelta(seconds=60 * number) for number in range(1, 50)]
+    starts = [event.at for event in told.of("CycleStarted")]
+    assert max(abs(one - other) for one, other in zip(starts, due, strict=True)) < timedelta(seconds=0.1)
+    assert [event.delta for event in told.of("ExposureSeen") if event.at_cost][-1] is None
+
+
+def test_quotes_that_fail_leave_the_run_as_it_is_and_its_exposure_unknown(held_day):
+    told = _Told()
+
+    async def stop_quoting(fake, _):
+        await asyncio.sleep(90)
+        fake.fail("quote", RequestTimeout("no answer"), subject=HELD_CALL)
+
+    played = held_day(observer=told, beside=stop_quoting)
+
+    last = [event for event in told.of("ExposureSeen") if event.at_cost][-1]
+    assert (last.delta, last.vega) == (None, None)
+    assert (played.report.fills, played.report.errors) == (2, ())
+
+
 @pytest.mark.parametrize(("limit", "outcome"), [(1e6, "entry"), (1.0, "refused")])
 def test_an_entry_beyond_the_portfolios_limit_does_not_leave(held_day, limit, outcome):
     played = held_day(risk=RiskConfig(max_delta=limit))
@@ -438,3 +480,24 @@ def test_a_delayed_quote_still_tells_what_is_held():
         return greeks.of((held(call()),)).delta
 
     assert play(_Market(delayed), script).found == 50.0
+
+
+@pytest.mark.parametrize(
+    ("risk", "keys"), [({"max_vega": 100.0}, ["runner.greeks_interval"]), ({"max_contracts": 1}, [])]
+)
+def test_what_is_limited_must_also_be_read(risk, keys):
+    config = BotConfig(runner=RunnerConfig(greeks_interval=None), risk=RiskConfig(**risk))
+
+    assert [clash.key for clash in clashes(config)] == keys
+
+
+def test_a_limit_of_the_portfolio_is_set_in_the_file(tmp_path):
+    path = tmp_path / "bot.toml"
+    path.write_text(
+        '[risk]\nmax_delta = 300\nmax_theta = "off"\n[runner]\ngreeks_interval = 30\n', encoding="utf-8"
+    )
+
+    config = load_config(path, {"IBKEEL_RISK__MAX_VEGA": "50"})
+
+    assert config.risk.exposure == ExposureLimits(max_delta=300.0, max_vega=50.0)
+    assert config.runner.greeks_interval == 30.0

@@ -100,12 +100,11 @@ def test_a_tightened_limit_holds_for_the_next_entry(held_day):
 
 
 def test_less_risk_makes_the_next_entry_smaller(held_day):
-    usual = held_day().intents[0].order.entry.quantity
     source = Spoken(attrs.evolve(BEFORE, risk=RiskConfig(max_contracts=2)))
 
     world = held_day(limits=source)
 
-    assert usual > 2
+    assert RiskConfig().max_contracts > 2
     assert world.intents[0].order.entry.quantity == 2
 
 
@@ -150,22 +149,21 @@ def test_a_daily_loss_limit_that_is_loosened_does_not_reopen_the_session(held_da
     source = Spoken(attrs.evolve(BEFORE, risk=RiskConfig(max_daily_loss=0.02)))
     loose = attrs.evolve(BEFORE, risk=RiskConfig(max_daily_loss=0.9))
 
-    def broke(fake):
-        async def lose():
-            await asyncio.sleep(70)
-            fake.balances = attrs.evolve(
-                fake.balances, net_liquidation=fake.balances.net_liquidation * 9 / 10
-            )
-            await asyncio.sleep(60)
-            source.say(loose)
+    async def beside(fake, _):
+        await asyncio.sleep(90)
+        held = await fake.account()
+        fake.set_account(attrs.evolve(held, net_liquidation=held.net_liquidation * 9 / 10))
+        await asyncio.sleep(60)
+        source.say(loose)
+        await asyncio.sleep(60)
+        fake.set_account(held)
 
-        fake.lost = asyncio.create_task(lose())
-
-    world = held_day(limits=source, prepare=broke, config={"first_cycle": 60})
+    world = held_day(limits=source, beside=beside)
 
     with Journal.open(world.journal) as journal:
-        guard = journal.last("loss_guard_kept").record.guard
-    assert (guard.tripped, guard.limit) == (True, 0.9)
+        guards = [entry.record.guard for entry in journal.events("loss_guard_kept")]
+    assert [(guard.tripped, guard.limit) for guard in guards] == [(False, 0.02), (True, 0.02)]
+    assert [row.changes for row in records(world, LimitsTaken)][-1] == ("risk.max_daily_loss: 0.02 -> 0.9",)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def test_cycles_fall_on_a_grid_from_the_open_to_the_stop(seconds, interval, firs
 def test_no_cycle_begins_twice_before_another_ended_or_at_the_stop(interval, takes, overrun):
     begins = cycles(Timetable(interval=interval, overrun=overrun), takes=max(takes, interval / 3))
 
-    gaps = [late - soon for soon, late in zip(begins, begins[1:], strict=False)]
+    gaps = [late - soon for soon, late in pairwise(begins)]
     assert all(gap >= min(takes, interval) - 1e-3 for gap in gaps)
     assert all(OPEN + timedelta(seconds=at) < STOP for at in begins)
 

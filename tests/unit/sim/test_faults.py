@@ -139,6 +139,50 @@ async def test_a_restart_may_issue_again_the_ids_of_orders_that_were_lost(listen
         assert [values["order_id"] for _, values in again.of("next_valid_id")] == [issued]
 
 
+async def test_ids_that_were_set_back_begin_below_those_of_live_orders(listening):
+    async with listening() as gateway:
+        client = await connected()
+        client.ask("place_order", order_id=7, **ORDER)
+        await asyncio.sleep(1)
+
+        gateway.inject(faults.Restart(duration=1.0, ids_begin_at=3))
+        await asyncio.sleep(2)
+        again = await connected()
+        again.ask("place_order", order_id=8, **ORDER)
+        await asyncio.sleep(1)
+        again.ask("next_id", count=1)
+        await asyncio.sleep(1)
+
+        assert [values["order_id"] for _, values in again.of("next_valid_id")] == [3, 9]
+
+
+@pytest.mark.parametrize(
+    ("fault", "arrives"),
+    [(faults.ConnectionLost(when_request="place_order"), False), (faults.ConnectionLost(after=1.02), True)],
+)
+async def test_a_gateway_passes_on_what_it_has_read_when_the_connection_is_lost(listening, fault, arrives):
+    async with listening(fault) as gateway:
+        client = await connected()
+        await asyncio.sleep(1.0 - now() % 1)
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(1)
+
+        assert [row.order_id for row in gateway.venue.open_orders()] == [1] * arrives
+        assert "open_order" not in client.names()
+        assert client.ended_at is not None
+        assert (await connected(6)).of("next_valid_id")
+
+
+async def test_a_gateway_that_crashes_loses_what_it_has_read(listening):
+    crash = faults.Crash(when_request="place_order", wait=0.02, duration=5.0)
+    async with listening(crash) as gateway:
+        client = await connected()
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(10)
+
+        assert gateway.venue.open_orders() == []
+
+
 async def test_a_closed_port_refuses_new_connections_and_keeps_the_old(listening):
     async with listening(faults.PortClosed(after=1.0, duration=5.0)):
         client = await connected()
@@ -642,6 +686,47 @@ async def test_messages_of_one_instant_can_come_in_the_opposite_order(listening)
 
         assert client.names()[-2:] == ["order_status", "open_order"]
         assert other.names()[-2:] == ["open_order", "order_status"]
+
+
+async def test_only_the_messages_that_are_named_change_places(listening):
+    names = ("order_status", "current_time")
+    async with listening(faults.Reordered(messages=names, after=0.02)):
+        client = await connected()
+        client.ask("open_orders")
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(1)
+
+        assert client.names()[-3:] == ["open_order", "order_status", "open_order_end"]
+
+
+async def test_messages_can_arrive_late_and_keep_their_order(listening):
+    async with listening(faults.Delayed(delay=3.0, after=1.0, duration=2.0)):
+        client, [*_] = await connected(), []
+        await asyncio.sleep(2)
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(1.5)  # the fault is over, and what was said is still under way
+        client.ask("current_time")
+        before = client.names()
+        await asyncio.sleep(4)
+
+        assert "open_order" not in before
+        assert client.names()[-3:] == ["open_order", "order_status", "current_time"]
+        [(arrived, _)] = client.of("open_order")
+        assert arrived == pytest.approx(client.of("current_time")[0][0], abs=0.01)
+
+
+async def test_a_connection_that_is_reset_loses_what_was_under_way(listening):
+    async with listening(faults.Delayed(delay=3.0)) as gateway:
+        client = await connected()
+        await asyncio.sleep(4)
+        client.ask("current_time")
+        await asyncio.sleep(1)
+
+        gateway.inject(faults.ConnectionLost())
+        await asyncio.sleep(5)
+
+        assert "current_time" not in client.names()
+        assert client.ended_at is not None
 
 
 async def test_a_message_can_be_cut_in_half_where_the_connection_ends(listening):

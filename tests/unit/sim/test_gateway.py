@@ -479,14 +479,14 @@ def test_a_broken_answer_is_reported_and_the_session_goes_on(gateway_run, small_
 
 def test_messages_nobody_serves_are_logged_once_and_ignored(gateway_run, caplog):
     async def scene(gateway, ib):
-        ib.client.send(67, 1)
-        ib.client.send(67, 2)
+        ib.client.send(72, 1)
+        ib.client.send(72, 2)
         return await ib.reqCurrentTimeAsync(), gateway.counters.unknown
 
     time, unknown = gateway_run(scene)
 
     assert time is not None
-    assert unknown == {"67": 2}
+    assert unknown == {"72": 2}
     assert sum(record.message == "message not served" for record in caplog.records) == 1
 
 

@@ -216,6 +216,26 @@ def test_a_limit_that_is_switched_off_refuses_nobody(played, limit):
     assert (counters.violations, errors) == (Counter(), [])
 
 
+def test_messages_above_the_rate_are_read_late_where_the_gateway_paces(played):
+    late = []
+
+    async def greedy(ib):
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        for _ in range(149):
+            any_message(ib)
+        await ib.reqCurrentTimeAsync()
+        late.append(asyncio.get_running_loop().time() - began)
+        await ib.reqCurrentTimeAsync()
+        late.append(asyncio.get_running_loop().time() - began)
+
+    counters, errors = played(greedy, {"messages_per_second": 50, "paces_over_rate": True}, {})
+
+    assert late == pytest.approx([2.0, 2.0], abs=0.1)
+    assert counters.violations["message_rate"] == 100
+    assert errors == []
+
+
 def test_the_thirty_third_client_is_turned_away(played):
     others = []
 

@@ -41,14 +41,14 @@ def test_bytes_that_are_no_protocol_yield_messages_or_a_wire_error(data):
 def test_writes_keep_every_frame_and_are_never_a_multiple_of_4096(sizes):
     frames = [b"x" * size for size in sizes]
 
-    made = list(writes(frames, FILLER))
+    made = list(writes(frames, lambda: FILLER))
 
     assert all(len(each) % 4096 and len(each) <= MAX_WRITE for each in made)
     assert sum(each.count(b"x") for each in made) == sum(sizes)
 
 
 def test_a_burst_of_exactly_4096_bytes_gets_a_harmless_frame_after_it():
-    made = list(writes([b"x" * 4096], FILLER))
+    made = list(writes([b"x" * 4096], lambda: FILLER))
 
     assert made == [b"x" * 4096 + FILLER]
 

@@ -54,6 +54,17 @@ class Field(Gate):
     name: str
     kind: Kind = Kind.TEXT
     default: str = ""
+    _text_of: Callable[[Any], str] = attrs.field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(lambda self: writer(self.kind), takes_self=True),
+    )
+
+    def text(self, values: "Values") -> str:
+        """How its value among others goes on the wire."""
+        value = values.get(self.name)
+        return self.default if value is None else self._text_of(value) or self.default
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -253,8 +264,7 @@ def _read_row(plan: tuple[Item, ...], texts: Iterator[str], where: str) -> dict[
 def _write_items(plan: tuple[Item, ...], values: Values, seen: dict[str, str], texts: list[str]) -> None:
     for item in plan:
         if isinstance(item, Field):
-            text = write(item.kind, values.get(item.name)) or item.default
-            seen[item.name] = text
+            text = seen[item.name] = item.text(values)
             texts.append(text)
         elif isinstance(item, Constant):
             texts.append(item.text)

@@ -49,6 +49,7 @@ class Thin:
         bid_size: Shares.
         ask_size: Shares.
         last: Price of the last print; before the first what the session left.
+        last_size: Shares of the last print; 0 before the first.
         traded: Shares that the step's print had; 0 where there was none.
     """
 
@@ -58,6 +59,7 @@ class Thin:
     bid_size: Integers
     ask_size: Integers
     last: Floats
+    last_size: Integers
     traded: Integers
 
     def table(self, what: str) -> BarTable:
@@ -118,5 +120,6 @@ def _thin(rng: np.random.Generator, span: Span, mid: Floats, before: float) -> T
         bid_size=sizes[0],
         ask_size=sizes[1],
         last=last,
+        last_size=np.where(shown > 0, sizes[2][shown], 0),
         traded=np.where(is_traded, sizes[2], 0),
     )

@@ -154,7 +154,7 @@ class Days:
             log_return += factor_path(name, seconds=seconds, deviation=deviation, total=total)
         mid = levels.first_price(row, day) * np.exp(log_return)
         volume = levels.day_volume(row, day) * seconds / _FULL_SESSION
-        return made_path(name, row, mid, volume, bounces=not levels.is_still)
+        return made_path(name, row, mid, volume, bounces=not levels.is_still, auctions=levels.auctions)
 
     def _drawn_option(self, con_id: int, day: date) -> tuple[OptionDay, Prints]:
         contract = self._known(con_id)

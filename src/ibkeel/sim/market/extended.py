@@ -93,7 +93,7 @@ class ExtendedMarket:
             bid_size=int(thin.bid_size[step]),
             ask_size=int(thin.ask_size[step]),
             last=float(thin.last[step]),
-            last_size=int(thin.traded[step]) or base.last_size,
+            last_size=int(thin.last_size[step]) or base.last_size,
             is_extended=at < thin.span.ends_at,
         )
 

@@ -93,6 +93,11 @@ class Levels:
         return row.day_volume * math.sqrt(self.heat(day)) * math.exp(noise) * crowd
 
     @property
+    def auctions(self) -> tuple[float, float]:
+        """Shares of a day's volume that its auctions add."""
+        return self._mood.auctions
+
+    @property
     def is_still(self) -> bool:
         """Whether no price ever moves."""
         return self._mood.movement == 0.0

@@ -28,6 +28,8 @@ class Mood:
         before: The same for the days before the session date alone: a narrow range to leave.
         push: Log return of the market factor that the session date gets on top of its own.
         crowd: Factor on the volume of the session date.
+        auctions: Shares of each day's volume that the first and the last second get on top of their own, as an
+            opening and a closing auction would print; 0.02 and 0.1 are usual for large US stocks (unverified).
         course: Points of the session date: seconds after the open, ascending, and the log return of the
             market factor reached by then, on top of its own. Between two points it moves evenly, so that
             far ones make a trend, a way back a reversal, and two a second apart a jump; the last level
@@ -39,6 +41,7 @@ class Mood:
     before: float = 1.0
     push: float = 0.0
     crowd: float = 1.0
+    auctions: tuple[float, float] = (0.0, 0.0)
     course: tuple[tuple[float, float], ...] = attrs.field(default=(), validator=_ascending)
 
     @property

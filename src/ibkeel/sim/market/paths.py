@@ -61,7 +61,13 @@ def factor_path(name: tuple[object, ...], *, seconds: int, deviation: float, tot
 
 
 def made_path(
-    name: tuple[object, ...], row: Underlying, mid: Floats, day_volume: float, *, bounces: bool = True
+    name: tuple[object, ...],
+    row: Underlying,
+    mid: Floats,
+    day_volume: float,
+    *,
+    bounces: bool = True,
+    auctions: tuple[float, float] = (0.0, 0.0),
 ) -> DayPath:
     """Quotes, prints and volume around a price path.
 
@@ -71,6 +77,7 @@ def made_path(
         mid: Price at each second; the last print is the last price, as in a closing auction.
         day_volume: Shares to expect in a session of ordinary length.
         bounces: Whether prints go back and forth between bid and ask.
+        auctions: Shares of `day_volume` that the first and the last print have on top of their own.
     """
     rng, seconds = generator(*name, "prints"), len(mid)
     if not row.day_volume:
@@ -85,7 +92,9 @@ def made_path(
             trade = np.round(mid, 2)
         trade[-1] = round(float(mid[-1]), 2)
         expected = day_volume * _volume_shares(seconds)
-        volume = np.cumsum(np.maximum(1, expected * rng.exponential(size=seconds)).astype(np.int64))
+        sizes = np.maximum(1, expected * rng.exponential(size=seconds)).astype(np.int64)
+        sizes[[0, -1]] += np.round(day_volume * np.asarray(auctions)).astype(np.int64)
+        volume = np.cumsum(sizes)
     return DayPath(
         mid=mid,
         bid=bid,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from ibkeel.errors import ConfigurationError, InvalidInput
@@ -11,6 +12,7 @@ from ibkeel.sim.market.calendar import (
     LAST_YEAR,
     NEW_YORK,
     early_closes,
+    latest_session,
     next_session,
     previous_session,
     session_on,
@@ -19,9 +21,10 @@ from ibkeel.sim.market.calendar import (
     trading_day_start,
 )
 from ibkeel.sim.market.days import Days, seconds_of
-from ibkeel.sim.market.draws import digest, mixed
+from ibkeel.sim.market.draws import digest
 from ibkeel.sim.market.levels import Levels
 from ibkeel.sim.market.moods import PLAIN, Mood
+from ibkeel.sim.market.spots import SpotDay, lots
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import (
     BarSize,
@@ -41,7 +44,7 @@ _LAST_CHOICE: Final = date(2025, 12, 31)
 _FIRST_DATE: Final = date(2015, 1, 2)
 _LAST_DATE: Final = date(LAST_YEAR - 3, 12, 31)  # the listing reaches three Januaries ahead
 _HISTORY: Final = 300  # sessions before the session date
-_LOT: Final = 100
+_SPOT_DAYS: Final = 48  # each holds a path
 _KINDS: Final = ("ASK", "BID", "MIDPOINT", "TRADES")
 
 
@@ -81,6 +84,8 @@ class SeededMarket:
         levels = Levels(seed, self.session_date, mood)
         self._universe = Universe(today=self.session_date, extra=symbols, anchor=levels.anchor)
         self._days = Days(seed, self._universe, levels)
+        self._spot_day = lru_cache(maxsize=_SPOT_DAYS)(self._drawn_spot_day)
+        self._shown = latest_session(self.session_date)  # the trading day that was asked about last
 
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
         """Every contract that fits, ordered by expiry, right and strike; empty when none."""
@@ -104,7 +109,7 @@ class SeededMarket:
 
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; every field is None before history begins."""
-        session = _session_of(contract, at)
+        session = self._session_of(contract, at)
         if session.day < self.first_day:
             return MarketQuote(at=at)
         if contract.sec_type == "OPT":
@@ -113,7 +118,7 @@ class SeededMarket:
 
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
         """The next whole second inside a session, or the next 04:00, when a new day begins."""
-        session = _session_of(contract, after)
+        session = self._session_of(contract, after)
         second = after.replace(microsecond=0) + timedelta(seconds=1)
         if second < session.closes_at:
             return max(second, session.opens_at)
@@ -124,7 +129,7 @@ class SeededMarket:
 
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Model greeks; None for what is no option, before the open and after expiry."""
-        session = _session_of(contract, at)
+        session = self._session_of(contract, at)
         second = _second(session, at)
         if contract.sec_type != "OPT" or second is None or session.day < self.first_day:
             return None
@@ -181,38 +186,41 @@ class SeededMarket:
         return self._days.table(contract, session, what, until)
 
     def _spot_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
-        row = self._universe.row(contract.symbol)
+        if at >= session.opens_at:
+            return self._spot_day(contract.symbol, session.day).quote(at)
         close = self._days.close(contract.symbol, previous_session(session.day).day)
-        second, quoted = _second(session, at), row.sec_type == "STK"
-        bid_size, ask_size = _sizes(self._days.quote_key(contract.symbol, session.day), second)
-        if second is None:
-            edge = round(0.01 + 0.0002 * close, 2)
-            return MarketQuote(
-                at=at,
-                bid=round(close - edge, 2) if quoted else None,
-                ask=round(close + edge, 2) if quoted else None,
-                bid_size=bid_size if quoted else None,
-                ask_size=ask_size if quoted else None,
-                last=close,
-                volume=0,
-                close=close,
-            )
-        path = self._days.path(contract.symbol, session.day)
-        before = int(path.volume[second - 1]) if second else 0
+        quoted = self._universe.row(contract.symbol).sec_type == "STK"
+        bid_size, ask_size = lots(self._days.quote_key(contract.symbol, session.day), -1)
+        edge = round(0.01 + 0.0002 * close, 2)
         return MarketQuote(
             at=at,
-            bid=float(path.bid[second]) if quoted else None,
-            ask=float(path.ask[second]) if quoted else None,
+            bid=round(close - edge, 2) if quoted else None,
+            ask=round(close + edge, 2) if quoted else None,
             bid_size=bid_size if quoted else None,
             ask_size=ask_size if quoted else None,
-            last=float(path.trade[second]),
-            last_size=int(path.volume[second]) - before,
-            volume=int(path.volume[second]),
-            open=float(path.trade[0]),
-            high=float(path.high[second]),
-            low=float(path.low[second]),
+            last=close,
+            volume=0,
             close=close,
         )
+
+    def _drawn_spot_day(self, symbol: str, day: date) -> SpotDay:
+        return SpotDay(
+            opens_at=latest_session(day).opens_at,
+            path=self._days.path(symbol, day),
+            close=self._days.close(symbol, previous_session(day).day),
+            is_quoted=self._universe.row(symbol).sec_type == "STK",
+            key=self._days.quote_key(symbol, day),
+        )
+
+    def _session_of(self, contract: SimContract, at: datetime) -> SimSession:
+        """The session whose values show at an instant; an expired option keeps its last."""
+        session = self._shown
+        if not session.opens_at <= at < session.closes_at:
+            self._shown = session = trading_day(at)
+        last = contract.last_trading_day
+        if last is not None and session.day > last:
+            return trading_day(_noon(last))
+        return session
 
     def _option_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
         day, prints = self._days.option(contract, session.day)
@@ -240,15 +248,6 @@ class SeededMarket:
         )
 
 
-def _session_of(contract: SimContract, at: datetime) -> SimSession:
-    """The session whose values show at an instant; an expired option keeps its last."""
-    session = trading_day(at)
-    last = contract.last_trading_day
-    if last is not None and session.day > last:
-        return trading_day(_noon(last))
-    return session
-
-
 def _noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=NEW_YORK)
 
@@ -258,12 +257,6 @@ def _second(session: SimSession, at: datetime) -> int | None:
     if at < session.opens_at:
         return None
     return min(int((at - session.opens_at).total_seconds()), seconds_of(session) - 1)
-
-
-def _sizes(key: int, second: int | None) -> tuple[int, int]:
-    """Shares at the bid and at the ask, in whole lots."""
-    draw = mixed(key, -1 if second is None else second)
-    return _LOT * (1 + draw % 24), _LOT * (1 + draw // 24 % 24)
 
 
 def _picked(seed: int) -> date:

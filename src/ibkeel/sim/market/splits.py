@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -13,8 +13,8 @@ from ibkeel.errors import InvalidInput
 from ibkeel.sim.market.draws import digest
 from ibkeel.sim.market.listing import local_symbol
 from ibkeel.sim.market.matching import fits, listing_order
+from ibkeel.sim.split import ADJUSTED, Split
 from ibkeel.sim.values import (
-    ADJUSTED,
     BarSize,
     ContractPattern,
     Market,
@@ -24,7 +24,6 @@ from ibkeel.sim.values import (
     SimBar,
     SimContract,
     SimSession,
-    Split,
 )
 
 __all__ = ["SplitMarket"]
@@ -156,7 +155,8 @@ class SplitMarket:
 
     def _divided(self, original: SimContract, split: Split, at: datetime) -> MarketQuote:
         quote = self._market.quote(original, at)
-        tick, shown = original.min_tick, {}
+        tick = original.min_tick
+        shown: dict[str, Any] = {}
         for name in _PRICES:
             price = getattr(quote, name)
             rounded = _ROUNDED.get(name, round)
@@ -226,7 +226,9 @@ def _on_tick(price: float, tick: float, rounded: Callable[[float], float]) -> fl
 
 def _divided_bar(bar: SimBar, split: Split, contract: SimContract) -> SimBar:
     on_tick = partial(_on_tick, tick=contract.min_tick, rounded=round)
-    prices = {name: on_tick(getattr(bar, name) / split.ratio) for name in ("open", "high", "low", "close")}
+    prices: dict[str, Any] = {
+        name: on_tick(getattr(bar, name) / split.ratio) for name in ("open", "high", "low", "close")
+    }
     if bar.volume < 0:
         return attrs.evolve(bar, **prices)
     average = min(max(bar.wap / split.ratio, prices["low"]), prices["high"])

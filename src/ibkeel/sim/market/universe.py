@@ -28,6 +28,9 @@ _GATHERER: Final = pow(_SPREADER, -1, _CODES)
 _SHIFT: Final = 0x155A3
 _TABLE_BLOCKS: Final = 64  # the table's rows, in their order: append rows, never insert
 _BLOCKS: Final = 1 << 10
+_ROOM: Final = (
+    1_000  # symbols beside the table's; the last forty take blocks that the table does not need yet
+)
 _RIGHTS: Final = ("C", "P")
 
 
@@ -175,14 +178,15 @@ def _lists(series: Series, strike: float) -> bool:
 
 def _blocks(added: Sequence[str]) -> dict[str, int]:
     """A block of contract ids for each symbol; the table's do not depend on `added`."""
-    if len(added) > _BLOCKS - _TABLE_BLOCKS:
+    if len(added) > _ROOM:
         raise ConfigurationError(
-            f"{len(added)} symbols beside the table's were asked for; "
-            f"the seeded market has room for {_BLOCKS - _TABLE_BLOCKS}"
+            f"{len(added)} symbols beside the table's were asked for; the seeded market has room for {_ROOM}"
         )
     blocks = {symbol: number for number, symbol in enumerate(TABLE, start=1)}
+    own = _BLOCKS - _TABLE_BLOCKS
+    blocks |= {symbol: _TABLE_BLOCKS - 1 - number for number, symbol in enumerate(added[own:])}
     taken = set(blocks.values())
-    for symbol in added:
+    for symbol in added[:own]:
         block = _TABLE_BLOCKS + digest("block", symbol) % (_BLOCKS - _TABLE_BLOCKS)
         while block in taken:
             block = block + 1 if block + 1 < _BLOCKS else _TABLE_BLOCKS

@@ -1,6 +1,6 @@
 """What an order is for: one contract, or the legs of a combo.
 
-A combo is understood, so that its margin can be asked for; the venue does not match it.
+A combo of two legs or more is filled at what its legs cost together.
 """
 
 from typing import Any, Final

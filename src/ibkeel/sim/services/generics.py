@@ -65,8 +65,8 @@ def changing(
             yield "tick_string", {"type": _RT_VOLUME[1], "value": text}
     if before is not None and quote.halted != before.halted:
         yield "tick_generic", {"type": _HALTED, "value": float(quote.halted)}
-    mark = _mark(quote)
-    if generic & _MARK[0] and mark not in {None, _mark(known)}:
+    mark = _mark(quote) if generic & _MARK[0] else None
+    if mark not in {None, _mark(known)}:
         yield "tick_price", {"type": _MARK[1], "price": mark, "size": 0}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from ibkeel.sim.client import Client, Subscription
@@ -141,9 +142,7 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
         if subscription.sent is None:
             made += initial(world.market, contract, subscription.generic_ticks, at, halted=quote.halted)
         made += changing(contract, quote, subscription.sent, subscription.generic_ticks)
-    for name, values in made:
-        values["request_id"] = subscription.request_id
-        client.send(name, values)
+    client.tick(subscription, made)
     subscription.sent = quote
     subscription.sent_greeks = greeks or subscription.sent_greeks
     _go_on(world, client, subscription, now, at)
@@ -164,10 +163,10 @@ def _go_on(world: World, client: Client, subscription: Subscription, now: dateti
     if due is None:
         return
 
-    def push(then: datetime) -> None:
-        _push(world, client, subscription, then)
-
-    subscription.ticket = world.again(client, subscription.request_id, max(due, now), push)
+    if subscription.step is None:
+        push = partial(_push, world, client, subscription)
+        subscription.step = world.steps(client, subscription.request_id, push)
+    subscription.ticket = world.agenda.add(max(due, now), subscription.step)
 
 
 def _has_all(subscription: Subscription) -> bool:

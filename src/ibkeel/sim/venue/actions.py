@@ -6,7 +6,8 @@ from types import MappingProxyType
 import attrs
 from attrs import validators
 
-from ibkeel.sim.values import ContractPattern, Market, Split
+from ibkeel.sim.split import Split
+from ibkeel.sim.values import ContractPattern, Market
 from ibkeel.sim.venue.account import Account, Holding
 
 __all__ = ["CorporateAction", "Dividend", "Split", "after_action"]

@@ -344,8 +344,7 @@ class Engine:
         ]
 
     def _kill(self, working: WorkingOrder, at: datetime) -> list[VenueEvent]:
-        is_fok = working.order.tif == "FOK"
-        working.move(Stage.INACTIVE if is_fok else Stage.CANCELLED)
+        working.move(Stage.INACTIVE if working.order.tif == "FOK" else Stage.CANCELLED)
         self._complete(working, working.order.status, at)
         return [*killed(working), *self._bereave_children(working, at)]
 
@@ -367,10 +366,9 @@ class Engine:
         working.restate()  # a child may have become a stop, or ceased to be one
 
     def _expiry(self, order: SimOrder, at: datetime) -> datetime | None:
-        if order.tif == "GTD":
-            return order.good_till
-        is_of_session = order.tif == "DAY" and order.order_type not in CLOSING_TYPES
-        window = self._window(order, at) if is_of_session else None
+        if order.tif != "DAY" or order.order_type in CLOSING_TYPES:
+            return order.good_till if order.tif == "GTD" else None
+        window = self._window(order, at)
         return None if window is None else window.closes_at
 
     def _window(self, order: SimOrder, at: datetime) -> Window | None:

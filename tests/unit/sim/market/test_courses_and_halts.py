@@ -68,6 +68,19 @@ def test_a_course_goes_forward(course):
         Mood(course=course)
 
 
+# Auctions.
+
+
+def test_the_first_and_the_last_print_of_a_day_may_have_the_size_of_an_auction():
+    (plain, session, spy), (made, *_) = world(Mood()), world(Mood(auctions=(0.02, 0.1)))
+    first, noon, final = session.opens_at, session.opens_at + timedelta(hours=2), session.closes_at
+
+    sizes = [made.quote(spy, at).last_size / plain.quote(spy, final).volume for at in (first, noon, final)]
+
+    assert sizes == [pytest.approx(0.02, rel=0.1), pytest.approx(0.0, abs=1e-3), pytest.approx(0.1, rel=0.1)]
+    assert made.quote(spy, noon).last == plain.quote(spy, noon).last
+
+
 # Halts.
 
 

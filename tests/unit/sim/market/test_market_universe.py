@@ -159,13 +159,13 @@ def test_an_unknown_ticker_gets_the_same_figures_every_time():
 
 
 def test_a_thousand_symbols_have_room_and_too_many_are_refused():
-    market = SeededMarket(1, date(2024, 9, 5), symbols=[f"T{n}" for n in range(960)])
+    market = SeededMarket(1, date(2024, 9, 5), symbols=[f"T{n}" for n in range(1_000)])
 
-    ids = {spot(f"T{n}", market).con_id for n in range(960)}
+    ids = {spot(f"T{n}", market).con_id for n in range(1_000)}
 
-    assert len(ids) == 960
-    with pytest.raises(ConfigurationError, match="room for 960"):
-        SeededMarket(1, symbols=[f"T{n}" for n in range(961)])
+    assert len(ids) == 1_000
+    with pytest.raises(ConfigurationError, match="room for 1000"):
+        SeededMarket(1, symbols=[f"T{n}" for n in range(1_001)])
 
 
 def test_a_local_symbol_has_the_form_of_the_clearing_house():

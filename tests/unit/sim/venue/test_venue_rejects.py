@@ -24,7 +24,10 @@ def test_only_what_was_captured_is_marked_verified():
     [
         ({"order_type": "MOO"}, 321),
         ({"action": "SSHORT"}, 321),
-        ({"tif": "OPG"}, 321),
+        ({"tif": "AUC"}, 321),
+        ({"tif": "OPG", "order_type": "STP LMT", "stop_price": 4.0}, 321),
+        ({"order_type": "MOC"}, 387),
+        ({"order_type": "LOC"}, 387),
         ({"account": "DU7654321"}, 321),
         ({"quantity": float("nan")}, 321),
         ({"quantity": float("inf")}, 321),

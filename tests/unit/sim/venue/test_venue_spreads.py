@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ibkeel.sim.values import SimContract, SimLeg
 from ibkeel.sim.venue.account import Holding
-from ibkeel.sim.venue.combos import leg_orders, limit_cash
+from ibkeel.sim.venue.combos import limit_cash
+from ibkeel.sim.venue.legs import leg_orders
 from ibkeel.sim.venue.spreads import covered_margin, paired
 
 NEAR, FAR = date(2024, 3, 15), date(2024, 4, 19)
@@ -125,11 +126,11 @@ def test_a_leg_without_a_price_leaves_the_preview_empty(make_bench, option, stoc
     assert preview.after == preview.before
 
 
-def test_a_combo_is_not_matched_and_the_refusal_says_so(bench, option, stock, at):
-    order = combo(bench, limit_price=1.0, low=option, high=stock)
+def test_a_combo_that_waits_for_a_trigger_is_refused(bench, option, stock, at):
+    order = combo(bench, order_type="STP", low=option, high=stock)
 
     [error] = bench.venue.submit(order, at(10))
 
     assert error.code == 201
-    assert "does not match combination orders" in error.text
+    assert "market or limit" in error.text
     assert bench.venue.open_orders() == []

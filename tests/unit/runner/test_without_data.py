@@ -1,0 +1,42 @@
+"""A bot whose data are lost: nothing is entered, and what is held is looked after."""
+
+import asyncio
+
+import pytest
+
+from ibkeel.errors import NoData, RequestTimeout
+from ibkeel.journal import CycleDone, Journal, Purpose
+from ibkeel.model import ExitPolicy, OrderState, Stock
+
+
+def outcomes(world):
+    with Journal.open(world.journal) as journal:
+        return [entry.record.outcome for entry in journal.events(CycleDone)]
+
+
+@pytest.mark.parametrize(
+    "error", [NoData("no bars"), RequestTimeout("no answer in 60 s")], ids=lambda error: type(error).__name__
+)
+def test_without_bars_nothing_is_entered(held_day, error):
+    world = held_day(prepare=lambda fake: fake.fail("bars", error, subject=Stock("SPY")))
+
+    assert world.intents == []
+    assert set(outcomes(world)) == {"failed", "skipped"}
+
+
+def test_what_is_held_when_data_are_lost_keeps_its_stop_and_leaves_before_the_close(held_day):
+    stops = []
+
+    async def beside(fake, _):
+        await asyncio.sleep(100)
+        for kind in ("bars", "quote", "option_chain"):
+            fake.fail(kind, RequestTimeout("no answer"))
+        await asyncio.sleep(2000)
+        stops.extend(row for row in await fake.open_orders() if row.order_type == "STP")
+
+    world = held_day(beside=beside, exits=ExitPolicy())
+
+    assert [row.purpose for row in world.intents] == [Purpose.ENTRY, Purpose.EXIT]
+    assert [row.state for row in stops] == [OrderState.WORKING]
+    assert "failed" in outcomes(world)
+    assert world.report.held == ()
