@@ -15,7 +15,7 @@ from ibkeel.virtual import run_virtual, virtual_clock
 
 SPY = Stock("SPY")
 MARKET = SeededMarket(seed=7, symbols=("SPY",))
-ROUNDS = 50
+ROUNDS = 56
 
 
 class Kept:

@@ -12,6 +12,7 @@ from ibkeel.model import (
     ConId,
     MarginChange,
     Option,
+    OrderState,
     OrderTicket,
     OrderType,
     Right,
@@ -113,14 +114,27 @@ async def test_selling_the_combo_is_the_structure_turned_over(stage, condor):
         assert structure.name == "iron condor"
 
 
-async def test_the_simulated_venue_refuses_to_match_a_combo_and_says_why(stage, condor):
+async def test_a_combo_for_a_credit_fills_as_a_whole_and_every_leg_is_held(stage, condor):
     async with stage() as on:
-        _, combo = await priced(on.broker, condor)
+        structure, combo = await priced(on.broker, condor)
+        net = structure.net.per_share
 
-        with pytest.raises(OrderRejected, match="does not match combination orders"):
-            await on.broker.place(buy(combo, order_type=OrderType.LMT, limit_price="-0.50"))
+        placed = await on.broker.place(buy(combo, order_type=OrderType.LMT, limit_price=net))
+        await asyncio.sleep(5)
 
-        assert await on.broker.open_orders() == ()
+        [report] = await on.broker.completed_orders()
+        fills = await on.broker.executions()
+        held = await on.broker.positions()
+        assert net < 0
+        assert report.state is OrderState.FILLED
+        assert (report.filled, fills[0].price) == (1.0, pytest.approx(float(net), abs=1e-6))
+        assert {fill.order_id for fill in fills} == {placed.order_id}
+        assert [(fill.contract.con_id, fill.quantity) for fill in fills[1:]] == [
+            (leg.con_id, leg.ratio) for leg in combo.legs
+        ]
+        assert {position.contract.strike: position.signed_quantity for position in held} == {
+            leg.contract.strike: leg.ratio if leg.side is Side.BUY else -leg.ratio for leg in condor.legs
+        }
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,11 @@ async def test_a_session_opens_answers_and_closes(stage):
         assert not on.broker.is_connected
         told = [type(event).__name__ for event in on.told.events]
         assert [name for name in told if name != "SessionChanged"] == [
-            *["GatewayNoticed"] * 3,
+            *["GatewayNoticed", "FarmChanged"] * 3,
             "Connected",
+            "RequestSent",
             "RequestEnded",
+            "HealthTaken",
             "Disconnected",
         ]
         states = [event.after for event in on.told.of("SessionChanged")]

@@ -31,6 +31,13 @@ class ShiftedClock:
         return datetime(2026, 1, 5, 16, tzinfo=UTC) + timedelta(seconds=self.monotonic())
 
 
+class StillClock(ShiftedClock):
+    """It is three seconds to the close, and stays so."""
+
+    def now(self):
+        return datetime(2026, 1, 5, 20, 59, 57, tzinfo=UTC)
+
+
 class ToldCounter(Counter):
     """Tells another thread of every message, by its kind."""
 
@@ -64,9 +71,9 @@ class Served:
 
 
 @contextmanager
-def serving(settings):
+def serving(settings, clock):
     """A Gateway, from the moment that it listens until the block ends."""
-    clock, listening, ended = ShiftedClock(), queue.SimpleQueue(), asyncio.Event()
+    listening, ended = queue.SimpleQueue(), asyncio.Event()
     market = SeededMarket(seed=7, session_date=date(2026, 1, 5), symbols=SYMBOLS)
     gateway = SimulatedGateway(market=market, clock=clock, settings=settings)
     gateway.counters.requests = ToldCounter()
@@ -93,5 +100,12 @@ def served(request):
     latency = dict(getattr(request, "param", {}))
     messages = 50 if latency.pop("is_strict", False) else 100_000
     settings = GatewaySettings(latency=attrs.evolve(AT_ONCE, **latency), messages_per_second=messages)
-    with serving(settings) as served:
+    with serving(settings, ShiftedClock()) as served:
+        yield served
+
+
+@pytest.fixture
+def served_at_the_close():
+    """The same, three seconds before the close; who takes its time from there has a day of three seconds."""
+    with serving(GatewaySettings(latency=AT_ONCE, messages_per_second=100_000), StillClock()) as served:
         yield served

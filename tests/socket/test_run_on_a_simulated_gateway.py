@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import urllib.request
 from contextlib import contextmanager
 
 import pytest
@@ -41,14 +42,21 @@ def test_clocks_must_agree(config, tmp_path):
 
 
 def test_a_configuration_is_rehearsed_until_it_is_interrupted(config, tmp_path):
-    journal = tmp_path / "journal.sqlite"
+    journal, log = tmp_path / "journal.sqlite", tmp_path / "events.jsonl"
+    with config.open("a") as stream:
+        stream.write(f"[telemetry]\nmetrics_port = 0\nlog = '{log}'\n")
 
     with running("run", config, "--journal", journal, "--follow-gateway-clock") as bot:
+        address = bot.stderr.readline().split()[-1]
         news = [bot.stderr.readline(), bot.stderr.readline()]
+        with urllib.request.urlopen(address, timeout=10) as page:
+            metrics = page.read().decode()
         bot.send_signal(signal.SIGINT)
         said = bot.stderr.read()
         code = bot.wait(timeout=20)
 
+    assert 'ibkeel_session_state{state="ready"} 1.0' in metrics
+    assert '"event":"Connected"' in log.read_text()
     assert "orders: DRY_RUN" in news[0]
     assert "is open until 16:00 New York" in news[1]
     assert "Traceback" not in said

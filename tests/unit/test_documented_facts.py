@@ -3,15 +3,18 @@ import re
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
+from typing import get_args
 
 import attrs
 import click
 import pytest
 
 from ibkeel.cli.app import commands
+from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.demo import DemoResult
+from ibkeel.monitor.metrics import FAMILIES
 from ibkeel.options import PRESETS
-from ibkeel.runner import BotConfig
+from ibkeel.telemetry import Event
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -60,7 +63,7 @@ def test_the_example_in_the_guide_is_the_one_that_is_run():
     assert block.strip() in text_of(ROOT / "examples" / "plain_ib_insync.py")
 
 
-@pytest.mark.parametrize("part", attrs.fields(BotConfig), ids=lambda part: part.name)
+@pytest.mark.parametrize("part", attrs.fields(MonitoredBot), ids=lambda part: part.name)
 def test_the_configuration_page_has_every_key_with_its_default(part):
     text = section(DOCS / "reference" / "configuration.md", f"`[{part.name}]`")
 
@@ -70,6 +73,25 @@ def test_the_configuration_page_has_every_key_with_its_default(part):
     for field in attrs.fields(part.type):
         if isinstance(field.default, int | float) and not isinstance(field.default, bool):
             assert re.search(rf"^\| `{field.name}` \| {field.default:g}0? \|", text, re.MULTILINE)
+
+
+def test_the_page_of_events_has_each_with_all_its_fields():
+    text = text_of(DOCS / "reference" / "events.md")
+
+    for kind in get_args(Event):
+        row = re.search(rf"^\| \[`{kind.__name__}`\].*$", text, re.MULTILINE)
+        fields = re.findall(r"`(\w+)`", row[0].rpartition(" | ")[2])
+        assert fields == [field.name for field in attrs.fields(kind) if field.name != "at"]
+
+
+def test_the_page_of_metrics_has_each_with_kind_and_labels():
+    rows = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (.*?) \|", text_of(DOCS / "reference" / "metrics.md"), re.MULTILINE
+    )
+
+    found = {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+    assert found == {name: (row.kind.value, row.labels) for name, row in FAMILIES.items()}
 
 
 def test_the_configuration_page_has_every_preset():

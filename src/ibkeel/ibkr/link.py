@@ -30,6 +30,7 @@ from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.shared_answers import SharedAnswers
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
+from ibkeel.ibkr.wire_types import give_types
 from ibkeel.model import OrderId, mask_account
 from ibkeel.resilience import Cache, Escalation, Rule
 from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer
@@ -322,6 +323,7 @@ class Link:
         for message, (key, keep) in BY_NAME.items():
             hear(message, self._by_name(message, key, keep=keep))
         hear_history(self.ib, self._on_history)
+        self.ib.client.decoder.parse = give_types
         hear("error", self._on_error)
         hear("connectionClosed", self._on_closed)
         self.ib.disconnectedEvent += self._on_disconnected

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -46,6 +47,9 @@ _Waiter = tuple[Callable[[], bool], asyncio.Future[None]]
 
 # Answers that name an order to say that there is none. Source: TWS API, "Message Codes".
 _NOT_FOUND = frozenset({135, 10147})
+_Value = TypeVar("_Value", OrderReport, OrderTruth)
+_gist: Final = attrgetter(*(field.name for field in attrs.fields(OrderReport) if field.name != "at"))
+"""What makes a report news: all of it but its stamp."""
 _STATUS_OF = {OrderState.FILLED: "Filled", OrderState.CANCELLED: "Cancelled"}
 
 
@@ -162,7 +166,7 @@ class OrderBook:
         if entry is None:
             self._adopt(OrderId(order_id), contract, order)
             entry = self._entries[OrderId(order_id)]
-        entry.report = attrs.evolve(
+        entry.report = _changed(
             entry.report,
             perm_id=PermId(order.permId),
             quantity=float(order.totalQuantity),
@@ -170,7 +174,7 @@ class OrderBook:
             stop_price=price_of(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
             order_type=order.orderType,
         )
-        entry.truth = attrs.evolve(entry.truth, quantity=int(order.totalQuantity))
+        entry.truth = _changed(entry.truth, quantity=int(order.totalQuantity))
         self._answer(OrderId(order_id), StatusSeen(status=state.status))
 
     def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> None:
@@ -309,7 +313,7 @@ class OrderBook:
             reason=entry.truth.reason or entry.report.reason,
             at=self._clock.now(),
         )
-        if entry.told is None or attrs.evolve(entry.told, at=entry.report.at) != entry.report:
+        if entry.told is None or _gist(entry.told) != _gist(entry.report):
             entry.told = entry.report
             self._publish(entry.report)
         self._wake()
@@ -398,3 +402,10 @@ class OrderBook:
                 yield event
         finally:
             self._listeners.remove(queue)
+
+
+def _changed(value: _Value, **changes: Any) -> _Value:
+    """The same with some fields changed; lists of orders say over and over what is known."""
+    if all(getattr(value, name) == wanted for name, wanted in changes.items()):
+        return value
+    return attrs.evolve(value, **changes)

@@ -155,7 +155,11 @@ SUBSCRIPTIONS: Final = frozenset({"reqMktData", "reqMktDepth", "reqRealTimeBars"
 """Names of those that the Gateway forgets when its servers lose the data (1101)."""
 
 _OTHER: Final = Message(name="other")
-_PLAIN: Final = {number: message.plain for number, message in MESSAGES.items()}
+_SAME: Final[dict[Request, Request]] = {}
+# One value for all that are equal: what looks them up need not compare them.
+_PLAIN: Final = {
+    number: _SAME.setdefault(message.plain, message.plain) for number, message in MESSAGES.items()
+}
 _OTHER_PLAIN: Final = _OTHER.plain
 
 

@@ -198,3 +198,17 @@ async def test_a_stop_is_asked_for_in_the_wanted_time_in_force(crew):
 
         [stop] = on.venue.open_orders()
         assert (stop.order_type, stop.tif, stop.quantity) == ("STP", "GTC", 2)
+
+
+async def test_a_contract_whose_class_is_left_open_is_closed_with_its_children(crew):
+    async with crew() as on:
+        await on.enter()
+        [position] = await on.stage.broker.positions()
+        named = attrs.evolve(position.contract, trading_class="")
+        assert named != position.contract
+
+        held = await flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="test", contracts=(named,))
+
+        assert held == ()
+        assert on.working() == []
+        assert await on.stage.broker.positions() == ()

@@ -21,7 +21,7 @@ from ibkeel.errors import (
     UnknownContract,
     UnknownStrategy,
 )
-from ibkeel.journal import Journal, RunEnded, RunStarted
+from ibkeel.journal import Journal
 
 
 @pytest.fixture
@@ -216,8 +216,31 @@ def test_a_journal_is_shown_record_by_record(tmp_path, capsys):
 
     out = capsys.readouterr().out
     assert code == 0
-    assert RunEnded.__name__ in out
-    assert RunStarted.__name__ not in out
+    assert "run ended" in out
+    assert "run started" not in out
+
+
+def test_the_bots_own_journal_is_shown_when_none_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+    demo(tmp_path / "journal.sqlite")
+    capsys.readouterr()
+
+    code = run(["journal", "show", "--last", "3"])
+
+    assert code == 0
+    assert "run ended" in capsys.readouterr().out
+
+
+def test_what_the_venue_said_of_an_order_is_shown_in_words(tmp_path, capsys):
+    demo(tmp_path / "j.sqlite", "--paper")
+    capsys.readouterr()
+
+    code = run(["journal", "show", str(tmp_path / "j.sqlite"), "--kind", "order_update", "--last", "500"])
+
+    out = " ".join(capsys.readouterr().out.split())
+    assert code == 0
+    assert re.search(r"order update BUY \d+ SPY .*?: filled, \d+ filled", out)
+    assert re.search(r"order update SELL \d+ SPY .*? STP [\d.]+: working", out)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +307,19 @@ def test_an_interrupt_ends_a_served_gateway_with_130(tmp_path):
 
     assert first.startswith("simulated Gateway on 127.0.0.1:")
     assert served.returncode == 130
+    assert "stopped: 0 connections" in rest
+
+
+def test_sigterm_ends_a_served_gateway_with_its_summary():
+    command = [sys.executable, "-c", "from ibkeel.cli import main; main()", "sim", "serve", "--port", "0"]
+    served = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    served.stderr.readline()
+    served.stderr.readline()
+    served.send_signal(signal.SIGTERM)
+    _, rest = served.communicate(timeout=30)
+
+    assert served.returncode == 0
     assert "stopped: 0 connections" in rest
 
 

@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
 from ibkeel.cli.app import run
-from ibkeel.runner import BotConfig, load_config
+from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.strategy import Needs, default_registry, register
 
 STRATEGIES = ["scalp", "whale", "vix_regime", "daily_volume", "scalp+whale"]
@@ -13,7 +16,7 @@ def test_a_new_file_says_what_the_defaults_say(strategy, tmp_path, capsys):
 
     code = run(["config", "init", str(path), "--strategy", strategy])
 
-    loaded = load_config(path, {})
+    loaded = load_config_as(MonitoredBot, path, {})
     assert code == 0
     assert "bot.toml" in capsys.readouterr().out
     assert (loaded.runner, loaded.risk, loaded.gateway) == (
@@ -65,4 +68,37 @@ def test_a_strategy_whose_settings_nobody_can_read_gets_none(tmp_path):
     path = tmp_path / "bot.toml"
 
     assert run(["config", "init", str(path), "--strategy", "plain_object"]) == 0
-    assert load_config(path, {}).strategy.params == {}
+    assert load_config_as(MonitoredBot, path, {}).strategy.params == {}
+
+
+def test_a_good_file_is_said_to_be_good(tmp_path, capsys):
+    path = tmp_path / "bot.toml"
+    run(["config", "init", str(path)])
+
+    assert run(["config", "check", str(path)]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    assert run(["config", "check", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"path": str(path), "is_valid": True, "problems": []}
+
+
+def test_a_bad_file_is_told_line_by_line_and_ends_with_2(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("IBKEEL_RUNNER__INTERVAL", "soon")
+    path = tmp_path / "bot.toml"
+    path.write_text("[limits]\ncollar = -1\ncolar = 2\n")
+
+    code = run(["config", "check", str(path)])
+    said = capsys.readouterr()
+    again = run(["config", "check", str(path), "--json"])
+    data = json.loads(capsys.readouterr().out)
+
+    assert (code, again) == (2, 2)
+    assert len(said.out.splitlines()) == 3
+    assert f"limits.collar = -1 ({path}:2): collar is -1.0; valid: 0 or more" in said.out
+    assert "3 problems" in said.err
+    assert [row["key"] for row in data["problems"]] == ["limits.collar", "limits.colar", "runner.interval"]
+    assert data["problems"][2]["origin"] == "IBKEEL_RUNNER__INTERVAL"
+
+
+def test_a_file_that_is_not_there_cannot_be_checked(tmp_path, capsys):
+    assert run(["config", "check", str(tmp_path / "no.toml")]) == 2
+    assert "cannot read" in capsys.readouterr().err

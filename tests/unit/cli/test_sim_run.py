@@ -231,6 +231,26 @@ def test_an_error_is_shown_with_the_scripts_own_frames_only(rehearsed, tmp_path)
     assert "ConnectionRefusedError" in err
 
 
+def test_what_a_library_handled_within_itself_is_not_shown(rehearsed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    code, _, err = rehearsed(
+        """
+        from ib_insync import IB
+        ib = IB()
+        ib.connect("127.0.0.1", 4002, clientId=1)
+        ib.sleep(3600)
+        """,
+        "--scenario",
+        "nightly-restart",
+    )
+
+    frames = [line.split('"')[1] for line in err.splitlines() if line.startswith("  File ")]
+    assert code == 1
+    assert [frame.rpartition(os.sep)[2] for frame in frames] == ["bot.py"]
+    assert "ConnectionError: Socket disconnect" in err
+
+
 @pytest.mark.parametrize(
     ("text", "code", "ending"),
     [

@@ -418,3 +418,16 @@ async def test_a_wall_clock_that_was_set_back_frees_nothing():
 async def test_stored_windows_that_cannot_be_read_are_refused(saved):
     with pytest.raises(ConfigurationError, match="cannot be read"):
         Pacer([messages()]).restore(saved)
+
+
+async def test_a_pacer_says_how_much_of_each_limit_is_used_and_since_when_somebody_waits():
+    pacer = Pacer([messages(2), opens(5)])
+    leases = [pacer.submit(DATA, lambda: None) for _ in range(3)]
+    await asyncio.sleep(0.4)
+
+    used, waited = pacer.used(), [lease.waiting_for for lease in leases]
+    pacer.close()
+
+    assert [rule.name for rule in pacer.rules] == ["messages", "open"]
+    assert used == {"messages": 2, "open": 2}
+    assert waited == [0.0, 0.0, pytest.approx(0.4, abs=1e-3)]

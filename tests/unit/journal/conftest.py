@@ -11,6 +11,7 @@ from ibkeel.journal import (
     FillSeen,
     Intent,
     Journal,
+    LimitsTaken,
     LossGuardKept,
     OrderSettled,
     OrderUpdate,
@@ -92,6 +93,11 @@ def every_kind():
             client_order_id="ibk-1",
             state=OrderState.CANCELLED,
             reason="on no list",
+        ),
+        LimitsTaken(
+            at=NOW + timedelta(seconds=4),
+            changes=("risk.max_contracts: 10 -> 5",),
+            needs_restart=("runner.symbols",),
         ),
         RunEnded(at=NOW + timedelta(seconds=9), run="a1", outcome="done"),
     )

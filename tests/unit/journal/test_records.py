@@ -44,6 +44,7 @@ def test_records_know_their_symbol_and_their_order(records):
         "SPY",
         "SPY",
         "-",
+        "-",
     ]
     assert [reference_of(record) or "-" for record in records] == [
         "-",
@@ -57,6 +58,7 @@ def test_records_know_their_symbol_and_their_order(records):
         "-",
         "-",
         "ibk-1",
+        "-",
         "-",
     ]
 

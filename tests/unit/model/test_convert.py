@@ -89,6 +89,11 @@ def test_an_unknown_key_is_refused(value, key):
         from_data(data, type(value))
 
 
+def test_an_unknown_key_is_named_with_those_that_are_valid():
+    with pytest.raises(InvalidInput, match=r"unknown steps; valid: .*size"):
+        from_data({"steps": 4}, BarSpec)
+
+
 @given(st.one_of(model.tickets(), model.brackets()), st.text(min_size=1))
 def test_an_unknown_key_further_in_is_refused(value, key):
     data = to_data(value)

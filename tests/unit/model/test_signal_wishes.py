@@ -43,3 +43,8 @@ def test_a_confidence_out_of_its_range_is_refused():
 def test_only_nothing_is_no_entry(direction, is_entry):
     assert Signal(direction=Direction(direction)).is_entry is is_entry
     assert (Direction(direction).right is None) is not is_entry
+
+
+def test_a_reason_reads_as_people_say_it():
+    assert str(Reason("rsi14", 44.3234, "DOWN below 40")) == "rsi14 44.3234 (DOWN below 40)"
+    assert str(Reason("vix", 12.0)) == "vix 12"

@@ -86,6 +86,13 @@ def test_events_folded_at_once_or_one_by_one_give_the_same(happened):
     assert rounded(snapshot_data(at_once, now=AT)) == rounded(snapshot_data(one_by_one, now=AT))
 
 
+def test_the_end_of_a_request_that_nobody_saw_begin_takes_no_other_off_the_queue():
+    unseen = answered(took=0.0, queued=1.0, was_sent=False)
+    waiting = RequestQueued(at=AT, kind="quote", subject="", rule="history")
+
+    assert fold(Snapshot(), [unseen, waiting]).requests.queued == 1
+
+
 def rounded(data):
     if isinstance(data, dict):
         return {key: rounded(value) for key, value in data.items()}
@@ -282,6 +289,25 @@ def test_an_order_is_followed_from_its_signal_to_its_fills():
     assert [fill.exec_id for fill in seen.orders.fills] == ["e1", "e2"]
 
 
+def test_the_legs_of_a_combo_do_not_count_as_more_of_it():
+    fill = {"client_order_id": "c", "quantity": 2}
+    whole = OrderFilled(at=AT, exec_id="e1", subject="SPY (BAG)", side="BUY", price=0.75, **fill)
+    legs = [
+        OrderFilled(at=AT, exec_id="e2", subject="SPY C", side="BUY", price=2.0, is_leg=True, **fill),
+        OrderFilled(at=AT, exec_id="e3", subject="SPY P", side="SELL", price=1.25, is_leg=True, **fill),
+    ]
+    placed = OrderPlaced(
+        at=AT, client_order_id="c", subject="SPY combo", side="BUY", quantity=2, was_sent=True
+    )
+
+    one, other = after(placed, whole, *legs), after(placed, *legs, whole)
+
+    for seen in (one, other):
+        row = seen.orders.rows["c"]
+        assert (row.subject, row.side, row.filled, row.price) == ("SPY combo", "BUY", 2, 0.75)
+        assert len(seen.orders.fills) == 3
+
+
 def test_a_new_day_begins_with_empty_orders_and_decisions():
     day = TradingDayOpened(at=AT, day=date(2026, 1, 6), opens_at=AT, closes_at=later(60))
     seen = after(
@@ -404,3 +430,13 @@ def test_undelivered_alerts_are_a_tier_of_health():
     assert some.tiers[0].evidence == "1 deliveries were given up"
     assert more.tiers[0].evidence == "1 alerts are tried again"
     assert snapshot_data(some, now=later(2))["health"]["tiers"][0]["age"] == 2.0
+
+
+def test_a_figure_that_is_none_is_null_for_those_who_read_json():
+    board = Board()
+    board.on_event(AccountSeen(at=AT, currency="USD", net_liquidation=float("nan")))
+    board.on_event(RequestEnded(at=AT, kind="quote", seconds=float("inf")))
+
+    text = json.dumps(snapshot_data(board.snapshot, now=AT), allow_nan=False)
+
+    assert '"net_liquidation": null' in text

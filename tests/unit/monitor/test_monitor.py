@@ -9,7 +9,7 @@ from ibkeel.errors import ConfigurationError, NotConnected
 from ibkeel.model import Health
 from ibkeel.monitor import AlertsConfig, Monitor, TelemetryConfig
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import ConnectionLost, HealthTaken
+from ibkeel.telemetry import AlarmRaised, ConnectionLost, HealthTaken
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
@@ -97,3 +97,43 @@ def test_a_log_that_cannot_be_written_raises_one_alarm():
 def test_a_setting_that_is_not_valid_is_refused(settings, words):
     with pytest.raises(ConfigurationError, match=words):
         TelemetryConfig(**settings)
+
+
+class Broken:
+    """Fails at each event."""
+
+    def on_event(self, event):
+        raise ZeroDivisionError("no idea")
+
+
+def test_a_sink_that_fails_is_an_alarm_and_harms_nobody_else():
+    heard = []
+
+    class After:
+        def on_event(self, event):
+            heard.append(event)
+
+    monitor = Monitor(TelemetryConfig(), AlertsConfig(), SystemClock(), Broken(), After())
+    for _ in range(3):
+        monitor.on_event(ConnectionLost(at=AT, cause="socket"))
+
+    alarms = [event for event in heard if isinstance(event, AlarmRaised)]
+    assert len(heard) == 4
+    assert [alarm.name for alarm in alarms] == ["Broken"]
+    assert "ZeroDivisionError: no idea" in alarms[0].message
+    assert monitor.board.snapshot.session.losses == 3
+
+
+async def test_a_look_that_fails_as_none_should_is_an_alarm():
+    class Unwell(Looked):
+        async def health(self):
+            raise ZeroDivisionError("no idea")
+
+    monitor = Monitor(TelemetryConfig(), AlertsConfig(), SystemClock())
+
+    async with monitor.examining(Unwell(monitor)):
+        await asyncio.sleep(1)
+
+    [row] = monitor.board.snapshot.incidents.rows
+    assert row.name == "monitor"
+    assert "ended in ZeroDivisionError" in row.text

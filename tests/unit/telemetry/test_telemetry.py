@@ -1,3 +1,4 @@
+import json
 import logging
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from ibkeel.telemetry import (
     Observers,
     RedactingFilter,
     RequestEnded,
+    event_line,
     is_observed,
     redact,
 )
@@ -122,3 +124,10 @@ def test_nobody_listens_to_an_observer_that_forgets():
 @pytest.mark.parametrize("scheme", ["discord", "slack", "tgram", "mailto", "ntfys"])
 def test_an_address_of_a_notification_service_is_masked_whole(scheme):
     assert redact(f"to {scheme}://token:secret@host/path now") == f"to {scheme}://*** now"
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), float("-inf")])
+def test_a_figure_that_is_none_is_null_in_a_line(figure):
+    line = event_line(RequestEnded(at=AT, kind="quote", seconds=figure))
+
+    assert json.loads(line, parse_constant=pytest.fail)["seconds"] is None

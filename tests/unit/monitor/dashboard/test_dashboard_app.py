@@ -139,7 +139,7 @@ def test_with_a_token_nothing_is_told_before_it_is_given(opened, board):
 
 
 def test_life_is_told_to_anybody_and_readiness_in_one_word(opened, board):
-    client, _ = opened(Access(host="0.0.0.0", token=TOKEN))
+    client, _ = opened(Access(host="0.0.0.0", token=TOKEN), every=0)
 
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503

@@ -3,7 +3,9 @@
 import http.client
 import json
 import stat
+import threading
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import attrs
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from ibkeel.journal import Decision, Failure, Journal, RunEnded, RunStarted
 from ibkeel.model import Direction, Reason, Signal
 from ibkeel.monitor.board import Board
-from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource
+from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource, recalled
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import SessionChanged
 
@@ -126,3 +128,92 @@ def test_a_view_of_the_machines_clock_has_its_age():
     ready(board)
 
     assert BoardApi(board, SystemClock()).text().startswith(b'{"at":"2024-03-05T15:00:00+00:00"')
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Another program on the port of a bot that is gone."""
+
+    said = b"{}"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.said)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("said", [b"{}", b"[]", b"<html>", b'{"session": {}}', b""], ids=repr)
+def test_another_program_on_a_dead_bots_port_is_not_believed(tmp_path, source, said):
+    handler = type("Other", (Stranger,), {"said": said})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = {"host": "127.0.0.1", "port": server.server_port, "token": "x", "pid": 1}
+        (tmp_path / API_FILE).write_text(json.dumps(address))
+
+        view = source.look()
+
+        server.shutdown()
+        thread.join()
+
+    assert view.origin == "none"
+    assert view.data["session"]["state"]
+
+
+def started(run, day):
+    return RunStarted(at=AT, run=run, session=date(2024, 3, day), mode="PAPER", strategy="scalp")
+
+
+def decided(symbol, outcome="refused"):
+    signal = Signal(
+        direction=Direction.UP, confidence=0.5, reasons=(Reason("rsi14", 44.3234, "DOWN below 40"),)
+    )
+    return Decision(at=AT, symbol=symbol, signal=signal, outcome=outcome)
+
+
+def test_all_runs_of_the_last_session_are_recalled_and_none_of_an_earlier_one(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        for record in (
+            started("r1", 4),
+            decided("OLD"),
+            started("r2", 5),
+            decided("SPY"),
+            started("r3", 5),
+            decided("QQQ"),
+        ):
+            journal.record(record)
+
+        snapshot = recalled(journal)
+
+    assert snapshot.run.run == "r3"
+    assert [row.symbol for row in snapshot.decisions.rows] == ["SPY", "QQQ"]
+
+
+def test_facts_are_recalled_in_the_words_in_which_a_bot_tells_them(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(started("r1", 5))
+        journal.record(decided("SPY"))
+
+        [row] = recalled(journal).decisions.rows
+
+    assert row.facts == ("rsi14 44.3234 (DOWN below 40)",)
+
+
+def test_of_a_long_journal_only_the_last_decisions_are_read(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(started("r1", 5))
+        journal.record_all(decided(f"S{number}") for number in range(100))
+
+        snapshot = recalled(journal, most=10)
+
+    assert [row.symbol for row in snapshot.decisions.rows] == [f"S{number}" for number in range(90, 100)]
+    assert snapshot.run.run == "r1"
+
+
+def test_what_no_journal_keeps_is_not_known(tmp_path, source):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(started("r1", 5))
+
+    assert source.look().data["money"]["positions_at"] is None

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
 
+import attrs
 import pytest
 
 from ibkeel.cli.app import run
@@ -20,7 +21,18 @@ from ibkeel.journal import (
     RunEnded,
     RunStarted,
 )
-from ibkeel.model import Direction, Execution, Option, Quote, Reason, Right, Side, Signal, Stock
+from ibkeel.model import (
+    Direction,
+    Execution,
+    Option,
+    OtherContract,
+    Quote,
+    Reason,
+    Right,
+    Side,
+    Signal,
+    Stock,
+)
 from ibkeel.monitor.board import Snapshot, fold
 from ibkeel.monitor.report import report_of, report_page, sessions_of
 from ibkeel.risk import DailyLossGuard
@@ -109,6 +121,17 @@ def test_a_corrected_fill_counts_once_and_cash_has_multiplier_and_commission(jou
     assert [row.price for row in report.fills] == [2.50, 2.80]
     assert report.cash == pytest.approx(2 * 100 * 0.30 - 2 * 1.30)
     assert report.open_after == {}
+
+
+def test_the_fill_of_a_combo_as_a_whole_is_neither_cash_nor_a_position(journal):
+    plain = report_of(journal)
+    whole = fill(9, Side.BUY, 1, 7.0)
+    bag = attrs.evolve(whole.execution, contract=OtherContract("SPY", kind="BAG"))
+
+    journal.record(attrs.evolve(whole, execution=bag))
+
+    report = report_of(journal)
+    assert (report.cash, report.fills, report.open_after) == (plain.cash, plain.fills, plain.open_after)
 
 
 def test_reasons_that_differ_by_figures_alone_count_together(journal):

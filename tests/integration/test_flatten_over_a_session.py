@@ -1,0 +1,96 @@
+"""`ibkeel flatten` when no bot runs: a session under the bot's client id, on a simulated Gateway."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ibkeel.cli.flattening import FlattenOptions, flatten_over_a_session, plan_over_a_session
+from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
+from ibkeel.journal import Intent, Journal, OrderUpdate, Purpose, RunEnded, RunStarted
+from ibkeel.model import Bracket, ClientOrderId, Direction, OrderTicket, Signal, Stock
+from ibkeel.orders import EntryIntent
+from ibkeel.runner import BotConfig, GatewayConfig
+from ibkeel.sim import SimulatedGateway
+from ibkeel.virtual import virtual_clock
+
+NAME = ClientOrderId("ibk-20260105-r1-0001")
+SPY, QQQ = Stock("SPY"), Stock("QQQ")
+
+
+@pytest.fixture
+def held(market, tmp_path):
+    """A bot has bought SPY behind a stop and was killed; somebody else holds QQQ."""
+
+    @asynccontextmanager
+    async def opened(mode="PAPER"):
+        await asyncio.sleep(600)
+        clock = virtual_clock()
+        gateway = SimulatedGateway(market=market, clock=clock)
+        path = tmp_path / "journal.sqlite"
+        async with gateway.listening("127.0.0.1", 4002):
+            await _trade(NAME, path, 1, SPY)
+            await _trade(None, None, 9, QQQ)
+            config = BotConfig(gateway=GatewayConfig(orders=mode))
+            yield gateway, config, path
+
+    async def _trade(name, path, client_id, contract):
+        clock = virtual_clock()
+        config = IBKRConfig(orders="PAPER", client_id=client_id)
+        async with IBKRBroker(config, clock=clock, jitter=lambda: 0.0) as broker:
+            entry = OrderTicket(contract=contract, side="BUY", quantity=3, client_order_id=name)
+            order = Bracket(entry=entry, stop_loss=300) if name else entry
+            if name:
+                intent = EntryIntent(
+                    client_order_id=name, symbol="SPY", at=clock.now(), signal=Signal(direction=Direction.UP), bracket=order
+                )  # fmt: skip
+                with Journal.open(path) as journal:
+                    started = RunStarted(
+                        at=clock.now(), run="r1", session=clock.now().date(), mode="PAPER", strategy="s"
+                    )
+                    for record in (started, Intent.of(intent)):
+                        journal.record(record)
+            await broker.place(order)
+            await asyncio.sleep(5)
+
+    return opened
+
+
+def options(path, **more):
+    return FlattenOptions(journal=path, state=path.parent, follow_gateway=True, **more)
+
+
+async def test_what_the_bot_holds_is_closed_and_nothing_else(held):
+    async with held() as (gateway, config, path):
+        plan = await plan_over_a_session(config, options(path))
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+        (kept,) = gateway.venue.positions()
+        working = gateway.venue.open_orders()
+
+    assert plan.sentence() == "cancel 0 working entries and close +3 SPY"
+    assert (done.closed, done.untouched, done.is_flat) == (("+3 SPY",), ("+3 QQQ",), True)
+    assert (kept.contract.symbol, working) == ("QQQ", [])
+    with Journal.open(path, read_only=True) as journal:
+        intents = [entry.record for entry in journal.events(Intent)]
+        assert [row.purpose for row in intents] == [Purpose.ENTRY, Purpose.EXIT]
+        assert intents[1].client_order_id.endswith("-r2-0001")
+        assert (journal.count(RunStarted), journal.count(RunEnded)) == (2, 1)
+        assert journal.count(OrderUpdate) > 0
+
+
+async def test_everything_is_closed_where_that_is_wanted(held):
+    async with held() as (gateway, config, path):
+        done = await flatten_over_a_session(config, options(path, everything=True), OrderMode.PAPER)
+
+        assert done.is_flat
+        assert sorted(done.closed) == ["+3 QQQ", "+3 SPY"]
+        assert gateway.venue.positions() == []
+
+
+async def test_a_plan_sends_nothing(held):
+    async with held("DRY_RUN") as (gateway, config, path):
+        before = gateway.counters.requests["place_order"]
+        plan = await plan_over_a_session(config, options(path, everything=True))
+
+        assert gateway.counters.requests["place_order"] == before
+        assert len(plan.positions) == 2

@@ -1,0 +1,114 @@
+import asyncio
+import json
+
+import pytest
+
+from ibkeel.cli import flatten_command
+from ibkeel.cli.app import run
+from ibkeel.cli.flattening import FlattenOptions, Plan, ask_the_bot
+from ibkeel.errors import AnotherProcess, GatewayMute
+from ibkeel.runner import Flattened, FlattenRequests, Leftover
+from ibkeel.system import SystemClock
+
+
+@pytest.fixture
+def bot(tmp_path, monkeypatch):
+    """A bot's file with a state directory, and what stands in for the Gateway."""
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+    path = tmp_path / "bot.toml"
+
+    def write(orders="PAPER", done=None):
+        path.write_text(f"[gateway]\norders = '{orders}'\n")
+
+        def directly(_config, _options):
+            if done is None:
+                raise AnotherProcess("a bot holds client id 1", pid=1, since=None)
+            return done
+
+        monkeypatch.setattr(flatten_command, "flatten_directly", directly)
+        monkeypatch.setattr(flatten_command, "planned", lambda *_: Plan(entries=(), positions=()))
+        return str(path)
+
+    return write
+
+
+def test_what_was_done_is_told_and_entries_stay_halted(bot, tmp_path, capsys):
+    done = Flattened(cancelled=("ibk-1",), closed=("+2 SPY",), untouched=("+1 QQQ",))
+
+    code = run(["flatten", bot(done=done), "--yes"])
+
+    said = capsys.readouterr().out
+    assert code == 0
+    assert "cancelled ibk-1\nclosed +2 SPY\n" in said
+    assert "did not trade it: +1 QQQ" in said
+    assert "ibkeel flatten" in (tmp_path / "halt").read_text()
+
+
+def test_what_is_left_ends_with_5(bot, capsys):
+    done = Flattened(left=(Leftover(contract="SPY", quantity=2.0, reason="too late"),))
+
+    assert run(["flatten", bot(done=done), "--yes"]) == 5
+    assert "still held: +2 SPY: too late" in capsys.readouterr().out
+
+
+def test_json_is_one_object(bot, capsys):
+    run(["flatten", bot(done=Flattened(closed=("+2 SPY",))), "--yes", "--json"])
+
+    assert json.loads(capsys.readouterr().out) == {
+        "cancelled": [], "closed": ["+2 SPY"], "left": [], "untouched": [], "failure": "", "is_flat": True,
+        "by": "this command",
+    }  # fmt: skip
+
+
+def test_nobody_at_the_terminal_must_say_yes(bot, tmp_path, capsys):
+    assert run(["flatten", bot(done=Flattened())]) == 2
+    assert "--yes" in capsys.readouterr().err
+    assert not (tmp_path / "halt").exists()
+
+
+def test_a_person_who_says_no_is_obeyed(bot, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+
+    assert run(["flatten", bot(done=Flattened())]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "halt").exists()
+
+
+def test_in_dry_run_with_a_bot_nothing_is_asked_of_it(bot, tmp_path, capsys):
+    assert run(["flatten", bot("DRY_RUN"), "--yes"]) == 4
+    assert "nothing was sent" in capsys.readouterr().err
+    assert not (tmp_path / "halt").exists()
+    assert not (tmp_path / "flatten-request.json").exists()
+
+
+def test_a_bot_that_runs_is_asked_and_its_answer_told(bot, monkeypatch, capsys):
+    answer = Flattened(failure="NotConnected: no session")
+    monkeypatch.setattr(flatten_command, "flatten_through_the_bot", lambda _: answer)
+
+    assert run(["flatten", bot(), "--yes"]) == 5
+    assert "could not be done: NotConnected" in capsys.readouterr().out
+
+
+async def test_a_bot_that_does_not_answer_is_an_error_and_the_request_is_taken_back(tmp_path):
+    options = FlattenOptions(journal=tmp_path / "j", state=tmp_path)
+
+    with pytest.raises(GatewayMute, match="did not answer within 90 s"):
+        await ask_the_bot(options)
+
+    assert list(tmp_path.glob("flatten-*")) == []
+
+
+async def test_an_answer_ends_the_wait(tmp_path):
+    requests, before = FlattenRequests(tmp_path), asyncio.get_running_loop().time()
+
+    waiting = asyncio.create_task(
+        ask_the_bot(FlattenOptions(journal=tmp_path / "j", state=tmp_path, everything=True))
+    )
+    await asyncio.sleep(5)
+    asked = requests.take(SystemClock().now())
+    requests.answer(asked, Flattened(closed=("+1 SPY",)))
+
+    assert asked.everything
+    assert (await waiting).closed == ("+1 SPY",)
+    assert asyncio.get_running_loop().time() - before < 10

@@ -1,0 +1,105 @@
+"""`ibkeel monitor`: once as JSON or text, and what it refuses."""
+
+import json
+import socket
+from datetime import UTC, date, datetime
+
+import pytest
+
+from ibkeel.cli.app import run
+from ibkeel.journal import Journal, RunStarted
+from ibkeel.monitor.board import Board
+from ibkeel.monitor.dashboard import BoardApi
+from ibkeel.runner import HALT_FILE, Halt
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import ConnectionLost, LossGuardRead, RunBegan, ServiceChanged, SessionChanged
+
+AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "120")
+    return tmp_path
+
+
+@pytest.fixture
+def shown(state):
+    board = Board()
+    loss = LossGuardRead(
+        at=AT, allowed=True, loss=float("nan"), limit=0.15, tripped=False, reason="not known"
+    )
+    for event in (
+        RunBegan(at=AT, run="r1", mode="PAPER", strategy="scalp", symbols=("SPY",)),
+        SessionChanged(at=AT, before="connecting", after="reconnecting", cause="half-open"),
+        ConnectionLost(at=AT, cause="[red]socket[/] of DU1234567"),
+        ServiceChanged(at=AT, service="history", before="closed", after="open", cause="[bold]RequestTimeout"),
+        loss,
+    ):
+        board.on_event(event)
+    with BoardApi(board, SystemClock()).served(state):
+        yield state
+
+
+def test_a_bot_that_runs_is_shown_once_where_there_is_no_terminal(shown, capsys):
+    assert run(["monitor"]) == 0
+    told = capsys.readouterr().out
+
+    assert "r1 scalp PAPER" in told
+    assert "reconnecting" in told
+    assert "[bold]RequestTimeout" in told
+    assert "positions: not known" in told
+    assert "DU1234567" not in told
+
+
+def test_as_json_it_is_one_object_that_everybody_reads(shown, capsys):
+    Halt(shown / HALT_FILE).halt("news", AT)
+
+    assert run(["monitor", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+    assert (told["origin"], told["note"]) == ("bot", "")
+    assert told["session"]["state"] == "reconnecting"
+    assert told["guard"]["loss"]["loss"] is None
+    assert told["halted"].startswith("news")
+
+
+def test_without_a_bot_its_journal_is_shown_and_what_no_journal_knows_is_not_made_up(state, capsys):
+    with Journal.open(state / "journal.sqlite") as journal:
+        journal.record(RunStarted(at=AT, run="r7", session=date(2024, 3, 5), mode="PAPER", strategy="whale"))
+
+    assert run(["monitor"]) == 0
+    told = capsys.readouterr().out
+
+    assert "no bot runs: this is what its journal says" in " ".join(told.split())
+    assert "r7 whale" in told
+    assert "positions: not known" in told
+
+
+def test_another_folder_may_be_named_and_may_be_empty(tmp_path, capsys):
+    assert run(["monitor", "--state", str(tmp_path), "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["origin"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--host", "0.0.0.0"], "without a token"),
+        (["--host", "0.0.0.0", "--token", "short"], "16 characters"),
+    ],
+)
+def test_a_page_that_others_can_reach_is_not_served_without_a_token(state, capsys, options, words):
+    assert run(["monitor", "--web", *options]) == 2
+
+    assert words in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(state, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+
+        assert run(["monitor", "--web", "--port", str(port)]) == 2
+
+    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err

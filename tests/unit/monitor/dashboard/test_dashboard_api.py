@@ -1,0 +1,121 @@
+"""The bot's own API: who is named in the state directory, and what clients that misbehave cost."""
+
+import http.client
+import json
+import socket
+import threading
+
+import attrs
+import pytest
+
+from ibkeel.monitor.board import Board
+from ibkeel.monitor.dashboard import API_FILE, BoardApi
+from ibkeel.monitor.dashboard.sign import Sign
+from ibkeel.system import SystemClock
+
+
+@attrs.define
+class Turned:
+    """A clock that a test turns on."""
+
+    seconds: float = 0.0
+
+    def monotonic(self):
+        return self.seconds
+
+    def now(self):
+        return SystemClock().now()
+
+
+class CountedBoard(Board):
+    """Knows how often it was looked at."""
+
+    looks = 0
+
+    @property
+    def snapshot(self):
+        self.looks += 1
+        return super().snapshot
+
+
+def named(folder):
+    return json.loads((folder / API_FILE).read_text())["token"]
+
+
+def closed_port():
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return door.getsockname()[1]
+
+
+def test_a_second_bots_end_leaves_the_first_one_named(tmp_path):
+    first, second = Sign(tmp_path / API_FILE, "first"), Sign(tmp_path / API_FILE, "second")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        first.put_up(port)
+        second.put_up(port)
+
+        first.take_down()
+        assert named(tmp_path) == "second"
+        first.look_after(port)
+        assert named(tmp_path) == "second"
+        second.take_down()
+        first.look_after(port)
+
+    assert named(tmp_path) == "first"
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", "{}", '{"port": 99999999}', '{"port": "x"}'])
+def test_a_file_that_names_nobody_is_put_right(tmp_path, text):
+    (tmp_path / API_FILE).write_text(text)
+
+    Sign(tmp_path / API_FILE, "mine").look_after(1)
+
+    assert named(tmp_path) == "mine"
+
+
+def test_a_bot_that_was_killed_leaves_its_place_to_one_that_lives(tmp_path):
+    Sign(tmp_path / API_FILE, "killed").put_up(closed_port())
+
+    Sign(tmp_path / API_FILE, "mine").look_after(1)
+
+    assert named(tmp_path) == "mine"
+
+
+def test_all_who_ask_at_once_share_one_look():
+    board, clock = CountedBoard(), Turned()
+    api = BoardApi(board, clock)
+
+    threads = [threading.Thread(target=api.text) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert board.looks == 1
+
+    clock.seconds = 1.0
+    api.text()
+    assert board.looks == 2
+
+
+def test_clients_that_hang_are_few_and_not_for_long(tmp_path):
+    clock = Turned(10.0)
+    with BoardApi(Board(), clock).served(tmp_path) as port:
+        hanging = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(16)]
+        for client in hanging:
+            client.sendall(b"GET /bo")
+        with socket.create_connection(("127.0.0.1", port), 5) as one_too_many:
+            refused = one_too_many.recv(1)
+
+        clock.seconds = 30.0
+        sent_away = [client.recv(1) for client in hanging]
+        for client in hanging:
+            client.close()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/board", headers={"Authorization": f"Bearer {named(tmp_path)}"})
+        status = connection.getresponse().status
+        connection.close()
+
+    assert refused == b""
+    assert set(sent_away) == {b""}
+    assert status == 200
