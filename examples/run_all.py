@@ -11,6 +11,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CONSOLE = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
 
+# Examples that need nothing around them, and what each must say.
+SAID = {
+    "wheel.py": "covered: nothing more is sold",
+    "vix_hedge.py": "insurance is dear, nothing is bought",
+    "scanner.py": " s at the Gateway, 0 limits passed",
+    "alerts.py": "2 alerts delivered",
+}
+
 
 @contextmanager
 def simulated_gateway(port: int) -> Iterator[None]:
@@ -71,6 +79,8 @@ def main(client: str) -> None:
         page = Path(folder) / "report.html"
         backtested = run(HERE / "backtest_day.py", "--html", str(page), IBKEEL_DATA="")
         assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+        for name, wanted in SAID.items():
+            assert wanted in run(HERE / name)
         plain = Path(folder) / f"plain_{client}.py"
         plain.write_text(
             (HERE / "plain_ib_insync.py").read_text().replace("from ib_insync", f"from {client}")

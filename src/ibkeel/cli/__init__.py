@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from ibkeel.cli.notify import interrupted_by_sigterm
+
 __all__ = ["main"]
 
 _EXTRA: Final = ("click", "rich", "platformdirs")
@@ -23,4 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         sys.stderr.write(f"ibkeel needs {missing.name}; install it with: pip install 'ibkeel[bot]'\n")
         sys.exit(_USAGE)
+    if arguments is None:  # this process is ours
+        interrupted_by_sigterm()
     sys.exit(run(arguments))

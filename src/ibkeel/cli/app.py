@@ -15,12 +15,17 @@ from rich.console import Console
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
 from ibkeel.cli.backtest_command import backtest, sweep_settings
+from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.chain_command import chain
 from ibkeel.cli.config_command import config
+from ibkeel.cli.doctor_command import doctor
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.flatten_command import flatten
 from ibkeel.cli.journal_commands import journal
 from ibkeel.cli.live import LiveOptions, trade
+from ibkeel.cli.monitor_command import monitor
 from ibkeel.cli.paths import fresh_journal, state_directory
+from ibkeel.cli.report_command import report as day_report
 from ibkeel.cli.scenarios import chosen
 from ibkeel.cli.screen import progress
 from ibkeel.cli.sim_commands import sim
@@ -28,7 +33,7 @@ from ibkeel.cli.tables import print_demo, print_report
 from ibkeel.ibkr import OrderMode
 from ibkeel.model import to_data
 from ibkeel.options import PRESETS
-from ibkeel.runner import HALT_FILE, Halt, Held, RunReport, load_config
+from ibkeel.runner import HALT_FILE, ConfigurationFile, Halt, Held, RunReport, load_config_as
 from ibkeel.sim.market import MOODS
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import RedactingFilter
@@ -152,7 +157,7 @@ def demo(**given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow: bool, as_json: bool) -> None:
     """Run the bot that a TOML file describes, against the Gateway that it names."""
-    bot = load_config(config, os.environ)
+    bot = load_config_as(MonitoredBot, config, os.environ)
     configured = Path(bot.journal.path) if bot.journal.path else None
     state = state_directory(os.environ)
     path = journal or configured or state / "journal.sqlite"
@@ -160,6 +165,7 @@ def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow:
         options = LiveOptions(
             journal=path,
             halt=state / HALT_FILE,
+            limits=ConfigurationFile(config, os.environ, bot),
             sessions=sessions,
             follow_gateway=follow,
             announce=screen.announce,
@@ -191,7 +197,11 @@ def halt_entries(reason: str, *, lift: bool) -> None:
 commands.add_command(backtest)
 commands.add_command(chain)
 commands.add_command(config)
+commands.add_command(doctor)
+commands.add_command(flatten)
 commands.add_command(journal)
+commands.add_command(monitor)
+commands.add_command(day_report)
 commands.add_command(sim)
 commands.add_command(sweep_settings)
 

@@ -17,12 +17,13 @@ from rich.progress import Progress as Bars
 
 from ibkeel.backtest import BacktestSettings, Figures, MarketTrial, RecordedData, SeededData, sweep
 from ibkeel.cli.backtest_tables import print_backtest, print_sweep
+from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
-from ibkeel.runner import BotConfig, Progress, load_config
+from ibkeel.runner import Progress, load_config_as
 from ibkeel.strategy import default_registry
 
 __all__ = ["backtest", "sweep_settings"]
@@ -142,7 +143,11 @@ def _trial(given: dict[str, Any]) -> MarketTrial:
         ConfigurationError: They do not fit together, or the file is not valid.
         UnknownStrategy: There is no such strategy.
     """
-    bot = BotConfig() if given["config"] is None else load_config(given["config"], os.environ)
+    bot = (
+        MonitoredBot()
+        if given["config"] is None
+        else load_config_as(MonitoredBot, given["config"], os.environ)
+    )
     day = given["day"].date() if given["day"] else None
     name = given["strategy"] or bot.strategy.name
     params = bot.strategy.params if name == bot.strategy.name else {}

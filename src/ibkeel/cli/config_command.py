@@ -14,13 +14,13 @@ from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import to_data
-from ibkeel.runner import check_config
+from ibkeel.runner import ENVIRONMENT_PREFIX, PROFILES, check_config, load_config_as
 from ibkeel.strategy import Confirmed, Strategy, default_registry
 
 __all__ = ["config", "template"]
 
 _HEADER: Final = """\
-# A bot, with every setting at its default. Start it with `ibkeel run {name}`.
+# A bot, with every setting at {begins}. Start it with `ibkeel run {name}`.
 # In DRY_RUN nothing is sent; what would have been is in the journal.
 
 """
@@ -35,13 +35,16 @@ def config() -> None:
 @click.argument("path", type=click.Path(path_type=Path), default=Path("bot.toml"))
 @click.option(
     "--strategy",
-    default="scalp",
-    show_default=True,
-    help="Name of a registered strategy, or names joined by `+`.",
+    default=None,
+    help="Name of a registered strategy, or names joined by `+`. [default: the profile's, else scalp]",
 )
-def init(path: Path, strategy: str) -> None:
+@click.option(
+    "--profile", type=click.Choice(list(PROFILES)), default=None, help="Which settings to begin with."
+)
+def init(path: Path, strategy: str | None, profile: str | None) -> None:
     """Write a file with every setting, those of the strategy included; an existing one is kept."""
-    text = _HEADER.format(name=path.name) + template(strategy)
+    begins = "its default" if profile is None else f"the value of the profile {profile}"
+    text = _HEADER.format(name=path.name, begins=begins) + template(strategy, profile)
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -73,17 +76,20 @@ def check(path: Path, *, as_json: bool) -> int:
     return ExitCode.USAGE if problems else ExitCode.SUCCESS
 
 
-def template(strategy: str) -> str:
-    """A bot's configuration as TOML, every setting at its default.
+def template(strategy: str | None = None, profile: str | None = None) -> str:
+    """A bot's configuration as TOML, with every setting.
 
     Args:
-        strategy: A registered name, or names joined by `+`.
+        strategy: A registered name, or names joined by `+`; None for the profile's, else the default.
+        profile: Whose values to begin with; None for the defaults.
 
     Raises:
         UnknownStrategy: There is none of that name.
     """
-    data = to_data(MonitoredBot())
-    data["strategy"] = {"name": strategy, "params": _settings(default_registry().create(strategy))}
+    named = {} if profile is None else {f"{ENVIRONMENT_PREFIX}RUNNER__PROFILE": profile}
+    bot = load_config_as(MonitoredBot, None, named)
+    data, chosen = to_data(bot), strategy or bot.strategy.name
+    data["strategy"] = {"name": chosen, "params": _settings(default_registry().create(chosen))}
     return tomli_w.dumps(_given(data))
 
 

@@ -19,6 +19,7 @@ from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import MOODS, ReplayMarket, SeededMarket
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
+from ibkeel.telemetry import NullObserver, Observer, Observers
 from ibkeel.virtual import run_virtual, virtual_clock
 
 __all__ = ["DemoOptions", "DemoResult", "play", "qualified"]
@@ -108,12 +109,17 @@ class DemoResult:
         }
 
 
-def play(options: DemoOptions, progress: Callable[[Progress], None] | None = None) -> DemoResult:
+def play(
+    options: DemoOptions,
+    progress: Callable[[Progress], None] | None = None,
+    observer: Observer | None = None,
+) -> DemoResult:
     """Play the day on virtual time.
 
     Args:
         options: What to play.
         progress: Called after each cycle.
+        observer: Told of everything that happens, by adapter and runner.
 
     Raises:
         ConfigurationError: An option is not valid, or the recorded data lack the day.
@@ -126,7 +132,7 @@ def play(options: DemoOptions, progress: Callable[[Progress], None] | None = Non
     config = RunnerConfig(symbols=options.symbols, preset=options.preset, min_dte=options.min_dte)
     market = _market(options)
     opens_at = _opens_at(market)
-    result = run_virtual(_day(options, config, strategy, market, progress), start=opens_at - _EARLY)
+    result = run_virtual(_day(options, config, strategy, market, progress, observer), start=opens_at - _EARLY)
     return attrs.evolve(result, wall_seconds=machine.monotonic() - started)
 
 
@@ -154,13 +160,15 @@ async def _day(
     strategy: Strategy,
     market: SeededMarket | ReplayMarket,
     progress: Callable[[Progress], None] | None,
+    observer: Observer | None,
 ) -> DemoResult:
     clock = virtual_clock()
     began = clock.monotonic()
     gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=options.scenario)
     watcher = Watcher()
+    told = Observers((watcher, observer or NullObserver()))
     address = IBKRConfig(host=_HOST, port=_PORT, client_id=1, orders=options.orders)
-    broker = IBKRBroker(address, clock=clock, observer=watcher, jitter=lambda: 0.0)
+    broker = IBKRBroker(address, clock=clock, observer=told, jitter=lambda: 0.0)
     async with gateway.listening(_HOST, _PORT):
         async with broker:
             details = await qualified(broker, config.symbols)
@@ -173,6 +181,7 @@ async def _day(
                     risk=RiskConfig(),
                     calendar=LiquidHours(details[0].liquid_hours),
                     clock=clock,
+                    observer=observer,
                     progress=progress,
                     mode=options.orders.value,
                     run=DEMO_RUN,

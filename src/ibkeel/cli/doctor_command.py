@@ -10,12 +10,13 @@ from typing import Final
 import click
 from rich.console import Console
 
+from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import state_directory
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
 from ibkeel.resilience import Backoff
-from ibkeel.runner import BotConfig, load_config
+from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
 
@@ -61,7 +62,7 @@ def doctor(
     CONFIG is a bot's TOML file; without it the defaults are examined. Nothing is changed: no order is
     placed. Exits with 5 when something is wrong.
     """
-    bot = BotConfig() if config is None else load_config(config, os.environ)
+    bot = MonitoredBot() if config is None else load_config_as(MonitoredBot, config, os.environ)
     gateway = bot.gateway
     address = IBKRConfig(
         host=host or gateway.host,

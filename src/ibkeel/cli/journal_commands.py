@@ -1,6 +1,7 @@
 """The commands that read a journal."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +11,10 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ibkeel.cli.paths import state_directory
 from ibkeel.cli.tables import print_records
 from ibkeel.errors import ConfigurationError
-from ibkeel.journal import Journal
+from ibkeel.journal import Journal, back_up
 
 __all__ = ["journal"]
 
@@ -22,6 +24,17 @@ _PATH = click.Path(path_type=Path)
 @click.group()
 def journal() -> None:
     """What a bot did, as it wrote it down."""
+
+
+@journal.command("backup")
+@click.argument("path", type=_PATH)
+@click.argument("output", type=_PATH)
+def journal_backup(path: Path, output: Path) -> None:
+    """Copy the journal at PATH to OUTPUT, a new file, while the bot may go on writing; and check the copy.
+
+    To restore, stop the bot, move the damaged journal away, and copy in the other direction.
+    """
+    click.echo(f"{output}: {back_up(path, output)} records, checked")
 
 
 @journal.command("export")
@@ -55,12 +68,12 @@ def _export_table(source: Journal, output: Path | None, form: str, *, full: bool
 
 
 @journal.command("show")
-@click.argument("path", type=_PATH)
+@click.argument("path", type=_PATH, required=False)
 @click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
 @click.option("--kind", default=None, help="Only one kind, such as intent or failure.")
-def journal_show(path: Path, last: int, kind: str | None) -> None:
-    """Print the last records of the journal at PATH."""
-    with Journal.open(path, read_only=True) as source:
+def journal_show(path: Path | None, last: int, kind: str | None) -> None:
+    """Print the last records of the journal at PATH, by default the one in the state directory."""
+    with Journal.open(path or state_directory(os.environ) / "journal.sqlite", read_only=True) as source:
         entries = list(source.events(kind))[-last:]
     print_records(Console(), [(entry.seq, entry.record) for entry in entries])
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -12,17 +12,34 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.demo import qualified
+from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
-from ibkeel.runner import BotConfig, ExchangeCalendar, Halt, Progress, Runner, RunReport, Safety, session_now
+from ibkeel.monitor import Monitor
+from ibkeel.monitor.dashboard import BoardApi
+from ibkeel.monitor.report import DayReports
+from ibkeel.orders import Interlock
+from ibkeel.runner import (
+    BotConfig,
+    ExchangeCalendar,
+    FlattenRequests,
+    Halt,
+    LimitsSource,
+    Progress,
+    Runner,
+    RunReport,
+    Safety,
+    session_now,
+)
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
-__all__ = ["LiveOptions", "trade"]
+__all__ = ["LiveOptions", "address_of", "agree_on_time", "interlock_of", "trade"]
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
@@ -39,17 +56,19 @@ class LiveOptions:
         announce: Told, in one line each, what is connected and what is waited for.
         progress: Called after each cycle.
         halt: The file that halts entries while it is there; None for none.
+        limits: Where changed limits are read while the bot runs; None for nowhere.
     """
 
     journal: Path
     halt: Path | None = None
+    limits: LimitsSource | None = None
     sessions: int | None = None
     follow_gateway: bool = False
     announce: Callable[[str], None]
     progress: Callable[[Progress], None] | None = None
 
 
-def trade(config: BotConfig, options: LiveOptions) -> RunReport:
+def trade(config: MonitoredBot, options: LiveOptions) -> RunReport:
     """Run a bot until its sessions are over or it is interrupted.
 
     Args:
@@ -64,29 +83,59 @@ def trade(config: BotConfig, options: LiveOptions) -> RunReport:
         ConfigurationError: The clocks disagree, and nobody said which one to follow.
     """
     strategy = default_registry().create(config.strategy.name, config.strategy.params)
+    return asyncio.run(_trade(config, address_of(config, options.journal), strategy, options))
+
+
+def address_of(config: BotConfig, journal: Path) -> IBKRConfig:
+    """Where a bot's Gateway is, who the bot is there, and what may be sent."""
     gateway = config.gateway
-    address = IBKRConfig(
+    return IBKRConfig(
         host=gateway.host,
         port=gateway.port,
         client_id=gateway.client_id,
         orders=OrderMode(gateway.orders),
         live_account=gateway.live_account,
         # What was sent lately counts at the Gateway also when the bot is new.
-        pacing_store=str(options.journal.with_name("pacing.json")),
+        pacing_store=str(journal.with_name("pacing.json")),
     )
-    return asyncio.run(_trade(config, address, strategy, options))
+
+
+async def interlock_of(config: BotConfig, broker: IBKRBroker) -> Interlock:
+    """Whose money an order of a bot would move, as the Gateway itself says."""
+    return Interlock(
+        mode=config.gateway.orders,
+        live_account=config.gateway.live_account,
+        account=(await broker.account()).account,
+        port=config.gateway.port,
+    )
 
 
 async def _trade(
-    config: BotConfig, address: IBKRConfig, strategy: Strategy, options: LiveOptions
+    config: MonitoredBot, address: IBKRConfig, strategy: Strategy, options: LiveOptions
 ) -> RunReport:
-    observer, machine = LoggingObserver(), SystemClock()
+    machine = SystemClock()
     clock = OffsetClock(machine, machine.now())
-    async with IBKRBroker(address, clock=clock, observer=observer) as broker:
-        await _agree_on_time(broker, clock, options)
+    monitor = Monitor(config.telemetry, config.alerts, clock, LoggingObserver())
+    state = options.journal.parent if options.halt is None else options.halt.parent
+    reports = DayReports(state / "reports", options.journal, monitor.board, clock, monitor)
+    monitor.also(reports)
+    async with (
+        supervised(of_this_process()) as manager,
+        monitor.watching(),
+        reports.kept(),
+        _shown(BoardApi(monitor.board, clock), state),
+        IBKRBroker(address, clock=clock, observer=monitor) as broker,
+        monitor.examining(broker),
+    ):
+        if monitor.metrics_port is not None:
+            options.announce(
+                f"metrics at http://{config.telemetry.metrics_host}:{monitor.metrics_port}/metrics"
+            )
+        await agree_on_time(broker, clock, follow=options.follow_gateway)
         await qualified(broker, config.runner.symbols)
         options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")
         options.announce(_waiting_for(clock))
+        manager.ready(_waiting_for(clock))
         with (
             Journal.open(options.journal) as journal,
             ThreadPoolExecutor(1, thread_name_prefix="ibkeel journal") as writer,
@@ -99,14 +148,28 @@ async def _trade(
                 journal,
                 risk=config.risk,
                 clock=clock,
-                observer=observer,
+                observer=monitor,
                 progress=options.progress,
                 mode=address.orders.value,
-                safety=Safety.of(config.risk, Halt(options.halt)),
+                safety=Safety.of(
+                    config.risk,
+                    Halt(options.halt),
+                    limits=config.limits,
+                    interlock=await interlock_of(config, broker),
+                    requests=None if options.halt is None else FlattenRequests(options.halt.parent),
+                ),
+                limits=options.limits,
                 executor=writer,
             )
             with _halted_by_signal(runner):
                 return await runner.run(sessions=options.sessions)
+
+
+@asynccontextmanager
+async def _shown(api: BoardApi, folder: Path) -> AsyncIterator[None]:
+    """The board is to be had by `ibkeel monitor`, from a thread of its own."""
+    with api.served(folder):
+        yield
 
 
 @contextmanager
@@ -124,11 +187,16 @@ def _halted_by_signal(runner: Runner) -> Iterator[None]:
         loop.remove_signal_handler(number)
 
 
-async def _agree_on_time(broker: IBKRBroker, clock: OffsetClock, options: LiveOptions) -> None:
+async def agree_on_time(broker: IBKRBroker, clock: OffsetClock, *, follow: bool) -> None:
+    """See to it that this machine and the Gateway mean the same day.
+
+    Raises:
+        ConfigurationError: They do not, and the Gateway is not to be followed.
+    """
     theirs = await broker.server_time()
     if abs(theirs - clock.now()) <= _CLOSE_ENOUGH:
         return
-    if not options.follow_gateway:
+    if not follow:
         raise ConfigurationError(
             f"the Gateway's clock says {theirs:%Y-%m-%d %H:%M} UTC, this machine's {clock.now():%Y-%m-%d %H:%M} UTC: set "
             "the clocks, or rehearse on a simulated Gateway with --follow-gateway-clock"

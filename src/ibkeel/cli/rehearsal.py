@@ -228,16 +228,20 @@ def _show(error: BaseException, script: Path) -> None:
     print("".join(shown.format()), end="", file=sys.stderr)  # noqa: T201 - as the interpreter does
 
 
-def _shorten(shown: traceback.TracebackException | None, folder: Path) -> None:
-    if shown is None:
-        return
+def _shorten(shown: traceback.TracebackException, folder: Path) -> None:
     own = [frame for frame in shown.stack if _is_under(frame.filename, folder)]
     shown.stack = traceback.StackSummary.from_list(own or shown.stack)
+    context = shown.__context__
+    if context is not None and not any(_is_under(frame.filename, folder) for frame in context.stack):
+        shown.__context__ = None  # what a library handled within itself
     for other in (shown.__cause__, shown.__context__, *(shown.exceptions or ())):
-        _shorten(other, folder)
+        if other is not None:
+            _shorten(other, folder)
 
 
 def _is_under(filename: str, folder: Path) -> bool:
+    if filename.startswith("<"):  # `<frozen runpy>` is no file, in no folder
+        return False
     path = Path(filename).resolve()
     return path.is_relative_to(folder) and "site-packages" not in path.parts
 

@@ -11,7 +11,7 @@ import click
 from ibkeel.cli.paths import state_directory
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
-from ibkeel.monitor.report import report_of, report_page
+from ibkeel.monitor.report import report_of, report_page, write_private
 
 __all__ = ["report"]
 
@@ -34,7 +34,7 @@ def report(output: Path | None, session: datetime | None, journal: Path | None, 
         return
     target = output or Path(f"ibkeel-{day.session.isoformat()}.html")
     try:
-        target.write_text(report_page(day), encoding="utf-8")
+        write_private(target, report_page(day))
     except OSError as error:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
     click.echo(f"{day.session.isoformat()}: {len(day.fills)} fills, {day.cash:+,.2f}; see {target}")

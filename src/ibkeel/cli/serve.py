@@ -1,6 +1,8 @@
 """The simulated Gateway on a real port, on a day when its market is open."""
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
@@ -72,7 +74,7 @@ class ServeOptions:
 
 
 def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted, or told to end by SIGTERM.
 
     Args:
         options: What to serve.
@@ -82,10 +84,12 @@ def serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
         ConfigurationError: The address cannot be bound, or the day is no session.
     """
     options.company.check()
-    asyncio.run(_serve(options, announce))
+    with contextlib.suppress(asyncio.CancelledError):  # by SIGTERM
+        asyncio.run(_serve(options, announce))
 
 
 async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None:
+    _end_by_sigterm()
     market = SeededMarket(options.seed, options.day)
     start = datetime.combine(market.session_date, options.start, _NEW_YORK)
     clock = OffsetClock(SystemClock(), start, speed=options.speed)
@@ -95,6 +99,14 @@ async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None
     notes = {"seed": options.seed, "date": market.session_date.isoformat()}
     with recording(gateway, options.company.record, notes):
         await _listen(gateway, options, start, announce)
+
+
+def _end_by_sigterm() -> None:
+    """SIGTERM ends the service as Ctrl-C does, with its summary, where the system has such a signal."""
+    task = asyncio.current_task()
+    if task is not None:
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows; a loop in another thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def _listen(

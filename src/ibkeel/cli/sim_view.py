@@ -63,7 +63,7 @@ def _head(view: GatewayView, title: str) -> RenderableType:
 
 
 def _clients(view: GatewayView) -> Table:
-    table = _table("id", "version", "lines", "histories", "streams", "broken")
+    table = _table("id", "api", "lines", "history", "streams", "broken", gives=0)
     for each in view.clients:
         table.add_row(
             *map(
@@ -75,7 +75,7 @@ def _clients(view: GatewayView) -> Table:
 
 
 def _orders(view: GatewayView) -> Table:
-    table = _table("order", "contract", "what", "status", "filled")
+    table = _table("order", "contract", "what", "status", "filled", gives=1)
     for each in view.orders[:_ROWS]:
         table.add_row(
             f"{each.client_id}/{each.order_id}", each.contract, each.what, each.status, f"{each.filled:g}"
@@ -84,14 +84,14 @@ def _orders(view: GatewayView) -> Table:
 
 
 def _faults(view: GatewayView) -> Table:
-    table = _table("at", "kind", "", "until")
+    table = _table("at", "kind", "", "until", gives=2)
     for each in view.faults[:_ROWS]:
         table.add_row(_clock(each.at), each.kind, each.detail, _until(each))
     return table
 
 
 def _said(said: tuple[MessageSeen, ...]) -> Table:
-    table = _table("at", "client", "", "message", "")
+    table = _table("at", "client", "", "message", "", gives=4)
     for each in said[:_ROWS]:
         client = "" if each.client_id is None else str(each.client_id)
         sender = _SENDERS.get(each.sender, "")
@@ -100,10 +100,13 @@ def _said(said: tuple[MessageSeen, ...]) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, gives: int) -> Table:
+    """A table in which one column gives way when the terminal is narrow, and the others stay whole."""
     table = Table(box=None, expand=True, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
+    for number, column in enumerate(columns):
+        table.add_column(
+            column, overflow="ellipsis", no_wrap=True, ratio=1 if number == gives else None, min_width=2
+        )
     return table
 
 

@@ -11,8 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
-from ibkeel.journal import FillSeen, Intent, Journal, Record
-from ibkeel.model import Bracket, OrderTicket, OrderType
+from ibkeel.journal import FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
+from ibkeel.model import Bracket, OrderReport, OrderTicket, OrderType
 from ibkeel.runner import ErrorSeen, RunReport
 from ibkeel.sim import Scenario
 
@@ -176,12 +176,24 @@ def _told(record: Record) -> tuple[str, str]:
     if isinstance(record, FillSeen):
         fill = record.execution
         return "fill", f"{fill.side.value} {fill.quantity:g} {fill.contract} at {fill.price:g}"
+    if isinstance(record, OrderUpdate):
+        return "order update", _report_text(record.report)
     fields = [
         f"{name}={value}"
         for name in ("symbol", "outcome", "kind", "message", "reasons", "mode", "strategy", "run")
         if (value := getattr(record, name, None))
     ]
-    return type(record).__name__, " ".join(fields)
+    return kind_of(record).replace("_", " "), " ".join(fields)
+
+
+def _report_text(report: OrderReport) -> str:
+    """Contract, state and reason of what the venue said."""
+    price = report.limit_price if report.limit_price is not None else report.stop_price
+    order = f"{report.side.value} {report.quantity:g} {report.contract} {report.order_type}"
+    at = "" if price is None else f" {price}"
+    filled = f", {report.filled:g} filled" if report.filled else ""
+    reason = f": {report.reason}" if report.reason else ""
+    return f"{order}{at}: {report.state.value}{filled}{reason}"
 
 
 def _order_text(order: OrderTicket | Bracket) -> str:

@@ -1,0 +1,125 @@
+"""What a service manager is told of a bot: that it is ready, that it lives, that it stops."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import FrameType
+from typing import Final, Self
+
+import attrs
+
+__all__ = ["Notifier", "interrupted_by_sigterm", "of_this_process", "supervised"]
+
+_MICROSECONDS: Final = 1e6
+_BEATS: Final = 3  # in one period of the watchdog, so that a late one does not cost the bot its life
+
+
+@attrs.frozen(kw_only=True)
+class Notifier:
+    """Sends single datagrams to systemd, or to whoever else speaks its protocol; to nobody by default.
+
+    Args:
+        address: Path of the socket, `@` first for an abstract one; empty for none.
+        watchdog: Seconds within which the manager wants to hear of the bot; None when it does not watch.
+
+    Source:
+        sd_notify(3), sd_watchdog_enabled(3) of systemd.
+    """
+
+    address: str = ""
+    watchdog: float | None = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], pid: int) -> Self:
+        """What the manager left in the environment.
+
+        Args:
+            environ: With NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, each of which may be missing.
+            pid: Of this process; a watchdog that is meant for another is left alone.
+        """
+        micros = environ.get("WATCHDOG_USEC", "")
+        mine = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
+        seconds = int(micros) / _MICROSECONDS if mine and micros.isdecimal() and int(micros) else None
+        return cls(address=environ.get("NOTIFY_SOCKET", ""), watchdog=seconds)
+
+    def ready(self, status: str) -> None:
+        """The bot is up; a manager starts what waits for it."""
+        self._tell(f"READY=1\nSTATUS={_one_line(status)}")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._tell(f"STATUS={_one_line(text)}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._tell("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The bot ends by its own will or because it was asked to."""
+        self._tell("STOPPING=1")
+
+    def _tell(self, message: str) -> None:
+        family = getattr(socket, "AF_UNIX", None)  # Windows has none
+        if family is None or not self.address.startswith(("/", "@")):
+            return
+        path = f"\0{self.address[1:]}" if self.address.startswith("@") else self.address
+        with socket.socket(family, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                sender.sendto(message.encode(), path)
+            except OSError:
+                return  # a manager that is gone or full must not stop trading
+
+
+@asynccontextmanager
+async def supervised(notifier: Notifier) -> AsyncIterator[Notifier]:
+    """Feed the watchdog from this loop within the block, and say at its end that the bot stops.
+
+    A loop that is blocked for longer than the manager's patience feeds nothing, and the manager restarts
+    the bot: that is what the watchdog is for. Say `ready` when the bot is.
+    """
+    feeding = asyncio.create_task(_feed(notifier), name="watchdog")
+    try:
+        yield notifier
+    finally:
+        feeding.cancel()
+        notifier.stopping()
+
+
+async def _feed(notifier: Notifier) -> None:
+    if notifier.watchdog is None:
+        return
+    while True:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog / _BEATS)
+
+
+def interrupted_by_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: in order, with the journal closed, by exit code 130.
+
+    It is how systemd, Docker and `kill` ask a program to stop; without a handler Python dies at once and,
+    as the first process of a container, does not hear it at all. Only the main thread can say so, and a
+    handler that is already there stays.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    # Whatever hears SIGINT at this moment, asyncio's own handler too, hears it from us.
+    signal.raise_signal(signal.SIGINT)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def of_this_process() -> Notifier:
+    """Whoever manages this process, if anybody does."""
+    return Notifier.of(os.environ, os.getpid())
