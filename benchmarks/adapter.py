@@ -28,19 +28,20 @@ from ibkeel.model import BarSpec, Stock
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.settings import GatewaySettings, Latency
+from ibkeel.telemetry import Observer
 from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock
 
-__all__ = ["run"]
+__all__ = ["HISTORY", "SPEC", "START", "STOCK", "canned_broker", "measure_asked", "recorded_answers", "run"]
 
 _HOST: Final = "127.0.0.1"
 _PORT, _BEHIND = 4002, 4902
-_STOCK: Final = Stock("SPY")
-_SPEC: Final = BarSpec(duration="3540 S", size="1 min")  # and the bar that is not over yet
+STOCK: Final = Stock("SPY")
+SPEC: Final = BarSpec(duration="3540 S", size="1 min")  # and the bar that is not over yet
 _BARS: Final = 60
-_START: Final = DEFAULT_START + timedelta(hours=2)
+START: Final = DEFAULT_START + timedelta(hours=2)
 _APART: Final = 20.0  # virtual seconds: no cache, no pacing rule and no other request's answer comes between
 _COMPILED: Final = str(Path(tempfile.gettempdir()) / "ibkeel-bench" / "compiled")
-_HISTORY, _TIME = "20", "49"
+HISTORY, _TIME = "20", "49"
 _AT_ONCE: Final = Latency(local=0, account=0, definitions=0, first_tick=0, history=0, orders=0)
 
 Ask = Callable[[], Awaitable[Any]]
@@ -61,8 +62,8 @@ QUICK: Final = Sizes(rounds=3, requests=5, imports=2)
 def run(*, quick: bool) -> Report:
     """Measure ours, ours again and the bare client."""
     sizes = QUICK if quick else Sizes()
-    answers = run_virtual(_recorded(), start=_START, travel=False)
-    requests = run_virtual(_measured(answers, sizes), start=_START, travel=False)
+    answers = run_virtual(recorded_answers(), start=START, travel=False)
+    requests = run_virtual(_measured(answers, sizes), start=START, travel=False)
     imports = in_turns(
         {
             "bare": partial(_import_seconds, f"import {LIBRARY}"),
@@ -96,7 +97,7 @@ def run(*, quick: bool) -> Report:
     return Report(name="adapter", figures=figures, bars=bars)
 
 
-async def _recorded() -> dict[str, list[Answer]]:
+async def recorded_answers() -> dict[str, list[Answer]]:
     """What a simulated Gateway says to all that is asked below."""
     clock = virtual_clock()
     gateway = SimulatedGateway(
@@ -106,18 +107,19 @@ async def _recorded() -> dict[str, list[Answer]]:
     )
 
     async def script() -> None:
-        async with _broker(1) as broker:
+        async with canned_broker(1) as broker:
             await broker.server_time()
-            assert len(await broker.bars(_STOCK, _SPEC)) == _BARS
+            assert len(await broker.bars(STOCK, SPEC)) == _BARS
 
     async with gateway.listening(_HOST, _BEHIND):
         return await Recorder((_HOST, _BEHIND)).play(_HOST, _PORT, script)
 
 
-def _broker(client_id: int) -> IBKRBroker:
+def canned_broker(client_id: int, observer: Observer | None = None) -> IBKRBroker:
+    """One that asks a canned Gateway."""
     # Silence is long here and no news: a heartbeat would be one more request of the kind that is counted.
     config = IBKRConfig(host=_HOST, port=_PORT, client_id=client_id, heartbeat=1e6)
-    return IBKRBroker(config, jitter=lambda: 0.0)
+    return IBKRBroker(config, observer=observer, jitter=lambda: 0.0)
 
 
 async def _measured(answers: dict[str, list[Answer]], sizes: Sizes) -> dict[str, Any]:
@@ -125,20 +127,20 @@ async def _measured(answers: dict[str, list[Answer]], sizes: Sizes) -> dict[str,
     server = await asyncio.get_running_loop().create_server(gateway, _HOST, _PORT)
     ib = library.IB()
     try:
-        async with _broker(1) as ours, _broker(2) as again:
+        async with canned_broker(1) as ours, canned_broker(2) as again:
             await ib.connectAsync(_HOST, _PORT, clientId=3)
-            contract = to_ib_contract((await ours.qualify(_STOCK)).contract)
+            contract = to_ib_contract((await ours.qualify(STOCK)).contract)
             history: dict[str, Ask] = {
                 "bare": lambda: _bare_bars(ib, contract),
-                "ibkeel": lambda: ours.bars(_STOCK, _SPEC),
-                "ibkeel again": lambda: again.bars(_STOCK, _SPEC),
+                "ibkeel": lambda: ours.bars(STOCK, SPEC),
+                "ibkeel again": lambda: again.bars(STOCK, SPEC),
             }
             small: dict[str, Ask] = {
                 "bare": ib.reqCurrentTimeAsync,
                 "ibkeel": ours.server_time,
                 "ibkeel again": again.server_time,
             }
-            long = await _costs(gateway, _HISTORY, history, sizes)
+            long = await _costs(gateway, HISTORY, history, sizes)
             short = await _costs(gateway, _TIME, small, sizes)
             ib.disconnect()
     finally:
@@ -148,7 +150,7 @@ async def _measured(answers: dict[str, list[Answer]], sizes: Sizes) -> dict[str,
 
 async def _bare_bars(ib: Any, contract: Any) -> None:
     bars = await ib.reqHistoricalDataAsync(
-        contract, "", _SPEC.duration, _SPEC.size, _SPEC.kind.value, _SPEC.rth, formatDate=2
+        contract, "", SPEC.duration, SPEC.size, SPEC.kind.value, SPEC.rth, formatDate=2
     )
     assert len(bars) == _BARS
 
@@ -172,7 +174,7 @@ async def _costs(gateway: CannedGateway, number: str, asks: dict[str, Ask], size
     orders = tuple(permutations(asks.items()))
     for turn in range(sizes.rounds + 1):
         for name, ask in orders[turn % len(orders)]:
-            total, in_gateway = await _asked(gateway, ask, sizes.requests)
+            total, in_gateway = await measure_asked(gateway, ask, sizes.requests)
             if turn:
                 costs.client[name].append(total - in_gateway)
                 costs.gateway.append(in_gateway)
@@ -186,7 +188,7 @@ async def _costs(gateway: CannedGateway, number: str, asks: dict[str, Ask], size
     return costs
 
 
-async def _asked(gateway: CannedGateway, ask: Ask, number: int) -> tuple[float, float]:
+async def measure_asked(gateway: CannedGateway, ask: Ask, number: int) -> tuple[float, float]:
     """CPU seconds of one request, all told and in the Gateway."""
     total, before = 0.0, gateway.seconds
     for _ in range(number):

@@ -33,6 +33,7 @@ _INSTANT: Final = timedelta(seconds=0.15)
 _BOUNDARIES: Final = tuple(Boundary)
 _KINDS: Final = ("", "intent", "fill_seen", "")  # records at whose boundary a process ends; empty: any
 _LONGEST_START: Final = 900.0
+_RAM_DISK: Final = Path("/dev/shm")
 _SETTLE: Final = (45.0, 15.0, 40.0, 15.0)
 
 
@@ -57,7 +58,7 @@ def play(plan: Plan, *, is_traced: bool = False) -> Outcome:
         plan: What happens.
         is_traced: Whether the trace is kept.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=_RAM_DISK if _RAM_DISK.is_dir() else None) as folder:
         return run_virtual(Stage(plan, Path(folder), is_traced=is_traced).run(), travel=False)
 
 

@@ -17,6 +17,7 @@ __all__ = ["Message", "Tap"]
 _NUMBERS: Final = {
     number: row for number, row in REQUESTS.items() if row.name in {"place_order", "cancel_order"}
 }
+_STARTS: Final = tuple(f"{number}\0".encode() for number in _NUMBERS)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,10 +77,10 @@ class Tap:
             reader = self._readers[id(client)] = FrameReader()
             self._clients = [*getattr(self, "_clients", []), client]  # alive, so that no id comes twice
         for payload in reader.payloads(data.removeprefix(GREETING)):
-            texts = split(payload)
-            row = _NUMBERS.get(int(texts[0])) if texts[0].isdecimal() else None
-            if row is not None and client.session.version:
-                self._note(row.name, row.parse(texts[1:], client.session.version))
+            if payload.startswith(_STARTS) and client.session.version:
+                number, *texts = split(payload)
+                row = _NUMBERS[int(number)]
+                self._note(row.name, row.parse(texts, client.session.version))
         self._receive(client, data)
 
     def _note(self, name: str, values: dict[str, Any]) -> None:

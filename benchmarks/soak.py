@@ -11,7 +11,7 @@ from benchmarks.environments import ROOT, MissingPeer, version
 from benchmarks.report import Bar, Report
 from ibkeel.ibkr.client import LIBRARY
 
-__all__ = ["run"]
+__all__ = ["run", "soaked"]
 
 _HOURS: Final = 24
 _QUICK_HOURS: Final = 3
@@ -21,7 +21,7 @@ _SETTLED: Final = 2  # hours after which all that is kept up to a limit should h
 def run(*, quick: bool) -> Report:
     """The same day three times: by the adapter, by the adapter again, and by the bare client library."""
     hours = _QUICK_HOURS if quick else _HOURS
-    ours, again, bare = (_soaked(mode, hours) for mode in ("adapter", "adapter", "bare"))
+    ours, again, bare = (soaked(mode, hours) for mode in ("adapter", "adapter", "bare"))
     runs = {"ibkeel": ours, "ibkeel again": again, "bare": bare}
     shares = {name: one["served_outside"] / one["rounds_outside"] for name, one in runs.items()}
     growth = {name: one["blocks"][-1] / one["blocks"][_SETTLED - 1] - 1 for name, one in runs.items()}
@@ -68,7 +68,8 @@ def _slope(values: list[float]) -> float:
     return statistics.linear_regression(range(len(values)), values).slope
 
 
-def _soaked(mode: str, hours: float) -> dict[str, Any]:
+def soaked(mode: str, hours: float) -> dict[str, Any]:
+    """What one soak found, in a process of its own."""
     search = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH", ""), str(ROOT / "src"))))
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.soak_run", mode, str(hours)],

@@ -13,6 +13,7 @@ from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.ibkr.client import library
 from ibkeel.model import BarSpec, Quote, Right, Stock
 from ibkeel.options import ExpiryChoice, SelectionRule, nearest_strikes, select
+from ibkeel.telemetry import Observer
 from ibkeel.virtual import virtual_clock
 
 __all__ = ["SYMBOLS", "Adapter", "Bare", "Rounds"]
@@ -54,33 +55,34 @@ def _is_open(now: datetime) -> bool:
 class Adapter:
     """By `IBKRBroker`."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
         self._clock = virtual_clock()
-        self._broker = IBKRBroker(IBKRConfig(host=HOST, port=PORT), clock=self._clock, jitter=lambda: 0.0)
+        config = IBKRConfig(host=HOST, port=PORT)
+        self.broker = IBKRBroker(config, clock=self._clock, observer=observer, jitter=lambda: 0.0)
 
     @property
     def lines(self) -> int:
-        return len(self._broker.open_lines)
+        return len(self.broker.open_lines)
 
     async def begin(self) -> None:
-        await self._broker.connect()
+        await self.broker.connect()
 
     async def end(self) -> None:
-        await self._broker.disconnect()
+        await self.broker.disconnect()
 
     async def serve(self, symbol: str) -> bool:
         stock = Stock(symbol)
         try:
-            quote = await self._broker.quote(stock)
-            bars = await self._broker.bars(stock, _SPEC)
-            chain = await self._broker.option_chain(stock)
+            quote = await self.broker.quote(stock)
+            bars = await self.broker.bars(stock, _SPEC)
+            chain = await self.broker.option_chain(stock)
             now = self._clock.now()
             today = now.astimezone(_NEW_YORK).date()
             spot = quote.mid or quote.last or bars[-1].close
             options = select(chain, spot=spot, today=today, right=Right.CALL, rule=_RULE)
             if not _is_open(now):
                 return bool(options)
-            answers = await self._broker.quotes(options)
+            answers = await self.broker.quotes(options)
         except (RequestFailed, ConnectionFailure):
             return False
         return any(isinstance(answer, Quote) for answer in answers.values())

@@ -16,6 +16,7 @@ from typing import Any, Final
 from typing_extensions import override
 
 from benchmarks.lockstep import GatewayCounts, LockstepGateway
+from benchmarks.soak_monitored import Monitored
 from benchmarks.soak_rounds import SYMBOLS, Adapter, Bare, Rounds
 from ibkeel.sim import Scenario, faults
 from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock
@@ -24,7 +25,7 @@ __all__ = ["soak"]
 
 _ROUND: Final = 60.0
 _HOUR: Final = 3600.0
-_MAKERS: Final[dict[str, Callable[[], Rounds]]] = {"adapter": Adapter, "bare": Bare}
+_MAKERS: Final[dict[str, Callable[[], Rounds]]] = {"adapter": Adapter, "bare": Bare, "monitored": Monitored}
 # By the kind that the Gateway names; anything else that goes wrong is no excuse.
 _OUTAGES: Final = frozenset({"restart", "crash", "id_in_use", "upstream_lost", "farm_broken"})
 

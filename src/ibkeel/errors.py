@@ -96,7 +96,10 @@ class UnknownStrategy(InvalidInput):
     """
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"unknown strategy {name!r}; registered: {', '.join(sorted(known))}")
+        super().__init__(
+            f"unknown strategy {name!r}; registered: {', '.join(sorted(known))}; one of your own needs an "
+            "installed package with an entry point in the group 'ibkeel.strategies'"
+        )
         self.name, self.known = name, known
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,8 +35,12 @@ class Examined(Protocol):
 
 
 @asynccontextmanager
-async def _beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _beside(
+    *coroutines: Coroutine[Any, Any, None], ended: Callable[[asyncio.Task[None]], None]
+) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    for task in tasks:
+        task.add_done_callback(ended)
     try:
         yield
     finally:
@@ -63,6 +67,7 @@ class Monitor(Observer):
     ) -> None:
         self._telemetry, self._clock = telemetry, clock
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._failed: set[str] = set()
         self.board = Board()
         """What is to be seen."""
         self.metrics = Metrics(self.board)
@@ -91,9 +96,12 @@ class Monitor(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Hand an event to each sink."""
+        """Hand an event to each sink; one that fails is named in an alarm, and harms nobody else."""
         for sink in self._sinks:
-            sink.on_event(event)
+            try:
+                sink.on_event(event)
+            except Exception as error:  # noqa: BLE001 - whoever watches must not stop who trades
+                self._sink_failed(sink, error)
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator["Monitor"]:
@@ -111,7 +119,7 @@ class Monitor(Observer):
                 self.metrics_port = stack.enter_context(serving)
             if self.alerter is not None:
                 await stack.enter_async_context(self.alerter)
-                await stack.enter_async_context(_beside(self.alerter.run()))
+                await stack.enter_async_context(_beside(self.alerter.run(), ended=self._ended))
             yield self
 
     @asynccontextmanager
@@ -121,7 +129,7 @@ class Monitor(Observer):
         Args:
             broker: It tells its observer, which should be this monitor.
         """
-        async with _beside(self._examine(broker), self._sample(broker)):
+        async with _beside(self._examine(broker), self._sample(broker), ended=self._ended):
             yield
 
     async def _examine(self, broker: Examined) -> None:
@@ -141,6 +149,21 @@ class Monitor(Observer):
             with contextlib.suppress(RuntimeError):  # it was closed since
                 self._loop.call_soon_threadsafe(self._alarm, f"its file cannot be written: {trouble}")
 
+    def _sink_failed(self, sink: Observer, error: Exception) -> None:
+        name = type(sink).__name__
+        if name not in self._failed:
+            self._failed.add(name)
+            self._tell(name, f"{type(error).__name__}: {error}; what it shows is not whole, trading goes on")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            words = f"a task of the monitor ended in {type(error).__name__}: {error}; trading goes on"
+            self._tell("monitor", f"{words}. Restart the bot when it suits, and report this")
+
+    def _tell(self, name: str, message: str) -> None:
+        self.on_event(AlarmRaised(at=self._clock.now(), name=name, message=message))
+
     def _alarm(self, words: str) -> None:
         message = f"{words}; events are lost until it can, trading goes on. Make room, or choose another file"
-        self.on_event(AlarmRaised(at=self._clock.now(), name="event log", message=message))
+        self._tell("event log", message)

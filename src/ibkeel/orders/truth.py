@@ -192,7 +192,8 @@ def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     if told is not OrderState.CANCELLED:
         truth = _revived(truth, f"status {seen.status}")
     all_of_it = float(truth.quantity) if told is OrderState.FILLED else 0.0
-    truth = attrs.evolve(truth, may_work=truth.may_work or told is not OrderState.SENT)
+    if not truth.may_work and told is not OrderState.SENT:
+        truth = attrs.evolve(truth, may_work=True)
     known = _with_filled(truth, all_of_it if seen.filled is None else seen.filled)
     if known.state.is_final:
         # An ended order may repeat its end; other open states are late messages, but a refused order has none.
@@ -211,7 +212,9 @@ def _at_work(truth: OrderTruth, told: OrderState, reason: str) -> OrderTruth:
         told = OrderState.PARTIALLY_FILLED
     if truth.state is OrderState.UNKNOWN:
         return _settled(truth, told, reason)
-    return _advanced(attrs.evolve(truth, reason=reason or truth.reason), told)
+    if reason and reason != truth.reason:
+        truth = attrs.evolve(truth, reason=reason)
+    return _advanced(truth, told)
 
 
 def _refused(truth: OrderTruth, seen: ErrorSeen) -> OrderTruth:

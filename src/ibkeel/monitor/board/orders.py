@@ -98,6 +98,8 @@ def _row_after(row: OrderRow, event: OrderPlaced | OrderChanged | OrderFilled) -
                 filled=max(row.filled, event.filled),
                 changed_at=event.at,
             )
+        case OrderFilled() if event.is_leg:
+            return attrs.evolve(row, changed_at=event.at)
         case OrderFilled():
             total = row.priced + event.quantity
             price = (
@@ -107,7 +109,7 @@ def _row_after(row: OrderRow, event: OrderPlaced | OrderChanged | OrderFilled) -
             )
             return attrs.evolve(
                 row,
-                subject=event.subject,
+                subject=row.subject or event.subject,
                 side=event.side,
                 filled=max(row.filled, total),
                 priced=total,

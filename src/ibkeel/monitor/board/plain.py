@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from functools import cache
+from math import isfinite
+from typing import Any, Final
 
 import attrs
 
@@ -13,6 +15,7 @@ from ibkeel.monitor.board.snapshot import Snapshot
 
 __all__ = ["snapshot_data"]
 
+_AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 _DERIVED = {
     KindRow: ("latency", "queueing"),
 }
@@ -22,9 +25,9 @@ _LEFT_OUT = {KindRow: frozenset({"seconds", "queued"})}
 def snapshot_data(snapshot: Snapshot, *, now: datetime) -> dict[str, Any]:
     """The snapshot as dicts, lists, texts and numbers, with what it says of itself.
 
-    Instants become ISO texts. Added are `now`, `age` (seconds since the last event), the age of each
-    tier of health, the session's state, percentiles by kind in place of the single durations, and the
-    incidents that last.
+    Instants become ISO texts, figures that are none (NaN) null. Added are `now`, `age` (seconds since
+    the last event), the age of each tier of health, the session's state, percentiles by kind in place
+    of the single durations, and the incidents that last.
 
     Args:
         snapshot: Of a `Board`.
@@ -44,6 +47,11 @@ def snapshot_data(snapshot: Snapshot, *, now: datetime) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _AS_IT_IS:
+        return value
+    if kind is float:
+        return value if isfinite(value) else None  # JSON knows no NaN
     if isinstance(value, Mapping):
         return {str(key): _plain(row) for key, row in value.items()}
     if isinstance(value, tuple | list):
@@ -54,12 +62,11 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, Decimal):
         return float(value)
-    return _record(value) if attrs.has(type(value)) else value
+    return {name: _plain(getattr(value, name)) for name in _shown(kind)} if attrs.has(kind) else value
 
 
-def _record(value: Any) -> dict[str, Any]:
-    kind = type(value)
+@cache
+def _shown(kind: type[Any]) -> tuple[str, ...]:
     left_out = _LEFT_OUT.get(kind, frozenset())
-    names = [field.name for field in attrs.fields(kind) if not field.name.startswith("_")]
-    shown = [name for name in names if name not in left_out] + list(_DERIVED.get(kind, ()))
-    return {name: _plain(getattr(value, name)) for name in shown}
+    names = (field.name for field in attrs.fields(kind) if not field.name.startswith("_"))
+    return (*(name for name in names if name not in left_out), *_DERIVED.get(kind, ()))

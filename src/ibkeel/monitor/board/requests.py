@@ -138,15 +138,17 @@ class RequestsPanel:
             match event:
                 case RequestEnded():
                     ended.setdefault(event.kind, []).append(event)
-                    under_way -= event.was_sent
-                    queued -= not event.was_sent and event.queue_seconds > 0
+                    under_way = max(0, under_way - event.was_sent)
+                    queued = max(0, queued - (not event.was_sent and event.queue_seconds > 0))
                 case RequestSent():
                     under_way += 1
-                    queued -= event.queue_seconds > 0
+                    queued = max(0, queued - (event.queue_seconds > 0))
                 case RequestQueued():
                     queued += 1
                 case _:
                     pass
+            # What began before the board did is not counted; after each event, or batches would differ.
+            under_way, queued = max(0, under_way), max(0, queued)
         rows = {kind: (self.kinds.get(kind) or KindRow(kind)).after(few) for kind, few in ended.items()}
         kinds = MappingProxyType({**self.kinds, **rows}) if rows else self.kinds
-        return RequestsPanel(kinds, max(0, under_way), max(0, queued))
+        return RequestsPanel(kinds, under_way, queued)

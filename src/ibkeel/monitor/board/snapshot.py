@@ -98,6 +98,7 @@ _HEARD: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
         events.GatewayNoticed: (),
         events.HaltChanged: ("guard", "incidents"),
         events.HealthTaken: ("health",),
+        events.LimitsChanged: (),
         events.LineClosed: ("lines",),
         events.LineOpened: ("lines",),
         events.LossGuardRead: ("guard", "incidents"),

@@ -1,8 +1,9 @@
 """What a bot tells of itself on loopback, from a thread of its own: the board, and nothing can be changed."""
 
+import contextlib
 import json
-import os
 import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +17,16 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.board import Board, snapshot_data
+from ibkeel.monitor.dashboard.sign import API_FILE, Sign
 
-__all__ = ["API_FILE", "BoardApi"]
+__all__ = ["BoardApi"]
 
-API_FILE: Final = "api.json"
-"""Name of the file in the state directory that says where a bot's API is, and by which token."""
-
-_OWNER_ONLY: Final = 0o600
 _HOST: Final = "127.0.0.1"
-_PATIENCE: Final = 5.0  # seconds that a client may hold a thread
+_PATIENCE: Final = 5.0  # seconds that a client may be silent
+_LONGEST: Final = 10.0  # seconds that a client may hold a thread
+_CLIENTS: Final = 16  # at once
+_FRESH: Final = 0.4  # seconds for which one text serves all who ask
+_ROUND: Final = 1.0  # seconds between two looks at the file and at those who linger
 
 
 class BoardApi:
@@ -39,17 +41,29 @@ class BoardApi:
     """
 
     def __init__(self, board: Board, clock: Clock) -> None:
-        self._board, self._clock = board, clock
+        self._board, self.clock = board, clock
         self._token = secrets.token_urlsafe(24)
+        self._lock = threading.Lock()
+        self._made: tuple[float, bytes] | None = None
 
     def text(self) -> bytes:
-        """The board now, as JSON."""
-        data = snapshot_data(self._board.snapshot, now=self._clock.now())
+        """The board now, as JSON; those who ask at the same time share it."""
+        with self._lock:
+            now = self.clock.monotonic()
+            if self._made is None or not 0 <= now - self._made[0] < _FRESH:
+                self._made = (now, self._written())
+            return self._made[1]
+
+    def _written(self) -> bytes:
+        data = snapshot_data(self._board.snapshot, now=self.clock.now())
         return json.dumps(data, separators=(",", ":")).encode()
 
     @contextmanager
     def served(self, folder: Path, port: int = 0) -> Iterator[int]:
         """Serve within the block, and say in the folder's `api.json` where and by which token.
+
+        Of several bots in one folder the one that began last is named there; when it is gone, another
+        puts its own name back within seconds.
 
         Args:
             folder: The bot's state directory.
@@ -59,43 +73,58 @@ class BoardApi:
             ConfigurationError: The port is taken, or the file cannot be written.
         """
         try:
-            server = _Server((_HOST, port), self, self._token)
+            server = _Server((_HOST, port), self, Sign(folder / API_FILE, self._token))
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
         thread = threading.Thread(target=server.serve_forever, name="ibkeel api", daemon=True)
-        path = folder / API_FILE
         with server:
+            server.sign.put_up(server.server_port)
             thread.start()
             try:
-                self._announce(path, server.server_port)
                 yield server.server_port
             finally:
-                path.unlink(missing_ok=True)
                 server.shutdown()
                 thread.join()
-
-    def _announce(self, path: Path, port: int) -> None:
-        address = {"host": _HOST, "port": port, "token": self._token, "pid": os.getpid()}
-        new = path.with_name(f"{path.name}.{os.getpid()}")
-        try:
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(address, stream)
-            new.replace(path)
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+                server.sign.take_down()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], api: BoardApi, token: str) -> None:
+    def __init__(self, address: tuple[str, int], api: BoardApi, sign: Sign) -> None:
         super().__init__(address, _Handler)
-        self.api, self.token = api, token
+        self.api, self.sign = api, sign
+        self._since: dict[Any, float] = {}
+        self._rounds_at = 0.0
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away in the middle is nobody's fault."""
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._since) >= _CLIENTS:
+            self.shutdown_request(request)
+            return
+        self._since[request] = self.api.clock.monotonic()
+        super().process_request(request, client_address)
+
+    @override
+    def shutdown_request(self, request: Any) -> None:
+        self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    @override
+    def service_actions(self) -> None:
+        now = self.api.clock.monotonic()
+        if now - self._rounds_at < _ROUND:
+            return
+        self._rounds_at = now
+        self.sign.look_after(self.server_port)
+        for request, since in tuple(self._since.items()):
+            if now - since > _LONGEST:
+                with contextlib.suppress(OSError):  # it went by itself
+                    request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -105,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not secrets.compare_digest(given.encode(), self.server.token.encode()):
+        if not secrets.compare_digest(given.encode(), self.server.sign.token.encode()):
             self._answer(HTTPStatus.UNAUTHORIZED, b'{"error":"no token, or a wrong one"}')
         elif self.path != "/board":
             self._answer(HTTPStatus.NOT_FOUND, b'{"error":"valid: /board"}')

@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.doors import Access
-from ibkeel.monitor.dashboard.source import Controls, Source, View
+from ibkeel.monitor.dashboard.looks import Looks
+from ibkeel.monitor.dashboard.source import Controls, Source
 from ibkeel.telemetry import redact
 
 __all__ = ["dashboard_app"]
@@ -35,7 +36,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_VOLATILE: Final = ("now", "age")
+_STREAMS: Final = 32  # pages that are open at once
 
 Handler = Callable[[Request], Any]
 
@@ -91,8 +92,9 @@ class _Page:
         metrics: Callable[[], str] | None,
         every: float,
     ) -> None:
-        self._source, self._controls, self._access = source, controls, access
+        self._controls, self._access = controls, access
         self._metrics, self._every = metrics, every
+        self._looks, self._streams = Looks(source, controls, every), 0
 
     def guarded(self, handler: Handler) -> Handler:
         """The handler behind the door."""
@@ -135,27 +137,29 @@ class _Page:
 
     async def board(self, _: Request) -> Response:
         """The view, once."""
-        return JSONResponse(self._data(await self._source.view()), headers=_HEADERS)
+        look = await self._looks.look()
+        return Response(look.text, 200, _HEADERS, "application/json")
 
     async def stream(self, request: Request) -> Response:
         """The view now, and whenever it changed."""
+        if self._streams >= _STREAMS:
+            return _refused(503, f"{_STREAMS} pages are open already; close one")
         headers = {**_HEADERS, "X-Accel-Buffering": "no"}
         return StreamingResponse(self._changes(request), headers=headers, media_type="text/event-stream")
 
     async def _changes(self, request: Request) -> AsyncIterator[str]:
         last, quiet = "", 0.0
-        while not await request.is_disconnected():
-            data = self._data(await self._source.view())
-            settled = json.dumps({name: row for name, row in data.items() if name not in _VOLATILE})
-            if settled != last or quiet >= _QUIET:
-                last, quiet = settled, 0.0
-                yield f"data: {json.dumps(data, separators=(',', ':'))}\n\n"
-            quiet += self._every
-            await asyncio.sleep(self._every)
-
-    def _data(self, view: View) -> dict[str, Any]:
-        halted = redact(self._controls.halted)
-        return {**view.data, "origin": view.origin, "note": redact(view.note), "halted": halted}
+        self._streams += 1
+        try:
+            while not await request.is_disconnected():
+                look = await self._looks.look()
+                if look.settled != last or quiet >= _QUIET:
+                    last, quiet = look.settled, 0.0
+                    yield f"data: {look.text}\n\n"
+                quiet += self._every
+                await asyncio.sleep(self._every)
+        finally:
+            self._streams -= 1
 
     async def halt(self, request: Request) -> Response:
         """Let no entry leave."""
@@ -190,6 +194,7 @@ class _Page:
             turn()
         except ConfigurationError as error:
             return _refused(500, redact(str(error)))
+        self._looks.forget()
         return JSONResponse({"halted": redact(self._controls.halted)}, headers=_HEADERS)
 
     async def metrics(self, _: Request) -> Response:
@@ -204,8 +209,7 @@ class _Page:
 
     async def ready(self, _: Request) -> Response:
         """Whether a bot runs and its session is good enough to trade; says nothing else to strangers."""
-        view = await self._source.view()
-        state = view.data["session"]["state"]
-        is_ready = view.origin == "bot" and state == "ready"
+        data = (await self._looks.look()).data
+        is_ready = data["origin"] == "bot" and data["session"]["state"] == "ready"
         words = "ready\n" if is_ready else "not ready\n"
         return PlainTextResponse(words, 200 if is_ready else 503, headers=_HEADERS)

@@ -1,6 +1,7 @@
 """What a journal says of its last session, as the board shows it."""
 
 from collections.abc import Iterable, Iterator
+from heapq import merge
 from typing import Final
 
 from ibkeel.journal import (
@@ -33,22 +34,39 @@ from ibkeel.telemetry import (
 __all__ = ["recalled"]
 
 _NONE: Final = "none"
+_MOST: Final = 20_000
+_WHOLE: Final = (RunStarted, RunEnded, Intent, OrderUpdate, FillSeen)
+_RECENT: Final = (Decision, Failure)
 
 
-def recalled(journal: Journal) -> Snapshot:
-    """The board of the journal's last run; blank when it tells of none.
+def recalled(journal: Journal, most: int = _MOST) -> Snapshot:
+    """The board of the journal's last session, all its runs together; blank when it tells of none.
+
+    Orders and fills are whole; of decisions and failures only the last are read, so that a journal of
+    months does not keep anybody waiting.
 
     Args:
         journal: Opened for reading.
+        most: Records, from the end, among which decisions and failures are looked for.
 
     Raises:
         JournalError: It cannot be read.
     """
-    last = journal.last(RunStarted)
-    if last is None:
+    begin = _begin(journal)
+    if begin is None:
         return Snapshot()
-    records = (entry.record for entry in journal.events(after=last.seq - 1))
-    return fold(Snapshot(), tuple(_events(records)))
+    recent = max(begin, journal.count() - most)
+    whole = (journal.events(kind, after=begin) for kind in _WHOLE)
+    partly = (journal.events(kind, after=recent) for kind in _RECENT)
+    entries = merge(*whole, *partly, key=lambda entry: entry.seq)
+    return fold(Snapshot(), tuple(_events(entry.record for entry in entries)))
+
+
+def _begin(journal: Journal) -> int | None:
+    """Number of the record before the first run of the last session."""
+    starts = [entry for entry in journal.events(RunStarted) if isinstance(entry.record, RunStarted)]
+    sessions = [entry.record.session for entry in starts if isinstance(entry.record, RunStarted)]
+    return starts[sessions.index(sessions[-1])].seq - 1 if starts else None
 
 
 def _events(records: Iterable[Record]) -> Iterator[Event]:

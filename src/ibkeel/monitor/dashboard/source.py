@@ -14,13 +14,15 @@ from ibkeel.clock import Clock
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
 from ibkeel.monitor.board import Board, Snapshot, snapshot_data
-from ibkeel.monitor.dashboard.api import API_FILE
 from ibkeel.monitor.dashboard.recall import recalled
+from ibkeel.monitor.dashboard.sign import API_FILE
 from ibkeel.runner import Halt
 
 __all__ = ["BoardSource", "BotSource", "Controls", "HaltControls", "Source", "View"]
 
 _PATIENCE: Final = 2.0
+_LONGEST: Final = 20_000_000  # bytes
+_PARTS: Final = frozenset(field.name for field in attrs.fields(Snapshot))
 
 
 @attrs.frozen(kw_only=True)
@@ -142,13 +144,14 @@ class BotSource(Source):
         try:
             connection.request("GET", "/board", headers={"Authorization": f"Bearer {token}"})
             answer = connection.getresponse()
-            body = answer.read()
-            data = json.loads(body) if answer.status == http.HTTPStatus.OK else None
+            data = json.loads(answer.read(_LONGEST)) if answer.status == http.HTTPStatus.OK else None
         except (OSError, http.client.HTTPException, ValueError) as error:
             return None, f"the bot does not answer ({error})"
         finally:
             connection.close()
-        return (data, "") if isinstance(data, dict) else (None, "the bot answers with nonsense")
+        if isinstance(data, dict) and data.keys() >= _PARTS:
+            return data, ""
+        return None, "another program has the port of a bot that is gone"
 
     def _from_journal(self, trouble: str) -> View:
         now = self._clock.now()

@@ -130,6 +130,8 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
         (row["subject"], f"{row['signed_quantity']:g}", f"{row['average_price']:.2f}", protection(row))
         for row in data["money"]["positions"]
     )
+    if data["money"]["positions_at"] is None:
+        return Text("positions: not known, no bot has read them; look in TWS or Client Portal", "yellow")
     return _table("positions", ("what", "quantity", "average", "protected by"), rows)
 
 

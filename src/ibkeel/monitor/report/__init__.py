@@ -12,7 +12,7 @@ from ibkeel.monitor.report.day import (
     sessions_of,
 )
 from ibkeel.monitor.report.page import report_page
-from ibkeel.monitor.report.writing import DayReports
+from ibkeel.monitor.report.writing import DayReports, write_private
 
 __all__ = [
     "DayReport",
@@ -26,4 +26,5 @@ __all__ = [
     "report_of",
     "report_page",
     "sessions_of",
+    "write_private",
 ]

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from math import isfinite
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -195,6 +196,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(row) for key, row in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(row) for row in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
     return value.isoformat() if isinstance(value, date) else value
 
 
@@ -265,7 +268,7 @@ class _Reading:
             cycles=len({row.cycle for row in self._all(CycleDone)}),
             start_equity=None if start is None else float(start),
             guard_tripped=any(guard.tripped for guard in guards),
-            equity=() if snapshot is None else snapshot.money.equity,
+            equity=() if snapshot is None else self._equity(snapshot),
             prices=self._prices(),
             fills=fills,
             cash=sum(fill.cash for fill in fills),
@@ -277,6 +280,11 @@ class _Reading:
             latencies=() if snapshot is None else tuple(_latencies(snapshot)),
         )
 
+    def _touches(self, begin: datetime, end: datetime | None) -> bool:
+        """Whether something that lasted was of this day."""
+        last = None if end is None else end.astimezone(_NEW_YORK).date()
+        return begin.astimezone(_NEW_YORK).date() <= self._session and (last is None or last >= self._session)
+
     def _all(self, kind: type[Any]) -> list[Any]:
         return self._by_kind.get(kind, [])
 
@@ -287,6 +295,8 @@ class _Reading:
             corrected[row.execution.exec_id.rpartition(".")[0]] = row
         for row in corrected.values():
             done = row.execution
+            if done.is_of_combo:
+                continue
             yield TradeLeg(
                 at=done.at,
                 symbol=done.contract.symbol,
@@ -319,6 +329,10 @@ class _Reading:
                 found.setdefault(row.symbol, []).append(PricePoint(at=row.at, price=price))
         return {symbol: tuple(points) for symbol, points in found.items()}
 
+    def _equity(self, snapshot: Snapshot) -> tuple[tuple[datetime, float], ...]:
+        rows = snapshot.money.equity
+        return tuple((at, value) for at, value in rows if isfinite(value) and self._touches(at, at))
+
     def _incidents(self, snapshot: Snapshot | None) -> Iterator[Incident]:
         failures = [
             Incident(at=row.at, what=row.kind, symbol=row.symbol, text=redact(row.message))
@@ -333,7 +347,8 @@ class _Reading:
             )
             for row in self._all(OrderSettled)
         ]
-        seen = () if snapshot is None else snapshot.incidents.rows
+        rows = () if snapshot is None else snapshot.incidents.rows
+        seen = [row for row in rows if self._touches(row.at, row.ended_at)]
         of_board = [
             Incident(at=row.at, what=f"{row.kind} {row.name}", text=row.text, ended_at=row.ended_at)
             for row in seen

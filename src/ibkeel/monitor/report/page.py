@@ -176,7 +176,8 @@ def _latencies(report: DayReport) -> str:
     if not report.latencies:
         return "<h2>Latency</h2><p>Not kept: a journal has none. The bot that runs knows them.</p>"
     names = ("kind", "#answered", "#failed", "#median", "#95 %", "#99 %")
-    return _table("Latency", names, [row(each) for each in report.latencies])
+    rows = [row(each) for each in report.latencies]
+    return _table("Latency", names, rows, "Of the last requests of each kind; counts since the bot began.")
 
 
 def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]], lead: str = "") -> str:

@@ -1,8 +1,8 @@
 """Writes the report of each day when it is over."""
 
 import asyncio
-import contextlib
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
@@ -14,13 +14,14 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
-from ibkeel.monitor.board import Board
+from ibkeel.monitor.board import Board, Snapshot
 from ibkeel.monitor.report.day import report_of
 from ibkeel.monitor.report.page import report_page
 from ibkeel.telemetry import AlarmRaised, Event, Observer, TradingDayClosed
 
-__all__ = ["DayReports"]
+__all__ = ["DayReports", "write_private"]
 
+_OWNER_ONLY: Final = 0o600
 _SETTLE: Final = 5.0  # seconds after the close, for the last records to be on disk
 
 
@@ -70,16 +71,32 @@ class DayReports(Observer):
     async def _write(self, day: date) -> None:
         snapshot = self._board.snapshot
         try:
-            with contextlib.closing(Journal.open(self._journal, read_only=True)) as journal:
-                report = await asyncio.to_thread(report_of, journal, day, snapshot=snapshot)
-            page = await asyncio.to_thread(report_page, report)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            name = day.isoformat()
-            (self._folder / f"{name}.html").write_text(page, encoding="utf-8")
-            (self._folder / f"{name}.json").write_text(json.dumps(report.as_data(), indent=2), "utf-8")
+            await asyncio.to_thread(self._leave, day, snapshot)
         except (JournalError, OSError) as error:
             message = (
                 f"the report of {day.isoformat()} could not be written: {error}; trading goes on. Make room, then run "
                 "ibkeel report"
             )
             self._alarm.on_event(AlarmRaised(at=self._clock.now(), name="day report", message=message))
+
+    def _leave(self, day: date, snapshot: Snapshot) -> None:
+        """In a thread of its own: reading a day's journal takes seconds, and a disk may hang."""
+        with Journal.open(self._journal, read_only=True) as journal:
+            report = report_of(journal, day, snapshot=snapshot)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_private(self._folder / f"{day.isoformat()}.html", report_page(report))
+        write_private(self._folder / f"{day.isoformat()}.json", json.dumps(report.as_data(), indent=2))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file, whole or not at all, for its owner's eyes only.
+
+    Args:
+        path: It is replaced when it exists.
+        text: What is to be in it.
+    """
+    new = path.with_name(f"{path.name}.new")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    new.replace(path)

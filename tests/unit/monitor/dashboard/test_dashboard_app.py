@@ -165,3 +165,13 @@ def test_the_page_never_makes_markup_of_what_it_shows(opened):
     assert "innerHTML" not in script
     assert "insertAdjacentHTML" not in script
     assert json.dumps("<script>")  # texts reach the page as JSON only
+
+
+def test_pages_beyond_the_most_are_refused_and_told_why(opened, monkeypatch):
+    monkeypatch.setattr("ibkeel.monitor.dashboard.app._STREAMS", 0)
+    client, _ = opened()
+
+    answer = client.get("/api/stream")
+
+    assert answer.status_code == 503
+    assert "close one" in answer.json()["error"]

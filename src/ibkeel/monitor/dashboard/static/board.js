@@ -93,7 +93,7 @@ const PANELS = {
     spans.forEach((each, place) => {
       const end = place + 1 < spans.length ? Date.parse(spans[place + 1].since) : now();
       const piece = h("i", { class: tone(each.state) || null, title: `${each.state} since ${clock(each.since)}: ${each.cause}` });
-      piece.style.flexGrow = String(Math.max(1, Math.sqrt((end - Date.parse(each.since)) / 1000)));
+      piece.style.flexGrow = String(Math.max(1, Math.sqrt(Math.max(0, end - Date.parse(each.since)) / 1000)));
       strip.append(piece);
     });
     return [
@@ -125,7 +125,7 @@ const PANELS = {
         : row.protection.length ? row.protection.map((order) => h("div", {}, `${order.order_type} ${number(order.quantity, 0)} at ${money(order.price)} `, badge(order.state)))
         : badge("unprotected", "bad"),
     ]);
-    return [table(["position", "#quantity", "#average", "protected by"], rows, "Flat."), data.money.positions_at ? h("p", { class: "faint" }, "read ", age(data.money.positions_at)) : null];
+    return [table(["position", "#quantity", "#average", "protected by"], rows, data.money.positions_at ? "Flat." : "Not known: no bot has read them. Look in TWS or Client Portal."), data.money.positions_at ? h("p", { class: "faint" }, "read ", age(data.money.positions_at)) : null];
   },
   money(data) {
     const account = data.money.account, exposure = data.money.exposure;
@@ -146,7 +146,7 @@ const PANELS = {
     const loss = data.guard.loss, halted = data.halted || (data.guard.is_halted ? data.guard.halt_reason : "");
     return [
       pairs([
-        ["Entries", halted ? badge("halted", "bad") : badge("may pass", "good")],
+        ["Entries", halted ? badge("halted", "bad") : badge("not halted", "good")],
         halted ? ["Because", halted] : null,
         ["Daily loss", loss ? [badge(loss.tripped ? "tripped" : loss.allowed ? "within limit" : "blocks entries", loss.tripped || !loss.allowed ? "bad" : "good"), ` ${share(loss.loss)} of ${share(loss.limit)}`] : "–"],
         loss && loss.reason ? ["", loss.reason] : null,
@@ -187,7 +187,7 @@ const PANELS = {
     return [table(["kind", "#answered", "#failed", "#p50", "#p95", "#p99", "last hour", "last error"], rows), h("p", { class: "faint" }, `${data.requests.under_way} under way, ${data.requests.queued} waiting`)];
   },
   pacing(data) {
-    const budgets = data.pacing.budgets.map((row) => [row.rule, bar(row.limit ? row.used / row.limit : 0), `${number(row.used, 0)} of ${number(row.limit, 0)} in ${number(row.seconds)} s`]);
+    const budgets = data.pacing.budgets.map((row) => [row.rule, bar(row.limit ? row.used / row.limit : 0), `${number(row.used, 0)} of ${number(row.limit, 0)}${row.seconds ? ` in ${number(row.seconds)} s` : ""}`]);
     const queues = data.pacing.queues.map((row) => h("p", {}, `${row.waiting} ${row.kind} wait, the oldest for ${number(row.oldest)} s: ${row.waits_for}`));
     return [table(["limit", "used", "figures"], budgets, "Not sampled yet."), queues.length ? queues : h("p", { class: "faint" }, "Nothing waits."),
       data.pacing.held ? h("p", {}, badge("held back", "warn"), " ", data.pacing.held, " ", age(data.pacing.held_at)) : null];
@@ -202,7 +202,7 @@ const PANELS = {
   },
   services(data) {
     const services = Object.values(data.services.rows).map((row) => [row.name, badge(row.state), row.cause, age(row.since)]);
-    const farms = Object.values(data.farms.rows).map((row) => ["farm " + row.farm, badge(row.after), row.evidence, age(row.at)]);
+    const farms = Object.values(data.farms.rows).map((row) => [row.farm, badge(row.after), row.evidence, age(row.at)]);
     return table(["what", "state", "because", "@since"], [...services, ...farms], "No breaker has opened; no farm was spoken of.");
   },
   alerts(data) {
