@@ -19,8 +19,9 @@ from ibkeel.system import SystemClock
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    """Of each module: while the driver lives its loop runs in this thread, and no other test can have one."""
     if CHROMIUM is None:
         if os.environ.get("IBKEEL_BROWSER_REQUIRED"):
             pytest.fail("there is no chromium, and IBKEEL_BROWSER_REQUIRED says that there must be one")
@@ -53,7 +54,7 @@ class Site:
     halt: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory):
     source, halt = Shown(), tmp_path_factory.mktemp("state") / "halt"
     app = dashboard_app(source, HaltControls(halt, SystemClock()), Access(), every=0.05)

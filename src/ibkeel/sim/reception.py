@@ -257,9 +257,8 @@ class Reception:
         client.flush(lambda: clock_text(world.now(), world.settings.zone), faults)
 
     def _delay(self, client: Client) -> float:
-        return max(
-            (fault.delay for fault in self._world.disorder.every(Delayed, client.client_id)), default=0.0
-        )
+        delayed = self._world.disorder.every(Delayed, client.client_id)
+        return max([fault.delay for fault in delayed]) if delayed else 0.0
 
     def _is_frozen(self, client: Client) -> bool:
         return self._world.disorder.first(HalfOpen, client.client_id) is not None

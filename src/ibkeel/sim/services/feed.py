@@ -42,13 +42,12 @@ def changes(market: Market, contract: SimContract, start: datetime, end: datetim
 def trade_of(change: Change) -> Trade | None:
     """The trade that a change shows: the day's volume has grown, or the last price has moved."""
     before, quote = change
-    if quote.last is None:
+    last, volume, known = quote.last, quote.volume, before.volume
+    if last is None:
         return None
-    if quote.volume is not None and before.volume is not None and quote.volume > before.volume:
-        return Trade(quote.last, quote.volume - before.volume)
-    if quote.last != before.last:
-        return Trade(quote.last, quote.last_size or 0)
-    return None
+    if volume is not None and known is not None and volume > known:
+        return Trade(last, volume - known)
+    return Trade(last, quote.last_size or 0) if last != before.last else None
 
 
 def price_of(quote: MarketQuote, what: str) -> float | None:
