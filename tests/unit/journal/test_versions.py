@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import Journal, schema
+from ibkeel.journal import Journal, LimitsTaken, schema
 
 FILES = sorted(Path(__file__).parent.glob("version-*.sql"))
 SECOND = ("ALTER TABLE events ADD COLUMN note TEXT NOT NULL DEFAULT ''", "CREATE INDEX n ON events (note)")
@@ -39,6 +39,10 @@ def pragma(path, name):
         return file.execute(f"PRAGMA {name}").fetchone()[0]
 
 
+LATER = (LimitsTaken,)
+"""Kinds of record that no file of an earlier day holds."""
+
+
 def test_there_is_a_file_of_every_version_that_was_ever_written():
     assert [number(file) for file in FILES] == list(range(1, schema.SCHEMA_VERSION + 1))
 
@@ -51,7 +55,7 @@ def test_a_file_of_each_version_is_brought_forward_with_all_that_it_holds(old, r
         kept = [entry.record for entry in journal.events()]
         journal.record(records[0])
 
-        assert kept == list(records[: len(kept)])
+        assert kept == [record for record in records if not isinstance(record, LATER)][: len(kept)]
         assert len(kept) >= 12
         assert journal.count() == len(kept) + 1
     assert pragma(path, "user_version") == schema.SCHEMA_VERSION
