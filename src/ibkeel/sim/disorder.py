@@ -46,51 +46,55 @@ PLAIN: Final = Treatment()
 
 
 class Disorder:
-    """The faults that last, in the order in which they began."""
+    """The faults that last.
+
+    Attributes:
+        lasting: In the order in which they began.
+    """
 
     def __init__(self) -> None:
-        self._lasting: list[Fault] = []
+        self.lasting: list[Fault] = []
 
     def begin(self, fault: Fault) -> None:
         """Note that a fault has begun."""
-        self._lasting.append(fault)
+        self.lasting.append(fault)
 
     def end(self, fault: Fault) -> None:
         """Note that a fault is over."""
-        position = next(at for at, each in enumerate(self._lasting) if each is fault)
-        del self._lasting[position]
+        position = next(at for at, each in enumerate(self.lasting) if each is fault)
+        del self.lasting[position]
 
     def first(self, kind: type[_F], client_id: int | None = None) -> _F | None:
         """The first fault of that kind that lasts and, given a client, concerns it; None: there is none."""
-        return next(iter(self.every(kind, client_id)), None) if self._lasting else None
+        return next(iter(self.every(kind, client_id)), None) if self.lasting else None
 
     def every(self, kind: type[_F], client_id: int | None = None) -> list[_F]:
         """All such faults, in the order in which they began."""
-        if not self._lasting:  # as nearly always
+        if not self.lasting:  # as nearly always
             return []
         return [
             fault
-            for fault in self._lasting
+            for fault in self.lasting
             if isinstance(fault, kind) and (client_id is None or fault.concerns(client_id))
         ]
 
     def blocks(self, service: Service) -> bool:
         """Whether requests of a service cannot be answered now."""
-        return any(_blocks(fault, service) for fault in self._lasting)
+        return any(_blocks(fault, service) for fault in self.lasting)
 
     def silences(self, service: Service, client_id: int) -> bool:
         """Whether a client's streams of a service stand still now."""
-        return bool(self._lasting) and any(_silences(each, service, client_id) for each in self._lasting)
+        return bool(self.lasting) and any(_silences(each, service, client_id) for each in self.lasting)
 
     @property
     def holds_reports(self) -> bool:
         """Whether what the venue reports waits."""
-        return any(isinstance(fault, UpstreamLost) and fault.holds_reports for fault in self._lasting)
+        return any(isinstance(fault, UpstreamLost) and fault.holds_reports for fault in self.lasting)
 
     @property
     def is_delayed(self) -> bool:
         """Whether only delayed market data is served."""
-        lasting = self._lasting
+        lasting = self.lasting
         return bool(lasting) and any(
             isinstance(each, NotEntitled) and each.code == _DELAYED for each in lasting
         )

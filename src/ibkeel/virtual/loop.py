@@ -20,6 +20,7 @@ __all__ = ["VirtualLoop"]
 # that lands exactly on a deadline would spin for ever.
 _PAST_TIMER: Final = 1e-6
 _TURNS_WITHOUT_TIME: Final = 5_000_000
+_TURNS_UNSEEN: Final = 50  # that a busy loop goes on before it looks at files; an idle one always looks
 
 
 class _JumpingSelector(selectors.BaseSelector):
@@ -47,14 +48,15 @@ class _JumpingSelector(selectors.BaseSelector):
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = self._inner.select(0)
-        if ready or timeout == 0:
+        is_busy = timeout == 0
+        ready = [] if is_busy and self._turns % _TURNS_UNSEEN else self._inner.select(0)
+        if ready or is_busy:
             self.pass_due_timer()
             self._count_turn()
             return ready
         if self.is_waiting_for_threads():
             return self._inner.select(None)
-        self._turns = 0
+        self._turns = 1
         self.jump()
         return []
 

@@ -3,7 +3,8 @@
 Most of what a Gateway says are ticks, and most of a tick is what the one before it said too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from ibkeel.errors import WireError
@@ -37,6 +38,7 @@ class Form:
         self._number = number
         blanks = [part for part in parts if not isinstance(part, str)]
         self._names = tuple(name for name, _, _ in blanks)
+        self._found = _getter(self._names)
         self._shown = tuple(_shown(kind, default) for _, kind, default in blanks)
         self._writers = tuple((writer(kind), default) for _, kind, default in blanks)
         written = [part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts]
@@ -49,8 +51,11 @@ class Form:
         Raises:
             WireError: A text holds a NUL.
         """
-        found = tuple(map(values.get, self._names))
-        text = self._template % (found if tuple(map(type, found)) == self._shown else self._written(found))
+        try:
+            found = self._found(values)
+        except KeyError:
+            found = tuple(map(values.get, self._names))
+        text = self._template % (found if (*map(type, found),) == self._shown else self._written(found))
         if _ENDLESS in text:
             text = self._template % self._written(found)
         if self._nuls is not None and text.count(_NUL) != self._nuls:
@@ -64,6 +69,13 @@ class Form:
                 for value, (text_of, default) in zip(found, self._writers, strict=True)
             ]
         )
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """What takes the values of those names, all of which must be there."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple([values[name] for name in names])
 
 
 def _shown(kind: Kind, default: str) -> type | None:

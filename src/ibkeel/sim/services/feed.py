@@ -9,7 +9,17 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.values import Market, MarketQuote, SimBar, SimContract
 from ibkeel.sim.world import World
 
-__all__ = ["Change", "Trade", "bar_of", "changes", "follow", "price_of", "short_bars", "trade_of"]
+__all__ = [
+    "Change",
+    "Trade",
+    "bar_of",
+    "changes",
+    "follow",
+    "has_traded",
+    "price_of",
+    "short_bars",
+    "trade_of",
+]
 
 Change = tuple[MarketQuote, MarketQuote]
 """What the feed showed before an instant, and at it."""
@@ -40,14 +50,20 @@ def changes(market: Market, contract: SimContract, start: datetime, end: datetim
 
 
 def trade_of(change: Change) -> Trade | None:
-    """The trade that a change shows: the day's volume has grown, or the last price has moved."""
+    """The trade that a change shows."""
     before, quote = change
-    last, volume, known = quote.last, quote.volume, before.volume
-    if last is None:
+    if quote.last is None or not has_traded(before, quote):
         return None
-    if volume is not None and known is not None and volume > known:
-        return Trade(last, volume - known)
-    return Trade(last, quote.last_size or 0) if last != before.last else None
+    return Trade(quote.last, max(_growth(before, quote), 0) or quote.last_size or 0)
+
+
+def has_traded(before: MarketQuote, quote: MarketQuote) -> bool:
+    """Whether a change shows a trade: the last price has moved, or the day's volume has grown."""
+    return quote.last is not None and (quote.last != before.last or _growth(before, quote) > 0)
+
+
+def _growth(before: MarketQuote, quote: MarketQuote) -> int:
+    return 0 if quote.volume is None or before.volume is None else quote.volume - before.volume
 
 
 def price_of(quote: MarketQuote, what: str) -> float | None:

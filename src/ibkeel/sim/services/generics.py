@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Final
 
-from ibkeel.sim.services.feed import trade_of
+from ibkeel.sim.services.feed import has_traded, trade_of
 from ibkeel.sim.services.ticks import Tick
 from ibkeel.sim.services.volatility import historical_volatility, implied_volatility
 from ibkeel.sim.values import BarSize, Market, MarketQuote, SimBar, SimContract
@@ -55,18 +55,17 @@ def changing(
 ) -> Iterator[Tick]:
     """The ticks that come with a change of the feed."""
     known = before or MarketQuote(at=quote.at)
-    trade = trade_of((known, quote))
-    if trade is not None and contract.sec_type != "IND":
+    if contract.sec_type != "IND" and has_traded(known, quote):
         seconds = quote.at.timestamp()
         yield "tick_string", {"type": _LAST_TIMESTAMP, "value": str(int(seconds))}
-        if _RT_VOLUME[0] in generic:
+        trade = trade_of((known, quote)) if _RT_VOLUME[0] in generic else None
+        if trade is not None:
             size = f"{trade.size:g}" if before is not None else f"{quote.last_size or 0}"
             text = f"{trade.price:g};{size};{int(seconds * 1000)};{quote.volume or 0};{trade.price:g};true"
             yield "tick_string", {"type": _RT_VOLUME[1], "value": text}
     if before is not None and quote.halted != before.halted:
         yield "tick_generic", {"type": _HALTED, "value": float(quote.halted)}
-    mark = _mark(quote) if generic & _MARK[0] else None
-    if mark not in {None, _mark(known)}:
+    if generic & _MARK[0] and (mark := _mark(quote)) not in {None, _mark(known)}:
         yield "tick_price", {"type": _MARK[1], "price": mark, "size": 0}
 
 

@@ -116,7 +116,8 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
     """Send what changed, then plan the next change or end the snapshot."""
     contract = subscription.contract
     kind, at = _feed(world, client, now)
-    if world.disorder.silences(Service.MARKET_DATA, client.client_id):
+    disorder = world.disorder
+    if disorder.lasting and disorder.silences(Service.MARKET_DATA, client.client_id):
         _go_on(world, client, subscription, now, at)
         return
     quote = _shown(world, contract, at, kind)
