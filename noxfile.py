@@ -189,4 +189,9 @@ def nightly(session):
     """The long matrices, by hand: every example, every client, the suite with real data and many examples."""
     session.install("-e", ".[test]")
     _play_conformance(session, "--all")
-    session.run("pytest", "--hypothesis-profile=nightly", *session.posargs, env={"IBKEEL_NIGHTLY": "1"})
+    session.run(
+        "pytest",
+        "--hypothesis-profile=nightly",
+        *session.posargs,
+        env={"IBKEEL_NIGHTLY": "1", "IBKEEL_BROWSER": "all"},
+    )

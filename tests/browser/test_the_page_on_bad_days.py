@@ -1,5 +1,6 @@
 """Each scenario of the simulated Gateway, as the page shows it: within two seconds, and until it is over."""
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,15 @@ from bad_day import events_of
 
 CLOCK = SystemClock()
 PATIENCE = 2.0
+SAMPLE = (
+    "competing-session",
+    "farm-blip",
+    "half-open",
+    "nightly-restart",
+    "pacing-rejections",
+    "reset-never-ends",
+)
+NAMES = Scenario.names() if os.environ.get("IBKEEL_BROWSER") == "all" else SAMPLE
 UNSEEN = frozenset({"lost-acknowledgement", "rolled-back-ids", "seed-five-minutes", "slow-consumer"})
 """What befalls only orders, or only who reads from the wrong thread: a bot of quotes and bars sees nothing of it."""
 ENDURING = frozenset(
@@ -52,7 +62,7 @@ def shows_open(tab, count):
     )
 
 
-@pytest.mark.parametrize("name", Scenario.names())
+@pytest.mark.parametrize("name", NAMES)
 def test_the_page_shows_the_trouble_in_time_and_its_end(page, site, name):
     with ThreadPoolExecutor(1) as aside:  # the browser's driver keeps a loop running in this thread
         events = aside.submit(events_of, name).result()
