@@ -49,7 +49,9 @@ def ib_async(session):
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"], *extras["bot"], *extras["testing"]]
-    session.install("ib_async>=2.1", *(name for name in wanted if not name.startswith("ib_")))
+    session.install(
+        "ib_async>=2.1", "pytest-xdist>=3.6", *(name for name in wanted if not name.startswith("ib_"))
+    )
     session.install("--no-deps", "-e", ".")
     session.run(
         "pytest",
