@@ -1,14 +1,17 @@
 """What the library decoded gets the types that the library itself would give it."""
 
 from dataclasses import asdict
+from importlib import import_module
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ib_insync import Contract, Order, OrderState
-from ib_insync.decoder import Decoder
 
+from ibkeel.ibkr.library import LIBRARY, library
 from ibkeel.ibkr.wire_types import give_types
+
+Contract, Order, OrderState = library.Contract, library.Order, library.OrderState
+Decoder = import_module(f"{LIBRARY}.decoder").Decoder
 
 TEXTS = {
     int: st.sampled_from(["", "0", "7", "-1", "2147483647"]),
