@@ -1,14 +1,20 @@
 """Async tests run on virtual time; tests that need recorded data say so with a marker."""
 
+import gc
 import inspect
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from ibkeel.virtual import run_virtual
 
-settings.register_profile("default", deadline=None, derandomize=True)  # the same examples for everybody
+PHASES = tuple(
+    phase for phase in Phase if phase is not Phase.explain
+)  # it is slow where failing is what is tested
+settings.register_profile(
+    "default", deadline=None, derandomize=True, phases=PHASES
+)  # the same examples for everybody
 settings.register_profile("nightly", deadline=None, max_examples=2000)
 settings.load_profile("default")
 
@@ -49,3 +55,9 @@ def pytest_terminal_summary(terminalreporter):
         reasons[reason] = reasons.get(reason, 0) + 1
     for reason, number in reasons.items():
         terminalreporter.write_line(f"{number} skipped: {reason}")
+
+
+def pytest_collection_finish():
+    """What thousands of tests brought along at collection need not be searched for garbage again and again."""
+    gc.collect()
+    gc.freeze()

@@ -1,11 +1,13 @@
 import builtins
 import json
-import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 
 import pytest
 
@@ -34,6 +36,32 @@ def demo(path, *more):
     return run(["demo", "--symbols", "SPY", "--journal", str(path), "--json", *more])
 
 
+def day(path, *more):
+    """A day as its reader meets it: its exit code, what it printed, and its journal."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = demo(path, *more)
+    return code, out.getvalue(), err.getvalue(), path
+
+
+def exported(path):
+    stream = StringIO()
+    with Journal.open(path, read_only=True) as journal:
+        journal.export_jsonl(stream)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def dry_day(tmp_path_factory):
+    """Seed 7, in dry run; nobody writes to its journal."""
+    return day(tmp_path_factory.mktemp("dry") / "j.sqlite")
+
+
+@pytest.fixture(scope="module")
+def paper_day(tmp_path_factory):
+    """Seed 7, with orders; nobody writes to its journal."""
+    return day(tmp_path_factory.mktemp("paper") / "j.sqlite", "--paper")
+
+
 KEYS = [
     "seed", "session_date", "symbols", "virtual_seconds", "wall_seconds", "cycles", "signals", "intents", "orders",
     "orders_sent", "fills", "requests", "timeouts", "errors", "faults", "pacing_violations", "open_lines_at_end",
@@ -41,10 +69,9 @@ KEYS = [
 ]  # fmt: skip
 
 
-def test_a_demo_plays_the_day_and_prints_one_object(tmp_path, capsys):
-    code = demo(tmp_path / "j.sqlite")
+def test_a_demo_plays_the_day_and_prints_one_object(dry_day):
+    code, out, err, _ = dry_day
 
-    out, err = capsys.readouterr()
     told = json.loads(out)
     assert code == 0
     assert err == ""
@@ -56,42 +83,25 @@ def test_a_demo_plays_the_day_and_prints_one_object(tmp_path, capsys):
     assert (told["pacing_violations"], told["open_lines_at_end"], told["faults"]) == (0, 0, [])
 
 
-def test_a_paper_demo_sends_orders_and_ends_flat(tmp_path, capsys):
-    code = demo(tmp_path / "j.sqlite", "--paper")
+def test_a_paper_demo_sends_orders_and_ends_flat(paper_day):
+    code, out, _, _ = paper_day
 
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(out)
     assert code == 0
     assert told["orders_sent"] == told["orders"] > 0
     assert told["fills"] > 0
     assert told["errors"] == 0
 
 
-def test_equal_seeds_give_equal_days_and_another_seed_another(tmp_path, capsys):
-    told, exports = [], []
-    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
-        demo(tmp_path / name, "--seed", seed)
-        told.append(json.loads(capsys.readouterr().out) | {"wall_seconds": 0, "journal": ""})
-        run(["journal", "export", str(tmp_path / name), str(tmp_path / f"{name}.jsonl"), "--jsonl"])
-        exports.append((tmp_path / f"{name}.jsonl").read_bytes())
+def test_equal_seeds_give_equal_days_and_another_seed_another(dry_day, tmp_path):
+    days = [dry_day, day(tmp_path / "b", "--seed", "7"), day(tmp_path / "c", "--seed", "8")]
+
+    told = [json.loads(out) | {"wall_seconds": 0, "journal": ""} for _, out, _, _ in days]
+    exports = [exported(path) for *_, path in days]
 
     assert told[0] == told[1]
     assert exports[0] == exports[1]
     assert exports[0] != exports[2]
-
-
-def test_a_day_does_not_depend_on_the_hash_seed(tmp_path):
-    exports = []
-    for number in ("1", "2"):
-        path = tmp_path / f"{number}.sqlite"
-        command = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
-        environ = os.environ | {"PYTHONHASHSEED": number}
-        arguments = ["demo", "--symbols", "SPY", "--json", "--journal", str(path)]
-        subprocess.run([*command, *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)
-        with Journal.open(path, read_only=True) as journal, (tmp_path / number).open("w") as stream:
-            journal.export_jsonl(stream)
-        exports.append((tmp_path / number).read_bytes())
-
-    assert exports[0] == exports[1]
 
 
 def test_the_summary_names_the_session_the_orders_and_the_journal(state, capsys):
@@ -112,9 +122,9 @@ def test_the_summary_names_the_session_the_orders_and_the_journal(state, capsys)
     assert (state / "demo.sqlite").exists()
 
 
-def test_a_demo_replaces_an_earlier_demo_and_nothing_else(tmp_path, capsys):
+def test_a_demo_replaces_an_earlier_demo_and_nothing_else(dry_day, tmp_path, capsys):
     mine = tmp_path / "mine.sqlite"
-    demo(tmp_path / "j.sqlite")
+    shutil.copy(dry_day[-1], tmp_path / "j.sqlite")
     mine.write_text("precious")
 
     again, refused = demo(tmp_path / "j.sqlite"), demo(mine)
@@ -187,15 +197,14 @@ def test_every_problem_of_a_configuration_is_told_at_once(tmp_path, capsys):
         assert words in err
 
 
-def test_a_journal_is_exported_to_the_terminal_or_a_table(tmp_path, capsys):
-    demo(tmp_path / "j.sqlite")
-    capsys.readouterr()
+def test_a_journal_is_exported_to_the_terminal_or_a_table(dry_day, tmp_path, capsys):
+    journal = str(dry_day[-1])
 
-    printed = run(["journal", "export", str(tmp_path / "j.sqlite")])
+    printed = run(["journal", "export", journal])
     lines = capsys.readouterr().out.splitlines()
-    no_file = run(["journal", "export", str(tmp_path / "j.sqlite"), "--csv"])
-    table = run(["journal", "export", str(tmp_path / "j.sqlite"), str(tmp_path / "j.csv"), "--csv"])
-    nowhere = run(["journal", "export", str(tmp_path / "j.sqlite"), str(tmp_path / "no" / "j.jsonl")])
+    no_file = run(["journal", "export", journal, "--csv"])
+    table = run(["journal", "export", journal, str(tmp_path / "j.csv"), "--csv"])
+    nowhere = run(["journal", "export", journal, str(tmp_path / "no" / "j.jsonl")])
 
     assert (printed, no_file, table, nowhere) == (0, 2, 0, 2)
     assert {json.loads(line)["record"] for line in lines} >= {
@@ -208,11 +217,8 @@ def test_a_journal_is_exported_to_the_terminal_or_a_table(tmp_path, capsys):
     assert "cannot write" in capsys.readouterr().err
 
 
-def test_a_journal_is_shown_record_by_record(tmp_path, capsys):
-    demo(tmp_path / "j.sqlite")
-    capsys.readouterr()
-
-    code = run(["journal", "show", str(tmp_path / "j.sqlite"), "--last", "3"])
+def test_a_journal_is_shown_record_by_record(dry_day, capsys):
+    code = run(["journal", "show", str(dry_day[-1]), "--last", "3"])
 
     out = capsys.readouterr().out
     assert code == 0
@@ -220,10 +226,9 @@ def test_a_journal_is_shown_record_by_record(tmp_path, capsys):
     assert "run started" not in out
 
 
-def test_the_bots_own_journal_is_shown_when_none_is_named(tmp_path, capsys, monkeypatch):
+def test_the_bots_own_journal_is_shown_when_none_is_named(dry_day, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
-    demo(tmp_path / "journal.sqlite")
-    capsys.readouterr()
+    shutil.copy(dry_day[-1], tmp_path / "journal.sqlite")
 
     code = run(["journal", "show", "--last", "3"])
 
@@ -231,11 +236,8 @@ def test_the_bots_own_journal_is_shown_when_none_is_named(tmp_path, capsys, monk
     assert "run ended" in capsys.readouterr().out
 
 
-def test_what_the_venue_said_of_an_order_is_shown_in_words(tmp_path, capsys):
-    demo(tmp_path / "j.sqlite", "--paper")
-    capsys.readouterr()
-
-    code = run(["journal", "show", str(tmp_path / "j.sqlite"), "--kind", "order_update", "--last", "500"])
+def test_what_the_venue_said_of_an_order_is_shown_in_words(paper_day, capsys):
+    code = run(["journal", "show", str(paper_day[-1]), "--kind", "order_update", "--last", "500"])
 
     out = " ".join(capsys.readouterr().out.split())
     assert code == 0
