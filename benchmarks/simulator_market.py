@@ -26,6 +26,7 @@ class RoundTheClock:
         [session] = self._market.sessions(self._market.session_date, self._market.session_date)
         self._opens_at = session.opens_at
         self._length = session.closes_at - session.opens_at
+        self._closes_at, self._shift = session.closes_at, timedelta()  # so long after the first round
         self._session = SimSession(
             day=session.day, opens_at=session.opens_at, closes_at=session.opens_at + timedelta(days=30)
         )
@@ -44,7 +45,11 @@ class RoundTheClock:
 
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the session showed so long after its opening, however often it has come round."""
-        return self._market.quote(contract, self._opens_at + (at - self._opens_at) % self._length)
+        shown = at - self._shift
+        if not self._opens_at <= shown < self._closes_at:
+            self._shift = (at - self._opens_at) // self._length * self._length
+            shown = at - self._shift
+        return self._market.quote(contract, shown)
 
     def next_change(self, contract: SimContract, after: datetime) -> datetime:
         """The next whole second."""

@@ -66,7 +66,7 @@ class GrowingMarket:
 
     def quote(self, contract, at):
         seen = [quote for quote in self._quotes[contract.con_id] if quote.at <= at]
-        return attrs.evolve(seen[-1], at=at) if seen else MarketQuote(at=at)
+        return seen[-1]._replace(at=at) if seen else MarketQuote(at=at)
 
     def next_change(self, contract, after):
         # Quotes to come are not known yet, but they come on whole seconds only.

@@ -15,24 +15,24 @@ __all__ = ["Agenda", "Ticket"]
 class Ticket:
     """An entry of the agenda; cancel it as often as you like."""
 
-    __slots__ = ("_action", "at")
+    __slots__ = ("action", "at")
 
     def __init__(self, at: datetime, action: Callable[[datetime], None]) -> None:
         self.at = at
-        self._action: Callable[[datetime], None] | None = action
+        self.action: Callable[[datetime], None] | None = action  # None: cancelled, or run already
 
     @property
     def is_cancelled(self) -> bool:
         """Whether it will not run: cancelled, or run already."""
-        return self._action is None
+        return self.action is None
 
     def cancel(self) -> None:
         """Make sure that it does not run."""
-        self._action = None
+        self.action = None
 
     def run(self, now: datetime) -> None:
         """Run the action once."""
-        action, self._action = self._action, None
+        action, self.action = self.action, None
         if action is not None:
             action(now)
 
@@ -53,17 +53,18 @@ class Agenda:
     def next_at(self) -> datetime | None:
         """When the next action is due; None when nothing is planned."""
         heap = self._heap
-        while heap:
-            at, _, ticket = heap[0]
-            if not ticket.is_cancelled:
-                return at
+        while heap and heap[0][2].action is None:
             heapq.heappop(heap)
-        return None
+        return heap[0][0] if heap else None
 
     def pop_due(self, now: datetime) -> Ticket | None:
         """Take the first entry with `at <= now`; None when there is none."""
-        due = self.next_at()
-        return None if due is None or due > now else heapq.heappop(self._heap)[2]
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            ticket = heapq.heappop(heap)[2]
+            if ticket.action is not None:
+                return ticket
+        return None
 
     def clear(self) -> None:
         """Forget everything."""

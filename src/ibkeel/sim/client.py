@@ -124,8 +124,6 @@ class Client:
 
     def tick(self, subscription: Subscription, ticks: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Put ticks into the outbox, each as the name of its message and its values but for the request id."""
-        if not self.is_open:
-            return
         payloads, forms = [], subscription.forms
         for name, values in ticks:
             kind = values["type"]
@@ -134,7 +132,12 @@ class Client:
                 known = {"request_id": subscription.request_id, "type": kind, **_NEVER_SET}
                 form = forms[kind] = self.session.form(name, known)
             payloads.append(form.payload(values))
-        self._outbox += framed(payloads)
+        self.put(payloads)
+
+    def put(self, payloads: Sequence[bytes]) -> None:
+        """Put messages into the outbox whose fields are written already."""
+        if self.is_open:
+            self._outbox += framed(payloads)
 
     def reply(self, name: str, **values: Any) -> None:
         """Put one message into the outbox."""

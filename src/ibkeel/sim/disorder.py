@@ -94,10 +94,7 @@ class Disorder:
     @property
     def is_delayed(self) -> bool:
         """Whether only delayed market data is served."""
-        lasting = self.lasting
-        return bool(lasting) and any(
-            isinstance(each, NotEntitled) and each.code == _DELAYED for each in lasting
-        )
+        return any(isinstance(each, NotEntitled) and each.code == _DELAYED for each in self.lasting)
 
 
 def _blocks(fault: Fault, service: Service) -> bool:

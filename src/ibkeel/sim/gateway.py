@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from ibkeel.clock import Clock
@@ -185,17 +185,15 @@ class SimulatedGateway:
         world = self._world
         until = world.now() + _EARLY
         while (ticket := world.agenda.pop_due(until)) is not None:
-            self._run(ticket.run, world.reach(ticket.at))
+            now = world.reach(ticket.at)
+            try:
+                ticket.run(now)
+            except Exception:
+                # Answers are supervised with their client; this is matching, which belongs to none.
+                _logger.exception("timer failed")
+                self.counters.failures += 1
         self._reception.flush()
         self._arm()
-
-    def _run(self, action: Callable[[datetime], None], now: datetime) -> None:
-        try:
-            action(now)
-        except Exception:
-            # Answers are supervised with their client; this is matching, which belongs to none.
-            _logger.exception("timer failed")
-            self.counters.failures += 1
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -7,7 +7,7 @@ prices are floats, instants are aware UTC, an absent side is None.
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import attrs
 
@@ -73,9 +73,11 @@ class ContractPattern:
     trading_class: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class MarketQuote:
-    """What the feed shows for a contract at an instant; a missing side is None."""
+class MarketQuote(NamedTuple):
+    """What the feed shows for a contract at an instant; a missing side is None.
+
+    A tuple, for streams make one each second for every contract, and compare it with the one before.
+    """
 
     at: datetime
     bid: float | None = None

@@ -32,6 +32,7 @@ RECEIVE_BUFFER = 4096  # the official client loses a burst of exactly n of these
 _FILLER = 64  # room for what is appended to a write
 _LENGTH = struct.Struct(">I")
 _pack = _LENGTH.pack
+_SHORT = tuple(map(_pack, range(256)))  # the lengths of nearly all messages, packed
 _VERSIONS = re.compile(r"v(\d+)(?:\.\.(\d+))?(?: (.*))?", re.DOTALL)
 
 
@@ -59,7 +60,10 @@ def framed(payloads: Sequence[bytes]) -> list[bytes]:
     Raises:
         WireError: One is larger than any client accepts.
     """
-    longest = max(map(len, payloads), default=0)
+    try:
+        return [_SHORT[len(payload)] + payload for payload in payloads]  # as nearly always
+    except IndexError:
+        longest = max(map(len, payloads))
     if longest > MAX_MESSAGE:
         raise WireError(f"a message of {longest} bytes; the most is {MAX_MESSAGE}")
     return [_pack(len(payload)) + payload for payload in payloads]
@@ -161,9 +165,10 @@ def writes(frames: Sequence[bytes], filler: Callable[[], bytes]) -> Iterator[byt
     Yields:
         Writes of whole frames, at most 64 KB each unless one frame is larger.
     """
-    if sum(map(len, frames)) + _FILLER <= MAX_WRITE:  # as nearly always
-        if frames:
-            yield _padded(b"".join(frames), filler)
+    whole = b"".join(frames)
+    if len(whole) + _FILLER <= MAX_WRITE:  # as nearly always
+        if whole:
+            yield _padded(whole, filler)
         return
     batch = bytearray()
     for piece in frames:

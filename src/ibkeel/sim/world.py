@@ -138,13 +138,15 @@ class World:
 
     def now(self) -> datetime:
         """The present instant; never before that of an action which has run."""
-        now = self._clock.now()
-        return now if self._reached is None else max(now, self._reached)
+        now, reached = self._clock.now(), self._reached
+        return now if reached is None or now > reached else reached
 
     def reach(self, at: datetime) -> datetime:
         """Note that the instant of an action has come, though the clock may lag a little."""
-        self._reached = max(self.now(), at)
-        return self._reached
+        reached = self._reached
+        if reached is None or at > reached:
+            self._reached = reached = max(self.now(), at)
+        return reached
 
     def shown(self, now: datetime) -> datetime:
         """What the Gateway's own clock shows."""
@@ -153,7 +155,8 @@ class World:
     @property
     def is_entitled(self) -> bool:
         """Whether the login has live data."""
-        return self.settings.is_entitled and not self.disorder.is_delayed
+        disorder = self.disorder
+        return self.settings.is_entitled and not (disorder.lasting and disorder.is_delayed)
 
     def session_at(self, at: datetime) -> SimSession | None:
         """The regular session that is open at that instant."""

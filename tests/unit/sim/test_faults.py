@@ -545,6 +545,27 @@ async def test_an_order_whose_acknowledgement_is_lost_works_all_the_same(listeni
         assert [values["order_id"] for _, values in client.of("execution")] == [1]
 
 
+async def test_a_fault_of_orders_spares_what_ifs(listening):
+    async with listening(faults.AnsweredWith(when_request="place_order", code=201, text="no", times=1)):
+        client = await connected()
+        client.ask("place_order", order_id=1, what_if=True, **ORDER)
+        client.ask("place_order", order_id=2, **ORDER)
+        await asyncio.sleep(1)
+
+        assert [values["order_id"] for _, values in client.of("open_order")] == [1]
+        assert [values["request_id"] for _, values in client.of("error") if values["code"] == 201] == [2]
+
+
+async def test_what_ifs_are_an_occasion_of_their_own(listening):
+    async with listening(faults.Unanswered(when_request="what_if_order")):
+        client = await connected()
+        client.ask("place_order", order_id=1, what_if=True, **ORDER)
+        client.ask("place_order", order_id=2, **ORDER)
+        await asyncio.sleep(1)
+
+        assert {values["order_id"] for _, values in client.of("open_order")} == {2}
+
+
 async def test_a_crash_can_come_just_after_the_venue_has_the_order(listening, small_exchange):
     async with listening(faults.Crash(when_request="place_order", wait=0.06, duration=5.0)):
         client = await connected()

@@ -4,7 +4,6 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
-import attrs
 import ib_insync as ii
 import pytest
 
@@ -123,7 +122,7 @@ def test_a_side_that_vanishes_empties_its_depth(gateway_run, small_market, monke
 
     def one_sided(contract, at):
         shown = whole(contract, at)
-        return attrs.evolve(shown, bid=None, bid_size=None) if at >= OPENING + second(5) else shown
+        return shown._replace(bid=None, bid_size=None) if at >= OPENING + second(5) else shown
 
     async def scene(_gateway, ib):
         monkeypatch.setattr(small_market, "quote", one_sided)
@@ -244,7 +243,7 @@ def test_without_prices_nothing_is_ranked_exercised_or_reckoned(gateway_run, sma
         monkeypatch.setattr(
             small_market,
             "quote",
-            lambda *asked: attrs.evolve(whole(*asked), last=None, close=None, volume=None),
+            lambda *asked: whole(*asked)._replace(last=None, close=None, volume=None),
         )
         rows = [
             await ib.reqScannerDataAsync(

@@ -8,8 +8,9 @@ import hashlib
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["digest", "generator", "mixed", "normal", "uniform"]
+__all__ = ["digest", "generator", "mixed", "mixed_all", "normal", "uniform"]
 
 _STANDARD = NormalDist()
 _WORD = (1 << 64) - 1
@@ -46,3 +47,11 @@ def mixed(key: int, step: int) -> int:
     word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
     word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
     return word ^ (word >> 31)
+
+
+def mixed_all(key: int, steps: int) -> npt.NDArray[np.uint64]:
+    """The same for every step from 0 to `steps` - 1."""
+    word = np.uint64(key) + np.arange(steps, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))

@@ -6,8 +6,6 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import attrs
-
 from ibkeel.sim.market.afterhours import STEP, Span, Thin, early_span, late_span
 from ibkeel.sim.market.bars import joined
 from ibkeel.sim.values import (
@@ -86,8 +84,7 @@ class ExtendedMarket:
         if thin is None:
             return base
         step = thin.span.step(at)
-        return attrs.evolve(
-            base,
+        return base._replace(
             bid=float(thin.bid[step]),
             ask=float(thin.ask[step]),
             bid_size=int(thin.bid_size[step]),

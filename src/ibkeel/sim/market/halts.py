@@ -91,8 +91,7 @@ class HaltedMarket:
         if halt is None:
             return self._market.quote(contract, at)
         stood = self._market.quote(contract, halt.starts_at)
-        return attrs.evolve(
-            stood,
+        return stood._replace(
             at=at,
             bid=None,
             ask=None,

@@ -107,7 +107,7 @@ class SplitMarket:
         if contract.sec_type == "STK":
             return self._divided(contract, split, at)
         left = self._market.quote(contract, split.at)
-        return attrs.evolve(left, at=at, bid=None, ask=None, bid_size=None, ask_size=None)
+        return left._replace(at=at, bid=None, ask=None, bid_size=None, ask_size=None)
 
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
         """First instant after `after` at which the quote may differ."""
@@ -165,7 +165,7 @@ class SplitMarket:
         for name in _COUNTS:
             count = getattr(quote, name)
             shown[name] = None if count is None else int(count * factor)
-        return attrs.evolve(quote, **shown)
+        return quote._replace(**shown)
 
     @cached_property
     def _adjusted(self) -> Sequence[SimContract]:

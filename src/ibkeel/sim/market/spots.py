@@ -1,17 +1,21 @@
 """One session of a stock or an index: what its feed shows, second by second."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
-from ibkeel.sim.market.draws import mixed
+from ibkeel.sim.market.draws import mixed, mixed_all
 from ibkeel.sim.market.paths import DayPath
 from ibkeel.sim.values import MarketQuote
 
 __all__ = ["SpotDay", "lots"]
 
+_SECOND: Final = timedelta(seconds=1)
 _LOT: Final = 100
+_MOST: Final = 24  # lots
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -31,30 +35,40 @@ class SpotDay:
     close: float
     is_quoted: bool
     key: int
+    # What `lots` makes of each second's draw, for streams ask second after second.
+    _draws: npt.NDArray[np.int16] = attrs.field(init=False, repr=False)
+
+    @_draws.default
+    def _drawn(self) -> npt.NDArray[np.int16]:
+        return (mixed_all(self.key, len(self.path.mid)) % (_MOST * _MOST)).astype(np.int16)
 
     def quote(self, at: datetime) -> MarketQuote:
         """What the feed shows, at the open or later; after the last second what it left."""
         path, is_quoted = self.path, self.is_quoted
-        second = min(int((at - self.opens_at).total_seconds()), len(path.mid) - 1)
+        second = min((at - self.opens_at) // _SECOND, len(path.mid) - 1)
         volume = path.volume.item(second)
-        bid_size, ask_size = lots(self.key, second) if is_quoted else (None, None)
+        bid_size, ask_size = _sizes(self._draws.item(second)) if is_quoted else (None, None)
+        # By position, which takes half as long.
         return MarketQuote(
-            at=at,
-            bid=path.bid.item(second) if is_quoted else None,
-            ask=path.ask.item(second) if is_quoted else None,
-            bid_size=bid_size,
-            ask_size=ask_size,
-            last=path.trade.item(second),
-            last_size=volume - path.volume.item(second - 1) if second else volume,
-            volume=volume,
-            open=path.trade.item(0),
-            high=path.high.item(second),
-            low=path.low.item(second),
-            close=self.close,
+            at,
+            path.bid.item(second) if is_quoted else None,
+            path.ask.item(second) if is_quoted else None,
+            bid_size,
+            ask_size,
+            path.trade.item(second),
+            volume - path.volume.item(second - 1) if second else volume,
+            volume,
+            path.trade.item(0),
+            path.high.item(second),
+            path.low.item(second),
+            self.close,
         )
 
 
 def lots(key: int, second: int) -> tuple[int, int]:
     """Shares at the bid and at the ask, in whole lots; before the open the second is -1."""
-    draw = mixed(key, second)
-    return _LOT * (1 + draw % 24), _LOT * (1 + draw // 24 % 24)
+    return _sizes(mixed(key, second))
+
+
+def _sizes(draw: int) -> tuple[int, int]:
+    return _LOT * (1 + draw % _MOST), _LOT * (1 + draw // _MOST % _MOST)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import fmean
 from typing import Final
 
-from ibkeel.sim.services.feed import has_traded, trade_of
+from ibkeel.sim.services.feed import trade_of
 from ibkeel.sim.services.ticks import Tick
 from ibkeel.sim.services.volatility import historical_volatility, implied_volatility
 from ibkeel.sim.values import BarSize, Market, MarketQuote, SimBar, SimContract
@@ -17,7 +17,6 @@ from ibkeel.sim.values import BarSize, Market, MarketQuote, SimBar, SimContract
 __all__ = ["changing", "initial"]
 
 _HALTED: Final = 49
-_LAST_TIMESTAMP: Final = 45
 _RT_VOLUME: Final = ("233", 48)
 _MARK: Final = (frozenset({"221", "232"}), 37)
 _SHORTABLE: Final = (46, 3.0)  # at least a thousand shares can be borrowed
@@ -53,16 +52,15 @@ def initial(
 def changing(
     contract: SimContract, quote: MarketQuote, before: MarketQuote | None, generic: frozenset[str]
 ) -> Iterator[Tick]:
-    """The ticks that come with a change of the feed."""
+    """The ticks that come with a change of the feed, beyond those of the quote and its trade."""
     known = before or MarketQuote(at=quote.at)
-    if contract.sec_type != "IND" and has_traded(known, quote):
-        seconds = quote.at.timestamp()
-        yield "tick_string", {"type": _LAST_TIMESTAMP, "value": str(int(seconds))}
-        trade = trade_of((known, quote)) if _RT_VOLUME[0] in generic else None
-        if trade is not None:
-            size = f"{trade.size:g}" if before is not None else f"{quote.last_size or 0}"
-            text = f"{trade.price:g};{size};{int(seconds * 1000)};{quote.volume or 0};{trade.price:g};true"
-            yield "tick_string", {"type": _RT_VOLUME[1], "value": text}
+    traded = contract.sec_type != "IND" and _RT_VOLUME[0] in generic
+    trade = trade_of((known, quote)) if traded else None
+    if trade is not None:
+        size = f"{trade.size:g}" if before is not None else f"{quote.last_size or 0}"
+        millis = int(quote.at.timestamp() * 1000)
+        text = f"{trade.price:g};{size};{millis};{quote.volume or 0};{trade.price:g};true"
+        yield "tick_string", {"type": _RT_VOLUME[1], "value": text}
     if before is not None and quote.halted != before.halted:
         yield "tick_generic", {"type": _HALTED, "value": float(quote.halted)}
     if generic & _MARK[0] and (mark := _mark(quote)) not in {None, _mark(known)}:

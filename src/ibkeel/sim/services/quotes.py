@@ -10,8 +10,9 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.faults import CompetingSession, NotEntitled
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.generics import changing, initial
-from ibkeel.sim.services.ticks import LiveType, computations, is_complete, ticks, without_book
-from ibkeel.sim.values import MarketQuote, SimContract
+from ibkeel.sim.services.sheets import row_of, tick_sheet
+from ibkeel.sim.services.ticks import LiveType, computations, is_complete, without_book
+from ibkeel.sim.values import Market, MarketQuote, ModelGreeks, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
 __all__ = ["COMPETING", "HANDLERS"]
@@ -129,24 +130,46 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
     if kind != subscription.announced_type:
         client.reply("market_data_type", request_id=subscription.request_id, type=kind)
         subscription.announced_type = kind
-    delayed = kind in _DELAYED
-    made = ticks(
-        contract,
-        quote,
-        subscription.sent,
-        delayed=delayed,
-        open_interest=_OPEN_INTEREST in subscription.generic_ticks,
-    )
     greeks = world.market.greeks(contract, at) if contract.sec_type == "OPT" and has_book else None
-    made += computations(greeks, subscription.sent_greeks, delayed=delayed)
-    if not delayed:
-        if subscription.sent is None:
-            made += initial(world.market, contract, subscription.generic_ticks, at, halted=quote.halted)
-        made += changing(contract, quote, subscription.sent, subscription.generic_ticks)
-    client.tick(subscription, made)
+    _tell(world.market, client, subscription, quote, greeks, at, delayed=kind in _DELAYED)
     subscription.sent = quote
     subscription.sent_greeks = greeks or subscription.sent_greeks
     _go_on(world, client, subscription, now, at)
+
+
+def _tell(
+    market: Market,
+    client: Client,
+    subscription: Subscription,
+    quote: MarketQuote,
+    greeks: ModelGreeks | None,
+    at: datetime,
+    *,
+    delayed: bool,
+) -> None:
+    """Put ticks into the outbox: the quote's, the model's, those that come once, the trade's, generic ones."""
+    contract, generic = subscription.contract, subscription.generic_ticks
+    sent = subscription.sent
+    known = MarketQuote(at=quote.at) if sent is None else sent
+    sheet, of_quote = tick_sheet(
+        client.session.version,
+        contract,
+        quote,
+        known,
+        delayed=delayed,
+        open_interest=_OPEN_INTEREST in generic,
+    )
+    payloads = sheet.payloads(row_of(quote, subscription.request_id))
+    between = computations(greeks, subscription.sent_greeks, delayed=delayed)
+    if sent is None and not delayed:
+        between += initial(market, contract, generic, at, halted=quote.halted)
+    if between:
+        client.put(payloads[:of_quote])
+        client.tick(subscription, between)
+        del payloads[:of_quote]
+    client.put(payloads)
+    if not delayed and (generic or quote.halted != known.halted):
+        client.tick(subscription, changing(contract, quote, sent, generic))
 
 
 def _go_on(world: World, client: Client, subscription: Subscription, now: datetime, at: datetime) -> None:
@@ -167,7 +190,7 @@ def _go_on(world: World, client: Client, subscription: Subscription, now: dateti
     if subscription.step is None:
         push = partial(_push, world, client, subscription)
         subscription.step = world.steps(client, subscription.request_id, push)
-    subscription.ticket = world.agenda.add(max(due, now), subscription.step)
+    subscription.ticket = world.agenda.add(max(now, due), subscription.step)
 
 
 def _has_all(subscription: Subscription) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.market.draws import mixed, mixed_all
 from ibkeel.sim.values import BarSize, ContractPattern, MarketQuote
 
 DAY = date(2024, 9, 5)
@@ -417,3 +418,8 @@ def test_between_changes_nothing_changes(second, micro):
     assert [(q.bid, q.ask, q.last, q.volume) for q in quotes[:1]] == [
         (q.bid, q.ask, q.last, q.volume) for q in quotes[1:]
     ]
+
+
+@given(key=st.integers(0, 2**64 - 1), steps=st.integers(0, 50))
+def test_draws_that_are_made_together_are_the_single_ones(key, steps):
+    assert mixed_all(key, steps).tolist() == [mixed(key, step) for step in range(steps)]

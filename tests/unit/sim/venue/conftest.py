@@ -77,7 +77,7 @@ class ScriptedMarket:
     def quote(self, contract, at):
         quotes = self._quotes[contract.con_id]
         index = bisect_right([quote.at for quote in quotes], at)
-        return attrs.evolve(quotes[index - 1], at=at) if index else MarketQuote(at=at)
+        return quotes[index - 1]._replace(at=at) if index else MarketQuote(at=at)
 
     def next_change(self, contract, after):
         return next((q.at for q in self._quotes[contract.con_id] if q.at > after), None)
