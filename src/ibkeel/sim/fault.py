@@ -9,9 +9,11 @@ from attrs import validators
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.codec import REQUESTS
 
-__all__ = ["Fault", "FaultSeen", "as_number", "as_seconds", "one_of", "positive"]
+__all__ = ["WHAT_IF", "Fault", "FaultSeen", "as_number", "as_seconds", "one_of", "positive"]
 
-_REQUESTS: Final = tuple(sorted(message.name for message in REQUESTS.values()))
+WHAT_IF: Final = "what_if_order"
+"""The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""
+_REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))
 
 
 def as_number(value: Any) -> float:
@@ -80,7 +82,7 @@ class Fault:
     at: time | None = attrs.field(default=None, converter=_local)
     """Time of day in the Gateway's zone; with `times` above 1 it comes again every day."""
     when_request: str | None = attrs.field(default=None, validator=validators.optional(one_of(_REQUESTS)))
-    """Name of the request that is the occasion."""
+    """Name of the request that is the occasion; `place_order` is no what-if, which is `what_if_order`."""
     skip: int = attrs.field(default=0, validator=_count)
     """So many occasions pass first."""
     times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))

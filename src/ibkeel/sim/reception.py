@@ -8,6 +8,7 @@ from typing import Final
 from ibkeel.sim.client import Client, Sink
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
+from ibkeel.sim.fault import WHAT_IF
 from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute
 from ibkeel.sim.late import LateSink
 from ibkeel.sim.overheard import OverheardDoor
@@ -191,7 +192,9 @@ class Reception:
         values, world = request.values, self._world
         number = values.get("request_id", values.get("order_id"))
         request_id = -1 if number is None else number
-        treatment = self._director.on_request(client, request.name, request_id, world.now())
+        is_preview = request.name == "place_order" and values["what_if"]
+        kind = WHAT_IF if is_preview else request.name
+        treatment = self._director.on_request(client, kind, request_id, world.now())
         if treatment.is_unacknowledged:
             world.unacknowledged.add((client.client_id, request_id))
         with world.treating(treatment), world.supervised(client, request_id):
