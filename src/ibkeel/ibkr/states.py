@@ -1,4 +1,4 @@
-"""The states of a session, and which event leads from which to which: tables, and a diagram of them.
+"""The states of a session, and which event leads from which to which, as tables.
 
 An event that is neither in `TRANSITIONS` nor in `IGNORED` for the present state means that two parts
 of the program disagree about the world: it raises, and is never taken for harmless.
@@ -16,7 +16,6 @@ __all__ = [
     "ImpossibleEvent",
     "SessionEvent",
     "SessionState",
-    "diagram",
     "next_state",
 ]
 
@@ -268,17 +267,3 @@ def next_state(state: SessionState, event: SessionEvent) -> SessionState | None:
     if following is None and state not in IGNORED.get(event, ()):
         raise ImpossibleEvent(state, event)
     return following
-
-
-def diagram() -> str:
-    """The transitions that change the state, as a Mermaid state diagram.
-
-    Asking to disconnect leads from every state to `STOPPED`; of these only one arrow is drawn.
-    """
-    labels: dict[tuple[SessionState, SessionState], list[str]] = {}
-    for (state, event), following in TRANSITIONS.items():
-        is_drawn = event is not _E.DISCONNECT_ASKED or state is _S.READY
-        if following is not state and is_drawn:
-            labels.setdefault((state, following), []).append(str(event))
-    arrows = [f"    {a.name} --> {b.name}: {' / '.join(events)}" for (a, b), events in labels.items()]
-    return "\n".join(["stateDiagram-v2", f"    [*] --> {_S.IDLE.name}", *arrows])

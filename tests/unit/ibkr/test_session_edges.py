@@ -9,7 +9,7 @@ from ibkeel.ibkr.farms import DataFarm, heard
 from ibkeel.ibkr.patience import alarm, next_wait
 from ibkeel.ibkr.session import Session
 from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionState, diagram, next_state
+from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionState, next_state
 from ibkeel.ibkr.windows import (
     DEFAULT_WINDOWS,
     NEWER_PAGE,
@@ -119,13 +119,6 @@ def test_the_name_of_a_farm_stands_after_the_last_colon():
 def test_an_impossible_event_changes_nothing_and_is_to_be_reported():
     with pytest.raises(ImpossibleEvent, match=r"nothing was changed\. Please report this$"):
         next_state(SessionState.IDLE, E.SYNCED)
-
-
-def test_the_diagram_is_one_that_mermaid_draws():
-    head, first, *arrows = diagram().splitlines()
-
-    assert (head, first) == ("stateDiagram-v2", "    [*] --> IDLE")
-    assert "    CONNECTING --> RECONNECTING: attempt failed / client id in use" in arrows
 
 
 @pytest.mark.parametrize("region", WINDOWS_OF_REGION)

@@ -4,7 +4,6 @@ from pathlib import Path
 import attrs
 
 from ibkeel.ibkr import DEFAULT_WINDOWS, SessionPolicy, SessionState
-from ibkeel.ibkr.states import diagram
 
 DOCS = Path(__file__).parents[3] / "docs"
 EXPLANATION = (DOCS / "explanation" / "the-session.md").read_text(encoding="utf-8")
@@ -13,7 +12,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 def test_the_page_draws_the_table_of_the_code():
-    assert f"```mermaid\n{diagram()}\n```" in EXPLANATION
+    assert '--8<-- "session.svg"' in EXPLANATION
 
 
 def test_the_page_explains_every_state_in_order():

@@ -8,7 +8,6 @@ from ibkeel.ibkr.states import (
     ImpossibleEvent,
     SessionEvent,
     SessionState,
-    diagram,
     next_state,
 )
 
@@ -84,14 +83,3 @@ def test_the_loss_of_a_link_never_leaves_one():
 
 def test_only_states_with_a_link_send_the_loss_of_one_anywhere():
     assert {s for s, e in TRANSITIONS if e is SessionEvent.LINK_LOST} == LINKED
-
-
-def test_the_diagram_has_every_state_and_an_arrow_for_each_change():
-    drawn = diagram()
-
-    changes = {(a, b) for (a, e), b in TRANSITIONS.items() if a is not b}
-    arrows = [line for line in drawn.splitlines() if "-->" in line]
-    skipped = {a for a in SessionState if f"    {a.name} --> STOPPED" not in drawn} - {SessionState.STOPPED}
-    assert all(state.name in drawn for state in SessionState)
-    assert skipped == {SessionState.IDLE, SessionState.DEGRADED}  # they stop only when asked to
-    assert len(arrows) == 1 + len(changes) - len(skipped)
