@@ -11,7 +11,18 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "imports", "tests"]
 
-SOURCES = ("src", "tests", "examples", "conformance", "deploy", "fuzz", ".ci", "noxfile.py")
+SOURCES = (
+    "src",
+    "tests",
+    "examples",
+    "conformance",
+    "deploy",
+    "docs/_extensions",
+    "fuzz",
+    ".ci",
+    "hatch_build.py",
+    "noxfile.py",
+)
 
 
 @nox.session
@@ -66,7 +77,17 @@ def ib_async(session):
 def docs(session):
     """The documentation, strictly."""
     session.install("-e", ".[bot,docs]")
-    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+    site = session.create_tmp()
+    session.run("mkdocs", "build", "--strict", "--site-dir", site)
+    session.run("python", "docs/_extensions/check_site.py", site)
+
+
+@nox.session
+def pages(session):
+    """Writes the pages and pictures that are made from the code; the pictures need Graphviz' `dot`."""
+    session.install("-e", ".[bot]")
+    for script in ("error_codes", "unverified", "tables", "pictures", "links"):
+        session.run("python", f"docs/_extensions/{script}.py", *session.posargs)
 
 
 @nox.session
@@ -83,27 +104,56 @@ def examples(session):
 
 
 @nox.session
-def wheel(session):
-    """The built wheel works elsewhere, without the source tree, and holds what it should."""
-    session.install("build>=1.2", "hatchling>=1.26", "hatch-vcs>=0.4")
+def snippets(session):
+    """The pages, typed into a shell as they are printed, with the wheel alone; takes two minutes."""
+    session.install("build>=1.2", "pyyaml>=6")
     with tempfile.TemporaryDirectory() as folder:
-        session.run("python", ".ci/archives.py", folder)
+        session.run("python", "-m", "build", "--wheel", "--outdir", folder, silent=True)
         [built] = Path(folder).glob("*.whl")
-        _measure_core(session, built, Path(folder) / "core")
         session.install("--force-reinstall", f"{built}[bot,testing]")
-        _write_first_test(Path(folder) / "test_documented.py")
+    session.run(
+        "pytest",
+        "-q",
+        "--override-ini=addopts=--import-mode=importlib",
+        "tests/documents",
+        *session.posargs,
+        env={"IBKEEL_SNIPPETS": "1"},
+    )
+
+
+@nox.session
+def wheel(session):
+    """The built wheel works elsewhere, without the source tree, as the README prints it, and holds what it should."""
+    session.install("build>=1.2", "hatchling>=1.26", "hatch-vcs>=0.4", "zopfli>=0.2", "twine>=6")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        session.run("python", ".ci/archives.py", name)
+        [built], [source] = folder.glob("*.whl"), folder.glob("*.tar.gz")
+        session.run("twine", "check", "--strict", str(built), str(source))
+        core = _environment(session, folder / "core", built)
+        session.run(core, ".ci/footprint.py", "--readme", "README.md", external=True)
+        session.run("python", ".ci/as_printed.py", str(built))
+        everything = _environment(session, folder / "everything", f"{built}[all]")
+        session.run(everything, ".ci/footprint.py", external=True)
+        session.run(everything, ".ci/picture.py", "--check", external=True)
+        _write_first_test(folder / "test_documented.py")
         session.chdir(folder)
-        session.run("pytest", "test_documented.py")
-        session.run("python", "-c", "import ibkeel; print(ibkeel.__version__, ibkeel.__file__)")
-        session.run("ibkeel", "demo", "--json", "--journal", str(Path(folder) / "journal.sqlite"))
+        session.run(everything, "-m", "pytest", "test_documented.py", external=True)
 
 
-def _measure_core(session, built, folder):
-    """What a bare install brings, as the README says, and that all its licences fit."""
+@nox.session
+def picture(session):
+    """Draws the picture of the README again, from what the demo prints now."""
+    session.install("-e", ".[bot]")
+    session.run("python", ".ci/picture.py", *session.posargs)
+
+
+def _environment(session, folder, wanted):
+    """The Python of a fresh environment with what is wanted, and nothing else."""
     session.run("python", "-m", "venv", str(folder))
     python = str(next(folder.glob("[bS]*/python*")))
-    session.run(python, "-m", "pip", "install", "--quiet", str(built), external=True)
-    session.run(python, ".ci/footprint.py", "--readme", "README.md", external=True)
+    session.run(python, "-m", "pip", "install", "--quiet", str(wanted), external=True)
+    return python
 
 
 @nox.session

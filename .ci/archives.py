@@ -1,7 +1,7 @@
 """Builds wheel and sdist as a release would, and holds them to what they promise: `python .ci/archives.py OUT`.
 
-Twice the same bytes; only what belongs in them; a small wheel; and a build also from a tree without `.git`
-and from a clone without tags. Needs build, hatchling and hatch-vcs in this environment.
+Twice the same bytes; only what belongs in them; no large wheel; and a build also from the source distribution itself, from
+a tree without `.git` and from a clone without tags. Needs build, hatchling, hatch-vcs and zopfli in this environment.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LARGEST_WHEEL = 1024 * 1024  # bytes: 1 MiB
+LARGEST_WHEEL = 1_000_000  # bytes
 EPOCH = "1704067200"  # any fixed instant will do
 DATA = {".toml", ".json", ".yml", ".html", ".css", ".js", ".typed"}
 TOP_OF_SDIST = {
@@ -35,6 +35,7 @@ TOP_OF_SDIST = {
     "docs",
     "examples",
     "fuzz",
+    "hatch_build.py",
     "mkdocs.yml",
     "newsfragments",
     "noxfile.py",
@@ -57,23 +58,17 @@ METADATA = ("License-Expression: MIT", "Requires-Python: >=3.11", "Classifier: T
 
 def build(tree: Path, out: Path) -> tuple[Path, Path]:
     """Wheel and sdist of a tree."""
-    command = [
-        sys.executable,
-        "-m",
-        "build",
-        "--no-isolation",
-        "--wheel",
-        "--sdist",
-        "--outdir",
-        str(out),
-        str(tree),
-    ]
+    make(tree, out, "--wheel", "--sdist")
+    [wheel], [sdist] = out.glob("*.whl"), out.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def make(tree: Path, out: Path, *what: str) -> None:
+    command = [sys.executable, "-m", "build", "--no-isolation", *what, "--outdir", str(out), str(tree)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": EPOCH}
     done = subprocess.run(command, env=environment, check=False, text=True, capture_output=True)
     if done.returncode:
         raise SystemExit(f"the build of {tree} failed:\n{done.stdout}{done.stderr}")
-    [wheel], [sdist] = out.glob("*.whl"), out.glob("*.tar.gz")
-    return wheel, sdist
 
 
 def digest(path: Path) -> str:
@@ -86,11 +81,13 @@ def check_wheel(path: Path) -> None:
         names = archive.namelist()
         [metadata] = [name for name in names if name.endswith(".dist-info/METADATA")]
         head = archive.read(metadata).decode()
+        assert archive.testzip() is None
     source = ROOT / "src"
     wanted = {
         file.relative_to(source).as_posix()
         for file in (source / "ibkeel").rglob("*")
-        if file.suffix == ".py" or file.suffix in DATA
+        if (file.suffix == ".py" or file.suffix in DATA)
+        and not any(part.startswith(".") for part in file.relative_to(source).parts)
     }
     packed = {name for name in names if ".dist-info/" not in name}
     assert packed == wanted, f"wheel and source differ: {sorted(packed ^ wanted)[:10]}"
@@ -143,6 +140,7 @@ def main(out: Path) -> None:
     check_sdist(sdist)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        check_from_source(wheel, sdist, folder)
         if not (ROOT / ".git").exists():
             check_twice(ROOT, folder)
             print("no repository here: builds without .git and without tags were left out")
@@ -150,6 +148,17 @@ def main(out: Path) -> None:
         check_twice(without_git(folder), folder)
         built, _ = build(without_tags(folder), folder / "untagged")
         print(f"built from a clone without tags: {built.name}")
+
+
+def check_from_source(wheel: Path, sdist: Path, folder: Path) -> None:
+    """Who builds from the source distribution gets the same wheel, its version too."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder / "source", filter="data")
+    [tree] = (folder / "source").iterdir()
+    make(tree, folder / "from-source", "--wheel")
+    [built] = (folder / "from-source").glob("*.whl")
+    assert (built.name, digest(built)) == (wheel.name, digest(wheel)), f"{built.name} from the source differs"
+    print(f"built from {sdist.name}, the same bytes: {built.name}")
 
 
 def check_twice(tree: Path, folder: Path) -> None:

@@ -25,6 +25,7 @@ FREE = (
     "unlicense",
     "0bsd",
     "cc0",
+    "zlib",
 )
 
 
@@ -45,7 +46,11 @@ def licence(distribution: Distribution) -> str:
 
 
 def is_free(text: str) -> bool:
-    return any(re.search(rf"\b{re.escape(word)}", text.lower()) for word in FREE)
+    """Whether each licence that applies is a known one; of a choice, one will do."""
+    return all(
+        any(re.search(rf"\b{re.escape(word)}", part) for word in FREE)
+        for part in re.split(r" and |;", text.lower())
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -43,7 +43,7 @@ class Channel:
         return "channel"
 
     def needs(self) -> Needs:
-        return Needs(bars=(BARS,))
+        return Needs(bars=(BARS,), least={BARS: self.look_back + 1})
 
     def decide(self, context: StrategyContext) -> Signal:
         bars = context.bars_for(BARS)

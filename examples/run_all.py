@@ -14,6 +14,7 @@ CONSOLE = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
 # Examples that need nothing around them, and what each must say.
 SAID = {
     "wheel.py": "covered: nothing more is sold",
+    "managed_condor.py": "stop, gain",
     "vix_hedge.py": "insurance is dear, nothing is bought",
     "scanner.py": " s at the Gateway, 0 limits passed",
     "alerts.py": "2 alerts delivered",

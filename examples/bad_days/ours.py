@@ -8,7 +8,7 @@ from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.model import Bars, BarSpec, ClientOrderId, OrderState, OrderTicket, Stock
 from ibkeel.resilience import Deadlines
-from ibkeel.telemetry import AlarmRaised, Event, SessionChanged
+from ibkeel.telemetry import AlarmRaised, Event, OrderChanged, SessionChanged
 from ibkeel.virtual import virtual_clock
 
 __all__ = ["Ours"]
@@ -19,6 +19,8 @@ MINUTES = BarSpec(duration="3600 S", size="1 min")
 
 class Ours:
     """Asks for the same things, goes on at the next minute after an error, and sends no order twice.
+
+    One that provably is not at the venue it sends anew.
 
     Args:
         port: The Gateway's.
@@ -37,6 +39,7 @@ class Ours:
         self.ticks: list[float] = []
         self.confirmed: set[str] = set()
         self.unknown: set[str] = set()
+        self.lost: list[str] = []
         self.ids: list[int] = []
         self.alarms: tuple[tuple[float, str], ...] = ()
         self.warned: list[float] = []
@@ -47,6 +50,8 @@ class Ours:
         now = asyncio.get_running_loop().time()
         if isinstance(event, AlarmRaised):
             self.alarms = (*self.alarms, (now, event.message))
+        if isinstance(event, OrderChanged) and event.state == "cancelled":
+            self.lost += self.unknown & {event.client_order_id}
         if isinstance(event, AlarmRaised) or (isinstance(event, SessionChanged) and event.before == "ready"):
             self.warned.append(now)
 
@@ -62,6 +67,9 @@ class Ours:
             bars = await self._bars()
             if self.unknown:
                 await self._look_for_orders()
+            while self.lost:
+                self.unknown.discard(self.lost[0])
+                await self.order(self.lost.pop(0))
         except (RequestFailed, ConnectionFailure) as error:
             return Seen(error=type(error).__name__)
         return Seen(price=quote.mid or quote.last, age=age, bars=len(bars))

@@ -46,10 +46,10 @@ REMARKS: Final[Mapping[str, str]] = MappingProxyType(
             "nobody confirmed were kept by the Gateway, and all of them left when it was back."
         ),
         "rolled-back-ids": (
-            "Here ibkeel costs something: the two orders that were lost on their way stay unknown, for "
-            "nothing proves that they will not come, and it sends no others for them until a person "
-            "decides. The naive bot sends them again, which was right this time, as it was wrong in "
-            "`lost-acknowledgement`."
+            "Two orders are lost on their way. ibkeel sends none of them again on a guess: it reads the "
+            "venue's lists until they prove that the order is not there, 41 s after it was sent, tells a "
+            "person, and only then the bot sends it anew. The naive bot does so after a minute without any "
+            "proof, which was right this time, as it was wrong in `lost-acknowledgement`."
         ),
         "seed-five-minutes": (
             "The fault is in the bot: from its sixth round on it asks from a thread with a loop of its "

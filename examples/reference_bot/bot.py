@@ -1,11 +1,12 @@
 """A whole bot: `python bot.py` rehearses one day on the simulated Gateway, on virtual time.
 
 Change host and port in `bot.toml` and the same code trades through a real Gateway, session after
-session, until Ctrl-C.
+session, until Ctrl-C or SIGTERM. Then it says what it leaves open; the stops stay at the venue.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,7 @@ async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: 
             risk=config.risk,
             clock=clock,
             mode=config.gateway.orders,
+            announce=lambda line: print(line, file=sys.stderr),
         )
         return await runner.run(sessions=sessions)
 
@@ -64,6 +66,7 @@ def rehearse(config: BotConfig, journal: Journal, seed: int = 7) -> RunReport:
 
 def main(path: Path, environ: Mapping[str, str]) -> int:
     """Run the bot that a file describes."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C: in order
     try:
         config = load_config(path, environ)
         with Journal.open(Path(config.journal.path or HERE / "journal.sqlite")) as journal:

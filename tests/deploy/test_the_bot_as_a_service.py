@@ -61,24 +61,23 @@ def health(environment):
     return done.returncode, done.stdout.strip()
 
 
-def test_a_bot_is_well_ends_in_order_by_sigterm_and_starts_again(config, state, environment):
-    journal = state / "journal.sqlite"
-    said = []
+def test_a_bot_is_well_starts_again_after_a_kill_and_ends_in_order_by_sigterm(config, state, environment):
+    said, codes = [], []
 
-    for _ in range(2):
-        with running("run", config, "--follow-gateway-clock", env=environment) as bot:
-            assert "connected to" in bot.stderr.readline()
-            bot.stderr.readline()  # which session it waits for: from here on it runs
+    for ending in (signal.SIGKILL, signal.SIGTERM):
+        with running("-v", "run", config, "--follow-gateway-clock", env=environment) as bot:
+            told = iter(bot.stderr.readline, "")
+            assert any("TradingDayOpened" in line for line in told)  # from here on it runs
             said.append(health(environment))
-            bot.send_signal(signal.SIGTERM)
-            rest = bot.stderr.read()
-            assert bot.wait(timeout=20) == 130
-            assert "Traceback" not in rest
+            bot.send_signal(ending)
+            assert "Traceback" not in bot.stderr.read()
+            codes.append(bot.wait(timeout=20))
+        said.append(health(environment)[0])
 
-    assert said == [(0, "the bot lives")] * 2
-    assert health(environment)[0] == 1
-    with Journal.open(journal, read_only=True) as opened:
-        assert opened.count(RunStarted) == opened.count(RunEnded)
+    assert said == [(0, "the bot lives"), 1] * 2
+    assert codes == [-signal.SIGKILL, 130]
+    with Journal.open(state / "journal.sqlite", read_only=True) as opened:
+        assert (opened.count(RunStarted), opened.count(RunEnded)) == (2, 1)
 
 
 def test_a_state_directory_without_a_bot_is_not_well(environment):

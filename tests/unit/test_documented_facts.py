@@ -2,12 +2,12 @@ import ast
 import re
 from importlib import import_module
 from pathlib import Path
-from textwrap import dedent
 from typing import get_args
 
 import attrs
 import click
 import pytest
+from tests.documents.blocks import blocks_of
 
 from ibkeel.cli.app import commands
 from ibkeel.cli.bot_config import MonitoredBot
@@ -26,8 +26,7 @@ def text_of(page):
 
 
 def python_blocks(page):
-    found = re.findall(r"^ *```python\n(.*?)^ *```", text_of(page), re.DOTALL | re.MULTILINE)
-    return [dedent(block) for block in found]
+    return [one.text for one in blocks_of(page) if one.language == "python" and not one.is_edit]
 
 
 def section(page, heading):

@@ -57,6 +57,7 @@ from ibkeel.options.spreads import (
 from ibkeel.options.structures import Leg, Net, PriceBasis, Structure
 from ibkeel.options.surface import Surface, TermPoint
 from ibkeel.options.surface_svg import surface_svg
+from ibkeel.options.unwinding import closing
 
 __all__ = [
     "PRESETS",
@@ -132,6 +133,7 @@ __all__ = [
     "candidates_of",
     "choose",
     "closes_by_day",
+    "closing",
     "collar",
     "covered_call",
     "cross_check",

@@ -17,8 +17,6 @@ from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_ch
 from ibkeel.options.puts import CHUNK, LEAST, MOST, Puts
 from ibkeel.options.with_dividends import dividend_price, dividend_volatility
 
-__all__ = ["american_implied_volatility", "american_price"]
-
 # Within 5e-4 on the reference table at a strike of 100; twice of all numbers brings 1e-4 at 4 times the cost.
 _FINE: Final = grid(nodes=6, points=8, sweeps=4, last_points=16)
 # For all but the last step of an implied volatility.

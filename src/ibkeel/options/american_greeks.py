@@ -16,8 +16,6 @@ from ibkeel.options.puts import CHUNK, LEAST, MOST, Puts
 from ibkeel.options.stepping import Terms
 from ibkeel.options.with_dividends import Group, dividend_groups
 
-__all__ = ["american_greeks"]
-
 # Slopes need more than prices do: more points, for the integrand is steep near the boundary.
 _SHARP: Final = grid(nodes=8, points=12, sweeps=6, last_points=48)
 # Differences of prices: what is wrong with one is wrong with the other.

@@ -12,8 +12,6 @@ from ibkeel.options.greeks import price as european_price
 from ibkeel.options.inputs import Floats
 from ibkeel.options.parity import ParityForward, implied_dividend_yield, parity_forward
 
-__all__ = ["american_parity_forward"]
-
 # The correction is a few per cent of the time value, and each round leaves a few per cent of it.
 _ROUNDS: Final = 3
 _PAIRS: Final = 10

@@ -13,8 +13,6 @@ from typing_extensions import override
 from ibkeel.options.inputs import Floats
 from ibkeel.options.smile import Smile
 
-__all__ = ["ArbitrageKind", "ArbitrageWarning", "butterfly_warnings", "calendar_warnings"]
-
 _PLACES: Final = 401
 # Less than these is the fit's own doubt.
 _LEAST_DENSITY: Final = -0.05

@@ -24,8 +24,6 @@ import numpy.typing as npt
 from ibkeel.options.inputs import Floats, Inputs
 from ibkeel.options.normal import mills
 
-__all__ = ["NormalForm", "Reach", "bell", "normal_form", "reach", "shifted", "spread"]
-
 SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 
 # Below these the difference of the two ratios is summed as a series; 4 terms leave 7e-16. Beyond

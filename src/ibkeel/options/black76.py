@@ -16,8 +16,6 @@ from ibkeel.options.greeks import GreekColumns
 from ibkeel.options.implied import ImpliedVolatility
 from ibkeel.options.inputs import Floats, Rights
 
-__all__ = ["black76_greeks", "black76_implied_volatility", "black76_price"]
-
 _POINTS: Final = 100.0
 
 

@@ -20,8 +20,6 @@ import numpy.typing as npt
 from ibkeel.options.inputs import Floats
 from ibkeel.options.normal import density, rough_mills
 
-__all__ = ["Grid", "Premium", "PutTerms", "early_premium", "grid", "premium_slopes"]
-
 # Carry over variance: above, sweeps by the slope drift apart, and those by the value settle fast;
 # below, those by the slope settle faster.
 _STEEP: Final = 3.0

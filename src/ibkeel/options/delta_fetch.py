@@ -14,8 +14,6 @@ from ibkeel.options.expiries import dte
 from ibkeel.options.series import series_of
 from ibkeel.options.settlement import closes_by_day, years_to_expiry
 
-__all__ = ["QuotedChains", "pick_by_delta", "told_closes"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _DAYS_TOLD: Final = 7  # a definition tells the hours of about a week
 

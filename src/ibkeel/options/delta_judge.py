@@ -20,8 +20,6 @@ from ibkeel.options.liquidity import (
 )
 from ibkeel.options.rank import Candidate, candidate_of
 
-__all__ = ["error_of", "faults_of", "judged", "rank_of"]
-
 
 def faults_of(quote: Quote, rule: DeltaRule, now: datetime | None) -> Iterator[Rejection]:
     """Why a quote tells nothing: a side is missing, the market is crossed, the feed or its age refused."""

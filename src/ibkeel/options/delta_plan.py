@@ -22,8 +22,6 @@ from ibkeel.options.delta_view import Expiry, View, pair_strikes, view_of
 from ibkeel.options.liquidity import Rejection, RejectionKind
 from ibkeel.options.rank import Candidate
 
-__all__ = ["DeltaPick", "DeltaPlan"]
-
 # The coarse wave looks where the target would lie at these volatilities: calm index to wild share.
 _VOLATILITIES: Final = (0.12, 0.25, 0.50)
 _FINE: Final = 4

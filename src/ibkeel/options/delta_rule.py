@@ -13,8 +13,6 @@ from ibkeel.options.expiries import dte, expiries_within
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind, series_of
 
-__all__ = ["DeltaRule", "Listing", "delta_listing"]
-
 
 def _share(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
     if not 0 < value < 1:

@@ -9,8 +9,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Listed", "by_nearness", "grain", "is_settled", "round_neighbours", "roundest"]
-
 _GRAINS: Final = tuple(
     Decimal(text) for text in ("100", "50", "25", "10", "5", "2.5", "1", "0.5", "0.25", "0.1", "0.05")
 )

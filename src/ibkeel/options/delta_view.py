@@ -15,8 +15,6 @@ from ibkeel.options.greeks import implied_greeks
 from ibkeel.options.parity import implied_dividend_yield, parity_forward
 from ibkeel.options.select import nearest_strikes
 
-__all__ = ["Expiry", "Marked", "View", "pair_strikes", "view_of"]
-
 _PAIRS: Final = 3
 _NEAR: Final = Decimal("0.01")
 _GUESS: Final = 0.25  # a volatility to begin with, when no quote gives one

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from ibkeel.errors import InvalidInput
 from ibkeel.options.inputs import Floats
 
-__all__ = ["CashDividend", "ascending", "escrowed_spot"]
-
 
 @attrs.frozen(kw_only=True)
 class CashDividend:

@@ -5,8 +5,6 @@ from datetime import date
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["dte", "expiries_within", "nearest_expiry", "weekly_expiry"]
-
 
 def dte(expiry: date, today: date) -> int:
     """Calendar days from `today` to `expiry`; negative once it has passed."""

@@ -17,20 +17,6 @@ from ibkeel.options.rank import Candidate
 from ibkeel.options.select import out_of_the_money
 from ibkeel.options.series import SeriesKind, kind_set, series_kind
 
-__all__ = [
-    "DeltaWithin",
-    "DteWithin",
-    "ExpiryFrom",
-    "Filter",
-    "KindIn",
-    "Liquid",
-    "MoneynessWithin",
-    "OutOfTheMoneyWithin",
-    "PremiumWithin",
-    "RightIs",
-    "sift",
-]
-
 
 class Filter(Protocol):
     """A rule about one candidate; `str()` of it says what it asks for."""
@@ -119,7 +105,12 @@ class ExpiryFrom:
 
 @attrs.frozen(kw_only=True)
 class DteWithin:
-    """Expiries so many calendar days from `today`, both ends included; None leaves an end open."""
+    """Expiries so many calendar days from `today`, both ends included; None leaves an end open.
+
+    Args:
+        least: Fewest calendar days to expiry that pass.
+        most: Most; None for no bound.
+    """
 
     today: date
     least: int | None = None
@@ -174,7 +165,12 @@ class KindIn:
 
 @attrs.frozen(kw_only=True)
 class MoneynessWithin:
-    """Strikes within a range of strike / spot; give the forward as `spot` to reckon from it."""
+    """Strikes within a range of strike / spot; give the forward as `spot` to reckon from it.
+
+    Args:
+        least: Smallest strike divided by spot that passes, a ratio; None for no bound.
+        most: Largest; None for no bound.
+    """
 
     spot: Decimal = attrs.field(converter=as_decimal, validator=positive)
     least: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
@@ -195,7 +191,12 @@ class MoneynessWithin:
 
 @attrs.frozen(kw_only=True)
 class OutOfTheMoneyWithin:
-    """Strikes so far out of the money, a fraction of `spot`; below 0 is in the money."""
+    """Strikes so far out of the money, a fraction of `spot`; below 0 is in the money.
+
+    Args:
+        least: Smallest distance from spot that passes, as a fraction of it; below 0 is in the money; None for no bound.
+        most: Largest; None for no bound.
+    """
 
     spot: Decimal = attrs.field(converter=as_decimal, validator=positive)
     least: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
@@ -216,7 +217,12 @@ class OutOfTheMoneyWithin:
 
 @attrs.frozen(kw_only=True)
 class PremiumWithin:
-    """Premiums, per share at mid, within a closed range."""
+    """Premiums, per share at mid, within a closed range.
+
+    Args:
+        least: Smallest premium per share that passes; None for no bound.
+        most: Largest; None for no bound.
+    """
 
     least: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
     most: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=_in_order)
@@ -239,7 +245,12 @@ class PremiumWithin:
 
 @attrs.frozen(kw_only=True)
 class DeltaWithin:
-    """Deltas within a closed range, without their sign."""
+    """Deltas within a closed range, without their sign.
+
+    Args:
+        least: Smallest delta that passes, from 0 to 1; None for no bound.
+        most: Largest; None for no bound.
+    """
 
     least: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
     most: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=_in_order)

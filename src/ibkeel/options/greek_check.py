@@ -15,8 +15,6 @@ from ibkeel.options.greeks import GreekColumns, greeks
 from ibkeel.options.implied import implied_volatility
 from ibkeel.options.settlement import Exercise
 
-__all__ = ["CheckTerms", "CrossCheck", "Disagreement", "DisagreementKind", "cross_check"]
-
 _DAYS_A_YEAR: Final = 365.0
 _POINTS: Final = 100.0
 # A unit mix-up shows as a ratio near 365 or 100, a disagreement as anything else.

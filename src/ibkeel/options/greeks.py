@@ -10,8 +10,6 @@ from ibkeel.options.black import NormalForm, Reach, bell, normal_form, reach, sp
 from ibkeel.options.implied import ImpliedVolatility, solve
 from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
 
-__all__ = ["GreekColumns", "ImpliedGreeks", "greeks", "implied_greeks", "price"]
-
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 _DAYS_A_YEAR: Final = 365.0
 _POINTS: Final = 100.0

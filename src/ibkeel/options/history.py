@@ -8,8 +8,6 @@ import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["VolatilityStanding", "volatility_standing"]
-
 _FEWEST: Final = 20
 
 

@@ -10,8 +10,6 @@ from ibkeel.options.black import NormalForm, Reach, bell, normal_form
 from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
 from ibkeel.options.solver import deviation
 
-__all__ = ["ImpliedVolatility", "Solution", "implied_volatility", "solve"]
-
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 # An in-the-money price is the sum of rounded terms: less time value than this is their rounding.
 _NOISE: Final = 8 * _EPSILON

@@ -11,8 +11,6 @@ import numpy.typing as npt
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Right
 
-__all__ = ["Codes", "Floats", "Inputs", "Rights", "Unsolved", "by_chunk"]
-
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
 Rights = Right | str | npt.ArrayLike

@@ -17,8 +17,6 @@ from ibkeel.options.series import is_adjusted
 from ibkeel.options.settlement import Exercise
 from ibkeel.options.structures import Leg, Structure
 
-__all__ = ["LegRisk", "LegRiskKind", "LegRiskRule", "leg_risks"]
-
 Quotes = Mapping[Contract, Quote | RequestFailed]
 
 

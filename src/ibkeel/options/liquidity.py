@@ -12,15 +12,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Quote
 from ibkeel.model.checks import as_decimal, as_utc, finite
 
-__all__ = [
-    "LiquidityRule",
-    "Rejection",
-    "RejectionKind",
-    "freshness_rejections",
-    "is_liquid",
-    "liquidity_rejections",
-]
-
 
 class RejectionKind(StrEnum):
     """Why an option was not taken."""

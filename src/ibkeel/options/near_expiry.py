@@ -19,8 +19,6 @@ from ibkeel.options.payoff import at_intrinsic
 from ibkeel.options.settlement import Exercise
 from ibkeel.options.structures import Leg, Structure
 
-__all__ = ["NearExpiryValue", "value_at_near_expiry"]
-
 _DAYS_A_YEAR: Final = 365.0
 _BOUNDED: Final = (
     "the legs that live on are worth at least what exercise brings, and the short legs are closed or "

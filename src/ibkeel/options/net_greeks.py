@@ -11,8 +11,6 @@ from ibkeel.model import Contract, Greeks, Option, Quote
 from ibkeel.options.greeks import greeks
 from ibkeel.options.structures import Structure
 
-__all__ = ["NetGreeks", "broker_net_greeks", "net_greeks"]
-
 _Key = TypeVar("_Key")
 _SUMMED = ("delta", "gamma", "theta", "vega", "price")
 

@@ -10,8 +10,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cdf", "density", "mills", "rough_mills"]
-
 Floats = npt.NDArray[np.float64]
 
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)

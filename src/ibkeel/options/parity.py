@@ -15,8 +15,6 @@ import numpy.typing as npt
 from ibkeel.errors import InvalidInput
 from ibkeel.options.inputs import Floats
 
-__all__ = ["ParityForward", "implied_dividend_yield", "parity_forward"]
-
 _PAIRS: Final = 10
 
 

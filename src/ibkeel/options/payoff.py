@@ -14,8 +14,6 @@ from ibkeel.model import Option, Right
 from ibkeel.options.inputs import Floats
 from ibkeel.options.structures import Leg, Structure
 
-__all__ = ["Payoff", "at_intrinsic", "payoff"]
-
 _ZERO = Decimal(0)
 
 
@@ -54,7 +52,14 @@ class Payoff:
         return np.where(known, inside + beyond, np.nan)
 
     def exactly_at(self, spot: Decimal) -> Decimal:
-        """Profit per share at one price of the underlying, 0 or more, without rounding to a float."""
+        """Profit per share at one price of the underlying, without rounding to a float.
+
+        Args:
+            spot: The price, per share, 0 or more.
+
+        Raises:
+            InvalidInput: It is below 0.
+        """
         if spot >= self.spots[-1]:
             return self.profits[-1] + self.slope * (spot - self.spots[-1])
         for (low, here), (high, there) in pairwise(zip(self.spots, self.profits, strict=True)):

@@ -18,8 +18,6 @@ from ibkeel.options.near_expiry import NearExpiryValue
 from ibkeel.options.payoff import payoff
 from ibkeel.options.structures import Structure
 
-__all__ = ["payoff_svg"]
-
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 104, 92, 50
 _GAIN, _LOSS = "#2a9d62", "#d3504f"
 _LEAST_SIZE: Final = (360, 260)

@@ -13,8 +13,6 @@ from ibkeel.options.black import bell, normal_form, reach, spread
 from ibkeel.options.boundary import Grid, PutTerms, early_premium
 from ibkeel.options.inputs import Floats, Inputs
 
-__all__ = ["CHUNK", "LEAST", "MOST", "Puts"]
-
 # 48 points a row: the sweep's arrays stay in the second-level cache.
 CHUNK: Final = 256
 # No deviation matters outside these.

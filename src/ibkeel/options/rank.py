@@ -12,8 +12,6 @@ from ibkeel.model.checks import as_decimal
 from ibkeel.options.liquidity import Rejection, RejectionKind, liquidity_rejections
 from ibkeel.options.rules import Preference, SelectionRule
 
-__all__ = ["Candidate", "Choice", "candidate_of", "candidates_of", "choose"]
-
 
 @attrs.frozen(kw_only=True)
 class Candidate:

@@ -11,8 +11,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import finite, whole
 from ibkeel.options.liquidity import LiquidityRule
 
-__all__ = ["PRESETS", "ExpiryChoice", "Preference", "SelectionRule", "StrikeStep", "preset"]
-
 
 class ExpiryChoice(StrEnum):
     """Which listed expiries are looked at."""

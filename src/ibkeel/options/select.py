@@ -12,15 +12,6 @@ from ibkeel.options.expiries import expiries_within, weekly_expiry
 from ibkeel.options.rules import ExpiryChoice, SelectionRule, StrikeStep
 from ibkeel.options.series import SeriesKind, is_adjusted, series_kind
 
-__all__ = [
-    "at_the_money",
-    "nearest_strikes",
-    "out_of_the_money",
-    "select",
-    "strikes_around",
-    "wanted_strike",
-]
-
 
 def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
     """How far out of the money a strike lies, as a fraction of spot; negative when in the money."""
@@ -36,6 +27,10 @@ def nearest_strikes(strikes: Iterable[Decimal], to: Decimal, count: int) -> tupl
 def at_the_money(strikes: Iterable[Decimal], forward: float | Decimal) -> Decimal:
     """The listed strike nearest to a forward, such as that of `parity_forward`; the lower of two as near.
 
+    Args:
+        strikes: Those that are listed, in any order.
+        forward: Per share, in the strikes' currency.
+
     Raises:
         InvalidInput: There is no strike.
     """
@@ -48,7 +43,13 @@ def at_the_money(strikes: Iterable[Decimal], forward: float | Decimal) -> Decima
 def strikes_around(
     strikes: Iterable[Decimal], centre: float | Decimal, each_side: int
 ) -> tuple[Decimal, ...]:
-    """The strike nearest to a price and so many neighbours on either side, ascending."""
+    """The strike nearest to a price and its neighbours, ascending.
+
+    Args:
+        strikes: Those that are listed, in any order.
+        centre: The price, per share.
+        each_side: Neighbours below, and as many above; fewer where the list ends.
+    """
     listed = sorted(set(strikes))
     at = listed.index(at_the_money(listed, centre))
     return tuple(listed[max(0, at - each_side) : at + each_side + 1])

@@ -18,8 +18,6 @@ from ibkeel.model import ContractDetails, Index, OptionClass, Stock
 from ibkeel.model.checks import as_utc
 from ibkeel.options.settlement import Exercise, Settlement, settles_at
 
-__all__ = ["Series", "SeriesKind", "is_adjusted", "series_kind", "series_of"]
-
 _FRIDAY: Final = 4
 _SATURDAY: Final = 5
 _QUARTER_ENDS: Final = frozenset({3, 6, 9, 12})

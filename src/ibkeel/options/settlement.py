@@ -10,8 +10,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import TradingHours
 from ibkeel.model.checks import as_utc
 
-__all__ = ["Exercise", "Settlement", "closes_by_day", "settles_at", "years_to_expiry"]
-
 _SECONDS_A_YEAR: Final = 365 * 86_400
 _OPEN: Final = time(9, 30)
 _CLOSE: Final = time(16, 0)

@@ -16,8 +16,6 @@ from ibkeel.options.inputs import Floats
 from ibkeel.options.settlement import Exercise
 from ibkeel.options.smoothing import Spline
 
-__all__ = ["ExpectedMove", "LeftOut", "Smile", "SmilePoint", "WhyLeftOut"]
-
 _LEAST_VARIANCE: Final = 1e-10
 _GRID: Final = 129
 _ZOOMS: Final = (17,) * 5

@@ -19,8 +19,6 @@ from ibkeel.options.settlement import Exercise
 from ibkeel.options.smile import LeftOut, Smile, SmilePoint, WhyLeftOut
 from ibkeel.options.smoothing import smoothed
 
-__all__ = ["fit_smile", "smile_of_quotes"]
-
 _FEWEST: Final = 3
 # Of the half spread: a value anywhere between bid and ask misses the middle by 1 / sqrt(3) of it.
 _UNIFORM: Final = 0.577

@@ -7,8 +7,6 @@ import numpy as np
 
 from ibkeel.options.inputs import Floats
 
-__all__ = ["Spline", "smoothed"]
-
 # Relative to the stiffest mode; the lowest ones are stiffer than 1e-12 of it for 1000 points.
 _ROUGHEST, _SMOOTHEST = 1e-6, 1e14
 _TRIALS: Final = 201

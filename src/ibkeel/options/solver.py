@@ -21,8 +21,6 @@ from ibkeel.options.black import NormalForm, Reach, reach, shifted, spread
 from ibkeel.options.inputs import Floats
 from ibkeel.options.normal import mills, rough_mills
 
-__all__ = ["deviation"]
-
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 _MOST_STEPS: Final = 30
 # A fourth-order step of this relative size leaves less than a rounding error.

@@ -6,19 +6,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Right, Side, Stock
 from ibkeel.options.structures import Leg, Structure
 
-__all__ = [
-    "butterfly",
-    "calendar",
-    "collar",
-    "covered_call",
-    "diagonal",
-    "iron_condor",
-    "iron_fly",
-    "straddle",
-    "strangle",
-    "vertical",
-]
-
 _WORDS = {Right.CALL: "call", Right.PUT: "put"}
 
 

@@ -25,8 +25,6 @@ from ibkeel.options.dividends import CashDividend
 from ibkeel.options.greeks import price as european_price
 from ibkeel.options.inputs import Floats
 
-__all__ = ["Stepped", "Terms", "stepped"]
-
 # Beyond 6.5 deviations nothing reaches the middle that a double could show.
 _REACH: Final = 6.5
 _NODES: Final = 201

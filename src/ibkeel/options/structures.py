@@ -17,8 +17,6 @@ from ibkeel.errors import InvalidInput, QuoteUnavailable, RequestFailed
 from ibkeel.model import Combo, ComboLeg, Contract, ContractDetails, Option, Quote, Side, Stock
 from ibkeel.model.checks import as_decimal, as_optional_decimal, name, whole
 
-__all__ = ["Leg", "Net", "PriceBasis", "Structure"]
-
 
 class PriceBasis(StrEnum):
     """At which price of its quote a leg counts."""

@@ -12,8 +12,6 @@ from ibkeel.options.arbitrage import ArbitrageWarning, butterfly_warnings, calen
 from ibkeel.options.inputs import Floats
 from ibkeel.options.smile import ExpectedMove, Smile
 
-__all__ = ["Surface", "TermPoint"]
-
 
 @attrs.frozen(kw_only=True)
 class TermPoint:

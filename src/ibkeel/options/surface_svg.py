@@ -10,8 +10,6 @@ from ibkeel.options.inputs import Floats
 from ibkeel.options.smile import Smile
 from ibkeel.options.surface import Surface
 
-__all__ = ["surface_svg"]
-
 _WIDTH: Final = 960
 _HEIGHT: Final = 420
 _TOP: Final = 44

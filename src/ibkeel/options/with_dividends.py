@@ -14,8 +14,6 @@ from ibkeel.options.inputs import Floats, Inputs, Unsolved
 from ibkeel.options.puts import LEAST, MOST
 from ibkeel.options.stepping import Stepped, Terms, stepped
 
-__all__ = ["Group", "dividend_groups", "dividend_price", "dividend_volatility"]
-
 Indices = npt.NDArray[np.intp]
 
 # 64 rows of 201 nodes stay in the second-level cache.
