@@ -5,10 +5,11 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
-from ibkeel.journal import Journal, Record
+from ibkeel.journal import Journal
 from ibkeel.journal.records import kind_of
 
 __all__ = ["Boundary", "BoundaryJournal", "copied"]
@@ -25,15 +26,15 @@ class Boundary(StrEnum):
 class BoundaryJournal(Journal):
     """A journal that says when it comes to a boundary; SQLite itself says when, not our code."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-        super().__init__(connection, path, read_only=read_only)
+    def __init__(self, connection: sqlite3.Connection, path: Path, **more: Any) -> None:
+        super().__init__(connection, path, **more)
         self.hear: Callable[[Boundary, str], None] = lambda _, __: None
         """Called at each boundary with the kinds of the records, joined by plus signs."""
         self._kinds = ""
         connection.set_trace_callback(self._traced)
 
     @override
-    def record_all(self, records: Iterable[Record]) -> tuple[int, ...]:
+    def record_all(self, records: Iterable[Any]) -> tuple[int, ...]:
         batch = tuple(records)
         self._kinds = "+".join(dict.fromkeys(map(kind_of, batch)))
         numbers = super().record_all(batch)

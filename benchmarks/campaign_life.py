@@ -32,7 +32,7 @@ DAY: Final = Session(
 _SYMBOL: Final = "SPY"
 _LIMITS: Final = OrderLimits(efficiency=None, duplicate_within=5.0)
 _RETRY: Final = 10.0
-_CYCLE: Final = 30.0
+_CYCLE: Final = 60.0
 
 
 class Told:

@@ -125,7 +125,15 @@ class Plan:
 
 
 _SOON: Final = 0.7  # share of mishaps that come in the quarter of a second after the phase began
-_OFTEN: Final = {Phase.SENDING: 4, Phase.WORKING: 3, Phase.HELD: 3}
+_OFTEN: Final = {Phase.SENDING: 3, Phase.WORKING: 2, Phase.HELD: 2, Phase.CANCELLING: 2}
+_WANTED: Final = 0.7  # share of what follows an entry that is chosen for a mishap, while one waits
+_AT_RANDOM: Final = (Act.CHANGE, Act.CANCEL, Act.RACE, Act.EXIT, Act.EXIT, Act.FLATTEN, Act.HALT)
+_BRINGS: Final = {
+    Phase.CHANGING: (Act.CHANGE,),
+    Phase.CANCELLING: (Act.CANCEL, Act.RACE, Act.EXIT),
+    Phase.EXITING: (Act.EXIT, Act.FLATTEN),
+}
+"""What the trader does to an order so that it gets to a phase."""
 
 
 def draw_plan(seed: int, cells: tuple[tuple[Trouble, Phase], ...]) -> Plan:
@@ -136,7 +144,6 @@ def draw_plan(seed: int, cells: tuple[tuple[Trouble, Phase], ...]) -> Plan:
         cells: Pairs of trouble and phase that can occur; drawn evenly.
     """
     draw = np.random.default_rng([seed, 0])
-    deeds = sorted(_deeds(draw), key=lambda deed: deed.at)
     count = int(draw.integers(4, 9))
     mishaps = [_mishap(draw, *cells[int(draw.integers(len(cells)))]) for _ in range(count)]
     needs_stop_gone = [row for row in mishaps if row.phase is Phase.PROTECTING]
@@ -144,11 +151,13 @@ def draw_plan(seed: int, cells: tuple[tuple[Trouble, Phase], ...]) -> Plan:
         attrs.evolve(_mishap(draw, Trouble.STOP_GONE, Phase.HELD), nth=number + 1)
         for number, _ in enumerate(needs_stop_gone)
     ]
+    wanted = [_one_of(draw, _BRINGS[row.phase]) for row in mishaps if row.phase in _BRINGS]
+    deeds = sorted(_deeds(draw, wanted), key=lambda deed: deed.at)
     return Plan(seed=seed, deeds=tuple(deeds), mishaps=tuple(mishaps), variant=int(draw.integers(8)))
 
 
-def _deeds(draw: np.random.Generator) -> Iterator[Deed]:
-    """Entries about every 200 seconds; of each, something follows or nothing does."""
+def _deeds(draw: np.random.Generator, wanted: list[Act]) -> Iterator[Deed]:
+    """Entries about every seven minutes; of each, something follows that a mishap waits for, or anything."""
     at = float(draw.uniform(5, 30))
     while at < _LAST_ENTRY:
         entry = Deed(
@@ -161,14 +170,17 @@ def _deeds(draw: np.random.Generator) -> Iterator[Deed]:
             profit=float(draw.uniform(0.02, 0.2)) if draw.random() < 0.4 else None,
         )
         yield entry
-        follows = (Act.CHANGE, Act.CANCEL, Act.RACE, Act.EXIT, Act.EXIT, Act.FLATTEN, Act.HALT)
         for _ in range(int(draw.integers(0, 3))):
-            act = follows[int(draw.integers(len(follows)))]
+            act = wanted.pop() if wanted and draw.random() < _WANTED else _one_of(draw, _AT_RANDOM)
             then = at + float(draw.uniform(0.5, 90))
             yield attrs.evolve(entry, at=then, act=act, quantity=int(draw.integers(1, 4)))
             if act is Act.HALT:
                 yield attrs.evolve(entry, at=then + float(draw.uniform(20, 120)), act=Act.LIFT)
-        at += float(draw.uniform(110, 300))
+        at += float(draw.uniform(270, 660))
+
+
+def _one_of(draw: np.random.Generator, acts: tuple[Act, ...]) -> Act:
+    return acts[int(draw.integers(len(acts)))]
 
 
 def _mishap(draw: np.random.Generator, trouble: Trouble, phase: Phase) -> Mishap:

@@ -19,11 +19,11 @@ from benchmarks.campaign_mishaps import Mishaps
 from benchmarks.campaign_plan import MINUTES, Act, Deed, Phase, Plan, Trouble
 from benchmarks.campaign_tap import Message, Tap
 from benchmarks.campaign_trader import Trader
-from benchmarks.campaign_vigil import STOPS, Vigil
+from benchmarks.campaign_vigil import STOPS, NotedVenue, Vigil
 from ibkeel.errors import IbkeelError
 from ibkeel.runner.flatten import flatten
 from ibkeel.sim import GatewaySettings, SimulatedGateway
-from ibkeel.sim.venue import Venue, VenueSettings
+from ibkeel.sim.venue import VenueSettings
 from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock
 
 __all__ = ["Outcome", "play"]
@@ -93,7 +93,7 @@ class Stage:
             straight_to_submitted=bool(variant & 2),
             skips_pending_cancel=bool(variant & 4),
         )
-        self._venue = Venue(self._market, cash=_CASH, seed=self._plan.seed, settings=habits)
+        self._venue = NotedVenue(self._market, cash=_CASH, seed=self._plan.seed, settings=habits)
         gateway = SimulatedGateway(
             market=self._market, clock=clock, venue=self._venue, settings=GatewaySettings()
         )
@@ -102,7 +102,7 @@ class Stage:
         self._tap = Tap(gateway, clock)
         self._tap.hear = self._heard
         self._vigil = Vigil(
-            gateway, clock, self._mishaps, self._told, is_up=lambda: self._life.is_up, trace=self._say
+            self._venue, clock, self._mishaps, self._told, is_up=lambda: self._life.is_up, trace=self._say
         )
         async with gateway.listening(HOST, PORT):
             bot = asyncio.create_task(self._live())

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
+from typing_extensions import override
+
 from benchmarks.campaign_life import Told
 from benchmarks.campaign_mishaps import Mishaps
 from benchmarks.campaign_plan import Phase
 from ibkeel.clock import Clock
-from ibkeel.sim import SimulatedGateway
-from ibkeel.sim.values import SimOrder
+from ibkeel.sim.values import SimOrder, VenueEvent
+from ibkeel.sim.venue import Venue
 
-__all__ = ["STOPS", "Vigil"]
+__all__ = ["STOPS", "NotedVenue", "Vigil"]
 
 _LOOK: Final = 2.0
 _DEADLINE: Final = 45.0
@@ -23,11 +25,37 @@ STOPS: Final = frozenset({"STP", "STP LMT"})
 _LIVE: Final = frozenset({"PreSubmitted", "Submitted"})
 
 
+class NotedVenue(Venue):
+    """A venue that counts what happens at it: while nothing does, its book is as it was."""
+
+    happened = 0
+
+    @override
+    def submit(self, order: SimOrder, at: datetime) -> list[VenueEvent]:
+        return self._noted(super().submit(order, at))
+
+    @override
+    def cancel(self, client_id: int, order_id: int, at: datetime) -> list[VenueEvent]:
+        return self._noted(super().cancel(client_id, order_id, at))
+
+    @override
+    def cancel_all(self, at: datetime) -> list[VenueEvent]:
+        return self._noted(super().cancel_all(at))
+
+    @override
+    def advance(self, at: datetime) -> list[VenueEvent]:
+        return self._noted(super().advance(at))
+
+    def _noted(self, events: list[VenueEvent]) -> list[VenueEvent]:
+        self.happened += len(events)
+        return events
+
+
 class Vigil:
     """Watches a venue.
 
     Args:
-        gateway: Whose venue.
+        venue: Whom to watch.
         clock: Wall time.
         mishaps: Told when an order gets to a phase; knows until when something may be wrong.
         told: The alarms.
@@ -37,7 +65,7 @@ class Vigil:
 
     def __init__(
         self,
-        gateway: SimulatedGateway,
+        venue: NotedVenue,
         clock: Clock,
         mishaps: Mishaps,
         told: Told,
@@ -45,8 +73,10 @@ class Vigil:
         is_up: Callable[[], bool],
         trace: Callable[[str], None],
     ) -> None:
-        self._gateway, self._clock, self._mishaps = gateway, clock, mishaps
+        self._venue, self._clock, self._mishaps = venue, clock, mishaps
         self._told, self._is_up, self._trace = told, is_up, trace
+        self._happened = -1
+        self._bare: dict[int, str] = {}
         self._naked: dict[int, float] = {}
         self._alarms_before: dict[int, int] = {}
         self._phases: set[tuple[str, Phase]] = set()
@@ -69,8 +99,12 @@ class Vigil:
 
     def look(self) -> list[str]:
         """Look once; says which positions are naked now."""
-        orders = self._gateway.venue.open_orders()
-        naked = dict(self._bare(orders))
+        if self._happened != self._venue.happened:
+            self._happened = self._venue.happened
+            orders = self._venue.open_orders()
+            self._bare = dict(self._uncovered(orders))
+            self._note_phases(orders)
+        naked = self._bare
         is_clear = self._is_up() and self._clock.now() > self._mishaps.clear_at
         for con_id in list(self._naked):
             if con_id not in naked:
@@ -84,12 +118,11 @@ class Vigil:
             was_told = len(self._told.alarms) > self._alarms_before[con_id]
             if _DEADLINE <= self._naked[con_id] < _DEADLINE + _LOOK and not was_told:
                 self.late.append(words)
-        self._note_phases(orders)
         return list(naked.values())
 
-    def _bare(self, orders: Iterable[SimOrder]) -> Iterable[tuple[int, str]]:
+    def _uncovered(self, orders: Iterable[SimOrder]) -> Iterable[tuple[int, str]]:
         """Positions that neither a stop nor an exit at work would close whole; each group counts once."""
-        for row in self._gateway.venue.positions():
+        for row in self._venue.positions():
             units: dict[str, float] = {}
             for order in orders:
                 if order.contract.con_id != row.contract.con_id or order.action != "SELL":
