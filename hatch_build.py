@@ -14,6 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+_SMALL = 8_000  # bytes
 LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!https?:|#)([^)\s]+)\)")
 
 
@@ -54,7 +55,10 @@ def packed(wheel: bytes, names: zipfile.ZipFile) -> bytes:
     directory, entry = bytearray(wheel[names.start_dir :]), 0
     archive = bytearray()
     for info in names.infolist():
-        stream = compress(names.read(info), numiterations=15, blocksplitting=0)[2:-4]  # without zlib's frame
+        content = names.read(info)
+        # A small file hardly ever gains by several blocks, and to look for them is what takes the time.
+        is_split = len(content) > _SMALL
+        stream = compress(content, numiterations=15, blocksplitting=is_split)[2:-4]  # without zlib's frame
         head = bytearray(wheel[info.header_offset :][: 30 + len(info.filename.encode()) + len(info.extra)])
         struct.pack_into("<L", head, 18, len(stream))
         struct.pack_into("<L", directory, entry + 20, len(stream))

@@ -12,6 +12,7 @@ from ibkeel.model import ClientOrderId, ExecId, OrderState
 from ibkeel.orders import STATUS, OrderTruth
 from ibkeel.orders.evidence import (
     CancelRequested,
+    CancelUnanswered,
     ErrorFate,
     ErrorSeen,
     Evidence,
@@ -86,6 +87,7 @@ EVIDENCE: Final[Mapping[str, Evidence]] = {
     "code nobody knows": ErrorSeen(fate=ErrorFate.UNCERTAIN, code=0),
     "a notice": ErrorSeen(fate=ErrorFate.NOTICE, code=0),
     "cancel sent": CancelRequested(),
+    "cancel not answered": CancelUnanswered(),
     "link lost": LinkLost(),
     "not on the list": Unlisted(),
     "on no list, twice": Vanished(reason="on no list"),

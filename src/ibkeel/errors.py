@@ -32,6 +32,7 @@
     │   └── OrderRefused                  an order breaks a rule of ours
     │       └── GatesShut                 one or several gates, each named with value and limit
     └── JournalError                      the journal could not be read or written
+        └── JournalInUse                  another process writes it
 
 Messages say what was asked, what came, what is valid and what to do next; attributes carry the
 objects.
@@ -56,6 +57,7 @@ __all__ = [
     "IbkeelError",
     "InvalidInput",
     "JournalError",
+    "JournalInUse",
     "NoData",
     "NotConnected",
     "NotEntitled",
@@ -267,3 +269,17 @@ class GatesShut(OrderRefused):
 
 class JournalError(IbkeelError):
     """The journal could not be read or written."""
+
+
+class JournalInUse(JournalError):
+    """A program on this machine writes that journal already, and a journal has one writer.
+
+    Args:
+        message: Who writes it, and what to do.
+        pid: Its process id; None when it is not known.
+        since: When it opened the journal, aware, in UTC; None when it is not known.
+    """
+
+    def __init__(self, message: str, *, pid: int | None, since: datetime | None) -> None:
+        super().__init__(message)
+        self.pid, self.since = pid, since

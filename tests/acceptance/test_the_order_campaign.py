@@ -8,12 +8,12 @@ from benchmarks.campaign_stage import play
 
 NOTICED = {
     "no journal": (0, "lost_intents"),
-    "resend on reconnect": (10, "double_sent"),
-    "trust orderStatus": (3, "lost_intents"),
-    "no id guard": (82, "double_sent"),
+    "resend on reconnect": (2, "double_sent"),
+    "trust orderStatus": (1, "lost_intents"),
+    "no id guard": (3, "double_sent"),
     "verifier off": (0, "unprotected"),
     "LMT stop": (0, "unprotected"),
-    "exits through the breaker": (59, "exits_refused"),
+    "exits through the breaker": (46, "exits_refused"),
     "one past zero": (0, "double_sent"),
 }
 

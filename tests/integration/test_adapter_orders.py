@@ -10,6 +10,7 @@ from ibkeel.errors import InvalidInput, OrderRefused, OrderRejected, RequestTime
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import Bracket, Execution, Index, OrderReport, OrderState, OrderTicket, OrderType, Stock
 from ibkeel.resilience import Deadlines
+from ibkeel.sim import faults
 from ibkeel.sim.settings import GatewaySettings, Latency
 from ibkeel.virtual import virtual_clock
 
@@ -256,8 +257,23 @@ async def test_a_cancel_that_is_not_answered_says_that_nobody_knows(stage):
         placement = await on.broker.place(FAR)
         on.board.kept_back = {"order_status", "open_order", "error"}
 
-        with pytest.raises(RequestTimeout, match="was not answered within 3 s; its state is cancelling"):
+        with pytest.raises(RequestTimeout, match="was not answered within 3 s; its state is unknown"):
             await on.broker.with_deadline(3).cancel(placement.order_id)
+
+
+async def test_an_order_whose_cancel_was_lost_is_found_working_and_can_be_cancelled_again(stage):
+    async with stage() as on:
+        placement = await on.broker.place(FAR)
+        on.gateway.inject(faults.Unanswered(when_request="cancel_order", times=1))
+        with pytest.raises(RequestTimeout):
+            await on.broker.with_deadline(3).cancel(placement.order_id)
+
+        await asyncio.sleep(60)
+        (found,) = await on.broker.open_orders()
+        fate = await on.broker.cancel(placement.order_id)
+
+        assert found.state is OrderState.WORKING
+        assert fate.state is OrderState.CANCELLED
 
 
 async def test_an_order_that_is_not_answered_is_placed_as_sent_and_not_lost(stage):

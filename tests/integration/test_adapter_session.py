@@ -416,3 +416,11 @@ def test_a_broker_may_be_made_where_no_loop_runs():
     broker = IBKRBroker(observer=NullObserver())
 
     assert not broker.is_connected
+
+
+async def test_a_session_subscribes_to_its_balances_once(stage):
+    async with stage() as on:
+        await asyncio.sleep(1)
+
+        assert len(on.board.asked("account_updates")) == 1
+        assert on.board.asked("account_updates_multi") == []

@@ -1,13 +1,17 @@
 """`ibkeel flatten` when no bot runs: a session under the bot's client id, on a simulated Gateway."""
 
 import asyncio
+import errno
+import os
 from contextlib import asynccontextmanager
 
+import attrs
 import pytest
 
 from ibkeel.cli.flattening import FlattenOptions, flatten_over_a_session, plan_over_a_session
+from ibkeel.errors import ConfigurationError, JournalError, JournalInUse
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
-from ibkeel.journal import Intent, Journal, OrderUpdate, Purpose, RunEnded, RunStarted
+from ibkeel.journal import FillSeen, Intent, Journal, OrderUpdate, Purpose, RunEnded, RunStarted, store
 from ibkeel.model import Bracket, ClientOrderId, Direction, OrderTicket, Signal, Stock
 from ibkeel.orders import EntryIntent
 from ibkeel.runner import BotConfig, GatewayConfig
@@ -57,7 +61,9 @@ def held(market, tmp_path):
 
 
 def options(path, **more):
-    return FlattenOptions(journal=path, state=path.parent, follow_gateway=True, **more)
+    return FlattenOptions(
+        journal=path, state=path.parent, port=4002, client_id=7, follow_gateway=True, **more
+    )
 
 
 async def test_what_the_bot_holds_is_closed_and_nothing_else(held):
@@ -78,6 +84,16 @@ async def test_what_the_bot_holds_is_closed_and_nothing_else(held):
         assert journal.count(OrderUpdate) > 0
 
 
+async def test_a_fill_that_the_bot_journaled_is_not_journaled_again(held):
+    async with held() as (_, config, path):
+        await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+        await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+    with Journal.open(path, read_only=True) as journal:
+        fills = [entry.record.execution for entry in journal.events(FillSeen)]
+    assert [fill.side.value for fill in fills] == ["BUY", "SELL"]
+
+
 async def test_everything_is_closed_where_that_is_wanted(held):
     async with held() as (gateway, config, path):
         done = await flatten_over_a_session(config, options(path, everything=True), OrderMode.PAPER)
@@ -94,3 +110,59 @@ async def test_a_plan_sends_nothing(held):
 
         assert gateway.counters.requests["place_order"] == before
         assert len(plan.positions) == 2
+
+
+async def test_without_the_bots_journal_nothing_is_called_flat(held):
+    async with held() as (gateway, config, path):
+        elsewhere = options(path.with_name("other.sqlite"))
+
+        with pytest.raises(ConfigurationError, match="nothing was closed"):
+            await flatten_over_a_session(config, elsewhere, OrderMode.PAPER)
+        done = await flatten_over_a_session(config, attrs.evolve(elsewhere, everything=True), OrderMode.PAPER)
+
+        assert done.is_flat
+        assert gateway.venue.positions() == []
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """From now on no journal can be opened for writing."""
+
+    def fill():
+        def refused(_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(store, "_create", refused)
+
+    return fill
+
+
+async def test_on_a_full_disk_the_bots_positions_are_closed_all_the_same(held, full_disk, capsys):
+    async with held() as (gateway, config, path):
+        full_disk()
+
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+        assert (done.closed, done.is_flat) == (("+3 SPY",), True)
+        assert [row.contract.symbol for row in gateway.venue.positions()] == ["QQQ"]
+    assert "will not be in the journal: journal" in capsys.readouterr().err
+
+
+async def test_a_journal_that_cannot_be_read_either_keeps_nobody_from_closing_everything(held, full_disk):
+    async with held() as (gateway, config, path):
+        for file in path.parent.glob("journal.sqlite*"):
+            file.write_text("no database, but long enough to be taken for one" * 100)
+        full_disk()
+
+        with pytest.raises(JournalError):
+            await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+        done = await flatten_over_a_session(config, options(path, everything=True), OrderMode.PAPER)
+
+        assert done.is_flat
+        assert gateway.venue.positions() == []
+
+
+async def test_a_journal_that_somebody_writes_is_left_to_them(held):
+    async with held() as (_, config, path):
+        with Journal.open(path), pytest.raises(JournalInUse):
+            await flatten_over_a_session(config, options(path), OrderMode.PAPER)

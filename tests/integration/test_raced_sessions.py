@@ -106,7 +106,7 @@ async def test_who_connects_while_another_disconnects_gets_a_session(gateway, pa
             async with asyncio.timeout(70):
                 await broker.connect()
             assert (await broker.quote(SPY)).bid is not None
-            assert adapters() == ["ibkeel pulse"]
+            assert adapters() == ["ibkeel fates", "ibkeel pulse"]
             await broker.disconnect()
             await asyncio.sleep(0.5)
             assert (at.client_ids, adapters()) == ((), [])

@@ -79,11 +79,19 @@ def instrument(points):
             call, words = super().execute, statement.split()
             if words[0] == "SELECT" or (words[0] == "PRAGMA" and "=" not in words):
                 return call(statement, *values)
-            if words[0] == "INSERT":
-                self.inserted = values[0][1]
-            kind = self.inserted if words[0] in ("INSERT", "COMMIT") else ""
+            kind = self.inserted if words[0] == "COMMIT" else ""
             name = " ".join([*words[:3], kind]).strip()
             return points.around(lambda *_: name, call)(statement, *values)
+
+        def executemany(self, statement, rows):
+            return super().executemany(statement, self.passed(statement.split()[:3], rows))
+
+        def passed(self, words, rows):
+            for row in rows:
+                self.inserted = row[2]
+                points(" ".join(["before", *words, self.inserted]))
+                yield row
+                points(" ".join(["after", *words, self.inserted]))
 
     sqlite3.connect = functools.partial(sqlite3.connect, factory=Numbered)
     kept = Recorder.keep

@@ -8,7 +8,6 @@ import json
 import sys
 from datetime import date
 
-import attrs
 from fast_time import FastClock, FastLoop, instant, machine_seconds
 
 from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway
@@ -26,7 +25,7 @@ class Locked:
 
     def quote(self, contract, at):
         quote = self._market.quote(contract, at)
-        return quote if contract.sec_type == "STK" else attrs.evolve(quote, ask=quote.bid)
+        return quote if contract.sec_type == "STK" else quote._replace(ask=quote.bid)
 
 
 _MARKET = Locked(SeededMarket(seed=7, session_date=date(2026, 1, 5), symbols=("SPY",)))

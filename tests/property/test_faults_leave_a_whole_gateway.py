@@ -3,14 +3,15 @@
 import asyncio
 from datetime import date
 
-import attrs
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ibkeel.sim import Scenario, SimulatedGateway, faults
+from ibkeel.sim import SimulatedGateway, faults
 from ibkeel.sim.codec import REQUESTS
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.wire import GREETING, encode, frame
+from ibkeel.testing.fault_strategies import fault_schedules
 from ibkeel.virtual import run_virtual, virtual_clock
 
 HOST, PORT, VERSION = "127.0.0.1", 4002, 176
@@ -33,41 +34,6 @@ ASKED = {
     "current_time": {},
     "open_orders": {},
 }
-OWN = {
-    faults.AnsweredWith: {"code": st.just(321), "text": st.just("no")},
-    faults.Notice: {"code": st.just(2110), "text": st.just("broken")},
-    faults.Slow: {"delay": st.integers(0, 20)},
-    faults.Delayed: {"delay": st.sampled_from([0.01, 3])},
-    faults.ClockSkew: {"seconds": st.integers(-100, 100)},
-    faults.UpstreamLost: {
-        "restores_as": st.sampled_from([1101, 1102]),
-        "says_again_every": st.integers(0, 3),
-    },
-    faults.FarmBroken: {
-        "service": st.sampled_from(["market_data", "history", "definitions"]),
-        "revives": st.booleans(),
-    },
-    faults.Restart: {"rolls_back_ids": st.booleans()},
-    faults.CompetingSession: {"revives": st.booleans()},
-    faults.NotEntitled: {"code": st.sampled_from([354, 10089, 10090, 10167])},
-    faults.PortReset: {"port": st.sampled_from([None, 4003])},
-    faults.Garbage: {"framed": st.booleans()},
-}
-
-
-def a_fault(kind):
-    drawn = {
-        "after": st.integers(0, 12),
-        "times": st.integers(1, 3),
-        "chance": st.sampled_from([0.5, 1.0]),
-        "client_id": st.sampled_from([None, 1]),
-        **OWN.get(kind, {}),
-    }
-    if not kind.is_momentary:
-        drawn["duration"] = st.integers(1, 20)
-    if not kind.strikes_requests:
-        drawn["every"] = st.sampled_from([None, 7.0])
-    return st.builds(kind, **drawn)
 
 
 class Sink(asyncio.Protocol):
@@ -121,20 +87,22 @@ async def played(scenario, asked):
 
 @settings(max_examples=60)
 @given(
-    planned=st.lists(st.sampled_from(list(faults.KINDS.values())).flatmap(a_fault), min_size=1, max_size=4),
+    scenario=fault_schedules(within=12),
     asked=st.lists(st.sampled_from(sorted(ASKED)), min_size=1, max_size=8),
-    seed=st.integers(0, 3),
 )
-def test_the_simulator_survives_its_faults_and_repeats_them_exactly(planned, asked, seed):
-    scenario = Scenario(name="drawn", faults=tuple(planned), seed=seed)
-
+def test_the_simulator_survives_its_faults_and_repeats_them_exactly(scenario, asked):
     first, again = run_virtual(played(scenario, asked)), run_virtual(played(scenario, asked))
 
     assert first == again
 
 
-def test_every_kind_can_be_drawn():
-    assert set(OWN) <= set(faults.KINDS.values())
-    for kind in faults.KINDS.values():
-        required = {each.name for each in attrs.fields(kind) if each.default is attrs.NOTHING}
-        assert required <= set(OWN.get(kind, {}))
+@pytest.mark.parametrize("kind", faults.KINDS.values(), ids=tuple(faults.KINDS))
+def test_every_kind_can_be_drawn(kind):
+    @settings(max_examples=3, database=None)
+    @given(fault_schedules(kind, max_size=1))
+    def check(scenario):
+        [fault] = scenario.faults
+        assert type(fault) is kind
+        assert fault.after <= 60
+
+    check()

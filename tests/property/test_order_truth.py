@@ -6,6 +6,7 @@ from ibkeel.model import OrderState
 from ibkeel.orders import (
     STATUS,
     CancelRequested,
+    CancelUnanswered,
     ErrorFate,
     ErrorSeen,
     Filled,
@@ -20,6 +21,7 @@ from ibkeel.orders import (
 evidence = st.one_of(
     st.builds(Sent),
     st.builds(CancelRequested),
+    st.builds(CancelUnanswered),
     st.builds(LinkLost),
     st.builds(Unlisted),
     st.builds(
@@ -64,7 +66,9 @@ def test_only_the_venue_ends_unknown(pieces):
     for piece in pieces:
         before, truth = truth, truth.saw(piece)
 
-        if before.state is OrderState.UNKNOWN and isinstance(piece, Sent | CancelRequested | LinkLost):
+        if before.state is OrderState.UNKNOWN and isinstance(
+            piece, Sent | CancelRequested | CancelUnanswered | LinkLost
+        ):
             assert truth.state is OrderState.UNKNOWN
 
 

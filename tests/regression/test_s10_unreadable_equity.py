@@ -26,3 +26,18 @@ def test_the_guard_works_from_the_first_readable_equity_on():
 
     assert first.allowed
     assert not second.allowed
+
+
+def test_the_model_of_what_was_there_let_every_loss_pass_after_a_failed_reading():
+    def seed(readings, *, limit=0.15):
+        start = readings[0] or 0.0
+        return [start == 0 or (start - (each or 0.0)) / start < limit for each in readings]
+
+    readings = [None, 1000, 500]
+    guard, verdicts = DailyLossGuard(limit=0.15), []
+    for equity in readings:
+        guard, verdict = guard.observe(MONDAY, equity)
+        verdicts.append(verdict.allowed)
+
+    assert seed(readings) == [True, True, True]
+    assert verdicts == [False, True, False]

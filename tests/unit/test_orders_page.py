@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from ibkeel.sim import Scenario
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "orders.md"
 
@@ -39,3 +41,11 @@ def test_what_is_quoted_of_a_file_is_the_beginning_of_a_tests_name():
                 unknown.append(words)
 
     assert unknown == []
+
+
+def test_every_scenario_that_it_names_comes_with_the_package():
+    named = re.findall(r"^\| [^|]+ \| `([a-z-]+)` \| ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+    # Each is played by tests/integration/bad_days, and as a whole day by tests/acceptance.
+    assert len(named) > 10
+    assert set(named) <= set(Scenario.names())

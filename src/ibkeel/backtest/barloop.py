@@ -1,6 +1,6 @@
 """Bars alone, as fast as a loop goes: for strategies that hold one thing and look at its bars."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
@@ -12,14 +12,11 @@ from ibkeel.backtest.broker import ACCOUNT
 from ibkeel.backtest.curve import Curve
 from ibkeel.backtest.figures import figures_of
 from ibkeel.backtest.report import BacktestReport
-from ibkeel.backtest.settings_text import settings_of
 from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bar, Bars, mask_account
 from ibkeel.model.checks import finite, positive
 from ibkeel.sim.venue import CommissionPlan
-
-__all__ = ["BarSettings", "BarStrategy", "BarTrial", "backtest_bars"]
 
 _NOTES: Final = (
     "An order decided at the close of a bar fills at the open of the next, half a spread away from it.",
@@ -188,3 +185,28 @@ def _check_stop(book: _Book, stop: float, row: int, bar: Bar) -> None:
         book.move(row, 0.0, min(bar.open, stop), _STOP)
     elif book.held < 0 and bar.high >= stop:
         book.move(row, 0.0, max(bar.open, stop), _STOP)
+
+
+def settings_of(*named: tuple[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and text of every field of values that have fields; others are left out.
+
+    Args:
+        named: Section and value.
+    """
+    for section, value in named:
+        if not attrs.has(type(value)):
+            continue
+        for field in attrs.fields(type(value)):
+            if field.name.startswith("_") or not field.init:
+                continue  # what a strategy keeps to itself
+            inner = getattr(value, field.name)
+            if attrs.has(type(inner)):
+                yield from settings_of((f"{section}.{field.name}", inner))
+            else:
+                yield f"{section}.{field.name}", _text(inner)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={inner}" for key, inner in sorted(value.items()))
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -43,8 +43,6 @@ from ibkeel.model import (
 from ibkeel.sim.values import Market, SimContract, SimPosition
 from ibkeel.sim.venue import Settlement, Valuation, Venue, VenueSettings
 
-__all__ = ["ACCOUNT", "VenueBroker"]
-
 ACCOUNT: Final = "DU0000001"
 """The account of every backtest."""
 
@@ -164,7 +162,11 @@ class VenueBroker(Broker):
 
     @override
     async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        """The quote, again whenever it may have changed."""
+        """The quote, again whenever it may have changed.
+
+        Raises:
+            NoData: The recorded market has no further quote.
+        """
         while True:
             now = self._now()
             with suppress(QuoteUnavailable):

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["Curve", "Drawdown"]
-
 Floats = npt.NDArray[np.float64]
 Instants = npt.NDArray[np.datetime64]
 Places = npt.NDArray[np.int64]
@@ -63,7 +61,7 @@ class Curve:
 
     @classmethod
     def of(cls, points: Iterable[tuple[datetime, float]]) -> Self:
-        """A curve from aware instants and values."""
+        """A curve from points: aware instants, and values in the account's currency."""
         rows = list(points)
         return cls(at=[int(at.timestamp()) for at, _ in rows], value=[value for _, value in rows])
 

@@ -27,8 +27,6 @@ from ibkeel.sim.values import Commission, OrderEcho, OrderError, OrderStatus, Ve
 from ibkeel.sim.values import Execution as SimExecution
 from ibkeel.sim.venue import Venue
 
-__all__ = ["Dealing", "OrderEvent"]
-
 OrderEvent = OrderReport | Execution
 _NEWS_ONLY: Final = (202, 399)  # the confirmation of a cancel, and a warning
 _ENDED: Final = ("Cancelled", "Inactive")

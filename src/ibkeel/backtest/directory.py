@@ -20,8 +20,6 @@ from ibkeel.model import (
 )
 from ibkeel.sim.values import ContractPattern, Market, SimContract
 
-__all__ = ["Directory"]
-
 _AHEAD: Final = timedelta(days=7)
 _NO_DEFINITION: Final = 200
 

@@ -10,8 +10,6 @@ import numpy as np
 from ibkeel.backtest.curve import Curve, Floats
 from ibkeel.backtest.trades import Trade
 
-__all__ = ["Figures", "figures_of"]
-
 _SESSIONS_A_YEAR: Final = 252
 _FEWEST_SESSIONS: Final = 20  # fewer say nothing of a yearly ratio
 

@@ -15,8 +15,6 @@ from ibkeel.backtest.trades import Trade
 if TYPE_CHECKING:
     from ibkeel.backtest.report import BacktestReport
 
-__all__ = ["page_of"]
-
 _ZONE: Final = ZoneInfo("America/New_York")
 _MOST_ROWS: Final = 500
 _MOST_MARKS: Final = 150
@@ -49,6 +47,8 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 th { color: var(--soft); font-weight: 600; }
+td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 5rem; }
+@media (max-width: 42rem) { svg { width: 36rem; } svg text { font-size: 15px; } }
 td.gain { color: var(--win); } td.cost { color: var(--loss); }
 """
 
@@ -75,8 +75,8 @@ def page_of(report: "BacktestReport") -> str:
     """The whole page of a report."""
     sections = [
         _cards(report.figures),
-        _section("Equity, in dollars", line_picture("Equity over time", report.equity, _dollars)),
-        _section(
+        _drawn("Equity, in dollars", line_picture("Equity over time", report.equity, _dollars)),
+        _drawn(
             "Draw-down, from the highest equity so far",
             area_picture("Draw-down over time", report.equity.falls(), _share),
         ),
@@ -121,7 +121,7 @@ def _prices(symbol: str, curve: Curve, trades: Sequence[Trade]) -> str:
     more = f", the {_MOST_MARKS} that moved most of {len(own):,}" if len(own) > _MOST_MARKS else ""
     title = f"Trades on the price of {symbol}{more}"
     picture = line_picture(title, curve, lambda value: f"{value:,.2f}", marks)
-    return _section(title, picture)
+    return _drawn(title, picture)
 
 
 def _marks(curve: Curve, trade: Trade) -> Iterable[Mark]:
@@ -140,7 +140,7 @@ def _distribution(trades: Sequence[Trade]) -> str:
     if len(profits) < _ENOUGH:
         return ""
     title = "Distribution of the trades' profits, in dollars"
-    return _section(title, histogram(title, profits, _dollars))
+    return _drawn(title, histogram(title, profits, _dollars))
 
 
 def _figures(report: "BacktestReport") -> str:
@@ -200,6 +200,11 @@ def _cell(text: str) -> str:
 
 def _section(title: str, content: str) -> str:
     return f"<h2>{escape(title)}</h2>\n{content}"
+
+
+def _drawn(title: str, picture: str) -> str:
+    """A picture that keeps a readable size on a phone, and can be moved there."""
+    return _section(title, f'<div class="wide">{picture}</div>')
 
 
 def _list(title: str, rows: Sequence[str]) -> str:

@@ -12,8 +12,6 @@ import numpy as np
 
 from ibkeel.backtest.curve import Curve, Floats
 
-__all__ = ["Mark", "area_picture", "histogram", "line_picture"]
-
 _WIDTH: Final = 960
 _HEIGHT: Final = 260
 _LEFT: Final = 86

@@ -8,12 +8,12 @@ from typing import Final
 
 import attrs
 
+from ibkeel.backtest.barloop import settings_of
 from ibkeel.backtest.broker import ACCOUNT, VenueBroker
 from ibkeel.backtest.curve import Curve
-from ibkeel.backtest.data import DatedMarket, MarketSessions, MarketSource
 from ibkeel.backtest.figures import figures_of
+from ibkeel.backtest.prices import DatedMarket, MarketSessions, MarketSource
 from ibkeel.backtest.report import BacktestReport
-from ibkeel.backtest.settings_text import settings_of
 from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
@@ -24,8 +24,6 @@ from ibkeel.sim.values import BarSize, ContractPattern
 from ibkeel.sim.venue import Settlement, VenueSettings
 from ibkeel.strategy import Strategy
 from ibkeel.virtual import run_virtual, virtual_clock
-
-__all__ = ["MODE", "BacktestSettings", "MarketTrial", "backtest"]
 
 MODE: Final = "BACKTEST"
 """The order mode that the journal of a backtest names."""

@@ -16,8 +16,6 @@ from ibkeel.backtest.page import page_of
 from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["BacktestReport"]
-
 _POINTS: Final = 2000
 
 

@@ -11,8 +11,6 @@ from ibkeel.backtest.figures import Figures
 from ibkeel.backtest.report import BacktestReport
 from ibkeel.errors import IbkeelError, InvalidInput
 
-__all__ = ["Sweep", "SweepRow", "Trial", "sweep"]
-
 T = TypeVar("T", bound="Trial")
 
 

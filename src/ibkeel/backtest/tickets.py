@@ -20,8 +20,6 @@ from ibkeel.orders import state_of_status
 from ibkeel.sim.values import Commission, SimContract, SimOrder
 from ibkeel.sim.values import Execution as SimExecution
 
-__all__ = ["CLIENT", "execution_of", "order_of", "report_of"]
-
 CLIENT: Final = 1
 """The client id under which a backtest trades."""
 

@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 import attrs
 
-__all__ = ["Deal", "Trade", "trades_of"]
-
 _FLAT = 1e-9
 
 

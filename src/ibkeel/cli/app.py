@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from ibkeel import __version__
@@ -22,10 +23,11 @@ from ibkeel.cli.doctor_command import doctor
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.flatten_command import flatten
 from ibkeel.cli.journal_commands import journal
+from ibkeel.cli.journal_commands import report as day_report
 from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.monitor_command import monitor
 from ibkeel.cli.paths import fresh_journal, state_directory
-from ibkeel.cli.report_command import report as day_report
+from ibkeel.cli.phases import PHASES, Phase
 from ibkeel.cli.scenarios import chosen
 from ibkeel.cli.screen import progress
 from ibkeel.cli.sim_commands import sim
@@ -37,8 +39,6 @@ from ibkeel.runner import HALT_FILE, ConfigurationFile, Halt, Held, RunReport, l
 from ibkeel.sim.market import MOODS
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import RedactingFilter
-
-__all__ = ["commands", "run"]
 
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK = click.DateTime(formats=["%H:%M"])
@@ -121,11 +121,18 @@ def commands(verbose: int) -> None:
 @click.option(
     "--scenario", default=None, help="What the Gateway suffers: a name of `ibkeel sim scenarios`, or a file."
 )
+@click.option(
+    "--phase",
+    type=click.Choice(list(PHASES)),
+    default=None,
+    help="One of the phases of a first bot, in dry run, held against what must come of it.",
+)
 @click.option("--journal", type=_PATH, default=None, help="Where the journal goes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def demo(**given: Any) -> None:
+def demo(**given: Any) -> int:
     """Play a trading day against the simulated Gateway, in seconds."""
     path = given["journal"] or state_directory(os.environ) / "demo.sqlite"
+    phase = _phase(given["phase"])
     options = demonstration.DemoOptions(
         symbols=_tickers(given["symbols"] or "SPY,QQQ"),
         journal=fresh_journal(path),
@@ -138,13 +145,20 @@ def demo(**given: Any) -> None:
         strategy=given["strategy"],
         market=given["market"],
         scenario=chosen(given["scenario"]) if given["scenario"] else None,
+        phase=phase,
     )
+    if phase is not None:
+        symbols, name = phase.config.symbols, phase.strategy.name
+        options = attrs.evolve(options, symbols=symbols, strategy=name, scenario=phase.scenario)
     with progress("playing the day") as screen:
         result = demonstration.play(options, screen.advance)
     if given["as_json"]:
         click.echo(json.dumps(result.as_data(), indent=2))
     else:
         print_demo(Console(), result)
+    for each in result.missed:
+        click.echo(f"ibkeel: phase {given['phase']} came to {each}", err=True)
+    return ExitCode.FOUND if result.missed else ExitCode.SUCCESS
 
 
 @commands.command("run")
@@ -204,6 +218,21 @@ commands.add_command(monitor)
 commands.add_command(day_report)
 commands.add_command(sim)
 commands.add_command(sweep_settings)
+
+
+def _phase(name: str | None) -> Phase | None:
+    """The phase of that name, with which go only the options that leave it what it is."""
+    if name is None:
+        return None
+    context = click.get_current_context()
+    typed = (
+        key for key in context.params if context.get_parameter_source(key) is ParameterSource.COMMANDLINE
+    )
+    strange = sorted(set(typed) - {"phase", "seed", "journal", "as_json"})
+    if strange:
+        options = ", ".join(f"--{'date' if key == 'day' else key.replace('_', '-')}" for key in strange)
+        raise click.UsageError(f"--phase says what is played; leave out {options}")
+    return PHASES[name]
 
 
 def _log_to_stderr(verbose: int) -> None:

@@ -26,8 +26,6 @@ from ibkeel.options import PRESETS
 from ibkeel.runner import Progress, load_config_as
 from ibkeel.strategy import default_registry
 
-__all__ = ["backtest", "sweep_settings"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PATH: Final = click.Path(path_type=Path)

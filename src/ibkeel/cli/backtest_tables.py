@@ -12,8 +12,6 @@ from rich.table import Table
 
 from ibkeel.backtest import BacktestReport, Figures, Sweep, SweepRow, Trade
 
-__all__ = ["print_backtest", "print_sweep"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _SHOWN: Final = 20
 _SHARES: Final = ("total_return", "max_drawdown", "win_rate")

@@ -5,8 +5,6 @@ import attrs
 from ibkeel.monitor import AlertsConfig, TelemetryConfig
 from ibkeel.runner import BotConfig
 
-__all__ = ["MonitoredBot"]
-
 
 @attrs.frozen(kw_only=True)
 class MonitoredBot(BotConfig):

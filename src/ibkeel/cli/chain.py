@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.cli.chain_check import checked
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.clock import Clock
 from ibkeel.errors import UnknownContract
@@ -17,6 +16,7 @@ from ibkeel.model import Broker, Index, Option, OptionChain, Stock
 from ibkeel.model.checks import as_decimal
 from ibkeel.options import (
     Candidate,
+    CheckTerms,
     CrossCheck,
     DeltaPick,
     DeltaRule,
@@ -25,22 +25,23 @@ from ibkeel.options import (
     Listing,
     Series,
     candidates_of,
+    cross_check,
     delta_listing,
     dte,
     expiries_within,
+    implied_dividend_yield,
     nearest_strikes,
     pick_by_delta,
     series_of,
     sift,
     told_closes,
+    years_to_expiry,
 )
 from ibkeel.resilience import Backoff
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
-
-__all__ = ["Address", "ChainOptions", "ChainReport", "Rehearsal", "look"]
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
@@ -317,3 +318,38 @@ def _marked(candidate: Candidate) -> Candidate:
     """With the broker's own volatility and delta, where it sent them."""
     greeks = None if candidate.quote is None else candidate.quote.greeks
     return candidate if greeks is None else attrs.evolve(candidate, iv=greeks.iv, delta=greeks.delta)
+
+
+def checked(
+    pick: DeltaPick,
+    chain: OptionChain,
+    closes: Mapping[date, datetime],
+    *,
+    spot: float,
+    rate: float,
+) -> CrossCheck | None:
+    """Compare the greeks of the option chosen, at the forward and the instant of its quote.
+
+    Args:
+        pick: With the forward that our own deltas come from.
+        chain: Where the option is listed.
+        closes: When the exchange closes, by its date.
+        spot: Price of the underlying per share.
+        rate: Interest a year, continuous, a fraction.
+
+    Returns:
+        None when nothing was chosen, the broker sent no greeks, or the option is settled by then.
+    """
+    chosen = pick.chosen
+    quote = None if chosen is None else chosen.quote
+    if chosen is None or quote is None or quote.greeks is None:
+        return None
+    option = chosen.option
+    row = next(row for row in chain.classes if row.trading_class == option.trading_class)
+    series = series_of(chain.underlying, row, option.expiry, today=option.expiry, closes=closes)
+    if series.expires_at <= quote.at:
+        return None
+    years = years_to_expiry(series.expires_at, now=quote.at)
+    carry = implied_dividend_yield(forward=pick.forward, spot=spot, years=years, rate=rate)
+    terms = CheckTerms(spot=spot, years=years, rate=rate, dividend_yield=carry, exercise=series.exercise)
+    return cross_check(quote, terms)

@@ -14,8 +14,6 @@ from ibkeel.cli.exits import ExitCode
 from ibkeel.model import Right
 from ibkeel.options import DeltaRule, LiquidityRule, SeriesKind
 
-__all__ = ["chain"]
-
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK: Final = click.DateTime(formats=["%H:%M"])
 

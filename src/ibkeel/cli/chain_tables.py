@@ -11,8 +11,6 @@ from rich.text import Text
 from ibkeel.cli.chain import ChainReport
 from ibkeel.options import Candidate, Series, dte
 
-__all__ = ["print_chain"]
-
 _NEW_YORK = ZoneInfo("America/New_York")
 
 

@@ -17,8 +17,6 @@ from ibkeel.model import to_data
 from ibkeel.runner import ENVIRONMENT_PREFIX, PROFILES, check_config, load_config_as
 from ibkeel.strategy import Confirmed, Strategy, default_registry
 
-__all__ = ["config", "template"]
-
 _HEADER: Final = """\
 # A bot, with every setting at {begins}. Start it with `ibkeel run {name}`.
 # In DRY_RUN nothing is sent; what would have been is in the journal.

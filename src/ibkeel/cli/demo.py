@@ -1,6 +1,7 @@
 """A whole trading day: the same runner and adapter as ever, over the simulated Gateway."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.cli.paths import DEMO_RUN
+from ibkeel.cli.phases import Phase
 from ibkeel.cli.survived import Survived, Watcher, survived, unexplained
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
@@ -17,16 +19,13 @@ from ibkeel.model import Broker, ContractDetails, Stock
 from ibkeel.runner import ErrorSeen, LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
 from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import MOODS, ReplayMarket, SeededMarket
-from ibkeel.strategy import Strategy, default_registry
+from ibkeel.strategy import default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, Observers
 from ibkeel.virtual import run_virtual, virtual_clock
 
-__all__ = ["DemoOptions", "DemoResult", "play", "qualified"]
-
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
-_EARLY: Final = timedelta(minutes=5)
 _MADE_FOR: Final = MappingProxyType(
     {"daily_volume": "breakout", "scalp+whale": "breakout", "vix_regime": "calm", "whale": "breakout"}
 )
@@ -49,6 +48,7 @@ class DemoOptions:
         strategy: Its registered name.
         scenario: What the Gateway suffers; None for a good day.
         market: One of `MOODS`; None for a day that is made for the strategy.
+        phase: What to play in place of all of the above but journal and seed; None for a day.
     """
 
     symbols: tuple[str, ...]
@@ -62,6 +62,7 @@ class DemoOptions:
     strategy: str = "scalp"
     scenario: Scenario | None = None
     market: str | None = None
+    phase: Phase | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -78,6 +79,30 @@ class DemoResult:
     open_lines_at_end: int
     max_open_lines: int
     faults: tuple[Survived, ...] = ()
+    found: Mapping[str, object] = MappingProxyType({})
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """What should have come of the phase and did not; empty when it all did, and for a day of one's own."""
+        phase = self.options.phase
+        if phase is None:
+            return ()
+        wanted: dict[str, object] = {
+            **phase.finds, "cycles": phase.cycles, "errors": 0, "orders sent": 0, "pacing violations": 0, "open lines": 0
+        }  # fmt: skip
+        came: dict[str, object] = {
+            **self.found,
+            "cycles": self.report.cycles,
+            "errors": len(self.unexplained),
+            "orders sent": self.report.orders_sent,
+            "pacing violations": self.pacing_violations,
+            "open lines": self.open_lines_at_end,
+        }
+        return tuple(
+            f"{name}: {came.get(name)}, not {value}"
+            for name, value in wanted.items()
+            if came.get(name) != value
+        )
 
     @property
     def unexplained(self) -> tuple[ErrorSeen, ...]:
@@ -128,15 +153,27 @@ def play(
     """
     machine = SystemClock()
     started = machine.monotonic()
-    strategy = default_registry().create(options.strategy)
-    config = RunnerConfig(symbols=options.symbols, preset=options.preset, min_dte=options.min_dte)
+    phase = options.phase or _day_of(options)
     market = _market(options)
-    opens_at = _opens_at(market)
-    result = run_virtual(_day(options, config, strategy, market, progress, observer), start=opens_at - _EARLY)
+    starts_at = _opens_at(market) + timedelta(seconds=phase.starts)
+    result = run_virtual(_day(options, phase, market, progress, observer), start=starts_at)
     return attrs.evolve(result, wall_seconds=machine.monotonic() - started)
 
 
+def _day_of(options: DemoOptions) -> Phase:
+    """One session of one's own, as a phase of which nothing is expected."""
+    return Phase(
+        what="a trading day",
+        config=RunnerConfig(symbols=options.symbols, preset=options.preset, min_dte=options.min_dte),
+        cycles=0,
+        strategy=default_registry().create(options.strategy),
+        scenario=options.scenario,
+    )
+
+
 def _market(options: DemoOptions) -> SeededMarket | ReplayMarket:
+    if options.phase is not None:
+        return options.phase.market(options.seed)
     if options.replay is None:
         mood = options.market or _MADE_FOR.get(options.strategy, "plain")
         return SeededMarket(options.seed, options.day, mood=MOODS[mood])
@@ -156,27 +193,27 @@ def _opens_at(market: SeededMarket | ReplayMarket) -> datetime:
 
 async def _day(
     options: DemoOptions,
-    config: RunnerConfig,
-    strategy: Strategy,
+    phase: Phase,
     market: SeededMarket | ReplayMarket,
     progress: Callable[[Progress], None] | None,
     observer: Observer | None,
 ) -> DemoResult:
     clock = virtual_clock()
     began = clock.monotonic()
-    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=options.scenario)
+    gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=phase.scenario)
     watcher = Watcher()
     told = Observers((watcher, observer or NullObserver()))
     address = IBKRConfig(host=_HOST, port=_PORT, client_id=1, orders=options.orders)
     broker = IBKRBroker(address, clock=clock, observer=told, jitter=lambda: 0.0)
     async with gateway.listening(_HOST, _PORT):
         async with broker:
-            details = await qualified(broker, config.symbols)
+            details = await qualified(broker, phase.config.symbols)
+            found = await phase.survey(broker)
             with Journal.open(options.journal) as journal:
                 runner = Runner(
                     broker,
-                    strategy,
-                    config,
+                    phase.strategy,
+                    phase.config,
                     journal,
                     risk=RiskConfig(),
                     calendar=LiquidHours(details[0].liquid_hours),
@@ -186,7 +223,8 @@ async def _day(
                     mode=options.orders.value,
                     run=DEMO_RUN,
                 )
-                report = await runner.run(sessions=1)
+                await _lasting(runner, phase.hours)
+                report = runner.report()
             open_lines = gateway.counters.open_lines
         counters = gateway.counters
     return DemoResult(
@@ -200,7 +238,19 @@ async def _day(
         open_lines_at_end=open_lines,
         max_open_lines=counters.max_open_lines,
         faults=survived(gateway.faults_seen, watcher),
+        found=found,
     )
+
+
+async def _lasting(runner: Runner, hours: float | None) -> None:
+    """Run for a session, or for so long."""
+    limit = asyncio.timeout(None if hours is None else hours * 3600)
+    try:
+        async with limit:
+            await runner.run(sessions=1 if hours is None else None)
+    except TimeoutError:
+        if not limit.expired():
+            raise
 
 
 async def qualified(broker: Broker, symbols: Sequence[str]) -> tuple[ContractDetails, ...]:

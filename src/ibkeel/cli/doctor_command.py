@@ -20,8 +20,6 @@ from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
 
-__all__ = ["doctor"]
-
 _PATH: Final = click.Path(path_type=Path)
 _MARKS: Final = {
     Verdict.OK: "[green]ok[/]     ",

@@ -16,8 +16,6 @@ from ibkeel.errors import (
 )
 from ibkeel.telemetry import redact
 
-__all__ = ["ExitCode", "cause_of", "exit_code", "sentence"]
-
 
 class ExitCode(IntEnum):
     """What the script's end means to its caller."""

@@ -16,8 +16,6 @@ from ibkeel.errors import ClientIdInUse, ConfigurationError, OrderRefused
 from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt, load_config_as
 from ibkeel.system import SystemClock
 
-__all__ = ["flatten"]
-
 _PATH = click.Path(path_type=Path)
 
 
@@ -57,20 +55,31 @@ def flatten(
     options = FlattenOptions(
         journal=journal or configured or state / "journal.sqlite",
         state=state,
+        port=bot.gateway.port,
+        client_id=bot.gateway.client_id,
         everything=everything,
         wait=wait,
         follow_gateway=follow,
     )
     if not yes:
         _ask(bot, options)
-    if bot.gateway.orders != "DRY_RUN":
-        Halt(state / HALT_FILE).halt("ibkeel flatten", SystemClock().now())
+    is_halted = bot.gateway.orders != "DRY_RUN" and _is_halted(state)
     done, by = _flattened(bot, options)
     if as_json:
         click.echo(json.dumps({**attrs.asdict(done), "is_flat": done.is_flat, "by": by}, indent=2))
     else:
-        _tell(done)
+        _tell(done, is_halted=is_halted)
     return ExitCode.SUCCESS if done.is_flat else ExitCode.FOUND
+
+
+def _is_halted(state: Path) -> bool:
+    """Halt entries of every bot of a state directory; a disk that takes no file keeps nobody from closing."""
+    try:
+        Halt(state / HALT_FILE).halt("ibkeel flatten", SystemClock().now())
+    except ConfigurationError as error:
+        click.echo(f"entries are not halted: {error}", err=True)
+        return False
+    return True
 
 
 def _ask(bot: BotConfig, options: FlattenOptions) -> None:
@@ -94,7 +103,7 @@ def _flattened(bot: BotConfig, options: FlattenOptions) -> tuple[Flattened, str]
         return flatten_through_the_bot(options), "the bot"
 
 
-def _tell(done: Flattened) -> None:
+def _tell(done: Flattened, *, is_halted: bool) -> None:
     for name in done.cancelled:
         click.echo(f"cancelled {name}")
     for words in done.closed:
@@ -106,4 +115,6 @@ def _tell(done: Flattened) -> None:
     if done.failure:
         click.echo(f"it could not be done: {done.failure}")
     elif done.is_flat:
-        click.echo("flat; entries are halted until `ibkeel halt --lift`")
+        flat = "nothing that the bot traded is held" if done.untouched else "flat"
+        halted = "entries are halted until `ibkeel halt --lift`" if is_halted else "entries are NOT halted"
+        click.echo(f"{flat}; {halted}")

@@ -11,8 +11,9 @@ from typing import Final
 import attrs
 
 from ibkeel.cli.live import address_of, agree_on_time, interlock_of
+from ibkeel.cli.screen import announce
 from ibkeel.cli.serve import OffsetClock
-from ibkeel.errors import GatewayMute, OrderRefused
+from ibkeel.errors import ConfigurationError, GatewayMute, JournalError, JournalInUse, OrderRefused
 from ibkeel.ibkr import IBKRBroker, OrderMode
 from ibkeel.journal import Journal, RunEnded, RunStarted, highest_order_id
 from ibkeel.model import OrderReport, Position
@@ -36,20 +37,10 @@ from ibkeel.runner.memory import remember
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
-__all__ = [
-    "FlattenOptions",
-    "Plan",
-    "ask_the_bot",
-    "flatten_directly",
-    "flatten_over_a_session",
-    "flatten_through_the_bot",
-    "plan_over_a_session",
-    "planned",
-]
-
 _LOOK: Final = 0.5
 _PATIENCE: Final = 30.0  # beyond the exits' own wait, for what comes before and after
 _WEEK: Final = timedelta(days=7)
+_STOP_IT: Final = "Stop it, which leaves its stops in place, and ask again"
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +50,8 @@ class FlattenOptions:
     Args:
         journal: The bot's journal: it knows which positions are the bot's.
         state: The bot's state directory.
+        port: Of the bot's Gateway.
+        client_id: The bot's.
         everything: Whether positions that the bot did not trade are closed too.
         wait: Seconds that the exits may take to fill.
         follow_gateway: Take the time of day from the Gateway, as a rehearsal on a simulated one needs.
@@ -66,6 +59,8 @@ class FlattenOptions:
 
     journal: Path
     state: Path
+    port: int
+    client_id: int
     everything: bool = False
     wait: float = 60.0
     follow_gateway: bool = False
@@ -130,7 +125,7 @@ async def flatten_over_a_session(config: BotConfig, options: FlattenOptions, mod
     """The same, in a loop that runs already."""
     async with _hand(config, options, mode) as hand:
         crew, clock, day = hand.crew, hand.clock, hand.session.day
-        await crew.recorder.record(
+        crew.recorder.keep(
             RunStarted(at=clock.now(), run=hand.run, session=day, mode=mode.value, strategy="flatten")
         )
         async with beside(crew.watch.run()):
@@ -164,7 +159,7 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
     address = attrs.evolve(address_of(config, options.journal), orders=mode)
     async with IBKRBroker(address, clock=clock, observer=observer) as broker:
         await agree_on_time(broker, clock, follow=options.follow_gateway)
-        with Journal.open(options.journal) as journal:
+        with _opened(options) as journal:
             broker.use_order_ids_above(highest_order_id(journal, address.client_id))
             run = f"r{journal.count(RunStarted) + 1}"
             crew = crew_of(
@@ -184,8 +179,41 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
             )
             now = clock.now()
             session = session_now(ExchangeCalendar(start=now.date() - _WEEK), now)
-            crew.desk.restore(remember(journal, session).orders)
+            memory = remember(journal, session)
+            crew.desk.restore(memory.orders)
+            crew.watch.restore(memory.fills, is_behind=False)
             yield _Hand(broker=broker, crew=crew, clock=clock, session=session, run=run)
+
+
+def _opened(options: FlattenOptions) -> Journal:
+    """The bot's journal, if need be to be read only: on a full disk positions are closed all the same.
+
+    Raises:
+        ConfigurationError: There is no journal, and what to close depends on it.
+        JournalError: Somebody else writes it, or it cannot even be read, and what to close depends on it.
+    """
+    _check_journal(options)
+    try:
+        return Journal.open(options.journal)
+    except JournalInUse:
+        raise
+    except JournalError as error:
+        announce(f"what is done will not be in the journal: {error}")
+        try:
+            return Journal.open(options.journal, read_only=True)
+        except JournalError:
+            if options.everything:
+                return Journal.in_memory()
+            raise
+
+
+def _check_journal(options: FlattenOptions) -> None:
+    """An empty journal knows of no position: it would call an account flat that is not."""
+    if not options.everything and not options.journal.is_file():
+        raise ConfigurationError(
+            f"there is no journal at {options.journal}, so nobody knows what the bot traded; nothing was closed. "
+            "Name it with --journal, or close everything that the account holds with --all"
+        )
 
 
 def flatten_through_the_bot(options: FlattenOptions) -> Flattened:
@@ -200,18 +228,22 @@ def flatten_through_the_bot(options: FlattenOptions) -> Flattened:
 
 async def ask_the_bot(options: FlattenOptions) -> Flattened:
     """The same, in a loop that runs already."""
-    requests = FlattenRequests(options.state)
+    requests = FlattenRequests(options.state, port=options.port, client_id=options.client_id)
     patience = options.wait + _PATIENCE
     now = SystemClock().now()
     name = f"{now.isoformat()} {os.getpid()}"
-    requests.ask(
-        FlattenRequest(
-            name=name,
-            wait=options.wait,
-            everything=options.everything,
-            asked_until=now + timedelta(seconds=patience),
-        )
+    request = FlattenRequest(
+        name=name,
+        wait=options.wait,
+        everything=options.everything,
+        asked_until=now + timedelta(seconds=patience),
     )
+    try:
+        requests.ask(request)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"a bot holds the session and cannot be asked: {error}. {_STOP_IT}"
+        ) from error
     try:
         async with asyncio.timeout(patience):
             while (done := requests.answered(name)) is None:  # noqa: ASYNC110 - another process writes it
@@ -219,8 +251,8 @@ async def ask_the_bot(options: FlattenOptions) -> Flattened:
     except TimeoutError:
         raise GatewayMute(
             f"the bot that holds the session did not answer within {patience:g} s; entries are halted. Is "
-            f"{options.state} its state directory? Stop it, which leaves its stops in place, and ask again"
+            f"{options.state} its state directory? {_STOP_IT}"
         ) from None
     finally:
-        requests.withdraw()
+        requests.withdraw(name)
     return done

@@ -1,12 +1,14 @@
 """The commands that read a journal."""
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -15,9 +17,9 @@ from ibkeel.cli.paths import state_directory
 from ibkeel.cli.tables import print_records
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal, back_up
+from ibkeel.monitor.report import report_of, report_page, write_private
 
-__all__ = ["journal"]
-
+_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _PATH = click.Path(path_type=Path)
 
 
@@ -86,3 +88,24 @@ def _writable(path: Path) -> Iterator[Any]:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
     with contextlib.closing(stream):
         yield stream
+
+
+@click.command()
+@click.argument("output", type=_PATH, required=False)
+@click.option("--session", type=_DATE, default=None, help="Trading date. [default: the journal's last]")
+@click.option("--journal", type=_PATH, default=None, help="The bot's journal.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; OUTPUT is not needed then.")
+def report(output: Path | None, session: datetime | None, journal: Path | None, *, as_json: bool) -> None:
+    """Write the report of a trading day to OUTPUT, one HTML file; by default `ibkeel-DATE.html`."""
+    path = journal or state_directory(os.environ) / "journal.sqlite"
+    with Journal.open(path, read_only=True) as source:
+        day = report_of(source, None if session is None else session.date())
+    if as_json:
+        click.echo(json.dumps(day.as_data(), indent=2))
+        return
+    target = output or Path(f"ibkeel-{day.session.isoformat()}.html")
+    try:
+        write_private(target, report_page(day))
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
+    click.echo(f"{day.session.isoformat()}: {len(day.fills)} fills, {day.cash:+,.2f}; see {target}")

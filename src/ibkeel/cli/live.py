@@ -39,8 +39,6 @@ from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
-__all__ = ["LiveOptions", "address_of", "agree_on_time", "interlock_of", "trade"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
 
@@ -156,10 +154,13 @@ async def _trade(
                     Halt(options.halt),
                     limits=config.limits,
                     interlock=await interlock_of(config, broker),
-                    requests=None if options.halt is None else FlattenRequests(options.halt.parent),
+                    requests=None
+                    if options.halt is None
+                    else FlattenRequests(options.halt.parent, port=address.port, client_id=address.client_id),
                 ),
                 limits=options.limits,
                 executor=writer,
+                announce=options.announce,
             )
             with _halted_by_signal(runner):
                 return await runner.run(sessions=options.sessions)

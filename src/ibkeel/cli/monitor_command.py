@@ -17,8 +17,6 @@ from ibkeel.monitor.dashboard.source import BotSource, HaltControls
 from ibkeel.runner import HALT_FILE
 from ibkeel.system import SystemClock
 
-__all__ = ["monitor"]
-
 _PATH: Final = click.Path(path_type=Path)
 _EVERY: Final = 1.0
 _HOST: Final = "127.0.0.1"
@@ -78,9 +76,8 @@ class _Page:
 
 async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None:
     try:
-        from ibkeel.monitor.dashboard.app import dashboard_app  # noqa: PLC0415 - an extra
+        from ibkeel.monitor.dashboard.app import dashboard_app, serve_page  # noqa: PLC0415 - an extra
         from ibkeel.monitor.dashboard.doors import Access  # noqa: PLC0415
-        from ibkeel.monitor.dashboard.serving import serve_page  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the page needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"

@@ -12,8 +12,6 @@ from typing import Final, Self
 
 import attrs
 
-__all__ = ["Notifier", "interrupted_by_sigterm", "of_this_process", "supervised"]
-
 _MICROSECONDS: Final = 1e6
 _BEATS: Final = 3  # in one period of the watchdog, so that a late one does not cost the bot its life
 

@@ -9,8 +9,6 @@ import platformdirs
 from ibkeel.errors import ConfigurationError, JournalError
 from ibkeel.journal import Journal, RunStarted
 
-__all__ = ["DEMO_RUN", "fresh_journal", "state_directory"]
-
 DEMO_RUN: Final = "demo"
 """Name of the run of every demo."""
 

@@ -21,8 +21,6 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
 from ibkeel.virtual import ProcessLoop, TimeIsUp, bystander_context, virtual_process
 
-__all__ = ["Ending", "Rehearsal", "RehearsalOptions", "rehearse", "summary_lines"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002

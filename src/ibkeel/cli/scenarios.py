@@ -7,8 +7,6 @@ import attrs
 
 from ibkeel.sim import Fault, Scenario
 
-__all__ = ["chosen", "scenario_data", "shipped"]
-
 
 def chosen(text: str) -> Scenario:
     """The scenario of that name, or in that file when the text ends in `.toml`.

@@ -10,8 +10,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ibkeel.runner import Progress as Cycles
 
-__all__ = ["Screen", "announce", "progress"]
-
 
 def announce(line: str) -> None:
     """News of a long-running command, beside its output."""
@@ -44,6 +42,9 @@ def progress(what: str) -> Iterator[Screen]:
 
         def advance(cycles: Cycles) -> None:
             session = cycles.session
+            if cycles.warmed is not None:
+                bar.update(task, completed=0.0, clock=f"warming up, {cycles.warmed} of {cycles.symbols}")
+                return
             part = (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
             bar.update(task, completed=part, clock=f"{cycles.now:%H:%M} UTC, cycle {cycles.cycles}")
 

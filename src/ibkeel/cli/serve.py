@@ -17,8 +17,6 @@ from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
 
-__all__ = ["OffsetClock", "ServeOptions", "serve"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 
 

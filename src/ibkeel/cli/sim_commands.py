@@ -17,8 +17,6 @@ from ibkeel.cli.sim_record import replay, sim_record
 from ibkeel.cli.sim_run import sim_run
 from ibkeel.cli.tables import print_scenarios
 
-__all__ = ["sim"]
-
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK = click.DateTime(formats=["%H:%M"])
 _PORT = click.IntRange(0, 65535)

@@ -17,8 +17,6 @@ from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.transcripts import Header, Scribe, TranscriptFile
 from ibkeel.sim.view import MessageLog, view_of
 
-__all__ = ["Company", "accompany", "recording"]
-
 
 @attrs.frozen(kw_only=True)
 class Company:

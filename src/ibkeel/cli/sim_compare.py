@@ -17,8 +17,6 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Comparison, Difference, Form, Transcript, compared, played
 from ibkeel.virtual import run_virtual, virtual_clock
 
-__all__ = ["comparison_of", "sim_compare"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _LONGEST_BREAK: Final = 7  # days without a session
 _KINDS: Final = {

@@ -22,8 +22,6 @@ from ibkeel.sim.transcripts import (
 )
 from ibkeel.system import SystemClock
 
-__all__ = ["RecordOptions", "record", "replay", "sim_record"]
-
 _PORT: Final = click.IntRange(0, 65535)
 _HIGHEST_PORT: Final = 65535
 

@@ -12,8 +12,6 @@ import click
 from ibkeel.cli.rehearsal import RehearsalOptions, rehearse, summary_lines
 from ibkeel.cli.scenarios import chosen
 
-__all__ = ["sim_run"]
-
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK: Final = click.DateTime(formats=["%H:%M"])
 _PORT: Final = click.IntRange(1, 65535)

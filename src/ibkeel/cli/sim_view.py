@@ -17,8 +17,6 @@ from ibkeel.sim import FaultSeen
 from ibkeel.sim.view import GatewayView, MessageSeen
 from ibkeel.telemetry import redact
 
-__all__ = ["picture", "show"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _ROWS: Final = 40
 _SENDERS: Final = {"client": "→", "gateway": "←"}

@@ -19,8 +19,6 @@ from ibkeel.sim import Fault, Scenario
 from ibkeel.sim.view import GatewayView
 from ibkeel.telemetry import redact
 
-__all__ = ["Stage", "page", "serve_page", "view_data"]
-
 _HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 _Served = Callable[[Request], Awaitable[Response]]
 _SECONDS: Final = 1.0

@@ -10,8 +10,6 @@ from ibkeel.runner import ErrorSeen
 from ibkeel.sim import FaultSeen
 from ibkeel.telemetry import Event, ServiceChanged, SessionChanged, StreamRestored
 
-__all__ = ["Survived", "Watcher", "survived", "unexplained"]
-
 _WELL: Final = "ready"
 _ENDED: Final = "stopped"  # by us
 _GRACE: Final = timedelta(

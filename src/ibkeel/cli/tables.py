@@ -16,11 +16,13 @@ from ibkeel.model import Bracket, OrderReport, OrderTicket, OrderType
 from ibkeel.runner import ErrorSeen, RunReport
 from ibkeel.sim import Scenario
 
-__all__ = ["print_demo", "print_records", "print_report", "print_scenarios"]
-
 _NEW_YORK = ZoneInfo("America/New_York")
 _SHOWN_ERRORS = 5
 _SHOWN_ORDERS = 20
+_SHOWN_FIELDS = (
+    "symbol", "outcome", "kind", "client_order_id", "state", "message", "reason", "reasons", "mode", "strategy",
+    "run", "detail",
+)  # fmt: skip
 
 
 def _table(*columns: str, title: str = "") -> Table:
@@ -58,9 +60,11 @@ def print_demo(console: Console, result: DemoResult) -> None:
                 "gateway",
                 f"{result.requests:,} requests, {result.pacing_violations} pacing violations, {lines}",
             ),
+            *([("found", ", ".join(f"{k} {v}" for k, v in result.found.items()))] if result.found else []),
         ]
     )
-    console.print(Panel(head, title="ibkeel demo", title_align="left", border_style=_colour(report)))
+    title = f"phase: {options.phase.what}" if options.phase else "ibkeel demo"
+    console.print(Panel(head, title=title, title_align="left", border_style=_colour(report)))
     with Journal.open(options.journal, read_only=True) as journal:
         # By number, not by time: the venue stamps fills to the second.
         entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
@@ -178,11 +182,7 @@ def _told(record: Record) -> tuple[str, str]:
         return "fill", f"{fill.side.value} {fill.quantity:g} {fill.contract} at {fill.price:g}"
     if isinstance(record, OrderUpdate):
         return "order update", _report_text(record.report)
-    fields = [
-        f"{name}={value}"
-        for name in ("symbol", "outcome", "kind", "message", "reasons", "mode", "strategy", "run")
-        if (value := getattr(record, name, None))
-    ]
+    fields = [f"{name}={value}" for name in _SHOWN_FIELDS if (value := getattr(record, name, None))]
     return kind_of(record).replace("_", " "), " ".join(fields)
 
 

@@ -24,8 +24,6 @@ from ibkeel.errors import (
 )
 from ibkeel.resilience import Breaker, BreakerPolicy, BreakerState, Outcome
 
-__all__ = ["Attempt", "BreakerChanged", "CircuitBreaker"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -6,8 +6,6 @@ from typing import Final
 from ibkeel.errors import InvalidInput
 from ibkeel.resilience import Request, Rule, everything
 
-__all__ = ["LEAST_LINES", "Ask", "gateway_rules"]
-
 LEAST_LINES: Final = 100
 """Market data lines that every account has. Source: TWS API, "Market Data Lines"."""
 

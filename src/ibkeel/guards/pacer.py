@@ -15,8 +15,6 @@ from ibkeel.guards.stored import from_plain, to_plain
 from ibkeel.resilience import Admission, Lane, Request, Rule, Ticket
 from ibkeel.system import SystemClock
 
-__all__ = ["Lease", "Pacer"]
-
 
 class Lease:
     """A place at a `Pacer`: waiting, granted, or ended.

@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 from ibkeel.errors import InvalidInput, WrongLoopError
 
-__all__ = ["SingleFlight"]
-
 T = TypeVar("T")
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from ibkeel.errors import ConfigurationError
 from ibkeel.resilience import Usage
 
-__all__ = ["from_plain", "to_plain"]
-
 
 def to_plain(usage: Iterable[Usage], at: datetime) -> dict[str, Any]:
     """What counts, as dictionaries, lists, texts and numbers.

@@ -10,8 +10,6 @@ from ibkeel.ibkr.translate import contract_of, decimal_of
 from ibkeel.model import AccountValues, Option, PnL, Position
 from ibkeel.resilience import Deadlines, RequestKind
 
-__all__ = ["Accounts"]
-
 _TAGS: Final = {
     "NetLiquidation": "net_liquidation",
     "AvailableFunds": "available_funds",

@@ -14,6 +14,7 @@ from ibkeel.errors import InvalidInput, RequestFailed
 from ibkeel.ibkr.accounts import Accounts
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.fate_finder import FateFinder
 from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.health import take_health
 from ibkeel.ibkr.keeper import Keeper
@@ -51,8 +52,6 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
-
-__all__ = ["IBKRBroker"]
 
 
 class IBKRBroker(Broker):
@@ -107,6 +106,7 @@ class IBKRBroker(Broker):
         )
         self._prices = Prices(self._link, self._definitions, self._streams)
         self._pulse = Pulse(self._link, self._keeper)
+        self._fates = FateFinder(self._link, self._lists, alarm=self._keeper.raise_alarm)
         self._deadlines = self.config.deadlines
 
     @property
@@ -144,12 +144,13 @@ class IBKRBroker(Broker):
     async def connect(self) -> None:
         await self._keeper.connect()
         self._pulse.start()
+        self._fates.start()
 
     @override
     async def disconnect(self) -> None:
         self._link.check_loop()
         # Both end at once: whoever connects while they unwind begins anew.
-        await gone([*self._keeper.end(), *self._pulse.end()])
+        await gone([*self._keeper.end(), *self._pulse.end(), *self._fates.end()])
 
     def _restore(self, must_send: bool) -> None:
         self._streams.restore(must_send)

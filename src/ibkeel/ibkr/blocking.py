@@ -37,8 +37,6 @@ from ibkeel.model import (
 )
 from ibkeel.telemetry import Observer
 
-__all__ = ["BlockingBroker"]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ from ibkeel.ibkr.windows import DEFAULT_WINDOWS, ResetWindow
 from ibkeel.model import mask_account
 from ibkeel.resilience import Backoff, BreakerPolicy, CachePolicy, Deadlines, Lifetime, Rule
 
-__all__ = ["IBKRConfig", "OrderMode", "check_account"]
-
 
 class OrderMode(StrEnum):
     """Whether orders leave, and for which kind of account."""

@@ -12,8 +12,6 @@ from ibkeel.errors import (
 )
 from ibkeel.ibkr.config import IBKRConfig
 
-__all__ = ["attempt", "should_try_again"]
-
 _ID_IN_USE: Final = 326
 _A_MOMENT: Final = 0.1
 _STILL_TOO_OLD: Final = "version must be"

@@ -12,8 +12,6 @@ from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, to_i
 from ibkeel.model import Combo, Contract, ContractDetails, Index, OptionChain, Stock
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
 
-__all__ = ["Definitions"]
-
 _COMBO_TICK: Final = Decimal("0.01")  # unverified for combos on indices
 
 

@@ -9,8 +9,6 @@ from typing_extensions import override
 from ibkeel.ibkr.meaning import About, Farm, Meaning, Reaction
 from ibkeel.ibkr.states import SessionEvent
 
-__all__ = ["DataFarm", "heard"]
-
 
 @attrs.frozen
 class DataFarm:

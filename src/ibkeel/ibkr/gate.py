@@ -4,8 +4,6 @@ from ibkeel.errors import NotConnected
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 
-__all__ = ["Gate"]
-
 
 class Gate:
     """Lets a call pass, makes it wait while a sync is under way, or says why it is not sent.

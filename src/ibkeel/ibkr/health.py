@@ -23,8 +23,6 @@ from ibkeel.ibkr.vitals import Outcome
 from ibkeel.model import Grade, Health, HealthCheck, OrderState
 from ibkeel.resilience import BreakerState, RequestKind
 
-__all__ = ["take_health"]
-
 _DATA: Final = (RequestKind.QUOTE, RequestKind.HISTORY)
 _ORDERS: Final = (RequestKind.ORDERS,)
 _RECENT: Final = 300.0

@@ -29,8 +29,6 @@ from ibkeel.ibkr.windows import in_window
 from ibkeel.resilience import BreakerState, Escalation
 from ibkeel.telemetry import AlarmRaised, SessionChanged
 
-__all__ = ["Keeper"]
-
 _NO_SESSION: Final = "no session"
 
 

@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["LIBRARY", "choose_library", "import_with_loop", "library"]
-
 _KNOWN: Final = ("ib_insync", "ib_async")
 _FIRST_WITHOUT_INSYNC: Final = (3, 14)
 

@@ -8,8 +8,6 @@ from ibkeel.clock import Clock
 from ibkeel.errors import PacingExceeded
 from ibkeel.telemetry import LineClosed, LineOpened, Observer, is_observed
 
-__all__ = ["Lines"]
-
 
 class Lines:
     """Leases of market data lines, in the order of asking.

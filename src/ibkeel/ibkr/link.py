@@ -20,11 +20,11 @@ from ibkeel.ibkr.client import (
 from ibkeel.ibkr.codes import About, Effect, Reaction
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
-from ibkeel.ibkr.heard import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.pacing_store import PacingStore
+from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.shared_answers import SharedAnswers
@@ -34,8 +34,6 @@ from ibkeel.ibkr.wire_types import give_types
 from ibkeel.model import OrderId, mask_account
 from ibkeel.resilience import Cache, Escalation, Rule
 from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer
-
-__all__ = ["Link"]
 
 T = TypeVar("T")
 
@@ -81,6 +79,9 @@ class Link:
         self.on_escalation: Callable[[Service, Escalation, str], None] = lambda *_: None
         """Called when a service's breaker says that waiting does not help."""
         self.ib: Any = library.IB()
+        self.ib.MaxSyncedSubAccounts = (
+            0  # else it subscribes to each balance twice, and to those of other accounts
+        )
         self._tap = Tap(self.ib.wrapper)
         self.wire = WirePacer(
             self.ib,

@@ -13,8 +13,6 @@ from typing_extensions import override
 
 from ibkeel.errors import NotConnected, WrongLoopError
 
-__all__ = ["LoopThread", "Stream"]
-
 T = TypeVar("T")
 
 _END: Final = object()

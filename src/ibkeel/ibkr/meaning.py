@@ -9,8 +9,6 @@ from typing_extensions import override
 from ibkeel.errors import GatewayRejected, InvalidInput, RequestFailed
 from ibkeel.orders import ErrorFate
 
-__all__ = ["About", "Effect", "Farm", "Meaning", "Reaction"]
-
 
 class About(Enum):
     """What the id of an `error` message names: the same code means another thing for each."""

@@ -8,8 +8,6 @@ from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Reaction
 from ibkeel.model import Grade, HealthCheck
 from ibkeel.telemetry import FarmChanged, GatewayNoticed, Observer
 
-__all__ = ["Notices"]
-
 _GRADES: Final = MappingProxyType(
     {
         Reaction.UPSTREAM_LOST: Grade.DOWN,

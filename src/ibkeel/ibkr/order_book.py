@@ -11,8 +11,8 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import is_leg, is_same_order, report_of
-from ibkeel.ibkr.roll_call import OrderList, RollCall
+from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, is_same_order, report_of
+from ibkeel.ibkr.order_news import OrderEvent, OrderNews
 from ibkeel.ibkr.translate import execution_of, price_of
 from ibkeel.model import (
     ClientOrderId,
@@ -27,6 +27,7 @@ from ibkeel.model import (
 )
 from ibkeel.orders import (
     CancelRequested,
+    CancelUnanswered,
     ErrorFate,
     ErrorSeen,
     Evidence,
@@ -38,11 +39,8 @@ from ibkeel.orders import (
     Unlisted,
     Vanished,
 )
-from ibkeel.telemetry import Observer, OrderChanged, OrderFilled
+from ibkeel.telemetry import Observer
 
-__all__ = ["OrderBook"]
-
-OrderEvent = OrderReport | Execution
 _Waiter = tuple[Callable[[], bool], asyncio.Future[None]]
 
 # Answers that name an order to say that there is none. Source: TWS API, "Message Codes".
@@ -78,12 +76,12 @@ class OrderBook:
     def __init__(
         self, clock: Clock, observer: Observer, client_id: int, codes: ErrorTable = ERROR_TABLE
     ) -> None:
-        self._clock, self._observer = clock, observer
+        self._clock = clock
         self._client_id, self._codes = client_id, codes
         self._entries: dict[OrderId, _Entry] = {}
         self._roll = RollCall()
         self._fills: dict[str, Execution] = {}
-        self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
+        self._news = OrderNews(clock, observer)
         self._waiters: list[_Waiter] = []
 
     # What we did.
@@ -139,6 +137,10 @@ class OrderBook:
         self._entries[order_id].answered = False
         self._saw(order_id, CancelRequested())
 
+    def cancel_unanswered(self, order_id: OrderId) -> None:
+        """Note that a cancel's time is over: what became of the order is for the lists to tell."""
+        self._saw(order_id, CancelUnanswered())
+
     def link_lost(self, error: IbkeelError) -> None:
         """Every order that was alive is UNKNOWN now, and all who wait for news are told so."""
         self._roll.doubt()
@@ -152,8 +154,7 @@ class OrderBook:
                         "and executions() before acting on it"
                     )
                 )
-        for queue in self._listeners:
-            queue.put_nowait(error)
+        self._news.end(error)
 
     # What the wire says.
 
@@ -223,7 +224,7 @@ class OrderBook:
         entry = self._entries.get(fill.order_id)
         if entry is None or not is_leg(fill, entry.report.contract):
             self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
-        self._publish(fill)
+        self._news.publish(fill)
 
     def on_commission(self, report: Any) -> None:
         """A `commissionReport` message; the fill is told again, complete."""
@@ -234,7 +235,7 @@ class OrderBook:
         realized = None if numeric_unset(report.realizedPNL) else float(report.realizedPNL)
         fill = attrs.evolve(fill, commission=float(report.commission), realized_pnl=realized)
         self._fills[name] = fill
-        self._publish(fill)
+        self._news.publish(fill)
 
     def on_completed(self, completed: OrderReport) -> None:
         """The venue's own list of ended orders settles what nobody knew."""
@@ -303,6 +304,7 @@ class OrderBook:
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries[order_id]
+        known = entry.truth.contradictions
         entry.truth = entry.truth.saw(evidence)
         filled = max(entry.truth.filled, entry.report.filled)
         entry.report = attrs.evolve(
@@ -315,24 +317,10 @@ class OrderBook:
         )
         if entry.told is None or _gist(entry.told) != _gist(entry.report):
             entry.told = entry.report
-            self._publish(entry.report)
+            self._news.publish(entry.report)
+        for words in entry.truth.contradictions[len(known) :]:
+            self._news.contradicted(entry.report, words)
         self._wake()
-
-    def _publish(self, event: OrderEvent) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(event)
-        if isinstance(event, OrderReport):
-            self._observer.on_event(
-                OrderChanged(
-                    at=event.at,
-                    client_order_id=event.client_order_id,
-                    state=event.state.value,
-                    filled=event.filled,
-                    reason=event.reason,
-                )
-            )
-        else:
-            self._observer.on_event(OrderFilled.of(event))
 
     def report(self, order_id: OrderId) -> OrderReport | None:
         """What is known of an order."""
@@ -351,6 +339,11 @@ class OrderBook:
         """Whether the venue said anything since we last sent something for the order."""
         entry = self._entries.get(order_id)
         return entry is not None and entry.answered
+
+    def is_inferred(self, order_id: OrderId) -> bool:
+        """Whether the end of an order was inferred from the venue's silence."""
+        entry = self._entries.get(order_id)
+        return entry is not None and entry.truth.is_inferred
 
     def last_code(self, order_id: OrderId) -> int | None:
         """The code of the last error that named the order; None when there was none."""
@@ -386,22 +379,13 @@ class OrderBook:
             if not future.done() and condition():
                 future.set_result(None)
 
-    async def events(self) -> AsyncGenerator[OrderEvent, None]:
+    def events(self) -> AsyncGenerator[OrderEvent, None]:
         """Reports and fills from now on.
 
         Raises:
             NotConnected: The session ended.
         """
-        queue: asyncio.Queue[OrderEvent | IbkeelError] = asyncio.Queue()
-        self._listeners.append(queue)
-        try:
-            while True:
-                event = await queue.get()
-                if isinstance(event, IbkeelError):
-                    raise NotConnected(f"the stream of order events ended: {event}") from event
-                yield event
-        finally:
-            self._listeners.remove(queue)
+        return self._news.events()
 
 
 def _changed(value: _Value, **changes: Any) -> _Value:

@@ -6,13 +6,10 @@ from typing import Any
 
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.listed_orders import completed_order, foreign_orders
+from ibkeel.ibkr.listed_orders import OrderList, completed_order, foreign_orders
 from ibkeel.ibkr.requests import Pending
-from ibkeel.ibkr.roll_call import OrderList
 from ibkeel.model import Execution, OrderReport
 from ibkeel.resilience import Deadlines, RequestKind
-
-__all__ = ["OrderLists"]
 
 
 class OrderLists:

@@ -9,8 +9,6 @@ from typing import Final
 from ibkeel.ibkr.meaning import About, Meaning, Reaction
 from ibkeel.orders import ErrorFate
 
-__all__ = ["ORDER_ROWS", "RECONCILE"]
-
 RECONCILE: Final = "read open_orders() and executions() before acting on it"
 """Remedy when nobody knows what became of an order."""
 

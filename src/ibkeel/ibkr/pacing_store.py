@@ -7,8 +7,6 @@ from typing import Any
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["PacingStore"]
-
 
 class PacingStore:
     """A small file, replaced whole each time, readable by its owner alone.

@@ -8,8 +8,6 @@ from ibkeel.ibkr.states import SessionState
 from ibkeel.ibkr.windows import ResetWindow, in_window
 from ibkeel.resilience import Backoff
 
-__all__ = ["advice", "alarm", "next_wait"]
-
 
 def next_wait(
     session: Session,

@@ -1,15 +1,58 @@
-"""A request that is under way."""
+"""A request that is under way, and the times of its way: asked, sent, first heard of, ended."""
 
 import asyncio
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import attrs
 
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
 
-__all__ = ["Pending", "SubscribeAgain"]
+
+class Way(NamedTuple):
+    """Where one request was when, in seconds of the loop's time.
+
+    It is made for every request, also when nobody is told of it, hence a tuple.
+    """
+
+    began_at: float
+    sent_at: float | None
+    """When its bytes left; None when they never did."""
+    heard_at: float | None
+    """When its first message came; None when none did."""
+    ended_at: float
+
+    @property
+    def seconds(self) -> float:
+        """From the call to the end."""
+        return self.ended_at - self.began_at
+
+    @property
+    def after_sending(self) -> float:
+        """From its bytes to the end; 0 when they never left."""
+        return 0.0 if self.sent_at is None else self.ended_at - self.sent_at
+
+    @property
+    def queue_seconds(self) -> float:
+        """From the call to its bytes, or to the end when they never left."""
+        return (self.ended_at if self.sent_at is None else self.sent_at) - self.began_at
+
+    @property
+    def wire_seconds(self) -> float:
+        """From its bytes to the first message of it, or to the end when none came."""
+        if self.sent_at is None:
+            return 0.0
+        return max(0.0, (self.ended_at if self.heard_at is None else self.heard_at) - self.sent_at)
+
+    @property
+    def reply_seconds(self) -> float:
+        """From that message to the end; 0 when none came."""
+        return max(0.0, self.after_sending - self.wire_seconds)
+
+
+NO_WAY: Final = Way(0.0, None, None, 0.0)
+"""Of a request that was refused before it began."""
 
 
 class SubscribeAgain(Exception):
@@ -80,3 +123,39 @@ class Pending:
         """End with an error of our own making: the server has to be told."""
         self.is_given_up = True
         self.fail(error)
+
+
+# Messages whose first argument is the id of a request.
+BY_REQUEST: Final = (
+    "contractDetails",
+    "contractDetailsEnd",
+    "securityDefinitionOptionParameter",
+    "securityDefinitionOptionParameterEnd",
+    "historicalData",
+    "historicalDataEnd",
+    "priceSizeTick",
+    "tickSize",
+    "tickString",
+    "tickGeneric",
+    "tickOptionComputation",
+    "tickReqParams",
+    "tickSnapshotEnd",
+    "marketDataType",
+    "accountSummary",
+    "accountSummaryEnd",
+    "execDetailsEnd",
+    "symbolSamples",
+)
+# Messages that name no request: the key under which we wait, and whether the library must not
+# see the message because it would choke on an answer that it did not ask for.
+BY_NAME: Final = {
+    "currentTime": ("currentTime", False),
+    "position": ("positions", False),
+    "positionEnd": ("positions", False),
+    "openOrder": ("openOrders", False),
+    "openOrderEnd": ("openOrders", False),
+    "orderStatus": ("openOrders", False),
+    "completedOrder": ("completedOrders", True),
+    "completedOrdersEnd": ("completedOrders", True),
+}
+ENDS_BY_NAME: Final = frozenset({"positionEnd", "openOrderEnd", "completedOrdersEnd"})

@@ -16,8 +16,6 @@ from ibkeel.ibkr.translate import decimal_of, to_ib_contract, to_ib_order
 from ibkeel.model import Combo, Contract, MarginChange, OrderPreview, OrderTicket
 from ibkeel.resilience import Deadlines, RequestKind
 
-__all__ = ["Previews"]
-
 
 class Previews:
     """Asks what an order would cost.

@@ -17,8 +17,6 @@ from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
 from ibkeel.resilience import RequestKind
 
-__all__ = ["Beat", "Pulse"]
-
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
 _LEAST_GAP: Final = 1.0
 _AGAIN_AFTER: Final = 5.0

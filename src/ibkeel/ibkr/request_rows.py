@@ -15,8 +15,6 @@ from ibkeel.errors import (
 )
 from ibkeel.ibkr.meaning import About, Effect, Meaning, Reaction
 
-__all__ = ["REQUEST_ROWS"]
-
 _OFFICIAL: Final = "TWS API, Message Codes"
 _SEEN: Final = "seen in public logs; not in the official table"
 _UNVERIFIED: Final = "in client libraries' lists; its text is unverified"

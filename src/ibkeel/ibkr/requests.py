@@ -10,10 +10,9 @@ from ibkeel.clock import Clock
 from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
 from ibkeel.guards import Attempt, CircuitBreaker
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
-from ibkeel.ibkr.pending import Pending, SubscribeAgain
+from ibkeel.ibkr.pending import NO_WAY, Pending, SubscribeAgain, Way
 from ibkeel.ibkr.services import Services
 from ibkeel.ibkr.vitals import Outcome, Vitals
-from ibkeel.ibkr.way import NO_WAY, Way
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded, RequestQueued, RequestSent, is_observed

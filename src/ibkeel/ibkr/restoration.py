@@ -9,8 +9,6 @@ import attrs
 
 from ibkeel.model import TradingHours
 
-__all__ = ["Restoration", "Rhythm", "Step", "expects_ticks"]
-
 _KNOWN_AFTER: Final = 20  # ticks: from then on the gaps between them say something
 _TIMES_THE_LONGEST: Final = 5.0
 _FORGETS: Final = 0.98  # of the longest gap stays with each tick

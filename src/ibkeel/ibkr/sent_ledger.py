@@ -11,8 +11,6 @@ from ibkeel.errors import IbkeelError
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.ibkr.wire_table import Reading
 
-__all__ = ["Failure", "Scope", "Sent", "SentLedger"]
-
 _REMEMBERED: Final = 4096
 _LINE: Final = "reqMktData"
 

@@ -13,8 +13,6 @@ from ibkeel.ibkr.meaning import Farm
 from ibkeel.resilience import BreakerPolicy, BreakerState, Deadlines, Escalation, RequestKind
 from ibkeel.telemetry import Observer, ServiceChanged
 
-__all__ = ["Service", "Services"]
-
 
 class Service(StrEnum):
     """What can fail by itself while the rest works."""

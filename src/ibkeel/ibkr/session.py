@@ -14,9 +14,6 @@ from ibkeel.ibkr.session_policy import SessionPolicy
 from ibkeel.ibkr.states import SessionEvent, SessionState, next_state
 from ibkeel.ibkr.windows import ResetWindow
 
-__all__ = ["Session"]
-
-
 _USABLE: Final = frozenset({SessionState.READY, SessionState.DEGRADED})
 _LINKED: Final = _USABLE | {SessionState.SYNCING, SessionState.UPSTREAM_LOST}
 _SEEKING: Final = frozenset({SessionState.CONNECTING, SessionState.RECONNECTING, SessionState.MAINTENANCE})

@@ -8,8 +8,6 @@ import attrs
 from ibkeel.errors import ConfigurationError
 from ibkeel.resilience import Backoff
 
-__all__ = ["SessionPolicy"]
-
 
 def _seconds(least: float) -> Any:
     def check(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:

@@ -22,8 +22,6 @@ from ibkeel.model import Contract, Option, Quote
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import StreamRestored
 
-__all__ = ["Streams"]
-
 _FRESH: Final = 2.0  # seconds: a stream's quote that is younger answers a question for one
 
 

@@ -4,8 +4,6 @@ from typing import Final
 
 from ibkeel.ibkr.meaning import About, Farm, Meaning, Reaction
 
-__all__ = ["SYSTEM_ROWS"]
-
 _OFFICIAL: Final = "TWS API, System Message Codes"
 _CODES: Final = "TWS API, Message Codes"
 _SEEN: Final = "seen in public logs; not in the official table"

@@ -8,8 +8,6 @@ methods on one wrapper object only; the library's classes are not touched.
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Tap"]
-
 Hearer = Callable[..., bool | None]
 
 

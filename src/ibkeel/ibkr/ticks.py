@@ -7,8 +7,6 @@ from ibkeel.clock import Clock
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.model import Contract, DataType, Greeks, Option, Quote, Right
 
-__all__ = ["GENERIC_TICKS", "TickCollector"]
-
 # Source: TWS API, "Available Tick Types"; the second number of a pair is the delayed twin.
 _PRICES: Final = MappingProxyType(
     {1: "bid", 66: "bid", 2: "ask", 67: "ask", 4: "last", 68: "last", 9: "close", 75: "close"}

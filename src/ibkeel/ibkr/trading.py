@@ -27,8 +27,6 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines, Lane
 from ibkeel.telemetry import OrderPlaced
 
-__all__ = ["Trading"]
-
 _UNRECORDED: Final = 100
 
 
@@ -244,6 +242,8 @@ class Trading:
                     lambda: all(self._require(leg.order_id).state.is_final for leg in alive)
                 )
         except (TimeoutError, NotConnected) as late:  # bytes of the family have left: it is not "not sent"
+            for leg in alive:
+                self._link.book.cancel_unanswered(leg.order_id)
             names = ", ".join(leg.client_order_id for leg in alive)
             raise RequestTimeout(
                 f"a member of the bracket was refused, and the cancel of {names} was not confirmed within "
@@ -328,6 +328,7 @@ class Trading:
             async with asyncio.timeout(deadlines.orders):
                 await self._link.book.until(condition)
         except TimeoutError as late:
+            self._link.book.cancel_unanswered(order_id)
             raise RequestTimeout(
                 f"{what} order {order_id} was not answered within {deadlines.orders:g} s; its state is "
                 f"{self._require(order_id).state.value}: read open_orders() and executions() before acting on it"

@@ -32,21 +32,6 @@ from ibkeel.model import (
     TradingHours,
 )
 
-__all__ = [
-    "contract_of",
-    "day_of",
-    "decimal_of",
-    "details_of",
-    "execution_of",
-    "option_class_of",
-    "optional",
-    "price_of",
-    "to_ib_contract",
-    "to_ib_order",
-    "utc_of",
-    "zone",
-]
-
 # Old names that the Gateway still sends. Source: TWS API, "Contract Details", time zone ids.
 _ZONES: Final = MappingProxyType(
     {"EST": "America/New_York", "EST5EDT": "America/New_York", "CST": "America/Chicago"}

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Iterable
 
-__all__ = ["gone"]
-
 
 async def gone(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Wait until tasks have ended, and those who waited for them have heard of it."""

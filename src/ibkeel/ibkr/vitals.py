@@ -11,8 +11,6 @@ from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded
 from ibkeel.model import LatencySummary
 from ibkeel.resilience import RequestKind
 
-__all__ = ["Outcome", "Vitals"]
-
 _KEPT: Final = 512
 _SAYS_NOTHING: Final = frozenset(
     {CircuitOpen.__name__, PacingExceeded.__name__, NotConnected.__name__, "CancelledError"}

@@ -17,18 +17,6 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = [
-    "DEFAULT_WINDOWS",
-    "NEWER_PAGE",
-    "OLDER_PAGE",
-    "WEEKLY_LOGIN",
-    "WINDOWS_OF_REGION",
-    "Occurrence",
-    "ResetWindow",
-    "in_window",
-    "next_window",
-]
-
 _DAYS: Final = range(7)
 _ONE_DAY: Final = timedelta(days=1)
 _MONDAY, _TUESDAY, _WEDNESDAY, _THURSDAY, _FRIDAY, _SATURDAY, _SUNDAY = _DAYS

@@ -31,8 +31,6 @@ from ibkeel.orders import ErrorFate
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded
 
-__all__ = ["STRICT_SCOPE", "WireGuard"]
-
 _NO_REQUEST: Final = -1
 _ORDER_CALLS: Final = frozenset({"placeOrder", "cancelOrder", "exerciseOptions", "reqGlobalCancel"})
 _CANCELS: Final = {message.cancels: message.name for message in MESSAGES.values() if message.cancels}

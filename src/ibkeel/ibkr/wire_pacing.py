@@ -16,8 +16,6 @@ from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, SUBSCRIPTIONS, Readin
 from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.telemetry import BudgetUse, Observer, PacingHeld, PacingWaited, QueueState
 
-__all__ = ["Outgoing", "WirePacer"]
-
 _NO_REQUEST: Final = -1
 
 

@@ -14,8 +14,6 @@ from ibkeel.guards import Ask
 from ibkeel.model.bars import BAR_SIZES
 from ibkeel.resilience import Lane, Request
 
-__all__ = ["ENDINGS", "MESSAGES", "OPEN_MESSAGES", "SUBSCRIPTIONS", "Message", "Reading", "read"]
-
 _MESSAGE: Final = "message"
 _LONG_BAR: Final = 60  # seconds: from here on the limits for small bars are lifted
 _CONTRACT_FIELDS: Final = 12

@@ -9,8 +9,6 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-__all__ = ["give_types"]
-
 _Column = tuple[str, Any, Callable[[Any], Any]]
 """Name of a field, its default, and what makes a value of the wire's text."""
 

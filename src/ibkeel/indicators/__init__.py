@@ -1,7 +1,8 @@
 """Indicators in two forms that agree: whole columns, and one bar at a time.
 
 A column has NaN, a streaming indicator None, until enough bars were seen. The two agree within a
-relative 1e-12, and so does each with sums that are rounded only once.
+relative 1e-12, and so does each with sums that are rounded only once. Those that a decision asks for in
+each cycle have a third form, `last_...`: the last element of the column alone.
 """
 
 from ibkeel.indicators.batch import (
@@ -18,6 +19,7 @@ from ibkeel.indicators.batch import (
     sma,
     volume_mean,
 )
+from ibkeel.indicators.latest import last_emas, last_rsi, last_session_vwap, session_start
 from ibkeel.indicators.rings import Band, Bollinger, RealisedVolatility, RollingHigh, RollingLow
 from ibkeel.indicators.streaming import Atr, Ema, Rsi, SessionVwap, Sma, VolumeMean
 
@@ -37,10 +39,14 @@ __all__ = [
     "atr",
     "bollinger",
     "ema",
+    "last_emas",
+    "last_rsi",
+    "last_session_vwap",
     "realised_volatility",
     "rolling_high",
     "rolling_low",
     "rsi",
+    "session_start",
     "session_vwap",
     "sessions_of",
     "sma",

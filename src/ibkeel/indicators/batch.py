@@ -13,22 +13,6 @@ from ibkeel.indicators.checks import as_column, as_columns, checked_period, chec
 from ibkeel.indicators.smoothing import Floats, smoothed, wilder_strength
 from ibkeel.indicators.windows import deviations, highs, lows, means
 
-__all__ = [
-    "Bands",
-    "atr",
-    "bollinger",
-    "ema",
-    "realised_volatility",
-    "rolling_high",
-    "rolling_low",
-    "rsi",
-    "session_vwap",
-    "sessions_of",
-    "sma",
-    "volume_mean",
-]
-
-
 _BLOCK: Final = 8192  # values at a time: what is made of them stays in the processor's cache
 
 

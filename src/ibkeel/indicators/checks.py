@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["as_column", "as_columns", "checked_period", "checked_positive", "not_finite"]
-
 
 def checked_period(period: int, *, least: int = 1) -> int:
     """The period, if it is a whole number of at least `least`.

@@ -7,8 +7,6 @@ from typing import NamedTuple
 from ibkeel.errors import InvalidInput
 from ibkeel.indicators.checks import checked_period, checked_positive, not_finite
 
-__all__ = ["Band", "Bollinger", "RealisedVolatility", "RollingHigh", "RollingLow"]
-
 
 class Band(NamedTuple):
     """Bollinger bands at one bar, per share."""

@@ -9,8 +9,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["EVEN", "STILL", "Floats", "seed_of", "smoothed", "strength", "wilder_strength"]
-
 Floats = npt.NDArray[np.float64]
 
 STILL: Final = 1e-250

@@ -14,8 +14,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.indicators.checks import checked_period, not_finite
 from ibkeel.indicators.smoothing import EVEN, STILL, seed_of, strength
 
-__all__ = ["Atr", "Ema", "Rsi", "SessionVwap", "Sma", "VolumeMean"]
-
 
 class Sma:
     """Simple moving average of the last `period` values."""
@@ -73,6 +71,9 @@ class VolumeMean(Sma):
     @override
     def update(self, value: float) -> float | None:
         """Take the next bar's volume; the mean, or None before `period` bars.
+
+        Args:
+            value: Shares or contracts, 0 or more.
 
         Raises:
             InvalidInput: The volume is negative or not finite; nothing is taken.
@@ -184,6 +185,11 @@ class Atr:
 
     def update(self, high: float, low: float, close: float) -> float | None:
         """Take the next bar; the average range, or None before `period + 1` bars.
+
+        Args:
+            high: Highest price.
+            low: Lowest price.
+            close: Last price.
 
         Raises:
             InvalidInput: A price is not finite; nothing is taken.

@@ -10,8 +10,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["deviations", "highs", "lows", "means"]
-
 Floats = npt.NDArray[np.float64]
 
 _BLOCK: Final = 8192  # values at a time: what is made of them stays in the processor's cache

@@ -2,6 +2,7 @@
 
 from ibkeel.journal.backup import back_up
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
+from ibkeel.journal.looks import Look
 from ibkeel.journal.numbers import highest_order_id
 from ibkeel.journal.records import (
     CycleDone,
@@ -31,6 +32,7 @@ __all__ = [
     "Intent",
     "Journal",
     "LimitsTaken",
+    "Look",
     "LossGuardKept",
     "OrderSettled",
     "OrderUpdate",

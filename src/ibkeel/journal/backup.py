@@ -10,8 +10,6 @@ from typing import Final
 from ibkeel.errors import JournalError
 from ibkeel.journal.store import Journal
 
-__all__ = ["back_up"]
-
 _OWNER_ONLY: Final = 0o600
 _PAGES: Final = 256  # at a time, so that a bot that wants to write need not wait for the whole copy
 _BESIDE: Final = ("-wal", "-shm")

@@ -10,8 +10,6 @@ from typing import Any, Final, TextIO
 from ibkeel.errors import JournalError
 from ibkeel.model import mask_account
 
-__all__ = ["write_csv", "write_jsonl", "write_parquet"]
-
 Row = tuple[int, str, dict[str, Any]]
 
 # Individual, paper, advisor and their paper accounts.
@@ -49,7 +47,7 @@ def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, 
 
 
 def write_jsonl(rows: Iterable[Row], stream: TextIO, *, full: bool = False) -> int:
-    """Write one object a line, `seq` and `record` first, and return how many."""
+    """Write rows as one object a line, `seq` and `record` first, and return how many."""
     count = 0
     for seq, kind, data in rows:
         shown = data if full else _masked(data)
@@ -59,7 +57,7 @@ def write_jsonl(rows: Iterable[Row], stream: TextIO, *, full: bool = False) -> i
 
 
 def write_csv(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
-    """Write a header and one row a record, and return how many records."""
+    """Write rows under a header, one a record, and return how many."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -71,7 +69,7 @@ def write_csv(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
 
 
 def write_parquet(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
-    """Write the columns of `write_csv`, and return how many records.
+    """Write rows in the columns of `write_csv`, and return how many.
 
     Raises:
         JournalError: pyarrow is not installed.

@@ -3,8 +3,6 @@
 from ibkeel.journal.records import FillSeen, OrderUpdate
 from ibkeel.journal.store import Journal
 
-__all__ = ["highest_order_id"]
-
 
 def highest_order_id(journal: Journal, client_id: int) -> int:
     """The highest order id that a client is known to have used; 0 when none is.

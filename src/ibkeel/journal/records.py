@@ -26,29 +26,6 @@ from ibkeel.model.checks import as_utc, finite
 from ibkeel.orders import EntryIntent, ExitIntent, StopIntent
 from ibkeel.risk import DailyLossGuard
 
-__all__ = [
-    "KINDS",
-    "CycleDone",
-    "Decision",
-    "Failure",
-    "FillSeen",
-    "Intent",
-    "LimitsTaken",
-    "LossGuardKept",
-    "OrderSettled",
-    "OrderUpdate",
-    "Purpose",
-    "QuoteSeen",
-    "Record",
-    "RunEnded",
-    "RunStarted",
-    "from_row",
-    "kind_of",
-    "reference_of",
-    "symbol_of",
-    "to_row",
-]
-
 
 @attrs.frozen(kw_only=True)
 class RunStarted:
@@ -328,6 +305,16 @@ def to_row(record: Record) -> dict[str, Any]:
     """Plain data of a record; keys in the order of its fields."""
     data: dict[str, Any] = _CONVERTER.unstructure(record)
     return data
+
+
+def to_plain(value: object, kind: Any = None) -> Any:
+    """Plain data of a part of a record.
+
+    Args:
+        value: The part.
+        kind: Its declared type, needed for what may be of several kinds.
+    """
+    return _CONVERTER.unstructure(value, kind)
 
 
 def from_row(kind: str, data: Mapping[str, Any]) -> Record:

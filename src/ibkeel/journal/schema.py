@@ -1,12 +1,32 @@
 """Tables of the journal and the way from each version of them to the next."""
 
+import json
 import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 from ibkeel.errors import JournalError
+from ibkeel.journal.looks import KIND, RECORDS, Look, data_of
+from ibkeel.journal.records import Record, kind_of, reference_of, symbol_of, to_row
+from ibkeel.model.checks import as_utc
 
-__all__ = ["APPLICATION_ID", "SCHEMA_VERSION", "check", "migrate"]
+Row = tuple[int, str, str, str, str, str]
+"""Number, instant, kind, symbol, reference, data."""
 
+INSERT: Final = "INSERT INTO events (seq, at, kind, symbol, reference, data) VALUES (?, ?, ?, ?, ?, ?)"
+LAST_NUMBER: Final = "SELECT max(seq) FROM events"
+SELECT: Final = (
+    "SELECT seq, kind, at, symbol, data FROM events "
+    "WHERE seq > :after AND (:kind = '' OR kind IN (:kind, :whole)) "
+    "AND (:symbol = '' OR symbol = :symbol) AND at >= :since AND at < :until ORDER BY seq LIMIT :page"
+)
+SELECT_LAST: Final = (
+    "SELECT seq, kind, at, symbol, data FROM events "
+    "WHERE kind IN (?, ?) AND (? = '' OR symbol = ?) ORDER BY seq DESC LIMIT 1"
+)
+COUNT: Final = "SELECT count(*) FROM events WHERE ? = '' OR kind = ?"
 APPLICATION_ID: Final = 0x69626B6C
 """Marks the file as an ibkeel journal in SQLite's header: the letters `ibkl`."""
 
@@ -26,6 +46,7 @@ _MIGRATIONS: Final = (
         "CREATE INDEX events_by_kind ON events (kind, seq)",
         "CREATE INDEX events_by_reference ON events (reference, seq) WHERE reference <> ''",
     ),
+    (),  # rows of the kind `look`, which a reader of version 1 does not know
 )
 
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
@@ -73,3 +94,26 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:  # a full disk has ended it already
             connection.execute("ROLLBACK")
         raise
+
+
+def stamp(instant: datetime) -> str:
+    """Text that sorts as the instants do."""
+    return as_utc(instant).isoformat(timespec="microseconds")
+
+
+def row_of(number: int, record: Record | Look) -> Row:
+    """The row of a record under a number.
+
+    Raises:
+        JournalError: The journal keeps no such record.
+        ValueError: It holds a number that is NaN or infinite.
+    """
+    if isinstance(record, Look):
+        return number, stamp(record.at), KIND, record.symbol, "", data_of(record)
+    text = json.dumps(to_row(record), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    return number, stamp(record.at), kind_of(record), symbol_of(record), reference_of(record), text
+
+
+def steps(records: Iterable[Record | Look]) -> Iterator[int]:
+    """Numbers from 1 on; a look takes up as many as it is made of records, and bears the last."""
+    return accumulate(RECORDS if type(record) is Look else 1 for record in records)

@@ -13,9 +13,10 @@ from typing import Any, Final, Self, TextIO
 
 import attrs
 
-from ibkeel.errors import JournalError
+from ibkeel.errors import JournalError, JournalInUse
 from ibkeel.journal import schema
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
+from ibkeel.journal.looks import KIND, PARTS, RECORDS, Look, parts
 from ibkeel.journal.records import (
     FillSeen,
     Intent,
@@ -26,34 +27,22 @@ from ibkeel.journal.records import (
     RunStarted,
     from_row,
     kind_of,
-    reference_of,
-    symbol_of,
-    to_row,
 )
-from ibkeel.model.checks import as_utc
-
-__all__ = ["Entry", "Journal"]
+from ibkeel.journal.schema import COUNT, INSERT, LAST_NUMBER, SELECT, SELECT_LAST, Row, row_of, stamp, steps
+from ibkeel.locks import LockFile
 
 _OWNER_ONLY: Final = 0o600
 _BUSY_SECONDS: Final = 5.0
 _PAGE: Final = 500
 _SHOWN: Final = 3
-_DURABLE: Final = (FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted)
-_INSERT: Final = "INSERT INTO events (at, kind, symbol, reference, data) VALUES (?, ?, ?, ?, ?)"
-_SELECT: Final = (
-    "SELECT seq, kind, data FROM events WHERE seq > :after AND (:kind = '' OR kind = :kind) "
-    "AND (:symbol = '' OR symbol = :symbol) AND at >= :since AND at < :until ORDER BY seq LIMIT :page"
-)
-_SELECT_LAST: Final = (
-    "SELECT seq, kind, data FROM events WHERE kind = ? AND (? = '' OR symbol = ?) ORDER BY seq DESC LIMIT 1"
-)
+_DURABLE: Final = frozenset({FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted})
 _FIRST, _LAST = "", "~"
 _MEMORY: Final = Path(":memory:")
 
 
 @attrs.frozen
 class Entry:
-    """A record and its number, counted from 1 in the order of writing."""
+    """A record and its number, `seq`, counted from 1 in the order of writing."""
 
     seq: int
     record: Record
@@ -68,16 +57,6 @@ def _told(path: Path, doing: str) -> Iterator[None]:
         raise JournalError(f"journal {path} cannot be {doing}: {error}") from error
 
 
-def _row(record: Record) -> tuple[str, str, str, str, str]:
-    text = json.dumps(to_row(record), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return _stamp(record.at), kind_of(record), symbol_of(record), reference_of(record), text
-
-
-def _stamp(instant: datetime) -> str:
-    """Text that sorts as the instants do."""
-    return as_utc(instant).isoformat(timespec="microseconds")
-
-
 def _create(path: Path) -> None:
     """Make the file, readable by its owner alone, before SQLite makes one that is not."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,9 +64,26 @@ def _create(path: Path) -> None:
     path.chmod(_OWNER_ONLY)
 
 
+def _taken(path: Path) -> LockFile:
+    """The lock of whoever writes; every path to one file has the same."""
+    file = path.resolve()
+    lock = LockFile(file.with_name(f"{file.name}.lock"))
+    holder = lock.acquire()
+    if holder is None:
+        return lock
+    who, when = holder.words("part")
+    raise JournalInUse(
+        f"journal {path} is written by {who}{when}, and a journal has one writer: its orders would be taken for "
+        "those of the other. End that one, or give this bot a journal, or a state directory, of its own. To read it "
+        "meanwhile open it read-only, as `ibkeel journal show` does",
+        pid=holder.pid,
+        since=holder.since,
+    )
+
+
 def _inode(path: Path) -> tuple[int, int]:
     """Which file a path leads to."""
-    found = path.stat()
+    found = os.stat(path)  # noqa: PTH116 - before each write; a `Path` asks the same by a longer way
     return found.st_dev, found.st_ino
 
 
@@ -125,11 +121,20 @@ class Journal:
     survive the end of the process at once, and a loss of power from the next of those on.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        *,
+        read_only: bool,
+        writing: LockFile | None = None,
+    ) -> None:
         self.path = path
+        self._writing = writing
         self.is_read_only = read_only
         self._connection = connection
         self._lock = threading.Lock()
+        self._is_durable: bool | None = None  # as SQLite was told last
         self._file = None if path == _MEMORY else path.absolute()
         self._inode = None if self._file is None else _inode(self._file)
 
@@ -137,19 +142,28 @@ class Journal:
     def open(cls, path: Path | str, *, read_only: bool = False) -> Self:
         """Open a journal; made, with its folder, when it is not there, readable by its owner alone.
 
+        It has one writer: a file beside it, ending in `.lock`, is held by whoever writes, and ends with its process.
+
         Args:
             path: The file.
-            read_only: For monitors: never writes, and the file must be there.
+            read_only: For monitors: never writes, and the file must be there. Any number may read.
 
         Raises:
+            JournalInUse: Somebody else writes it.
             JournalError: The path cannot be read or written, is not a journal, or is a newer
                 ibkeel's.
         """
         file = Path(path)
         with _told(file, "opened"):
-            if not read_only:
+            if read_only:
+                return cls(_connect(file, read_only=True), file, read_only=True)
+            writing = _taken(file)
+            try:
                 _create(file)
-            return cls(_connect(file, read_only=read_only), file, read_only=read_only)
+                return cls(_connect(file, read_only=False), file, read_only=False, writing=writing)
+            except BaseException:
+                writing.release()
+                raise
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -163,6 +177,8 @@ class Journal:
         """Close the file; a second time does nothing."""
         with self._lock:
             self._connection.close()
+            if self._writing is not None:
+                self._writing.release()
 
     def __enter__(self) -> Self:
         return self
@@ -172,26 +188,28 @@ class Journal:
     ) -> None:
         self.close()
 
-    def record(self, record: Record) -> int:
-        """Append one record and return its number.
+    def record(self, record: Record | Look) -> int:
+        """Append one record and return its number; a look has three, of which this is the last.
 
         Raises:
             JournalError: It could not be written; nothing was.
         """
         return self.record_all((record,))[0]
 
-    def record_all(self, records: Iterable[Record]) -> tuple[int, ...]:
+    def record_all(self, records: Iterable[Record | Look]) -> tuple[int, ...]:
         """Append records, all of them or none, and return their numbers.
 
         Raises:
             JournalError: They could not be written; none was.
         """
         batch = tuple(records)
-        rows = [_row(record) for record in batch]
-        durable = any(isinstance(record, _DURABLE) for record in batch)
+        rows = [row_of(step, record) for step, record in zip(steps(batch), batch, strict=True)]
+        is_durable = any(type(record) in _DURABLE for record in batch)
         with self._lock, _told(self.path, "written"):
             self._check_place()
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            if is_durable is not self._is_durable:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                self._is_durable = is_durable
             return self._append(rows)
 
     def _check_place(self) -> None:
@@ -199,10 +217,15 @@ class Journal:
         if self._file is not None and _inode(self._file) != self._inode:
             raise JournalError(f"journal {self.path} was replaced by another file; start again")
 
-    def _append(self, rows: list[tuple[str, str, str, str, str]]) -> tuple[int, ...]:
+    def _append(self, rows: list[Row]) -> tuple[int, ...]:
+        """Write rows whose numbers count from the last one in the file."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            numbers = tuple(self._connection.execute(_INSERT, row).lastrowid or 0 for row in rows)
+            last: int = self._connection.execute(LAST_NUMBER).fetchone()[0] or 0
+            numbers = tuple(last + row[0] for row in rows)
+            self._connection.executemany(
+                INSERT, [(number, *row[1:]) for number, row in zip(numbers, rows, strict=True)]
+            )
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # a full disk has ended it already
@@ -220,6 +243,8 @@ class Journal:
         until: datetime | None = None,
     ) -> Iterator[Entry]:
         """Records in the order of writing; more may be written meanwhile.
+
+        Those that a look is made of are taken together, by the instant at which it ended.
 
         Args:
             kind: A record type or its stored name; None for all.
@@ -242,26 +267,45 @@ class Journal:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        name = "" if kind is None else kind_of(kind)
+        begin, end = _FIRST if since is None else stamp(since), _LAST if until is None else stamp(until)
         wanted: dict[str, Any] = {
-            "kind": "" if kind is None else kind_of(kind),
+            "kind": name,
+            "whole": KIND if name in PARTS else name,
             "symbol": symbol or "",
             "after": after,
-            "since": _FIRST if since is None else _stamp(since),
-            "until": _LAST if until is None else _stamp(until),
+            "since": begin,
+            "until": end,
             "page": _PAGE,
         }
         while page := self._page(wanted):
-            for seq, name, text in page:
-                yield seq, name, self._parsed(seq, text)
+            for row in page:
+                yield from self._read(*row, name=name, after=after)
             wanted["after"] = page[-1][0]
 
-    def _page(self, wanted: dict[str, Any]) -> list[tuple[int, str, str]]:
-        with self._lock, _told(self.path, "read"):
-            return self._connection.execute(_SELECT, wanted).fetchall()
-
-    def _parsed(self, seq: int, text: str) -> dict[str, Any]:
+    def _read(
+        self, seq: int, stored: str, at: str, symbol: str, text: str, *, name: str = "", after: int = 0
+    ) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """What a row holds: one record, or those that a look is made of."""
+        data = self._parsed(seq, text)
+        if stored != KIND:
+            yield seq, stored, data
+            return
         try:
-            data: dict[str, Any] = json.loads(text)
+            whole = zip(PARTS, parts(at, symbol, data), strict=True)
+        except (TypeError, ValueError) as error:
+            raise JournalError(f"record {seq} of {self.path} is damaged: {error}") from error
+        for number, (part, plain) in enumerate(whole, start=seq - RECORDS + 1):
+            if number > after and name in ("", part):
+                yield number, part, plain
+
+    def _page(self, wanted: dict[str, Any]) -> list[tuple[int, str, str, str, str]]:
+        with self._lock, _told(self.path, "read"):
+            return self._connection.execute(SELECT, wanted).fetchall()
+
+    def _parsed(self, seq: int, text: str) -> Any:
+        try:
+            data = json.loads(text)
         except json.JSONDecodeError as error:
             raise JournalError(f"record {seq} of {self.path} is damaged: {error}") from error
         return data
@@ -277,8 +321,11 @@ class Journal:
             JournalError: The file cannot be read, or holds what is no record.
         """
         with self._lock, _told(self.path, "read"):
-            row = self._connection.execute(_SELECT_LAST, (kind_of(kind), symbol, symbol)).fetchone()
-        return None if row is None else Entry(row[0], from_row(row[1], self._parsed(row[0], row[2])))
+            name = kind_of(kind)
+            wanted = (name, KIND if name in PARTS else name, symbol, symbol)
+            row = self._connection.execute(SELECT_LAST, wanted).fetchone()
+        found = () if row is None else self._read(*row, name=name)
+        return next((Entry(seq, from_row(part, data)) for seq, part, data in found), None)
 
     def count(self, kind: type[Any] | str | None = None) -> int:
         """How many records there are.
@@ -287,10 +334,12 @@ class Journal:
             JournalError: The file cannot be read.
         """
         wanted = "" if kind is None else kind_of(kind)
-        query = "SELECT count(*) FROM events WHERE ? = '' OR kind = ?"
         with self._lock, _told(self.path, "read"):
-            number: int = self._connection.execute(query, (wanted, wanted)).fetchone()[0]
-        return number
+            rows: int = self._connection.execute(COUNT, (wanted, wanted)).fetchone()[0]
+            looks: int = self._connection.execute(COUNT, (KIND, KIND)).fetchone()[0]
+        if not wanted:
+            return rows + (RECORDS - 1) * looks
+        return rows + looks if wanted in PARTS else rows
 
     def check_integrity(self) -> None:
         """Read every page and index of the file, and every record; reading holds up no bot that writes.

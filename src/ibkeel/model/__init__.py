@@ -17,6 +17,7 @@ from ibkeel.model.contracts import (
     Option,
     OtherContract,
     Right,
+    Side,
     Stock,
     TradingHours,
 )
@@ -34,6 +35,8 @@ from ibkeel.model.ids import ClientOrderId, ConId, ExecId, OrderId, PermId, Requ
 from ibkeel.model.orders import (
     Bracket,
     Execution,
+    MarginChange,
+    OrderPreview,
     OrderReport,
     OrderState,
     OrderTicket,
@@ -41,9 +44,7 @@ from ibkeel.model.orders import (
     Placement,
     TimeInForce,
 )
-from ibkeel.model.previews import MarginChange, OrderPreview
 from ibkeel.model.quotes import DataType, Greeks, Quote
-from ibkeel.model.sides import Side
 from ibkeel.model.signal import Direction, ExitPolicy, OptionWish, Reason, Signal
 
 __all__ = [

@@ -8,8 +8,6 @@ import attrs
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite
 from ibkeel.model.contracts import Contract
 
-__all__ = ["AccountValues", "PnL", "Position", "mask_account"]
-
 _SHOWN = 2
 
 
@@ -69,7 +67,12 @@ class AccountValues:
 
 @attrs.frozen(kw_only=True)
 class PnL:
-    """Profit and loss of one account, in its base currency; None where the broker sent nothing."""
+    """Profit and loss of one account, in its base currency; None where the broker sent nothing.
+
+    Args:
+        unrealized: In the account's currency; None when the Gateway has no figure.
+        realized: Of the day, in the account's currency; None when the Gateway has no figure.
+    """
 
     account: str = attrs.field(repr=False)
     at: datetime = attrs.field(converter=as_utc)

@@ -19,8 +19,6 @@ from ibkeel.model.contracts import Contract
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BAR_SIZES", "Bar", "BarKind", "BarSpec", "Bars", "StaleBars"]
-
 # Text on the wire: seconds. Source: TWS API, "Historical Bars", valid bar sizes.
 BAR_SIZES: Final = MappingProxyType(
     {

@@ -16,11 +16,8 @@ from ibkeel.model.chain import OptionChain
 from ibkeel.model.contracts import Contract, ContractDetails, Index, Stock
 from ibkeel.model.health import Health
 from ibkeel.model.ids import OrderId
-from ibkeel.model.orders import Bracket, Execution, OrderReport, OrderTicket, Placement
-from ibkeel.model.previews import OrderPreview
+from ibkeel.model.orders import Bracket, Execution, OrderPreview, OrderReport, OrderTicket, Placement
 from ibkeel.model.quotes import Quote
-
-__all__ = ["Account", "Broker", "Chains", "Lifecycle", "MarketData", "Orders", "Streams"]
 
 
 class MarketData(Protocol):
@@ -92,6 +89,7 @@ class Orders(Protocol):
         """Place an order, or a bracket whole.
 
         Raises:
+            InvalidInput: It is neither; nothing was sent.
             SafetyRefused: A rule of ours said no; nothing was sent.
             UnknownContract: There is no such contract; nothing was sent.
             NotConnected: There is no session; nothing was sent.

@@ -9,8 +9,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_decimal, name, whole
 from ibkeel.model.contracts import Index, Option, Right, Stock
 
-__all__ = ["OptionChain", "OptionClass"]
-
 
 def _ascending_dates(dates: "tuple[date, ...]") -> tuple[date, ...]:
     return tuple(sorted(set(dates)))

@@ -9,17 +9,6 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = [
-    "as_decimal",
-    "as_optional_decimal",
-    "as_utc",
-    "finite",
-    "name",
-    "not_negative",
-    "positive",
-    "whole",
-]
-
 
 def _refuse(instance: object, attribute: "attrs.Attribute[Any]", value: object, valid: str) -> InvalidInput:
     return InvalidInput(f"{type(instance).__name__}.{attribute.name} is {value!r}; valid: {valid}")
@@ -31,6 +20,8 @@ def as_utc(instant: datetime) -> datetime:
     Raises:
         InvalidInput: `instant` has no time zone.
     """
+    if type(instant) is datetime and instant.tzinfo is UTC:
+        return instant  # as most are
     if not isinstance(instant, datetime) or instant.tzinfo is None:
         raise InvalidInput(f"instant {instant!r} has no time zone; give an aware datetime")
     return instant.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What can be traded or quoted."""
+"""What can be traded or quoted, and which way."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -11,20 +11,23 @@ from typing_extensions import override
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_decimal, as_utc, name, positive, whole
 from ibkeel.model.ids import ConId
-from ibkeel.model.sides import Side
 
-__all__ = [
-    "Combo",
-    "ComboLeg",
-    "Contract",
-    "ContractDetails",
-    "Index",
-    "Option",
-    "OtherContract",
-    "Right",
-    "Stock",
-    "TradingHours",
-]
+
+class Side(StrEnum):
+    """Which way an order, or a leg of it, trades."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def opposite(self) -> "Side":
+        """The side that undoes this one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sale."""
+        return 1 if self is Side.BUY else -1
 
 
 class Right(StrEnum):

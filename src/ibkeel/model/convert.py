@@ -19,8 +19,6 @@ from ibkeel.model.bars import Bar, Bars, BarSpec
 from ibkeel.model.checks import as_utc
 from ibkeel.model.contracts import Contract, Index, Stock
 
-__all__ = ["from_data", "from_json", "from_toml", "make_converter", "to_data", "to_json", "to_toml"]
-
 T = TypeVar("T")
 
 

@@ -11,8 +11,6 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_utc, finite
 
-__all__ = ["Grade", "Health", "HealthCheck", "LatencySummary"]
-
 
 class Grade(StrEnum):
     """A verdict, best first."""

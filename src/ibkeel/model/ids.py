@@ -2,8 +2,6 @@
 
 from typing import NewType
 
-__all__ = ["ClientOrderId", "ConId", "ExecId", "OrderId", "PermId", "RequestId"]
-
 ConId = NewType("ConId", int)
 """Interactive Brokers' number of a contract."""
 

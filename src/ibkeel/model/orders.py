@@ -1,4 +1,4 @@
-"""Orders: what is asked for, and what the venue says became of it."""
+"""Orders: what is asked for, what it would do to the account, and what the venue says became of it."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,20 +10,8 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite, positive, whole
-from ibkeel.model.contracts import Combo, Contract, Index, OtherContract
+from ibkeel.model.contracts import Combo, Contract, Index, OtherContract, Side
 from ibkeel.model.ids import ClientOrderId, ExecId, OrderId, PermId
-from ibkeel.model.sides import Side
-
-__all__ = [
-    "Bracket",
-    "Execution",
-    "OrderReport",
-    "OrderState",
-    "OrderTicket",
-    "OrderType",
-    "Placement",
-    "TimeInForce",
-]
 
 
 class OrderType(StrEnum):
@@ -224,7 +212,16 @@ class Placement:
 
 @attrs.frozen(kw_only=True)
 class OrderReport:
-    """What the venue last said of one order."""
+    """What the venue last said of one order.
+
+    Args:
+        quantity: Contracts or shares ordered.
+        limit_price: Per share; None if the order has none.
+        stop_price: Per share; None if the order has none.
+        filled: Contracts or shares filled so far.
+        remaining: Those that are left, as the venue counts.
+        average_fill_price: Per share; None before the first fill.
+    """
 
     order_id: OrderId
     perm_id: PermId
@@ -277,3 +274,47 @@ class Execution:
     def is_of_combo(self) -> bool:
         """Whether a combo is told of as a whole: its legs have fills of their own, which alone move positions."""
         return _is_bag(self.contract) or isinstance(self.contract, Combo)
+
+
+@attrs.frozen(kw_only=True)
+class MarginChange:
+    """A figure of the account before and after an order; None where the broker sent nothing.
+
+    Args:
+        before: As it stands.
+        change: What the order adds; below zero when it sets something free.
+        after: As if the order had filled whole.
+    """
+
+    before: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
+    change: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
+    after: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
+
+
+@attrs.frozen(kw_only=True)
+class OrderPreview:
+    """The answer to a what-if: nothing was placed.
+
+    Args:
+        ticket: What was asked about.
+        at: When the answer came.
+        initial_margin: What must be there to open it.
+        maintenance_margin: What must be there to keep it.
+        equity_with_loan: What both margins are held against.
+        commission: Estimate for the whole order, in `currency`; None when the broker gave none.
+        least_commission: The lower end, where the broker gives a span.
+        most_commission: The upper end.
+        currency: Of the commission; empty when none was given.
+        warning: The broker's words; empty when it has nothing to say.
+    """
+
+    ticket: OrderTicket
+    at: datetime = attrs.field(converter=as_utc)
+    initial_margin: MarginChange = attrs.field(factory=MarginChange)
+    maintenance_margin: MarginChange = attrs.field(factory=MarginChange)
+    equity_with_loan: MarginChange = attrs.field(factory=MarginChange)
+    commission: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
+    least_commission: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
+    most_commission: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
+    currency: str = ""
+    warning: str = ""

@@ -9,8 +9,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_utc, finite, positive
 from ibkeel.model.contracts import Contract
 
-__all__ = ["DataType", "Greeks", "Quote"]
-
 
 class DataType(StrEnum):
     """How fresh the feed says its prices are."""

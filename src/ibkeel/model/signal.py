@@ -9,8 +9,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import finite, positive
 from ibkeel.model.contracts import Right
 
-__all__ = ["Direction", "ExitPolicy", "OptionWish", "Reason", "Signal"]
-
 
 class Direction(StrEnum):
     """Which way a strategy expects the underlying to move."""

@@ -13,8 +13,6 @@ from typing_extensions import override
 
 from ibkeel.telemetry import Event, Observer, event_line
 
-__all__ = ["EventLog"]
-
 _CAPACITY: Final = 20_000
 _OWNER_ONLY: Final = 0o600
 _PAUSE: Final = 0.2

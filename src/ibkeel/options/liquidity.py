@@ -88,6 +88,7 @@ STANDARD_LIQUIDITY = LiquidityRule()
 
 
 def side_rejections(quote: Quote) -> Iterator[Rejection]:
+    """A side that nobody quotes."""
     if quote.bid is None:
         yield Rejection(kind=RejectionKind.NO_BID, detail="nobody bids")
     if quote.ask is None:

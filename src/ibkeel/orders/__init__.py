@@ -5,6 +5,7 @@ from ibkeel.orders.doubles import doubled_orders
 from ibkeel.orders.evidence import (
     STATUS,
     CancelRequested,
+    CancelUnanswered,
     ErrorFate,
     ErrorSeen,
     Evidence,
@@ -58,6 +59,7 @@ __all__ = [
     "STATUS",
     "CancelOrder",
     "CancelRequested",
+    "CancelUnanswered",
     "ChangeOrder",
     "EntryIntent",
     "ErrorFate",

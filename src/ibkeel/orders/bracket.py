@@ -7,8 +7,6 @@ from ibkeel.model import Bracket, ClientOrderId, OrderTicket, OrderType, Quote, 
 from ibkeel.model.checks import as_decimal
 from ibkeel.orders.ticks import PENNY, TickLadder, round_to_tick
 
-__all__ = ["build_bracket"]
-
 
 def _sides(quote: Quote) -> tuple[Decimal, Decimal]:
     if quote.bid is None or quote.ask is None or quote.bid > quote.ask:

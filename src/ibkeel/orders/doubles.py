@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping
 
 from ibkeel.model import ClientOrderId, OrderReport
 
-__all__ = ["doubled_orders"]
-
 
 def doubled_orders(orders: Iterable[OrderReport]) -> Mapping[ClientOrderId, tuple[OrderReport, ...]]:
     """Orders that bear the name of another one that is alive, by that name: those to be cancelled.

@@ -9,21 +9,6 @@ import attrs
 from ibkeel.model import ExecId, OrderState
 from ibkeel.model.checks import finite, positive
 
-__all__ = [
-    "STATUS",
-    "CancelRequested",
-    "ErrorFate",
-    "ErrorSeen",
-    "Evidence",
-    "Filled",
-    "LinkLost",
-    "Sent",
-    "StatusSeen",
-    "Unlisted",
-    "Vanished",
-    "state_of_status",
-]
-
 # Source: TWS API, "Order Status"; `Inactive` covers rejected, cancelled and held orders alike.
 STATUS: Final = MappingProxyType(
     {
@@ -67,6 +52,11 @@ class CancelRequested:
 
 
 @attrs.frozen(kw_only=True)
+class CancelUnanswered:
+    """Nothing came of a cancel in its time: the order may work on, or be gone."""
+
+
+@attrs.frozen(kw_only=True)
 class LinkLost:
     """The connection ended; nobody says what happens to the order now."""
 
@@ -88,7 +78,12 @@ class StatusSeen:
 
 @attrs.frozen(kw_only=True)
 class Filled:
-    """An execution arrived; the same one twice counts once."""
+    """An execution arrived; the same one twice counts once.
+
+    Args:
+        exec_id: Name of the fill.
+        quantity: Contracts or shares, above zero.
+    """
 
     exec_id: ExecId
     quantity: float = attrs.field(validator=positive)
@@ -122,5 +117,15 @@ class Vanished:
     reason: str
 
 
-Evidence = Sent | CancelRequested | LinkLost | StatusSeen | Filled | ErrorSeen | Unlisted | Vanished
+Evidence = (
+    Sent
+    | CancelRequested
+    | CancelUnanswered
+    | LinkLost
+    | StatusSeen
+    | Filled
+    | ErrorSeen
+    | Unlisted
+    | Vanished
+)
 """Anything that says something about an order."""

@@ -18,8 +18,6 @@ from ibkeel.model import (
     TimeInForce,
 )
 
-__all__ = ["ExitPlan", "check_exit", "exit_room", "is_same_contract", "plan_exit"]
-
 
 @attrs.frozen(kw_only=True)
 class ExitPlan:

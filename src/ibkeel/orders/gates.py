@@ -19,16 +19,6 @@ from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.exits import is_same_contract
 from ibkeel.orders.ticks import TickLadder
 
-__all__ = [
-    "GateKind",
-    "GateRefusal",
-    "Interlock",
-    "OrderFacts",
-    "OrderLimits",
-    "SentOrder",
-    "check_order",
-]
-
 # Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
 _LIVE_PORTS: Final = frozenset({4001, 7496})
 _PAPER_PORTS: Final = frozenset({4002, 7497})

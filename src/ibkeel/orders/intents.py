@@ -11,8 +11,6 @@ from ibkeel.model import Bracket, ClientOrderId, OrderTicket, Signal
 from ibkeel.model.checks import as_utc, name
 from ibkeel.orders.protection import GapKind
 
-__all__ = ["EntryIntent", "ExitCause", "ExitIntent", "StopIntent", "client_order_id"]
-
 _LONGEST: Final = 40
 
 

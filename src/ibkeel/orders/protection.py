@@ -22,18 +22,6 @@ from ibkeel.model import (
 )
 from ibkeel.orders.exits import exit_room, is_same_contract
 
-__all__ = [
-    "CancelOrder",
-    "ChangeOrder",
-    "Gap",
-    "GapKind",
-    "Mend",
-    "PlaceStop",
-    "ProtectionPolicy",
-    "is_stop",
-    "protection_gaps",
-]
-
 _AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
 _STOPS: Final = frozenset({OrderType.STP.value, OrderType.STP_LMT.value, "TRAIL", "TRAIL LIMIT"})
 
@@ -51,7 +39,11 @@ class GapKind(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class PlaceStop:
-    """Send one more stop, of that side and size."""
+    """Send one more stop, of that side and size.
+
+    Args:
+        quantity: Contracts or shares that the stop closes.
+    """
 
     side: Side
     quantity: int
@@ -136,7 +128,12 @@ class ProtectionPolicy:
     stops_only_close: bool = True
 
     def demands(self, contract: Contract, held: float) -> bool:
-        """Whether a position needs a stop; a combo never does, for the venue takes none."""
+        """Whether a position needs a stop; a combo never does, for the venue takes none.
+
+        Args:
+            contract: Of the position.
+            held: Contracts or shares, below zero when short.
+        """
         if isinstance(contract, Combo) or any(is_same_contract(contract, c) for c in self.covered_otherwise):
             return False
         if isinstance(contract, Option):

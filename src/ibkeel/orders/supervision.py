@@ -17,16 +17,6 @@ from ibkeel.model import ComboLeg, OrderReport, OrderState, Quote, Side
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.ticks import PENNY, TickLadder
 
-__all__ = [
-    "Reprice",
-    "RepricePolicy",
-    "Withdraw",
-    "WorkingOrder",
-    "left_to_replace",
-    "net_market",
-    "supervise",
-]
-
 _WORKS: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
 
 

@@ -10,8 +10,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Side
 from ibkeel.model.checks import as_decimal
 
-__all__ = ["CENT", "NICKEL", "PENNY", "TickLadder", "round_to_tick"]
-
 
 @attrs.frozen
 class TickLadder:

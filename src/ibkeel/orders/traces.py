@@ -10,8 +10,6 @@ import attrs
 from ibkeel.model import ClientOrderId, Execution, OrderReport
 from ibkeel.model.checks import as_utc
 
-__all__ = ["Reading", "proof_of_absence"]
-
 _VENUE_ZONE: Final = ZoneInfo("America/New_York")
 _APART: Final = timedelta(seconds=10)
 

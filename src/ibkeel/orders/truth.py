@@ -9,6 +9,7 @@ from ibkeel.model import ClientOrderId, OrderState
 from ibkeel.model.checks import whole
 from ibkeel.orders.evidence import (
     CancelRequested,
+    CancelUnanswered,
     ErrorFate,
     ErrorSeen,
     Evidence,
@@ -20,8 +21,6 @@ from ibkeel.orders.evidence import (
     Vanished,
     state_of_status,
 )
-
-__all__ = ["OrderTruth"]
 
 # How far an order is known to have come: a late message of an earlier stage changes nothing.
 _STAGE: Final = MappingProxyType(
@@ -105,6 +104,8 @@ class OrderTruth:
                 return _refused(self, evidence)
             case Unlisted():
                 return _unlisted(self)
+            case CancelUnanswered():
+                return _cancel_unanswered(self)
             case Vanished():
                 return _vanished(self, evidence)
             case _:
@@ -144,6 +145,13 @@ def _unlisted(truth: OrderTruth) -> OrderTruth:
     if truth.state not in _LISTED:
         return truth
     return _settled(truth, OrderState.UNKNOWN, "not on the venue's list of open orders")
+
+
+def _cancel_unanswered(truth: OrderTruth) -> OrderTruth:
+    """Only the venue's lists can tell whether it works on; while it seems to be going, nobody would cancel it again."""
+    if truth.state is not OrderState.CANCELLING:
+        return truth
+    return _settled(truth, OrderState.UNKNOWN, "a cancel was not answered")
 
 
 def _vanished(truth: OrderTruth, vanished: Vanished) -> OrderTruth:

@@ -17,8 +17,6 @@ from ibkeel.resilience.gates import Gate, Ticket, Usage, Wait
 from ibkeel.resilience.lanes import Lane, Patience
 from ibkeel.resilience.pacing import Request, Rule, Tier
 
-__all__ = ["Admission"]
-
 _TOLERANCE: Final = 2e-5
 """Seconds that a wake-up for data may be late for each who waits: at 50 messages a second, a
 thousandth of the time that they take in any case."""

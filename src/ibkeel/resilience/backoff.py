@@ -7,8 +7,6 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["Backoff"]
-
 
 def _seconds(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
     if not 0 < value < math.inf:

@@ -19,8 +19,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.resilience.figures import count, fraction, optional_seconds
 from ibkeel.resilience.figures import seconds as above_zero
 
-__all__ = ["Breaker", "BreakerPolicy", "BreakerState", "Escalation", "Outcome"]
-
 
 class BreakerState(StrEnum):
     """Whether calls pass."""
@@ -200,7 +198,12 @@ class Breaker:
         return self._counted(outcome, now=now, seconds=seconds, jitter=jitter)
 
     def opened(self, now: float, *, jitter: float = 0.0) -> "Breaker":
-        """Open it now, whatever it was: the service is known to be gone."""
+        """Open it now, whatever it was: the service is known to be gone.
+
+        Args:
+            now: Monotonic seconds.
+            jitter: In [0, 1): lengthens the opening.
+        """
         openings = self.openings + 1
         return attrs.evolve(
             self.closed(),

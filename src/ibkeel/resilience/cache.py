@@ -15,8 +15,6 @@ import attrs
 from ibkeel.errors import CircuitOpen, InvalidInput, RequestFailed
 from ibkeel.resilience.figures import count, fraction, seconds
 
-__all__ = ["Cache", "CacheKind", "CachePolicy", "Fresh", "Lifetime", "Refused", "Stale"]
-
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 

@@ -6,8 +6,6 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["Deadlines", "RequestKind"]
-
 
 class RequestKind(StrEnum):
     """Kinds of request, each with a deadline of its own."""

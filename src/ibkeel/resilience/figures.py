@@ -6,8 +6,6 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["count", "fraction", "optional_seconds", "seconds"]
-
 
 def _refuse(instance: object, name: str, value: object, valid: str) -> InvalidInput:
     return InvalidInput(f"{type(instance).__name__}.{name} is {value!r}; valid: {valid}")

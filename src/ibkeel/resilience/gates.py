@@ -9,8 +9,6 @@ from typing_extensions import override
 from ibkeel.resilience.lanes import Lane, LaneQueue, Patience
 from ibkeel.resilience.pacing import Request, Tier, Window
 
-__all__ = ["Gate", "Ticket", "Usage", "Wait"]
-
 
 class Gate:
     """A window, and those who wait for it.
@@ -73,6 +71,8 @@ class Ticket:
         number: Place in the order of arrival.
         asked_at: When it was asked for, in monotonic seconds.
         path: The gates that it must pass, each with the weight it has there.
+        granted_at: When its turn came, in monotonic seconds; None before.
+        stands_at: Place in the path of the gate at which it waits, from 0.
     """
 
     request: Request
@@ -105,7 +105,7 @@ class Ticket:
         return self.gate.tier.text() if self.is_waiting else ""
 
     def park(self, place: int) -> None:
-        """Wait at one gate of the path, with a claim on those before it."""
+        """Wait at the gate of one `place` in the path, from 0, with a claim on those before it."""
         self.stands_at, self.is_waiting = place, True
         for gate, weight in self.path[:place]:
             gate.claim(self.lane, weight)

@@ -5,8 +5,6 @@ import math
 from enum import IntEnum
 from typing import Final, Generic, Protocol, TypeVar
 
-__all__ = ["Lane", "LaneQueue", "Patience", "Queued"]
-
 _FIRST: Final = 0
 _OVERDUE: Final = 1
 _IN_TURN: Final = 2

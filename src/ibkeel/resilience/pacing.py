@@ -15,8 +15,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.resilience.figures import count, optional_seconds
 from ibkeel.resilience.lanes import Lane
 
-__all__ = ["Request", "Rule", "Tier", "Window", "everything"]
-
 
 @attrs.frozen(kw_only=True)
 class Request:

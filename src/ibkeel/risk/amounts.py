@@ -4,8 +4,6 @@ from decimal import Decimal, InvalidOperation
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["Amount", "readable", "require_fraction"]
-
 Amount = Decimal | float | None
 """Money as a broker reports it: None, NaN and infinity all mean that it could not be read."""
 

@@ -10,8 +10,6 @@ from ibkeel.model import Greeks
 from ibkeel.model.checks import finite
 from ibkeel.risk.gate import Refusal, RefusalKind
 
-__all__ = ["FLAT", "Exposure", "ExposureLimits", "check_exposure"]
-
 _FIGURES: Final = ("delta", "gamma", "theta", "vega")
 _UNITS: Final = {"delta": "shares", "theta": "a day", "vega": "a volatility point"}
 

@@ -13,8 +13,6 @@ from ibkeel.model.checks import as_utc, finite
 from ibkeel.risk.amounts import Amount, readable
 from ibkeel.risk.daily_loss import LossVerdict
 
-__all__ = ["EntryFacts", "GateRule", "GateVerdict", "Refusal", "RefusalKind", "check_entry"]
-
 
 class RefusalKind(StrEnum):
     """Why an entry may not leave."""

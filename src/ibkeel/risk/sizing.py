@@ -8,8 +8,6 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.risk.amounts import Amount, readable, require_fraction
 
-__all__ = ["PositionSize", "SizeCap", "SizeLimit", "position_size"]
-
 
 class SizeLimit(StrEnum):
     """What holds a size down."""

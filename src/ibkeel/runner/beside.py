@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-__all__ = ["beside"]
-
 
 @asynccontextmanager
 async def beside(*companions: Coroutine[Any, Any, None]) -> AsyncIterator[None]:

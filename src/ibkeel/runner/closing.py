@@ -17,8 +17,6 @@ from ibkeel.runner.schedule import Session
 from ibkeel.runner.tally import Held
 from ibkeel.runner.watch import Watch
 
-__all__ = ["Closing"]
-
 _AGAIN: Final = 15.0  # seconds between two attempts
 
 

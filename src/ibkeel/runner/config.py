@@ -14,16 +14,6 @@ from ibkeel.risk import ExposureLimits
 from ibkeel.runner.profiles import PROFILES
 from ibkeel.runner.timetable import Anchor, OverrunPolicy, Timetable
 
-__all__ = [
-    "BotConfig",
-    "EndOfDay",
-    "GatewayConfig",
-    "JournalConfig",
-    "RiskConfig",
-    "RunnerConfig",
-    "StrategyConfig",
-]
-
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 _HIGHEST_PORT: Final = 65535
@@ -99,6 +89,8 @@ class RunnerConfig:
         symbols: Tickers of stocks and funds, each once.
         interval: Seconds from one cycle to the next.
         first_cycle: Seconds from the open to the first cycle; None for one interval.
+        warm_up: Seconds before the open at which bars and chains that the strategy needs begin to be asked
+            for, until the first cycle is due; 0 leaves that to the cycles.
         anchors: When there are any, cycles begin at these and at no others: such as `open + 5 min`.
         overrun: Whether a cycle that was due while another was still going begins at once or is left out.
         preset: Name of an option selection rule, see `ibkeel.options.PRESETS`.
@@ -132,6 +124,7 @@ class RunnerConfig:
         default=180.0, validator=_valid("1 to 23400 seconds", lambda v: 1 <= v <= _LONGEST)
     )
     first_cycle: float | None = attrs.field(default=None, validator=_optional(_from_zero(_LONGEST)))
+    warm_up: float = attrs.field(default=60.0, validator=_from_zero(_LONGEST))
     anchors: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_anchors)
     overrun: OverrunPolicy = OverrunPolicy.SKIP
     preset: str = attrs.field(default="standard", validator=_valid(", ".join(PRESETS), PRESETS.__contains__))

@@ -6,10 +6,8 @@ from typing import Final
 import attrs
 
 from ibkeel.errors import InvalidInput, UnknownStrategy
-from ibkeel.runner.config import BotConfig
+from ibkeel.runner.config import BotConfig, StrategyConfig
 from ibkeel.strategy import default_registry
-
-__all__ = ["Clash", "clashes", "strategy_clashes"]
 
 # Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
 _PORTS: Final[Mapping[int, str]] = {4001: "LIVE", 4002: "PAPER", 7496: "LIVE", 7497: "PAPER"}
@@ -109,9 +107,28 @@ def strategy_clashes(config: BotConfig) -> Found:
     except UnknownStrategy as error:
         yield Clash(key="strategy.name", value=named.name, valid=str(error))
     except InvalidInput as error:
-        yield Clash(
-            key="strategy.params", value=dict(named.params), others=("strategy.name",), valid=str(error)
-        )
+        yield from _of_each_part(named) or (_misfit(named.params, error),)
+
+
+def _of_each_part(named: StrategyConfig) -> tuple[Clash, ...]:
+    """What is wrong with the settings of each of several strategies; nothing when that is not where the fault is."""
+    parts = named.name.split("+")
+    if len(parts) == 1 or not set(named.params) <= set(parts):
+        return ()
+    found = []
+    for part in parts:
+        own = named.params.get(part, {})
+        if not isinstance(own, Mapping):
+            return ()
+        try:
+            default_registry().create(part, own)
+        except InvalidInput as error:
+            found.append(_misfit({part: dict(own)}, error))
+    return tuple(found)
+
+
+def _misfit(params: Mapping[str, object], error: InvalidInput) -> Clash:
+    return Clash(key="strategy.params", value=dict(params), others=("strategy.name",), valid=str(error))
 
 
 _RULES: Final[tuple[Callable[[BotConfig], Found], ...]] = (

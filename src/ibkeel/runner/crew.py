@@ -31,8 +31,6 @@ from ibkeel.runner.telling import Teller
 from ibkeel.runner.watch import Watch
 from ibkeel.telemetry import Observer
 
-__all__ = ["Crew", "Safety", "crew_of"]
-
 _CONFIG: Final = RunnerConfig()
 
 

@@ -43,8 +43,6 @@ from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended, order_placed
 from ibkeel.telemetry import Observer
 
-__all__ = ["OrderDesk"]
-
 _NO_FUNDS: Final = 201
 _STANDING: Final = Standing()
 _PATIENCE: Final = 1.0  # seconds that an exit waits for its record
@@ -85,6 +83,8 @@ class OrderDesk:
         """Whether the venue refused an order for lack of funds in this session."""
         self.filled_at: datetime | None = None
         """When an order of ours last filled, whole or in part."""
+        self.stirred = asyncio.Event()
+        """Set when an order of ours is placed, taken over or found in another state."""
         self.turn = asyncio.Lock()
         """Held by whoever looks at a position and then sends an order that closes it, until it was sent."""
 
@@ -120,12 +120,6 @@ class OrderDesk:
         order = self._ours.get(report.client_order_id)
         return order is not None and order.is_entry
 
-    @property
-    def has_open_entries(self) -> bool:
-        """Whether an entry of ours may still fill."""
-        alive = (order for order in self._ours.values() if order.is_entry and not order.state.is_final)
-        return any(order.state is not OrderState.INTENT for order in alive)
-
     def placed_at(self, name: ClientOrderId) -> datetime | None:
         """When an order of ours was placed; None when it is not ours."""
         order = self._ours.get(name)
@@ -134,6 +128,7 @@ class OrderDesk:
     def restore(self, orders: Mapping[ClientOrderId, OwnOrder]) -> None:
         """Take over the orders of an earlier run."""
         self._ours.update({name: attrs.evolve(order) for name, order in orders.items()})
+        self.stirred.set()
 
     def saw(self, report: OrderReport, *, is_event: bool = False) -> bool:
         """Take notice of what the venue says; tells whether it was news.
@@ -149,6 +144,7 @@ class OrderDesk:
         if order.state in {OrderState.FILLED, OrderState.REJECTED}:
             return False
         order.state = report.state
+        self.stirred.set()
         if order.state in {OrderState.FILLED, OrderState.PARTIALLY_FILLED}:
             self.filled_at = self._clock.now()
         if order.state is OrderState.FILLED and self._doorkeeper is not None:
@@ -166,13 +162,16 @@ class OrderDesk:
         if order is not None:
             order.journaled = report.state
 
+    @property
+    def alive(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
+        """Orders of ours that were sent and have not ended, as far as is known."""
+        rows = ((name, row) for name, row in self._ours.items() if row.state is not OrderState.INTENT)
+        return tuple((name, row) for name, row in rows if not row.state.is_final)
+
     def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
         """Orders of an earlier run whose fate nobody knows."""
-        return tuple(
-            (name, order)
-            for name, order in self._ours.items()
-            if order.is_restored and order.state in {OrderState.UNKNOWN, OrderState.SENT}
-        )
+        unknown = {OrderState.UNKNOWN, OrderState.SENT}
+        return tuple((name, row) for name, row in self.alive if row.is_restored and row.state in unknown)
 
     def settle(self, name: ClientOrderId, state: OrderState) -> None:
         """Take notice of what was proved about an order that no list names."""
@@ -188,12 +187,8 @@ class OrderDesk:
 
     def stop_of(self, contract: Contract) -> Decimal | None:
         """Where our last stop in a contract stood; None when there never was one."""
-        stops = [
-            order.stop_price
-            for order in self._ours.values()
-            if order.stop_price is not None and is_same_contract(order.contract, contract)
-        ]
-        return stops[-1] if stops else None
+        stops = [row.stop_price for row in self._ours.values() if is_same_contract(row.contract, contract)]
+        return next((price for price in reversed(stops) if price is not None), None)
 
     async def enter(
         self,
@@ -342,6 +337,7 @@ class OrderDesk:
         # Known before they leave: a child of an order whose answer is lost is ours too.
         ours = family_of(record, OrderState.SENT, is_placing=True)
         self._ours |= ours
+        self.stirred.set()
         family = tuple(ours.values())
         try:
             await self._recorded(record, family)

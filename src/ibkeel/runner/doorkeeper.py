@@ -22,8 +22,6 @@ from ibkeel.orders import (
 from ibkeel.runner.halt import Halt
 from ibkeel.runner.lookout import Standing
 
-__all__ = ["Doorkeeper"]
-
 _REMEMBERED: Final = 1000
 _DEFAULT: Final = OrderLimits()
 _STANDING: Final = Standing()

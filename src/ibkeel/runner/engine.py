@@ -1,19 +1,17 @@
 """The runner: waits for the session, looks at each symbol in each cycle, and closes before the end."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from typing import Final
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
-from ibkeel.journal import CycleDone, Journal, RunEnded, RunStarted
+from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker
 from ibkeel.orders import OrderLimits
 from ibkeel.risk import DailyLossGuard
-from ibkeel.runner.backoff import SymbolBackoff
 from ibkeel.runner.beside import beside
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
@@ -21,10 +19,11 @@ from ibkeel.runner.crew import Safety, crew_of
 from ibkeel.runner.entering import Entering
 from ibkeel.runner.entry import EntryPlanner, View
 from ibkeel.runner.exposure import PortfolioGreeks
-from ibkeel.runner.limits_file import LimitsSource
+from ibkeel.runner.handover import Handover
+from ibkeel.runner.limits_file import LimitsSource, Retuning
 from ibkeel.runner.memory import remember
 from ibkeel.runner.progress import Progress
-from ibkeel.runner.retuning import Retuning
+from ibkeel.runner.round import Round
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
@@ -34,16 +33,13 @@ from ibkeel.runner.schedule import (
 )
 from ibkeel.runner.state import AccountReader
 from ibkeel.runner.tally import RunReport
+from ibkeel.runner.visiting import Visiting
+from ibkeel.runner.warmup import WarmUp
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer
 
-__all__ = ["Runner"]
-
-_LOG: Final = logging.getLogger("ibkeel.runner")
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
-_SKIPPED: Final = "skipped"
-_FAILED: Final = "failed"
 
 
 class Runner:
@@ -70,6 +66,8 @@ class Runner:
         limits: Where changed limits are read, before each cycle; None keeps to those given.
         executor: Of one thread, writes the journal, so that a slow disk holds back only the order that
             waits for it; None writes in the loop's thread, as rehearsals on virtual time need.
+        announce: Told what is open, in one line each, when the run takes over from another and when it
+            ends before its time.
     """
 
     def __init__(
@@ -89,6 +87,7 @@ class Runner:
         safety: Safety | None = None,
         limits: LimitsSource | None = None,
         executor: Executor | None = None,
+        announce: Callable[[str], None] | None = None,
     ) -> None:
         risk = risk or RiskConfig()
         safety = safety or Safety.of(risk)
@@ -109,6 +108,7 @@ class Runner:
         )
         self._crew, self._tally, self._recorder, self._feed = crew, crew.tally, crew.recorder, crew.feed
         self._failures, self._desk, self._watch = crew.failures, crew.desk, crew.watch
+        self._handover = Handover(broker, crew.desk, announce)
         self._closing = Closing(
             broker,
             self._desk,
@@ -140,8 +140,11 @@ class Runner:
             crew.teller,
             self._greeks,
         )
-        backoff = SymbolBackoff(threshold=config.failures_before_skip, skip_cycles=config.skip_cycles)
-        self._backoff = dict.fromkeys(config.symbols, backoff)
+        self._visiting = Visiting(self._entering, crew, config, self._clock)
+        self._round = Round(config.symbols, concurrency=config.concurrency, gap=config.symbol_gap)
+        self._warm_up = WarmUp(
+            self._feed, self._failures, crew.teller, config, strategy, self._clock, progress
+        )
         self._cooldown = risk.cooldown
         self._retuning = Retuning(
             limits,
@@ -179,6 +182,7 @@ class Runner:
             await self._recorder.record(began)
             self._crew.teller.run_began(began)
             async with beside(*self._crew.companions()):
+                await self._handover.begin()
                 over_at = self._clock.now()
                 while sessions is None or done < sessions:
                     await self._wait_until(over_at)
@@ -189,10 +193,18 @@ class Runner:
                     over_at = max(listed.closes_at, (listed if traded is None else traded).closes_at)
             outcome = "finished"
         finally:
-            self._recorder.keep(RunEnded(at=self._clock.now(), run=self._run, outcome=outcome))
-            await self._recorder.drain()
-            self._crew.teller.run_finished(outcome)
+            await self._end(outcome)
         return self.report()
+
+    async def _end(self, outcome: str) -> None:
+        left = ""
+        try:
+            if outcome != "finished":
+                left = await self._handover.end()
+        finally:
+            self._recorder.keep(RunEnded(at=self._clock.now(), run=self._run, outcome=outcome, detail=left))
+            await self._recorder.drain()
+            self._crew.teller.run_finished(outcome, left)
 
     def report(self) -> RunReport:
         """What was done so far."""
@@ -226,6 +238,7 @@ class Runner:
         """Go on where an earlier run of the same session ended."""
         look_back = max(self._strategy.needs().memory, self._cooldown)
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
+        self._handover.look_back(self._journal)
         self._desk.restore(memory.orders)
         self._watch.restore(memory.fills, is_behind=bool(memory.orders))
         self._entering.restore(memory.last_entry)
@@ -235,18 +248,20 @@ class Runner:
 
     async def _trade(self, listed: Session) -> Session | None:
         """Trade one session and return it; None when the contract's own hours say that there is none."""
-        await self._wait_until(listed.opens_at - _EARLY)
+        await self._wait_until(listed.opens_at - max(_EARLY, timedelta(seconds=self._config.warm_up)))
         session = await self._own_hours(listed)
         if session is None:
             return None
         since = max(self._clock.now(), session.opens_at)  # a cycle that is due at the open is not missed
-        await self._wait_until(session.opens_at)
         self._crew.begin_session()
         self._greeks.begin_session()
         self._crew.teller.day_opened(session)
         stop = self._crew.supervisor.ends_at = self._stop(session)
         timetable = self._config.timetable
         due = timetable.next(session, now=since, stop=stop)
+        if due is not None:
+            await self._warm_up.run(session, due, self._tally.cycles)
+        await self._wait_until(session.opens_at)
         while due is not None:
             await self._wait_until(due)
             await self._cycle_until(stop, session, timetable.allowed(session, due=due, stop=stop))
@@ -306,10 +321,10 @@ class Runner:
         except (RequestFailed, ConnectionFailure) as error:
             self._failures.note("", error, "catch_up")
         await self._crew.leaving.look(view.positions or (), session, self._stop(session))
-        gate = asyncio.Semaphore(self._config.concurrency)
-        async with asyncio.TaskGroup() as group:
-            for position, symbol in enumerate(self._config.symbols):
-                group.create_task(self._visit(symbol, view, gate, position * self._config.symbol_gap))
+        try:
+            await self._round.go(lambda symbol: self._visiting.visit(symbol, view))
+        finally:
+            self._recorder.flush()
         seconds, failures = loop.time() - started, len(self._tally.errors) - failures
         self._crew.teller.cycle_ended(self._tally.cycles, seconds, failures, allowed)
         if self._progress is not None:
@@ -322,47 +337,3 @@ class Runner:
         if await self._greeks.refresh(view, within=min(left, to_stop) / 2):
             currency = view.account.currency if view.account else None
             self._crew.teller.saw_exposure(view.positions, self._greeks.of(view.positions, currency))
-
-    async def _visit(self, symbol: str, view: View, gate: asyncio.Semaphore, delay: float) -> None:
-        await asyncio.sleep(delay)
-        async with gate:
-            loop = asyncio.get_running_loop()
-            started = loop.time()
-            self._backoff[symbol], is_due = self._backoff[symbol].begin()
-            outcome = await self._attempt(symbol, view) if is_due else self._skip(symbol)
-            self._recorder.keep(
-                CycleDone(
-                    at=self._clock.now(),
-                    symbol=symbol,
-                    cycle=view.number,
-                    outcome=outcome,
-                    seconds=round(loop.time() - started, 4),
-                )
-            )
-
-    def _skip(self, symbol: str) -> str:
-        backoff = self._backoff[symbol]
-        self._tally.symbols[symbol].skipped += 1
-        self._crew.teller.skipped(symbol, backoff.failures, backoff.cycles_left)
-        return _SKIPPED
-
-    async def _attempt(self, symbol: str, view: View) -> str:
-        """One symbol's part of a cycle; every failure ends here, with its type."""
-        tally = self._tally.symbols[symbol]
-        tally.cycles += 1
-        try:
-            verdict = await self._entering.consider(symbol, view)
-        except (RequestFailed, ConnectionFailure) as error:
-            self._backoff[symbol] = self._backoff[symbol].failed()
-            self._failures.note(symbol, error)
-        except IbkeelError as error:
-            self._failures.note(symbol, error)
-        except Exception as error:  # noqa: BLE001 - the runner's supervised loop
-            # A strategy is somebody else's code: its fault must not end the other symbols' day.
-            _LOG.exception("cycle failed symbol=%s", symbol)
-            self._failures.note(symbol, error)
-        else:
-            self._backoff[symbol] = self._backoff[symbol].succeeded()
-            return verdict.outcome.value
-        tally.failures += 1
-        return _FAILED

@@ -13,8 +13,6 @@ from ibkeel.runner.exposure import PortfolioGreeks
 from ibkeel.runner.lookout import Standing
 from ibkeel.runner.supervisor import Entered
 
-__all__ = ["Entering"]
-
 
 class Entering:
     """Decides about symbols, one entry at a time.
@@ -44,33 +42,38 @@ class Entering:
     async def consider(self, symbol: str, view: View) -> Verdict:
         """Decide about a symbol, and enter it when nothing speaks against it.
 
+        The decision is journaled, unless the verdict bears what was seen: then a look is left to be journaled.
+
         Raises:
             IbkeelError: Something that had to be known could not be, or the order was refused.
         """
-        verdict = await self._planner.plan(symbol, view, self._pending(symbol))
+        verdict = await self._planner.plan(
+            symbol, view, lambda: self._pending(symbol), last_entry_at=self._last_entry.get(symbol)
+        )
         if verdict.signal.is_entry:
             self._crew.tally.symbols[symbol].signals += 1
+        if verdict.bracket is None:
+            if verdict.seen is None:
+                self._crew.recorder.note(self._decision(symbol, verdict))
+            self._crew.teller.decided(symbol, view.number, verdict)
+            return verdict
         async with self._entering:
-            standing = await self._standing(verdict, view)
+            standing = await self._crew.lookout.standing(verdict.bracket.entry, view.session)
             verdict = self._checked_again(symbol, view, verdict, standing)
-            await self._crew.recorder.record(
-                Decision(
-                    at=self._clock.now(),
-                    symbol=symbol,
-                    signal=verdict.signal,
-                    outcome=verdict.outcome.value,
-                    reasons=verdict.reasons,
-                )
-            )
+            await self._crew.recorder.record(self._decision(symbol, verdict))
             signal_id = self._crew.teller.decided(symbol, view.number, verdict)
             if verdict.bracket is not None:
                 await self._enter(symbol, view, verdict, standing, signal_id)
         return verdict
 
-    async def _standing(self, verdict: Verdict, view: View) -> Standing:
-        if verdict.bracket is None:
-            return Standing()
-        return await self._crew.lookout.standing(verdict.bracket.entry, view.session)
+    def _decision(self, symbol: str, verdict: Verdict) -> Decision:
+        return Decision(
+            at=self._clock.now(),
+            symbol=symbol,
+            signal=verdict.signal,
+            outcome=verdict.outcome.value,
+            reasons=verdict.reasons,
+        )
 
     async def _enter(
         self, symbol: str, view: View, verdict: Verdict, standing: Standing, signal_id: str

@@ -1,13 +1,14 @@
 """From a symbol to a verdict: what the strategy says, what may be bought, and what speaks against it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 import attrs
 
-from ibkeel.errors import OrderRefused, RequestFailed, UnknownContract
+from ibkeel.errors import InvalidInput, OrderRefused, RequestFailed, UnknownContract
 from ibkeel.model import (
     AccountValues,
     Bracket,
@@ -20,7 +21,6 @@ from ibkeel.model import (
     Position,
     Quote,
     Signal,
-    Stock,
 )
 from ibkeel.options import Candidate, Choice, ExpiryChoice, SelectionRule, choose, preset, select
 from ibkeel.orders import build_bracket
@@ -28,21 +28,7 @@ from ibkeel.risk import EntryFacts, GateRule, LossVerdict, check_entry, position
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.feed import Feed, spot_of
 from ibkeel.runner.schedule import Session
-from ibkeel.strategy import Strategy
-
-__all__ = [
-    "EntryPlanner",
-    "Outcome",
-    "Pending",
-    "Verdict",
-    "View",
-    "exits_of",
-    "gate_rule",
-    "refusals",
-    "selection_rule",
-    "sized_bracket",
-    "wished",
-]
+from ibkeel.strategy import Strategy, warming_up
 
 _WISHED_EXPIRIES = 3
 _WISHED_STRIKES = 10  # the seed's count: a range out of the money holds many strikes
@@ -53,6 +39,7 @@ class Outcome(StrEnum):
     """What a cycle came to for one symbol."""
 
     NO_SIGNAL = "no_signal"
+    WARMING_UP = "warming_up"
     REFUSED = "refused"
     NO_OPTION = "no_option"
     NO_SIZE = "no_size"
@@ -105,6 +92,14 @@ class Pending:
     halted: str = ""
 
 
+class Seen(NamedTuple):
+    """What a verdict rests on: the underlying's quote, when it came, and when the strategy was asked."""
+
+    quote: Quote
+    quoted_at: datetime
+    decided_at: datetime
+
+
 @attrs.frozen(kw_only=True)
 class Verdict:
     """What is to be done about one symbol.
@@ -116,6 +111,7 @@ class Verdict:
         candidate: The option to buy.
         bracket: Its order, not yet named.
         spot: Price of the underlying, once an option was looked for.
+        seen: What was looked at, for whoever journals the verdict; None when it is journaled already.
     """
 
     signal: Signal
@@ -124,6 +120,7 @@ class Verdict:
     candidate: Candidate | None = None
     bracket: Bracket | None = None
     spot: float | None = None
+    seen: Seen | None = None
 
 
 def gate_rule(config: RunnerConfig, risk: RiskConfig) -> GateRule:
@@ -253,22 +250,45 @@ class EntryPlanner:
         """Everything that speaks against an entry in a symbol now, by this planner's rule."""
         return refusals(symbol, view, pending, now=now, quote=quote, rule=self._gate)
 
-    async def plan(self, symbol: str, view: View, pending: Pending) -> Verdict:
+    async def plan(
+        self,
+        symbol: str,
+        view: View,
+        pending: Callable[[], Pending],
+        *,
+        last_entry_at: datetime | None = None,
+    ) -> Verdict:
         """The verdict on one symbol.
+
+        Args:
+            symbol: Ticker.
+            view: What is known of account and orders.
+            pending: Tells what this run did, when a signal makes that matter.
+            last_entry_at: When the symbol was last entered; None for never.
 
         Raises:
             RequestFailed: The market did not give what the rules need.
         """
-        quote = await self._feed.quote(symbol, Stock(symbol))
-        context = await self._feed.context(
-            symbol, self._strategy.needs(), last_entry_at=pending.last_entry_at
-        )
-        signal = self._strategy.decide(context)
+        quote = await self._feed.underlying(symbol)
+        quoted_at = self._feed.now()
+        needs = self._strategy.needs()
+        try:
+            context = await self._feed.context(symbol, needs, last_entry_at=last_entry_at)
+            waits = warming_up(needs, context.bars)
+            signal = _a_signal(self._strategy, self._strategy.decide(context) if waits is None else waits)
+        except BaseException:
+            self._feed.saw(symbol, quote, quoted_at)
+            raise
+        seen = Seen(quote, quoted_at, context.now)
         if signal.direction is Direction.NONE:
-            return Verdict(signal=signal, outcome=Outcome.NO_SIGNAL)
-        against = self.refusals(symbol, view, pending, now=context.now, quote=quote)
+            if waits is None:
+                return Verdict(signal=signal, outcome=Outcome.NO_SIGNAL, seen=seen)
+            why = tuple(reason.rule for reason in waits.reasons)
+            return Verdict(signal=signal, outcome=Outcome.WARMING_UP, reasons=why, seen=seen)
+        against = self.refusals(symbol, view, pending(), now=context.now, quote=quote)
         if against:
-            return Verdict(signal=signal, outcome=Outcome.REFUSED, reasons=against)
+            return Verdict(signal=signal, outcome=Outcome.REFUSED, reasons=against, seen=seen)
+        self._feed.saw(symbol, quote, quoted_at)
         spot = spot_of(quote)
         choice = await self._choice(symbol, signal, spot, view.session.day)
         return self._settle(signal, choice, view, spot)
@@ -300,6 +320,17 @@ class EntryPlanner:
             if not unlisted:
                 break
         return choose(_existing(options, missing), answers, spot=spot, rule=rule)
+
+
+def _a_signal(strategy: Strategy, said: object) -> Signal:
+    """What a strategy said, as long as it is a signal: it is somebody else's code.
+
+    Raises:
+        InvalidInput: It is something else.
+    """
+    if isinstance(said, Signal):
+        return said
+    raise InvalidInput(f"strategy {strategy.name!r} said {said!r}; valid: a Signal")
 
 
 def _existing(options: Iterable[Option], missing: Iterable[Option]) -> tuple[Option, ...]:

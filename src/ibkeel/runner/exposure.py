@@ -17,8 +17,6 @@ from ibkeel.runner.entry import View
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
 
-__all__ = ["PortfolioGreeks", "own_greeks"]
-
 _SHARE: Final = Greeks(delta=1.0, gamma=0.0, theta=0.0, vega=0.0)
 _FIGURES: Final = ("delta", "gamma", "theta", "vega")
 _MOST: Final = 12

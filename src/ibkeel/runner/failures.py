@@ -6,8 +6,6 @@ from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import ErrorSeen, Tally
 from ibkeel.telemetry import Observer, SymbolFailed, redact
 
-__all__ = ["Failures"]
-
 
 class Failures:
     """Takes note of what went wrong.

@@ -17,8 +17,6 @@ from ibkeel.errors import (
 from ibkeel.model import OrderState
 from ibkeel.runner.memory import OwnOrder
 
-__all__ = ["fate_of", "settle"]
-
 _NOT_SENT: Final = (
     AmbiguousContract,
     CircuitOpen,

@@ -23,8 +23,6 @@ from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs, StrategyContext
 
-__all__ = ["Feed", "PricedChains", "spot_of"]
-
 T = TypeVar("T")
 
 
@@ -59,16 +57,40 @@ class Feed:
     def __init__(self, broker: PricedChains, recorder: Recorder, tally: Tally, clock: Clock) -> None:
         self._broker, self._recorder, self._tally, self._clock = broker, recorder, tally, clock
         self._chains: dict[str, OptionChain] = {}
+        self._stocks: dict[str, Stock] = {}
 
     def begin_session(self) -> None:
         """Forget the chains: new expiries and strikes are listed overnight."""
         self._chains.clear()
 
+    def now(self) -> datetime:
+        """The present instant, by which what is asked here is stamped."""
+        return self._clock.now()
+
+    def stock(self, symbol: str) -> Stock:
+        """The stock behind a ticker, made once."""
+        if symbol not in self._stocks:
+            self._stocks[symbol] = Stock(symbol)
+        return self._stocks[symbol]
+
     async def quote(self, symbol: str, contract: Contract) -> Quote:
         """One quote, journaled under a symbol."""
         quote = await self.timed("quote", self._broker.quote(contract))
-        self._recorder.keep(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=quote))
+        self.saw(symbol, quote, self._clock.now())
         return quote
+
+    async def underlying(self, symbol: str) -> Quote:
+        """The quote of a stock, not journaled yet: whoever asks calls `saw`, or journals it in a look."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            return await self._broker.quote(self.stock(symbol))
+        finally:
+            self._tally.took("quote", loop.time() - started)
+
+    def saw(self, symbol: str, quote: Quote, at: datetime) -> None:
+        """Journal a quote."""
+        self._recorder.note(QuoteSeen(at=at, symbol=symbol, quote=quote))
 
     async def quotes(
         self, symbol: str, contracts: Sequence[Contract]
@@ -77,22 +99,29 @@ class Feed:
         answers = await self.timed("quotes", self._broker.quotes(contracts))
         for answer in answers.values():
             if isinstance(answer, Quote):
-                self._recorder.keep(QuoteSeen(at=self._clock.now(), symbol=symbol, quote=answer))
+                self.saw(symbol, answer, self._clock.now())
         return answers
 
     async def chain(self, symbol: str) -> OptionChain:
         """The option chain of a stock; asked once a session."""
         if symbol not in self._chains:
-            self._chains[symbol] = await self.timed("option_chain", self._broker.option_chain(Stock(symbol)))
+            self._chains[symbol] = await self.timed(
+                "option_chain", self._broker.option_chain(self.stock(symbol))
+            )
         return self._chains[symbol]
 
     async def bars(self, stock: Stock, spec: BarSpec) -> Bars:
         """Historical bars of a stock."""
-        return await self.timed("bars", self._broker.bars(stock, spec))
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            return await self._broker.bars(stock, spec)
+        finally:
+            self._tally.took("bars", loop.time() - started)
 
     async def definition(self, symbol: str) -> ContractDetails:
         """What the broker knows about a stock."""
-        return await self.timed("qualify", self._broker.qualify(Stock(symbol)))
+        return await self.timed("qualify", self._broker.qualify(self.stock(symbol)))
 
     async def context(
         self, symbol: str, needs: Needs, *, last_entry_at: datetime | None = None
@@ -100,7 +129,7 @@ class Feed:
         """What a strategy must be given to decide on a symbol."""
         bars: dict[BarSpec, Bars] = {}
         for spec in needs.bars:
-            bars[spec] = await self.bars(Stock(symbol), spec)
+            bars[spec] = await self.bars(self.stock(symbol), spec)
         quotes = {contract: await self.quote(symbol, contract) for contract in needs.quotes}
         chain = await self.chain(symbol) if needs.chain else None
         now = self._clock.now()
@@ -117,5 +146,4 @@ class Feed:
         try:
             return await answer
         finally:
-            # The virtual loop lands a microsecond after its timers; that is no latency.
-            self._tally.took(kind, round(loop.time() - started, 4))
+            self._tally.took(kind, loop.time() - started)

@@ -11,8 +11,6 @@ from ibkeel.orders import ExitCause, is_same_contract, is_stop, plan_exit
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.tally import Held
 
-__all__ = ["OrdersAndAccount", "cancel_ours", "flatten", "kept", "leave_position"]
-
 _POLL: Final = 1.0
 _NOT_OURS: Final = "this run did not trade it"
 _NOT_ASKED: Final = "it is to be held"
@@ -31,6 +29,7 @@ async def flatten(
     reason: str,
     cause: ExitCause = ExitCause.END_OF_DAY,
     contracts: Sequence[Contract] | None = None,
+    of_anybody: bool = False,
 ) -> tuple[Held, ...]:
     """Try once to close every position in a contract that this run traded, and verify it.
 
@@ -45,6 +44,7 @@ async def flatten(
         reason: Why, in words.
         cause: What ends the positions.
         contracts: Only those; None for all that orders of ours were sent for.
+        of_anybody: Whether orders of this client id that the desk does not know are cancelled too.
 
     Returns:
         Everything that the account still holds, and why; empty when flat.
@@ -58,7 +58,7 @@ async def flatten(
     for contract in wanted:
         try:
             async with desk.turn:
-                await leave_position(broker, desk, contract, session, reason, cause)
+                await leave_position(broker, desk, contract, session, reason, cause, of_anybody=of_anybody)
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
@@ -75,15 +75,24 @@ async def flatten(
     )
 
 
-async def cancel_ours(broker: Orders, desk: OrderDesk, contract: Contract) -> None:
+async def cancel_ours(
+    broker: Orders, desk: OrderDesk, contract: Contract, *, of_anybody: bool = False
+) -> None:
     """Cancel our working orders in a contract, parents before children, and wait for each one's fate.
+
+    Args:
+        broker: Lists the orders of its own client id.
+        desk: Knows ours.
+        contract: What they trade.
+        of_anybody: Whether those that the desk does not know are cancelled too.
 
     Raises:
         RequestFailed: The venue did not say what became of one of them.
         ConnectionFailure: There is no session.
     """
     rows = await broker.open_orders()
-    ours = [row for row in rows if desk.owns(row) and is_same_contract(row.contract, contract)]
+    wanted = [row for row in rows if of_anybody or desk.owns(row)]
+    ours = [row for row in wanted if is_same_contract(row.contract, contract)]
     for report in sorted(ours, key=_parents_first):
         still_open = {row.order_id for row in await broker.open_orders()}
         if report.order_id in still_open:
@@ -125,13 +134,17 @@ async def leave_position(
     session: date,
     reason: str,
     cause: ExitCause,
+    *,
+    of_anybody: bool = False,
 ) -> None:
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
+
+    `of_anybody` is as of `cancel_ours`.
 
     Raises:
         IbkeelError: One of the two did not succeed.
     """
-    await cancel_ours(broker, desk, contract)
+    await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     for position in await broker.positions():
         if not is_same_contract(position.contract, contract):
             continue

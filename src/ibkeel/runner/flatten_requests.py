@@ -1,5 +1,6 @@
 """A request to close everything, and its answer: two files by which a command speaks with a running bot."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -15,10 +16,8 @@ from ibkeel.model import make_converter
 from ibkeel.model.checks import as_utc
 from ibkeel.runner.tally import Held
 
-__all__ = ["FlattenRequest", "FlattenRequests", "Flattened", "Leftover"]
-
-_ASKED: Final = "flatten-request.json"
-_ANSWERED: Final = "flatten-answer.json"
+_ASKED: Final = "flatten-request"
+_ANSWERED: Final = "flatten-answer"
 _OWNER_ONLY: Final = 0o600
 _CONVERTER: Final = make_converter()
 
@@ -85,14 +84,20 @@ class FlattenRequest:
 
 
 class FlattenRequests:
-    """The two files, in a state directory that command and bot share.
+    """Two files for each request, in a state directory that command and bot share.
 
     Args:
         folder: The state directory.
+        port: Of the bot's Gateway.
+        client_id: The bot's: of several bots that share a state directory, one is asked.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._asked, self._answered = folder / _ASKED, folder / _ANSWERED
+    def __init__(self, folder: Path, *, port: int, client_id: int) -> None:
+        self._folder, self._bot = folder, f"{port}-{client_id}"
+
+    def _path(self, which: str, name: str) -> Path:
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        return self._folder / f"{which}-{self._bot}-{digest[:16]}.json"
 
     def ask(self, request: FlattenRequest) -> None:
         """Leave a request.
@@ -100,37 +105,38 @@ class FlattenRequests:
         Raises:
             ConfigurationError: The file cannot be written.
         """
-        self._answered.unlink(missing_ok=True)
-        _write(self._asked, _CONVERTER.unstructure(request))
+        _write(self._path(_ASKED, request.name), _CONVERTER.unstructure(request))
 
-    def withdraw(self) -> None:
-        """Take an unanswered request back."""
-        self._asked.unlink(missing_ok=True)
+    def withdraw(self, name: str) -> None:
+        """Take a request back, answered or not."""
+        for which in (_ASKED, _ANSWERED):
+            self._path(which, name).unlink(missing_ok=True)
 
     def take(self, now: datetime) -> FlattenRequest | None:
-        """The request that waits, taken away; None when there is none, or nobody waits for it any more.
+        """A request that waits, taken away; None when there is none, or nobody waits for it any more.
 
         Args:
             now: The present instant. A rehearsal may live on another day than whoever asked, so that a
                 request counts as old only by up to a day.
         """
-        request = _read(self._asked, FlattenRequest)
-        if request is None:
-            return None
-        self._asked.unlink(missing_ok=True)
-        late = now - request.asked_until
-        return None if timedelta(0) < late < timedelta(days=1) else request
+        for path in sorted(self._folder.glob(f"{_ASKED}-{self._bot}-*.json")):
+            request = _read(path, FlattenRequest)
+            path.unlink(missing_ok=True)
+            if request is not None and not timedelta(0) < now - request.asked_until < timedelta(days=1):
+                return request
+        return None
 
     def answer(self, request: FlattenRequest, done: Flattened) -> None:
         """Leave the answer; a disk that takes none costs the answer, not the bot."""
         try:
-            _write(self._answered, {"name": request.name, "done": _CONVERTER.unstructure(done)})
+            data = {"name": request.name, "done": _CONVERTER.unstructure(done)}
+            _write(self._path(_ANSWERED, request.name), data)
         except ConfigurationError:
             return
 
     def answered(self, name: str) -> Flattened | None:
         """The answer to a request, once it is there."""
-        data = _plain(self._answered)
+        data = _plain(self._path(_ANSWERED, name))
         if data is None or data.get("name") != name:
             return None
         return _CONVERTER.structure(data["done"], Flattened)

@@ -14,8 +14,6 @@ from ibkeel.runner.flatten import OrdersAndAccount, flatten
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
 from ibkeel.runner.schedule import NEW_YORK
 
-__all__ = ["Flattening", "close_everything", "to_be_closed"]
-
 _LOOK: Final = 1.0
 _REASON: Final = "ibkeel flatten"
 
@@ -40,7 +38,8 @@ async def close_everything(
         desk: The door by which the exits leave.
         session: Trading date.
         wait: Seconds that the exits may take to fill.
-        everything: Whether positions of others are closed too; orders of others are counted, not touched.
+        everything: Whether positions of others are closed too, and orders of this client id that the desk
+            does not know cancelled; orders of other clients are counted, not touched.
 
     Raises:
         RequestFailed: What works or what is held could not be read.
@@ -59,6 +58,7 @@ async def close_everything(
         reason=_REASON,
         cause=ExitCause.MANUAL,
         contracts=contracts,
+        of_anybody=everything,
     )
     still = {row.contract: None for row in held}
     left = [Leftover.of(row) for row in held if row.contract in contracts]

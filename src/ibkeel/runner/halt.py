@@ -8,8 +8,6 @@ from typing import Final
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["HALT_FILE", "Halt"]
-
 HALT_FILE: Final = "halt"
 """Name of the file in the state directory."""
 

@@ -10,8 +10,6 @@ from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.halt import Halt
 
-__all__ = ["Halting"]
-
 _LOOK: Final = 5.0  # seconds between two looks for a file that another process made
 
 

@@ -20,8 +20,6 @@ from ibkeel.runner.flatten import OrdersAndAccount, leave_position
 from ibkeel.runner.schedule import Session
 from ibkeel.strategy import TRAIL_BARS, ExitRule, PositionFacts, due_exits
 
-__all__ = ["Leaving"]
-
 _CAUSES: Final = MappingProxyType({ExitRule.TRAIL: ExitCause.TRAIL, ExitRule.EXPIRY: ExitCause.EXPIRY})
 _LEAST: Final = 0.01  # stands for a price that is not known: no rule that is asked here looks at it
 

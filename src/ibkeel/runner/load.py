@@ -13,16 +13,13 @@ import attrs
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner.config import BotConfig
 from ibkeel.runner.config_rules import Clash, clashes, strategy_clashes
-from ibkeel.runner.origins import lines_of
-from ibkeel.runner.problems import ACCOUNTS, ConfigurationProblem, refuse
+from ibkeel.runner.problems import ACCOUNTS, ConfigurationProblem, lines_of, refuse
 from ibkeel.runner.profiles import PROFILES
 from ibkeel.runner.settings import checked
 
 if TYPE_CHECKING:
     from typed_settings.loaders import Loader
     from typed_settings.types import LoadedSettings, OptionList
-
-__all__ = ["ENVIRONMENT_PREFIX", "check_config", "load_config", "load_config_as"]
 
 ENVIRONMENT_PREFIX: Final = "IBKEEL_"
 _DELIMITER: Final = "__"
@@ -234,7 +231,12 @@ class _Layer:
         settings: dict[str, Any] = {}
         for path, value in self._values.items():
             if path not in known:
-                valid = f"unknown key; valid: {', '.join(_neighbours(path, known))}"
+                what = (
+                    f"is a section; write [{path}] and below it keys"
+                    if _is_section(path, known)
+                    else "unknown key"
+                )
+                valid = f"{what}; valid: {', '.join(_neighbours(path, known))}"
                 self._note(path, value, valid, is_secret=_is_address(value))
                 continue
             attribute: attrs.Attribute[Any] = getattr(attrs.fields(known[path].parent_cls), known[path].name)
@@ -255,6 +257,10 @@ def _is_address(value: object) -> bool:
     """Whether a value may be a secret that stands under a misspelt key."""
     texts = value if isinstance(value, list) else [value]
     return any(isinstance(text, str) and "://" in text for text in texts)
+
+
+def _is_section(path: str, known: Mapping[str, Any]) -> bool:
+    return any(option.startswith(f"{path}.") for option in known)
 
 
 def _neighbours(path: str, known: Mapping[str, Any]) -> list[str]:

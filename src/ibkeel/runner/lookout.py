@@ -10,8 +10,6 @@ from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
 from ibkeel.model import Chains, Contract, Grade, Health, Lifecycle, OrderPreview, Orders, OrderTicket
 from ibkeel.runner.schedule import NEW_YORK, LiquidHours, Session
 
-__all__ = ["Asked", "Lookout", "Standing"]
-
 _TOLD_OTHERWISE: Final = frozenset({"session", "order path"})
 
 

@@ -22,8 +22,6 @@ from ibkeel.model import Bracket, ClientOrderId, Contract, ExecId, Option, Order
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
-__all__ = ["Memory", "OwnOrder", "child_name", "family_of", "remember"]
-
 _DRY_RUN: Final = "DRY_RUN"
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
 

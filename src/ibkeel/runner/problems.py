@@ -1,6 +1,7 @@
 """What is wrong with a configuration: each problem with its key, value, origin and what is valid."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import attrs
 from typing_extensions import override
@@ -8,8 +9,6 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import mask_account
 from ibkeel.telemetry import redact
-
-__all__ = ["ACCOUNTS", "ConfigurationProblem", "refuse"]
 
 ACCOUNTS = ("gateway.live_account",)
 """Keys of account ids: masked, and still told apart."""
@@ -53,3 +52,47 @@ def refuse(problems: Iterable[ConfigurationProblem]) -> None:
     found = tuple(problems)
     if found:
         raise ConfigurationError("; ".join(map(str, found)))
+
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_TABLES = ("table", "table_array_element")
+_KEYS = ("bare_key", "quoted_key")
+
+
+def lines_of(text: str) -> dict[str, int]:
+    r"""Line of each key, by its dotted path; a table's own line too.
+
+    Args:
+        text: TOML that `tomllib` accepts.
+
+    Examples:
+        >>> lines_of("[runner]\ninterval = 60")
+        {'runner': 1, 'runner.interval': 2}
+    """
+    import tree_sitter_toml  # noqa: PLC0415 - an extra
+    from tree_sitter import Language, Parser  # noqa: PLC0415 - an extra
+
+    tree = Parser(Language(tree_sitter_toml.language())).parse(text.encode())
+    lines: dict[str, int] = {}
+    for node in tree.root_node.children:
+        _enter(node, "", lines)
+    return lines
+
+
+def _enter(node: "Node", section: str, lines: dict[str, int]) -> None:
+    if node.type != "pair" and node.type not in _TABLES:
+        return
+    named = next(child for child in node.children if child.type in {*_KEYS, "dotted_key"})
+    path = ".".join(filter(None, (section, _path(named))))
+    lines.setdefault(path, node.start_point[0] + 1)
+    if node.type in _TABLES:
+        for child in node.children:
+            _enter(child, path, lines)
+
+
+def _path(node: "Node") -> str:
+    if node.type in _KEYS:
+        return (node.text or b"").decode().strip("\"'")
+    return ".".join(_path(child) for child in node.children if child.type in {*_KEYS, "dotted_key"})

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-__all__ = ["PROFILES"]
-
 PROFILES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         # One symbol at a time at a slow pace: 25 cycles in 4 hours, a load that no limit feels.

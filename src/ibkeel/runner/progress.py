@@ -6,8 +6,6 @@ import attrs
 
 from ibkeel.runner.schedule import Session
 
-__all__ = ["Progress"]
-
 
 @attrs.frozen(kw_only=True)
 class Progress:
@@ -17,8 +15,12 @@ class Progress:
         now: The present instant.
         session: The session that is traded.
         cycles: Cycles done in the run.
+        warmed: Symbols that were warmed up; None once cycles go.
+        symbols: How many there are to warm up.
     """
 
     now: datetime
     session: Session
     cycles: int
+    warmed: int | None = None
+    symbols: int = 0

@@ -38,8 +38,6 @@ from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.stop_prices import stop_price_for
 from ibkeel.telemetry import AlarmRaised, Observer
 
-__all__ = ["Protected", "ProtectionTimes", "Protector"]
-
 _NICKEL_TICK: Final = Decimal("0.05")
 
 
@@ -52,14 +50,18 @@ class ProtectionTimes:
     """How patient the verifier is, in seconds.
 
     Args:
+        gather: Between a piece of news and the look that it brings about: a fill and what follows from
+            it come as many messages, and one look answers them all.
         settle: Between the two looks that must agree before anything is done: lists of orders and
             of positions are never of one instant.
         again: Between looks while something is wrong.
-        rest: Between looks while all is well and nothing is heard.
+        rest: Between looks while nothing is heard and all is well, or no more can be done: nothing is left
+            to send, and a person was told.
         deadline: That a gap may last on a good session before a person is told.
         calm: Since the last fill before a stop is added: a position may lag behind the fill that closed it.
     """
 
+    gather: float = 1.0
     settle: float = 1.0
     again: float = 5.0
     rest: float = 60.0
@@ -109,9 +111,14 @@ class Protector:
         self._news, self._catch_up = news, catch_up
         self._present: dict[_Key, Gap] = {}
         self._deadlines: dict[_Key, asyncio.TimerHandle] = {}
+        self._told: dict[_Key, None] = {}
 
     def use(self, *, stop_fraction: float) -> None:
-        """Where a stop goes from now on when none of ours is known; one that works stays where it is."""
+        """Where a stop goes from now on when none of ours is known; one that works stays where it is.
+
+        Args:
+            stop_fraction: How far from the average price, as a fraction of it.
+        """
         self._stop_fraction = stop_fraction
 
     async def run(self) -> None:
@@ -119,17 +126,18 @@ class Protector:
         try:
             while True:
                 self._news.clear()
-                is_well = await self._look_after()
+                may_rest = await self._look_after()
                 try:
-                    async with asyncio.timeout(self._times.rest if is_well else self._times.again):
+                    async with asyncio.timeout(self._times.rest if may_rest else self._times.again):
                         await self._news.wait()
                 except TimeoutError:
                     continue
+                await asyncio.sleep(self._times.gather)
         finally:
             self._mind_deadlines(())
 
     async def _look_after(self) -> bool:
-        """Whether all is known to be well."""
+        """Whether all is known to be well, or no more can be done."""
         try:
             gaps = await self.check()
         except ConnectionFailure:
@@ -139,7 +147,11 @@ class Protector:
             self._failures.note("", error, "protection")
             return False
         self._mind_deadlines(gaps)
-        return not gaps
+        return all(self._is_beyond_us(gap) for gap in gaps)
+
+    def _is_beyond_us(self, gap: Gap) -> bool:
+        """Whether a person was told and nothing is left to send, or to be found out."""
+        return _key(gap) in self._told and not gap.mends and not self._desk.knows_nothing_of(gap.contract)
 
     async def check(self) -> tuple[Gap, ...]:
         """Look once, mend what two looks agree on, and say what was wrong.
@@ -156,6 +168,8 @@ class Protector:
         self._begin_deadlines(gaps)
         if any(self._desk.knows_nothing_of(gap.contract) for gap in gaps):
             await self._catch_up()
+        elif not any(gap.mends for gap in gaps):
+            return gaps  # only time or a person can mend it
         async with self._desk.turn:
             await asyncio.sleep(self._times.settle)
             again, positions = await self._gaps()
@@ -246,6 +260,7 @@ class Protector:
         for key in [key for key in self._deadlines if key not in present]:
             self._deadlines.pop(key).cancel()
             del self._present[key]
+            self._told.pop(key, None)
         self._begin_deadlines(gaps)
 
     def _begin_deadlines(self, gaps: Sequence[Gap]) -> None:
@@ -258,7 +273,7 @@ class Protector:
                 self._deadlines[key] = loop.call_later(self._times.deadline, self._alarm, key)
 
     def _alarm(self, key: _Key) -> None:
-        gap = self._present[key]
+        gap, self._told[key] = self._present[key], None
         message = f"{gap.kind.value}: {gap.detail}; it could not be mended within {self._times.deadline:g} s"
         self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
         self._observer.on_event(

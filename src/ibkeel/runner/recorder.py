@@ -6,26 +6,16 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Final
 
-import attrs
-
 from ibkeel.errors import JournalError
-from ibkeel.journal import Journal, Record
-
-__all__ = ["Recorder"]
+from ibkeel.journal import Journal, Look, Record
 
 _LOG: Final = logging.getLogger("ibkeel.runner")
+_MOST: Final = 100
+_LONGEST: Final = 1.0
 
 
-@attrs.define(eq=False)
-class _Line:
-    """A record on its way; `done` when somebody waits for it to be on disk."""
-
-    record: Record
-    done: "asyncio.Future[None] | None" = None
-
-    @property
-    def is_awaited(self) -> bool:
-        return self.done is not None
+_Line = tuple[Record | Look, "asyncio.Future[None] | None"]
+"""A record on its way, and who waits for it to be on disk."""
 
 
 class Recorder:
@@ -43,15 +33,33 @@ class Recorder:
         self._journal, self._executor = journal, executor
         self._waiting: list[_Line] = []
         self._writing: asyncio.Future[object] | None = None
+        self._since = 0.0  # when the first of those that wait was noted
 
     @property
     def waiting(self) -> int:
         """Records that are not in the journal yet."""
         return len(self._waiting)
 
+    def note(self, record: Record | Look) -> None:
+        """Write what was seen or decided and sends nothing, with the records that come next.
+
+        It is written before any other record that comes after it, when 100 wait, with the first one that comes a
+        second later, and at the end of a cycle (`flush`): so much the end of the process may lose, and no order.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._waiting:
+            self._since = now
+        self._waiting.append((record, None))
+        if len(self._waiting) >= _MOST or now - self._since > _LONGEST:
+            self._write()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._write()
+
     def keep(self, record: Record) -> None:
         """Write a record of what happens in any case; one that cannot be written waits for the next."""
-        self._waiting.append(_Line(record))
+        self._waiting.append((record, None))
         self._write()
 
     async def record(self, record: Record) -> None:
@@ -60,11 +68,10 @@ class Recorder:
         Raises:
             JournalError: It could not be written, or those that wait for it could not.
         """
-        line = _Line(record, asyncio.get_running_loop().create_future())
-        self._waiting.append(line)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((record, done))
         self._write()
-        assert line.done is not None
-        await line.done
+        await done
 
     async def try_record(self, record: Record, patience: float) -> None:
         """Wait for a record to be written, but not for ever: what it announces happens in any case.
@@ -86,7 +93,7 @@ class Recorder:
         if self._writing is not None or not self._waiting:
             return
         batch = tuple(self._waiting)
-        records = [line.record for line in batch]
+        records = [record for record, _ in batch]
         if self._executor is None:
             try:
                 self._journal.record_all(records)
@@ -107,22 +114,23 @@ class Recorder:
             self._write()
             return
         self._failed(batch, JournalError(f"the journal could not be written: {error}"))
-        if any(line.is_awaited for line in self._waiting):  # came meanwhile, and wants an answer
+        if any(done is not None for _, done in self._waiting):  # came meanwhile, and wants an answer
             self._write()
 
     def _written(self, batch: Sequence[_Line]) -> None:
         del self._waiting[: len(batch)]
-        for line in batch:
-            if line.done is not None and not line.done.done():
-                line.done.set_result(None)
+        for _, done in batch:
+            if done is not None and not done.done():
+                done.set_result(None)
 
     def _failed(self, batch: Sequence[_Line], error: JournalError) -> None:
         """Whoever waits is refused, and the record with it; the others stay for the next attempt."""
-        refused = [line for line in batch if line.is_awaited]
-        self._waiting = [line for line in self._waiting if line not in refused]
-        for line in refused:
-            if line.done is not None and not line.done.done():
-                line.done.set_exception(error)
-        if len(refused) < len(batch):
-            kind = type(batch[-1].record).__name__
+        refused = [done for _, done in batch if done is not None]
+        kept = [line for line in batch if line[1] is None]
+        self._waiting[: len(batch)] = kept
+        for done in refused:
+            if not done.done():
+                done.set_exception(error)
+        if kept:
+            kind = type(kept[-1][0]).__name__
             _LOG.error("record kept in memory kind=%s waiting=%d", kind, self.waiting, exc_info=error)

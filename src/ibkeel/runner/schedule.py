@@ -13,14 +13,6 @@ from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import TradingHours
 from ibkeel.model.checks import as_utc
 
-__all__ = [
-    "ExchangeCalendar",
-    "Session",
-    "SessionCalendar",
-    "session_from_hours",
-    "session_now",
-]
-
 NEW_YORK: Final = ZoneInfo("America/New_York")
 _SEARCH_DAYS: Final = 14
 

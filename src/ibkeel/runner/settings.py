@@ -9,8 +9,6 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["OFF", "checked"]
-
 OFF: Final = "off"
 """What a file says for None, which TOML does not have."""
 

@@ -17,8 +17,6 @@ from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import Session
 from ibkeel.runner.telling import Teller
 
-__all__ = ["AccountReader"]
-
 T = TypeVar("T")
 
 
@@ -77,7 +75,7 @@ class AccountReader:
 
     def _observe(self, session: Session, account: AccountValues | None) -> LossVerdict:
         guard, loss = self._guard.observe(session.day, account.net_liquidation if account else None)
-        if guard != self._guard:
+        if guard is not self._guard and guard != self._guard:
             self._recorder.keep(LossGuardKept(at=self._clock.now(), guard=guard))
         self._guard = guard
         self._teller.saw_loss(loss, limit=guard.limit, tripped=guard.tripped)

@@ -9,8 +9,6 @@ from ibkeel.model.checks import as_decimal
 from ibkeel.orders import CENT, NICKEL, PENNY, round_to_tick
 from ibkeel.runner.feed import PricedChains
 
-__all__ = ["stop_price_for"]
-
 _NICKEL_TICK: Final = Decimal("0.05")
 
 

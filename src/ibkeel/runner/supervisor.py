@@ -1,6 +1,7 @@
 """Looks after entries that work and have not filled: moves them, withdraws them, replaces them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Protocol
@@ -16,6 +17,7 @@ from ibkeel.model import (
     MarketData,
     OrderReport,
     Orders,
+    OrderState,
     OrderTicket,
     OrderType,
     Placement,
@@ -26,11 +28,10 @@ from ibkeel.model import (
 from ibkeel.orders import RepricePolicy, Withdraw, WorkingOrder, left_to_replace, supervise
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.failures import Failures
-
-__all__ = ["Entered", "Supervised", "Supervisor"]
+from ibkeel.runner.memory import OwnOrder
 
 _REFUSALS: Final = 2  # of a change in a row, before the order is made anew
-_LOOK: Final = 5.0  # seconds between two looks while an entry works
+_LOOK: Final = 5.0  # seconds after which what is due is done
 
 
 class Supervised(Orders, MarketData, Protocol):
@@ -60,6 +61,8 @@ class _Minded:
 
     first_price: Decimal
     moved_at: datetime
+    seen_at: datetime
+    """When its price was last held against the market."""
     entered: Entered | None = None
     refusals: int = 0
 
@@ -93,19 +96,28 @@ class Supervisor:
         price = entered.bracket.entry.limit_price
         if price is not None and placed.was_sent:
             now = self._clock.now()
-            self._minded[placed.client_order_id] = _Minded(first_price=price, moved_at=now, entered=entered)
+            self._minded[placed.client_order_id] = _Minded(
+                first_price=price, moved_at=now, seen_at=now, entered=entered
+            )
 
     async def run(self) -> None:
-        """Look now and then, until cancelled."""
+        """Look when something is due for an entry, until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK)
-            if not self._desk.has_open_entries:
+            if not self._entries():
                 self._minded.clear()
+                self._desk.stirred.clear()
+                await self._desk.stirred.wait()
+            await asyncio.sleep(_LOOK)
+            if not any(self._is_due(name, row) for name, row in self._entries()):
                 continue
             try:
                 await self.look()
             except (RequestFailed, ConnectionFailure) as error:
                 self._failures.note("", error, "supervision")
+
+    def _entries(self) -> Sequence[tuple[ClientOrderId, OwnOrder]]:
+        """Those that may fill, or go on filling."""
+        return [(name, row) for name, row in self._desk.alive if row.is_entry]
 
     async def look(self) -> None:
         """Look once at every entry that works.
@@ -128,7 +140,8 @@ class Supervisor:
         if placed_at is None or report.limit_price is None:
             return
         minded = self._minded.setdefault(
-            report.client_order_id, _Minded(first_price=report.limit_price, moved_at=placed_at)
+            report.client_order_id,
+            _Minded(first_price=report.limit_price, moved_at=placed_at, seen_at=placed_at),
         )
         working = WorkingOrder(
             now=self._clock.now(),
@@ -139,20 +152,32 @@ class Supervisor:
             ends_at=self.ends_at,
         )
         step = supervise(working, self._policy)
-        if step is None and self._is_due(minded):
+        if step is None and self._is_to_be_seen(minded.seen_at):
             quote = await self._quote(report)
+            minded.seen_at = self._clock.now()
             if quote is not None:
                 seen = attrs.evolve(working, now=self._clock.now(), bid=quote.bid, ask=quote.ask)
                 step = supervise(seen, self._policy)
         if isinstance(step, Withdraw):
             self._desk.saw(await self._desk.cancel(report))
         elif step is not None:
-            minded.moved_at = self._clock.now()
+            minded.moved_at = minded.seen_at = self._clock.now()
             await self._move(report, step.price, minded)
 
-    def _is_due(self, minded: _Minded) -> bool:
-        waited = (self._clock.now() - minded.moved_at).total_seconds()
-        return self._policy.every is not None and waited >= self._policy.every
+    def _is_due(self, name: ClientOrderId, entry: OwnOrder) -> bool:
+        """Whether an entry's time may be over, or its market is to be looked at."""
+        if entry.state is OrderState.PARTIALLY_FILLED:
+            return False  # the protection's matter from now on
+        now, lifetime, minded = self._clock.now(), self._policy.lifetime, self._minded.get(name)
+        if self.ends_at is not None and now >= self.ends_at:
+            return True
+        if lifetime is not None and (now - entry.placed_at).total_seconds() >= lifetime:
+            return True
+        return self._is_to_be_seen(entry.placed_at if minded is None else minded.seen_at)
+
+    def _is_to_be_seen(self, seen_at: datetime) -> bool:
+        every = self._policy.every
+        return every is not None and (self._clock.now() - seen_at).total_seconds() >= every
 
     async def _quote(self, report: OrderReport) -> Quote | None:
         """The order's own market, good enough to follow; nobody quotes a combo as one."""

@@ -36,12 +36,11 @@ from ibkeel.telemetry import (
     RunFinished,
     SignalSeen,
     SymbolSkipped,
+    SymbolWarmed,
     TradingDayClosed,
     TradingDayOpened,
     is_observed,
 )
-
-__all__ = ["Teller", "exposure_seen", "intended", "order_placed", "positions_seen"]
 
 
 class Teller:
@@ -70,9 +69,10 @@ class Teller:
             )
         )
 
-    def run_finished(self, outcome: str) -> None:
-        """The run is over."""
-        self._observer.on_event(RunFinished(at=self._clock.now(), run=self._run, outcome=outcome))
+    def run_finished(self, outcome: str, left: str = "") -> None:
+        """The run is over, and what it leaves open."""
+        now = self._clock.now()
+        self._observer.on_event(RunFinished(at=now, run=self._run, outcome=outcome, detail=left))
 
     def day_opened(self, session: Session) -> None:
         """A session is about to be traded."""
@@ -105,6 +105,14 @@ class Teller:
         """A cycle took longer than it might."""
         self._observer.on_event(
             CycleOverran(at=self._clock.now(), number=number, seconds=seconds, allowed=allowed)
+        )
+
+    def warmed(self, symbol: str, detail: str, done: int, of: int, *, is_ready: bool) -> None:
+        """A symbol was asked about before the first cycle."""
+        self._observer.on_event(
+            SymbolWarmed(
+                at=self._clock.now(), symbol=symbol, is_ready=is_ready, detail=detail, done=done, of=of
+            )
         )
 
     def skipped(self, symbol: str, failures: int, cycles_left: int) -> None:

@@ -12,8 +12,6 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner.schedule import Session
 
-__all__ = ["Anchor", "OverrunPolicy", "Timetable"]
-
 _FORM: Final = re.compile(r"\s*(open|close)\s*(?:([+-])\s*(\d{1,5})\s*(s|min|h))?\s*", re.ASCII)
 _SECONDS: Final = {"s": 1, "min": 60, "h": 3600}
 

@@ -16,8 +16,6 @@ from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled, redact
 
-__all__ = ["Watch"]
-
 _LOG: Final = logging.getLogger("ibkeel.runner")
 _PAUSE: Final = 5.0
 _READINGS: Final = 3  # without proof before a person must look
@@ -106,7 +104,7 @@ class Watch:
             self.listed(report)
         if self._desk.unknown_orders or self.is_behind:
             await self.catch_up()
-        self._changed()
+            self._changed()
 
     async def catch_up(self) -> None:
         """Ask for fills, ended and open orders, in case the stream missed some.
@@ -181,6 +179,7 @@ class Watch:
         self._desk.saw(report)
         if self._desk.is_untold(report):
             self._tell(report)
+            self._changed()
 
     def saw(self, event: OrderReport | Execution) -> None:
         """Take in one event; a fill that was seen before changes nothing."""

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import count
 
-__all__ = ["Agenda", "Ticket"]
-
 
 class Ticket:
     """An entry of the agenda; cancel it as often as you like."""

@@ -1,4 +1,4 @@
-"""One connected client as the Gateway sees it: its session, its subscriptions, its outbox."""
+"""One connected client as the Gateway sees it: its session, its subscriptions, its outbox, and what spoils that."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -8,15 +8,44 @@ from typing import Any, Final, Protocol
 import attrs
 
 from ibkeel.sim.agenda import Ticket
-from ibkeel.sim.codec import Form, Values
+from ibkeel.sim.codec import REPLIES, Form, Values
 from ibkeel.sim.counters import SlidingWindow
-from ibkeel.sim.faults import Fault
+from ibkeel.sim.faults import Duplicated, Fault, Garbage, Reordered, Truncated
 from ibkeel.sim.session import Session
-from ibkeel.sim.spoiling import spoiled
 from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
-from ibkeel.sim.wire import encode, framed, writes
+from ibkeel.sim.wire import encode, framed, split, writes
 
-__all__ = ["Client", "Sink", "Stream", "Subscription"]
+_HEADER: Final = 4
+_NO_MESSAGE: Final = encode(("99999", "no", "message"))
+_NO_FRAME: Final = b"\xff" * 12
+
+
+def spoiled(frames: Sequence[bytes], faults: Sequence[Fault]) -> tuple[list[bytes], bool]:
+    """What becomes of the messages of one instant, and whether the connection ends after them.
+
+    Args:
+        frames: Whole frames, in order; not empty.
+        faults: What happens to them, one after the other; faults of other kinds do nothing.
+    """
+    made, ends = list(frames), False
+    for fault in faults:
+        match fault:
+            case Duplicated():
+                made = [each for frame in made for each in [frame] * (1 + _is_of(frame, fault.messages))]
+            case Reordered():
+                turned = [frame for frame in made if _is_of(frame, fault.messages)]
+                made = [turned.pop() if _is_of(frame, fault.messages) else frame for frame in made]
+            case Truncated():
+                made[-1], ends = made[-1][: len(made[-1]) // 2], True
+            case Garbage():
+                made.append(_NO_MESSAGE if fault.framed else _NO_FRAME)
+    return made, ends
+
+
+def _is_of(frame: bytes, names: Sequence[str]) -> bool:
+    """Whether it is a message of one of those names, or of any where none is given."""
+    return not names or split(frame[_HEADER:])[0] in {str(REPLIES[name].number) for name in names}
+
 
 _OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 _NEVER_SET: Final = {"mask": 0, "attribute": 0}  # of ticks

@@ -5,8 +5,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["CAPACITIES", "GatewayCounters", "SlidingWindow"]
-
 CAPACITIES: Final = frozenset(
     {
         "account_summaries",

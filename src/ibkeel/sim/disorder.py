@@ -15,8 +15,6 @@ from ibkeel.sim.faults import (
     UpstreamLost,
 )
 
-__all__ = ["PLAIN", "Disorder", "Service", "Treatment"]
-
 _DELAYED: Final = 10167
 
 

@@ -27,8 +27,6 @@ from ibkeel.sim.services.quotes import COMPETING
 from ibkeel.sim.services.system import FARMS
 from ibkeel.sim.world import World
 
-__all__ = ["EFFECTS", "Effect", "Stage", "Undo"]
-
 LOST: Final = "Connectivity between IBKR and Trader Workstation has been lost."
 RESTORED: Final = {
     1101: "Connectivity between IBKR and Trader Workstation has been restored- data lost.",

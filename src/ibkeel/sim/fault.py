@@ -9,8 +9,6 @@ from attrs import validators
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.codec import REQUESTS
 
-__all__ = ["WHAT_IF", "Fault", "FaultSeen", "as_number", "as_seconds", "one_of", "positive"]
-
 WHAT_IF: Final = "what_if_order"
 """The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""
 _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))

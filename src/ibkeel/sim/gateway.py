@@ -19,8 +19,6 @@ from ibkeel.sim.values import Market
 from ibkeel.sim.venue import Venue, VenueSettings
 from ibkeel.sim.world import Exchange, World
 
-__all__ = ["SimulatedGateway"]
-
 _logger: Final = logging.getLogger("ibkeel.sim")
 _EARLY: Final = timedelta(milliseconds=1)  # timers and wall clock may differ by so much
 

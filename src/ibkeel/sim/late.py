@@ -8,8 +8,6 @@ from typing_extensions import override
 from ibkeel.sim.agenda import Agenda
 from ibkeel.sim.client import Sink
 
-__all__ = ["LateSink"]
-
 
 class LateSink(Sink):
     """Hands bytes on, at once or later.

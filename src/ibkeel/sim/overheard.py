@@ -1,13 +1,59 @@
-"""The door of the Gateway, with room for those who listen: they hear the bytes, and change nothing."""
+"""The door of the Gateway, with room for those who listen: they hear the bytes, and change nothing.
 
+Behind it is the asyncio shell, over TCP and over the in-memory transport of a virtual loop alike.
+"""
+
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
+
+from typing_extensions import override
 
 from ibkeel.sim.client import Client, Sink
-from ibkeel.sim.server import Door
 
-__all__ = ["Listener", "OverheardDoor"]
+
+class Door(Protocol):
+    """What the shell calls."""
+
+    def attach(self, sink: Sink) -> Client:
+        """Take a new connection."""
+        ...
+
+    def receive(self, client: Client, data: bytes) -> None:
+        """Act on bytes from a client."""
+        ...
+
+    def detach(self, client: Client) -> None:
+        """Forget a connection that has ended."""
+        ...
+
+
+class GatewayProtocol(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        door: The Gateway.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._client: Client | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._client = self._door.attach(cast("asyncio.Transport", transport))
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._client is not None:
+            self._door.receive(self._client, data)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._client is not None:
+            self._door.detach(self._client)
+
 
 _CLIENT: Final = "client"
 _GATEWAY: Final = "gateway"

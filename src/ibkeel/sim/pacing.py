@@ -5,8 +5,6 @@ from typing import Final
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.settings import Limits
 
-__all__ = ["Pacing"]
-
 _HISTORY_SECONDS: Final = 600.0
 _SAME_CONTRACT_SECONDS: Final = 2.0
 _MANY: Final = 1024  # old entries are forgotten when so many have come together

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["ListeningPort"]
-
 _logger: Final = logging.getLogger("ibkeel.sim")
 
 

@@ -1,21 +1,20 @@
-"""Who is connected to the Gateway: takes connections and messages, and ends them."""
+"""Who is connected to the Gateway: takes connections and messages, counts their rate, and ends them."""
 
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from enum import Enum, auto
 from typing import Final
 
 from ibkeel.sim.client import Client, Sink
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
 from ibkeel.sim.fault import WHAT_IF
-from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute
+from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute, RejectsOverRate
 from ibkeel.sim.late import LateSink
-from ibkeel.sim.overheard import OverheardDoor
+from ibkeel.sim.overheard import GatewayProtocol, OverheardDoor
 from ibkeel.sim.port import ListeningPort
-from ibkeel.sim.rate import Admission, admit
 from ibkeel.sim.scenario import Scenario
-from ibkeel.sim.server import GatewayProtocol
 from ibkeel.sim.services import HANDLERS
 from ibkeel.sim.services.system import refuse
 from ibkeel.sim.services.system import start as start_session
@@ -33,8 +32,8 @@ from ibkeel.sim.session import (
 from ibkeel.sim.wiretime import clock_text, zoned
 from ibkeel.sim.world import World
 
-__all__ = ["Reception"]
-
+_BREACHES: Final = 3  # so many messages above the rate end the session
+_TOO_FAST: Final = "Max rate of messages per second has been exceeded"
 _logger: Final = logging.getLogger("ibkeel.sim")
 _ID_IN_USE: Final = "Unable to connect as the client id is already in use. Retry with a unique client id."
 
@@ -265,3 +264,42 @@ class Reception:
 
     def _is_frozen(self, client: Client) -> bool:
         return self._world.disorder.first(HalfOpen, client.client_id) is not None
+
+
+class Admission(Enum):
+    """What becomes of a message before anybody looks at it."""
+
+    SERVED = auto()
+    REFUSED = auto()
+    ENDS_SESSION = auto()
+    DELAYED = auto()
+
+
+def admit(world: World, client: Client, name: str | None) -> Admission:
+    """Count a message and decide whether it comes too fast.
+
+    Args:
+        world: The state behind all sessions.
+        client: Who sent it.
+        name: Its kind; None: unknown.
+    """
+    counters, settings = world.counters, world.settings
+    counters.messages += 1
+    if name is not None:
+        counters.requests[name] += 1
+    now = world.now().timestamp()
+    is_within = client.rate.record(now)
+    if is_within and client.paced_until <= now:
+        return Admission.SERVED
+    if not is_within:
+        counters.violated("message_rate", client.client_id)
+    if settings.paces_over_rate:
+        client.paced_until = max(client.paced_until, now) + 1.0 / settings.messages_per_second
+        return Admission.DELAYED
+    by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None
+    if not (settings.rejects_over_rate or by_fault):
+        return Admission.SERVED
+    client.breaches += 1
+    counted = f"max={settings.messages_per_second} rec={client.rate.events} ({client.breaches})"
+    client.error(-1, 100, f"{_TOO_FAST}:{counted}", at=world.now())
+    return Admission.ENDS_SESSION if client.breaches >= _BREACHES else Admission.REFUSED

@@ -2,8 +2,8 @@
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,8 +11,6 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.faults import KINDS, Fault
-
-__all__ = ["Scenario"]
 
 _KEYS = ("title", "summary", "source", "seed", "faults")
 
@@ -52,7 +50,12 @@ class Scenario:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigurationError(f"scenario {name!r} is not TOML: {error}") from error
-        _refuse_unknown(data, _KEYS, f"scenario {name!r}")
+        return cls._of(data, name)
+
+    @classmethod
+    def _of(cls, table: Mapping[str, Any], name: str) -> Self:
+        _refuse_unknown(table, _KEYS, f"scenario {name!r}")
+        data = dict(table)
         rows = data.pop("faults", [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise ConfigurationError(f"scenario {name!r}: faults are tables, each under [[faults]]")
@@ -89,22 +92,17 @@ class Scenario:
         """
         if name not in cls.names():
             raise ConfigurationError(f"unknown scenario {name!r}; there are: {', '.join(cls.names())}")
-        return cls.parse((_shipped() / f"{name}.toml").read_text(encoding="utf-8"), name=name)
+        return cls._of(_shipped()[name], name)
 
     @staticmethod
     def names() -> tuple[str, ...]:
         """Names of the scenarios that come with the package, in order."""
-        return tuple(
-            sorted(
-                each.name.removesuffix(".toml")
-                for each in _shipped().iterdir()
-                if each.name.endswith(".toml")
-            )
-        )
+        return tuple(sorted(_shipped()))
 
 
-def _shipped() -> Traversable:
-    return files("ibkeel.sim") / "scenarios"
+@cache
+def _shipped() -> Mapping[str, Mapping[str, Any]]:
+    return tomllib.loads((files("ibkeel.sim") / "scenarios.toml").read_text(encoding="utf-8"))
 
 
 def _refuse_unknown(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

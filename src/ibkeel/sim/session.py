@@ -15,21 +15,6 @@ from ibkeel.errors import WireError
 from ibkeel.sim.codec import REPLIES, REQUESTS, Form, Values
 from ibkeel.sim.wire import GREETING, FrameReader, Hello, encode, frame, parse_hello, split
 
-__all__ = [
-    "MAX_VERSION",
-    "MIN_VERSION",
-    "Event",
-    "Malformed",
-    "Negotiated",
-    "Refused",
-    "Request",
-    "Session",
-    "Started",
-    "State",
-    "Unknown",
-    "negotiate",
-]
-
 MIN_VERSION: Final = 157
 MAX_VERSION: Final = 200  # the last version whose messages are all text
 _START_API: Final = 71

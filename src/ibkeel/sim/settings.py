@@ -5,8 +5,6 @@ from typing import Any
 import attrs
 from attrs import validators
 
-__all__ = ["GatewaySettings", "Latency", "Limits"]
-
 _not_negative = validators.ge(0.0)
 _at_least_one: Any = validators.optional(validators.ge(1))
 _positive: Any = validators.optional(validators.gt(0.0))

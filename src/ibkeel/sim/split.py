@@ -8,8 +8,6 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.values import SimContract
 
-__all__ = ["ADJUSTED", "Split"]
-
 ADJUSTED: Final = "1"
 """What the class of an adjusted option ends with."""
 

@@ -12,19 +12,6 @@ import attrs
 
 from ibkeel.errors import WireError
 
-__all__ = [
-    "GREETING",
-    "MAX_MESSAGE",
-    "MAX_WRITE",
-    "FrameReader",
-    "Hello",
-    "encode",
-    "frame",
-    "framed",
-    "parse_hello",
-    "writes",
-]
-
 GREETING = b"API\0"
 MAX_MESSAGE = 0xFFFFFF  # the official client drops anything larger, and leaves its read loop
 MAX_WRITE = 64 * 1024  # ib_insync slices its buffer per message: quadratic in the chunk size

@@ -9,8 +9,6 @@ from attrs import validators
 from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.fault import Fault, as_number, one_of
 
-__all__ = ["ConnectionLost", "Delayed", "Duplicated", "Garbage", "Reordered", "Truncated"]
-
 _REPLIES: Final = tuple(sorted(REPLIES))
 _flag: Final = validators.instance_of(bool)
 

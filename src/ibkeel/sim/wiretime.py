@@ -8,8 +8,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ibkeel.errors import WireError
 
-__all__ = ["clock_text", "compact", "parse_instant", "parse_zone", "zoned"]
-
 _ZONES_SINCE: Final = 174  # older clients cannot read a zone name after the time
 _INSTANT: Final = re.compile(r"(\d{8})(-| +)(\d{2}:\d{2}:\d{2})(?: (\S+))?")
 

@@ -27,8 +27,6 @@ from ibkeel.sim.values import (
 )
 from ibkeel.sim.venue import MarginPreview, PortfolioRow
 
-__all__ = ["Exchange", "Handler", "Rejection", "World"]
-
 _logger: Final = logging.getLogger("ibkeel.sim")
 _DAY: Final = timedelta(days=1)
 

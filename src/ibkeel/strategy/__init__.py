@@ -2,6 +2,7 @@
 
 from ibkeel.model import Direction, ExitPolicy, OptionWish, Reason, Signal
 from ibkeel.strategy.composition import Confirmed
+from ibkeel.strategy.credit_exits import CreditExitPolicy, CreditFacts, due_credit_exits
 from ibkeel.strategy.daily_volume import DailyVolume
 from ibkeel.strategy.exits import TRAIL_BARS, ExitRule, PositionFacts, due_exits
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
@@ -9,11 +10,14 @@ from ibkeel.strategy.registry import Registry, default_registry, register
 from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import Regime, VixRegime
 from ibkeel.strategy.walk import Step, visible, walk_forward
+from ibkeel.strategy.warming import warming_up
 from ibkeel.strategy.whale import Whale
 
 __all__ = [
     "TRAIL_BARS",
     "Confirmed",
+    "CreditExitPolicy",
+    "CreditFacts",
     "DailyVolume",
     "Direction",
     "ExitPolicy",
@@ -32,8 +36,10 @@ __all__ = [
     "VixRegime",
     "Whale",
     "default_registry",
+    "due_credit_exits",
     "due_exits",
     "register",
     "visible",
     "walk_forward",
+    "warming_up",
 ]

@@ -9,8 +9,6 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Direction, Reason, Signal
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 
-__all__ = ["Confirmed"]
-
 
 def _tuple(strategies: Iterable[Strategy]) -> tuple[Strategy, ...]:
     return tuple(strategies)

@@ -1,19 +1,24 @@
 """Hourly bars that leave their average on at least ordinary volume."""
 
+from functools import cache
 from typing import Final
 
 import attrs
 
-from ibkeel.indicators import sma, volume_mean
-from ibkeel.model import BarSpec, Direction, Reason, Signal
+from ibkeel.model import Direction, Reason, Signal
 from ibkeel.model.checks import not_negative, positive, whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
+from ibkeel.strategy.warming import hours, too_few
 
-__all__ = ["DailyVolume"]
-
-_BARS: Final = BarSpec(duration="1 W", size="1 hour")
+_WEEKS: Final = 1
 _BASE: Final = 0.5
 _VOLUME_WEIGHT: Final = 0.1
+
+
+@cache
+def _needs(least: int) -> Needs:
+    spec = hours(least, _WEEKS)
+    return Needs(bars=(spec,), least={spec: least})
 
 
 @attrs.frozen(kw_only=True)
@@ -42,20 +47,20 @@ class DailyVolume:
         return "daily_volume"
 
     def needs(self) -> Needs:
-        """A week of hourly bars, regular hours only."""
-        return Needs(bars=(_BARS,))
+        """A week of hourly bars, or what `look_back` takes, regular hours only."""
+        return _needs(self.look_back + 1)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
-        bars = context.bars_for(_BARS)
+        bars = context.bars_for(hours(self.look_back + 1, _WEEKS))
         if len(bars) <= self.look_back:
-            reason = Reason("bars", float(len(bars)), f"bars > {self.look_back}")
+            reason = too_few(len(bars), self.look_back + 1, bars.spec)
             return Signal(direction=Direction.NONE, reasons=(reason,))
-        before, last = bars[:-1], bars[-1]
-        average = float(sma(before.close, self.look_back)[-1])
-        usual = float(volume_mean(before.volume, self.look_back)[-1])
-        ratio = last.volume / usual if usual > 0 else 0.0
-        distance = last.close / average - 1.0
+        before = slice(-1 - self.look_back, -1)
+        average = float(bars.close[before].mean())
+        usual = float(bars.volume[before].mean())
+        ratio = bars.volume.item(-1) / usual if usual > 0 else 0.0
+        distance = bars.close.item(-1) / average - 1.0 if average > 0 else 0.0
         reasons = (
             Reason("volume_ratio", ratio, f"at least {self.volume_ratio:g}"),
             Reason("distance", distance, f"more than {self.band:g} from sma{self.look_back} {average:.4f}"),

@@ -17,8 +17,6 @@ from ibkeel.indicators import ema
 from ibkeel.model import Bars, BarSpec, Direction, ExitPolicy, Reason
 from ibkeel.model.checks import as_utc, positive
 
-__all__ = ["TRAIL_BARS", "ExitRule", "PositionFacts", "due_exits"]
-
 TRAIL_BARS: Final = BarSpec(duration="4 D", size="1 hour")
 """The bars that a trailing exit looks at."""
 

@@ -11,7 +11,9 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, OptionChain, Quote, Signal
 from ibkeel.model.checks import as_utc, not_negative
 
-__all__ = ["Needs", "Strategy", "StrategyContext"]
+
+def _counts(least: Mapping[BarSpec, int]) -> Mapping[BarSpec, int]:
+    return MappingProxyType(dict(least))
 
 
 @attrs.frozen(kw_only=True)
@@ -20,21 +22,39 @@ class Needs:
 
     Args:
         bars: Bars of the symbol under test.
+        least: Fewest bars of a specification, one of `bars`, on which it has something to say; with fewer the
+            symbol is warming up, and the runner does not ask.
         quotes: Quotes of other contracts, such as an index.
         chain: Whether it looks at the option chain's expiries and strikes.
         memory: For how many seconds it must be told of its last entry in a symbol, over nights
             and restarts.
+
+    Raises:
+        InvalidInput: `least` names bars that are not asked for, or fewer than 1.
     """
 
     bars: tuple[BarSpec, ...] = ()
+    least: Mapping[BarSpec, int] = attrs.field(factory=dict, converter=_counts, hash=False)
     quotes: tuple[Contract, ...] = ()
     chain: bool = False
     memory: float = attrs.field(default=0.0, validator=not_negative)
+
+    def __attrs_post_init__(self) -> None:
+        for spec, count in self.least.items():
+            if spec not in self.bars or count < 1:
+                raise InvalidInput(
+                    f"Needs.least is {count!r} for {spec.duration!r} of {spec.size!r}; "
+                    "valid: 1 or more, of what is among its bars"
+                )
 
     def __or__(self, other: "Needs") -> "Needs":
         """What two strategies need together, each thing once."""
         return Needs(
             bars=tuple(dict.fromkeys((*self.bars, *other.bars))),
+            least={
+                spec: max(self.least.get(spec, 1), other.least.get(spec, 1))
+                for spec in (*self.least, *other.least)
+            },
             quotes=tuple(dict.fromkeys((*self.quotes, *other.quotes))),
             chain=self.chain or other.chain,
             memory=max(self.memory, other.memory),
@@ -73,12 +93,13 @@ class StrategyContext:
         Raises:
             InvalidInput: They were not supplied: the strategy's `needs` must name them.
         """
-        if spec not in self.bars:
+        found = self.bars.get(spec)
+        if found is None:
             raise InvalidInput(
                 f"no bars {spec.duration!r} of {spec.size!r} for {self.symbol}; "
                 "a strategy is given what its needs() names"
             )
-        return self.bars[spec]
+        return found
 
 
 class Strategy(Protocol):

@@ -17,8 +17,6 @@ from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import VixRegime
 from ibkeel.strategy.whale import Whale
 
-__all__ = ["GROUP", "Registry", "default_registry", "register"]
-
 GROUP: Final = "ibkeel.strategies"
 """Entry point group by which an installed package offers strategies."""
 

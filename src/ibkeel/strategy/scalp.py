@@ -1,25 +1,33 @@
 """Scalping on one-minute bars: trend, price against VWAP, and strength."""
 
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators import ema, rsi, session_vwap, sessions_of
-from ibkeel.model import Bars, BarSpec, Direction, Reason, Signal
+from ibkeel.indicators import last_emas, last_rsi, last_session_vwap, session_start
+from ibkeel.model import Bars, Direction, Reason, Signal
 from ibkeel.model.checks import whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
+from ibkeel.strategy.warming import minutes, too_few
 
-__all__ = ["Scalp"]
-
-_BARS: Final = BarSpec(duration="3600 S", size="1 min")
 _GAP_WEIGHT: Final = 0.6
 _STRENGTH_WEIGHT: Final = 0.4
 _GAP_SCALE: Final = 500.0
 
 
-@attrs.frozen
-class _Readings:
+@cache
+def _needs(least: int) -> Needs:
+    return Needs(bars=(minutes(least),), least={minutes(least): least})
+
+
+@cache
+def _strengths(low: float, high: float, leave: float) -> str:
+    return f"{low:g} <= rsi <= {high:g}, DOWN below {leave:g}"
+
+
+class _Readings(NamedTuple):
     fast: float
     slow: float
     vwap: float
@@ -80,14 +88,14 @@ class Scalp:
         return "scalp"
 
     def needs(self) -> Needs:
-        """An hour of one-minute bars, regular hours only."""
-        return Needs(bars=(_BARS,))
+        """An hour of one-minute bars, or as many as `min_bars` says, regular hours only."""
+        return _needs(self.min_bars)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
-        bars = context.bars_for(_BARS)
+        bars = context.bars_for(minutes(self.min_bars))
         if len(bars) < self.min_bars:
-            reason = Reason("bars", float(len(bars)), f"bars >= {self.min_bars}")
+            reason = too_few(len(bars), self.min_bars, bars.spec)
             return Signal(direction=Direction.NONE, reasons=(reason,))
         readings = self._read(bars)
         direction = self._direction(readings)
@@ -98,14 +106,15 @@ class Scalp:
         )
 
     def _read(self, bars: Bars) -> _Readings:
-        sessions = sessions_of(bars.at, bars.timezone)
-        vwap = session_vwap(bars.high, bars.low, bars.close, bars.volume, sessions)
+        close = bars.close
+        fast, slow = last_emas(close, (self.fast, self.slow))
+        start = session_start(bars.at, bars.timezone)
         return _Readings(
-            fast=float(ema(bars.close, self.fast)[-1]),
-            slow=float(ema(bars.close, self.slow)[-1]),
-            vwap=float(vwap[-1]),
-            strength=float(rsi(bars.close, self.rsi_period)[-1]),
-            close=float(bars.close[-1]),
+            fast,
+            slow,
+            vwap=last_session_vwap(bars.high, bars.low, close, bars.volume, start),
+            strength=last_rsi(close, self.rsi_period),
+            close=close.item(-1),
         )
 
     def _direction(self, seen: _Readings) -> Direction:
@@ -131,7 +140,7 @@ class Scalp:
     def _reasons(self, seen: _Readings) -> tuple[Reason, ...]:
         trend = "above" if seen.fast > seen.slow else "not above"
         price = "above" if seen.close > seen.vwap else "not above"
-        strength = f"{self.rsi_low:g} <= rsi <= {self.rsi_high:g}, DOWN below {self.rsi_exit:g}"
+        strength = _strengths(self.rsi_low, self.rsi_high, self.rsi_exit)
         return (
             Reason(f"ema{self.fast}", seen.fast, f"{trend} ema{self.slow} {seen.slow:.4f}"),
             Reason("close", seen.close, f"{price} vwap {seen.vwap:.4f}"),

@@ -12,8 +12,6 @@ from ibkeel.model import Direction, Index, OptionWish, Quote, Reason, Signal
 from ibkeel.model.checks import positive
 from ibkeel.strategy.protocol import Needs, StrategyContext
 
-__all__ = ["Regime", "VixRegime"]
-
 VIX: Final = Index("VIX")
 
 
@@ -105,7 +103,7 @@ class VixRegime:
         return Needs(quotes=(VIX,))
 
     def regime(self, vix: float) -> Regime:
-        """The regime of a level of the VIX; each begins at its lower bound."""
+        """The regime of a level of the `vix`, in its points; each begins at its lower bound."""
         if vix < self.calm:
             return Regime.COMPLACENCY
         if vix < self.raised:

@@ -11,8 +11,7 @@ import numpy as np
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, Quote, Signal
 from ibkeel.strategy.protocol import Strategy, StrategyContext
-
-__all__ = ["Step", "visible", "walk_forward"]
+from ibkeel.strategy.warming import warming_up
 
 Quotes = Callable[[datetime], Mapping[Contract, Quote]]
 _NO_QUOTES: Final[Mapping[Contract, Quote]] = MappingProxyType({})
@@ -83,7 +82,7 @@ def walk_forward(
             quotes=quotes(now),
             last_entry_at=entered,
         )
-        signal = strategy.decide(context)
+        signal = warming_up(needs, context.bars) or strategy.decide(context)
         if enters and signal.is_entry:
             entered = now
         yield Step(now, signal)

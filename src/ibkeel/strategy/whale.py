@@ -1,5 +1,6 @@
 """Breakouts on hourly bars with unusual volume."""
 
+from functools import cache
 from typing import Final
 
 import attrs
@@ -8,13 +9,17 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import BarSpec, Direction, Reason, Signal
 from ibkeel.model.checks import not_negative, positive, whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
+from ibkeel.strategy.warming import hours, too_few
 
-__all__ = ["Whale"]
-
-_BARS: Final = BarSpec(duration="3 W", size="1 hour")
+_WEEKS: Final = 3
 _BREAK_WEIGHT: Final = 0.6
 _VOLUME_WEIGHT: Final = 0.4
 _BREAK_SCALE: Final = 100.0
+
+
+@cache
+def _needs(spec: BarSpec, least: int, rest: float) -> Needs:
+    return Needs(bars=(spec,), least={spec: least}, memory=rest)
 
 
 @attrs.frozen(kw_only=True)
@@ -49,25 +54,30 @@ class Whale:
         """`whale`."""
         return "whale"
 
+    @property
+    def _span(self) -> BarSpec:
+        return hours(max(self.look_back + 1, self.min_bars), _WEEKS)
+
     def needs(self) -> Needs:
-        """Three weeks of hourly bars, regular hours only, and word of the last entry."""
-        return Needs(bars=(_BARS,), memory=self.rest)
+        """Three weeks of hourly bars, or what `look_back` takes, regular hours only, and word of the last entry."""
+        return _needs(self._span, self.min_bars, self.rest)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
-        bars = context.bars_for(_BARS)
+        bars = context.bars_for(self._span)
         if len(bars) < self.min_bars:
-            reason = Reason("bars", float(len(bars)), f"bars >= {self.min_bars}")
+            reason = too_few(len(bars), self.min_bars, bars.spec)
             return Signal(direction=Direction.NONE, reasons=(reason,))
-        before, last = bars[:-1][-self.look_back :], bars[-1]
-        top, bottom = float(before.high.max()), float(before.low.min())
-        mean = float(before.volume.mean())
-        ratio = last.volume / mean if mean > 0 else 0.0
+        before = slice(-1 - self.look_back, -1)
+        close, volume = bars.close.item(-1), bars.volume.item(-1)
+        top, bottom = float(bars.high[before].max()), float(bars.low[before].min())
+        mean = float(bars.volume[before].mean())
+        ratio = volume / mean if mean > 0 else 0.0
         reasons = (
-            Reason("close", last.close, f"outside {bottom:g} to {top:g}"),
+            Reason("close", close, f"outside {bottom:g} to {top:g}"),
             Reason("volume_ratio", ratio, f"above {self.volume_ratio:g}"),
         )
-        direction, reach = self._break(last.close, top, bottom)
+        direction, reach = self._break(close, top, bottom)
         if direction is Direction.NONE or ratio <= self.volume_ratio:
             return Signal(direction=Direction.NONE, reasons=reasons)
         since = context.since_entry
@@ -79,9 +89,9 @@ class Whale:
 
     @staticmethod
     def _break(close: float, top: float, bottom: float) -> tuple[Direction, float]:
-        """Which side of the range a close is on, and how far beyond it, as a fraction."""
-        if close > top:
+        """Which side of the range a close is on, and how far beyond it, as a fraction; on none of prices of 0."""
+        if close > top > 0:
             return Direction.UP, (close - top) / top
-        if close < bottom:
+        if close < bottom and bottom > 0:
             return Direction.DOWN, (bottom - close) / bottom
         return Direction.NONE, 0.0

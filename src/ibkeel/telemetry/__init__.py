@@ -46,11 +46,11 @@ from ibkeel.telemetry.events import (
     StreamRestored,
     SymbolFailed,
     SymbolSkipped,
+    SymbolWarmed,
     TradingDayClosed,
     TradingDayOpened,
 )
-from ibkeel.telemetry.jsonlines import JsonFormatter, event_data, event_line
-from ibkeel.telemetry.log import LoggingObserver, RedactingFilter
+from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
 from ibkeel.telemetry.observer import NullObserver, Observer, Observers, is_observed
 from ibkeel.telemetry.redaction import redact
 
@@ -106,6 +106,7 @@ __all__ = [
     "StreamRestored",
     "SymbolFailed",
     "SymbolSkipped",
+    "SymbolWarmed",
     "TradingDayClosed",
     "TradingDayOpened",
     "event_data",

@@ -7,8 +7,6 @@ import attrs
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
 
-__all__ = ["AlarmRaised", "AlertDelivered", "AlertQueued", "AlertUndelivered"]
-
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class AlarmRaised:

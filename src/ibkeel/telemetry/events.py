@@ -31,6 +31,7 @@ from ibkeel.telemetry.run_events import (
     RunFinished,
     SymbolFailed,
     SymbolSkipped,
+    SymbolWarmed,
     TradingDayClosed,
     TradingDayOpened,
 )
@@ -107,6 +108,7 @@ __all__ = [
     "StreamRestored",
     "SymbolFailed",
     "SymbolSkipped",
+    "SymbolWarmed",
     "TradingDayClosed",
     "TradingDayOpened",
 ]
@@ -152,6 +154,7 @@ Event = (
     | StreamRestored
     | SymbolFailed
     | SymbolSkipped
+    | SymbolWarmed
     | TradingDayClosed
     | TradingDayOpened
 )

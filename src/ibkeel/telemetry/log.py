@@ -1,18 +1,22 @@
 """Events into the standard library's logging."""
 
+import json
 import logging
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from enum import Enum
+from math import isfinite
+from typing import Any, Final, get_args
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.telemetry import events
+from ibkeel.telemetry.events import Event
 from ibkeel.telemetry.observer import Observer
 from ibkeel.telemetry.redaction import redact
 
-__all__ = ["LOGGER_NAME", "LoggingObserver", "RedactingFilter"]
-
+_AS_IT_IS: Final = frozenset({bool, float, int, type(None)})
 LOGGER_NAME: Final = "ibkeel"
 _PLAIN: Final = logging.Formatter()
 
@@ -30,6 +34,7 @@ _LEVELS: Final[dict[type[Any], int]] = {
     events.ServiceChanged: logging.WARNING,
     events.SymbolFailed: logging.WARNING,
     events.SymbolSkipped: logging.WARNING,
+    events.SymbolWarmed: logging.INFO,
     events.Connected: logging.INFO,
     events.CycleEnded: logging.INFO,
     events.DecisionMade: logging.INFO,
@@ -92,3 +97,88 @@ class RedactingFilter(logging.Filter):
         if record.stack_info:
             record.stack_info = redact(record.stack_info)
         return True
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """An event as plain data: `event`, its name, then its fields; instants are ISO texts."""
+    data: dict[str, Any] = {"event": type(event).__name__}
+    for name in _FIELDS.get(type(event)) or _names_of(type(event)):
+        value = getattr(event, name)
+        data[name] = value if type(value) in _AS_IT_IS else _plain(value)
+    return data
+
+
+def event_line(event: Event) -> str:
+    """An event as one line of JSON, without the end of the line; a figure that is none (NaN) is null."""
+    return _line(event_data(event))
+
+
+def _line(data: dict[str, Any]) -> str:
+    try:
+        return _dump(data)
+    except ValueError:  # NaN, which no other program reads
+        return _dump(_finite(data))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(row) for name, row in value.items()}
+    if isinstance(value, list):
+        return [_finite(row) for row in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(kind))
+
+
+_FIELDS: Final[dict[type[Any], tuple[str, ...]]] = {kind: _names_of(kind) for kind in get_args(Event)}
+
+
+def _plain(value: Any) -> Any:
+    write = _WRITERS.get(type(value))
+    if write is not None:
+        return write(value)
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _plain(row) for key, row in value.items()}
+    if attrs.has(type(value)):
+        return {name: _plain(getattr(value, name)) for name in _names_of(type(value))}
+    if isinstance(value, Enum):
+        return value.value
+    return value if type(value) in _AS_IT_IS else redact(str(value))
+
+
+_WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
+    str: redact,
+    date: date.isoformat,
+    datetime: datetime.isoformat,
+    list: lambda rows: [_plain(row) for row in rows],
+    tuple: lambda rows: [_plain(row) for row in rows],
+}
+_dump: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=str, allow_nan=False
+).encode
+
+
+class JsonFormatter(logging.Formatter):
+    """Log records as lines of JSON: `at`, `level`, `logger`, `message` and, of an event, its fields.
+
+    Account ids and secrets are masked, in tracebacks too.
+    """
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        data: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        event = getattr(record, "event", None)
+        if event is not None and attrs.has(type(event)):
+            data |= event_data(event)
+        else:
+            data["message"] = redact(record.getMessage())
+        if record.exc_info or record.exc_text:
+            data["error"] = redact(record.exc_text or self.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here
+        return _line(data)

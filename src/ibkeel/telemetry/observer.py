@@ -7,8 +7,6 @@ from typing_extensions import override
 
 from ibkeel.telemetry.events import Event
 
-__all__ = ["NullObserver", "Observer", "Observers", "is_observed"]
-
 
 class Observer(Protocol):
     """Told of every event, in the order in which they happened, on the loop's own thread.

@@ -9,8 +9,6 @@ import attrs
 
 from ibkeel.model import mask_account
 
-__all__ = ["masked", "redact"]
-
 # Live, paper and advisor accounts. Source: IB's account windows (U, DU, F, DF, and I for
 # sub-accounts; newer paper accounts have a third letter); real ones have six to eight digits.
 _ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])(?:D[UFI][A-Z]?|[UFI])\d{5,9}(?![A-Za-z0-9])")
@@ -23,6 +21,8 @@ _SECRET: Final = re.compile(
 )
 _AUTHORIZATION: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _ADDRESS: Final = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s\"'<>]+)")
+# Whatever is masked has one of these in it; most of what is told has not.
+_SUSPECT: Final = re.compile(r"(?i)[=:]|\d{5}|bearer|basic")
 _SHORT: Final = 200
 # Hosts whose path is itself the secret. Source: each service's page on incoming webhooks.
 _WEBHOOK_HOSTS: Final = (
@@ -69,6 +69,8 @@ def redact(text: str) -> str:
         >>> redact("https://hooks.slack.com/services/T0/B0/x")
         'https://hooks.slack.com/***'
     """
+    if _SUSPECT.search(text) is None:
+        return text
     return _remembered(text) if len(text) <= _SHORT else _masked(text)
 
 

@@ -7,19 +7,6 @@ import attrs
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
 
-__all__ = [
-    "BudgetUse",
-    "LineClosed",
-    "LineOpened",
-    "PacingHeld",
-    "PacingSampled",
-    "PacingWaited",
-    "QueueState",
-    "RequestEnded",
-    "RequestQueued",
-    "RequestSent",
-]
-
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class RequestQueued:
@@ -159,7 +146,11 @@ class PacingSampled:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class LineOpened:
-    """A market data line was taken."""
+    """A market data line was taken.
+
+    Args:
+        open_lines: Market data lines open from now on.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     subject: str
@@ -168,7 +159,11 @@ class LineOpened:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class LineClosed:
-    """A market data line was given back."""
+    """A market data line was given back.
+
+    Args:
+        open_lines: Market data lines open from now on.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     subject: str

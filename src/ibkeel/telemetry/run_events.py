@@ -7,19 +7,6 @@ import attrs
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
 
-__all__ = [
-    "CycleEnded",
-    "CycleOverran",
-    "CycleStarted",
-    "LimitsChanged",
-    "RunBegan",
-    "RunFinished",
-    "SymbolFailed",
-    "SymbolSkipped",
-    "TradingDayClosed",
-    "TradingDayOpened",
-]
-
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class RunBegan:
@@ -41,11 +28,19 @@ class RunBegan:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class RunFinished:
-    """A run ended; `outcome` is one word."""
+    """A run ended.
+
+    Args:
+        at: When.
+        run: Name of the run.
+        outcome: One word: `finished` or `interrupted`.
+        detail: What it left open, when it did not finish: positions with their stops, and orders.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     run: str
     outcome: str
+    detail: str = ""
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
@@ -94,7 +89,12 @@ class CycleStarted:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class CycleEnded:
-    """The runner went once over all its symbols."""
+    """The runner went once over all its symbols.
+
+    Args:
+        number: Of the cycle, from 1.
+        failures: Symbols whose cycle ended in an error.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     number: int
@@ -143,8 +143,32 @@ class SymbolFailed:
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
+class SymbolWarmed:
+    """What the strategy needs of one symbol was asked for, before the first cycle.
+
+    Args:
+        symbol: Ticker.
+        is_ready: Whether it is all there.
+        detail: What is there, or what is not.
+        done: Symbols that were asked about, this one included.
+        of: How many there are.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    is_ready: bool
+    detail: str
+    done: int
+    of: int
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
 class SymbolSkipped:
-    """One symbol sat out a cycle after repeated failures."""
+    """One symbol sat out a cycle after repeated failures.
+
+    Args:
+        cycles_left: Cycles that it is still left out.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     symbol: str

@@ -8,18 +8,6 @@ from ibkeel.model import Health, HealthCheck
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked, redact
 
-__all__ = [
-    "Connected",
-    "ConnectionLost",
-    "Disconnected",
-    "FarmChanged",
-    "GatewayNoticed",
-    "HealthTaken",
-    "ServiceChanged",
-    "SessionChanged",
-    "StreamRestored",
-]
-
 
 def _masked_health(health: Health) -> Health:
     def shown(check: HealthCheck) -> HealthCheck:
@@ -31,7 +19,12 @@ def _masked_health(health: Health) -> Health:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class Connected:
-    """A session with the Gateway began."""
+    """A session with the Gateway began.
+
+    Args:
+        port: Of the Gateway's API.
+        server_version: Of the protocol, as agreed; None when it is not known.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     host: str

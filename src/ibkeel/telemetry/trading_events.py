@@ -13,22 +13,6 @@ from ibkeel.model import Execution
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
 
-__all__ = [
-    "AccountSeen",
-    "DecisionMade",
-    "ExposureSeen",
-    "HaltChanged",
-    "HeldPosition",
-    "LossGuardRead",
-    "OrderChanged",
-    "OrderFilled",
-    "OrderIntended",
-    "OrderPlaced",
-    "PositionsSeen",
-    "ProtectiveOrder",
-    "SignalSeen",
-]
-
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class SignalSeen:
@@ -96,7 +80,11 @@ class OrderIntended:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class OrderPlaced:
-    """An order left, or would have left in dry run."""
+    """An order left, or would have left in dry run.
+
+    Args:
+        quantity: Contracts or shares.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     client_order_id: str
@@ -108,7 +96,11 @@ class OrderPlaced:
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
 class OrderChanged:
-    """The venue said something new of an order."""
+    """The venue said something new of an order.
+
+    Args:
+        filled: Contracts or shares filled so far.
+    """
 
     at: datetime = attrs.field(converter=as_utc)
     client_order_id: str

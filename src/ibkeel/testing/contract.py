@@ -40,8 +40,6 @@ from ibkeel.model import (
     Stock,
 )
 
-__all__ = ["CHECKS", "Check", "Factory", "World", "run_check"]
-
 _WAIT: Final = 60.0
 _PLACES: Final = Decimal("0.01")
 

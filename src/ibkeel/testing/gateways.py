@@ -11,8 +11,6 @@ from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import ProcessLoop, bystander_context, virtual_clock, virtual_process
 
-__all__ = ["GatewayMaker", "simulated_gateway"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002

@@ -42,8 +42,6 @@ from ibkeel.runner.entry import Pending, View, exits_of, gate_rule, refusals, si
 from ibkeel.strategy import Strategy, StrategyContext, visible
 from ibkeel.testing.strategies import START, histories
 
-__all__ = ["StrategyContract"]
-
 _SETTINGS: Final = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 _STRIKES: Final = tuple(Decimal(strike) for strike in range(5, 1_000, 5))
 _MONTH: Final = timedelta(days=30)
@@ -72,7 +70,7 @@ class StrategyContract:
         return histories(spec, Stock(self.symbol()))
 
     def quotes_at(self, now: datetime, level: float) -> Mapping[Contract, Quote]:
-        """A fresh live quote of every other contract that it needs."""
+        """A fresh live quote, around `level` per share, of every other contract that it needs."""
         return {
             contract: Quote(contract=contract, at=now, bid=level, ask=level + 0.01, last=level)
             for contract in self.make_strategy().needs().quotes
@@ -91,7 +89,7 @@ class StrategyContract:
         return st.tuples(st.fixed_dictionaries(bars), st.floats(5.0, 80.0))
 
     def context(self, bars: Mapping[BarSpec, Bars], level: float, now: datetime) -> StrategyContext:
-        """What the runner would give it at an instant: nothing that was not over by then."""
+        """What the runner would give it at an instant, quotes around `level`: nothing that was not over by then."""
         return StrategyContext(
             symbol=self.symbol(),
             now=now,

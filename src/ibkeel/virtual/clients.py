@@ -12,8 +12,6 @@ from typing import Any, Final, TypeVar
 
 from typing_extensions import override
 
-__all__ = ["OrderedSet", "order_sets", "restore_sets"]
-
 T = TypeVar("T")
 
 _MODULES: Final = ("ib_insync.wrapper", "ib_async.wrapper")

@@ -3,7 +3,7 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Final
 
@@ -11,10 +11,38 @@ from typing_extensions import override
 
 from ibkeel.errors import InvalidInput, Stalled
 from ibkeel.virtual.clients import order_sets
-from ibkeel.virtual.clock import VirtualClock
 from ibkeel.virtual.network import MemoryNetwork, MemoryServer
 
-__all__ = ["VirtualLoop"]
+
+class VirtualClock:
+    """A `Clock` that reads a loop's own time, so that both move together.
+
+    Args:
+        loop: The loop whose `time()` is monotonic seconds.
+        start: Wall time at loop time 0, aware.
+
+    Raises:
+        InvalidInput: `start` has no time zone.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, start: datetime) -> None:
+        if start.tzinfo is None:
+            raise InvalidInput(f"virtual time cannot start at {start!r}: it has no time zone")
+        self._loop = loop
+        self.start = start.astimezone(UTC)
+        self._shown = (0.0, self.start)  # asked for far more often than time passes
+
+    def monotonic(self) -> float:
+        """Seconds since the loop was made."""
+        return self._loop.time()
+
+    def now(self) -> datetime:
+        """Wall time, aware, in UTC, to the microsecond."""
+        time, shown = self._loop.time(), self._shown
+        if shown[0] != time:
+            self._shown = shown = time, self.start + timedelta(seconds=time)
+        return shown[1]
+
 
 # The clock lands strictly after a timer: the clients' own throttle compares with `>`, and a clock
 # that lands exactly on a deadline would spin for ever.
@@ -154,6 +182,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @override
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
+        """Run a function in a thread; time stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
         self._in_threads += 1
         future.add_done_callback(self._thread_done)

@@ -11,8 +11,6 @@ from typing_extensions import override
 
 from ibkeel.virtual.transport import MemoryTransport, connect_pair
 
-__all__ = ["MemoryNetwork", "MemoryServer"]
-
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "0.0.0.0", "::", "::1"})  # noqa: S104 - names, not a bind
 _FIRST_FREE_PORT: Final = 49152
 

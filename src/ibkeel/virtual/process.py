@@ -12,12 +12,9 @@ from zoneinfo import ZoneInfo
 from typing_extensions import override
 
 from ibkeel.errors import WrongLoopError
-from ibkeel.virtual.bystanders import pass_time
+from ibkeel.virtual.bystanders import Sleepers, pass_time
 from ibkeel.virtual.loop import VirtualLoop
 from ibkeel.virtual.run import ordered_clients, wall_clock
-from ibkeel.virtual.sleepers import Sleepers
-
-__all__ = ["ProcessLoop", "TimeIsUp", "virtual_process"]
 
 _GRACE: Final = 60.0  # of virtual time, for what a program does at its end
 
@@ -47,6 +44,9 @@ class ProcessLoop(VirtualLoop):
 
         In the loop's thread virtual time passes, and servers go on meanwhile. Another thread sleeps
         until virtual time has come so far; see `Sleepers`.
+
+        Raises:
+            ValueError: The time is below zero, as of `time.sleep`.
         """
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")

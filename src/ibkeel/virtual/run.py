@@ -11,8 +11,6 @@ from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.virtual.clients import order_sets, restore_sets
 from ibkeel.virtual.loop import VirtualLoop
 
-__all__ = ["DEFAULT_START", "ordered_clients", "run_virtual", "virtual_clock", "wall_clock"]
-
 T = TypeVar("T")
 
 DEFAULT_START: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)

@@ -7,8 +7,6 @@ from typing import Any
 
 from typing_extensions import override
 
-__all__ = ["MemoryTransport", "connect_pair"]
-
 
 class MemoryTransport(asyncio.Transport):
     """One end of a connection between two protocols on the same loop.

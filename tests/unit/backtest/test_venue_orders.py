@@ -9,9 +9,9 @@ import attrs
 import pytest
 
 from ibkeel.backtest import BacktestSettings, SeededData, VenueBroker, backtest
-from ibkeel.backtest.data import MarketSessions
+from ibkeel.backtest.barloop import settings_of
 from ibkeel.backtest.directory import Directory
-from ibkeel.backtest.settings_text import settings_of
+from ibkeel.backtest.prices import MarketSessions
 from ibkeel.errors import (
     AmbiguousContract,
     ConfigurationError,
@@ -181,7 +181,7 @@ class Mute(SeededMarket):
     """A market that shows no price, and never will."""
 
     def quote(self, contract, at):
-        return attrs.evolve(super().quote(contract, at), bid=0.0, ask=None, last=None, close=None)
+        return super().quote(contract, at)._replace(bid=0.0, ask=None, last=None, close=None)
 
     def next_change(self, contract, after):
         return None

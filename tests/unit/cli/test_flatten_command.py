@@ -6,7 +6,7 @@ import pytest
 from ibkeel.cli import flatten_command
 from ibkeel.cli.app import run
 from ibkeel.cli.flattening import FlattenOptions, Plan, ask_the_bot
-from ibkeel.errors import AnotherProcess, GatewayMute
+from ibkeel.errors import AnotherProcess, ConfigurationError, GatewayMute
 from ibkeel.runner import Flattened, FlattenRequests, Leftover
 from ibkeel.system import SystemClock
 
@@ -44,6 +44,17 @@ def test_what_was_done_is_told_and_entries_stay_halted(bot, tmp_path, capsys):
     assert "ibkeel flatten" in (tmp_path / "halt").read_text()
 
 
+def test_a_disk_that_takes_no_file_keeps_nobody_from_closing(bot, tmp_path, capsys):
+    (tmp_path / "halt").mkdir()  # stands in the way of the file
+
+    code = run(["flatten", bot(done=Flattened(closed=("+2 SPY",))), "--yes"])
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert said.out.endswith("flat; entries are NOT halted\n")
+    assert "entries are not halted: cannot write" in said.err
+
+
 def test_what_is_left_ends_with_5(bot, capsys):
     done = Flattened(left=(Leftover(contract="SPY", quantity=2.0, reason="too late"),))
 
@@ -79,7 +90,7 @@ def test_in_dry_run_with_a_bot_nothing_is_asked_of_it(bot, tmp_path, capsys):
     assert run(["flatten", bot("DRY_RUN"), "--yes"]) == 4
     assert "nothing was sent" in capsys.readouterr().err
     assert not (tmp_path / "halt").exists()
-    assert not (tmp_path / "flatten-request.json").exists()
+    assert list(tmp_path.glob("flatten-*")) == []
 
 
 def test_a_bot_that_runs_is_asked_and_its_answer_told(bot, monkeypatch, capsys):
@@ -91,7 +102,7 @@ def test_a_bot_that_runs_is_asked_and_its_answer_told(bot, monkeypatch, capsys):
 
 
 async def test_a_bot_that_does_not_answer_is_an_error_and_the_request_is_taken_back(tmp_path):
-    options = FlattenOptions(journal=tmp_path / "j", state=tmp_path)
+    options = FlattenOptions(journal=tmp_path / "j", state=tmp_path, port=4002, client_id=7)
 
     with pytest.raises(GatewayMute, match="did not answer within 90 s"):
         await ask_the_bot(options)
@@ -99,11 +110,20 @@ async def test_a_bot_that_does_not_answer_is_an_error_and_the_request_is_taken_b
     assert list(tmp_path.glob("flatten-*")) == []
 
 
+async def test_a_bot_that_cannot_be_asked_is_to_be_stopped_first(tmp_path):
+    options = FlattenOptions(journal=tmp_path / "j", state=tmp_path / "nowhere", port=4002, client_id=7)
+
+    with pytest.raises(ConfigurationError, match=r"cannot write .*Stop it, which leaves its stops in place"):
+        await ask_the_bot(options)
+
+
 async def test_an_answer_ends_the_wait(tmp_path):
-    requests, before = FlattenRequests(tmp_path), asyncio.get_running_loop().time()
+    requests, before = FlattenRequests(tmp_path, port=4002, client_id=7), asyncio.get_running_loop().time()
 
     waiting = asyncio.create_task(
-        ask_the_bot(FlattenOptions(journal=tmp_path / "j", state=tmp_path, everything=True))
+        ask_the_bot(
+            FlattenOptions(journal=tmp_path / "j", state=tmp_path, port=4002, client_id=7, everything=True)
+        )
     )
     await asyncio.sleep(5)
     asked = requests.take(SystemClock().now())

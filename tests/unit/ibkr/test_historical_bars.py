@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import GatewayRejected, InvalidInput
 from ibkeel.ibkr.client import hear_history, library
-from ibkeel.ibkr.historical import bar_fields, bars_of
+from ibkeel.ibkr.prices import bar_fields, bars_of
 from ibkeel.model import BarSpec, Stock
 
 EASTERN = "America/New_York"

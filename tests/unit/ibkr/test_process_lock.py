@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ibkeel.errors import AnotherProcess, ClientIdInUse, ConfigurationError
-from ibkeel.ibkr.process_lock import ByteLock, ProcessLock, WholeFileLock, lock_folder
+from ibkeel.ibkr.process_lock import ProcessLock, lock_folder
+from ibkeel.locks import ByteLock, WholeFileLock
 
 HOME = Path("/home/trader")
 
@@ -117,7 +118,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 def test_a_file_that_cannot_be_locked_is_no_holder(tmp_path, monkeypatch):
     broken = lock(tmp_path)
-    monkeypatch.setattr(broken, "_system", WholeFileLock(BrokenFcntl()))
+    monkeypatch.setattr(broken._file, "_system", WholeFileLock(BrokenFcntl()))
 
     with pytest.raises(ConfigurationError, match="no locks available"):
         broken.acquire()

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import NoData, NotConnected, NotEntitled, PacingExceeded, RequestTimeout
+from ibkeel.ibkr.pending import Way
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Services
-from ibkeel.ibkr.way import Way
 from ibkeel.resilience import Deadlines, RequestKind
 from ibkeel.telemetry import NullObserver, RequestEnded, RequestQueued, RequestSent
 from ibkeel.virtual import run_virtual, virtual_clock

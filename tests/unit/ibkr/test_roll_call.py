@@ -1,6 +1,6 @@
 import pytest
 
-from ibkeel.ibkr.roll_call import OrderList, RollCall
+from ibkeel.ibkr.listed_orders import OrderList, RollCall
 
 ONE = 7
 

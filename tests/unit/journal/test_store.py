@@ -255,13 +255,15 @@ def test_a_journal_that_another_process_is_writing_cannot_be_opened_for_writing(
     journal, records, monkeypatch
 ):
     monkeypatch.setattr(store, "_BUSY_SECONDS", 0.01)
+    journal.close()
     with closing(sqlite3.connect(journal.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
 
         with pytest.raises(JournalError, match="cannot be opened: database is locked"):
             Journal.open(journal.path)
 
-    assert journal.record(records[0]) == 1
+    with Journal.open(journal.path) as again:
+        assert again.record(records[0]) == 1
 
 
 @pytest.fixture

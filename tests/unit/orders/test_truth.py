@@ -4,6 +4,7 @@ from ibkeel.model import OrderState
 from ibkeel.orders import (
     STATUS,
     CancelRequested,
+    CancelUnanswered,
     ErrorFate,
     ErrorSeen,
     Filled,
@@ -117,6 +118,20 @@ def test_a_refused_cancel_says_nothing_about_the_order():
     assert truth.state is S.UNKNOWN
     assert after(status("Filled", 3), truth=truth).state is S.FILLED
     assert after(status("Submitted"), truth=truth).state is S.WORKING
+
+
+def test_a_cancel_without_an_answer_leaves_it_to_the_lists_whether_the_order_works():
+    truth = after(Sent(), status("Submitted"), CancelRequested(), CancelUnanswered())
+
+    assert truth.state is S.UNKNOWN
+    assert after(status("Submitted"), truth=truth).state is S.WORKING
+    assert after(status("Cancelled"), truth=truth).state is S.CANCELLED
+
+
+def test_only_a_cancel_that_is_under_way_can_lack_an_answer():
+    assert after(CancelUnanswered()).state is S.INTENT
+    assert after(Sent(), status("Submitted"), CancelUnanswered()).state is S.WORKING
+    assert after(Sent(), status("Cancelled"), CancelUnanswered()).state is S.CANCELLED
 
 
 def test_a_lost_link_makes_every_open_order_unknown():

@@ -1,6 +1,7 @@
 import asyncio
 from datetime import UTC, date, datetime, timedelta
 
+import attrs
 import pytest
 
 from ibkeel.errors import ConfigurationError, OrderRejected
@@ -31,7 +32,7 @@ def request(name="one", **changes):
 @pytest.fixture
 def asked(tmp_path):
     """What another process does: leaves a request in a running bot's state directory."""
-    requests = FlattenRequests(tmp_path)
+    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
 
     def begin(after=300.0, **changes):
         async def beside(_, runner):
@@ -132,46 +133,72 @@ def test_a_bot_that_cannot_look_says_so(held_day, asked):
 
 
 def test_a_request_is_taken_once_and_only_while_somebody_waits(tmp_path):
-    requests = FlattenRequests(tmp_path)
+    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
 
     requests.ask(request())
     first, second = requests.take(NOW), requests.take(NOW)
     requests.ask(request())
     late = requests.take(NOW + timedelta(minutes=2))
     requests.ask(request())
-    requests.withdraw()
+    requests.withdraw("one")
 
     assert (first, second, late) == (request(), None, None)
     assert requests.take(NOW) is None
 
 
+def test_two_who_ask_at_once_are_answered_both(tmp_path):
+    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
+    for name in ("one", "two"):
+        requests.ask(attrs.evolve(request(), name=name))
+
+    taken = [requests.take(NOW), requests.take(NOW)]
+    for each in taken:
+        requests.answer(each, Flattened(closed=(each.name,)))
+    requests.withdraw("one")
+
+    assert sorted(each.name for each in taken) == ["one", "two"]
+    assert requests.answered("two") == Flattened(closed=("two",))
+    assert requests.answered("one") is None
+
+
+@pytest.mark.parametrize("other", [{"client_id": 8}, {"port": 4001}])
+def test_of_two_bots_that_share_a_state_directory_the_one_that_is_meant_takes_it(tmp_path, other):
+    asked = FlattenRequests(tmp_path, port=4002, client_id=7)
+    asked.ask(request())
+
+    neighbour = FlattenRequests(tmp_path, **{"port": 4002, "client_id": 7, **other}).take(NOW)
+
+    assert (neighbour, asked.take(NOW)) == (None, request())
+
+
 def test_a_rehearsal_on_another_day_takes_requests_too(tmp_path):
-    requests = FlattenRequests(tmp_path)
+    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
     requests.ask(request())
 
     assert requests.take(NOW + timedelta(days=300)) == request()
 
 
 def test_an_answer_is_for_whoever_asked(tmp_path):
-    requests = FlattenRequests(tmp_path)
+    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
     done = Flattened(closed=("+1 SPY",), left=(Leftover(contract="QQQ", quantity=-2.0, reason="late"),))
 
     requests.answer(request(), done)
 
     assert requests.answered("one") == done
     assert requests.answered("two") is None
-    assert (tmp_path / "flatten-answer.json").stat().st_mode & 0o777 == 0o600
+    [answer] = tmp_path.glob("flatten-answer-4002-7-*.json")
+    assert answer.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": 1}', "\x00"])
 def test_what_is_no_request_is_passed_over(tmp_path, text):
-    (tmp_path / "flatten-request.json").write_text(text)
+    (tmp_path / "flatten-request-4002-7-0.json").write_text(text)
 
-    assert FlattenRequests(tmp_path).take(NOW) is None
+    assert FlattenRequests(tmp_path, port=4002, client_id=7).take(NOW) is None
 
 
 def test_a_folder_that_is_not_there_is_a_sentence_for_who_asks_and_nothing_for_the_bot(tmp_path):
-    requests = FlattenRequests(tmp_path / "nowhere")
+    requests = FlattenRequests(tmp_path / "nowhere", port=4002, client_id=7)
 
     requests.answer(request(), Flattened())
 

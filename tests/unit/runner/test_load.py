@@ -187,6 +187,28 @@ def test_a_check_knows_the_strategys_own_settings(bot):
     assert "fst" in problem.valid
 
 
+def test_of_strategies_together_each_ones_settings_are_told(bot):
+    text = "[strategy]\nname = 'scalp+whale'\nparams = { scalp = { fast = 50 }, whale = { look_back = 0 } }\n"
+
+    one, other = check_config(bot(text), {})
+
+    assert ("fast 50" in one.valid, "look_back" in other.valid) == (True, True)
+    assert one.origin.endswith("bot.toml:3")
+
+
+@pytest.mark.parametrize("params", ["{ scalp = 3 }", "{ other = {} }"])
+def test_settings_that_are_of_none_of_the_strategies_are_one_problem(bot, params):
+    (problem,) = check_config(bot(f"[strategy]\nname = 'scalp+whale'\nparams = {params}\n"), {})
+
+    assert "one table each for scalp, whale" in problem.valid
+
+
+def test_a_value_in_place_of_a_section_is_told_as_such(bot):
+    (problem,) = check_config(bot("runner = 3\n"), {})
+
+    assert problem.valid.startswith("is a section; write [runner] and below it keys; valid: anchors")
+
+
 def test_a_problem_shows_no_account(bot):
     (problem,) = check_config(bot("[gateway]\nport = 4002\norders = 'LIVE'\nlive_account = 'U1234567'\n"), {})
 

@@ -57,6 +57,7 @@ class Post:
     protector: Protector
     journal: Journal
     told: Told
+    news: asyncio.Event
 
     async def enter(self, quantity=2):
         quote = await self.broker.quote(CALL)
@@ -70,11 +71,17 @@ class Post:
         return [call.kind for call in self.broker.calls].count(kind)
 
 
-def posted(**options):
-    clock, tally, told = virtual_clock(), Tally("t", ("SPY",)), Told()
-    broker = FakeBroker(
-        quotes=[Quote(contract=CALL, at=clock.now(), bid=4.0, ask=4.05)], clock=clock, **options
-    )
+class Undecided(FakeBroker):
+    """A venue where a stop is being cancelled, and stays so."""
+
+    async def all_open_orders(self):
+        rows = await super().all_open_orders()
+        return tuple(attrs.evolve(row, state=OrderState.CANCELLING) for row in rows)
+
+
+def posted(kind=FakeBroker, **options):
+    clock, tally, told, news = virtual_clock(), Tally("t", ("SPY",)), Told(), asyncio.Event()
+    broker = kind(quotes=[Quote(contract=CALL, at=clock.now(), bid=4.0, ask=4.05)], clock=clock, **options)
     journal = Journal.in_memory()
     recorder = Recorder(journal)
     desk = OrderDesk(broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t")
@@ -92,11 +99,11 @@ def posted(**options):
         clock,
         told,
         policy=ProtectionPolicy(),
-        news=asyncio.Event(),
+        news=news,
         catch_up=catch_up,
         times=ProtectionTimes(deadline=30.0),
     )
-    return Post(broker, desk, protector, journal, told)
+    return Post(broker, desk, protector, journal, told, news)
 
 
 async def run_for(post, seconds):
@@ -176,6 +183,35 @@ async def test_what_cannot_be_read_is_noted_and_asked_again():
 
     assert [entry.record.kind for entry in post.journal.events(Failure)] == ["RequestTimeout"]
     assert post.asked("positions") > 1
+
+
+async def test_news_that_come_together_cost_one_look():
+    post = posted()
+    async with post.broker:
+        await post.enter()
+        task = asyncio.create_task(post.protector.run())
+        await asyncio.sleep(30)
+        before = post.asked("positions")
+        for _ in range(8):
+            post.news.set()
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert post.asked("positions") == before + 1
+
+
+async def test_what_only_a_person_can_mend_is_looked_at_once_in_a_while_when_it_was_told():
+    post = posted(Undecided)
+    async with post.broker:
+        await post.enter()
+        await asyncio.sleep(10)
+        await run_for(post, 630)
+
+    [alarm] = post.told.alarms()
+    assert "nobody knows" in alarm
+    assert post.asked("positions") <= 18  # every 5 s until it is told, then every minute
 
 
 async def test_after_a_look_that_failed_the_next_one_is_soon():

@@ -181,3 +181,57 @@ def test_a_thread_writes_while_the_loop_goes_on(journal, monkeypatch):
 
     assert ticks == [False] * 100
     assert messages(journal) == ["intent", "exit"]
+
+
+async def test_what_is_noted_is_written_before_the_next_record_and_with_it(journal):
+    recorder = Recorder(journal)
+    recorder.note(failure("quote"))
+    recorder.note(failure("decision"))
+    noted, waiting = messages(journal), recorder.waiting
+
+    await recorder.record(failure("intent"))
+
+    assert (noted, waiting) == ([], 2)
+    assert messages(journal) == ["quote", "decision", "intent"]
+
+
+async def test_what_is_noted_is_written_at_the_end_of_a_cycle(journal):
+    recorder = Recorder(journal)
+    recorder.note(failure("decision"))
+
+    recorder.flush()
+    recorder.flush()
+
+    assert messages(journal) == ["decision"]
+
+
+async def test_what_is_noted_does_not_wait_for_long_nor_for_many(journal):
+    recorder = Recorder(journal)
+
+    recorder.note(failure("first"))
+    await asyncio.sleep(1.5)
+    recorder.note(failure("second"))
+    after_a_second = len(messages(journal))
+    for number in range(500):
+        recorder.note(failure(str(number)))
+
+    assert after_a_second == 2
+    assert recorder.waiting == 0
+    assert len(messages(journal)) == 502
+
+
+async def test_what_was_noted_and_cannot_be_written_waits_while_an_order_is_refused(
+    journal, monkeypatch, caplog
+):
+    recorder = Recorder(journal)
+    recorder.note(failure("decision"))
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "record_all", full)
+        recorder.flush()
+        with pytest.raises(JournalError):
+            await recorder.record(failure("intent"))
+
+    recorder.flush()
+
+    assert messages(journal) == ["decision"]
+    assert "kind=Failure waiting=1" in caplog.text

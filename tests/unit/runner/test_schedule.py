@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import TradingHours
 from ibkeel.runner import ExchangeCalendar, LiquidHours, Session
-from ibkeel.runner.backoff import SymbolBackoff
 from ibkeel.runner.schedule import session_now
+from ibkeel.runner.visiting import SymbolBackoff
 
 NYSE = ExchangeCalendar(start=date(2024, 1, 2))
 DAY = date(2024, 9, 5)

@@ -108,6 +108,17 @@ async def test_beyond_its_collar_it_waits_and_is_withdrawn_in_time(tmp_path):
     assert len(world.names) == 1
 
 
+@pytest.mark.parametrize(("every", "lists", "quotes"), [(None, 0, 0), (15, 5, 5), (25, 3, 3)])
+async def test_nothing_is_asked_before_something_is_due(tmp_path, every, lists, quotes):
+    policy = RepricePolicy(lifetime=90, every=every, collar=0.0)
+
+    world = await entered(tmp_path, policy=policy, rises=2.0, seconds=80)
+
+    asked = [call.kind for call in world.broker.calls]
+    assert asked.count("open_orders") == lists
+    assert asked.count("quote") == 1 + quotes
+
+
 async def test_when_the_sessions_entries_are_over_it_is_withdrawn(tmp_path):
     policy = attrs.evolve(POLICY, every=None, lifetime=None)
 

@@ -44,7 +44,7 @@ class Post:
         return [entry.record for entry in self.journal.events(kind)]
 
 
-def posted(broker=None):
+def posted(broker=None, changed=lambda: None):
     clock, tally, told, ready = virtual_clock(), Tally("t", ("SPY",)), Told(), [True]
     now = clock.now()
     broker = broker or FakeBroker(quotes=[Quote(contract=CALL, at=now, bid=4.0, ask=4.1)], clock=clock)
@@ -55,7 +55,7 @@ def posted(broker=None):
     async def is_ready():
         return ready[0]
 
-    watch = Watch(broker, desk, recorder, tally, clock, told, is_ready=is_ready)
+    watch = Watch(broker, desk, recorder, tally, clock, told, is_ready=is_ready, changed=changed)
     lost = OwnOrder(
         contract=CALL, is_entry=True, state=OrderState.UNKNOWN, placed_at=datetime(2026, 1, 5, 14, tzinfo=UTC),
         is_restored=True,
@@ -158,3 +158,27 @@ async def test_an_order_that_has_filled_stays_so():
 
     assert not post.desk.saw(report_of(OrderState.WORKING), is_event=True)
     assert post.desk.filled_at == virtual_clock().now()
+
+
+async def test_a_list_that_says_nothing_new_is_no_news():
+    news = []
+    post = posted(changed=lambda: news.append("news"))
+    async with post.broker:
+        ticket = OrderTicket(
+            contract=CALL,
+            side=Side.BUY,
+            quantity=1,
+            order_type="LMT",
+            limit_price="1.00",
+            client_order_id="a-1",
+        )
+        placed = await post.broker.place(ticket)
+        own = OwnOrder(contract=CALL, is_entry=True, state=OrderState.SENT, placed_at=virtual_clock().now())
+        post.desk.restore({placed.client_order_id: own})
+        post.desk.settle(OLD, OrderState.CANCELLED)
+        rows = await post.broker.open_orders()
+        await post.watch.reconcile(rows)
+        first = len(news)
+        await post.watch.reconcile(rows)
+
+    assert (first, len(news)) == (1, 1)

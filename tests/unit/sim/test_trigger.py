@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.sim import faults
-from ibkeel.sim.trigger import Trigger, first_instant, next_instant
+from ibkeel.sim.director import Trigger, first_instant, next_instant
 
 ZONE = "US/Eastern"
 NOON = datetime(2026, 3, 6, 17, tzinfo=UTC)  # a Friday; clocks change on Sunday

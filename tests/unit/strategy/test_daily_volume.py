@@ -53,7 +53,7 @@ def test_too_few_bars_are_nothing_with_a_reason(context_of):
     signal = decide(context_of, 105.0, 100.0, before=FLAT[1:])
 
     assert signal.direction is Direction.NONE
-    assert signal.reasons[0].rule == "bars > 10"
+    assert signal.reasons[0].rule == "warming up: 10 of 11 bars of 1 hour"
 
 
 def test_it_is_a_strategy():

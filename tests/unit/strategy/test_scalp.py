@@ -1,8 +1,14 @@
+from datetime import UTC, datetime
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import BarSpec, Direction
-from ibkeel.strategy import Scalp, Strategy
+from ibkeel.indicators import ema, rsi, session_vwap, sessions_of
+from ibkeel.model import Bars, BarSpec, Direction, Stock
+from ibkeel.strategy import Scalp, Strategy, StrategyContext
 
 # Falls, then climbs in steps: a rising trend whose strength is not overheated.
 CLIMB = [100 - 0.02 * n for n in range(15)] + [
@@ -78,7 +84,39 @@ def test_too_few_bars_are_nothing_with_a_reason(context_of):
     signal = decide(context_of, CLIMB[:29])
 
     assert signal.direction is Direction.NONE
-    assert signal.reasons[0].rule == "bars >= 30"
+    assert signal.reasons[0].rule == "warming up: 29 of 30 bars of 1 min"
+
+
+@given(
+    st.lists(st.integers(-9, 9), min_size=90, max_size=90), st.integers(0, 60), st.sets(st.integers(0, 59))
+)
+def test_what_it_reads_are_the_last_elements_of_the_columns(steps, first, gaps):
+    kept = [n for n in range(first, 90) if n not in gaps]  # every prefix's window, revised and with gaps
+    close = 100.0 + 0.01 * np.cumsum(steps)[kept]
+    spec = DEFAULT.needs().bars[0]
+    bars = Bars(
+        contract=Stock("SPY"),
+        spec=spec,
+        at=np.datetime64("2024-03-05T04:00", "s") + 60 * np.array(kept),  # over New York's midnight
+        open=close,
+        high=close + 0.05,
+        low=close - 0.05,
+        close=close,
+        volume=100.0 + np.array(kept),
+    )
+    now = datetime(2024, 3, 5, 6, tzinfo=UTC)
+
+    signal = DEFAULT.decide(StrategyContext(symbol="SPY", now=now, bars={spec: bars}))
+
+    sessions = sessions_of(bars.at, bars.timezone)
+    vwap = session_vwap(bars.high, bars.low, bars.close, bars.volume, sessions)[-1]
+    facts, rules = by_name(signal), {reason.name: reason.rule for reason in signal.reasons}
+    if len(kept) >= DEFAULT.min_bars:
+        assert facts["ema8"] == pytest.approx(ema(bars.close, 8)[-1], rel=1e-12)
+        assert facts["rsi14"] == pytest.approx(rsi(bars.close, 14)[-1], rel=1e-9, abs=1e-9)
+        assert facts["close"] == bars.close[-1]
+        assert rules["ema8"].endswith(f"ema21 {ema(bars.close, 21)[-1]:.4f}")
+        assert rules["close"].endswith(f"vwap {vwap:.4f}")
 
 
 def test_a_flat_market_is_nothing(context_of):

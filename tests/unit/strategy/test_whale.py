@@ -51,7 +51,7 @@ def test_too_few_bars_are_nothing_with_a_reason(context_of):
     signal = decide(context_of, [100.0] * 19, [1.0] * 19)
 
     assert signal.direction is Direction.NONE
-    assert signal.reasons[0].rule == "bars >= 20"
+    assert signal.reasons[0].rule == "warming up: 19 of 20 bars of 1 hour"
 
 
 def test_it_is_a_strategy():

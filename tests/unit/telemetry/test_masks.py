@@ -3,8 +3,11 @@
 import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ibkeel.telemetry import RedactingFilter, redact
+from ibkeel.telemetry.redaction import _masked
 
 
 @pytest.mark.parametrize(
@@ -12,6 +15,17 @@ from ibkeel.telemetry import RedactingFilter, redact
 )
 def test_every_form_of_account_is_masked(account):
     assert account not in redact(f"order for {account} refused")
+
+
+SUSPECT = [
+    "DU1234567", "U12345", "token=abc", "password: x1", '"api_key": "k"', "Bearer abcdefgh", "BASIC  Zm9vYmFyYmF6",
+    "https://user:pw@host/x", "tgram://bot/chat", "r1-12-SPY", "SPY", "12345", "no_signal", "webhook", "\u017fecret=1",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(SUSPECT) | st.text(max_size=8), max_size=6).map(" ".join))
+def test_a_text_in_which_nothing_looks_suspect_has_nothing_to_mask(text):
+    assert redact(text) == _masked(text)
 
 
 def test_a_traceback_is_masked_too():

@@ -17,8 +17,6 @@ from ibkeel.monitor.alerts.wording import is_news, news_of
 from ibkeel.resilience import Backoff
 from ibkeel.telemetry import AlertDelivered, AlertQueued, AlertUndelivered, Event, Observer
 
-__all__ = ["Alerter"]
-
 _LOOK: Final = 5.0
 _PARTING: Final = 5.0
 _BEAT: Final = Message(0, "heartbeat", "", "info")

@@ -12,8 +12,6 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.alerts.courier import Channel, DeliveryFailed, Message
 
-__all__ = ["AppriseChannel", "WebAddress"]
-
 _TIMEOUT: Final = 20.0
 _WELL: Final = range(200, 300)
 # They write addresses, which are secrets, into their own logs.

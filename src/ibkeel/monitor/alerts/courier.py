@@ -12,8 +12,6 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
 from ibkeel.resilience import Backoff
 
-__all__ = ["Channel", "Courier", "DeliveryFailed", "Fate", "Message", "Rest", "RestByWaiting"]
-
 _CAPACITY: Final = 200
 RETRIES: Final = Backoff(first=5.0, factor=2.0, cap=600.0, attempts=None)
 """How long to wait between two attempts."""

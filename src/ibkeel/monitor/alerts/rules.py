@@ -12,8 +12,6 @@ from ibkeel.monitor.alerts.settings import AlertsConfig, Severity
 from ibkeel.monitor.alerts.wording import Concern, Relief
 from ibkeel.telemetry import redact
 
-__all__ = ["Alert", "AlertBook", "Trouble"]
-
 _HOUR: Final = timedelta(hours=1)
 _MOST_KEYS: Final = 500
 _CRITICAL_SHARE: Final = 3

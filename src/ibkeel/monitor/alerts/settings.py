@@ -10,8 +10,6 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["AlertsConfig", "Severity"]
-
 _DAY: Final = 86_400.0
 _LEAST_PARTS: Final = 2
 

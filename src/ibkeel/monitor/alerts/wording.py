@@ -9,8 +9,6 @@ import attrs
 from ibkeel.monitor.alerts.settings import Severity
 from ibkeel.telemetry import Event, events, redact
 
-__all__ = ["Concern", "Relief", "news_of"]
-
 _WELL: Final = frozenset({"ready", "stopped", "idle"})
 
 
@@ -251,7 +249,7 @@ def _run_over(event: events.RunFinished) -> tuple[News, ...]:
             key=f"run {event.run} over",
             severity=_INFO if is_well else _WARNING,
             title=f"The run {event.run} is over: {event.outcome}",
-            what=f"the run ended: {event.outcome}",
+            what=f"the run ended: {event.outcome}" + (f"; left open: {event.detail}" if event.detail else ""),
             did="it cancelled nothing at the venue: stops stay there",
             todo="" if is_well else "see why it ended, and whether anything is still held",
         ),

@@ -26,18 +26,6 @@ from ibkeel.telemetry import (
     SessionChanged,
 )
 
-__all__ = [
-    "FarmsPanel",
-    "HealthPanel",
-    "LinesPanel",
-    "PacingPanel",
-    "ServiceRow",
-    "ServicesPanel",
-    "SessionPanel",
-    "Span",
-    "Wait",
-]
-
 _SPANS: Final = 100
 _WAITS: Final = 50
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -13,10 +13,9 @@ from ibkeel.telemetry import (
     SignalSeen,
     SymbolFailed,
     SymbolSkipped,
+    SymbolWarmed,
     TradingDayOpened,
 )
-
-__all__ = ["DecisionRow", "DecisionsPanel", "SymbolRow"]
 
 _DECISIONS: Final = 400
 _SIGNALS: Final = 1000  # whose decision is not made yet
@@ -96,6 +95,8 @@ class DecisionsPanel:
                 return self._noted(event.symbol, event.at, "failed", f"{event.error}: {event.message}")
             case SymbolSkipped():
                 return self._noted(event.symbol, event.at, "skipped", f"{event.cycles_left} more to sit out")
+            case SymbolWarmed():
+                return self._noted(event.symbol, event.at, "warm" if event.is_ready else "cold", event.detail)
             case TradingDayOpened():
                 return DecisionsPanel()
             case _:

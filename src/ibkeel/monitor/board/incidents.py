@@ -24,8 +24,6 @@ from ibkeel.telemetry import (
     SessionChanged,
 )
 
-__all__ = ["AlertRow", "AlertsPanel", "Incident", "IncidentsPanel"]
-
 _KEPT: Final = 200
 _REMEDY: Final = "check the addresses in [alerts] and the network; look at the dashboard meanwhile"
 _WELL: Final = frozenset({"ready", "stopped", "idle"})

@@ -16,8 +16,6 @@ from ibkeel.telemetry import (
     TradingDayOpened,
 )
 
-__all__ = ["FillRow", "OrderRow", "OrdersPanel"]
-
 _ORDERS: Final = 400
 _FILLS: Final = 400
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -10,8 +10,6 @@ import attrs
 from ibkeel.model import LatencySummary
 from ibkeel.telemetry import Event, RequestEnded, RequestQueued, RequestSent
 
-__all__ = ["KindRow", "RequestsPanel", "SparkPoint"]
-
 _KEPT: Final = 256
 _POINTS: Final = 60
 _MINUTE: Final = timedelta(minutes=1)

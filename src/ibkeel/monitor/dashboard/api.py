@@ -19,8 +19,6 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.board import Board, snapshot_data
 from ibkeel.monitor.dashboard.sign import API_FILE, Sign
 
-__all__ = ["BoardApi"]
-
 _HOST: Final = "127.0.0.1"
 _PATIENCE: Final = 5.0  # seconds that a client may be silent
 _LONGEST: Final = 10.0  # seconds that a client may hold a thread

@@ -1,4 +1,4 @@
-"""The page, what it shows and what it may do, as a web application."""
+"""The page, what it shows and what it may do, as a web application, served until it is interrupted."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
@@ -14,12 +15,10 @@ from starlette.routing import Route
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.doors import Access
-from ibkeel.monitor.dashboard.looks import Looks
-from ibkeel.monitor.dashboard.source import Controls, Source
+from ibkeel.monitor.dashboard.source import Controls, Looks, Source
 from ibkeel.telemetry import redact
 
-__all__ = ["dashboard_app"]
-
+_HIGHEST_PORT: Final = 65535
 _COOKIE: Final = "ibkeel"
 _EVERY: Final = 0.5  # seconds between two looks at the source
 _QUIET: Final = 15.0  # seconds after which a line is sent though nothing changed
@@ -213,3 +212,26 @@ class _Page:
         is_ready = data["origin"] == "bot" and data["session"]["state"] == "ready"
         words = "ready\n" if is_ready else "not ready\n"
         return PlainTextResponse(words, 200 if is_ready else 503, headers=_HEADERS)
+
+
+async def serve_page(app: Starlette, host: str, port: int) -> None:
+    """Serve an application; returns when the task is cancelled or the process is told to end.
+
+    Args:
+        app: From `dashboard_app`.
+        host: Address to listen on.
+        port: 1 to 65535.
+
+    Raises:
+        ConfigurationError: The port is taken, or none.
+    """
+    if not 0 < port <= _HIGHEST_PORT:
+        raise ConfigurationError(f"port is {port}; valid: 1 to {_HIGHEST_PORT}")
+    config = uvicorn.Config(
+        app, host=host, port=port, log_level="critical", server_header=False, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    try:
+        await server.serve()
+    except SystemExit:  # its word for a port that is taken
+        raise ConfigurationError(f"cannot listen on {host}:{port}; is a page served there already?") from None

@@ -9,8 +9,6 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["Access", "is_loopback"]
-
 _LONGEST_BODY: Final = 2048
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _JSON: Final = "application/json"

@@ -31,8 +31,6 @@ from ibkeel.telemetry import (
     redact,
 )
 
-__all__ = ["recalled"]
-
 _NONE: Final = "none"
 _MOST: Final = 20_000
 _WHOLE: Final = (RunStarted, RunEnded, Intent, OrderUpdate, FillSeen)
@@ -104,7 +102,7 @@ def _told(record: Record, name: str) -> Iterator[Event]:
                 symbols=record.symbols,
             )
         case RunEnded():
-            yield RunFinished(at=record.at, run=record.run, outcome=record.outcome)
+            yield RunFinished(at=record.at, run=record.run, outcome=record.outcome, detail=record.detail)
         case Decision():
             yield from _decision(record, name)
         case Intent():

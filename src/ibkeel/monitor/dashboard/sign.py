@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["API_FILE", "Sign"]
-
 API_FILE: Final = "api.json"
 """Name of the file in the state directory that says where a bot's API is, and by which token."""
 

@@ -17,9 +17,9 @@ from ibkeel.monitor.board import Board, Snapshot, snapshot_data
 from ibkeel.monitor.dashboard.recall import recalled
 from ibkeel.monitor.dashboard.sign import API_FILE
 from ibkeel.runner import Halt
+from ibkeel.telemetry import redact
 
-__all__ = ["BoardSource", "BotSource", "Controls", "HaltControls", "Source", "View"]
-
+_VOLATILE: Final = frozenset({"now", "age"})
 _PATIENCE: Final = 2.0
 _LONGEST: Final = 20_000_000  # bytes
 _PARTS: Final = frozenset(field.name for field in attrs.fields(Snapshot))
@@ -174,3 +174,57 @@ class BotSource(Source):
 
 def _shown(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+
+
+@attrs.frozen(kw_only=True)
+class Look:
+    """What was seen.
+
+    Args:
+        data: The board, with `origin`, `note` and `halted`.
+        text: The same as JSON.
+        settled: The same without ages, which change though nothing happened.
+    """
+
+    data: dict[str, Any]
+    text: str
+    settled: str
+
+
+class Looks:
+    """Looks at a source at most so often, however many pages are open: each look costs the bot something.
+
+    Args:
+        source: What is looked at.
+        controls: Whether entries are halted.
+        every: Seconds for which a look holds.
+    """
+
+    def __init__(self, source: Source, controls: Controls, every: float) -> None:
+        self._source, self._controls, self._every = source, controls, every
+        self._turn = asyncio.Lock()
+        self._last: tuple[float, Look] | None = None
+
+    async def look(self) -> Look:
+        """The present look, or a new one."""
+        async with self._turn:
+            clock = asyncio.get_running_loop().time
+            if self._last is None or clock() - self._last[0] >= self._every:
+                self._last = (clock(), await self._new())
+            return self._last[1]
+
+    def forget(self) -> None:
+        """Something was changed: look anew."""
+        self._last = None
+
+    async def _new(self) -> Look:
+        view = await self._source.view()
+        halted = redact(self._controls.halted)
+        data = {**view.data, "origin": view.origin, "note": redact(view.note), "halted": halted}
+        return Look(data=data, text=json.dumps(data, separators=(",", ":")), settled=_settled(data))
+
+
+def _settled(data: dict[str, Any]) -> str:
+    tiers = [{name: row[name] for name in row if name != "age"} for row in data["health"]["tiers"]]
+    kept = {name: row for name, row in data.items() if name not in _VOLATILE}
+    return json.dumps({**kept, "health": {**data["health"], "tiers": tiers}}, separators=(",", ":"))

@@ -10,8 +10,6 @@ from rich.text import Text
 
 from ibkeel.monitor.dashboard.source import View
 
-__all__ = ["screen"]
-
 _ROWS: Final = 8
 _GOOD: Final = frozenset({"ok", "ready", "closed", "filled", "entry", "delivered", "working", "submitted"})
 _BAD: Final = frozenset(

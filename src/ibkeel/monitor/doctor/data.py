@@ -16,8 +16,6 @@ from ibkeel.errors import (
 from ibkeel.model import Broker, DataType, Quote, Stock
 from ibkeel.monitor.doctor.findings import Finding, Verdict
 
-__all__ = ["Seen", "look_at_data"]
-
 _DELAYED_ONLY: Final = frozenset({10089, 10167})
 _SUBSCRIBE: Final = (
     "subscribe to the exchange's data in Client Portal (Settings, Market Data Subscriptions), and sign the market data "

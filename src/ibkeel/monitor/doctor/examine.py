@@ -18,8 +18,6 @@ from ibkeel.monitor.doctor.port import look_at_port
 from ibkeel.monitor.doctor.session import log_on_failed, look_at_clock, look_at_health, look_at_orders
 from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_now
 
-__all__ = ["Patient", "Setup", "examine"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 
 

@@ -6,8 +6,6 @@ from typing import Any
 
 import attrs
 
-__all__ = ["Diagnosis", "Finding", "Verdict"]
-
 
 class Verdict(StrEnum):
     """How bad it is."""

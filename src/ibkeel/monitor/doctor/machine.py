@@ -13,8 +13,6 @@ from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
 from ibkeel.monitor.doctor.findings import Finding, Verdict
 
-__all__ = ["Machine", "look_at_machine"]
-
 _LIBRARIES: Final = ("ib_insync", "ib_async")
 _FIRST: Final = (3, 11)
 _LAST_TESTED: Final = (3, 13)

@@ -9,8 +9,6 @@ import attrs
 
 from ibkeel.monitor.doctor.findings import Finding, Verdict
 
-__all__ = ["look_at_port"]
-
 _PATIENCE: Final = 5.0
 _HELLO: Final = b"API\0\x00\x00\x00\x09v157..178"
 _LONGEST: Final = 256

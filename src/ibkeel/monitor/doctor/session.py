@@ -18,8 +18,6 @@ from ibkeel.errors import (
 from ibkeel.model import Broker, Grade, Health, OrderTicket, OrderType, Quote, Side, Stock
 from ibkeel.monitor.doctor.findings import Finding, Verdict
 
-__all__ = ["log_on_failed", "look_at_clock", "look_at_health", "look_at_orders"]
-
 _SKEW: Final = timedelta(seconds=2)  # the Gateway tells whole seconds, half a second is our own error
 _LONG: Final = timedelta(minutes=2)
 _READ_ONLY: Final = "read-only"

@@ -13,8 +13,6 @@ from typing_extensions import override
 from ibkeel.monitor.metrics.families import BUCKETS
 from ibkeel.telemetry import Event, Observer, events
 
-__all__ = ["Counts", "Histogram"]
-
 _MOST_SERIES: Final = 200
 _OTHER: Final = "other"
 _REMEMBERED: Final = 1000

@@ -11,8 +11,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["BUCKETS", "FAMILIES", "Family", "MetricKind"]
-
 
 class MetricKind(StrEnum):
     """What a metric is."""

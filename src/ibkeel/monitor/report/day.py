@@ -28,18 +28,6 @@ from ibkeel.model import Execution, Side, Stock
 from ibkeel.monitor.board import Snapshot
 from ibkeel.telemetry import redact
 
-__all__ = [
-    "DayReport",
-    "Incident",
-    "Latency",
-    "Note",
-    "Outcome",
-    "PricePoint",
-    "TradeLeg",
-    "report_of",
-    "sessions_of",
-]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _NOTES: Final = 500
 

@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo
 from ibkeel.monitor.report.day import DayReport, Latency
 from ibkeel.monitor.report.pictures import Sign, day_picture
 
-__all__ = ["report_page"]
-
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _ROWS: Final = 200
 _STYLE: Final = """

@@ -6,8 +6,6 @@ from html import escape
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-__all__ = ["Sign", "day_picture"]
-
 _WIDTH: Final = 960
 _HEIGHT: Final = 240
 _LEFT: Final = 80

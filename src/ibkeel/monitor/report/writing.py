@@ -19,8 +19,6 @@ from ibkeel.monitor.report.day import report_of
 from ibkeel.monitor.report.page import report_page
 from ibkeel.telemetry import AlarmRaised, Event, Observer, TradingDayClosed
 
-__all__ = ["DayReports", "write_private"]
-
 _OWNER_ONLY: Final = 0o600
 _SETTLE: Final = 5.0  # seconds after the close, for the last records to be on disk
 

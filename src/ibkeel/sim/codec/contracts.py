@@ -6,8 +6,6 @@ Source: layouts read in the clients (ib_insync 0.9.86, ib_async 2.1.0, ibapi 10.
 from ibkeel.sim.codec.kinds import Kind
 from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Message, Repeat, fields
 
-__all__ = ["COMBO_LEGS", "CONTRACT", "CONTRACT_DATA", "CONTRACT_SENT", "DELTA_NEUTRAL", "TAGS"]
-
 _HEAD: tuple[Item, ...] = (
     Field(name="con_id", kind=Kind.INTEGER, default="0"),
     *fields("symbol sec_type expiry"),

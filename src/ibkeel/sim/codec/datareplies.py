@@ -8,8 +8,6 @@ from typing import Final
 from ibkeel.sim.codec.kinds import Kind
 from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Message, Repeat, fields
 
-__all__ = ["DATA_REPLIES"]
-
 _ID = Field(name="request_id", kind=Kind.INTEGER)
 _TIME = Field(name="time", kind=Kind.INTEGER)
 _MASK = Field(name="mask", kind=Kind.INTEGER, default="0")

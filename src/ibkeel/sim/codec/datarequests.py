@@ -12,8 +12,6 @@ from ibkeel.sim.codec.contracts import CONTRACT_SENT
 from ibkeel.sim.codec.kinds import Kind
 from ibkeel.sim.codec.layout import Constant, Field, Item, Message, fields
 
-__all__ = ["DATA_REQUESTS"]
-
 _ID = Field(name="request_id", kind=Kind.INTEGER)
 _EXPIRED = Field(name="include_expired", kind=Kind.FLAG)
 _WHAT = Field(name="what")

@@ -11,8 +11,6 @@ from typing import Any, Final
 from ibkeel.errors import WireError
 from ibkeel.sim.codec.kinds import Kind, writer
 
-__all__ = ["Blank", "Form", "Sheet"]
-
 Blank = tuple[str, Kind, str]
 """Name of a value, its kind, and the text when there is none."""
 

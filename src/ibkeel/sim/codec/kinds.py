@@ -7,8 +7,6 @@ from typing import Any, Final
 
 from ibkeel.errors import WireError
 
-__all__ = ["UNSET_DOUBLE", "UNSET_INTEGER", "Kind", "read", "write", "writer"]
-
 UNSET_DOUBLE: Final = "1.7976931348623157E308"  # as the Gateway writes it
 UNSET_INTEGER: Final = "2147483647"
 

@@ -15,8 +15,6 @@ from ibkeel.errors import WireError
 from ibkeel.sim.codec.forms import Blank, Form
 from ibkeel.sim.codec.kinds import Kind, read, write, writer
 
-__all__ = ["Constant", "Field", "Given", "Item", "Message", "Repeat", "Values", "fields"]
-
 Values = Mapping[str, Any]
 _FOREVER = 10_000
 _NUL = "\0"

@@ -13,8 +13,6 @@ from ibkeel.sim.codec.contracts import CONTRACT, CONTRACT_SENT, DELTA_NEUTRAL, T
 from ibkeel.sim.codec.kinds import UNSET_DOUBLE, UNSET_INTEGER, Kind
 from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Message, Repeat, fields
 
-__all__ = ["COMPLETED_ORDER", "OPEN_ORDER", "PLACE_ORDER"]
-
 _flags = partial(fields, kind=Kind.FLAG, default="0")
 _numbers = partial(fields, kind=Kind.NUMBER)
 _integers = partial(fields, kind=Kind.INTEGER)

@@ -13,8 +13,6 @@ from ibkeel.sim.codec.kinds import UNSET_DOUBLE, Kind
 from ibkeel.sim.codec.layout import Constant, Field, Item, Message, Repeat, fields
 from ibkeel.sim.codec.orders import COMPLETED_ORDER, OPEN_ORDER
 
-__all__ = ["REPLIES"]
-
 _ID = Field(name="request_id", kind=Kind.INTEGER)
 _TICK: tuple[Item, ...] = (_ID, Field(name="type", kind=Kind.INTEGER))
 

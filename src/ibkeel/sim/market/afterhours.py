@@ -10,8 +10,6 @@ import numpy as np
 from ibkeel.sim.market.bars import BarTable, Floats, Integers
 from ibkeel.sim.market.draws import generator
 
-__all__ = ["STEP", "Span", "Thin", "early_span", "late_span"]
-
 STEP: Final = timedelta(seconds=5)
 _TICK: Final = 0.01
 _LOT: Final = 100

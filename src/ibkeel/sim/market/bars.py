@@ -12,8 +12,6 @@ import numpy.typing as npt
 from ibkeel.sim.market.calendar import NEW_YORK
 from ibkeel.sim.values import BarSize, SimBar, SimSession
 
-__all__ = ["NO_VOLUME", "BarTable", "Floats", "Integers", "aligned", "joined"]
-
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 

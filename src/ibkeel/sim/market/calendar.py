@@ -16,22 +16,6 @@ from zoneinfo import ZoneInfo
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.values import SimSession
 
-__all__ = [
-    "CLOSURES",
-    "FIRST_YEAR",
-    "LAST_YEAR",
-    "NEW_YORK",
-    "early_closes",
-    "holidays",
-    "latest_session",
-    "next_session",
-    "previous_session",
-    "session_on",
-    "sessions_between",
-    "trading_day",
-    "trading_day_start",
-]
-
 NEW_YORK: Final = ZoneInfo("America/New_York")
 FIRST_YEAR: Final = 2013
 LAST_YEAR: Final = 2030

@@ -18,8 +18,6 @@ from ibkeel.sim.market.underlyings import MARKET_VOLATILITY
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import SimContract, SimSession
 
-__all__ = ["Days", "seconds_of"]
-
 _Number = TypeVar("_Number", float, Floats)
 
 _PATHS: Final = 48  # of about a megabyte

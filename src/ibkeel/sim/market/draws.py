@@ -10,8 +10,6 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["digest", "generator", "mixed", "mixed_all", "normal", "uniform"]
-
 _STANDARD = NormalDist()
 _WORD = (1 << 64) - 1
 

@@ -20,8 +20,6 @@ from ibkeel.sim.values import (
     SimSession,
 )
 
-__all__ = ["ExtendedMarket"]
-
 # Source: extended hours of US stocks, as IBKR lists them in a contract's trading hours: unverified for
 # half days.
 _EARLY, _LATE = time(4), time(20)

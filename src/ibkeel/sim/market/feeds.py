@@ -19,8 +19,6 @@ from ibkeel.sim.market.tapes import (
     sides,
 )
 
-__all__ = ["DailyBar", "Feed", "OptionKey", "OptionLines", "daily_bars", "day_long_bar", "spot_feed"]
-
 OptionKey = tuple[str, str, str, str]  # root, expiry, strike and right, as the file writes them
 
 _BID: Final = slice(0, 5)

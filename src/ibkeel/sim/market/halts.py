@@ -19,8 +19,6 @@ from ibkeel.sim.values import (
     SimSession,
 )
 
-__all__ = ["Halt", "HaltedMarket"]
-
 # Source: TWS API, "Available Tick Types", tick 49.
 _GENERAL: Final = 1
 _VOLATILITY: Final = 2

@@ -13,8 +13,6 @@ from ibkeel.sim.market.draws import normal, uniform
 from ibkeel.sim.market.moods import PLAIN, Mood
 from ibkeel.sim.market.underlyings import MARKET_VOLATILITY, Underlying
 
-__all__ = ["Levels"]
-
 FEEDBACK: Final = 0.06  # log volatility per standard deviation of market return, downwards
 _SESSIONS_A_YEAR: Final = 252.0
 _MEMORY: Final = 20
@@ -46,6 +44,9 @@ class Levels:
 
     def anchor(self, row: Underlying) -> float:
         """Close of the session before the session date."""
+        for symbol, close in self._mood.closes:
+            if symbol == row.symbol:
+                return close
         moved = row.price * math.exp(_ANCHOR_REACH * (2 * uniform(self._seed, row.symbol) - 1))
         return round(moved, 2)
 

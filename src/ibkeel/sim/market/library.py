@@ -23,8 +23,6 @@ from ibkeel.sim.market.matching import listing_order
 from ibkeel.sim.market.recordings import HOUR, MINUTE, Recording, catalogue, described
 from ibkeel.sim.values import SimContract
 
-__all__ = ["Library"]
-
 _INDICES: Final = frozenset({"SPX", "VIX", "NDX", "RUT"})
 _ROOTS: Final = {"SPXW": "SPX"}
 _IDS: Final = (1 << 31) - 2

@@ -9,8 +9,6 @@ import attrs
 from ibkeel.sim.market.calendar import latest_session, previous_session
 from ibkeel.sim.market.underlyings import Underlying
 
-__all__ = ["Series", "listed", "local_symbol", "third_friday", "week_of", "weekly_expiry"]
-
 _WEEKLIES: Final = 8
 _MONTHLIES: Final = 4
 _QUARTERLIES: Final = 4

@@ -6,8 +6,6 @@ from typing import Final
 
 from ibkeel.sim.values import ContractPattern, SimContract
 
-__all__ = ["fits", "listing_order", "wanted_symbol"]
-
 _OCC_LENGTH: Final = 21
 _OCC_ROOT: Final = 6
 

@@ -8,8 +8,6 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 
-__all__ = ["MOODS", "PLAIN", "Mood"]
-
 
 def _ascending(_: object, __: object, course: tuple[tuple[float, float], ...]) -> None:
     times = [0.0, *(at for at, _level in course)]
@@ -34,6 +32,7 @@ class Mood:
             market factor reached by then, on top of its own. Between two points it moves evenly, so that
             far ones make a trend, a way back a reversal, and two a second apart a jump; the last level
             lasts to the close, and beyond.
+        closes: Symbols and their close before the session date, in place of the seed's.
     """
 
     volatility: float | None = None
@@ -43,6 +42,7 @@ class Mood:
     crowd: float = 1.0
     auctions: tuple[float, float] = (0.0, 0.0)
     course: tuple[tuple[float, float], ...] = attrs.field(default=(), validator=_ascending)
+    closes: tuple[tuple[str, float], ...] = ()
 
     @property
     def carried(self) -> float:

@@ -14,8 +14,6 @@ from ibkeel.sim.market.bars import Floats, Integers
 from ibkeel.sim.market.draws import generator
 from ibkeel.sim.market.underlyings import Underlying
 
-__all__ = ["DayPath", "factor_path", "made_path"]
-
 TICK: Final = 0.01
 _FEWEST_TRENDS, _MOST_TRENDS = 4, 7
 

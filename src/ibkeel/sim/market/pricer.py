@@ -13,8 +13,6 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Greeks", "greeks", "implied_volatility", "intrinsic", "price", "prices"]
-
 Array = npt.NDArray[np.float64]
 
 _DAYS_A_YEAR: Final = 365.0

@@ -17,8 +17,6 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 
-__all__ = ["HOUR", "MINUTE", "Recording", "catalogue", "described", "lines"]
-
 MINUTE: Final = 60
 HOUR: Final = 3600
 _DATE: Final = r"\d{4}-\d{2}(?:-\d{2})?"

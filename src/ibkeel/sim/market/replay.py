@@ -35,8 +35,6 @@ from ibkeel.sim.values import (
     SimSession,
 )
 
-__all__ = ["ReplayMarket"]
-
 _YEAR: Final = 365.0 * 86400.0
 _FIRST_DAY: Final = date(FIRST_YEAR, 1, 2)
 

@@ -26,8 +26,6 @@ from ibkeel.sim.values import (
     SimSession,
 )
 
-__all__ = ["SplitMarket"]
-
 _IDS: Final = (1 << 31) - 2
 _SLACK: Final = 1e-9
 _PRICES: Final = ("bid", "ask", "last", "open", "high", "low", "close")

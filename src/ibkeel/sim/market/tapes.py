@@ -18,18 +18,6 @@ from ibkeel.sim.market.bars import BarTable
 from ibkeel.sim.market.calendar import session_on, trading_day
 from ibkeel.sim.market.recordings import MINUTE
 
-__all__ = [
-    "Printed",
-    "RecordedBar",
-    "Steps",
-    "epoch",
-    "middles",
-    "parsed_bar",
-    "printed",
-    "sides",
-    "table_of",
-]
-
 _V = TypeVar("_V")
 
 

@@ -12,8 +12,6 @@ import attrs
 
 from ibkeel.sim.market.draws import uniform
 
-__all__ = ["MARKET_VOLATILITY", "TABLE", "Underlying", "made_up"]
-
 MARKET_VOLATILITY: Final = 0.15  # a year, of the factor that all symbols share
 
 

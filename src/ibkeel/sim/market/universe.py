@@ -13,8 +13,6 @@ from ibkeel.sim.market.matching import fits, wanted_symbol
 from ibkeel.sim.market.underlyings import TABLE, Underlying, made_up
 from ibkeel.sim.values import ContractPattern, OptionClass, SimContract
 
-__all__ = ["OPTION_EXCHANGES", "Universe"]
-
 OPTION_EXCHANGES: Final = ("CBOE", "SMART")
 
 # A contract id holds a block, one for each underlying, and within it week, right and strike in

@@ -11,8 +11,6 @@ from ibkeel.sim.values import SimContract, SimPosition
 from ibkeel.sim.wiretime import clock_text
 from ibkeel.sim.world import Handler, World
 
-__all__ = ["HANDLERS", "after_fills"]
-
 
 def _account_updates(world: World, client: Client, values: dict[str, Any]) -> None:
     waiting = client.repeats.pop(("account", 0), None)

@@ -11,8 +11,6 @@ from ibkeel.sim.services.streams import cancels
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _CUSTOM: Final = 53  # tick type of what a client asked to have computed
 _SECONDS_A_YEAR: Final = 365.0 * 86_400.0
 _Solve = Callable[[SimContract, float, float, float], tuple[float, float] | None]

@@ -9,8 +9,6 @@ from ibkeel.sim.services.contracts import NO_DEFINITION, resolve
 from ibkeel.sim.values import SimContract, SimLeg
 from ibkeel.sim.world import Rejection, World
 
-__all__ = ["ordered"]
-
 _ACTIONS: Final = ("BUY", "SELL")
 _FEWEST: Final = 2
 

@@ -9,8 +9,6 @@ from ibkeel.sim.values import ContractPattern, SimContract
 from ibkeel.sim.wiretime import compact
 from ibkeel.sim.world import Rejection, World
 
-__all__ = ["NO_DEFINITION", "contract_values", "pattern_from", "resolve"]
-
 NO_DEFINITION: Final = "No security definition has been found for the request"
 _RIGHTS: Final = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
 _EXPIRY: Final = re.compile(r"(\d{4})-?(\d{2})(?:-?(\d{2}))?")

@@ -12,8 +12,6 @@ from ibkeel.sim.values import SimContract, SimSession
 from ibkeel.sim.wiretime import compact, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _DAYS_OF_HOURS: Final = 6
 _ORDER_TYPES: Final = "ACTIVETIM,DAY,FOK,GTC,IOC,LMT,MKT,OCA,STP,STPLMT,WHATIF"
 

@@ -12,8 +12,6 @@ from ibkeel.sim.services.streams import cancels
 from ibkeel.sim.values import MarketQuote, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _KIND: Final = "market_depth"
 _MOST_ROWS: Final = 20
 _INSERT, _UPDATE, _DELETE = 0, 1, 2

@@ -12,18 +12,6 @@ import attrs
 from ibkeel.sim.values import BarSize, SimSession
 from ibkeel.sim.world import Rejection
 
-__all__ = [
-    "Duration",
-    "LongBar",
-    "Sessions",
-    "ShortBar",
-    "Size",
-    "check_step",
-    "parse_bar_size",
-    "parse_duration",
-    "start_of",
-]
-
 Sessions = Callable[[date, date], Sequence[SimSession]]
 """Regular sessions between two dates, both included, ascending."""
 

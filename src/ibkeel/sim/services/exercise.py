@@ -12,8 +12,6 @@ from ibkeel.sim.services.orders import publish
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _EXERCISE, _LAPSE = 1, 2
 _REFUSED: Final = "Error processing request.-'bQ' : cause - "
 

@@ -16,8 +16,6 @@ from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
 from ibkeel.sim.wiretime import parse_zone
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _HEAD: Final = "head_timestamp"
 _WHATS: Final = ("TRADES", "MIDPOINT", "BID", "ASK")
 _LONG_AGO: Final = date(1998, 1, 1)

@@ -9,18 +9,6 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.values import Market, MarketQuote, SimBar, SimContract
 from ibkeel.sim.world import World
 
-__all__ = [
-    "Change",
-    "Trade",
-    "bar_of",
-    "changes",
-    "follow",
-    "has_traded",
-    "price_of",
-    "short_bars",
-    "trade_of",
-]
-
 Change = tuple[MarketQuote, MarketQuote]
 """What the feed showed before an instant, and at it."""
 

@@ -8,8 +8,6 @@ from ibkeel.sim.values import Execution
 from ibkeel.sim.wiretime import parse_instant, parse_zone
 from ibkeel.sim.world import World
 
-__all__ = ["is_wanted"]
-
 _SIDES: Final = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD"}
 _MOST_DAYS: Final = 7  # the longest trade log of a TWS
 

@@ -14,8 +14,6 @@ from ibkeel.sim.services.ticks import Tick
 from ibkeel.sim.services.volatility import historical_volatility, implied_volatility
 from ibkeel.sim.values import BarSize, Market, MarketQuote, SimBar, SimContract
 
-__all__ = ["changing", "initial"]
-
 _HALTED: Final = 49
 _RT_VOLUME: Final = ("233", 48)
 _MARK: Final = (frozenset({"221", "232"}), 37)

@@ -1,7 +1,8 @@
-"""Historical bars: one-off requests, and those that are kept up to date."""
+"""Historical bars: one-off requests, and those that are kept up to date; those of weeks and months, made of days."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
+from itertools import groupby
 from typing import Any, Final
 
 import attrs
@@ -22,17 +23,14 @@ from ibkeel.sim.services.durations import (
     start_of,
 )
 from ibkeel.sim.services.feed import short_bars
-from ibkeel.sim.services.longbars import long_bars
 from ibkeel.sim.services.paces import OF_HISTORY, check_room, pace_history
-from ibkeel.sim.services.schedule import schedule_values
 from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
 from ibkeel.sim.services.volatility import volatility_bars
-from ibkeel.sim.values import BarSize, SimBar, SimContract
-from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
+from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
+from ibkeel.sim.wiretime import compact, parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
+_EXTENDED: Final = ("04:00:00", "20:00:00")  # of stocks; see the venue's trading hours
 _KINDS: Final = {
     "TRADES": "Trades",
     "ADJUSTED_LAST": "Trades",
@@ -279,3 +277,63 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "historical_data": _historical_data,
     "cancel_historical_data": _cancel,
 }
+
+
+def long_bars(days: Sequence[SimBar], size: LongBar, zone: tzinfo) -> list[SimBar]:
+    """Daily bars put together; each is dated by its last session (unverified).
+
+    Args:
+        days: Daily bars, ascending.
+        size: Length of the bars wanted.
+        zone: Zone in which days begin.
+    """
+    groups = groupby(days, key=lambda bar: size.key(bar.at.astimezone(zone).date()))
+    return [_joined(list(group)) for _, group in groups]
+
+
+def _joined(bars: list[SimBar]) -> SimBar:
+    is_traded = bars[0].volume >= 0
+    volume = sum(bar.volume for bar in bars)
+    turnover = sum(bar.wap * bar.volume for bar in bars)
+    return attrs.evolve(
+        bars[-1],
+        open=bars[0].open,
+        high=max(bar.high for bar in bars),
+        low=min(bar.low for bar in bars),
+        volume=volume if is_traded else -1,
+        wap=turnover / volume if is_traded and volume else bars[-1].wap,
+        count=sum(bar.count for bar in bars) if is_traded else -1,
+    )
+
+
+def schedule_values(
+    world: World, contract: SimContract, start: datetime, end: datetime, *, rth: bool
+) -> dict[str, Any]:
+    """The sessions of a span, as the wire tells them, in the contract's time zone."""
+    zone = parse_zone(contract.timezone)
+    first, last = (at.astimezone(zone).date() for at in (start, end))
+    extended = contract.sec_type == "STK" and not rth
+    rows = [
+        _hours(each, contract.timezone, extended=extended)
+        for each in world.market.sessions(first, last)
+        if each.opens_at < end
+    ]
+    whole = (rows[0]["start"], rows[-1]["end"]) if rows else (_text(start, zone.key), _text(end, zone.key))
+    return {
+        "start": whole[0],
+        "end": whole[1],
+        "time_zone": world.settings.zone,
+        "sessions": rows,
+    }
+
+
+def _hours(session: SimSession, zone: str, *, extended: bool) -> dict[str, str]:
+    if extended:
+        opens, closes = (f"{session.day:%Y%m%d}-{clock}" for clock in _EXTENDED)
+    else:
+        opens, closes = _text(session.opens_at, zone), _text(session.closes_at, zone)
+    return {"start": opens, "end": closes, "day": compact(session.day)}
+
+
+def _text(at: datetime, zone: str) -> str:
+    return f"{at.astimezone(parse_zone(zone)):%Y%m%d-%H:%M:%S}"

@@ -10,8 +10,6 @@ from ibkeel.sim.services.streams import cancels
 from ibkeel.sim.values import SimPosition
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS", "check_account", "send_position", "send_values_multi"]
-
 
 def check_account(world: World, account: str) -> None:
     """Make sure that a request is about the account that there is.

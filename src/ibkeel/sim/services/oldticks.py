@@ -17,8 +17,6 @@ from ibkeel.sim.values import SimContract
 from ibkeel.sim.wiretime import parse_instant
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS", "Tick", "latest", "send_ticks", "tick_of"]
-
 Tick = dict[str, Any]
 """The values of one tick, by name."""
 

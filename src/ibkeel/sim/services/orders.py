@@ -1,4 +1,4 @@
-"""Orders, executions and their echoes."""
+"""Orders, what they would cost, executions and their echoes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,6 @@ from ibkeel.sim.services.account import after_fills
 from ibkeel.sim.services.combos import ordered
 from ibkeel.sim.services.contracts import contract_values
 from ibkeel.sim.services.filters import is_wanted
-from ibkeel.sim.services.preview import preview_values
 from ibkeel.sim.values import (
     Commission,
     Execution,
@@ -23,12 +22,15 @@ from ibkeel.sim.values import (
     SimOrder,
     VenueEvent,
 )
+from ibkeel.sim.venue import MarginPreview
 from ibkeel.sim.wiretime import parse_instant, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS", "match", "publish"]
-
-
+_FIGURES: Final = (
+    ("initial_margin", "initial"),
+    ("maintenance_margin", "maintenance"),
+    ("equity_with_loan", "equity_with_loan"),
+)
 _COMBO: Final = "BAG"
 _DATE: Final = len("20260105")
 
@@ -325,3 +327,18 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "completed_orders": _completed_orders,
     "executions": _executions,
 }
+
+
+def preview_values(preview: MarginPreview, currency: str) -> dict[str, Any]:
+    """Margins before and after an order, to the cent, by the names of openOrder's fields."""
+    made: dict[str, Any] = {
+        "what_if": True,
+        "commission": preview.commission,
+        "commission_currency": currency,
+    }
+    for name, figure in _FIGURES:
+        before, after = getattr(preview.before, figure), getattr(preview.after, figure)
+        made[f"{name}_before"] = round(before, 2)
+        made[f"{name}_change"] = round(after - before, 2)
+        made[f"{name}_after"] = round(after, 2)
+    return made

@@ -6,8 +6,6 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.pacing import Key
 from ibkeel.sim.world import Rejection, World
 
-__all__ = ["OF_HISTORY", "check_room", "pace_history"]
-
 OF_HISTORY: Final = "Historical Market Data Service error message:"
 _VIOLATION: Final = f"{OF_HISTORY}Historical data request pacing violation"
 _TWICE: Final = "BID_ASK"

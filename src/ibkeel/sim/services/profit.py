@@ -11,8 +11,6 @@ from ibkeel.sim.venue import PortfolioRow
 from ibkeel.sim.wiretime import parse_zone
 from ibkeel.sim.world import Handler, World
 
-__all__ = ["HANDLERS", "daily_profits"]
-
 
 class _Today(NamedTuple):
     """What was traded of a contract since midnight."""

@@ -15,8 +15,6 @@ from ibkeel.sim.services.ticks import LiveType, computations, is_complete, witho
 from ibkeel.sim.values import Market, MarketQuote, ModelGreeks, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["COMPETING", "HANDLERS"]
-
 COMPETING: Final = "No market data during competing live session"
 _OPEN_INTEREST: Final = "101"
 _BBO_EXCHANGE: Final = "9c0001"

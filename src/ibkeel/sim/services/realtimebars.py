@@ -12,8 +12,6 @@ from ibkeel.sim.services.streams import NOT_FOUND, cancels, permission
 from ibkeel.sim.values import SimBar, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _KIND: Final = "real_time_bars"
 _SECONDS: Final = 5  # whatever size is asked for; the parameter is ignored, as documented
 _WHATS: Final = ("TRADES", "MIDPOINT", "BID", "ASK")

@@ -10,8 +10,6 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS", "rule_of"]
-
 _CENT: Final = 26  # the rule of US stocks: one cent at every price
 _OWN_RULES: Final = 90_000_000  # ids above are our own: the tick in millionths
 _MOST_SYMBOLS: Final = 16

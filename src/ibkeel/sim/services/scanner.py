@@ -11,8 +11,6 @@ from ibkeel.sim.services.streams import cancels
 from ibkeel.sim.values import MarketQuote, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _KIND: Final = "scanner"
 _MOST_ROWS: Final = 50
 _REPEAT_SECONDS: Final = 30.0  # unverified

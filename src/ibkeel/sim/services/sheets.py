@@ -15,8 +15,6 @@ from ibkeel.sim.services.feed import has_traded
 from ibkeel.sim.services.ticks import shown_type
 from ibkeel.sim.values import MarketQuote, SimContract
 
-__all__ = ["TickSheet", "row_of", "tick_sheet"]
-
 # Price figure, size figure, tick type of the price, tick type of the size.
 _SIDES: Final = (("bid", "bid_size", 1, 0), ("ask", "ask_size", 2, 3), ("last", "last_size", 4, 5))
 _PRICES: Final = (("high", 6), ("low", 7), ("close", 9), ("open", 14))

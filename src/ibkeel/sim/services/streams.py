@@ -6,8 +6,6 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["NOT_FOUND", "cancels", "permission"]
-
 NOT_FOUND: Final = (300, "Can't find EId with tickerId:")
 
 

@@ -8,8 +8,6 @@ from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.services.streams import cancels
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _KIND: Final = "account_summary"
 
 

@@ -11,8 +11,6 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.faults import FarmBroken, UpstreamLost
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["FARMS", "HANDLERS", "Farm", "refuse", "start"]
-
 _UPSTREAM_BROKEN: Final = "Connectivity between TWS and server is broken. It will be restored automatically."
 
 

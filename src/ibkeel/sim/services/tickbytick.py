@@ -13,8 +13,6 @@ from ibkeel.sim.services.streams import NOT_FOUND, cancels, permission
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
-__all__ = ["HANDLERS"]
-
 _KIND: Final = "tick_by_tick"
 _NUMBERS: Final = {"LAST": 1, "ALLLAST": 2, "BIDASK": 3, "MIDPOINT": 4}
 _WHATS: Final = {"LAST": "TRADES", "ALLLAST": "TRADES", "BIDASK": "BID_ASK", "MIDPOINT": "MIDPOINT"}

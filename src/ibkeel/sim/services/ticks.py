@@ -6,8 +6,6 @@ import attrs
 
 from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
 
-__all__ = ["LiveType", "Tick", "computations", "is_complete", "shown_type", "without_book"]
-
 Tick = tuple[str, dict[str, Any]]
 """Name of the message and its values, but for the request id."""
 

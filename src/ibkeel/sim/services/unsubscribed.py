@@ -9,8 +9,6 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.services.system import refuse
 from ibkeel.sim.world import Handler, World
 
-__all__ = ["HANDLERS", "REFUSED", "Refused"]
-
 
 class Refused(NamedTuple):
     """The error that answers a request."""

@@ -9,8 +9,6 @@ from typing import Final
 
 from ibkeel.sim.values import BarSize, ContractPattern, Market, SimBar, SimContract
 
-__all__ = ["KINDS", "historical_volatility", "implied_volatility", "volatility_bars"]
-
 _DAYS: Final = 30
 _TRADING_DAYS: Final = 252
 _TERM: Final = timedelta(days=30)

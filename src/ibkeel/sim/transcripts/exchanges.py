@@ -9,8 +9,6 @@ import attrs
 from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY
 from ibkeel.sim.transcripts.values import Entry, Form
 
-__all__ = ["Exchange", "exchanges", "number_of"]
-
 _LISTS: Final = ("open_orders", "all_open_orders", "auto_open_orders")
 _OF_ORDERS: Final = ("open_order", "order_status")
 # Answers without an id of a request, and what asks for them; the latest one that was asked gets them.

@@ -8,8 +8,6 @@ import attrs
 from ibkeel.sim.codec import REPLIES, REQUESTS, Kind, Message
 from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Repeat
 
-__all__ = ["CLIENT", "GATEWAY", "Label", "Reading", "message_of", "reading"]
-
 CLIENT: Final = "client"
 GATEWAY: Final = "gateway"
 _REPLIES: Final = {message.number: message for message in REPLIES.values()}

@@ -17,8 +17,6 @@ from ibkeel.sim.transcripts.transcriber import Transcriber
 from ibkeel.sim.transcripts.values import Entry, Form, Transcript
 from ibkeel.sim.wire import encode, frame, parse_hello
 
-__all__ = ["Playback"]
-
 _logger: Final = logging.getLogger("ibkeel.sim")
 _IDS: Final = frozenset({"request_id", "order_id", "parent_id"})
 _ALIKE: Final = ("symbol", "sec_type", "expiry", "strike", "right", "what", "bar_size", "duration", "action")

@@ -12,12 +12,10 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.transcripts.labels import CLIENT, message_of, reading
-from ibkeel.sim.transcripts.recorder import Recorder
+from ibkeel.sim.transcripts.transcriber import Recorder
 from ibkeel.sim.transcripts.values import Entry, Form, Header, Transcript
 from ibkeel.sim.values import ContractPattern, Market
 from ibkeel.sim.wire import frame
-
-__all__ = ["played"]
 
 _AFTERWARDS: Final = 15.0  # seconds to wait for answers after the last word
 _PATIENCE: Final = 5.0  # seconds to wait for a handshake

@@ -13,8 +13,6 @@ from ibkeel.sim.overheard import Listener
 from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY
 from ibkeel.sim.wire import GREETING, frame
 
-__all__ = ["RecordingProxy"]
-
 _logger: Final = logging.getLogger("ibkeel.sim")
 _HIGHEST: Final = 200  # above it messages are not text, so that nothing in them could be hidden
 _HELLO: Final = re.compile(

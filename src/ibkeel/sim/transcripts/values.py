@@ -15,8 +15,6 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.sim.transcripts.labels import message_of, reading
 from ibkeel.sim.wire import GREETING, frame
 
-__all__ = ["Entry", "Form", "Header", "Transcript", "as_line"]
-
 _FORMAT: Final = 1
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 

@@ -8,8 +8,6 @@ import attrs
 
 from ibkeel.sim.values import SimContract, SimPosition
 
-__all__ = ["Account", "Booking", "Holding"]
-
 _NONE: Final[Mapping[int, "Holding"]] = MappingProxyType({})
 
 

@@ -22,8 +22,6 @@ import attrs
 from ibkeel.sim.values import Market, MarketQuote, SimOrder, SimSession
 from ibkeel.sim.venue.matching import usable_price
 
-__all__ = ["CLOSING_TYPES", "OPENING", "Auction", "Auctions", "Outcome"]
-
 CLOSING_TYPES: Final = ("LOC", "MOC")
 OPENING: Final = "OPG"
 

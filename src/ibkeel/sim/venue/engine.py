@@ -9,24 +9,27 @@ import attrs
 
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
 from ibkeel.sim.venue.auctions import CLOSING_TYPES, Auction, Auctions
-from ibkeel.sim.venue.board import Board
-from ibkeel.sim.venue.book import Book
-from ibkeel.sim.venue.families import (
+from ibkeel.sim.venue.book import (
+    Book,
+    Queue,
     base_after_change,
     cut_to_parent,
     is_group_over,
     reduced_quantity,
     workable,
 )
-from ibkeel.sim.venue.habits import Habits
 from ibkeel.sim.venue.hours import TradingHours, Window
-from ibkeel.sim.venue.ledger import Ledger
+from ibkeel.sim.venue.ledger import Ledger, Stamps
 from ibkeel.sim.venue.matching import (
     LIMIT_TYPES,
     STOP_TYPES,
+    TRAILING_TYPES,
+    Board,
     Liquidity,
     fill_price,
+    follow,
     is_triggered,
+    limit_of,
 )
 from ibkeel.sim.venue.orders import (
     Stage,
@@ -38,13 +41,8 @@ from ibkeel.sim.venue.orders import (
     pair,
     stage_after_change,
 )
-from ibkeel.sim.venue.queueing import Queue
 from ibkeel.sim.venue.rejects import Refusal, advice, is_beyond, is_overridden, refuse
-from ibkeel.sim.venue.settings import VenueSettings
-from ibkeel.sim.venue.stamps import Stamps
-from ibkeel.sim.venue.trailing import TRAILING_TYPES, follow, limit_of
-
-__all__ = ["Engine"]
+from ibkeel.sim.venue.settings import Habits, VenueSettings
 
 _IMMEDIATE: Final = ("IOC", "FOK")
 _ASLEEP: Final = (Stage.DRAFT, Stage.CHILD)

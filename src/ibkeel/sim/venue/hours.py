@@ -7,8 +7,6 @@ import attrs
 
 from ibkeel.sim.values import Market, SimContract, SimOrder, SimSession
 
-__all__ = ["TradingHours", "Window", "is_expired"]
-
 # The longest run of closed days since 1945 was six, in September 2001.
 _LOOK_AHEAD = timedelta(days=10)
 

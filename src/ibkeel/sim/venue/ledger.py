@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from functools import partial
+from itertools import count
+from typing import Final
 
 import attrs
+import numpy as np
 
 from ibkeel.sim.values import Commission, Execution, Market, SimContract, SimOrder
 from ibkeel.sim.venue.account import Account
-from ibkeel.sim.venue.combos import limit_cash
-from ibkeel.sim.venue.legs import leg_orders
 from ibkeel.sim.venue.margin import (
     MarginPreview,
     Valuation,
@@ -17,11 +18,36 @@ from ibkeel.sim.venue.margin import (
     reference_price,
     valued,
 )
+from ibkeel.sim.venue.matching import LIMIT_TYPES, leg_orders
 from ibkeel.sim.venue.orders import WorkingOrder
 from ibkeel.sim.venue.settings import VenueSettings
-from ibkeel.sim.venue.stamps import Stamps
 
-__all__ = ["Ledger"]
+# Permanent ids of real accounts have nine or ten digits and fit 31 bits.
+_LOWEST_PERM, _HIGHEST_PERM = 1_000_000_000, 2_000_000_000
+_EXEC_PREFIXES: Final = 0xFFFF
+
+
+class Stamps:
+    """Permanent ids and execution ids, the same for the same seed.
+
+    Args:
+        seed: Chooses where the numbers start.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        random = np.random.default_rng(seed)
+        self._perm_ids = count(int(random.integers(_LOWEST_PERM, _HIGHEST_PERM)))
+        self._prefix = int(random.integers(1, _EXEC_PREFIXES))
+        self._fills = count(1)
+
+    def perm_id(self) -> int:
+        """The next permanent order id."""
+        return next(self._perm_ids)
+
+    def exec_id(self, at: datetime) -> str:
+        """The next execution id, in IB's form of four hexadecimal groups."""
+        return f"{self._prefix:08x}.{int(at.timestamp()):08x}.{next(self._fills):02x}.01"
 
 
 class Ledger:
@@ -183,3 +209,15 @@ class Ledger:
             average_price=order.average_fill_price,
             order_ref=order.order_ref,
         )
+
+
+def limit_cash(order: SimOrder) -> float | None:
+    """Dollars that a combo costs at its own limit, below zero when it brings some; None without one.
+
+    A combo is priced per share of its options, whose multiplier is the legs' largest.
+    """
+    if not order.legs or order.order_type not in LIMIT_TYPES or order.limit_price is None:
+        return None
+    multiplier = max(leg.contract.multiplier for leg in order.legs)
+    sign = 1.0 if order.action == "BUY" else -1.0
+    return sign * order.limit_price * multiplier * order.quantity

@@ -1,28 +1,25 @@
-"""At which price, and for how much, an order trades against a quote."""
+"""At which price, and for how much, an order trades against a quote: at once, behind others, or as its stop follows.
+
+Source:
+    TWS API, "Trailing Stop", "Trailing Stop Limit". That the stop follows each quote, and that its first
+    level is reckoned from the first price seen when the client names none, is unverified.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 import attrs
 
-from ibkeel.sim.values import Market, MarketQuote, SimContract, SimOrder
-from ibkeel.sim.venue.legs import leg_orders
-
-__all__ = [
-    "LIMIT_TYPES",
-    "STOP_TYPES",
-    "Liquidity",
-    "fill_price",
-    "is_triggered",
-    "usable_price",
-    "watched_price",
-]
+from ibkeel.sim.values import Market, MarketQuote, SimContract, SimLeg, SimOrder
 
 LIMIT_TYPES: Final = ("LMT", "LOC", "STP LMT", "TRAIL LIMIT")
 STOP_TYPES: Final = ("STP", "STP LMT", "TRAIL", "TRAIL LIMIT")
+TRAILING_TYPES: Final = ("TRAIL", "TRAIL LIMIT")
+_OPPOSITE = {"BUY": "SELL", "SELL": "BUY"}
+_PERCENT: Final = 100.0
 
 
 def usable_price(price: float | None) -> float | None:
@@ -130,3 +127,103 @@ class Liquidity:
         if taken is None or (taken.until is not None and at >= taken.until):
             return 0.0
         return taken.quantity
+
+
+def leg_orders(order: SimOrder) -> tuple[SimOrder, ...]:
+    """A market order for each leg; the order itself when it is for one contract."""
+    if not order.legs:
+        return (order,)
+    return tuple(
+        attrs.evolve(
+            order,
+            contract=leg.contract,
+            legs=(),
+            action=leg.action if order.action == "BUY" else _OPPOSITE[leg.action],
+            quantity=order.quantity * leg.ratio,
+            order_type="MKT",
+            limit_price=None,
+            stop_price=None,
+        )
+        for leg in order.legs
+    )
+
+
+def follow(order: SimOrder, quote: MarketQuote) -> float | None:
+    """Where the stop of a trailing order is once the market has shown a quote; None: not known yet.
+
+    A sell's stop rises with the price that triggers it, a buy's falls; it never goes back. It stays an amount
+    away, or a percentage of the price.
+    """
+    price = watched_price(order, quote)
+    if price is None:
+        return order.trail_stop
+    distance = order.stop_price
+    if order.trailing_percent is not None:
+        distance = price * order.trailing_percent / _PERCENT
+    if distance is None:
+        return order.trail_stop
+    reached = price + distance if order.action == "BUY" else price - distance
+    if order.trail_stop is None:
+        return reached
+    return min(order.trail_stop, reached) if order.action == "BUY" else max(order.trail_stop, reached)
+
+
+def limit_of(order: SimOrder) -> float | None:
+    """The limit of a trailing stop limit order that has just been triggered."""
+    if order.trail_stop is None:
+        return order.limit_price
+    offset = order.limit_offset
+    if offset is None:
+        return order.limit_price
+    return order.trail_stop + offset if order.action == "BUY" else order.trail_stop - offset
+
+
+def combined(legs: Sequence[SimLeg], quotes: Sequence[MarketQuote], at: datetime) -> MarketQuote:
+    """The quote of a combo: what it costs, and brings, when each leg trades at its own quote.
+
+    Prices are net, per share of the leg with the largest multiplier, and below zero for a credit; a leg
+    without a side leaves the combo without one.
+    """
+    bid = ask = 0.0
+    largest = max(leg.contract.multiplier for leg in legs)
+    complete_bid = complete_ask = True
+    for leg, quote in zip(legs, quotes, strict=True):
+        is_bought = leg.action == "BUY"
+        sells, buys = usable_price(quote.bid), usable_price(quote.ask)
+        near, far = (sells, buys) if is_bought else (buys, sells)
+        share = leg.ratio * leg.contract.multiplier / largest
+        sign = share if is_bought else -share
+        complete_bid = complete_bid and near is not None
+        complete_ask = complete_ask and far is not None
+        bid += sign * (near or 0.0)
+        ask += sign * (far or 0.0)
+    return MarketQuote(
+        at=at,
+        bid=round(bid, 6) if complete_bid else None,
+        ask=round(ask, 6) if complete_ask else None,
+    )
+
+
+class Board:
+    """Quotes by order.
+
+    Args:
+        market: Quotes by contract.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def quote(self, order: SimOrder, at: datetime) -> MarketQuote:
+        """What the order can trade against."""
+        if not order.legs:
+            return self._market.quote(order.contract, at)
+        quotes = [self._market.quote(leg.contract, at) for leg in order.legs]
+        return combined(order.legs, quotes, at)
+
+    def next_change(self, order: SimOrder, after: datetime) -> datetime | None:
+        """First instant after `after` at which the quote may differ; None: never."""
+        if not order.legs:
+            return self._market.next_change(order.contract, after)
+        changes = [self._market.next_change(leg.contract, after) for leg in order.legs]
+        return min((change for change in changes if change is not None), default=None)

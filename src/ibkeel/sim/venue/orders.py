@@ -19,20 +19,6 @@ from ibkeel.sim.values import OrderEcho, OrderError, OrderStatus, SimOrder, Venu
 from ibkeel.sim.venue.auctions import Auction
 from ibkeel.sim.venue.matching import STOP_TYPES
 
-__all__ = [
-    "DONE",
-    "MOVES",
-    "OrderKey",
-    "Stage",
-    "WorkingOrder",
-    "cancellation",
-    "inherit",
-    "killed",
-    "opening_notice",
-    "pair",
-    "stage_after_change",
-]
-
 OrderKey = tuple[int, int]
 """Client id and order id: what names an order on the wire."""
 

@@ -13,18 +13,6 @@ from ibkeel.sim.values import Market, MarketQuote, OrderError, SimOrder
 from ibkeel.sim.venue.auctions import CLOSING_TYPES, OPENING
 from ibkeel.sim.venue.matching import LIMIT_TYPES, STOP_TYPES
 
-__all__ = [
-    "REFUSALS",
-    "Refusal",
-    "Row",
-    "advice",
-    "check_modification",
-    "check_new",
-    "is_beyond",
-    "is_overridden",
-    "refuse",
-]
-
 
 class Refusal(Enum):
     """A reason to refuse an order, a modification or a cancel."""

@@ -9,8 +9,6 @@ from ibkeel.sim.values import Market, SimContract
 from ibkeel.sim.venue.account import Account, Holding
 from ibkeel.sim.venue.matching import usable_price
 
-__all__ = ["Settlement", "ends_at", "settled"]
-
 _LEAST: Final = 0.01
 _SEARCH: Final = timedelta(days=7)
 

@@ -27,8 +27,6 @@ from ibkeel.model import (
     Side,
 )
 
-__all__ = ["Book"]
-
 Prices = Callable[[Contract], Quote]
 
 _NOT_FOUND: Final = 10147

@@ -40,10 +40,7 @@ from ibkeel.model import (
 )
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
-from ibkeel.testing.fake.previews import preview_of
-from ibkeel.testing.fake.prices import PriceScript
-
-__all__ = ["KINDS", "Call", "FakeBroker"]
+from ibkeel.testing.fake.prices import PriceScript, preview_of
 
 KINDS: Final = (
     "account", "all_open_orders", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
@@ -259,7 +256,7 @@ class FakeBroker(Broker):
 
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:
-        """What the order would tie up in a cash account."""
+        """What the order would tie up in a cash account; OrderRefused in dry run."""
         await self._answer("preview", ticket)
         if self._dry_run:
             raise OrderRefused("the fake is in dry run, and a what-if travels as an order")
@@ -314,7 +311,7 @@ class FakeBroker(Broker):
 
     @override
     async def order_events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills as they arrive."""
+        """Reports and fills as they arrive; NotConnected when the session ends."""
         await self._answer("order_events")
         listener: asyncio.Queue[OrderEvent | None] = asyncio.Queue()
         self._listeners.append(listener)

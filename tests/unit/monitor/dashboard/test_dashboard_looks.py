@@ -8,7 +8,7 @@ import attrs
 from ibkeel.model import Grade, Health, HealthCheck
 from ibkeel.monitor.board import Board, snapshot_data
 from ibkeel.monitor.dashboard import View
-from ibkeel.monitor.dashboard.looks import Looks
+from ibkeel.monitor.dashboard.source import Looks
 from ibkeel.telemetry import HealthTaken
 
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)

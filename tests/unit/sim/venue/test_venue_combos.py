@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.sim.values import Execution, MarketQuote, SimContract, SimLeg, SimOrder
-from ibkeel.sim.venue.board import combined
+from ibkeel.sim.venue.matching import combined
 
 BAG = SimContract(con_id=0, symbol="SPY", sec_type="BAG")
 

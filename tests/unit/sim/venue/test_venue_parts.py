@@ -6,8 +6,8 @@ import pytest
 
 from ibkeel.sim.values import SimOrder
 from ibkeel.sim.venue.hours import TradingHours
+from ibkeel.sim.venue.ledger import Stamps
 from ibkeel.sim.venue.orders import DONE, MOVES, Stage, WorkingOrder
-from ibkeel.sim.venue.stamps import Stamps
 
 
 def working(option, **fields):

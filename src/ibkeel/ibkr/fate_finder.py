@@ -1,0 +1,143 @@
+"""Finds out what became of orders of which nobody knows, so that no caller has to ask for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from ibkeel.errors import ConnectionFailure, NotConnected, RequestFailed
+from ibkeel.ibkr.link import Link
+from ibkeel.model import OrderId, OrderReport, OrderState
+from ibkeel.resilience import Deadlines
+
+_APART: Final = 31.0  # seconds between two rounds of the lists: a little more than the proof of absence takes
+_DOUBTFUL: Final = frozenset({OrderState.SENT, OrderState.UNKNOWN})
+_ROUNDS: Final = 3  # without a fate before a person must look
+
+
+class _Lists(Protocol):
+    """Who asks the venue."""
+
+    async def all_open_orders(self, deadlines: Deadlines) -> object: ...
+    async def executions(self, deadlines: Deadlines) -> object: ...
+    async def completed_orders(self, deadlines: Deadlines) -> object: ...
+
+
+class FateFinder:
+    """Reads the venue's lists while an order is unanswered or of unknown fate.
+
+    The first round begins once the venue has had its time to answer; two rounds on a good session that
+    do not name an order prove that it is not at the venue. Either way a person is told: of an order that
+    was lost, and of one whose fate no list tells.
+
+    Args:
+        link: Its book knows the orders.
+        lists: Asks for them; the book hears what they say, and what they do not.
+        alarm: Tells a person: what it is about, and what to do.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        lists: _Lists,
+        *,
+        alarm: Callable[[str, str], None],
+    ) -> None:
+        self._link, self._lists, self._alarm = link, lists, alarm
+        self._task: asyncio.Task[None] | None = None
+        self._rounds: dict[OrderId, int] = {}
+
+    def start(self) -> None:
+        """Mind the orders by itself from now on; again does nothing."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._mind(), name="ibkeel fates")
+
+    def end(self) -> list[asyncio.Task[None]]:
+        """Mind them no more.
+
+        Returns:
+            What is still to unwind, to be waited for.
+        """
+        task, self._task = self._task, None
+        if task is None or task.done():
+            return []
+        task.cancel()
+        return [task]
+
+    async def _mind(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._link.book.events()) as events:
+                    await self._find()
+                    async for event in events:
+                        if isinstance(event, OrderReport) and event.state in _DOUBTFUL:
+                            await self._find()
+            except NotConnected:
+                continue  # what was alive is of unknown fate now, and looked for on the next link
+
+    async def _find(self) -> None:
+        """Ask until nothing is open any more."""
+        pause = self._link.config.deadlines.orders
+        while self._open():
+            await asyncio.sleep(pause)
+            pause = _APART
+            if self._link.is_up:  # else the session's own alarm tells
+                before = self._open()
+                trouble = await self._read() if before else ""
+                self._tell_lost(before)
+                self._tell_open(trouble)
+
+    def _open(self) -> Sequence[OrderReport]:
+        """Orders of which the venue has said nothing, or nothing that tells their fate."""
+        book = self._link.book
+        return [row for row in book.reports() if _is_open(row, was_answered=book.has_answer(row.order_id))]
+
+    async def _read(self) -> str:
+        """Why a list could not be read; empty when all were."""
+        deadlines = self._link.config.deadlines
+        asked: tuple[Callable[[Deadlines], Awaitable[object]], ...] = (
+            self._lists.all_open_orders,
+            self._lists.executions,
+            self._lists.completed_orders,
+        )
+        try:
+            for ask in asked:
+                await ask(deadlines)
+        except (RequestFailed, ConnectionFailure) as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _tell_lost(self, before: Sequence[OrderReport]) -> None:
+        for name, words in _families([row for row in before if self._link.book.is_inferred(row.order_id)]):
+            self._alarm(
+                f"order {name}",
+                f"lost on the way and not at the venue: {words}. It counts as cancelled, and nothing was sent again "
+                "for it; there is nothing left to cancel",
+            )
+
+    def _tell_open(self, trouble: str) -> None:
+        """Tell a person, once for each order, what nobody else can find out."""
+        still = self._open()
+        self._rounds = {row.order_id: self._rounds.get(row.order_id, 0) + 1 for row in still}
+        why = f"its lists cannot be read ({trouble})" if trouble else "its lists do not tell"
+        for name, words in _families([row for row in still if self._rounds[row.order_id] == _ROUNDS]):
+            self._alarm(
+                f"order {name}",
+                f"nobody knows what became of {words}: the venue was asked, and {why}. Look for it in TWS or Client "
+                f"Portal, and cancel it there if it works and should not. Nothing is sent again for it, and the lists "
+                f"are read every {_APART:g} s until they tell",
+            )
+
+
+def _is_open(report: OrderReport, *, was_answered: bool) -> bool:
+    return report.state is OrderState.UNKNOWN or (report.state is OrderState.SENT and not was_answered)
+
+
+def _families(reports: Sequence[OrderReport]) -> Iterator[tuple[str, str]]:
+    """Name and words of each order; of a bracket once, for its entry and its children together."""
+    for row in reports:
+        if any(row.parent_id == other.order_id for other in reports):
+            continue
+        children = sum(other.parent_id == row.order_id for other in reports)
+        words = f"{row.side} {row.quantity:g} {row.contract} {row.order_type}"
+        yield row.client_order_id, words + (f" and {children} with it" if children else "")

@@ -1,0 +1,195 @@
+"""Files that one holder has at a time, by a lock of the operating system: it ends with its process."""
+
+import errno
+import json
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import attrs
+from typing_extensions import override
+
+from ibkeel.clock import Clock
+from ibkeel.system import SystemClock
+
+_HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
+# Windows locks bytes, and nobody else may read those: one far behind the text.
+_LOCKED_BYTE: Final = 1 << 20
+
+
+class FileLock(Protocol):
+    """How an operating system locks an open file."""
+
+    def take(self, descriptor: int) -> bool:
+        """Lock it without waiting; False when somebody else has."""
+        ...
+
+    def give_back(self, descriptor: int) -> None:
+        """Unlock it."""
+        ...
+
+
+class WholeFileLock(FileLock):
+    """POSIX: `flock`, which also keeps apart two holders within a process.
+
+    Args:
+        fcntl: The module of that name.
+    """
+
+    def __init__(self, fcntl: Any) -> None:
+        self._fcntl = fcntl
+
+    @override
+    def take(self, descriptor: int) -> bool:
+        try:
+            self._fcntl.flock(descriptor, self._fcntl.LOCK_EX | self._fcntl.LOCK_NB)
+        except OSError as error:
+            return _is_free(error)
+        return True
+
+    @override
+    def give_back(self, descriptor: int) -> None:
+        self._fcntl.flock(descriptor, self._fcntl.LOCK_UN)
+
+
+class ByteLock(FileLock):
+    """Windows: a lock on one byte.
+
+    Args:
+        msvcrt: The module of that name.
+    """
+
+    def __init__(self, msvcrt: Any) -> None:
+        self._msvcrt = msvcrt
+
+    @override
+    def take(self, descriptor: int) -> bool:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            self._msvcrt.locking(descriptor, self._msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            return _is_free(error)
+        return True
+
+    @override
+    def give_back(self, descriptor: int) -> None:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        self._msvcrt.locking(descriptor, self._msvcrt.LK_UNLCK, 1)
+
+
+def _is_free(error: OSError) -> bool:
+    """False when the lock is held; what else went wrong is raised."""
+    if error.errno in _HELD:
+        return False
+    raise error
+
+
+def system_lock(platform: str) -> FileLock:
+    """How files are locked on a platform, as `sys.platform` names it."""
+    if platform == "win32":
+        return ByteLock(import_module("msvcrt"))
+    return WholeFileLock(import_module("fcntl"))
+
+
+@attrs.frozen(kw_only=True)
+class Holder:
+    """Who has a lock, as far as it said so.
+
+    Args:
+        pid: Its process; None when it is not known.
+        since: When it took the lock, aware, in UTC; None when it is not known.
+    """
+
+    pid: int | None = None
+    since: datetime | None = None
+
+    def words(self, what: str) -> tuple[str, str]:
+        """Who it is, `what` being a holder in this process, and since when; the second may be empty."""
+        who = "another process" if self.pid is None else f"process {self.pid}"
+        if self.pid == os.getpid():
+            who = f"another {what} of this process ({self.pid})"
+        return who, "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class LockFile:
+    """A file that one holder has at a time, within a process too.
+
+    The operating system ends the lock with the process, also after SIGKILL. The file stays, for to delete
+    it would let two processes hold two files of the same name.
+
+    Args:
+        path: The file; made when it is not there, readable by its owner alone.
+        clock: Stamps the lock, for the message to others.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self.path = path
+        self._clock = clock or SystemClock()
+        self._system = system_lock(sys.platform)
+        self._descriptor: int | None = None
+        self._owner = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the lock."""
+        return self._descriptor is not None
+
+    def acquire(self) -> Holder | None:
+        """Take the lock without waiting; does nothing when this object has it.
+
+        Returns:
+            Who else has it; None when it is ours now.
+
+        Raises:
+            OSError: The file cannot be made, or not be locked at all.
+        """
+        if self.is_held:
+            return None
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            is_ours = self._system.take(descriptor)
+            holder = None if is_ours else _signature(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if holder is not None:
+            os.close(descriptor)
+            return holder
+        with suppress(OSError):  # a full disk takes no signature, and the lock holds all the same
+            self._sign(descriptor)
+        self._descriptor, self._owner = descriptor, os.getpid()
+        return None
+
+    def _sign(self, descriptor: int) -> None:
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        text = json.dumps({"pid": os.getpid(), "since": self._clock.now().isoformat(timespec="seconds")})
+        os.write(descriptor, text.encode())
+
+    def release(self) -> None:
+        """Give the lock back; does nothing when this object has it not."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        try:
+            # A forked child shares the lock with its parent, and must not end it.
+            if self._owner == os.getpid():
+                os.ftruncate(descriptor, 0)
+                self._system.give_back(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _signature(descriptor: int) -> Holder:
+    """Who holds it and since when; the holder may not have written it yet."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        signed = json.loads(os.read(descriptor, 4096))
+        return Holder(pid=int(signed["pid"]), since=datetime.fromisoformat(signed["since"]).astimezone(UTC))
+    except (ValueError, KeyError, TypeError):
+        return Holder()
