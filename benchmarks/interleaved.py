@@ -1,5 +1,6 @@
-"""Timing in turns: A B C A B C, so that a busy machine slows all alike."""
+"""Timing in turns, so that a busy machine slows all alike, and none always comes after the same one."""
 
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,11 +27,12 @@ async def time_awaits(function: Callable[[], Awaitable[object]], number: int) ->
 
 
 def in_turns(subjects: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Measure each subject once a round; the first round warms up and is thrown away."""
+    """Measure each subject once a round, in another order each; the first round warms up and is thrown away."""
     measured: dict[str, list[float]] = {name: [] for name in subjects}
+    shuffled = random.Random(7)  # an order, not a secret
     for turn in range(rounds + 1):
-        for name, measure in subjects.items():
-            value = measure()
+        for name in shuffled.sample(list(subjects), len(subjects)):
+            value = subjects[name]()
             if turn:
                 measured[name].append(value)
     return measured
