@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ibkeel.sim.market.matching import fits
+from ibkeel.sim.market.listing import fits
 from ibkeel.sim.values import (
     BarSize,
     ContractPattern,

@@ -66,7 +66,7 @@ class StubBroker:
         spec: BarSpec,
         cycles: int,
     ) -> None:
-        self._clock = clock
+        self._clock, self.client_id = clock, 1
         self.hours = (TradingHours(opens_at=opens_at, closes_at=opens_at + timedelta(hours=hours)),)
         self._account = AccountValues(
             account="DU0000001",

@@ -169,6 +169,8 @@ class RequestFailed(IbkeelError):
     """
 
     is_fault: bool = False
+    is_unsent: bool = False
+    """Of an order that was to be placed: whether it failed before its first byte left."""
 
     def __init__(self, message: str, *, code: int | None = None, is_fault: bool | None = None) -> None:
         super().__init__(message)

@@ -112,7 +112,20 @@ class Holder:
         who = "another process" if self.pid is None else f"process {self.pid}"
         if self.pid == os.getpid():
             who = f"another {what} of this process ({self.pid})"
+        elif self.pid is not None and _has_ended(self.pid):
+            who = f"a child of process {self.pid}, which itself has ended,"
         return who, "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether no process has that number; on Windows, where to ask could end it, nobody asks."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.ESRCH
+    return False
 
 
 class LockFile:
@@ -137,6 +150,15 @@ class LockFile:
     def is_held(self) -> bool:
         """Whether this object holds the lock."""
         return self._descriptor is not None
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that this object holds; else others may hold one too."""
+        if self._descriptor is None:
+            return False
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))  # noqa: PTH116 - as the journal's
+        return False
 
     def acquire(self) -> Holder | None:
         """Take the lock without waiting; does nothing when this object has it.
@@ -179,10 +201,13 @@ class LockFile:
         try:
             # A forked child shares the lock with its parent, and must not end it.
             if self._owner == os.getpid():
-                os.ftruncate(descriptor, 0)
-                self._system.give_back(descriptor)
+                with suppress(OSError):  # a broken disk keeps the signature, and the lock ends all the same
+                    os.ftruncate(descriptor, 0)
+                with suppress(OSError):
+                    self._system.give_back(descriptor)
         finally:
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
 
 
 def _signature(descriptor: int) -> Holder:

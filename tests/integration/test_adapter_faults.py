@@ -10,6 +10,7 @@ import pytest
 from ibkeel.errors import (
     AccountMismatch,
     AmbiguousContract,
+    InvalidInput,
     NoData,
     OrderRejected,
     RequestTimeout,
@@ -195,6 +196,33 @@ async def test_a_login_with_two_accounts_wants_one_named(stage):
 
     with pytest.raises(AccountMismatch, match=r"DU\*\*\*67, DU\*\*\*21, and no account was named"):
         await opened()
+
+
+async def test_a_wrong_account_says_what_to_set(stage):
+    async def opened():
+        async with stage(account="DU1234567,DU7654321"):
+            pytest.fail("nobody knows which account is meant")
+
+    with pytest.raises(
+        AccountMismatch, match=r"set `live_account` in \[gateway\], .* or log in to the account"
+    ):
+        await opened()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda broker: broker.quote("SPY"),
+        lambda broker: broker.quotes(["SPY"]),
+        lambda broker: broker.bars("SPY", BarSpec(duration="3600 S", size="1 min")),
+        lambda broker: broker.option_chain("SPY"),
+    ],
+    ids=["quote", "quotes", "bars", "option_chain"],
+)
+async def test_a_ticker_is_no_contract_and_the_refusal_shows_one(stage, ask):
+    async with stage() as on:
+        with pytest.raises(InvalidInput, match=r"'SPY' is no contract; valid: such as Stock\('SPY'\)"):
+            await ask(on.broker)
 
 
 async def test_an_expiry_that_has_passed_is_an_unknown_contract(stage):

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 from contextlib import aclosing, suppress
 
 import pytest
@@ -16,6 +17,7 @@ from ibkeel.errors import (
     WrongLoopError,
 )
 from ibkeel.ibkr import Backoff, IBKRBroker, IBKRConfig
+from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.model import BarSpec, Grade, OrderState, OrderTicket, Stock
 from ibkeel.resilience import Deadlines
 from ibkeel.sim import SimulatedGateway
@@ -424,3 +426,15 @@ async def test_a_session_subscribes_to_its_balances_once(stage):
 
         assert len(on.board.asked("account_updates")) == 1
         assert on.board.asked("account_updates_multi") == []
+
+
+async def test_a_lock_that_cannot_be_given_back_keeps_no_session(stage, monkeypatch):
+    def refused(_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    async with stage() as on:
+        with monkeypatch.context() as patch, suppress(OSError):
+            patch.setattr(ProcessLock, "release", refused)
+            await on.broker.disconnect()
+
+        assert not on.broker.is_connected

@@ -8,17 +8,19 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
+from ibkeel.cli import flattening
 from ibkeel.cli.flattening import FlattenOptions, flatten_over_a_session, plan_over_a_session
-from ibkeel.errors import ConfigurationError, JournalError, JournalInUse
+from ibkeel.errors import ConfigurationError, JournalError, JournalInUse, RequestTimeout
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import FillSeen, Intent, Journal, OrderUpdate, Purpose, RunEnded, RunStarted, store
 from ibkeel.model import Bracket, ClientOrderId, Direction, OrderTicket, Signal, Stock
 from ibkeel.orders import EntryIntent
 from ibkeel.runner import BotConfig, GatewayConfig
-from ibkeel.sim import SimulatedGateway
+from ibkeel.sim import SimulatedGateway, faults
 from ibkeel.virtual import virtual_clock
 
-NAME = ClientOrderId("ibk-20260105-r1-0001")
+NAME, OTHER = ClientOrderId("ibk-20260105-r1-0001"), ClientOrderId("ibk-20260105-r1-0002")
+REFUSED = {"when_request": "place_order", "code": 201, "text": "Order rejected - reason:"}
 SPY, QQQ = Stock("SPY"), Stock("QQQ")
 
 
@@ -27,14 +29,14 @@ def held(market, tmp_path):
     """A bot has bought SPY behind a stop and was killed; somebody else holds QQQ."""
 
     @asynccontextmanager
-    async def opened(mode="PAPER"):
+    async def opened(mode="PAPER", *, all_ours=False):
         await asyncio.sleep(600)
         clock = virtual_clock()
         gateway = SimulatedGateway(market=market, clock=clock)
         path = tmp_path / "journal.sqlite"
         async with gateway.listening("127.0.0.1", 4002):
             await _trade(NAME, path, 1, SPY)
-            await _trade(None, None, 9, QQQ)
+            await _trade(*((OTHER, path, 1) if all_ours else (None, None, 9)), QQQ)
             config = BotConfig(gateway=GatewayConfig(orders=mode))
             yield gateway, config, path
 
@@ -43,10 +45,10 @@ def held(market, tmp_path):
         config = IBKRConfig(orders="PAPER", client_id=client_id)
         async with IBKRBroker(config, clock=clock, jitter=lambda: 0.0) as broker:
             entry = OrderTicket(contract=contract, side="BUY", quantity=3, client_order_id=name)
-            order = Bracket(entry=entry, stop_loss=300) if name else entry
+            order = Bracket(entry=entry, stop_loss=200) if name else entry
             if name:
                 intent = EntryIntent(
-                    client_order_id=name, symbol="SPY", at=clock.now(), signal=Signal(direction=Direction.UP), bracket=order
+                    client_order_id=name, symbol=contract.symbol, at=clock.now(), signal=Signal(direction=Direction.UP), bracket=order
                 )  # fmt: skip
                 with Journal.open(path) as journal:
                     started = RunStarted(
@@ -79,7 +81,7 @@ async def test_what_the_bot_holds_is_closed_and_nothing_else(held):
     with Journal.open(path, read_only=True) as journal:
         intents = [entry.record for entry in journal.events(Intent)]
         assert [row.purpose for row in intents] == [Purpose.ENTRY, Purpose.EXIT]
-        assert intents[1].client_order_id.endswith("-r2-0001")
+        assert intents[1].client_order_id.startswith("ibk-20260105-r2c")
         assert (journal.count(RunStarted), journal.count(RunEnded)) == (2, 1)
         assert journal.count(OrderUpdate) > 0
 
@@ -122,6 +124,8 @@ async def test_without_the_bots_journal_nothing_is_called_flat(held):
 
         assert done.is_flat
         assert gateway.venue.positions() == []
+        with pytest.raises(ConfigurationError, match="nothing was closed"):
+            await flatten_over_a_session(config, elsewhere, OrderMode.PAPER)
 
 
 @pytest.fixture
@@ -162,7 +166,78 @@ async def test_a_journal_that_cannot_be_read_either_keeps_nobody_from_closing_ev
         assert gateway.venue.positions() == []
 
 
-async def test_a_journal_that_somebody_writes_is_left_to_them(held):
-    async with held() as (_, config, path):
-        with Journal.open(path), pytest.raises(JournalInUse):
-            await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+async def test_a_journal_that_somebody_writes_is_left_to_them_with_their_client_id(held):
+    async with held() as (gateway, config, path):
+        before = gateway.counters.requests["start_api"]
+        with Journal.open(path):
+            with pytest.raises(JournalInUse):
+                await plan_over_a_session(config, options(path))
+            with pytest.raises(JournalInUse):
+                await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+        assert gateway.counters.requests["start_api"] == before > 0
+
+
+@pytest.fixture
+def virtual_machine(monkeypatch):
+    """The machine's clock goes with the loop: a fill settles in seconds of the test."""
+    monkeypatch.setattr(flattening, "SystemClock", virtual_clock)
+
+
+def stops(gateway):
+    rows = gateway.venue.open_orders()
+    return sorted(row.contract.symbol for row in rows if row.order_type == "STP")
+
+
+@pytest.mark.usefixtures("virtual_machine")
+async def test_what_is_left_gets_its_stop_back_though_another_exit_has_just_filled(held, capsys):
+    async with held(all_ours=True) as (gateway, config, path):
+        gateway.inject(faults.AnsweredWith(skip=1, times=1, **REFUSED))
+
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+        assert (done.closed, [row.contract for row in done.left]) == (("+3 SPY",), ["QQQ"])
+        assert stops(gateway) == ["QQQ"]
+    assert "left open: +3 QQQ, behind a stop at 200.0" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("virtual_machine")
+async def test_when_positions_cannot_be_read_any_more_the_stops_come_back_and_the_run_ends_in_order(held):
+    async with held(all_ours=True) as (gateway, config, path):
+        gateway.inject(faults.AnsweredWith(times=2, **REFUSED))
+        gateway.inject(faults.Unanswered(when_request="positions", skip=4, times=2))
+
+        with pytest.raises(RequestTimeout):
+            await flatten_over_a_session(config, options(path, wait=1.0), OrderMode.PAPER)
+
+        assert stops(gateway) == ["QQQ", "SPY"]
+    with Journal.open(path, read_only=True) as journal:
+        ended = journal.last(RunEnded).record
+    assert ended.outcome == "failed"
+    assert ended.detail.count("behind a stop") == 2
+
+
+@pytest.mark.usefixtures("virtual_machine")
+async def test_whoever_interrupts_it_leaves_no_position_without_its_stop(held):
+    async with held(all_ours=True) as (gateway, config, path):
+        gateway.inject(faults.AnsweredWith(times=1, **REFUSED))
+        gateway.inject(faults.Unanswered(when_request="positions", skip=3, times=1))
+        task = asyncio.create_task(flatten_over_a_session(config, options(path), OrderMode.PAPER))
+        await asyncio.sleep(5)
+        before = stops(gateway)
+
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert (before, stops(gateway)) == ([], ["QQQ", "SPY"])
+
+
+async def test_fills_that_cannot_be_read_keep_nothing_from_being_closed(held, capsys):
+    async with held() as (gateway, config, path):
+        gateway.inject(faults.Unanswered(when_request="executions", skip=1, times=1))
+
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+        assert (done.closed, done.is_flat) == (("+3 SPY",), True)
+    assert "keeps nothing from being closed" in capsys.readouterr().err

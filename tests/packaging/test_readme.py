@@ -99,3 +99,13 @@ def test_a_release_leads_to_the_files_of_its_tag():
     assert "](https://example.org/them/ibkeel/raw/v9.8.7/docs/images/demo.svg)" in text
     assert "](https://example.org/them/ibkeel/blob/v9.8.7/SECURITY.md)" in text
     assert text.count("\n") == README.count("\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_who_has_only_pip_is_told_first(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    commands = re.findall(r"^pip install (\S.*?)(?: &&|\s*#|$)", text, re.MULTILINE)
+
+    assert commands[0] == "'ibkeel[bot]'"
+    assert re.search(r"checkout of the source.*?pip install -e", text, re.DOTALL)

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ibkeel.ibkr.codes import Farm
-from ibkeel.ibkr.farms import DataFarm
+from ibkeel.ibkr.notices import DataFarm
 from ibkeel.ibkr.session import Session
-from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import SessionEvent, SessionState
+from ibkeel.ibkr.states import SessionEvent, SessionPolicy, SessionState
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS
 from ibkeel.resilience import Backoff
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ibkeel.model import Right
 from ibkeel.options import Exercise, fit_smile, price
-from ibkeel.options.smoothing import smoothed
+from ibkeel.options.smile import smoothed
 
 levels = st.floats(0.1, 0.6)
 slopes = st.floats(-0.3, 0.1)

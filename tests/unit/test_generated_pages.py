@@ -46,7 +46,7 @@ def test_a_mark_is_found_in_docstrings_comments_fields_and_constants(script):
         found["ibkeel.sim.settings", "GatewaySettings.profit_seconds"]
         == "Interval of profit updates (unverified)."
     )
-    assert "unverified" in found["ibkeel.sim.services.unsubscribed", "_CODES"]
+    assert "unverified" in found["ibkeel.sim.services.system", "_CODES"]
     assert "unverified" in found["ibkeel.ibkr.pulse", "Pulse._ask_servers"]
     assert found["ibkeel.sim.services.quotes", "_set_type"].startswith(
         "Unverified text. `raise Rejection(321"

@@ -10,9 +10,8 @@ from typing import Final
 from typing_extensions import override
 
 from ibkeel.backtest.dealing import Dealing, OrderEvent
-from ibkeel.backtest.directory import Directory
+from ibkeel.backtest.directory import CLIENT, Directory, order_of
 from ibkeel.backtest.prices import Prices
-from ibkeel.backtest.tickets import order_of
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRejected, QuoteUnavailable, RequestFailed
 from ibkeel.model import (
@@ -231,6 +230,11 @@ class VenueBroker(Broker):
         """Cancel an order; the venue answers at once."""
         self._now()
         return self._dealing.cancel(order_id)
+
+    @property
+    @override
+    def client_id(self) -> int:
+        return CLIENT
 
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:

@@ -1,20 +1,80 @@
-"""What a backtest did: a value with everything in it, told as JSON or as one page."""
+"""What a backtest did: a value with everything in it, told as JSON or as one HTML page.
+
+The page has no script and loads nothing; it is light or dark as the reader has it.
+"""
 
 import json
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from html import escape
 from pathlib import Path
+from string import Template
 from types import MappingProxyType
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import attrs
 from typing_extensions import override
 
-from ibkeel.backtest.curve import Curve
-from ibkeel.backtest.figures import Figures
-from ibkeel.backtest.page import page_of
+from ibkeel.backtest.curve import Curve, Figures
+from ibkeel.backtest.pictures import Mark, area_picture, histogram, line_picture
 from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError
+
+_ZONE: Final = ZoneInfo("America/New_York")
+_MOST_ROWS: Final = 500
+_MOST_MARKS: Final = 150
+_NONE: Final = "-"
+_ENOUGH: Final = 2  # trades, for a distribution
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #5c6877; --paper: #ffffff; --card: #f5f7fa;
+  --rule: #d9dfe7; --line: #1f6feb; --fall: #c93c37; --win: #1a7f4b; --loss: #c93c37; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #97a3b4; --paper: #12161c;
+  --card: #1a2029; --rule: #2d3643; --line: #6ea8fe; --fall: #f0736d; --win: #4cc38a; --loss: #f0736d; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+h1 { font-size: 1.45rem; margin: 0 0 .25rem; }
+h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
+p, li { color: var(--soft); }
+svg { display: block; width: 100%; height: auto; background: var(--card); border-radius: 6px; }
+svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
+.grid { stroke: var(--rule); } .line { fill: none; stroke: var(--line); stroke-width: 1.6; }
+.area { fill: var(--fall); fill-opacity: .35; stroke: var(--fall); }
+.win { fill: var(--win); } .loss { fill: var(--loss); }
+.entry { fill: var(--line); } .mark { stroke: var(--paper); stroke-width: 1; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .5rem; margin-top: 1rem; }
+.card { background: var(--card); border-radius: 6px; padding: .6rem .8rem; }
+.card b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+.card span { color: var(--soft); font-size: .85rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+th { color: var(--soft); font-weight: 600; }
+td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 5rem; }
+@media (max-width: 42rem) { svg { width: 36rem; } svg text { font-size: 15px; } }
+td.gain { color: var(--win); } td.cost { color: var(--loss); }
+"""
+
+_PAGE: Final = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+<main>
+<h1>$title</h1>
+<p>$subtitle</p>
+$body
+</main>
+</body>
+</html>
+""")
 
 _POINTS: Final = 2000
 
@@ -88,7 +148,7 @@ class BacktestReport:
 
     def to_html(self) -> str:
         """One page with pictures and tables that loads nothing from elsewhere."""
-        return page_of(self)
+        return _page_of(self)
 
     def save_html(self, path: Path | str) -> None:
         """Write the page to a file.
@@ -113,3 +173,161 @@ class BacktestReport:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             object.__setattr__(self, name, value)
+
+
+def _page_of(report: "BacktestReport") -> str:
+    """The whole page of a report."""
+    sections = [
+        _cards(report.figures),
+        _drawn("Equity, in dollars", line_picture("Equity over time", report.equity, _dollars)),
+        _drawn(
+            "Draw-down, from the highest equity so far",
+            area_picture("Draw-down over time", report.equity.falls(), _share),
+        ),
+        *(_prices(symbol, curve, report.trades) for symbol, curve in report.prices.items()),
+        _distribution(report.trades),
+        _section("Figures", _figures(report)),
+        _section("Trades", _trades(report.trades)),
+        _list("Still held", report.held),
+        _list("Failures that were dealt with", report.errors),
+        _list("What this backtest leaves out", report.notes),
+        _section("Settings", _table(("setting", "value"), sorted(report.settings.items()))),
+    ]
+    return _PAGE.substitute(
+        title=escape(report.title),
+        style=_STYLE,
+        subtitle=escape(f"Simulated account {report.account}; times are New York's."),
+        body="\n".join(part for part in sections if part),
+    )
+
+
+def _cards(figures: Figures) -> str:
+    shown = (
+        ("net profit", _signed(figures.net_profit)),
+        ("return", _share(figures.total_return)),
+        ("draw-down", _share(figures.max_drawdown)),
+        ("trades", f"{figures.trades:,}"),
+        ("won", _NONE if figures.win_rate is None else _share(figures.win_rate)),
+        ("commissions", _dollars(figures.commissions)),
+    )
+    cards = "".join(
+        f'<div class="card"><b>{escape(value)}</b><span>{escape(name)}</span></div>' for name, value in shown
+    )
+    return f'<div class="cards">{cards}</div>'
+
+
+def _prices(symbol: str, curve: Curve, trades: Sequence[Trade]) -> str:
+    if not len(curve):
+        return ""
+    own = [trade for trade in trades if trade.symbol == symbol]
+    largest = sorted(own, key=lambda trade: -abs(trade.profit))[:_MOST_MARKS]
+    marks = [mark for trade in largest for mark in _marks(curve, trade)]
+    more = f", the {_MOST_MARKS} that moved most of {len(own):,}" if len(own) > _MOST_MARKS else ""
+    title = f"Trades on the price of {symbol}{more}"
+    picture = line_picture(title, curve, lambda value: f"{value:,.2f}", marks)
+    return _drawn(title, picture)
+
+
+def _marks(curve: Curve, trade: Trade) -> Iterable[Mark]:
+    index = curve.index(trade.entered_at)
+    text = f"{_clock(trade.entered_at)} {trade.quantity:+g} {trade.name} at {trade.entry_price:.2f}"
+    yield Mark(index, float(curve.value[index]), "entry", text)
+    if trade.left_at is not None and trade.exit_price is not None:
+        index = curve.index(trade.left_at)
+        kind = "win" if trade.profit > 0 else "loss"
+        text = f"{trade.name}: {trade.cause} at {trade.exit_price:.2f}, {_signed(trade.profit)}"
+        yield Mark(index, float(curve.value[index]), kind, text)
+
+
+def _distribution(trades: Sequence[Trade]) -> str:
+    profits = [trade.profit for trade in trades if trade.is_closed]
+    if len(profits) < _ENOUGH:
+        return ""
+    title = "Distribution of the trades' profits, in dollars"
+    return _drawn(title, histogram(title, profits, _dollars))
+
+
+def _figures(report: "BacktestReport") -> str:
+    rows = [
+        (name.replace("_", " "), _figure(name, value)) for name, value in report.figures.as_data().items()
+    ]
+    rows += [(name.replace("_", " "), f"{value:,}") for name, value in report.counts.items()]
+    return _table(("figure", "value"), rows)
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return _NONE
+    if name in {"total_return", "max_drawdown", "win_rate"}:
+        return _share(value)
+    if name in {"longest_drawdown", "average_holding"}:
+        return f"{value / 60:,.1f} min"
+    if name in {"sharpe", "profit_factor"}:
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def _trades(trades: Sequence[Trade]) -> str:
+    if not trades:
+        return "<p>There were none.</p>"
+    heads = ("contract", "quantity", "entered", "at", "left", "at", "by", "profit", "commission")
+    rows = [
+        (
+            trade.name,
+            f"{trade.quantity:+g}",
+            _clock(trade.entered_at),
+            f"{trade.entry_price:.2f}",
+            _NONE if trade.left_at is None else _clock(trade.left_at),
+            _NONE if trade.exit_price is None else f"{trade.exit_price:.2f}",
+            trade.cause or "held",
+            _signed(trade.profit),
+            f"{trade.commission:.2f}",
+        )
+        for trade in trades[:_MOST_ROWS]
+    ]
+    more = f"<p>{len(trades) - _MOST_ROWS:,} more are in the JSON.</p>" if len(trades) > _MOST_ROWS else ""
+    return _table(heads, rows) + more
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    body = "".join(f"<tr>{''.join(_cell(text) for text in row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(text: str) -> str:
+    kind = ""
+    if text.startswith(("+$", "-$")):
+        kind = ' class="gain"' if text[0] == "+" else ' class="cost"'
+    return f"<td{kind}>{escape(text)}</td>"
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{escape(title)}</h2>\n{content}"
+
+
+def _drawn(title: str, picture: str) -> str:
+    """A picture that keeps a readable size on a phone, and can be moved there."""
+    return _section(title, f'<div class="wide">{picture}</div>')
+
+
+def _list(title: str, rows: Sequence[str]) -> str:
+    if not rows:
+        return ""
+    return _section(title, f"<ul>{''.join(f'<li>{escape(row)}</li>' for row in rows)}</ul>")
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(_ZONE):%Y-%m-%d %H:%M:%S}"
+
+
+def _dollars(value: float) -> str:
+    return f"{'-' if value < 0 else ''}${abs(value):,.2f}".removesuffix(".00")
+
+
+def _signed(value: float) -> str:
+    return f"{'-' if value < 0 else '+'}${abs(value):,.2f}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}"

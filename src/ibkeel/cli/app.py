@@ -16,28 +16,24 @@ from rich.console import Console
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
 from ibkeel.cli.backtest_command import backtest, sweep_settings
-from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.bot_config import MonitoredBot, fresh_journal, state_directory
 from ibkeel.cli.chain_command import chain
 from ibkeel.cli.config_command import config
 from ibkeel.cli.doctor_command import doctor
-from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
-from ibkeel.cli.flatten_command import flatten
+from ibkeel.cli.flatten_command import flatten, halt_entries
 from ibkeel.cli.journal_commands import journal
 from ibkeel.cli.journal_commands import report as day_report
 from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.monitor_command import monitor
-from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
-from ibkeel.cli.scenarios import chosen
-from ibkeel.cli.screen import progress
-from ibkeel.cli.sim_commands import sim
+from ibkeel.cli.screen import ExitCode, cause_of, exit_code, progress, sentence
+from ibkeel.cli.sim_commands import chosen, sim
 from ibkeel.cli.tables import print_demo, print_report
 from ibkeel.ibkr import OrderMode
 from ibkeel.model import to_data
 from ibkeel.options import PRESETS
-from ibkeel.runner import HALT_FILE, ConfigurationFile, Halt, Held, RunReport, load_config_as
+from ibkeel.runner import HALT_FILE, ConfigurationFile, Held, RunReport, load_config_as
 from ibkeel.sim.market import MOODS
-from ibkeel.system import SystemClock
 from ibkeel.telemetry import RedactingFilter
 
 _DATE = click.DateTime(formats=["%Y-%m-%d"])
@@ -168,20 +164,32 @@ def demo(**given: Any) -> int:
 @click.option(
     "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
 )
+@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
+@click.option("--quiet", is_flag=True, help="Tell nothing of orders, fills, refusals and failures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
-def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow: bool, as_json: bool) -> None:
+def run_bot(
+    config: Path,
+    sessions: int | None,
+    journal: Path | None,
+    state: Path | None,
+    *,
+    follow: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Run the bot that a TOML file describes, against the Gateway that it names."""
     bot = load_config_as(MonitoredBot, config, os.environ)
     configured = Path(bot.journal.path) if bot.journal.path else None
-    state = state_directory(os.environ)
-    path = journal or configured or state / "journal.sqlite"
+    folder = state_directory(os.environ, state)
+    path = journal or configured or folder / "journal.sqlite"
     with progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
         options = LiveOptions(
             journal=path,
-            halt=state / HALT_FILE,
+            halt=folder / HALT_FILE,
             limits=ConfigurationFile(config, os.environ, bot),
             sessions=sessions,
             follow_gateway=follow,
+            is_quiet=quiet,
             announce=screen.announce,
             progress=screen.advance,
         )
@@ -192,27 +200,12 @@ def run_bot(config: Path, sessions: int | None, journal: Path | None, *, follow:
         print_report(Console(), report)
 
 
-@commands.command("halt")
-@click.option("--lift", is_flag=True, help="Let entries pass again.")
-@click.option("--reason", default="ibkeel halt", show_default=True, help="Why, for the journal.")
-def halt_entries(reason: str, *, lift: bool) -> None:
-    """Let no entry of any bot leave until it is lifted, and cancel those that work; exits pass."""
-    path = state_directory(os.environ) / HALT_FILE
-    switch = Halt(path)
-    if not lift:
-        switch.halt(reason, SystemClock().now())
-        click.echo(f"halted: {switch.reason}; `ibkeel halt --lift` lets entries pass again")
-    elif switch.lift():
-        click.echo("entries may pass again")
-    else:
-        click.echo("entries were not halted")
-
-
 commands.add_command(backtest)
 commands.add_command(chain)
 commands.add_command(config)
 commands.add_command(doctor)
 commands.add_command(flatten)
+commands.add_command(halt_entries)
 commands.add_command(journal)
 commands.add_command(monitor)
 commands.add_command(day_report)

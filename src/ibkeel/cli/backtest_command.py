@@ -1,25 +1,37 @@
-"""The commands `ibkeel backtest` and `ibkeel sweep`."""
+"""The commands `ibkeel backtest` and `ibkeel sweep`, and what they show."""
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 import attrs
 import click
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.table import Table
 
-from ibkeel.backtest import BacktestSettings, Figures, MarketTrial, RecordedData, SeededData, sweep
-from ibkeel.cli.backtest_tables import print_backtest, print_sweep
-from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.paths import fresh_journal
+from ibkeel.backtest import (
+    BacktestReport,
+    BacktestSettings,
+    Figures,
+    MarketTrial,
+    RecordedData,
+    SeededData,
+    Sweep,
+    SweepRow,
+    Trade,
+    sweep,
+)
+from ibkeel.cli.bot_config import MonitoredBot, fresh_journal
+from ibkeel.cli.screen import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
@@ -32,6 +44,13 @@ _PATH: Final = click.Path(path_type=Path)
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _FIGURES: Final = tuple(field.name for field in attrs.fields(Figures))
 _WORDS: Final[dict[str, object]] = {"true": True, "false": False, "none": None}
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_SHOWN: Final = 20
+_SHARES: Final = ("total_return", "max_drawdown", "win_rate")
+_SECONDS: Final = ("longest_drawdown", "average_holding")
+_RATIOS: Final = ("sharpe", "profit_factor")
+_FEW: Final = ("net_profit", "total_return", "max_drawdown", "trades", "win_rate", "profit_factor")
 
 
 def _what_to_play(command: F) -> F:
@@ -123,6 +142,70 @@ def sweep_settings(**given: Any) -> int:
     return ExitCode.SUCCESS if any(row.figures is not None for row in done.rows) else ExitCode.FOUND
 
 
+def print_backtest(console: Console, report: BacktestReport, page: Path | None) -> None:
+    """Print a report's figures and trades.
+
+    Args:
+        console: Where to.
+        report: What to print.
+        page: Where its page was written; None when it was not.
+    """
+    console.print(f"[bold]{report.title}[/bold]", highlight=False)
+    table = _table("figure", "value")
+    for field in attrs.fields(Figures):
+        table.add_row(field.name.replace("_", " "), _figure(field.name, getattr(report.figures, field.name)))
+    for name, value in report.counts.items():
+        table.add_row(name, f"{value:,}")
+    console.print(table)
+    _print_trades(console, report.trades)
+    for title, rows in (("still held", report.held), ("failed", report.errors)):
+        for row in rows[:_SHOWN]:
+            console.print(f"{title}: {row}", highlight=False, markup=False)
+    if page is None:
+        console.print("The whole report with its pictures: --html PATH", highlight=False)
+    else:
+        console.print(f"The whole report with its pictures: {page}", highlight=False, markup=False)
+
+
+def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
+    if not trades:
+        console.print("No trades.")
+        return
+    table = _table("trade", "quantity", "entered", "at", "left", "at", "by", "profit")
+    for trade in trades[:_SHOWN]:
+        table.add_row(
+            trade.name,
+            f"{trade.quantity:+g}",
+            f"{trade.entered_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
+            f"{trade.entry_price:.2f}",
+            "-" if trade.left_at is None else f"{trade.left_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
+            "-" if trade.exit_price is None else f"{trade.exit_price:.2f}",
+            trade.cause or "held",
+            f"{trade.profit:+,.2f}",
+        )
+    console.print(table)
+    if len(trades) > _SHOWN:
+        console.print(f"{len(trades) - _SHOWN} more trades are in the JSON and on the page.")
+
+
+def print_sweep(console: Console, done: Sweep, figure: str) -> None:
+    """Print a sweep's rows, the highest value of a figure first; failures last, with their reason."""
+    keys = list(done.rows[0].settings) if done.rows else []
+    names = list(dict.fromkeys((figure, *_FEW)))
+    table = _table(*keys, *(name.replace("_", " ") for name in names))
+    for row in sorted(done.rows, key=lambda row: _rank(row, figure)):
+        settings = [str(row.settings[key]) for key in keys]
+        cells = ["-"] * len(names)
+        if row.figures is not None:
+            cells = [_figure(name, getattr(row.figures, name)) for name in names]
+        table.add_row(*settings, *cells)
+    console.print(table)
+    for row in done.rows:
+        if row.error:
+            named = ", ".join(f"{key}={row.settings[key]}" for key in keys)
+            console.print(f"{named}: {row.error}", highlight=False, markup=False)
+
+
 def _part(progress: Progress) -> tuple[float, str]:
     session = progress.session
     part = (progress.now - session.opens_at) / (session.closes_at - session.opens_at)
@@ -212,3 +295,27 @@ def _bar(what: str) -> Iterator[Callable[[float, str], None]]:
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(what, total=1.0, text="")
         yield lambda part, text: bars.update(task, completed=part, text=text)
+
+
+def _rank(row: SweepRow, figure: str) -> tuple[bool, float]:
+    value = getattr(row.figures, figure, None)
+    return value is None, -(value or 0.0)
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if name in _SHARES:
+        return f"{value:.2%}"
+    if name in _SECONDS:
+        return f"{value / 60:,.1f} min"
+    if name in _RATIOS:
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table

@@ -1,22 +1,27 @@
-"""The command `ibkeel flatten`: entries cancelled, positions closed, and looked at until they are."""
+"""The commands `ibkeel flatten` and `ibkeel halt`.
+
+One cancels entries, closes positions and looks until they are closed; the other lets no bot of a state
+directory enter until it is lifted.
+"""
 
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 import attrs
 import click
 
-from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.bot_config import MonitoredBot, state_directory
 from ibkeel.cli.flattening import FlattenOptions, flatten_directly, flatten_through_the_bot, planned
-from ibkeel.cli.paths import state_directory
-from ibkeel.errors import ClientIdInUse, ConfigurationError, OrderRefused
+from ibkeel.cli.screen import ExitCode
+from ibkeel.errors import ClientIdInUse, ConfigurationError, JournalInUse, OrderRefused
+from ibkeel.monitor.dashboard.source import BotSource
 from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt, load_config_as
 from ibkeel.system import SystemClock
 
-_PATH = click.Path(path_type=Path)
+_PATH: Final = click.Path(path_type=Path)
 
 
 @click.command("flatten")
@@ -72,6 +77,24 @@ def flatten(
     return ExitCode.SUCCESS if done.is_flat else ExitCode.FOUND
 
 
+@click.command("halt")
+@click.option("--lift", is_flag=True, help="Let entries pass again.")
+@click.option("--reason", default="ibkeel halt", show_default=True, help="Why, for the journal.")
+@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
+def halt_entries(reason: str, state: Path | None, *, lift: bool) -> None:
+    """Let no entry of any bot leave until it is lifted, and cancel those that work; exits pass."""
+    folder, clock = state_directory(os.environ, state), SystemClock()
+    switch = Halt(folder / HALT_FILE)
+    if not lift:
+        switch.halt(reason, clock.now())
+        click.echo(f"halted: {switch.reason}; `ibkeel halt --lift` lets entries pass again")
+    elif switch.lift():
+        click.echo("entries may pass again")
+    else:
+        click.echo("entries were not halted")
+    click.echo(_reached(folder, BotSource(folder, folder / "journal.sqlite", clock)), err=True)
+
+
 def _is_halted(state: Path) -> bool:
     """Halt entries of every bot of a state directory; a disk that takes no file keeps nobody from closing."""
     try:
@@ -89,7 +112,7 @@ def _ask(bot: BotConfig, options: FlattenOptions) -> None:
         return
     try:
         what = planned(bot, options).sentence()
-    except ClientIdInUse:
+    except (ClientIdInUse, JournalInUse):
         what = "halt the bot that runs, and let it cancel its entries and close what it holds"
     click.confirm(f"Shall I {what}?", abort=True)
 
@@ -97,7 +120,7 @@ def _ask(bot: BotConfig, options: FlattenOptions) -> None:
 def _flattened(bot: BotConfig, options: FlattenOptions) -> tuple[Flattened, str]:
     try:
         return flatten_directly(bot, options), "this command"
-    except ClientIdInUse:
+    except (ClientIdInUse, JournalInUse):
         if bot.gateway.orders == "DRY_RUN":
             raise OrderRefused("orders is DRY_RUN, and a bot runs: nothing was sent, by it neither") from None
         return flatten_through_the_bot(options), "the bot"
@@ -106,6 +129,8 @@ def _flattened(bot: BotConfig, options: FlattenOptions) -> tuple[Flattened, str]
 def _tell(done: Flattened, *, is_halted: bool) -> None:
     for name in done.cancelled:
         click.echo(f"cancelled {name}")
+    for words in done.uncancelled:
+        click.echo(f"may still work: {words}")
     for words in done.closed:
         click.echo(f"closed {words}")
     for row in done.left:
@@ -118,3 +143,15 @@ def _tell(done: Flattened, *, is_halted: bool) -> None:
         flat = "nothing that the bot traded is held" if done.untouched else "flat"
         halted = "entries are halted until `ibkeel halt --lift`" if is_halted else "entries are NOT halted"
         click.echo(f"{flat}; {halted}")
+
+
+def _reached(folder: Path, source: BotSource) -> str:
+    """Whom it reaches: a bot that has another state directory never hears of it."""
+    data = source.running()
+    if data is None:
+        return f"no bot runs with the state directory {folder}; is it the bot's? --state or IBKEEL_STATE names another"
+    run, session = data["run"], data["session"]
+    who = f"{run['run']} {run['strategy']} {run['mode']}"
+    return (
+        f"this reaches {who} ({session['host']}:{session['port']}, client {session['client_id']}) by {folder}"
+    )

@@ -13,7 +13,14 @@ import attrs
 from ibkeel.cli.live import address_of, agree_on_time, interlock_of
 from ibkeel.cli.screen import announce
 from ibkeel.cli.serve import OffsetClock
-from ibkeel.errors import ConfigurationError, GatewayMute, JournalError, JournalInUse, OrderRefused
+from ibkeel.errors import (
+    ConfigurationError,
+    GatewayMute,
+    IbkeelError,
+    JournalError,
+    JournalInUse,
+    OrderRefused,
+)
 from ibkeel.ibkr import IBKRBroker, OrderMode
 from ibkeel.journal import Journal, RunEnded, RunStarted, highest_order_id
 from ibkeel.model import OrderReport, Position
@@ -32,7 +39,9 @@ from ibkeel.runner import (
 )
 from ibkeel.runner.beside import beside
 from ibkeel.runner.crew import Crew, crew_of
+from ibkeel.runner.flatten import is_open_entry
 from ibkeel.runner.flattening import to_be_closed
+from ibkeel.runner.handover import Handover
 from ibkeel.runner.memory import remember
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
@@ -40,6 +49,7 @@ from ibkeel.telemetry import LoggingObserver
 _LOOK: Final = 0.5
 _PATIENCE: Final = 30.0  # beyond the exits' own wait, for what comes before and after
 _WEEK: Final = timedelta(days=7)
+_MENDING: Final = 60.0  # a stop waits until the last fill has settled, and for answers
 _STOP_IT: Final = "Stop it, which leaves its stops in place, and ask again"
 
 
@@ -89,6 +99,7 @@ def planned(config: BotConfig, options: FlattenOptions) -> Plan:
 
     Raises:
         ConnectionFailure: There is no Gateway to talk to, or the bot holds the session.
+        JournalInUse: The bot runs.
     """
     return asyncio.run(plan_over_a_session(config, options))
 
@@ -98,10 +109,9 @@ async def plan_over_a_session(config: BotConfig, options: FlattenOptions) -> Pla
     async with _hand(config, options, OrderMode.DRY_RUN) as hand:
         orders, positions = await hand.broker.open_orders(), await hand.broker.positions()
         desk = hand.crew.desk
-        wanted = to_be_closed(positions, desk, everything=options.everything)
         return Plan(
-            entries=tuple(row for row in orders if desk.is_entry(row) and not row.filled),
-            positions=tuple(row for row in positions if row.contract in wanted),
+            entries=tuple(row for row in orders if is_open_entry(row, desk)),
+            positions=to_be_closed(positions, desk, everything=options.everything),
         )
 
 
@@ -110,6 +120,7 @@ def flatten_directly(config: BotConfig, options: FlattenOptions) -> Flattened:
 
     Raises:
         ClientIdInUse: A bot uses it.
+        JournalInUse: A bot writes it, which may have lost the Gateway.
         ConnectionFailure: There is no Gateway to talk to.
         OrderRefused: `orders` is DRY_RUN: nothing is sent.
     """
@@ -128,16 +139,53 @@ async def flatten_over_a_session(config: BotConfig, options: FlattenOptions, mod
         crew.recorder.keep(
             RunStarted(at=clock.now(), run=hand.run, session=day, mode=mode.value, strategy="flatten")
         )
-        async with beside(crew.watch.run()):
-            await crew.watch.catch_up()
-            done = await close_everything(
-                hand.broker, crew.desk, session=day, wait=options.wait, everything=options.everything
-            )
-            if done.left:
-                await crew.protector.check()  # what could not be closed gets its stop back
-        outcome = "finished" if done.is_flat else "left"
-        crew.recorder.keep(RunEnded(at=clock.now(), run=hand.run, outcome=outcome))
+        outcome, left = "failed", ""
+        try:
+            async with beside(crew.watch.run()), _protected(crew):
+                done = await _closed(hand, options)
+            outcome = "finished" if done.is_flat else "left"
+        finally:
+            if outcome != "finished":
+                left = await Handover(hand.broker, crew.desk, announce).end()
+            crew.recorder.keep(RunEnded(at=clock.now(), run=hand.run, outcome=outcome, detail=left))
         return done
+
+
+async def _closed(hand: "_Hand", options: FlattenOptions) -> Flattened:
+    try:
+        await hand.crew.watch.catch_up()
+    except IbkeelError as error:
+        announce(f"what happened before could not be read, which keeps nothing from being closed: {error}")
+    return await close_everything(
+        hand.broker,
+        hand.crew.desk,
+        session=hand.session.day,
+        wait=options.wait,
+        everything=options.everything,
+    )
+
+
+@asynccontextmanager
+async def _protected(crew: Crew) -> AsyncIterator[None]:
+    """What is held after the body, however that ended, gets its stop back: the exits cancelled it."""
+    try:
+        yield
+    finally:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _MENDING
+        while not await _is_mended(crew):
+            if loop.time() >= deadline:
+                break
+            await asyncio.sleep(_LOOK)
+
+
+async def _is_mended(crew: Crew) -> bool:
+    """Look once; whether all is well, or no more can be done."""
+    try:
+        gaps = await crew.protector.check()
+    except IbkeelError:
+        return False
+    return not any(gap.mends or crew.desk.knows_nothing_of(gap.contract) for gap in gaps)
 
 
 @attrs.frozen(kw_only=True)
@@ -157,9 +205,10 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
     machine, observer = SystemClock(), LoggingObserver()
     clock = OffsetClock(machine, machine.now())
     address = attrs.evolve(address_of(config, options.journal), orders=mode)
-    async with IBKRBroker(address, clock=clock, observer=observer) as broker:
-        await agree_on_time(broker, clock, follow=options.follow_gateway)
-        with _opened(options) as journal:
+    # The journal first: a bot that has lost its Gateway holds it all the same, and must find its client id free.
+    with _opened(options) as journal:
+        async with IBKRBroker(address, clock=clock, observer=observer) as broker:
+            await agree_on_time(broker, clock, follow=options.follow_gateway)
             broker.use_order_ids_above(highest_order_id(journal, address.client_id))
             run = f"r{journal.count(RunStarted) + 1}"
             crew = crew_of(
@@ -192,7 +241,8 @@ def _opened(options: FlattenOptions) -> Journal:
         ConfigurationError: There is no journal, and what to close depends on it.
         JournalError: Somebody else writes it, or it cannot even be read, and what to close depends on it.
     """
-    _check_journal(options)
+    if not options.journal.is_file():
+        return _without_journal(options)
     try:
         return Journal.open(options.journal)
     except JournalInUse:
@@ -207,13 +257,15 @@ def _opened(options: FlattenOptions) -> Journal:
             raise
 
 
-def _check_journal(options: FlattenOptions) -> None:
-    """An empty journal knows of no position: it would call an account flat that is not."""
-    if not options.everything and not options.journal.is_file():
-        raise ConfigurationError(
-            f"there is no journal at {options.journal}, so nobody knows what the bot traded; nothing was closed. "
-            "Name it with --journal, or close everything that the account holds with --all"
-        )
+def _without_journal(options: FlattenOptions) -> Journal:
+    """An empty journal knows of no position: none is left that would call an account flat that is not."""
+    if options.everything:
+        announce(f"what is done will not be in a journal: there is none at {options.journal}")
+        return Journal.in_memory()
+    raise ConfigurationError(
+        f"there is no journal at {options.journal}, so nobody knows what the bot traded; nothing was closed. "
+        "Name it with --journal, or close everything that the account holds with --all"
+    )
 
 
 def flatten_through_the_bot(options: FlattenOptions) -> Flattened:
@@ -255,4 +307,4 @@ async def ask_the_bot(options: FlattenOptions) -> Flattened:
         ) from None
     finally:
         requests.withdraw(name)
-    return done
+    return attrs.evolve(done, failure=f"{done.failure}. {_STOP_IT}") if done.failure else done

@@ -13,10 +13,10 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from ibkeel.cli.paths import state_directory
-from ibkeel.cli.tables import print_records
+from ibkeel.cli.bot_config import state_directory
+from ibkeel.cli.tables import print_records, told
 from ibkeel.errors import ConfigurationError
-from ibkeel.journal import Journal, back_up
+from ibkeel.journal import Entry, Journal, back_up
 from ibkeel.monitor.report import report_of, report_page, write_private
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
@@ -72,12 +72,21 @@ def _export_table(source: Journal, output: Path | None, form: str, *, full: bool
 @journal.command("show")
 @click.argument("path", type=_PATH, required=False)
 @click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
-@click.option("--kind", default=None, help="Only one kind, such as intent or failure.")
+@click.option("--kind", default=None, help="Only one kind, such as fill or failure.")
 def journal_show(path: Path | None, last: int, kind: str | None) -> None:
     """Print the last records of the journal at PATH, by default the one in the state directory."""
     with Journal.open(path or state_directory(os.environ) / "journal.sqlite", read_only=True) as source:
-        entries = list(source.events(kind))[-last:]
+        entries = list(_of_kind(source, kind))[-last:]
     print_records(Console(), [(entry.seq, entry.record) for entry in entries])
+
+
+def _of_kind(source: Journal, kind: str | None) -> Iterator[Entry]:
+    """Records of a kind, by its stored name or in the words of the table."""
+    if kind is None:
+        return source.events()
+    if kind.endswith(" intent"):
+        return (entry for entry in source.events("intent") if told(entry.record)[0] == kind)
+    return source.events("fill_seen" if kind == "fill" else kind.replace(" ", "_"))
 
 
 @contextmanager

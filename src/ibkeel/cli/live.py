@@ -14,6 +14,7 @@ import attrs
 
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.demo import qualified
+from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.errors import ConfigurationError
@@ -21,6 +22,7 @@ from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
+from ibkeel.monitor.dashboard.recall import orders_of_last_session
 from ibkeel.monitor.report import DayReports
 from ibkeel.orders import Interlock
 from ibkeel.runner import (
@@ -41,6 +43,8 @@ from ibkeel.telemetry import LoggingObserver
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
+_PACE_AFTER: Final = 5.0
+_OFF_PACE: Final = 0.5  # the Gateway tells whole seconds
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +59,7 @@ class LiveOptions:
         progress: Called after each cycle.
         halt: The file that halts entries while it is there; None for none.
         limits: Where changed limits are read while the bot runs; None for nowhere.
+        is_quiet: Whether nothing is announced of orders, fills, refusals and failures.
     """
 
     journal: Path
@@ -62,6 +67,7 @@ class LiveOptions:
     limits: LimitsSource | None = None
     sessions: int | None = None
     follow_gateway: bool = False
+    is_quiet: bool = False
     announce: Callable[[str], None]
     progress: Callable[[Progress], None] | None = None
 
@@ -117,6 +123,8 @@ async def _trade(
     state = options.journal.parent if options.halt is None else options.halt.parent
     reports = DayReports(state / "reports", options.journal, monitor.board, clock, monitor)
     monitor.also(reports)
+    if not options.is_quiet:
+        monitor.also(News(options.announce))
     async with (
         supervised(of_this_process()) as manager,
         monitor.watching(),
@@ -138,6 +146,8 @@ async def _trade(
             Journal.open(options.journal) as journal,
             ThreadPoolExecutor(1, thread_name_prefix="ibkeel journal") as writer,
         ):
+            for event in orders_of_last_session(journal):
+                monitor.board.on_event(event)
             broker.use_order_ids_above(highest_order_id(journal, address.client_id))
             runner = Runner(
                 broker,
@@ -163,7 +173,12 @@ async def _trade(
                 announce=options.announce,
             )
             with _halted_by_signal(runner):
-                return await runner.run(sessions=options.sessions)
+                async with asyncio.TaskGroup() as beside:
+                    looks = beside.create_task(_same_pace(broker, clock)) if options.follow_gateway else None
+                    report = await runner.run(sessions=options.sessions)
+                    if looks is not None:
+                        looks.cancel()
+                return report
 
 
 @asynccontextmanager
@@ -203,6 +218,23 @@ async def agree_on_time(broker: IBKRBroker, clock: OffsetClock, *, follow: bool)
             "the clocks, or rehearse on a simulated Gateway with --follow-gateway-clock"
         )
     clock.show(theirs)
+
+
+async def _same_pace(broker: IBKRBroker, clock: OffsetClock) -> None:
+    """Look once whether the Gateway's clock, which was read once, runs as ours does.
+
+    Raises:
+        ConfigurationError: It does not: the bot would live on another time of day.
+    """
+    began, theirs = clock.now(), await broker.server_time()
+    await asyncio.sleep(_PACE_AFTER)
+    ours = (clock.now() - began).total_seconds()
+    pace = (await broker.server_time() - theirs).total_seconds() / ours
+    if abs(pace - 1.0) > _OFF_PACE:
+        raise ConfigurationError(
+            f"the Gateway's clock runs {pace:.1f} times as fast as this machine's; --follow-gateway-clock reads "
+            "the difference once: serve with --speed 1"
+        )
 
 
 def _waiting_for(clock: OffsetClock) -> str:

@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import runpy
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +20,8 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, GatewayCounters, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
-from ibkeel.system import SystemClock
 from ibkeel.virtual import ProcessLoop, TimeIsUp, bystander_context, virtual_process
+from ibkeel.virtual.process import machine_monotonic
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
@@ -33,6 +35,8 @@ _ALIASES: Final = (
     7497,
 )  # live and paper, Gateway and TWS, the usual containers
 _INTERRUPTED: Final = 130
+_SILENCE: Final = 10.0  # seconds of the machine's without a word
+_LOOK: Final = 3600.0  # virtual seconds between two looks at the machine's clock
 
 
 class Ending(StrEnum):
@@ -43,6 +47,7 @@ class Ending(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     TIME_UP = "time up"
+    CUT_OFF = "cut off"  # it went on when its time was up
 
 
 @attrs.frozen(kw_only=True)
@@ -115,16 +120,20 @@ class Rehearsal:
         }
 
 
-def rehearse(options: RehearsalOptions) -> Rehearsal:
+def rehearse(options: RehearsalOptions, cut_off: Callable[[Rehearsal], None] | None = None) -> Rehearsal:
     """Run the script to its end, or to the end of its time.
+
+    Args:
+        options: What to rehearse.
+        cut_off: Told what came of a script that goes on a minute after its time was up; it has to end the
+            process, since the script may catch whatever could be raised. None: the script goes on.
 
     Raises:
         ConfigurationError: There is no such script, the day is no session, or it starts after its end.
     """
     if not options.script.is_file():
         raise ConfigurationError(f"there is no script {options.script}")
-    machine = SystemClock()
-    began = machine.monotonic()  # before virtual time begins
+    began = machine_monotonic()
     market = SeededMarket(options.seed, options.day)
     start = datetime.combine(market.session_date, options.start, _NEW_YORK)
     with virtual_process(start, seconds=_seconds(options, market, start), zone=options.zone) as loop:
@@ -133,21 +142,47 @@ def rehearse(options: RehearsalOptions) -> Rehearsal:
         )
         loop.network.alias((*_ALIASES, *options.ports), port=_PORT)
         loop.run_until_complete(loop.create_task(_open(gateway), context=bystander_context()))
-        ending, exit_code = _played(options, loop)
-        rehearsal = _summed_up(options, gateway, loop.clock, ending, exit_code)
-        loop.ends_at = None
+
+        def summed_up(ending: Ending, exit_code: int) -> Rehearsal:
+            wall_seconds = machine_monotonic() - began
+            return _summed_up(options, gateway, loop.clock, ending, exit_code, wall_seconds)
+
+        _tell_progress(loop)
+        if cut_off is not None:
+            loop.at_last = lambda: cut_off(summed_up(Ending.CUT_OFF, 0))
+        rehearsal = summed_up(*_played(options, loop))
         loop.run_until_complete(gateway.stop())
-    return attrs.evolve(rehearsal, wall_seconds=machine.monotonic() - began)
+    return rehearsal
+
+
+def _tell_progress(loop: ProcessLoop) -> None:
+    """Say every ten seconds of the machine's how far virtual time has come."""
+    told_at = machine_monotonic()
+
+    def look() -> None:
+        nonlocal told_at
+        if machine_monotonic() - told_at >= _SILENCE:
+            told_at = machine_monotonic()
+            until = "" if loop.ends_at is None else f" of {_span(loop.ends_at)}"
+            print(f"ibkeel: {_span(loop.time())}{until} of virtual time", file=sys.stderr)  # noqa: T201 - as the summary
+        loop.call_later(_LOOK, look)
+
+    loop.call_later(_LOOK, look, context=bystander_context())
 
 
 def _summed_up(
-    options: RehearsalOptions, gateway: SimulatedGateway, clock: Clock, ending: Ending, exit_code: int
+    options: RehearsalOptions,
+    gateway: SimulatedGateway,
+    clock: Clock,
+    ending: Ending,
+    exit_code: int,
+    wall_seconds: float,
 ) -> Rehearsal:
     return Rehearsal(
         options=options,
         started_at=clock.now() - timedelta(seconds=clock.monotonic()),
         virtual_seconds=clock.monotonic(),
-        wall_seconds=0.0,
+        wall_seconds=wall_seconds,
         ending=ending,
         exit_code=exit_code,
         counters=gateway.counters,
@@ -175,7 +210,7 @@ def _seconds(options: RehearsalOptions, market: SeededMarket, start: datetime) -
 
 def _played(options: RehearsalOptions, loop: ProcessLoop) -> tuple[Ending, int]:
     """Run the script; how it ended, and its exit code."""
-    with _as_main(options):
+    with _as_main(options), _deaf_to_no_second_signal():
         try:
             runpy.run_path(str(options.script), run_name="__main__")
         except TimeIsUp:
@@ -194,8 +229,8 @@ def _played(options: RehearsalOptions, loop: ProcessLoop) -> tuple[Ending, int]:
 
 def _settle(loop: ProcessLoop) -> None:
     """Let the Gateway hear what the script said last."""
-    with contextlib.suppress(TimeIsUp):
-        loop.sleep(0.0)
+    loop.ends_at = None
+    loop.sleep(0.0)
 
 
 @contextlib.contextmanager
@@ -210,6 +245,28 @@ def _as_main(options: RehearsalOptions) -> Iterator[None]:
             yield
     finally:
         sys.argv, sys.path[:], logging.root.handlers = arguments, path, handlers
+
+
+@contextlib.contextmanager
+def _deaf_to_no_second_signal() -> Iterator[None]:
+    """Ctrl-C or SIGTERM interrupts the script; the next one ends the process, whatever the script catches."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def interrupt(*_: object) -> None:
+        for number in handlers:
+            signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number in handlers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _exit_code(ended: SystemExit) -> int:
@@ -251,7 +308,6 @@ def _plain(_: object, __: object, value: Any) -> Any:
 def summary_lines(rehearsal: Rehearsal) -> Sequence[str]:
     """The summary, for people."""
     counters = rehearsal.counters
-    passed = timedelta(seconds=round(rehearsal.virtual_seconds))
     violations = ", ".join(f"{rule} {number}" for rule, number in sorted(counters.violations.items()))
     traffic = (
         f"{counters.messages} messages, {counters.requests['place_order']} orders, {rehearsal.fills} fills, "
@@ -261,12 +317,16 @@ def summary_lines(rehearsal: Rehearsal) -> Sequence[str]:
         f"limits broken: {violations or 'none'}; market data lines open at the end: "
         f"{rehearsal.open_lines_at_end} (at most {counters.max_open_lines})"
     )
-    ended = f"{rehearsal.ending}: {passed} of virtual time in {rehearsal.wall_seconds:.1f} s"
+    ended = f"{rehearsal.ending}: {_span(rehearsal.virtual_seconds)} of virtual time in {rehearsal.wall_seconds:.1f} s"
     return [ended, traffic, limits, *(f"fault: {_told(seen)}" for seen in rehearsal.faults)]
 
 
+def _span(seconds: float) -> timedelta:
+    return timedelta(seconds=round(seconds))
+
+
 def _told(seen: FaultSeen) -> str:
-    text = f"{seen.at.astimezone(_NEW_YORK):%H:%M:%S} {seen.kind} {seen.detail}".rstrip()
+    text = f"{seen.at.astimezone(_NEW_YORK):%H:%M:%S} New York {seen.kind} {seen.detail}".rstrip()
     if seen.ended_at is None or seen.ended_at == seen.at:
         return text
     return f"{text} until {seen.ended_at.astimezone(_NEW_YORK):%H:%M:%S}"

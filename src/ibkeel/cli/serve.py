@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.cli.sim_company import Company, accompany, recording
+from ibkeel.cli.sim_view import Company, accompany, recording
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
@@ -123,7 +123,7 @@ async def _listen(
     if options.speed != 1.0:
         announce(f"a minute of its day takes {60.0 / options.speed:g} s; use its time, not the machine's")
     if options.scenario is not None:
-        announce(f"scenario {options.scenario.name}: {options.scenario.title}")
+        announce(f"scenario {': '.join(filter(None, (options.scenario.name, options.scenario.title)))}")
     if options.company.web is not None:
         announce(f"watch it on http://127.0.0.1:{options.company.web}")
     try:

@@ -1,26 +1,121 @@
-"""The commands of the simulated Gateway."""
+"""The commands of the simulated Gateway: serve it, rehearse a script on it, and which scenarios there are."""
 
 import json
+import os
+import re
+import sys
 from datetime import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
+from zoneinfo import available_timezones
 
+import attrs
 import click
 from rich.console import Console
 
-from ibkeel.cli.scenarios import chosen, scenario_data, shipped
+from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
 from ibkeel.cli.screen import announce
 from ibkeel.cli.serve import ServeOptions, serve
-from ibkeel.cli.sim_company import Company
 from ibkeel.cli.sim_compare import sim_compare
 from ibkeel.cli.sim_record import replay, sim_record
-from ibkeel.cli.sim_run import sim_run
+from ibkeel.cli.sim_view import Company
 from ibkeel.cli.tables import print_scenarios
+from ibkeel.sim import Fault, Scenario
 
-_DATE = click.DateTime(formats=["%Y-%m-%d"])
-_CLOCK = click.DateTime(formats=["%H:%M"])
+_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
+_CLOCK: Final = click.DateTime(formats=["%H:%M"])
+_OTHER_PORT: Final = click.IntRange(1, 65535)
+_UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[smhd]?)+")
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _PORT = click.IntRange(0, 65535)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def chosen(text: str) -> Scenario:
+    """The scenario of that name, or in that file when the text ends in `.toml`.
+
+    Raises:
+        ConfigurationError: There is no such scenario, or the file is none.
+    """
+    return Scenario.load(Path(text)) if text.endswith(".toml") else Scenario.named(text)
+
+
+def shipped() -> tuple[Scenario, ...]:
+    """The scenarios that come with the package, by name."""
+    return tuple(Scenario.named(name) for name in Scenario.names())
+
+
+def _seconds(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Seconds that `90`, `90s`, `30m` or `1h30m` mean."""
+    if text is None:
+        return None
+    if not _DURATION.fullmatch(text):
+        raise click.BadParameter(f"{text!r} is not a duration; 90s, 30m, 1h30m or 2d would be")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds <= 0:
+        raise click.BadParameter(f"{text!r} is no time at all")
+    return seconds
+
+
+def _zone(_: click.Context, __: click.Parameter, name: str | None) -> str | None:
+    if name is not None and name not in available_timezones():
+        raise click.BadParameter(f"{name!r} is not a time zone; Europe/Berlin would be")
+    return name
+
+
+@click.command("run")
+@click.argument("script", metavar="BOT.py", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("arguments", metavar="[-- ARGS]...", nargs=-1, type=click.UNPROCESSED)
+@click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
+@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option(
+    "--start", type=_CLOCK, default="09:30", show_default=True, help="New York time at which it starts."
+)
+@click.option(
+    "--for",
+    "seconds",
+    callback=_seconds,
+    metavar="DURATION",
+    help="When it ends, such as 90s, 30m, 1h30m or 2d. [default: at the close of the session]",
+)
+@click.option("--zone", callback=_zone, help="Local time zone that the script sees. [default: the machine's]")
+@click.option(
+    "--port", "ports", type=_OTHER_PORT, multiple=True, help="One more port at which the Gateway is found."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object; the script's output goes to stderr."
+)
+def sim_run(**given: Any) -> int:
+    """Rehearse a script, unmodified, against the simulated Gateway on virtual time."""
+    start, as_json, out = given["start"], given["as_json"], sys.stdout
+
+    def cut_off(rehearsal: Rehearsal) -> None:
+        try:
+            _report(rehearsal, out, as_json=as_json)
+            out.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(rehearsal.exit_code)
+
+    rehearsal = rehearse(
+        RehearsalOptions(
+            script=given["script"],
+            arguments=given["arguments"],
+            seed=given["seed"],
+            day=given["day"].date() if given["day"] else None,
+            start=time(start.hour, start.minute),
+            seconds=given["seconds"],
+            scenario=chosen(given["scenario"]) if given["scenario"] else None,
+            zone=given["zone"],
+            ports=given["ports"],
+            quiet_output=as_json,
+        ),
+        cut_off,
+    )
+    _report(rehearsal, out, as_json=as_json)
+    return rehearsal.exit_code
 
 
 @click.group()
@@ -58,7 +153,7 @@ def sim() -> None:
 )
 @click.option("--view", is_flag=True, help="Show a live picture in the terminal.")
 @click.option("--web", type=click.IntRange(1, 65535), default=None, metavar="PORT", help="Serve a live page.")
-def sim_serve(**given: Any) -> None:
+def _sim_serve(**given: Any) -> None:
     """Serve any client on a real port, on a day when the market is open."""
     if given["transcript"]:
         replay(given["transcript"], given["host"], given["port"], announce)
@@ -79,16 +174,44 @@ def sim_serve(**given: Any) -> None:
 
 @sim.command("scenarios")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array, with every fault.")
-def sim_scenarios(*, as_json: bool) -> None:
+def _sim_scenarios(*, as_json: bool) -> None:
     """List what can go wrong by name, for `sim serve --scenario`."""
     if as_json:
-        click.echo(json.dumps([scenario_data(each) for each in shipped()], indent=2, default=str))
+        click.echo(json.dumps([_scenario_data(each) for each in shipped()], indent=2, default=str))
     else:
         print_scenarios(Console(), shipped())
 
 
 sim.add_command(sim_run)
-
-
 sim.add_command(sim_compare)
 sim.add_command(sim_record)
+
+
+def _scenario_data(scenario: Scenario) -> dict[str, Any]:
+    """One object of `--json`."""
+    return {
+        "name": scenario.name,
+        "title": scenario.title,
+        "summary": " ".join(scenario.summary.split()),
+        "source": scenario.source,
+        "seed": scenario.seed,
+        "faults": [_fault_data(fault) for fault in scenario.faults],
+    }
+
+
+def _fault_data(fault: Fault) -> dict[str, Any]:
+    """The keys that differ from their defaults, as a scenario file has them."""
+    given = {
+        field.name: value
+        for field in attrs.fields(type(fault))
+        if (value := getattr(fault, field.name)) != field.default
+    }
+    return {"kind": fault.kind, **given}
+
+
+def _report(rehearsal: Rehearsal, out: TextIO, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(rehearsal.as_data(), indent=2), file=out)
+    else:
+        for line in summary_lines(rehearsal):
+            click.echo(f"ibkeel: {line}", err=True)

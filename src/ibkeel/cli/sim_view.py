@@ -1,20 +1,26 @@
-"""The simulated Gateway, live in the terminal."""
+"""The simulated Gateway, live in the terminal, and who else watches one that serves: a recorder, a web page."""
 
 import asyncio
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from rich.console import Group, RenderableType
+import attrs
+from rich.console import Console, Group, RenderableType
 from rich.layout import Layout
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ibkeel.sim import FaultSeen
-from ibkeel.sim.view import GatewayView, MessageSeen
+from ibkeel.errors import ConfigurationError
+from ibkeel.sim import FaultSeen, SimulatedGateway
+from ibkeel.sim.transcripts import Header, Scribe, TranscriptFile
+from ibkeel.sim.view import GatewayView, MessageLog, MessageSeen, view_of
 from ibkeel.telemetry import redact
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -48,6 +54,77 @@ def picture(view: GatewayView, title: str) -> Layout:
     )
     whole.split_column(Layout(_head(view, title), size=4), lower)
     return whole
+
+
+@attrs.frozen(kw_only=True)
+class Company:
+    """Who watches.
+
+    Args:
+        record: Where a transcript of everything goes; None: nowhere.
+        view: Whether the terminal shows a live picture.
+        web: Port of a web page on loopback; None: there is none.
+    """
+
+    record: Path | None = None
+    view: bool = False
+    web: int | None = None
+
+    def check(self) -> None:
+        """Refuse what cannot be shown here, before anything is served.
+
+        Raises:
+            ConfigurationError: There is no terminal, or the extra `[dashboard]` is not installed.
+        """
+        if self.view and not sys.stdout.isatty():
+            raise ConfigurationError("--view draws in a terminal, and this output is none")
+        if self.web is not None:
+            _web_module()
+
+
+@contextmanager
+def recording(gateway: SimulatedGateway, path: Path | None, notes: Mapping[str, Any]) -> Iterator[None]:
+    """Write everything that is said meanwhile into a file.
+
+    Args:
+        gateway: Who is recorded; it need not listen yet.
+        path: The file; None: nothing is recorded.
+        notes: What is needed to serve the same day again.
+    """
+    if path is None:
+        yield
+        return
+    world = gateway.reception.world
+    began_at = world.now()
+    scribe = Scribe(TranscriptFile(path, Header(began_at=began_at, notes=notes)), began_at)
+    stop = gateway.listen_in(scribe)
+    try:
+        yield
+    finally:
+        stop()
+        scribe.stop(world.now())
+
+
+async def accompany(gateway: SimulatedGateway, company: Company, title: str) -> None:
+    """Show the Gateway to whoever watches, until cancelled.
+
+    Args:
+        gateway: Who is watched.
+        company: Who watches.
+        title: What is served, and where.
+    """
+    log = MessageLog(gateway) if company.view or company.web is not None else None
+
+    async with asyncio.TaskGroup() as group:
+        if company.web is not None:
+            web = _web_module()
+            stage = web.Stage(
+                title=title, view=lambda: view_of(gateway, log), inject=gateway.inject, heal=gateway.heal
+            )
+            group.create_task(web.serve_page(stage, company.web))
+        if company.view:
+            group.create_task(_draw(gateway, log, title))
+        await asyncio.Event().wait()
 
 
 def _head(view: GatewayView, title: str) -> RenderableType:
@@ -116,3 +193,18 @@ def _until(seen: FaultSeen) -> str:
 
 def _clock(at: datetime) -> str:
     return f"{at.astimezone(_NEW_YORK):%H:%M:%S}"
+
+
+async def _draw(gateway: SimulatedGateway, log: MessageLog | None, title: str) -> None:
+    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+        await show(lambda: view_of(gateway, log), title, live)
+
+
+def _web_module() -> Any:
+    try:
+        from ibkeel.cli import sim_web  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"--web needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"
+        ) from None
+    return sim_web

@@ -1,5 +1,6 @@
 """What happened, for a person to look at."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
@@ -11,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
-from ibkeel.journal import FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
+from ibkeel.journal import Decision, FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
 from ibkeel.model import Bracket, OrderReport, OrderTicket, OrderType
 from ibkeel.runner import ErrorSeen, RunReport
 from ibkeel.sim import Scenario
@@ -69,7 +70,8 @@ def print_demo(console: Console, result: DemoResult) -> None:
         # By number, not by time: the venue stamps fills to the second.
         entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
         records = [entry.record for entry in entries]
-    console.print(Group(*_body(report), *_faults(result), *_orders(records)))
+        silent = list(_without_signal(journal, report))
+    console.print(Group(*_body(report), *silent, *_faults(result), *_orders(records)))
     console.print(f"journal: {options.journal}", soft_wrap=True, highlight=False)
     console.print(
         f"read it: ibkeel journal show {options.journal}", soft_wrap=True, style="dim", highlight=False
@@ -82,7 +84,9 @@ def print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
     for column in table.columns:
         column.justify = "left"
     for each in scenarios:
-        table.add_row(each.name, each.title, ", ".join(fault.kind for fault in each.faults) or "none")
+        kinds = Counter(fault.kind for fault in each.faults)
+        told = (kind if count == 1 else f"{kind} x{count}" for kind, count in kinds.items())
+        table.add_row(each.name, each.title, ", ".join(told) or "none")
     console.print(table)
 
 
@@ -97,7 +101,7 @@ def print_records(console: Console, records: Iterable[tuple[int, Record]]) -> No
     for column in table.columns[1:]:
         column.justify = "left"
     for number, record in records:
-        table.add_row(str(number), f"{record.at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}", *_told(record))
+        table.add_row(str(number), f"{record.at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}", *told(record))
     console.print(table)
 
 
@@ -130,6 +134,15 @@ def _body(report: RunReport) -> Iterator[RenderableType]:
         yield f"  {time} {symbols + ' ' if symbols else ''}{kind}{times}: {message}"
     if len(alike) > _SHOWN_ERRORS:
         yield f"  and {sum(len(group) for _, group in alike[_SHOWN_ERRORS:])} more in the journal"
+
+
+def _without_signal(journal: Journal, report: RunReport) -> Iterator[str]:
+    """Why a symbol had no signal: the facts of its last decision."""
+    last = {entry.record.symbol: entry.record for entry in journal.events(Decision)}  # type: ignore[union-attr]
+    for symbol, row in report.symbols.items():
+        decision = last.get(symbol)
+        if not row.signals and isinstance(decision, Decision) and decision.signal.reasons:
+            yield f"{symbol} had no signal; at the end: {_facts_of(decision)}"
 
 
 def _what_is_told(error: ErrorSeen) -> tuple[str, str, str]:
@@ -167,13 +180,13 @@ def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:
     for column in table.columns:
         column.justify = "left"
     for record in rows[:_SHOWN_ORDERS]:
-        table.add_row(f"{record.at.astimezone(_NEW_YORK):%H:%M:%S}", *_told(record))
+        table.add_row(f"{record.at.astimezone(_NEW_YORK):%H:%M:%S}", *told(record))
     if len(rows) > _SHOWN_ORDERS:
         table.add_row("", "", f"and {len(rows) - _SHOWN_ORDERS} more in the journal")
     yield table
 
 
-def _told(record: Record) -> tuple[str, str]:
+def told(record: Record) -> tuple[str, str]:
     """What a record is and what it says, in words."""
     if isinstance(record, Intent):
         return f"{record.purpose.value} intent", _order_text(record.order)
@@ -183,7 +196,13 @@ def _told(record: Record) -> tuple[str, str]:
     if isinstance(record, OrderUpdate):
         return "order update", _report_text(record.report)
     fields = [f"{name}={value}" for name in _SHOWN_FIELDS if (value := getattr(record, name, None))]
+    if isinstance(record, Decision) and not record.reasons and record.signal.reasons:
+        fields.append(f"because {_facts_of(record)}")
     return kind_of(record).replace("_", " "), " ".join(fields)
+
+
+def _facts_of(decision: Decision) -> str:
+    return "; ".join(map(str, decision.signal.reasons))
 
 
 def _report_text(report: OrderReport) -> str:

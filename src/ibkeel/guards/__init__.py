@@ -2,6 +2,7 @@
 
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
+from ibkeel.guards.keep_running import keep_running
 from ibkeel.guards.pacer import Lease, Pacer
 from ibkeel.guards.single_flight import SingleFlight
 
@@ -15,4 +16,5 @@ __all__ = [
     "Pacer",
     "SingleFlight",
     "gateway_rules",
+    "keep_running",
 ]

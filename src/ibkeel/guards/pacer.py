@@ -1,19 +1,30 @@
-"""Pacing for asyncio, over the rules in `ibkeel.resilience`."""
+"""Pacing for asyncio, over the rules in `ibkeel.resilience`; its windows survive a restart as plain values."""
 
 import asyncio
 import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from ibkeel.clock import Clock
-from ibkeel.errors import NotConnected, WrongLoopError
-from ibkeel.guards.stored import from_plain, to_plain
-from ibkeel.resilience import Admission, Lane, Request, Rule, Ticket
+from ibkeel.errors import ConfigurationError, NotConnected, WrongLoopError
+from ibkeel.resilience import Admission, Lane, Request, Rule, Ticket, Usage
 from ibkeel.system import SystemClock
+
+
+def to_plain(usage: Iterable[Usage], at: datetime) -> dict[str, Any]:
+    """What counts, as dictionaries, lists, texts and numbers.
+
+    Args:
+        usage: With ages as of `at`.
+        at: Wall time, aware.
+    """
+    entries = [[use.rule, use.limit, use.key, use.age, use.weight] for use in usage]
+    return {"at": at.astimezone(UTC).isoformat(), "entries": entries}
 
 
 class Lease:
@@ -195,7 +206,7 @@ class Pacer:
         Raises:
             ConfigurationError: It is not what `saved` gives.
         """
-        self._admission.put_back(from_plain(saved, self._wall.now()), self._now())
+        self._admission.put_back(_from_plain(saved, self._wall.now()), self._now())
 
     def hold(self, rule: str) -> None:
         """Count a limit as used up from now on, save the slots for closing orders.
@@ -271,6 +282,35 @@ class Pacer:
         elif self._loop is not running:
             raise WrongLoopError("the pacer belongs to another loop; make one for each, or call from its own")
         return running
+
+
+def _from_plain(plain: Mapping[str, Any], now: datetime) -> list[Usage]:
+    """What `to_plain` gave, with ages as of now.
+
+    Should the wall clock have been set back meanwhile, no time counts as passed.
+
+    Args:
+        plain: The same, be it through JSON.
+        now: Wall time, aware.
+
+    Raises:
+        ConfigurationError: It is not what `to_plain` gives.
+    """
+    try:
+        passed = max(0.0, (now - datetime.fromisoformat(plain["at"])).total_seconds())
+        return [
+            Usage(rule=rule, limit=limit, key=_key(key), age=float(age) + passed, weight=int(weight))
+            for rule, limit, key, age, weight in plain["entries"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"stored pacing windows cannot be read ({error}); delete them, and send nothing for 10 minutes"
+        ) from error
+
+
+def _key(key: Any) -> Any:
+    """JSON turns tuples into lists, which cannot be keys."""
+    return tuple(_key(part) for part in key) if isinstance(key, list) else key
 
 
 def _nothing() -> None:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ibkeel.ibkr.hardening import Failure, Hardened, harden
     from ibkeel.ibkr.loop_thread import Stream
     from ibkeel.ibkr.process_lock import ProcessLock
-    from ibkeel.ibkr.session_policy import SessionPolicy
-    from ibkeel.ibkr.states import SessionState
+    from ibkeel.ibkr.states import SessionPolicy, SessionState
     from ibkeel.ibkr.windows import (
         DEFAULT_WINDOWS,
         NEWER_PAGE,
@@ -75,8 +74,7 @@ _NAMES: Final = {
     "ibkeel.ibkr.hardening": ("Failure", "Hardened", "harden"),
     "ibkeel.ibkr.loop_thread": ("Stream",),
     "ibkeel.ibkr.process_lock": ("ProcessLock",),
-    "ibkeel.ibkr.session_policy": ("SessionPolicy",),
-    "ibkeel.ibkr.states": ("SessionState",),
+    "ibkeel.ibkr.states": ("SessionPolicy", "SessionState"),
     "ibkeel.ibkr.windows": (
         "DEFAULT_WINDOWS",
         "NEWER_PAGE",

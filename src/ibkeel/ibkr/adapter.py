@@ -5,13 +5,14 @@ import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, RequestFailed
-from ibkeel.ibkr.accounts import Accounts
+from ibkeel.ibkr.accounts import Accounts, Previews
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.fate_finder import FateFinder
@@ -20,12 +21,11 @@ from ibkeel.ibkr.health import take_health
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.order_lists import OrderLists
-from ibkeel.ibkr.previews import Previews
 from ibkeel.ibkr.prices import Prices
 from ibkeel.ibkr.pulse import Pulse
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.trading import Trading
-from ibkeel.ibkr.unwinding import gone
+from ibkeel.ibkr.waiting import gone
 from ibkeel.model import (
     AccountValues,
     Bars,
@@ -88,7 +88,6 @@ class IBKRBroker(Broker):
         self._definitions = Definitions(self._link)
         self._accounts = Accounts(self._link)
         self._trading = Trading(self._link, self._definitions)
-        self._lists = OrderLists(self._link, lambda: self._keeper.session.may_enter)
         self._previews = Previews(self._link, self._definitions)
         self._keeper = Keeper(
             self._link,
@@ -96,6 +95,7 @@ class IBKRBroker(Broker):
             reconcile=self._reconcile,
             restore=self._restore,
         )
+        self._lists = OrderLists(self._link, lambda: self._keeper.session.may_enter, self._keeper.raise_alarm)
         self._gate = Gate(self._link, self._keeper)
         self._streams = Streams(
             self._link,
@@ -106,7 +106,12 @@ class IBKRBroker(Broker):
         )
         self._prices = Prices(self._link, self._definitions, self._streams)
         self._pulse = Pulse(self._link, self._keeper)
-        self._fates = FateFinder(self._link, self._lists, alarm=self._keeper.raise_alarm)
+        self._fates = FateFinder(
+            self._link,
+            self._lists,
+            alarm=self._keeper.raise_alarm,
+            broke=partial(self._keeper.faulted, "fates"),
+        )
         self._deadlines = self.config.deadlines
 
     @property
@@ -134,6 +139,11 @@ class IBKRBroker(Broker):
         return other
 
     # Lifecycle.
+
+    @property
+    @override
+    def client_id(self) -> int:
+        return self.config.client_id
 
     @property
     @override

@@ -136,6 +136,11 @@ class BlockingBroker:
     # Lifecycle.
 
     @property
+    def client_id(self) -> int:
+        """Number that our orders stand under."""
+        return self._broker.client_id
+
+    @property
     def is_connected(self) -> bool:
         """Whether a session exists; says nothing about its health."""
         return self._broker.is_connected

@@ -11,10 +11,8 @@ from typing import Final
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.ibkr.code_rows import ORDER_ROWS, RECONCILE, REQUEST_ROWS, SYSTEM_ROWS
 from ibkeel.ibkr.meaning import About, Effect, Farm, Meaning, Reaction
-from ibkeel.ibkr.order_rows import ORDER_ROWS, RECONCILE
-from ibkeel.ibkr.request_rows import REQUEST_ROWS
-from ibkeel.ibkr.system_rows import SYSTEM_ROWS
 from ibkeel.orders import ErrorFate
 
 __all__ = ["ERROR_TABLE", "About", "Effect", "ErrorTable", "Farm", "Meaning", "Reaction", "classify"]

@@ -10,7 +10,7 @@ import attrs
 from ibkeel.errors import AccountMismatch, ConfigurationError
 from ibkeel.ibkr.codes import ERROR_TABLE, ErrorTable
 from ibkeel.ibkr.services import Service
-from ibkeel.ibkr.session_policy import SessionPolicy
+from ibkeel.ibkr.states import SessionPolicy
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS, ResetWindow
 from ibkeel.model import mask_account
 from ibkeel.resilience import Backoff, BreakerPolicy, CachePolicy, Deadlines, Lifetime, Rule

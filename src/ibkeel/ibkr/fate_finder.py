@@ -5,13 +5,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from typing import Final, Protocol
 
-from ibkeel.errors import ConnectionFailure, NotConnected, RequestFailed
+from ibkeel.errors import IbkeelError, NotConnected
+from ibkeel.guards import keep_running
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.listed_orders import MAY_HAVE_FILLED
 from ibkeel.model import OrderId, OrderReport, OrderState
 from ibkeel.resilience import Deadlines
 
 _APART: Final = 31.0  # seconds between two rounds of the lists: a little more than the proof of absence takes
 _DOUBTFUL: Final = frozenset({OrderState.SENT, OrderState.UNKNOWN})
+_NOT_TOLD: Final = "its lists, which know the fills and ended orders of the present day only, do not tell"
 _ROUNDS: Final = 3  # without a fate before a person must look
 
 
@@ -34,6 +37,7 @@ class FateFinder:
         link: Its book knows the orders.
         lists: Asks for them; the book hears what they say, and what they do not.
         alarm: Tells a person: what it is about, and what to do.
+        broke: Told of a fault of our own.
     """
 
     def __init__(
@@ -42,15 +46,18 @@ class FateFinder:
         lists: _Lists,
         *,
         alarm: Callable[[str, str], None],
+        broke: Callable[[BaseException, str], None],
     ) -> None:
-        self._link, self._lists, self._alarm = link, lists, alarm
+        self._link, self._lists, self._alarm, self._broke = link, lists, alarm, broke
         self._task: asyncio.Task[None] | None = None
         self._rounds: dict[OrderId, int] = {}
+        self._lost: dict[OrderId, None] = {}
 
     def start(self) -> None:
         """Mind the orders by itself from now on; again does nothing."""
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._mind(), name="ibkeel fates")
+            minding = keep_running(self._mind, "nobody finds out what became of orders", self._broke)
+            self._task = asyncio.create_task(minding, name="ibkeel fates")
 
     def end(self) -> list[asyncio.Task[None]]:
         """Mind them no more.
@@ -82,15 +89,13 @@ class FateFinder:
             await asyncio.sleep(pause)
             pause = _APART
             if self._link.is_up:  # else the session's own alarm tells
-                before = self._open()
-                trouble = await self._read() if before else ""
-                self._tell_lost(before)
-                self._tell_open(trouble)
+                self._tell_open(await self._read() if self._open() else "")
+            self._tell_lost()
+        self._tell_lost()
 
     def _open(self) -> Sequence[OrderReport]:
-        """Orders of which the venue has said nothing, or nothing that tells their fate."""
-        book = self._link.book
-        return [row for row in book.reports() if _is_open(row, was_answered=book.has_answer(row.order_id))]
+        """Orders of which the venue has said nothing that tells their fate."""
+        return [row for row in self._link.book.reports() if row.state in _DOUBTFUL]
 
     async def _read(self) -> str:
         """Why a list could not be read; empty when all were."""
@@ -103,23 +108,27 @@ class FateFinder:
         try:
             for ask in asked:
                 await ask(deadlines)
-        except (RequestFailed, ConnectionFailure) as error:
+        except IbkeelError as error:
             return f"{type(error).__name__}: {error}"
         return ""
 
-    def _tell_lost(self, before: Sequence[OrderReport]) -> None:
-        for name, words in _families([row for row in before if self._link.book.is_inferred(row.order_id)]):
+    def _tell_lost(self) -> None:
+        """Tell a person, once for each order, whoever read the lists that prove it."""
+        book = self._link.book
+        lost = [row for row in book.reports() if book.is_inferred(row.order_id)]
+        for name, words in _families([row for row in lost if row.order_id not in self._lost]):
             self._alarm(
                 f"order {name}",
-                f"lost on the way and not at the venue: {words}. It counts as cancelled, and nothing was sent again "
-                "for it; there is nothing left to cancel",
+                f"lost on the way and not at the venue: {words}. What did not fill counts as cancelled, and nothing was "
+                "sent again for it; to cancel it all the same asks the venue once more",
             )
+        self._lost = dict.fromkeys(row.order_id for row in lost)
 
     def _tell_open(self, trouble: str) -> None:
         """Tell a person, once for each order, what nobody else can find out."""
         still = self._open()
         self._rounds = {row.order_id: self._rounds.get(row.order_id, 0) + 1 for row in still}
-        why = f"its lists cannot be read ({trouble})" if trouble else "its lists do not tell"
+        why = f"its lists cannot be read ({trouble})" if trouble else _NOT_TOLD
         for name, words in _families([row for row in still if self._rounds[row.order_id] == _ROUNDS]):
             self._alarm(
                 f"order {name}",
@@ -129,10 +138,6 @@ class FateFinder:
             )
 
 
-def _is_open(report: OrderReport, *, was_answered: bool) -> bool:
-    return report.state is OrderState.UNKNOWN or (report.state is OrderState.SENT and not was_answered)
-
-
 def _families(reports: Sequence[OrderReport]) -> Iterator[tuple[str, str]]:
     """Name and words of each order; of a bracket once, for its entry and its children together."""
     for row in reports:
@@ -140,4 +145,8 @@ def _families(reports: Sequence[OrderReport]) -> Iterator[tuple[str, str]]:
             continue
         children = sum(other.parent_id == row.order_id for other in reports)
         words = f"{row.side} {row.quantity:g} {row.contract} {row.order_type}"
+        if row.filled:
+            words += f", of which {row.filled:g} filled"
+        if MAY_HAVE_FILLED in row.reason:
+            words += f" ({MAY_HAVE_FILLED})"
         yield row.client_order_id, words + (f" and {children} with it" if children else "")

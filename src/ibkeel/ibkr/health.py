@@ -179,7 +179,7 @@ class _Examination:
     def _loop(self) -> Iterator[HealthCheck]:
         if self._pulse.blocked:
             at, seconds = self._pulse.blocked[-1]
-            is_recent = (self._now - at).total_seconds() < _RECENT
+            is_recent = abs((self._now - at).total_seconds()) < _RECENT
             yield HealthCheck(
                 name="loop",
                 grade=Grade.DEGRADED if is_recent else Grade.OK,

@@ -15,16 +15,17 @@ from ibkeel.errors import (
     NotConnected,
     RequestFailed,
 )
+from ibkeel.guards import keep_running
 from ibkeel.ibkr.codes import About, Farm
 from ibkeel.ibkr.connecting import should_try_again
-from ibkeel.ibkr.farms import DataFarm, heard
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.notices import DataFarm, heard
 from ibkeel.ibkr.patience import advice, alarm, next_wait
 from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.session import Session
 from ibkeel.ibkr.states import SessionEvent, SessionState
-from ibkeel.ibkr.unwinding import gone
+from ibkeel.ibkr.waiting import Waiters, gone
 from ibkeel.ibkr.windows import in_window
 from ibkeel.resilience import BreakerState, Escalation
 from ibkeel.telemetry import AlarmRaised, SessionChanged
@@ -54,7 +55,7 @@ class Keeper:
         self._link, self._jitter = link, jitter
         self._reconcile, self._restore = reconcile, restore
         self.session = Session(policy=link.config.session)
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters = Waiters()
         self._seeker: asyncio.Task[None] | None = None
         self._sync: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -83,7 +84,7 @@ class Keeper:
     async def synced(self) -> None:
         """Wait while a sync is under way."""
         if self.session.state is SessionState.SYNCING:
-            await self._until(lambda: self.session.state is not SessionState.SYNCING)
+            await self._waiters.until(lambda: self.session.state is not SessionState.SYNCING)
 
     async def connect(self) -> None:
         """Open the session and wait until it is good, or as good as it gets.
@@ -120,7 +121,7 @@ class Keeper:
         attempts = self._link.config.connect_backoff.attempts
         self._seek()
         self._hurry.set()
-        await self._until(
+        await self._waiters.until(
             lambda: not self.session.wants_link or (attempts is not None and len(self._failed) >= attempts)
         )
         if self.session.wants_link:
@@ -140,7 +141,7 @@ class Keeper:
         Raises:
             NotConnected: There is no session, and none is being sought.
         """
-        await self._until(lambda: self.session.may_request or not self._may_come_back())
+        await self._waiters.until(lambda: self.session.may_request or not self._may_come_back())
         if not self.session.may_request:
             raise self.refusal()
 
@@ -167,8 +168,8 @@ class Keeper:
         before = self._seeker
         if before is None or before.done() or before.cancelling():
             self._hurry = asyncio.Event()
-            self._seeker = asyncio.create_task(self._search(before), name="ibkeel session")
-            self._seeker.add_done_callback(self._broke)
+            searching = keep_running(lambda: self._search(before), "no session is looked for", self._broke)
+            self._seeker = asyncio.create_task(searching, name="ibkeel session")
 
     async def _search(self, before: asyncio.Task[None] | None) -> None:
         config = self._link.config
@@ -242,8 +243,8 @@ class Keeper:
     def _begin_sync(self) -> None:
         if self._sync is not None:
             self._sync.cancel()
-        self._sync = asyncio.create_task(self._synchronise(), name="ibkeel sync")
-        self._sync.add_done_callback(self._broke)
+        syncing = keep_running(self._synchronise, "there is no session", self._broke)
+        self._sync = asyncio.create_task(syncing, name="ibkeel sync")
 
     async def _synchronise(self) -> None:
         generation, must_resubscribe = self.session.generation, self.session.must_resubscribe
@@ -265,15 +266,23 @@ class Keeper:
 
     # What happens.
 
-    def _broke(self, task: asyncio.Task[None]) -> None:
-        """A fault of our own ends the session: nobody may wait for ever for what nobody does."""
-        error = None if task.cancelled() else task.exception()
-        if error is None:
+    def faulted(self, name: str, _: BaseException, words: str) -> None:
+        """Tell a person of a fault of our own in what runs in the background."""
+        self.raise_alarm(f"task {name}", words)
+
+    def _broke(self, error: BaseException, words: str) -> None:
+        """A fault of our own: a session that was good is sought anew."""
+        self.faulted("session", error, words)
+        if not self._was_good:  # nobody may wait for ever for what nobody does
+            self.end(f"a fault in ibkeel ended the session: {type(error).__name__}: {error}")
             return
-        told = f"a fault in ibkeel ended the session: {type(error).__name__}: {error}"
-        task.get_loop().call_exception_handler({"message": told, "exception": error, "task": task})
-        self.end(told)
-        self.raise_alarm("session", told)
+        task = asyncio.current_task()
+        if task is not None and task is self._sync:  # the next link has a sync of its own
+            task.cancel()
+        self._failed.append(ConnectionFailure(words))
+        if self._link.is_up and not self.session.has_link:
+            self._link.drop(words, is_ours=False)
+        self._on(SessionEvent.LINK_LOST, cause=words)
 
     def _closed(self, cause: str) -> None:
         self._on(SessionEvent.LINK_LOST, cause=cause)
@@ -364,8 +373,6 @@ class Keeper:
             )
         if after.state is SessionState.STOPPED:
             self._hurry.set()
-            if self._lock is not None:
-                self._lock.release()
         if before.has_link and not after.has_link:
             self._link.drop(after.cause or "the session ended", is_ours=after.state is SessionState.STOPPED)
         if after.wants_link and self._link.config.reconnect and before.has_link:
@@ -374,21 +381,9 @@ class Keeper:
             self._on(SessionEvent.GIVEN_UP, cause=after.cause)
         if after.state is SessionState.SYNCING and after.generation != before.generation:
             self._begin_sync()
-        self._wake()
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.remove(waiter)
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()
+        if after.state is SessionState.STOPPED and self._lock is not None:
+            self._lock.release()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -23,14 +23,12 @@ from ibkeel.ibkr.connecting import attempt
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
-from ibkeel.ibkr.pacing_store import PacingStore
 from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
-from ibkeel.ibkr.shared_answers import SharedAnswers
-from ibkeel.ibkr.tap import Tap
-from ibkeel.ibkr.wire_pacing import WirePacer
-from ibkeel.ibkr.wire_types import give_types
+from ibkeel.ibkr.tap import Tap, give_types
+from ibkeel.ibkr.waiting import SharedAnswers
+from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer
 from ibkeel.model import OrderId, mask_account
 from ibkeel.resilience import Cache, Escalation, Rule
 from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer
@@ -242,7 +240,8 @@ class Link:
             "no account was named" if asked is None else f"account {mask_account(asked)} is not among them"
         )
         raise AccountMismatch(
-            f"the Gateway reports the accounts {shown}, and {wanted}; set IBKRConfig.account"
+            f"the Gateway reports the accounts {shown}, and {wanted}; set `live_account` in "
+            "[gateway], in a program of your own IBKRConfig.account, or log in to the account that is meant"
         )
 
     def account_or(self, account: str | None) -> str:

@@ -1,13 +1,16 @@
 """Orders as the Gateway lists them, the venue's ended ones and the open ones of others; and those that no list names."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import attrs
 
-from ibkeel.ibkr.translate import contract_of, decimal_of, price_of
+from ibkeel.errors import GatewayRejected, IbkeelError
+from ibkeel.ibkr.client import numeric_unset
+from ibkeel.ibkr.translate import contract_of, number_of, price_of, side_of, utc_of
 from ibkeel.model import (
     ClientOrderId,
     Combo,
@@ -18,19 +21,25 @@ from ibkeel.model import (
     OrderState,
     OtherContract,
     PermId,
-    Side,
 )
-from ibkeel.orders import state_of_status
+from ibkeel.orders import state_of_status, venue_day
 
+MAY_HAVE_FILLED: Final = (
+    "it may have filled on a day that is over, of which nothing is listed: compare positions"
+)
 _PROOF_SECONDS: Final = 30.0
+_CLOCKS_APART: Final = timedelta(minutes=1)  # the venue's and ours may be
 Message = tuple[str, tuple[Any, ...]]
+Unreadable = Callable[[Any, Exception], None]
+UNREADABLE: Final = (IbkeelError, ArithmeticError, LookupError, TypeError, ValueError)
+"""What comes of a row in which the Gateway wrote what nobody expected."""
 
 
 def completed_order(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datetime) -> OrderReport:
     """An order that ended, from a `completedOrder` message."""
-    filled = float(decimal_of(ib_order.filledQuantity) or 0)
+    filled = number_of(ib_order.filledQuantity) or 0.0
     # A completed order reports 0 as its quantity once it filled.
-    quantity = max(float(ib_order.totalQuantity), filled)
+    quantity = max(number_of(ib_order.totalQuantity) or 0.0, filled)
     return attrs.evolve(
         report_of(OrderId(ib_order.orderId), ib_contract, ib_order, at=at),
         quantity=quantity,
@@ -41,13 +50,25 @@ def completed_order(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datet
     )
 
 
-def foreign_orders(messages: Iterable[Message], client_id: int, at: datetime) -> tuple[OrderReport, ...]:
+def ended_at(ib_state: Any) -> datetime | None:
+    """When an order of a `completedOrder` message ended; None where that is not told with its zone."""
+    text = getattr(ib_state, "completedTime", "")
+    with suppress(GatewayRejected, ValueError):
+        _day, _time, _zone = text.split()
+        return utc_of(text)
+    return None
+
+
+def foreign_orders(
+    messages: Iterable[Message], client_id: int, at: datetime, unreadable: Unreadable
+) -> tuple[OrderReport, ...]:
     """Orders of other clients in a list of open orders, in the order listed.
 
     Args:
         messages: `openOrder` and `orderStatus` messages, by name, with their arguments.
         client_id: Ours.
         at: Stamps the reports.
+        unreadable: Told of each that cannot be read, and is left out.
     """
     # By hand-made orders the order id may be 0 for all of them; only the lasting number tells them apart.
     found: dict[tuple[int, int, int], OrderReport] = {}
@@ -56,13 +77,18 @@ def foreign_orders(messages: Iterable[Message], client_id: int, at: datetime) ->
             order_id, contract, order, state = args
             if order.clientId != client_id and not order.whatIf:
                 key = (order.clientId, order_id, order.permId)
-                report = report_of(OrderId(order_id), contract, order, at=at)
+                try:
+                    report = report_of(OrderId(order_id), contract, order, at=at)
+                except UNREADABLE as error:
+                    unreadable(order, error)
+                    continue
                 found[key] = attrs.evolve(report, state=state_of_status(state.status))
         elif name == "orderStatus":
             order_id, _, filled, remaining, _, perm_id, _, _, client = args[:9]
             key = (client, order_id, perm_id)
-            if key in found:
-                found[key] = attrs.evolve(found[key], filled=float(filled), remaining=float(remaining))
+            if key in found and not numeric_unset(filled):
+                left = number_of(remaining) or 0.0
+                found[key] = attrs.evolve(found[key], filled=float(filled), remaining=left)
     return tuple(report for report in found.values() if not report.state.is_final)
 
 
@@ -73,15 +99,15 @@ def is_leg(fill: Execution, contract: Contract) -> bool:
 
 def report_of(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> OrderReport:
     """What an `openOrder` message says of an order but for its state, which is UNKNOWN here."""
-    traded = contract_of(contract)
+    traded, quantity = contract_of(contract), number_of(order.totalQuantity) or 0.0
     return OrderReport(
         order_id=order_id,
         perm_id=PermId(order.permId),
         client_id=order.clientId,
         client_order_id=ClientOrderId(order.orderRef or ""),
         contract=traded,
-        side=Side(order.action),
-        quantity=float(order.totalQuantity),
+        side=side_of(order.action),
+        quantity=quantity,
         order_type=order.orderType,
         limit_price=price_of(order.lmtPrice, traded) if "LMT" in order.orderType else None,
         stop_price=price_of(order.auxPrice, traded) if "STP" in order.orderType else None,
@@ -89,17 +115,19 @@ def report_of(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> 
         parent_id=OrderId(order.parentId) if order.parentId else None,
         oca_group=order.ocaGroup,
         state=OrderState.UNKNOWN,
-        remaining=float(order.totalQuantity),
+        remaining=quantity,
         at=at,
     )
 
 
-def is_same_order(ours: OrderReport, completed: OrderReport) -> bool:
-    """Whether an ended order is ours: by the lasting number, else by our name where we were told none."""
-    if ours.perm_id:
-        return ours.perm_id == completed.perm_id
+def _is_alike(ours: OrderReport, completed: OrderReport) -> bool:
+    """Whether an ended order has our name, and could be ours by what it is; the name alone proves nothing."""
     is_named = bool(ours.client_order_id) and ours.client_order_id == completed.client_order_id
-    return is_named and completed.client_id in {ours.client_id, 0}
+    # A list may tell more of a contract than the order did.
+    is_same = isinstance(ours.contract, Combo) or str(ours.contract) == str(completed.contract)
+    is_whole = completed.state is not OrderState.FILLED or ours.quantity == completed.quantity
+    is_possible = is_same and is_whole and ours.side is completed.side
+    return is_named and is_possible and completed.client_id in {ours.client_id, 0}
 
 
 class OrderList(StrEnum):
@@ -111,34 +139,65 @@ class OrderList(StrEnum):
 
 
 class RollCall:
-    """Counts lists, and notes at which of them an order was last spoken of."""
+    """Counts lists, and notes at which of them an order was last spoken of.
 
-    def __init__(self) -> None:
-        self._turn = 0
-        self._named: dict[OrderId, int] = {}
+    Args:
+        now: Wall time: fills and ended orders are listed for the present day only.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now, self._turn = now, 0
+        self._named: dict[OrderId, tuple[int, datetime]] = {}
         self._absent: dict[OrderId, dict[OrderList, tuple[float, float]]] = {}
+        self._sent: dict[OrderId, datetime] = {}
 
     def begin(self) -> int:
         """A list is about to be asked for; returns its turn."""
         self._turn += 1
         return self._turn
 
+    def sent(self, order_id: OrderId) -> None:
+        """We sent the order: what ended before is another one."""
+        self._sent[order_id] = self._now()
+        self.named(order_id)
+
+    def of_ended(
+        self, completed: OrderReport, ended: datetime | None, ours: Sequence[OrderReport]
+    ) -> Sequence[OrderId]:
+        """Which of ours an ended order is: by the lasting number, else by name where we were told none.
+
+        Args:
+            completed: It.
+            ended: When it ended, as far as that was told.
+            ours: All of ours.
+        """
+        numbered = [row.order_id for row in ours if row.perm_id and row.perm_id == completed.perm_id]
+        alike = [row.order_id for row in ours if not row.perm_id and _is_alike(row, completed)]
+        latest = ended + _CLOCKS_APART if ended else None  # that it may have been sent
+        return numbered or [one for one in alike if latest is None or latest >= self._sent.get(one, latest)]
+
     def named(self, order_id: OrderId) -> None:
         """We sent the order, or the venue spoke of it."""
-        self._named[order_id] = self._turn
+        self._named[order_id] = self._turn, self._now()
         self._absent.pop(order_id, None)
 
     def is_missing(self, order_id: OrderId, turn: int) -> bool:
         """Whether nothing was said of an order since that list was asked for."""
-        return self._named.get(order_id, 0) < turn
+        return order_id not in self._named or self._named[order_id][0] < turn
 
-    def missed(self, order_id: OrderId, which: OrderList, at: float | None) -> str | None:
+    def missed(
+        self, order_id: OrderId, which: OrderList, at: float | None, *, closes: bool = False
+    ) -> str | None:
         """A complete list does not name an order.
+
+        Of a day that is over no list tells what filled: of an order that was last spoken of before, only the end
+        of one that closes a position is proved, for that position tells the rest.
 
         Args:
             order_id: Which.
             which: The list.
             at: The loop's seconds; None when the session is not good: then nothing is proved.
+            closes: Whether it only reduces a position.
 
         Returns:
             Words, when all lists have lacked it for long enough to prove that it is not at the venue.
@@ -151,7 +210,11 @@ class RollCall:
         shortest = min(last - first for first, last in spans.values())
         if len(spans) < len(OrderList) or shortest < _PROOF_SECONDS:
             return None
-        return f"not at the venue: no list named it for {shortest:.0f} s"
+        proof = f"not at the venue: no list named it for {shortest:.0f} s"
+        spoken_of = self._named.get(order_id)
+        if spoken_of is None or venue_day(spoken_of[1]) == venue_day(self._now()):
+            return proof
+        return f"{proof}, and {MAY_HAVE_FILLED}" if closes else None
 
     def doubt(self) -> None:
         """The link was lost: what lists lacked before proves nothing any more."""

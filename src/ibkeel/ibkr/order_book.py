@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
@@ -11,9 +12,9 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, is_same_order, report_of
+from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of
 from ibkeel.ibkr.order_news import OrderEvent, OrderNews
-from ibkeel.ibkr.translate import execution_of, price_of
+from ibkeel.ibkr.translate import execution_of, number_of, price_of
 from ibkeel.model import (
     ClientOrderId,
     ConId,
@@ -55,6 +56,7 @@ _STATUS_OF = {OrderState.FILLED: "Filled", OrderState.CANCELLED: "Cancelled"}
 class _Entry:
     truth: OrderTruth
     report: OrderReport
+    is_closing: bool = False
     told: OrderReport | None = None
     modifying: bool = False
     is_changed: bool = False
@@ -79,7 +81,7 @@ class OrderBook:
         self._clock = clock
         self._client_id, self._codes = client_id, codes
         self._entries: dict[OrderId, _Entry] = {}
-        self._roll = RollCall()
+        self._roll = RollCall(clock.now)
         self._fills: dict[str, Execution] = {}
         self._news = OrderNews(clock, observer)
         self._waiters: list[_Waiter] = []
@@ -123,8 +125,8 @@ class OrderBook:
             at=self._clock.now(),
         )
         truth = OrderTruth(client_order_id=client_order_id, quantity=ticket.quantity)
-        self._entries[order_id] = _Entry(truth=truth, report=report)
-        self._roll.named(order_id)
+        self._entries[order_id] = _Entry(truth=truth, report=report, is_closing=ticket.is_closing)
+        self._roll.sent(order_id)
         self._saw(order_id, Sent())
 
     def modifying(self, order_id: OrderId) -> None:
@@ -163,24 +165,26 @@ class OrderBook:
         # Order ids are numbers of one client: the same one of another client is another order.
         if order.clientId != self._client_id or order.whatIf:
             return
+        self._roll.named(OrderId(order_id))  # also when the rest of it cannot be read
         entry = self._entries.get(OrderId(order_id))
         if entry is None:
             self._adopt(OrderId(order_id), contract, order)
             entry = self._entries[OrderId(order_id)]
+        quantity = number_of(order.totalQuantity) or entry.report.quantity
         entry.report = _changed(
             entry.report,
             perm_id=PermId(order.permId),
-            quantity=float(order.totalQuantity),
+            quantity=quantity,
             limit_price=price_of(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
             stop_price=price_of(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
             order_type=order.orderType,
         )
-        entry.truth = _changed(entry.truth, quantity=int(order.totalQuantity))
+        entry.truth = _changed(entry.truth, quantity=quantity)
         self._answer(OrderId(order_id), StatusSeen(status=state.status))
 
     def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> None:
         told = report_of(order_id, contract, order, at=self._clock.now())
-        truth = OrderTruth(client_order_id=told.client_order_id, quantity=int(order.totalQuantity))
+        truth = OrderTruth(client_order_id=told.client_order_id, quantity=told.quantity)
         self._entries[order_id] = _Entry(truth=truth, report=attrs.evolve(told, state=OrderState.INTENT))
 
     def on_status(
@@ -188,7 +192,7 @@ class OrderBook:
         order_id: int,
         status: str,
         filled: float,
-        remaining: float,
+        _remaining: float,
         average: float,
         perm_id: int,
         _parent_id: int,
@@ -202,15 +206,13 @@ class OrderBook:
         if entry is None or client_id != self._client_id:
             return
         entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id))
-        if filled >= entry.report.filled:  # a late message takes no fill back
-            price = price_of(average, entry.report.contract) if filled else None
+        count = number_of(filled)
+        if count is not None and count >= entry.report.filled:  # a late message takes no fill back
+            price = price_of(average, entry.report.contract) if count else None
             entry.report = attrs.evolve(
-                entry.report,
-                filled=filled,
-                remaining=remaining,
-                average_fill_price=None if price is None else float(price),
+                entry.report, filled=count, average_fill_price=None if price is None else float(price)
             )
-        self._answer(OrderId(order_id), StatusSeen(status=status, filled=filled, reason=why_held))
+        self._answer(OrderId(order_id), StatusSeen(status=status, filled=count, reason=why_held))
 
     def on_execution(self, _: int, contract: Any, ib_execution: Any) -> None:
         """An `execDetails` message, live or asked for."""
@@ -219,6 +221,7 @@ class OrderBook:
         known = self._fills.get(name)
         if ib_execution.clientId != self._client_id or (known and known.exec_id >= ib_execution.execId):
             return
+        self._roll.named(OrderId(ib_execution.orderId))  # also when the rest of it cannot be read
         fill = execution_of(contract, ib_execution)
         self._fills[name] = fill
         entry = self._entries.get(fill.order_id)
@@ -237,15 +240,14 @@ class OrderBook:
         self._fills[name] = fill
         self._news.publish(fill)
 
-    def on_completed(self, completed: OrderReport) -> None:
+    def on_completed(self, completed: OrderReport, ended: datetime | None = None) -> None:
         """The venue's own list of ended orders settles what nobody knew."""
-        for order_id, entry in self._entries.items():
-            if is_same_order(entry.report, completed):
-                self._roll.named(order_id)
-                status = _STATUS_OF.get(completed.state)
-                if status is not None and not entry.report.state.is_final:
-                    seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
-                    self._answer(order_id, seen)
+        for order_id in self._roll.of_ended(completed, ended, [row.report for row in self._entries.values()]):
+            self._roll.named(order_id)
+            status = _STATUS_OF.get(completed.state)
+            if status is not None and not self._entries[order_id].report.state.is_final:
+                seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
+                self._answer(order_id, seen)
 
     def on_error(self, order_id: int, code: int, text: str) -> Meaning | None:
         """An `error` message with an order's id; returns its row, when the order is known."""
@@ -297,7 +299,7 @@ class OrderBook:
             if which is OrderList.OPEN:
                 self._saw(order_id, Unlisted())
             lacks |= entry.truth.state is not before
-            proof = self._roll.missed(order_id, which, at)
+            proof = self._roll.missed(order_id, which, at, closes=entry.is_closing)
             if proof is not None:
                 self._saw(order_id, Vanished(reason=proof))
         return lacks

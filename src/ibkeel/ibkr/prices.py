@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ibkeel.errors import (
     AmbiguousContract,
     GatewayRejected,
+    InvalidInput,
     NoData,
     NotConnected,
     QuoteUnavailable,
@@ -128,12 +129,13 @@ class Prices:
 
         Raises:
             NotConnected: The session ended while some were under way.
+            InvalidInput: What was asked for is no contract.
         """
 
-        async def one(contract: Contract) -> Quote | RequestFailed | NotConnected:
+        async def one(contract: Contract) -> Quote | RequestFailed | NotConnected | InvalidInput:
             try:
                 return await self.quote(contract, deadlines)
-            except (RequestFailed, NotConnected) as error:
+            except (RequestFailed, NotConnected, InvalidInput) as error:
                 return error
 
         async with asyncio.TaskGroup() as group:
@@ -141,7 +143,7 @@ class Prices:
         answers: dict[Contract, Quote | RequestFailed] = {}
         for contract, task in tasks.items():
             answer = task.result()
-            if isinstance(answer, NotConnected):
+            if isinstance(answer, NotConnected | InvalidInput):
                 raise answer
             answers[contract] = answer
         return answers

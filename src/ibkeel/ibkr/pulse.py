@@ -4,12 +4,13 @@ import asyncio
 import math
 from collections import deque
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from ibkeel.errors import ConnectionFailure, PacingExceeded, RequestFailed
-from ibkeel.guards import SingleFlight
+from ibkeel.guards import SingleFlight, keep_running
 from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.keeper import Keeper
@@ -73,7 +74,9 @@ class Pulse:
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
             self.heard_at = self._told_at = -math.inf
-            self._task = asyncio.create_task(self._beat_on(), name="ibkeel pulse")
+            broke = partial(self._keeper.faulted, "heartbeat")
+            beating = keep_running(self._beat_on, "nobody notices when the link dies", broke)
+            self._task = asyncio.create_task(beating, name="ibkeel pulse")
 
     def end(self) -> list[asyncio.Task[None]]:
         """Beat no more.

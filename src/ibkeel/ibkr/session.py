@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.ibkr.farms import DataFarm
 from ibkeel.ibkr.meaning import Farm
-from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import SessionEvent, SessionState, next_state
+from ibkeel.ibkr.notices import DataFarm
+from ibkeel.ibkr.states import SessionEvent, SessionPolicy, SessionState, next_state
 from ibkeel.ibkr.windows import ResetWindow
 
 _USABLE: Final = frozenset({SessionState.READY, SessionState.DEGRADED})

@@ -1,23 +1,18 @@
-"""The states of a session, and which event leads from which to which, as tables.
+"""The states of a session, which event leads from which to which, as tables, and how patient it is.
 
 An event that is neither in `TRANSITIONS` nor in `IGNORED` for the present state means that two parts
 of the program disagree about the world: it raises, and is never taken for harmless.
 """
 
+import math
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from ibkeel.errors import IbkeelError
+import attrs
 
-__all__ = [
-    "IGNORED",
-    "TRANSITIONS",
-    "ImpossibleEvent",
-    "SessionEvent",
-    "SessionState",
-    "next_state",
-]
+from ibkeel.errors import ConfigurationError, IbkeelError
+from ibkeel.resilience import Backoff
 
 
 class SessionState(StrEnum):
@@ -97,7 +92,10 @@ class ImpossibleEvent(IbkeelError, RuntimeError):
 
 
 _S = SessionState
+
+
 _E = SessionEvent
+
 
 # Source: TWS API, "System Message Codes": 1100, 1101, 1102, 1300, 2110 and the farms' notices. What the
 # rest leads to is ours. A row that stays in its state is there because the session remembers something.
@@ -212,8 +210,12 @@ TRANSITIONS: Final = MappingProxyType(
     }
 )
 
+
 _WITHOUT_LINK: Final = (_S.IDLE, _S.CONNECTING, _S.RECONNECTING, _S.MAINTENANCE, _S.STOPPED)
+
+
 _AT_REST: Final = (_S.IDLE, _S.STOPPED)
+
 
 # What comes late, comes twice or tells nothing new. Everything else that is not above is a fault.
 IGNORED: Final = MappingProxyType(
@@ -267,3 +269,65 @@ def next_state(state: SessionState, event: SessionEvent) -> SessionState | None:
     if following is None and state not in IGNORED.get(event, ()):
         raise ImpossibleEvent(state, event)
     return following
+
+
+def _seconds(least: float) -> Any:
+    def check(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
+        if not least <= value < math.inf:
+            raise ConfigurationError(
+                f"SessionPolicy.{attribute.name} is {value!r}; valid: a finite number from {least:g}"
+            )
+
+    return check
+
+
+def _optional_seconds(instance: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+    if value is not None:
+        _seconds(0)(instance, attribute, value)
+
+
+def _count(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"SessionPolicy.{attribute.name} is {value!r}; valid: a whole number from 1")
+
+
+@attrs.frozen(kw_only=True)
+class SessionPolicy:
+    """How a session that was lost is sought, and how long each trouble may last before a person hears of it.
+
+    Args:
+        reconnect: Waits between attempts; a loss counts as the first failure.
+        id_in_use_wait: Least seconds to wait when the client id is in use; never is another id tried.
+        id_in_use_spread: Jitter lengthens that wait by up to this fraction.
+        window_pause: Seconds between attempts in a reset window.
+        window_grace: After a reset window, seconds in which nobody is alarmed; also how long a
+            session may be gone after the weekly login expired.
+        link_patience: Seconds without a usable session before an alarm.
+        upstream_patience: Seconds that the Gateway may lack its servers before an alarm; from then
+            on failed probes lead to a new connection, too.
+        farm_patience: Seconds that a data farm may be broken before an alarm.
+        probe_failures_before_reconnect: So many failed probes in a row end the link.
+        restore_deadline: Seconds in which a stream that was sent again must tick.
+        stream_silence: Seconds without a tick after which a stream that used to tick, and whose market
+            is open, is taken for dead; more for one that ticks seldom.
+        sync_deadline: Seconds that a sync may take.
+        give_up_after: Seconds without a session, reset windows apart, after which no more is
+            tried; None means never.
+
+    Raises:
+        ConfigurationError: A figure is out of range.
+    """
+
+    reconnect: Backoff = attrs.field(factory=lambda: Backoff(first=1.0, factor=2.0, cap=60.0, attempts=None))
+    id_in_use_wait: float = attrs.field(default=30.0, validator=_seconds(1))
+    id_in_use_spread: float = attrs.field(default=1.0, validator=_seconds(0))
+    window_pause: float = attrs.field(default=20.0, validator=_seconds(1))
+    window_grace: float = attrs.field(default=300.0, validator=_seconds(0))
+    link_patience: float = attrs.field(default=60.0, validator=_seconds(0))
+    upstream_patience: float = attrs.field(default=120.0, validator=_seconds(0))
+    farm_patience: float = attrs.field(default=300.0, validator=_seconds(0))
+    probe_failures_before_reconnect: int = attrs.field(default=2, validator=_count)
+    restore_deadline: float = attrs.field(default=30.0, validator=_seconds(1))
+    stream_silence: float = attrs.field(default=60.0, validator=_seconds(1))
+    sync_deadline: float = attrs.field(default=30.0, validator=_seconds(1))
+    give_up_after: float | None = attrs.field(default=None, validator=_optional_seconds)

@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected, RequestTimeout
+from ibkeel.errors import (
+    InvalidInput,
+    NotConnected,
+    OrderRefused,
+    OrderRejected,
+    RequestFailed,
+    RequestTimeout,
+)
 from ibkeel.ibkr.client import note_order_id
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
@@ -72,6 +79,7 @@ class Trading:
     def __init__(self, link: Link, definitions: Definitions) -> None:
         self._link = link
         self._definitions = definitions
+        self._process = f"ibkeel-{link.config.client_id}-{link.clock.now():%y%m%d%H%M%S}"
         self._unnamed = count(1)
 
     def use_order_ids_above(self, highest: int) -> None:
@@ -92,10 +100,12 @@ class Trading:
                 look the contract up takes time.
         """
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
-        contract = await self._complete(entry, deadlines)
-        name = entry.client_order_id or ClientOrderId(
-            f"ibkeel-{self._link.config.client_id}-{next(self._unnamed)}"
-        )
+        try:
+            contract = await self._complete(entry, deadlines)
+        except RequestFailed as error:
+            error.is_unsent = True
+            raise
+        name = entry.client_order_id or ClientOrderId(f"{self._process}-{next(self._unnamed)}")
         if self._link.config.orders is OrderMode.DRY_RUN:
             return self._intend(entry, children, name)
         may_go()
@@ -305,11 +315,17 @@ class Trading:
     async def cancel(self, order_id: OrderId, deadlines: Deadlines) -> OrderReport:
         """Ask for a cancel and wait for the order's fate."""
         before = self._require(order_id)
-        if before.state.is_final:
+        # Of an end that was only inferred from silence the venue is asked once more.
+        if before.state.is_final and not self._link.book.is_inferred(order_id):
             return before
         self._refuse_in_dry_run(f"the cancel of order {order_id}")
         self._send_cancel(order_id)
-        await self._told(order_id, lambda: self._is_settled(order_id), "the cancel of", deadlines)
+        book, was_inferred = self._link.book, before.state.is_final
+
+        def is_told() -> bool:
+            return self._is_settled(order_id) and (not was_inferred or book.has_answer(order_id))
+
+        await self._told(order_id, is_told, "the cancel of", deadlines, book.cancel_unanswered)
         return self._require(order_id)
 
     def _is_settled(self, order_id: OrderId) -> bool:
@@ -322,13 +338,18 @@ class Trading:
         self._link.ib.client.cancelOrder(order_id, "")
 
     async def _told(
-        self, order_id: OrderId, condition: Callable[[], bool], what: str, deadlines: Deadlines
+        self,
+        order_id: OrderId,
+        condition: Callable[[], bool],
+        what: str,
+        deadlines: Deadlines,
+        given_up: Callable[[OrderId], None] = lambda _: None,
     ) -> None:
         try:
             async with asyncio.timeout(deadlines.orders):
                 await self._link.book.until(condition)
         except TimeoutError as late:
-            self._link.book.cancel_unanswered(order_id)
+            given_up(order_id)
             raise RequestTimeout(
                 f"{what} order {order_id} was not answered within {deadlines.orders:g} s; its state is "
                 f"{self._require(order_id).state.value}: read open_orders() and executions() before acting on it"

@@ -36,6 +36,7 @@ from ibkeel.model import (
 _ZONES: Final = MappingProxyType(
     {"EST": "America/New_York", "EST5EDT": "America/New_York", "CST": "America/Chicago"}
 )
+_SALES: Final = frozenset({"SLONG", "SSHORT"})
 _TIME: Final = re.compile(r"(\d{8})[ -]+(\d{2}:\d{2}:\d{2})(?: +(\S+))?")
 
 
@@ -74,6 +75,20 @@ def optional(value: float | None) -> float | None:
     return None if value is None or numeric_unset(value) or value <= 0 else float(value)
 
 
+def number_of(value: float) -> float | None:
+    """A count, or None for any of the wire's ways to say that there is none."""
+    return None if numeric_unset(value) else float(value)
+
+
+def side_of(action: str) -> Side:
+    """The side of an order or a leg; a sale may be told to be of what is held, or short.
+
+    Source:
+        TWS API, "Order", `action`.
+    """
+    return Side.SELL if action in _SALES else Side(action)
+
+
 def decimal_of(value: Any) -> Decimal | None:
     """An exact number from text or a float; None when it is unset."""
     number = float(value) if value not in {None, ""} else None
@@ -106,7 +121,7 @@ def to_ib_contract(contract: Contract) -> Any:
             ]
         case OtherContract():
             raise InvalidInput(f"{contract} can be held, but ibkeel neither quotes nor trades its kind")
-        case _:
+        case Option():
             made = library.Option(
                 contract.underlying,
                 f"{contract.expiry:%Y%m%d}",
@@ -117,6 +132,8 @@ def to_ib_contract(contract: Contract) -> Any:
                 currency=contract.currency,
                 tradingClass=contract.trading_class,
             )
+        case _:
+            raise InvalidInput(f"{contract!r} is no contract; valid: such as Stock('SPY')")
     made.conId = contract.con_id or 0
     return made
 
@@ -181,7 +198,7 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
 def _leg_of(ib_leg: Any) -> ComboLeg:
     return ComboLeg(
         con_id=ConId(ib_leg.conId),
-        side=Side(ib_leg.action),
+        side=side_of(ib_leg.action),
         ratio=int(ib_leg.ratio),
         exchange=ib_leg.exchange or "SMART",
     )

@@ -41,11 +41,16 @@ class Vitals:
         self._seconds: dict[RequestKind, deque[float]] = {}
         self._answered: dict[RequestKind, Outcome] = {}
         self._failed: dict[RequestKind, Outcome] = {}
+        self._last: Outcome | None = None
 
     def note(self, kind: RequestKind, outcome: Outcome, seconds: float) -> None:
         """A request ended; one that was never sent tells nothing."""
         if outcome.error in _SAYS_NOTHING:
             return
+        if self._last is not None and outcome.at < self._last.at:
+            self._failed.clear()  # the clock was set back: what was stamped before would count as the latest
+            self._answered.clear()
+        self._last = outcome
         if outcome.error:
             self._failed[kind] = outcome
         else:

@@ -156,6 +156,8 @@ class Journal:
         file = Path(path)
         with _told(file, "opened"):
             if read_only:
+                if not file.exists():
+                    raise JournalError(f"there is no journal at {file}; a bot writes it when it runs")
                 return cls(_connect(file, read_only=True), file, read_only=True)
             writing = _taken(file)
             try:
@@ -216,6 +218,11 @@ class Journal:
         """What SQLite writes to a file that was deleted or moved, nobody finds again."""
         if self._file is not None and _inode(self._file) != self._inode:
             raise JournalError(f"journal {self.path} was replaced by another file; start again")
+        if self._writing is not None and self._writing.is_held and not self._writing.is_in_place:
+            raise JournalError(
+                f"{self._writing.path}, which keeps other writers from the journal, was deleted or replaced: another "
+                "process may write now; start again"
+            )
 
     def _append(self, rows: list[Row]) -> tuple[int, ...]:
         """Write rows whose numbers count from the last one in the file."""

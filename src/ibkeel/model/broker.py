@@ -11,13 +11,10 @@ from typing import Protocol, Self
 
 from ibkeel.errors import RequestFailed
 from ibkeel.model.account import AccountValues, PnL, Position
-from ibkeel.model.bars import Bars, BarSpec
-from ibkeel.model.chain import OptionChain
-from ibkeel.model.contracts import Contract, ContractDetails, Index, Stock
+from ibkeel.model.bars import Bars, BarSpec, Quote
+from ibkeel.model.contracts import Contract, ContractDetails, Index, OptionChain, OrderId, Stock
 from ibkeel.model.health import Health
-from ibkeel.model.ids import OrderId
 from ibkeel.model.orders import Bracket, Execution, OrderPreview, OrderReport, OrderTicket, Placement
-from ibkeel.model.quotes import Quote
 
 
 class MarketData(Protocol):
@@ -84,6 +81,11 @@ class Chains(Protocol):
 
 class Orders(Protocol):
     """Orders and what became of them."""
+
+    @property
+    def client_id(self) -> int:
+        """Number that our orders stand under: those of another can be seen and counted, not changed."""
+        ...
 
     async def place(self, order: OrderTicket | Bracket) -> Placement:
         """Place an order, or a bracket whole.

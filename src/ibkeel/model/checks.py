@@ -1,13 +1,25 @@
 """Validators and converters that the values of the model share."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from enum import StrEnum
+from typing import Any, NoReturn
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
+
+
+class Words(StrEnum):
+    """Texts that a value may be; any other is refused with those that are valid."""
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> NoReturn:
+        valid = ", ".join(repr(each.value) for each in cls)
+        raise InvalidInput(f"{value!r} is not a valid {cls.__name__}; valid: {valid}")
 
 
 def _refuse(instance: object, attribute: "attrs.Attribute[Any]", value: object, valid: str) -> InvalidInput:
@@ -45,6 +57,12 @@ def as_decimal(value: Decimal | float | str) -> Decimal:
 def as_optional_decimal(value: Decimal | float | str | None) -> Decimal | None:
     """`as_decimal`, but None stays None."""
     return None if value is None else as_decimal(value)
+
+
+def day(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what is not a date, or is an instant."""
+    if not isinstance(value, date) or isinstance(value, datetime):
+        raise _refuse(instance, attribute, value, "a date such as date(2025, 5, 23)")
 
 
 def name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

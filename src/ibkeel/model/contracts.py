@@ -1,19 +1,39 @@
-"""What can be traded or quoted, and which way."""
+"""What can be traded or quoted, and which way; identifiers; option chains, as the definitions tell them.
+
+An identifier has a type of its own, so that one is never passed for another.
+"""
 
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
+from typing import NewType
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import as_decimal, as_utc, name, positive, whole
-from ibkeel.model.ids import ConId
+from ibkeel.model.checks import Words, as_decimal, as_utc, day, name, positive, whole
+
+ConId = NewType("ConId", int)
+"""Interactive Brokers' number of a contract."""
+
+OrderId = NewType("OrderId", int)
+"""Number of an order within one client id; ids can roll back when a Gateway restarts."""
+
+ClientOrderId = NewType("ClientOrderId", str)
+"""Our own name of an order, carried to the venue and back in `orderRef`."""
+
+PermId = NewType("PermId", int)
+"""The venue's lasting number of an order; 0 until the first answer."""
+
+ExecId = NewType("ExecId", str)
+"""Name of one fill."""
+
+RequestId = NewType("RequestId", int)
+"""Number of a request within one connection."""
 
 
-class Side(StrEnum):
+class Side(Words):
     """Which way an order, or a leg of it, trades."""
 
     BUY = "BUY"
@@ -30,7 +50,7 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
-class Right(StrEnum):
+class Right(Words):
     """What an option lets its holder do with the underlying."""
 
     CALL = "C"
@@ -98,7 +118,7 @@ class Option:
     """
 
     underlying: str = attrs.field(validator=name)
-    expiry: date = attrs.field(validator=attrs.validators.instance_of(date))
+    expiry: date = attrs.field(validator=day)
     strike: Decimal = attrs.field(converter=as_decimal, validator=positive)
     right: Right = attrs.field(converter=Right)
     trading_class: str = attrs.field(default="", kw_only=True)
@@ -205,6 +225,8 @@ class OtherContract:
 
 
 Contract = Stock | Index | Option | Combo | OtherContract
+
+
 """Anything that can be held or ordered; stocks, indices and options can be quoted."""
 
 
@@ -237,3 +259,83 @@ class ContractDetails:
     liquid_hours: tuple[TradingHours, ...] = ()
     under_con_id: ConId | None = None
     last_trading_day: date | None = None
+
+
+def _ascending_dates(dates: "tuple[date, ...]") -> tuple[date, ...]:
+    return tuple(sorted(set(dates)))
+
+
+def _ascending_strikes(strikes: "tuple[Decimal, ...]") -> tuple[Decimal, ...]:
+    return tuple(sorted({as_decimal(strike) for strike in strikes}))
+
+
+@attrs.frozen(kw_only=True)
+class OptionClass:
+    """The series of one trading class on one exchange.
+
+    The expiries and strikes are unions: a pair taken from both need not exist, and asking for
+    it ends in `UnknownContract`.
+
+    Args:
+        trading_class: Such as `"SPX"` or `"SPXW"`.
+        exchange: Where the class is listed, or `SMART`.
+        multiplier: Shares a contract.
+        expiries: Expiration dates, ascending.
+        strikes: Per share, ascending.
+    """
+
+    trading_class: str = attrs.field(validator=name)
+    exchange: str = attrs.field(default="SMART", validator=name)
+    multiplier: int = attrs.field(default=100, validator=whole)
+    expiries: tuple[date, ...] = attrs.field(converter=_ascending_dates)
+    strikes: tuple[Decimal, ...] = attrs.field(converter=_ascending_strikes)
+
+
+@attrs.frozen(kw_only=True)
+class OptionChain:
+    """Every option class of an underlying.
+
+    Args:
+        underlying: The stock or index.
+        classes: One for each trading class and exchange.
+    """
+
+    underlying: Stock | Index
+    classes: tuple[OptionClass, ...] = ()
+
+    @property
+    def expiries(self) -> tuple[date, ...]:
+        """Expiration dates of all classes, ascending."""
+        return _ascending_dates(tuple(day for row in self.classes for day in row.expiries))
+
+    @property
+    def strikes(self) -> tuple[Decimal, ...]:
+        """Strikes of all classes, ascending."""
+        return _ascending_strikes(tuple(strike for row in self.classes for strike in row.strikes))
+
+    def of_class(self, trading_class: str, *, exchange: str = "SMART") -> OptionClass:
+        """The class of that name on that exchange.
+
+        Raises:
+            InvalidInput: The chain has no such class.
+        """
+        for row in self.classes:
+            if (row.trading_class, row.exchange) == (trading_class, exchange):
+                return row
+        known = ", ".join(f"{row.trading_class} on {row.exchange}" for row in self.classes)
+        raise InvalidInput(
+            f"no class {trading_class!r} on {exchange!r} in the chain of {self.underlying}; it has {known}"
+        )
+
+    def option(self, row: OptionClass, expiry: date, strike: Decimal, right: Right) -> Option:
+        """The contract of one class, expiry, strike and right."""
+        return Option(
+            self.underlying.symbol,
+            expiry,
+            strike,
+            right,
+            trading_class=row.trading_class,
+            multiplier=row.multiplier,
+            exchange=row.exchange,
+            currency=self.underlying.currency,
+        )

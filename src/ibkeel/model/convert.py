@@ -125,13 +125,16 @@ def _words(error: BaseException, kind: type | None) -> str:
     if isinstance(error, cattrs.ForbiddenExtraKeysError) and attrs.has(error.cl):
         valid = ", ".join(sorted(each.name for each in attrs.fields(error.cl)))
         return f"unknown {', '.join(sorted(error.extra_fields))}; valid: {valid or 'nothing'}"
-    return str(error) if isinstance(error, InvalidInput) else format_exception(error, kind)
+    # Without a type it is of a class as a whole: one of its validators refused a value.
+    own = isinstance(error, InvalidInput) or (isinstance(error, ValueError) and kind is None)
+    return str(error) if own else format_exception(error, kind)
 
 
 def _problems(error: BaseException) -> list[str]:
     if isinstance(error, cattrs.BaseValidationError):
         path = error.cl.__name__ if isinstance(error.cl, type) else "$"
-        return cattrs.transform_error(error, path, format_exception=_words)
+        words = cattrs.transform_error(error, path, format_exception=_words)
+        return [each.removesuffix(f" @ {path}") for each in words]
     return [str(error)]
 
 

@@ -9,12 +9,21 @@ from typing import Any, Self
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite, positive, whole
-from ibkeel.model.contracts import Combo, Contract, Index, OtherContract, Side
-from ibkeel.model.ids import ClientOrderId, ExecId, OrderId, PermId
+from ibkeel.model.checks import Words, as_decimal, as_optional_decimal, as_utc, finite, positive, whole
+from ibkeel.model.contracts import (
+    ClientOrderId,
+    Combo,
+    Contract,
+    ExecId,
+    Index,
+    OrderId,
+    OtherContract,
+    PermId,
+    Side,
+)
 
 
-class OrderType(StrEnum):
+class OrderType(Words):
     """How an order finds its price."""
 
     MKT = "MKT"
@@ -23,7 +32,7 @@ class OrderType(StrEnum):
     STP_LMT = "STP LMT"
 
 
-class TimeInForce(StrEnum):
+class TimeInForce(Words):
     """How long an order works."""
 
     DAY = "DAY"
@@ -137,6 +146,8 @@ class Bracket:
         stop_loss: Stop price of the protective order, per share: a real STP at the venue.
         stop_limit: Makes the protective order an STP LMT with this limit.
         take_profit: Limit price of the profit order, per share; None for none.
+        exit_tif: How long the protective orders work; None for as long as the entry. A position that is held
+            over night needs `GTC`, whatever its entry has.
 
     Raises:
         InvalidInput: The prices are not on their proper sides of each other, or the entry is for a
@@ -147,6 +158,7 @@ class Bracket:
     stop_loss: Decimal = attrs.field(converter=as_decimal, validator=positive)
     stop_limit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
     take_profit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
+    exit_tif: TimeInForce | None = attrs.field(default=None, converter=attrs.converters.optional(TimeInForce))
 
     def __attrs_post_init__(self) -> None:
         if self.entry.order_type not in {OrderType.MKT, OrderType.LMT}:
@@ -170,6 +182,7 @@ class Bracket:
             side=self.entry.side.opposite,
             limit_price=None,
             order_type=OrderType.MKT,
+            tif=self.exit_tif or self.entry.tif,
             client_order_id=None,
             is_closing=True,
         )

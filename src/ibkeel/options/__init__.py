@@ -2,14 +2,10 @@
 
 from ibkeel.options.american import american_implied_volatility, american_price
 from ibkeel.options.american_greeks import american_greeks
-from ibkeel.options.american_parity import american_parity_forward
-from ibkeel.options.arbitrage import ArbitrageKind, ArbitrageWarning
 from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, black76_price
 from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta, told_closes
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, Listing, delta_listing
-from ibkeel.options.dividends import CashDividend, escrowed_spot
-from ibkeel.options.expiries import dte, expiries_within, nearest_expiry, weekly_expiry
 from ibkeel.options.filters import (
     DeltaWithin,
     DteWithin,
@@ -25,21 +21,54 @@ from ibkeel.options.filters import (
 )
 from ibkeel.options.greek_check import CheckTerms, CrossCheck, Disagreement, DisagreementKind, cross_check
 from ibkeel.options.greeks import GreekColumns, ImpliedGreeks, greeks, implied_greeks, price
-from ibkeel.options.history import VolatilityStanding, volatility_standing
-from ibkeel.options.implied import ImpliedVolatility, implied_volatility
+from ibkeel.options.implied import (
+    ImpliedVolatility,
+    VolatilityStanding,
+    implied_volatility,
+    volatility_standing,
+)
 from ibkeel.options.inputs import Unsolved
 from ibkeel.options.leg_risks import LegRisk, LegRiskKind, LegRiskRule, leg_risks
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, is_liquid, liquidity_rejections
-from ibkeel.options.near_expiry import NearExpiryValue, value_at_near_expiry
 from ibkeel.options.net_greeks import NetGreeks, broker_net_greeks, net_greeks
-from ibkeel.options.parity import ParityForward, implied_dividend_yield, parity_forward
-from ibkeel.options.payoff import Payoff, payoff
+from ibkeel.options.parity import (
+    ParityForward,
+    american_parity_forward,
+    implied_dividend_yield,
+    parity_forward,
+)
+from ibkeel.options.payoff import NearExpiryValue, Payoff, payoff, value_at_near_expiry
 from ibkeel.options.payoff_svg import payoff_svg
 from ibkeel.options.rank import Candidate, Choice, candidates_of, choose
-from ibkeel.options.rules import PRESETS, ExpiryChoice, Preference, SelectionRule, StrikeStep, preset
-from ibkeel.options.select import at_the_money, nearest_strikes, out_of_the_money, select, strikes_around
-from ibkeel.options.series import Series, SeriesKind, is_adjusted, series_kind, series_of
-from ibkeel.options.settlement import Exercise, Settlement, closes_by_day, settles_at, years_to_expiry
+from ibkeel.options.select import (
+    PRESETS,
+    ExpiryChoice,
+    Preference,
+    SelectionRule,
+    StrikeStep,
+    at_the_money,
+    dte,
+    expiries_within,
+    nearest_expiry,
+    nearest_strikes,
+    out_of_the_money,
+    preset,
+    select,
+    strikes_around,
+    weekly_expiry,
+)
+from ibkeel.options.series import (
+    Exercise,
+    Series,
+    SeriesKind,
+    Settlement,
+    closes_by_day,
+    is_adjusted,
+    series_kind,
+    series_of,
+    settles_at,
+    years_to_expiry,
+)
 from ibkeel.options.smile import ExpectedMove, LeftOut, Smile, SmilePoint, WhyLeftOut
 from ibkeel.options.smile_fit import fit_smile, smile_of_quotes
 from ibkeel.options.spreads import (
@@ -54,10 +83,10 @@ from ibkeel.options.spreads import (
     strangle,
     vertical,
 )
-from ibkeel.options.structures import Leg, Net, PriceBasis, Structure
-from ibkeel.options.surface import Surface, TermPoint
+from ibkeel.options.stepping import CashDividend, escrowed_spot
+from ibkeel.options.structures import Leg, Net, PriceBasis, Structure, closing
+from ibkeel.options.surface import ArbitrageKind, ArbitrageWarning, Surface, TermPoint
 from ibkeel.options.surface_svg import surface_svg
-from ibkeel.options.unwinding import closing
 
 __all__ = [
     "PRESETS",

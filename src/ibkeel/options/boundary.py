@@ -1,4 +1,7 @@
-"""When to exercise: the boundary of an American put, by fixed-point sweeps on a small grid.
+"""When to exercise: American options as puts of strike 1, and the boundary of such a put.
+
+A call is a put in which share and money change places: spot with strike, rate with dividend yield. The
+boundary is found by fixed-point sweeps on a small grid.
 
 A put on a share with price S and strike 1 is exercised early where S is at or below B(t), t being the
 time left. With B known, what early exercise is worth is an integral over the remaining life. The
@@ -17,12 +20,17 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.inputs import Floats
-from ibkeel.options.normal import density, rough_mills
+from ibkeel.options.black import bell, density, normal_form, reach, rough_mills, spread
+from ibkeel.options.inputs import Floats, Inputs
 
 # Carry over variance: above, sweeps by the slope drift apart, and those by the value settle fast;
 # below, those by the slope settle faster.
 _STEEP: Final = 3.0
+
+# 48 points a row: the sweep's arrays stay in the second-level cache.
+CHUNK: Final = 256
+# No deviation matters outside these.
+LEAST, MOST = 1e-4, 20.0
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -317,3 +325,63 @@ def premium_slopes(share: Floats, terms: PutTerms, grid: Grid) -> Premium:
         bend=bend @ last.weights,
         now=np.log(share) <= last.boundary_now,
     )
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Puts:
+    """A piece of a chain, as puts; each column of the piece's length.
+
+    Args:
+        inputs: The piece itself.
+        share: Price of what is delivered on exercise.
+        money: What is paid for it.
+        rate: Interest on the money over the life.
+        dividend: Yield of the share over the life.
+        intrinsic: What exercise brings now.
+    """
+
+    inputs: Inputs
+    share: Floats
+    money: Floats
+    rate: Floats
+    dividend: Floats
+    intrinsic: Floats
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> "Puts":
+        """Calls with spot and strike, rate and dividend yield changed places; puts as they are."""
+        put = inputs.sign < 0
+        share, money = np.where(put, inputs.spot, inputs.strike), np.where(put, inputs.strike, inputs.spot)
+        rate = np.where(put, inputs.rate, inputs.dividend_yield) * inputs.years
+        dividend = np.where(put, inputs.dividend_yield, inputs.rate) * inputs.years
+        share, money, rate, dividend = (
+            np.broadcast_to(column, inputs.shape) for column in (share, money, rate, dividend)
+        )
+        return cls(
+            inputs=inputs,
+            share=share,
+            money=money,
+            rate=rate,
+            dividend=dividend,
+            intrinsic=np.maximum(money - share, 0.0),
+        )
+
+    @property
+    def has_two_boundaries(self) -> npt.NDArray[np.bool_]:
+        """Interest below 0, dividends further below: exercise may pay between two prices."""
+        return (self.rate < 0) & (self.dividend < self.rate)
+
+    def price(self, deviation: Floats, grid: Grid) -> tuple[Floats, Floats]:
+        """American price and European slope in the deviation; `inputs.given` plays no part."""
+        form = normal_form(self.inputs)
+        at = reach(form.distance, deviation)
+        slope = form.scale * bell(at)
+        value = form.intrinsic + slope * spread(at)
+        # Without interest on the strike nothing is gained by paying it sooner.
+        rows = np.flatnonzero(self.rate > 0)
+        if rows.size:
+            terms = PutTerms(deviation=deviation[rows], rate=self.rate[rows], dividend=self.dividend[rows])
+            money = self.money[rows]
+            premium, now = early_premium(self.share[rows] / money, terms, grid)
+            value[rows] = np.where(now, self.intrinsic[rows], value[rows] + money * premium)
+        return np.maximum(value, self.intrinsic), slope

@@ -10,9 +10,8 @@ from ibkeel.errors import NoData, QuoteUnavailable
 from ibkeel.model import Chains, Index, MarketData, Option, OptionChain, Stock
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, delta_listing
-from ibkeel.options.expiries import dte
-from ibkeel.options.series import series_of
-from ibkeel.options.settlement import closes_by_day, years_to_expiry
+from ibkeel.options.select import dte
+from ibkeel.options.series import closes_by_day, series_of, years_to_expiry
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _DAYS_TOLD: Final = 7  # a definition tells the hours of about a week

@@ -9,8 +9,8 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import OptionChain, OptionClass, Right
 from ibkeel.model.checks import as_utc, finite, whole
-from ibkeel.options.expiries import dte, expiries_within
 from ibkeel.options.liquidity import LiquidityRule
+from ibkeel.options.select import dte, expiries_within
 from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind, series_of
 
 

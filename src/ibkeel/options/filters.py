@@ -11,10 +11,9 @@ from typing_extensions import override
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Right
 from ibkeel.model.checks import as_decimal, as_optional_decimal, positive
-from ibkeel.options.expiries import dte
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, liquidity_rejections
 from ibkeel.options.rank import Candidate
-from ibkeel.options.select import out_of_the_money
+from ibkeel.options.select import dte, out_of_the_money
 from ibkeel.options.series import SeriesKind, kind_set, series_kind
 
 

@@ -11,10 +11,9 @@ import attrs
 from ibkeel.errors import RequestFailed
 from ibkeel.model import Contract, Option, Quote, Right, Side
 from ibkeel.model.checks import as_decimal, finite, whole
-from ibkeel.options.expiries import dte
 from ibkeel.options.liquidity import LiquidityRule, RejectionKind, liquidity_rejections
-from ibkeel.options.series import is_adjusted
-from ibkeel.options.settlement import Exercise
+from ibkeel.options.select import dte
+from ibkeel.options.series import Exercise, is_adjusted
 from ibkeel.options.structures import Leg, Structure
 
 Quotes = Mapping[Contract, Quote | RequestFailed]

@@ -14,8 +14,7 @@ import attrs
 import numpy as np
 
 from ibkeel.errors import InvalidInput
-from ibkeel.options.near_expiry import NearExpiryValue
-from ibkeel.options.payoff import payoff
+from ibkeel.options.payoff import NearExpiryValue, payoff
 from ibkeel.options.structures import Structure
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 104, 92, 50

@@ -10,7 +10,7 @@ from ibkeel.errors import RequestFailed, UnknownContract
 from ibkeel.model import Contract, Option, Quote
 from ibkeel.model.checks import as_decimal
 from ibkeel.options.liquidity import Rejection, RejectionKind, liquidity_rejections
-from ibkeel.options.rules import Preference, SelectionRule
+from ibkeel.options.select import Preference, SelectionRule
 
 
 @attrs.frozen(kw_only=True)

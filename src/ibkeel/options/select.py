@@ -1,16 +1,193 @@
-"""From a chain to the few options worth a quote."""
+"""From a chain to the few options worth a quote: rules and presets, expiries, strikes."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from itertools import islice
+from types import MappingProxyType
+from typing import Final
+
+import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, OptionChain, OptionClass, Right
-from ibkeel.model.checks import as_decimal
-from ibkeel.options.expiries import expiries_within, weekly_expiry
-from ibkeel.options.rules import ExpiryChoice, SelectionRule, StrikeStep
+from ibkeel.model.checks import as_decimal, finite, whole
+from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.series import SeriesKind, is_adjusted, series_kind
+
+
+class ExpiryChoice(StrEnum):
+    """Which listed expiries are looked at."""
+
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    NEAREST = "nearest"
+
+
+class StrikeStep(StrEnum):
+    """Where the wanted strike lies, in strikes from the one at the money."""
+
+    AT = "at"
+    IN = "in"
+    OUT = "out"
+
+
+class Preference(StrEnum):
+    """Which of several good options wins."""
+
+    TIGHTEST = "tightest"
+    BUSIEST = "busiest"
+
+
+@attrs.frozen(kw_only=True)
+class SelectionRule:
+    """Which options of a chain to quote, and which of them to take.
+
+    Args:
+        expiry: WEEKLY takes one week's last expiry, MONTHLY the first monthly ones in the DTE range (LEAPS
+            among them), NEAREST the first ones of any kind.
+        min_dte: Fewest calendar days to expiry, inclusive.
+        max_dte: Most calendar days to expiry, inclusive; None for no limit.
+        expiry_count: How many expiries MONTHLY and NEAREST take.
+        step: Whether the wanted strike is at, one step in or one step out of the money.
+        strike_count: How many strikes to quote an expiry, nearest to the wanted one first.
+        min_otm: Least distance out of the money, a fraction of spot; None for any.
+        max_otm: Greatest distance out of the money, a fraction of spot; None for any.
+        min_premium: Least premium at mid, per share; None for any.
+        max_premium: Greatest premium at mid, per share; None for any.
+        liquidity: What a quote must show.
+        prefer: TIGHTEST takes the narrowest relative spread, then the nearest strike; BUSIEST
+            the highest volume, then the narrowest spread.
+
+    Raises:
+        InvalidInput: A range is the wrong way round, or a count not above zero.
+    """
+
+    expiry: ExpiryChoice = attrs.field(default=ExpiryChoice.WEEKLY, converter=ExpiryChoice)
+    min_dte: int = 0
+    max_dte: int | None = None
+    expiry_count: int = attrs.field(default=1, validator=whole)
+    step: StrikeStep = attrs.field(default=StrikeStep.AT, converter=StrikeStep)
+    strike_count: int = attrs.field(default=3, validator=whole)
+    min_otm: float | None = attrs.field(default=None, validator=finite)
+    max_otm: float | None = attrs.field(default=None, validator=finite)
+    min_premium: float | None = attrs.field(default=None, validator=finite)
+    max_premium: float | None = attrs.field(default=None, validator=finite)
+    liquidity: LiquidityRule = attrs.field(factory=LiquidityRule)
+    prefer: Preference = attrs.field(default=Preference.TIGHTEST, converter=Preference)
+
+    def __attrs_post_init__(self) -> None:
+        if self.min_dte < 0 or (self.max_dte is not None and self.max_dte < self.min_dte):
+            raise InvalidInput(
+                f"SelectionRule DTE range {self.min_dte} to {self.max_dte}; valid: 0 <= min_dte <= max_dte"
+            )
+        for what, least, most in (
+            ("out of the money", self.min_otm, self.max_otm),
+            ("of the premium", self.min_premium, self.max_premium),
+        ):
+            if least is not None and most is not None and least > most:
+                raise InvalidInput(f"SelectionRule range {what} {least} to {most}; valid: min <= max")
+
+
+PRESETS: Final[Mapping[str, SelectionRule]] = MappingProxyType(
+    {
+        "standard": SelectionRule(),
+        "strategic": SelectionRule(
+            expiry=ExpiryChoice.NEAREST,
+            min_dte=30,
+            max_dte=60,
+            expiry_count=3,
+            strike_count=10,
+            min_otm=0.05,
+            max_otm=0.10,
+            liquidity=LiquidityRule(min_volume=10, max_relative_spread=0.05, max_absolute_spread=0.0),
+            prefer=Preference.BUSIEST,
+        ),
+        "thin": SelectionRule(
+            strike_count=10, liquidity=LiquidityRule(min_volume=10, max_relative_spread=0.06)
+        ),
+        "weekly": SelectionRule(strike_count=11),
+    }
+)
+
+
+"""Rules by name: liquid names, months ahead and out of the money, thin names, more strikes of liquid ones."""
+
+
+def preset(name: str) -> SelectionRule:
+    """The rule of that name.
+
+    Raises:
+        InvalidInput: There is none.
+    """
+    if name not in PRESETS:
+        raise InvalidInput(f"no preset {name!r}; valid: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def dte(expiry: date, today: date) -> int:
+    """Calendar days from `today` to `expiry`; negative once it has passed."""
+    return (expiry - today).days
+
+
+def expiries_within(
+    expiries: Iterable[date], *, today: date, min_dte: int = 0, max_dte: int | None = None
+) -> tuple[date, ...]:
+    """Expiries whose DTE lies in a closed range.
+
+    Args:
+        expiries: Listed expiries, in any order.
+        today: Trading date to count from, in the exchange's calendar.
+        min_dte: Fewest calendar days to expiry, inclusive; 0 admits today's.
+        max_dte: Most calendar days to expiry, inclusive; None for no limit.
+
+    Returns:
+        Matching expiries, ascending; empty when none match.
+
+    Raises:
+        InvalidInput: `min_dte` is negative or above `max_dte`.
+    """
+    if min_dte < 0 or (max_dte is not None and min_dte > max_dte):
+        raise InvalidInput(f"DTE range {min_dte} to {max_dte}; valid: 0 <= min_dte <= max_dte")
+    return tuple(
+        expiry
+        for expiry in sorted(set(expiries))
+        if dte(expiry, today) >= min_dte and (max_dte is None or dte(expiry, today) <= max_dte)
+    )
+
+
+def nearest_expiry(expiries: Iterable[date], *, today: date, min_dte: int = 0) -> date | None:
+    """The first listed expiry at least `min_dte` calendar days away; None when there is none.
+
+    Raises:
+        InvalidInput: `min_dte` is negative.
+    """
+    return next(iter(expiries_within(expiries, today=today, min_dte=min_dte)), None)
+
+
+def weekly_expiry(expiries: Iterable[date], *, today: date, min_dte: int = 0) -> date | None:
+    """The last listed expiry of the first calendar week that has one at or after `min_dte`.
+
+    That is this week's Friday where a Friday is listed, the Thursday when the exchange is shut
+    on that Friday, and the next listed week when this one has none left.
+
+    Args:
+        expiries: Listed expiries, in any order.
+        today: Trading date to count from, in the exchange's calendar.
+        min_dte: Fewest calendar days to expiry, inclusive; 0 admits today's.
+
+    Returns:
+        A listed expiry, or None when all have passed.
+
+    Raises:
+        InvalidInput: `min_dte` is negative.
+    """
+    ahead = expiries_within(expiries, today=today, min_dte=min_dte)
+    if not ahead:
+        return None
+    week = ahead[0].isocalendar()[:2]
+    return max(expiry for expiry in ahead if expiry.isocalendar()[:2] == week)
 
 
 def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
@@ -55,7 +232,7 @@ def strikes_around(
     return tuple(listed[max(0, at - each_side) : at + each_side + 1])
 
 
-def wanted_strike(strikes: Sequence[Decimal], spot: Decimal, right: Right, step: StrikeStep) -> Decimal:
+def _wanted_strike(strikes: Sequence[Decimal], spot: Decimal, right: Right, step: StrikeStep) -> Decimal:
     """The price to gather strikes around: spot, or the strike one step in or out of the money.
 
     Args:
@@ -150,7 +327,7 @@ def select(
     row = _class_of(chain, trading_class)
     if row is None or not row.strikes:
         return ()
-    target = wanted_strike(row.strikes, price, right, rule.step)
+    target = _wanted_strike(row.strikes, price, right, rule.step)
     chosen: list[Option] = []
     for expiry in _expiries(row, today, rule):
         options = {

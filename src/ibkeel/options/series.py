@@ -1,4 +1,4 @@
-"""What a listed series is: how often it comes, how it settles, how it is exercised, how it ticks.
+"""What a listed series is: how often it comes, how it settles, when it stops living, how it ticks.
 
 The definitions name a trading class, a multiplier, dates and strikes, and nothing more. The rest follows
 from the exchanges' rules, and a `Series` says which of its fields do.
@@ -6,17 +6,22 @@ from the exchanges' rules, and a `Series` says which of its fields do.
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.model import ContractDetails, Index, OptionClass, Stock
+from ibkeel.errors import InvalidInput
+from ibkeel.model import ContractDetails, Index, OptionClass, Stock, TradingHours
 from ibkeel.model.checks import as_utc
-from ibkeel.options.settlement import Exercise, Settlement, settles_at
+
+_SECONDS_A_YEAR: Final = 365 * 86_400
+_OPEN: Final = time(9, 30)
+_CLOSE: Final = time(16, 0)
 
 _FRIDAY: Final = 4
 _SATURDAY: Final = 5
@@ -34,6 +39,84 @@ _ALL_PENNIES: Final = frozenset({"IWM", "QQQ", "SPY", "XSP"})
 _FROM: Final = Decimal(3)
 _ABOVE: Final = MappingProxyType({Decimal("0.01"): Decimal("0.05"), Decimal("0.05"): Decimal("0.10")})
 """The step from a premium of 3 on, by the step below. Source: Cboe Rule 5.4."""
+
+
+class Settlement(StrEnum):
+    """From which prices an option is settled."""
+
+    AM = "am"
+    PM = "pm"
+
+
+class Exercise(StrEnum):
+    """When an option may be exercised."""
+
+    AMERICAN = "american"
+    EUROPEAN = "european"
+
+
+def settles_at(
+    expiry: date,
+    settlement: Settlement = Settlement.PM,
+    *,
+    closes: time = _CLOSE,
+    timezone: str = "America/New_York",
+) -> datetime:
+    """The instant at which an option's value is decided.
+
+    An AM-settled option (SPX monthlies, VIX) is settled from the opening prices of its expiry, though
+    it last trades the day before; a PM-settled one (SPXW, all equities and funds) from the close.
+
+    Args:
+        expiry: Expiration date.
+        settlement: Whether open or close count.
+        closes: Close of that session, in the exchange's time; 13:00 on a half day.
+        timezone: IANA name of the exchange's time zone.
+
+    Returns:
+        In UTC.
+
+    Source:
+        Cboe, contract specifications of SPX and SPXW; OIC, settlement of equity options.
+    """
+    at = _OPEN if settlement is Settlement.AM else closes
+    return datetime.combine(expiry, at, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
+def closes_by_day(
+    hours: Iterable[TradingHours], *, timezone: str = "America/New_York"
+) -> Mapping[date, datetime]:
+    """When trading ends, on each day that hours tell of.
+
+    Args:
+        hours: Such as `ContractDetails.liquid_hours`.
+        timezone: IANA name of the exchange's time zone.
+
+    Returns:
+        In UTC, by the exchange's date; of several intervals of a day the last one counts.
+    """
+    zone = ZoneInfo(timezone)
+    ends = sorted(row.closes_at for row in hours)
+    return {end.astimezone(zone).date(): end for end in ends}
+
+
+def years_to_expiry(instant: datetime, *, now: datetime) -> float:
+    """Calendar time from now in years of 365 days: the unit of every formula here.
+
+    Args:
+        instant: Such as `settles_at(...)`, aware.
+        now: Aware.
+
+    Returns:
+        0 or more.
+
+    Raises:
+        InvalidInput: The instant has passed, or one of them has no time zone.
+    """
+    left = (as_utc(instant) - as_utc(now)).total_seconds()
+    if left < 0:
+        raise InvalidInput(f"{instant} is {-left:.0f} seconds in the past; valid: now or later")
+    return left / _SECONDS_A_YEAR
 
 
 class SeriesKind(StrEnum):

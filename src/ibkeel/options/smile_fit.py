@@ -11,13 +11,11 @@ import numpy.typing as npt
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Quote, Right
 from ibkeel.options.american import american_implied_volatility
-from ibkeel.options.american_parity import american_parity_forward
 from ibkeel.options.implied import implied_volatility
 from ibkeel.options.inputs import Floats
-from ibkeel.options.parity import implied_dividend_yield, parity_forward
-from ibkeel.options.settlement import Exercise
-from ibkeel.options.smile import LeftOut, Smile, SmilePoint, WhyLeftOut
-from ibkeel.options.smoothing import smoothed
+from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_forward
+from ibkeel.options.series import Exercise
+from ibkeel.options.smile import LeftOut, Smile, SmilePoint, WhyLeftOut, smoothed
 
 _FEWEST: Final = 3
 # Of the half spread: a value anywhere between bid and ask misses the middle by 1 / sqrt(3) of it.

@@ -17,9 +17,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.black import NormalForm, Reach, reach, shifted, spread
+from ibkeel.options.black import NormalForm, Reach, mills, reach, rough_mills, shifted, spread
 from ibkeel.options.inputs import Floats
-from ibkeel.options.normal import mills, rough_mills
 
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 _MOST_STEPS: Final = 30

@@ -1,4 +1,4 @@
-"""Several legs held together: what they are made of and what they cost.
+"""Several legs held together: what they are made of, what they cost, and what to trade to be out of them.
 
 A structure's prices are per share: what its legs cost together, divided by the multiplier of its
 options. A figure per contract is that times the multiplier, and its name says so.
@@ -232,6 +232,27 @@ class Structure:
         return f"{self.name} ({', '.join(map(str, self.legs))})"
 
 
+def closing(structure: Structure, quotes: Mapping[Contract, Quote | RequestFailed]) -> Structure:
+    """The other side of a structure, without the legs that nobody would buy.
+
+    A wing far out of the money may have an offer and no bid. It is worth nothing, and an order that
+    has it as a leg has no price: so it is kept, and expires. What is owed is always bought back.
+
+    Args:
+        structure: As it is held.
+        quotes: What `Broker.quotes` answered for its legs. A leg without any quote stays in: that it is
+            worthless is not known.
+
+    Raises:
+        InvalidInput: No leg is left: nothing is owed, and nobody bids.
+    """
+    opposite = structure.opposite()
+    legs = [leg for leg in opposite.legs if not _is_worthless(leg, quotes.get(leg.contract))]
+    if not legs:
+        raise InvalidInput(f"{opposite.name}: nobody bids for any leg; there is nothing to close")
+    return attrs.evolve(opposite, legs=legs)
+
+
 def _price_of(leg: Leg) -> Decimal:
     """The leg's price.
 
@@ -259,3 +280,9 @@ def _combo_leg(leg: Leg, details: Mapping[Contract, ContractDetails]) -> ComboLe
     if con_id is None:
         raise InvalidInput(f"the con_id of {leg.contract} is not known; give what qualify() answers for it")
     return ComboLeg(con_id=con_id, side=leg.side, ratio=leg.ratio, exchange=leg.contract.exchange)
+
+
+def _is_worthless(leg: Leg, quote: Quote | RequestFailed | None) -> bool:
+    if not isinstance(quote, Quote) or leg.side is Side.BUY:
+        return False
+    return quote.bid is None and quote.ask is not None

@@ -7,12 +7,11 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.dividends import CashDividend, ascending, escrowed_spot
+from ibkeel.options.boundary import LEAST, MOST
 from ibkeel.options.greeks import implied_greeks
 from ibkeel.options.implied import ImpliedVolatility
 from ibkeel.options.inputs import Floats, Inputs, Unsolved
-from ibkeel.options.puts import LEAST, MOST
-from ibkeel.options.stepping import Stepped, Terms, stepped
+from ibkeel.options.stepping import CashDividend, Stepped, Terms, ascending, escrowed_spot, stepped
 
 Indices = npt.NDArray[np.intp]
 

@@ -1,7 +1,6 @@
 """Orders from intent to fate, decided without IO."""
 
-from ibkeel.orders.bracket import build_bracket
-from ibkeel.orders.doubles import doubled_orders
+from ibkeel.orders.bracket import CENT, NICKEL, PENNY, TickLadder, build_bracket, round_to_tick
 from ibkeel.orders.evidence import (
     STATUS,
     CancelRequested,
@@ -11,11 +10,15 @@ from ibkeel.orders.evidence import (
     Evidence,
     Filled,
     LinkLost,
+    Reading,
     Sent,
     StatusSeen,
     Unlisted,
     Vanished,
+    doubled_orders,
+    proof_of_absence,
     state_of_status,
+    venue_day,
 )
 from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, is_same_contract, plan_exit
 from ibkeel.orders.gates import (
@@ -36,8 +39,10 @@ from ibkeel.orders.protection import (
     Mend,
     PlaceStop,
     ProtectionPolicy,
+    StopUnit,
     is_stop,
     protection_gaps,
+    stops_at_work,
 )
 from ibkeel.orders.supervision import (
     Reprice,
@@ -48,8 +53,6 @@ from ibkeel.orders.supervision import (
     net_market,
     supervise,
 )
-from ibkeel.orders.ticks import CENT, NICKEL, PENNY, TickLadder, round_to_tick
-from ibkeel.orders.traces import Reading, proof_of_absence
 from ibkeel.orders.truth import OrderTruth
 
 __all__ = [
@@ -88,6 +91,7 @@ __all__ = [
     "SentOrder",
     "StatusSeen",
     "StopIntent",
+    "StopUnit",
     "TickLadder",
     "Unlisted",
     "Vanished",
@@ -108,5 +112,7 @@ __all__ = [
     "protection_gaps",
     "round_to_tick",
     "state_of_status",
+    "stops_at_work",
     "supervise",
+    "venue_day",
 ]

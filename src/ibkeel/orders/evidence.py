@@ -1,13 +1,16 @@
-"""What the wire, and we ourselves, can say about an order."""
+"""What the wire, and we ourselves, can say about an order: also that it left no trace, or that it lives twice."""
 
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.model import ExecId, OrderState
-from ibkeel.model.checks import finite, positive
+from ibkeel.model import ClientOrderId, ExecId, Execution, OrderReport, OrderState
+from ibkeel.model.checks import as_utc, finite, positive
 
 # Source: TWS API, "Order Status"; `Inactive` covers rejected, cancelled and held orders alike.
 STATUS: Final = MappingProxyType(
@@ -24,6 +27,9 @@ STATUS: Final = MappingProxyType(
     }
 )
 """State that each status text of `openOrder` and `orderStatus` stands for."""
+
+_VENUE_ZONE: Final = ZoneInfo("America/New_York")
+_APART: Final = timedelta(seconds=10)
 
 
 def state_of_status(text: str) -> OrderState:
@@ -128,4 +134,91 @@ Evidence = (
     | Unlisted
     | Vanished
 )
+
+
 """Anything that says something about an order."""
+
+
+def _named(values: Iterable[ClientOrderId]) -> frozenset[ClientOrderId]:
+    return frozenset(value for value in values if value)
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """All three lists of the venue, read one after the other.
+
+    Args:
+        at: When the last of them was in.
+        names: Our names that any of them holds.
+        was_ready: Whether the session was good all the while: a Gateway without its servers keeps
+            orders to itself and sends them later.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    names: frozenset[ClientOrderId] = attrs.field(converter=_named)
+    was_ready: bool
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        at: datetime,
+        was_ready: bool,
+        open_orders: Iterable[OrderReport],
+        completed_orders: Iterable[OrderReport],
+        executions: Iterable[Execution],
+    ) -> "Reading":
+        """A reading from the three lists."""
+        reports = [row.client_order_id for row in (*open_orders, *completed_orders)]
+        names = frozenset([*reports, *(row.client_order_id for row in executions)])
+        return cls(at=at, was_ready=was_ready, names=names)
+
+
+def venue_day(instant: datetime) -> date:
+    """The day whose fills and ended orders the venue lists at an instant."""
+    return instant.astimezone(_VENUE_ZONE).date()
+
+
+def proof_of_absence(name: ClientOrderId, *, sent_at: datetime, readings: Iterable[Reading]) -> str | None:
+    """Words that prove that nothing of an order works and nothing of it filled; None without proof.
+
+    Two readings on a good session, ten seconds apart, both later than the order by as much, must
+    lack it; and fills are listed for the present day only, so the order must be of that day.
+
+    Args:
+        name: Ours, carried in `orderRef`.
+        sent_at: When it may have left.
+        readings: Of the venue's lists, in order of time.
+    """
+    every = tuple(readings)
+    good = [row for row in every if row.was_ready and row.at - sent_at >= _APART]
+    if not good or any(name in row.names for row in every):
+        return None
+    first, last = good[0], good[-1]
+    if last.at - first.at < _APART or venue_day(sent_at) != venue_day(last.at):
+        return None
+    return f"not at the venue: on no list of open, ended or filled orders at {first.at:%H:%M:%S} and {last.at:%H:%M:%S} UTC"
+
+
+def doubled_orders(orders: Iterable[OrderReport]) -> Mapping[ClientOrderId, tuple[OrderReport, ...]]:
+    """Orders that bear the name of another one that is alive, by that name: those to be cancelled.
+
+    The one that has filled most stays, else the oldest.
+
+    Args:
+        orders: Of ours, in any order; ended ones are left out, and so are those without a name.
+    """
+    families: dict[ClientOrderId, dict[tuple[int, int, int], OrderReport]] = {}
+    for order in orders:
+        if order.client_order_id and not order.state.is_final:
+            family = families.setdefault(order.client_order_id, {})
+            family[order.client_id, order.order_id, order.perm_id] = order
+    return {
+        name: tuple(sorted(family.values(), key=_precedence)[1:])
+        for name, family in families.items()
+        if len(family) > 1
+    }
+
+
+def _precedence(order: OrderReport) -> tuple[float, int, int]:
+    return -order.filled, order.perm_id or 2**62, order.order_id

@@ -176,6 +176,35 @@ def protection_gaps(
     return tuple(gaps)
 
 
+@attrs.frozen(kw_only=True)
+class StopUnit:
+    """Stops of which one fills: a single one, or those of a one-cancels-all group.
+
+    Args:
+        size: Contracts that it would close.
+        orders: The stops.
+    """
+
+    size: int
+    orders: tuple[OrderReport, ...]
+
+
+def stops_at_work(position: Position, orders: Iterable[OrderReport]) -> tuple[StopUnit, ...]:
+    """Stops that protect a position as things stand, counted as `protection_gaps` counts them.
+
+    Args:
+        position: What is held.
+        orders: Every order that is not known to have ended, parents of children included.
+    """
+    listed = tuple(orders)
+    own = [_as_it_stands(row, listed) for row in listed if is_same_contract(row.contract, position.contract)]
+    view = _View(contract=position.contract, held=position.signed_quantity, orders=own)
+    return tuple(
+        StopUnit(size=size, orders=tuple(stop.report for stop in group))
+        for size, group in _units([stop for stop in view.stops(view.side) if stop.works])
+    )
+
+
 @attrs.frozen
 class _Standing:
     """An order, and how much of it can fill as things stand."""
@@ -229,11 +258,12 @@ def _units(stops: Sequence[_Standing]) -> list[tuple[int, list[_Standing]]]:
         alone = f"{report.client_id}/{report.order_id}/{report.perm_id}"
         groups.setdefault(f"group {report.oca_group}" if report.oca_group else alone, []).append(stop)
     units = [(max(stop.left for stop in group), group) for group in groups.values()]
-    return sorted(units, key=lambda unit: -max(_age(stop.report) for stop in unit[1]))
+    return sorted(units, key=lambda unit: max(_age(stop.report) for stop in unit[1]), reverse=True)
 
 
-def _age(report: OrderReport) -> OrderId:
-    return report.order_id
+def _age(report: OrderReport) -> tuple[OrderId, int]:
+    """Two bots that look at the same orders must see the same one as the newest."""
+    return report.order_id, report.client_id
 
 
 def _of_position(view: _View, policy: ProtectionPolicy) -> Iterable[Gap]:

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 import attrs
 
 from ibkeel.model import ClientOrderId, OrderState
-from ibkeel.model.checks import whole
+from ibkeel.model.checks import not_negative
 from ibkeel.orders.evidence import (
     CancelRequested,
     CancelUnanswered,
@@ -40,6 +40,8 @@ _LISTED: Final = frozenset(
 
 _AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
 
+_LEAST: Final = 1e-6  # parts of a share add up to a whole order only so far
+
 _ERROR_STATES: Final = MappingProxyType(
     {
         ErrorFate.REJECTED: OrderState.REJECTED,
@@ -65,7 +67,8 @@ class OrderTruth:
 
     Args:
         client_order_id: Our name.
-        quantity: Contracts ordered.
+        quantity: Contracts or shares ordered, a part of a share too; 0 when that was not told, as of an
+            order for an amount of cash.
         state: What the evidence says.
         filled: Contracts filled, by executions or as reported, whichever is more.
         fills: Executions counted so far, in order of arrival.
@@ -77,7 +80,7 @@ class OrderTruth:
     """
 
     client_order_id: ClientOrderId
-    quantity: int = attrs.field(validator=whole)
+    quantity: float = attrs.field(validator=not_negative)
     state: OrderState = OrderState.INTENT
     filled: float = 0.0
     fills: tuple[Filled, ...] = ()
@@ -181,9 +184,9 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
     if filled <= truth.filled:
         return truth
     known = attrs.evolve(truth, filled=filled, may_work=True)
-    whole_order = filled >= truth.quantity
-    if filled > truth.quantity:
-        known = _contradicted(known, f"{filled:g} filled of {truth.quantity} ordered")
+    whole_order = 0 < truth.quantity <= filled + _LEAST
+    if filled - _LEAST > truth.quantity > 0:
+        known = _contradicted(known, f"{filled:g} filled of {truth.quantity:g} ordered")
     if truth.state is OrderState.REJECTED or (truth.state is OrderState.CANCELLED and whole_order):
         return _contradicted(known, f"{filled:g} filled, but the order is {truth.state.value}")
     if truth.state.is_final:
@@ -199,6 +202,8 @@ def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     told = state_of_status(seen.status)
     if told is not OrderState.CANCELLED:
         truth = _revived(truth, f"status {seen.status}")
+    elif truth.is_inferred:  # and now it is told
+        truth = attrs.evolve(truth, is_inferred=False)
     all_of_it = float(truth.quantity) if told is OrderState.FILLED else 0.0
     if not truth.may_work and told is not OrderState.SENT:
         truth = attrs.evolve(truth, may_work=True)
@@ -208,8 +213,10 @@ def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
         refused = known.state is OrderState.REJECTED and told in _AT_WORK
         clash = refused or (told.is_final and told is not known.state)
         return _contradicted(known, f"status {seen.status}, but {known.state.value}") if clash else known
-    if told is OrderState.FILLED:
-        return _settled(known, OrderState.UNKNOWN, f"status Filled with {known.filled:g} of {truth.quantity}")
+    if told is OrderState.FILLED and truth.quantity:
+        return _settled(
+            known, OrderState.UNKNOWN, f"status Filled with {known.filled:g} of {truth.quantity:g}"
+        )
     if told.is_final or told is OrderState.UNKNOWN:
         return _settled(known, told, seen.reason or f"status {seen.status}")
     return _at_work(known, told, seen.reason)

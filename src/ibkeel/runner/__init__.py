@@ -1,6 +1,7 @@
 """The strategy runner: sessions, cycles, decisions, and the one door by which an order leaves."""
 
 from ibkeel.runner.config import (
+    PROFILES,
     BotConfig,
     EndOfDay,
     GatewayConfig,
@@ -19,14 +20,21 @@ from ibkeel.runner.halt import HALT_FILE, Halt
 from ibkeel.runner.limits_file import ConfigurationFile, LimitsSource, Reread
 from ibkeel.runner.load import ENVIRONMENT_PREFIX, check_config, load_config, load_config_as
 from ibkeel.runner.lookout import Lookout, Standing
-from ibkeel.runner.problems import ConfigurationProblem
-from ibkeel.runner.profiles import PROFILES
 from ibkeel.runner.progress import Progress
 from ibkeel.runner.protector import ProtectionTimes, Protector
-from ibkeel.runner.schedule import ExchangeCalendar, LiquidHours, Session, SessionCalendar, session_now
+from ibkeel.runner.schedule import (
+    Anchor,
+    ExchangeCalendar,
+    LiquidHours,
+    OverrunPolicy,
+    Session,
+    SessionCalendar,
+    Timetable,
+    session_now,
+)
+from ibkeel.runner.settings import ConfigurationProblem
 from ibkeel.runner.supervisor import Entered, Supervisor
 from ibkeel.runner.tally import ErrorSeen, Held, Latency, RunReport, SymbolTally
-from ibkeel.runner.timetable import Anchor, OverrunPolicy, Timetable
 
 __all__ = [
     "ENVIRONMENT_PREFIX",

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
+import attrs
+
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
+from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, SafetyRefused
 from ibkeel.journal import Failure
 from ibkeel.model import Contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept
+from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept, unprotected
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import Session
 from ibkeel.runner.tally import Held
@@ -69,7 +71,7 @@ class Closing:
     async def _knows_all(self) -> bool:
         try:
             await self._watch.catch_up()
-        except (RequestFailed, ConnectionFailure) as error:
+        except IbkeelError as error:
             self._failed(error)
             return False
         return not self._desk.unknown_orders
@@ -99,7 +101,12 @@ class Closing:
         """Close our positions but for those that are to be held; what stays open, and why."""
         due = [contract for contract in self._desk.contracts if self._ends(contract)]
         if not due and self._config.end_of_day is EndOfDay.HOLD:
-            return kept(await self._broker.positions(), self._desk, "end_of_day is hold")
+            positions = await self._broker.positions()
+            bare = await unprotected(self._broker, positions)
+            rows = kept(positions, self._desk, "end_of_day is hold")
+            return tuple(
+                attrs.evolve(row, reason=row.reason + bare[row.contract] * row.is_ours) for row in rows
+            )
         return await flatten(
             self._broker,
             self._desk,

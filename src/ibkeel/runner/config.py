@@ -8,11 +8,49 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import ConfigurationError
+from ibkeel.model import ExitPolicy
 from ibkeel.options import PRESETS
 from ibkeel.orders import OrderLimits, RepricePolicy
 from ibkeel.risk import ExposureLimits
-from ibkeel.runner.profiles import PROFILES
-from ibkeel.runner.timetable import Anchor, OverrunPolicy, Timetable
+from ibkeel.runner.schedule import Anchor, OverrunPolicy, Timetable
+
+PROFILES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        # One symbol at a time at a slow pace: 25 cycles in 4 hours, a load that no limit feels.
+        "conservative": MappingProxyType(
+            {
+                "runner.symbols": ("SPY",),
+                "runner.interval": 600.0,
+                "runner.concurrency": 1,
+                "risk.max_open_positions": 1,
+            }
+        ),
+        # Options of this week at the money, bought and sold within a day.
+        "growth": MappingProxyType(
+            {
+                "runner.symbols": ("SPY", "QQQ"),
+                "runner.interval": 180.0,
+                "runner.concurrency": 2,
+                "runner.preset": "standard",
+                "runner.end_of_day": "flatten",
+                "strategy.name": "scalp",
+            }
+        ),
+        # Fewer entries, into options with time left, that may be held for days.
+        "hybrid": MappingProxyType(
+            {
+                "runner.symbols": ("SPY", "QQQ"),
+                "runner.interval": 180.0,
+                "runner.concurrency": 2,
+                "runner.preset": "strategic",
+                "runner.end_of_day": "hold",
+                "risk.cooldown": 86400.0,
+                "strategy.name": "scalp+whale",
+            }
+        ),
+    }
+)
+"""What each profile sets, by dotted key; whatever a file or the environment says wins over it."""
 
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -28,6 +66,10 @@ class EndOfDay(StrEnum):
 
     FLATTEN = "flatten"
     HOLD = "hold"
+
+    def ends(self, exits: ExitPolicy) -> bool:
+        """Whether a position is to end with the session: its strategy's word wins."""
+        return self is EndOfDay.FLATTEN if exits.ends_with_session is None else exits.ends_with_session
 
 
 def _valid(words: str, holds: Callable[[Any], bool]) -> Validator:

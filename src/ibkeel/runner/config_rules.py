@@ -45,7 +45,7 @@ def _two_yeses(config: BotConfig) -> Found:
             key="gateway.live_account",
             value=gateway.live_account,
             others=("gateway.orders",),
-            valid="orders is LIVE, said once; the account id here is the second yes",
+            valid="orders is LIVE, which also needs live_account, the account's id (or IBKEEL_GATEWAY__LIVE_ACCOUNT)",
         )
 
 

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, Final, Self
 
 import attrs
 
 from ibkeel.clock import Clock
+from ibkeel.guards import keep_running
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Grade
 from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
@@ -120,14 +122,16 @@ class Crew:
 
     def companions(self) -> Sequence[Coroutine[Any, Any, None]]:
         """What runs beside the cycles."""
-        asked = () if self.flattening is None else (self.flattening.run(),)
-        return (
-            self.watch.run(),
-            self.protector.run(),
-            self.halting.run(),
-            self.supervisor.run(),
-            *asked,
-        )
+        work = [
+            ("watch", self.watch.run, "nobody hears what becomes of orders"),
+            ("protection", self.protector.run, "no stop that is missing is replaced"),
+            ("halt", self.halting.run, "no entry is cancelled when entries are halted"),
+            ("supervision", self.supervisor.run, "no entry is withdrawn when its time is over"),
+        ]
+        if self.flattening is not None:
+            work.append(("flatten", self.flattening.run, "nobody hears a request to close everything"))
+        broke = self.failures.broke
+        return [keep_running(run, meaning, partial(broke, name)) for name, run, meaning in work]
 
 
 def crew_of(
@@ -167,6 +171,7 @@ def crew_of(
         return (await broker.health()).grade is Grade.OK
 
     watch = Watch(broker, desk, recorder, tally, clock, observer, is_ready=is_ready, changed=news.set)
+    leaving = Leaving(broker, desk, feed, failures, clock, config.end_of_day)
     protector = Protector(
         broker,
         desk,
@@ -177,9 +182,10 @@ def crew_of(
         news=news,
         catch_up=watch.catch_up,
         stop_fraction=safety.stop_fraction,
+        ends=leaving.ends,
     )
     teller = Teller(observer, clock, run)
-    halting = Halting(doorkeeper.halt, desk, failures, teller.halt_changed)
+    halting = Halting(doorkeeper.halt, broker, desk, failures, teller.halt_changed)
     requests = safety.requests
     return Crew(
         tally=tally,
@@ -191,7 +197,7 @@ def crew_of(
         watch=watch,
         protector=protector,
         halting=halting,
-        leaving=Leaving(broker, desk, feed, failures, clock, config.end_of_day),
+        leaving=leaving,
         lookout=Lookout(broker, clock, what_if=safety.limits.what_if),
         supervisor=Supervisor(broker, desk, failures, clock, config.repricing),
         teller=teller,

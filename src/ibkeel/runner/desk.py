@@ -1,8 +1,9 @@
 """The one door by which an order leaves: journaled first, then placed."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -30,7 +31,6 @@ from ibkeel.orders import (
     ExitIntent,
     GapKind,
     StopIntent,
-    client_order_id,
     is_same_contract,
 )
 from ibkeel.runner.doorkeeper import Doorkeeper
@@ -38,6 +38,7 @@ from ibkeel.runner.fates import fate_of, settle
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.lookout import Standing
 from ibkeel.runner.memory import OwnOrder, child_name, family_of
+from ibkeel.runner.naming import Names
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended, order_placed
@@ -75,14 +76,13 @@ class OrderDesk:
     ) -> None:
         self._broker, self._feed, self._recorder = broker, feed, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
-        self._run = run
+        self._names = Names(run, broker.client_id, clock.now())
         self._doorkeeper = doorkeeper
-        self._sequence = 0
         self._ours: dict[ClientOrderId, OwnOrder] = {}
         self.funds_rejected = False
         """Whether the venue refused an order for lack of funds in this session."""
-        self.filled_at: datetime | None = None
-        """When an order of ours last filled, whole or in part."""
+        self.filled_at = -math.inf
+        """When an order of ours last filled, whole or in part, in monotonic seconds."""
         self.stirred = asyncio.Event()
         """Set when an order of ours is placed, taken over or found in another state."""
         self.turn = asyncio.Lock()
@@ -108,8 +108,18 @@ class OrderDesk:
         return tuple(dict.fromkeys(order.contract for order in sent))
 
     def owns(self, report: OrderReport | Execution) -> bool:
-        """Whether a report or a fill is of an order of ours."""
-        return report.client_order_id in self._ours
+        """Whether a report or a fill is of an order of ours; fills are listed of our own client id only."""
+        if isinstance(report, Execution):
+            return report.client_order_id in self._ours
+        return self._of(report) is not None
+
+    def _of(self, report: OrderReport) -> OwnOrder | None:
+        order = self._ours.get(report.client_order_id)
+        return order if order is not None and order.is_of(report) else None
+
+    def can_change(self, report: OrderReport) -> bool:
+        """Whether it is of an order of ours that stands under our client id: a number of another is another order."""
+        return report.client_id == self._broker.client_id and self.owns(report)
 
     def contract_of(self, fill: Execution) -> Contract:
         """What the order was for that a fill is of; it is one of ours."""
@@ -117,17 +127,25 @@ class OrderDesk:
 
     def is_entry(self, report: OrderReport) -> bool:
         """Whether a report is of an entry of ours."""
-        order = self._ours.get(report.client_order_id)
+        order = self._of(report)
         return order is not None and order.is_entry
 
-    def placed_at(self, name: ClientOrderId) -> datetime | None:
-        """When an order of ours was placed; None when it is not ours."""
+    def state_of(self, name: ClientOrderId) -> OrderState:
+        """What is known of an order of ours."""
+        return self._ours[name].state
+
+    def placed_at(self, name: ClientOrderId) -> float | None:
+        """When an order of ours was placed, in monotonic seconds; None when it is not ours."""
         order = self._ours.get(name)
-        return None if order is None else order.placed_at
+        return None if order is None else order.since
 
     def restore(self, orders: Mapping[ClientOrderId, OwnOrder]) -> None:
         """Take over the orders of an earlier run."""
-        self._ours.update({name: attrs.evolve(order) for name, order in orders.items()})
+        now, wall = self._clock.monotonic(), self._clock.now()
+        for name, order in orders.items():
+            age = max((wall - order.placed_at).total_seconds(), 0.0)  # the clock may have been set back
+            whose = self._broker.client_id if order.client_id is None else order.client_id
+            self._ours[name] = attrs.evolve(order, since=now - age, client_id=whose)
         self.stirred.set()
 
     def saw(self, report: OrderReport, *, is_event: bool = False) -> bool:
@@ -138,7 +156,9 @@ class OrderDesk:
             is_event: Whether it was said just now: then an order that was taken for gone may live again. A
                 list may be older than what is known.
         """
-        order = self._ours.get(report.client_order_id)
+        order = self._of(report)
+        if order is not None:
+            order.perm_id = report.perm_id or order.perm_id
         if order is None or order.state is report.state or (order.state.is_final and not is_event):
             return False
         if order.state in {OrderState.FILLED, OrderState.REJECTED}:
@@ -146,19 +166,19 @@ class OrderDesk:
         order.state = report.state
         self.stirred.set()
         if order.state in {OrderState.FILLED, OrderState.PARTIALLY_FILLED}:
-            self.filled_at = self._clock.now()
+            self.filled_at = self._clock.monotonic()
         if order.state is OrderState.FILLED and self._doorkeeper is not None:
             self._doorkeeper.filled()
         return True
 
     def is_untold(self, report: OrderReport) -> bool:
         """Whether it is what we know of an order of ours, and the journal does not have it."""
-        order = self._ours.get(report.client_order_id)
+        order = self._of(report)
         return order is not None and order.state is report.state is not order.journaled
 
     def told(self, report: OrderReport) -> None:
         """Note that the journal has it."""
-        order = self._ours.get(report.client_order_id)
+        order = self._of(report)
         if order is not None:
             order.journaled = report.state
 
@@ -169,9 +189,10 @@ class OrderDesk:
         return tuple((name, row) for name, row in rows if not row.state.is_final)
 
     def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
-        """Orders of an earlier run whose fate nobody knows."""
-        unknown = {OrderState.UNKNOWN, OrderState.SENT}
-        return tuple((name, row) for name, row in self.alive if row.is_restored and row.state in unknown)
+        """Orders whose fate nobody knows: of an earlier run, or given up while they were being placed."""
+        open_ = [(name, row) for name, row in self.alive if not row.is_placing]
+        kinds = {True: {OrderState.UNKNOWN, OrderState.SENT}, False: {OrderState.SENT}}
+        return tuple((name, row) for name, row in open_ if row.state in kinds[row.is_restored])
 
     def settle(self, name: ClientOrderId, state: OrderState) -> None:
         """Take notice of what was proved about an order that no list names."""
@@ -225,7 +246,7 @@ class OrderDesk:
         """
         if self._doorkeeper is not None:
             self._doorkeeper.check(bracket.entry, quote, open_orders, standing)
-        name = self._next_name(session)
+        name = self._names.next(session, self._ours)
         named = attrs.evolve(bracket, entry=attrs.evolve(bracket.entry, client_order_id=name))
         intent = EntryIntent(
             client_order_id=name,
@@ -255,7 +276,7 @@ class OrderDesk:
         Returns:
             The placement; None when nothing may be sent.
         """
-        name = self._next_name(session)
+        name = self._names.next(session, self._ours)
         ticket = make(name)
         if ticket is None:
             return None
@@ -268,17 +289,6 @@ class OrderDesk:
             reason=reason,
         )
         return await self._place(intent)
-
-    async def cancel_entries(self) -> None:
-        """Cancel every entry of ours that works and has not filled; its children go with it.
-
-        Raises:
-            RequestFailed: The venue did not say what works, or what became of one.
-            ConnectionFailure: There is no session.
-        """
-        for report in await self._broker.open_orders():
-            if self.is_entry(report) and not report.filled and not report.state.is_final:
-                self.saw(await self.cancel(report))
 
     async def change(self, report: OrderReport, ticket: OrderTicket) -> OrderReport:
         """Replace price or quantity of an order that works, and count the message.
@@ -309,7 +319,7 @@ class OrderDesk:
             session: Trading date.
             reason: The facts, in words.
         """
-        name = self._next_name(session)
+        name = self._names.next(session, self._ours)
         ticket = make(name)
         intent = StopIntent(
             client_order_id=name,
@@ -321,14 +331,6 @@ class OrderDesk:
         )
         return await self._place(intent)
 
-    def _next_name(self, session: date) -> ClientOrderId:
-        """A name that no order bears, an earlier run's of the same name included."""
-        while True:
-            self._sequence += 1
-            name = client_order_id(session, self._run, self._sequence)
-            if name not in self._ours:
-                return name
-
     async def _place(self, intent: EntryIntent | ExitIntent | StopIntent, signal_id: str = "") -> Placement:
         """Register, record and send; what closes a position leaves though it cannot be recorded."""
         entry = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
@@ -336,6 +338,8 @@ class OrderDesk:
         record = Intent.of(intent)
         # Known before they leave: a child of an order whose answer is lost is ours too.
         ours = family_of(record, OrderState.SENT, is_placing=True)
+        for order in ours.values():
+            order.since, order.client_id = self._clock.monotonic(), self._broker.client_id
         self._ours |= ours
         self.stirred.set()
         family = tuple(ours.values())

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, RequestFailed
+from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker
 from ibkeel.orders import OrderLimits
@@ -40,6 +40,7 @@ from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer
 
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
+_LOOK: Final = 60.0  # seconds after which the clock is looked at again
 
 
 class Runner:
@@ -287,9 +288,8 @@ class Runner:
         return hours.session(listed.day) if hours.covers(listed.day) else listed
 
     async def _wait_until(self, instant: datetime) -> None:
-        wait = (instant - self._clock.now()).total_seconds()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        while (wait := (instant - self._clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock may be set meanwhile
+            await asyncio.sleep(min(wait, _LOOK))
 
     async def _cycle_until(self, stop: datetime, session: Session, allowed: float) -> None:
         """One cycle; one that is still going at `stop` is ended, so that no exit waits for it."""
@@ -318,7 +318,7 @@ class Runner:
         view = await self._account.view(self._tally.cycles, session)
         try:
             await self._watch.reconcile(view.open_orders)
-        except (RequestFailed, ConnectionFailure) as error:
+        except IbkeelError as error:
             self._failures.note("", error, "catch_up")
         await self._crew.leaving.look(view.positions or (), session, self._stop(session))
         try:

@@ -21,6 +21,7 @@ from ibkeel.model import (
     Position,
     Quote,
     Signal,
+    TimeInForce,
 )
 from ibkeel.options import Candidate, Choice, ExpiryChoice, SelectionRule, choose, preset, select
 from ibkeel.orders import build_bracket
@@ -299,6 +300,8 @@ class EntryPlanner:
             return Verdict(signal=signal, outcome=Outcome.NO_OPTION, reasons=(choice.summary(),))
         risk = exits_of(signal.exits, self._risk)
         bracket, why = sized_bracket(chosen.quote, chosen.option.multiplier, view.account, risk)
+        if bracket is not None and not self._config.end_of_day.ends(signal.exits):
+            bracket = attrs.evolve(bracket, exit_tif=TimeInForce.GTC)
         outcome = Outcome.NO_SIZE if bracket is None else Outcome.ENTRY
         return Verdict(
             signal=signal, outcome=outcome, reasons=(why,), candidate=chosen, bracket=bracket, spot=spot

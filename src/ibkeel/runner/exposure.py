@@ -176,7 +176,7 @@ class PortfolioGreeks:
 
     def _age(self, contract: Contract, now: datetime) -> float:
         reading = self._readings.get(contract)
-        return float("inf") if reading is None else (now - reading.at).total_seconds()
+        return float("inf") if reading is None else abs((now - reading.at).total_seconds())
 
     async def _read(self, wanted: Sequence[Option]) -> None:
         left, bare = _MOST - len(wanted), list[Quote]()

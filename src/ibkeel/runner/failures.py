@@ -4,7 +4,7 @@ from ibkeel.clock import Clock
 from ibkeel.journal import Failure
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import ErrorSeen, Tally
-from ibkeel.telemetry import Observer, SymbolFailed, redact
+from ibkeel.telemetry import AlarmRaised, Observer, SymbolFailed, redact
 
 
 class Failures:
@@ -21,7 +21,7 @@ class Failures:
         self._recorder, self._tally = recorder, tally
         self._clock, self._observer = clock, observer
 
-    def note(self, symbol: str, error: Exception, service: str = "") -> None:
+    def note(self, symbol: str, error: BaseException, service: str = "") -> None:
         """Note one failure.
 
         Args:
@@ -40,3 +40,14 @@ class Failures:
             )
         )
         self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))
+
+    def broke(self, name: str, error: BaseException, words: str) -> None:
+        """Note a fault of our own in what runs beside the cycles, and tell a person.
+
+        Args:
+            name: Of what broke.
+            error: What came.
+            words: What it means.
+        """
+        self.note("", error, name)
+        self._observer.on_event(AlarmRaised(at=self._clock.now(), name=f"task {name}", message=redact(words)))

@@ -11,6 +11,7 @@ from ibkeel.errors import (
     JournalError,
     NotConnected,
     OrderRejected,
+    RequestFailed,
     SafetyRefused,
     UnknownContract,
 )
@@ -33,7 +34,8 @@ def fate_of(error: IbkeelError) -> OrderState:
     """What an error of `place` says of the orders."""
     if isinstance(error, OrderRejected):
         return OrderState.REJECTED
-    return OrderState.INTENT if isinstance(error, _NOT_SENT) else OrderState.UNKNOWN
+    is_unsent = isinstance(error, _NOT_SENT) or (isinstance(error, RequestFailed) and error.is_unsent)
+    return OrderState.INTENT if is_unsent else OrderState.UNKNOWN
 
 
 def settle(family: Iterable[OwnOrder], state: OrderState) -> None:

@@ -6,8 +6,8 @@ from datetime import date
 from typing import Final, Protocol
 
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
-from ibkeel.model import Account, Contract, OrderReport, Orders, Position
-from ibkeel.orders import ExitCause, is_same_contract, is_stop, plan_exit
+from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, Position
+from ibkeel.orders import ExitCause, exit_room, is_same_contract, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.tally import Held
 
@@ -54,7 +54,7 @@ async def flatten(
         ConnectionFailure: The same, for want of a session.
     """
     trouble: dict[Contract, str] = {}
-    wanted = desk.contracts if contracts is None else contracts
+    wanted = distinct(desk.contracts if contracts is None else contracts)
     for contract in wanted:
         try:
             async with desk.turn:
@@ -62,17 +62,45 @@ async def flatten(
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
-    if not any(_is_among(wanted, row.contract) for row in positions):
+    if not any(is_among(wanted, row.contract) for row in positions):
         return kept(positions, desk, _NOT_ASKED)
     late = f"the exit did not fill within {wait:g} s"
-    bare = await _unprotected(broker, positions)
+    bare = await unprotected(broker, positions)
     reasons = {
         row.contract: _words_for(row.contract, trouble, late) + bare[row.contract] for row in positions
     }
     return tuple(
-        _held(row, desk, reasons[row.contract] if _is_among(wanted, row.contract) else _NOT_ASKED, wanted)
+        _held(row, desk, reasons[row.contract] if is_among(wanted, row.contract) else _NOT_ASKED, wanted)
         for row in positions
     )
+
+
+def is_open_entry(report: OrderReport, desk: OrderDesk) -> bool:
+    """Whether a report is of an entry of ours that may still fill, and has not begun to."""
+    return desk.is_entry(report) and not report.filled and not report.state.is_final
+
+
+async def cancel_entries(broker: Orders, desk: OrderDesk) -> Mapping[ClientOrderId, IbkeelError | None]:
+    """Cancel every entry of ours that works and has not filled, all at once; its children go with it.
+
+    Returns:
+        What came of each: the error of a cancel that failed, which keeps none of the others.
+
+    Raises:
+        RequestFailed: The venue did not say what works.
+        ConnectionFailure: There is no session.
+    """
+
+    async def attempt(report: OrderReport) -> IbkeelError | None:
+        try:
+            desk.saw(await desk.cancel(report))
+        except IbkeelError as error:
+            return error
+        return None
+
+    rows = [row for row in await broker.open_orders() if is_open_entry(row, desk)]
+    errors = await asyncio.gather(*map(attempt, rows))
+    return {row.client_order_id: error for row, error in zip(rows, errors, strict=True)}
 
 
 async def cancel_ours(
@@ -105,7 +133,7 @@ def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[H
 
 
 def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Contract] = ()) -> Held:
-    is_ours = _is_among((*desk.contracts, *wanted), position.contract)
+    is_ours = is_among((*desk.contracts, *wanted), position.contract)
     return Held(
         contract=position.contract,
         signed_quantity=position.signed_quantity,
@@ -114,8 +142,18 @@ def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Con
     )
 
 
-def _is_among(contracts: Iterable[Contract], contract: Contract) -> bool:
+def is_among(contracts: Iterable[Contract], contract: Contract) -> bool:
+    """Whether one of several is the same as another."""
     return any(is_same_contract(contract, each) for each in contracts)
+
+
+def distinct(contracts: Iterable[Contract]) -> Sequence[Contract]:
+    """Each once, though one may be written in two ways."""
+    found: list[Contract] = []
+    for contract in contracts:
+        if not is_among(found, contract):
+            found.append(contract)
+    return found
 
 
 def _words_for(contract: Contract, trouble: Mapping[Contract, str], otherwise: str) -> str:
@@ -139,11 +177,17 @@ async def leave_position(
 ) -> None:
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
+    Nothing is cancelled where orders that stay leave no room for an exit: a stop would be gone for nothing.
     `of_anybody` is as of `cancel_ours`.
 
     Raises:
         IbkeelError: One of the two did not succeed.
     """
+    rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
+    stay = [row for row in rows if not (desk.owns(row) or (of_anybody and row.client_id == broker.client_id))]
+    for position in await broker.positions() if stay else ():
+        if is_same_contract(position.contract, contract) and not exit_room(position.signed_quantity, stay):
+            raise _no_room(position)
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     for position in await broker.positions():
         if not is_same_contract(position.contract, contract):
@@ -160,30 +204,51 @@ async def leave_position(
             reason,
         )
         if placed is None:
-            raise OrderRefused(
-                f"orders that have not ended, of ours or of others, may still close {position.signed_quantity:g} "
-                f"{contract}; another exit could pass zero"
-            )
+            raise _no_room(position)
+
+
+def _no_room(position: Position) -> OrderRefused:
+    return OrderRefused(
+        f"orders that have not ended, of ours or of others, may still close {position.signed_quantity:g} "
+        f"{position.contract}; another exit could pass zero"
+    )
 
 
 async def _until_flat(
     broker: OrdersAndAccount, contracts: Sequence[Contract], wait: float
 ) -> tuple[Position, ...]:
-    """What the account holds once nothing is left of the contracts named, or after `wait` seconds."""
+    """What the account holds once nothing is left of the contracts named, or after `wait` seconds.
+
+    A read that fails is tried again as long.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait
-    positions = await broker.positions()
-    while any(_is_among(contracts, row.contract) for row in positions) and loop.time() < deadline:
+    while True:
+        is_late = loop.time() >= deadline
+        try:
+            positions = await broker.positions()
+        except (RequestFailed, ConnectionFailure):
+            if is_late:
+                raise
+        else:
+            if is_late or not any(is_among(contracts, row.contract) for row in positions):
+                return positions
         await asyncio.sleep(_POLL)
-        positions = await broker.positions()
-    return positions
 
 
-async def _unprotected(broker: Orders, positions: Iterable[Position]) -> Mapping[Contract, str]:
-    """Words for each position, empty where a stop protects it, as far as that can be read."""
+async def unprotected(broker: Orders, positions: Iterable[Position]) -> Mapping[Contract, str]:
+    """Words for each position, empty where stops protect all of it, as far as that can be read."""
     try:
-        stopped = [row.contract for row in await broker.all_open_orders() if is_stop(row)]
+        orders = await broker.all_open_orders()
     except (RequestFailed, ConnectionFailure):
         return {row.contract: "; nobody knows whether a stop works" for row in positions}
-    bare = "; no stop works for it"
-    return {row.contract: "" if _is_among(stopped, row.contract) else bare for row in positions}
+    return {
+        row.contract: _lack(row, sum(unit.size for unit in stops_at_work(row, orders))) for row in positions
+    }
+
+
+def _lack(position: Position, covered: int) -> str:
+    if not covered:
+        return "; when that was found, no stop worked for it"
+    lacking = abs(position.signed_quantity) - covered
+    return f"; when that was found, no stop worked for {lacking:g} of it" if lacking > 0 else ""

@@ -4,17 +4,21 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 import attrs
 import cattrs
 
+from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, IbkeelError
 from ibkeel.model import make_converter
 from ibkeel.model.checks import as_utc
 from ibkeel.runner.tally import Held
+from ibkeel.system import SystemClock
+
+_MACHINE: Final = SystemClock()
 
 _ASKED: Final = "flatten-request"
 _ANSWERED: Final = "flatten-answer"
@@ -48,6 +52,7 @@ class Flattened:
 
     Args:
         cancelled: Names of the entries that were cancelled.
+        uncancelled: Entries that may still work, each with why.
         closed: What was closed, as quantity and contract.
         left: What was to be closed and is still held.
         untouched: What the account holds and nobody asked to close.
@@ -55,6 +60,7 @@ class Flattened:
     """
 
     cancelled: tuple[str, ...] = ()
+    uncancelled: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
     left: tuple[Leftover, ...] = ()
     untouched: tuple[str, ...] = ()
@@ -62,8 +68,8 @@ class Flattened:
 
     @property
     def is_flat(self) -> bool:
-        """Whether nothing is left of what was to be closed."""
-        return not self.left and not self.failure
+        """Whether nothing is left of what was to be closed, and no entry works."""
+        return not (self.uncancelled or self.left or self.failure)
 
 
 @attrs.frozen(kw_only=True)
@@ -90,10 +96,12 @@ class FlattenRequests:
         folder: The state directory.
         port: Of the bot's Gateway.
         client_id: The bot's: of several bots that share a state directory, one is asked.
+        clock: The machine's, which whoever asks and the bot share: in a rehearsal the bot's own is on
+            another day.
     """
 
-    def __init__(self, folder: Path, *, port: int, client_id: int) -> None:
-        self._folder, self._bot = folder, f"{port}-{client_id}"
+    def __init__(self, folder: Path, *, port: int, client_id: int, clock: Clock = _MACHINE) -> None:
+        self._folder, self._bot, self._clock = folder, f"{port}-{client_id}", clock
 
     def _path(self, which: str, name: str) -> Path:
         digest = hashlib.sha256(name.encode()).hexdigest()
@@ -112,17 +120,12 @@ class FlattenRequests:
         for which in (_ASKED, _ANSWERED):
             self._path(which, name).unlink(missing_ok=True)
 
-    def take(self, now: datetime) -> FlattenRequest | None:
-        """A request that waits, taken away; None when there is none, or nobody waits for it any more.
-
-        Args:
-            now: The present instant. A rehearsal may live on another day than whoever asked, so that a
-                request counts as old only by up to a day.
-        """
+    def take(self) -> FlattenRequest | None:
+        """A request that waits, taken away; None when there is none, or nobody waits for it any more."""
         for path in sorted(self._folder.glob(f"{_ASKED}-{self._bot}-*.json")):
             request = _read(path, FlattenRequest)
             path.unlink(missing_ok=True)
-            if request is not None and not timedelta(0) < now - request.asked_until < timedelta(days=1):
+            if request is not None and self._clock.now() <= request.asked_until:
                 return request
         return None
 

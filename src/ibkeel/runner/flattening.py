@@ -7,12 +7,13 @@ from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
-from ibkeel.model import Contract, OrderReport, Position
+from ibkeel.model import OrderState, Position
 from ibkeel.orders import ExitCause
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.flatten import OrdersAndAccount, flatten
+from ibkeel.runner.flatten import OrdersAndAccount, cancel_entries, distinct, flatten, is_among
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
 from ibkeel.runner.schedule import NEW_YORK
+from ibkeel.runner.tally import Held
 
 _LOOK: Final = 1.0
 _REASON: Final = "ibkeel flatten"
@@ -20,10 +21,10 @@ _REASON: Final = "ibkeel flatten"
 
 def to_be_closed(
     positions: tuple[Position, ...], desk: OrderDesk, *, everything: bool
-) -> tuple[Contract, ...]:
+) -> tuple[Position, ...]:
     """What a person's word closes: what orders of ours were sent for, or all that the account holds."""
     known = desk.contracts
-    return tuple(row.contract for row in positions if everything or row.contract in known)
+    return tuple(row for row in positions if everything or is_among(known, row.contract))
 
 
 async def close_everything(
@@ -31,7 +32,7 @@ async def close_everything(
 ) -> Flattened:
     """Cancel our working entries, close positions, and look whether they are closed.
 
-    Halt entries before.
+    Halt entries before. What fails for one entry or position does not keep the next.
 
     Args:
         broker: Where it is done.
@@ -45,11 +46,9 @@ async def close_everything(
         RequestFailed: What works or what is held could not be read.
         ConnectionFailure: The same, for want of a session.
     """
-    before = await broker.positions()
-    entries = [row for row in await broker.open_orders() if _is_open_entry(row, desk)]
-    await desk.cancel_entries()
-    wanted = to_be_closed(before, desk, everything=everything)
-    contracts = tuple(dict.fromkeys((*desk.contracts, *wanted)))
+    entries = await cancel_entries(broker, desk)
+    wanted = to_be_closed(await broker.positions(), desk, everything=everything)
+    contracts = distinct((*desk.contracts, *(row.contract for row in wanted)))
     held = await flatten(
         broker,
         desk,
@@ -60,24 +59,21 @@ async def close_everything(
         contracts=contracts,
         of_anybody=everything,
     )
-    still = {row.contract: None for row in held}
-    left = [Leftover.of(row) for row in held if row.contract in contracts]
+    still = [row.contract for row in held]
+    states = {name: desk.state_of(name) for name in entries}  # closing a contract cancelled once more
     return Flattened(
-        cancelled=tuple(str(row.client_order_id) for row in entries),
-        closed=tuple(_words(row) for row in before if row.contract in wanted and row.contract not in still),
-        left=tuple(left),
-        untouched=tuple(
-            f"{row.signed_quantity:+g} {row.contract}" for row in held if row.contract not in contracts
+        cancelled=tuple(str(name) for name, state in states.items() if state is OrderState.CANCELLED),
+        uncancelled=tuple(
+            f"{name}: {entries[name] or state}" for name, state in states.items() if not state.is_final
         ),
+        closed=tuple(_words(row) for row in wanted if not is_among(still, row.contract)),
+        left=tuple(Leftover.of(row) for row in held if is_among(contracts, row.contract)),
+        untouched=tuple(_words(row) for row in held if not is_among(contracts, row.contract)),
     )
 
 
-def _is_open_entry(report: OrderReport, desk: OrderDesk) -> bool:
-    return desk.is_entry(report) and not report.filled and not report.state.is_final
-
-
-def _words(position: Position) -> str:
-    return f"{position.signed_quantity:+g} {position.contract}"
+def _words(row: Position | Held) -> str:
+    return f"{row.signed_quantity:+g} {row.contract}"
 
 
 class Flattening:
@@ -105,7 +101,7 @@ class Flattening:
     async def run(self) -> None:
         """Look for requests, until cancelled."""
         while True:
-            request = self._requests.take(self._clock.now())
+            request = self._requests.take()
             if request is not None:
                 self._requests.answer(request, await self._done(request))
             await asyncio.sleep(_LOOK)

@@ -65,6 +65,7 @@ class Halt:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise ConfigurationError(f"cannot write {self._path}: {error.strerror}") from error
+        self._reason = ""  # the file says it from here on, and whoever removes it lifts this halt too
 
     def lift(self) -> bool:
         """Let entries pass again; tells whether they were halted.

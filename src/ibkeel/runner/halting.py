@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from ibkeel.errors import IbkeelError
+from ibkeel.model import Orders
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.failures import Failures
+from ibkeel.runner.flatten import cancel_entries
 from ibkeel.runner.halt import Halt
 
 _LOOK: Final = 5.0  # seconds between two looks for a file that another process made
@@ -18,6 +20,7 @@ class Halting:
 
     Args:
         halt: The switch.
+        broker: Whose entries they are.
         desk: Cancels the entries.
         failures: Told of what could not be cancelled, which is tried again.
         on_change: Told why entries are halted, or with an empty text that they may pass again.
@@ -26,11 +29,12 @@ class Halting:
     def __init__(
         self,
         halt: Halt,
+        broker: Orders,
         desk: OrderDesk,
         failures: Failures,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._halt, self._desk, self._failures = halt, desk, failures
+        self._halt, self._broker, self._desk, self._failures = halt, broker, desk, failures
         self._on_change = on_change
         self._asked = asyncio.Event()
 
@@ -57,11 +61,13 @@ class Halting:
 
     async def _cancelled(self) -> bool:
         try:
-            await self._desk.cancel_entries()
+            tried = (await cancel_entries(self._broker, self._desk)).values()
+            failed = [error for error in tried if error is not None]
         except IbkeelError as error:
-            self._failures.note("", error, "halt")
-            return False
-        return True
+            failed = [error]
+        for each in failed:
+            self._failures.note("", each, "halt")
+        return not failed
 
     async def _pause(self) -> None:
         """Until somebody asks; a file is looked for now and then."""

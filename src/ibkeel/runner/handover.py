@@ -10,13 +10,16 @@ import attrs
 from ibkeel.errors import IbkeelError
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import OrderReport, OrderState, Position
-from ibkeel.orders import is_same_contract, is_stop
+from ibkeel.orders import StopUnit, is_stop, stops_at_work
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.flatten import OrdersAndAccount
+from ibkeel.runner.flatten import OrdersAndAccount, is_among
 
-_WORKING = frozenset(
-    {OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED, OrderState.CANCELLING}
-)
+_STATES = {
+    OrderState.ACKNOWLEDGED: "working",
+    OrderState.WORKING: "working",
+    OrderState.PARTIALLY_FILLED: "working",
+    OrderState.CANCELLING: "being cancelled",
+}
 _HELD_UNTIL = {"DAY": "good for the day only", "GTC": "good until cancelled"}
 
 
@@ -34,40 +37,37 @@ class LeftOpen:
 
     def sentences(self) -> tuple[str, ...]:
         """One for each position with the stop that works for it, and one for each other order."""
-        stops = [row for row in self.orders if is_stop(row) and row.state in _WORKING]
-        behind = [_protecting(held, stops) for held in self.positions]
+        behind = [stops_at_work(held, self.orders) for held in self.positions]
         held = [_held(position, own) for position, own in zip(self.positions, behind, strict=True)]
-        told = {row.order_id for own in behind for row in own}
-        rest = [_order(row) for row in self.orders if row.order_id not in told]
+        told = {row.order_id for own in behind for unit in own for row in unit.orders}
+        rest = [_order(row, self.orders) for row in self.orders if row.order_id not in told]
         return (*held, *rest) or ("no position in what the bot traded, and no order of it",)
 
 
-def _protecting(position: Position, stops: Iterable[OrderReport]) -> Sequence[OrderReport]:
-    return [
-        row
-        for row in stops
-        if row.side.sign * position.signed_quantity < 0 and is_same_contract(row.contract, position.contract)
-    ]
-
-
-def _held(position: Position, stops: Sequence[OrderReport]) -> str:
+def _held(position: Position, stops: Sequence[StopUnit]) -> str:
     what = f"{position.signed_quantity:+g} {position.contract}"
     if not stops:
         return f"{what}, WITHOUT A STOP at the venue"
-    lacking = abs(position.signed_quantity) - sum(row.remaining for row in stops)
+    lacking = abs(position.signed_quantity) - sum(unit.size for unit in stops)
     short = f"; NO STOP for {lacking:g} of it" if lacking > 0 else ""
     return f"{what}, behind " + " and ".join(map(_stop, stops)) + short
 
 
-def _stop(order: OrderReport) -> str:
-    until = _HELD_UNTIL.get(order.tif, order.tif)
-    return f"a stop at {order.stop_price} for {order.remaining:g}, {until}"
+def _stop(unit: StopUnit) -> str:
+    until = ((row.stop_price, _HELD_UNTIL.get(row.tif, row.tif)) for row in unit.orders)
+    return " or ".join(f"a stop at {price} for {unit.size}, {words}" for price, words in until)
 
 
-def _order(order: OrderReport) -> str:
+def _order(order: OrderReport, orders: Iterable[OrderReport]) -> str:
     price = order.stop_price if is_stop(order) else order.limit_price
     what = f"{order.side} {order.remaining:g} {order.contract} {order.order_type}"
-    state = "fate unknown" if order.state not in _WORKING else f"working, {order.tif}"
+    state = _STATES.get(order.state, "fate unknown")
+    if state == "working":
+        parents = (
+            row for row in orders if (row.client_id, row.order_id) == (order.client_id, order.parent_id)
+        )
+        waits = any(not (row.filled or row.state.is_final) for row in parents)
+        state = f"{'waits for its entry' if waits else state}, {order.tif}"
     return f"{what} {price if price is not None else ''}".rstrip() + f" ({order.client_order_id}), {state}"
 
 
@@ -136,8 +136,6 @@ class Handover:
             return (unread, *last)
         known = self._desk.contracts
         return LeftOpen(
-            positions=tuple(
-                row for row in positions if any(is_same_contract(row.contract, one) for one in known)
-            ),
+            positions=tuple(row for row in positions if is_among(known, row.contract)),
             orders=tuple(row for row in orders if self._desk.owns(row)),
         ).sentences()

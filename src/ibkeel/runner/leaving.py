@@ -59,8 +59,7 @@ class Leaving:
 
     def ends(self, contract: Contract) -> bool:
         """Whether a position is to end with the session."""
-        own = self._policy(contract).ends_with_session
-        return self._end_of_day is EndOfDay.FLATTEN if own is None else own
+        return self._end_of_day.ends(self._policy(contract))
 
     async def look(self, positions: Iterable[Position], session: Session, ends_at: datetime) -> None:
         """End what is due.

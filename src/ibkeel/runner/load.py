@@ -5,17 +5,16 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.runner.config import BotConfig
+from ibkeel.runner.config import PROFILES, BotConfig
 from ibkeel.runner.config_rules import Clash, clashes, strategy_clashes
-from ibkeel.runner.problems import ACCOUNTS, ConfigurationProblem, lines_of, refuse
-from ibkeel.runner.profiles import PROFILES
-from ibkeel.runner.settings import checked
+from ibkeel.runner.settings import ACCOUNTS, ConfigurationProblem, checked, lines_of, refuse
 
 if TYPE_CHECKING:
     from typed_settings.loaders import Loader
@@ -130,7 +129,8 @@ class _Reading:
         try:
             values = dict(_flat(tomllib.loads(text)))
         except tomllib.TOMLDecodeError as error:
-            problem = ConfigurationProblem(key="", valid=f"is not TOML: {error}", origin=str(path))
+            quotes = "; text needs quotes" if "Invalid value" in str(error) else ""
+            problem = ConfigurationProblem(key="", valid=f"is not TOML: {error}{quotes}", origin=str(path))
             self._problems.append(problem)
             return
         self._add(values, _FileOrigin(path, text))
@@ -230,7 +230,10 @@ class _Layer:
         known = {option.path: option for option in options}
         settings: dict[str, Any] = {}
         for path, value in self._values.items():
-            if path not in known:
+            section, dot, _ = path.partition(".")
+            if dot and not _is_section(section, known):
+                self._note_section(section, path, known)
+            elif path not in known:
                 what = (
                     f"is a section; write [{path}] and below it keys"
                     if _is_section(path, known)
@@ -238,14 +241,24 @@ class _Layer:
                 )
                 valid = f"{what}; valid: {', '.join(_neighbours(path, known))}"
                 self._note(path, value, valid, is_secret=_is_address(value))
-                continue
-            attribute: attrs.Attribute[Any] = getattr(attrs.fields(known[path].parent_cls), known[path].name)
-            try:
-                set_path(settings, path, checked(attribute, value))
-            except (ValueError, TypeError) as error:
-                # What a representation does not show, an error does not either.
-                self._note(path, value, str(error), is_secret=not attribute.repr)
+            else:
+                attribute: attrs.Attribute[Any] = getattr(
+                    attrs.fields(known[path].parent_cls), known[path].name
+                )
+                try:
+                    set_path(settings, path, checked(attribute, value))
+                except (ValueError, TypeError) as error:
+                    # What a representation does not show, an error does not either.
+                    self._note(path, value, str(error), is_secret=not attribute.repr)
         return LoadedSettings(settings, LoaderMeta(self))
+
+    def _note_section(self, section: str, path: str, known: Mapping[str, Any]) -> None:
+        """Say once what is wrong with all the keys below a section that there is not."""
+        near = get_close_matches(section, _neighbours(path, known), n=1)
+        meant = f"did you mean [{near[0]}]?" if near else f"valid: {', '.join(_neighbours(path, known))}"
+        valid = f"unknown section [{section}]; {meant}"
+        if valid not in (problem.valid for problem in self._problems):
+            self._problems.append(ConfigurationProblem(key="", valid=valid, origin=self._origin(path)))
 
     def _note(self, path: str, value: object, why: str, *, is_secret: bool = False) -> None:
         if is_secret and path not in ACCOUNTS:

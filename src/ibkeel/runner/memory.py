@@ -18,7 +18,18 @@ from ibkeel.journal import (
     Purpose,
     RunStarted,
 )
-from ibkeel.model import Bracket, ClientOrderId, Contract, ExecId, Option, OrderReport, OrderState, Signal
+from ibkeel.model import (
+    Bracket,
+    ClientOrderId,
+    Combo,
+    Contract,
+    ExecId,
+    Option,
+    OrderReport,
+    OrderState,
+    Side,
+    Signal,
+)
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
@@ -35,20 +46,46 @@ class OwnOrder:
         is_entry: Whether it opens a position.
         state: INTENT when nothing was sent.
         placed_at: When it was decided.
+        since: The same in monotonic seconds, for its age: no clock that is set changes that.
         is_placing: Whether the broker has not answered yet.
         is_restored: Whether an earlier run placed it.
         stop_price: Its trigger, per share; None but for a stop.
         journaled: The state that the journal has; None before it was told of any.
+        side: Of the order.
+        client_id: Whose it is; None before that is known.
+        perm_id: The venue's lasting number; 0 before it was told.
     """
 
     contract: Contract
     is_entry: bool
     state: OrderState
     placed_at: datetime
+    since: float = 0.0
     is_placing: bool = False
     is_restored: bool = False
     stop_price: Decimal | None = None
     journaled: OrderState | None = None
+    side: Side | None = None
+    client_id: int | None = None
+    perm_id: int = 0
+
+    def is_of(self, report: OrderReport) -> bool:
+        """Whether a report that bears the order's name is of it: other clients and people may use the name too."""
+        if report.order_id or not report.state.is_final:
+            return self.client_id in {None, report.client_id}
+        # The venue lists ended orders without their client and its number.
+        if self.perm_id and report.perm_id:
+            return self.perm_id == report.perm_id
+        # A list may tell more of a contract than the order did.
+        is_same = isinstance(self.contract, Combo) or str(self.contract) == str(report.contract)
+        return is_same and self.side in {None, report.side}
+
+    def heard(self, report: OrderReport) -> None:
+        """Take in what the venue says of it, and how to know it again."""
+        self.state = report.state
+        if report.order_id:
+            self.client_id = report.client_id
+        self.perm_id = report.perm_id or self.perm_id
 
 
 @attrs.frozen(kw_only=True)
@@ -129,22 +166,29 @@ def _held_over(journal: Journal, session: Session) -> dict[ClientOrderId, OwnOrd
     """Orders of earlier sessions behind what may still be held, each as the venue last spoke of it."""
     since, until = session.opens_at - _LONGEST_HELD, session.opens_at
     updates = (entry.record for entry in journal.events(OrderUpdate, since=since, until=until))
-    said = {row.report.client_order_id: row.report for row in updates if isinstance(row, OrderUpdate)}
+    said: dict[ClientOrderId, tuple[OwnOrder, OrderReport]] = {}
+    for row in updates:
+        assert isinstance(row, OrderUpdate)
+        known, _ = said.get(row.report.client_order_id, (_as_spoken_of(row.report), None))
+        if known.is_of(row.report):
+            known.heard(row.report)
+            said[row.report.client_order_id] = known, row.report
     orders: dict[ClientOrderId, OwnOrder] = {}
     for entry in journal.events(Intent, since=since, until=until):
         intent = entry.record
         assert isinstance(intent, Intent)
-        spoken = said.get(intent.client_order_id)
+        _, spoken = said.get(intent.client_order_id, (None, None))
         if isinstance(intent.order, Bracket) and spoken is not None and _may_be_held(spoken, session):
             orders |= {name: row for name, row in family_of(intent, spoken.state).items() if name in said}
     contracts = {order.contract: None for order in orders.values()}
     orders |= {
-        name: _as_spoken_of(report)
-        for name, report in said.items()
-        if name not in orders and report.contract in contracts and not report.state.is_final
+        name: known
+        for name, (known, _) in said.items()
+        if name not in orders and known.contract in contracts and not known.state.is_final
     }
     for name, order in orders.items():
-        order.state = said[name].state
+        known = said[name][0]
+        order.state, order.client_id, order.perm_id = known.state, known.client_id, known.perm_id
     return orders
 
 
@@ -154,14 +198,17 @@ def _may_be_held(report: OrderReport, session: Session) -> bool:
 
 
 def _as_spoken_of(report: OrderReport) -> OwnOrder:
-    return OwnOrder(
+    order = OwnOrder(
         contract=report.contract,
         is_entry=False,
         state=report.state,
         placed_at=report.at,
         is_restored=True,
         stop_price=report.stop_price,
+        side=report.side,
     )
+    order.heard(report)
+    return order
 
 
 def _entries(journal: Journal, since: datetime, until: datetime) -> dict[str, datetime]:
@@ -193,6 +240,7 @@ def family_of(
             is_placing=is_placing,
             is_restored=not is_placing,
             stop_price=ticket.stop_price,
+            side=ticket.side,
         )
         for number, ticket in enumerate((entry, *children))
     }
@@ -205,7 +253,8 @@ def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: Journal, session: 
         report = entry.record.report
         order = orders.get(report.client_order_id)
         if order is not None:
-            order.state = report.state
+            if order.is_of(report):
+                order.heard(report)
         elif entry.record.at < session.closes_at:
             orders[report.client_order_id] = _as_spoken_of(report)
     for entry in journal.events(OrderSettled, since=session.opens_at):

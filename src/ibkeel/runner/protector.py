@@ -1,6 +1,7 @@
 """Keeps every position that we opened behind a stop that works at the venue."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Final, Protocol, assert_never
@@ -59,6 +60,8 @@ class ProtectionTimes:
             to send, and a person was told.
         deadline: That a gap may last on a good session before a person is told.
         calm: Since the last fill before a stop is added: a position may lag behind the fill that closed it.
+        sure: Since the last fill before anything is taken for too much: a position may lag behind the fill that
+            opened it. Until then, and as long after each mend, it does not rest.
     """
 
     gather: float = 1.0
@@ -67,9 +70,11 @@ class ProtectionTimes:
     rest: float = 60.0
     deadline: float = 30.0
     calm: float = 5.0
+    sure: float = 15.0
 
 
 _TIMES: Final = ProtectionTimes()
+_LACKS: Final = frozenset({GapKind.NAKED, GapKind.UNDERSIZED})
 _Key = tuple[Contract, GapKind]
 
 
@@ -82,13 +87,14 @@ class Protector:
         broker: Where positions and orders are.
         desk: Knows our orders; the door by which a stop leaves.
         failures: Told of what could not be mended.
-        clock: Wall time.
+        clock: Wall time for stamps, monotonic seconds for ages.
         observer: Told of alarms.
         policy: What is wanted.
         news: Set when there is news of an order, a fill, a position or the session.
         catch_up: Learns from the venue's lists what became of orders of unknown fate.
         times: How patient it is.
         stop_fraction: Where a stop goes when none of ours is known: so far from the average price.
+        ends: Whether a position is to end with the session; the stop of any other must outlive the day.
     """
 
     def __init__(
@@ -104,14 +110,16 @@ class Protector:
         catch_up: Callable[[], Awaitable[None]],
         times: ProtectionTimes = _TIMES,
         stop_fraction: float = 0.20,
+        ends: Callable[[Contract], bool] = lambda _: True,
     ) -> None:
-        self._broker, self._desk, self._failures = broker, desk, failures
+        self._broker, self._desk, self._failures, self._ends = broker, desk, failures, ends
         self._clock, self._observer = clock, observer
         self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
         self._news, self._catch_up = news, catch_up
         self._present: dict[_Key, Gap] = {}
         self._deadlines: dict[_Key, asyncio.TimerHandle] = {}
         self._told: dict[_Key, None] = {}
+        self._mended_at = -math.inf
 
     def use(self, *, stop_fraction: float) -> None:
         """Where a stop goes from now on when none of ours is known; one that works stays where it is.
@@ -147,7 +155,8 @@ class Protector:
             self._failures.note("", error, "protection")
             return False
         self._mind_deadlines(gaps)
-        return all(self._is_beyond_us(gap) for gap in gaps)
+        is_quiet = self._is_over(self._times.sure, self._mended_at, self._desk.filled_at)
+        return is_quiet and all(self._is_beyond_us(gap) for gap in gaps)
 
     def _is_beyond_us(self, gap: Gap) -> bool:
         """Whether a person was told and nothing is left to send, or to be found out."""
@@ -184,13 +193,29 @@ class Protector:
         orders = await self._broker.all_open_orders()
         ours = [row for row in positions if self._is_ours(row.contract)]
         of_ours = [row for row in orders if self._is_ours(row.contract)]
-        return protection_gaps(ours, of_ours, self._policy), ours
+        gaps: list[Gap] = []
+        for ends in (True, False):
+            gaps += protection_gaps(
+                [row for row in ours if self._ends(row.contract) is ends],
+                [row for row in of_ours if self._ends(row.contract) is ends],
+                attrs.evolve(self._policy, tifs=self._tifs(ends=ends)),
+            )
+        return tuple(gaps), ours
+
+    def _tifs(self, *, ends: bool) -> tuple[TimeInForce, ...]:
+        """How long a stop may work; one that ended with the day would leave bare what is held over night."""
+        return self._policy.tifs if ends or not self._policy.tifs else (TimeInForce.GTC,)
 
     def _is_ours(self, contract: Contract) -> bool:
         return any(is_same_contract(contract, known) for known in self._desk.contracts)
 
     async def _mend(self, gap: Gap, positions: Sequence[Position]) -> None:
         """Take the steps; one that fails is noted, and tried again at the next look."""
+        if gap.kind is not GapKind.WRONG_TIF:
+            patience = self._times.calm if gap.kind in _LACKS else self._times.sure
+            if not self._is_over(patience, self._desk.filled_at):
+                return  # what is held may not show yet, or not be held any more
+        self._mended_at = self._clock.monotonic()
         for step in gap.mends:
             try:
                 match step:
@@ -206,12 +231,12 @@ class Protector:
                 self._failures.note(gap.contract.symbol, error, "protection")
 
     async def _cancel(self, order: OrderReport) -> None:
-        if self._desk.owns(order) and not self._desk.is_entry(order):
+        if self._desk.can_change(order) and not self._desk.is_entry(order):
             self._desk.saw(await self._desk.cancel(order))
 
     async def _change(self, step: ChangeOrder) -> None:
         order = step.order
-        if not self._desk.owns(order) or self._desk.is_entry(order):
+        if not self._desk.can_change(order) or self._desk.is_entry(order):
             return
         ticket = OrderTicket(
             contract=order.contract,
@@ -228,8 +253,8 @@ class Protector:
         await self._broker.modify(order.order_id, ticket)
 
     async def _place(self, gap: Gap, step: PlaceStop, positions: Sequence[Position]) -> None:
-        if self._desk.knows_nothing_of(gap.contract) or not self._is_calm():
-            return  # a stop that is only slow to show, or has just filled, would be doubled
+        if self._desk.knows_nothing_of(gap.contract):
+            return  # a stop that is only slow to show would be doubled
         position = next(row for row in positions if is_same_contract(row.contract, gap.contract))
         price = self._desk.stop_of(gap.contract)
         if price is None:
@@ -242,7 +267,7 @@ class Protector:
                 quantity=step.quantity,
                 order_type=OrderType.STP,
                 stop_price=price,
-                tif=self._policy.tifs[0] if self._policy.tifs else TimeInForce.DAY,
+                tif=next(iter(self._tifs(ends=self._ends(gap.contract))), TimeInForce.DAY),
                 client_order_id=name,
                 is_closing=True,
             )
@@ -250,9 +275,8 @@ class Protector:
         today = self._clock.now().astimezone(NEW_YORK).date()
         await self._desk.protect(ticket, gap.kind, today, gap.detail)
 
-    def _is_calm(self) -> bool:
-        filled_at = self._desk.filled_at
-        return filled_at is None or (self._clock.now() - filled_at).total_seconds() >= self._times.calm
+    def _is_over(self, patience: float, *instants: float) -> bool:
+        return self._clock.monotonic() - max(instants) >= patience
 
     def _mind_deadlines(self, gaps: Sequence[Gap]) -> None:
         """Only those that are left count on; of one that went and comes again a person hears again."""

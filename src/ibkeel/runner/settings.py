@@ -1,15 +1,23 @@
-"""One value of a configuration, from what TOML or the environment says to what its field takes."""
+"""One value of a configuration, from what TOML or the environment says to its field; and what is wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from types import UnionType
-from typing import Any, Final, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError
+from ibkeel.model import mask_account
+from ibkeel.telemetry import redact
 
-OFF: Final = "off"
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+ACCOUNTS = ("gateway.live_account",)
+"""Keys of account ids: masked, and still told apart."""
+_OFF: Final = "off"
 """What a file says for None, which TOML does not have."""
 
 _WORDS: Final = {
@@ -24,6 +32,72 @@ _WORDS: Final = {
 _TRUTHS: Final = {"true": True, "false": False}
 
 
+@attrs.frozen(kw_only=True)
+class ConfigurationProblem:
+    """One thing that is wrong with a configuration.
+
+    Args:
+        key: Dotted, such as `runner.interval`; empty when it concerns the file as a whole.
+        value: What was given, as it is shown: account ids masked.
+        valid: What is wrong with it and what is valid, in words.
+        origin: `bot.toml:12`, the name of a variable of the environment, or `default`.
+    """
+
+    key: str
+    value: str = ""
+    valid: str
+    origin: str
+
+    @classmethod
+    def of(cls, key: str, value: object, valid: str, origin: str) -> "ConfigurationProblem":
+        """A problem with a value, fit to be shown."""
+        shown = mask_account(value) if key in ACCOUNTS and isinstance(value, str) else redact(repr(value))
+        return cls(key=key, value=shown, valid=redact(valid), origin=origin)
+
+    @override
+    def __str__(self) -> str:
+        if not self.key:
+            return f"{self.origin}: {self.valid}"
+        return f"{self.key} = {self.value} ({self.origin}): {self.valid}"
+
+
+def refuse(problems: Iterable[ConfigurationProblem]) -> None:
+    """Refuse a configuration that has problems, all of them in one sentence.
+
+    Raises:
+        ConfigurationError: There is at least one.
+    """
+    found = tuple(problems)
+    if found:
+        raise ConfigurationError("; ".join(map(str, found)))
+
+
+_TABLES = ("table", "table_array_element")
+
+
+_KEYS = ("bare_key", "quoted_key")
+
+
+def lines_of(text: str) -> dict[str, int]:
+    r"""Line of each key, by its dotted path; a table's own line too.
+
+    Args:
+        text: TOML that `tomllib` accepts.
+
+    Examples:
+        >>> lines_of("[runner]\ninterval = 60")
+        {'runner': 1, 'runner.interval': 2}
+    """
+    import tree_sitter_toml  # noqa: PLC0415 - an extra
+    from tree_sitter import Language, Parser  # noqa: PLC0415 - an extra
+
+    tree = Parser(Language(tree_sitter_toml.language())).parse(text.encode())
+    lines: dict[str, int] = {}
+    for node in tree.root_node.children:
+        _enter(node, "", lines)
+    return lines
+
+
 def checked(attribute: "attrs.Attribute[Any]", value: object) -> Any:
     """The value in its field's type, once the field's validator has let it pass.
 
@@ -36,16 +110,33 @@ def checked(attribute: "attrs.Attribute[Any]", value: object) -> Any:
         TypeError: The same.
     """
     kind, is_optional = _kind_of(attribute.type)
-    if is_optional and value == OFF:
+    if is_optional and value == _OFF:
         return None
     try:
         converted = _converted(kind, value)
     except ConfigurationError as error:
-        words = f'{error}, nor "{OFF}"' if is_optional else str(error)
+        words = f'{error}, nor "{_OFF}"' if is_optional else str(error)
         raise ConfigurationError(words) from None
     if attribute.validator is not None:
         attribute.validator(None, attribute, converted)
     return converted
+
+
+def _enter(node: "Node", section: str, lines: dict[str, int]) -> None:
+    if node.type != "pair" and node.type not in _TABLES:
+        return
+    named = next(child for child in node.children if child.type in {*_KEYS, "dotted_key"})
+    path = ".".join(filter(None, (section, _path(named))))
+    lines.setdefault(path, node.start_point[0] + 1)
+    if node.type in _TABLES:
+        for child in node.children:
+            _enter(child, path, lines)
+
+
+def _path(node: "Node") -> str:
+    if node.type in _KEYS:
+        return (node.text or b"").decode().strip("\"'")
+    return ".".join(_path(child) for child in node.children if child.type in {*_KEYS, "dotted_key"})
 
 
 def _kind_of(annotation: Any) -> tuple[Any, bool]:

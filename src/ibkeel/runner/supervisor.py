@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -60,9 +60,9 @@ class _Minded:
     """One entry, as long as it works."""
 
     first_price: Decimal
-    moved_at: datetime
-    seen_at: datetime
-    """When its price was last held against the market."""
+    moved_at: float
+    seen_at: float
+    """When its price was last held against the market; both in monotonic seconds."""
     entered: Entered | None = None
     refusals: int = 0
 
@@ -78,7 +78,7 @@ class Supervisor:
         broker: Whom to ask.
         desk: The door by which orders leave.
         failures: Told of what did not succeed.
-        clock: Wall time.
+        clock: Wall time for the end of the session, monotonic seconds for ages.
         policy: How long an entry waits, and how it follows the market.
     """
 
@@ -95,7 +95,7 @@ class Supervisor:
         """Know what an entry was made of."""
         price = entered.bracket.entry.limit_price
         if price is not None and placed.was_sent:
-            now = self._clock.now()
+            now = self._clock.monotonic()
             self._minded[placed.client_order_id] = _Minded(
                 first_price=price, moved_at=now, seen_at=now, entered=entered
             )
@@ -143,41 +143,46 @@ class Supervisor:
             report.client_order_id,
             _Minded(first_price=report.limit_price, moved_at=placed_at, seen_at=placed_at),
         )
+        now = self._clock.now()
         working = WorkingOrder(
-            now=self._clock.now(),
+            now=now,
             order=report,
-            placed_at=placed_at,
-            moved_at=minded.moved_at,
+            placed_at=now - timedelta(seconds=self._since(placed_at)),
+            moved_at=now - timedelta(seconds=self._since(minded.moved_at)),
             first_price=minded.first_price,
             ends_at=self.ends_at,
         )
         step = supervise(working, self._policy)
         if step is None and self._is_to_be_seen(minded.seen_at):
             quote = await self._quote(report)
-            minded.seen_at = self._clock.now()
+            minded.seen_at = self._clock.monotonic()
             if quote is not None:
-                seen = attrs.evolve(working, now=self._clock.now(), bid=quote.bid, ask=quote.ask)
+                seen = attrs.evolve(working, bid=quote.bid, ask=quote.ask)
                 step = supervise(seen, self._policy)
         if isinstance(step, Withdraw):
             self._desk.saw(await self._desk.cancel(report))
         elif step is not None:
-            minded.moved_at = minded.seen_at = self._clock.now()
+            minded.moved_at = minded.seen_at = self._clock.monotonic()
             await self._move(report, step.price, minded)
 
     def _is_due(self, name: ClientOrderId, entry: OwnOrder) -> bool:
         """Whether an entry's time may be over, or its market is to be looked at."""
         if entry.state is OrderState.PARTIALLY_FILLED:
             return False  # the protection's matter from now on
-        now, lifetime, minded = self._clock.now(), self._policy.lifetime, self._minded.get(name)
-        if self.ends_at is not None and now >= self.ends_at:
+        lifetime, minded = self._policy.lifetime, self._minded.get(name)
+        if self.ends_at is not None and self._clock.now() >= self.ends_at:
             return True
-        if lifetime is not None and (now - entry.placed_at).total_seconds() >= lifetime:
+        if lifetime is not None and self._since(entry.since) >= lifetime:
             return True
-        return self._is_to_be_seen(entry.placed_at if minded is None else minded.seen_at)
+        return self._is_to_be_seen(entry.since if minded is None else minded.seen_at)
 
-    def _is_to_be_seen(self, seen_at: datetime) -> bool:
+    def _is_to_be_seen(self, seen_at: float) -> bool:
         every = self._policy.every
-        return every is not None and (self._clock.now() - seen_at).total_seconds() >= every
+        return every is not None and self._since(seen_at) >= every
+
+    def _since(self, instant: float) -> float:
+        """Seconds, to the microsecond that wall time has too."""
+        return round(self._clock.monotonic() - instant, 6)
 
     async def _quote(self, report: OrderReport) -> Quote | None:
         """The order's own market, good enough to follow; nobody quotes a combo as one."""

@@ -129,16 +129,18 @@ class Teller:
         """
         signal_id = f"{self._run}-{cycle}-{symbol}"
         if self.is_observed:
-            now = self._clock.now()
+            now, reasons = self._clock.now(), verdict.reasons
             if verdict.signal.is_entry:
                 self._observer.on_event(_signal_seen(now, signal_id, symbol, verdict.signal))
+            elif not reasons:
+                reasons = tuple(map(str, verdict.signal.reasons))
             self._observer.on_event(
                 DecisionMade(
                     at=now,
                     signal_id=signal_id,
                     symbol=symbol,
                     outcome=verdict.outcome.value,
-                    reasons=verdict.reasons,
+                    reasons=reasons,
                 )
             )
         return signal_id

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
 from ibkeel.journal import Failure, FillSeen, OrderSettled, OrderUpdate
-from ibkeel.model import Combo, ExecId, Execution, OrderReport, Orders, OrderState
+from ibkeel.model import ClientOrderId, Combo, ExecId, Execution, OrderReport, Orders, OrderState
 from ibkeel.orders import Reading, doubled_orders, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.recorder import Recorder
@@ -125,38 +127,43 @@ class Watch:
             at=self._clock.now(),
             was_ready=was_ready and await self._is_ready(),
             executions=executions,
-            completed_orders=completed,
+            completed_orders=[row for row in completed if self._desk.owns(row)],
             # What has no lasting number is only what we ourselves believe.
             open_orders=[row for row in open_orders if row.perm_id],
         )
         self.is_behind = False
-        self._settle_lost(reading)
+        self._settle_lost(reading, {row.client_order_id for row in open_orders if self._desk.owns(row)})
         await self._undouble(open_orders)
 
-    def _settle_lost(self, reading: Reading) -> None:
+    def _settle_lost(self, reading: Reading, known: AbstractSet[ClientOrderId]) -> None:
         """End what provably left no trace; of the rest a person must know."""
-        lost = self._desk.lost()
-        self._readings = [*self._readings, reading] if lost else []
+        now = self._clock.monotonic()
+        # The broker itself finds out about those that it knows.
+        lost = [(name, row) for name, row in self._desk.lost() if row.is_restored or name not in known]
+        # Those from before the clock was set back cannot be compared.
+        before = [row for row in self._readings if row.at <= reading.at]
+        self._readings = [*before, reading] if lost else []
         for name, order in lost:
-            proof = proof_of_absence(name, sent_at=order.placed_at, readings=self._readings)
+            sent_at = reading.at - timedelta(seconds=round(now - order.since, 6))
+            proof = proof_of_absence(name, sent_at=sent_at, readings=self._readings)
             if proof is None:
                 if len(self._readings) >= _READINGS:
                     words = f"nobody knows what became of {name}: look at the venue's own list"
                     self._alarm(f"order {name}", words)
                 continue
             self._desk.settle(name, OrderState.CANCELLED)
-            now, state = self._clock.now(), OrderState.CANCELLED
+            at, state = self._clock.now(), OrderState.CANCELLED
             symbol = order.contract.symbol
             self._recorder.keep(
-                OrderSettled(at=now, symbol=symbol, client_order_id=name, state=state, reason=proof)
+                OrderSettled(at=at, symbol=symbol, client_order_id=name, state=state, reason=proof)
             )
             self._observer.on_event(
-                OrderChanged(at=now, client_order_id=name, state=state.value, filled=0.0, reason=proof)
+                OrderChanged(at=at, client_order_id=name, state=state.value, filled=0.0, reason=proof)
             )
 
     async def _undouble(self, open_orders: Iterable[OrderReport]) -> None:
         """Of two live orders of one intent the second is cancelled, and a person told."""
-        for name, seconds in doubled_orders(row for row in open_orders if self._desk.owns(row)).items():
+        for name, seconds in doubled_orders(row for row in open_orders if self._desk.can_change(row)).items():
             numbers = ", ".join(str(row.order_id) for row in seconds)
             self._alarm(f"order {name}", f"more than one order of {name} works; cancelling {numbers}")
             for report in seconds:
@@ -189,6 +196,7 @@ class Watch:
             if event.exec_id not in self._seen:
                 self._seen[event.exec_id] = None
                 self._tally.fills += 1
+                self._desk.filled_at = self._clock.monotonic()
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
                 is_leg = isinstance(self._desk.contract_of(event), Combo) and not event.is_of_combo
                 self._observer.on_event(OrderFilled.of(event, is_leg=is_leg))

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import attrs
+from typing_extensions import override
 
-from ibkeel.sim.agenda import Ticket
+from ibkeel.sim.agenda import Agenda, Ticket
 from ibkeel.sim.codec import REPLIES, Form, Values
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.faults import Duplicated, Fault, Garbage, Reordered, Truncated
@@ -18,34 +19,6 @@ from ibkeel.sim.wire import encode, framed, split, writes
 _HEADER: Final = 4
 _NO_MESSAGE: Final = encode(("99999", "no", "message"))
 _NO_FRAME: Final = b"\xff" * 12
-
-
-def spoiled(frames: Sequence[bytes], faults: Sequence[Fault]) -> tuple[list[bytes], bool]:
-    """What becomes of the messages of one instant, and whether the connection ends after them.
-
-    Args:
-        frames: Whole frames, in order; not empty.
-        faults: What happens to them, one after the other; faults of other kinds do nothing.
-    """
-    made, ends = list(frames), False
-    for fault in faults:
-        match fault:
-            case Duplicated():
-                made = [each for frame in made for each in [frame] * (1 + _is_of(frame, fault.messages))]
-            case Reordered():
-                turned = [frame for frame in made if _is_of(frame, fault.messages)]
-                made = [turned.pop() if _is_of(frame, fault.messages) else frame for frame in made]
-            case Truncated():
-                made[-1], ends = made[-1][: len(made[-1]) // 2], True
-            case Garbage():
-                made.append(_NO_MESSAGE if fault.framed else _NO_FRAME)
-    return made, ends
-
-
-def _is_of(frame: bytes, names: Sequence[str]) -> bool:
-    """Whether it is a message of one of those names, or of any where none is given."""
-    return not names or split(frame[_HEADER:])[0] in {str(REPLIES[name].number) for name in names}
-
 
 _OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 _NEVER_SET: Final = {"mask": 0, "attribute": 0}  # of ticks
@@ -76,6 +49,7 @@ class Subscription:
     generic_ticks: frozenset[str]
     is_snapshot: bool
     holds_line: bool
+    wanted_type: int  # of market data, when it was asked for
     sent: MarketQuote | None = None
     sent_greeks: ModelGreeks | None = None
     announced_type: int = 0
@@ -217,7 +191,7 @@ class Client:
         outbox, self._outbox = self._outbox, []
         ends = False
         if outbox and (faults or self.spoiled_by):
-            outbox, ends = spoiled(outbox, (*faults, *self.spoiled_by))
+            outbox, ends = _spoiled(outbox, (*faults, *self.spoiled_by))
             self.spoiled_by.clear()
         for piece in writes(outbox, lambda: encode(("8", "1", clock_text()))):
             self._sink.write(piece)
@@ -232,3 +206,78 @@ class Client:
             self._sink.abort()
         else:
             self._sink.close()
+
+
+class LateSink(Sink):
+    """Hands bytes on, at once or later.
+
+    Args:
+        sink: Where they go.
+        agenda: Plans what is under way.
+        now: The present instant.
+        delay: Seconds that bytes which leave now are under way.
+    """
+
+    def __init__(
+        self, sink: Sink, agenda: Agenda, now: Callable[[], datetime], delay: Callable[[], float]
+    ) -> None:
+        self._sink, self._agenda, self._now, self._delay = sink, agenda, now, delay
+        self._under_way = 0
+        self._last_due: datetime | None = None
+        self._is_broken = False
+
+    @override
+    def write(self, data: bytes) -> None:
+        self._do(lambda: self._sink.write(data))
+
+    @override
+    def close(self) -> None:
+        self._do(self._sink.close)
+
+    @override
+    def abort(self) -> None:
+        self._is_broken = True
+        self._sink.abort()
+
+    def _do(self, action: Callable[[], None]) -> None:
+        delay = self._delay()
+        if not delay and not self._under_way:
+            action()
+            return
+        due = self._now() + timedelta(seconds=delay)
+        self._last_due = due = due if self._last_due is None else max(due, self._last_due)
+        self._under_way += 1
+
+        def arrive(_: datetime) -> None:
+            self._under_way -= 1
+            if not self._is_broken:
+                action()
+
+        self._agenda.add(due, arrive)
+
+
+def _spoiled(frames: Sequence[bytes], faults: Sequence[Fault]) -> tuple[list[bytes], bool]:
+    """What becomes of the messages of one instant, and whether the connection ends after them.
+
+    Args:
+        frames: Whole frames, in order; not empty.
+        faults: What happens to them, one after the other; faults of other kinds do nothing.
+    """
+    made, ends = list(frames), False
+    for fault in faults:
+        match fault:
+            case Duplicated():
+                made = [each for frame in made for each in [frame] * (1 + _is_of(frame, fault.messages))]
+            case Reordered():
+                turned = [frame for frame in made if _is_of(frame, fault.messages)]
+                made = [turned.pop() if _is_of(frame, fault.messages) else frame for frame in made]
+            case Truncated():
+                made[-1], ends = made[-1][: len(made[-1]) // 2], True
+            case Garbage():
+                made.append(_NO_MESSAGE if fault.framed else _NO_FRAME)
+    return made, ends
+
+
+def _is_of(frame: bytes, names: Sequence[str]) -> bool:
+    """Whether it is a message of one of those names, or of any where none is given."""
+    return not names or split(frame[_HEADER:])[0] in {str(REPLIES[name].number) for name in names}

@@ -89,10 +89,9 @@ class Disorder:
         """Whether what the venue reports waits."""
         return any(isinstance(fault, UpstreamLost) and fault.holds_reports for fault in self.lasting)
 
-    @property
-    def is_delayed(self) -> bool:
-        """Whether only delayed market data is served."""
-        return any(isinstance(each, NotEntitled) and each.code == _DELAYED for each in self.lasting)
+    def is_delayed(self, client_id: int) -> bool:
+        """Whether a client is served only delayed market data."""
+        return any(fault.code == _DELAYED for fault in self.every(NotEntitled, client_id))
 
 
 def _blocks(fault: Fault, service: Service) -> bool:

@@ -12,12 +12,17 @@ from ibkeel.sim.codec import REQUESTS
 WHAT_IF: Final = "what_if_order"
 """The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""
 _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))
+_MOST: Final = 10 * 365 * 24 * 60 * 60
+_not_negative: Final = validators.optional(validators.ge(0.0))
+_count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
 
 
 def as_number(value: Any) -> float:
     """A real number as float; TOML writes 60 as well as 60.0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{value!r} is not a number")
+    if not abs(value) <= _MOST:  # nan neither
+        raise InvalidInput(f"{value!r} is out of reach; the most is {_MOST:,}, ten years in seconds")
     return float(value)
 
 
@@ -55,10 +60,6 @@ def _local(value: object) -> time | None:
     if at is not None and at.tzinfo is not None:
         raise InvalidInput(f"{at} has a time zone; times of day are in the Gateway's own")
     return at
-
-
-_not_negative: Final = validators.optional(validators.ge(0.0))
-_count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
 
 
 @attrs.frozen(kw_only=True)

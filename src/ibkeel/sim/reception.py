@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
-from ibkeel.sim.client import Client, Sink
+from ibkeel.sim.client import Client, LateSink, Sink
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
 from ibkeel.sim.fault import WHAT_IF
 from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute, RejectsOverRate
-from ibkeel.sim.late import LateSink
-from ibkeel.sim.overheard import GatewayProtocol, OverheardDoor
-from ibkeel.sim.port import ListeningPort
+from ibkeel.sim.overheard import GatewayProtocol, ListeningPort, OverheardDoor
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services import HANDLERS
 from ibkeel.sim.services.system import refuse
@@ -29,7 +27,7 @@ from ibkeel.sim.session import (
     State,
     Unknown,
 )
-from ibkeel.sim.wiretime import clock_text, zoned
+from ibkeel.sim.wire import clock_text, zoned
 from ibkeel.sim.world import World
 
 _BREACHES: Final = 3  # so many messages above the rate end the session
@@ -154,12 +152,12 @@ class Reception:
                 self._refuse(client, event)
             case Started() | Request() | Unknown() | Malformed():
                 name = "start_api" if isinstance(event, Started) else getattr(event, "name", None)
-                admission = admit(world, client, name)
-                if admission is Admission.SERVED:
+                admission = _admit(world, client, name)
+                if admission is _Admission.SERVED:
                     self._answer(client, event)
-                elif admission is Admission.ENDS_SESSION:
+                elif admission is _Admission.ENDS_SESSION:
                     self.hang_up(client)
-                elif admission is Admission.DELAYED:
+                elif admission is _Admission.DELAYED:
                     self._answer_late(client, event)
 
     def _answer_late(self, client: Client, event: Started | Request | Unknown | Malformed) -> None:
@@ -266,7 +264,7 @@ class Reception:
         return self._world.disorder.first(HalfOpen, client.client_id) is not None
 
 
-class Admission(Enum):
+class _Admission(Enum):
     """What becomes of a message before anybody looks at it."""
 
     SERVED = auto()
@@ -275,7 +273,7 @@ class Admission(Enum):
     DELAYED = auto()
 
 
-def admit(world: World, client: Client, name: str | None) -> Admission:
+def _admit(world: World, client: Client, name: str | None) -> _Admission:
     """Count a message and decide whether it comes too fast.
 
     Args:
@@ -290,16 +288,16 @@ def admit(world: World, client: Client, name: str | None) -> Admission:
     now = world.now().timestamp()
     is_within = client.rate.record(now)
     if is_within and client.paced_until <= now:
-        return Admission.SERVED
+        return _Admission.SERVED
     if not is_within:
         counters.violated("message_rate", client.client_id)
     if settings.paces_over_rate:
         client.paced_until = max(client.paced_until, now) + 1.0 / settings.messages_per_second
-        return Admission.DELAYED
+        return _Admission.DELAYED
     by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None
     if not (settings.rejects_over_rate or by_fault):
-        return Admission.SERVED
+        return _Admission.SERVED
     client.breaches += 1
     counted = f"max={settings.messages_per_second} rec={client.rate.events} ({client.breaches})"
     client.error(-1, 100, f"{_TOO_FAST}:{counted}", at=world.now())
-    return Admission.ENDS_SESSION if client.breaches >= _BREACHES else Admission.REFUSED
+    return _Admission.ENDS_SESSION if client.breaches >= _BREACHES else _Admission.REFUSED

@@ -78,7 +78,7 @@ class Scenario:
             ConfigurationError: The file cannot be read, or is not a scenario.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot read the scenario {path}: {error}") from error
         return cls.parse(text, name=path.stem)
@@ -108,7 +108,11 @@ def _shipped() -> Mapping[str, Mapping[str, Any]]:
 def _refuse_unknown(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     unknown = sorted(set(data) - set(known))
     if unknown:
-        raise ConfigurationError(f"{where}: unknown key {unknown[0]!r}; valid: {', '.join(known)}")
+        named = isinstance(data[unknown[0]], dict) and "faults" in data[unknown[0]]
+        hint = f"; a file holds one scenario, without its name: [[faults]], not [[{unknown[0]}.faults]]"
+        raise ConfigurationError(
+            f"{where}: unknown key {unknown[0]!r}; valid: {', '.join(known)}{hint if named else ''}"
+        )
 
 
 def _fault(row: Mapping[str, Any], where: str) -> Fault:

@@ -18,6 +18,7 @@ from ibkeel.sim.wire import GREETING, FrameReader, Hello, encode, frame, parse_h
 MIN_VERSION: Final = 157
 MAX_VERSION: Final = 200  # the last version whose messages are all text
 _START_API: Final = 71
+_IDS: Final = ("request_id", "order_id")
 _ASKS_IN_VAIN: Final = 503  # the code by which clients themselves report versions that do not fit
 
 
@@ -70,7 +71,7 @@ class Unknown:
 
 @attrs.frozen(kw_only=True)
 class Malformed:
-    """A known message that cannot be parsed; `request_id` is -1 when even that is unreadable."""
+    """A known message that cannot be parsed or comes twice; `request_id` is -1 when there is none to read."""
 
     name: str
     request_id: int
@@ -182,9 +183,13 @@ class Session:
         except WireError as error:
             return Malformed(name=message.name, request_id=_guess_id(texts, self.version), reason=str(error))
         if message.number == _START_API:
+            if self.state is State.STARTED:
+                return Malformed(name=message.name, request_id=-1, reason="the session has begun already")
             self.state = State.STARTED
             self.client_id = values["client_id"] or 0
             return Started(client_id=self.client_id)
+        if any(values.get(name, 0) is None for name in _IDS):
+            return Malformed(name=message.name, request_id=-1, reason="the id is empty")
         return Request(name=message.name, values=values)
 
 

@@ -1,4 +1,4 @@
-r"""Framing of the Gateway's socket protocol: bytes to messages and back, without IO.
+r"""Framing of the Gateway's socket protocol, and instants as it writes them: bytes to messages and back, without IO.
 
 A message is a big-endian 32-bit length and that many bytes of fields, each ended by a NUL. A
 client opens with four bytes `API\0` and one frame that names the versions it speaks.
@@ -7,20 +7,27 @@ client opens with four bytes `API\0` and one frame that names the versions it sp
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
 from ibkeel.errors import WireError
 
 GREETING = b"API\0"
-MAX_MESSAGE = 0xFFFFFF  # the official client drops anything larger, and leaves its read loop
+_MAX_MESSAGE = 0xFFFFFF  # the official client drops anything larger, and leaves its read loop
 MAX_WRITE = 64 * 1024  # ib_insync slices its buffer per message: quadratic in the chunk size
-RECEIVE_BUFFER = 4096  # the official client loses a burst of exactly n of these
+_RECEIVE_BUFFER = 4096  # the official client loses a burst of exactly n of these
 _FILLER = 64  # room for what is appended to a write
 _LENGTH = struct.Struct(">I")
 _pack = _LENGTH.pack
 _SHORT = tuple(map(_pack, range(256)))  # the lengths of nearly all messages, packed
 _VERSIONS = re.compile(r"v(\d+)(?:\.\.(\d+))?(?: (.*))?", re.DOTALL)
+
+_ZONES_SINCE: Final = 174  # older clients cannot read a zone name after the time
+_INSTANT: Final = re.compile(r"(\d{8})(-| +)(\d{2}:\d{2}:\d{2})(?: (\S+))?")
 
 
 @attrs.frozen(kw_only=True)
@@ -51,8 +58,8 @@ def framed(payloads: Sequence[bytes]) -> list[bytes]:
         return [_SHORT[len(payload)] + payload for payload in payloads]  # as nearly always
     except IndexError:
         longest = max(map(len, payloads))
-    if longest > MAX_MESSAGE:
-        raise WireError(f"a message of {longest} bytes; the most is {MAX_MESSAGE}")
+    if longest > _MAX_MESSAGE:
+        raise WireError(f"a message of {longest} bytes; the most is {_MAX_MESSAGE}")
     return [_pack(len(payload)) + payload for payload in payloads]
 
 
@@ -90,7 +97,7 @@ class FrameReader:
         limit: Longest payload accepted, in bytes.
     """
 
-    def __init__(self, limit: int = MAX_MESSAGE) -> None:
+    def __init__(self, limit: int = _MAX_MESSAGE) -> None:
         self._limit = limit
         self._buffer = bytearray()
 
@@ -167,5 +174,60 @@ def writes(frames: Sequence[bytes], filler: Callable[[], bytes]) -> Iterator[byt
         yield _padded(batch, filler)
 
 
+def parse_zone(name: str) -> ZoneInfo:
+    """The time zone of that name.
+
+    Raises:
+        WireError: There is no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise WireError(f"{name!r} is not a time zone") from error
+
+
+@lru_cache(maxsize=16_384)  # a bar is asked for as many times as there are later ones
+def zoned(at: datetime, zone: str, version: int) -> str:
+    """An instant in the Gateway's zone, with the zone's name for versions that read it."""
+    local = at.astimezone(parse_zone(zone))
+    if version < _ZONES_SINCE:
+        return f"{local:%Y%m%d  %H:%M:%S}"
+    return f"{local:%Y%m%d %H:%M:%S} {zone}"
+
+
+def clock_text(at: datetime, zone: str) -> str:
+    """The time of day, as in account updates."""
+    return f"{at.astimezone(parse_zone(zone)):%H:%M}"
+
+
+def compact(day: date | None) -> str:
+    """A date as YYYYMMDD; empty for None."""
+    return "" if day is None else f"{day:%Y%m%d}"
+
+
+def parse_instant(text: str, zone: str) -> datetime | None:
+    """An instant that a client sent; None when it sent an empty text, which means now.
+
+    Forms: `YYYYMMDD HH:MM:SS Zone/Name`, `YYYYMMDD-HH:MM:SS` (UTC), and `YYYYMMDD HH:MM:SS`, which
+    is in the Gateway's own zone.
+
+    Raises:
+        WireError: The text has another form.
+    """
+    if not text.strip():
+        return None
+    match = _INSTANT.fullmatch(text.strip())
+    if match is None:
+        raise WireError(f"{text!r} is not an instant; 20260105 15:30:00 US/Eastern would be")
+    day, separator, time, name = match.groups()
+    try:
+        local = datetime.strptime(day + time, "%Y%m%d%H:%M:%S")  # noqa: DTZ007 - zone comes below
+    except ValueError as error:
+        raise WireError(f"{text!r} is not an instant: {error}") from error
+    is_utc = name is None and separator == "-"
+    place = UTC if is_utc else parse_zone(name or zone)
+    return local.replace(tzinfo=place).astimezone(UTC)
+
+
 def _padded(batch: bytes | bytearray, filler: Callable[[], bytes]) -> bytes:
-    return bytes(batch + filler()) if len(batch) % RECEIVE_BUFFER == 0 else bytes(batch)
+    return bytes(batch + filler()) if len(batch) % _RECEIVE_BUFFER == 0 else bytes(batch)

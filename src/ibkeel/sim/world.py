@@ -10,10 +10,9 @@ from typing import Any, Final, Protocol
 from ibkeel.clock import Clock
 from ibkeel.sim.agenda import Agenda, Ticket
 from ibkeel.sim.client import Client, Stream
-from ibkeel.sim.counters import GatewayCounters
+from ibkeel.sim.counters import GatewayCounters, Pacing
 from ibkeel.sim.disorder import PLAIN, Disorder, Service, Treatment
 from ibkeel.sim.faults import ClockSkew
-from ibkeel.sim.pacing import Pacing
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.values import (
     Commission,
@@ -150,11 +149,10 @@ class World:
         """What the Gateway's own clock shows."""
         return now + timedelta(seconds=sum(fault.seconds for fault in self.disorder.every(ClockSkew)))
 
-    @property
-    def is_entitled(self) -> bool:
-        """Whether the login has live data."""
+    def is_entitled(self, client: Client) -> bool:
+        """Whether a client gets live data."""
         disorder = self.disorder
-        return self.settings.is_entitled and not (disorder.lasting and disorder.is_delayed)
+        return self.settings.is_entitled and not (disorder.lasting and disorder.is_delayed(client.client_id))
 
     def session_at(self, at: datetime) -> SimSession | None:
         """The regular session that is open at that instant."""

@@ -11,10 +11,42 @@ from typing import Any, Final, get_args
 import attrs
 from typing_extensions import override
 
-from ibkeel.telemetry import events
-from ibkeel.telemetry.events import Event
-from ibkeel.telemetry.observer import Observer
+from ibkeel.telemetry.observer import Event, Observer
 from ibkeel.telemetry.redaction import redact
+from ibkeel.telemetry.run_events import (
+    AlarmRaised,
+    AlertUndelivered,
+    CycleEnded,
+    CycleOverran,
+    LimitsChanged,
+    RunBegan,
+    RunFinished,
+    SymbolFailed,
+    SymbolSkipped,
+    SymbolWarmed,
+    TradingDayClosed,
+    TradingDayOpened,
+)
+from ibkeel.telemetry.session_events import (
+    Connected,
+    ConnectionLost,
+    Disconnected,
+    FarmChanged,
+    PacingHeld,
+    RequestEnded,
+    ServiceChanged,
+    SessionChanged,
+    StreamRestored,
+)
+from ibkeel.telemetry.trading_events import (
+    DecisionMade,
+    HaltChanged,
+    OrderChanged,
+    OrderFilled,
+    OrderIntended,
+    OrderPlaced,
+    SignalSeen,
+)
 
 _AS_IT_IS: Final = frozenset({bool, float, int, type(None)})
 LOGGER_NAME: Final = "ibkeel"
@@ -23,33 +55,33 @@ _PLAIN: Final = logging.Formatter()
 logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
 
 _LEVELS: Final[dict[type[Any], int]] = {
-    events.AlarmRaised: logging.ERROR,
-    events.AlertUndelivered: logging.WARNING,
-    events.ConnectionLost: logging.WARNING,
-    events.CycleOverran: logging.WARNING,
-    events.FarmChanged: logging.WARNING,
-    events.HaltChanged: logging.WARNING,
-    events.LimitsChanged: logging.WARNING,
-    events.PacingHeld: logging.WARNING,
-    events.ServiceChanged: logging.WARNING,
-    events.SymbolFailed: logging.WARNING,
-    events.SymbolSkipped: logging.WARNING,
-    events.SymbolWarmed: logging.INFO,
-    events.Connected: logging.INFO,
-    events.CycleEnded: logging.INFO,
-    events.DecisionMade: logging.INFO,
-    events.Disconnected: logging.INFO,
-    events.OrderChanged: logging.INFO,
-    events.OrderFilled: logging.INFO,
-    events.OrderIntended: logging.INFO,
-    events.OrderPlaced: logging.INFO,
-    events.RunBegan: logging.INFO,
-    events.RunFinished: logging.INFO,
-    events.SessionChanged: logging.INFO,
-    events.SignalSeen: logging.INFO,
-    events.StreamRestored: logging.INFO,
-    events.TradingDayClosed: logging.INFO,
-    events.TradingDayOpened: logging.INFO,
+    AlarmRaised: logging.ERROR,
+    AlertUndelivered: logging.WARNING,
+    ConnectionLost: logging.WARNING,
+    CycleOverran: logging.WARNING,
+    FarmChanged: logging.WARNING,
+    HaltChanged: logging.WARNING,
+    LimitsChanged: logging.WARNING,
+    PacingHeld: logging.WARNING,
+    ServiceChanged: logging.WARNING,
+    SymbolFailed: logging.WARNING,
+    SymbolSkipped: logging.WARNING,
+    SymbolWarmed: logging.INFO,
+    Connected: logging.INFO,
+    CycleEnded: logging.INFO,
+    DecisionMade: logging.INFO,
+    Disconnected: logging.INFO,
+    OrderChanged: logging.INFO,
+    OrderFilled: logging.INFO,
+    OrderIntended: logging.INFO,
+    OrderPlaced: logging.INFO,
+    RunBegan: logging.INFO,
+    RunFinished: logging.INFO,
+    SessionChanged: logging.INFO,
+    SignalSeen: logging.INFO,
+    StreamRestored: logging.INFO,
+    TradingDayClosed: logging.INFO,
+    TradingDayOpened: logging.INFO,
 }
 
 
@@ -73,10 +105,10 @@ class LoggingObserver(Observer):
         self._logger = logger or logging.getLogger(f"{LOGGER_NAME}.events")
 
     @override
-    def on_event(self, event: events.Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Log one event; a request that ended well is logged at DEBUG."""
         level = _LEVELS.get(type(event), logging.DEBUG)
-        if isinstance(event, events.RequestEnded) and event.error:
+        if isinstance(event, RequestEnded) and event.error:
             level = logging.WARNING
         if self._logger.isEnabledFor(level):
             fields = attrs.asdict(event, recurse=False)

@@ -1,11 +1,20 @@
-"""Who is told what happened."""
+"""Who is told what happened.
+
+Names are in the past tense; durations are seconds, instants aware UTC. A record carries text that
+is fit to be shown: an error by its type and message, a contract by its name, an account masked.
+"""
 
 from collections.abc import Iterable
 from typing import Protocol
 
 from typing_extensions import override
 
-from ibkeel.telemetry.events import Event
+from ibkeel.telemetry.run_events import RunEvent
+from ibkeel.telemetry.session_events import SessionEvent
+from ibkeel.telemetry.trading_events import TradingEvent
+
+Event = SessionEvent | RunEvent | TradingEvent
+"""Anything that an observer is told."""
 
 
 class Observer(Protocol):

@@ -42,7 +42,7 @@ class DecisionMade:
         signal_id: The strategy's verdict that it answers, also one that asked for nothing.
         symbol: Ticker.
         outcome: One word, such as `no_signal`, `refused` or `entry`.
-        reasons: Why it went no further, or why this order.
+        reasons: Why it went no further, or why this order; the strategy's own facts when it asked for nothing.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -263,3 +263,19 @@ class HaltChanged:
     at: datetime = attrs.field(converter=as_utc)
     is_halted: bool
     reason: str = ""
+
+
+TradingEvent = (
+    AccountSeen
+    | DecisionMade
+    | ExposureSeen
+    | HaltChanged
+    | LossGuardRead
+    | OrderChanged
+    | OrderFilled
+    | OrderIntended
+    | OrderPlaced
+    | PositionsSeen
+    | SignalSeen
+)
+"""Anything about money."""

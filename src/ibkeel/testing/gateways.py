@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
+from ibkeel.errors import ConfigurationError
 from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import ProcessLoop, bystander_context, virtual_clock, virtual_process
@@ -15,6 +16,7 @@ _NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
 _ALIASES: Final = (4001, 7496, 7497)
+_Moment = TypeVar("_Moment", date, time)
 
 
 @asynccontextmanager
@@ -26,7 +28,7 @@ async def simulated_gateway(
     Its market's session is that of the loop's present day, or the next one.
 
     Args:
-        scenario: What goes wrong: a scenario, its name, or the path of its file; None: nothing.
+        scenario: What goes wrong: a scenario, its name, or its file, which ends in .toml; None: nothing.
         seed: Of market and venue.
         port: Where it listens.
         **settings: What else `SimulatedGateway` takes.
@@ -62,8 +64,8 @@ class GatewayMaker:
         scenario: "Scenario | Path | str | None" = None,
         *,
         seed: int = 7,
-        day: date | None = None,
-        start: str = "09:30",
+        day: date | str | None = None,
+        start: time | str = "09:30",
         **settings: Any,
     ) -> SimulatedGateway:
         """Put the rest of the test on virtual time, with a Gateway that listens.
@@ -72,18 +74,18 @@ class GatewayMaker:
         on ports 4001, 4002, 7496 and 7497. It ends with the test.
 
         Args:
-            scenario: What goes wrong: a scenario, its name, or the path of its file; None: nothing.
+            scenario: What goes wrong: a scenario, its name, or its file, which ends in .toml; None: nothing.
             seed: Of market and venue.
-            day: Trading date; None lets the seed choose.
-            start: Time of day in New York at which the test goes on.
+            day: Trading date, or its text, such as 2024-11-29; None lets the seed choose.
+            start: Time of day in New York at which the test goes on, or its text.
             **settings: What else `SimulatedGateway` takes.
 
         Raises:
-            ConfigurationError: There is no such scenario, or the day is no session.
+            ConfigurationError: There is no such scenario, day or time, or the day is no session.
         """
-        trouble = _chosen(scenario)
-        market = settings.pop("market", None) or SeededMarket(seed, day)
-        begins = datetime.combine(market.session_date, time.fromisoformat(start), _NEW_YORK)
+        trouble, at = _chosen(scenario), _read(time, start)
+        market = settings.pop("market", None) or SeededMarket(seed, None if day is None else _read(date, day))
+        begins = datetime.combine(market.session_date, at, _NEW_YORK)
         loop = self._stack.enter_context(virtual_process(begins))
         gateway = SimulatedGateway(market=market, clock=loop.clock, seed=seed, scenario=trouble, **settings)
         loop.network.alias(_ALIASES, port=_PORT)
@@ -95,7 +97,19 @@ class GatewayMaker:
 def _chosen(scenario: "Scenario | Path | str | None") -> Scenario | None:
     if scenario is None or isinstance(scenario, Scenario):
         return scenario
-    return Scenario.load(scenario) if isinstance(scenario, Path) else Scenario.named(scenario)
+    if isinstance(scenario, Path) or scenario.endswith(".toml"):
+        return Scenario.load(Path(scenario))
+    return Scenario.named(scenario)
+
+
+def _read(kind: type[_Moment], given: _Moment | str) -> _Moment:
+    if not isinstance(given, str):
+        return given
+    try:
+        return kind.fromisoformat(given)
+    except ValueError as error:
+        example = "2024-11-29" if kind is date else "15:30"
+        raise ConfigurationError(f"{given!r} is not a {kind.__name__}; {example} would be") from error
 
 
 def _session_from(day: date) -> date:

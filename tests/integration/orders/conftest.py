@@ -3,10 +3,12 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import date
+from functools import partial
 
 import attrs
 import pytest
 
+from ibkeel.guards import keep_running
 from ibkeel.journal import Intent, Journal, Purpose
 from ibkeel.model import Direction, Signal
 from ibkeel.orders import ProtectionPolicy, build_bracket
@@ -68,9 +70,9 @@ def crew(stage, tmp_path):
     """Opens a desk, a watch and a protector that run beside the body."""
 
     @asynccontextmanager
-    async def opened(*, policy=None, path=None, executor=None, **options):
+    async def opened(*, policy=None, path=None, executor=None, clock=None, **options):
         async with stage(**options) as on:
-            clock, tally = virtual_clock(), Tally("t", ("SPY",))
+            clock, tally = clock or virtual_clock(), Tally("t", ("SPY",))
             with Journal.open(path or tmp_path / "journal.sqlite") as journal:
                 recorder = Recorder(journal, executor)
                 failures = Failures(recorder, tally, clock, on.told)
@@ -101,7 +103,10 @@ def crew(stage, tmp_path):
                     news=news,
                     catch_up=watch.catch_up,
                 )
-                tasks = [asyncio.create_task(watch.run()), asyncio.create_task(protector.run())]
+                tasks = [
+                    asyncio.create_task(keep_running(run, "it rests", partial(failures.broke, "t")))
+                    for run in (watch.run, protector.run)
+                ]
                 await asyncio.sleep(1)
                 try:
                     yield Crew(stage=on, desk=desk, watch=watch, protector=protector, journal=journal)

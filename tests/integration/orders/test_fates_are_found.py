@@ -1,10 +1,16 @@
 """An adapter by itself finds out what became of its orders, or calls a person: nobody has to ask for it."""
 
 import asyncio
+import math
+from datetime import timedelta
+
+import attrs
+import pytest
 
 from ibkeel.errors import RequestTimeout
 from ibkeel.model import Bracket, OrderState, OrderTicket
 from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
 
 RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100}
 LISTS = ("executions", "open_orders", "all_open_orders", "completed_orders")
@@ -141,3 +147,125 @@ async def test_what_contradicts_the_known_end_of_an_order_is_told_once(stage):
         [alarm] = alarms(on)
         assert alarm.message.startswith("the venue contradicts itself about BUY 1 SPY MKT: status Cancelled")
         assert "It counts as filled" in alarm.message
+
+
+@pytest.mark.parametrize(
+    ("is_closing", "state", "words"),
+    [
+        (False, "sent", "fills and ended orders of the present day only, do not tell"),
+        (True, "cancelled", "it may have filled on a day that is over, of which nothing is listed: compare"),
+    ],
+    ids=["an entry", "an exit, for positions tell the rest"],
+)
+async def test_what_ended_on_a_day_that_is_over_is_for_a_person_to_find_out(
+    stage, monkeypatch, is_closing, state, words
+):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        await on.broker.place(ticket(on, is_closing=is_closing))
+        tomorrow = virtual_clock().now() + timedelta(days=1)
+        monkeypatch.setattr(on.broker._link.book._roll, "_now", lambda: tomorrow)
+
+        await asyncio.sleep(100)
+
+        assert states(on, "mine")[-1] == state
+        [alarm] = alarms(on)
+        assert words in alarm.message
+
+
+async def test_of_a_lost_order_a_person_hears_what_had_filled_and_a_cancel_asks_the_venue(stage, monkeypatch):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on, quantity=5))
+        on.board.say(
+            "order_status", order_id=placed.order_id, status="Submitted", filled=2, remaining=3, average_price=100.0,
+            perm_id=1, parent_id=0, last_price=100.0, client_id=1, why_held="", market_cap_price=0.0,
+        )  # fmt: skip
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: [])
+        on.board.hang_up()
+        await asyncio.sleep(120)
+        monkeypatch.undo()
+        taken_for = states(on, "mine")[-1]
+
+        await on.broker.cancel(placed.order_id)
+
+        assert taken_for == "cancelled"
+        assert (
+            "BUY 5 SPY LMT, of which 2 filled. What did not fill counts as cancelled" in alarms(on)[0].message
+        )
+        assert on.gateway.venue.open_orders() == []
+
+
+async def test_an_order_of_which_the_venue_says_only_that_it_was_sent_is_a_matter_for_a_person(
+    stage, monkeypatch
+):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on))
+        on.gateway.inject(faults.Unanswered(when_request="cancel_order", times=1))
+        rows = [attrs.evolve(row, status="PendingSubmit") for row in on.gateway.venue.open_orders()]
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: rows)
+
+        with pytest.raises(RequestTimeout):
+            await on.broker.cancel(placed.order_id)
+        await asyncio.sleep(100)
+
+        assert states(on, "mine")[-1] == "sent"
+        assert "nobody knows what became of BUY 1 SPY LMT" in alarms(on)[0].message
+
+
+async def test_an_order_that_was_answered_by_a_notice_alone_is_looked_for(stage):
+    async with stage() as on:
+        on.board.kept_back = {"order_status", "open_order"}
+        placing = asyncio.create_task(on.broker.place(ticket(on)))
+        await asyncio.sleep(1)
+        order_id = on.broker._link.book.highest_id()
+        on.board.say("error", request_id=order_id, code=399, text="Order Message:\nheld", advanced_reject="")
+        placed = await placing
+        on.board.kept_back = set()
+
+        await asyncio.sleep(30)
+
+        assert (placed.state, states(on, "mine")[-1]) == (OrderState.SENT, "working")
+
+
+async def test_of_a_loss_that_somebody_elses_look_proves_a_person_hears_too(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        await on.broker.place(ticket(on))
+
+        await asyncio.sleep(30.5)  # half a second before the adapter itself looks again
+        await on.broker.all_open_orders()
+        await on.broker.executions()
+        await on.broker.completed_orders()
+        state = states(on, "mine")[-1]
+        await asyncio.sleep(30)
+
+        assert state == "cancelled"
+        [alarm] = alarms(on)
+        assert alarm.message.startswith("lost on the way")
+
+
+async def test_a_change_that_is_not_answered_says_nothing_of_a_cancel_that_is_under_way(stage):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on))
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        change = asyncio.create_task(on.broker.modify(placed.order_id, ticket(on, limit_price=101)))
+        await asyncio.sleep(9.5)
+        on.gateway.inject(faults.Slow(when_request="cancel_order", delay=5.0, times=1))
+
+        ended, late = await asyncio.gather(on.broker.cancel(placed.order_id), change, return_exceptions=True)
+
+        assert (ended.state, type(late)) == (OrderState.CANCELLED, RequestTimeout)
+        assert "unknown" not in states(on, "mine")
+
+
+async def test_a_cancelled_order_is_cancelled_though_nobody_says_how_much_filled(stage):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on))
+
+        on.board.say(
+            "order_status", order_id=placed.order_id, status="Cancelled", filled=math.nan, remaining=math.nan,
+            average_price=0.0, perm_id=1, parent_id=0, last_price=0.0, client_id=1, why_held="", market_cap_price=0.0,
+        )  # fmt: skip
+        await asyncio.sleep(1)
+
+        assert states(on, "mine")[-1] == "cancelled"

@@ -5,8 +5,9 @@ from datetime import date
 from decimal import Decimal
 
 import attrs
+import pytest
 
-from ibkeel.model import OrderState
+from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal
 from ibkeel.orders import ExitCause, ProtectionPolicy, build_bracket, plan_exit
 from ibkeel.runner.flatten import flatten
 from ibkeel.sim import faults
@@ -124,6 +125,41 @@ async def test_an_exit_is_not_joined_by_a_stop_while_it_works(crew):
         assert any("naked" in alarm.message for alarm in on.alarms())
 
 
+@pytest.mark.parametrize("lag", [3, 13])
+async def test_a_stop_stays_while_its_position_does_not_show_yet(crew, lag, monkeypatch):
+    async with crew() as on:
+        entry = OrderTicket(contract=on.stage.stock, side="BUY", quantity=2)
+        signal = Signal(direction=Direction.UP, confidence=0.5)
+        positions, shows_at = on.venue.positions, asyncio.get_running_loop().time() + lag
+        monkeypatch.setattr(
+            on.venue,
+            "positions",
+            lambda: positions() if asyncio.get_running_loop().time() >= shows_at else [],
+        )
+        await on.desk.enter("SPY", Bracket(entry=entry, stop_loss=300), signal, DAY, "")
+        await asyncio.sleep(60)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        assert len(on.stage.board.asked("cancel_order")) == 0
+        assert on.alarms() == []
+
+
+async def test_a_stop_that_was_taken_for_one_too_many_comes_back_within_seconds(crew, monkeypatch):
+    async with crew() as on:
+        await on.enter()
+        await asyncio.sleep(60)
+        positions = on.venue.positions
+        monkeypatch.setattr(on.venue, "positions", list)
+        await on.protector.check()
+        gone = on.working()
+        await asyncio.sleep(5)
+        monkeypatch.setattr(on.venue, "positions", positions)
+        await asyncio.sleep(10)
+
+        assert gone == []
+        assert on.working() == [("STP", "SELL", 2)]
+
+
 async def test_after_a_reconnect_a_naked_position_is_armed_again(crew):
     async with crew() as on:
         await on.enter()
@@ -188,7 +224,7 @@ async def test_an_exit_counts_orders_of_other_clients(crew):
 
         assert [row.signed_quantity for row in held] == [2]
         assert "of others" in held[0].reason
-        assert ("LMT", "SELL", 2) in on.working()
+        assert sorted(on.working()) == [("LMT", "SELL", 2), ("STP", "SELL", 2)]
 
 
 async def test_a_stop_is_asked_for_in_the_wanted_time_in_force(crew):
@@ -198,6 +234,19 @@ async def test_a_stop_is_asked_for_in_the_wanted_time_in_force(crew):
 
         [stop] = on.venue.open_orders()
         assert (stop.order_type, stop.tif, stop.quantity) == ("STP", "GTC", 2)
+
+
+async def test_a_day_order_with_children_for_longer_is_taken_and_the_children_stay(crew):
+    async with crew(settings=None) as on:
+        quote = await on.stage.broker.quote(on.stage.option)
+        bracket = attrs.evolve(build_bracket(quote=quote, quantity=2), exit_tif="GTC")
+        await on.desk.enter("SPY", bracket, Signal(direction=Direction.UP, confidence=0.5), DAY, "")
+        await asyncio.sleep(60)
+
+        works = [(row.order_type, row.tif) for row in on.venue.open_orders()]
+        [seen] = await on.stage.broker.open_orders()
+        entry = next(row for row in on.venue.completed_orders() if row.action == "BUY")
+        assert (works, seen.tif, entry.tif) == ([("STP", "GTC")], "GTC", "DAY")
 
 
 async def test_a_contract_whose_class_is_left_open_is_closed_with_its_children(crew):

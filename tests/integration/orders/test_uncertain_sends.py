@@ -1,18 +1,21 @@
 """Orders whose fate is not known: nothing is sent twice, and nothing is declared dead on a guess."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 
 import attrs
+import pytest
 
+from ibkeel.errors import RequestTimeout
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import FillSeen, OrderSettled, OrderUpdate, highest_order_id
-from ibkeel.model import OrderState, OrderTicket
+from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal
 from ibkeel.runner import Session
 from ibkeel.runner.memory import remember
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 
+DAY = date(2026, 1, 5)
 PORT = 4002
 RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100}
 
@@ -183,6 +186,31 @@ async def test_a_lost_order_of_an_earlier_run_is_settled_by_two_readings_and_sta
         assert [row.state for row in settled] == [OrderState.CANCELLED] * 2
         again = remember(on.journal, today)
         assert {row.state for row in again.orders.values()} == {OrderState.CANCELLED}
+
+
+@pytest.mark.parametrize("is_given_up", [False, True])
+async def test_an_order_of_which_no_byte_left_does_not_stay_unknown(crew, is_given_up):
+    async with crew() as on:
+        on.stage.gateway.inject(faults.Unanswered(when_request="contract_details", times=1))
+        entry = OrderTicket(contract=on.stage.stock, side="BUY", quantity=2)
+        signal = Signal(direction=Direction.UP, confidence=0.5)
+        task = asyncio.create_task(on.desk.enter("SPY", Bracket(entry=entry, stop_loss=300), signal, DAY, ""))
+        await asyncio.sleep(5)
+        if is_given_up:
+            task.cancel()
+        [failure] = await asyncio.gather(task, return_exceptions=True)
+        unknown = on.desk.unknown_orders
+        await asyncio.sleep(11)
+        await on.watch.catch_up()
+        await asyncio.sleep(11)
+        await on.watch.catch_up()
+
+        assert isinstance(failure, asyncio.CancelledError if is_given_up else RequestTimeout)
+        assert unknown == (2 if is_given_up else 0)
+        assert on.desk.unknown_orders == 0
+        assert not on.desk.knows_nothing_of(on.stage.stock)
+        assert on.stage.board.asked("place_order") == []
+        assert on.alarms() == []
 
 
 async def test_fills_that_came_while_nobody_listened_are_journaled(crew):

@@ -128,6 +128,19 @@ async def test_a_take_profit_is_told_by_its_name_and_cancels_the_stop():
     assert states[placed.children[1].order_id] is OrderState.CANCELLED
 
 
+@pytest.mark.parametrize(("price", "left"), [("1.00", []), ("9999", [("STP", "GTC")])])
+async def test_children_outlive_the_day_of_an_entry_that_filled_and_end_with_one_that_did_not(price, left):
+    async with connected() as broker:
+        entry = limit(price)
+        stop = Decimal("0.50")
+        await broker.place(Bracket(entry=entry, stop_loss=stop, exit_tif=TimeInForce.GTC))
+        await asyncio.sleep(24 * 3600)
+        works = [(row.order_type, row.tif) for row in await broker.open_orders()]
+
+    assert entry.tif is TimeInForce.DAY
+    assert works == left
+
+
 async def test_a_change_is_refused_for_what_has_ended_or_is_another_order():
     async with connected() as broker:
         working = await broker.place(limit("1.00"))

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from ibkeel.backtest import BarTrial, Sweep, SweepRow, sweep
-from ibkeel.cli.backtest_tables import print_backtest, print_sweep
+from ibkeel.cli.backtest_command import print_backtest, print_sweep
 from ibkeel.model import Bars, BarSpec, Stock
 
 

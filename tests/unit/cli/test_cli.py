@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
 
 from ibkeel.cli import main
 from ibkeel.cli.app import run
-from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.screen import ExitCode, cause_of, exit_code, progress, sentence
 from ibkeel.errors import (
     AccountMismatch,
     GatewayUnreachable,
@@ -24,6 +25,10 @@ from ibkeel.errors import (
     UnknownStrategy,
 )
 from ibkeel.journal import Journal
+from ibkeel.monitor.board import Board
+from ibkeel.monitor.dashboard import BoardApi
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import Connected, RunBegan
 
 
 @pytest.fixture
@@ -180,6 +185,17 @@ def test_a_closed_port_is_told_as_such(tmp_path, capsys):
     assert not (tmp_path / "j.sqlite").exists()
 
 
+def test_a_run_has_the_state_directory_that_is_named(tmp_path, capsys):
+    config = tmp_path / "bot.toml"
+    config.write_text('[gateway]\nport = 1\n[runner]\nsymbols = ["SPY"]\n')
+
+    code = run(["run", str(config), "--state", str(tmp_path / "mine")])
+
+    assert code == 3
+    assert (tmp_path / "mine").is_dir()
+    assert not (tmp_path / "state").exists()
+
+
 def test_every_problem_of_a_configuration_is_told_at_once(tmp_path, capsys):
     config = tmp_path / "bot.toml"
     config.write_text("[runner]\nintervall = 5\nconcurrency = 0\n[gateway]\norders = 'MAYBE'\n")
@@ -226,6 +242,20 @@ def test_a_journal_is_shown_record_by_record(dry_day, capsys):
     assert "run started" not in out
 
 
+def test_why_there_was_no_signal_is_told_by_the_journal_and_by_the_demo(tmp_path, capsys):
+    path = tmp_path / "still.sqlite"
+    played = run(
+        ["demo", "--symbols", "SPY", "--strategy", "whale", "--market", "still", "--journal", str(path)]
+    )
+    demo_said = capsys.readouterr().out
+    run(["journal", "show", str(path), "--kind", "decision", "--last", "1"])
+    told = " ".join(capsys.readouterr().out.split())
+
+    assert played == 0
+    assert "SPY had no signal; at the end: close " in demo_said
+    assert "outcome=no_signal because close " in told
+
+
 def test_the_bots_own_journal_is_shown_when_none_is_named(dry_day, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
     shutil.copy(dry_day[-1], tmp_path / "journal.sqlite")
@@ -243,6 +273,36 @@ def test_what_the_venue_said_of_an_order_is_shown_in_words(paper_day, capsys):
     assert code == 0
     assert re.search(r"order update BUY \d+ SPY .*?: filled, \d+ filled", out)
     assert re.search(r"order update SELL \d+ SPY .*? STP [\d.]+: working", out)
+
+
+@pytest.mark.parametrize(
+    ("words", "others"), [("fill", "fill seen"), ("order update", "fill"), ("entry intent", "exit intent")]
+)
+def test_a_kind_may_be_named_as_the_table_shows_it(words, others, paper_day, capsys):
+    code = run(["journal", "show", str(paper_day[-1]), "--kind", words])
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert f"   {words}   " in out
+    assert f"   {others}   " not in out
+
+
+@pytest.mark.parametrize("command", [["journal", "show"], ["report"]])
+def test_a_journal_that_is_not_there_is_said_to_be_written_by_a_bot(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+
+    code = run(command)
+
+    assert code == ExitCode.USAGE
+    assert f"there is no journal at {tmp_path / 'journal.sqlite'}; a bot writes it" in capsys.readouterr().err
+
+
+def test_the_package_can_be_run_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "ibkeel", "--version"], check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout.startswith("ibkeel, version")
 
 
 @pytest.mark.parametrize(
@@ -328,7 +388,7 @@ def test_sigterm_ends_a_served_gateway_with_its_summary():
 def test_a_served_scenario_is_told_at_the_start_and_its_faults_at_the_end(tmp_path):
     path = tmp_path / "two-notices.toml"
     path.write_text(
-        'title = "Two faults"\n[[faults]]\nkind = "notice"\ncode = 2110\ntext = "x"\n[[faults]]\nkind = "mute"\n',
+        '[[faults]]\nkind = "notice"\ncode = 2110\ntext = "x"\n[[faults]]\nkind = "mute"\n',
         encoding="utf-8",
     )
     typed = ["sim", "serve", "--port", "0", "--scenario", str(path)]
@@ -339,7 +399,7 @@ def test_a_served_scenario_is_told_at_the_start_and_its_faults_at_the_end(tmp_pa
     served.send_signal(signal.SIGINT)
     _, rest = served.communicate(timeout=30)
 
-    assert lines[2] == "scenario two-notices: Two faults\n"
+    assert lines[2] == "scenario two-notices\n"
     notice, mute = re.search(r"^stopped: .*\n(.*)\n(.*)\n", rest, re.MULTILINE).groups()
     assert re.fullmatch(r"11:00:\d\d notice", notice)
     assert re.fullmatch(r"11:00:\d\d mute until 11:\d\d:\d\d", mute)
@@ -359,6 +419,7 @@ def test_the_scenarios_are_listed_by_name(capsys):
     assert code == ExitCode.SUCCESS
     assert "nightly-restart" in out
     assert "upstream_lost" in out
+    assert re.search(r"farms-flap.*farm_broken x\d", out)
 
 
 def test_the_listed_scenarios_say_in_json_what_each_fault_does(capsys):
@@ -385,4 +446,29 @@ def test_entries_are_halted_for_every_bot_and_let_pass_again(capsys, state):
     assert "I do not like this" in told
     assert text.startswith("I do not like this, since")
     assert not path.exists()
-    assert capsys.readouterr().out.splitlines() == ["entries may pass again", "entries were not halted"]
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["entries may pass again", "entries were not halted"]
+    assert f"no bot runs with the state directory {state}" in said.err
+
+
+def test_a_halt_says_which_bot_it_reaches_and_where(capsys, tmp_path):
+    board, at = Board(), datetime(2026, 1, 5, 15, tzinfo=UTC)
+    board.on_event(RunBegan(at=at, run="r4", mode="PAPER", strategy="yhigh"))
+    board.on_event(Connected(at=at, host="127.0.0.1", port=4902, client_id=7))
+    folder = tmp_path / "another"
+    folder.mkdir()
+
+    with BoardApi(board, SystemClock()).served(folder):
+        run(["halt", "--state", str(folder)])
+
+    assert (folder / "halt").exists()
+    assert f"reaches r4 yhigh PAPER (127.0.0.1:4902, client 7) by {folder}" in capsys.readouterr().err
+
+
+def test_what_is_announced_over_a_bar_is_never_taken_for_markup(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    with progress("a bot") as screen:
+        screen.announce("SPY: NoData: [/red] of [bold]")
+
+    assert "SPY: NoData: [/red] of [bold]" in capsys.readouterr().err

@@ -6,9 +6,8 @@ import pytest
 from ibkeel.cli import flatten_command
 from ibkeel.cli.app import run
 from ibkeel.cli.flattening import FlattenOptions, Plan, ask_the_bot
-from ibkeel.errors import AnotherProcess, ConfigurationError, GatewayMute
+from ibkeel.errors import AnotherProcess, ConfigurationError, GatewayMute, JournalInUse
 from ibkeel.runner import Flattened, FlattenRequests, Leftover
-from ibkeel.system import SystemClock
 
 
 @pytest.fixture
@@ -62,11 +61,16 @@ def test_what_is_left_ends_with_5(bot, capsys):
     assert "still held: +2 SPY: too late" in capsys.readouterr().out
 
 
+def test_an_entry_that_may_still_work_is_named_and_ends_with_5(bot, capsys):
+    assert run(["flatten", bot(done=Flattened(uncancelled=("ibk-1: no answer",))), "--yes"]) == 5
+    assert capsys.readouterr().out == "may still work: ibk-1: no answer\n"
+
+
 def test_json_is_one_object(bot, capsys):
     run(["flatten", bot(done=Flattened(closed=("+2 SPY",))), "--yes", "--json"])
 
     assert json.loads(capsys.readouterr().out) == {
-        "cancelled": [], "closed": ["+2 SPY"], "left": [], "untouched": [], "failure": "", "is_flat": True,
+        "cancelled": [], "uncancelled": [], "closed": ["+2 SPY"], "left": [], "untouched": [], "failure": "", "is_flat": True,
         "by": "this command",
     }  # fmt: skip
 
@@ -101,6 +105,31 @@ def test_a_bot_that_runs_is_asked_and_its_answer_told(bot, monkeypatch, capsys):
     assert "could not be done: NotConnected" in capsys.readouterr().out
 
 
+def test_a_bot_that_has_lost_the_gateway_is_asked_too(bot, monkeypatch, capsys):
+    answer = Flattened(failure="NotConnected: no session")
+
+    def directly(_config, _options):
+        raise JournalInUse("the journal is written by 1", pid=1, since=None)
+
+    path = bot()
+    monkeypatch.setattr(flatten_command, "flatten_directly", directly)
+    monkeypatch.setattr(flatten_command, "flatten_through_the_bot", lambda _: answer)
+
+    assert run(["flatten", path, "--yes"]) == 5
+    assert "could not be done: NotConnected" in capsys.readouterr().out
+
+
+async def test_a_bot_that_fails_may_be_stopped(tmp_path):
+    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
+    options = FlattenOptions(journal=tmp_path / "j", state=tmp_path, port=4002, client_id=7)
+
+    waiting = asyncio.create_task(ask_the_bot(options))
+    await asyncio.sleep(5)
+    requests.answer(requests.take(), Flattened(failure="NotConnected: no session"))
+
+    assert (await waiting).failure.startswith("NotConnected: no session. Stop it, which leaves its stops")
+
+
 async def test_a_bot_that_does_not_answer_is_an_error_and_the_request_is_taken_back(tmp_path):
     options = FlattenOptions(journal=tmp_path / "j", state=tmp_path, port=4002, client_id=7)
 
@@ -126,7 +155,7 @@ async def test_an_answer_ends_the_wait(tmp_path):
         )
     )
     await asyncio.sleep(5)
-    asked = requests.take(SystemClock().now())
+    asked = requests.take()
     requests.answer(asked, Flattened(closed=("+1 SPY",)))
 
     assert asked.everything

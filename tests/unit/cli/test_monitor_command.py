@@ -12,7 +12,16 @@ from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.runner import HALT_FILE, Halt
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import ConnectionLost, LossGuardRead, RunBegan, ServiceChanged, SessionChanged
+from ibkeel.telemetry import (
+    ConnectionLost,
+    DecisionMade,
+    LossGuardRead,
+    OrderChanged,
+    OrderFilled,
+    RunBegan,
+    ServiceChanged,
+    SessionChanged,
+)
 
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
 
@@ -51,6 +60,33 @@ def test_a_bot_that_runs_is_shown_once_where_there_is_no_terminal(shown, capsys)
     assert "[bold]RequestTimeout" in told
     assert "positions: not known" in told
     assert "DU1234567" not in told
+
+
+def test_times_are_those_of_new_york_and_what_is_not_is_said_to_be_none(state, capsys):
+    board = Board()
+    for event in (
+        LossGuardRead(at=AT, allowed=True, loss=-0.0033, limit=0.15, tripped=False),
+        DecisionMade(at=AT, signal_id="s", symbol="SPY", outcome="no_signal", reasons=("close 4 (above 5)",)),
+        OrderFilled(
+            at=AT, client_order_id="a-b-c", exec_id="e", subject="QQQ", side="SELL", quantity=3.0, price=1.0
+        ),
+        OrderChanged(at=AT, client_order_id="a-b-d", state="working", filled=0.0),
+    ):
+        board.on_event(event)
+
+    with BoardApi(board, SystemClock()).served(state):
+        run(["monitor"])
+    told = " ".join(capsys.readouterr().out.split())
+
+    for words in (
+        "at (New York)",
+        "10:00:00 c SELL 3 QQQ filled",
+        "10:00:00 d - working",
+        "10:00:00 SPY no signal close 4 (above 5)",
+        "daily loss none; limit 15 %",
+        "Gateway - ",
+    ):
+        assert words in told
 
 
 def test_as_json_it_is_one_object_that_everybody_reads(shown, capsys):

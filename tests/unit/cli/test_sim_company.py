@@ -10,9 +10,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from ibkeel.cli.app import run
-from ibkeel.cli.sim_company import Company, recording
 from ibkeel.cli.sim_record import sim_record
-from ibkeel.cli.sim_view import picture
+from ibkeel.cli.sim_view import Company, picture, recording
 from ibkeel.cli.sim_web import Stage, page, serve_page, view_data
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, SimulatedGateway

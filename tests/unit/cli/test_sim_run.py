@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,15 @@ FOR_EVER = """
     except KeyboardInterrupt:
         print("tidying up")
         ib.disconnect()
+"""
+STUBBORN = """
+    import time
+
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            print("going on")
 """
 NOTEBOOK = """
     import asyncio
@@ -119,6 +129,15 @@ OURS = """
     print("a breaker of the script's own:", own.call(lambda: "passes"))
     asyncio.run(main())
 """
+DEAF = """
+while True:
+    try:
+        print("going on", flush=True)
+        while True:
+            sum(range(10_000))
+    except BaseException:
+        pass
+"""
 BLOCKED = """
     from ibkeel import Stock
     from ibkeel.ibkr import BlockingBroker, IBKRConfig
@@ -178,6 +197,37 @@ def test_a_script_that_runs_for_ever_ends_at_the_close_of_the_session(rehearsed)
 
     assert code == 0
     assert "time up: 1:00:00 of virtual time" in err
+
+
+def test_a_script_that_catches_everything_is_cut_off_with_its_report(rehearsed, monkeypatch):
+    monkeypatch.setattr(os, "_exit", sys.exit)  # which this script does not catch
+
+    code, out, err = rehearsed(STUBBORN, "--for", "1h", "--json")
+
+    assert code == 0
+    assert json.loads(out[: out.index("}\n{") + 2])["ending"] == "cut off"
+    assert json.loads(out[: out.index("}\n{") + 2])["virtual_seconds"] == 3660
+    assert err == "going on\n"
+
+
+def test_a_script_that_tidies_up_to_the_last_instant_of_its_minute_is_not_cut_off(rehearsed):
+    code, _, err = rehearsed(
+        "import time\ntry: time.sleep(1e9)\nexcept KeyboardInterrupt: time.sleep(60)", "--for", "1h"
+    )
+
+    assert code == 0
+    assert "returned: 1:01:00 of virtual time" in err
+
+
+def test_a_long_rehearsal_says_how_far_it_has_come(rehearsed, monkeypatch):
+    monkeypatch.setattr("ibkeel.cli.rehearsal._SILENCE", 0.0)
+
+    _, _, err = rehearsed("import time\ntime.sleep(1e9)", "--for", "2h30m")
+
+    assert err.splitlines()[:2] == [
+        "ibkeel: 1:00:00 of 2:30:00 of virtual time",
+        "ibkeel: 2:00:00 of 2:30:00 of virtual time",
+    ]
 
 
 def test_a_loop_that_was_made_nestable_works(tmp_path):
@@ -287,6 +337,21 @@ def test_ctrl_c_ends_the_script_and_the_summary_follows(tmp_path):
     assert "ibkeel: interrupted" in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_the_second_signal_ends_a_script_that_caught_the_first(tmp_path):
+    script = tmp_path / "deaf.py"
+    script.write_text(DEAF, encoding="utf-8")
+
+    with subprocess.Popen(
+        [*CONSOLE, "sim", "run", str(script)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            assert process.stdout.readline() == "going on\n"
+            process.send_signal(number)
+
+        assert process.wait(timeout=20) == -signal.SIGINT
+
+
 def test_json_is_alone_on_the_output_and_tells_of_faults_and_violations(rehearsed):
     text = """
         from ib_insync import IB
@@ -354,3 +419,11 @@ def test_a_script_that_is_not_there_is_named(tmp_path, capsys):
 
     assert code == 2
     assert "nowhere.py" in capsys.readouterr().err
+
+
+def test_a_fault_is_told_with_whose_clock_its_time_is_of(rehearsed):
+    text = "import time; time.sleep(900)"
+
+    _, _, err = rehearsed(text, "--scenario", "nightly-restart", "--for", "15m", "--zone", "Asia/Tokyo")
+
+    assert re.search(r"^ibkeel: fault: \d\d:\d\d:\d\d New York restart", err, re.MULTILINE)

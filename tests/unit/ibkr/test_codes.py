@@ -15,8 +15,8 @@ from ibkeel.errors import (
     RequestFailed,
     SafetyRefused,
 )
+from ibkeel.ibkr.code_rows import RECONCILE
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction, classify
-from ibkeel.ibkr.order_rows import RECONCILE
 from ibkeel.orders import ErrorFate
 
 ROWS = ERROR_TABLE.rows

@@ -3,7 +3,7 @@ import stat
 import pytest
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.ibkr.pacing_store import PacingStore
+from ibkeel.ibkr.wire_pacing import PacingStore
 
 WINDOWS = {"at": "2026-01-05T14:30:00+00:00", "entries": [["history", 60, "", 4.0, 1]]}
 

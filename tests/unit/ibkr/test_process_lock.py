@@ -100,6 +100,20 @@ def test_what_was_released_can_be_taken(held, tmp_path):
     again.release()
 
 
+def test_a_disk_that_has_become_read_only_does_not_keep_a_lock(held, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", refused)
+        held.release()
+    again = lock(tmp_path)
+    again.acquire()
+
+    assert (held.is_held, again.is_held) == (False, True)
+    again.release()
+
+
 def test_a_holder_that_did_not_sign_yet_is_named_as_far_as_it_is_known(held, tmp_path):
     held.path.write_text("")
 

@@ -1,8 +1,22 @@
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
 import pytest
 
-from ibkeel.ibkr.listed_orders import OrderList, RollCall
+from ibkeel.ibkr.listed_orders import OrderList, RollCall, ended_at
+from ibkeel.model import OrderReport, OrderState, Side, Stock
 
 ONE = 7
+
+
+class Day:
+    """Wall time, a minute before midnight in New York."""
+
+    def __init__(self):
+        self.now = datetime(2026, 1, 6, 4, 59, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
 
 
 def missed_all(roll, at):
@@ -10,7 +24,7 @@ def missed_all(roll, at):
 
 
 def test_an_order_that_was_spoken_of_since_the_list_was_asked_for_is_not_missing():
-    roll = RollCall()
+    roll = RollCall(Day())
     roll.named(ONE)
 
     turn = roll.begin()
@@ -21,7 +35,7 @@ def test_an_order_that_was_spoken_of_since_the_list_was_asked_for_is_not_missing
 
 
 def test_all_three_lists_must_lack_it_for_half_a_minute():
-    roll = RollCall()
+    roll = RollCall(Day())
 
     first, second, third = missed_all(roll, 100.0), missed_all(roll, 129.9), missed_all(roll, 130.0)
 
@@ -30,7 +44,7 @@ def test_all_three_lists_must_lack_it_for_half_a_minute():
 
 
 def test_two_lists_are_no_proof():
-    roll = RollCall()
+    roll = RollCall(Day())
     for at in (100.0, 200.0):
         told = [roll.missed(ONE, which, at) for which in (OrderList.OPEN, OrderList.FILLED)]
 
@@ -47,9 +61,81 @@ def test_two_lists_are_no_proof():
     ids=["named", "link lost", "session not good"],
 )
 def test_the_count_begins_anew(event):
-    roll = RollCall()
+    roll = RollCall(Day())
     missed_all(roll, 100.0)
 
     event(roll)
 
     assert missed_all(roll, 140.0) == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("closes", "told"),
+    [(False, None), (True, "not at the venue: no list named it for 30 s, and it may have filled")],
+)
+def test_of_a_day_that_is_over_only_the_end_of_what_closes_a_position_is_proved(closes, told):
+    day = Day()
+    roll = RollCall(day)
+    roll.sent(ONE)
+    day.now += timedelta(minutes=2)
+
+    for at in (100.0, 130.0):
+        said = [roll.missed(ONE, which, at, closes=closes) for which in OrderList][-1]
+
+    assert said == told if told is None else said.startswith(told)
+
+
+def order(number=ONE, **more):
+    values = {
+        "order_id": number, "perm_id": 0, "client_id": 1, "client_order_id": "mine", "contract": Stock("SPY"),
+        "side": Side.BUY, "quantity": 2, "order_type": "LMT", "state": OrderState.SENT, "at": Day().now,
+    }  # fmt: skip
+    return OrderReport(**{**values, **more})
+
+
+ENDED = {"order_id": 0, "client_id": 0, "perm_id": 9, "state": OrderState.FILLED}
+
+
+@pytest.mark.parametrize(
+    ("ours", "ended", "found"),
+    [
+        ({}, {}, [ONE]),
+        ({"perm_id": 9}, {"client_order_id": "", "side": Side.SELL}, [ONE]),
+        ({"perm_id": 8}, {}, []),
+        ({}, {"client_order_id": "another"}, []),
+        ({"client_order_id": ""}, {"client_order_id": ""}, []),
+        ({}, {"side": Side.SELL}, []),
+        ({}, {"contract": Stock("QQQ")}, []),
+        ({}, {"quantity": 1}, []),
+        ({}, {"quantity": 1, "state": OrderState.CANCELLED}, [ONE]),
+        ({}, {"client_id": 2}, []),
+    ],
+)
+def test_an_ended_order_is_ours_by_number_or_by_name_and_all_that_it_is(ours, ended, found):
+    assert RollCall(Day()).of_ended(order(**{**ENDED, **ended}), None, [order(**ours)]) == found
+
+
+def test_a_number_that_is_known_goes_before_a_name():
+    rows = [order(), order(8, perm_id=9)]
+
+    assert RollCall(Day()).of_ended(order(**ENDED), None, rows) == [8]
+
+
+@pytest.mark.parametrize(("minutes", "found"), [(-2, []), (-0.5, [ONE]), (5, [ONE])])
+def test_what_ended_a_minute_before_an_order_was_sent_is_another(minutes, found):
+    day = Day()
+    roll = RollCall(day)
+    roll.sent(ONE)
+
+    assert roll.of_ended(order(**ENDED), day.now + timedelta(minutes=minutes), [order()]) == found
+
+
+@pytest.mark.parametrize("text", ["", "20260105 09:40:00", "20260105 09:40:00 Nowhere/Land", "soon"])
+def test_an_end_whose_zone_is_not_told_is_not_known(text):
+    assert ended_at(SimpleNamespace(completedTime=text)) is None
+
+
+def test_an_end_is_read_in_its_zone():
+    ended = ended_at(SimpleNamespace(completedTime="20260105 09:40:00 US/Eastern"))
+
+    assert ended == datetime(2026, 1, 5, 14, 40, tzinfo=UTC)

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Farm
-from ibkeel.ibkr.farms import DataFarm, heard
+from ibkeel.ibkr.notices import DataFarm, heard
 from ibkeel.ibkr.patience import alarm, next_wait
 from ibkeel.ibkr.session import Session
-from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionState, next_state
+from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionPolicy, SessionState, next_state
 from ibkeel.ibkr.windows import (
     DEFAULT_WINDOWS,
     NEWER_PAGE,

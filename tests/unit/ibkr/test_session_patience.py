@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.ibkr.codes import Farm
-from ibkeel.ibkr.farms import DataFarm
+from ibkeel.ibkr.notices import DataFarm
 from ibkeel.ibkr.patience import alarm, next_wait
 from ibkeel.ibkr.session import Session
-from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import SessionEvent, SessionState
+from ibkeel.ibkr.states import SessionEvent, SessionPolicy, SessionState
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS, in_window
 from ibkeel.resilience import Backoff
 

@@ -3,10 +3,9 @@ import pytest
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import ERROR_TABLE
 from ibkeel.ibkr.codes import About, Farm
-from ibkeel.ibkr.farms import DataFarm, heard
+from ibkeel.ibkr.notices import DataFarm, heard
 from ibkeel.ibkr.session import Session
-from ibkeel.ibkr.session_policy import SessionPolicy
-from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionState
+from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionPolicy, SessionState
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS
 from ibkeel.resilience import Backoff
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import NoData
-from ibkeel.ibkr.shared_answers import SharedAnswers
+from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.virtual import run_virtual
 
 

@@ -99,3 +99,28 @@ def test_a_file_system_without_locks_is_no_place_for_a_journal(tmp_path, monkeyp
 def test_a_journal_in_memory_has_no_lock():
     with Journal.in_memory(), Journal.in_memory() as second:
         assert second.count() == 0
+
+
+def test_a_writer_whose_lock_was_deleted_writes_no_more(tmp_path, records):
+    path = tmp_path / "journal.sqlite"
+    with Journal.open(path) as journal:
+        journal.record(records[0])
+        path.with_name("journal.sqlite.lock").unlink()
+
+        with pytest.raises(JournalError, match="another process may write now"):
+            journal.record(records[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="children share locks where there is fork")
+def test_a_lock_that_a_child_keeps_for_a_process_that_ended_says_so(tmp_path):
+    path, code = tmp_path / "file.lock", "import sys; sys.exit()"
+    with subprocess.Popen([sys.executable, "-c", code]) as ended:
+        ended.wait()
+    lock = LockFile(path)
+    lock.acquire()
+    path.write_text(f'{{"pid": {ended.pid}, "since": "2026-01-05T14:30:00+00:00"}}')
+
+    holder = LockFile(path).acquire()
+    lock.release()
+
+    assert holder.words("part")[0] == f"a child of process {ended.pid}, which itself has ended,"

@@ -105,6 +105,13 @@ def test_bars_become_a_frame():
     assert frame["close"].tolist() == made().close.tolist()
 
 
+def test_a_frame_without_pandas_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+
+    with pytest.raises(ImportError, match=r"pip install 'ibkeel\[pandas\]'"):
+        made().to_pandas()
+
+
 def test_a_frame_can_be_changed_and_the_bars_stay():
     pytest.importorskip("pandas")
     rows = made()

@@ -33,9 +33,10 @@ def test_a_multiplier_that_is_no_whole_number_is_refused(multiplier):
         Option("SPY", EXPIRY, 500, Right.CALL, multiplier=multiplier)
 
 
-def test_a_text_is_no_expiry():
-    with pytest.raises(TypeError):
-        Option("SPY", "20260116", 500, Right.CALL)
+@pytest.mark.parametrize("expiry", ["20260116", datetime(2026, 1, 16, tzinfo=UTC), None])
+def test_an_expiry_is_a_date_and_the_refusal_shows_one(expiry):
+    with pytest.raises(InvalidInput, match=r"Option.expiry is .*valid: a date such as date\(2025, 5, 23\)"):
+        Option("SPY", expiry, 500, Right.CALL)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_a_right_may_be_given_as_the_wire_writes_it(given_right, right):
 
 
 def test_a_right_is_a_call_or_a_put():
-    with pytest.raises(ValueError, match="'X' is not a valid Right"):
+    with pytest.raises(ValueError, match="'X' is not a valid Right; valid: 'C', 'P'"):
         Option("SPY", EXPIRY, 500, "X")
 
 

@@ -2,6 +2,7 @@ import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,3 +208,25 @@ def test_a_time_of_day_is_written_in_utc():
     eastern = datetime.fromisoformat("2026-01-05T09:30:00-05:00")
 
     assert to_data(Quote(contract=Stock("SPY"), at=eastern))["at"] == "2026-01-05T14:30:00+00:00"
+
+
+@attrs.frozen
+class Margined:
+    """As somebody's strategy checks its settings, with the validators of attrs."""
+
+    margin: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"margin": -1}, "not a valid Margined: 'margin' must be >= 0.0: -1.0"),
+        ({"mragin": 1}, "not a valid Margined: unknown mragin; valid: margin"),
+        ({"margin": "x"}, "not a valid Margined: invalid value for type, expected float @ Margined.margin"),
+    ],
+)
+def test_what_a_foreign_validator_says_is_passed_on(data, words):
+    with pytest.raises(InvalidInput) as refused:
+        from_data(data, Margined)
+
+    assert str(refused.value) == words

@@ -191,3 +191,18 @@ def test_a_fill_holds_no_figure_that_is_none(field, value):
             at=datetime(2026, 1, 5, tzinfo=UTC),
             **figures,
         )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "valid"),
+    [
+        ("side", "buy", "'BUY', 'SELL'"),
+        ("order_type", "LIMIT", "'MKT', 'LMT', 'STP', 'STP LMT'"),
+        ("tif", "day", "'DAY', 'GTC'"),
+    ],
+)
+def test_a_word_that_an_order_does_not_know_is_refused_with_those_it_does(field, value, valid):
+    given = {"contract": Stock("SPY"), "side": "BUY", "quantity": 1} | {field: value}
+
+    with pytest.raises(InvalidInput, match=f"'{value}' is not a valid \\w+; valid: {valid}"):
+        OrderTicket(**given)

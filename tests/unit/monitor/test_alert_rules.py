@@ -244,6 +244,23 @@ def test_a_fill_is_for_information():
     assert "What you should do: nothing" in concern.text
 
 
+def test_a_clock_that_is_set_back_keeps_no_alert_back():
+    person = Person(per_hour=1, patience=60, escalate_after=900)
+    person.hear(alarm("stop"), 0)
+    person.hear(LOST, 10)
+
+    person.hear(alarm("stop"), -3600)
+    person.wait(-3590)
+    person.wait(-3520)
+    person.wait(-2600)
+
+    alarms = [alert.at for alert in person.alerts if alert.key == person.alerts[0].key]
+    assert alarms == [later(0), later(-3600)]
+    told, escalated = (alert for alert in person.alerts if "1100" in alert.text)
+    assert (told.at, escalated.at) == (later(-3520), later(-2600))
+    assert escalated.is_escalated
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(events(), st.integers(0, 4000)), max_size=30))
 def test_numbers_count_up_and_the_limit_holds_whatever_happens(happened):

@@ -308,8 +308,16 @@ def test_the_legs_of_a_combo_do_not_count_as_more_of_it():
         assert len(seen.orders.fills) == 3
 
 
+def test_orders_of_an_earlier_run_of_the_day_stay_when_its_session_begins_again():
+    day = TradingDayOpened(at=later(90), day=date(2026, 1, 5), opens_at=AT, closes_at=later(3600))
+
+    seen = after(OrderChanged(at=later(60), client_order_id="a", state="filled", filled=1), day)
+
+    assert list(seen.orders.rows) == ["a"]
+
+
 def test_a_new_day_begins_with_empty_orders_and_decisions():
-    day = TradingDayOpened(at=AT, day=date(2026, 1, 6), opens_at=AT, closes_at=later(60))
+    day = TradingDayOpened(at=AT, day=date(2026, 1, 6), opens_at=later(30), closes_at=later(60))
     seen = after(
         DecisionMade(at=AT, signal_id="s", symbol="SPY", outcome="refused"),
         OrderChanged(at=AT, client_order_id="a", state="filled", filled=1),

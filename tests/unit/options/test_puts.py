@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from ibkeel.options.boundary import grid
+from ibkeel.options.boundary import Puts, grid
 from ibkeel.options.inputs import Inputs
-from ibkeel.options.puts import Puts
 
 GRID = grid(nodes=6, points=8, sweeps=4, last_points=16)
 

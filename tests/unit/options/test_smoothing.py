@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ibkeel.options.smoothing import smoothed
+from ibkeel.options.smile import smoothed
 
 
 def test_two_points_are_a_line():

@@ -11,6 +11,7 @@ from ibkeel.orders import (
     ProtectionPolicy,
     is_stop,
     protection_gaps,
+    stops_at_work,
 )
 
 CALL = Option("SPY", date(2024, 3, 8), 500, Right.CALL)
@@ -145,6 +146,23 @@ def test_a_parent_of_another_client_is_another_order():
 
 def test_a_group_counts_once():
     assert gaps(held(2), order(1, oca_group="a"), order(2, oca_group="a")) == ()
+
+
+def test_what_protects_is_told_with_its_size_each_group_once():
+    waiting = order(8, parent_id=9, side="SELL")
+    orders = [
+        order(1, 2, oca_group="one"),
+        order(2, 1, oca_group="one"),
+        order(3, 4),
+        order(4, state="unknown"),
+        order(5, side="BUY"),
+        waiting,
+        order(9, kind="LMT", side="BUY"),
+    ]
+
+    units = stops_at_work(held(10), orders)
+
+    assert [(unit.size, [row.order_id for row in unit.orders]) for unit in units] == [(4, [3]), (2, [1, 2])]
 
 
 def test_the_newer_of_two_stops_is_one_too_many():

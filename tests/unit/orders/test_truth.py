@@ -345,3 +345,31 @@ def test_an_order_that_spoke_again_is_not_taken_for_gone_any_more():
 
     assert (truth.state, truth.is_inferred) == (S.CANCELLED, False)
     assert after(status("Submitted"), truth=truth).state is S.CANCELLED
+
+
+def test_parts_of_a_share_add_up_to_a_whole_order():
+    truth = OrderTruth(client_order_id="x", quantity=0.8)
+
+    ended = after(fill("a", 0.7), fill("b", 0.1), truth=truth)
+
+    assert (ended.state, ended.contradictions) == (S.FILLED, ())
+
+
+def test_an_order_for_an_amount_of_cash_is_filled_when_the_venue_says_so():
+    truth = OrderTruth(client_order_id="x", quantity=0)
+
+    half, whole = (
+        after(fill("a", 0.3), truth=truth),
+        after(fill("a", 0.3), status("Filled", 0.5), truth=truth),
+    )
+
+    assert (half.state, half.contradictions) == (S.PARTIALLY_FILLED, ())
+    assert (whole.state, whole.contradictions) == (S.FILLED, ())
+
+
+def test_an_end_that_was_inferred_and_then_told_is_inferred_no_more():
+    gone = after(Sent(), Vanished(reason="on no list"))
+
+    told = gone.saw(status("Cancelled", 0.0))
+
+    assert (gone.is_inferred, told.is_inferred, told.state) == (True, False, S.CANCELLED)

@@ -141,6 +141,7 @@ def play(tmp_path):
         sessions=1,
         start=OPEN,
         broker=None,
+        clock=None,
         **options,
     ):
         steps = {CALL: fresh(CALL, 4.0, 4.05), PUT: fresh(PUT, 4.0, 4.05)} | (steps or {})
@@ -164,7 +165,7 @@ def play(tmp_path):
                         RunnerConfig(symbols=symbols, **config),
                         journal,
                         calendar=OneHour(),
-                        clock=virtual_clock(),
+                        clock=clock or virtual_clock(),
                         **options,
                     )
                     if prepare:
@@ -235,6 +236,25 @@ def test_a_filled_entry_is_protected_held_once_and_sold_before_the_close(play):
     assert world.report.orders == world.report.orders_sent == 3
     sold = next(fill for fill in fills if fill.side is Side.SELL)
     assert sold.at - OPEN >= timedelta(minutes=50)
+
+
+class ClockSetForward:
+    """Somebody sets it 45 minutes forward, 12 minutes after the open."""
+
+    def now(self):
+        now = virtual_clock().now()
+        return now + timedelta(minutes=45) if now - OPEN > timedelta(minutes=12) else now
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+
+def test_a_clock_that_is_set_forward_does_not_make_the_exits_late(play):
+    world = play(config={"interval": 600.0}, clock=ClockSetForward())
+
+    _, sold = (record.execution for record in of_kind(world.records, FillSeen))
+    assert sold.side is Side.SELL
+    assert sold.at - OPEN < timedelta(minutes=15), "the market has closed by then"
 
 
 def test_children_are_cancelled_before_the_position_is_sold(play):
@@ -541,7 +561,7 @@ def test_an_exit_that_is_refused_does_not_keep_the_other_positions(play):
     (held,) = world.report.held
     assert held.contract == CALL
     assert "OrderRejected: not today" in held.reason
-    assert "no stop works" in held.reason
+    assert "no stop worked for it" in held.reason
 
 
 def test_a_cancel_that_is_not_answered_leaves_that_stop_and_closes_the_others(play):

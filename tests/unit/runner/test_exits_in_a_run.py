@@ -1,9 +1,11 @@
+import asyncio
 from datetime import timedelta
 
+import attrs
 import pytest
 
 from ibkeel.journal import Journal, Purpose
-from ibkeel.model import ExitPolicy
+from ibkeel.model import ExitPolicy, OrderTicket
 from ibkeel.runner import EndOfDay, Session
 from ibkeel.runner.memory import remember
 
@@ -67,6 +69,62 @@ def test_a_strategys_own_word_on_the_end_of_the_session_wins(held_day, own, conf
 
     assert bool(exits(world)) is is_closed
     assert (world.report.held == ()) is is_closed
+
+
+@pytest.mark.parametrize(
+    ("own", "configured", "tif"),
+    [(None, "flatten", "DAY"), (None, "hold", "GTC"), (True, "hold", "DAY"), (False, "flatten", "GTC")],
+)
+def test_the_orders_that_protect_what_is_held_over_night_outlive_the_day(held_day, own, configured, tif):
+    """The one that entered it does not: nobody would look after it."""
+    world = held_day(
+        exits=ExitPolicy(ends_with_session=own, take_profit_fraction=5.0),
+        config={"end_of_day": EndOfDay(configured)},
+    )
+
+    bracket = world.intents[0].order
+    assert bracket.entry.tif == "DAY"
+    assert [child.tif for child in bracket.children()] == [tif, tif]
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_stop_that_would_end_with_the_day_is_made_to_outlive_it(held_day, is_cancelled):
+    """As one that another version left, or a person; one that is missing is sent anew as it should be."""
+
+    async def beside(broker, _):
+        await asyncio.sleep(300)
+        (stop,) = await broker.open_orders()
+        if is_cancelled:
+            await broker.cancel(stop.order_id)
+        else:
+            ticket = OrderTicket(
+                contract=stop.contract,
+                side=stop.side,
+                quantity=1,
+                order_type="STP",
+                stop_price=stop.stop_price,
+            )
+            await broker.modify(stop.order_id, attrs.evolve(ticket, quantity=int(stop.quantity)))
+        before = [row.tif for row in await broker.open_orders()]
+        await asyncio.sleep(120)
+        return before, [row.tif for row in await broker.open_orders()]
+
+    world = held_day(config={"end_of_day": EndOfDay.HOLD}, beside=beside)
+
+    assert world.found == ([] if is_cancelled else ["DAY"], ["GTC"])
+
+
+def test_what_is_held_over_night_without_a_stop_is_said_so(held_day):
+    def prepare(broker):
+        async def nothing():
+            return ()
+
+        asyncio.get_running_loop().call_later(3588, setattr, broker, "all_open_orders", nothing)
+
+    world = held_day(config={"end_of_day": EndOfDay.HOLD, "flatten_before_close": 10.0}, prepare=prepare)
+
+    (held,) = world.report.held
+    assert held.reason == "end_of_day is hold; when that was found, no stop worked for it"
 
 
 def test_what_is_held_over_night_is_known_the_next_day(held_day):

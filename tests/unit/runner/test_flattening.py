@@ -24,6 +24,20 @@ HELD_CALL = Option("SPY", date(2025, 3, 21), 560, Right.CALL, trading_class="SPY
 HOLDS = {"end_of_day": EndOfDay.HOLD}
 
 
+class StandingClock:
+    """The machine's clock, as far as it was moved."""
+
+    def __init__(self):
+        self.at = NOW
+
+    def now(self):
+        return self.at
+
+
+def requests_in(folder, **changes):
+    return FlattenRequests(folder, **{"port": 4002, "client_id": 7, "clock": StandingClock(), **changes})
+
+
 def request(name="one", **changes):
     usual = {"wait": 20.0, "everything": False, "asked_until": NOW + timedelta(minutes=1)}
     return FlattenRequest(name=name, **{**usual, **changes})
@@ -32,7 +46,8 @@ def request(name="one", **changes):
 @pytest.fixture
 def asked(tmp_path):
     """What another process does: leaves a request in a running bot's state directory."""
-    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
+    machine = StandingClock()
+    requests = requests_in(tmp_path, clock=machine)
 
     def begin(after=300.0, **changes):
         async def beside(_, runner):
@@ -44,7 +59,7 @@ def asked(tmp_path):
         return beside
 
     begin.safety = Safety.of(RiskConfig(), Halt(tmp_path / "halt"), requests=requests)
-    begin.requests = requests
+    begin.machine = machine
     return begin
 
 
@@ -133,25 +148,34 @@ def test_a_bot_that_cannot_look_says_so(held_day, asked):
 
 
 def test_a_request_is_taken_once_and_only_while_somebody_waits(tmp_path):
-    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
+    requests = requests_in(tmp_path)
 
     requests.ask(request())
-    first, second = requests.take(NOW), requests.take(NOW)
-    requests.ask(request())
-    late = requests.take(NOW + timedelta(minutes=2))
+    first, second = requests.take(), requests.take()
     requests.ask(request())
     requests.withdraw("one")
 
-    assert (first, second, late) == (request(), None, None)
-    assert requests.take(NOW) is None
+    assert (first, second, requests.take()) == (request(), None, None)
+
+
+@pytest.mark.parametrize("late", [timedelta(minutes=2), timedelta(hours=26), timedelta(days=3)])
+def test_a_request_that_a_killed_command_left_is_never_taken(tmp_path, late):
+    clock = StandingClock()
+    requests = requests_in(tmp_path, clock=clock)
+    requests.ask(request(everything=True))
+
+    clock.at += late
+
+    assert requests.take() is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_who_ask_at_once_are_answered_both(tmp_path):
-    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
+    requests = requests_in(tmp_path)
     for name in ("one", "two"):
         requests.ask(attrs.evolve(request(), name=name))
 
-    taken = [requests.take(NOW), requests.take(NOW)]
+    taken = [requests.take(), requests.take()]
     for each in taken:
         requests.answer(each, Flattened(closed=(each.name,)))
     requests.withdraw("one")
@@ -163,23 +187,28 @@ def test_two_who_ask_at_once_are_answered_both(tmp_path):
 
 @pytest.mark.parametrize("other", [{"client_id": 8}, {"port": 4001}])
 def test_of_two_bots_that_share_a_state_directory_the_one_that_is_meant_takes_it(tmp_path, other):
-    asked = FlattenRequests(tmp_path, port=4002, client_id=7)
+    asked = requests_in(tmp_path)
     asked.ask(request())
 
-    neighbour = FlattenRequests(tmp_path, **{"port": 4002, "client_id": 7, **other}).take(NOW)
+    neighbour = requests_in(tmp_path, **other).take()
 
-    assert (neighbour, asked.take(NOW)) == (None, request())
+    assert (neighbour, asked.take()) == (None, request())
 
 
-def test_a_rehearsal_on_another_day_takes_requests_too(tmp_path):
-    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
-    requests.ask(request())
+def test_a_rehearsal_on_another_day_takes_requests_too(held_day, asked):
+    """The bot lives in 2025; whoever asks, and the machine under both, does not."""
+    later = timedelta(days=300)
+    asked.machine.at += later
 
-    assert requests.take(NOW + timedelta(days=300)) == request()
+    world = held_day(
+        config=HOLDS, beside=asked(asked_until=NOW + later + timedelta(minutes=1)), safety=asked.safety
+    )
+
+    assert world.found.is_flat
 
 
 def test_an_answer_is_for_whoever_asked(tmp_path):
-    requests = FlattenRequests(tmp_path, port=4002, client_id=7)
+    requests = requests_in(tmp_path)
     done = Flattened(closed=("+1 SPY",), left=(Leftover(contract="QQQ", quantity=-2.0, reason="late"),))
 
     requests.answer(request(), done)
@@ -194,14 +223,14 @@ def test_an_answer_is_for_whoever_asked(tmp_path):
 def test_what_is_no_request_is_passed_over(tmp_path, text):
     (tmp_path / "flatten-request-4002-7-0.json").write_text(text)
 
-    assert FlattenRequests(tmp_path, port=4002, client_id=7).take(NOW) is None
+    assert requests_in(tmp_path).take() is None
 
 
 def test_a_folder_that_is_not_there_is_a_sentence_for_who_asks_and_nothing_for_the_bot(tmp_path):
-    requests = FlattenRequests(tmp_path / "nowhere", port=4002, client_id=7)
+    requests = requests_in(tmp_path / "nowhere")
 
     requests.answer(request(), Flattened())
 
-    assert requests.take(NOW) is None
+    assert requests.take() is None
     with pytest.raises(ConfigurationError, match="cannot write"):
         requests.ask(request())

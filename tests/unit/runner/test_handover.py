@@ -128,7 +128,7 @@ def report(number=3, **changes):
     [
         (report(tif="GTC"), f"+10 {CALL}, behind a stop at 3.24 for 10, good until cancelled"),
         (
-            report(remaining=4),
+            report(quantity=4, remaining=4),
             f"+10 {CALL}, behind a stop at 3.24 for 4, good for the day only; NO STOP for 6 of it",
         ),
     ],
@@ -141,6 +141,7 @@ def test_a_position_is_told_with_its_stop(order, words):
     ("order", "words"),
     [
         (report(side=Side.BUY), f"BUY 10 {CALL} STP 3.24 (mine-3), working, DAY"),
+        (report(state=OrderState.CANCELLING), f"SELL 10 {CALL} STP 3.24 (mine-3), being cancelled"),
         (report(state=OrderState.UNKNOWN), f"SELL 10 {CALL} STP 3.24 (mine-3), fate unknown"),
         (
             report(order_type="LMT", stop_price=None, limit_price=Decimal("5.2")),
@@ -153,6 +154,15 @@ def test_what_is_no_working_stop_of_the_position_protects_nothing(order, words):
     told = LeftOpen(positions=(HELD,), orders=(order,)).sentences()
 
     assert told == (f"+10 {CALL}, WITHOUT A STOP at the venue", words)
+
+
+def test_of_two_stops_of_one_group_one_fills():
+    orders = [report(number, quantity=5, oca_group="one") for number in (3, 4)]
+
+    [told] = LeftOpen(positions=(HELD,), orders=orders).sentences()
+
+    one = "a stop at 3.24 for 5, good for the day only"
+    assert told == f"+10 {CALL}, behind {one} or {one}; NO STOP for 5 of it"
 
 
 def test_a_short_position_is_behind_a_stop_that_buys():

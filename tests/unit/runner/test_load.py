@@ -61,11 +61,26 @@ def test_variables_of_others_are_left_alone():
     assert load_config(None, environ) == load_config(None, {})
 
 
+def test_a_section_that_there_is_not_is_told_once_whatever_stands_below_it(tmp_path):
+    path = tmp_path / "bot.toml"
+    path.write_text("[riks]\nmax_contracts = 1\nmax_daily_loss = 0.02\n")
+
+    [problem] = check_config(path, {})
+
+    assert str(problem) == f"{path}:2: unknown section [riks]; did you mean [risk]?"
+
+
 @pytest.mark.parametrize(
     ("text", "environ", "words"),
     [
         ("[runner]\nintervall = 1\n", {}, ["runner.intervall = 1", "unknown key", "interval"]),
-        ("[gatway]\nport = 1\n", {}, ["gatway.port", "gateway, journal, limits, risk, runner, strategy"]),
+        ("[gatway]\nport = 1\n", {}, ["bot.toml:2", "unknown section [gatway]; did you mean [gateway]?"]),
+        (
+            "[zoo]\nx = 1\n",
+            {},
+            ["unknown section [zoo]; valid: gateway, journal, limits, risk, runner, strategy"],
+        ),
+        ("[gateway]\nhost = localhost\n", {}, ["is not TOML", "line 2", "text needs quotes"]),
         ("loose = 1\n", {}, ["loose = 1"]),
         ("[runner]\ninterval = 'soon'\n", {}, ["runner.interval", "'soon' is not a number"]),
         ("[runner]\nconcurrency = 1.5\n", {}, ["runner.concurrency", "a whole number"]),
@@ -144,7 +159,15 @@ def test_limits_are_a_section_and_can_be_switched_off(bot):
         ("[limits]\nlive_only = 1\n", ["1 is not true or false"]),
         ("[limits]\nlive_only = 'off'\n", ["'off' is not true or false"]),
         ("[limits]\ncollar = -1\n", ["collar is -1", "valid: 0 or more"]),
-        ("[gateway]\norders = 'LIVE'\nport = 4001\n", ["gateway.live_account", "bot.toml:2", "second yes"]),
+        (
+            "[gateway]\norders = 'LIVE'\nport = 4001\n",
+            [
+                "gateway.live_account",
+                "bot.toml:2",
+                "LIVE, which also needs live_account",
+                "IBKEEL_GATEWAY__LIVE_ACCOUNT",
+            ],
+        ),
         ("[gateway]\norders = 'PAPER'\nport = 7496\n", ["gateway.port = 7496", "bot.toml:3", "4002 or 7497"]),
         ("[runner]\nentries_stop_before_close = 60\n", ["valid: 600 or more"]),
         ("[runner]\nflatten_before_close = 1000\n", ["entries_stop_before_close = 900.0 (", "bot.toml:2"]),

@@ -4,7 +4,7 @@ import pytest
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner import load_config
-from ibkeel.runner.problems import lines_of
+from ibkeel.runner.settings import lines_of
 
 
 def test_each_key_has_its_line():

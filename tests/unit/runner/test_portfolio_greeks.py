@@ -162,6 +162,22 @@ def test_a_lost_session_is_noted_and_leaves_the_figures_unknown():
     assert played.failures == [("", NotConnected, "greeks")]
 
 
+def test_figures_from_before_the_clock_was_set_back_are_read_again():
+    market, off = _Market(quote(call())), [timedelta(0)]
+    clock = SimpleNamespace(now=lambda: virtual_clock().now() + off[0])
+
+    async def main():
+        greeks = PortfolioGreeks(
+            market, _Failures(), clock, limits=ExposureLimits(), every=60.0, is_told=True
+        )
+        await greeks.refresh(view(held(call())), within=60)
+        off[0] = -timedelta(hours=1)
+        await asyncio.sleep(60)
+        return await greeks.refresh(view(held(call())), within=60)
+
+    assert run_virtual(main(), start=START)
+
+
 def test_a_portfolio_of_many_is_read_a_dozen_at_a_time_and_four_at_once():
     strikes = [500 + step for step in range(30)]
     market = _Market(*(quote(call(strike)) for strike in strikes))

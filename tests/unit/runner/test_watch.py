@@ -1,5 +1,5 @@
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 
@@ -82,6 +82,20 @@ async def test_two_readings_that_lack_an_order_settle_it_and_say_so():
     assert post.told.alarms() == []
 
 
+async def test_an_order_from_before_the_clock_was_set_back_is_settled_too():
+    post = posted()
+    ahead = OwnOrder(
+        contract=CALL, is_entry=True, state=OrderState.UNKNOWN, placed_at=virtual_clock().now() + timedelta(hours=1),
+        is_restored=True,
+    )  # fmt: skip
+    post.desk.restore({OLD: ahead})
+    async with post.broker:
+        await readings(post, 3)
+
+    assert post.desk.unknown_orders == 0
+    assert post.told.alarms() == []
+
+
 async def test_without_proof_it_stays_unknown_and_a_person_is_told_once():
     post = posted()
     post.ready[0] = False
@@ -137,7 +151,7 @@ async def test_fills_of_an_order_of_an_earlier_run_are_journaled_once():
 
 def report_of(state):
     return OrderReport(
-        order_id=3, perm_id=4, client_id=1, client_order_id=OLD, contract=CALL, side=Side.BUY, quantity=1,
+        order_id=3, perm_id=4, client_id=0, client_order_id=OLD, contract=CALL, side=Side.BUY, quantity=1,
         order_type="LMT", state=state, at=virtual_clock().now(),
     )  # fmt: skip
 
@@ -157,7 +171,7 @@ async def test_an_order_that_has_filled_stays_so():
     post.desk.saw(report_of(OrderState.FILLED))
 
     assert not post.desk.saw(report_of(OrderState.WORKING), is_event=True)
-    assert post.desk.filled_at == virtual_clock().now()
+    assert post.desk.filled_at == virtual_clock().monotonic()
 
 
 async def test_a_list_that_says_nothing_new_is_no_news():

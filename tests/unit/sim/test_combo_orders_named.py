@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ibkeel.sim.services.combos import ordered
+from ibkeel.sim.services.contracts import ordered
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Rejection
 

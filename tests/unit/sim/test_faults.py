@@ -1,6 +1,7 @@
 """Each kind of fault, as a client sees it that speaks the protocol itself, on virtual time."""
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from datetime import time, timedelta
 
@@ -635,6 +636,27 @@ async def test_a_missing_entitlement_ends_a_request_or_remarks_on_it(listening, 
         assert ("tick_price" in client.names()) == ticks
 
 
+async def test_delayed_data_for_one_client_begins_anew_and_leaves_the_others_live(listening):
+    async with listening() as gateway:
+        await asyncio.sleep(3600)
+        clients = [await connected(number) for number in (1, 2)]
+        for client in clients:
+            client.ask("market_data", request_id=1, **SPY)
+        await asyncio.sleep(30)
+        began = now()
+
+        gateway.inject(faults.NotEntitled(code=10167, client_id=1))
+        await asyncio.sleep(25)
+
+        ticks = [
+            {v["type"] for name in ("tick_price", "tick_size") for at, v in client.of(name) if at > began}
+            for client in clients
+        ]
+        assert ticks[0] >= {66, 67, 68, 72, 73, 74, 75, 76}  # 74, the volume, did not move
+        assert max(ticks[1]) < 66
+        assert [client.of("market_data_type")[-1][1]["type"] for client in clients] == [3, 1]
+
+
 async def test_a_bust_ends_bars_and_without_bars_quotes(listening):
     async with listening() as gateway:
         client = await connected()
@@ -929,6 +951,10 @@ async def test_a_port_that_somebody_took_meanwhile_stays_closed(listening, caplo
         (lambda: faults.Unanswered(every=5.0), "counts from `after`"),
         (lambda: faults.Mute(when_request="gossip"), "valid: account_summary"),
         (lambda: faults.Mute(duration=True), "not a number"),
+        (lambda: faults.Mute(duration=math.nan), "out of reach"),
+        (lambda: faults.Mute(after=math.inf), "out of reach"),
+        (lambda: faults.ClockSkew(seconds=-1e15), "out of reach"),
+        (lambda: faults.Mute(wait=10**400), "out of reach"),
         (lambda: faults.Mute(at="noon"), "not a time of day"),
         (lambda: faults.Mute(at=time.fromisoformat("09:30+02:00")), "has a time zone"),
         (lambda: faults.Restart(duration=0), "positive number of seconds"),

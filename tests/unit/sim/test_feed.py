@@ -8,16 +8,18 @@ import ib_insync as ii
 import pytest
 
 from ibkeel.sim import Limits
-from ibkeel.sim.pacing import Pacing
-from ibkeel.sim.services.feed import changes, price_of, short_bars, trade_of
-from ibkeel.sim.services.generics import changing, initial
+from ibkeel.sim.counters import Pacing
+from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.services.feed import changes, last_trade_at, price_of, short_bars, trade_of
 from ibkeel.sim.services.oldticks import tick_of
+from ibkeel.sim.services.sheets import changing, initial
 from ibkeel.sim.values import ContractPattern, MarketQuote
 from ibkeel.sim.venue import Venue, VenueSettings
 
 OPENING = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 CLOSING = datetime(2026, 1, 5, 21, tzinfo=UTC)
 BARE = MarketQuote(at=OPENING)
+SEEDED = SeededMarket(7)
 
 
 def quote(**shown):
@@ -42,6 +44,55 @@ def second(number):
 )
 def test_a_trade_shows_in_the_volume_or_in_the_last_price(before, after, trade):
     assert trade_of((before, after)) == trade
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "an option"])
+@pytest.mark.parametrize("hours", [-24.0, -0.2, 0.0, 1.0, 3.5, 6.5, 12.5])
+def test_the_last_trade_is_found_whenever_one_asks(symbol, hours):
+    [session] = SEEDED.sessions(SEEDED.session_date, SEEDED.session_date)
+    at = session.opens_at + timedelta(hours=hours)
+    [contract] = SEEDED.find(ContractPattern(symbol="SPY", sec_type="STK"))
+    if symbol != "SPY":
+        spot = SEEDED.quote(contract, session.opens_at).last
+        calls = SEEDED.find(ContractPattern(symbol="SPY", sec_type="OPT", right="C"))
+        contract = min(calls, key=lambda call: (call.expiry, abs(call.strike - spot)))
+    shown = SEEDED.quote(contract, at)
+
+    traded_at = last_trade_at(SEEDED, contract, shown)
+
+    if not shown.volume:
+        assert traded_at is None
+    else:
+        assert SEEDED.quote(contract, traded_at).volume == shown.volume
+        assert SEEDED.quote(contract, traded_at - second(1)).volume != shown.volume
+        assert traded_at <= min(at, session.closes_at)
+
+
+def test_without_a_change_of_volume_no_last_trade_is_known(small_market, spy):
+    assert last_trade_at(small_market, spy, small_market.quote(spy, OPENING)) is None
+
+
+def test_what_trades_outside_the_session_has_traded_now(small_market, spy):
+    shown = quote(last=1.0, volume=0, is_extended=True)
+
+    assert last_trade_at(small_market, spy, shown) == OPENING
+
+
+def test_the_time_of_the_last_trade_does_not_depend_on_when_one_asks(gateway_run):
+    [session] = SEEDED.sessions(SEEDED.session_date, SEEDED.session_date)
+
+    async def scene(_gateway, ib):
+        told = []
+        ib.wrapper.tickString = lambda _, kind, text: told.append((kind, int(text)))
+        for _ in range(2):
+            for contract in (ii.Stock("SPY", "SMART", "USD"), ii.Index("VIX", "CBOE")):
+                ib.reqMktData(contract, snapshot=True)
+            await asyncio.sleep(15)
+        return told
+
+    told = gateway_run(scene, market=SEEDED, venue=None, start=session.closes_at + timedelta(hours=6))
+
+    assert told == [(45, int(session.closes_at.timestamp()) - 1)] * 2
 
 
 @pytest.mark.parametrize(("what", "price"), [("BID", 1.0), ("ASK", 1.02), ("MIDPOINT", 1.01)])

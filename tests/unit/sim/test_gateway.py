@@ -166,6 +166,18 @@ def test_outside_the_session_there_is_no_book_unless_frozen(gateway_run):
     assert (frozen_bid, frozen_kind) == (500.08, 2)
 
 
+def test_the_type_of_market_data_is_that_of_the_moment_of_asking(gateway_run):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(8 * 3600)
+        ib.reqMarketDataType(2)
+        frozen = ib.reqMktData(STOCK)
+        ib.reqMarketDataType(1)
+        await asyncio.sleep(1)
+        return frozen.bid, frozen.marketDataType
+
+    assert gateway_run(scene) == (500.09, 2)
+
+
 def test_without_entitlement_data_is_refused_or_delayed(gateway_run):
     async def scene(_gateway, ib):
         await asyncio.sleep(3600)

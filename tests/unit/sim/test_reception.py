@@ -65,6 +65,33 @@ def test_a_message_with_fields_that_lack_names_its_request(heard):
     assert counters.malformed == 1
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [("1", "11", "", *[""] * 20), ("25", "1", ""), ("4", "1", "", "", "", "0")],
+    ids=lambda each: each[0],
+)
+def test_a_request_without_an_id_is_not_served(heard, asked):
+    messages, _, counters = heard(HELLO, START, encode(asked))
+
+    assert [message[2] for message in messages if message[0] == "4" and message[3] == "320"] == ["-1"]
+    assert (counters.malformed, counters.open_lines) == (1, 0)
+
+
+def test_a_session_begins_once_and_gives_its_id_back(small_market, wire):
+    async def main():
+        gateway = SimulatedGateway(market=small_market, clock=virtual_clock())
+        client = gateway.reception.attach(wire)
+        gateway.reception.receive(client, HELLO + START + encode(("71", "2", "10", "")))
+        during = gateway.client_ids
+        gateway.broadcast(1100, "lost")
+        gateway.drop(9)
+        return during, gateway.client_ids, gateway.counters.malformed
+
+    assert run_virtual(main()) == ((9,), (), 1)
+    codes = [m[3] for m in FrameReader().receive(b"".join(wire.written)) if m[0] == "4"]
+    assert [code for code in codes if code in {"320", "1100"}] == ["320", "1100"]
+
+
 def test_a_request_before_the_session_has_started_is_counted_and_not_served(heard):
     messages, _, counters = heard(HELLO, encode(("49", "1")))
 

@@ -85,11 +85,22 @@ def test_a_scenario_is_read_from_a_file_and_named_after_it(tmp_path):
     assert (fault.kind, str(fault.at), fault.duration) == ("restart", "23:45:00", 60.0)
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_a_scenario(tmp_path):
+    path = tmp_path / "marked.toml"
+    path.write_text('title = "t"', encoding="utf-8-sig")
+
+    assert Scenario.load(path).title == "t"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("title = ", "is not TOML"),
         ("colour = 1", "unknown key 'colour'; valid: title, summary, source, seed, faults"),
+        (
+            '[mine]\n[[mine.faults]]\nkind = "mute"',
+            r"without its name: \[\[faults\]\], not \[\[mine.faults\]\]",
+        ),
         ("title = 1", "must be a text"),
         ('seed = "a"', "seed is 'a'"),
         ("faults = 3", r"under \[\[faults\]\]"),
@@ -102,6 +113,7 @@ def test_a_scenario_is_read_from_a_file_and_named_after_it(tmp_path):
         ('[[faults]]\nkind = "mute"\nwhen_request = "x"', "valid: account_summary"),
         ('[[faults]]\nkind = "notice"\ncode = "x"\ntext = ""', "'code' must be"),
         ('[[faults]]\nkind = "mute"\nchance = 2', "'chance' must be <= 1.0"),
+        ('[[faults]]\nkind = "mute"\nduration = nan', r"fault 1 \(mute\): nan is out of reach"),
     ],
 )
 def test_a_scenario_that_is_not_valid_is_refused_with_what_would_be(text, message):

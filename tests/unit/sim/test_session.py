@@ -52,6 +52,15 @@ def test_a_client_that_is_too_old_is_refused_with_a_reason():
     assert session.state is State.CLOSED
 
 
+def test_a_session_that_has_begun_begins_no_more():
+    session = started()
+
+    [event] = session.receive(encode(("71", "2", "6", "")))
+
+    assert isinstance(event, Malformed)
+    assert session.client_id == 5
+
+
 def test_a_client_that_speaks_only_newer_versions_is_refused():
     [event] = Session().receive(greeting("v213..226"))
 

@@ -7,15 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.sim.codec import REPLIES, Sheet
-from ibkeel.sim.services.sheets import row_of, tick_sheet
-from ibkeel.sim.services.ticks import shown_type
+from ibkeel.sim.services.sheets import row_of, shown_type, tick_sheet
 from ibkeel.sim.values import MarketQuote, SimContract
 from ibkeel.sim.wire import split
 
 AT = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
 STOCK = SimContract(con_id=1, symbol="SPY", sec_type="STK")
 CALL = SimContract(con_id=2, symbol="SPY", sec_type="OPT", right="C")
-INDEX = SimContract(con_id=3, symbol="VIX", sec_type="IND")
 TICKS = {str(REPLIES[name].number): name for name in ("tick_price", "tick_size", "tick_string")}
 PRICES = {1: "bid", 2: "ask", 4: "last", 6: "high", 7: "low", 9: "close", 14: "open"}
 SIZES = {0: "bid_size", 3: "ask_size", 5: "last_size", 8: "volume", 27: "open_interest"}
@@ -30,11 +28,12 @@ QUOTES = st.builds(
 )
 
 
-def told(contract, quote, before, **how):
+def told(contract, quote, before, traded_at=None, **how):
     """The messages of a change, each as its name and values."""
     how = {"delayed": False, "open_interest": True, **how}
-    sheet, of_quote = tick_sheet(176, contract, quote, before, **how)
-    payloads = sheet.payloads(row_of(quote, 7))
+    sheet, of_quote = tick_sheet(176, contract, quote, before, traded=traded_at is not None, **how)
+    payloads = sheet.payloads(row_of(quote, 7, traded_at))
+    assert all(text for payload in payloads for text in split(payload)), "no figure is left empty"
     return [
         (TICKS[split(p)[0]], REPLIES[TICKS[split(p)[0]]].parse(split(p)[1:], 176)) for p in payloads
     ], of_quote
@@ -92,18 +91,11 @@ def test_a_trade_brings_its_time_last():
     before = MarketQuote(at=AT, last=5.0, last_size=100, volume=100)
     quote = before._replace(at=AT + timedelta(seconds=1.5), last_size=200, volume=300)
 
-    messages, of_quote = told(STOCK, quote, before)
+    messages, of_quote = told(STOCK, quote, before, quote.at)
 
     assert [values["type"] for _, values in messages] == [5, 8, 45]
     assert messages[-1][1]["value"] == str(int(AT.timestamp()) + 1)
     assert of_quote == 2
-
-
-def test_an_index_has_no_time_of_trades():
-    messages, of_quote = told(INDEX, MarketQuote(at=AT, last=20.0), MarketQuote(at=AT))
-
-    assert [values["type"] for _, values in messages] == [4]
-    assert of_quote == 1
 
 
 def test_open_interest_is_for_those_who_asked():

@@ -5,7 +5,7 @@ import asyncio
 import ib_insync as ii
 import pytest
 
-from ibkeel.sim.services.unsubscribed import REFUSED
+from ibkeel.sim.services.system import REFUSED
 
 NEWS = ("20260101 00:00:00", "20260105 00:00:00")
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,30 @@ def test_a_scenario_is_played_by_its_name_or_as_it_is(ibkeel_gateway, name):
         ib.sleep(1200)
 
     assert len(gateway.faults_seen) == 1
+
+
+def test_the_day_and_the_time_may_be_texts_and_a_scenario_a_file(ibkeel_gateway, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[[faults]]\nkind = "crash"\nafter = 60', encoding="utf-8")
+
+    gateway = ibkeel_gateway.play(str(path), day="2024-11-29", start="12:30")
+    time.sleep(90)  # noqa: TID251 - what a bot under test does
+
+    assert wall() - datetime(2024, 11, 29, 17, 31, 30, tzinfo=UTC) < timedelta(seconds=1)
+    assert [seen.kind for seen in gateway.faults_seen] == ["crash"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"day": "x"}, "'x' is not a date; 2024-11-29 would be"),
+        ({"start": "25:00"}, "'25:00' is not a time; 15:30 would be"),
+        ({"scenario": "no.toml"}, "cannot read the scenario no.toml"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_what_would_be(ibkeel_gateway, given, message):
+    with pytest.raises(ConfigurationError, match=message):
+        ibkeel_gateway.play(**given)
 
 
 def test_a_scenario_that_does_not_exist_is_refused_and_the_test_goes_on_in_real_time(ibkeel_gateway):

@@ -10,6 +10,7 @@ from ibkeel.strategy import Confirmed, DailyVolume, Needs, Scalp, VixRegime, Wha
 from ibkeel.testing import StrategyContract
 
 MINUTES = BarSpec(duration="3600 S", size="1 min")
+DAYS = BarSpec(duration="2 D", size="1 min")
 UP = Signal(direction=Direction.UP, confidence=0.5, reasons=(Reason("always", 1.0),))
 
 
@@ -56,6 +57,37 @@ class ReadsTheChain:
 class TestReadsTheChain(StrategyContract):
     def make_strategy(self):
         return ReadsTheChain()
+
+
+@attrs.frozen
+class Frugal:
+    """Counts on the bars that it said it needs, as the guide has it."""
+
+    name = "frugal"
+    least = 200
+
+    def needs(self):
+        return Needs(bars=(DAYS,), least={DAYS: self.least})
+
+    def decide(self, context):
+        asked_with.append(len(context.bars_for(DAYS)))
+        step = context.bars_for(DAYS).close[-1] - context.bars_for(DAYS).close[-self.least]
+        return Signal(direction=Direction.NONE, reasons=(Reason("step", float(step)),))
+
+
+asked_with = []
+
+
+class TestFrugal(StrategyContract):
+    def make_strategy(self):
+        return Frugal()
+
+    def test_it_is_asked_and_never_with_fewer_bars_than_its_least(self):
+        asked_with.clear()
+
+        self.test_its_signals_are_well_formed()
+
+        assert min(asked_with) >= Frugal.least
 
 
 @attrs.define

@@ -10,7 +10,7 @@ import pytest
 
 from ibkeel.errors import WrongLoopError
 from ibkeel.virtual import DEFAULT_START, TimeIsUp, VirtualLoop, bystander_context, virtual_process
-from ibkeel.virtual.bystanders import pass_time
+from ibkeel.virtual.process import pass_time
 
 
 def test_sleep_takes_no_time_and_every_clock_shows_it():
@@ -75,6 +75,18 @@ def test_a_program_may_tidy_up_after_its_time():
         done.append("tidied")
 
     assert done == ["tidied"]
+
+
+def test_who_goes_on_after_the_last_minute_is_no_longer_asked():
+    told = []
+
+    with virtual_process(DEFAULT_START, seconds=100) as loop:
+        loop.at_last = lambda: told.append(round(loop.time()))
+        for _ in range(3):
+            with pytest.raises(TimeIsUp):
+                loop_for_ever()
+
+    assert told == [160, 220]
 
 
 def test_the_local_time_zone_can_be_chosen():

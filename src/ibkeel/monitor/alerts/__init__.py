@@ -1,8 +1,16 @@
 """Alerts: who is told of what, when, and whether it arrived."""
 
 from ibkeel.monitor.alerts.alerter import Alerter
-from ibkeel.monitor.alerts.channels import AppriseChannel, WebAddress
-from ibkeel.monitor.alerts.courier import Channel, Courier, DeliveryFailed, Fate, Message, Rest
+from ibkeel.monitor.alerts.courier import (
+    AppriseChannel,
+    Channel,
+    Courier,
+    DeliveryFailed,
+    Fate,
+    Message,
+    Rest,
+    WebAddress,
+)
 from ibkeel.monitor.alerts.rules import Alert, AlertBook, Trouble
 from ibkeel.monitor.alerts.settings import AlertsConfig, Severity
 from ibkeel.monitor.alerts.wording import Concern, Relief, news_of

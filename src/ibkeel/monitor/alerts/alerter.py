@@ -9,8 +9,7 @@ from typing import Final, Self
 from typing_extensions import override
 
 from ibkeel.clock import Clock
-from ibkeel.monitor.alerts.channels import AppriseChannel, WebAddress
-from ibkeel.monitor.alerts.courier import Channel, Courier, Fate, Message, Rest
+from ibkeel.monitor.alerts.courier import AppriseChannel, Channel, Courier, Fate, Message, Rest, WebAddress
 from ibkeel.monitor.alerts.rules import Alert, AlertBook
 from ibkeel.monitor.alerts.settings import AlertsConfig
 from ibkeel.monitor.alerts.wording import is_news, news_of

@@ -111,7 +111,11 @@ class AlertBook:
         """
         book: AlertBook = self
         alerts: list[Alert] = []
-        for key, trouble in self.troubles.items():
+        for key, known in self.troubles.items():
+            trouble = known
+            if known.since > now:  # the clock was set back
+                trouble = attrs.evolve(known, since=now)
+                book = book._with(key, trouble)
             lasted = (now - trouble.since).total_seconds()
             if trouble.told_at is None and lasted >= self.config.patience:
                 book, more = book._tell(trouble.concern, now)
@@ -161,7 +165,7 @@ class AlertBook:
         if concern.severity.rank < self.config.least.rank:
             return self, ()
         told_at = self.told.get(concern.key)
-        if told_at is not None and (now - told_at).total_seconds() < self.config.repeat_after:
+        if told_at is not None and 0 <= (now - told_at).total_seconds() < self.config.repeat_after:
             return self, ()
         told = {**self.told, concern.key: now}
         if len(told) > _MOST_KEYS:
@@ -171,7 +175,7 @@ class AlertBook:
     def _send(
         self, concern: Concern, now: datetime, *, is_escalated: bool
     ) -> "tuple[AlertBook, tuple[Alert, ...]]":
-        recent = tuple(at for at in self.sent if now - at < _HOUR)
+        recent = self._recent(now)
         kept_back = self._against(concern, now, len(recent))
         alert = Alert(
             number=self.number + 1,
@@ -191,6 +195,9 @@ class AlertBook:
         )
         return book, (alert,)
 
+    def _recent(self, now: datetime) -> tuple[datetime, ...]:
+        return tuple(at for at in self.sent if timedelta(0) <= now - at < _HOUR)
+
     def _against(self, concern: Concern, now: datetime, recent: int) -> str:
         is_critical = concern.severity is Severity.CRITICAL
         if not is_critical and self.config.is_quiet(now):
@@ -200,8 +207,7 @@ class AlertBook:
 
     def _summed_up(self, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         """One message for all that was kept back, once there is room for it."""
-        recent = sum(now - at < _HOUR for at in self.sent)
-        if not self.held or self.config.is_quiet(now) or recent >= self.config.per_hour:
+        if not self.held or self.config.is_quiet(now) or len(self._recent(now)) >= self.config.per_hour:
             return self, ()
         more = len(self.held) - _SHOWN
         lines = [*self.held[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import attrs
 
+from ibkeel import telemetry as events
 from ibkeel.monitor.alerts.settings import Severity
-from ibkeel.telemetry import Event, events, redact
+from ibkeel.telemetry import Event, redact
 
 _WELL: Final = frozenset({"ready", "stopped", "idle"})
 

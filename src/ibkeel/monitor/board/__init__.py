@@ -11,11 +11,10 @@ from ibkeel.monitor.board.connection import (
     Span,
     Wait,
 )
-from ibkeel.monitor.board.decisions import DecisionRow, DecisionsPanel, SymbolRow
 from ibkeel.monitor.board.incidents import AlertRow, AlertsPanel, Incident, IncidentsPanel
 from ibkeel.monitor.board.orders import FillRow, OrderRow, OrdersPanel
 from ibkeel.monitor.board.requests import KindRow, RequestsPanel, SparkPoint
-from ibkeel.monitor.board.run import GuardPanel, MoneyPanel, RunPanel
+from ibkeel.monitor.board.run import DecisionRow, DecisionsPanel, GuardPanel, MoneyPanel, RunPanel, SymbolRow
 from ibkeel.monitor.board.snapshot import Board, Snapshot, fold, snapshot_data
 
 __all__ = [

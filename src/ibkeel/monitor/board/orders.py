@@ -105,8 +105,10 @@ def _row_after(row: OrderRow, event: OrderPlaced | OrderChanged | OrderFilled) -
                 if row.price is None
                 else row.price + (event.price - row.price) * event.quantity / total
             )
+            is_whole = row.state == "intent" and total >= row.quantity  # nobody told of it otherwise
             return attrs.evolve(
                 row,
+                state="filled" if is_whole else row.state,
                 subject=row.subject or event.subject,
                 side=event.side,
                 filled=max(row.filled, total),
@@ -145,8 +147,10 @@ class OrdersPanel:
                     else self.fills
                 )
                 return OrdersPanel(rows=rows, fills=fills)
-            case TradingDayOpened():
-                return OrdersPanel()
+            case TradingDayOpened(opens_at=opens_at):  # an earlier run's of the same day stay
+                rows = {name: row for name, row in self.rows.items() if row.changed_at >= opens_at}
+                fills = tuple(fill for fill in self.fills if fill.at >= opens_at)
+                return OrdersPanel(rows=MappingProxyType(rows), fills=fills)
             case _:
                 return self
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 from typing_extensions import override
 
+from ibkeel import telemetry as events
 from ibkeel.model import HealthCheck
 from ibkeel.monitor.board.connection import (
     FarmsPanel,
@@ -21,12 +22,11 @@ from ibkeel.monitor.board.connection import (
     ServicesPanel,
     SessionPanel,
 )
-from ibkeel.monitor.board.decisions import DecisionsPanel
 from ibkeel.monitor.board.incidents import AlertsPanel, IncidentsPanel
 from ibkeel.monitor.board.orders import OrdersPanel
 from ibkeel.monitor.board.requests import KindRow, RequestsPanel
-from ibkeel.monitor.board.run import GuardPanel, MoneyPanel, RunPanel
-from ibkeel.telemetry import Event, Observer, events
+from ibkeel.monitor.board.run import DecisionsPanel, GuardPanel, MoneyPanel, RunPanel
+from ibkeel.telemetry import Event, Observer
 
 _AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 _DERIVED = {

@@ -3,10 +3,9 @@
 The page itself is in `ibkeel.monitor.dashboard.app`, which needs the extra `[dashboard]`.
 """
 
-from ibkeel.monitor.dashboard.api import BoardApi
+from ibkeel.monitor.dashboard.api import API_FILE, BoardApi
 from ibkeel.monitor.dashboard.doors import Access
 from ibkeel.monitor.dashboard.recall import recalled
-from ibkeel.monitor.dashboard.sign import API_FILE
 from ibkeel.monitor.dashboard.source import BoardSource, BotSource, Controls, HaltControls, Source, View
 
 __all__ = [

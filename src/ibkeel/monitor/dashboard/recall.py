@@ -60,6 +60,18 @@ def recalled(journal: Journal, most: int = _MOST) -> Snapshot:
     return fold(Snapshot(), tuple(_events(entry.record for entry in entries)))
 
 
+def orders_of_last_session(journal: Journal) -> Iterator[Event]:
+    """What became of the orders of the journal's last session, for the board of a run that takes over.
+
+    Raises:
+        JournalError: It cannot be read.
+    """
+    begin = _begin(journal)
+    if begin is not None:
+        kinds = (journal.events(kind, after=begin) for kind in (Intent, OrderUpdate, FillSeen))
+        yield from _events(entry.record for entry in merge(*kinds, key=lambda entry: entry.seq))
+
+
 def _begin(journal: Journal) -> int | None:
     """Number of the record before the first run of the last session."""
     starts = [entry for entry in journal.events(RunStarted) if isinstance(entry.record, RunStarted)]
@@ -127,6 +139,7 @@ def _told(record: Record, name: str) -> Iterator[Event]:
 
 def _decision(record: Decision, name: str) -> Iterator[Event]:
     signal = record.signal
+    facts = tuple(map(str, signal.reasons))
     if signal.direction.value != _NONE:
         yield SignalSeen(
             at=record.at,
@@ -134,10 +147,15 @@ def _decision(record: Decision, name: str) -> Iterator[Event]:
             symbol=record.symbol,
             direction=signal.direction.value,
             confidence=signal.confidence,
-            reasons=tuple(map(str, signal.reasons)),
+            reasons=facts,
         )
+        facts = ()
     yield DecisionMade(
-        at=record.at, signal_id=name, symbol=record.symbol, outcome=record.outcome, reasons=record.reasons
+        at=record.at,
+        signal_id=name,
+        symbol=record.symbol,
+        outcome=record.outcome,
+        reasons=record.reasons or facts,
     )
 
 

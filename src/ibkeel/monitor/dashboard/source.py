@@ -14,8 +14,8 @@ from ibkeel.clock import Clock
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
 from ibkeel.monitor.board import Board, Snapshot, snapshot_data
+from ibkeel.monitor.dashboard.api import API_FILE
 from ibkeel.monitor.dashboard.recall import recalled
-from ibkeel.monitor.dashboard.sign import API_FILE
 from ibkeel.runner import Halt
 from ibkeel.telemetry import redact
 
@@ -129,6 +129,10 @@ class BotSource(Source):
         if data is not None:
             return View(origin="bot", data=data)
         return self._from_journal(trouble)
+
+    def running(self) -> dict[str, Any] | None:
+        """The board of the bot that runs; None when none answers."""
+        return self._asked()[0]
 
     def _asked(self) -> tuple[dict[str, Any] | None, str]:
         """The bot's own board, or why there is none."""

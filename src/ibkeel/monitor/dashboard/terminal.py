@@ -1,7 +1,9 @@
 """The board in a terminal: what matters, on one screen."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -11,6 +13,8 @@ from rich.text import Text
 from ibkeel.monitor.dashboard.source import View
 
 _ROWS: Final = 8
+_AT: Final = "at (New York)"
+_NEW_YORK: Final = ZoneInfo("America/New_York")
 _GOOD: Final = frozenset({"ok", "ready", "closed", "filled", "entry", "delivered", "working", "submitted"})
 _BAD: Final = frozenset(
     {"down", "open", "failed", "rejected", "unknown", "upstream lost", "reconnecting", "stopped", "critical"}
@@ -34,6 +38,7 @@ def screen(view: View, halted: str) -> RenderableType:
     parts.append(_positions(data))
     parts.append(_orders(data))
     parts.append(_decisions(data))
+    parts.append(_last_words(data))
     parts.append(_requests(data))
     return Group(*parts)
 
@@ -78,7 +83,10 @@ def _link(data: Mapping[str, Any]) -> Panel:
     bad = [row for row in tiers if row["grade"] != "ok"]
     rows: list[tuple[str, Any]] = [
         ("session", _word(session["state"])),
-        ("Gateway", f"{session['host']}:{session['port']} client {session['client_id']}"),
+        (
+            "Gateway",
+            f"{session['host']}:{session['port']} client {session['client_id']}" if session["host"] else "-",
+        ),
         ("health", _word(data["health"]["grade"])),
         ("lines", f"{lines['count']} of {lines['capacity'] or '-'}"),
     ]
@@ -96,8 +104,9 @@ def _money(data: Mapping[str, Any]) -> Panel:
         if account["available_funds"] is not None:
             rows.append(("available", f"{account['available_funds']:,.2f}"))
     if loss:
-        shown = "unknown" if loss["loss"] is None else f"{100 * loss['loss']:.2f} %"
-        rows.append(("daily loss", f"{shown} of {100 * loss['limit']:.0f} %"))
+        lost, most = loss["loss"], f"{100 * loss['limit']:.0f} %"
+        shown = "unknown" if lost is None else f"{100 * lost:.2f} % of {most}"
+        rows.append(("daily loss", f"none; limit {most}" if lost is not None and lost <= 0 else shown))
     rows.append(("undelivered alerts", data["alerts"]["undelivered"]))
     return _pairs("money", rows)
 
@@ -138,13 +147,13 @@ def _orders(data: Mapping[str, Any]) -> RenderableType:
         (
             _time(row["intended_at"] or row["changed_at"]),
             row["client_order_id"].split("-", 2)[-1],  # the date is today's
-            f"{row['side']} {row['quantity']:g} {row['subject']}",
+            f"{row['side']} {row['quantity'] or row['filled']:g} {row['subject']}" if row["subject"] else "-",
             _word(row["state"]),
             row["state_reason"] or row["reason"],
         )
         for row in reversed(data["orders"]["rows"][-_ROWS:])
     )
-    return _table("orders today", ("at", "order", "what", "state", "why"), rows)
+    return _table("orders today", (_AT, "order", "what", "state", "why"), rows)
 
 
 def _decisions(data: Mapping[str, Any]) -> RenderableType:
@@ -158,7 +167,15 @@ def _decisions(data: Mapping[str, Any]) -> RenderableType:
         )
         for row in reversed(data["decisions"]["rows"][-_ROWS:])
     )
-    return _table("decisions", ("at", "symbol", "signal", "outcome", "because"), rows)
+    return _table("decisions", (_AT, "symbol", "signal", "outcome", "because"), rows)
+
+
+def _last_words(data: Mapping[str, Any]) -> RenderableType:
+    rows = (
+        (_time(row["at"]), symbol, _word(row["outcome"]), row["detail"])
+        for symbol, row in list(data["decisions"]["symbols"].items())[:_ROWS]
+    )
+    return _table("last word on each symbol", (_AT, "symbol", "outcome", "because"), rows)
 
 
 def _requests(data: Mapping[str, Any]) -> RenderableType:
@@ -180,4 +197,4 @@ def _requests(data: Mapping[str, Any]) -> RenderableType:
 
 
 def _time(instant: str | None) -> str:
-    return "-" if instant is None else instant[11:19]
+    return "-" if instant is None else f"{datetime.fromisoformat(instant).astimezone(_NEW_YORK):%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""The contract blocks that many messages share, and the definition message.
+"""Blocks that many messages share: contracts, the definition message, conditions of an order.
 
 Source: layouts read in the clients (ib_insync 0.9.86, ib_async 2.1.0, ibapi 10.51.1).
 """
@@ -84,5 +84,34 @@ CONTRACT_DATA = Message(
         Field(name="size_min_tick", kind=Kind.SIZE, since=163, before=164),
         *fields("min_size size_increment suggested_size_increment", Kind.SIZE, since=164),
         Repeat(name="ineligibility_reasons", items=fields("key description"), since=186),
+    ),
+)
+
+
+def _some(text: str) -> bool:
+    return text not in {"", "0"}
+
+
+def _condition(kind: str, names: str) -> Given:
+    return Given(name="type", test=kind.__eq__, items=fields(names))
+
+
+CONDITIONS: tuple[Item, ...] = (
+    Repeat(
+        name="conditions",
+        items=(
+            Field(name="type", kind=Kind.INTEGER),
+            _condition("1", "conjunction is_more price con_id exchange trigger_method"),
+            _condition("3", "conjunction is_more time"),
+            _condition("4", "conjunction is_more percent"),
+            _condition("5", "conjunction sec_type exchange symbol"),
+            _condition("6", "conjunction is_more volume con_id exchange"),
+            _condition("7", "conjunction is_more percent con_id exchange"),
+        ),
+    ),
+    Given(
+        name="conditions",
+        test=_some,
+        items=fields("conditions_ignore_rth conditions_cancel_order", Kind.FLAG, default="0"),
     ),
 )

@@ -9,7 +9,7 @@ Source: layouts read in ib_insync 0.9.86, ib_async 2.1.0 and ibapi 10.51.1.
 
 from functools import partial
 
-from ibkeel.sim.codec.contracts import CONTRACT, CONTRACT_SENT, DELTA_NEUTRAL, TAGS
+from ibkeel.sim.codec.contracts import CONDITIONS, CONTRACT, CONTRACT_SENT, DELTA_NEUTRAL, TAGS
 from ibkeel.sim.codec.kinds import UNSET_DOUBLE, UNSET_INTEGER, Kind
 from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Message, Repeat, fields
 
@@ -20,10 +20,6 @@ _integers = partial(fields, kind=Kind.INTEGER)
 
 def _is_set(text: str) -> bool:
     return bool(text)
-
-
-def _some(text: str) -> bool:
-    return text not in {"", "0"}
 
 
 def _is_increment(text: str) -> bool:
@@ -108,29 +104,6 @@ _ORDER_LEGS: tuple[Item, ...] = (
 )
 
 
-def _condition(kind: str, names: str) -> Given:
-    return Given(name="type", test=kind.__eq__, items=fields(names))
-
-
-_CONDITIONS: tuple[Item, ...] = (
-    Repeat(
-        name="conditions",
-        items=(
-            Field(name="type", kind=Kind.INTEGER),
-            _condition("1", "conjunction is_more price con_id exchange trigger_method"),
-            _condition("3", "conjunction is_more time"),
-            _condition("4", "conjunction is_more percent"),
-            _condition("5", "conjunction sec_type exchange symbol"),
-            _condition("6", "conjunction is_more volume con_id exchange"),
-            _condition("7", "conjunction is_more percent con_id exchange"),
-        ),
-    ),
-    Given(
-        name="conditions",
-        test=_some,
-        items=_flags("conditions_ignore_rth conditions_cancel_order"),
-    ),
-)
 _FINANCIAL_ADVISOR: tuple[Item, ...] = (
     *fields("fa_group fa_method fa_percentage"),
     Field(name="fa_profile", before=177),
@@ -196,7 +169,7 @@ PLACE_ORDER = Message(
         Field(name="misc_options"),
         *_flags("solicited randomize_size randomize_price"),
         *_PEG_BENCH,
-        *_CONDITIONS,
+        *CONDITIONS,
         Field(name="adjusted_order_type"),
         *_numbers("trigger_price limit_price_offset adjusted_stop_price"),
         *_numbers("adjusted_stop_limit_price adjusted_trailing_amount"),
@@ -321,7 +294,7 @@ OPEN_ORDER = Message(
         *_PREVIEW,
         *_flags("randomize_size randomize_price"),
         *_PEG_BENCH,
-        *_CONDITIONS,
+        *CONDITIONS,
         Field(name="adjusted_order_type", default="None"),
         *_numbers("trigger_price trail_stop_price limit_price_offset", default=UNSET_DOUBLE),
         *_numbers("adjusted_stop_price adjusted_stop_limit_price", default=UNSET_DOUBLE),
@@ -394,7 +367,7 @@ COMPLETED_ORDER = Message(
         Field(name="status"),
         *_flags("randomize_size randomize_price"),
         *_PEG_BENCH,
-        *_CONDITIONS,
+        *CONDITIONS,
         *_numbers("trail_stop_price limit_price_offset", default=UNSET_DOUBLE),
         *_numbers("cash_quantity", default="0.0"),
         *_flags("dont_use_auto_price_for_hedge is_oms_container"),

@@ -187,6 +187,37 @@ def option_day(
     return day, day.prints(row.option_volume * share * popularity)
 
 
+def at_the_money(row: Underlying, heat: _Number, years: _Number) -> _Number:
+    """Implied volatility at the money.
+
+    Args:
+        row: The underlying.
+        heat: Level of volatility relative to its long run.
+        years: Time to expiry; far expiries feel less of `heat`.
+    """
+    level: _Number = _long_run_volatility(row) * (1.0 + (heat - 1.0) * np.exp(years / -_TERM_DECAY))
+    return level
+
+
+def volatility(row: Underlying, *, spot: _Number, strike: float, years: _Number, heat: _Number) -> _Number:
+    """Implied volatility of a strike: a skewed hyperbola in standardised log-moneyness.
+
+    Source: the shape follows Gatheral, "The Volatility Surface" (2006), chapter 3.
+    """
+    reach = _long_run_volatility(row) * np.sqrt(np.maximum(years, _LEAST_YEARS))
+    distance = np.minimum(np.maximum(np.log(strike / spot) / reach, -_FARTHEST), _FARTHEST)
+    smile = np.sqrt(distance * distance + 1.0) - 1.0 - _SKEW * distance
+    level: _Number = at_the_money(row, heat, years) * (1.0 + _CURVATURE * smile)
+    return level
+
+
+def activity(row: Underlying, *, spot: float, strike: float, years: float) -> float:
+    """How busy a contract is, relative to the busiest strike: falls with distance and time."""
+    reach = _long_run_volatility(row) * math.sqrt(max(years, 2.0 * _LEAST_YEARS))
+    distance = abs(math.log(strike / spot)) / reach
+    return math.exp(-0.9 * distance - 3.0 * years) / (1.0 + 6.0 * years)
+
+
 def _volatility(day: OptionDay, spot: float, heat: float, second: int) -> float:
     strike, years = day.contract.strike, day.years(second)
     return float(volatility(day.row, spot=spot, strike=strike, years=years, heat=heat))
@@ -196,46 +227,13 @@ def _sides(row: Underlying, value: _Number, since_open: _Number, width: float) -
     """Bid and ask around a value, rounded outwards to ticks; a bid of zero means none."""
     cheap, dear = row.option_ticks
     tick = cheap + (dear - cheap) * (value >= _DEAR)
-    half = half_width(row, value, since_open, width)
+    half = _half_width(row, value, since_open, width)
     bid: _Number = np.round(np.maximum(np.floor((value - half) / tick + _ROUNDING), 0.0) * tick, 2)
     ask: _Number = np.round(np.maximum(np.ceil((value + half) / tick - _ROUNDING), 1.0) * tick, 2)
     return bid, ask
 
 
-def _fraction(key: int, step: int) -> float:
-    return float(mixed(key, step) >> 11) / float(1 << 53)
-
-
-def long_run_volatility(row: Underlying) -> float:
-    """Implied volatility of a name in an average world, a fraction a year."""
-    return _PREMIUM * math.hypot(row.beta * MARKET_VOLATILITY, row.own_volatility)
-
-
-def at_the_money(row: Underlying, heat: _Number, years: _Number) -> _Number:
-    """Implied volatility at the money.
-
-    Args:
-        row: The underlying.
-        heat: Level of volatility relative to its long run.
-        years: Time to expiry; far expiries feel less of `heat`.
-    """
-    level: _Number = long_run_volatility(row) * (1.0 + (heat - 1.0) * np.exp(years / -_TERM_DECAY))
-    return level
-
-
-def volatility(row: Underlying, *, spot: _Number, strike: float, years: _Number, heat: _Number) -> _Number:
-    """Implied volatility of a strike: a skewed hyperbola in standardised log-moneyness.
-
-    Source: the shape follows Gatheral, "The Volatility Surface" (2006), chapter 3.
-    """
-    reach = long_run_volatility(row) * np.sqrt(np.maximum(years, _LEAST_YEARS))
-    distance = np.minimum(np.maximum(np.log(strike / spot) / reach, -_FARTHEST), _FARTHEST)
-    smile = np.sqrt(distance * distance + 1.0) - 1.0 - _SKEW * distance
-    level: _Number = at_the_money(row, heat, years) * (1.0 + _CURVATURE * smile)
-    return level
-
-
-def half_width(row: Underlying, value: _Number, since_open: _Number, factor: float) -> _Number:
+def _half_width(row: Underlying, value: _Number, since_open: _Number, factor: float) -> _Number:
     """Half the width of an option's quote before rounding, in USD a share.
 
     Args:
@@ -249,8 +247,10 @@ def half_width(row: Underlying, value: _Number, since_open: _Number, factor: flo
     return half
 
 
-def activity(row: Underlying, *, spot: float, strike: float, years: float) -> float:
-    """How busy a contract is, relative to the busiest strike: falls with distance and time."""
-    reach = long_run_volatility(row) * math.sqrt(max(years, 2.0 * _LEAST_YEARS))
-    distance = abs(math.log(strike / spot)) / reach
-    return math.exp(-0.9 * distance - 3.0 * years) / (1.0 + 6.0 * years)
+def _fraction(key: int, step: int) -> float:
+    return float(mixed(key, step) >> 11) / float(1 << 53)
+
+
+def _long_run_volatility(row: Underlying) -> float:
+    """Implied volatility of a name in an average world, a fraction a year."""
+    return _PREMIUM * math.hypot(row.beta * MARKET_VOLATILITY, row.own_volatility)

@@ -19,9 +19,8 @@ from ibkeel.sim.market.calendar import (
     trading_day,
     trading_day_start,
 )
-from ibkeel.sim.market.feeds import DailyBar, Feed
-from ibkeel.sim.market.library import Library
-from ibkeel.sim.market.matching import fits, wanted_symbol
+from ibkeel.sim.market.library import DailyBar, Feed, Library
+from ibkeel.sim.market.listing import fits, wanted_symbol
 from ibkeel.sim.market.pricer import greeks, implied_volatility
 from ibkeel.sim.market.tapes import RecordedBar, table_of
 from ibkeel.sim.values import (

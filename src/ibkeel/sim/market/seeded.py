@@ -26,8 +26,7 @@ from ibkeel.sim.market.calendar import (
 )
 from ibkeel.sim.market.days import Days, seconds_of
 from ibkeel.sim.market.draws import digest, mixed, mixed_all
-from ibkeel.sim.market.levels import Levels
-from ibkeel.sim.market.moods import PLAIN, Mood
+from ibkeel.sim.market.levels import PLAIN, Levels, Mood
 from ibkeel.sim.market.paths import DayPath
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import (
@@ -54,7 +53,7 @@ _KINDS: Final = ("ASK", "BID", "MIDPOINT", "TRADES")
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class SpotDay:
+class _SpotDay:
     """A session whose path is drawn.
 
     Args:
@@ -70,7 +69,7 @@ class SpotDay:
     close: float
     is_quoted: bool
     key: int
-    # What `lots` makes of each second's draw, for streams ask second after second.
+    # What `_lots` makes of each second's draw, for streams ask second after second.
     _draws: npt.NDArray[np.int16] = attrs.field(init=False, repr=False)
 
     @_draws.default
@@ -242,7 +241,7 @@ class SeededMarket:
             return self._spot_day(contract.symbol, session.day).quote(at)
         close = self._days.close(contract.symbol, previous_session(session.day).day)
         quoted = self._universe.row(contract.symbol).sec_type == "STK"
-        bid_size, ask_size = lots(self._days.quote_key(contract.symbol, session.day), -1)
+        bid_size, ask_size = _lots(self._days.quote_key(contract.symbol, session.day), -1)
         edge = round(0.01 + 0.0002 * close, 2)
         return MarketQuote(
             at=at,
@@ -255,8 +254,8 @@ class SeededMarket:
             close=close,
         )
 
-    def _drawn_spot_day(self, symbol: str, day: date) -> SpotDay:
-        return SpotDay(
+    def _drawn_spot_day(self, symbol: str, day: date) -> _SpotDay:
+        return _SpotDay(
             opens_at=latest_session(day).opens_at,
             path=self._days.path(symbol, day),
             close=self._days.close(symbol, previous_session(day).day),
@@ -331,7 +330,7 @@ def _sessions_before(day: date, count: int) -> date:
     return day
 
 
-def lots(key: int, second: int) -> tuple[int, int]:
+def _lots(key: int, second: int) -> tuple[int, int]:
     """Shares at the bid and at the ask, in whole lots; before the open the second is -1."""
     return _sizes(mixed(key, second))
 

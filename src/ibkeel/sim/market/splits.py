@@ -11,8 +11,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.market.draws import digest
-from ibkeel.sim.market.listing import local_symbol
-from ibkeel.sim.market.matching import fits, listing_order
+from ibkeel.sim.market.listing import fits, listing_order, local_symbol
 from ibkeel.sim.split import ADJUSTED, Split
 from ibkeel.sim.values import (
     BarSize,

@@ -8,8 +8,7 @@ from typing import Final
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market.draws import digest
-from ibkeel.sim.market.listing import Series, listed, local_symbol, week_of
-from ibkeel.sim.market.matching import fits, wanted_symbol
+from ibkeel.sim.market.listing import Series, fits, listed, local_symbol, wanted_symbol, week_of
 from ibkeel.sim.market.underlyings import TABLE, Underlying, made_up
 from ibkeel.sim.values import ContractPattern, OptionClass, SimContract
 

@@ -1,15 +1,28 @@
-"""Account values and positions."""
+"""The account: its values, positions and their profit, also by account and model, and summaries of it."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, time
+from typing import Any, Final, NamedTuple
 
-from ibkeel.sim.client import Client
-from ibkeel.sim.services.contracts import contract_values
-from ibkeel.sim.services.multi import send_position, send_values_multi
+from ibkeel.sim.client import Client, Stream
+from ibkeel.sim.services.contracts import cancels, contract_values
 from ibkeel.sim.values import SimContract, SimPosition
-from ibkeel.sim.wiretime import clock_text
-from ibkeel.sim.world import Handler, World
+from ibkeel.sim.venue import PortfolioRow
+from ibkeel.sim.wire import clock_text, parse_zone
+from ibkeel.sim.world import Handler, Rejection, World
+
+_SUMMARY: Final = "account_summary"
+
+
+def check_account(world: World, account: str) -> None:
+    """Make sure that a request is about the account that there is.
+
+    Raises:
+        Rejection: It names another one.
+    """
+    if account not in {"", "All", world.account}:
+        # The code is documented for bad parameters; the text is unverified.
+        raise Rejection(321, f"Error validating request.-'bS' : cause - Invalid account code '{account}'")
 
 
 def _account_updates(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -66,11 +79,80 @@ def after_fills(world: World, contracts: Sequence[SimContract], now: datetime) -
     for client in list(world.clients.values()):
         if client.wants_positions:
             for position in changed:
-                send_position(client, "position", position)
+                _send_position(client, "position", position)
         if ("account", 0) in client.repeats:
             _send_image(world, client, now)
         for kind, request_id in client.streams:
             _tell_stream(world, client, kind, request_id, changed, now)
+
+
+class _Today(NamedTuple):
+    """What was traded of a contract since midnight."""
+
+    signed: float = 0.0
+    paid: float = 0.0  # dollars, commissions included
+
+
+def _send_position(client: Client, name: str, position: SimPosition, **more: Any) -> None:
+    """Send a position, under the name of the message that tells it."""
+    contract = position.contract
+    exchange = contract.primary_exchange if contract.sec_type == "STK" else ""
+    client.reply(
+        name,
+        account=position.account,
+        **contract_values(contract, exchange=exchange),
+        position=position.quantity,
+        average_cost=position.average_cost,
+        **more,
+    )
+
+
+def _positions_multi(world: World, client: Client, values: dict[str, Any]) -> None:
+    check_account(world, values["account"])
+    request_id = values["request_id"]
+    stream = Stream(kind="positions_multi", request_id=request_id)
+    world.open_stream(client, stream)
+
+    def answer(_now: datetime) -> None:
+        for position in world.venue.positions():
+            _send_position(client, "position_multi", position, request_id=request_id)
+        client.reply("position_multi_end", request_id=request_id)
+
+    stream.ticket = world.answer(client, request_id, world.settings.latency.account, answer)
+
+
+def _updates_multi(world: World, client: Client, values: dict[str, Any]) -> None:
+    check_account(world, values["account"])
+    request_id = values["request_id"]
+    stream = Stream(kind="account_updates_multi", request_id=request_id)
+    world.open_stream(client, stream)
+
+    def first(now: datetime) -> None:
+        _send_values_multi(world, client, request_id, now)
+        client.reply("account_update_multi_end", request_id=request_id)
+        again()
+
+    def repeat(now: datetime) -> None:
+        _send_values_multi(world, client, request_id, now)
+        again()
+
+    def again() -> None:
+        stream.ticket = world.answer(client, request_id, world.settings.account_update_seconds, repeat)
+
+    stream.ticket = world.answer(client, request_id, world.settings.latency.account, first)
+
+
+def _send_values_multi(world: World, client: Client, request_id: int, now: datetime) -> None:
+    """Send every account value to one who watches them by account and model."""
+    for key, value, currency in world.venue.account_values(now):
+        client.reply(
+            "account_update_multi",
+            request_id=request_id,
+            account=world.account,
+            key=key,
+            value=value,
+            currency=currency,
+        )
 
 
 def _tell_stream(
@@ -79,9 +161,9 @@ def _tell_stream(
     match kind:
         case "positions_multi":
             for position in changed:
-                send_position(client, "position_multi", position, request_id=request_id)
+                _send_position(client, "position_multi", position, request_id=request_id)
         case "account_updates_multi":
-            send_values_multi(world, client, request_id, now)
+            _send_values_multi(world, client, request_id, now)
 
 
 def _positions(world: World, client: Client, _values: dict[str, Any]) -> None:
@@ -89,7 +171,7 @@ def _positions(world: World, client: Client, _values: dict[str, Any]) -> None:
 
     def answer(_now: datetime) -> None:
         for position in world.venue.positions():
-            send_position(client, "position", position)
+            _send_position(client, "position", position)
         client.reply("position_end")
 
     world.answer(client, -1, world.settings.latency.account, answer)
@@ -99,8 +181,141 @@ def _cancel_positions(_world: World, client: Client, _values: dict[str, Any]) ->
     client.wants_positions = False
 
 
+def _account_summary(world: World, client: Client, values: dict[str, Any]) -> None:
+    limit = world.settings.limits.account_summaries
+    if limit is not None and world.running(_SUMMARY) >= limit:
+        world.counters.violated("account_summaries", client.client_id)
+        text = "Maximum number of account summary requests exceeded"
+        raise Rejection(322, f"Error processing request.-'bO' : cause - {text}")
+    request_id = values["request_id"]
+    tags = set(filter(None, values["tags"].replace(" ", "").split(",")))
+    stream = Stream(kind=_SUMMARY, request_id=request_id)
+    world.open_stream(client, stream)
+    sent: dict[str, str] = {}
+
+    def show(now: datetime, *, is_first: bool) -> None:
+        for key, value, currency in world.venue.account_values(now):
+            if key in tags and sent.get(key) != value:
+                sent[key] = value
+                client.reply(
+                    "account_summary",
+                    request_id=request_id,
+                    account=world.account,
+                    tag=key,
+                    value=value,
+                    currency=currency,
+                )
+        if is_first:
+            client.reply("account_summary_end", request_id=request_id)
+        seconds = world.settings.account_update_seconds
+        stream.ticket = world.answer(client, request_id, seconds, lambda then: show(then, is_first=False))
+
+    latency = world.settings.latency.account
+    stream.ticket = world.answer(client, request_id, latency, lambda now: show(now, is_first=True))
+
+
+def _pnl(world: World, client: Client, values: dict[str, Any]) -> None:
+    check_account(world, values["account"])
+    request_id = values["request_id"]
+
+    def send(now: datetime) -> None:
+        rows = world.venue.portfolio(now)
+        days = _daily_profits(world, rows, now)
+        client.reply(
+            "pnl",
+            request_id=request_id,
+            daily=None if None in days else sum(filter(None, days)),
+            unrealized=sum(row.unrealized for row in rows),
+            realized=sum(row.realized for row in rows),
+        )
+
+    _watch(world, client, Stream(kind="pnl", request_id=request_id), send)
+
+
+def _pnl_single(world: World, client: Client, values: dict[str, Any]) -> None:
+    check_account(world, values["account"])
+    request_id = values["request_id"]
+
+    def send(now: datetime) -> None:
+        rows = [row for row in world.venue.portfolio(now) if row.position.contract.con_id == values["con_id"]]
+        if not rows:
+            # What a Gateway says about a contract that was never held is unverified.
+            client.reply("pnl_single", request_id=request_id, position=0)
+        for row, daily in zip(rows, _daily_profits(world, rows, now), strict=True):
+            client.reply(
+                "pnl_single",
+                request_id=request_id,
+                position=row.position.quantity,
+                daily=daily,
+                unrealized=row.unrealized,
+                realized=row.realized,
+                value=row.market_value,
+            )
+
+    _watch(world, client, Stream(kind="pnl_single", request_id=request_id), send)
+
+
+def _watch(world: World, client: Client, stream: Stream, send: Callable[[datetime], None]) -> None:
+    """Send soon, then again and again until it is cancelled."""
+    world.open_stream(client, stream)
+
+    def run(now: datetime) -> None:
+        send(now)
+        stream.ticket = world.answer(client, stream.request_id, world.settings.profit_seconds, run)
+
+    stream.ticket = world.answer(client, stream.request_id, world.settings.latency.account, run)
+
+
+def _daily_profits(world: World, rows: Sequence[PortfolioRow], now: datetime) -> list[float | None]:
+    """Dollars won or lost on each row of the portfolio since the session before closed.
+
+    What was held before today counts from the previous close, what was traded today from its price,
+    and the commissions of today are taken off. None where the feed does not know the previous close of
+    what was held.
+    """
+    today = _traded_today(world, now)
+    return [_daily(world, row, today.get(row.position.contract.con_id, _Today()), now) for row in rows]
+
+
+def _daily(world: World, row: PortfolioRow, today: _Today, now: datetime) -> float | None:
+    contract = row.position.contract
+    held_before = row.position.quantity - today.signed
+    if not held_before:
+        return row.market_value - today.paid
+    close = world.market.quote(contract, now).close
+    if close is None:
+        return None
+    return row.market_value - today.paid - held_before * close * contract.multiplier
+
+
+def _traded_today(world: World, now: datetime) -> dict[int, _Today]:
+    """By contract id."""
+    zone = parse_zone(world.settings.zone)
+    midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
+    found: dict[int, _Today] = {}
+    for execution, commission in world.venue.executions():
+        if execution.at < midnight:
+            continue
+        contract = execution.contract
+        before = found.get(contract.con_id, _Today())
+        signed = execution.quantity if execution.side == "BOT" else -execution.quantity
+        value = signed * execution.price * contract.multiplier
+        found[contract.con_id] = _Today(before.signed + signed, before.paid + value + commission.commission)
+    return found
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
+    "positions_multi": _positions_multi,
+    "cancel_positions_multi": cancels("positions_multi"),
+    "account_updates_multi": _updates_multi,
+    "cancel_account_updates_multi": cancels("account_updates_multi"),
     "account_updates": _account_updates,
     "positions": _positions,
     "cancel_positions": _cancel_positions,
+    "account_summary": _account_summary,
+    "cancel_account_summary": cancels(_SUMMARY),
+    "pnl": _pnl,
+    "pnl_single": _pnl_single,
+    "cancel_pnl": cancels("pnl"),
+    "cancel_pnl_single": cancels("pnl_single"),
 }

@@ -1,17 +1,26 @@
-"""Contracts between the wire and the market."""
+"""What the services share: contracts between the wire and the market, legs of combos, streams.
+
+A combo of two legs or more is filled at what its legs cost together.
+"""
 
 import re
 from typing import Any, Final
 
 import attrs
 
-from ibkeel.sim.values import ContractPattern, SimContract
-from ibkeel.sim.wiretime import compact
-from ibkeel.sim.world import Rejection, World
+from ibkeel.sim.client import Client
+from ibkeel.sim.values import ContractPattern, SimContract, SimLeg
+from ibkeel.sim.wire import compact
+from ibkeel.sim.world import Handler, Rejection, World
 
 NO_DEFINITION: Final = "No security definition has been found for the request"
 _RIGHTS: Final = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
 _EXPIRY: Final = re.compile(r"(\d{4})-?(\d{2})(?:-?(\d{2}))?")
+
+_ACTIONS: Final = ("BUY", "SELL")
+_FEWEST: Final = 2
+
+NOT_FOUND: Final = (300, "Can't find EId with tickerId:")
 
 
 def pattern_from(values: dict[str, Any]) -> ContractPattern:
@@ -78,3 +87,58 @@ def contract_values(contract: SimContract, *, exchange: str | None = None) -> di
         "local_symbol": contract.local_symbol or contract.symbol,
         "trading_class": contract.trading_class,
     }
+
+
+def ordered(world: World, values: dict[str, Any]) -> tuple[SimContract, tuple[SimLeg, ...]]:
+    """The contract that an order names, and the legs of it when it is a combo.
+
+    Raises:
+        Rejection: It names none, or a combo that cannot be.
+    """
+    if values["sec_type"] != "BAG":
+        return resolve(world, values), ()
+    legs = tuple(_leg(world, row) for row in values["order_combo_legs"])
+    if len(legs) < _FEWEST:
+        raise Rejection(321, "Error validating request.-'bF' : cause - A combo has two legs at least")
+    bag = SimContract(
+        con_id=0,
+        symbol=values["symbol"] or legs[0].contract.symbol,
+        sec_type="BAG",
+        exchange=values["exchange"] or "SMART",
+        currency=values["currency"] or "USD",
+    )
+    return bag, legs
+
+
+def permission(contract: SimContract) -> str:
+    """What a Gateway says without live data for a contract (seen in public logs)."""
+    return (
+        f"No market data permissions for {contract.primary_exchange or contract.exchange} {contract.sec_type}"
+    )
+
+
+def cancels(kind: str, error: tuple[int, str] | None = None) -> Handler:
+    """A handler that ends a stream.
+
+    Args:
+        kind: Which kind it ends.
+        error: Code and beginning of the text for an id that has none; None: silence.
+    """
+
+    def cancel(world: World, client: Client, values: dict[str, Any]) -> None:
+        request_id = values["request_id"]
+        if not world.end_stream(client, kind, request_id) and error is not None:
+            code, text = error
+            raise Rejection(code, f"{text}{request_id}")
+
+    return cancel
+
+
+def _leg(world: World, row: dict[str, Any]) -> SimLeg:
+    contract = world.market.by_con_id(row["con_id"] or 0)
+    if contract is None:
+        raise Rejection(200, NO_DEFINITION)
+    action, ratio = str(row["action"]).upper(), row["ratio"] or 0
+    if action not in _ACTIONS or ratio < 1:
+        raise Rejection(321, "Error validating request.-'bF' : cause - Invalid combo leg")
+    return SimLeg(contract=contract, action=action, ratio=ratio)

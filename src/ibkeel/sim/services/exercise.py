@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
+from ibkeel.sim.services.account import check_account
 from ibkeel.sim.services.contracts import resolve
-from ibkeel.sim.services.multi import check_account
 from ibkeel.sim.services.orders import publish
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World

@@ -1,5 +1,6 @@
 """What the feed showed between two instants: single trades, and bars shorter than a minute."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -13,6 +14,7 @@ Change = tuple[MarketQuote, MarketQuote]
 """What the feed showed before an instant, and at it."""
 
 _INSTANT: Final = timedelta(microseconds=1)
+_LONGEST_LOOK: Final = 2**20  # seconds: longer than any run of closed days
 _SIDES: Final = {"BID": "bid", "ASK": "ask"}
 
 
@@ -48,6 +50,30 @@ def trade_of(change: Change) -> Trade | None:
 def has_traded(before: MarketQuote, quote: MarketQuote) -> bool:
     """Whether a change shows a trade: the last price has moved, or the day's volume has grown."""
     return quote.last is not None and (quote.last != before.last or _growth(before, quote) > 0)
+
+
+def last_trade_at(market: Market, contract: SimContract, quote: MarketQuote) -> datetime | None:
+    """When the trade was that a quote shows; None: there was none on that day.
+
+    Of what trades before the open or after the close it is the instant of the quote: the day's volume, by
+    which the others are found, does not count it.
+    """
+    at, volume = quote.at, quote.volume
+    if quote.is_extended:
+        return at
+    if not volume:
+        return None
+
+    def differs(seconds: int) -> bool:
+        return market.quote(contract, at - timedelta(seconds=seconds)).volume != volume
+
+    back = 1
+    while not differs(back):
+        back *= 2
+        if back > _LONGEST_LOOK:
+            return None
+    near = range(back // 2, back)
+    return at - timedelta(seconds=near[bisect_left(near, True, key=differs) - 1])
 
 
 def _growth(before: MarketQuote, quote: MarketQuote) -> int:

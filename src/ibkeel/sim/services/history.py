@@ -13,21 +13,23 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.durations import (
+    OF_HISTORY,
     Duration,
     LongBar,
     ShortBar,
     Size,
+    check_room,
     check_step,
+    pace_history,
     parse_bar_size,
     parse_duration,
     start_of,
 )
 from ibkeel.sim.services.feed import short_bars
-from ibkeel.sim.services.paces import OF_HISTORY, check_room, pace_history
 from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
 from ibkeel.sim.services.volatility import volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
-from ibkeel.sim.wiretime import compact, parse_instant, parse_zone, zoned
+from ibkeel.sim.wire import compact, parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 _EXTENDED: Final = ("04:00:00", "20:00:00")  # of stocks; see the venue's trading hours
@@ -132,7 +134,7 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
 
 
 def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
-    start, end, bars = _bars(world, query, now)
+    start, end, bars = _bars(world, client, query, now)
     if not bars and not query.keep:
         contract = query.contract
         what = f"{contract.symbol}@{query.exchange} {_KINDS[query.what]}"
@@ -148,16 +150,18 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
         _follow(world, client, query, now, bars[-1].at if bars else None)
 
 
-def _bars(world: World, query: _Query, now: datetime) -> tuple[datetime, datetime, Sequence[SimBar]]:
-    start, end = _span(world, query, now)
+def _bars(
+    world: World, client: Client, query: _Query, now: datetime
+) -> tuple[datetime, datetime, Sequence[SimBar]]:
+    start, end = _span(world, client, query, now)
     if query.what == "BID_ASK":
         return start, end, _averaged(world, query, start, end)
     return start, end, _bars_of(world, query, start, end, query.what)
 
 
-def _span(world: World, query: _Query, now: datetime) -> tuple[datetime, datetime]:
+def _span(world: World, client: Client, query: _Query, now: datetime) -> tuple[datetime, datetime]:
     newest = now
-    if not world.is_entitled:
+    if not world.is_entitled(client):
         newest -= timedelta(seconds=world.settings.delay_seconds)
     end = newest if query.end is None else min(query.end, newest)
     start = start_of(
@@ -179,7 +183,7 @@ def _bars_of(world: World, query: _Query, start: datetime, end: datetime, what: 
         return volatility_bars(market, contract, what, start=start, end=end, size=size, rth=query.rth)
     if isinstance(size, LongBar):
         days = market.bars(contract, start=start, end=end, size=BarSize.DAY_1, what=what, rth=query.rth)
-        return long_bars(days, size, parse_zone(contract.timezone))
+        return _long_bars(days, size, parse_zone(contract.timezone))
     if isinstance(size, ShortBar):
         return short_bars(market, contract, start=start, end=end, seconds=size.seconds, what=what)
     return market.bars(contract, start=start, end=end, size=size, what=what, rth=query.rth)
@@ -243,7 +247,7 @@ def _follow(world: World, client: Client, query: _Query, now: datetime, since: d
 
     def update(then: datetime) -> None:
         shown = since
-        _, _, bars = _bars(world, query, then)
+        _, _, bars = _bars(world, client, query, then)
         if not world.disorder.silences(Service.HISTORY, client.client_id):
             for bar in bars:
                 if since is None or bar.at >= since:
@@ -268,18 +272,12 @@ def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
 
 
 def _send_schedule(world: World, client: Client, query: _Query, now: datetime) -> None:
-    start, end = _span(world, query, now)
-    shown = schedule_values(world, query.contract, start, end, rth=query.rth)
+    start, end = _span(world, client, query, now)
+    shown = _schedule_values(world, query.contract, start, end, rth=query.rth)
     client.reply("historical_schedule", request_id=query.request_id, **shown)
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "historical_data": _historical_data,
-    "cancel_historical_data": _cancel,
-}
-
-
-def long_bars(days: Sequence[SimBar], size: LongBar, zone: tzinfo) -> list[SimBar]:
+def _long_bars(days: Sequence[SimBar], size: LongBar, zone: tzinfo) -> list[SimBar]:
     """Daily bars put together; each is dated by its last session (unverified).
 
     Args:
@@ -306,7 +304,7 @@ def _joined(bars: list[SimBar]) -> SimBar:
     )
 
 
-def schedule_values(
+def _schedule_values(
     world: World, contract: SimContract, start: datetime, end: datetime, *, rth: bool
 ) -> dict[str, Any]:
     """The sessions of a span, as the wire tells them, in the contract's time zone."""
@@ -337,3 +335,9 @@ def _hours(session: SimSession, zone: str, *, extended: bool) -> dict[str, str]:
 
 def _text(at: datetime, zone: str) -> str:
     return f"{at.astimezone(parse_zone(zone)):%Y%m%d-%H:%M:%S}"
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "historical_data": _historical_data,
+    "cancel_historical_data": _cancel,
+}

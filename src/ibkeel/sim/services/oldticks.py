@@ -9,12 +9,11 @@ import attrs
 from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
-from ibkeel.sim.services.contracts import resolve
+from ibkeel.sim.services.contracts import permission, resolve
+from ibkeel.sim.services.durations import check_room, pace_history
 from ibkeel.sim.services.feed import Change, changes, price_of, trade_of
-from ibkeel.sim.services.paces import check_room, pace_history
-from ibkeel.sim.services.streams import permission
 from ibkeel.sim.values import SimContract
-from ibkeel.sim.wiretime import parse_instant
+from ibkeel.sim.wire import parse_instant
 from ibkeel.sim.world import Handler, Rejection, World
 
 Tick = dict[str, Any]
@@ -44,7 +43,7 @@ class _Query:
 
 
 def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> None:
-    query = _understood(world, values)
+    query = _understood(world, client, values)
     check_room(world, client)
     stream = query.contract.con_id, query.contract.exchange, query.what
     identity = ("ticks", *stream, query.start, query.end, query.count)
@@ -68,7 +67,7 @@ def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> N
     )
 
 
-def _understood(world: World, values: dict[str, Any]) -> _Query:
+def _understood(world: World, client: Client, values: dict[str, Any]) -> _Query:
     what, count = values["what"].upper(), values["count"] or 0
     try:
         start, end = (parse_instant(values[name], world.settings.zone) for name in ("start", "end"))
@@ -82,7 +81,7 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
     if not 1 <= count <= _MOST:
         _refuse(f"the number of ticks must be from 1 to {_MOST}")
     contract = resolve(world, values)
-    if not world.is_entitled:
+    if not world.is_entitled(client):
         raise Rejection(10187, f"Failed to request historical ticks:{permission(contract)}")
     return _Query(
         request_id=values["request_id"],

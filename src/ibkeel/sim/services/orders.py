@@ -10,8 +10,7 @@ from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.account import after_fills
-from ibkeel.sim.services.combos import ordered
-from ibkeel.sim.services.contracts import contract_values
+from ibkeel.sim.services.contracts import contract_values, ordered
 from ibkeel.sim.services.filters import is_wanted
 from ibkeel.sim.values import (
     Commission,
@@ -23,7 +22,7 @@ from ibkeel.sim.values import (
     VenueEvent,
 )
 from ibkeel.sim.venue import MarginPreview
-from ibkeel.sim.wiretime import parse_instant, zoned
+from ibkeel.sim.wire import parse_instant, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 _FIGURES: Final = (
@@ -48,7 +47,7 @@ def _place(world: World, client: Client, values: dict[str, Any]) -> None:
         if order.what_if:
             preview = world.venue.preview(order, now)
             shown = _open_order(order, "PreSubmitted")
-            more = preview_values(preview, order.contract.currency)
+            more = _preview_values(preview, order.contract.currency)
             client.reply("open_order", **{**shown, **more})
             return
         publish(world, world.venue.submit(order, now), now)
@@ -317,19 +316,7 @@ def _send_execution(world: World, client: Client, execution: Execution, *, reque
     )
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "place_order": _place,
-    "cancel_order": _cancel,
-    "global_cancel": _global_cancel,
-    "open_orders": _open_orders,
-    "all_open_orders": _all_open_orders,
-    "auto_open_orders": _auto_open_orders,
-    "completed_orders": _completed_orders,
-    "executions": _executions,
-}
-
-
-def preview_values(preview: MarginPreview, currency: str) -> dict[str, Any]:
+def _preview_values(preview: MarginPreview, currency: str) -> dict[str, Any]:
     """Margins before and after an order, to the cent, by the names of openOrder's fields."""
     made: dict[str, Any] = {
         "what_if": True,
@@ -342,3 +329,15 @@ def preview_values(preview: MarginPreview, currency: str) -> dict[str, Any]:
         made[f"{name}_change"] = round(after - before, 2)
         made[f"{name}_after"] = round(after, 2)
     return made
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "place_order": _place,
+    "cancel_order": _cancel,
+    "global_cancel": _global_cancel,
+    "open_orders": _open_orders,
+    "all_open_orders": _all_open_orders,
+    "auto_open_orders": _auto_open_orders,
+    "completed_orders": _completed_orders,
+    "executions": _executions,
+}

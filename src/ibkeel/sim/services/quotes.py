@@ -9,9 +9,17 @@ from ibkeel.sim.client import Client, Subscription
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.faults import CompetingSession, NotEntitled
 from ibkeel.sim.services.contracts import resolve
-from ibkeel.sim.services.generics import changing, initial
-from ibkeel.sim.services.sheets import row_of, tick_sheet
-from ibkeel.sim.services.ticks import LiveType, computations, is_complete, without_book
+from ibkeel.sim.services.feed import has_traded, last_trade_at
+from ibkeel.sim.services.sheets import (
+    LiveType,
+    changing,
+    computations,
+    initial,
+    is_complete,
+    row_of,
+    tick_sheet,
+    without_book,
+)
 from ibkeel.sim.values import Market, MarketQuote, ModelGreeks, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
@@ -82,6 +90,7 @@ def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscrip
         generic_ticks=generic,
         is_snapshot=values["snapshot"],
         holds_line=world.settings.snapshots_use_lines or not values["snapshot"],
+        wanted_type=client.market_data_type,
     )
 
 
@@ -102,9 +111,9 @@ def _refuse_by_fault(world: World, client: Client, subscription: Subscription, n
 
 
 def _refuse_unentitled(world: World, client: Client, subscription: Subscription, now: datetime) -> None:
-    if world.is_entitled:
+    if world.is_entitled(client):
         return
-    if client.market_data_type in {LiveType.LIVE, LiveType.FROZEN}:
+    if subscription.wanted_type in {LiveType.LIVE, LiveType.FROZEN}:
         world.end_subscription(client, subscription.request_id)
         raise Rejection(10089, _LACKING[10089])
     text = "Requested market data is not subscribed. Displaying delayed market data."
@@ -114,7 +123,7 @@ def _refuse_unentitled(world: World, client: Client, subscription: Subscription,
 def _push(world: World, client: Client, subscription: Subscription, now: datetime) -> None:
     """Send what changed, then plan the next change or end the snapshot."""
     contract = subscription.contract
-    kind, at = _feed(world, client, now)
+    kind, at = _feed(world, client, subscription.wanted_type, now)
     disorder = world.disorder
     if disorder.lasting and disorder.silences(Service.MARKET_DATA, client.client_id):
         _go_on(world, client, subscription, now, at)
@@ -127,6 +136,8 @@ def _push(world: World, client: Client, subscription: Subscription, now: datetim
         quote = without_book(quote)
     if kind != subscription.announced_type:
         client.reply("market_data_type", request_id=subscription.request_id, type=kind)
+        if (kind in _DELAYED) != (subscription.announced_type in _DELAYED):  # other ticks, all yet to be told
+            subscription.sent = subscription.sent_greeks = None
         subscription.announced_type = kind
     greeks = world.market.greeks(contract, at) if contract.sec_type == "OPT" and has_book else None
     _tell(world.market, client, subscription, quote, greeks, at, delayed=kind in _DELAYED)
@@ -149,6 +160,12 @@ def _tell(
     contract, generic = subscription.contract, subscription.generic_ticks
     sent = subscription.sent
     known = MarketQuote(at=quote.at) if sent is None else sent
+    traded_at = None
+    if not delayed and contract.sec_type != "IND":
+        if sent is None:
+            traded_at = last_trade_at(market, contract, quote)
+        elif has_traded(sent, quote):
+            traded_at = quote.at
     sheet, of_quote = tick_sheet(
         client.session.version,
         contract,
@@ -156,8 +173,9 @@ def _tell(
         known,
         delayed=delayed,
         open_interest=_OPEN_INTEREST in generic,
+        traded=traded_at is not None,
     )
-    payloads = sheet.payloads(row_of(quote, subscription.request_id))
+    payloads = sheet.payloads(row_of(quote, subscription.request_id, traded_at))
     between = computations(greeks, subscription.sent_greeks, delayed=delayed)
     if sent is None and not delayed:
         between += initial(market, contract, generic, at, halted=quote.halted)
@@ -196,10 +214,12 @@ def _has_all(subscription: Subscription) -> bool:
     return quote is not None and is_complete(subscription.contract, quote)
 
 
-def _feed(world: World, client: Client, now: datetime) -> tuple[int, datetime]:
-    """The market data type that a client gets, and the instant it shows."""
-    wanted = client.market_data_type
-    if world.is_entitled:
+def _feed(world: World, client: Client, wanted: int, now: datetime) -> tuple[int, datetime]:
+    """The market data type that a request gets, and the instant it shows.
+
+    That a stream keeps to the type of the moment of asking is unverified.
+    """
+    if world.is_entitled(client):
         frozen = wanted in _FROZEN
         return (LiveType.FROZEN if frozen and world.session_at(now) is None else LiveType.LIVE), now
     at = now - timedelta(seconds=world.settings.delay_seconds)
@@ -226,7 +246,10 @@ def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
 
 
 def _set_type(_world: World, client: Client, values: dict[str, Any]) -> None:
-    """Change the type for later requests; each announces its own type when its ticks begin."""
+    """Change the type for later requests; each announces its own type when its ticks begin.
+
+    Source: TWS API, "Market Data Types", which has it called before the request that is to be of that type.
+    """
     kind = values["type"]
     if kind not in range(LiveType.LIVE, LiveType.DELAYED_FROZEN + 1):
         # Unverified text.

@@ -2,12 +2,10 @@
 
 from ibkeel.sim.transcripts.comparing import Comparison, Difference, compared
 from ibkeel.sim.transcripts.exchanges import Exchange, exchanges
-from ibkeel.sim.transcripts.playback import Playback
-from ibkeel.sim.transcripts.playing import played
+from ibkeel.sim.transcripts.playback import Playback, played
 from ibkeel.sim.transcripts.proxy import RecordingProxy
 from ibkeel.sim.transcripts.redaction import Redactor
-from ibkeel.sim.transcripts.scribe import Scribe, TranscriptFile
-from ibkeel.sim.transcripts.transcriber import Recorder, Transcriber
+from ibkeel.sim.transcripts.scribe import Recorder, Scribe, Transcriber, TranscriptFile
 from ibkeel.sim.transcripts.values import Entry, Form, Header, Transcript
 
 __all__ = [

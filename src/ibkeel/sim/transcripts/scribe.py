@@ -4,15 +4,157 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ibkeel.errors import ConfigurationError
+from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.sim.transcripts.redaction import Redactor
-from ibkeel.sim.transcripts.transcriber import Recorder
-from ibkeel.sim.transcripts.values import Entry, Header, as_line
+from ibkeel.sim.transcripts.values import CLIENT, GATEWAY, Entry, Form, Header, as_line, message_of
+from ibkeel.sim.wire import GREETING, FrameReader
+
+_OF_HANDSHAKE = 2  # fields: the version and the time
+_START_API = "start_api"
+_CLIENT_ID = 2  # where startApi has it
+
+_logger: Final = logging.getLogger("ibkeel.sim")
+_Heard = tuple[str, int, str, bytes, datetime]  # what happened, connection, sender, bytes, instant
+
+
+class Transcriber:
+    """Reads both directions of one connection, without IO.
+
+    Args:
+        connection: Its number.
+    """
+
+    def __init__(self, connection: int) -> None:
+        self.connection = connection
+        self.version = 0
+        self.client_id: int | None = None
+        self._head = bytearray()
+        self._has_greeted = False
+        self._said_hello = False
+        self._readers = {CLIENT: FrameReader(), GATEWAY: FrameReader()}
+        self._lost: set[str] = set()  # senders whose stream cannot be read on
+
+    def opened(self, at: float) -> Entry:
+        """The connection begins."""
+        return self._entry(at, Form.OPENED)
+
+    def closed(self, at: float) -> list[Entry]:
+        """The connection ends; what was not complete comes as bytes."""
+        rest = [
+            (CLIENT, bytes(self._head) + self._readers[CLIENT].rest),
+            (GATEWAY, self._readers[GATEWAY].rest),
+        ]
+        self._head.clear()
+        left = [self._entry(at, Form.BYTES, sender, data) for sender, data in rest if data]
+        return [*left, self._entry(at, Form.CLOSED)]
+
+    def heard(self, sender: str, data: bytes, at: float) -> list[Entry]:
+        """Feed bytes of one side; get what they complete.
+
+        Args:
+            sender: `client` or `gateway`.
+            data: The bytes.
+            at: Seconds since the transcript began.
+        """
+        if sender == CLIENT and not self._has_greeted:
+            data = self._greeting(data)
+        if not data:
+            return []
+        if sender in self._lost:
+            return [self._entry(at, Form.BYTES, sender, data)]
+        return list(self._frames(sender, data, at))
+
+    def _greeting(self, data: bytes) -> bytes:
+        """Take the bytes before the first frame; what is left, or all of it when they are none."""
+        self._head += data
+        if not GREETING.startswith(self._head[: len(GREETING)]):
+            self._lost.add(CLIENT)
+        elif len(self._head) < len(GREETING):
+            return b""
+        self._has_greeted = True
+        head, self._head = bytes(self._head), bytearray()
+        return head if CLIENT in self._lost else head[len(GREETING) :]
+
+    def _frames(self, sender: str, data: bytes, at: float) -> Iterator[Entry]:
+        reader = self._readers[sender]
+        try:
+            for payload in reader.each(data):
+                yield self._frame(sender, payload, at)
+        except WireError:
+            self._lost.add(sender)
+            yield self._entry(at, Form.BYTES, sender, reader.rest)
+            self._readers[sender] = FrameReader()
+
+    def _frame(self, sender: str, payload: bytes, at: float) -> Entry:
+        texts = payload.decode(errors="surrogateescape").removesuffix("\0").split("\0")
+        if not self.version:
+            if sender == CLIENT and not self._said_hello:
+                self._said_hello = True
+                return self._entry(at, Form.HELLO, sender, payload)
+            if len(texts) == _OF_HANDSHAKE and texts[0].isdecimal():
+                self.version = int(texts[0])
+                return self._entry(at, Form.HANDSHAKE, sender, payload)
+        message = message_of(sender, texts[0])
+        name = "" if message is None else message.name
+        if name == _START_API and len(texts) > _CLIENT_ID and texts[_CLIENT_ID].lstrip("-").isdecimal():
+            self.client_id = int(texts[_CLIENT_ID])
+        return self._entry(at, Form.MESSAGE, sender, payload, name)
+
+    def _entry(self, at: float, form: Form, sender: str = "", payload: bytes = b"", name: str = "") -> Entry:
+        return Entry(
+            at=at,
+            connection=self.connection,
+            form=form,
+            sender=sender,
+            payload=payload,
+            version=self.version,
+            client_id=self.client_id,
+            name=name,
+        )
+
+
+class Recorder:
+    """Hears connections and tells what was said on them.
+
+    Args:
+        began_at: The instant from which seconds count.
+        tell: Called with each entry.
+    """
+
+    def __init__(self, began_at: datetime, tell: Callable[[Entry], None]) -> None:
+        self._began_at, self._tell = began_at, tell
+        self._transcribers: dict[int, Transcriber] = {}
+
+    def opened(self, connection: int, at: datetime) -> None:
+        """A connection begins."""
+        transcriber = self._transcribers[connection] = Transcriber(connection)
+        self._tell(transcriber.opened(self._seconds(at)))
+
+    def heard(self, connection: int, sender: str, data: bytes, at: datetime) -> None:
+        """One side has sent bytes; nothing is told of connections that began before this heard them."""
+        transcriber = self._transcribers.get(connection)
+        for entry in () if transcriber is None else transcriber.heard(sender, data, self._seconds(at)):
+            self._tell(entry)
+
+    def closed(self, connection: int, at: datetime) -> None:
+        """A connection ends."""
+        transcriber = self._transcribers.pop(connection, None)
+        for entry in () if transcriber is None else transcriber.closed(self._seconds(at)):
+            self._tell(entry)
+
+    def stop(self, at: datetime) -> None:
+        """Nothing more will be heard: every connection ends."""
+        for connection in tuple(self._transcribers):
+            self.closed(connection, at)
+
+    def _seconds(self, at: datetime) -> float:
+        return (at - self._began_at).total_seconds()
 
 
 class TranscriptFile:
@@ -61,10 +203,6 @@ class TranscriptFile:
             self._file.close()
             if not self.entries:
                 self._path.unlink(missing_ok=True)
-
-
-_logger: Final = logging.getLogger("ibkeel.sim")
-_Heard = tuple[str, int, str, bytes, datetime]  # what happened, connection, sender, bytes, instant
 
 
 class Scribe:

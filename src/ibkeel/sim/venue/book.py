@@ -27,15 +27,6 @@ GroupKey = tuple[str, int, int]
 """A one-cancels-all group: its name, or the client and parent id of a bracket's children."""
 
 
-def group_key(order: SimOrder) -> GroupKey | None:
-    """The group whose members cancel the order when they fill; None for an order on its own."""
-    if order.oca_group:
-        return order.oca_group, 0, 0
-    if order.parent_id:
-        return "", order.client_id, order.parent_id
-    return None
-
-
 class Book:
     """Orders of all clients; iteration is in the order in which they were sent."""
 
@@ -55,14 +46,14 @@ class Book:
         if order.parent_id:
             family = self._children.setdefault((order.client_id, order.parent_id), [])
             family.append(working)
-        key = group_key(order)
+        key = _group_key(order)
         if key is not None:
             self._groups.setdefault(key, []).append(working)
 
     def discard(self, working: WorkingOrder) -> None:
         """Forget an order that has not been transmitted; its id stays used."""
         del self._orders[working.key], self._live[working.key]
-        key = group_key(working.order)
+        key = _group_key(working.order)
         if key is not None:
             self._groups[key].remove(working)
         if working.order.parent_id:
@@ -97,7 +88,7 @@ class Book:
 
     def group(self, working: WorkingOrder) -> list[WorkingOrder]:
         """The members of its group, itself and ended ones included; empty without a group."""
-        key = group_key(working.order)
+        key = _group_key(working.order)
         return [] if key is None else list(self._groups.get(key, ()))
 
     def family_drafts(self, working: WorkingOrder) -> Iterator[WorkingOrder]:
@@ -127,32 +118,18 @@ class Book:
         )
 
 
-def share_used(members: Iterable[WorkingOrder]) -> Fraction:
-    """Share of a group that has filled: 0 to 1, above 1 only after a modification."""
-    return sum((Fraction(int(m.order.filled), int(m.base_quantity)) for m in members), start=Fraction(0))
-
-
-def parent_share(book: Book, working: WorkingOrder) -> Fraction:
-    """Share of its own size that an order may fill because of its parent.
-
-    A parent that ended part filled has had its children cut to size, which leaves them whole.
-    """
-    parent = book.parent(working)
-    return _WHOLE if parent is None or not parent.is_live else share_used([parent])
-
-
 def workable(book: Book, working: WorkingOrder) -> float:
     """Units that the order may fill now, were there enough on show."""
     group = book.group(working)
     if not group:
         return working.remaining
-    room = (parent_share(book, working) - share_used(group)) * int(working.base_quantity)
+    room = (_parent_share(book, working) - _share_used(group)) * int(working.base_quantity)
     return min(working.remaining, float(max(0, math.floor(room))))
 
 
 def reduced_quantity(working: WorkingOrder, members: Iterable[WorkingOrder]) -> float:
     """Quantity of a member after fills of the others: what it has filled, and its share of the rest."""
-    room = (_WHOLE - share_used(members)) * int(working.base_quantity)
+    room = (_WHOLE - _share_used(members)) * int(working.base_quantity)
     return min(working.order.quantity, working.order.filled + max(0, math.floor(room)))
 
 
@@ -163,7 +140,7 @@ def base_after_change(book: Book, working: WorkingOrder) -> float:
     back, so that a client may change a price and send its old quantity along: unverified.
     """
     parent = book.parent(working)
-    is_cut = parent is not None and not parent.is_live and share_used([parent]) < 1
+    is_cut = parent is not None and not parent.is_live and _share_used([parent]) < 1
     return working.base_quantity if is_cut else max(working.base_quantity, working.order.quantity)
 
 
@@ -173,7 +150,7 @@ def cut_to_parent(child: WorkingOrder, parent: WorkingOrder) -> float:
     Returns:
         Units that are left of the child for the part that filled, done and to do; perhaps 0.0.
     """
-    size = math.floor(share_used([parent]) * int(child.base_quantity))
+    size = math.floor(_share_used([parent]) * int(child.base_quantity))
     child.base_quantity = float(max(size, int(child.order.filled), 1))
     return float(size)
 
@@ -188,14 +165,7 @@ def is_group_over(members: Iterable[WorkingOrder], oca_type: int) -> bool:
     members = list(members)
     if oca_type == _CANCELS_ON_ANY_FILL:
         return any(member.order.filled for member in members)
-    return share_used(members) >= 1 or any(member.stage is Stage.FILLED for member in members)
-
-
-@attrs.define
-class _Place:
-    limit: float
-    ahead: float | None  # None: the market has not come to this price yet
-    volume: float
+    return _share_used(members) >= 1 or any(member.stage is Stage.FILLED for member in members)
 
 
 class Queue:
@@ -230,6 +200,36 @@ class Queue:
         served = min(place.ahead, traded)
         place.ahead -= served
         return traded - served
+
+
+@attrs.define
+class _Place:
+    limit: float
+    ahead: float | None  # None: the market has not come to this price yet
+    volume: float
+
+
+def _group_key(order: SimOrder) -> GroupKey | None:
+    """The group whose members cancel the order when they fill; None for an order on its own."""
+    if order.oca_group:
+        return order.oca_group, 0, 0
+    if order.parent_id:
+        return "", order.client_id, order.parent_id
+    return None
+
+
+def _share_used(members: Iterable[WorkingOrder]) -> Fraction:
+    """Share of a group that has filled: 0 to 1, above 1 only after a modification."""
+    return sum((Fraction(int(m.order.filled), int(m.base_quantity)) for m in members), start=Fraction(0))
+
+
+def _parent_share(book: Book, working: WorkingOrder) -> Fraction:
+    """Share of its own size that an order may fill because of its parent.
+
+    A parent that ended part filled has had its children cut to size, which leaves them whole.
+    """
+    parent = book.parent(working)
+    return _WHOLE if parent is None or not parent.is_live else _share_used([parent])
 
 
 def _serves(order: SimOrder, limit: float, last: float | None) -> bool:

@@ -226,7 +226,7 @@ def after_order(account: Account, order: SimOrder, price: float, commission: flo
     return account.traded(contract, signed, price, commission).account, reduces
 
 
-class Naked(NamedTuple):
+class _Naked(NamedTuple):
     """Short options that no long option covers; `quantity` is below zero."""
 
     contract: SimContract
@@ -266,12 +266,12 @@ def _cheapest_first(holding: Holding) -> tuple[str, float]:
     return contract.right, contract.strike if contract.right == "C" else -contract.strike
 
 
-def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[Naked]]:
+def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[_Naked]]:
     """Short options with the long ones that cover them, by underlying and expiry; and the naked."""
     options = sorted((each for each in holdings if each.contract.sec_type == "OPT"), key=_cheapest_first)
     pools = [_Pool(each.contract, each.quantity) for each in options if each.quantity > 0]
     lines: _Lines = {}
-    naked: list[Naked] = []
+    naked: list[_Naked] = []
     for short in (each for each in options if each.quantity < 0):
         needed = -short.quantity
         group = lines.setdefault((short.contract.symbol, short.contract.expiry), [])
@@ -282,7 +282,7 @@ def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[Naked]]:
                 needed -= taken
                 group += _pair(pool.contract, short.contract, taken)
         if needed:
-            naked.append(Naked(short.contract, -needed))
+            naked.append(_Naked(short.contract, -needed))
     return lines, naked
 
 

@@ -30,7 +30,6 @@ from ibkeel.model import (
 Prices = Callable[[Contract], Quote]
 
 _NOT_FOUND: Final = 10147
-_CANNOT_CANCEL: Final = 10148
 _PERM_BASE: Final = 1_000_000
 
 
@@ -59,7 +58,7 @@ class Book:
     """
 
     def __init__(self, *, account: str, positions: tuple[Position, ...] = (), client_id: int = 0) -> None:
-        self._account, self._client_id = account, client_id
+        self._account, self.client_id = account, client_id
         self._ids = count(1)
         self._orders: dict[OrderId, _Order] = {}
         self._executions: list[Execution] = []
@@ -140,6 +139,7 @@ class Book:
             remaining=ticket.quantity,
             limit_price=ticket.limit_price,
             stop_price=ticket.stop_price,
+            tif=ticket.tif.value,
             at=at,
         )
         return order.report
@@ -172,7 +172,7 @@ class Book:
         report = OrderReport(
             order_id=order_id,
             perm_id=PermId(_PERM_BASE + order_id),
-            client_id=self._client_id,
+            client_id=self.client_id,
             client_order_id=name,
             contract=ticket.contract,
             side=ticket.side,

@@ -281,6 +281,11 @@ class FakeBroker(Broker):
             self._tell(reports)
         return reports[0]
 
+    @property
+    @override
+    def client_id(self) -> int:
+        return self._book.client_id
+
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:
         """Orders that work now."""

@@ -10,7 +10,7 @@ import pytest
 
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import API_FILE, BoardApi
-from ibkeel.monitor.dashboard.sign import Sign
+from ibkeel.monitor.dashboard.api import Sign
 from ibkeel.system import SystemClock
 
 

@@ -10,10 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import attrs
 import pytest
 
-from ibkeel.journal import Decision, Failure, Journal, RunEnded, RunStarted
-from ibkeel.model import Direction, Reason, Signal
+from ibkeel.journal import Decision, Failure, Journal, OrderUpdate, RunEnded, RunStarted
+from ibkeel.model import Direction, OrderReport, Reason, Signal, Stock
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource, recalled
+from ibkeel.monitor.dashboard.recall import orders_of_last_session
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import SessionChanged
 
@@ -189,6 +190,37 @@ def test_all_runs_of_the_last_session_are_recalled_and_none_of_an_earlier_one(tm
 
     assert snapshot.run.run == "r3"
     assert [row.symbol for row in snapshot.decisions.rows] == ["SPY", "QQQ"]
+
+
+def test_a_run_that_takes_over_hears_of_the_orders_of_the_session_and_of_nothing_else(tmp_path):
+    report = OrderReport(
+        order_id=3, perm_id=9, client_id=7, client_order_id="r1-1", contract=Stock("SPY"), side="SELL", quantity=2.0,
+        order_type="STP", stop_price="4", state="cancelled", at=AT,
+    )  # fmt: skip
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        nothing = list(orders_of_last_session(journal))
+        for record in (started("r1", 5), decided("SPY"), OrderUpdate(at=AT, report=report)):
+            journal.record(record)
+
+        board = Board()
+        for event in orders_of_last_session(journal):
+            board.on_event(event)
+
+    (row,) = board.snapshot.orders.rows.values()
+    assert nothing == []
+    assert (row.side, row.quantity, row.subject, row.state) == ("SELL", 2, "SPY", "cancelled")
+    assert board.snapshot.decisions.rows == ()
+
+
+def test_why_nothing_was_asked_for_is_recalled_too(tmp_path):
+    quiet = Signal(direction=Direction.NONE, reasons=(Reason("close", 4.0, "above 5"),))
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(started("r1", 5))
+        journal.record(Decision(at=AT, symbol="SPY", signal=quiet, outcome="no_signal"))
+
+        row = recalled(journal).decisions.symbols["SPY"]
+
+    assert row.detail == "close 4 (above 5)"
 
 
 def test_facts_are_recalled_in_the_words_in_which_a_bot_tells_them(tmp_path):

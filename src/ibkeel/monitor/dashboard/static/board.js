@@ -32,7 +32,8 @@ const number = (value, digits = 2) =>
 const money = (value) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const share = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(2) + " %");
-const clock = (iso) => (iso ? new Date(iso).toISOString().slice(11, 19) : "–");
+const newYork = new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", timeStyle: "medium" });
+const clock = (iso) => (iso ? newYork.format(new Date(iso)) : "–");
 const milliseconds = (seconds) => (seconds === null || seconds === undefined ? "–" : seconds < 1 ? (1000 * seconds).toFixed(0) + " ms" : seconds.toFixed(1) + " s");
 
 function span(seconds) {
@@ -97,7 +98,7 @@ const PANELS = {
       strip.append(piece);
     });
     return [
-      h("p", {}, badge(session.state), " ", session.since ? ["since ", clock(session.since), " UTC, ", age(session.since)] : ""),
+      h("p", {}, badge(session.state), " ", session.since ? ["since ", clock(session.since), " New York, ", age(session.since)] : ""),
       session.cause ? h("p", {}, session.cause) : null,
       spans.length ? strip : null,
       pairs([
@@ -148,7 +149,7 @@ const PANELS = {
       pairs([
         ["Entries", halted ? badge("halted", "bad") : badge("not halted", "good")],
         halted ? ["Because", halted] : null,
-        ["Daily loss", loss ? [badge(loss.tripped ? "tripped" : loss.allowed ? "within limit" : "blocks entries", loss.tripped || !loss.allowed ? "bad" : "good"), ` ${share(loss.loss)} of ${share(loss.limit)}`] : "–"],
+        ["Daily loss", loss ? [badge(loss.tripped ? "tripped" : loss.allowed ? "within limit" : "blocks entries", loss.tripped || !loss.allowed ? "bad" : "good"), loss.loss <= 0 && loss.loss !== null ? ` none; limit ${share(loss.limit)}` : ` ${share(loss.loss)} of ${share(loss.limit)}`] : "–"],
         loss && loss.reason ? ["", loss.reason] : null,
       ]),
       loss && loss.loss !== null ? bar(Math.max(0, loss.loss / loss.limit)) : null,
@@ -159,7 +160,7 @@ const PANELS = {
       clock(row.intended_at || row.changed_at), row.client_order_id, row.purpose || "–", `${row.side} ${number(row.quantity, 0)} ${row.subject}`,
       badge(row.state), `${number(row.filled, 0)}${row.price === null ? "" : " at " + money(row.price)}`, row.state_reason || row.reason,
     ]);
-    return [table(["@at", "order", "for", "what", "state", "filled", "why"], rows, "None."), more(data.orders.rows.length)];
+    return [table(["@at (New York)", "order", "for", "what", "state", "filled", "why"], rows, "None."), more(data.orders.rows.length)];
   },
   decisions(data) {
     const wanted = $("filter").value.trim().toLowerCase();
@@ -173,7 +174,7 @@ const PANELS = {
     return [
       counts.length ? h("p", {}, counts) : null,
       table(["symbol", "last", "because", "", "@when"], rows, wanted ? "None fits." : "None yet."), more(symbols.length),
-      h("details", { open: last.length > 0 && symbols.length <= 10 }, h("summary", {}, "The last decisions with their facts"), table(["@at", "symbol", "signal", "outcome", "reasons"], last)),
+      h("details", { open: last.length > 0 && symbols.length <= 10 }, h("summary", {}, "The last decisions with their facts"), table(["@at (New York)", "symbol", "signal", "outcome", "reasons"], last)),
     ];
   },
   requests(data) {
@@ -213,14 +214,14 @@ const PANELS = {
     return [
       data.alerts.undelivered ? h("p", {}, badge(data.alerts.undelivered + " undelivered", "bad")) : null,
       data.alerts.heartbeat_failing ? h("p", {}, badge("heartbeat fails", "bad"), " ", String(data.alerts.heartbeat_failing)) : null,
-      table(["@at", "severity", "what", "fate"], rows, "None."),
+      table(["@at (New York)", "severity", "what", "fate"], rows, "None."),
     ];
   },
   incidents(data) {
     const rows = [...data.incidents.rows].reverse().slice(0, SHOWN).map((row) => [
       clock(row.at), row.kind, row.name, row.text, row.ended_at ? `${clock(row.ended_at)}, after ${span((Date.parse(row.ended_at) - Date.parse(row.at)) / 1000)}` : badge("open"),
     ]);
-    return table(["@at", "kind", "what", "text", "ended"], rows, "None.");
+    return table(["@at (New York)", "kind", "what", "text", "ended"], rows, "None.");
   },
 };
 

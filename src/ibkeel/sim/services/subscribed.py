@@ -1,0 +1,241 @@
+"""Subscriptions beside the quotes: single ticks, bars of five seconds, and market depth.
+
+Depth shows the best prices as the feed shows them, and levels behind them that are made up.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from ibkeel.sim.client import Client, Stream
+from ibkeel.sim.disorder import Service
+from ibkeel.sim.services.contracts import NOT_FOUND, cancels, permission, resolve
+from ibkeel.sim.services.feed import Change, Trade, bar_of, follow, price_of, short_bars
+from ibkeel.sim.services.oldticks import latest, send_ticks, tick_of
+from ibkeel.sim.values import MarketQuote, SimBar, SimContract
+from ibkeel.sim.world import Handler, Rejection, World
+
+_TICKS: Final = "tick_by_tick"
+_NUMBERS: Final = {"LAST": 1, "ALLLAST": 2, "BIDASK": 3, "MIDPOINT": 4}
+_WHATS: Final = {"LAST": "TRADES", "ALLLAST": "TRADES", "BIDASK": "BID_ASK", "MIDPOINT": "MIDPOINT"}
+_FAILED: Final = "Failed to request tick-by-tick data."
+_TOO_MANY: Final = "Max number of tick-by-tick requests has been reached."
+_UNSERVED: Final = ("OPT", "BAG")  # documented: options have them in history only, combos never
+_BARS: Final = "real_time_bars"
+_SECONDS: Final = 5  # whatever size is asked for; the parameter is ignored, as documented
+_BARS_OF: Final = ("TRADES", "MIDPOINT", "BID", "ASK")
+_QUERY: Final = "Invalid Real-time Query:"
+_DEPTH: Final = "market_depth"
+_MOST_ROWS: Final = 20
+_INSERT, _UPDATE, _DELETE = 0, 1, 2
+_ASK, _BID = 0, 1
+_NO_DEPTH: Final = "Deep market data is not supported for this combination of security type/exchange"
+
+
+class _Level(NamedTuple):
+    price: float
+    size: float
+
+
+_Book = dict[int, list[_Level]]
+
+
+def _tick_by_tick(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id, kind = values["request_id"], values["kind"].upper()
+    if kind not in _NUMBERS:
+        # The code is documented for bad parameters; the text is unverified.
+        reason = f"Invalid tick-by-tick type {values['kind']!r}"
+        raise Rejection(321, f"Error validating request.-'bU' : cause - {reason}")
+    contract = resolve(world, values)
+    if contract.sec_type in _UNSERVED or not world.is_entitled(client):
+        raise Rejection(10189, _FAILED + permission(contract))
+    _check_limits(world, client, contract)
+    stream = Stream(kind=_TICKS, request_id=request_id, contract=contract)
+    world.open_stream(client, stream)
+
+    def first(now: datetime) -> None:
+        if values["count"]:
+            ticks = latest(world, contract, _WHATS[kind], end=now, count=values["count"])
+            send_ticks(client, request_id, _WHATS[kind], ticks, contract)
+        quote = world.market.quote(contract, now)
+
+        def show(change: Change) -> None:
+            tick = tick_of(_WHATS[kind], change, ignore_size=values["ignore_size"])
+            if tick is not None:
+                tick["mid"] = tick.get("price")
+                exchange = contract.primary_exchange or contract.exchange
+                more = {"request_id": request_id, "kind": _NUMBERS[kind], "exchange": exchange}
+                client.reply("tick_by_tick", **more, **tick)
+
+        follow(world, client, stream, quote, show)
+
+    latency = world.settings.latency.first_tick
+    stream.ticket = world.answer(client, request_id, latency, first, needs=Service.MARKET_DATA)
+
+
+def _check_limits(world: World, client: Client, contract: SimContract) -> None:
+    limits, settings = world.settings.limits, world.settings
+    key = "tick by tick", contract.con_id
+    if world.pacing.repeated(world.now().timestamp(), key, limits.tick_by_tick_repeat):
+        world.counters.violated("tick_by_tick_repeat", client.client_id)
+        raise Rejection(10190, _TOO_MANY)
+    if limits.tick_by_tick is None:
+        return
+    if world.running(_TICKS) >= max(1, int(settings.market_data_lines * limits.tick_by_tick)):
+        world.counters.violated("tick_by_tick", client.client_id)
+        raise Rejection(10190, _TOO_MANY)
+
+
+def _real_time_bars(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id, what = values["request_id"], values["what"].upper()
+    if what not in _BARS_OF:
+        # The code is documented for bad parameters; the text is unverified.
+        raise Rejection(321, f"Error validating request.-'bZ' : cause - {what!r} is not one of {_BARS_OF}")
+    contract = resolve(world, values)
+    if not world.is_entitled(client):
+        raise Rejection(420, _QUERY + permission(contract))
+    stream = Stream(kind=_BARS, request_id=request_id, contract=contract, holds_line=True)
+    if world.pacing.over_budget(world.now().timestamp()):
+        world.counters.violated("histories", client.client_id)
+        raise Rejection(420, f"{_QUERY}Historical data request pacing violation")
+    world.open_stream(client, stream)
+    _plan(world, client, stream, contract, what)
+
+
+def _plan(world: World, client: Client, stream: Stream, contract: SimContract, what: str) -> None:
+    """Send the bar that runs now when it has ended."""
+    now = world.now()
+    into = now.timestamp() % _SECONDS
+
+    def ended(then: datetime) -> None:
+        until = then.replace(microsecond=0)
+        is_heard = not world.disorder.silences(Service.MARKET_DATA, client.client_id)
+        bar = _bar(world, contract, until - timedelta(seconds=until.timestamp() % _SECONDS), what)
+        if bar is not None and is_heard:
+            _send(client, stream.request_id, bar)
+        _plan(world, client, stream, contract, what)
+
+    stream.ticket = world.answer(client, stream.request_id, _SECONDS - into, ended)
+
+
+def _bar(world: World, contract: SimContract, end: datetime, what: str) -> SimBar | None:
+    """The bar that ended at an instant; without a trade it stands still; None outside the session."""
+    start = end - timedelta(seconds=_SECONDS)
+    if world.session_at(start) is None:
+        return None
+    bars = short_bars(world.market, contract, start=start, end=end, seconds=_SECONDS, what=what)
+    if bars:
+        return bars[0]
+    quote = world.market.quote(contract, start)
+    price = quote.last if what == "TRADES" else price_of(quote, what)
+    return None if price is None else bar_of(start, [Trade(price, 0.0)], traded=what == "TRADES")
+
+
+def _send(client: Client, request_id: int, bar: SimBar) -> None:
+    client.reply(
+        "real_time_bar",
+        request_id=request_id,
+        time=int(bar.at.timestamp()),
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume,
+        wap=bar.wap,
+        count=bar.count,
+    )
+
+
+def _market_depth(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id = values["request_id"]
+    contract = resolve(world, values)
+    if contract.sec_type in {"IND", "BAG"}:
+        raise Rejection(10092, _NO_DEPTH)
+    if not world.is_entitled(client):
+        raise Rejection(354, "Requested market data is not subscribed.")
+    limit = world.settings.limits.depth
+    if limit is not None and world.running(_DEPTH) >= limit:
+        world.counters.violated("depth", client.client_id)
+        raise Rejection(309, f"Max number ({limit}) of market depth requests has been reached")
+    stream = Stream(kind=_DEPTH, request_id=request_id, contract=contract)
+    world.open_stream(client, stream)
+    rows = min(max(values["rows"] or 1, 1), _MOST_ROWS)
+    is_smart = values["is_smart"]
+    shown: _Book = {_BID: [], _ASK: []}
+
+    def show(change: Change) -> None:
+        for side, levels in _levels(contract, change[1], rows).items():
+            _send_book(client, request_id, side, shown[side], levels, is_smart=is_smart)
+            shown[side] = levels
+
+    def first(now: datetime) -> None:
+        quote = world.market.quote(contract, now)
+        if world.session_at(now) is not None:
+            show((quote, quote))
+        follow(world, client, stream, quote, show)
+
+    latency = world.settings.latency.first_tick
+    stream.ticket = world.answer(client, request_id, latency, first, needs=Service.MARKET_DATA)
+
+
+def _levels(contract: SimContract, quote: MarketQuote, rows: int) -> _Book:
+    """Each level behind the best is one tick worse, and as large again as the best one."""
+    tick = contract.min_tick
+    sides = {_BID: (quote.bid, quote.bid_size, -tick), _ASK: (quote.ask, quote.ask_size, tick)}
+    return {
+        side: []
+        if price is None
+        else [
+            _Level(round(price + n * step, 4), (n + 1) * (size or 0))
+            for n in range(rows)
+            if price + n * step > 0
+        ]
+        for side, (price, size, step) in sides.items()
+    }
+
+
+def _send_book(
+    client: Client, request_id: int, side: int, before: list[_Level], after: list[_Level], *, is_smart: bool
+) -> None:
+    """Send what turns one list of levels into another, the deletions from the end."""
+    for position in range(len(before) - 1, len(after) - 1, -1):
+        _tell(client, request_id, position, _DELETE, side, _Level(0.0, 0), is_smart=is_smart)
+    for position, level in enumerate(after):
+        if position >= len(before):
+            _tell(client, request_id, position, _INSERT, side, level, is_smart=is_smart)
+        elif level != before[position]:
+            _tell(client, request_id, position, _UPDATE, side, level, is_smart=is_smart)
+
+
+def _tell(
+    client: Client,
+    request_id: int,
+    position: int,
+    operation: int,
+    side: int,
+    level: _Level,
+    *,
+    is_smart: bool,
+) -> None:
+    name = "market_depth_l2" if is_smart else "market_depth"
+    client.reply(
+        name,
+        request_id=request_id,
+        position=position,
+        market_maker="SMART",
+        operation=operation,
+        side=side,
+        price=level.price,
+        size=level.size,
+        is_smart=is_smart,
+    )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "tick_by_tick": _tick_by_tick,
+    "cancel_tick_by_tick": cancels(_TICKS, NOT_FOUND),
+    "real_time_bars": _real_time_bars,
+    "cancel_real_time_bars": cancels(_BARS, NOT_FOUND),
+    "market_depth": _market_depth,
+    "cancel_market_depth": cancels(_DEPTH, (310, "Can't find the subscribed market depth with tickerId:")),
+}

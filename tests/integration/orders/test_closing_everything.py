@@ -1,0 +1,130 @@
+"""What `ibkeel flatten` says and does when cancels, reads and names do not go as planned."""
+
+import asyncio
+
+import attrs
+
+from ibkeel.errors import RequestTimeout
+from ibkeel.model import Bracket, Direction, OrderTicket, Signal
+from ibkeel.orders import build_bracket
+from ibkeel.runner import close_everything
+from ibkeel.runner.flatten import cancel_entries, flatten
+from ibkeel.runner.handover import Handover
+from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
+
+from .conftest import DAY
+
+REFUSED = {"when_request": "place_order", "code": 201, "text": "Order rejected - reason:"}
+
+
+async def rest(on, stop=90, limit=100, **changes):
+    """An entry that works and does not fill; its name."""
+    ticket = OrderTicket(
+        contract=on.stage.stock, side="BUY", quantity=2, order_type="LMT", limit_price=limit, **changes
+    )
+    bracket = Bracket(entry=ticket, stop_loss=stop)
+    placed = await on.desk.enter("SPY", bracket, Signal(direction=Direction.UP), DAY, "")
+    await asyncio.sleep(3)
+    return placed.client_order_id
+
+
+async def close(on, wait=5):
+    return await close_everything(on.stage.broker, on.desk, session=DAY, wait=wait)
+
+
+async def test_what_the_desk_knows_without_its_class_is_not_called_flat_while_it_is_held(crew):
+    async with crew() as on:
+        number = (await on.stage.broker.qualify(on.stage.option)).contract.con_id
+        named = attrs.evolve(on.stage.option, trading_class="", con_id=number)
+        quote = attrs.evolve(await on.stage.broker.quote(named), contract=named)
+        bracket = build_bracket(quote=quote, quantity=2)
+        await on.desk.enter("SPY", bracket, Signal(direction=Direction.UP), DAY, "")
+        await asyncio.sleep(10)
+        on.stage.gateway.inject(faults.AnsweredWith(times=1, **REFUSED))
+
+        refused, done = await close(on), await close(on)
+
+        assert ([row.quantity for row in refused.left], refused.untouched) == ([2], ())
+        assert not refused.is_flat
+        assert (len(done.closed), done.is_flat, on.venue.positions()) == (1, True, [])
+
+
+async def test_an_entry_whose_cancel_is_not_answered_keeps_nothing_from_being_closed(crew):
+    async with crew() as on:
+        await on.enter()
+        name = await rest(on)
+        on.stage.gateway.inject(faults.Unanswered(when_request="cancel_order", times=1))
+
+        done = await close(on)
+
+        assert (done.cancelled, len(done.closed), done.is_flat) == ((name,), 1, True)
+        assert (on.working(), on.venue.positions()) == ([], [])
+
+
+async def test_an_entry_that_may_still_work_is_not_called_flat(crew):
+    async with crew() as on:
+        name = await rest(on)
+        on.stage.gateway.inject(faults.Unanswered(when_request="cancel_order"))
+
+        done = await close(on)
+
+        [words] = done.uncancelled
+        assert words.startswith(f"{name}: the cancel of order")
+        assert (done.cancelled, done.is_flat) == ((), False)
+
+
+async def test_of_two_entries_the_one_that_is_not_answered_holds_up_no_other(crew):
+    async with crew() as on:
+        first, second = await rest(on), await rest(on)
+        on.stage.gateway.inject(faults.Unanswered(when_request="cancel_order", times=1))
+
+        tried = await cancel_entries(on.stage.broker, on.desk)
+
+        assert list(tried) == [first, second]
+        assert isinstance(tried[first], RequestTimeout)
+        assert tried[second] is None
+
+
+async def test_positions_that_are_not_answered_once_are_asked_for_again(crew):
+    async with crew() as on:
+        await on.enter()
+        on.stage.gateway.inject(faults.Unanswered(when_request="positions", skip=2, times=1))
+
+        done = await close(on, wait=15)
+
+        assert (len(done.closed), done.is_flat) == (1, True)
+
+
+async def test_what_is_left_behind_too_small_a_stop_is_said_to_be(crew):
+    async with crew() as on:
+        await on.enter()
+        [stop] = on.venue.open_orders()
+        theirs = attrs.evolve(
+            stop, client_id=9, order_id=1, parent_id=0, order_ref="", quantity=1, transmit=True
+        )
+        on.venue.submit(theirs, virtual_clock().now())
+        on.stage.gateway.inject(faults.AnsweredWith(times=1, **REFUSED))
+
+        [held] = await flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="test")
+
+        assert held.reason.endswith("no stop worked for 1 of it")
+
+
+async def test_the_stop_of_an_entry_that_has_not_filled_protects_nothing(crew):
+    async with crew() as on:
+        bought = Bracket(entry=OrderTicket(contract=on.stage.stock, side="BUY", quantity=2), stop_loss=300)
+        await on.desk.enter("SPY", bought, Signal(direction=Direction.UP), DAY, "")
+        await asyncio.sleep(10)
+        name = await rest(on, limit=310, stop=290)
+        stop = next(row for row in on.venue.open_orders() if row.stop_price == 300)
+        on.venue.cancel(stop.client_id, stop.order_id, virtual_clock().now())
+        lines = []
+
+        await Handover(on.stage.broker, on.desk, lines.append).end()
+
+        assert lines == [
+            "left open: +2 SPY, WITHOUT A STOP at the venue",
+            f"left open: BUY 2 SPY LMT 310.0 ({name}), working, DAY",
+            f"left open: SELL 2 SPY STP 290.0 ({name}-1), waits for its entry, DAY",
+        ]

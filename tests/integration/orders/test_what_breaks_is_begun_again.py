@@ -1,0 +1,144 @@
+"""A fault of our own, and a row that nobody expected: what runs in the background goes on."""
+
+import asyncio
+
+import attrs
+import pytest
+
+from ibkeel.model import OrderTicket
+from ibkeel.sim import faults
+
+RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100}
+
+
+def messages(told):
+    return [event.message for event in told.of("AlarmRaised")]
+
+
+def states(on, name):
+    return [event.state for event in on.told.of("OrderChanged") if event.client_order_id == name]
+
+
+def breaks(monkeypatch, thing, name):
+    """Every call of a method raises what nobody expects; undone by `monkeypatch.undo()`."""
+
+    async def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(thing, name, broken)
+
+
+async def test_a_protector_that_met_an_unexpected_error_protects_again(crew, monkeypatch):
+    async with crew() as on:
+        await on.enter()
+        breaks(monkeypatch, on.stage.broker, "positions")
+        on.cancel_stop()
+        await asyncio.sleep(100)
+        while_broken = on.working()
+
+        monkeypatch.undo()
+        await asyncio.sleep(100)
+
+        assert while_broken == []
+        assert on.working() == [("STP", "SELL", 2)]
+        assert "a fault in ibkeel, ZeroDivisionError" in messages(on.stage.told)[0]
+
+
+async def test_who_minds_the_fates_of_orders_goes_on_after_an_unexpected_error(stage, monkeypatch):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        breaks(monkeypatch, on.broker._lists, "executions")
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        await asyncio.sleep(30)
+
+        monkeypatch.undo()
+        await asyncio.sleep(100)
+
+        assert "nobody finds out what became of orders" in messages(on.told)[0]
+        assert states(on, "mine")[-1] == "cancelled"
+
+
+async def test_a_session_whose_comparison_broke_is_sought_anew(stage, monkeypatch):
+    async with stage() as on:
+        breaks(monkeypatch, on.broker._lists, "executions")
+        on.board.hang_up()
+        await asyncio.sleep(60)
+
+        monkeypatch.undo()
+        await asyncio.sleep(120)
+
+        assert messages(on.told)[0].startswith("a fault in ibkeel, ZeroDivisionError")
+        assert on.broker.is_connected
+        assert (await on.broker.quote(on.stock)).bid
+
+
+async def test_a_search_that_broke_goes_on(stage, monkeypatch):
+    async with stage() as on:
+
+        def broken():
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(on.broker._keeper, "_jitter", broken)
+        on.board.hang_up()
+        await asyncio.sleep(60)
+
+        monkeypatch.undo()
+        await asyncio.sleep(120)
+
+        assert on.broker.is_connected
+
+
+@pytest.mark.parametrize("which", ["open_orders", "completed_orders"])
+async def test_a_short_sale_of_somebody_else_is_a_sale(stage, monkeypatch, which):
+    async with stage() as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        [ours] = on.gateway.venue.open_orders()
+        theirs = attrs.evolve(ours, client_id=0, order_id=77, perm_id=99, order_ref="theirs", action="SSHORT")
+        monkeypatch.setattr(on.gateway.venue, which, lambda *_: [ours, theirs])
+
+        rows = await getattr(on.broker, which.replace("open", "all_open"))()
+
+        assert {row.client_order_id: row.side for row in rows} == {"mine": "BUY", "theirs": "SELL"}
+
+
+@pytest.mark.parametrize("which", ["open_orders", "completed_orders"])
+async def test_a_row_that_cannot_be_read_is_told_once_and_loses_no_other(stage, monkeypatch, which):
+    async with stage() as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        [ours] = on.gateway.venue.open_orders()
+        theirs = attrs.evolve(ours, client_id=0, order_id=77, perm_id=99, order_ref="theirs", action="GIVE")
+        monkeypatch.setattr(on.gateway.venue, which, lambda *_: [theirs, ours])
+        read = getattr(on.broker, which.replace("open", "all_open"))
+
+        rows = [await read(), await read()][-1]
+
+        assert [row.client_order_id for row in rows] == ["mine"]
+        [words] = messages(on.told)
+        assert "'GIVE' is not a valid Side; valid: 'BUY', 'SELL'. It is of client id 0" in words
+
+
+async def test_a_row_that_cannot_be_read_may_be_the_one_that_is_looked_for(stage, monkeypatch):
+    async with stage() as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="other", **RESTING))
+        [other] = on.gateway.venue.open_orders()
+        ended = attrs.evolve(other, perm_id=99, order_ref="?", action="GIVE")
+        monkeypatch.setattr(on.gateway.venue, "completed_orders", lambda *_: [ended])
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        await asyncio.sleep(120)
+
+        assert states(on, "mine") == ["sent"]
+        assert "nobody knows what became of BUY 1 SPY LMT" in messages(on.told)[-1]
+
+
+async def test_an_order_of_our_own_number_for_a_part_of_a_share_is_on_the_lists(stage, monkeypatch):
+    async with stage(client_id=0) as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        [ours] = on.gateway.venue.open_orders()
+        half = attrs.evolve(ours, order_id=50, perm_id=5, order_ref="", quantity=0.5)
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: [half, ours])
+
+        rows = await on.broker.all_open_orders()
+
+        assert [(row.order_id, row.quantity) for row in rows][-1] == (50, 0.5)

@@ -1,0 +1,148 @@
+"""What `ibkeel run` tells a person at the terminal."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from ibkeel.cli.news import News
+from ibkeel.telemetry import (
+    AccountSeen,
+    AlarmRaised,
+    Connected,
+    ConnectionLost,
+    DecisionMade,
+    HaltChanged,
+    OrderChanged,
+    OrderFilled,
+    OrderIntended,
+    OrderPlaced,
+    RunBegan,
+    SymbolFailed,
+    TradingDayOpened,
+)
+
+AT = datetime(2026, 1, 5, 15, 4, 5, tzinfo=UTC)
+ORDER = {"at": AT, "client_order_id": "a", "subject": "SPY 600 C", "side": "BUY"}
+DAY = TradingDayOpened(at=AT, day=date(2026, 1, 5), opens_at=AT, closes_at=AT + timedelta(hours=6))
+
+
+BEGAN = RunBegan(at=AT, run="r1", mode="PAPER", strategy="scalp")
+
+
+def told(*events, began=BEGAN):
+    lines = []
+    news = News(lines.append)
+    for event in (began, *events):
+        news.on_event(event)
+    assert all(line.startswith("10:04:05 ") for line in lines)
+    return [line.removeprefix("10:04:05 ") for line in lines]
+
+
+def intended(**changes):
+    usual = {"symbol": "SPY", "purpose": "entry", "quantity": 2, "reason": "2 contracts"}
+    return OrderIntended(**{**ORDER, **usual, **changes})
+
+
+def placed(**changes):
+    return OrderPlaced(**{**ORDER, "quantity": 2, "was_sent": True, **changes})
+
+
+def refused(*reasons, **changes):
+    usual = {"at": AT, "signal_id": "s", "symbol": "SPY", "outcome": "refused", "reasons": reasons}
+    return DecisionMade(**{**usual, **changes})
+
+
+def failed(symbol="SPY", error="NoData", message="nothing came"):
+    return SymbolFailed(at=AT, symbol=symbol, error=error, message=message)
+
+
+def test_an_order_is_one_line_though_broker_and_runner_both_tell_of_it():
+    child = placed(client_order_id="a-1", side="SELL")
+
+    assert told(intended(), placed(), child, placed()) == [
+        "entry: BUY 2 SPY 600 C (a); 2 contracts",
+        "with it: SELL 2 SPY 600 C (a-1)",
+    ]
+
+
+def test_an_order_of_a_dry_run_is_said_not_to_have_left():
+    assert told(intended(), placed(was_sent=False)) == [
+        "entry: BUY 2 SPY 600 C (a), not sent: dry run; 2 contracts"
+    ]
+
+
+def test_a_fill_is_one_line_and_the_part_of_a_leg_none():
+    fill = OrderFilled(**ORDER, exec_id="e", quantity=1.0, price=4.05)
+    leg = OrderFilled(**ORDER, exec_id="f", quantity=1.0, price=4.05, is_leg=True)
+
+    assert told(fill, fill, leg) == ["filled: BUY 1 SPY 600 C at 4.05 (a)"]
+
+
+def test_fills_of_earlier_runs_which_a_session_begins_with_are_not_told_again():
+    fill = OrderFilled(**ORDER, exec_id="e", quantity=1.0, price=4.05)
+
+    assert told(BEGAN, DAY, fill, began=fill) == ["session of Monday, 05 January 2026, until 16:04 New York"]
+
+
+def test_what_the_venue_refuses_is_told_and_other_changes_are_not():
+    states = [
+        OrderChanged(at=AT, client_order_id="a", state=state, filled=0.0, reason="201 no\nfunds")
+        for state in ("working", "rejected", "rejected")
+    ]
+
+    assert told(*states) == ["rejected by the venue: a: 201 no funds"]
+
+
+def test_a_refusal_is_told_again_only_when_there_is_a_new_kind_of_reason():
+    lines = told(
+        refused("the pause is 12 s", "it is held"),
+        refused("the pause is 9 s"),
+        refused("it is held", "entries are halted"),
+        refused("the pause is 9 s", symbol="QQQ"),
+        refused("debit 4.05 above 3", outcome="no_size"),
+        refused("0 of 3 will do", outcome="no_option"),
+        refused("rsi 44", outcome="no_signal"),
+    )
+
+    assert lines == [
+        "SPY not entered, refused: the pause is 12 s; it is held",
+        "SPY not entered, refused: it is held; entries are halted",
+        "QQQ not entered, refused: the pause is 9 s",
+        "SPY not entered, no size: debit 4.05 above 3",
+        "SPY not entered, no option will do: 0 of 3 will do",
+    ]
+
+
+def test_an_error_is_told_once_for_each_symbol_and_kind_and_again_the_next_day():
+    assert told(failed(), failed(message="again"), failed(symbol=""), DAY, failed()) == [
+        "SPY: NoData: nothing came",
+        "bot: NoData: nothing came",
+        "session of Monday, 05 January 2026, until 16:04 New York",
+        "SPY: NoData: nothing came",
+    ]
+
+
+def test_a_halt_and_its_end_are_told_once_each_whoever_writes_the_file():
+    changes = ["ibkeel flatten, since 15:04 UTC", "ibkeel flatten, since 15:05 UTC", "", ""]
+
+    lines = told(*(HaltChanged(at=AT, is_halted=bool(why), reason=why) for why in changes))
+
+    assert lines == ["entries are halted: ibkeel flatten", "the halt is lifted: entries may pass again"]
+
+
+def test_a_lost_connection_and_its_return_are_told_and_the_first_connection_is_not():
+    up = Connected(at=AT, host="127.0.0.1", port=4002, client_id=7)
+    down = ConnectionLost(at=AT, cause="it closed")
+
+    assert told(up, down, up) == ["connection lost: it closed", "connected again"]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_an_alarm_is_told_once(times):
+    alarm = AlarmRaised(at=AT, name="session", message="look")
+
+    assert told(*[alarm] * times) == ["ALARM session: look"]
+
+
+def test_what_goes_on_all_the_time_is_not_told():
+    assert told(AccountSeen(at=AT, currency="USD", net_liquidation=1.0)) == []
