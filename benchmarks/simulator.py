@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from typing import Any
@@ -15,17 +16,18 @@ _HASH_SEEDS = ("0", "1", "random")
 
 
 def run(*, quick: bool) -> Report:
-    """Everything in processes of their own; what is timed runs twice, in turns."""
+    """Everything in processes of their own; what is timed runs in turns, those of even and of odd number an A/A pair."""
     hours, seconds, minute, busy = (0.2, 1.0, 6.0, 0.1) if quick else (24.0, 5.0, 60.0, 2.0)
     timed: dict[str, list[dict[str, Any]]] = {"rounds": [], "streams": [], "tcp": []}
-    for _ in range(2):
+    for _ in range(2 if quick else 6):
         for mode, found in timed.items():
             found.append(_ran(mode, seconds if mode == "tcp" else hours))
     crowd = _ran("crowd", minute)
     hashes = [_ran("determinism", busy, hash_seed=seed)["hash"] for seed in _HASH_SEEDS]
 
     def bar(name: str, limit: float, values: list[float]) -> Bar:
-        return Bar(name=name, value=min(values), op=">=", limit=limit, strays=abs(values[0] - values[1]))
+        ours, again = statistics.median(values[::2]), statistics.median(values[1::2])
+        return Bar(name=name, value=min(ours, again), op=">=", limit=limit, strays=abs(ours - again))
 
     speeds = {mode: [one["virtual"] / one["cpu"] for one in timed[mode]] for mode in ("rounds", "streams")}
     over_decode = [one["ticks"] / one["decode"] for one in timed["tcp"]]
