@@ -13,6 +13,11 @@ from pathlib import Path
 import attrs
 
 PATIENCE = 300.0  # seconds for one block, on a machine that is busy with others
+# What the programs of the pages must not be told: settings of ours, and that a build server runs them, for pytest
+# prints more there, and Hypothesis draws other examples.
+_FOREIGN = (
+    "IBKEEL_", "COV", "PYTEST", "CI", "GITHUB_", "GITLAB_", "BUILD", "TF_BUILD", "TEAMCITY_", "TOX",
+)  # fmt: skip
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,:-]\d+)*")
 _FRAME = re.compile(r"[|─━│╭╮╰╯┌┐└┘├┤┬┴┼═]+|-{3,}")
 
@@ -42,9 +47,8 @@ class Terminal:
         self._ports = {str(port): str(free) for port, free in zip(ports, _free(len(ports)), strict=True)}
         self._others = {}
         here = Path(sys.executable).parent
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("IBKEEL_", "COV"))}
         self._environ = {
-            **kept,
+            **{key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)},
             "PATH": f"{here}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
             "COLUMNS": "80",
