@@ -191,9 +191,13 @@ class VenueBroker(Broker):
     # Orders.
 
     @override
-    async def place(self, order: OrderTicket | Bracket) -> Placement:
+    async def place(
+        self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
+    ) -> Placement:
         """Give an order, or a bracket whole, to the venue."""
         self._now()
+        if may_leave is not None:
+            may_leave()
         return self._dealing.place(order)
 
     @override

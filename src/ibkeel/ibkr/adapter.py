@@ -260,14 +260,24 @@ class IBKRBroker(Broker):
     # Orders.
 
     @override
-    async def place(self, order: OrderTicket | Bracket) -> Placement:
+    async def place(
+        self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
+    ) -> Placement:
         if not isinstance(order, OrderTicket | Bracket):
             raise InvalidInput(f"cannot place {order!r}; give an OrderTicket or a Bracket")
+        gate = self._gate
         if isinstance(order, OrderTicket) and order.is_closing:
-            await self._gate.ready_for_exits()
-            return await self._trading.place(order, self._deadlines, self._gate.check_exit)
-        await self._gate.ready_for_entries()
-        return await self._trading.place(order, self._deadlines, self._gate.check_entry)
+            ready, check = gate.ready_for_exits, gate.check_exit
+        else:
+            ready, check = gate.ready_for_entries, gate.check_entry
+
+        def may_go() -> None:
+            check()
+            if may_leave is not None:
+                may_leave()
+
+        await ready()
+        return await self._trading.place(order, self._deadlines, may_go)
 
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:

@@ -221,9 +221,11 @@ class BlockingBroker:
 
     # Orders.
 
-    def place(self, order: OrderTicket | Bracket) -> Placement:
-        """Place an order, or a bracket whole, as `IBKRBroker.place`."""
-        return self._thread.run(lambda: self._broker.place(order))
+    def place(
+        self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
+    ) -> Placement:
+        """Place an order, or a bracket whole, as `IBKRBroker.place`; `may_leave` is asked in the loop's thread."""
+        return self._thread.run(lambda: self._broker.place(order, may_leave=may_leave))
 
     def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
         """Replace price or quantity of a working order, as `IBKRBroker.modify`."""

@@ -96,8 +96,8 @@ class Trading:
         Args:
             order: What to place.
             deadlines: How long the venue may take.
-            may_go: Raises when the session does not permit the order; asked at the last moment, for to
-                look the contract up takes time.
+            may_go: Raises when the session, or who asks, does not permit the order; asked at the last
+                moment, for to look the contract up takes time.
         """
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         try:

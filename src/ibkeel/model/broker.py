@@ -5,7 +5,7 @@ raises one typed error of `ibkeel.errors`; none returns an empty list, NaN, -1 o
 of failure, and none waits for ever: the adapter has a deadline for each kind of request.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -87,8 +87,16 @@ class Orders(Protocol):
         """Number that our orders stand under: those of another can be seen and counted, not changed."""
         ...
 
-    async def place(self, order: OrderTicket | Bracket) -> Placement:
+    async def place(
+        self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
+    ) -> Placement:
         """Place an order, or a bracket whole.
+
+        Args:
+            order: What to place.
+            may_leave: Asked after everything that waits, right before the first byte would leave. What
+                it raises is raised here, and nothing was sent. A kill switch is looked at in this way,
+                for a contract's lookup or a session that comes back may outlast the moment of the order.
 
         Raises:
             InvalidInput: It is neither; nothing was sent.

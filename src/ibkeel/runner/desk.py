@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import attrs
@@ -347,11 +348,13 @@ class OrderDesk:
             await self._recorded(record, family)
             self._observer.on_event(intended(intent, signal_id))
             self._count_intent(intent.symbol)
+            # A halt may come while the disk is slow, and while a session comes back or a contract is looked up.
+            may_leave = partial(self._check_halt, entry) if isinstance(intent, EntryIntent) else None
+            if may_leave is not None:
+                may_leave()
             if self._doorkeeper is not None:
-                if isinstance(intent, EntryIntent):
-                    self._doorkeeper.check_halt(entry)  # it may have come while the disk was slow
                 self._doorkeeper.passed(entry)
-            placement = await self._feed.timed("place", self._broker.place(intent.order))
+            placement = await self._feed.timed("place", self._broker.place(intent.order, may_leave=may_leave))
         except IbkeelError as error:
             self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS
             settle(family, fate_of(error))
@@ -362,6 +365,10 @@ class OrderDesk:
                 order.is_placing = False
         self._remember(placement, (entry, *children))
         return placement
+
+    def _check_halt(self, entry: OrderTicket) -> None:
+        if self._doorkeeper is not None:
+            self._doorkeeper.check_halt(entry)
 
     async def _recorded(self, record: Intent, family: Iterable[OwnOrder]) -> None:
         if record.purpose is not Purpose.ENTRY:

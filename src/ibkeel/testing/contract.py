@@ -270,6 +270,16 @@ async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: 
     assert fate.perm_id in [report.perm_id for report in await broker.completed_orders()]
 
 
+async def _what_is_refused_at_the_last_moment_does_not_leave(broker: Broker, world: World) -> None:
+    def may_leave() -> None:
+        raise OrderRefused("a kill switch came")
+
+    for order in (await _resting_ticket(broker, world), await _resting_bracket(broker, world)):
+        await _raises(OrderRefused, broker.place(order, may_leave=may_leave))
+    assert await broker.open_orders() == ()
+    assert await broker.completed_orders() == ()
+
+
 async def _a_modified_order_works_at_its_new_price(broker: Broker, world: World) -> None:
     ticket = await _resting_ticket(broker, world)
     placement = await broker.place(ticket)
@@ -371,6 +381,7 @@ def _checks() -> tuple[Check, ...]:
     sending = (
         _a_preview_tells_the_margin_and_places_nothing,
         _a_resting_order_is_open_until_it_is_cancelled,
+        _what_is_refused_at_the_last_moment_does_not_leave,
         _a_modified_order_works_at_its_new_price,
         _a_fill_is_told_and_a_cancel_after_it_changes_nothing,
         _a_bracket_is_placed_whole_and_its_stop_is_a_stop,

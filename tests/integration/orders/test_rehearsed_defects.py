@@ -1,5 +1,6 @@
 """What the order campaign found, each as small as it can be told."""
 
+import asyncio
 from datetime import date
 
 import attrs
@@ -7,7 +8,7 @@ import pytest
 
 from ibkeel.errors import GatesShut, RequestTimeout
 from ibkeel.journal import Journal, OrderUpdate
-from ibkeel.model import Direction, OrderState, OrderTicket, Signal
+from ibkeel.model import Direction, OrderState, OrderTicket, Signal, Stock
 from ibkeel.orders import build_bracket
 from ibkeel.runner.crew import crew_of
 from ibkeel.sim import faults
@@ -59,6 +60,28 @@ async def test_an_entry_is_not_moved_after_a_halt(stage):
 
             [row] = [row for row in on.gateway.venue.open_orders() if row.action == "BUY"]
             assert row.limit_price == float(entry.limit_price)
+
+
+async def test_an_entry_does_not_leave_when_the_halt_comes_while_its_contract_is_looked_up(stage):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            crew = crew_on(on, journal)
+            quote = await on.broker.quote(on.option)
+            unknown = attrs.evolve(quote, contract=Stock("QQQ"))
+            on.gateway.inject(faults.Slow(when_request="contract_details", delay=2.0, times=1))
+            entering = asyncio.ensure_future(
+                crew.desk.enter(
+                    "SPY", build_bracket(quote=unknown, quantity=1), SIGNAL, DAY, "", quote=unknown
+                )
+            )
+            await asyncio.sleep(1.0)
+
+            crew.halting.now("enough", virtual_clock().now())
+
+            with pytest.raises(GatesShut, match="halted: enough"):
+                await entering
+            assert not crew.desk.unknown_orders
+            assert on.gateway.venue.open_orders() == []
 
 
 async def test_an_order_whose_change_is_refused_as_a_new_order_would_be_works_on(stage):

@@ -536,10 +536,10 @@ def rejecting_exits_of(contract):
     def prepare(broker, _):
         place = broker.place
 
-        async def refuse(order):
+        async def refuse(order, **asked):
             if isinstance(order, OrderTicket) and order.contract == contract:
                 raise OrderRejected("not today", code=201)
-            return await place(order)
+            return await place(order, **asked)
 
         broker.place = refuse
 
@@ -691,8 +691,8 @@ def test_a_bracket_whose_answer_was_lost_is_known_by_the_venues_word_and_closed(
     def prepare(broker, _):
         place, lost = broker.place, []
 
-        async def lose_the_answer(order):
-            placement = await place(order)
+        async def lose_the_answer(order, **asked):
+            placement = await place(order, **asked)
             if not lost:
                 lost.append(placement)
                 raise RequestTimeout("no answer")
@@ -709,7 +709,7 @@ def test_a_bracket_whose_answer_was_lost_is_known_by_the_venues_word_and_closed(
 
 def test_the_end_of_a_session_waits_for_what_nobody_knows(play):
     def lose(broker, _):
-        async def never_arrives(_):
+        async def never_arrives(_, **_asked):
             raise RequestTimeout("no answer")
 
         broker.place = never_arrives

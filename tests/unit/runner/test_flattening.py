@@ -78,10 +78,10 @@ def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
     def prepare(broker):
         place = broker.place
 
-        async def refused(order):
+        async def refused(order, **asked):
             if isinstance(order, OrderTicket) and order.stop_price is None:
                 raise OrderRejected("no such right today", code=201)
-            return await place(order)
+            return await place(order, **asked)
 
         broker.place = refused
 

@@ -1,7 +1,7 @@
 """A whole `Broker` in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -239,7 +239,9 @@ class FakeBroker(Broker):
         return self._prices.chain(underlying)
 
     @override
-    async def place(self, order: OrderTicket | Bracket) -> Placement:
+    async def place(
+        self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
+    ) -> Placement:
         """Take the order in and fill it as soon as the script allows."""
         await self._answer("place", order)
         entry = order if isinstance(order, OrderTicket) else order.entry
@@ -249,6 +251,8 @@ class FakeBroker(Broker):
             self._intents += 1
             name = entry.client_order_id or ClientOrderId(f"fake-intent-{self._intents}")
             return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT)
+        if may_leave is not None:
+            may_leave()
         placement, reports = self._book.enter(order, self._clock.now())
         self._tell(reports)
         self._match()
