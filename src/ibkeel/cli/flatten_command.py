@@ -32,6 +32,7 @@ _PATH: Final = click.Path(path_type=Path)
     "--wait", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Seconds for the fills."
 )
 @click.option("--journal", type=_PATH, default=None, help="Where the bot's journal is.")
+@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
 @click.option(
     "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
 )
@@ -39,6 +40,7 @@ _PATH: Final = click.Path(path_type=Path)
 def flatten(
     config: Path,
     journal: Path | None,
+    state: Path | None,
     wait: float,
     *,
     yes: bool,
@@ -55,11 +57,11 @@ def flatten(
     Ends with 0 when nothing is left, with 5 when something is, with 4 when orders is DRY_RUN.
     """
     bot = load_config_as(MonitoredBot, config, os.environ)
-    state = state_directory(os.environ)
+    folder = state_directory(os.environ, state)
     configured = Path(bot.journal.path) if bot.journal.path else None
     options = FlattenOptions(
-        journal=journal or configured or state / "journal.sqlite",
-        state=state,
+        journal=journal or configured or folder / "journal.sqlite",
+        state=folder,
         port=bot.gateway.port,
         client_id=bot.gateway.client_id,
         everything=everything,
@@ -68,7 +70,7 @@ def flatten(
     )
     if not yes:
         _ask(bot, options)
-    is_halted = bot.gateway.orders != "DRY_RUN" and _is_halted(state)
+    is_halted = bot.gateway.orders != "DRY_RUN" and _is_halted(folder)
     done, by = _flattened(bot, options)
     if as_json:
         click.echo(json.dumps({**attrs.asdict(done), "is_flat": done.is_flat, "by": by}, indent=2))
@@ -113,8 +115,18 @@ def _ask(bot: BotConfig, options: FlattenOptions) -> None:
     try:
         what = planned(bot, options).sentence()
     except (ClientIdInUse, JournalInUse):
-        what = "halt the bot that runs, and let it cancel its entries and close what it holds"
+        what = f"halt the bot that runs, and let it cancel its entries and close {_held_beside(options)}"
     click.confirm(f"Shall I {what}?", abort=True)
+
+
+def _held_beside(options: FlattenOptions) -> str:
+    """What the account of the bot that runs held when the bot last looked."""
+    data = BotSource(options.state, options.journal, SystemClock()).running()
+    if data is None:
+        return "what it holds (it does not answer, so that cannot be shown)"
+    rows = data["money"]["positions"]
+    held = ", ".join(f"{row['signed_quantity']:+g} {row['subject']}" for row in rows) or "nothing"
+    return held if options.everything else f"what it traded of what the account holds: {held}"
 
 
 def _flattened(bot: BotConfig, options: FlattenOptions) -> tuple[Flattened, str]:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -7,7 +8,11 @@ from ibkeel.cli import flatten_command
 from ibkeel.cli.app import run
 from ibkeel.cli.flattening import FlattenOptions, Plan, ask_the_bot
 from ibkeel.errors import AnotherProcess, ConfigurationError, GatewayMute, JournalInUse
+from ibkeel.monitor.board import Board
+from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.runner import Flattened, FlattenRequests, Leftover
+from ibkeel.system import SystemClock
+from ibkeel.telemetry import HeldPosition, PositionsSeen
 
 
 @pytest.fixture
@@ -87,6 +92,61 @@ def test_a_person_who_says_no_is_obeyed(bot, tmp_path, monkeypatch, capsys):
 
     assert run(["flatten", bot(done=Flattened())]) == 130
     assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "halt").exists()
+
+
+@pytest.fixture
+def asked(bot, monkeypatch):
+    """What a person was asked beside a bot that holds the session, and said no to."""
+    questions = []
+
+    def answer(question):
+        questions.append(question)
+        return "n"
+
+    def is_held(*_):
+        raise JournalInUse("the journal is written by 1", pid=1, since=None)
+
+    def ask(*arguments):
+        path = bot()
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+        monkeypatch.setattr("click.termui.visible_prompt_func", answer)
+        monkeypatch.setattr(flatten_command, "planned", is_held)
+        assert run(["flatten", path, *arguments]) == 130
+        return questions[0]
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [((), "close what it traded of what the account holds: +2 SPY,"), (("--all",), "close +2 SPY, -1 QQQ?")],
+)
+def test_beside_a_bot_that_runs_a_person_sees_what_is_held_before_saying_yes(
+    asked, tmp_path, arguments, said
+):
+    board = Board()
+    rows = [
+        HeldPosition(subject=symbol, symbol=symbol, signed_quantity=held, average_price=1.0)
+        for symbol, held in (("SPY", 2), ("QQQ", -1))
+    ]
+    board.on_event(PositionsSeen(at=datetime(2024, 3, 5, 15, 0, tzinfo=UTC), positions=tuple(rows)))
+
+    with BoardApi(board, SystemClock()).served(tmp_path):
+        question = asked(*arguments)
+
+    assert said in question
+
+
+def test_a_bot_that_does_not_answer_is_said_not_to_show_what_it_holds(asked):
+    assert "does not answer" in asked()
+
+
+def test_the_state_directory_can_be_named(bot, tmp_path):
+    other = tmp_path / "other"
+
+    assert run(["flatten", bot(done=Flattened()), "--yes", "--state", str(other)]) == 0
+    assert (other / "halt").exists()
     assert not (tmp_path / "halt").exists()
 
 
