@@ -142,6 +142,9 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
     _catch_up(orders, journal, session)
     for order in orders.values():
         order.journaled = order.state
+        # Nobody waits for the answer to that cancel any more; of older orders no list could prove an end.
+        if order.state is OrderState.CANCELLING and order.placed_at >= first:
+            order.state = OrderState.UNKNOWN
     fills = [entry.record for entry in journal.events(FillSeen, since=first)]
     return Memory(
         orders=orders,

@@ -1,16 +1,19 @@
 """What the order campaign found, each as small as it can be told."""
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 
 import attrs
 import pytest
 
 from ibkeel.errors import GatesShut, RequestTimeout
-from ibkeel.journal import Journal, OrderUpdate
+from ibkeel.ibkr import IBKRBroker
+from ibkeel.journal import Journal, OrderSettled, OrderUpdate
 from ibkeel.model import Direction, OrderState, OrderTicket, Signal, Stock
 from ibkeel.orders import build_bracket
+from ibkeel.runner import Session
 from ibkeel.runner.crew import crew_of
+from ibkeel.runner.memory import remember
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 
@@ -22,6 +25,15 @@ RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT"}
 def crew_on(on, journal):
     """Everybody, and nobody at work: no event is heard, as while the stream of events is interrupted."""
     return crew_of(on.broker, journal, run="t", symbols=("SPY",), clock=virtual_clock(), observer=on.told)
+
+
+def another_broker(on, **config):
+    return IBKRBroker(
+        attrs.evolve(on.broker.config, **config),
+        clock=virtual_clock(),
+        observer=on.told,
+        jitter=lambda: 0.0,
+    )
 
 
 async def waiting_entry(on, crew):
@@ -106,3 +118,41 @@ async def test_positions_are_asked_for_though_they_failed_time_and_again_for_an_
                 await broker.positions()
 
         assert await broker.positions() == ()
+
+
+async def lost_and_being_cancelled(on, journal):
+    """An entry that the venue never had, and whose process ends in the instant in which it is cancelled."""
+    crew = crew_on(on, journal)
+    hearing = asyncio.create_task(crew.watch.run())
+    on.gateway.inject(faults.Unanswered(when_request="place_order"))
+    entry = await waiting_entry(on, crew)
+    cancelling = asyncio.create_task(crew.desk.cancel(entry))
+    await asyncio.sleep(0.01)
+    for task in (hearing, cancelling):
+        task.cancel()
+    await asyncio.gather(hearing, cancelling, return_exceptions=True)
+    await on.broker.disconnect()
+    on.gateway.heal()
+    return entry.client_order_id
+
+
+async def test_a_lost_order_whose_process_ended_while_it_was_cancelled_is_settled_by_the_next_run(stage):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            name = await lost_and_being_cancelled(on, journal)
+            last_word = journal.last(OrderUpdate).record.report
+            now = virtual_clock().now()
+            today = Session(day=DAY, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=4))
+
+            async with another_broker(on) as broker:
+                crew = crew_on(attrs.evolve(on, broker=broker), journal)
+                crew.desk.restore(remember(journal, today).orders)
+                crew.watch.restore((), is_behind=True)
+                for _ in range(2):
+                    await crew.watch.reconcile(await broker.open_orders())
+                    await asyncio.sleep(60)
+
+            settled = [row.record.client_order_id for row in journal.events(OrderSettled)]
+            assert (last_word.client_order_id, last_word.state) == (name, OrderState.CANCELLING)
+            assert name in settled
+            assert crew.desk.unknown_orders == 0

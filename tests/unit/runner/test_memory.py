@@ -100,6 +100,28 @@ def test_the_venues_last_word_counts(recall):
     assert states(memory)[NAME] is OrderState.FILLED
 
 
+def test_an_order_whose_cancel_nobody_waits_for_any_more_is_of_unknown_fate(recall):
+    memory = recall(started("PAPER"), intent(), report(NAME, OrderState.CANCELLING))
+
+    order = memory.orders[NAME]
+    assert (order.state, order.journaled) == (OrderState.UNKNOWN, OrderState.CANCELLING)
+
+
+def test_a_cancel_of_an_earlier_session_stays_one_for_no_list_could_prove_its_end(recall):
+    yesterday = OPEN - timedelta(days=1)
+    bought = report(NAME, OrderState.FILLED)
+    going = report(child_name(NAME, 1), OrderState.CANCELLING)
+
+    memory = recall(
+        started("PAPER"),
+        intent(yesterday),
+        attrs.evolve(bought, at=yesterday),
+        attrs.evolve(going, at=yesterday),
+    )
+
+    assert states(memory)[child_name(NAME, 1)] is OrderState.CANCELLING
+
+
 def test_an_order_that_the_journal_knows_by_its_report_alone_is_ours_too(recall):
     memory = recall(started("PAPER"), report("theirs-to-name", OrderState.WORKING))
 
