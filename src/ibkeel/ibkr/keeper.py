@@ -107,6 +107,8 @@ class Keeper:
             self._askers -= 1
         if not self.session.has_link:
             raise self.last_failure or self.refusal()
+        # Also where the Gateway lacks its servers: cancels pass, so whoever is handed a session counts on it.
+        self._has_traded = self._was_good = True
 
     async def _open(self) -> None:
         if self.session.wants_link:

@@ -156,3 +156,14 @@ async def test_a_lost_order_whose_process_ended_while_it_was_cancelled_is_settle
             assert (last_word.client_order_id, last_word.state) == (name, OrderState.CANCELLING)
             assert name in settled
             assert crew.desk.unknown_orders == 0
+
+
+async def test_a_session_that_began_without_the_servers_is_sought_as_patiently_as_any(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.UpstreamLost(duration=30.0))
+        async with another_broker(on, client_id=2) as broker:
+            on.gateway.inject(faults.Restart(duration=60.0))
+            await asyncio.sleep(300)
+
+            assert "stopped" not in [event.after for event in on.told.of("SessionChanged")]
+            assert (await broker.quote(on.stock)).is_live
