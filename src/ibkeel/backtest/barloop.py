@@ -9,7 +9,8 @@ import attrs
 import numpy as np
 
 from ibkeel.backtest.broker import ACCOUNT
-from ibkeel.backtest.curve import Curve, figures_of
+from ibkeel.backtest.curve import Curve
+from ibkeel.backtest.figures import figures_of
 from ibkeel.backtest.report import BacktestReport
 from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import InvalidInput

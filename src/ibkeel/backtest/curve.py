@@ -1,15 +1,13 @@
-"""A quantity over time, how far it fell from its tops, and the table of figures that it and the trades come to."""
+"""A quantity over time, and how far it fell from its tops."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.backtest.trades import Trade
 from ibkeel.errors import InvalidInput
 
 Floats = npt.NDArray[np.float64]
@@ -17,9 +15,6 @@ Instants = npt.NDArray[np.datetime64]
 Places = npt.NDArray[np.int64]
 
 _SECOND: Final = np.timedelta64(1, "s")
-
-_SESSIONS_A_YEAR: Final = 252
-_FEWEST_SESSIONS: Final = 20  # fewer say nothing of a yearly ratio
 
 
 def _instants(value: npt.ArrayLike) -> Instants:
@@ -129,113 +124,3 @@ class Curve:
             [f"{text}Z", round(value, 6)]
             for text, value in zip(np.datetime_as_string(self.at), self.value.tolist(), strict=True)
         ]
-
-
-@attrs.frozen(kw_only=True)
-class Figures:
-    """What came out, in dollars and fractions; None where there is nothing to reckon with.
-
-    Args:
-        start_equity: Before the first trade.
-        end_equity: At the end, open positions at the market's price.
-        net_profit: Their difference.
-        total_return: The same as a fraction of the start.
-        max_drawdown: Deepest fall from a top, as a fraction of it.
-        max_drawdown_amount: Deepest fall in dollars.
-        longest_drawdown: Seconds; the longest time below a top.
-        sharpe: Yearly, of daily returns without a risk-free rate; needs 20 sessions.
-        trades: Positions opened.
-        open_trades: Those that were still held at the end.
-        win_rate: Part of the closed trades that won.
-        average_win: Of the closed trades that won.
-        average_loss: Of the others, zero or below.
-        profit_factor: All wins over all losses.
-        expectancy: Average of all closed trades.
-        best: The best closed trade.
-        worst: The worst.
-        average_holding: Seconds that a closed trade was held.
-        commissions: All that was paid.
-    """
-
-    start_equity: float
-    end_equity: float
-    net_profit: float
-    total_return: float
-    max_drawdown: float
-    max_drawdown_amount: float
-    longest_drawdown: float
-    sharpe: float | None
-    trades: int
-    open_trades: int
-    win_rate: float | None
-    average_win: float | None
-    average_loss: float | None
-    profit_factor: float | None
-    expectancy: float | None
-    best: float | None
-    worst: float | None
-    average_holding: float | None
-    commissions: float
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        return {
-            name: round(value, 6) if isinstance(value, float) else value
-            for name, value in attrs.asdict(self).items()
-        }
-
-
-def figures_of(equity: Curve, trades: Sequence[Trade]) -> Figures:
-    """Sum up.
-
-    Args:
-        equity: At least one point.
-        trades: Round trips.
-    """
-    start, end = float(equity.value[0]), float(equity.value[-1])
-    fall, closed = equity.drawdown(), [trade for trade in trades if trade.is_closed]
-    profits = [trade.profit for trade in closed]
-    wins = [value for value in profits if value > 0]
-    losses = [value for value in profits if value <= 0]
-    return Figures(
-        start_equity=start,
-        end_equity=end,
-        net_profit=end - start,
-        total_return=(end - start) / start if start else 0.0,
-        max_drawdown=fall.fraction,
-        max_drawdown_amount=fall.amount,
-        longest_drawdown=fall.longest,
-        sharpe=_sharpe(equity),
-        trades=len(trades),
-        open_trades=len(trades) - len(closed),
-        win_rate=len(wins) / len(profits) if profits else None,
-        average_win=_mean(wins),
-        average_loss=_mean(losses),
-        profit_factor=sum(wins) / -sum(losses) if sum(losses) < 0 else None,
-        expectancy=_mean(profits),
-        best=max(profits, default=None),
-        worst=min(profits, default=None),
-        average_holding=_mean([trade.seconds or 0.0 for trade in closed]),
-        commissions=math.fsum(trade.commission for trade in trades),
-    )
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
-
-
-def _sharpe(equity: Curve) -> float | None:
-    closes = _last_of_each_day(equity)
-    if len(closes) < _FEWEST_SESSIONS or (closes <= 0).any():
-        return None
-    returns = np.diff(closes) / closes[:-1]
-    spread = float(returns.std(ddof=1))
-    return float(returns.mean()) / spread * math.sqrt(_SESSIONS_A_YEAR) if spread > 0 else None
-
-
-def _last_of_each_day(equity: Curve) -> Floats:
-    # A New York session lies within one day of UTC.
-    days = equity.at.astype("datetime64[D]")
-    is_last = np.append(days[1:] != days[:-1], np.True_)
-    closes: Floats = equity.value[is_last]
-    return closes

@@ -8,7 +8,8 @@ from typing import Final
 
 import attrs
 
-from ibkeel.backtest.directory import CLIENT, Directory, execution_of, order_of, report_of
+from ibkeel.backtest.directory import Directory
+from ibkeel.backtest.tickets import CLIENT, execution_of, order_of, report_of
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected
 from ibkeel.model import (

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import attrs
 from typing_extensions import override
 
-from ibkeel.backtest.curve import Curve, Figures
+from ibkeel.backtest.curve import Curve
+from ibkeel.backtest.figures import Figures
 from ibkeel.backtest.pictures import Mark, area_picture, histogram, line_picture
 from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from ibkeel.backtest.curve import Figures
+from ibkeel.backtest.figures import Figures
 from ibkeel.backtest.report import BacktestReport
 from ibkeel.errors import IbkeelError, InvalidInput
 

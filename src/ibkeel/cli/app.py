@@ -16,17 +16,19 @@ from rich.console import Console
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
 from ibkeel.cli.backtest_command import backtest, sweep_settings
-from ibkeel.cli.bot_config import MonitoredBot, fresh_journal, state_directory
+from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.chain_command import chain
 from ibkeel.cli.config_command import config
 from ibkeel.cli.doctor_command import doctor
+from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.flatten_command import flatten, halt_entries
 from ibkeel.cli.journal_commands import journal
 from ibkeel.cli.journal_commands import report as day_report
 from ibkeel.cli.live import LiveOptions, trade
 from ibkeel.cli.monitor_command import monitor
+from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
-from ibkeel.cli.screen import ExitCode, cause_of, exit_code, progress, sentence
+from ibkeel.cli.screen import progress
 from ibkeel.cli.sim_commands import chosen, sim
 from ibkeel.cli.tables import print_demo, print_report
 from ibkeel.ibkr import OrderMode

@@ -30,8 +30,9 @@ from ibkeel.backtest import (
     Trade,
     sweep,
 )
-from ibkeel.cli.bot_config import MonitoredBot, fresh_journal
-from ibkeel.cli.screen import ExitCode
+from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.paths import fresh_journal
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS

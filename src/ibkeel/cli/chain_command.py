@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
-from ibkeel.cli.screen import ExitCode
+from ibkeel.cli.exits import ExitCode
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 

@@ -11,7 +11,7 @@ import click
 import tomli_w
 
 from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.screen import ExitCode
+from ibkeel.cli.exits import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import to_data
 from ibkeel.runner import ENVIRONMENT_PREFIX, PROFILES, check_config, load_config_as

@@ -10,8 +10,9 @@ from typing import Final
 import click
 from rich.console import Console
 
-from ibkeel.cli.bot_config import MonitoredBot, state_directory
-from ibkeel.cli.screen import ExitCode
+from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.paths import state_directory
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
 from ibkeel.resilience import Backoff

@@ -13,9 +13,10 @@ from typing import Final
 import attrs
 import click
 
-from ibkeel.cli.bot_config import MonitoredBot, state_directory
+from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.flattening import FlattenOptions, flatten_directly, flatten_through_the_bot, planned
-from ibkeel.cli.screen import ExitCode
+from ibkeel.cli.paths import state_directory
 from ibkeel.errors import ClientIdInUse, ConfigurationError, JournalInUse, OrderRefused
 from ibkeel.monitor.dashboard.source import BotSource
 from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt, load_config_as

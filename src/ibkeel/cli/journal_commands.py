@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from ibkeel.cli.bot_config import state_directory
+from ibkeel.cli.paths import state_directory
 from ibkeel.cli.tables import print_records, told
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, back_up

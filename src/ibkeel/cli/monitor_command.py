@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from ibkeel.cli.bot_config import state_directory
+from ibkeel.cli.paths import state_directory
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.source import BotSource, HaltControls
 from ibkeel.runner import HALT_FILE

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ibkeel.cli.screen import ExitCode
+from ibkeel.cli.exits import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Comparison, Difference, Form, Transcript, compared, played

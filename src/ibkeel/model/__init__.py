@@ -5,8 +5,9 @@ in `_at` or are called `at`; trading dates are `date` in the exchange's calendar
 """
 
 from ibkeel.model.account import AccountValues, PnL, Position, mask_account
-from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec, DataType, Greeks, Quote, StaleBars
+from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec, StaleBars
 from ibkeel.model.broker import Account, Broker, Chains, Lifecycle, MarketData, Orders, Streams
+from ibkeel.model.chain import OptionChain, OptionClass
 from ibkeel.model.contracts import (
     ClientOrderId,
     Combo,
@@ -17,8 +18,6 @@ from ibkeel.model.contracts import (
     ExecId,
     Index,
     Option,
-    OptionChain,
-    OptionClass,
     OrderId,
     OtherContract,
     PermId,
@@ -50,6 +49,7 @@ from ibkeel.model.orders import (
     Placement,
     TimeInForce,
 )
+from ibkeel.model.quotes import DataType, Greeks, Quote
 from ibkeel.model.signal import Direction, ExitPolicy, OptionWish, Reason, Signal
 
 __all__ = [

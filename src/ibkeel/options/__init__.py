@@ -6,6 +6,7 @@ from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, b
 from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta, told_closes
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, Listing, delta_listing
+from ibkeel.options.dividends import CashDividend, escrowed_spot
 from ibkeel.options.filters import (
     DeltaWithin,
     DteWithin,
@@ -21,12 +22,8 @@ from ibkeel.options.filters import (
 )
 from ibkeel.options.greek_check import CheckTerms, CrossCheck, Disagreement, DisagreementKind, cross_check
 from ibkeel.options.greeks import GreekColumns, ImpliedGreeks, greeks, implied_greeks, price
-from ibkeel.options.implied import (
-    ImpliedVolatility,
-    VolatilityStanding,
-    implied_volatility,
-    volatility_standing,
-)
+from ibkeel.options.history import VolatilityStanding, volatility_standing
+from ibkeel.options.implied import ImpliedVolatility, implied_volatility
 from ibkeel.options.inputs import Unsolved
 from ibkeel.options.leg_risks import LegRisk, LegRiskKind, LegRiskRule, leg_risks
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, is_liquid, liquidity_rejections
@@ -83,7 +80,6 @@ from ibkeel.options.spreads import (
     strangle,
     vertical,
 )
-from ibkeel.options.stepping import CashDividend, escrowed_spot
 from ibkeel.options.structures import Leg, Net, PriceBasis, Structure, closing
 from ibkeel.options.surface import ArbitrageKind, ArbitrageWarning, Surface, TermPoint
 from ibkeel.options.surface_svg import surface_svg

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, grid
+from ibkeel.options.dividends import CashDividend
 from ibkeel.options.implied import ImpliedVolatility, solve
 from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
-from ibkeel.options.stepping import CashDividend
 from ibkeel.options.with_dividends import dividend_price, dividend_volatility
 
 # Within 5e-4 on the reference table at a strike of 100; twice of all numbers brings 1e-4 at 4 times the cost.

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
+from ibkeel.options.dividends import CashDividend
 from ibkeel.options.greeks import GreekColumns
 from ibkeel.options.greeks import greeks as european_greeks
 from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
-from ibkeel.options.stepping import CashDividend, Terms
+from ibkeel.options.stepping import Terms
 from ibkeel.options.with_dividends import Group, dividend_groups
 
 # Slopes need more than prices do: more points, for the integrand is steep near the boundary.

@@ -20,8 +20,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.black import bell, density, normal_form, reach, rough_mills, spread
+from ibkeel.options.black import bell, normal_form, reach, spread
 from ibkeel.options.inputs import Floats, Inputs
+from ibkeel.options.normal import density, rough_mills
 
 # Carry over variance: above, sweeps by the slope drift apart, and those by the value settle fast;
 # below, those by the slope settle faster.

@@ -8,7 +8,7 @@ import numpy as np
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Quote, Right
-from ibkeel.model.bars import Greeks
+from ibkeel.model.quotes import Greeks
 from ibkeel.options.american import american_implied_volatility
 from ibkeel.options.american_greeks import american_greeks
 from ibkeel.options.greeks import GreekColumns, greeks

@@ -17,10 +17,10 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.black import NormalForm, Reach, mills, reach, rough_mills, shifted, spread
+from ibkeel.options.black import NormalForm, Reach, reach, shifted, spread
 from ibkeel.options.inputs import Floats
+from ibkeel.options.normal import SQRT_2PI, mills, rough_mills
 
-_SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 _MOST_STEPS: Final = 30
 # A fourth-order step of this relative size leaves less than a rounding error.
 _SMALL_MOVE: Final = 1e-4
@@ -108,7 +108,7 @@ def _exact_step(sought: _Sought, start: Floats) -> tuple[Floats, Floats, Reach]:
     if high.size:
         upper = at.rows(high)
         lacking = mills(upper.t - upper.a) + upper.far
-        target = np.log(sought.room[high] * _SQRT_2PI)
+        target = np.log(sought.room[high] * SQRT_2PI)
         found[high], moved[high] = _step(start[high], upper, -lacking, target)
     return found, moved, at
 
@@ -133,7 +133,7 @@ def deviation(form: NormalForm, value: Floats) -> tuple[Floats, Reach]:
         distance=form.distance,
         value=value,
         room=1.0 / form.growth - value,
-        target=np.log(value * _SQRT_2PI),
+        target=np.log(value * SQRT_2PI),
     )
     start = _guess(form.distance, form.gap, value)
     at = reach(form.distance, start, rough_mills)

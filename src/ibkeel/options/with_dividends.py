@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import LEAST, MOST
+from ibkeel.options.dividends import CashDividend, ascending, escrowed_spot
 from ibkeel.options.greeks import implied_greeks
 from ibkeel.options.implied import ImpliedVolatility
 from ibkeel.options.inputs import Floats, Inputs, Unsolved
-from ibkeel.options.stepping import CashDividend, Stepped, Terms, ascending, escrowed_spot, stepped
+from ibkeel.options.stepping import Stepped, Terms, stepped
 
 Indices = npt.NDArray[np.intp]
 

@@ -1,6 +1,6 @@
 """Orders from intent to fate, decided without IO."""
 
-from ibkeel.orders.bracket import CENT, NICKEL, PENNY, TickLadder, build_bracket, round_to_tick
+from ibkeel.orders.bracket import build_bracket
 from ibkeel.orders.evidence import (
     STATUS,
     CancelRequested,
@@ -53,6 +53,7 @@ from ibkeel.orders.supervision import (
     net_market,
     supervise,
 )
+from ibkeel.orders.ticks import CENT, NICKEL, PENNY, TickLadder, round_to_tick
 from ibkeel.orders.truth import OrderTruth
 
 __all__ = [

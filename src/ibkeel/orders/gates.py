@@ -16,8 +16,8 @@ from typing_extensions import override
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Contract, Option, OrderPreview, OrderReport, OrderTicket, Quote, Side, mask_account
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
-from ibkeel.orders.bracket import TickLadder
 from ibkeel.orders.exits import is_same_contract
+from ibkeel.orders.ticks import TickLadder
 
 # Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
 _LIVE_PORTS: Final = frozenset({4001, 7496})

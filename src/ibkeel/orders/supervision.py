@@ -15,7 +15,7 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import ComboLeg, OrderReport, OrderState, Quote, Side
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
-from ibkeel.orders.bracket import PENNY, TickLadder
+from ibkeel.orders.ticks import PENNY, TickLadder
 
 _WORKS: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
 

@@ -1,8 +1,7 @@
-"""The last check before an entry: every reason against it at once; the daily loss limit, and money nobody can read."""
+"""The last check before an entry: every reason against it, at once."""
 
 from collections.abc import Iterator
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -10,95 +9,9 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Quote
-from ibkeel.model.checks import as_optional_decimal, as_utc, finite, positive
-
-Amount = Decimal | float | None
-"""Money as a broker reports it: None, NaN and infinity all mean that it could not be read."""
-
-
-def readable(amount: Amount) -> Decimal | None:
-    """The amount as a finite decimal; None when nobody can say what it is."""
-    if amount is None:
-        return None
-    try:
-        number = amount if isinstance(amount, Decimal) else Decimal(str(amount))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
-def require_fraction(name: str, value: float) -> Decimal:
-    """A fraction above 0 and up to 1, exact.
-
-    Raises:
-        InvalidInput: It is not.
-    """
-    if not 0.0 < value <= 1.0:
-        raise InvalidInput(f"{name} is {value!r}; valid: above 0, up to 1")
-    return Decimal(str(value))
-
-
-@attrs.frozen(kw_only=True)
-class LossVerdict:
-    """Whether the day's loss allows a new entry.
-
-    Args:
-        allowed: False also when the loss cannot be known.
-        loss: Fraction of the session's first equity, negative for a gain; None when unknown.
-        reason: The figures, in words.
-    """
-
-    allowed: bool
-    loss: float | None
-    reason: str
-
-
-def _limit(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0.0 < value <= 1.0:
-        raise InvalidInput(f"DailyLossGuard.{attribute.name} is {value!r}; valid: above 0, up to 1")
-
-
-@attrs.frozen(kw_only=True)
-class DailyLossGuard:
-    """Equity at the start of a session, and whether the limit was reached in it.
-
-    The state is the value: keep the guard that `observe` returns, and keep it across restarts.
-
-    Args:
-        limit: Loss that stops new entries, a fraction of the session's first equity, inclusive.
-        session: Trading date of that equity; None before the first session.
-        start_equity: First readable equity of the session; None while there was none.
-        tripped: Whether the limit was reached; it stays so for the session.
-    """
-
-    limit: float = attrs.field(default=0.15, validator=_limit)
-    session: date | None = None
-    start_equity: Decimal | None = attrs.field(
-        default=None, converter=as_optional_decimal, validator=positive
-    )
-    tripped: bool = False
-
-    def observe(self, session: date, equity: Amount) -> "tuple[DailyLossGuard, LossVerdict]":
-        """Take a reading of equity.
-
-        An unreadable equity allows nothing and changes nothing. The first readable one of a
-        session becomes its start.
-
-        Args:
-            session: Trading date of the reading.
-            equity: Net liquidation value; None, NaN, infinite, zero or negative is unreadable.
-
-        Returns:
-            The guard to keep, and whether an entry is allowed.
-        """
-        if self.session is not None and session < self.session:
-            reason = f"session {session} is before {self.session}, which was seen already"
-            return self, LossVerdict(allowed=False, loss=None, reason=reason)
-        guard = self if session == self.session else DailyLossGuard(limit=self.limit, session=session)
-        worth = readable(equity)
-        if worth is None or worth <= 0:
-            return guard, LossVerdict(allowed=False, loss=None, reason=f"equity is unreadable: {equity}")
-        return _read(guard, worth)
+from ibkeel.model.checks import as_utc, finite
+from ibkeel.risk.amounts import Amount, readable
+from ibkeel.risk.daily_loss import LossVerdict
 
 
 class RefusalKind(StrEnum):
@@ -218,18 +131,6 @@ def check_entry(facts: EntryFacts, rule: GateRule) -> GateVerdict:
 
 
 Found = Iterator[tuple[RefusalKind, str]]
-
-
-def _read(guard: DailyLossGuard, worth: Decimal) -> tuple[DailyLossGuard, LossVerdict]:
-    start = worth if guard.start_equity is None else guard.start_equity
-    loss = (start - worth) / start
-    tripped = guard.tripped or loss >= Decimal(str(guard.limit))
-    words = f"loss {loss:.2%} of {start:.2f} since the session began; limit {guard.limit:.2%}"
-    if tripped:
-        words += "; no new entries for the rest of the session"
-    is_same = guard.start_equity is not None and tripped is guard.tripped
-    kept = guard if is_same else attrs.evolve(guard, start_equity=start, tripped=tripped)
-    return kept, LossVerdict(allowed=not tripped, loss=float(loss), reason=words)
 
 
 def _session(facts: EntryFacts, rule: GateRule) -> Found:

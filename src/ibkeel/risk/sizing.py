@@ -6,7 +6,7 @@ from enum import StrEnum
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.risk.gate import Amount, readable, require_fraction
+from ibkeel.risk.amounts import Amount, readable, require_fraction
 
 
 class SizeLimit(StrEnum):

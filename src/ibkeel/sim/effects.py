@@ -22,7 +22,7 @@ from ibkeel.sim.faults import (
     Truncated,
     UpstreamLost,
 )
-from ibkeel.sim.overheard import ListeningPort
+from ibkeel.sim.port import ListeningPort
 from ibkeel.sim.services.quotes import COMPETING
 from ibkeel.sim.services.system import FARMS
 from ibkeel.sim.world import World

@@ -11,7 +11,8 @@ from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
 from ibkeel.sim.fault import WHAT_IF
 from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute, RejectsOverRate
-from ibkeel.sim.overheard import GatewayProtocol, ListeningPort, OverheardDoor
+from ibkeel.sim.overheard import GatewayProtocol, OverheardDoor
+from ibkeel.sim.port import ListeningPort
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services import HANDLERS
 from ibkeel.sim.services.system import refuse
@@ -27,7 +28,7 @@ from ibkeel.sim.session import (
     State,
     Unknown,
 )
-from ibkeel.sim.wire import clock_text, zoned
+from ibkeel.sim.wiretime import clock_text, zoned
 from ibkeel.sim.world import World
 
 _BREACHES: Final = 3  # so many messages above the rate end the session

@@ -1,13 +1,22 @@
 """What happened: records, who is told, and what is masked before it is shown."""
 
+from ibkeel.telemetry.alarm_events import AlarmRaised, AlertDelivered, AlertQueued, AlertUndelivered
 from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
 from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed
 from ibkeel.telemetry.redaction import redact
+from ibkeel.telemetry.request_events import (
+    BudgetUse,
+    LineClosed,
+    LineOpened,
+    PacingHeld,
+    PacingSampled,
+    PacingWaited,
+    QueueState,
+    RequestEnded,
+    RequestQueued,
+    RequestSent,
+)
 from ibkeel.telemetry.run_events import (
-    AlarmRaised,
-    AlertDelivered,
-    AlertQueued,
-    AlertUndelivered,
     CycleEnded,
     CycleOverran,
     CycleStarted,
@@ -21,22 +30,12 @@ from ibkeel.telemetry.run_events import (
     TradingDayOpened,
 )
 from ibkeel.telemetry.session_events import (
-    BudgetUse,
     Connected,
     ConnectionLost,
     Disconnected,
     FarmChanged,
     GatewayNoticed,
     HealthTaken,
-    LineClosed,
-    LineOpened,
-    PacingHeld,
-    PacingSampled,
-    PacingWaited,
-    QueueState,
-    RequestEnded,
-    RequestQueued,
-    RequestSent,
     ServiceChanged,
     SessionChanged,
     StreamRestored,

@@ -9,11 +9,13 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from ibkeel.telemetry.alarm_events import AlarmEvent
+from ibkeel.telemetry.request_events import RequestEvent
 from ibkeel.telemetry.run_events import RunEvent
 from ibkeel.telemetry.session_events import SessionEvent
 from ibkeel.telemetry.trading_events import TradingEvent
 
-Event = SessionEvent | RunEvent | TradingEvent
+Event = SessionEvent | RequestEvent | RunEvent | AlarmEvent | TradingEvent
 """Anything that an observer is told."""
 
 

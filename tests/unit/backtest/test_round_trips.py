@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.backtest import Curve
-from ibkeel.backtest.curve import figures_of
+from ibkeel.backtest.figures import figures_of
 from ibkeel.backtest.trades import Deal, trades_of
 
 START = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)

@@ -14,7 +14,8 @@ import pytest
 
 from ibkeel.cli import main
 from ibkeel.cli.app import run
-from ibkeel.cli.screen import ExitCode, cause_of, exit_code, progress, sentence
+from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.screen import progress
 from ibkeel.errors import (
     AccountMismatch,
     GatewayUnreachable,

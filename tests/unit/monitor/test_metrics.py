@@ -46,7 +46,7 @@ from ibkeel.telemetry import (
     SymbolFailed,
     SymbolSkipped,
 )
-from ibkeel.telemetry.session_events import BudgetUse, QueueState
+from ibkeel.telemetry.request_events import BudgetUse, QueueState
 from ibkeel.testing.event_strategies import events
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from ibkeel.options.delta_view import Listed, by_nearness, grain, is_settled, round_neighbours, roundest
+from ibkeel.options.delta_search import Listed, by_nearness, grain, is_settled, round_neighbours, roundest
 
 
 def strikes(*numbers):

@@ -2,6 +2,6 @@
 
 from ibkeel.monitor.doctor.examine import Patient, Setup, examine
 from ibkeel.monitor.doctor.findings import Diagnosis, Finding, Verdict
-from ibkeel.monitor.doctor.port import Machine
+from ibkeel.monitor.doctor.machine import Machine
 
 __all__ = ["Diagnosis", "Finding", "Machine", "Patient", "Setup", "Verdict", "examine"]

@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 
 from ibkeel.errors import WireError
-from ibkeel.sim.codec.kinds import Blank, Form, Kind, read, write, writer
+from ibkeel.sim.codec.forms import Blank, Form
+from ibkeel.sim.codec.kinds import Kind, read, write, writer
 
 Values = Mapping[str, Any]
 _FOREVER = 10_000

@@ -2,7 +2,7 @@
 
 from ibkeel.sim.market.extended import ExtendedMarket
 from ibkeel.sim.market.halts import Halt, HaltedMarket
-from ibkeel.sim.market.levels import MOODS, Mood
+from ibkeel.sim.market.moods import MOODS, Mood
 from ibkeel.sim.market.replay import ReplayMarket
 from ibkeel.sim.market.seeded import SeededMarket
 from ibkeel.sim.market.splits import SplitMarket

@@ -26,7 +26,8 @@ from ibkeel.sim.market.calendar import (
 )
 from ibkeel.sim.market.days import Days, seconds_of
 from ibkeel.sim.market.draws import digest, mixed, mixed_all
-from ibkeel.sim.market.levels import PLAIN, Levels, Mood
+from ibkeel.sim.market.levels import Levels
+from ibkeel.sim.market.moods import PLAIN, Mood
 from ibkeel.sim.market.paths import DayPath
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import (

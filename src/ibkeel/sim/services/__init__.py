@@ -8,12 +8,14 @@ from ibkeel.sim.services import (
     account,
     calculator,
     definitions,
-    durations,
     exercise,
+    extents,
     history,
     oldticks,
     orders,
     quotes,
+    reference,
+    scanner,
     subscribed,
     system,
 )
@@ -25,6 +27,7 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {
         **system.HANDLERS,
         **definitions.HANDLERS,
+        **reference.HANDLERS,
         **quotes.HANDLERS,
         **history.HANDLERS,
         **orders.HANDLERS,
@@ -32,7 +35,8 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         **account.HANDLERS,
         **subscribed.HANDLERS,
         **oldticks.HANDLERS,
-        **durations.HANDLERS,
+        **extents.HANDLERS,
         **calculator.HANDLERS,
+        **scanner.HANDLERS,
     }
 )

@@ -8,7 +8,7 @@ from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.services.contracts import cancels, contract_values
 from ibkeel.sim.values import SimContract, SimPosition
 from ibkeel.sim.venue import PortfolioRow
-from ibkeel.sim.wire import clock_text, parse_zone
+from ibkeel.sim.wiretime import clock_text, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World
 
 _SUMMARY: Final = "account_summary"

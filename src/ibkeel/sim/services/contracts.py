@@ -10,7 +10,7 @@ import attrs
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.values import ContractPattern, SimContract, SimLeg
-from ibkeel.sim.wire import compact
+from ibkeel.sim.wiretime import compact
 from ibkeel.sim.world import Handler, Rejection, World
 
 NO_DEFINITION: Final = "No security definition has been found for the request"

@@ -29,7 +29,7 @@ from ibkeel.sim.services.feed import short_bars
 from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
 from ibkeel.sim.services.volatility import volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
-from ibkeel.sim.wire import compact, parse_instant, parse_zone, zoned
+from ibkeel.sim.wiretime import compact, parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 _EXTENDED: Final = ("04:00:00", "20:00:00")  # of stocks; see the venue's trading hours

@@ -13,7 +13,7 @@ from ibkeel.sim.services.contracts import permission, resolve
 from ibkeel.sim.services.durations import check_room, pace_history
 from ibkeel.sim.services.feed import Change, changes, price_of, trade_of
 from ibkeel.sim.values import SimContract
-from ibkeel.sim.wire import parse_instant
+from ibkeel.sim.wiretime import parse_instant
 from ibkeel.sim.world import Handler, Rejection, World
 
 Tick = dict[str, Any]

@@ -22,7 +22,7 @@ from ibkeel.sim.values import (
     VenueEvent,
 )
 from ibkeel.sim.venue import MarginPreview
-from ibkeel.sim.wire import parse_instant, zoned
+from ibkeel.sim.wiretime import parse_instant, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 _FIGURES: Final = (

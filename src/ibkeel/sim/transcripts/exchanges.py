@@ -6,7 +6,8 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.transcripts.values import CLIENT, GATEWAY, Entry, Form
+from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY
+from ibkeel.sim.transcripts.values import Entry, Form
 
 _LISTS: Final = ("open_orders", "all_open_orders", "auto_open_orders")
 _OF_ORDERS: Final = ("open_order", "order_status")

@@ -1,4 +1,8 @@
-"""Writes a transcript line by line in a thread of its own, so that those who talk never wait for the disk."""
+"""Streams of bytes become entries, and entries lines of a file.
+
+Nothing is lost, whatever the streams hold. The file is written in a thread of its own, so that those who talk
+never wait for the disk.
+"""
 
 import logging
 import os
@@ -11,8 +15,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from ibkeel.errors import ConfigurationError, WireError
+from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, message_of
 from ibkeel.sim.transcripts.redaction import Redactor
-from ibkeel.sim.transcripts.values import CLIENT, GATEWAY, Entry, Form, Header, as_line, message_of
+from ibkeel.sim.transcripts.values import Entry, Form, Header, as_line
 from ibkeel.sim.wire import GREETING, FrameReader
 
 _OF_HANDSHAKE = 2  # fields: the version and the time

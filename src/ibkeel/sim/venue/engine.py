@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
+from ibkeel.sim.venue.auctions import CLOSING_TYPES, Auction, Auctions
 from ibkeel.sim.venue.book import (
     Book,
     Queue,
@@ -20,12 +21,9 @@ from ibkeel.sim.venue.book import (
 from ibkeel.sim.venue.hours import TradingHours, Window
 from ibkeel.sim.venue.ledger import Ledger, Stamps
 from ibkeel.sim.venue.matching import (
-    CLOSING_TYPES,
     LIMIT_TYPES,
     STOP_TYPES,
     TRAILING_TYPES,
-    Auction,
-    Auctions,
     Board,
     Liquidity,
     fill_price,

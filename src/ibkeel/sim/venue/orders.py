@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ibkeel.sim.values import OrderEcho, OrderError, OrderStatus, SimOrder, VenueEvent
-from ibkeel.sim.venue.matching import STOP_TYPES, Auction
+from ibkeel.sim.venue.auctions import Auction
+from ibkeel.sim.venue.matching import STOP_TYPES
 
 OrderKey = tuple[int, int]
 """Client id and order id: what names an order on the wire."""

@@ -1,0 +1,77 @@
+"""Prices that a venue takes."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import pairwise
+from typing import Final
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+from ibkeel.model import Side
+from ibkeel.model.checks import as_decimal
+
+
+@attrs.frozen
+class TickLadder:
+    """Smallest price steps, by price.
+
+    Args:
+        steps: Pairs of the price from which a step holds and the step, both per share; the
+            first from 0, ascending, each price a multiple of the steps on either side.
+
+    Raises:
+        InvalidInput: The steps are not such a ladder.
+    """
+
+    steps: tuple[tuple[Decimal, Decimal], ...] = attrs.field()
+
+    @steps.validator
+    def _check(self, _: object, value: tuple[tuple[Decimal, Decimal], ...]) -> None:
+        starts = [start for start, _ in value]
+        if not value or starts[0] != 0 or starts != sorted(set(starts)):
+            raise InvalidInput(f"TickLadder starts at {[*map(str, starts)]}; valid: 0, then ascending")
+        if any(tick <= 0 for _, tick in value):
+            raise InvalidInput("TickLadder has a step of 0 or less; valid: above 0")
+        pairs = pairwise(value)
+        if any(start % tick or start % below for (_, below), (start, tick) in pairs):
+            raise InvalidInput("TickLadder changes its step at a price that is no multiple of both")
+
+    def tick_at(self, price: Decimal) -> Decimal:
+        """The step that holds at a price of 0 or more."""
+        return next(tick for start, tick in reversed(self.steps) if price >= start)
+
+
+CENT: Final = TickLadder(((Decimal(0), Decimal("0.01")),))
+"""One cent at any price."""
+
+PENNY: Final = TickLadder(((Decimal(0), Decimal("0.01")), (Decimal(3), Decimal("0.05"))))
+"""Option classes of the penny interval program: one cent below 3, five from there on."""
+
+NICKEL: Final = TickLadder(((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10"))))
+"""Other option classes: five cents below 3, ten from there on."""
+
+
+def round_to_tick(price: Decimal | float | str, *, ticks: TickLadder | Decimal, side: Side) -> Decimal:
+    """The nearest price the venue takes that is not worse than the one asked.
+
+    A purchase is rounded down and a sale up; so a protective stop of a long position triggers no
+    later than asked.
+
+    Args:
+        price: Per share, above 0.
+        ticks: The class's ladder, or a single step.
+        side: Of the order that bears the price.
+
+    Raises:
+        InvalidInput: The price is not above zero, or rounds down to nothing.
+    """
+    ladder = ticks if isinstance(ticks, TickLadder) else TickLadder(((Decimal(0), ticks),))
+    exact = as_decimal(price)
+    if exact <= 0:
+        raise InvalidInput(f"price is {price!r}; valid: above 0")
+    tick = ladder.tick_at(exact)
+    direction = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    rounded = (exact / tick).to_integral_value(rounding=direction) * tick
+    if rounded <= 0:
+        raise InvalidInput(f"price {price!r} to {side.value} is below the smallest step {tick}")
+    return rounded
