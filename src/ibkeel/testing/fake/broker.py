@@ -125,7 +125,6 @@ class FakeBroker(Broker):
         self._faults: dict[str, list[_Fault]] = {}
         self._listeners: list[asyncio.Queue[OrderEvent | None]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._intents = 0
         self._foreign: tuple[OrderReport, ...] = ()
         self._is_connected = False
         self.calls: list[Call] = []
@@ -248,8 +247,7 @@ class FakeBroker(Broker):
         self._prices.find(entry.contract)
         if self._dry_run:
             self.intents.append(order)
-            self._intents += 1
-            name = entry.client_order_id or ClientOrderId(f"fake-intent-{self._intents}")
+            name = entry.client_order_id or ClientOrderId(f"fake-intent-{len(self.intents)}")
             return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT)
         if may_leave is not None:
             may_leave()
