@@ -347,12 +347,14 @@ class OrderDesk:
         try:
             await self._recorded(record, family)
             self._observer.on_event(intended(intent, signal_id))
-            self._count_intent(intent.symbol)
+            if intent.symbol in self._tally.symbols:
+                self._tally.symbols[intent.symbol].intents += 1
             # A halt may come while the disk is slow, and while a session comes back or a contract is looked up.
-            may_leave = partial(self._check_halt, entry) if isinstance(intent, EntryIntent) else None
-            if may_leave is not None:
-                may_leave()
+            may_leave: Callable[[], None] | None = None
             if self._doorkeeper is not None:
+                if isinstance(intent, EntryIntent):
+                    may_leave = partial(self._doorkeeper.check_halt, entry)
+                    may_leave()
                 self._doorkeeper.passed(entry)
             placement = await self._feed.timed("place", self._broker.place(intent.order, may_leave=may_leave))
         except IbkeelError as error:
@@ -365,10 +367,6 @@ class OrderDesk:
                 order.is_placing = False
         self._remember(placement, (entry, *children))
         return placement
-
-    def _check_halt(self, entry: OrderTicket) -> None:
-        if self._doorkeeper is not None:
-            self._doorkeeper.check_halt(entry)
 
     async def _recorded(self, record: Intent, family: Iterable[OwnOrder]) -> None:
         if record.purpose is not Purpose.ENTRY:
@@ -397,11 +395,5 @@ class OrderDesk:
             if self._doorkeeper is not None:
                 self._doorkeeper.sent(len(tickets))
         self._observer.on_event(
-            order_placed(
-                self._clock.now(), placement.client_order_id, tickets[0], was_sent=placement.was_sent
-            )
+            order_placed(self._clock.now(), name, tickets[0], was_sent=placement.was_sent)
         )
-
-    def _count_intent(self, symbol: str) -> None:
-        if symbol in self._tally.symbols:
-            self._tally.symbols[symbol].intents += 1
