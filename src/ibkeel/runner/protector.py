@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Final, Protocol, assert_never
 
 import attrs
@@ -16,8 +17,10 @@ from ibkeel.model import (
     ClientOrderId,
     Contract,
     MarketData,
+    OrderId,
     OrderReport,
     Orders,
+    OrderState,
     OrderTicket,
     OrderType,
     Position,
@@ -58,7 +61,8 @@ class ProtectionTimes:
         again: Between looks while something is wrong.
         rest: Between looks while nothing is heard and all is well, or no more can be done: nothing is left
             to send, and a person was told.
-        deadline: That a gap may last on a good session before a person is told.
+        deadline: That a gap may last before a person is told; only seconds with a session count, those of several
+            sessions together.
         calm: Since the last fill before a stop is added: a position may lag behind the fill that closed it.
         sure: Since the last fill before anything is taken for too much: a position may lag behind the fill that
             opened it. Until then, and as long after each mend, it does not rest.
@@ -76,6 +80,29 @@ class ProtectionTimes:
 _TIMES: Final = ProtectionTimes()
 _LACKS: Final = frozenset({GapKind.NAKED, GapKind.UNDERSIZED})
 _Key = tuple[Contract, GapKind]
+
+
+class _Countdown:
+    """Calls when its seconds are over; they count only while it runs."""
+
+    def __init__(self, seconds: float, over: Callable[[], None], clock: Clock) -> None:
+        self._left, self._over, self._clock = seconds, over, clock
+        self._since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def run(self, since: float) -> None:
+        """Count from that instant on, in monotonic seconds; again does nothing."""
+        if self._timer is None:
+            self._since = since
+            left = max(self._left - (self._clock.monotonic() - since), 0.0)
+            self._timer = asyncio.get_running_loop().call_later(left, self._over)
+
+    def hold(self) -> None:
+        """Count no more until it runs again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._left -= self._clock.monotonic() - self._since
+            self._timer = None
 
 
 class Protector:
@@ -117,9 +144,10 @@ class Protector:
         self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
         self._news, self._catch_up = news, catch_up
         self._present: dict[_Key, Gap] = {}
-        self._deadlines: dict[_Key, asyncio.TimerHandle] = {}
-        self._told: dict[_Key, None] = {}
-        self._mended_at = -math.inf
+        self._deadlines: dict[_Key, _Countdown] = {}
+        self._told: dict[_Key, GapKind] = {}
+        self._answered: dict[OrderId, str] = {}
+        self._mended_at = self._looked_at = -math.inf
 
     def use(self, *, stop_fraction: float) -> None:
         """Where a stop goes from now on when none of ours is known; one that works stays where it is.
@@ -142,17 +170,19 @@ class Protector:
                     continue
                 await asyncio.sleep(self._times.gather)
         finally:
-            self._mind_deadlines(())
+            self._hold_deadlines()
 
     async def _look_after(self) -> bool:
         """Whether all is known to be well, or no more can be done."""
         try:
             gaps = await self.check()
         except ConnectionFailure:
-            self._mind_deadlines(())  # they count while there is a session
+            self._hold_deadlines()
             return False
         except IbkeelError as error:
             self._failures.note("", error, "protection")
+            for deadline in self._deadlines.values():
+                deadline.run(self._looked_at)
             return False
         self._mind_deadlines(gaps)
         is_quiet = self._is_over(self._times.sure, self._mended_at, self._desk.filled_at)
@@ -171,6 +201,7 @@ class Protector:
         """
         if not self._desk.contracts:
             return ()
+        self._looked_at = self._clock.monotonic()
         gaps, _ = await self._gaps()
         if not gaps:
             return ()
@@ -231,8 +262,14 @@ class Protector:
                 self._failures.note(gap.contract.symbol, error, "protection")
 
     async def _cancel(self, order: OrderReport) -> None:
-        if self._desk.can_change(order) and not self._desk.is_entry(order):
-            self._desk.saw(await self._desk.cancel(order))
+        if not self._desk.can_change(order) or self._desk.is_entry(order):
+            return
+        if order.state is OrderState.UNKNOWN and self._answered.get(order.order_id) == order.reason:
+            return  # nothing was said of it since the venue answered a cancel; its lists tell the rest
+        told = await self._desk.cancel(order)
+        self._desk.saw(told)
+        if told.state is OrderState.UNKNOWN:
+            self._answered[order.order_id] = told.reason
 
     async def _change(self, step: ChangeOrder) -> None:
         order = step.order
@@ -282,22 +319,37 @@ class Protector:
         """Only those that are left count on; of one that went and comes again a person hears again."""
         present = [_key(gap) for gap in gaps]
         for key in [key for key in self._deadlines if key not in present]:
-            self._deadlines.pop(key).cancel()
-            del self._present[key]
-            self._told.pop(key, None)
+            self._forget(key)
         self._begin_deadlines(gaps)
 
     def _begin_deadlines(self, gaps: Sequence[Gap]) -> None:
-        """A timer for each, for what mends a gap may itself wait for an answer."""
-        loop = asyncio.get_running_loop()
+        """A countdown for each, for what mends a gap may itself wait for an answer."""
         for gap in gaps:
             key = _key(gap)
+            if self._told.get(key, gap.kind) is not gap.kind:
+                self._forget(key)  # it is another one than that which was told
             self._present[key] = gap
             if key not in self._deadlines:
-                self._deadlines[key] = loop.call_later(self._times.deadline, self._alarm, key)
+                self._deadlines[key] = _Countdown(
+                    self._times.deadline, partial(self._alarm, key), self._clock
+                )
+            self._deadlines[key].run(self._looked_at)
+
+    def _hold_deadlines(self) -> None:
+        """They count on with the next session; of what was told already a person then hears again."""
+        for key in tuple(self._told):
+            self._forget(key)
+        for deadline in self._deadlines.values():
+            deadline.hold()
+
+    def _forget(self, key: _Key) -> None:
+        self._deadlines.pop(key).hold()
+        del self._present[key]
+        self._told.pop(key, None)
 
     def _alarm(self, key: _Key) -> None:
-        gap, self._told[key] = self._present[key], None
+        gap = self._present[key]
+        self._told[key] = gap.kind
         message = f"{gap.kind.value}: {gap.detail}; it could not be mended within {self._times.deadline:g} s"
         self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
         self._observer.on_event(
@@ -306,7 +358,8 @@ class Protector:
 
 
 def _key(gap: Gap) -> _Key:
-    return gap.contract, gap.kind
+    """What a deadline is about: a position may go from no stop to too small a one and back, and is never covered."""
+    return gap.contract, GapKind.NAKED if gap.kind in _LACKS else gap.kind
 
 
 def _gist(gap: Gap) -> tuple[object, ...]:

@@ -87,6 +87,22 @@ async def test_a_stop_that_never_arrives_raises_an_alarm_within_the_deadline(cre
         assert on.working() == []
 
 
+async def test_the_cancel_of_a_stop_that_the_venue_does_not_know_is_asked_for_once(crew):
+    async with crew() as on:
+        await on.enter()
+        on.stage.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        await on.stage.broker.cancel(on.venue.open_orders()[0].order_id)
+        await asyncio.sleep(5)
+        [lost] = on.stops_sent()
+        on.stage.board.hang_up()
+        before = len(on.stage.board.asked("cancel_order"))
+        await asyncio.sleep(90)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        assert on.stops_sent()[-1].client_order_id != lost.client_order_id
+        assert len(on.stage.board.asked("cancel_order")) - before == 1
+
+
 async def test_a_refused_exit_gets_its_stop_back(crew):
     async with crew() as on:
         await on.enter()

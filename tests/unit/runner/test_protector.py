@@ -15,6 +15,7 @@ from ibkeel.model import (
     Option,
     OrderReport,
     OrderState,
+    OrderTicket,
     Position,
     Quote,
     Right,
@@ -77,6 +78,43 @@ class Undecided(FakeBroker):
     async def all_open_orders(self):
         rows = await super().all_open_orders()
         return tuple(attrs.evolve(row, state=OrderState.CANCELLING) for row in rows)
+
+
+class Wavering(FakeBroker):
+    """A venue where a stop is now too small, now being cancelled."""
+
+    def __init__(self, *, spell=10, **options):
+        super().__init__(**options)
+        self._spell, self._clock_of_spells = spell, virtual_clock()
+
+    async def all_open_orders(self):
+        rows = await super().all_open_orders()
+        if self._clock_of_spells.monotonic() % (2 * self._spell) < self._spell:
+            return tuple(attrs.evolve(row, quantity=1) for row in rows)
+        return tuple(attrs.evolve(row, state=OrderState.CANCELLING) for row in rows)
+
+
+class Unhurried(FakeBroker):
+    """A venue that takes three seconds to say what is held."""
+
+    async def positions(self, account=None):
+        await asyncio.sleep(3)
+        return await super().positions(account)
+
+
+class Doubtful(FakeBroker):
+    """A venue that does not cancel a stop, and does not say whether it works."""
+
+    said, cancels = "", 0
+
+    async def all_open_orders(self):
+        rows = await super().all_open_orders()
+        return tuple(attrs.evolve(row, state=OrderState.UNKNOWN, reason=self.said) for row in rows)
+
+    async def cancel(self, order_id):
+        self.cancels += 1
+        [row] = [row for row in await self.all_open_orders() if row.order_id == order_id]
+        return attrs.evolve(row, reason="error 161: not now")
 
 
 def posted(kind=FakeBroker, **options):
@@ -224,23 +262,103 @@ async def test_after_a_look_that_failed_the_next_one_is_soon():
     assert post.asked("positions") == 2
 
 
-async def test_the_deadline_does_not_count_without_a_session():
+async def test_the_deadline_counts_on_in_the_next_session_and_not_between_two():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        task = asyncio.create_task(post.protector.run())
+        told = []
+        for _ in range(2):
+            await asyncio.sleep(8)
+            post.broker.fail("positions", NotConnected("gone"))
+            await asyncio.sleep(100)
+            told += post.told.alarms()
+            post.broker.heal("positions")
+            post.news.set()
+        await asyncio.sleep(16)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    assert told == []
+    assert len(post.told.alarms()) == 1
+
+
+async def test_the_deadline_counts_on_in_a_session_in_which_nothing_can_be_read():
     post = posted()
     async with post.broker:
         placed = await post.enter()
         await post.broker.cancel(placed.children[0].order_id)
         post.broker.fail("place", OrderRefused("no"))
         await run_for(post, 20)
-        post.broker.fail("positions", NotConnected("gone"))
-        await run_for(post, 100)
-        early = post.told.alarms()
-        post.broker.heal("positions")
-        await run_for(post, 25)
-        still = post.told.alarms()
-        await run_for(post, 35)
+        post.broker.fail("positions", RequestTimeout("no answer"))
+        await run_for(post, 15)
 
-    assert (early, still) == ([], [])
     assert len(post.told.alarms()) == 1
+
+
+async def test_of_what_was_mended_between_two_sessions_nobody_is_told():
+    post = posted(Unhurried)
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 29)
+        post.broker.heal("place")
+        await post.broker.place(
+            OrderTicket(contract=CALL, side="SELL", quantity=2, order_type="STP", stop_price=3)
+        )
+        await run_for(post, 60)
+
+    assert post.told.alarms() == []
+
+
+async def test_the_deadline_counts_on_in_a_protector_that_is_begun_again():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 16)
+        await asyncio.sleep(100)
+        early = post.told.alarms()
+        await run_for(post, 16)
+
+    assert early == []
+    assert len(post.told.alarms()) == 1
+
+
+async def test_a_position_that_goes_from_no_stop_to_too_small_a_one_and_back_has_one_deadline():
+    post = posted(Wavering)
+    async with post.broker:
+        await post.enter()
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 40)
+
+    assert len(post.told.alarms()) == 1
+
+
+async def test_a_position_that_loses_the_rest_of_its_stops_after_a_person_was_told_is_told_again():
+    post = posted(Wavering, spell=45)
+    async with post.broker:
+        await post.enter()
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 85)
+
+    assert [message.partition(":")[0] for message in post.told.alarms()] == ["undersized", "naked"]
+
+
+@pytest.mark.parametrize(("said", "asked"), [("error 161: not now", 1), ("status Inactive", 8)])
+async def test_a_stop_of_unknown_fate_is_cancelled_again_only_when_more_was_said_of_it(said, asked):
+    post = posted(Doubtful)
+    post.broker.said = said
+    async with post.broker:
+        await post.enter()
+        await asyncio.sleep(10)
+        await run_for(post, 60)
+
+    assert post.broker.cancels == pytest.approx(asked, abs=asked // 4)
 
 
 async def test_an_order_of_somebody_else_is_never_cancelled():
