@@ -119,6 +119,8 @@ def _lose_upstream(stage: Stage, fault: UpstreamLost, now: datetime) -> Undo:
     def undo(then: datetime) -> None:
         if again is not None:
             again.cancel()
+        if world.disorder.first(UpstreamLost) is not None:
+            return  # another outage goes on: nothing is restored before its end
         if fault.restores_as == 1101:  # noqa: PLR2004 - the code of data lost
             for client in stage.connections:
                 world.forget_streams(client)

@@ -362,6 +362,21 @@ async def test_reports_wait_for_the_upstream_or_pass(listening, small_exchange, 
         assert at == pytest.approx(told_at, abs=0.01)
 
 
+async def test_two_outages_that_overlap_are_over_with_the_second(listening, small_exchange):
+    async with listening() as gateway:
+        client = await connected()
+        gateway.inject(faults.UpstreamLost(duration=60.0))
+        gateway.inject(faults.UpstreamLost(after=1.0, duration=99.0, restores_as=1101))
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(90)
+        told, placed = client.errors(), dict(small_exchange.orders)
+        await asyncio.sleep(20)
+
+        assert (told, placed) == ([(-1, 1100), (-1, 1100)], {})
+        assert client.errors()[2:] == [(-1, 1101)]
+        assert [number for _, number in small_exchange.orders] == [1]
+
+
 async def test_1100_may_come_again_and_again(listening):
     async with listening(faults.UpstreamLost(after=1.0, duration=10.0, says_again_every=4.0)):
         client = await connected()
