@@ -47,7 +47,7 @@ def test_a_mark_is_found_in_docstrings_comments_fields_and_constants(script):
         == "Interval of profit updates (unverified)."
     )
     assert "unverified" in found["ibkeel.sim.services.system", "_CODES"]
-    assert "unverified" in found["ibkeel.ibkr.pulse", "Pulse._ask_servers"]
+    assert "unverified" in found["ibkeel.ibkr.pulse", "Pulse.ask_servers"]
     assert found["ibkeel.sim.services.quotes", "_set_type"].startswith(
         "Unverified text. `raise Rejection(321"
     )

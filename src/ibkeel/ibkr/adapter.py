@@ -109,6 +109,7 @@ class IBKRBroker(Broker):
         self._fates = FateFinder(
             self._link,
             self._lists,
+            ask_servers=self._pulse.ask_servers,
             alarm=self._keeper.raise_alarm,
             broke=partial(self._keeper.faulted, "fates"),
         )
@@ -174,6 +175,8 @@ class IBKRBroker(Broker):
         except RequestFailed as error:
             # What works and what filled is known; only the fate of the lost ones stays open.
             self._keeper.raise_alarm("ended orders", f"orders of unknown fate stay unknown: {error}")
+        if self._fates.is_needed:
+            await self._pulse.ask_servers()
 
     @override
     async def health(self) -> Health:

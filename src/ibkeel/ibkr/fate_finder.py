@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.guards import keep_running
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.listed_orders import MAY_HAVE_FILLED
+from ibkeel.ibkr.listed_orders import MAY_BE_KEPT, MAY_HAVE_FILLED
 from ibkeel.model import OrderId, OrderReport, OrderState
 from ibkeel.resilience import Deadlines
 
@@ -29,13 +29,15 @@ class _Lists(Protocol):
 class FateFinder:
     """Reads the venue's lists while an order is unanswered or of unknown fate.
 
-    The first round begins once the venue has had its time to answer; two rounds on a good session that
-    do not name an order prove that it is not at the venue. Either way a person is told: of an order that
-    was lost, and of one whose fate no list tells.
+    The first round begins once the venue has had its time to answer. With each round the servers are asked
+    for a sign: two rounds on a good session, after such a sign, that do not name an order prove that it is
+    not at the venue. Either way a person is told: of an order that was lost, and of one whose fate no list
+    tells.
 
     Args:
         link: Its book knows the orders.
         lists: Asks for them; the book hears what they say, and what they do not.
+        ask_servers: Asks for a sign of the servers, of which the book hears too; whether it came.
         alarm: Tells a person: what it is about, and what to do.
         broke: Told of a fault of our own.
     """
@@ -45,10 +47,12 @@ class FateFinder:
         link: Link,
         lists: _Lists,
         *,
+        ask_servers: Callable[[], Awaitable[bool]],
         alarm: Callable[[str, str], None],
         broke: Callable[[BaseException, str], None],
     ) -> None:
         self._link, self._lists, self._alarm, self._broke = link, lists, alarm, broke
+        self._ask_servers = ask_servers
         self._task: asyncio.Task[None] | None = None
         self._rounds: dict[OrderId, int] = {}
         self._lost: dict[OrderId, None] = {}
@@ -85,11 +89,11 @@ class FateFinder:
     async def _find(self) -> None:
         """Ask until nothing is open any more."""
         pause = self._link.config.deadlines.orders
-        while self._open():
+        while self.is_needed:
             await asyncio.sleep(pause)
             pause = _APART
             if self._link.is_up:  # else the session's own alarm tells
-                self._tell_open(await self._read() if self._open() else "")
+                self._tell_open(await self._read() if self.is_needed else _NOT_TOLD)
             self._tell_lost()
         self._tell_lost()
 
@@ -97,8 +101,14 @@ class FateFinder:
         """Orders of which the venue has said nothing that tells their fate."""
         return [row for row in self._link.book.reports() if row.state in _DOUBTFUL]
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether the fate of an order is open."""
+        return bool(self._open())
+
     async def _read(self) -> str:
-        """Why a list could not be read; empty when all were."""
+        """Read every list; why they tell no fate."""
+        has_sign = await self._ask_servers()
         deadlines = self._link.config.deadlines
         asked: tuple[Callable[[Deadlines], Awaitable[object]], ...] = (
             self._lists.all_open_orders,
@@ -109,8 +119,8 @@ class FateFinder:
             for ask in asked:
                 await ask(deadlines)
         except IbkeelError as error:
-            return f"{type(error).__name__}: {error}"
-        return ""
+            return f"its lists cannot be read ({type(error).__name__}: {error})"
+        return _NOT_TOLD if has_sign else MAY_BE_KEPT
 
     def _tell_lost(self) -> None:
         """Tell a person, once for each order, whoever read the lists that prove it."""
@@ -124,11 +134,10 @@ class FateFinder:
             )
         self._lost = dict.fromkeys(row.order_id for row in lost)
 
-    def _tell_open(self, trouble: str) -> None:
+    def _tell_open(self, why: str) -> None:
         """Tell a person, once for each order, what nobody else can find out."""
         still = self._open()
         self._rounds = {row.order_id: self._rounds.get(row.order_id, 0) + 1 for row in still}
-        why = f"its lists cannot be read ({trouble})" if trouble else _NOT_TOLD
         for name, words in _families([row for row in still if self._rounds[row.order_id] == _ROUNDS]):
             self._alarm(
                 f"order {name}",
@@ -147,6 +156,5 @@ def _families(reports: Sequence[OrderReport]) -> Iterator[tuple[str, str]]:
         words = f"{row.side} {row.quantity:g} {row.contract} {row.order_type}"
         if row.filled:
             words += f", of which {row.filled:g} filled"
-        if MAY_HAVE_FILLED in row.reason:
-            words += f" ({MAY_HAVE_FILLED})"
+        words += "".join(f" ({doubt})" for doubt in (MAY_BE_KEPT, MAY_HAVE_FILLED) if doubt in row.reason)
         yield row.client_order_id, words + (f" and {children} with it" if children else "")

@@ -32,6 +32,7 @@ _HALF_OPEN: Final = (
     "the connection is half open or the Gateway hangs: a second failed probe opens it anew; if that does not "
     "help, restart the Gateway"
 )
+_SILENT: Final = "wait: the Gateway may lack its servers without saying so; check its network if it lasts"
 _OF_DATA: Final = MappingProxyType(
     {
         "CompetingSession": (Grade.DEGRADED, "end the other session of this user, which takes the data"),
@@ -56,18 +57,28 @@ _REMEDIES: Final = {
 async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float) -> Health:
     """Look at every tier; one round trip is made when there is a link.
 
+    Where the Gateway has said nothing yet of what lies behind it, its servers are asked for a sign: that it
+    tells whoever connects while it is cut off is unverified.
+
     Raises:
         WrongLoopError: Called from a loop that does not own the connection.
     """
     link.check_loop()
     examination = _Examination(link, keeper, pulse)
-    beat, failure = None, ""
+    beat, failure, has_sign = None, "", None
     if keeper.session.has_link:
         try:
             beat = await pulse.beat(deadline)
         except (RequestFailed, ConnectionFailure) as error:
             failure = str(error)
-    checks = (*examination.link_tiers(), *examination.probe_tier(beat, failure), *examination.further_tiers())
+        if beat is not None and not link.notices.checks():
+            has_sign = await pulse.ask_servers()
+    checks = (
+        *examination.link_tiers(),
+        *examination.probe_tier(beat, failure),
+        *examination.sign_tier(has_sign=has_sign),
+        *examination.further_tiers(),
+    )
     return Health(
         checks=tuple(checks),
         round_trip=None if beat is None else beat.seconds,
@@ -127,6 +138,12 @@ class _Examination:
             yield self._check("server time", Grade.DOWN, failure, _HALF_OPEN)
 
     # What lies beyond.
+
+    def sign_tier(self, *, has_sign: bool | None) -> Iterator[HealthCheck]:
+        if has_sign:
+            yield self._check("upstream", Grade.OK, "the servers answered")
+        elif has_sign is not None:
+            yield self._check("upstream", Grade.DOWN, "no word of the servers, and none from them", _SILENT)
 
     def further_tiers(self) -> Iterator[HealthCheck]:
         yield from self._link.notices.checks()

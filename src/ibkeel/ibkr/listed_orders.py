@@ -27,7 +27,11 @@ from ibkeel.orders import state_of_status, venue_day
 MAY_HAVE_FILLED: Final = (
     "it may have filled on a day that is over, of which nothing is listed: compare positions"
 )
+MAY_BE_KEPT: Final = (
+    "its servers gave no sign meanwhile: a Gateway that is cut off keeps orders and sends them later"
+)
 _PROOF_SECONDS: Final = 30.0
+_WITHOUT_SIGN: Final = 300.0  # the same while the servers give no sign: nothing stays bare for ever
 _CLOCKS_APART: Final = timedelta(minutes=1)  # the venue's and ours may be
 Message = tuple[str, tuple[Any, ...]]
 Unreadable = Callable[[Any, Exception], None]
@@ -146,13 +150,13 @@ class RollCall:
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now, self._turn = now, 0
+        self._now, self._turn, self._signed = now, 0, 0
         self._named: dict[OrderId, tuple[int, datetime]] = {}
         self._absent: dict[OrderId, dict[OrderList, tuple[float, float]]] = {}
         self._sent: dict[OrderId, datetime] = {}
 
     def begin(self) -> int:
-        """A list is about to be asked for; returns its turn."""
+        """A list, or a sign of the servers, is about to be asked for; returns its turn."""
         self._turn += 1
         return self._turn
 
@@ -181,6 +185,21 @@ class RollCall:
         self._named[order_id] = self._turn, self._now()
         self._absent.pop(order_id, None)
 
+    def servers_answered(self, turn: int) -> None:
+        """What only the servers know came back: what the Gateway kept until then is on its way to the venue.
+
+        Of what had no such sign before, what lists lacked until now proves nothing.
+
+        Args:
+            turn: As `begin` gave it when they were asked.
+        """
+        self._absent = {one: spans for one, spans in self._absent.items() if self._has_sign(one)}
+        self._signed = max(self._signed, turn)
+
+    def _has_sign(self, order_id: OrderId) -> bool:
+        """Whether on this link the servers were asked, and answered, after the order was last sent or spoken of."""
+        return order_id in self._named and self._named[order_id][0] < self._signed
+
     def is_missing(self, order_id: OrderId, turn: int) -> bool:
         """Whether nothing was said of an order since that list was asked for."""
         return order_id not in self._named or self._named[order_id][0] < turn
@@ -189,6 +208,11 @@ class RollCall:
         self, order_id: OrderId, which: OrderList, at: float | None, *, closes: bool = False
     ) -> str | None:
         """A complete list does not name an order.
+
+        A Gateway that is cut off answers from its own memory, keeps orders, and need not have noticed or said
+        it. So lists count from when its servers were heard after the order left; while they are not, ten times
+        as long is asked for: an order that fills twice is worse than a stop that comes late, but not than one
+        that never does.
 
         Of a day that is over no list tells what filled: of an order that was last spoken of before, only the end
         of one that closes a position is proved, for that position tells the rest.
@@ -208,14 +232,18 @@ class RollCall:
         spans = self._absent.setdefault(order_id, {})
         spans[which] = (spans.get(which, (at, at))[0], at)
         shortest = min(last - first for first, last in spans.values())
-        if len(spans) < len(OrderList) or shortest < _PROOF_SECONDS:
+        has_sign = self._has_sign(order_id)
+        if len(spans) < len(OrderList) or shortest < (_PROOF_SECONDS if has_sign else _WITHOUT_SIGN):
             return None
         proof = f"not at the venue: no list named it for {shortest:.0f} s"
+        if not has_sign:
+            proof = f"{proof}; {MAY_BE_KEPT}"
         spoken_of = self._named.get(order_id)
         if spoken_of is None or venue_day(spoken_of[1]) == venue_day(self._now()):
             return proof
         return f"{proof}, and {MAY_HAVE_FILLED}" if closes else None
 
     def doubt(self) -> None:
-        """The link was lost: what lists lacked before proves nothing any more."""
+        """The link was lost: what lists lacked before proves nothing any more, nor does what was heard on it."""
         self._absent.clear()
+        self._signed = 0

@@ -258,9 +258,8 @@ class OrderBook:
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
         entry.code, entry.has_fault = code, meaning.counts
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
-        fate = meaning.fate
-        if entry.is_changed and fate is ErrorFate.REJECTED:  # of a change: the order works on as it was
-            fate = ErrorFate.UNCERTAIN
+        is_of_change = entry.is_changed and meaning.fate is ErrorFate.REJECTED  # the order works on as it was
+        fate = ErrorFate.UNCERTAIN if is_of_change else meaning.fate
         evidence = ErrorSeen(fate=fate, code=code, text=words)
         self._answer(OrderId(order_id), evidence, is_trace=code not in _NOT_FOUND)
         return meaning
@@ -277,8 +276,12 @@ class OrderBook:
     # What lists do not say.
 
     def begin_list(self) -> int:
-        """A list is about to be asked for; returns its turn."""
+        """A list, or a sign of the servers, is about to be asked for; returns its turn."""
         return self._roll.begin()
+
+    def servers_answered(self, turn: int) -> None:
+        """What only the servers know came back; its turn is as `begin_list` gave it."""
+        self._roll.servers_answered(turn)
 
     def list_read(self, which: OrderList, turn: int, at: float | None) -> bool:
         """A list is complete: what it lacks is of unknown fate, or, in time, provably gone.

@@ -141,20 +141,25 @@ class Pulse:
             self._keeper.look_at_calendar()
             self._link.save_pacing()
             wait = interval
-            if self._keeper.session.doubts_loss(self._now()):
-                await self._ask_servers()
+            generation = self._keeper.session.generation
+            if self._keeper.session.doubts_loss(self._now()) and await self.ask_servers():
+                self._keeper.servers_answered(generation)
             if self._keeper.session.may_probe and (was_waked or self._is_silent(interval)):
                 wait = interval if await self._is_alive() else _AGAIN_AFTER
                 if wait < interval:
                     self._wake.clear()
                     self.heard_at = -math.inf  # silence goes on until bytes come
 
-    async def _ask_servers(self) -> None:
-        """Ask what only the servers know: whoever missed 1102 would wait for it for ever.
+    async def ask_servers(self) -> bool:
+        """Ask what only the servers know, and tell the book of orders when it came back.
 
-        That no Gateway answers it from its own memory is unverified.
+        Whoever missed 1102 would wait for it for ever, and a Gateway that is cut off keeps orders without
+        a word. That no Gateway answers the question from its own memory is unverified.
+
+        Returns:
+            Whether it came back.
         """
-        link, generation = self._link, self._keeper.session.generation
+        link, turn = self._link, self._link.book.begin_list()
 
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
             pending.finish(args)
@@ -170,8 +175,9 @@ class Pulse:
                 heard=heard,
             )
         except (RequestFailed, ConnectionFailure):
-            return
-        self._keeper.servers_answered(generation)
+            return False
+        link.book.servers_answered(turn)
+        return True
 
     async def _is_alive(self) -> bool:
         try:

@@ -34,8 +34,16 @@ def test_an_order_that_was_spoken_of_since_the_list_was_asked_for_is_not_missing
     assert (before, roll.is_missing(ONE, turn)) == (True, False)
 
 
+def sent_and_signed(day=None):
+    """A roll call with one order, after which the servers were heard."""
+    roll = RollCall(day or Day())
+    roll.sent(ONE)
+    roll.servers_answered(roll.begin())
+    return roll
+
+
 def test_all_three_lists_must_lack_it_for_half_a_minute():
-    roll = RollCall(Day())
+    roll = sent_and_signed()
 
     first, second, third = missed_all(roll, 100.0), missed_all(roll, 129.9), missed_all(roll, 130.0)
 
@@ -43,8 +51,41 @@ def test_all_three_lists_must_lack_it_for_half_a_minute():
     assert third[-1] == "not at the venue: no list named it for 30 s"
 
 
-def test_two_lists_are_no_proof():
+def test_without_a_sign_of_the_servers_they_must_lack_it_for_five_minutes():
     roll = RollCall(Day())
+    asked = roll.begin()
+    roll.sent(ONE)
+    roll.servers_answered(asked)  # which says nothing of what left meanwhile
+
+    told = [missed_all(roll, at) for at in (100.0, 399.9, 400.0)]
+
+    assert told[0] == told[1] == [None] * 3
+    assert told[2][-1].startswith("not at the venue: no list named it for 300 s; its servers gave no sign")
+
+
+def test_a_sign_makes_worthless_what_was_missed_before_it_and_a_second_one_does_not():
+    roll = RollCall(Day())
+    roll.sent(ONE)
+    missed_all(roll, 100.0)
+    roll.servers_answered(roll.begin())
+    first = [missed_all(roll, at) for at in (140.0, 169.0)]
+    roll.servers_answered(roll.begin())
+
+    assert first == [[None] * 3] * 2
+    assert missed_all(roll, 170.0)[-1] == "not at the venue: no list named it for 30 s"
+
+
+def test_a_sign_of_a_link_that_was_lost_says_nothing_of_the_next_one():
+    roll = sent_and_signed()
+    roll.doubt()
+
+    missed_all(roll, 100.0)
+
+    assert missed_all(roll, 140.0) == [None] * 3
+
+
+def test_two_lists_are_no_proof():
+    roll = sent_and_signed()
     for at in (100.0, 200.0):
         told = [roll.missed(ONE, which, at) for which in (OrderList.OPEN, OrderList.FILLED)]
 
@@ -61,7 +102,7 @@ def test_two_lists_are_no_proof():
     ids=["named", "link lost", "session not good"],
 )
 def test_the_count_begins_anew(event):
-    roll = RollCall(Day())
+    roll = sent_and_signed()
     missed_all(roll, 100.0)
 
     event(roll)
@@ -75,8 +116,7 @@ def test_the_count_begins_anew(event):
 )
 def test_of_a_day_that_is_over_only_the_end_of_what_closes_a_position_is_proved(closes, told):
     day = Day()
-    roll = RollCall(day)
-    roll.sent(ONE)
+    roll = sent_and_signed(day)
     day.now += timedelta(minutes=2)
 
     for at in (100.0, 130.0):
