@@ -101,7 +101,10 @@ class News(Observer):
         known = self._intended.get(event.client_order_id)
         purpose, why = ("with it", "") if known is None else (known.purpose, known.reason)
         how = "" if event.was_sent else ", not sent: dry run"
-        what = f"{purpose}: {event.side} {event.quantity} {event.subject} ({event.client_order_id}){how}"
+        terms = f" {event.terms}" if event.terms else ""
+        what = (
+            f"{purpose}: {event.side} {event.quantity} {event.subject}{terms} ({event.client_order_id}){how}"
+        )
         return f"{what}; {why}" if why else what
 
     def _not_entered(self, event: DecisionMade) -> str:

@@ -191,6 +191,7 @@ class Trading:
                 side=ticket.side.value,
                 quantity=ticket.quantity,
                 was_sent=was_sent,
+                terms=ticket.terms,
             )
         )
 

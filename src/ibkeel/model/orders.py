@@ -136,6 +136,13 @@ class OrderTicket:
                 f"{'a' if stop else 'no'} stop price; got limit {self.limit_price}, stop {self.stop_price}"
             )
 
+    @property
+    def terms(self) -> str:
+        """Type and prices, such as `MKT`, `LMT 2.05`, `STP 1.02` or `STP 1.02 LMT 1.00`."""
+        if self.stop_price is None:
+            return self.order_type.value + ("" if self.limit_price is None else f" {self.limit_price}")
+        return f"STP {self.stop_price}" + ("" if self.limit_price is None else f" LMT {self.limit_price}")
+
 
 @attrs.frozen(kw_only=True)
 class Bracket:

@@ -291,4 +291,5 @@ def order_placed(at: datetime, name: ClientOrderId, ticket: OrderTicket, *, was_
         side=ticket.side.value,
         quantity=ticket.quantity,
         was_sent=was_sent,
+        terms=ticket.terms,
     )

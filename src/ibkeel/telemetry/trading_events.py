@@ -84,6 +84,7 @@ class OrderPlaced:
 
     Args:
         quantity: Contracts or shares.
+        terms: Its type and prices, as `OrderTicket.terms` says them; empty when they are not known.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -92,6 +93,7 @@ class OrderPlaced:
     side: str
     quantity: int
     was_sent: bool
+    terms: str = ""
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

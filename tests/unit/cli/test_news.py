@@ -57,11 +57,12 @@ def failed(symbol="SPY", error="NoData", message="nothing came"):
 
 
 def test_an_order_is_one_line_though_broker_and_runner_both_tell_of_it():
-    child = placed(client_order_id="a-1", side="SELL")
+    child = placed(client_order_id="a-1", side="SELL", terms="STP 3.65")
+    entry = placed(terms="LMT 4.05")
 
-    assert told(intended(), placed(), child, placed()) == [
-        "entry: BUY 2 SPY 600 C (a); 2 contracts",
-        "with it: SELL 2 SPY 600 C (a-1)",
+    assert told(intended(), entry, child, entry) == [
+        "entry: BUY 2 SPY 600 C LMT 4.05 (a); 2 contracts",
+        "with it: SELL 2 SPY 600 C STP 3.65 (a-1)",
     ]
 
 

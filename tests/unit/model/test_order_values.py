@@ -75,6 +75,21 @@ def test_an_order_takes_just_the_prices_of_its_type(order_type, prices):
         OrderTicket(contract=SPY, side="BUY", quantity=1, order_type=order_type, **prices)
 
 
+@pytest.mark.parametrize(
+    ("order_type", "prices", "words"),
+    [
+        ("MKT", {}, "MKT"),
+        ("LMT", {"limit_price": "2.05"}, "LMT 2.05"),
+        ("STP", {"stop_price": "1.02"}, "STP 1.02"),
+        ("STP LMT", {"stop_price": "1.02", "limit_price": "1.00"}, "STP 1.02 LMT 1.00"),
+    ],
+)
+def test_an_order_says_its_type_and_prices(order_type, prices, words):
+    ticket = OrderTicket(contract=Stock("SPY"), side="SELL", quantity=1, order_type=order_type, **prices)
+
+    assert ticket.terms == words
+
+
 def test_an_index_cannot_be_ordered():
     with pytest.raises(InvalidInput, match="is VIX; only stocks, options and combos"):
         OrderTicket(contract=Index("VIX"), side=Side.BUY, quantity=1)
