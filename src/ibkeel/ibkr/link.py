@@ -108,6 +108,9 @@ class Link:
         self.lines = Lines(config.market_data_lines, clock, observer, patience=config.line_patience)
         self.notices = Notices(clock, observer, config.codes)
         self.book = OrderBook(clock, observer, config.client_id, config.codes)
+        self.book.is_held_back = self.wire.holds_order
+        # What lists lacked while an order waited for its turn proves nothing.
+        self.wire.on_late_order = lambda order_id: self.book.roll.named(OrderId(order_id))
         self.balances: dict[tuple[str, str, str], tuple[str, datetime]] = {}
         self.account = ""
         self.is_read_only = False

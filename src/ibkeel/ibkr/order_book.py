@@ -81,10 +81,13 @@ class OrderBook:
         self._clock = clock
         self._client_id, self._codes = client_id, codes
         self._entries: dict[OrderId, _Entry] = {}
-        self._roll = RollCall(clock.now)
+        self.roll = RollCall(clock.now)
+        """Counts the venue's lists, and signs of its servers."""
         self._fills: dict[str, Execution] = {}
         self._news = OrderNews(clock, observer)
         self._waiters: list[_Waiter] = []
+        self.is_held_back: Callable[[OrderId], bool] = lambda _: False
+        """Whether the bytes of an order wait for their turn here: no list of the venue can name it yet."""
 
     # What we did.
 
@@ -126,7 +129,7 @@ class OrderBook:
         )
         truth = OrderTruth(client_order_id=client_order_id, quantity=ticket.quantity)
         self._entries[order_id] = _Entry(truth=truth, report=report, is_closing=ticket.is_closing)
-        self._roll.sent(order_id)
+        self.roll.sent(order_id)
         self._saw(order_id, Sent())
 
     def modifying(self, order_id: OrderId) -> None:
@@ -145,7 +148,7 @@ class OrderBook:
 
     def link_lost(self, error: IbkeelError) -> None:
         """Every order that was alive is UNKNOWN now, and all who wait for news are told so."""
-        self._roll.doubt()
+        self.roll.doubt()
         for order_id in list(self._entries):
             self._saw(order_id, LinkLost())
         for _, future in self._waiters:
@@ -165,7 +168,7 @@ class OrderBook:
         # Order ids are numbers of one client: the same one of another client is another order.
         if order.clientId != self._client_id or order.whatIf:
             return
-        self._roll.named(OrderId(order_id))  # also when the rest of it cannot be read
+        self.roll.named(OrderId(order_id))  # also when the rest of it cannot be read
         entry = self._entries.get(OrderId(order_id))
         if entry is None:
             self._adopt(OrderId(order_id), contract, order)
@@ -221,7 +224,7 @@ class OrderBook:
         known = self._fills.get(name)
         if ib_execution.clientId != self._client_id or (known and known.exec_id >= ib_execution.execId):
             return
-        self._roll.named(OrderId(ib_execution.orderId))  # also when the rest of it cannot be read
+        self.roll.named(OrderId(ib_execution.orderId))  # also when the rest of it cannot be read
         fill = execution_of(contract, ib_execution)
         self._fills[name] = fill
         entry = self._entries.get(fill.order_id)
@@ -242,8 +245,8 @@ class OrderBook:
 
     def on_completed(self, completed: OrderReport, ended: datetime | None = None) -> None:
         """The venue's own list of ended orders settles what nobody knew."""
-        for order_id in self._roll.of_ended(completed, ended, [row.report for row in self._entries.values()]):
-            self._roll.named(order_id)
+        for order_id in self.roll.of_ended(completed, ended, [row.report for row in self._entries.values()]):
+            self.roll.named(order_id)
             status = _STATUS_OF.get(completed.state)
             if status is not None and not self._entries[order_id].report.state.is_final:
                 seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
@@ -270,25 +273,17 @@ class OrderBook:
             return
         entry.answered, entry.modifying = True, False
         if is_trace:
-            self._roll.named(order_id)
+            self.roll.named(order_id)
         self._saw(order_id, evidence)
 
     # What lists do not say.
-
-    def begin_list(self) -> int:
-        """A list, or a sign of the servers, is about to be asked for; returns its turn."""
-        return self._roll.begin()
-
-    def servers_answered(self, turn: int) -> None:
-        """What only the servers know came back; its turn is as `begin_list` gave it."""
-        self._roll.servers_answered(turn)
 
     def list_read(self, which: OrderList, turn: int, at: float | None) -> bool:
         """A list is complete: what it lacks is of unknown fate, or, in time, provably gone.
 
         Args:
             which: Of what.
-            turn: As `begin_list` gave it.
+            turn: As `roll.begin` gave it.
             at: The loop's seconds; None when the session is not good, so that nothing is proved.
 
         Returns:
@@ -296,13 +291,14 @@ class OrderBook:
         """
         lacks = False
         for order_id, entry in list(self._entries.items()):
-            if entry.truth.state.is_final or not self._roll.is_missing(order_id, turn):
+            is_here = self.is_held_back(order_id) and not entry.modifying
+            if entry.truth.state.is_final or is_here or not self.roll.is_missing(order_id, turn):
                 continue
             before = entry.truth.state
             if which is OrderList.OPEN:
                 self._saw(order_id, Unlisted())
             lacks |= entry.truth.state is not before
-            proof = self._roll.missed(order_id, which, at, closes=entry.is_closing)
+            proof = self.roll.missed(order_id, which, at, closes=entry.is_closing)
             if proof is not None:
                 self._saw(order_id, Vanished(reason=proof))
         return lacks

@@ -69,7 +69,7 @@ class OrderLists:
                 pending.rows.append((message, args))
 
         async with self._link.lock("openOrders"):
-            turn = self._link.book.begin_list()
+            turn = self._link.book.roll.begin()
             rows: list[Message] = await self._link.requests.ask(
                 "openOrders",
                 RequestKind.ORDERS,
@@ -107,7 +107,7 @@ class OrderLists:
                 pending.rows.append(args)
 
         async with self._link.lock("completedOrders"):
-            turn = self._link.book.begin_list()
+            turn = self._link.book.roll.begin()
             rows = await self._link.requests.ask(
                 "completedOrders",
                 RequestKind.ORDERS,
@@ -130,7 +130,7 @@ class OrderLists:
 
     async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
         """Fills since midnight of the account's day."""
-        request_id, turn = self._link.request_id(), self._link.book.begin_list()
+        request_id, turn = self._link.request_id(), self._link.book.roll.begin()
 
         def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
             if message == "execDetailsEnd":

@@ -159,7 +159,7 @@ class Pulse:
         Returns:
             Whether it came back.
         """
-        link, turn = self._link, self._link.book.begin_list()
+        link, turn = self._link, self._link.book.roll.begin()
 
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
             pending.finish(args)
@@ -176,7 +176,7 @@ class Pulse:
             )
         except (RequestFailed, ConnectionFailure):
             return False
-        link.book.servers_answered(turn)
+        link.book.roll.servers_answered(turn)
         return True
 
     async def _is_alive(self) -> bool:

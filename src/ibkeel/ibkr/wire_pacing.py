@@ -99,6 +99,7 @@ class Outgoing:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
         if self._lease is not None and self._lease.waited:
+            self._wire.left_late(self.reading)
             self._wire.tell(self.waited_for, self._lease.waited)
 
     def end(self) -> None:
@@ -168,6 +169,8 @@ class WirePacer:
         self._saved: dict[str, Any] | None = None
         self.counts: Counter[str] = Counter()
         """Messages that left, by the library's name of the call."""
+        self.on_late_order: Callable[[int], None] = lambda _: None
+        """Called with its id when the bytes of an order leave that had to wait."""
         self._open: dict[tuple[str, int], Outgoing] = {}
         self._lane: Lane | None = None
         self._last: Outgoing | None = None
@@ -207,6 +210,11 @@ class WirePacer:
         self._last = None
         send()
         return self._last
+
+    def holds_order(self, order_id: int) -> bool:
+        """Whether an order, or a change of it, still waits for its turn here."""
+        outgoing = self._open.get(("placeOrder", order_id))
+        return outgoing is not None and not outgoing.is_sent
 
     def explain(self, request: Request) -> str:
         """Say in words what such a request would wait for, and about how long."""
@@ -310,6 +318,11 @@ class WirePacer:
         elif reading.message.kind == "order" and reading.key is not None:
             self._open.pop((reading.message.name, reading.key), None)
         self._frame(text)
+
+    def left_late(self, reading: Reading) -> None:
+        """The bytes of a message that had to wait have left."""
+        if reading.message.name == "placeOrder" and reading.key is not None:
+            self.on_late_order(reading.key)
 
     def tell(self, rule: str, seconds: float) -> None:
         """A message was held back."""

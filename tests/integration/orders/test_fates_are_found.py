@@ -164,7 +164,7 @@ async def test_what_ended_on_a_day_that_is_over_is_for_a_person_to_find_out(
         on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
         await on.broker.place(ticket(on, is_closing=is_closing))
         tomorrow = virtual_clock().now() + timedelta(days=1)
-        monkeypatch.setattr(on.broker._link.book._roll, "_now", lambda: tomorrow)
+        monkeypatch.setattr(on.broker._link.book.roll, "_now", lambda: tomorrow)
 
         await asyncio.sleep(100)
 
