@@ -204,3 +204,24 @@ async def test_every_class_of_request_has_its_percentiles(stage):
         for summary in latencies.values():
             assert summary.count >= 1
             assert 0 < summary.p50 <= summary.p95 <= summary.p99 <= summary.worst
+
+
+async def test_many_who_ask_a_gateway_that_says_nothing_of_its_servers_cost_one_search(stage):
+    async with stage(kept_back=["error"]) as on:
+        told = await asyncio.gather(*(on.broker.health() for _ in range(100)))
+        told += [await on.broker.health() for _ in range(100)]
+
+        assert {health.check("upstream").grade for health in told} == {Grade.OK}
+        assert len(on.board.asked("matching_symbols")) == 1
+
+
+async def test_a_sign_of_the_servers_is_not_that_of_another_session(stage):
+    async with stage(kept_back=["error"]) as on:
+        await on.broker.health()
+        await on.broker.disconnect()
+        on.gateway.inject(faults.UpstreamLost(duration=60.0))
+        await on.broker.connect()
+
+        health = await on.broker.health()
+
+        assert health.check("upstream").grade is Grade.DOWN

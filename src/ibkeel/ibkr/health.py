@@ -72,7 +72,7 @@ async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float)
         except (RequestFailed, ConnectionFailure) as error:
             failure = str(error)
         if beat is not None and not link.notices.checks():
-            has_sign = await pulse.ask_servers()
+            has_sign = await pulse.has_sign()
     checks = (
         *examination.link_tiers(),
         *examination.probe_tier(beat, failure),

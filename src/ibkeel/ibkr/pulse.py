@@ -16,7 +16,7 @@ from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
-from ibkeel.resilience import RequestKind
+from ibkeel.resilience import Lane, RequestKind
 
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
 _LEAST_GAP: Final = 1.0
@@ -57,6 +57,7 @@ class Pulse:
         self._link, self._keeper = link, keeper
         self._gate = Gate(link, keeper)
         self._last: Beat | None = None
+        self._sign: tuple[int, float] | None = None  # the session's generation, and when it came
         self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -73,6 +74,7 @@ class Pulse:
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
+            self._sign = None
             self.heard_at = self._told_at = -math.inf
             broke = partial(self._keeper.faulted, "heartbeat")
             beating = keep_running(self._beat_on, "nobody notices when the link dies", broke)
@@ -150,16 +152,32 @@ class Pulse:
                     self._wake.clear()
                     self.heard_at = -math.inf  # silence goes on until bytes come
 
+    async def has_sign(self) -> bool:
+        """Whether the servers are there: as `ask_servers`, but who asks within a second gets the same answer."""
+        if self._sign is not None:
+            generation, at = self._sign
+            if generation == self._keeper.session.generation and self._now() - at < _LEAST_GAP:
+                return True
+        return await self.ask_servers()
+
     async def ask_servers(self) -> bool:
         """Ask what only the servers know, and tell the book of orders when it came back.
 
         Whoever missed 1102 would wait for it for ever, and a Gateway that is cut off keeps orders without
-        a word. That no Gateway answers the question from its own memory is unverified.
+        a word. That no Gateway answers the question from its own memory is unverified. Those who ask
+        meanwhile get the same answer: one search a second is all that a Gateway permits.
 
         Returns:
             Whether it came back.
         """
-        link, turn = self._link, self._link.book.roll.begin()
+        return await self._link.shared("a sign of the servers", self._ask_for_sign)
+
+    async def _ask_for_sign(self) -> bool:
+        link, turn, generation = self._link, self._link.book.roll.begin(), self._keeper.session.generation
+
+        def send() -> None:
+            with link.wire.lane(Lane.PROBE):  # before the searches of the program itself
+                link.ib.client.reqMatchingSymbols(key, "SPY")
 
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
             pending.finish(args)
@@ -171,12 +189,13 @@ class Pulse:
                 RequestKind.PROBE,
                 "a sign of the servers",
                 deadline=link.config.deadlines.probe,
-                send=lambda: link.ib.client.reqMatchingSymbols(key, "SPY"),
+                send=send,
                 heard=heard,
             )
         except (RequestFailed, ConnectionFailure):
             return False
         link.book.roll.servers_answered(turn)
+        self._sign = generation, self._now()
         return True
 
     async def _is_alive(self) -> bool:
