@@ -125,7 +125,12 @@ def _held_beside(options: FlattenOptions) -> str:
     data = BotSource(options.state, options.journal, SystemClock()).running()
     if data is None:
         return "what it holds (it does not answer, so that cannot be shown)"
-    rows = data["money"]["positions"]
+    session, money = data["session"], data["money"]
+    if session["host"] and (session["port"], session["client_id"]) != (options.port, options.client_id):
+        return "what it holds (another bot of the state directory answers, so that cannot be shown)"
+    if money["positions_at"] is None:
+        return "what it holds (it has not read that yet)"
+    rows = money["positions"]
     held = ", ".join(f"{row['signed_quantity']:+g} {row['subject']}" for row in rows) or "nothing"
     return held if options.everything else f"what it traded of what the account holds: {held}"
 

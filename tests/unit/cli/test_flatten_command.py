@@ -12,7 +12,7 @@ from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.runner import Flattened, FlattenRequests, Leftover
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import HeldPosition, PositionsSeen
+from ibkeel.telemetry import Connected, HeldPosition, PositionsSeen
 
 
 @pytest.fixture
@@ -140,6 +140,29 @@ def test_beside_a_bot_that_runs_a_person_sees_what_is_held_before_saying_yes(
 
 def test_a_bot_that_does_not_answer_is_said_not_to_show_what_it_holds(asked):
     assert "does not answer" in asked()
+
+
+def test_a_bot_that_has_read_no_positions_yet_is_not_said_to_hold_nothing(asked, tmp_path):
+    with BoardApi(Board(), SystemClock()).served(tmp_path):
+        question = asked("--all")
+
+    assert "close what it holds (it has not read that yet)?" in question
+
+
+@pytest.mark.parametrize(
+    ("client_id", "said"), [(1, "close nothing?"), (2, "another bot of the state directory")]
+)
+def test_what_another_bot_of_the_state_directory_holds_is_not_shown(asked, tmp_path, client_id, said):
+    board, now = Board(), datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+    board.on_event(
+        Connected(at=now, host="127.0.0.1", port=4002, client_id=client_id, server_version=176, account="DU*")
+    )
+    board.on_event(PositionsSeen(at=now, positions=()))
+
+    with BoardApi(board, SystemClock()).served(tmp_path):
+        question = asked("--all")
+
+    assert said in question
 
 
 def test_the_state_directory_can_be_named(bot, tmp_path):
