@@ -97,7 +97,7 @@ class Trading:
             order: What to place.
             deadlines: How long the venue may take.
             may_go: Raises when the session, or who asks, does not permit the order; asked at the last
-                moment, for to look the contract up takes time.
+                moments, for to look the contract up and to wait for the order's turn take time.
         """
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         try:
@@ -111,12 +111,22 @@ class Trading:
         may_go()
         if entry.is_closing:
             return (await self._submit(entry, children, name, contract, deadlines))[0]
+        await self._turn()
+        may_go()
         try:
             with self._link.services[Service.NEW_ORDERS].attempt():
                 answer = await self._submit(entry, children, name, contract, deadlines)
                 return _well(*answer)
         except _Faulty as fault:
             return fault.placement
+
+    async def _turn(self) -> None:
+        """Wait for the turn of an entry here, where it may still be refused, and not among the messages."""
+        try:
+            await self._link.wire.turn_of_order(Lane.OPENING, self._link.config.pacing_patience)
+        except RequestFailed as error:
+            error.is_unsent = True
+            raise
 
     async def _complete(self, ticket: OrderTicket, deadlines: Deadlines) -> Contract:
         """The contract with its number; an exit that bears one asks nobody, for who knows who would answer."""
@@ -135,7 +145,7 @@ class Trading:
         """Send a family; says whether the venue answered in time, and with no fault of the service."""
         self._link.check()
         legs = self._family(entry, children, name)
-        with self._link.wire.lane(_lane_of(entry)):
+        with self._link.wire.lane(_lane_of(entry), has_turn=not entry.is_closing):
             self._send(legs, contract)
         was_answered = await self._acknowledged(legs, deadlines)
         is_well = was_answered and not any(self._link.book.has_fault(leg.order_id) for leg in legs)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConfigurationError, NotConnected
+from ibkeel.errors import ConfigurationError, NotConnected, PacingExceeded
 from ibkeel.guards import Lease, Pacer
 from ibkeel.ibkr.client import frame_writer, replace_sender
 from ibkeel.ibkr.tap import Tap
@@ -173,6 +173,7 @@ class WirePacer:
         """Called with its id when the bytes of an order leave that had to wait."""
         self._open: dict[tuple[str, int], Outgoing] = {}
         self._lane: Lane | None = None
+        self._has_turn = False
         self._last: Outgoing | None = None
         self._frame = frame_writer(self._client)
         self._restore = replace_sender(self._client, send=self._send, reset=self._forget)
@@ -197,13 +198,35 @@ class WirePacer:
         self._loop = running
 
     @contextmanager
-    def lane(self, lane: Lane) -> Iterator[None]:
-        """Give what is written inside, without awaiting, another urgency than the message tells."""
-        before, self._lane = self._lane, lane
+    def lane(self, lane: Lane, *, has_turn: bool = False) -> Iterator[None]:
+        """Give what is written inside, without awaiting, another urgency than the message tells.
+
+        Args:
+            lane: The urgency.
+            has_turn: Whether the turn of the first order inside has come, as `turn_of_order` says.
+        """
+        before, self._lane, self._has_turn = self._lane, lane, has_turn
         try:
             yield
         finally:
-            self._lane = before
+            self._lane, self._has_turn = before, False
+
+    async def turn_of_order(self, lane: Lane, patience: float) -> None:
+        """Wait until an order may leave, which is then to be written at once, in `lane(..., has_turn=True)`.
+
+        Raises:
+            PacingExceeded: Its turn did not come in time.
+            NotConnected: The session ended meanwhile.
+        """
+        request = Request(kind="order", lane=lane)
+        try:
+            async with asyncio.timeout(patience):
+                await self._pacer.acquire(request)
+        except TimeoutError as late:
+            raise PacingExceeded(
+                f"an order waited {patience:g} s for its turn: {self.explain(request)}; nothing was sent. Ask for "
+                "less, ask later, or raise IBKRConfig.pacing_patience"
+            ) from late
 
     def sent_by(self, send: Callable[[], object]) -> Outgoing | None:
         """The message that a call wrote, be it waiting or sent; None when it wrote none."""
@@ -298,7 +321,11 @@ class WirePacer:
         self._last = outgoing = Outgoing(self, text, reading, ended)
         if reading.key is not None and (reading.message.is_open or reading.message.kind == "order"):
             self._open[reading.message.name, reading.key] = outgoing
-        outgoing.submit(self._pacer)
+        if self._has_turn and reading.message.name == "placeOrder":
+            self._has_turn = False
+            outgoing()
+        else:
+            outgoing.submit(self._pacer)
 
     def _take_back(self, outgoing: Outgoing) -> None:
         self._last = None

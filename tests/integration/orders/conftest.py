@@ -12,6 +12,7 @@ from ibkeel.guards import keep_running
 from ibkeel.journal import Intent, Journal, Purpose
 from ibkeel.model import Direction, Signal
 from ibkeel.orders import ProtectionPolicy, build_bracket
+from ibkeel.resilience import Rule
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
@@ -116,3 +117,13 @@ def crew(stage, tmp_path):
                     await asyncio.gather(*tasks, return_exceptions=True)
 
     return opened
+
+
+@pytest.fixture
+def one_order_in():
+    """Makes a limit of one's own, behind which orders wait before they leave."""
+
+    def key(request):
+        return "" if request.kind == "order" else None
+
+    return lambda seconds: Rule(name="slow", limit=1, seconds=seconds, source="", key=key)

@@ -9,7 +9,6 @@ from ibkeel.ibkr import IBKRBroker
 from ibkeel.journal import Journal
 from ibkeel.model import Bracket, Grade, OrderState, OrderTicket, OrderType, Side
 from ibkeel.orders import ExitCause
-from ibkeel.resilience import Rule
 from ibkeel.runner.crew import crew_of
 from ibkeel.runner.flatten import flatten
 from ibkeel.runner.memory import OwnOrder
@@ -36,11 +35,8 @@ async def cut_off_in_silence(on, seconds):
     await asyncio.sleep(1)
 
 
-def one_order_in(seconds):
-    """A limit of one's own, behind which orders wait before they leave."""
-    return Rule(
-        name="slow", limit=1, seconds=seconds, source="", key=lambda row: "" if row.kind == "order" else None
-    )
+def exit_named(on, name):
+    return OrderTicket(contract=on.stock, client_order_id=name, is_closing=True, **RESTING)
 
 
 @pytest.mark.parametrize("is_closing", [False, True], ids=["a bracket", "an exit"])
@@ -65,10 +61,10 @@ async def test_what_a_gateway_keeps_without_a_word_is_not_taken_for_gone(stage, 
         assert "a Gateway that is cut off keeps orders" in alarm
 
 
-async def test_an_order_that_waits_for_its_turn_here_is_not_taken_for_gone(stage):
+async def test_an_exit_that_waits_for_its_turn_here_is_not_taken_for_gone(stage, one_order_in):
     async with stage(pacing_rules=[one_order_in(120.0)]) as on:
         for name in ("first", "mine"):
-            await on.broker.place(OrderTicket(contract=on.stock, client_order_id=name, **RESTING))
+            await on.broker.place(exit_named(on, name))
         await asyncio.sleep(130)
 
         assert states(on, "mine") == ["sent", "acknowledged", "working"]
@@ -76,10 +72,10 @@ async def test_an_order_that_waits_for_its_turn_here_is_not_taken_for_gone(stage
         assert not [message for message in alarms(on) if "lost on the way" in message]
 
 
-async def test_lists_from_while_an_order_waited_for_its_turn_are_no_proof_once_it_left(stage):
+async def test_lists_from_while_an_exit_waited_for_its_turn_are_no_proof_once_it_left(stage, one_order_in):
     async with stage(pacing_rules=[one_order_in(60.0)]) as on:
-        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="first", **RESTING))
-        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        for name in ("first", "mine"):
+            await on.broker.place(exit_named(on, name))
         await asyncio.sleep(40)
         await cut_off_in_silence(on, 60)
         await asyncio.sleep(30)

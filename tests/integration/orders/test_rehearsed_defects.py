@@ -6,10 +6,10 @@ from datetime import date, timedelta
 import attrs
 import pytest
 
-from ibkeel.errors import GatesShut, RequestTimeout
+from ibkeel.errors import GatesShut, NotConnected, OrderRefused, PacingExceeded, RequestTimeout
 from ibkeel.ibkr import IBKRBroker
 from ibkeel.journal import Journal, OrderSettled, OrderUpdate
-from ibkeel.model import Direction, OrderState, OrderTicket, Signal, Stock
+from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal, Stock
 from ibkeel.orders import build_bracket
 from ibkeel.runner import Session
 from ibkeel.runner.crew import crew_of
@@ -94,6 +94,58 @@ async def test_an_entry_does_not_leave_when_the_halt_comes_while_its_contract_is
                 await entering
             assert not crew.desk.unknown_orders
             assert on.gateway.venue.open_orders() == []
+
+
+@pytest.mark.parametrize("is_bracket", [False, True])
+async def test_an_entry_does_not_leave_when_the_halt_comes_while_it_waits_for_its_turn(
+    stage, is_bracket, one_order_in
+):
+    async with stage(pacing_rules=[one_order_in(10.0)]) as on:
+        halts = []
+
+        def may_leave():
+            if halts:
+                raise OrderRefused("halted")
+
+        entry = OrderTicket(contract=on.stock, limit_price=100, **RESTING)
+        await on.broker.place(entry)
+        order = Bracket(entry=entry, stop_loss=90) if is_bracket else entry
+        waiting = [asyncio.ensure_future(on.broker.place(order, may_leave=may_leave)) for _ in range(2)]
+        await asyncio.sleep(5)
+
+        halts.append("enough")
+
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(error) for error in told] == ["halted", "halted"]
+        assert len(on.board.asked("place_order")) == len(on.gateway.venue.open_orders()) == 1
+
+
+async def test_an_entry_whose_turn_does_not_come_was_not_sent(stage, one_order_in):
+    async with stage(pacing_rules=[one_order_in(100.0)], pacing_patience=20.0) as on:
+        entry = OrderTicket(contract=on.stock, limit_price=100, **RESTING)
+        await on.broker.place(entry)
+
+        with pytest.raises(PacingExceeded, match="waited 20 s for its turn: slow") as refused:
+            await on.broker.place(entry)
+
+        await asyncio.sleep(200)
+        assert refused.value.is_unsent
+        assert len(on.board.asked("place_order")) == 1
+
+
+async def test_an_entry_that_waits_for_its_turn_when_the_link_is_lost_was_not_sent(stage, one_order_in):
+    async with stage(pacing_rules=[one_order_in(30.0)]) as on:
+        entry = OrderTicket(contract=on.stock, limit_price=100, **RESTING)
+        await on.broker.place(entry)
+        waiting = asyncio.ensure_future(on.broker.place(entry))
+        await asyncio.sleep(5)
+
+        on.board.hang_up()
+
+        with pytest.raises(NotConnected):
+            await waiting
+        await asyncio.sleep(60)
+        assert len(on.board.asked("place_order")) == 1
 
 
 async def test_an_order_whose_change_is_refused_as_a_new_order_would_be_works_on(stage):
