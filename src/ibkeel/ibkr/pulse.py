@@ -164,8 +164,9 @@ class Pulse:
         """Ask what only the servers know, and tell the book of orders when it came back.
 
         Whoever missed 1102 would wait for it for ever, and a Gateway that is cut off keeps orders without
-        a word. That no Gateway answers the question from its own memory is unverified. Those who ask
-        meanwhile get the same answer: one search a second is all that a Gateway permits.
+        a word. That no Gateway answers the question from its own memory is unverified. An empty answer
+        counts for nothing. Those who ask meanwhile get the same answer: one search a second is all that a
+        Gateway permits.
 
         Returns:
             Whether it came back.
@@ -180,11 +181,11 @@ class Pulse:
                 link.ib.client.reqMatchingSymbols(key, "SPY")
 
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
-            pending.finish(args)
+            pending.finish(args[0])
 
         try:
             key = link.request_id()
-            await link.requests.ask(
+            found = await link.requests.ask(
                 key,
                 RequestKind.PROBE,
                 "a sign of the servers",
@@ -193,6 +194,8 @@ class Pulse:
                 heard=heard,
             )
         except (RequestFailed, ConnectionFailure):
+            return False
+        if not found:
             return False
         link.book.roll.servers_answered(turn)
         self._sign = generation, self._now()

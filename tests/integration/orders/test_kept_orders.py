@@ -86,6 +86,22 @@ async def test_lists_from_while_an_exit_waited_for_its_turn_are_no_proof_once_it
         assert states(on, "mine")[-1] == "working"
 
 
+async def test_an_empty_answer_is_no_sign_of_the_servers(stage):
+    async with stage() as on:
+        await cut_off_in_silence(on, 200)
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        before = 0
+        for _ in range(100):
+            await asyncio.sleep(1)
+            asked = on.board.asked("matching_symbols")
+            for values in asked[before:]:
+                on.board.say("symbol_samples", request_id=values["request_id"], rows=[])
+            before = len(asked)
+
+        assert before > 1
+        assert states(on, "mine")[-1] == "sent"
+
+
 async def test_without_a_sign_of_the_servers_an_order_is_gone_after_five_minutes_and_a_person_hears_why(
     stage,
 ):
