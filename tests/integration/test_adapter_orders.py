@@ -8,7 +8,17 @@ import pytest
 
 from ibkeel.errors import InvalidInput, OrderRefused, OrderRejected, RequestTimeout, UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
-from ibkeel.model import Bracket, Execution, Index, OrderReport, OrderState, OrderTicket, OrderType, Stock
+from ibkeel.model import (
+    Bracket,
+    Execution,
+    Grade,
+    Index,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Stock,
+)
 from ibkeel.resilience import Deadlines
 from ibkeel.sim import faults
 from ibkeel.sim.settings import GatewaySettings, Latency
@@ -101,6 +111,24 @@ async def test_a_bracket_whose_child_is_refused_leaves_nothing_at_work(stage, re
         assert failure.value.code == 110
         assert await on.broker.open_orders() == ()
         assert on.gateway.venue.open_orders() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"), [({"limit_price": Decimal("0.503")}, 110), ({"quantity": 1_000_000}, 201)]
+)
+async def test_a_bracket_whose_entry_is_refused_says_so_and_leaves_nothing_unknown(stage, changes, code):
+    async with stage() as on:
+        wanted = bracket(await on.broker.quote(on.option), price=0.5)
+        wanted = attrs.evolve(wanted, entry=attrs.evolve(wanted.entry, **changes))
+
+        with pytest.raises(
+            OrderRejected, match=f"error {code}.*the rest of its bracket was withdrawn"
+        ) as failure:
+            await on.broker.place(wanted)
+
+        assert failure.value.code == code
+        assert await on.broker.open_orders() == ()
+        assert (await on.broker.health()).grade is Grade.OK
 
 
 async def test_an_entry_that_filled_before_its_bracket_could_be_withdrawn_keeps_its_stop(stage):

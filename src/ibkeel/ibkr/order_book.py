@@ -14,6 +14,7 @@ from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
 from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of
 from ibkeel.ibkr.order_news import OrderEvent, OrderNews
+from ibkeel.ibkr.orphans import NOT_FOUND, of_orphan
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
 from ibkeel.model import (
     ClientOrderId,
@@ -43,9 +44,6 @@ from ibkeel.orders import (
 from ibkeel.telemetry import Observer
 
 _Waiter = tuple[Callable[[], bool], asyncio.Future[None]]
-
-# Answers that name an order to say that there is none. Source: TWS API, "Message Codes".
-_NOT_FOUND = frozenset({135, 10147})
 _Value = TypeVar("_Value", OrderReport, OrderTruth)
 _gist: Final = attrgetter(*(field.name for field in attrs.fields(OrderReport) if field.name != "at"))
 """What makes a report news: all of it but its stamp."""
@@ -257,14 +255,16 @@ class OrderBook:
         entry = self._entries.get(OrderId(order_id))
         if entry is None:
             return None
+        parent = None if entry.report.parent_id is None else self.report(entry.report.parent_id)
         meaning = self._codes.find(code, text, About.CHANGE if entry.modifying else About.ORDER)
+        meaning = of_orphan(meaning, text, entry.truth, parent)
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
         entry.code, entry.has_fault = code, meaning.counts
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
         is_of_change = entry.is_changed and meaning.fate is ErrorFate.REJECTED  # the order works on as it was
         fate = ErrorFate.UNCERTAIN if is_of_change else meaning.fate
         evidence = ErrorSeen(fate=fate, code=code, text=words)
-        self._answer(OrderId(order_id), evidence, is_trace=code not in _NOT_FOUND)
+        self._answer(OrderId(order_id), evidence, is_trace=code not in NOT_FOUND)
         return meaning
 
     def _answer(self, order_id: OrderId, evidence: Evidence, *, is_trace: bool = True) -> None:

@@ -36,8 +36,8 @@ class Wire:
     def __init__(self):
         self.book = OrderBook(Still(), NullObserver(), OURS)
 
-    def send(self, order_id=ONE):
-        self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"))
+    def send(self, order_id=ONE, parent=None):
+        self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"), parent=parent)
 
     def status(self, text, filled=0.0, *, client_id=OURS, order_id=ONE, held=""):
         self.book.on_status(
@@ -163,6 +163,30 @@ def test_a_code_that_says_nothing_sure_leaves_the_order_unknown(wire, code):
 
     assert wire.state is OrderState.UNKNOWN
     assert wire.book.report(ONE).reason.startswith(f"error {code}: who knows; read open_orders()")
+
+
+def test_a_child_is_refused_with_its_entry_only_where_the_venue_names_the_entry(wire):
+    for child in (2, 3, 4):
+        wire.send(OrderId(child), parent=ONE)
+    wire.status("Submitted", order_id=4)
+    wire.book.on_error(ONE, 110, "The price does not conform")
+
+    wire.book.on_error(OrderId(2), 135, "Can't find order with id =1")
+    wire.book.on_error(OrderId(3), 135, "Can't find order with id =3")
+    wire.book.on_error(OrderId(4), 135, "Can't find order with id =1")
+
+    states = [wire.book.report(OrderId(child)).state for child in (2, 3, 4)]
+    assert states == [OrderState.REJECTED, OrderState.UNKNOWN, OrderState.UNKNOWN]
+    assert wire.book.report(OrderId(2)).reason.endswith("its entry was refused")
+
+
+def test_a_child_whose_entry_may_work_is_unknown_though_the_venue_does_not_find_the_entry(wire):
+    wire.send(OrderId(2), parent=ONE)
+    wire.status("Submitted")
+
+    wire.book.on_error(OrderId(2), 135, "Can't find order with id =1")
+
+    assert wire.book.report(OrderId(2)).state is OrderState.UNKNOWN
 
 
 def test_a_refused_order_says_why(wire):
