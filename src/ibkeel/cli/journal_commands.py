@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -20,6 +21,7 @@ from ibkeel.journal import Entry, Journal, back_up
 from ibkeel.monitor.report import report_of, report_page, write_private
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
+_FORMS: Final = MappingProxyType({".csv": "csv", ".parquet": "parquet"})
 _PATH = click.Path(path_type=Path)
 
 
@@ -42,12 +44,17 @@ def journal_backup(path: Path, output: Path) -> None:
 @journal.command("export")
 @click.argument("path", type=_PATH)
 @click.argument("output", type=_PATH, required=False)
-@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line; the default.")
+@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="A table; needs OUTPUT.")
 @click.option("--parquet", "form", flag_value="parquet", help="A table; needs OUTPUT and pyarrow.")
 @click.option("--full", is_flag=True, help="With whole account ids.")
 def journal_export(path: Path, output: Path | None, form: str | None, *, full: bool) -> None:
-    """Write the journal at PATH to OUTPUT, or to the terminal."""
+    """Write the journal at PATH to OUTPUT, or to the terminal.
+
+    Without an option a name that ends in .csv or .parquet gets a table, and all else gets lines of JSON.
+    """
+    if form is None and output is not None:
+        form = _FORMS.get(output.suffix.lower())
     with Journal.open(path, read_only=True) as source:
         if form in {"csv", "parquet"}:
             _export_table(source, output, str(form), full=full)

@@ -222,8 +222,10 @@ def test_a_journal_is_exported_to_the_terminal_or_a_table(dry_day, tmp_path, cap
     no_file = run(["journal", "export", journal, "--csv"])
     table = run(["journal", "export", journal, str(tmp_path / "j.csv"), "--csv"])
     nowhere = run(["journal", "export", journal, str(tmp_path / "no" / "j.jsonl")])
+    by_name = run(["journal", "export", journal, str(tmp_path / "named.csv")])
 
-    assert (printed, no_file, table, nowhere) == (0, 2, 0, 2)
+    assert (printed, no_file, table, nowhere, by_name) == (0, 2, 0, 2, 0)
+    assert (tmp_path / "named.csv").read_bytes() == (tmp_path / "j.csv").read_bytes()
     assert {json.loads(line)["record"] for line in lines} >= {
         "run_started",
         "intent",
