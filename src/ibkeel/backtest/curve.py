@@ -93,7 +93,7 @@ class Curve:
         under = (self.at - self.at[begins]) / _SECOND
         return Drawdown(
             amount=float((tops - self.value).max()),
-            fraction=float(-self.falls().value.min()),
+            fraction=abs(float(self.falls().value.min())),
             longest=float(under.max()),
         )
 

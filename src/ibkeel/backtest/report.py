@@ -102,19 +102,19 @@ class BacktestReport:
     """
 
     strategy: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = attrs.field(repr=False)
     symbols: tuple[str, ...]
     first_session: date
     last_session: date
     account: str
-    equity: Curve
-    prices: Mapping[str, Curve]
-    trades: tuple[Trade, ...]
+    equity: Curve = attrs.field(repr=False)
+    prices: Mapping[str, Curve] = attrs.field(repr=False)
+    trades: tuple[Trade, ...] = attrs.field(repr=False)
     figures: Figures
     counts: Mapping[str, int] = attrs.field(factory=dict)
-    errors: tuple[str, ...] = ()
+    errors: tuple[str, ...] = attrs.field(default=(), repr=False)
     held: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     @property
     def title(self) -> str:
@@ -197,9 +197,15 @@ def _page_of(report: "BacktestReport") -> str:
     return _PAGE.substitute(
         title=escape(report.title),
         style=_STYLE,
-        subtitle=escape(f"Simulated account {report.account}; times are New York's."),
+        subtitle=escape(f"Simulated account {report.account}; times are New York's.{_alarm(report)}"),
         body="\n".join(part for part in sections if part),
     )
+
+
+def _alarm(report: "BacktestReport") -> str:
+    """Who looks at the pictures alone should not take silence for patience."""
+    count = report.counts.get("failures", len(report.errors))
+    return f" {count:,} looks failed: the failures are listed below." if count else ""
 
 
 def _cards(figures: Figures) -> str:

@@ -89,8 +89,8 @@ def sweep(
 
     Each combination is one task, so that any executor will do: processes of this machine
     (`ProcessPoolExecutor`), or a cluster's (`dask.distributed.Client.get_executor()`). A combination
-    that fails for a reason of its own, such as a parameter out of range, says so in its row, and the
-    others go on.
+    that fails for a reason of its own, such as a parameter out of range or a strategy that raises at
+    every look, says so in its row, and the others go on.
 
     Args:
         trial: What to vary.
@@ -148,8 +148,10 @@ def _made(trial: Trial, settings: dict[str, Any]) -> tuple[dict[str, Any], Trial
     """All keys of a section are set at once, so that values that only fit together are let through."""
     try:
         return settings, _evolved(trial, [(key.split("."), value) for key, value in settings.items()])
-    except (IbkeelError, ValueError, TypeError) as error:
+    except (IbkeelError, ValueError) as error:
         return settings, str(error)
+    except TypeError as error:
+        return settings, f"a value is of the wrong type: {error}"
 
 
 def _evolved(value: Any, changes: Sequence[tuple[Sequence[str], Any]]) -> Any:
@@ -198,7 +200,16 @@ def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
         report = trial.run()
     except IbkeelError as error:
         return SweepRow(settings=settings, error=f"{type(error).__name__}: {error}")
-    return SweepRow(settings=settings, figures=report.figures, counts=dict(report.counts))
+    counts = dict(report.counts)
+    if _decided_nothing(report):  # its zeros are no result, and might be the best of the sweep
+        return SweepRow(settings=settings, counts=counts, error=f"every look failed: {report.errors[0]}")
+    return SweepRow(settings=settings, figures=report.figures, counts=counts)
+
+
+def _decided_nothing(report: BacktestReport) -> bool:
+    counts = report.counts
+    failed = counts.get("failures", 0) >= counts.get("cycles", 0)
+    return bool(report.errors) and failed and not counts.get("signals", 0)
 
 
 def _value(ranked: tuple[float, SweepRow]) -> float:

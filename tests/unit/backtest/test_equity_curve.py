@@ -31,6 +31,10 @@ def test_the_deepest_fall_is_that_of_a_slow_reading(values):
     assert fall.fraction == pytest.approx(fraction)
 
 
+def test_a_curve_that_never_fell_has_no_negative_zero():
+    assert str(curve_of([5.0, 5.0, 6.0]).drawdown().fraction) == "0.0"
+
+
 @given(VALUES)
 def test_the_longest_fall_runs_from_a_top_until_it_is_reached_again(values):
     longest, begun, top = 0, 0, values[0]

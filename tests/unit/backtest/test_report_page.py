@@ -145,3 +145,17 @@ def test_a_histogram_counts_every_value(values):
     counted = sum(int(bar.find("title").text.rpartition(": ")[2]) for bar in bars)
 
     assert counted == len(values)
+
+
+def test_failures_are_told_at_the_top_of_the_page(report):
+    failed = attrs.evolve(report, errors=("KeyError: 'SPY'",), counts={"failures": 75})
+
+    assert "75 looks failed" in failed.to_html().split('<div class="cards">')[0]
+    assert "failed" not in report.to_html().split('<div class="cards">')[0]
+
+
+def test_a_report_at_the_prompt_is_a_few_lines(report):
+    shown = repr(report)
+
+    assert "net_profit=" in shown
+    assert len(shown) < 1000

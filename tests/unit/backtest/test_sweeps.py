@@ -3,6 +3,7 @@
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
+import attrs
 import numpy as np
 import pytest
 
@@ -10,7 +11,8 @@ from ibkeel.backtest import BarSettings, BarTrial, MarketTrial, SeededData, back
 from ibkeel.errors import InvalidInput
 from ibkeel.indicators import Ema
 from ibkeel.model import Bars, BarSpec, Stock
-from ibkeel.strategy import Scalp
+from ibkeel.runner import RunnerConfig
+from ibkeel.strategy import Needs, Scalp
 
 COUNT = 120
 GRID = {"params.period": [3, 5, 8], "settings.half_spread": [0.0, 0.01]}
@@ -86,6 +88,36 @@ def test_one_that_fails_does_not_keep_the_others():
     assert [row.figures is None for row in rows] == [True, False]
     assert rows[0].error.startswith("InvalidInput")
     assert rows[0].as_data()["figures"] is None
+
+
+@attrs.frozen(kw_only=True)
+class Broken:
+    """Raises at every look."""
+
+    name: str = "broken"
+
+    def needs(self):
+        return Needs()
+
+    def decide(self, context):
+        raise KeyError(context.symbol)
+
+
+def test_a_strategy_that_fails_at_every_look_has_no_figures():
+    trial = MarketTrial(strategy=Broken(), data=SeededData(), runner=RunnerConfig(interval=3600))
+
+    [row] = sweep(trial, {"risk.stop_fraction": [0.2]}).rows
+
+    assert (row.figures, row.counts["signals"]) == (None, 0)
+    assert row.error == "every look failed: KeyError: 'SPY'"
+
+
+def test_a_value_of_the_wrong_type_is_called_one():
+    trial = MarketTrial(strategy=Scalp(), data=SeededData())
+
+    [row] = sweep(trial, {"risk.stop_fraction": ["abc"]}).rows
+
+    assert row.error.startswith("a value is of the wrong type: ")
 
 
 @pytest.mark.parametrize(
