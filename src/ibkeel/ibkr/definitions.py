@@ -62,7 +62,7 @@ class Definitions:
         Not while its definitions farm is broken, for then it may say so of anything.
         """
         if self._link.trusts_definitions():
-            remembered = type(error)(f"{error} (remembered)", code=error.code)
+            remembered = type(error)(f"remembered from an earlier request: {error}", code=error.code)
             self._link.cache.refuse(contract, remembered, self._now(), kind=CacheKind.DEFINITIONS)
 
     def best_known(self, contract: Contract) -> Contract:
