@@ -10,6 +10,7 @@ import numpy as np
 from ibkeel.backtest.curve import Curve, Floats
 from ibkeel.backtest.trades import Trade
 
+_LEGIBLE: Final = 100.0  # of a unit; more is easier read in the next
 _SESSIONS_A_YEAR: Final = 252
 _FEWEST_SESSIONS: Final = 20  # fewer say nothing of a yearly ratio
 
@@ -101,6 +102,14 @@ def figures_of(equity: Curve, trades: Sequence[Trade]) -> Figures:
         average_holding=_mean([trade.seconds or 0.0 for trade in closed]),
         commissions=math.fsum(trade.commission for trade in trades),
     )
+
+
+def lasting(seconds: float) -> str:
+    """A length of time in the unit that reads best: minutes, hours or days."""
+    for unit, name in ((60.0, "min"), (3600.0, "h")):
+        if seconds < _LEGIBLE * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds / 86400.0:,.1f} days"
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -149,7 +149,8 @@ def _step(rough: float) -> float:
 
 def _times(frame: _Frame, curve: Curve) -> str:
     first, last = curve.instant(0), curve.instant(-1)
-    form = "%H:%M" if last - first < _ONE_DAY else "%Y-%m-%d"
+    span = last - first
+    form = "%H:%M" if span < _ONE_DAY else "%m-%d %H:%M" if span < _TIMES * _ONE_DAY else "%Y-%m-%d"
     places = _places(curve)
     wanted = np.linspace(0.0, places[-1], _TIMES + 1)
     shown = sorted({min(int(index), len(curve) - 1) for index in np.searchsorted(places, wanted)})

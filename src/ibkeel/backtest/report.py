@@ -17,7 +17,7 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.backtest.curve import Curve
-from ibkeel.backtest.figures import Figures
+from ibkeel.backtest.figures import Figures, lasting
 from ibkeel.backtest.pictures import Mark, area_picture, histogram, line_picture
 from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError
@@ -50,8 +50,8 @@ svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .card b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: .85rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .85rem; }
+th, td { text-align: right; padding: .3rem .4rem; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 th { color: var(--soft); font-weight: 600; }
 td:last-child { white-space: normal; overflow-wrap: anywhere; min-width: 5rem; }
@@ -268,7 +268,7 @@ def _figure(name: str, value: float | None) -> str:
     if name in {"total_return", "max_drawdown", "win_rate"}:
         return _share(value)
     if name in {"longest_drawdown", "average_holding"}:
-        return f"{value / 60:,.1f} min"
+        return lasting(value)
     if name in {"sharpe", "profit_factor"}:
         return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

@@ -30,6 +30,7 @@ from ibkeel.backtest import (
     Trade,
     sweep,
 )
+from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal
@@ -309,7 +310,7 @@ def _figure(name: str, value: float | None) -> str:
     if name in _SHARES:
         return f"{value:.2%}"
     if name in _SECONDS:
-        return f"{value / 60:,.1f} min"
+        return lasting(value)
     if name in _RATIOS:
         return f"{value:.2f}"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"

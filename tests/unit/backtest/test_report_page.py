@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ibkeel.backtest import BarSettings, Curve, backtest_bars
+from ibkeel.backtest.figures import lasting
 from ibkeel.backtest.pictures import area_picture, histogram, line_picture
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import Bars, BarSpec, Stock
@@ -159,3 +160,22 @@ def test_a_report_at_the_prompt_is_a_few_lines(report):
 
     assert "net_profit=" in shown
     assert len(shown) < 1000
+
+
+@pytest.mark.parametrize(
+    ("minutes", "shown"),
+    [(0, "0.0 min"), (99.9, "99.9 min"), (377, "6.3 h"), (5_000, "83.3 h"), (19_360, "13.4 days")],
+)
+def test_a_length_of_time_is_told_in_the_unit_that_reads_best(minutes, shown):
+    assert lasting(minutes * 60.0) == shown
+
+
+@pytest.mark.parametrize(("days", "shown"), [(0.2, "09:30"), (2, "03-04 09:30"), (30, "2024-03-04")])
+def test_the_labels_below_a_picture_tell_its_days_apart(days, shown):
+    at = np.datetime64("2024-03-04T14:30:00", "s") + np.arange(40) * np.timedelta64(
+        round(days * 86400 / 39), "s"
+    )
+
+    picture = line_picture("Any", Curve(at=at, value=np.arange(40.0)), str)
+
+    assert f">{shown}<" in picture
