@@ -102,11 +102,16 @@ def interrupted_by_sigterm() -> None:
     It is how systemd, Docker and `kill` ask a program to stop; without a handler Python dies at once and,
     as the first process of a container, does not hear it at all. Only the main thread can say so, and a
     handler that is already there stays.
+
+    A script that starts the process with `&` lets it ignore SIGINT. That is undone, for what SIGTERM is
+    passed on as would be ignored with it, and nothing but SIGKILL could end the process.
     """
     if threading.current_thread() is not threading.main_thread():
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

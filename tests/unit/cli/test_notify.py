@@ -130,3 +130,19 @@ def test_sigterm_ends_a_process_in_order():
     said, _ = process.communicate(timeout=10)
 
     assert (said, process.returncode) == ("closed\n", 130)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a word")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_a_script_put_in_the_background_ends_in_order_too(number):
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, SCRIPT]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=10)
+    finally:
+        process.kill()
+
+    assert (said, process.returncode) == ("closed\n", 130)
