@@ -21,8 +21,8 @@ _NEW_YORK = ZoneInfo("America/New_York")
 _SHOWN_ERRORS = 5
 _SHOWN_ORDERS = 20
 _SHOWN_FIELDS = (
-    "symbol", "outcome", "kind", "client_order_id", "state", "message", "reason", "reasons", "mode", "strategy",
-    "run", "detail",
+    "symbol", "outcome", "kind", "client_order_id", "state", "message", "reason", "mode", "strategy", "run",
+    "detail",
 )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def _without_signal(journal: Journal, report: RunReport) -> Iterator[str]:
     for symbol, row in report.symbols.items():
         decision = last.get(symbol)
         if not row.signals and isinstance(decision, Decision) and decision.signal.reasons:
-            yield f"{symbol} had no signal; at the end: {_facts_of(decision)}"
+            yield f"{symbol} had no signal; at the end: {_listed(decision.signal.reasons)}"
 
 
 def _what_is_told(error: ErrorSeen) -> tuple[str, str, str]:
@@ -196,13 +196,13 @@ def told(record: Record) -> tuple[str, str]:
     if isinstance(record, OrderUpdate):
         return "order update", _report_text(record.report)
     fields = [f"{name}={value}" for name in _SHOWN_FIELDS if (value := getattr(record, name, None))]
-    if isinstance(record, Decision) and not record.reasons and record.signal.reasons:
-        fields.append(f"because {_facts_of(record)}")
+    if isinstance(record, Decision) and (reasons := record.reasons or record.signal.reasons):
+        fields.append(f"because {_listed(reasons)}")
     return kind_of(record).replace("_", " "), " ".join(fields)
 
 
-def _facts_of(decision: Decision) -> str:
-    return "; ".join(map(str, decision.signal.reasons))
+def _listed(reasons: Iterable[object]) -> str:
+    return "; ".join(map(str, reasons))
 
 
 def _report_text(report: OrderReport) -> str:

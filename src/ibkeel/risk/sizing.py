@@ -58,7 +58,7 @@ class PositionSize:
 
     def explain(self) -> str:
         """The decision in one line."""
-        return f"{self.quantity} contracts, held by {self.binding.limit.value}: {self.binding.detail}"
+        return f"{self.quantity} contracts, limited by {self.binding.limit.value}: {self.binding.detail}"
 
 
 def _nothing(limit: SizeLimit, name: str, amount: object) -> PositionSize:

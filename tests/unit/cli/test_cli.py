@@ -259,6 +259,14 @@ def test_why_there_was_no_signal_is_told_by_the_journal_and_by_the_demo(tmp_path
     assert "outcome=no_signal because close " in told
 
 
+def test_the_reasons_of_a_refusal_are_shown_as_sentences(dry_day, capsys):
+    run(["journal", "show", str(dry_day[-1]), "--kind", "decision", "--last", "100"])
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"outcome=refused because [^(']*; ", told)
+    assert "reasons=" not in told
+
+
 def test_the_bots_own_journal_is_shown_when_none_is_named(dry_day, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
     shutil.copy(dry_day[-1], tmp_path / "journal.sqlite")
