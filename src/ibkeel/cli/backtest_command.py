@@ -194,7 +194,8 @@ def print_sweep(console: Console, done: Sweep, figure: str) -> None:
     """Print a sweep's rows, the highest value of a figure first; failures last, with their reason."""
     keys = list(done.rows[0].settings) if done.rows else []
     names = list(dict.fromkeys((figure, *_FEW)))
-    table = _table(*keys, *(name.replace("_", " ") for name in names))
+    heads = (key.replace(".", ".\n").replace("_", "_\n") for key in keys)
+    table = _table(*heads, *(name.replace("_", "\n") for name in names))
     for row in sorted(done.rows, key=lambda row: _rank(row, figure)):
         settings = [str(row.settings[key]) for key in keys]
         cells = ["-"] * len(names)
@@ -317,7 +318,8 @@ def _figure(name: str, value: float | None) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # A terminal of 80 columns has room for a sweep of two settings.
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number == 0 else "right")
     return table

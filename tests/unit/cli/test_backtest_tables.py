@@ -85,4 +85,15 @@ def test_a_combination_without_the_figure_comes_last(screen):
 def test_no_combination_is_an_empty_table(screen):
     print_sweep(screen, Sweep(rows=()), "net_profit")
 
-    assert "net profit" in shown(screen)
+    assert "drawdown" in shown(screen)
+
+
+def test_what_was_varied_is_legible_on_a_narrow_terminal():
+    figures = attrs.evolve(BarTrial(strategy=InTurns, bars=some_bars(9)).run().figures, net_profit=-12_626.0)
+    row = SweepRow(settings={"risk.stop_fraction": 0.1, "strategy.fast": 5}, figures=figures)
+    narrow = Console(file=io.StringIO(), width=80)
+
+    print_sweep(narrow, Sweep(rows=(row,)), "net_profit")
+
+    assert "-12,626.00" in narrow.file.getvalue()
+    assert "…" not in narrow.file.getvalue()
