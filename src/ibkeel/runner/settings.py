@@ -62,14 +62,16 @@ class ConfigurationProblem:
 
 
 def refuse(problems: Iterable[ConfigurationProblem]) -> None:
-    """Refuse a configuration that has problems, all of them in one sentence.
+    """Refuse a configuration that has problems; several are told on a line each.
 
     Raises:
         ConfigurationError: There is at least one.
     """
-    found = tuple(problems)
+    found = tuple(map(str, problems))
+    if len(found) > 1:
+        found = (f"{len(found)} problems in the configuration", *found)
     if found:
-        raise ConfigurationError("; ".join(map(str, found)))
+        raise ConfigurationError("\n  ".join(found))
 
 
 _TABLES = ("table", "table_array_element")

@@ -243,3 +243,15 @@ def test_a_file_that_is_no_toml_is_one_problem(bot):
     (problem,) = check_config(bot("= broken"), {})
 
     assert str(problem).endswith("bot.toml: is not TOML: Invalid statement (at line 1, column 1)")
+
+
+def test_several_problems_are_told_on_a_line_each(tmp_path):
+    path = tmp_path / "bot.toml"
+    path.write_text("[gateway]\nport = 99999\n[risk]\nmax_contracts = -3\n")
+
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(path, {})
+
+    first, *rest = str(refused.value).splitlines()
+    assert first == "2 problems in the configuration"
+    assert [line.split(" = ")[0] for line in rest] == ["  gateway.port", "  risk.max_contracts"]
