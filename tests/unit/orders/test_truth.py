@@ -301,6 +301,18 @@ def test_a_fill_of_an_order_taken_for_gone_counts():
     assert truth.must_reconcile
 
 
+def test_a_part_of_an_order_taken_for_gone_that_fills_says_that_it_is_not_gone():
+    truth = after(Sent(), Vanished(reason="not at the venue"), fill("a", 1))
+
+    assert (truth.state, truth.filled, truth.is_inferred) == (S.UNKNOWN, 1, False)
+
+
+def test_an_order_for_one_that_fills_twice_is_a_contradiction():
+    truth = after(Sent(), fill("a", 2), truth=OrderTruth(client_order_id="x", quantity=1))
+
+    assert truth.contradictions == ("2 filled of 1 ordered",)
+
+
 @pytest.mark.parametrize(
     ("evidence", "words"),
     [
@@ -322,6 +334,7 @@ def test_a_contradiction_says_what_came_and_what_it_clashes_with(evidence, words
     [
         ((LinkLost(),), "the connection ended"),
         ((status("Submitted"), Unlisted()), "not on the venue's list of open orders"),
+        ((status("Submitted"), CancelRequested(), CancelUnanswered()), "a cancel was not answered"),
         ((status("Filled", 1),), "status Filled with 1 of 3"),
         ((status("Cancelled"),), "status Cancelled"),
         ((status("Cancelled", reason="by the exchange"),), "by the exchange"),
