@@ -81,8 +81,13 @@ class Recorder:
             patience: Seconds to wait.
         """
         self.keep(record)
-        if self._writing is not None:
-            await asyncio.wait([self._writing], timeout=patience)
+        try:
+            async with asyncio.timeout(patience):
+                # What is being written may be an earlier batch, and this record in the one after it.
+                while self._writing is not None and any(row is record for row, _ in self._waiting):
+                    await asyncio.wait([self._writing])
+        except TimeoutError:
+            return
 
     async def drain(self) -> None:
         """Wait until nothing is being written; what cannot be written is not waited for."""

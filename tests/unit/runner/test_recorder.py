@@ -235,3 +235,17 @@ async def test_what_was_noted_and_cannot_be_written_waits_while_an_order_is_refu
 
     assert messages(journal) == ["decision"]
     assert "kind=Failure waiting=1" in caplog.text
+
+
+def test_an_exit_waits_for_its_record_also_behind_what_is_being_written(journal):
+    async def main(thread):
+        recorder = Recorder(journal, thread)
+        recorder.keep(failure("first"))
+        await recorder.try_record(failure("exit"), 30.0)
+        return recorder.waiting
+
+    with ThreadPoolExecutor(1) as thread:
+        waiting = asyncio.run(main(thread))
+
+    assert waiting == 0
+    assert messages(journal) == ["first", "exit"]
