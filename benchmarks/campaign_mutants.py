@@ -151,6 +151,10 @@ def mutated(name: str | None) -> Iterator[None]:
     """Make one mistake while the block runs; None makes none."""
     with ExitStack() as stack:
         for owner, attribute, value in MUTANTS[name]() if name else ():
-            stack.callback(setattr, owner, attribute, getattr(owner, attribute))
+            # As it stands in the owner itself: what is read through a class is bound already, or inherited.
+            if attribute in vars(owner):
+                stack.callback(setattr, owner, attribute, vars(owner)[attribute])
+            else:
+                stack.callback(delattr, owner, attribute)
             setattr(owner, attribute, value)
         yield
