@@ -1,5 +1,5 @@
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -291,3 +291,14 @@ async def test_a_contract_that_names_too_little_is_ambiguous_or_one(stage):
 
         assert details.contract.trading_class == "SPY"
         assert details.last_trading_day == on.option.expiry
+
+
+async def test_the_number_of_a_contract_at_one_gateway_is_not_used_at_another(stage):
+    asked = []
+    for number in (999, None):
+        async with stage() as on:
+            with suppress(UnknownContract):
+                await on.broker.quote(attrs.evolve(on.stock, con_id=number))
+            asked += [request["con_id"] for request in on.board.asked("market_data")]
+
+    assert asked == [999, 0]

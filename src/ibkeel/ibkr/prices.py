@@ -28,13 +28,22 @@ from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
 from ibkeel.ibkr.translate import day_of, to_ib_contract, utc_of, zone
-from ibkeel.model import Bars, BarSpec, Contract, Option, Quote, StaleBars
+from ibkeel.model import Bars, BarSpec, ConId, Contract, Option, Quote, StaleBars
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
 
 _DAY: Final = len("20260105")
 _EPOCH: Final = len("1767623400")  # from 2001 to 2286
-# Data requests only read it; an order keeps one of its own.
-_to_read = lru_cache(maxsize=4096)(to_ib_contract)
+
+
+def _to_read(contract: Contract) -> Any:
+    """The library's contract; data requests only read it, while an order keeps one of its own."""
+    return _made(contract, contract.con_id)
+
+
+@lru_cache(maxsize=4096)
+def _made(contract: Contract, _con_id: ConId | None) -> Any:
+    """Its number stands beside it, for it plays no part in equality: another Gateway may give another."""
+    return to_ib_contract(contract)
 
 
 class Prices:
