@@ -37,7 +37,8 @@ _EPOCH: Final = len("1767623400")  # from 2001 to 2286
 
 def _to_read(contract: Contract) -> Any:
     """The library's contract; data requests only read it, while an order keeps one of its own."""
-    return _made(contract, contract.con_id)
+    number = getattr(contract, "con_id", None)  # a ticker has none, and is refused with a sentence below
+    return _made(contract, number)
 
 
 @lru_cache(maxsize=4096)
