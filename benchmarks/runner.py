@@ -15,6 +15,7 @@ from benchmarks.backtest_peers import BARS, FAST, SIZE, SLOW, columns
 from benchmarks.environments import MissingPeer, run_apart, version
 from benchmarks.interleaved import in_turns, median_ratio
 from benchmarks.report import Bar, Report
+from benchmarks.runner_floor import floor_rate
 from benchmarks.runner_stub import StubBroker, names
 from ibkeel.backtest import BarSettings, SeededData, backtest, backtest_bars
 from ibkeel.cli.demo import DemoOptions, play
@@ -77,6 +78,7 @@ def run(*, quick: bool) -> Report:
         "vs_seed_loop_with_1000_symbols": median_ratio(
             loops["ibkeel, 1000 symbols"], loops["seed, 3 symbols"]
         ),
+        "floor_vs_seed_loop": median_ratio(loops["floor, 3 symbols"], loops["seed, 3 symbols"]),
         "bytes_per_symbol": memory,
         "full_path_cycles_a_second": _full_path(),
         "bars_a_second": {name: statistics.median(values) for name, values in backtests.items()},
@@ -115,6 +117,7 @@ def _runner_rates(cycles: int, rounds: int) -> dict[str, list[float]]:
             "seed, 3 symbols": lambda: seed_cycles(names(3), cycles),
             "ibkeel again, 3 symbols": lambda: _rate(names(3), cycles),
             "ibkeel, 1000 symbols": lambda: _rate(names(MANY), few),
+            "floor, 3 symbols": lambda: floor_rate(names(3), cycles, OPENS_AT),
         },
         rounds,
     )
