@@ -3,16 +3,15 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Final
 
 import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, OrderRejected
-from ibkeel.journal import Intent, Purpose
+from ibkeel.journal import Intent
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -47,7 +46,6 @@ from ibkeel.telemetry import Observer
 
 _NO_FUNDS: Final = 201
 _STANDING: Final = Standing()
-_PATIENCE: Final = 1.0  # seconds that an exit waits for its record
 
 
 class OrderDesk:
@@ -224,6 +222,7 @@ class OrderDesk:
         open_orders: Iterable[OrderReport] = (),
         standing: Standing = _STANDING,
         signal_id: str = "",
+        ends_at: datetime | None = None,
     ) -> Placement:
         """Place a protected entry.
 
@@ -237,16 +236,19 @@ class OrderDesk:
             open_orders: Every order that works, for the gates.
             standing: What a lookout saw, for the gates.
             signal_id: Of the signal, for the observer.
+            ends_at: It does not leave from then on.
 
         Raises:
-            GatesShut: A gate is shut; nothing was sent.
-            JournalError: The intent could not be written; nothing was sent.
+            GatesShut: A gate is shut, or was when it was about to leave; nothing was sent.
+            JournalError: The intent could not be written in time; nothing was sent.
             SafetyRefused: A rule said no; nothing was sent.
             IbkeelError: Whatever else the broker says; unless it means that nothing was sent, the
                 order's fate is then unknown.
         """
+        may_leave: Callable[[], None] | None = None
         if self._doorkeeper is not None:
             self._doorkeeper.check(bracket.entry, quote, open_orders, standing)
+            may_leave = self._doorkeeper.last_look(bracket.entry, quote, ends_at)
         name = self._names.next(session, self._ours)
         named = attrs.evolve(bracket, entry=attrs.evolve(bracket.entry, client_order_id=name))
         intent = EntryIntent(
@@ -257,7 +259,7 @@ class OrderDesk:
             bracket=named,
             reason=reason,
         )
-        return await self._place(intent, signal_id)
+        return await self._place(intent, signal_id, may_leave)
 
     async def leave(
         self,
@@ -332,7 +334,12 @@ class OrderDesk:
         )
         return await self._place(intent)
 
-    async def _place(self, intent: EntryIntent | ExitIntent | StopIntent, signal_id: str = "") -> Placement:
+    async def _place(
+        self,
+        intent: EntryIntent | ExitIntent | StopIntent,
+        signal_id: str = "",
+        may_leave: Callable[[], None] | None = None,
+    ) -> Placement:
         """Register, record and send; what closes a position leaves though it cannot be recorded."""
         entry = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
         children = intent.bracket.children() if isinstance(intent, EntryIntent) else ()
@@ -345,16 +352,18 @@ class OrderDesk:
         self.stirred.set()
         family = tuple(ours.values())
         try:
-            await self._recorded(record, family)
+            try:
+                await self._recorder.announce(record)
+            except asyncio.CancelledError:
+                settle(family, OrderState.INTENT)
+                raise
             self._observer.on_event(intended(intent, signal_id))
             if intent.symbol in self._tally.symbols:
                 self._tally.symbols[intent.symbol].intents += 1
             # A halt may come while the disk is slow, and while a session comes back or a contract is looked up.
-            may_leave: Callable[[], None] | None = None
+            if may_leave is not None:
+                may_leave()
             if self._doorkeeper is not None:
-                if isinstance(intent, EntryIntent):
-                    may_leave = partial(self._doorkeeper.check_halt, entry)
-                    may_leave()
                 self._doorkeeper.passed(entry)
             placement = await self._feed.timed("place", self._broker.place(intent.order, may_leave=may_leave))
         except IbkeelError as error:
@@ -367,16 +376,6 @@ class OrderDesk:
                 order.is_placing = False
         self._remember(placement, (entry, *children))
         return placement
-
-    async def _recorded(self, record: Intent, family: Iterable[OwnOrder]) -> None:
-        if record.purpose is not Purpose.ENTRY:
-            await self._recorder.try_record(record, _PATIENCE)
-            return
-        try:
-            await self._recorder.record(record)
-        except asyncio.CancelledError:
-            settle(family, OrderState.INTENT)
-            raise
 
     def _remember(self, placement: Placement, tickets: tuple[OrderTicket, ...]) -> None:
         self._tally.orders += len(tickets)

@@ -1,7 +1,8 @@
 """Knows what an order's gates need to be asked, and asks them."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Final
 
 import attrs
@@ -25,6 +26,7 @@ from ibkeel.runner.lookout import Standing
 _REMEMBERED: Final = 1000
 _DEFAULT: Final = OrderLimits()
 _STANDING: Final = Standing()
+_OF_THE_MOMENT: Final = frozenset({GateKind.HALTED, GateKind.QUOTE_AGE})
 
 
 class Doorkeeper:
@@ -111,6 +113,31 @@ class Doorkeeper:
         if self.halt.reason:
             found = tuple(row for row in self.refusals(ticket, None) if row.kind is GateKind.HALTED)
             raise GatesShut(ticket.contract, found)
+
+    def last_look(
+        self, ticket: OrderTicket, quote: Quote | None, ends_at: datetime | None = None
+    ) -> Callable[[], None]:
+        """What an entry is asked right before it leaves: a disk, a lookup and a limit may have held it up.
+
+        Args:
+            ticket: The order; of a bracket, its entry.
+            quote: The one that the gates were asked with.
+            ends_at: When the session's entries are withdrawn; None for never.
+
+        Returns:
+            To be called then; raises `GatesShut` when entries are halted or over, or the quote is too old by now.
+        """
+
+        def look() -> None:
+            found = [row for row in self.refusals(ticket, quote) if row.kind in _OF_THE_MOMENT]
+            now = self._clock.now()
+            if ends_at is not None and now >= ends_at:
+                over = f"entries of this session before {ends_at.isoformat()}"
+                found.append(GateRefusal(kind=GateKind.MARKET, value=now.isoformat(), limit=over))
+            if found:
+                raise GatesShut(ticket.contract, tuple(found))
+
+        return look
 
     def begin_session(self) -> None:
         """Count messages and fills anew: efficiency is reckoned by the day."""

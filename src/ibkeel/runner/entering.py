@@ -1,16 +1,17 @@
 """One symbol's part of a cycle: what is decided about it, journaled, and sent."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ibkeel.clock import Clock
 from ibkeel.journal import Decision
-from ibkeel.model import Placement
+from ibkeel.model import OrderReport, Placement
 from ibkeel.runner.crew import Crew
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
 from ibkeel.runner.exposure import PortfolioGreeks
 from ibkeel.runner.lookout import Standing
+from ibkeel.runner.recorder import ENTRY_PATIENCE
 from ibkeel.runner.supervisor import Entered
 
 
@@ -59,11 +60,12 @@ class Entering:
             return verdict
         async with self._entering:
             standing = await self._crew.lookout.standing(verdict.bracket.entry, view.session)
-            verdict = self._checked_again(symbol, view, verdict, standing)
-            await self._crew.recorder.record(self._decision(symbol, verdict))
+            working = await self._crew.lookout.working() if standing.is_well else ()
+            verdict = self._checked_again(symbol, view, verdict, standing, working)
+            await self._crew.recorder.record(self._decision(symbol, verdict), ENTRY_PATIENCE)
             signal_id = self._crew.teller.decided(symbol, view.number, verdict)
             if verdict.bracket is not None:
-                await self._enter(symbol, view, verdict, standing, signal_id)
+                await self._enter(symbol, view, verdict, standing, working, signal_id)
         return verdict
 
     def _decision(self, symbol: str, verdict: Verdict) -> Decision:
@@ -76,14 +78,20 @@ class Entering:
         )
 
     async def _enter(
-        self, symbol: str, view: View, verdict: Verdict, standing: Standing, signal_id: str
+        self,
+        symbol: str,
+        view: View,
+        verdict: Verdict,
+        standing: Standing,
+        working: Sequence[OrderReport],
+        signal_id: str,
     ) -> None:
         """Place an entry; when the cycle is ended meanwhile, the venue's answer is still heard."""
         self._entered.append(symbol)
         if verdict.bracket is not None and verdict.candidate is not None:
             self._greeks.entered(verdict.candidate.option, verdict.bracket.entry.quantity)
         self._last_entry[symbol] = self._clock.now()
-        task = asyncio.create_task(self._place(symbol, view, verdict, standing, signal_id))
+        task = asyncio.create_task(self._place(symbol, view, verdict, standing, working, signal_id))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -91,7 +99,13 @@ class Entering:
             raise
 
     async def _place(
-        self, symbol: str, view: View, verdict: Verdict, standing: Standing, signal_id: str
+        self,
+        symbol: str,
+        view: View,
+        verdict: Verdict,
+        standing: Standing,
+        working: Sequence[OrderReport],
+        signal_id: str,
     ) -> Placement:
         bracket, signal, day = verdict.bracket, verdict.signal, view.session.day
         assert bracket is not None
@@ -103,9 +117,10 @@ class Entering:
             day,
             "; ".join(verdict.reasons),
             quote=verdict.candidate.quote if verdict.candidate else None,
-            open_orders=view.open_orders or (),
+            open_orders=working,
             standing=standing,
             signal_id=signal_id,
+            ends_at=self._crew.supervisor.ends_at,
         )
         self._crew.supervisor.mind(
             placed, Entered(symbol=symbol, bracket=bracket, signal=signal, session=day)
@@ -117,7 +132,9 @@ class Entering:
         if isinstance(error, Exception):
             self._crew.failures.note("", error, "place")
 
-    def _checked_again(self, symbol: str, view: View, verdict: Verdict, standing: Standing) -> Verdict:
+    def _checked_again(
+        self, symbol: str, view: View, verdict: Verdict, standing: Standing, working: Sequence[OrderReport]
+    ) -> Verdict:
         """The gate once more, on the option's own quote and with what other symbols did meanwhile."""
         if verdict.candidate is None or verdict.candidate.quote is None or verdict.bracket is None:
             return verdict
@@ -125,7 +142,7 @@ class Entering:
             symbol, view, self._pending(symbol), now=self._clock.now(), quote=verdict.candidate.quote
         )
         gates = self._crew.doorkeeper.refusals(
-            verdict.bracket.entry, verdict.candidate.quote, view.open_orders or (), standing
+            verdict.bracket.entry, verdict.candidate.quote, working, standing
         )
         against = (*against, *map(str, gates), *self._leanings(view, verdict))
         if not against:

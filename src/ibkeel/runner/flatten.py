@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
 
-from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
+from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, OrderRejected, RequestFailed
 from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, Position
 from ibkeel.orders import ExitCause, exit_room, is_same_contract, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
@@ -76,12 +76,12 @@ async def flatten(
 
 
 def is_open_entry(report: OrderReport, desk: OrderDesk) -> bool:
-    """Whether a report is of an entry of ours that may still fill, and has not begun to."""
-    return desk.is_entry(report) and not report.filled and not report.state.is_final
+    """Whether a report is of an entry of ours that may still fill, or go on filling."""
+    return desk.is_entry(report) and not report.state.is_final
 
 
 async def cancel_entries(broker: Orders, desk: OrderDesk) -> Mapping[ClientOrderId, IbkeelError | None]:
-    """Cancel every entry of ours that works and has not filled, all at once; its children go with it.
+    """Cancel every entry of ours that works, or what is left of it, all at once; its children go with it.
 
     Returns:
         What came of each: the error of a cancel that failed, which keeps none of the others.
@@ -93,14 +93,23 @@ async def cancel_entries(broker: Orders, desk: OrderDesk) -> Mapping[ClientOrder
 
     async def attempt(report: OrderReport) -> IbkeelError | None:
         try:
-            desk.saw(await desk.cancel(report))
+            after = await desk.cancel(report)
         except IbkeelError as error:
             return error
-        return None
+        desk.saw(after)
+        return None if after.state.is_final else _not_cancelled(after)
 
     rows = [row for row in await broker.open_orders() if is_open_entry(row, desk)]
     errors = await asyncio.gather(*map(attempt, rows))
     return {row.client_order_id: error for row, error in zip(rows, errors, strict=True)}
+
+
+def _not_cancelled(report: OrderReport) -> OrderRejected:
+    said = f": {report.reason}" if report.reason else ""
+    return OrderRejected(
+        f"the cancel of entry {report.client_order_id} did not end it; it is {report.state.value}{said}. As long as "
+        "entries are halted it is cancelled again; look at it in TWS if this goes on"
+    )
 
 
 async def cancel_ours(

@@ -48,18 +48,19 @@ class Halting:
 
     async def run(self) -> None:
         """Look, until cancelled."""
-        is_done, told = False, ""
+        told = ""
         while True:
             self._asked.clear()
             reason = self._halt.reason
-            is_halted = bool(reason)
             if reason != told:
                 told = reason
                 self._on_change(reason)
-            is_done = is_halted and (is_done or await self._cancelled())
+            # An order that was cancelled in vain, or that is found later, is asked for again as long as it lives.
+            if reason and any(order.is_entry for _, order in self._desk.alive):
+                await self._cancel()
             await self._pause()
 
-    async def _cancelled(self) -> bool:
+    async def _cancel(self) -> None:
         try:
             tried = (await cancel_entries(self._broker, self._desk)).values()
             failed = [error for error in tried if error is not None]
@@ -67,7 +68,6 @@ class Halting:
             failed = [error]
         for each in failed:
             self._failures.note("", each, "halt")
-        return not failed
 
     async def _pause(self) -> None:
         """Until somebody asks; a file is looked for now and then."""

@@ -7,7 +7,17 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, RequestFailed, SafetyRefused
-from ibkeel.model import Chains, Contract, Grade, Health, Lifecycle, OrderPreview, Orders, OrderTicket
+from ibkeel.model import (
+    Chains,
+    Contract,
+    Grade,
+    Health,
+    Lifecycle,
+    OrderPreview,
+    OrderReport,
+    Orders,
+    OrderTicket,
+)
 from ibkeel.runner.schedule import NEW_YORK, LiquidHours, Session
 
 _TOLD_OTHERWISE: Final = frozenset({"session", "order path"})
@@ -76,6 +86,15 @@ class Lookout:
         is_open = await self._is_open(ticket.contract, session)
         standing = attrs.evolve(standing, market_open=is_open)
         return await self._previewed(standing, ticket) if self._what_if and is_open else standing
+
+    async def working(self) -> tuple[OrderReport, ...]:
+        """Every order of the account that works, whoever sent it: its limits count them all.
+
+        Raises:
+            RequestFailed: They could not be read.
+            ConnectionFailure: The same, for want of a session.
+        """
+        return await self._broker.all_open_orders()
 
     async def _is_open(self, contract: Contract, session: Session | None) -> bool:
         details, now = await self._broker.qualify(contract), self._clock.now()

@@ -7,11 +7,14 @@ from concurrent.futures import Executor
 from typing import Final
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import Journal, Look, Record
+from ibkeel.journal import Intent, Journal, Look, Purpose, Record
 
 _LOG: Final = logging.getLogger("ibkeel.runner")
 _MOST: Final = 100
 _LONGEST: Final = 1.0
+_EXIT_PATIENCE: Final = 1.0
+ENTRY_PATIENCE: Final = 10.0
+"""Seconds after which what would open a position is given up where it cannot be written."""
 
 
 _Line = tuple[Record | Look, "asyncio.Future[None] | None"]
@@ -62,16 +65,38 @@ class Recorder:
         self._waiting.append((record, None))
         self._write()
 
-    async def record(self, record: Record) -> None:
+    async def record(self, record: Record, patience: float | None = None) -> None:
         """Write a record without which its cause must not happen, and wait until it is written.
 
+        Args:
+            record: What it announces must not happen when this fails, though it may be written later.
+            patience: Seconds to wait; None for as long as it takes.
+
         Raises:
-            JournalError: It could not be written, or those that wait for it could not.
+            JournalError: It could not be written, or those that wait for it could not, or not in time.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, done))
         self._write()
-        await done
+        try:
+            async with asyncio.timeout(patience):
+                await done
+        except TimeoutError:
+            raise JournalError(
+                f"the journal did not write {type(record).__name__} within {patience:g} s, so that what it announces "
+                "was not done; is the disk slow, or full?"
+            ) from None
+
+    async def announce(self, intent: Intent) -> None:
+        """Write what is about to be sent, before it is: what closes a position leaves soon in any case.
+
+        Raises:
+            JournalError: An entry that could not be written, or not in time: it must not leave.
+        """
+        if intent.purpose is Purpose.ENTRY:
+            await self.record(intent, ENTRY_PATIENCE)
+        else:
+            await self.try_record(intent, _EXIT_PATIENCE)
 
     async def try_record(self, record: Record, patience: float) -> None:
         """Wait for a record to be written, but not for ever: what it announces happens in any case.

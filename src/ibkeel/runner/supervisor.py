@@ -67,6 +67,15 @@ class _Minded:
     refusals: int = 0
 
 
+@attrs.frozen(kw_only=True)
+class _Again:
+    """An entry that was cancelled to be made anew."""
+
+    name: ClientOrderId
+    entered: Entered
+    first_price: Decimal
+
+
 class Supervisor:
     """Carries out what the rule of supervision says, one order at a time.
 
@@ -131,14 +140,18 @@ class Supervisor:
                 continue
             try:
                 async with self._desk.turn:
-                    await self._take_step(report)
+                    again = await self._take_step(report)
+                # Exits do not wait for it: an entry is held up by a disk, a lookup and a limit.
+                if again is not None:
+                    await self._enter_again(again)
             except IbkeelError as error:
                 self._failures.note(report.contract.symbol, error, "supervision")
 
-    async def _take_step(self, report: OrderReport) -> None:
+    async def _take_step(self, report: OrderReport) -> _Again | None:
+        """Do what the rule says; what was cancelled to be made anew is left to the caller."""
         placed_at = self._desk.placed_at(report.client_order_id)
         if placed_at is None or report.limit_price is None:
-            return
+            return None
         minded = self._minded.setdefault(
             report.client_order_id,
             _Minded(first_price=report.limit_price, moved_at=placed_at, seen_at=placed_at),
@@ -163,7 +176,8 @@ class Supervisor:
             self._desk.saw(await self._desk.cancel(report))
         elif step is not None:
             minded.moved_at = minded.seen_at = self._clock.monotonic()
-            await self._move(report, step.price, minded)
+            return await self._move(report, step.price, minded)
+        return None
 
     def _is_due(self, name: ClientOrderId, entry: OwnOrder) -> bool:
         """Whether an entry's time may be over, or its market is to be looked at."""
@@ -191,8 +205,8 @@ class Supervisor:
         quote = await self._broker.quote(report.contract)
         return quote if quote.is_live else None
 
-    async def _move(self, report: OrderReport, price: Decimal, minded: _Minded) -> None:
-        """Change the order's limit; where the venue refuses that, make another for what is left of it."""
+    async def _move(self, report: OrderReport, price: Decimal, minded: _Minded) -> _Again | None:
+        """Change the order's limit; where the venue refuses that, cancel it for another of what is left."""
         ticket = OrderTicket(
             contract=report.contract,
             side=report.side,
@@ -205,10 +219,9 @@ class Supervisor:
         )
         if await self._is_moved(report, ticket):
             minded.refusals = 0
-            return
+            return None
         minded.refusals += 1
-        if minded.refusals >= _REFUSALS:
-            await self._replace(report, price, minded)
+        return await self._cancelled(report, price, minded) if minded.refusals >= _REFUSALS else None
 
     async def _is_moved(self, report: OrderReport, ticket: OrderTicket) -> bool:
         """Whether the venue took the change; False too when the order ended before it."""
@@ -220,25 +233,32 @@ class Supervisor:
         self._desk.saw(after)
         return after.limit_price == ticket.limit_price
 
-    async def _replace(self, report: OrderReport, price: Decimal, minded: _Minded) -> None:
+    async def _cancelled(self, report: OrderReport, price: Decimal, minded: _Minded) -> _Again | None:
         ended = await self._desk.cancel(report)
         self._desk.saw(ended)
         left, entered = left_to_replace(ended), minded.entered
         if not left or ended.filled or entered is None:
-            return
+            return None
         entry = attrs.evolve(entered.bracket.entry, limit_price=price, quantity=left, client_order_id=None)
-        bracket = attrs.evolve(entered.bracket, entry=entry)
-        quote = await self._broker.quote(report.contract)
+        return _Again(
+            name=report.client_order_id,
+            entered=attrs.evolve(entered, bracket=attrs.evolve(entered.bracket, entry=entry)),
+            first_price=minded.first_price,
+        )
+
+    async def _enter_again(self, again: _Again) -> None:
+        entered = again.entered
         placed = await self._desk.enter(
             entered.symbol,
-            bracket,
+            entered.bracket,
             entered.signal,
             entered.session,
-            f"in the place of {report.client_order_id}, which the venue did not let change",
-            quote=quote,
+            f"in the place of {again.name}, which the venue did not let change",
+            quote=await self._broker.quote(entered.bracket.entry.contract),
             open_orders=await self._broker.all_open_orders(),
+            ends_at=self.ends_at,
         )
-        self.mind(placed, attrs.evolve(entered, bracket=bracket))
-        again = self._minded.get(placed.client_order_id)
-        if again is not None:
-            again.first_price = minded.first_price  # the collar is about where the first one began
+        self.mind(placed, entered)
+        minded = self._minded.get(placed.client_order_id)
+        if minded is not None:
+            minded.first_price = again.first_price  # the collar is about where the first one began

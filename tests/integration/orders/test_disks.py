@@ -11,16 +11,24 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import attrs
 import pytest
 
 from ibkeel.errors import JournalError
 from ibkeel.journal import FillSeen, Intent, OrderUpdate
 from ibkeel.journal import store as journal_store
-from ibkeel.model import Direction, Signal
-from ibkeel.orders import build_bracket
+from ibkeel.model import Bracket, Direction, OrderTicket, Signal
+from ibkeel.orders import RepricePolicy, build_bracket
+from ibkeel.runner.failures import Failures
 from ibkeel.runner.flatten import flatten
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.supervisor import Entered, Supervisor
+from ibkeel.runner.tally import Tally
+from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
 
 DAY = date(2026, 1, 5)
+SIGNAL = Signal(direction=Direction.UP, confidence=0.5)
 HOLDER = """
 import sqlite3, sys
 file = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -251,3 +259,50 @@ async def test_two_records_that_come_while_the_disk_is_slow_are_written_in_their
         fills = [entry.record.execution.side.value for entry in on.journal.events(FillSeen)]
         assert fills == ["BUY", "SELL"]
         assert [entry.record.purpose.value for entry in on.journal.events(Intent)] == ["entry", "exit"]
+
+
+async def test_an_entry_whose_record_a_hanging_disk_does_not_take_never_leaves(slow_crew):
+    disk = SlowDisk(0.0)
+    async with slow_crew(disk) as on:
+        quote = await on.stage.broker.quote(on.stage.option)
+        bracket = build_bracket(quote=quote, quantity=1)
+        disk.seconds = 600.0
+        entering = asyncio.ensure_future(on.desk.enter("SPY", bracket, SIGNAL, DAY, "", quote=quote))
+
+        seconds = await took(asyncio.wait([entering]))
+        await asyncio.sleep(1300)
+
+        assert seconds == pytest.approx(10.0)
+        with pytest.raises(JournalError, match="did not write Intent within 10 s"):
+            entering.result()
+        assert (on.stage.board.asked("place_order"), on.venue.positions()) == ([], [])
+        assert on.desk.unknown_orders == 0
+
+
+async def test_an_exit_does_not_wait_for_an_entry_that_is_made_anew_while_the_disk_hangs(slow_crew):
+    disk = SlowDisk(0.0)
+    async with slow_crew(disk) as on:
+        stock = OrderTicket(contract=on.stage.stock, side="BUY", quantity=2)
+        await on.desk.enter("SPY", Bracket(entry=stock, stop_loss=300), SIGNAL, DAY, "")
+        failures = Failures(Recorder(on.journal), Tally("t", ("SPY",)), virtual_clock(), on.stage.told)
+        policy = RepricePolicy(lifetime=90, every=5, reach=1.0, collar=0.5)
+        supervisor = Supervisor(on.stage.broker, on.desk, failures, virtual_clock(), policy)
+        quote = await on.stage.broker.quote(on.stage.option)
+        low = attrs.evolve(quote, bid=quote.bid - 0.30, ask=quote.ask - 0.30)
+        bracket = build_bracket(quote=low, quantity=2)
+        placed = await on.desk.enter("SPY", bracket, SIGNAL, DAY, "")
+        supervisor.mind(placed, Entered(symbol="SPY", bracket=bracket, signal=SIGNAL, session=DAY))
+        refused = faults.AnsweredWith(when_request="place_order", code=105, text="does not match", times=2)
+        on.stage.gateway.inject(refused)
+        disk.seconds = 600.0
+        following = asyncio.create_task(supervisor.run())
+        await asyncio.sleep(20)
+        assert [row for row in on.working() if row[1] == "BUY"] == []  # cancelled, and not made anew yet
+
+        stocks = [on.stage.stock]
+        seconds = await took(
+            flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="now", contracts=stocks)
+        )
+
+        following.cancel()
+        assert (seconds < 5, on.venue.positions()) == (True, [])

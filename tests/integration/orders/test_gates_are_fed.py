@@ -2,6 +2,8 @@
 
 import asyncio
 
+import attrs
+
 from ibkeel.model import OrderTicket
 from ibkeel.orders import GateKind
 from ibkeel.runner import Doorkeeper, Lookout
@@ -29,6 +31,22 @@ async def test_an_order_that_the_account_cannot_carry_is_refused_by_the_venues_o
         found = await refusals(on, quantity=1000)
 
     assert GateKind.BUYING_POWER in found
+
+
+async def test_what_another_client_has_at_work_counts_for_the_accounts_limit(stage):
+    async with stage() as on:
+        quote = await on.broker.quote(on.option)
+        ticket = OrderTicket(contract=on.option, side="BUY", quantity=1, order_type="LMT", limit_price="0.10")
+        await on.broker.place(ticket)
+        (ours,) = on.gateway.venue.open_orders()
+        for number in range(1, 20):
+            theirs = attrs.evolve(ours, client_id=9, order_id=number, order_ref="")
+            on.gateway.venue.submit(theirs, virtual_clock().now())
+
+        working = await Lookout(on.broker, virtual_clock()).working()
+
+        found = Doorkeeper(virtual_clock()).refusals(ticket, quote, working)
+        assert "open_orders: 20 work for this contract and side; needed: fewer than 20" in map(str, found)
 
 
 async def test_a_read_only_gateway_is_known_for_one_once_it_has_refused(stage):

@@ -614,13 +614,33 @@ def test_a_slow_cycle_is_ended_so_that_the_exit_leaves_in_time(play):
     assert world.report.held == ()
 
 
+LATE = {"interval": 590.0, "entries_stop_before_close": 0.0, "flatten_before_close": 3000.0}
+
+
 def test_an_entry_in_flight_when_its_cycle_is_ended_is_sold_too(play):
-    world = play(
-        broker={"delays": {"place": 30.0}},
-        config={"interval": 590.0, "entries_stop_before_close": 0.0, "flatten_before_close": 3000.0},
-    )
+    def prepare(broker, loop):
+        place = broker.place
+
+        async def answered_late(*order, **asked):
+            placed = await place(*order, **asked)
+            await asyncio.sleep(30)
+            return placed
+
+        broker.place = answered_late
+
+    world = play(prepare=prepare, config=LATE)
 
     assert [fill.execution.side for fill in of_kind(world.records, FillSeen)] == [Side.BUY, Side.SELL]
+    assert world.report.held == ()
+
+
+def test_an_entry_that_is_held_up_until_its_cycle_is_ended_does_not_leave(play):
+    world = play(broker={"delays": {"place": 30.0}}, config=LATE)
+
+    assert of_kind(world.records, FillSeen) == []
+    assert "quote_age: 30.0 s; needed: 15 s or less; market: 2025-03-14T13:40:20" in (
+        world.report.errors[-1].message
+    )
     assert world.report.held == ()
 
 
