@@ -55,7 +55,10 @@ class Order:
 
 
 class Protection(RuleBasedStateMachine):
-    """Whatever the venue does, what is advised never passes zero and ends in one stop for all that is held."""
+    """Whatever the venue does, what is advised never passes zero and ends in one stop for all that is held.
+
+    Where nothing is wrong, all exits together never close more than is held.
+    """
 
     def __init__(self):
         super().__init__()
@@ -96,15 +99,23 @@ class Protection(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_stop_fires(self, data):
         stop = data.draw(st.sampled_from([o for o in self.alive("STP") if o.left]))
-        part = min(stop.left, self.held)
-        stop.filled += part
+        self.fill(stop, min(stop.left, self.held))
+
+    @precondition(lambda self: self.held and any(o.left for o in self.alive("LMT")))
+    @rule(data=st.data())
+    def a_take_profit_fills(self, data):
+        profit = data.draw(st.sampled_from([o for o in self.alive("LMT") if o.left]))
+        self.fill(profit, min(profit.left, self.held))
+
+    def fill(self, order, part):
+        order.filled += part
         self.held -= part
-        stop.is_alive = False
+        order.is_alive = False
         for other in self.orders:  # the venue lets one child of a family fill
-            if other is not stop and stop.parent is not None and other.parent is stop.parent:
+            if other is not order and order.parent is not None and other.parent is order.parent:
                 other.is_alive = False
-        if stop.parent is not None:
-            stop.parent.is_alive = False
+        if order.parent is not None:
+            order.parent.is_alive = False
 
     @precondition(lambda self: self.alive("STP", "LMT"))
     @rule(data=st.data())
@@ -127,11 +138,17 @@ class Protection(RuleBasedStateMachine):
     def somebody_sells_by_hand(self):
         self.held -= 1
 
-    def reachable(self):
-        """What all exits could sell, each family's stop or profit once."""
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def somebody_sells_much_by_hand(self, data):
+        self.held -= data.draw(st.integers(1, self.held))
+
+    def reachable(self, *, is_shown=False):
+        """What all exits could sell, each family's stop or profit once; perhaps only those that a list shows at work."""
         families = {}
         for order in self.orders:
-            if order.is_alive and order.side < 0:
+            is_sure = order.shown is OrderState.ACKNOWLEDGED or not is_shown
+            if order.is_alive and order.side < 0 and is_sure:
                 key = order.number if order.parent is None else -order.parent.number
                 families[key] = max(families.get(key, 0), order.left)
         return sum(families.values())
@@ -167,6 +184,11 @@ class Protection(RuleBasedStateMachine):
         ]
         assert sum(order.left for order in sure) == self.held
 
+    @invariant()
+    def without_a_gap_no_exits_together_pass_zero(self):
+        if not self.gaps():
+            assert self.reachable(is_shown=True) <= self.held
+
     @rule()
     def mend_until_well(self):
         for order in self.orders:
@@ -178,6 +200,7 @@ class Protection(RuleBasedStateMachine):
             self.take(found[0].mends)
 
         assert self.gaps() == ()
+        assert self.reachable() <= self.held
 
 
 TestProtection = Protection.TestCase

@@ -40,10 +40,10 @@ from ibkeel.orders.protection import (
     PlaceStop,
     ProtectionPolicy,
     StopUnit,
-    is_stop,
     protection_gaps,
     stops_at_work,
 )
+from ibkeel.orders.standing import is_stop
 from ibkeel.orders.supervision import (
     Reprice,
     RepricePolicy,

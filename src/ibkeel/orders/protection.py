@@ -1,4 +1,4 @@
-"""Whether every position has a stop that works at the venue, and what would mend it where it has none."""
+"""Whether every position has a stop that works at the venue, and what would mend what is wrong with its exits."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,18 +12,14 @@ from ibkeel.model import (
     Combo,
     Contract,
     Option,
-    OrderId,
     OrderReport,
     OrderState,
-    OrderType,
     Position,
     Side,
     TimeInForce,
 )
 from ibkeel.orders.exits import exit_room, is_same_contract
-
-_AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
-_STOPS: Final = frozenset({OrderType.STP.value, OrderType.STP_LMT.value, "TRAIL", "TRAIL LIMIT"})
+from ibkeel.orders.standing import Standing, age, are_family, is_stop, standings, units
 
 
 class GapKind(StrEnum):
@@ -82,9 +78,10 @@ class Gap:
     Args:
         kind: What.
         contract: Whose.
-        held: Signed quantity of the position; 0 for a stop that protects nothing.
+        held: Signed quantity of the position; 0 for a stop or a take profit that has none.
         covered: Contracts that working stops of the right side would close.
         uncertain: Contracts of stops of which nobody knows whether they work; they are given time.
+        profits: Contracts that working take profits of the right side would close, each counted.
         mends: What would mend it, in order; empty when only time, or a person, can.
     """
 
@@ -93,13 +90,16 @@ class Gap:
     held: float
     covered: int
     uncertain: int = 0
+    profits: int = 0
     mends: tuple[Mend, ...] = ()
 
     @property
     def detail(self) -> str:
         """The facts, in words."""
         words = f"{self.held:g} {self.contract} held, stops at work for {self.covered}"
-        return f"{words}, for {self.uncertain} nobody knows" if self.uncertain else words
+        if self.uncertain:
+            words += f", for {self.uncertain} nobody knows"
+        return f"{words}, take profits for {self.profits}" if self.profits else words
 
 
 def _times(values: Iterable[TimeInForce | str]) -> tuple[TimeInForce, ...]:
@@ -117,7 +117,7 @@ class ProtectionPolicy:
         short_options: Whether sold ones do.
         covered_otherwise: Contracts that need none, such as legs of a structure that limits its own loss.
         stops_only_close: Whether every stop order is an exit: one that could open a position is then
-            a gap. False for an account in which stops open positions as well.
+            a gap. False for an account in which stops open positions as well; a child is an exit there too.
     """
 
     tifs: tuple[TimeInForce, ...] = attrs.field(default=(TimeInForce.DAY, TimeInForce.GTC), converter=_times)
@@ -144,11 +144,6 @@ class ProtectionPolicy:
 _DEFAULT: Final = ProtectionPolicy()
 
 
-def is_stop(order: OrderReport) -> bool:
-    """Whether an order waits for a trigger price."""
-    return order.order_type in _STOPS
-
-
 def protection_gaps(
     positions: Iterable[Position], orders: Iterable[OrderReport], policy: ProtectionPolicy = _DEFAULT
 ) -> tuple[Gap, ...]:
@@ -156,7 +151,9 @@ def protection_gaps(
 
     Only orders that work at the venue count: not one of unknown fate, not one that the venue shows
     as `Inactive`, not a child whose parent has not filled. Of a one-cancels-all group one order
-    fills, so a group counts once. What is advised never lets all exits together pass zero.
+    fills, so a group counts once. What is advised never lets all exits together pass zero. A take
+    profit, which is a child or shares its group with a stop, is never to close more than is held; an
+    exit on its own is left alone.
 
     Args:
         positions: What is held.
@@ -165,14 +162,12 @@ def protection_gaps(
         policy: What is wanted.
     """
     held = [row for row in positions if row.signed_quantity]
-    listed = tuple(orders)
-    every = [_as_it_stands(order, listed) for order in listed]
+    every = standings(orders)
     gaps: list[Gap] = []
     for row in held:
         own = [order for order in every if is_same_contract(order.contract, row.contract)]
         gaps += _of_position(_View(contract=row.contract, held=row.signed_quantity, orders=own), policy)
-    if policy.stops_only_close:
-        gaps += _without_position([row.contract for row in held], every)
+    gaps += _without_position([row.contract for row in held], [row for row in every if _closes(row, policy)])
     return tuple(gaps)
 
 
@@ -196,36 +191,19 @@ def stops_at_work(position: Position, orders: Iterable[OrderReport]) -> tuple[St
         position: What is held.
         orders: Every order that is not known to have ended, parents of children included.
     """
-    listed = tuple(orders)
-    own = [_as_it_stands(row, listed) for row in listed if is_same_contract(row.contract, position.contract)]
+    own = [row for row in standings(orders) if is_same_contract(row.contract, position.contract)]
     view = _View(contract=position.contract, held=position.signed_quantity, orders=own)
     return tuple(
         StopUnit(size=size, orders=tuple(stop.report for stop in group))
-        for size, group in _units([stop for stop in view.stops(view.side) if stop.works])
+        for size, group in units([stop for stop in view.stops(view.side) if stop.works])
     )
-
-
-@attrs.frozen
-class _Standing:
-    """An order, and how much of it can fill as things stand."""
-
-    report: OrderReport
-    left: int
-
-    @property
-    def contract(self) -> Contract:
-        return self.report.contract
-
-    @property
-    def works(self) -> bool:
-        return self.left > 0 and self.report.state in _AT_WORK
 
 
 @attrs.frozen(kw_only=True)
 class _View:
     contract: Contract
     held: float
-    orders: list[_Standing]
+    orders: list[Standing]
 
     @property
     def side(self) -> Side:
@@ -235,60 +213,48 @@ class _View:
     def size(self) -> int:
         return math.floor(abs(self.held))
 
-    def stops(self, side: Side) -> list[_Standing]:
+    @property
+    def profits(self) -> list[Standing]:
+        """Take profits at work, the oldest first."""
+        found = [order for order in self.orders if order.works and order.is_profit]
+        return sorted((row for row in found if row.report.side is self.side), key=lambda row: age(row.report))
+
+    def stops(self, side: Side) -> list[Standing]:
         return [order for order in self.orders if is_stop(order.report) and order.report.side is side]
-
-
-def _as_it_stands(order: OrderReport, orders: Iterable[OrderReport]) -> _Standing:
-    """A child of an entry that has not filled can do nothing; of one in part, its share."""
-    left = max(order.quantity - order.filled, 0.0)
-    if order.parent_id is not None:
-        key = (order.client_id, order.parent_id)
-        parent = next((row for row in orders if (row.client_id, row.order_id) == key), None)
-        if parent is not None and parent.filled < parent.quantity and not parent.state.is_final:
-            left = max(order.quantity * parent.filled / parent.quantity - order.filled, 0.0)
-    return _Standing(order, 0 if order.state.is_final else math.floor(left))
-
-
-def _units(stops: Sequence[_Standing]) -> list[tuple[int, list[_Standing]]]:
-    """Stops that can fill beside each other, each group once, the newest first."""
-    groups: dict[str, list[_Standing]] = {}
-    for stop in stops:
-        report = stop.report
-        alone = f"{report.client_id}/{report.order_id}/{report.perm_id}"
-        groups.setdefault(f"group {report.oca_group}" if report.oca_group else alone, []).append(stop)
-    units = [(max(stop.left for stop in group), group) for group in groups.values()]
-    return sorted(units, key=lambda unit: max(_age(stop.report) for stop in unit[1]), reverse=True)
-
-
-def _age(report: OrderReport) -> tuple[OrderId, int]:
-    """Two bots that look at the same orders must see the same one as the newest."""
-    return report.order_id, report.client_id
 
 
 def _of_position(view: _View, policy: ProtectionPolicy) -> Iterable[Gap]:
     stops = view.stops(view.side)
     at_work = [stop for stop in stops if stop.works]
-    covered = sum(size for size, _ in _units(at_work))
-    uncertain = sum(size for size, _ in _units([stop for stop in stops if stop.left and not stop.works]))
-    found = partial(Gap, contract=view.contract, held=view.held, covered=covered, uncertain=uncertain)
+    covered = sum(size for size, _ in units(at_work))
+    uncertain = sum(size for size, _ in units([stop for stop in stops if stop.left and not stop.works]))
+    profits = sum(profit.left for profit in view.profits)
+    found = partial(
+        Gap, contract=view.contract, held=view.held, covered=covered, uncertain=uncertain, profits=profits
+    )
+    advised: tuple[Mend, ...] = ()
     if policy.demands(view.contract, view.held):
         if covered < view.size:
             kind = GapKind.UNDERSIZED if covered else GapKind.NAKED
-            yield found(kind=kind, mends=_mends_of_lack(view, stops, view.size - covered))
+            advised = _mends_of_lack(view, stops, view.size - covered)
+            yield found(kind=kind, mends=advised)
         late = [stop for stop in at_work if policy.tifs and stop.report.tif not in policy.tifs]
         if late:
             yield found(kind=GapKind.WRONG_TIF, mends=tuple(_retimed(s, policy.tifs[0]) for s in late))
-    if covered > math.ceil(abs(view.held)):
-        kind, mends = _too_much(at_work, covered - view.size)
+    for kind, mends in _excess(view, at_work, covered, advised):
         yield found(kind=kind, mends=mends)
-    wrong = [stop for stop in view.stops(view.side.opposite) if stop.works]
-    if wrong and policy.stops_only_close:
-        mends = tuple(CancelOrder(order=stop.report) for stop in wrong)
-        yield found(kind=GapKind.WRONG_SIDE, mends=mends)
+    wrong = [row for row in view.orders if row.report.side is not view.side and _closes(row, policy)]
+    if wrong:
+        yield found(kind=GapKind.WRONG_SIDE, mends=tuple(CancelOrder(order=row.report) for row in wrong))
 
 
-def _mends_of_lack(view: _View, stops: Sequence[_Standing], missing: int) -> tuple[Mend, ...]:
+def _closes(order: Standing, policy: ProtectionPolicy) -> bool:
+    """Whether it works, and is there to close a position."""
+    is_like_a_stop = is_stop(order.report) or order.is_profit
+    return order.works and (order.is_child or (is_like_a_stop and policy.stops_only_close))
+
+
+def _mends_of_lack(view: _View, stops: Sequence[Standing], missing: int) -> tuple[Mend, ...]:
     """A stop as far as open exits leave room; else what stands in its way goes first.
 
     What was sent and has not shown itself yet stands in the way too, and is given time.
@@ -302,31 +268,36 @@ def _mends_of_lack(view: _View, stops: Sequence[_Standing], missing: int) -> tup
     if room > 0:
         return (PlaceStop(side=view.side, quantity=room),)
     dead = [stop.report for stop in stops if stop.left and stop.report.state is OrderState.UNKNOWN]
-    profits = [
-        order.report
-        for order in view.orders
-        if order.works
-        and order.report.side is view.side
-        and order.report.parent_id is not None
-        and not is_stop(order.report)
-    ]
+    profits = [profit.report for profit in view.profits]
     return tuple(CancelOrder(order=report) for report in (dead or profits))
 
 
-def _retimed(stop: _Standing, tif: TimeInForce) -> ChangeOrder:
+def _retimed(stop: Standing, tif: TimeInForce) -> ChangeOrder:
     return ChangeOrder(order=stop.report, quantity=int(stop.report.quantity), tif=tif)
 
 
-def _too_much(at_work: Sequence[_Standing], excess: int) -> tuple[GapKind, tuple[Mend, ...]]:
+def _excess(
+    view: _View, at_work: Sequence[Standing], covered: int, advised: tuple[Mend, ...]
+) -> Iterable[tuple[GapKind, tuple[Mend, ...]]]:
+    """Stops, then take profits, that could close more than is held; `advised` is done already."""
+    if covered > math.ceil(abs(view.held)):
+        kind, advised = _too_much(at_work, covered - view.size)
+        yield kind, advised
+    mends = _mends_of_profits(view, at_work, advised)
+    if mends:
+        yield GapKind.OVERSIZED, mends
+
+
+def _too_much(at_work: Sequence[Standing], excess: int) -> tuple[GapKind, tuple[Mend, ...]]:
     """Whole stops that can be spared go, the newest first; else the largest shrinks."""
-    spared: list[_Standing] = []
-    for size, group in _units(at_work):
+    spared: list[Standing] = []
+    for size, group in units(at_work):
         if size <= excess:
             spared += group
             excess -= size
     if spared:
         return GapKind.DOUBLED, tuple(CancelOrder(order=stop.report) for stop in spared)
-    _, group = max(_units(at_work), key=lambda unit: unit[0])
+    _, group = max(units(at_work), key=lambda unit: unit[0])
     return GapKind.OVERSIZED, tuple(_shrunk(stop.report, excess) for stop in group)
 
 
@@ -334,17 +305,54 @@ def _shrunk(report: OrderReport, excess: int) -> ChangeOrder:
     return ChangeOrder(order=report, quantity=max(int(report.quantity) - excess, 1))
 
 
-def _without_position(held: Sequence[Contract], orders: Iterable[_Standing]) -> Iterable[Gap]:
-    """Stops that work for a contract of which nothing is held: a trigger would open a position."""
-    for order in orders:
-        if not (order.works and is_stop(order.report)):
-            continue
+def _mends_of_profits(
+    view: _View, at_work: Sequence[Standing], advised: tuple[Mend, ...]
+) -> tuple[Mend, ...]:
+    """What keeps take profits from closing more than is held beside the stops; the oldest is served first.
+
+    One of a family fills, so a take profit may be as large as the stop that is left of its own, and larger as
+    far as all the stops leave room. It shrinks rather than goes: a cancel could take its stop along.
+    """
+    after = [attrs.evolve(stop, left=_left_after(stop, advised)) for stop in at_work]
+    room = math.ceil(abs(view.held)) - sum(size for size, _ in units(after))
+    mends: list[Mend] = []
+    for profit in view.profits:
+        own = max((row.left for row in after if are_family(row.report, profit.report)), default=0)
+        left = _left_after(profit, advised)
+        size = min(left, own + max(room, 0))
+        room -= max(size - own, 0)
+        after.append(attrs.evolve(profit, left=size))
+        if size < left:
+            mends.append(_cut(profit.report, size))
+    return tuple(mends)
+
+
+def _left_after(order: Standing, advised: Iterable[Mend]) -> int:
+    """How much of an order is left once it was done."""
+    for step in advised:
+        if isinstance(step, CancelOrder) and step.order is order.report:
+            return 0
+        if isinstance(step, ChangeOrder) and step.order is order.report:
+            return min(order.left, step.quantity - math.floor(order.report.filled))
+    return order.left
+
+
+def _cut(report: OrderReport, size: int) -> Mend:
+    if size:
+        return ChangeOrder(order=report, quantity=math.floor(report.filled) + size)
+    return CancelOrder(order=report)
+
+
+def _without_position(held: Sequence[Contract], exits: Iterable[Standing]) -> Iterable[Gap]:
+    """Exits that work for a contract of which nothing is held: a fill would open a position."""
+    for order in exits:
         if any(is_same_contract(order.contract, contract) for contract in held):
             continue
         yield Gap(
             kind=GapKind.OVERSIZED,
             contract=order.contract,
             held=0.0,
-            covered=order.left,
+            covered=order.left if is_stop(order.report) else 0,
+            profits=0 if is_stop(order.report) else order.left,
             mends=(CancelOrder(order=order.report),),
         )

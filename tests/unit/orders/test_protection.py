@@ -352,3 +352,181 @@ def test_a_stop_behind_an_entry_of_the_same_side_is_asked_for_no_other_time_in_f
     entry = order(2, kind="LMT", side="BUY", state="working")
 
     assert gaps(held(2), order(1), entry, order(3, parent_id=2, tif="GTD")) == ()
+
+
+def stop_and_profit(quantity=2, *, first=2, parent=1, **more):
+    """The children of an entry: a stop and a take profit."""
+    return (
+        order(first, quantity, parent_id=parent, **more),
+        order(first + 1, quantity, "LMT", parent_id=parent, **more),
+    )
+
+
+def test_stop_and_take_profit_without_a_position_are_withdrawn():
+    stop, profit = stop_and_profit()
+
+    first, second = gaps(None, stop, profit)
+
+    assert (first.mends, second.mends) == ((CancelOrder(order=stop),), (CancelOrder(order=profit),))
+    assert (second.kind, second.covered, second.profits) == (GapKind.OVERSIZED, 0, 2)
+    assert second.detail == f"0 {CALL} held, stops at work for 0, take profits for 2"
+
+
+@pytest.mark.parametrize("position", [None, held(1)])
+def test_children_of_an_entry_that_has_not_filled_stay(position):
+    entry = order(1, 2, "LMT", side="BUY", state="working")
+
+    found = gaps(position, entry, *stop_and_profit(), order(9, 1) if position else entry)
+
+    assert found == ()
+
+
+def test_without_a_position_both_children_of_an_entry_that_has_begun_to_fill_are_withdrawn():
+    entry = order(1, 2, "LMT", side="BUY", state="partially_filled", filled=1)
+
+    found = gaps(None, entry, *stop_and_profit())
+
+    assert [(gap.covered, gap.profits, gap.mends[0].order.order_id) for gap in found] == [
+        (1, 0, 2),
+        (0, 1, 3),
+    ]
+
+
+@pytest.mark.parametrize("state", ["sent", "unknown", "cancelling"])
+def test_a_take_profit_of_which_nobody_knows_is_given_time(state):
+    profit = order(2, kind="LMT", parent_id=1, state=state)
+
+    assert gaps(None, profit) == ()
+    assert gaps(held(1), order(3, 1), profit) == ()
+
+
+@pytest.mark.parametrize("kind", ["LMT", "MKT"])
+def test_an_exit_on_its_own_is_left_alone(kind):
+    assert gaps(None, order(1, kind=kind)) == ()
+    assert gaps(held(1), order(1, kind=kind), order(2, 1)) == ()
+
+
+def test_stop_and_take_profit_are_cut_to_what_is_held():
+    stop, profit = stop_and_profit()
+
+    of_stop, of_profit = gaps(held(1), stop, profit)
+
+    assert kinds([of_stop, of_profit]) == [GapKind.OVERSIZED, GapKind.OVERSIZED]
+    assert of_stop.mends == (ChangeOrder(order=stop, quantity=1),)
+    assert of_profit.mends == (ChangeOrder(order=profit, quantity=1),)
+
+
+def test_a_take_profit_that_has_filled_in_part_keeps_what_has_filled():
+    profit = order(3, 5, "LMT", parent_id=1, filled=2, state="partially_filled")
+
+    (gap,) = gaps(held(1), order(2, 1, parent_id=1), profit)
+
+    assert gap.mends == (ChangeOrder(order=profit, quantity=3),)
+
+
+def test_a_take_profit_of_a_position_that_needs_no_stop_is_cut_too():
+    profit = order(3, 4, "LMT", parent_id=1)
+
+    (gap,) = gaps(held(3), profit, policy=ProtectionPolicy(long_options=False))
+
+    assert gap.mends == (ChangeOrder(order=profit, quantity=3),)
+
+
+def test_a_take_profit_for_a_part_of_a_share_stays():
+    profit = order(3, kind="LMT", parent_id=1, contract=Stock("SPY"))
+
+    assert gaps(held(1.5, Stock("SPY")), order(2, 1, contract=Stock("SPY")), profit) != ()
+    assert gaps(held(1.5, Stock("SPY")), profit, policy=ProtectionPolicy(stocks=False)) == ()
+
+
+def test_a_take_profit_beside_a_stop_of_another_family_goes():
+    profit = order(3, kind="LMT", parent_id=1)
+
+    (gap,) = gaps(held(2), order(9), profit)
+
+    assert (gap.kind, gap.mends) == (GapKind.OVERSIZED, (CancelOrder(order=profit),))
+
+
+def test_a_take_profit_of_another_client_is_of_another_family():
+    profit = order(3, kind="LMT", parent_id=1, client_id=9)
+
+    (gap,) = gaps(held(2), order(2, parent_id=1), profit)
+
+    assert gap.mends == (CancelOrder(order=profit),)
+
+
+def test_a_take_profit_may_close_what_the_stops_of_others_leave():
+    profit = order(3, 3, "LMT", parent_id=1)
+
+    (gap,) = gaps(
+        held(3), order(2, 1, parent_id=1), order(9, 1), profit, policy=ProtectionPolicy(long_options=False)
+    )
+
+    assert gap.mends == (ChangeOrder(order=profit, quantity=2),)
+
+
+def test_of_two_take_profits_the_older_is_served_first():
+    older, newer = order(3, 2, "LMT", parent_id=1), order(6, 2, "LMT", parent_id=4)
+
+    (gap,) = gaps(held(3), newer, older, policy=ProtectionPolicy(long_options=False))
+
+    assert gap.mends == (ChangeOrder(order=newer, quantity=1),)
+
+
+def test_take_profits_of_one_group_fill_in_each_others_place():
+    both = [order(number, 2, "LMT", parent_id=1) for number in (3, 4)]
+
+    assert gaps(held(2), *both, policy=ProtectionPolicy(long_options=False)) == ()
+
+
+def test_the_take_profit_of_a_stop_that_is_one_too_many_goes_with_it():
+    stop, profit = stop_and_profit(first=5, parent=4)
+
+    doubled, oversized = gaps(held(2), *stop_and_profit(), stop, profit)
+
+    assert (doubled.kind, doubled.mends) == (GapKind.DOUBLED, (CancelOrder(order=stop),))
+    assert (oversized.kind, oversized.mends) == (GapKind.OVERSIZED, (CancelOrder(order=profit),))
+
+
+def test_a_take_profit_that_gives_way_to_a_stop_is_not_cut_as_well():
+    profit = order(3, kind="LMT", parent_id=1)
+
+    (gap,) = gaps(held(1), profit)
+
+    assert (gap.kind, gap.mends) == (GapKind.NAKED, (CancelOrder(order=profit),))
+
+
+def test_what_shares_a_group_with_a_stop_is_a_take_profit_too():
+    stop, profit = order(1, oca_group="a"), order(2, kind="LMT", oca_group="a")
+
+    of_stop, of_profit = gaps(held(1), stop, profit)
+    alone = gaps(None, stop, profit)
+
+    assert (of_stop.mends[0].order, of_profit.mends[0].order) == (stop, profit)
+    assert [gap.mends[0].order for gap in alone] == [stop, profit]
+
+
+@pytest.mark.parametrize("other", [{"side": "BUY"}, {"contract": PUT}, {"oca_group": "b"}])
+def test_what_only_seems_to_share_a_group_is_no_take_profit(other):
+    stop = order(1, **({"oca_group": "a"} | other))
+
+    found = gaps(None, stop, order(2, kind="LMT", oca_group="a"))
+
+    assert [gap.mends for gap in found] == [(CancelOrder(order=stop),)]
+
+
+def test_a_take_profit_on_the_wrong_side_is_withdrawn():
+    profit = order(3, kind="LMT", parent_id=1)
+
+    (gap,) = gaps(held(-2), order(9, side="BUY"), profit)
+
+    assert (gap.kind, gap.mends) == (GapKind.WRONG_SIDE, (CancelOrder(order=profit),))
+
+
+def test_where_stops_open_positions_a_child_is_an_exit_all_the_same():
+    policy = ProtectionPolicy(stops_only_close=False)
+    group = order(8, oca_group="a"), order(9, kind="LMT", oca_group="a")
+
+    found = gaps(None, *stop_and_profit(), *group, policy=policy)
+
+    assert [gap.mends[0].order.order_id for gap in found] == [2, 3]
