@@ -4,7 +4,6 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Final
 
 import attrs
@@ -205,10 +204,9 @@ class OrderDesk:
             if is_same_contract(order.contract, contract)
         )
 
-    def stop_of(self, contract: Contract) -> Decimal | None:
-        """Where our last stop in a contract stood; None when there never was one."""
-        stops = [row.stop_price for row in self._ours.values() if is_same_contract(row.contract, contract)]
-        return next((price for price in reversed(stops) if price is not None), None)
+    def of_contract(self, contract: Contract) -> tuple[OwnOrder, ...]:
+        """Every order of ours in a contract, ended ones included, in the order placed."""
+        return tuple(row for row in self._ours.values() if is_same_contract(row.contract, contract))
 
     async def enter(
         self,

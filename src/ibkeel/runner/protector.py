@@ -34,12 +34,13 @@ from ibkeel.orders import (
     PlaceStop,
     ProtectionPolicy,
     is_same_contract,
+    is_stop,
     protection_gaps,
 )
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.schedule import NEW_YORK
-from ibkeel.runner.stop_prices import stop_price_for
+from ibkeel.runner.stop_prices import is_explained, last_stop, stop_price_for
 from ibkeel.telemetry import AlarmRaised, Observer
 
 _NICKEL_TICK: Final = Decimal("0.05")
@@ -108,7 +109,8 @@ class _Countdown:
 class Protector:
     """Looks at positions and stops after each piece of news, mends what is wrong, or raises an alarm.
 
-    It touches only orders of ours and only contracts that orders of ours were sent for.
+    It touches only orders of ours and only contracts that orders of ours were sent for. A position on the
+    side that no entry of ours could open gets no stop: a person is told.
 
     Args:
         broker: Where positions and orders are.
@@ -231,7 +233,16 @@ class Protector:
                 [row for row in of_ours if self._ends(row.contract) is ends],
                 attrs.evolve(self._policy, tifs=self._tifs(ends=ends)),
             )
-        return tuple(gaps), ours
+        return tuple(map(self._within_our_book, gaps)), ours
+
+    def _within_our_book(self, gap: Gap) -> Gap:
+        """What no entry of ours explains is a person's to close: where its stop belongs nobody knows."""
+        if gap.kind not in _LACKS or self._explains(gap):
+            return gap
+        return attrs.evolve(gap, mends=tuple(m for m in gap.mends if not isinstance(m, PlaceStop)))
+
+    def _explains(self, gap: Gap) -> bool:
+        return not gap.held or is_explained(self._desk.of_contract(gap.contract), is_long=gap.held > 0)
 
     def _tifs(self, *, ends: bool) -> tuple[TimeInForce, ...]:
         """How long a stop may work; one that ended with the day would leave bare what is held over night."""
@@ -253,15 +264,15 @@ class Protector:
                     case PlaceStop():
                         await self._place(gap, step, positions)
                     case CancelOrder():
-                        await self._cancel(step.order)
+                        await self._cancel(gap, step.order)
                     case ChangeOrder():
-                        await self._change(step)
+                        await self._change(gap, step)
                     case _:
                         assert_never(step)
             except (RequestFailed, OrderRefused) as error:
                 self._failures.note(gap.contract.symbol, error, "protection")
 
-    async def _cancel(self, order: OrderReport) -> None:
+    async def _cancel(self, gap: Gap, order: OrderReport) -> None:
         if not self._desk.can_change(order) or self._desk.is_entry(order):
             return
         if order.state is OrderState.UNKNOWN and self._answered.get(order.order_id) == order.reason:
@@ -270,8 +281,10 @@ class Protector:
         self._desk.saw(told)
         if told.state is OrderState.UNKNOWN:
             self._answered[order.order_id] = told.reason
+        if told.state is OrderState.CANCELLED:
+            self._tell_of_profit(gap, order, "was cancelled")
 
-    async def _change(self, step: ChangeOrder) -> None:
+    async def _change(self, gap: Gap, step: ChangeOrder) -> None:
         order = step.order
         if not self._desk.can_change(order) or self._desk.is_entry(order):
             return
@@ -287,13 +300,27 @@ class Protector:
             client_order_id=order.client_order_id,
             is_closing=True,
         )
-        await self._broker.modify(order.order_id, ticket)
+        after = await self._broker.modify(order.order_id, ticket)
+        if after.quantity == step.quantity < order.quantity:
+            self._tell_of_profit(gap, order, f"was cut from {order.quantity:g} to {step.quantity}")
+
+    def _tell_of_profit(self, gap: Gap, order: OrderReport, fate: str) -> None:
+        """A person hears why a take profit was for too much: what it was for was closed by somebody else."""
+        if gap.kind in _LACKS or is_stop(order):
+            return
+        what = f"take profit {order.client_order_id} ({order.side.value} {order.quantity:g})"
+        self._tell(gap, f"{gap.kind.value}: {gap.detail}; {what} {fate}")
+
+    def _tell(self, gap: Gap, message: str) -> None:
+        self._observer.on_event(
+            AlarmRaised(at=self._clock.now(), name=f"protection of {gap.contract}", message=message)
+        )
 
     async def _place(self, gap: Gap, step: PlaceStop, positions: Sequence[Position]) -> None:
         if self._desk.knows_nothing_of(gap.contract):
             return  # a stop that is only slow to show would be doubled
         position = next(row for row in positions if is_same_contract(row.contract, gap.contract))
-        price = self._desk.stop_of(gap.contract)
+        price = last_stop(self._desk.of_contract(gap.contract), step.side)
         if price is None:
             price = await stop_price_for(self._broker, position, self._stop_fraction)
 
@@ -350,11 +377,12 @@ class Protector:
     def _alarm(self, key: _Key) -> None:
         gap = self._present[key]
         self._told[key] = gap.kind
-        message = f"{gap.kind.value}: {gap.detail}; it could not be mended within {self._times.deadline:g} s"
-        self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
-        self._observer.on_event(
-            AlarmRaised(at=self._clock.now(), name=f"protection of {gap.contract}", message=message)
+        why = "" if self._explains(gap) else "no entry of ours opened it; "
+        message = (
+            f"{gap.kind.value}: {gap.detail}; {why}it could not be mended within {self._times.deadline:g} s"
         )
+        self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
+        self._tell(gap, message)
 
 
 def _key(gap: Gap) -> _Key:
@@ -365,4 +393,4 @@ def _key(gap: Gap) -> _Key:
 def _gist(gap: Gap) -> tuple[object, ...]:
     """What two looks must agree on; the stamps of reports differ."""
     steps = [step if isinstance(step, PlaceStop) else step.order.order_id for step in gap.mends]
-    return gap.kind, gap.contract, gap.held, gap.covered, gap.uncertain, steps
+    return gap.kind, gap.contract, gap.held, gap.covered, gap.uncertain, gap.profits, steps

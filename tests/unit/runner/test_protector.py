@@ -27,9 +27,10 @@ from ibkeel.orders import ProtectionPolicy, build_bracket
 from ibkeel.runner import OrderDesk
 from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.memory import OwnOrder
 from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.stop_prices import stop_price_for
+from ibkeel.runner.stop_prices import is_explained, last_stop, stop_price_for
 from ibkeel.runner.tally import Tally
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import virtual_clock
@@ -60,9 +61,9 @@ class Post:
     told: Told
     news: asyncio.Event
 
-    async def enter(self, quantity=2):
+    async def enter(self, quantity=2, **more):
         quote = await self.broker.quote(CALL)
-        bracket = build_bracket(quote=quote, quantity=quantity)
+        bracket = build_bracket(quote=quote, quantity=quantity, **more)
         return await self.desk.enter("SPY", bracket, Signal(direction=Direction.UP, confidence=0.5), DAY, "")
 
     async def stops(self):
@@ -92,6 +93,16 @@ class Wavering(FakeBroker):
         if self._clock_of_spells.monotonic() % (2 * self._spell) < self._spell:
             return tuple(attrs.evolve(row, quantity=1) for row in rows)
         return tuple(attrs.evolve(row, state=OrderState.CANCELLING) for row in rows)
+
+
+class Sold(FakeBroker):
+    """A venue where somebody else sold what is held, or a part of it."""
+
+    left = 2.0
+
+    async def positions(self, account=None):
+        rows = await super().positions(account)
+        return tuple(attrs.evolve(row, signed_quantity=self.left) for row in rows if self.left)
 
 
 class Unhurried(FakeBroker):
@@ -374,6 +385,115 @@ async def test_an_order_of_somebody_else_is_never_cancelled():
 
     assert post.asked("cancel") == 1  # ours is the one too many
     assert "doubled" not in " ".join(post.told.alarms())
+
+
+async def works(post):
+    return [(row.order_type, row.quantity) for row in await post.broker.open_orders()]
+
+
+@pytest.mark.parametrize(
+    ("left", "after", "fate"),
+    [(0.0, [], "was cancelled"), (1.0, [("LMT", 1), ("STP", 1)], "was cut from 2 to 1")],
+)
+async def test_a_take_profit_follows_what_is_held_and_a_person_hears_of_it_once(left, after, fate):
+    post = posted(Sold)
+    async with post.broker:
+        await post.enter(take_profit_fraction=0.8)
+        await post.protector.check()  # learns of the fill
+        post.broker.left = left
+        early = await works(post)
+        await run_for(post, 120)
+        late = await works(post)
+
+    assert (early, late) == ([("LMT", 2), ("STP", 2)], after)
+    [alarm] = post.told.alarms()
+    assert alarm.startswith(f"oversized: {left:g} {CALL} held")
+    assert alarm.endswith(f"(SELL 2) {fate}")
+
+
+async def test_right_after_a_fill_no_take_profit_is_taken_for_too_much():
+    post = posted(Sold)
+    async with post.broker:
+        await post.enter(take_profit_fraction=0.8)
+        await run_for(post, 2)  # learns of the fill
+        post.broker.left = 0.0
+        await run_for(post, 12)
+        early = await works(post)
+        await run_for(post, 12)
+        late = await works(post)
+
+    assert (early, late) == ([("LMT", 2), ("STP", 2)], [])
+
+
+async def test_a_take_profit_that_gives_way_to_a_stop_brings_no_alarm():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter(take_profit_fraction=0.8)
+        await post.broker.cancel(placed.children[-1].order_id)
+        await run_for(post, 60)
+        after = await works(post)
+
+    assert after == [("STP", 2)]
+    assert post.told.alarms() == []
+
+
+async def test_a_take_profit_that_cannot_be_cut_is_told_of_in_time():
+    post = posted(Sold)
+    async with post.broker:
+        await post.enter(take_profit_fraction=0.8)
+        post.broker.left = 1.0
+        post.broker.fail("modify", OrderRefused("no"))
+        await run_for(post, 60)
+
+    [alarm] = post.told.alarms()
+    assert "take profits for 2; it could not be mended" in alarm
+
+
+async def test_a_position_that_no_entry_of_ours_opened_gets_no_stop_and_is_told_of():
+    post = posted(Sold)
+    async with post.broker:
+        await post.enter()
+        post.broker.left = -2.0
+        await run_for(post, 200)
+        stops = await post.stops()
+
+    assert stops == []
+    assert [row for row in post.told.alarms() if "naked" in row and "no entry of ours opened it" in row]
+    assert post.asked("place") == 1
+
+
+def ours(*, side=None, stop_price=None, is_entry=False):
+    return OwnOrder(
+        contract=CALL,
+        is_entry=is_entry,
+        state=OrderState.WORKING,
+        placed_at=virtual_clock().now(),
+        side=side,
+        stop_price=stop_price,
+    )
+
+
+async def test_the_last_stop_of_its_own_side_says_where_one_goes():
+    stops = [ours(side=Side.SELL, stop_price=price) for price in (Decimal(3), Decimal(2), None)]
+
+    assert last_stop([*stops, ours(side=Side.BUY, stop_price=Decimal(9))], Side.SELL) == 2
+    assert last_stop(stops, Side.BUY) is None
+
+
+@pytest.mark.parametrize(
+    ("sides", "long", "short"),
+    [
+        ([], True, True),
+        ([Side.BUY], True, False),
+        ([Side.SELL], False, True),
+        ([Side.BUY, Side.SELL], True, True),
+        ([None], True, True),
+    ],
+)
+async def test_a_position_is_explained_by_an_entry_of_its_side(sides, long, short):
+    orders = [*(ours(side=side, is_entry=True) for side in sides), ours(side=Side.SELL)]
+
+    assert (is_explained(orders, is_long=True), is_explained(orders, is_long=False)) == (long, short)
 
 
 async def test_a_stop_that_replaces_another_is_journaled_as_protection():
