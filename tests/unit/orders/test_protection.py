@@ -530,3 +530,40 @@ def test_where_stops_open_positions_a_child_is_an_exit_all_the_same():
     found = gaps(None, *stop_and_profit(), *group, policy=policy)
 
     assert [gap.mends[0].order.order_id for gap in found] == [2, 3]
+
+
+def test_stop_and_take_profit_of_one_group_fill_in_each_others_place():
+    assert gaps(held(2), order(1, oca_group="a"), order(2, kind="LMT", oca_group="a")) == ()
+
+
+def test_a_take_profit_is_cut_to_what_its_stop_will_be_when_that_has_filled_in_part():
+    stop = order(2, 3, parent_id=1, filled=1, state="partially_filled")
+    profit = order(3, 2, "LMT", parent_id=1)
+
+    of_stop, of_profit = gaps(held(1), stop, profit)
+
+    assert of_stop.mends == (ChangeOrder(order=stop, quantity=2),)
+    assert of_profit.mends == (ChangeOrder(order=profit, quantity=1),)
+
+
+def test_take_profits_of_one_group_are_all_cut():
+    both = [order(number, 2, "LMT", parent_id=1) for number in (3, 4)]
+
+    (gap,) = gaps(held(1), *both, policy=ProtectionPolicy(long_options=False))
+
+    assert gap.mends == tuple(ChangeOrder(order=row, quantity=1) for row in both)
+
+
+def test_a_take_profit_beside_its_own_stop_takes_no_room_from_another():
+    another = order(6, 1, "LMT", parent_id=4)
+
+    found = gaps(held(2), *stop_and_profit(1), another, policy=ProtectionPolicy(long_options=False))
+
+    assert found == ()
+
+
+def test_a_gap_says_for_how_much_take_profits_work():
+    (gap,) = gaps(held(2), order(3, 1, "LMT", parent_id=1), order(6, 1, "LMT", parent_id=4))
+
+    assert gap.profits == 2
+    assert gap.detail == f"2 {CALL} held, stops at work for 0, take profits for 2"
