@@ -32,7 +32,9 @@
     │   └── OrderRefused                  an order breaks a rule of ours
     │       └── GatesShut                 one or several gates, each named with value and limit
     └── JournalError                      the journal could not be read or written
-        └── JournalInUse                  another process writes it
+        ├── JournalInUse                  another process writes it
+        ├── UnreadableRecord              what is stored under a number is no record
+        └── UnwritableRecord              a record holds what cannot be written as data
 
 Messages say what was asked, what came, what is valid and what to do next; attributes carry the
 objects.
@@ -71,7 +73,9 @@ __all__ = [
     "Stalled",
     "UnknownContract",
     "UnknownStrategy",
+    "UnreadableRecord",
     "UnsupportedVersion",
+    "UnwritableRecord",
     "WireError",
     "WrongLoopError",
 ]
@@ -285,3 +289,29 @@ class JournalInUse(JournalError):
     def __init__(self, message: str, *, pid: int | None, since: datetime | None) -> None:
         super().__init__(message)
         self.pid, self.since = pid, since
+
+
+class UnreadableRecord(JournalError):
+    """What the journal holds under a number is no record; those before and after it can be read.
+
+    Args:
+        message: Which one, and what is wrong with it.
+        seq: Its number.
+    """
+
+    def __init__(self, message: str, *, seq: int) -> None:
+        super().__init__(message)
+        self.seq = seq
+
+
+class UnwritableRecord(JournalError):
+    """A record holds what cannot be written as data; nothing was written, and it never can be.
+
+    Args:
+        message: What it holds, in text that can be written itself.
+        record: The record.
+    """
+
+    def __init__(self, message: str, *, record: object) -> None:
+        super().__init__(message)
+        self.record = record

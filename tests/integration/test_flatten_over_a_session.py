@@ -136,7 +136,7 @@ def full_disk(monkeypatch):
         def refused(_):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-        monkeypatch.setattr(store, "_create", refused)
+        monkeypatch.setattr(store, "create", refused)
 
     return fill
 

@@ -21,6 +21,7 @@ from ibkeel.journal.records import (
     RunStarted,
     kind_of,
 )
+from ibkeel.journal.sparing import SparingReader
 from ibkeel.journal.store import Entry, Journal
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Record",
     "RunEnded",
     "RunStarted",
+    "SparingReader",
     "back_up",
     "highest_order_id",
     "kind_of",

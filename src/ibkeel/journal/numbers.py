@@ -1,6 +1,7 @@
 """Order ids that were used, from what the journal knows."""
 
 from ibkeel.journal.records import FillSeen, OrderUpdate
+from ibkeel.journal.sparing import SparingReader
 from ibkeel.journal.store import Journal
 
 
@@ -17,11 +18,11 @@ def highest_order_id(journal: Journal, client_id: int) -> int:
     Raises:
         JournalError: The journal cannot be read.
     """
-    highest = 0
-    for entry in journal.events(OrderUpdate):
+    highest, reader = 0, SparingReader(journal)
+    for entry in reader.events(OrderUpdate):
         if isinstance(entry.record, OrderUpdate) and entry.record.report.client_id == client_id:
             highest = max(highest, entry.record.report.order_id)
-    for entry in journal.events(FillSeen):
+    for entry in reader.events(FillSeen):
         if isinstance(entry.record, FillSeen):
             highest = max(highest, entry.record.execution.order_id)
     return highest

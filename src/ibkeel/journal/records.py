@@ -325,7 +325,14 @@ def from_row(kind: str, data: Mapping[str, Any]) -> Record:
     """
     try:
         record: Record = _CONVERTER.structure(data, KINDS[kind_of(kind)])
-    except (cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+    except (
+        cattrs.BaseValidationError,
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise JournalError(f"a stored {kind} cannot be read: {error}") from error
     return record
 

@@ -2,12 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
 from typing import Final
 
-from ibkeel.errors import JournalError
+from ibkeel.errors import JournalError, UnwritableRecord
 from ibkeel.journal.looks import KIND, RECORDS, Look, data_of
 from ibkeel.journal.records import Record, kind_of, reference_of, symbol_of, to_row
 from ibkeel.model.checks import as_utc
@@ -112,6 +112,31 @@ def row_of(number: int, record: Record | Look) -> Row:
         return number, stamp(record.at), KIND, record.symbol, "", data_of(record)
     text = json.dumps(to_row(record), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
     return number, stamp(record.at), kind_of(record), symbol_of(record), reference_of(record), text
+
+
+def rows_of(records: Sequence[Record | Look]) -> list[Row]:
+    """The rows of records, numbered from 1 on.
+
+    Raises:
+        UnwritableRecord: One of them holds what cannot be written as data.
+    """
+    return [_row_to_write(number, record) for number, record in zip(steps(records), records, strict=True)]
+
+
+def _row_to_write(number: int, record: Record | Look) -> Row:
+    try:
+        row = row_of(number, record)
+        for text in row[1:]:
+            if not text.isascii():
+                text.encode()
+    except Exception as error:  # a signal is somebody else's: what is in it may raise anything
+        words = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
+        raise UnwritableRecord(
+            f"a {type(record).__name__} cannot be written as data: {words}; valid: finite numbers, and text that "
+            "UTF-8 can hold",
+            record=record,
+        ) from error
+    return row
 
 
 def steps(records: Iterable[Record | Look]) -> Iterator[int]:

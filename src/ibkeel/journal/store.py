@@ -1,10 +1,9 @@
 """The journal's file: appended to by one bot, read by any number of monitors."""
 
 import json
-import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any, Final, Self, TextIO
 
 import attrs
 
-from ibkeel.errors import JournalError, JournalInUse
+from ibkeel.errors import JournalError, UnreadableRecord
 from ibkeel.journal import schema
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
+from ibkeel.journal.files import create, inode, taken
 from ibkeel.journal.looks import KIND, PARTS, RECORDS, Look, parts
 from ibkeel.journal.records import (
     FillSeen,
@@ -28,10 +28,9 @@ from ibkeel.journal.records import (
     from_row,
     kind_of,
 )
-from ibkeel.journal.schema import COUNT, INSERT, LAST_NUMBER, SELECT, SELECT_LAST, Row, row_of, stamp, steps
+from ibkeel.journal.schema import COUNT, INSERT, LAST_NUMBER, SELECT, SELECT_LAST, Row, rows_of, stamp
 from ibkeel.locks import LockFile
 
-_OWNER_ONLY: Final = 0o600
 _BUSY_SECONDS: Final = 5.0
 _PAGE: Final = 500
 _SHOWN: Final = 3
@@ -55,36 +54,6 @@ def _told(path: Path, doing: str) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise JournalError(f"journal {path} cannot be {doing}: {error}") from error
-
-
-def _create(path: Path) -> None:
-    """Make the file, readable by its owner alone, before SQLite makes one that is not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
-    path.chmod(_OWNER_ONLY)
-
-
-def _taken(path: Path) -> LockFile:
-    """The lock of whoever writes; every path to one file has the same."""
-    file = path.resolve()
-    lock = LockFile(file.with_name(f"{file.name}.lock"))
-    holder = lock.acquire()
-    if holder is None:
-        return lock
-    who, when = holder.words("part")
-    raise JournalInUse(
-        f"journal {path} is written by {who}{when}, and a journal has one writer: its orders would be taken for "
-        "those of the other. End that one, or give this bot a journal, or a state directory, of its own. To read it "
-        "meanwhile open it read-only, as `ibkeel journal show` does",
-        pid=holder.pid,
-        since=holder.since,
-    )
-
-
-def _inode(path: Path) -> tuple[int, int]:
-    """Which file a path leads to."""
-    found = os.stat(path)  # noqa: PTH116 - before each write; a `Path` asks the same by a longer way
-    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -136,7 +105,7 @@ class Journal:
         self._lock = threading.Lock()
         self._is_durable: bool | None = None  # as SQLite was told last
         self._file = None if path == _MEMORY else path.absolute()
-        self._inode = None if self._file is None else _inode(self._file)
+        self._inode = None if self._file is None else inode(self._file)
 
     @classmethod
     def open(cls, path: Path | str, *, read_only: bool = False) -> Self:
@@ -159,9 +128,9 @@ class Journal:
                 if not file.exists():
                     raise JournalError(f"there is no journal at {file}; a bot writes it when it runs")
                 return cls(_connect(file, read_only=True), file, read_only=True)
-            writing = _taken(file)
+            writing = taken(file)
             try:
-                _create(file)
+                create(file)
                 return cls(_connect(file, read_only=False), file, read_only=False, writing=writing)
             except BaseException:
                 writing.release()
@@ -202,10 +171,11 @@ class Journal:
         """Append records, all of them or none, and return their numbers.
 
         Raises:
+            UnwritableRecord: One of them never can be, for what it holds; none was.
             JournalError: They could not be written; none was.
         """
         batch = tuple(records)
-        rows = [row_of(step, record) for step, record in zip(steps(batch), batch, strict=True)]
+        rows = rows_of(batch)
         is_durable = any(type(record) in _DURABLE for record in batch)
         with self._lock, _told(self.path, "written"):
             self._check_place()
@@ -216,7 +186,7 @@ class Journal:
 
     def _check_place(self) -> None:
         """What SQLite writes to a file that was deleted or moved, nobody finds again."""
-        if self._file is not None and _inode(self._file) != self._inode:
+        if self._file is not None and inode(self._file) != self._inode:
             raise JournalError(f"journal {self.path} was replaced by another file; start again")
         if self._writing is not None and self._writing.is_held and not self._writing.is_in_place:
             raise JournalError(
@@ -261,10 +231,11 @@ class Journal:
             until: Latest instant, exclusive.
 
         Raises:
-            JournalError: The file cannot be read, or holds what is no record.
+            UnreadableRecord: It holds what is no record; a `SparingReader` reads on.
+            JournalError: The file cannot be read.
         """
         for seq, name, data in self._rows(kind, symbol, after, since, until):
-            yield Entry(seq, from_row(name, data))
+            yield self._entry(seq, name, data)
 
     def _rows(
         self,
@@ -301,7 +272,7 @@ class Journal:
         try:
             whole = zip(PARTS, parts(at, symbol, data), strict=True)
         except (TypeError, ValueError) as error:
-            raise JournalError(f"record {seq} of {self.path} is damaged: {error}") from error
+            raise self._damaged(seq, error) from error
         for number, (part, plain) in enumerate(whole, start=seq - RECORDS + 1):
             if number > after and name in ("", part):
                 yield number, part, plain
@@ -312,10 +283,18 @@ class Journal:
 
     def _parsed(self, seq: int, text: str) -> Any:
         try:
-            data = json.loads(text)
+            return json.loads(text)
         except json.JSONDecodeError as error:
-            raise JournalError(f"record {seq} of {self.path} is damaged: {error}") from error
-        return data
+            raise self._damaged(seq, error) from error
+
+    def _entry(self, seq: int, name: str, data: Mapping[str, Any]) -> Entry:
+        try:
+            return Entry(seq, from_row(name, data))
+        except JournalError as error:
+            raise self._damaged(seq, error) from error
+
+    def _damaged(self, seq: int, error: Exception) -> UnreadableRecord:
+        return UnreadableRecord(f"record {seq} of {self.path} is damaged: {error}", seq=seq)
 
     def last(self, kind: type[Any] | str, *, symbol: str = "") -> Entry | None:
         """The latest record of a kind; None when there is none.
@@ -332,7 +311,7 @@ class Journal:
             wanted = (name, KIND if name in PARTS else name, symbol, symbol)
             row = self._connection.execute(SELECT_LAST, wanted).fetchone()
         found = () if row is None else self._read(*row, name=name)
-        return next((Entry(seq, from_row(part, data)) for seq, part, data in found), None)
+        return next((self._entry(*row) for row in found), None)
 
     def count(self, kind: type[Any] | str | None = None) -> int:
         """How many records there are.

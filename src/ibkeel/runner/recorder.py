@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Final
 
-from ibkeel.errors import JournalError
+from ibkeel.errors import JournalError, UnwritableRecord
 from ibkeel.journal import Intent, Journal, Look, Purpose, Record
 
 _LOG: Final = logging.getLogger("ibkeel.runner")
@@ -24,6 +24,9 @@ _Line = tuple[Record | Look, "asyncio.Future[None] | None"]
 class Recorder:
     """Writes a run's records in order; those that could not be written wait for the next one.
 
+    A record that can never be written, for what it holds, is put aside and holds up no other: who waits for it is
+    refused, and of any other `lost` is told.
+
     With an executor of one thread a slow disk delays only those who wait for a record; without one
     the caller's thread writes, and equal runs are equal in every turn of the loop.
 
@@ -34,6 +37,8 @@ class Recorder:
 
     def __init__(self, journal: Journal, executor: Executor | None = None) -> None:
         self._journal, self._executor = journal, executor
+        self.lost: Callable[[UnwritableRecord], None] | None = None
+        """Told of each record that is not in the journal and never will be, for which nobody waited."""
         self._waiting: list[_Line] = []
         self._writing: asyncio.Future[object] | None = None
         self._since = 0.0  # when the first of those that wait was noted
@@ -73,6 +78,7 @@ class Recorder:
             patience: Seconds to wait; None for as long as it takes.
 
         Raises:
+            UnwritableRecord: It never can be written, for what it holds.
             JournalError: It could not be written, or those that wait for it could not, or not in time.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,29 +128,41 @@ class Recorder:
     def _write(self) -> None:
         if self._writing is not None or not self._waiting:
             return
+        if self._executor is None:
+            self._write_here()
+            return
         batch = tuple(self._waiting)
         records = [record for record, _ in batch]
-        if self._executor is None:
-            try:
-                self._journal.record_all(records)
-            except JournalError as error:
-                self._failed(batch, error)
-            else:
-                self._written(batch)
-            return
         loop = asyncio.get_running_loop()
         self._writing = loop.run_in_executor(self._executor, self._journal.record_all, records)
         self._writing.add_done_callback(lambda future: self._came_back(batch, future))
 
+    def _write_here(self) -> None:
+        lost: list[UnwritableRecord] = []
+        while batch := tuple(self._waiting):
+            try:
+                self._journal.record_all([record for record, _ in batch])
+            except UnwritableRecord as error:
+                lost += self._put_aside(batch, error)
+                continue
+            except JournalError as error:
+                self._failed(batch, error)
+            else:
+                self._written(batch)
+            break
+        self._tell(lost)
+
     def _came_back(self, batch: Sequence[_Line], future: "asyncio.Future[object]") -> None:
         self._writing = None
         error = None if future.cancelled() else future.exception()
-        if error is None and not future.cancelled():
+        if isinstance(error, UnwritableRecord):
+            lost = self._put_aside(batch, error)
+            self._write()
+            self._tell(lost)
+        elif error is None and not future.cancelled():
             self._written(batch)
             self._write()
-            return
-        self._failed(batch, JournalError(f"the journal could not be written: {error}"))
-        if any(done is not None for _, done in self._waiting):  # came meanwhile, and wants an answer
+        elif self._failed(batch, JournalError(f"the journal could not be written: {error}")):
             self._write()
 
     def _written(self, batch: Sequence[_Line]) -> None:
@@ -153,8 +171,28 @@ class Recorder:
             if done is not None and not done.done():
                 done.set_result(None)
 
-    def _failed(self, batch: Sequence[_Line], error: JournalError) -> None:
-        """Whoever waits is refused, and the record with it; the others stay for the next attempt."""
+    def _put_aside(self, batch: Sequence[_Line], error: UnwritableRecord) -> Sequence[UnwritableRecord]:
+        """Take out the record that can never be written; what is to be told of it, when nobody waits for it."""
+        number = next(number for number, (record, _) in enumerate(batch) if record is error.record)
+        _, done = self._waiting.pop(number)
+        if done is None:
+            _LOG.error("record lost kind=%s", type(error.record).__name__, exc_info=error)
+            return (error,)
+        if not done.done():
+            done.set_exception(error)
+        return ()
+
+    def _tell(self, lost: Sequence[UnwritableRecord]) -> None:
+        for error in lost:
+            if self.lost is not None:
+                self.lost(error)
+
+    def _failed(self, batch: Sequence[_Line], error: JournalError) -> bool:
+        """Whoever waits is refused, and the record with it; the others stay for the next attempt.
+
+        Returns:
+            Whether records that came meanwhile have had no attempt yet.
+        """
         refused = [done for _, done in batch if done is not None]
         kept = [line for line in batch if line[1] is None]
         self._waiting[: len(batch)] = kept
@@ -164,3 +202,4 @@ class Recorder:
         if kept:
             kind = type(kept[-1][0]).__name__
             _LOG.error("record kept in memory kind=%s waiting=%d", kind, self.waiting, exc_info=error)
+        return self.waiting > len(kept)

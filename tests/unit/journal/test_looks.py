@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.errors import JournalError
+from ibkeel.errors import JournalError, UnwritableRecord
 from ibkeel.journal import CycleDone, Decision, Failure, Journal, Look, QuoteSeen
 from ibkeel.model import (
     Direction,
@@ -142,11 +142,14 @@ def test_an_instant_of_another_time_zone_is_the_same_instant(journal):
 
 
 def test_a_number_that_is_not_finite_is_refused_with_everything_beside_it(journal):
-    broken = attrs.evolve(LOOK, signal=Signal(direction=Direction.NONE, reasons=(Reason("x", float("nan")),)))
+    broken = attrs.evolve(LOOK, seconds=float("nan"))
 
-    with pytest.raises(ValueError, match="Out of range float"):
+    with pytest.raises(
+        UnwritableRecord, match=r"a Look cannot be written as data: .*Out of range float"
+    ) as refused:
         journal.record_all([failure("a"), broken])
 
+    assert refused.value.record is broken
     assert journal.count() == 0
 
 

@@ -3,9 +3,10 @@ import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
-from ibkeel.errors import JournalError
+from ibkeel.errors import JournalError, UnwritableRecord
 from ibkeel.journal import Failure, Journal
 from ibkeel.runner.recorder import Recorder
 
@@ -249,3 +250,140 @@ def test_an_exit_waits_for_its_record_also_behind_what_is_being_written(journal)
 
     assert waiting == 0
     assert messages(journal) == ["first", "exit"]
+
+
+async def test_a_record_behind_a_batch_that_fails_has_its_own_attempt(journal, monkeypatch):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "record_all", full)
+        recorder.keep(failure("order update"))
+        exit_ = asyncio.ensure_future(recorder.try_record(failure("exit"), 1.0))
+        await turns()
+    disk.do()
+    await turns()
+    is_gone_before = exit_.done()
+    disk.do()
+    await exit_
+
+    assert not is_gone_before
+    assert messages(journal) == ["order update", "exit"]
+    assert recorder.waiting == 0
+
+
+async def test_while_the_disk_stays_broken_each_record_has_one_attempt(journal, monkeypatch):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+    monkeypatch.setattr(journal, "record_all", full)
+    exits = []
+    for name in ("a", "b", "c"):
+        recorder.keep(failure(name))
+    exits.append(asyncio.ensure_future(recorder.try_record(failure("exit"), 1.0)))
+    await turns()
+    attempts = 0
+    while disk.jobs:
+        disk.do()
+        attempts += 1
+        await turns()
+
+    assert attempts == 2
+    assert exits[0].done()
+    assert recorder.waiting == 4
+
+
+UNWRITABLE = failure("half \ud83d of a pair")
+
+
+@pytest.fixture(params=["the loop's thread", "a thread of its own"])
+def writer(request):
+    """What writes: the loop, or a thread."""
+    if request.param == "the loop's thread":
+        yield None
+        return
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
+
+
+def test_a_record_that_is_no_data_holds_up_no_other_and_is_told_of(journal, writer, caplog):
+    lost = []
+
+    async def main():
+        recorder = Recorder(journal, writer)
+        recorder.lost = lost.append
+        recorder.note(failure("before"))
+        recorder.note(UNWRITABLE)
+        recorder.note(failure("between"))
+        recorder.note(attrs.evolve(UNWRITABLE))
+        recorder.flush()
+        await recorder.record(failure("entry"))
+        await recorder.try_record(failure("exit"), 30.0)
+        return recorder.waiting
+
+    waiting = asyncio.run(main())
+
+    assert waiting == 0
+    assert messages(journal) == ["before", "between", "entry", "exit"]
+    assert [type(error) for error in lost] == [UnwritableRecord] * 2
+    assert lost[0].record is UNWRITABLE
+    assert "record lost kind=Failure" in caplog.text
+
+
+def test_whoever_waits_for_a_record_that_is_no_data_is_refused_and_nobody_else(journal, writer):
+    lost = []
+
+    async def main():
+        recorder = Recorder(journal, writer)
+        recorder.lost = lost.append
+        return await asyncio.gather(
+            recorder.record(failure("one")),
+            recorder.record(UNWRITABLE),
+            recorder.record(failure("another")),
+            return_exceptions=True,
+        )
+
+    one, refused, another = asyncio.run(main())
+
+    assert (one, another, lost) == (None, None, [])
+    assert isinstance(refused, UnwritableRecord)
+    assert refused.record is UNWRITABLE
+    assert messages(journal) == ["one", "another"]
+
+
+def test_an_exit_whose_record_is_no_data_goes_on_without_it(journal, writer, caplog):
+    async def main():
+        recorder = Recorder(journal, writer)
+        await recorder.try_record(UNWRITABLE, 30.0)
+        await recorder.record(failure("next"))
+
+    asyncio.run(main())
+
+    assert messages(journal) == ["next"]
+    assert "record lost kind=Failure" in caplog.text
+
+
+async def test_one_who_gave_up_waiting_for_what_is_no_data_is_told_nothing(journal):
+    disk = ByHand()
+    recorder = Recorder(journal, disk)
+    waiting = asyncio.ensure_future(recorder.record(UNWRITABLE))
+    await turns()
+
+    waiting.cancel()
+    await turns()
+    disk.do()
+    await recorder.drain()
+
+    assert recorder.waiting == 0
+
+
+def test_what_is_told_of_a_lost_record_may_be_recorded_itself(journal, writer):
+    async def main():
+        recorder = Recorder(journal, writer)
+        recorder.lost = lambda error: recorder.keep(failure(type(error).__name__))
+        for _ in range(300):
+            recorder.note(attrs.evolve(UNWRITABLE))
+        recorder.flush()
+        await recorder.drain()
+
+    asyncio.run(main())
+
+    assert messages(journal) == ["UnwritableRecord"] * 300

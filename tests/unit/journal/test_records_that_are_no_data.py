@@ -1,0 +1,122 @@
+"""What cannot be written as data is refused by itself; what was stored and is no record is named, or passed over."""
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import attrs
+import pytest
+
+from ibkeel.errors import JournalError, UnreadableRecord, UnwritableRecord
+from ibkeel.journal import (
+    Decision,
+    Failure,
+    FillSeen,
+    Intent,
+    Look,
+    OrderUpdate,
+    SparingReader,
+    highest_order_id,
+)
+from ibkeel.model import Direction, Quote, Signal, Stock
+
+AT = datetime(2024, 3, 4, 15, tzinfo=UTC)
+
+
+def failure(message="fine", **more):
+    return Failure(at=AT, kind="NoData", message=message, **more)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (failure("half \ud83d of a pair"), "a Failure cannot be written as data: UnicodeEncodeError"),
+        (failure(symbol="\udc80"), "UnicodeEncodeError"),
+        (failure(symbol=None), "AttributeError"),
+        (failure({1, 2}), "TypeError: .*set is not JSON serializable"),
+        (failure(float("inf")), "ValueError: Out of range float"),
+        (failure({object(): 1}), "TypeError"),
+        (Decision(at=AT, symbol="SPY", signal="UP", outcome="x"), "a Decision cannot be written"),
+        ("no record at all", "a str cannot be written as data"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_record_that_is_no_data_is_refused_by_name_and_nothing_is_written(journal, broken, words):
+    with pytest.raises(UnwritableRecord, match=words) as refused:
+        journal.record_all([failure(), broken, failure()])
+
+    assert refused.value.record is broken
+    assert str(refused.value).encode()
+    assert journal.count() == 0
+
+
+def change(journal, seq, data):
+    """Store something else under a number, as a damaged disk does."""
+    with closing(sqlite3.connect(journal.path)) as file:
+        file.execute("UPDATE events SET data = ? WHERE seq = ?", (data, seq))
+        file.commit()
+
+
+@pytest.mark.parametrize("data", ["{}", "[]", "7", "null", '"text"', "[[", '{"at": 1e999}'])
+def test_what_is_no_record_is_named_by_its_number_and_passed_over_by_who_must_go_on(journal, data):
+    journal.record_all([failure("a"), failure("b"), failure("c")])
+    change(journal, 2, data)
+
+    with pytest.raises(UnreadableRecord, match=r"record 2 of .*journal\.sqlite is damaged") as named:
+        list(journal.events())
+    reader = SparingReader(journal)
+    found = [(entry.seq, entry.record.message) for entry in reader.events()]
+
+    assert named.value.seq == 2
+    assert found == [(1, "a"), (3, "c")]
+    assert list(reader.skipped) == [2]
+    with pytest.raises(JournalError):
+        journal.check_integrity()
+
+
+def test_the_last_of_a_kind_that_is_no_record_is_named(journal):
+    journal.record_all([failure("a"), failure("b")])
+    change(journal, 2, "{}")
+
+    with pytest.raises(UnreadableRecord, match="record 2 of"):
+        journal.last(Failure)
+
+
+def test_a_look_that_is_no_data_is_passed_over_whole(journal):
+    quote = Quote(contract=Stock("SPY"), at=AT, bid=1.0, ask=1.1)
+    look = Look(
+        at=AT, symbol="SPY", cycle=1, outcome="no_signal", seconds=0.0, quote=quote, quoted_at=AT,
+        signal=Signal(direction=Direction.NONE), decided_at=AT,
+    )  # fmt: skip
+    journal.record_all([failure("a"), look, look, failure("b")])
+    change(journal, 4, "[]")
+
+    assert [entry.seq for entry in SparingReader(journal).events()] == [1, 5, 6, 7, 8]
+
+
+def test_what_is_wanted_of_it_is_narrowed_as_ever(journal):
+    later = AT + timedelta(hours=1)
+    journal.record_all([failure("a"), failure("b"), attrs.evolve(failure("c"), at=later)])
+    change(journal, 1, "{}")
+    reader = SparingReader(journal)
+
+    assert [entry.seq for entry in reader.events(Failure, after=2)] == [3]
+    assert [entry.seq for entry in reader.events(Failure, until=later)] == [2]
+    assert [entry.seq for entry in reader.events(Failure, since=later)] == [3]
+    assert list(reader.events(Intent)) == []
+
+
+def test_a_file_that_cannot_be_read_is_passed_over_by_nobody(journal):
+    journal.close()
+
+    with pytest.raises(JournalError, match="cannot be read"):
+        list(SparingReader(journal).events())
+
+
+def test_order_ids_are_counted_past_what_is_no_record(journal, records):
+    update, fill = (next(row for row in records if isinstance(row, kind)) for kind in (OrderUpdate, FillSeen))
+    journal.record_all([update, update, fill, fill])
+    for seq in (1, 3):
+        change(journal, seq, "{}")
+
+    assert highest_order_id(journal, 7) == 5
