@@ -4,9 +4,11 @@ import math
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any, NoReturn
+from numbers import Real
+from typing import Any, NoReturn, SupportsFloat
 
 import attrs
+import numpy as np
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
@@ -59,6 +61,39 @@ def as_optional_decimal(value: Decimal | float | str | None) -> Decimal | None:
     return None if value is None else as_decimal(value)
 
 
+def as_number(value: SupportsFloat) -> float:
+    """A number of any kind, such as numpy's, as a float; what is none stays, for a validator to refuse."""
+    if type(value) is not float and isinstance(value, Real | Decimal | np.bool_):
+        try:
+            return float(value)
+        except (OverflowError, ValueError):
+            pass  # too great, or a signalling NaN
+    return value  # type: ignore[return-value]  # a validator's business
+
+
+def as_optional_number(value: SupportsFloat | None) -> float | None:
+    """`as_number`, but None stays None."""
+    return None if value is None else as_number(value)
+
+
+def as_optional_count(value: SupportsFloat | None) -> int | None:
+    """A whole number of any kind as an int; None and what is none stay, for a validator to refuse."""
+    if value is None or isinstance(value, int | np.bool_):
+        return value  # type: ignore[return-value]  # a validator's business
+    plain = as_number(value)
+    return int(plain) if type(plain) is float and plain.is_integer() else value  # type: ignore[return-value]
+
+
+def as_optional_flag(value: bool | None) -> bool | None:
+    """A truth value of numpy's as Python's; anything else stays, for a validator to refuse."""
+    return bool(value) if isinstance(value, np.bool_) else value
+
+
+def as_text(value: str) -> str:
+    """A text of a kind of its own, such as numpy's, as a plain one; what is none stays, for a validator to refuse."""
+    return str.__str__(value) if type(value) is not str and isinstance(value, str) else value
+
+
 def day(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """Refuse what is not a date, or is an instant."""
     if not isinstance(value, date) or isinstance(value, datetime):
@@ -69,6 +104,38 @@ def name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> 
     """Refuse what is not a short printable word: it would break a wire field or a log line."""
     if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 64:  # noqa: PLR2004 - longer than any IB field
         raise _refuse(instance, attribute, value, "a printable text of 1 to 64 characters")
+
+
+def text(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what is not text, or holds what UTF-8 does not, as half of a surrogate pair."""
+    if isinstance(value, str):
+        if value.isascii():
+            return
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return
+    raise _refuse(instance, attribute, value, "text that UTF-8 can hold")
+
+
+def flag(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what is neither true nor false; None passes."""
+    if value is not None and not isinstance(value, bool):
+        raise _refuse(instance, attribute, value, "True, False, or None to leave it open")
+
+
+def number(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what `as_number` could make no number of; None passes."""
+    if value is not None and type(value) is not float:
+        raise _refuse(instance, attribute, value, "a finite number, or None when there is none")
+
+
+def count(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what `as_optional_count` could make no whole number of; None passes."""
+    if value is not None and type(value) is not int:
+        raise _refuse(instance, attribute, value, "a whole number, or None when there is none")
 
 
 def whole(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
