@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
-from contextlib import asynccontextmanager
+import re
+import sqlite3
+from contextlib import asynccontextmanager, closing
 
 import attrs
 import pytest
@@ -241,3 +243,16 @@ async def test_fills_that_cannot_be_read_keep_nothing_from_being_closed(held, ca
 
         assert (done.closed, done.is_flat) == (("+3 SPY",), True)
     assert "keeps nothing from being closed" in capsys.readouterr().err
+
+
+async def test_a_record_that_cannot_be_read_keeps_nothing_else_from_being_closed(held, capsys):
+    async with held(all_ours=True) as (_, config, path):
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("""UPDATE events SET data = '{}' WHERE kind = 'intent' AND symbol = 'QQQ'""")
+            file.commit()
+
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+        assert done.closed == ("+3 SPY",)
+    said = capsys.readouterr().err
+    assert re.search(r"not known: record 4 of .* is damaged: .*; compare orders and positions", said)

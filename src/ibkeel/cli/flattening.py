@@ -229,6 +229,8 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
             now = clock.now()
             session = session_now(ExchangeCalendar(start=now.date() - _WEEK), now)
             memory = remember(journal, session)
+            for words in memory.unread:
+                announce(f"not known: {words}")
             crew.desk.restore(memory.orders)
             crew.watch.restore(memory.fills, is_behind=False)
             yield _Hand(broker=broker, crew=crew, clock=clock, session=session, run=run)

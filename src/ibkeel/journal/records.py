@@ -23,6 +23,7 @@ from ibkeel.model import (
     make_converter,
 )
 from ibkeel.model.checks import as_utc, finite
+from ibkeel.model.convert import problems
 from ibkeel.orders import EntryIntent, ExitIntent, StopIntent
 from ibkeel.risk import DailyLossGuard
 
@@ -333,7 +334,7 @@ def from_row(kind: str, data: Mapping[str, Any]) -> Record:
         TypeError,
         ValueError,
     ) as error:
-        raise JournalError(f"a stored {kind} cannot be read: {error}") from error
+        raise JournalError(f"a stored {kind} cannot be read: {'; '.join(problems(error))}") from error
     return record
 
 

@@ -132,7 +132,7 @@ def _row_to_write(number: int, record: Record | Look) -> Row:
     except Exception as error:  # a signal is somebody else's: what is in it may raise anything
         words = f"{type(error).__name__}: {error}".encode(errors="backslashreplace").decode()
         raise UnwritableRecord(
-            f"a {type(record).__name__} cannot be written as data: {words}; valid: finite numbers, and text that "
+            f"this {type(record).__name__} cannot be written as data: {words}; valid: finite numbers, and text that "
             "UTF-8 can hold",
             record=record,
         ) from error

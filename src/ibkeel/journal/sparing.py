@@ -49,7 +49,7 @@ class SparingReader:
                     after = entry.seq
             except UnreadableRecord as error:
                 if error.seq not in self.skipped:
-                    _LOG.warning("record skipped seq=%d", error.seq, exc_info=error)
+                    _LOG.warning("record skipped error=%s", error)
                 self.skipped[error.seq] = error
                 after = error.seq
             else:

@@ -117,7 +117,7 @@ def from_data(data: Any, kind: type[T]) -> T:
         TypeError,
         KeyError,
     ) as error:
-        raise InvalidInput(f"not a valid {name}: {'; '.join(_problems(error))}") from error
+        raise InvalidInput(f"not a valid {name}: {'; '.join(problems(error))}") from error
 
 
 def _words(error: BaseException, kind: type | None) -> str:
@@ -130,7 +130,8 @@ def _words(error: BaseException, kind: type | None) -> str:
     return str(error) if own else format_exception(error, kind)
 
 
-def _problems(error: BaseException) -> list[str]:
+def problems(error: BaseException) -> list[str]:
+    """What was wrong with data that are no value, a sentence each."""
     if isinstance(error, cattrs.BaseValidationError):
         path = error.cl.__name__ if isinstance(error.cl, type) else "$"
         words = cattrs.transform_error(error, path, format_exception=_words)

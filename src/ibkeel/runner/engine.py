@@ -239,7 +239,7 @@ class Runner:
         """Go on where an earlier run of the same session ended."""
         look_back = max(self._strategy.needs().memory, self._cooldown)
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
-        self._handover.look_back(self._journal)
+        self._handover.look_back(self._journal, memory.unread)
         self._desk.restore(memory.orders)
         self._watch.restore(memory.fills, is_behind=bool(memory.orders))
         self._entering.restore(memory.last_entry)

@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.errors import IbkeelError
+from ibkeel.errors import IbkeelError, UnreadableRecord
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import OrderReport, OrderState, Position
 from ibkeel.orders import StopUnit, is_stop, stops_at_work
@@ -90,14 +90,24 @@ class Handover:
         self._broker, self._desk = broker, desk
         self._announce = announce or (lambda _: None)
         self._killed = ""
+        self._unread: tuple[str, ...] = ()
 
-    def look_back(self, journal: Journal) -> None:
+    def look_back(self, journal: Journal, unread: Iterable[str] = ()) -> None:
         """Note whether the run before ended in order; to be called before another is recorded.
+
+        Args:
+            journal: Of both runs.
+            unread: A sentence for each record of which nobody knows what it told.
 
         Raises:
             JournalError: The journal cannot be read.
         """
-        began, ended = journal.last(RunStarted), journal.last(RunEnded)
+        self._unread = tuple(unread)
+        try:
+            began, ended = journal.last(RunStarted), journal.last(RunEnded)
+        except UnreadableRecord as error:
+            self._unread = tuple(dict.fromkeys((*self._unread, str(error))))
+            return
         if began is None or (ended is not None and ended.seq > began.seq):
             return
         assert isinstance(began.record, RunStarted)
@@ -105,6 +115,8 @@ class Handover:
 
     async def begin(self) -> None:
         """Say what an earlier run left; nothing when there was none that traded."""
+        for words in self._unread:
+            self._say(f"not taken over: {words}")
         if self._killed:
             self._say(f"the run {self._killed} did not end in order: it was killed, or the power went")
         if self._desk.contracts:

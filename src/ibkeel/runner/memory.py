@@ -17,6 +17,7 @@ from ibkeel.journal import (
     OrderUpdate,
     Purpose,
     RunStarted,
+    SparingReader,
 )
 from ibkeel.model import (
     Bracket,
@@ -34,6 +35,7 @@ from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
 _DRY_RUN: Final = "DRY_RUN"
+_BEFORE_OPEN: Final = timedelta(hours=12)
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
 
 
@@ -98,6 +100,7 @@ class Memory:
         last_entry: When a symbol was last entered.
         guard: The daily loss guard of the session; None when none was kept.
         signals: What the strategy said when it last entered a contract, earlier sessions included.
+        unread: A sentence for each record that could not be read, so that what it told is not known.
     """
 
     orders: Mapping[ClientOrderId, OwnOrder]
@@ -105,6 +108,7 @@ class Memory:
     last_entry: Mapping[str, datetime]
     guard: DailyLossGuard | None
     signals: Mapping[Contract, Signal] = attrs.field(factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def child_name(parent: ClientOrderId, number: int) -> ClientOrderId:
@@ -116,7 +120,8 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
     """Read back what was done in a session.
 
     An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent. Of
-    earlier sessions only that is read which may still be held, so that it is protected and closed.
+    earlier sessions only that is read which may still be held, so that it is protected and closed. A record
+    that cannot be read keeps nobody from the others.
 
     Args:
         journal: Where it is.
@@ -126,6 +131,13 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
     Raises:
         JournalError: The journal cannot be read.
     """
+    reader = SparingReader(journal)
+    memory = _remembered(reader, session, look_back)
+    unread = (f"{error}; compare orders and positions with the venue's" for error in reader.skipped.values())
+    return attrs.evolve(memory, unread=tuple(unread))
+
+
+def _remembered(journal: SparingReader, session: Session, look_back: timedelta) -> Memory:
     first, end = session.opens_at, session.closes_at
     intents = list(journal.events(Intent, since=first, until=end))
     starts = [(entry.seq, entry.record) for entry in journal.events(RunStarted)]
@@ -155,7 +167,7 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
     )
 
 
-def _signals(journal: Journal, session: Session) -> dict[Contract, Signal]:
+def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]:
     """Why each contract that may still be held was last entered."""
     rows = (entry.record for entry in journal.events(Intent, since=session.opens_at - _LONGEST_HELD))
     return {
@@ -165,7 +177,7 @@ def _signals(journal: Journal, session: Session) -> dict[Contract, Signal]:
     }
 
 
-def _held_over(journal: Journal, session: Session) -> dict[ClientOrderId, OwnOrder]:
+def _held_over(journal: SparingReader, session: Session) -> dict[ClientOrderId, OwnOrder]:
     """Orders of earlier sessions behind what may still be held, each as the venue last spoke of it."""
     since, until = session.opens_at - _LONGEST_HELD, session.opens_at
     updates = (entry.record for entry in journal.events(OrderUpdate, since=since, until=until))
@@ -214,7 +226,7 @@ def _as_spoken_of(report: OrderReport) -> OwnOrder:
     return order
 
 
-def _entries(journal: Journal, since: datetime, until: datetime) -> dict[str, datetime]:
+def _entries(journal: SparingReader, since: datetime, until: datetime) -> dict[str, datetime]:
     """When each symbol was last entered in a span; intended entries count like sent ones."""
     rows = (entry.record for entry in journal.events(Intent, since=since, until=until))
     return {row.symbol: row.at for row in rows if isinstance(row, Intent) and row.purpose is Purpose.ENTRY}
@@ -249,7 +261,7 @@ def family_of(
     }
 
 
-def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: Journal, session: Session) -> None:
+def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: SparingReader, session: Session) -> None:
     """Take in what the venue said; it spoke of our orders only, so an unexpected name is ours too."""
     for entry in journal.events(OrderUpdate, since=session.opens_at):
         assert isinstance(entry.record, OrderUpdate)
@@ -267,9 +279,11 @@ def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: Journal, session: 
             settled.state = entry.record.state
 
 
-def _guard(journal: Journal, session: Session) -> DailyLossGuard | None:
-    last = journal.last(LossGuardKept)
-    if last is None or not isinstance(last.record, LossGuardKept):
-        return None
-    guard = last.record.guard
-    return guard if guard.session == session.day else None
+def _guard(journal: SparingReader, session: Session) -> DailyLossGuard | None:
+    skipped = len(journal.skipped)
+    rows = journal.events(LossGuardKept, since=session.opens_at - _BEFORE_OPEN)
+    guards = [entry.record.guard for entry in rows if isinstance(entry.record, LossGuardKept)]
+    guard = guards[-1] if guards and guards[-1].session == session.day else None
+    if len(journal.skipped) > skipped:  # the limit may have been reached
+        return attrs.evolve(guard or DailyLossGuard(session=session.day), tripped=True)
+    return guard

@@ -145,7 +145,7 @@ def test_a_number_that_is_not_finite_is_refused_with_everything_beside_it(journa
     broken = attrs.evolve(LOOK, seconds=float("nan"))
 
     with pytest.raises(
-        UnwritableRecord, match=r"a Look cannot be written as data: .*Out of range float"
+        UnwritableRecord, match=r"this Look cannot be written as data: .*Out of range float"
     ) as refused:
         journal.record_all([failure("a"), broken])
 

@@ -30,14 +30,14 @@ def failure(message="fine", **more):
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        (failure("half \ud83d of a pair"), "a Failure cannot be written as data: UnicodeEncodeError"),
+        (failure("half \ud83d of a pair"), "this Failure cannot be written as data: UnicodeEncodeError"),
         (failure(symbol="\udc80"), "UnicodeEncodeError"),
         (failure(symbol=None), "AttributeError"),
         (failure({1, 2}), "TypeError: .*set is not JSON serializable"),
         (failure(float("inf")), "ValueError: Out of range float"),
         (failure({object(): 1}), "TypeError"),
-        (Decision(at=AT, symbol="SPY", signal="UP", outcome="x"), "a Decision cannot be written"),
-        ("no record at all", "a str cannot be written as data"),
+        (Decision(at=AT, symbol="SPY", signal="UP", outcome="x"), "this Decision cannot be written"),
+        ("no record at all", "this str cannot be written as data"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from ibkeel.journal import Intent, Journal
+from ibkeel.journal import Intent, Journal, SparingReader
 from ibkeel.model import (
     Bar,
     Bars,
@@ -48,6 +48,7 @@ class _OnceUp:
     """Wants a call, once, and says how it is to end."""
 
     exits: ExitPolicy
+    reason: object = None
     said: list = attrs.field(factory=list)
     name: str = "once_up"
 
@@ -55,10 +56,11 @@ class _OnceUp:
         return Needs(bars=(_MINUTES,))
 
     def decide(self, _):
-        if self.said:
-            return Signal(direction=Direction.NONE)
         self.said.append(True)
-        return Signal(direction=Direction.UP, confidence=0.5, exits=self.exits)
+        reasons = (self.reason(len(self.said)),) if self.reason else ()
+        if len(self.said) > 1:
+            return Signal(direction=Direction.NONE, reasons=reasons)
+        return Signal(direction=Direction.UP, confidence=0.5, reasons=reasons, exits=self.exits)
 
 
 def hourly(closes, *, last=HELD_OPEN):
@@ -88,7 +90,7 @@ def held_day(tmp_path):
 
     def play(
         *, exits=None, config=None, hours=None, option=None, sessions=1, beside=None, prepare=None, broker=None,
-        quotes=(), **options,
+        quotes=(), reason=None, **options,
     ):  # fmt: skip
         call = option or HELD_CALL
         row = OptionClass(trading_class="SPY", expiries=(call.expiry,), strikes=(call.strike,))
@@ -109,7 +111,7 @@ def held_day(tmp_path):
                 async with fake:
                     runner = Runner(
                         fake,
-                        _OnceUp(exits or ExitPolicy()),
+                        _OnceUp(exits or ExitPolicy(), reason),
                         RunnerConfig(**{"interval": 60.0, **(config or {})}),
                         journal,
                         calendar=_OneHour(),
@@ -121,7 +123,7 @@ def held_day(tmp_path):
                     other = asyncio.create_task(beside(fake, runner)) if beside else None
                     report = await runner.run(sessions=sessions)
                     found = await other if other else None
-                intents = [entry.record for entry in journal.events(Intent)]
+                intents = [entry.record for entry in SparingReader(journal).events(Intent)]
                 return SimpleNamespace(report=report, broker=fake, intents=intents, found=found, journal=path)
 
         return run_virtual(main(), start=HELD_OPEN)

@@ -60,3 +60,20 @@ async def test_a_companion_that_breaks_is_told_of_and_begun_again(name, tmp_path
     assert NAMES[name] in alarm.message
     assert fragile.begun == 2
     assert "ZeroDivisionError" in failures
+
+
+async def test_of_a_record_that_the_journal_lacks_for_good_a_person_hears(tmp_path):
+    told = Told()
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        crew = crew_of(
+            FakeBroker(), journal, run="r1", symbols=("SPY",), clock=virtual_clock(), observer=told
+        )
+
+        crew.recorder.keep(Failure(at=virtual_clock().now(), kind="NoData", message="half \ud83d of a pair"))
+        failures = [entry.record for entry in journal.events(Failure)]
+
+    [alarm] = [event for event in told.events if isinstance(event, AlarmRaised)]
+    assert alarm.name == "journal"
+    assert alarm.message.startswith("the journal lacks a record, and what it was about may be unknown")
+    assert "this Failure cannot be written as data: UnicodeEncodeError" in alarm.message
+    assert [(row.kind, row.service) for row in failures] == [("UnwritableRecord", "journal")]

@@ -1,6 +1,7 @@
 """What a run says of what is open, when it is stopped and when it takes over."""
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
@@ -112,6 +113,26 @@ def test_a_run_that_follows_one_that_was_killed_says_so(stopped, held_day, tmp_p
 
     assert lines[0] == "the run r1 did not end in order: it was killed, or the power went"
     assert lines[1] == "taken over: no position in what the bot traded, and no order of it"
+
+
+def damage(path, kind):
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE events SET data = '{}' WHERE kind = ?", (kind,))
+        file.commit()
+
+
+@pytest.mark.parametrize("kind", ["intent", "run_ended"])
+def test_a_run_that_takes_over_says_what_it_could_not_read(stopped, held_day, tmp_path, kind, caplog):
+    stopped()
+    damage(tmp_path / "held.sqlite", kind)
+    lines = []
+
+    # Of the intent only the venue's reports are left.
+    held_day(broker={"positions": [HELD]}, mode="PAPER", announce=lines.append)
+
+    assert re.match(r"not taken over: record \d+ of .*held\.sqlite is damaged: a stored", lines[0])
+    assert lines[1:] == [f"taken over: +10 {CALL}, WITHOUT A STOP at the venue"]
+    assert "record skipped" in caplog.text or kind == "run_ended"
 
 
 def report(number=3, **changes):

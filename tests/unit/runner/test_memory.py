@@ -1,10 +1,21 @@
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import attrs
 import pytest
 
-from ibkeel.journal import FillSeen, Intent, Journal, LossGuardKept, OrderUpdate, Purpose, RunStarted
+from ibkeel.journal import (
+    FillSeen,
+    Intent,
+    Journal,
+    LossGuardKept,
+    OrderSettled,
+    OrderUpdate,
+    Purpose,
+    RunStarted,
+)
 from ibkeel.model import (
     Bracket,
     Execution,
@@ -164,3 +175,83 @@ def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
 
     assert memory.fills == ("e.01",)
     assert memory.guard == attrs.evolve(guard, tripped=True)
+
+
+@pytest.fixture
+def recall_damaged(tmp_path):
+    """Writes records, of which one is no record any more, and remembers the session from them."""
+
+    def run(kind, *records):
+        with Journal.open(tmp_path / "journal.sqlite") as journal:
+            journal.record_all(records)
+            with closing(sqlite3.connect(journal.path)) as file:
+                file.execute("UPDATE events SET data = '{}' WHERE kind = ?", (kind,))
+                file.commit()
+            return remember(journal, SESSION)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "kind", ["run_started", "intent", "order_update", "order_settled", "fill_seen", "loss_guard_kept"]
+)
+def test_a_record_that_cannot_be_read_keeps_nobody_from_the_others(recall_damaged, kind):
+    settled = OrderSettled(
+        at=OPEN + timedelta(minutes=9),
+        symbol="SPY",
+        client_order_id=child_name(NAME, 1),
+        state=OrderState.CANCELLED,
+        reason="on no list",
+    )
+    fill = Execution(
+        exec_id="e.01",
+        order_id=1,
+        perm_id=1,
+        client_order_id=NAME,
+        account="DU0000001",
+        contract=CALL,
+        side=Side.BUY,
+        quantity=2,
+        price=4.05,
+        at=OPEN + timedelta(minutes=4),
+    )
+    guard = LossGuardKept(at=OPEN, guard=DailyLossGuard(session=DAY, start_equity=Decimal(100_000)))
+    records = {
+        "run_started": started("PAPER"),
+        "loss_guard_kept": guard,
+        "intent": intent(),
+        "order_update": report(NAME, OrderState.FILLED),
+        "fill_seen": FillSeen(at=fill.at, execution=fill),
+        "order_settled": settled,
+    }
+
+    memory = recall_damaged(kind, *records.values())
+
+    number = list(records).index(kind) + 1
+    [words] = memory.unread
+    assert words.startswith(f"record {number} of ")
+    assert words.endswith("; compare orders and positions with the venue's")
+    assert NAME in memory.orders
+    assert memory.fills == (() if kind == "fill_seen" else ("e.01",))
+    assert memory.last_entry == ({} if kind == "intent" else {"SPY": OPEN + timedelta(minutes=3)})
+    assert (memory.guard is not None and memory.guard.tripped) is (kind == "loss_guard_kept")
+
+
+def test_a_guard_that_cannot_be_read_may_have_tripped(recall, tmp_path):
+    guard = DailyLossGuard(session=DAY, start_equity=Decimal(100_000))
+    rows = [LossGuardKept(at=OPEN, guard=guard), LossGuardKept(at=OPEN, guard=guard)]
+    recall(*rows)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as file:
+        file.execute("UPDATE events SET data = '{}' WHERE seq = 2")
+        file.commit()
+
+    assert recall().guard == attrs.evolve(guard, tripped=True)
+
+
+def test_a_guard_of_yesterday_that_cannot_be_read_holds_nobody_up(recall_damaged):
+    yesterday = OPEN - timedelta(days=1)
+    guard = DailyLossGuard(session=yesterday.date(), start_equity=Decimal(100_000))
+
+    memory = recall_damaged("loss_guard_kept", LossGuardKept(at=yesterday, guard=guard))
+
+    assert (memory.guard, memory.unread) == (None, ())

@@ -9,7 +9,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.journal import CycleDone, Failure, Journal
-from ibkeel.model import Bar, Bars, BarSpec, Direction, Quote, Signal, Stock
+from ibkeel.model import Bar, Bars, BarSpec, Direction, Quote, Reason, Signal, Stock
 from ibkeel.runner import Runner, RunnerConfig, Session
 from ibkeel.strategy import DailyVolume, Needs, Scalp, Whale, walk_forward
 from ibkeel.testing import FakeBroker
@@ -107,6 +107,10 @@ def raises(error):
     return deed
 
 
+def facts(*rows):
+    return Signal(direction=Direction.NONE, reasons=tuple(Reason(*row) for row in rows))
+
+
 @pytest.mark.parametrize(
     ("deed", "kind", "words"),
     [
@@ -122,6 +126,23 @@ def raises(error):
             "InvalidInput",
             "confidence is nan",
         ),
+        (
+            lambda _: facts(("rsi14", float("nan"))),
+            "InvalidInput",
+            "Reason('rsi14') is NaN; leave a fact out",
+        ),
+        (lambda _: facts(("rsi14", None)), "InvalidInput", "Reason('rsi14') is None; leave a fact out"),
+        (
+            lambda _: facts(("\ud83d", 1.0)),
+            "InvalidInput",
+            r"Reason.name is '\ud83d'; valid: text that UTF-8",
+        ),
+        (
+            lambda _: Signal(direction=Direction.NONE, reasons=("because",)),
+            "InvalidInput",
+            "Signal.reasons is",
+        ),
+        (raises(ValueError("half \ud83d of a pair")), "ValueError", r"half \ud83d of a pair"),
         (lambda context: context.bars_for(BarSpec()), "InvalidInput", "no bars '1 D'"),
         (lambda context: context.bars_for(MINUTES).close.fill(0.0), "ValueError", "read-only"),
     ],
@@ -138,6 +159,28 @@ def test_its_fault_is_its_symbols_alone_and_keeps_its_type(hour, deed, kind, wor
     assert {(row.symbol, row.kind) for row in world.failures} == {("SPY", kind)}
     assert words in world.failures[0].message
     caplog.clear()
+
+
+@pytest.mark.parametrize(
+    "value", [np.float32(44.5), np.int64(44), np.bool_(True)], ids=lambda v: type(v).__name__
+)
+def test_a_fact_that_is_a_number_of_numpys_is_as_good_as_any(hour, value):
+    world = hour(Does(lambda _: facts(("rsi14", value))), interval=600)
+
+    assert {row.outcome for row in world.cycles} == {"no_signal"}
+    assert world.failures == []
+
+
+def test_a_fact_that_turns_to_nan_keeps_no_exit_from_leaving(held_day):
+    def turns_to_nan(asked):
+        return Reason("rsi14", 44.0 if asked == 1 else float("nan"))
+
+    world = held_day(reason=turns_to_nan, mode="PAPER")
+
+    failures = {(row.symbol, row.kind) for row in world.report.errors}
+    assert [intent.purpose.value for intent in world.intents] == ["entry", "exit"]
+    assert failures == {("SPY", "InvalidInput")}
+    assert world.report.held == ()
 
 
 @pytest.mark.parametrize("seconds", [-3600, -1, 1, 90], ids="{:+} s".format)

@@ -14,6 +14,7 @@ from ibkeel.journal import (
     Record,
     RunEnded,
     RunStarted,
+    SparingReader,
 )
 from ibkeel.model import Bracket
 from ibkeel.monitor.board import Snapshot, fold
@@ -63,16 +64,19 @@ def recalled(journal: Journal, most: int = _MOST) -> Snapshot:
 def orders_of_last_session(journal: Journal) -> Iterator[Event]:
     """What became of the orders of the journal's last session, for the board of a run that takes over.
 
+    What cannot be read is left out: no run waits for its board.
+
     Raises:
         JournalError: It cannot be read.
     """
-    begin = _begin(journal)
+    reader = SparingReader(journal)
+    begin = _begin(reader)
     if begin is not None:
-        kinds = (journal.events(kind, after=begin) for kind in (Intent, OrderUpdate, FillSeen))
+        kinds = (reader.events(kind, after=begin) for kind in (Intent, OrderUpdate, FillSeen))
         yield from _events(entry.record for entry in merge(*kinds, key=lambda entry: entry.seq))
 
 
-def _begin(journal: Journal) -> int | None:
+def _begin(journal: Journal | SparingReader) -> int | None:
     """Number of the record before the first run of the last session."""
     starts = [entry for entry in journal.events(RunStarted) if isinstance(entry.record, RunStarted)]
     sessions = [entry.record.session for entry in starts if isinstance(entry.record, RunStarted)]

@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import sqlite3
 import stat
 import threading
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -210,6 +212,27 @@ def test_a_run_that_takes_over_hears_of_the_orders_of_the_session_and_of_nothing
     assert nothing == []
     assert (row.side, row.quantity, row.subject, row.state) == ("SELL", 2, "SPY", "cancelled")
     assert board.snapshot.decisions.rows == ()
+
+
+def test_a_run_that_takes_over_hears_of_what_can_be_read(tmp_path):
+    report = OrderReport(
+        order_id=3, perm_id=9, client_id=7, client_order_id="r1-1", contract=Stock("SPY"), side="SELL", quantity=2.0,
+        order_type="STP", stop_price="4", state="cancelled", at=AT,
+    )  # fmt: skip
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        for record in (
+            started("r1", 5),
+            OrderUpdate(at=AT, report=report),
+            OrderUpdate(at=AT, report=report),
+        ):
+            journal.record(record)
+        with closing(sqlite3.connect(journal.path)) as file:
+            file.execute("UPDATE events SET data = '{}' WHERE seq = 2")
+            file.commit()
+
+        events = list(orders_of_last_session(journal))
+
+    assert [event.client_order_id for event in events] == ["r1-1", "r1-1"]
 
 
 def test_why_nothing_was_asked_for_is_recalled_too(tmp_path):
