@@ -98,6 +98,16 @@ async def test_a_fill_that_the_bot_journaled_is_not_journaled_again(held):
     assert [fill.side.value for fill in fills] == ["BUY", "SELL"]
 
 
+async def test_what_filled_while_no_bot_ran_is_closed_on_the_next_day_too(held):
+    async with held() as (gateway, config, path):
+        await asyncio.sleep(24 * 3600)
+
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+
+        assert (done.closed, done.untouched, done.is_flat) == (("+3 SPY",), ("+3 QQQ",), True)
+        assert [row.contract.symbol for row in gateway.venue.positions()] == ["QQQ"]
+
+
 async def test_everything_is_closed_where_that_is_wanted(held):
     async with held() as (gateway, config, path):
         done = await flatten_over_a_session(config, options(path, everything=True), OrderMode.PAPER)

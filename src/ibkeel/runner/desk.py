@@ -90,7 +90,7 @@ class OrderDesk:
     def unknown_orders(self) -> int:
         """Orders of ours whose fate nobody knows, those that the venue never answered included."""
         return sum(
-            order.state is OrderState.UNKNOWN or (order.state is OrderState.SENT and not order.is_placing)
+            order.is_in_doubt and (order.state is OrderState.UNKNOWN or not order.is_placing)
             for order in self._ours.values()
         )
 
@@ -155,9 +155,12 @@ class OrderDesk:
                 list may be older than what is known.
         """
         order = self._of(report)
-        if order is not None:
-            order.perm_id = report.perm_id or order.perm_id
-        if order is None or order.state is report.state or (order.state.is_final and not is_event):
+        if order is None:
+            return False
+        if order.is_past:
+            self.stirred.set()  # it may live after all
+        order.noted(report)
+        if order.state is report.state or (order.state.is_final and not is_event):
             return False
         if order.state in {OrderState.FILLED, OrderState.REJECTED}:
             return False
@@ -188,7 +191,7 @@ class OrderDesk:
 
     def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
         """Orders whose fate nobody knows: of an earlier run, or given up while they were being placed."""
-        open_ = [(name, row) for name, row in self.alive if not row.is_placing]
+        open_ = [(name, row) for name, row in self.alive if not (row.is_placing or row.is_past)]
         kinds = {True: {OrderState.UNKNOWN, OrderState.SENT}, False: {OrderState.SENT}}
         return tuple((name, row) for name, row in open_ if row.state in kinds[row.is_restored])
 
@@ -198,11 +201,8 @@ class OrderDesk:
 
     def knows_nothing_of(self, contract: Contract) -> bool:
         """Whether the fate of an order of ours in a contract is unknown, one under way included."""
-        return any(
-            order.state in {OrderState.UNKNOWN, OrderState.SENT}
-            for order in self._ours.values()
-            if is_same_contract(order.contract, contract)
-        )
+        doubtful = [order for order in self._ours.values() if order.is_in_doubt]
+        return any(is_same_contract(order.contract, contract) for order in doubtful)
 
     def of_contract(self, contract: Contract) -> tuple[OwnOrder, ...]:
         """Every order of ours in a contract, ended ones included, in the order placed."""

@@ -1,7 +1,7 @@
 """What an earlier run of the same session left in the journal, for the run that takes over."""
 
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -31,12 +31,14 @@ from ibkeel.model import (
     Side,
     Signal,
 )
+from ibkeel.orders import venue_day
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
 _DRY_RUN: Final = "DRY_RUN"
 _BEFORE_OPEN: Final = timedelta(hours=12)
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
+_LISTED: Final = timedelta(days=7)  # as long a venue may list fills: before this session's open too
 
 
 @attrs.define(kw_only=True)
@@ -51,6 +53,9 @@ class OwnOrder:
         since: The same in monotonic seconds, for its age: no clock that is set changes that.
         is_placing: Whether the broker has not answered yet.
         is_restored: Whether an earlier run placed it.
+        is_past: Whether it is of an earlier day, and nobody has heard its end nor, since then, that it lives. Lists
+            of the present day do not tell it, so it keeps nothing waiting: what is held tells whether it filled.
+        has_filled: Whether some of it is known to have filled.
         stop_price: Its trigger, per share; None but for a stop.
         journaled: The state that the journal has; None before it was told of any.
         side: Of the order.
@@ -65,11 +70,18 @@ class OwnOrder:
     since: float = 0.0
     is_placing: bool = False
     is_restored: bool = False
+    is_past: bool = False
+    has_filled: bool = False
     stop_price: Decimal | None = None
     journaled: OrderState | None = None
     side: Side | None = None
     client_id: int | None = None
     perm_id: int = 0
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether nobody knows what became of it, and lists may still tell."""
+        return self.state in {OrderState.UNKNOWN, OrderState.SENT} and not self.is_past
 
     def is_of(self, report: OrderReport) -> bool:
         """Whether a report that bears the order's name is of it: other clients and people may use the name too."""
@@ -87,7 +99,13 @@ class OwnOrder:
         self.state = report.state
         if report.order_id:
             self.client_id = report.client_id
+        self.noted(report)
+
+    def noted(self, report: OrderReport) -> None:
+        """Take in all but the state: that may be older than what is known."""
         self.perm_id = report.perm_id or self.perm_id
+        self.is_past = False
+        self.has_filled |= report.filled > 0 or report.state is OrderState.FILLED
 
 
 @attrs.frozen(kw_only=True)
@@ -120,7 +138,8 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
     """Read back what was done in a session.
 
     An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent. Of
-    earlier sessions only that is read which may still be held, so that it is protected and closed. A record
+    earlier sessions only that is read which may still be held, so that it is protected and closed: what
+    filled, and what may have filled since it was last heard of. A record
     that cannot be read keeps nobody from the others.
 
     Args:
@@ -140,24 +159,22 @@ def remember(journal: Journal, session: Session, *, look_back: timedelta = timed
 def _remembered(journal: SparingReader, session: Session, look_back: timedelta) -> Memory:
     first, end = session.opens_at, session.closes_at
     intents = list(journal.events(Intent, since=first, until=end))
-    starts = [(entry.seq, entry.record) for entry in journal.events(RunStarted)]
-    numbers = [seq for seq, _ in starts]
-    orders = _held_over(journal, session)
+    is_dry = _dry_runs(journal)
+    orders = _held_over(journal, session, is_dry)
     last_entry = _entries(journal, first - look_back, first)
     for entry in intents:
-        intent, run = entry.record, starts[: bisect(numbers, entry.seq)][-1:]
+        intent = entry.record
         assert isinstance(intent, Intent)
-        is_dry = any(isinstance(start, RunStarted) and start.mode == _DRY_RUN for _, start in run)
-        orders.update(family_of(intent, OrderState.INTENT if is_dry else OrderState.UNKNOWN))
+        orders.update(family_of(intent, _unheard(is_dry=is_dry(entry.seq))))
         if intent.purpose is Purpose.ENTRY:
             last_entry[intent.symbol] = intent.at
-    _catch_up(orders, journal, session)
+    _catch_up(orders, journal, first, end)
     for order in orders.values():
         order.journaled = order.state
         # Nobody waits for the answer to that cancel any more; of older orders no list could prove an end.
         if order.state is OrderState.CANCELLING and order.placed_at >= first:
             order.state = OrderState.UNKNOWN
-    fills = [entry.record for entry in journal.events(FillSeen, since=first)]
+    fills = [entry.record for entry in journal.events(FillSeen, since=first - _LISTED)]
     return Memory(
         orders=orders,
         fills=tuple(row.execution.exec_id for row in fills if isinstance(row, FillSeen)),
@@ -177,39 +194,65 @@ def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]
     }
 
 
-def _held_over(journal: SparingReader, session: Session) -> dict[ClientOrderId, OwnOrder]:
-    """Orders of earlier sessions behind what may still be held, each as the venue last spoke of it."""
+def _dry_runs(journal: SparingReader) -> Callable[[int], bool]:
+    """Tells by its number whether a record is of a dry run."""
+    starts = [(entry.seq, entry.record) for entry in journal.events(RunStarted)]
+    numbers = [seq for seq, _ in starts]
+    modes = ["", *(row.mode for _, row in starts if isinstance(row, RunStarted))]
+    return lambda seq: modes[bisect(numbers, seq)] == _DRY_RUN
+
+
+def _unheard(*, is_dry: bool) -> OrderState:
+    """What is known of an order of which the venue said nothing."""
+    return OrderState.INTENT if is_dry else OrderState.UNKNOWN
+
+
+def _held_over(
+    journal: SparingReader, session: Session, is_dry: Callable[[int], bool]
+) -> dict[ClientOrderId, OwnOrder]:
+    """Orders of earlier sessions behind what may be held, each as it was last heard of."""
     since, until = session.opens_at - _LONGEST_HELD, session.opens_at
-    updates = (entry.record for entry in journal.events(OrderUpdate, since=since, until=until))
-    said: dict[ClientOrderId, tuple[OwnOrder, OrderReport]] = {}
-    for row in updates:
-        assert isinstance(row, OrderUpdate)
-        known, _ = said.get(row.report.client_order_id, (_as_spoken_of(row.report), None))
-        if known.is_of(row.report):
-            known.heard(row.report)
-            said[row.report.client_order_id] = known, row.report
-    orders: dict[ClientOrderId, OwnOrder] = {}
-    for entry in journal.events(Intent, since=since, until=until):
-        intent = entry.record
-        assert isinstance(intent, Intent)
-        _, spoken = said.get(intent.client_order_id, (None, None))
-        if isinstance(intent.order, Bracket) and spoken is not None and _may_be_held(spoken, session):
-            orders |= {name: row for name, row in family_of(intent, spoken.state).items() if name in said}
-    contracts = {order.contract: None for order in orders.values()}
-    orders |= {
-        name: known
-        for name, (known, _) in said.items()
-        if name not in orders and known.contract in contracts and not known.state.is_final
+    families = [
+        family_of(row.record, _unheard(is_dry=is_dry(row.seq)))
+        for row in journal.events(Intent, since=since, until=until)
+        if isinstance(row.record, Intent)
+    ]
+    orders = {name: order for family in families for name, order in family.items()}
+    _catch_up(orders, journal, since, until, until)
+    held: dict[ClientOrderId, OwnOrder] = {}
+    ended: dict[ClientOrderId, OwnOrder] = {}
+    for family in families:
+        first = next(iter(family.values()))
+        if first.is_entry:
+            (held if _may_be_held(first, session) else ended).update(family)
+    contracts = {order.contract: None for order in held.values()}
+    for order in orders.values():
+        order.is_past = _may_live(order) and venue_day(order.placed_at) < session.day
+    return {
+        name: order
+        for name, order in orders.items()
+        if name in held or (order.contract in contracts and _may_count(order, is_orphan=name in ended))
     }
-    for name, order in orders.items():
-        known = said[name][0]
-        order.state, order.client_id, order.perm_id = known.state, known.client_id, known.perm_id
-    return orders
 
 
-def _may_be_held(report: OrderReport, session: Session) -> bool:
-    is_over = isinstance(report.contract, Option) and report.contract.expiry < session.day
-    return not is_over and (report.state is OrderState.FILLED or report.filled > 0)
+def _may_be_held(entry: OwnOrder, session: Session) -> bool:
+    """Whether what an entry opened may be there: it filled, or nobody heard its end."""
+    is_over = isinstance(entry.contract, Option) and entry.contract.expiry < session.day
+    return not is_over and (entry.has_filled or _may_live(entry))
+
+
+def _may_live(order: OwnOrder) -> bool:
+    return not order.state.is_final and order.state is not OrderState.INTENT
+
+
+def _may_count(order: OwnOrder, *, is_orphan: bool) -> bool:
+    """Whether a stop or an exit of what may be held may work, or tells where a stop stood.
+
+    A child of an entry that ended unfilled went with it, unless it was heard of otherwise.
+    """
+    if is_orphan:
+        return _may_live(order) and order.state is not OrderState.UNKNOWN
+    return _may_live(order) or (order.stop_price is not None and order.state.is_final)
 
 
 def _as_spoken_of(report: OrderReport) -> OwnOrder:
@@ -261,21 +304,39 @@ def family_of(
     }
 
 
-def _catch_up(orders: dict[ClientOrderId, OwnOrder], journal: SparingReader, session: Session) -> None:
-    """Take in what the venue said; it spoke of our orders only, so an unexpected name is ours too."""
-    for entry in journal.events(OrderUpdate, since=session.opens_at):
+def _catch_up(
+    orders: dict[ClientOrderId, OwnOrder],
+    journal: SparingReader,
+    first: datetime,
+    end: datetime,
+    until: datetime | None = None,
+) -> None:
+    """Take in what the venue said; it spoke of our orders only, so an unexpected name is ours too.
+
+    Args:
+        orders: Those that are known; others are added.
+        journal: Has what was said.
+        first: Earliest instant that counts.
+        end: Until when a name that is not known is taken for ours.
+        until: Where the reading ends; None for the end of the journal.
+    """
+    heard: dict[ClientOrderId, int] = {}
+    for entry in journal.events(OrderUpdate, since=first, until=until):
         assert isinstance(entry.record, OrderUpdate)
         report = entry.record.report
         order = orders.get(report.client_order_id)
         if order is not None:
             if order.is_of(report):
                 order.heard(report)
-        elif entry.record.at < session.closes_at:
+                heard[report.client_order_id] = entry.seq
+        elif entry.record.at < end:
             orders[report.client_order_id] = _as_spoken_of(report)
-    for entry in journal.events(OrderSettled, since=session.opens_at):
+            heard[report.client_order_id] = entry.seq
+    for entry in journal.events(OrderSettled, since=first, until=until):
         assert isinstance(entry.record, OrderSettled)
         settled = orders.get(entry.record.client_order_id)
-        if settled is not None and not settled.state.is_final:
+        is_last = entry.seq > heard.get(entry.record.client_order_id, 0)  # it may have been heard of again
+        if settled is not None and is_last and not settled.state.is_final:
             settled.state = entry.record.state
 
 

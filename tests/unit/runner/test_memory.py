@@ -33,9 +33,11 @@ from ibkeel.runner.memory import child_name, remember
 
 DAY = date(2025, 3, 14)
 OPEN = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
+YESTERDAY = OPEN - timedelta(days=1)
 SESSION = Session(day=DAY, opens_at=OPEN, closes_at=OPEN + timedelta(hours=1))
 CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")
 NAME = "ibk-20250314-r1-0001"
+STOP = child_name(NAME, 1)
 ENTRY = OrderTicket(
     contract=CALL,
     side=Side.BUY,
@@ -55,22 +57,27 @@ def intent(at=OPEN + timedelta(minutes=3)):
     return Intent(at=at, symbol="SPY", client_order_id=NAME, purpose=Purpose.ENTRY, order=bracket)
 
 
-def report(name, state):
-    return OrderUpdate(
-        at=OPEN + timedelta(minutes=4),
-        report=OrderReport(
-            order_id=1,
-            perm_id=1,
-            client_id=1,
-            client_order_id=name,
-            contract=CALL,
-            side=Side.BUY,
-            quantity=2,
-            order_type="LMT",
-            state=state,
-            at=OPEN + timedelta(minutes=4),
-        ),
+def report(name, state, at=OPEN + timedelta(minutes=4), **more):
+    values = {"order_type": "LMT", "contract": CALL, "side": Side.BUY, "quantity": 2, **more}
+    told = OrderReport(order_id=1, perm_id=1, client_id=1, client_order_id=name, state=state, at=at, **values)
+    return OrderUpdate(at=at, report=told)
+
+
+def of_yesterday(name, state, **more):
+    return report(name, state, YESTERDAY + timedelta(minutes=4), **more)
+
+
+def settled_yesterday(name):
+    at = YESTERDAY + timedelta(minutes=5)
+    return OrderSettled(
+        at=at, symbol="SPY", client_order_id=name, state=OrderState.CANCELLED, reason="on no list"
     )
+
+
+def sent_yesterday(name, purpose, **more):
+    ticket = OrderTicket(contract=CALL, side=Side.SELL, quantity=2, client_order_id=name, **more)
+    at = YESTERDAY + timedelta(minutes=30)
+    return Intent(at=at, symbol="SPY", client_order_id=name, purpose=purpose, order=ticket)
 
 
 @pytest.fixture
@@ -119,18 +126,14 @@ def test_an_order_whose_cancel_nobody_waits_for_any_more_is_of_unknown_fate(reca
 
 
 def test_a_cancel_of_an_earlier_session_stays_one_for_no_list_could_prove_its_end(recall):
-    yesterday = OPEN - timedelta(days=1)
-    bought = report(NAME, OrderState.FILLED)
-    going = report(child_name(NAME, 1), OrderState.CANCELLING)
-
     memory = recall(
         started("PAPER"),
-        intent(yesterday),
-        attrs.evolve(bought, at=yesterday),
-        attrs.evolve(going, at=yesterday),
+        intent(YESTERDAY),
+        of_yesterday(NAME, OrderState.FILLED),
+        of_yesterday(STOP, OrderState.CANCELLING),
     )
 
-    assert states(memory)[child_name(NAME, 1)] is OrderState.CANCELLING
+    assert states(memory)[STOP] is OrderState.CANCELLING
 
 
 def test_an_order_that_the_journal_knows_by_its_report_alone_is_ours_too(recall):
@@ -145,7 +148,8 @@ def test_what_was_done_on_another_day_is_left_alone(recall):
 
     memory = recall(
         started("PAPER"),
-        intent(OPEN - timedelta(days=1)),
+        intent(YESTERDAY),
+        of_yesterday(NAME, OrderState.CANCELLED),
         LossGuardKept(at=OPEN - timedelta(days=1), guard=guard),
     )
 
@@ -255,3 +259,103 @@ def test_a_guard_of_yesterday_that_cannot_be_read_holds_nobody_up(recall_damaged
     memory = recall_damaged("loss_guard_kept", LossGuardKept(at=yesterday, guard=guard))
 
     assert (memory.guard, memory.unread) == (None, ())
+
+
+@pytest.mark.parametrize("last", [None, OrderState.SENT, OrderState.WORKING, OrderState.UNKNOWN])
+def test_an_entry_of_an_earlier_session_whose_end_nobody_heard_may_have_filled(recall, last):
+    said = [] if last is None else [of_yesterday(NAME, last)]
+
+    memory = recall(started("PAPER"), intent(YESTERDAY), *said)
+
+    assert states(memory) == {NAME: last or OrderState.UNKNOWN, STOP: OrderState.UNKNOWN}
+    assert all(order.is_past and not order.is_in_doubt for order in memory.orders.values())
+    assert memory.orders[STOP].stop_price == Decimal("3.20")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        of_yesterday(NAME, OrderState.CANCELLED),
+        of_yesterday(NAME, OrderState.REJECTED),
+        settled_yesterday(NAME),
+    ],
+)
+def test_an_entry_of_an_earlier_session_that_ended_unfilled_is_forgotten_with_its_children(recall, end):
+    memory = recall(started("PAPER"), intent(YESTERDAY), of_yesterday(NAME, OrderState.WORKING), end)
+
+    assert memory.orders == {}
+
+
+def test_what_filled_of_an_entry_before_it_was_cancelled_may_be_held(recall):
+    memory = recall(started("PAPER"), intent(YESTERDAY), of_yesterday(NAME, OrderState.CANCELLED, filled=1.0))
+
+    assert states(memory)[NAME] is OrderState.CANCELLED
+
+
+def test_an_entry_that_was_heard_of_after_its_end_was_proved_may_have_filled(recall):
+    memory = recall(
+        started("PAPER"), intent(YESTERDAY), settled_yesterday(NAME), of_yesterday(NAME, OrderState.WORKING)
+    )
+
+    assert states(memory)[NAME] is OrderState.WORKING
+
+
+def test_an_entry_of_a_dry_run_or_in_an_option_that_has_expired_is_not_held(recall):
+    option = attrs.evolve(CALL, expiry=DAY - timedelta(days=1))
+    bracket = Bracket(entry=attrs.evolve(ENTRY, contract=option), stop_loss=Decimal("3.20"))
+
+    expired = attrs.evolve(intent(YESTERDAY), order=bracket)
+
+    assert recall(started("DRY_RUN"), intent(YESTERDAY), started("PAPER"), expired).orders == {}
+
+
+def test_an_order_of_this_day_before_the_open_can_still_be_looked_for(recall):
+    memory = recall(started("PAPER"), intent(OPEN - timedelta(minutes=30)))
+
+    assert all(order.is_in_doubt for order in memory.orders.values())
+
+
+def test_an_order_of_an_earlier_session_that_is_heard_of_in_this_one_is_an_order_like_others(recall):
+    memory = recall(started("PAPER"), intent(YESTERDAY), report(NAME, OrderState.WORKING))
+
+    assert [order.is_past for order in memory.orders.values()] == [False, True]
+
+
+def test_stops_and_exits_of_what_may_be_held_are_remembered_until_they_have_ended(recall):
+    memory = recall(
+        started("PAPER"),
+        intent(YESTERDAY),
+        of_yesterday(NAME, OrderState.FILLED),
+        sent_yesterday("stop", Purpose.PROTECTION, order_type="STP", stop_price=Decimal("3.10")),
+        of_yesterday("stop", OrderState.CANCELLED, side=Side.SELL),
+        sent_yesterday("exit", Purpose.EXIT),
+        sent_yesterday("gone", Purpose.EXIT),
+        of_yesterday("gone", OrderState.CANCELLED, side=Side.SELL),
+    )
+
+    assert list(memory.orders) == [NAME, STOP, "stop", "exit"]
+    assert memory.orders["stop"].stop_price == Decimal("3.10")
+    assert memory.orders["exit"].is_past
+
+
+def test_a_child_that_outlived_its_entry_is_ours_where_its_contract_is_held(recall):
+    other = "ibk-20250314-r1-0002"
+    bracket = Bracket(entry=attrs.evolve(ENTRY, client_order_id=other), stop_loss=Decimal("3.30"))
+    late = attrs.evolve(intent(YESTERDAY), client_order_id=other, order=bracket)
+    held = [started("PAPER"), intent(YESTERDAY), of_yesterday(NAME, OrderState.FILLED), late]
+    held.append(of_yesterday(other, OrderState.CANCELLED))
+
+    alone = recall(*held)
+    outlived = recall(of_yesterday(child_name(other, 1), OrderState.WORKING, side=Side.SELL))
+
+    assert child_name(other, 1) not in alone.orders
+    assert child_name(other, 1) in outlived.orders
+
+
+def test_a_fill_that_was_journaled_before_this_session_is_known_when_it_is_listed_again(recall):
+    fill = Execution(
+        exec_id="e.01", order_id=1, perm_id=1, client_order_id=NAME, account="DU0000001", contract=CALL,
+        side=Side.BUY, quantity=2, price=4.05, at=YESTERDAY,
+    )  # fmt: skip
+
+    assert recall(FillSeen(at=fill.at, execution=fill)).fills == ("e.01",)

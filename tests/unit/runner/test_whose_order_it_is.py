@@ -78,3 +78,11 @@ def test_what_was_heard_tells_an_order_from_its_namesakes():
     assert (order.state, order.client_id, order.perm_id) == (OrderState.WORKING, 1, 4)
     assert not order.is_of(report(client_id=2))
     assert not order.is_of(report(**ENDED, perm_id=9))
+
+
+def test_what_is_heard_of_an_order_of_the_past_makes_it_one_of_the_present():
+    order = own(is_past=True)
+
+    order.heard(report(state=OrderState.UNKNOWN))
+
+    assert (order.is_past, order.is_in_doubt, order.has_filled) == (False, True, False)
