@@ -56,7 +56,7 @@ class OwnOrder:
         is_past: Whether it is of an earlier day, and nobody has heard its end nor, since then, that it lives. Lists
             of the present day do not tell it, so it keeps nothing waiting: what is held tells whether it filled.
         has_filled: Whether some of it is known to have filled.
-        stop_price: Its trigger, per share; None but for a stop.
+        stop_price: Its trigger, per share, where the venue last showed it; None but for a stop.
         journaled: The state that the journal has; None before it was told of any.
         side: Of the order.
         client_id: Whose it is; None before that is known.
@@ -106,6 +106,8 @@ class OwnOrder:
         self.perm_id = report.perm_id or self.perm_id
         self.is_past = False
         self.has_filled |= report.filled > 0 or report.state is OrderState.FILLED
+        if report.stop_price is not None:
+            self.stop_price = report.stop_price
 
 
 @attrs.frozen(kw_only=True)

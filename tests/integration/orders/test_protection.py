@@ -1,7 +1,7 @@
 """The verifier against the simulated Gateway: a position of ours is never naked for long, and never sold twice."""
 
 import asyncio
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import attrs
@@ -9,7 +9,9 @@ import pytest
 
 from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal
 from ibkeel.orders import ExitCause, ProtectionPolicy, build_bracket, plan_exit
+from ibkeel.runner import Session
 from ibkeel.runner.flatten import flatten
+from ibkeel.runner.memory import remember
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 
@@ -40,6 +42,37 @@ async def test_a_stop_that_vanished_is_replaced_at_its_own_price_under_its_own_p
         [ticket] = on.stops_sent()
         assert ticket.client_order_id == after.order_ref
         assert on.alarms() == []
+
+
+@pytest.mark.parametrize("is_known_from_the_journal", [False, True])
+async def test_a_stop_that_was_moved_comes_back_where_it_stood(crew, is_known_from_the_journal):
+    async with crew() as on:
+        await on.enter()
+        stop = next(row for row in await on.stage.broker.open_orders() if row.order_type == "STP")
+        locked_in = stop.stop_price + Decimal("0.30")
+        ticket = OrderTicket(
+            contract=stop.contract,
+            side=stop.side,
+            quantity=2,
+            order_type="STP",
+            stop_price=locked_in,
+            client_order_id=stop.client_order_id,
+            is_closing=True,
+        )
+        await on.desk.change(stop, ticket)
+        await asyncio.sleep(20)
+        if is_known_from_the_journal:
+            now = virtual_clock().now()
+            opens, closes = now - timedelta(hours=1), now + timedelta(hours=4)
+            today = Session(day=DAY, opens_at=opens, closes_at=closes)
+            on.desk.restore(remember(on.journal, today).orders)
+
+        on.cancel_stop()
+        await asyncio.sleep(90)
+
+        [again] = on.venue.open_orders()
+        assert (again.order_type, again.quantity, again.stop_price) == ("STP", 2, float(locked_in))
+        assert [ticket.stop_price for ticket in on.stops_sent()] == [locked_in]
 
 
 async def test_a_cancel_that_is_told_is_mended_within_seconds(crew):

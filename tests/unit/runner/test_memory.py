@@ -352,6 +352,27 @@ def test_a_child_that_outlived_its_entry_is_ours_where_its_contract_is_held(reca
     assert child_name(other, 1) in outlived.orders
 
 
+def test_a_stop_that_was_moved_is_remembered_where_it_was_last_seen(recall):
+    moved = {"order_type": "STP", "stop_price": Decimal("3.60"), "side": Side.SELL}
+
+    of_today = recall(started("PAPER"), intent(), report(STOP, OrderState.WORKING, **moved))
+
+    assert of_today.orders[STOP].stop_price == Decimal("3.60")
+
+
+def test_a_stop_that_was_moved_in_an_earlier_session_is_too(recall):
+    moved = {"order_type": "STP", "stop_price": Decimal("3.60"), "side": Side.SELL}
+
+    memory = recall(
+        started("PAPER"),
+        intent(YESTERDAY),
+        of_yesterday(NAME, OrderState.FILLED),
+        of_yesterday(STOP, OrderState.WORKING, **moved),
+    )
+
+    assert memory.orders[STOP].stop_price == Decimal("3.60")
+
+
 def test_a_fill_that_was_journaled_before_this_session_is_known_when_it_is_listed_again(recall):
     fill = Execution(
         exec_id="e.01", order_id=1, perm_id=1, client_order_id=NAME, account="DU0000001", contract=CALL,

@@ -1,4 +1,5 @@
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import attrs
 import pytest
@@ -78,6 +79,15 @@ def test_what_was_heard_tells_an_order_from_its_namesakes():
     assert (order.state, order.client_id, order.perm_id) == (OrderState.WORKING, 1, 4)
     assert not order.is_of(report(client_id=2))
     assert not order.is_of(report(**ENDED, perm_id=9))
+
+
+@pytest.mark.parametrize(("shown", "price"), [(Decimal("3.10"), Decimal("3.10")), (None, Decimal("2.80"))])
+def test_a_stop_is_where_the_venue_last_showed_it(shown, price):
+    order = own(stop_price=Decimal("2.80"))
+
+    order.heard(report(order_type="STP", stop_price=shown))
+
+    assert order.stop_price == price
 
 
 def test_what_is_heard_of_an_order_of_the_past_makes_it_one_of_the_present():
