@@ -98,9 +98,9 @@ def instrument(points):
     Recorder.keep = points.around(lambda _, record: f"keep {kind_of(record)}", kept)
     recorded = Recorder.record
 
-    async def record(self, record):
+    async def record(self, record, patience=None):
         points(f"before record {kind_of(record)}")
-        await recorded(self, record)
+        await recorded(self, record, patience)
         points(f"after record {kind_of(record)}")
 
     Recorder.record = record

@@ -33,7 +33,7 @@ from ibkeel.orders import (
     is_same_contract,
 )
 from ibkeel.runner.doorkeeper import Doorkeeper
-from ibkeel.runner.fates import fate_of, settle
+from ibkeel.runner.fates import fate_of, never_left, settle
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.lookout import Standing
 from ibkeel.runner.memory import OwnOrder, child_name, family_of
@@ -151,8 +151,7 @@ class OrderDesk:
 
         Args:
             report: What it says.
-            is_event: Whether it was said just now: then an order that was taken for gone may live again. A
-                list may be older than what is known.
+            is_event: Whether it was said just now: what was taken for gone may live again. Lists may be old.
         """
         order = self._of(report)
         if order is None:
@@ -240,8 +239,7 @@ class OrderDesk:
             GatesShut: A gate is shut, or was when it was about to leave; nothing was sent.
             JournalError: The intent could not be written in time; nothing was sent.
             SafetyRefused: A rule said no; nothing was sent.
-            IbkeelError: Whatever else the broker says; unless it means that nothing was sent, the
-                order's fate is then unknown.
+            IbkeelError: Whatever else the broker says; the fate is unknown, unless it means that nothing left.
         """
         may_leave: Callable[[], None] | None = None
         if self._doorkeeper is not None:
@@ -348,12 +346,11 @@ class OrderDesk:
             order.since, order.client_id = self._clock.monotonic(), self._broker.client_id
         self._ours |= ours
         self.stirred.set()
-        family = tuple(ours.values())
         try:
             try:
                 await self._recorder.announce(record)
             except asyncio.CancelledError:
-                settle(family, OrderState.INTENT)
+                settle(ours.values(), OrderState.INTENT)
                 raise
             self._observer.on_event(intended(intent, signal_id))
             if intent.symbol in self._tally.symbols:
@@ -365,15 +362,21 @@ class OrderDesk:
                 self._doorkeeper.passed(entry)
             placement = await self._feed.timed("place", self._broker.place(intent.order, may_leave=may_leave))
         except IbkeelError as error:
-            self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS
-            settle(family, fate_of(error))
+            self._failed(ours, record, error)
             raise
         finally:
             # A cancelled task knows no fate: its orders stay SENT, which counts as unknown.
-            for order in family:
+            for order in ours.values():
                 order.is_placing = False
         self._remember(placement, (entry, *children))
         return placement
+
+    def _failed(self, ours: Mapping[ClientOrderId, OwnOrder], intent: Intent, error: IbkeelError) -> None:
+        """Take notice; the journal hears what never left, or whoever reads it after a restart would look for it."""
+        self.funds_rejected |= isinstance(error, OrderRejected) and error.code == _NO_FUNDS
+        settle(ours.values(), fate_of(error))
+        for record in never_left(ours, intent.symbol, self._clock.now(), error):
+            self._recorder.keep(record)
 
     def _remember(self, placement: Placement, tickets: tuple[OrderTicket, ...]) -> None:
         self._tally.orders += len(tickets)

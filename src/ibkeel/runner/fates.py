@@ -1,6 +1,7 @@
 """What an error says of the orders that it came for."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
 from ibkeel.errors import (
@@ -15,7 +16,8 @@ from ibkeel.errors import (
     SafetyRefused,
     UnknownContract,
 )
-from ibkeel.model import OrderState
+from ibkeel.journal import OrderSettled
+from ibkeel.model import ClientOrderId, OrderState
 from ibkeel.runner.memory import OwnOrder
 
 _NOT_SENT: Final = (
@@ -36,6 +38,19 @@ def fate_of(error: IbkeelError) -> OrderState:
         return OrderState.REJECTED
     is_unsent = isinstance(error, _NOT_SENT) or (isinstance(error, RequestFailed) and error.is_unsent)
     return OrderState.INTENT if is_unsent else OrderState.UNKNOWN
+
+
+def never_left(
+    names: Iterable[ClientOrderId], symbol: str, at: datetime, error: IbkeelError
+) -> Iterable[OrderSettled]:
+    """Records of orders that were kept back after their intent had been written; none of those that may have left."""
+    if fate_of(error) is not OrderState.INTENT:
+        return
+    reason = f"it never left: {type(error).__name__}: {error}"
+    for name in names:
+        yield OrderSettled(
+            at=at, symbol=symbol, client_order_id=name, state=OrderState.CANCELLED, reason=reason
+        )
 
 
 def settle(family: Iterable[OwnOrder], state: OrderState) -> None:
