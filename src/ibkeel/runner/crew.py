@@ -171,6 +171,7 @@ def crew_of(
         return (await broker.health()).grade is Grade.OK
 
     watch = Watch(broker, desk, recorder, tally, clock, observer, is_ready=is_ready, changed=news.set)
+    teller = Teller(observer, clock, run)
     leaving = Leaving(broker, desk, feed, failures, clock, config.end_of_day)
     protector = Protector(
         broker,
@@ -183,8 +184,8 @@ def crew_of(
         catch_up=watch.catch_up,
         stop_fraction=safety.stop_fraction,
         ends=leaving.ends,
+        seen=teller.saw_positions,
     )
-    teller = Teller(observer, clock, run)
     halting = Halting(doorkeeper.halt, broker, desk, failures, teller.halt_changed)
     requests = safety.requests
     return Crew(

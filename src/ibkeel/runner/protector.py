@@ -124,6 +124,7 @@ class Protector:
         times: How patient it is.
         stop_fraction: Where a stop goes when none of ours is known: so far from the average price.
         ends: Whether a position is to end with the session; the stop of any other must outlive the day.
+        seen: Told at each look what is held and what works.
     """
 
     def __init__(
@@ -140,8 +141,10 @@ class Protector:
         times: ProtectionTimes = _TIMES,
         stop_fraction: float = 0.20,
         ends: Callable[[Contract], bool] = lambda _: True,
+        seen: Callable[[Sequence[Position], Sequence[OrderReport]], None] = lambda *_: None,
     ) -> None:
         self._broker, self._desk, self._failures, self._ends = broker, desk, failures, ends
+        self._seen = seen
         self._clock, self._observer = clock, observer
         self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
         self._news, self._catch_up = news, catch_up
@@ -224,6 +227,7 @@ class Protector:
     async def _gaps(self) -> tuple[tuple[Gap, ...], Sequence[Position]]:
         positions = await self._broker.positions()
         orders = await self._broker.all_open_orders()
+        self._seen(positions, orders)
         ours = [row for row in positions if self._is_ours(row.contract)]
         of_ours = [row for row in orders if self._is_ours(row.contract)]
         gaps: list[Gap] = []

@@ -162,6 +162,11 @@ class Teller:
             self._observer.on_event(positions_seen(now, positions, open_orders))
             self._observer.on_event(exposure_seen(now, positions, exposure))
 
+    def saw_positions(self, positions: Sequence[Position], open_orders: Sequence[OrderReport]) -> None:
+        """What is held and what works, as read between two cycles."""
+        if self.is_observed:
+            self._observer.on_event(positions_seen(self._clock.now(), positions, open_orders))
+
     def saw_exposure(self, positions: Sequence[Position] | None, exposure: Exposure) -> None:
         """What positions amount to, their sensitivities read anew."""
         if self.is_observed and positions is not None:

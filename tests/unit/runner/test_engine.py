@@ -59,7 +59,7 @@ from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs
-from ibkeel.telemetry import NullObserver, OrderChanged
+from ibkeel.telemetry import NullObserver, OrderChanged, OrderFilled, PositionsSeen
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -841,6 +841,32 @@ def test_an_event_that_cannot_be_taken_in_does_not_make_the_run_deaf(play, caplo
     assert observer.orders > 1
     assert world.report.fills == 2
     assert world.report.held == ()
+
+
+class Listening:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event):
+        self.events.append(event)
+
+
+def test_what_a_fill_opened_is_told_before_the_next_cycle_with_what_protects_it(play):
+    observer = Listening()
+
+    play(observer=observer)
+
+    filled = next(event for event in observer.events if isinstance(event, OrderFilled))
+    soon = filled.at + timedelta(seconds=5)
+    seen = [
+        event.positions
+        for event in observer.events
+        if isinstance(event, PositionsSeen) and filled.at < event.at <= soon
+    ]
+    assert [(row.subject, row.signed_quantity) for row in seen[0]] == [(str(CALL), filled.quantity)]
+    assert [row.order_type for row in seen[0][0].protection] == ["STP"]
 
 
 def test_a_takeover_learns_from_the_open_orders_that_an_unanswered_one_does_not_work(play):

@@ -16,7 +16,9 @@ from ibkeel.model import (
     Stock,
 )
 from ibkeel.risk import Exposure
-from ibkeel.runner.telling import exposure_seen, positions_seen
+from ibkeel.runner.telling import Teller, exposure_seen, positions_seen
+from ibkeel.telemetry import NullObserver, Observer, PositionsSeen
+from ibkeel.virtual import virtual_clock
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 CALL = Option("SPY", date(2026, 1, 9), Decimal(600), Right.CALL, trading_class="SPY")
@@ -70,3 +72,16 @@ def test_exposure_counts_each_position_positive_and_by_its_multiplier():
         exposure_seen(AT, [held(CALL, -2, 1.5), held(Stock("SPY"), 10, 600.0)], Exposure()).at_cost
         == 300.0 + 6000.0
     )
+
+
+async def test_positions_that_nobody_looks_at_are_not_told():
+    told = []
+
+    class Listening(Observer):
+        def on_event(self, event):
+            told.append(event)
+
+    for observer in (NullObserver(), Listening()):
+        Teller(observer, virtual_clock(), "r1").saw_positions([held(CALL, 2)], [])
+
+    assert [type(event) for event in told] == [PositionsSeen]
