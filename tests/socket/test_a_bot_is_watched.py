@@ -49,6 +49,8 @@ def test_a_day_is_watched_while_it_lasts_and_reported_when_it_is_over(
 
     assert (during["origin"], during["session"]["state"]) == ("bot", "ready")
     assert during["session"]["account"] == "DU***67"
+    assert {span["since"][:10] for span in during["session"]["timeline"]} == {"2026-01-05"}
+    assert {tier["at"][:10] for tier in during["health"]["tiers"]} == {"2026-01-05"}
     assert code == 0
     assert after["origin"] == "journal"
     assert after["run"]["outcome"] == "finished"

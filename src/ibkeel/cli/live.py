@@ -23,6 +23,7 @@ from ibkeel.journal import Journal, highest_order_id
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
+from ibkeel.monitor.doctor.port import fetch_time
 from ibkeel.monitor.report import DayReports
 from ibkeel.orders import Interlock
 from ibkeel.runner import (
@@ -118,7 +119,8 @@ async def _trade(
     config: MonitoredBot, address: IBKRConfig, strategy: Strategy, options: LiveOptions
 ) -> RunReport:
     machine = SystemClock()
-    clock = OffsetClock(machine, machine.now())
+    theirs = await fetch_time(address.host, address.port) if options.follow_gateway else None
+    clock = OffsetClock(machine, theirs or machine.now())  # from the first event on
     monitor = Monitor(config.telemetry, config.alerts, clock, LoggingObserver())
     state = options.journal.parent if options.halt is None else options.halt.parent
     reports = DayReports(state / "reports", options.journal, monitor.board, clock, monitor)

@@ -39,12 +39,12 @@ class HealthCheck:
     remedy: str = ""
 
     def age(self, now: datetime) -> float:
-        """Seconds since it was seen.
+        """Seconds since it was seen; 0 by a clock that was set back.
 
         Args:
             now: Aware.
         """
-        return (as_utc(now) - self.at).total_seconds()
+        return max(0.0, (as_utc(now) - self.at).total_seconds())
 
 
 @attrs.frozen(kw_only=True)

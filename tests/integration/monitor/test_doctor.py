@@ -16,6 +16,7 @@ from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import Journal
 from ibkeel.model import TradingHours
 from ibkeel.monitor.doctor import Diagnosis, Machine, Setup, Verdict, examine
+from ibkeel.monitor.doctor.port import fetch_time
 from ibkeel.resilience import Backoff
 from ibkeel.runner import LiquidHours
 from ibkeel.sim import GatewaySettings, SimulatedGateway, faults
@@ -111,6 +112,14 @@ class Web(asyncio.Protocol):
     def data_received(self, _):
         self.transport.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
         self.transport.close()
+
+
+class Nowhere(Web):
+    """A Gateway whose time zone is a name of Windows."""
+
+    def data_received(self, _):
+        answer = b"178\x0020260105 09:40:00 Pacific Standard Time\x00"
+        self.transport.write(len(answer).to_bytes(4, "big") + answer)
 
 
 class Hanger(Web):
@@ -290,3 +299,21 @@ async def test_account_ids_are_masked_in_what_is_said(ward):
     assert "***" in told
     assert "U1234567" not in told
     assert "U7654321" not in told
+
+
+async def test_a_gateway_tells_its_time_to_who_only_greets_it(ward):
+    async with AsyncExitStack() as stack:
+        await ward(stack).open_gateway()
+
+        told = await fetch_time(HOST, PORT)
+
+    assert abs(told - virtual_clock().now()) <= timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("answer", [None, Web, Hanger, Nowhere])
+async def test_what_tells_no_time_has_none(ward, answer):
+    async with AsyncExitStack() as stack:
+        if answer is not None:
+            await ward(stack).serve(answer)
+
+        assert await fetch_time(HOST, PORT) is None

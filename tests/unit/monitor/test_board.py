@@ -235,6 +235,15 @@ def test_tiers_are_shown_with_their_evidence_and_age():
     assert (tier["age"], tier["grade"], seen.health.round_trip) == (5.0, "down", 0.1)
 
 
+def test_what_was_seen_before_the_clock_was_set_back_has_no_negative_age():
+    check = HealthCheck(name="port", grade=Grade.OK, evidence="it accepted", at=AT)
+
+    seen = after(HealthTaken(at=AT, health=Health(checks=(check,))))
+
+    data = snapshot_data(seen, now=later(-3600))
+    assert (data["age"], data["health"]["tiers"][0]["age"]) == (0.0, 0.0)
+
+
 def test_a_circuit_keeps_its_cause_until_it_closes():
     def turned(before, to, cause=""):
         return ServiceChanged(at=AT, service="quotes", before=before, after=to, cause=cause)

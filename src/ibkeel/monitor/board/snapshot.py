@@ -203,7 +203,7 @@ def snapshot_data(snapshot: Snapshot, *, now: datetime) -> dict[str, Any]:
     """
     data: dict[str, Any] = _plain(snapshot)
     data["now"] = now.isoformat()
-    data["age"] = None if snapshot.at is None else (now - snapshot.at).total_seconds()
+    data["age"] = None if snapshot.at is None else max(0.0, (now - snapshot.at).total_seconds())
     data["health"]["tiers"] = [{**_plain(tier), "age": tier.age(now)} for tier in snapshot.tiers]
     for name in ("state", "since", "cause"):
         data["session"][name] = _plain(getattr(snapshot.session, name))

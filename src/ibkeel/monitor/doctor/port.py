@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -40,21 +42,53 @@ async def look_at_port(host: str, port: int) -> list[Finding]:
         port: Of the API.
     """
     try:
-        async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_connection(host, port)
+        reply = await _knocked(host, port)
     except TimeoutError:
         return [_fault("port", f"{host}:{port} does not answer within {_PATIENCE:g} s", _unreached(host))]
     except OSError as error:
         said = f"nobody listens on {host}:{port} ({error.strerror or error})"
         return [_fault("port", said, _START)]
     accepted = Finding(check="port", verdict=Verdict.OK, said=f"{host}:{port} accepts connections")
+    return [accepted, *_judged(f"{host}:{port}", reply)]
+
+
+async def fetch_time(host: str, port: int) -> datetime | None:
+    """What a Gateway's clock says, without logging on: its answer to the greeting tells it.
+
+    Args:
+        host: Name or address.
+        port: Of the API.
+
+    Returns:
+        Aware, in UTC, to the second; None when nobody answers, or in a zone that is not known.
+    """
     try:
-        reply = await _greeted(reader, writer)
+        reply = await _knocked(host, port)
+    except OSError:
+        return None
+    return None if _version(reply.data) is None else _time(reply.data)
+
+
+def _time(data: bytes) -> datetime | None:
+    told = data[4:].split(b"\0")[1].decode("ascii", "replace")
+    day, _, rest = told.partition(" ")
+    clock, _, zone = rest.partition(" ")
+    try:
+        naive = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - the zone follows
+        return naive.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    except (KeyError, ValueError, OSError):  # a zone that is a name of Windows, or no time at all
+        return None
+
+
+async def _knocked(host: str, port: int) -> _Reply:
+    async with asyncio.timeout(_PATIENCE):
+        reader, writer = await asyncio.open_connection(host, port)
+    try:
+        return await _greeted(reader, writer)
     finally:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-    return [accepted, *_judged(f"{host}:{port}", reply)]
 
 
 def _unreached(host: str) -> str:
