@@ -98,9 +98,10 @@ def test_a_recorded_journal_can_be_kept(tmp_path):
         assert kept.count(CycleDone) == 3
 
 
-def test_a_symbol_that_is_not_listed_ends_the_backtest_before_it_begins():
+@pytest.mark.parametrize("data", [SeededMarket(7), SeededData(seed=7)], ids=["market", "data"])
+def test_a_symbol_that_is_not_listed_ends_the_backtest_before_it_begins(data):
     with pytest.raises(UnknownContract, match="NOSUCH"):
-        backtest(Scalp(), SeededMarket(7), RunnerConfig(symbols=("NOSUCH",)))
+        backtest(Scalp(), data, RunnerConfig(symbols=("NOSUCH",)))
 
 
 def test_a_holiday_has_no_backtest():

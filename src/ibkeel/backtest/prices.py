@@ -147,7 +147,7 @@ class MarketSource(Protocol):
 
 @attrs.frozen(kw_only=True)
 class SeededData:
-    """A market that a seed makes up.
+    """A market that a seed makes up; for a ticker that it does not know give a `SeededMarket` that lists it.
 
     Args:
         seed: Equal seeds make equal markets.
@@ -157,13 +157,13 @@ class SeededData:
     seed: int = 7
     day: date | None = None
 
-    def market(self, symbols: Sequence[str]) -> DatedMarket:
-        """The market.
+    def market(self, symbols: Sequence[str]) -> DatedMarket:  # noqa: ARG002 - it lists the same for everybody
+        """The market, which lists only what it knows.
 
         Raises:
             ConfigurationError: `day` is no session that the calendar can serve.
         """
-        return SeededMarket(self.seed, self.day, symbols)
+        return SeededMarket(self.seed, self.day)
 
 
 @attrs.frozen(kw_only=True)

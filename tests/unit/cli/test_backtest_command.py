@@ -64,6 +64,7 @@ def test_options_win_over_the_file_and_the_journal_is_kept(bot, tmp_path, capsys
         (["--replay", "nowhere", "--date", "2015-12-24", "--sessions", "2"], "stands alone"),
         (["--strategy", "nonsense"], "unknown strategy 'nonsense'"),
         (["--date", "2024-07-04"], "2024-07-04"),
+        (["--symbols", "SPY,NOSUCH"], "the market does not list NOSUCH"),
     ],
 )
 def test_what_cannot_be_played_is_a_sentence(arguments, words, capsys):
@@ -104,6 +105,14 @@ def test_a_sweep_shows_the_best_first_and_the_reasons_of_failures(bot, capsys):
 
 def test_a_sweep_without_any_result_says_so_by_its_exit_code(bot, capsys):
     assert run(["sweep", bot, "--set", "strategy.fast=30", "--json"]) == 5
+
+
+def test_a_sweep_over_a_symbol_that_is_not_listed_has_no_figures(bot, capsys):
+    code = run(["sweep", bot, "--symbols", "NOSUCH", "--set", "risk.stop_fraction=0.1", "--json"])
+
+    [row] = json.loads(capsys.readouterr().out)["rows"]
+    assert (code, row["figures"]) == (5, None)
+    assert row["error"] == "UnknownContract: the market does not list NOSUCH"
 
 
 @pytest.mark.parametrize(
