@@ -70,6 +70,8 @@ _STATUS: Final[Mapping[Stage, str]] = MappingProxyType(
 # Zone names as the Gateway writes them.
 _ZONE_NAMES: Final[Mapping[str, str]] = MappingProxyType({"America/New_York": "US/Eastern"})
 
+_DECIMALS: Final = 8  # of an average price: what floats add behind them is no price
+
 _KEPT: Final = (
     "perm_id",
     "filled",
@@ -132,7 +134,7 @@ class WorkingOrder:
         order = self.order
         total = order.filled * order.average_fill_price + quantity * price
         order.filled += quantity
-        order.average_fill_price = total / order.filled
+        order.average_fill_price = round(total / order.filled, _DECIMALS)
         order.last_fill_price = price
         target = Stage.WORKING if self.remaining > 0 else Stage.FILLED
         if target is not self.stage:

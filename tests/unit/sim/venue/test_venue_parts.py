@@ -33,6 +33,18 @@ def test_a_move_that_is_not_listed_is_refused(option, stage, target):
             order.move(target)
 
 
+@pytest.mark.parametrize("price", [426.54, 3.24, 2.34])
+def test_parts_at_one_price_have_that_price_as_their_average(option, price):
+    order = working(option, stage=Stage.WORKING)
+    averages = []
+
+    for _ in range(5):
+        order.fill(1, price)
+        averages.append(order.order.average_fill_price)
+
+    assert averages == [price] * 5
+
+
 def test_a_weekend_lies_between_two_windows(make_bench, option, at):
     hours = TradingHours(make_bench().market)
 
