@@ -59,7 +59,7 @@ def _kind(machine: Machine, name: str) -> str:
 
 
 def _arrow(source: str, target: str, words: Iterable[str], *traits: str) -> str:
-    label = "".join(f"{line}\\l" for line in words)
+    label = "".join(f"&#160;{line}\\l" for line in words)  # the blank keeps it off the arrow
     every = ", ".join((f'label="{label}"', *traits))
     return f"  {source} -> {target} [{every}];"
 

@@ -31,10 +31,11 @@ _ON_REQUEST: Final = frozenset({SessionEvent.CONNECT_ASKED, SessionEvent.DISCONN
 
 
 def session() -> Machine:
-    """The session's table; of the arrows that a wish to disconnect makes, one is drawn."""
+    """The session's table; of the arrows that a wish to disconnect makes, one is drawn: out of the box without a link."""
+    without_link = ("CONNECTING", "RECONNECTING", "MAINTENANCE")
     moves: dict[tuple[str, str], tuple[str, ...]] = {}
     for (state, event), following in TRANSITIONS.items():
-        is_drawn = event is not SessionEvent.DISCONNECT_ASKED or state is SessionState.READY
+        is_drawn = event is not SessionEvent.DISCONNECT_ASKED or state.name in without_link
         if following is not state and is_drawn:
             pair = state.name, following.name
             moves[pair] = (*moves.get(pair, ()), str(event))
@@ -42,7 +43,7 @@ def session() -> Machine:
         states=tuple(state.name for state in SessionState),
         moves=moves,
         boxes={
-            "no link": ("CONNECTING", "RECONNECTING", "MAINTENANCE"),
+            "no link": without_link,
             "a link": ("SYNCING", "READY", "DEGRADED", "UPSTREAM_LOST"),
         },
         good=frozenset({"READY"}),

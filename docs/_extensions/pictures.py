@@ -27,6 +27,7 @@ NOTES: Final = {
 }
 """What each picture shows, for those who cannot see it."""
 
+_WORDS: Final = re.compile(r"<text .*</text>\n")
 _ROW: Final = 46
 _WIDTH: Final = 640
 
@@ -94,7 +95,20 @@ def _laid_out(graph: str) -> str:
     drawn = re.sub(r'<g id="(?:node|edge|clust)\d+" ', "<g ", drawn)
     drawn = re.sub(r"<title>(?:%3|cluster_\d+)</title>\n", "", drawn)
     drawn = re.sub(r'<g id="graph0" class="graph"', "<g", drawn)
-    return re.sub(r'(<g transform="[^"]*">\n)<polygon [^>]*/>\n', r"\1", drawn)
+    drawn = re.sub(r'(<g transform="[^"]*">\n)<polygon [^>]*/>\n', r"\1", drawn)
+    return _labels_last(drawn)
+
+
+def _labels_last(drawn: str) -> str:
+    """The words of the arrows above all arrows: one that is drawn later would strike through them."""
+    words: list[str] = []
+
+    def without_words(edge: re.Match[str]) -> str:
+        words.extend(_WORDS.findall(edge[0]))
+        return _WORDS.sub("", edge[0])
+
+    drawn = re.sub(r'<g class="edge">\n.*?</g>\n', without_words, drawn, flags=re.DOTALL)
+    return drawn.replace("</g>\n</svg>", f'<g class="edge">\n{"".join(words)}</g>\n</g>\n</svg>')
 
 
 def main() -> None:
