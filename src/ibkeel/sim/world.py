@@ -18,6 +18,7 @@ from ibkeel.sim.values import (
     Commission,
     Execution,
     Market,
+    OrderError,
     SimContract,
     SimOrder,
     SimPosition,
@@ -57,6 +58,10 @@ class Exchange(Protocol):
 
     def next_event(self, after: datetime) -> datetime | None:
         """First instant at which `advance` may do something; None: never."""
+        ...
+
+    def objection(self, order: SimOrder, at: datetime) -> OrderError | None:
+        """Why an order that is only asked about could not be placed; None for no reason."""
         ...
 
     def preview(self, order: SimOrder, at: datetime) -> MarginPreview:

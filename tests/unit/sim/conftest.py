@@ -274,6 +274,9 @@ class SmallExchange:
     def portfolio(self, at):
         return [PortfolioRow(each, 500.0, 500.0 * each.quantity, 1.0, 2.0) for each in self.held.values()]
 
+    def objection(self, order, at):
+        return None
+
     def preview(self, order, at):
         margin = order.quantity * order.limit_price / 2
         worth = Valuation(

@@ -77,3 +77,37 @@ def test_a_combo_comes_back_with_its_legs_and_fills_leg_by_leg(gateway_run, smal
     assert (filled.orderStatus.status, errors) == ("Filled", [])
     kinds = [(fill.contract.secType, fill.execution.side) for fill in filled.fills]
     assert kinds == [("BAG", "BOT"), ("OPT", "BOT"), ("OPT", "SLD")]
+
+
+@pytest.mark.parametrize(
+    ("contract", "wrong", "code"),
+    [
+        (STOCK, {"orderType": "FOO"}, 321),
+        (STOCK, {"action": "FOO"}, 321),
+        (STOCK, {"totalQuantity": 0}, 434),
+        (STOCK, {"totalQuantity": float("inf")}, 321),
+        (STOCK, {"lmtPrice": 100.0012345}, 110),
+        (STOCK, {"account": "DU999"}, 321),
+        (ii.Index("VIX", "CBOE"), {}, 201),
+    ],
+)
+def test_a_what_if_order_is_refused_as_the_order_would_be(gateway_run, contract, wrong, code):
+    fields = {"action": "BUY", "totalQuantity": 1, "orderType": "LMT", "lmtPrice": 100.0, **wrong}
+
+    _, placed_errors, _ = placed(gateway_run, ii.Order(**fields), contract)
+    _, asked_errors, shown = placed(gateway_run, ii.Order(**fields, whatIf=True), contract)
+
+    assert [number for _, number, _ in placed_errors] == [code]
+    assert [each[1:] for each in asked_errors] == [each[1:] for each in placed_errors]
+    assert shown == []
+
+
+def test_a_what_if_order_beyond_the_funds_gets_its_figures(gateway_run):
+    async def scene(_gateway, ib):
+        await ib.qualifyContractsAsync(STOCK)
+        return await ib.whatIfOrderAsync(STOCK, ii.LimitOrder("BUY", 100_000, 500.0)), ib.errors
+
+    state, errors = gateway_run(scene, venue=None, start=NOON)
+
+    assert float(state.initMarginAfter) > float(state.equityWithLoanAfter)
+    assert errors == []

@@ -45,15 +45,26 @@ def _place(world: World, client: Client, values: dict[str, Any]) -> None:
     def answer(now: datetime) -> None:
         order = _order(world, client_id, values)
         if order.what_if:
-            preview = world.venue.preview(order, now)
-            shown = _open_order(order, "PreSubmitted")
-            more = _preview_values(preview, order.contract.currency)
-            client.reply("open_order", **{**shown, **more})
+            _preview(world, client, order, now)
             return
         publish(world, world.venue.submit(order, now), now)
         match(world, now)
 
     world.answer(client, order_id, world.settings.latency.orders, answer, needs=Service.ORDERS)
+
+
+def _preview(world: World, client: Client, order: SimOrder, now: datetime) -> None:
+    """Answer a what-if order.
+
+    That an order beyond the account's funds gets its figures, and no error 201, is unverified.
+    """
+    objection = world.venue.objection(order, now)
+    if objection is not None:
+        publish(world, [objection], now)
+        return
+    preview = world.venue.preview(order, now)
+    shown = _open_order(order, "PreSubmitted")
+    client.reply("open_order", **{**shown, **_preview_values(preview, order.contract.currency)})
 
 
 def _check_writable(world: World) -> None:

@@ -12,6 +12,7 @@ from ibkeel.sim.values import (
     Execution,
     Market,
     OrderEcho,
+    OrderError,
     SimContract,
     SimOrder,
     SimPosition,
@@ -90,9 +91,7 @@ class Venue:
         existing = self._engine.book.find((order.client_id, order.order_id))
         refusal = self._refusal(order, existing, at)
         if refusal is not None:
-            facts = {"account": order.account, "parent_id": order.parent_id}
-            filled = 0.0 if existing is None else existing.order.filled
-            return [refuse(refusal, order.client_id, order.order_id, filled=f"{filled:g}", **facts)]
+            return [self._refused(refusal, order, existing)]
         mine = self._own_copy(order)
         if order.what_if:
             mine.status = "PreSubmitted"
@@ -184,6 +183,14 @@ class Venue:
             ends += [ends_at(each.contract, self._market) for each in self._ledger.account.positions()]
         return min((at for at in ends if at is not None and at > after), default=None)
 
+    def objection(self, order: SimOrder, at: datetime) -> OrderError | None:
+        """Why an order that is only asked about could not be placed, whatever its id; None for no reason.
+
+        The account's funds are not looked at: they are in the figures of `preview`.
+        """
+        refusal = self._refusal_as_stated(order, self._moved_to(at))
+        return None if refusal is None else self._refused(refusal, order, None)
+
     def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
         """What the order would do to the account, if it filled whole; nothing is changed."""
         return self._ledger.preview(order, at)[0]
@@ -238,13 +245,27 @@ class Venue:
         if existing is not None and not existing.is_live:
             filled = existing.stage is Stage.FILLED
             return Refusal.MODIFIES_FILLED if filled else Refusal.DUPLICATE_ID
-        if order.account not in {"", self._ledger.account.name}:
-            return Refusal.BAD_ACCOUNT
         if existing is not None and existing.stage is not Stage.DRAFT:
-            return check_modification(order, existing.order, self._market)
+            return self._refusal_by_account(order) or check_modification(order, existing.order, self._market)
         if existing is None and order.order_id <= self._engine.book.highest_id(order.client_id):
-            return Refusal.DUPLICATE_ID
-        return check_new(order, self._market) or self._refusal_by_book(order, at)
+            return self._refusal_by_account(order) or Refusal.DUPLICATE_ID
+        return self._refusal_as_stated(order, at)
+
+    def _refusal_as_stated(self, order: SimOrder, at: datetime) -> Refusal | None:
+        """What is wrong with a new order, its id apart."""
+        return (
+            self._refusal_by_account(order)
+            or check_new(order, self._market)
+            or self._refusal_by_book(order, at)
+        )
+
+    def _refusal_by_account(self, order: SimOrder) -> Refusal | None:
+        return None if order.account in {"", self._ledger.account.name} else Refusal.BAD_ACCOUNT
+
+    def _refused(self, refusal: Refusal, order: SimOrder, existing: WorkingOrder | None) -> OrderError:
+        facts = {"account": order.account, "parent_id": order.parent_id}
+        filled = 0.0 if existing is None else existing.order.filled
+        return refuse(refusal, order.client_id, order.order_id, filled=f"{filled:g}", **facts)
 
     def _refusal_by_book(self, order: SimOrder, at: datetime) -> Refusal | None:
         if is_expired(order, at):
