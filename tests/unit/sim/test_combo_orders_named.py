@@ -1,5 +1,7 @@
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
+import attrs
 import pytest
 
 from ibkeel.sim.services.contracts import ordered
@@ -10,7 +12,9 @@ LISTED = {
     number: SimContract(con_id=number, symbol="SPY", sec_type="OPT", strike=500.0 + number, multiplier=100)
     for number in (1, 2)
 }
-WORLD = SimpleNamespace(market=SimpleNamespace(by_con_id=LISTED.get))
+LISTED[3] = attrs.evolve(LISTED[1], con_id=3, expiry=date(2026, 1, 2))
+NOON = datetime(2026, 1, 5, 17, tzinfo=UTC)
+WORLD = SimpleNamespace(market=SimpleNamespace(by_con_id=LISTED.get), now=lambda: NOON)
 
 
 def leg(con_id, action="BUY", ratio=1):
@@ -43,6 +47,7 @@ def test_any_other_contract_has_no_legs():
         ([leg(1)], 321),
         ([leg(1), leg(9)], 200),
         ([leg(1), leg(None)], 200),
+        ([leg(1), leg(3)], 200),
         ([leg(1), leg(2, "HOLD")], 321),
         ([leg(1), leg(2, "BUY", 0)], 321),
         ([leg(1), leg(2, "BUY", None)], 321),

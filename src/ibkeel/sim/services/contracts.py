@@ -10,6 +10,7 @@ import attrs
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.values import ContractPattern, SimContract, SimLeg
+from ibkeel.sim.venue.hours import has_ended
 from ibkeel.sim.wiretime import compact
 from ibkeel.sim.world import Handler, Rejection, World
 
@@ -40,13 +41,20 @@ def pattern_from(values: dict[str, Any]) -> ContractPattern:
     )
 
 
-def resolve(world: World, values: dict[str, Any]) -> SimContract:
+def resolve(world: World, values: dict[str, Any], *, has_expired: bool = False) -> SimContract:
     """The one contract that a request means.
+
+    Args:
+        world: The state behind all sessions.
+        values: The request.
+        has_expired: Count those that have ended too.
 
     Raises:
         Rejection: None fits, or more than one.
     """
     found = find(world, pattern_from(values))
+    if not has_expired:
+        found = existing(world, found)
     if not found:
         raise Rejection(200, NO_DEFINITION)
     if len(found) > 1:
@@ -63,6 +71,12 @@ def find(world: World, pattern: ContractPattern) -> list[SimContract]:
     if not (pattern.symbol or pattern.local_symbol):
         return []
     return list(world.market.find(pattern))
+
+
+def existing(world: World, contracts: list[SimContract]) -> list[SimContract]:
+    """Those that have not ended: an option exists until its last trading day is over."""
+    now = world.now()
+    return [each for each in contracts if not has_ended(each, now)]
 
 
 def contract_values(contract: SimContract, *, exchange: str | None = None) -> dict[str, Any]:
@@ -136,7 +150,7 @@ def cancels(kind: str, error: tuple[int, str] | None = None) -> Handler:
 
 def _leg(world: World, row: dict[str, Any]) -> SimLeg:
     contract = world.market.by_con_id(row["con_id"] or 0)
-    if contract is None:
+    if contract is None or has_ended(contract, world.now()):
         raise Rejection(200, NO_DEFINITION)
     action, ratio = str(row["action"]).upper(), row["ratio"] or 0
     if action not in _ACTIONS or ratio < 1:

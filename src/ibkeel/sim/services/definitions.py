@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
-from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, find, pattern_from
+from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, existing, find, pattern_from
 from ibkeel.sim.services.reference import rule_of
 from ibkeel.sim.values import SimContract, SimSession
 from ibkeel.sim.wiretime import compact, parse_zone
@@ -20,6 +20,8 @@ def _contract_details(world: World, client: Client, values: dict[str, Any]) -> N
     def answer(now: datetime) -> None:
         pattern = pattern_from(values)
         found = find(world, pattern)
+        if not values["include_expired"]:
+            found = existing(world, found)
         if not found:
             raise Rejection(200, NO_DEFINITION)
         hours = _hours(world, now)
@@ -98,12 +100,16 @@ def _liquid(day: date, session: SimSession | None, zone: str) -> str:
 
 
 def _option_parameters(world: World, client: Client, values: dict[str, Any]) -> None:
-    def answer(_now: datetime) -> None:
+    def answer(now: datetime) -> None:
         con_id = values["con_id"] or 0
+        today = now.astimezone(parse_zone(world.settings.zone)).date()
         if world.market.by_con_id(con_id) is None:
             # Unverified text.
             raise Rejection(321, "Error validating request.-'cD' : cause - Invalid contract id")
         for each in world.market.option_classes(con_id):
+            expiries = [{"expiry": compact(day)} for day in each.expiries if day >= today]
+            if not expiries:
+                continue
             client.reply(
                 "option_parameters",
                 request_id=values["request_id"],
@@ -111,7 +117,7 @@ def _option_parameters(world: World, client: Client, values: dict[str, Any]) -> 
                 under_con_id=con_id,
                 trading_class=each.trading_class,
                 multiplier=str(each.multiplier),
-                expiries=[{"expiry": compact(day)} for day in each.expiries],
+                expiries=expiries,
                 strikes=[{"strike": strike} for strike in each.strikes],
             )
         client.reply("option_parameters_end", request_id=values["request_id"])

@@ -364,10 +364,11 @@ class Engine:
         working.restate()  # a child may have become a stop, or ceased to be one
 
     def _expiry(self, order: SimOrder, at: datetime) -> datetime | None:
-        if order.tif != "DAY" or order.order_type in CLOSING_TYPES:
-            return order.good_till if order.tif == "GTD" else None
-        window = self._window(order, at)
-        return None if window is None else window.closes_at
+        ends = [self._hours.last_close(order), order.good_till if order.tif == "GTD" else None]
+        if order.tif == "DAY" and order.order_type not in CLOSING_TYPES:
+            window = self._window(order, at)
+            ends.append(None if window is None else window.closes_at)
+        return min((end for end in ends if end is not None), default=None)
 
     def _window(self, order: SimOrder, at: datetime) -> Window | None:
         return self._hours.window(order.contract, extended=order.outside_rth, at=at)

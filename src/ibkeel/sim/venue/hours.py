@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ibkeel.sim.values import Market, SimContract, SimOrder, SimSession
+from ibkeel.sim.venue.settlement import ends_at
 
 # The longest run of closed days since 1945 was six, in September 2001.
 _LOOK_AHEAD = timedelta(days=10)
@@ -56,6 +57,14 @@ class TradingHours:
             self._known[key] = (at, found)
         return found
 
+    def last_close(self, order: SimOrder) -> datetime | None:
+        """When an order can trade last: the end of its option, or of the leg that ends first; None: no end.
+
+        That a Gateway cancels what rests then in the ordinary way is unverified.
+        """
+        ends = [ends_at(each, self._market) for each in _traded(order)]
+        return min((at for at in ends if at is not None), default=None)
+
     def _search(self, zone: ZoneInfo, *, extended: bool, at: datetime) -> Window | None:
         day = at.astimezone(zone).date()
         for session in self._market.sessions(day, day + _LOOK_AHEAD):
@@ -65,12 +74,19 @@ class TradingHours:
         return None
 
 
+def has_ended(contract: SimContract, at: datetime) -> bool:
+    """Whether the last trading day of a contract has passed."""
+    last = contract.last_trading_day or contract.expiry
+    return last is not None and at.astimezone(ZoneInfo(contract.timezone)).date() > last
+
+
 def is_expired(order: SimOrder, at: datetime) -> bool:
-    """Whether the last trading day of the contract, or of a leg, has passed."""
-    contracts = [leg.contract for leg in order.legs] or [order.contract]
-    today = at.astimezone(ZoneInfo(order.contract.timezone)).date()
-    ends = [contract.last_trading_day or contract.expiry for contract in contracts]
-    return any(last is not None and today > last for last in ends)
+    """Whether the contract, or a leg, has ended."""
+    return any(has_ended(each, at) for each in _traded(order))
+
+
+def _traded(order: SimOrder) -> list[SimContract]:
+    return [leg.contract for leg in order.legs] or [order.contract]
 
 
 def _window_of(session: SimSession, zone: ZoneInfo, *, extended: bool) -> Window:
