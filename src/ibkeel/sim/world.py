@@ -73,11 +73,11 @@ class Exchange(Protocol):
         ...
 
     def completed_orders(self) -> Sequence[SimOrder]:
-        """Orders that ended today."""
+        """Orders that have ended, in the order in which they did."""
         ...
 
     def executions(self) -> Sequence[tuple[Execution, Commission]]:
-        """Fills of today, oldest first."""
+        """Every fill, oldest first."""
         ...
 
     def positions(self) -> Sequence[SimPosition]:

@@ -115,6 +115,30 @@ def test_executions_of_yesterday_are_gone_after_midnight(gateway_run, days, coun
     assert gateway_run(scene, **MORNING, execution_days=days) == (1, count)
 
 
+def test_orders_that_ended_yesterday_are_gone_after_midnight(gateway_run):
+    async def scene(gateway, ib):
+        [spy] = await ib.qualifyContractsAsync(ii.Stock("SPY", "SMART", "USD"))
+        ib.placeOrder(spy, ii.MarketOrder("BUY", 10))
+        await asyncio.sleep(1)
+        today = len(await ib.reqCompletedOrdersAsync(False))
+        await asyncio.sleep(24 * 3600)
+        return today, len(await ib.reqCompletedOrdersAsync(False)), len(gateway.venue.completed_orders())
+
+    assert gateway_run(scene, **MORNING) == (1, 0, 1)
+
+
+def test_a_draft_that_was_cancelled_is_no_completed_order(gateway_run):
+    async def scene(gateway, ib):
+        [spy] = await ib.qualifyContractsAsync(ii.Stock("SPY", "SMART", "USD"))
+        ib.placeOrder(spy, ii.MarketOrder("BUY", 10, transmit=False))
+        await asyncio.sleep(1)
+        ib.reqGlobalCancel()
+        await asyncio.sleep(1)
+        return await ib.reqCompletedOrdersAsync(False), len(gateway.venue.completed_orders())
+
+    assert gateway_run(scene, **MORNING) == ([], 1)
+
+
 @pytest.mark.parametrize(
     ("tail", "count"),
     [

@@ -1,7 +1,7 @@
 """Orders, what they would cost, executions and their echoes."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any, Final
 
 import attrs
@@ -22,7 +22,7 @@ from ibkeel.sim.values import (
     VenueEvent,
 )
 from ibkeel.sim.venue import MarginPreview
-from ibkeel.sim.wiretime import parse_instant, zoned
+from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
 _FIGURES: Final = (
@@ -277,9 +277,14 @@ def _auto_open_orders(_world: World, client: Client, _values: dict[str, Any]) ->
 
 
 def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
-    def answer(_now: datetime) -> None:
+    def answer(now: datetime) -> None:
+        zone = parse_zone(world.settings.zone)
+        midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
         for order in world.venue.completed_orders():
             at = order.completed_at
+            is_old = at is not None and at < midnight
+            if is_old or not order.perm_id:  # a draft that was never transmitted has no id of its own
+                continue
             version = client.session.version
             client.reply(
                 "completed_order",
