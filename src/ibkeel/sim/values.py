@@ -336,6 +336,7 @@ class OrderStatus:
     parent_id: int
     last_fill_price: float
     why_held: str = ""
+    owner: int | None = None  # the client that placed it, where `client_id` names another
 
 
 @attrs.frozen(kw_only=True)
@@ -348,6 +349,7 @@ class OrderError:
     text: str
     advanced_reject: str = ""  # JSON that tells how to insist
     rule: str = ""  # the limit that was broken, for the count
+    owner: int | None = None  # the client that placed it, where `client_id` names another
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,7 @@ import ib_insync as ii
 import pytest
 
 from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.venue import Venue, VenueSettings
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 
 HOST, PORT = "127.0.0.1", 4002
@@ -44,6 +45,29 @@ def test_the_master_client_hears_of_the_orders_of_all(gateway_run, master):
     assert filled == ([] if master is None else [5])
     assert paid == ([] if master is None else [1.0])
     assert own == 2
+
+
+def test_an_order_that_another_client_cancels_is_told_to_both(gateway_run):
+    async def scene(_gateway, ib):
+        other, third = await another(9), await another(10)
+        for each in (other, third):
+            each.codes = []
+            each.errorEvent += lambda number, code, *_, each=each: each.codes.append((number, code))
+        [spy] = await ib.qualifyContractsAsync(ii.Stock("SPY", "SMART", "USD"))
+        trade = ib.placeOrder(spy, ii.LimitOrder("BUY", 1, 100.0, tif="GTC"))
+        await asyncio.sleep(1)
+        other.client.cancelOrder(trade.order.orderId, "")
+        await asyncio.sleep(1)
+        told = [(number, code) for number, code, _ in ib.errors]
+        for each in (other, third):
+            each.disconnect()
+        return trade.order.orderId, told, other.codes, third.codes
+
+    venue = Venue(MARKET, settings=VenueSettings(cancels_across_clients=True))
+    number, told, others, thirds = gateway_run(scene, **{**MORNING, "venue": venue})
+
+    assert told == others == [(number, 202)]
+    assert thirds == []
 
 
 def test_only_client_0_binds_manual_orders(gateway_run):

@@ -157,7 +157,7 @@ def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
         client_id = event.order.client_id if isinstance(event, OrderEcho) else event.client_id
         if isinstance(event, OrderError) and event.rule:
             world.counters.violated(event.rule, client_id)
-        for listener in _listeners(world, client_id):
+        for listener in _listeners(world, client_id, _owner(event)):
             _send(world, listener, event, now)
     filled = [
         event.contract
@@ -168,9 +168,14 @@ def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
         after_fills(world, filled, now)
 
 
-def _listeners(world: World, client_id: int) -> list[Client]:
-    """Who is told about an order: the client that placed it, and the master client."""
-    ids = {client_id: None, world.settings.master_client_id: None}
+def _owner(event: VenueEvent) -> int | None:
+    """The client whose order another one has ended."""
+    return event.owner if isinstance(event, OrderStatus | OrderError) else None
+
+
+def _listeners(world: World, client_id: int, owner: int | None) -> list[Client]:
+    """Who is told about an order: whoever placed it, whoever cancelled it for that client, the master client."""
+    ids = dict.fromkeys((owner, client_id, world.settings.master_client_id))
     return [world.clients[each] for each in ids if each is not None and each in world.clients]
 
 
@@ -181,7 +186,7 @@ def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> Non
         case OrderEcho():
             client.reply("open_order", **_open_order(event.order, event.status))
         case OrderStatus():
-            client.reply("order_status", **attrs.asdict(event))
+            client.reply("order_status", **attrs.asdict(event, filter=attrs.filters.exclude("owner")))
         case OrderError():
             client.error(
                 event.order_id, event.code, event.text, at=now, advanced_reject=event.advanced_reject
@@ -198,7 +203,7 @@ def _is_lost(world: World, event: VenueEvent) -> bool:
         case OrderEcho():
             key = event.order.client_id, event.order.order_id
         case OrderStatus():
-            key = event.client_id, event.order_id
+            key = event.client_id if event.owner is None else event.owner, event.order_id
         case _:
             return False
     return key in world.unacknowledged

@@ -157,6 +157,7 @@ def _status(working: WorkingOrder, status: str, client_id: int) -> OrderStatus:
     order = working.order
     return OrderStatus(
         client_id=client_id,
+        owner=_owner(order, client_id),
         order_id=order.order_id,
         status=status,
         filled=order.filled,
@@ -167,6 +168,10 @@ def _status(working: WorkingOrder, status: str, client_id: int) -> OrderStatus:
         last_fill_price=order.last_fill_price,
         why_held=order.why_held,
     )
+
+
+def _owner(order: SimOrder, told: int) -> int | None:
+    return None if told == order.client_id else order.client_id
 
 
 def pair(working: WorkingOrder) -> list[VenueEvent]:
@@ -195,6 +200,7 @@ def cancellation(
         _status(working, "Cancelled", client),
         OrderError(
             client_id=client,
+            owner=_owner(working.order, client),
             order_id=working.order.order_id,
             code=202,
             text="Order Canceled - reason:",

@@ -240,7 +240,7 @@ def test_a_cancel_across_clients_carries_the_cancelling_client(make_bench, at):
 
     events = bench.venue.cancel(8, 1, at(10, 1))
 
-    assert {event.client_id for event in events} == {8}
+    assert {(event.client_id, event.owner) for event in events} == {(8, 7)}
     assert bench.venue.open_orders() == []
 
 
