@@ -57,6 +57,20 @@ def test_neither_data_nor_orders_are_had_for_what_has_expired(gateway_run):
     assert gateway_run(scene, venue=None, start=NEXT_MORNING) == [200, 200]
 
 
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_the_history_of_an_option_goes_with_it(gateway_run, is_asked_for):
+    contract = ii.Option("SPY", "20260109", 500.0, "C", "SMART", includeExpired=is_asked_for)
+
+    async def scene(_gateway, ib):
+        bars = await ib.reqHistoricalDataAsync(contract, "", "1 D", "1 hour", "TRADES", True)
+        return list(bars), ib.errors
+
+    bars, [(_, code, text)] = gateway_run(scene, start=NEXT_MORNING)
+
+    assert (bars, code) == ([], 162)
+    assert "HMDS query returned no data" in text
+
+
 def test_an_order_good_till_cancelled_ends_with_the_last_session_of_its_option(gateway_run):
     async def scene(_gateway, ib):
         trade = ib.placeOrder(CALL, ii.LimitOrder("BUY", 1, 0.05, tif="GTC"))

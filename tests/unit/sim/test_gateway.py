@@ -220,6 +220,7 @@ def test_history_has_the_bars_of_its_duration(gateway_run, duration, size, count
     ("duration", "size", "what", "code", "text"),
     [
         ("60 S", "5 mins", "TRADES", 162, "invalid step"),
+        ("3600 S", "3 hours", "TRADES", 162, "invalid step"),
         ("86401 S", "5 mins", "TRADES", 321, "must be made in days"),
         ("1 Q", "5 mins", "TRADES", 321, "duration is invalid"),
         ("1 D", "7 mins", "TRADES", 321, "bar size setting is invalid"),

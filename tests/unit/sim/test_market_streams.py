@@ -273,6 +273,9 @@ def test_bars_of_both_sides_lie_between_the_bid_and_the_ask(gateway_run):
     [
         ("2000 S", "1 secs", False),
         ("2001 S", "1 secs", True),
+        ("3601 S", "5 secs", True),
+        ("14401 S", "10 secs", True),
+        ("28800 S", "15 secs", True),
         ("1 D", "1 secs", True),
         ("1 W", "5 secs", True),
         ("1 M", "15 secs", True),
@@ -290,6 +293,19 @@ def test_short_bars_are_to_be_had_for_short_times_alone(gateway_run, duration, s
 
     assert errors == ([(162, True)] if refused else [])
     assert count == (0 if refused else 2001)  # the first and the last are partial
+
+
+@pytest.mark.parametrize(("end", "kept"), [("20240304-16:00:00", False), ("20240305-16:00:00", True)])
+def test_short_bars_are_kept_for_half_a_year(gateway_run, end, kept):
+    async def scene(_gateway, ib):
+        told = await ib.reqHistoricalDataAsync(SEEDED, end, "1800 S", "30 secs", "TRADES", True)
+        longer = await ib.reqHistoricalDataAsync(SEEDED, end, "1800 S", "1 min", "TRADES", True)
+        return bool(told), bool(longer), [(code, "returned no data" in text) for _, code, text in ib.errors]
+
+    told, longer, errors = gateway_run(scene, **MORNING)  # 2024-09-05
+
+    assert (told, longer) == (kept, True)
+    assert errors == ([] if kept else [(162, True)])
 
 
 @pytest.mark.parametrize(("end", "what"), [("20260102-20:00:00", "TRADES"), ("", "BID_ASK")])

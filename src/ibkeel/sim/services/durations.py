@@ -11,7 +11,8 @@ import attrs
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.counters import Key
-from ibkeel.sim.values import BarSize, SimSession
+from ibkeel.sim.values import BarSize, SimContract, SimSession
+from ibkeel.sim.venue.hours import has_ended
 from ibkeel.sim.world import Rejection, World
 
 OF_HISTORY: Final = "Historical Market Data Service error message:"
@@ -126,14 +127,17 @@ _LARGEST_BARS: Final = (
     (60, 60),
     (120, 120),
     (1_800, 1_800),
+    (3_600, 3_600),
     (14_400, 10_800),
     (28_800, 28_800),
     (86_400, 86_400),
 )
+# Shortest bar, in seconds, by the length of the request in seconds; the stricter of the two tables.
+_SMALLEST_BARS_OF_SECONDS: Final = ((2_000, 1), (3_600, 5), (14_400, 10), (86_400, 30))
 _LONGEST_UNITS: Final = {"W": LongBar.WEEK_1, "M": LongBar.MONTH_1, "Y": LongBar.MONTH_1}
 # Shortest bar, in seconds, by the unit of the request.
 _SMALLEST_BARS: Final = {"S": 1, "D": 5, "W": 10, "M": 30, "Y": 60}
-_LONGEST_OF_SECONDS: Final = 2_000  # length of a request for bars of one second
+_MONTHS_OF_SHORT_BARS: Final = 6
 _BEFORE: Final = "Error validating request.-'bX' : cause - "
 
 
@@ -188,11 +192,21 @@ def check_step(duration: Duration, size: Size) -> None:
     largest = _LONGEST_UNITS.get(duration.unit, BarSize.DAY_1).seconds
     if duration.unit == "S":
         largest = next(bar for length, bar in _LARGEST_BARS if duration.count <= length)
-        if duration.count > _LONGEST_OF_SECONDS:
-            smallest = ShortBar.SECS_5.seconds
+        smallest = next(bar for length, bar in _SMALLEST_BARS_OF_SECONDS if duration.count <= length)
     if not smallest <= size.seconds <= largest:
         text = f"Historical Market Data Service error message:invalid step: {size.seconds}"
         raise Rejection(162, text)
+
+
+def is_kept(contract: SimContract, size: Size, end: datetime, now: datetime) -> bool:
+    """Whether bars up to `end` are kept: no short ones that are half a year old, nor those of an expired option.
+
+    Source:
+        TWS API, "Unavailable Historical Data"; that the answer is one of no data is unverified.
+    """
+    oldest = _months_back(now.date(), _MONTHS_OF_SHORT_BARS)
+    is_too_old = isinstance(size, ShortBar) and end.date() < oldest
+    return not is_too_old and not has_ended(contract, now)
 
 
 def start_of(

@@ -20,6 +20,7 @@ from ibkeel.sim.services.durations import (
     Size,
     check_room,
     check_step,
+    is_kept,
     pace_history,
     parse_bar_size,
     parse_duration,
@@ -118,7 +119,7 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
     except WireError as error:
         reason = f"End Date/Time: {error}"
         raise Rejection(10314, reason) from error
-    contract = resolve(world, values)
+    contract = resolve(world, values, has_expired=True)
     return _Query(
         request_id=values["request_id"],
         contract=contract,
@@ -135,7 +136,8 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
 
 def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
     start, end, bars = _bars(world, client, query, now)
-    if not bars and not query.keep:
+    are_kept = is_kept(query.contract, query.size, end, now)
+    if not are_kept or not (bars or query.keep):
         contract = query.contract
         what = f"{contract.symbol}@{query.exchange} {_KINDS[query.what]}"
         raise Rejection(162, f"{OF_HISTORY}HMDS query returned no data: {what}")
