@@ -227,7 +227,18 @@ def test_an_id_of_a_history_that_runs_is_refused_for_another(gateway_run, number
         await asyncio.sleep(1)
         return [code for _, code, _ in ib.errors]
 
-    assert gateway_run(scene) == [322]
+    assert gateway_run(scene) == [386]
+
+
+def test_an_id_of_old_ticks_that_are_asked_for_is_refused_for_others(gateway_run):
+    async def scene(_gateway, ib):
+        stock = ii.Stock("SPY", "SMART", "USD")
+        for _ in range(2):
+            ib.client.reqHistoricalTicks(77, stock, "", "20260102-20:00:00", 10, "TRADES", 1, False, [])
+        await asyncio.sleep(1)
+        return [code for _, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [386]
 
 
 def test_real_time_bars_of_an_unknown_kind_are_refused(gateway_run):

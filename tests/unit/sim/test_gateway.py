@@ -103,6 +103,25 @@ def test_a_snapshot_that_lacks_a_field_takes_its_whole_window(gateway_run):
     assert waited == pytest.approx(11.0, abs=0.1)
 
 
+def test_a_regulatory_snapshot_is_one_too(gateway_run):
+    async def scene(gateway, ib):
+        ticker = ib.reqMktData(STOCK, regulatorySnapshot=True)
+        await asyncio.sleep(1)
+        return ticker.bid, gateway.counters.open_lines, ib.errors
+
+    assert gateway_run(scene) == (500.09, 0, [])
+
+
+def test_an_id_that_streams_is_refused_for_another_stream(gateway_run):
+    async def scene(gateway, ib):
+        for _ in range(2):
+            ib.client.reqMktData(77, STOCK, "", False, False, [])
+        await asyncio.sleep(1)
+        return [(number, code) for number, code, _ in ib.errors], gateway.counters.open_lines
+
+    assert gateway_run(scene) == ([(77, 102)], 1)
+
+
 def test_a_stream_carries_changes_greeks_and_open_interest(gateway_run):
     call = ii.Option("SPY", "20260109", 500, "C", "SMART")
 

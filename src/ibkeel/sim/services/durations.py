@@ -23,6 +23,16 @@ Sessions = Callable[[date, date], Sequence[SimSession]]
 """Regular sessions between two dates, both included, ascending."""
 
 
+def check_id(client: Client, request_id: int) -> None:
+    """Make sure that no historical request of that id is open.
+
+    Raises:
+        Rejection: There is one.
+    """
+    if request_id in client.histories or ("history", request_id) in client.repeats:
+        raise Rejection(386, "Duplicate ticker ID for API historical data query.")
+
+
 def check_room(world: World, client: Client) -> None:
     """Make sure that one more historical request may be open.
 

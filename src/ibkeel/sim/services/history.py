@@ -18,6 +18,7 @@ from ibkeel.sim.services.durations import (
     LongBar,
     ShortBar,
     Size,
+    check_id,
     check_room,
     check_step,
     is_kept,
@@ -75,9 +76,7 @@ class _Query:
 
 def _historical_data(world: World, client: Client, values: dict[str, Any]) -> None:
     query = _understood(world, values)
-    if query.request_id in client.histories or ("history", query.request_id) in client.repeats:
-        text = "Duplicate ticker ID for API historical data query"
-        raise Rejection(322, f"Error processing request.-'bX' : cause - {text}")
+    check_id(client, query.request_id)
     check_room(world, client)
     pace_history(
         world,

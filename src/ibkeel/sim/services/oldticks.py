@@ -10,7 +10,7 @@ from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import permission, resolve
-from ibkeel.sim.services.durations import check_room, pace_history
+from ibkeel.sim.services.durations import check_id, check_room, pace_history
 from ibkeel.sim.services.feed import Change, changes, price_of, trade_of
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.wiretime import parse_instant
@@ -44,6 +44,7 @@ class _Query:
 
 def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> None:
     query = _understood(world, client, values)
+    check_id(client, query.request_id)
     check_room(world, client)
     stream = query.contract.con_id, query.contract.exchange, query.what
     identity = ("ticks", *stream, query.start, query.end, query.count)

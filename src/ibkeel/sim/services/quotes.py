@@ -78,9 +78,10 @@ def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscrip
     """The subscription that a request means, if nothing forbids it."""
     request_id = values["request_id"]
     if request_id in client.subscriptions:
-        raise Rejection(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
+        raise Rejection(102, "Duplicate ticker ID.")
     generic = frozenset(filter(None, values["generic_ticks"].replace(" ", "").split(",")))
-    if values["snapshot"] and generic:
+    is_snapshot = values["snapshot"] or values["regulatory_snapshot"]
+    if is_snapshot and generic:
         # Code from the documented table (414); real Gateways were also seen to answer 321.
         raise Rejection(414, "Snapshot market data subscription is not applicable to generic ticks")
     contract = resolve(world, values)
@@ -88,8 +89,8 @@ def _subscribe(world: World, client: Client, values: dict[str, Any]) -> Subscrip
         request_id=request_id,
         contract=contract,
         generic_ticks=generic,
-        is_snapshot=values["snapshot"],
-        holds_line=world.settings.snapshots_use_lines or not values["snapshot"],
+        is_snapshot=is_snapshot,
+        holds_line=world.settings.snapshots_use_lines or not is_snapshot,
         wanted_type=client.market_data_type,
     )
 
