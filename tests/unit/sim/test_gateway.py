@@ -75,6 +75,20 @@ def test_a_chain_names_its_expiries_and_strikes(gateway_run):
     assert row.strikes == [495.0, 500.0, 505.0]
 
 
+@pytest.mark.parametrize(
+    ("contract", "closing"), [(STOCK, True), (ii.Option("SPY", "20260109", 500, "C", "SMART"), False)]
+)
+def test_contract_details_name_the_orders_that_are_taken(gateway_run, contract, closing):
+    async def scene(_gateway, ib):
+        [details] = await ib.reqContractDetailsAsync(contract)
+        return details.orderTypes.split(",")
+
+    types = gateway_run(scene)
+
+    assert {"LMT", "TRAIL", "TRAILLMT", "GTD", "OPG"} <= set(types)
+    assert ("MOC" in types) == ("LOC" in types) == closing
+
+
 def test_a_complete_snapshot_ends_at_once(gateway_run):
     async def scene(gateway, ib):
         began = now()

@@ -13,7 +13,8 @@ from ibkeel.sim.wiretime import compact, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World
 
 _DAYS_OF_HOURS: Final = 6
-_ORDER_TYPES: Final = "ACTIVETIM,DAY,FOK,GTC,IOC,LMT,MKT,OCA,STP,STPLMT,WHATIF"
+_ORDER_TYPES: Final = "ACTIVETIM,DAY,FOK,GAT,GTC,GTD,IOC,LMT,MKT,OCA,OPG,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
+_ORDER_TYPES_OF_STOCKS: Final = f"{_ORDER_TYPES},LOC,MOC"
 
 
 def _contract_details(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -48,7 +49,7 @@ def _details(world: World, contract: SimContract, exchange: str, hours: tuple[st
         "last_trade_date": compact(contract.last_trading_day or contract.expiry),
         "market_name": contract.trading_class,
         "min_tick": contract.min_tick,
-        "order_types": _ORDER_TYPES,
+        "order_types": _ORDER_TYPES_OF_STOCKS if contract.sec_type == "STK" else _ORDER_TYPES,
         "valid_exchanges": ",".join(exchanges),
         "price_magnifier": 1,
         "under_con_id": contract.under_con_id,

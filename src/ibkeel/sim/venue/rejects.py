@@ -27,7 +27,8 @@ class Refusal(Enum):
     COMBO = "a combo is neither a market nor a limit order"
     EXPIRED = "the contract no longer trades"
     BAD_ACTION = "neither BUY nor SELL"
-    BAD_ORDER_TYPE = "not a type that the venue knows"
+    BAD_ORDER_TYPE = "not a type of order"
+    UNSERVED_TYPE = "a type that the Gateway has, and the venue has not"
     BAD_TIF = "not a time in force that the venue knows"
     NO_AUCTION = "the contract has no auction of that kind"
     NO_EXPIRY = "a good-till-date order without a date, or with one that has passed"
@@ -83,6 +84,9 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
             "Error validating request.-'bF' : cause - Invalid order type was entered",
             _LIVE,
             is_verified=True,
+        ),
+        Refusal.UNSERVED_TYPE: Row(
+            201, f"{_REJECTED}The simulated Gateway does not serve orders of type {{order_type}}.", _OWN
         ),
         Refusal.BAD_TIF: Row(321, "Error validating request.-'bF' : cause - Invalid time in force", _OWN),
         Refusal.NO_AUCTION: Row(387, "Unsupported order type for this exchange and security type.", _CODES),
@@ -178,6 +182,15 @@ _PRICED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 assert {*LIMIT_TYPES, *STOP_TYPES} <= set(_PRICED)
 
+# Source: TWS API, "Available Order Types".
+_UNSERVED: Final = frozenset(
+    {
+        "BOX TOP", "LIT", "MIDPRICE", "MIT", "MKT PRT", "MTL", "PASSV REL", "PEG BENCH", "PEG BEST", "PEG MID", "PEG MKT",
+        "PEG PRIM", "PEG STK", "REL", "REL + LMT", "REL + MKT", "SNAP MID", "SNAP MKT", "SNAP PRIM", "STP PRT", "TRAIL LIT",
+        "TRAIL MIT", "VOL",
+    }
+)  # fmt: skip
+
 _TIFS: Final = ("DAY", "GTC", "IOC", "FOK", "GTD", OPENING)
 _AT_OPENING: Final = ("LMT", "MKT")
 _OF_COMBOS: Final = ("MKT", "LMT")
@@ -205,7 +218,7 @@ def _contract(order: SimOrder, market: Market) -> Refusal | None:
 
 def _words(order: SimOrder, _market: Market) -> Refusal | None:
     if order.order_type not in _PRICED:
-        return Refusal.BAD_ORDER_TYPE
+        return Refusal.UNSERVED_TYPE if order.order_type in _UNSERVED else Refusal.BAD_ORDER_TYPE
     if order.legs and order.order_type not in _OF_COMBOS:
         return Refusal.COMBO
     if order.action not in {"BUY", "SELL"}:

@@ -263,7 +263,11 @@ class Venue:
         return None if order.account in {"", self._ledger.account.name} else Refusal.BAD_ACCOUNT
 
     def _refused(self, refusal: Refusal, order: SimOrder, existing: WorkingOrder | None) -> OrderError:
-        facts = {"account": order.account, "parent_id": order.parent_id}
+        facts = {
+            "account": order.account,
+            "parent_id": order.parent_id,
+            "order_type": order.order_type,
+        }
         filled = 0.0 if existing is None else existing.order.filled
         return refuse(refusal, order.client_id, order.order_id, filled=f"{filled:g}", **facts)
 

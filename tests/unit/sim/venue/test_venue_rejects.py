@@ -60,6 +60,16 @@ def test_the_text_for_an_unknown_type_is_the_captured_one(bench):
     assert error.text == "Error validating request.-'bF' : cause - Invalid order type was entered"
 
 
+@pytest.mark.parametrize("kind", ["MIT", "LIT", "REL", "MIDPRICE", "PEG MID", "PEG BEST", "VOL", "MTL"])
+def test_a_type_that_only_a_gateway_has_is_refused_as_such(bench, kind):
+    (error,) = bench.send("BUY", 1, kind)
+
+    assert (error.code, error.text) == (
+        201,
+        f"Order rejected - reason:The simulated Gateway does not serve orders of type {kind}.",
+    )
+
+
 def test_an_unknown_contract_is_refused(bench, option):
     events = bench.send("BUY", 1, contract=attrs.evolve(option, con_id=999))
 
