@@ -129,8 +129,9 @@ async def accompany(gateway: SimulatedGateway, company: Company, title: str) -> 
 
 def _head(view: GatewayView, title: str) -> RenderableType:
     broken = ", ".join(f"{name} {count}" for name, count in view.violations.items()) or "none"
+    limit = "any number" if view.line_limit is None else view.line_limit
     figures = (
-        f"lines [b]{view.lines}[/b] of {view.line_limit}   open histories [b]{view.histories}[/b]   "
+        f"lines [b]{view.lines}[/b] of {limit}   open histories [b]{view.histories}[/b]   "
         f"messages [b]{view.messages}[/b]   connections [b]{view.connections}[/b]   rules broken: [b]{broken}[/b]"
     )
     clock = f"{view.at.astimezone(_NEW_YORK):%Y-%m-%d %H:%M:%S} New York"

@@ -131,11 +131,11 @@ class SlidingWindow:
     """At most so many events in any window of so many seconds.
 
     Args:
-        limit: Events allowed.
+        limit: Events allowed; None for any number.
         seconds: Length of the window; an event exactly that old no longer counts.
     """
 
-    def __init__(self, limit: int, seconds: float) -> None:
+    def __init__(self, limit: int | None, seconds: float) -> None:
         self._limit, self._seconds = limit, seconds
         self._times: deque[float] = deque()
 
@@ -149,4 +149,4 @@ class SlidingWindow:
         while self._times and now - self._times[0] >= self._seconds:
             self._times.popleft()
         self._times.extend([now] * weight)
-        return len(self._times) <= self._limit
+        return self._limit is None or len(self._times) <= self._limit

@@ -292,7 +292,7 @@ def _admit(world: World, client: Client, name: str | None) -> _Admission:
         return _Admission.SERVED
     if not is_within:
         counters.violated("message_rate", client.client_id)
-    if settings.paces_over_rate:
+    if settings.paces_over_rate and settings.messages_per_second is not None:
         client.paced_until = max(client.paced_until, now) + 1.0 / settings.messages_per_second
         return _Admission.DELAYED
     by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None

@@ -7,6 +7,7 @@ from attrs import validators
 
 _not_negative = validators.ge(0.0)
 _at_least_one: Any = validators.optional(validators.ge(1))
+_none_or_more: Any = validators.optional(validators.ge(0))
 _positive: Any = validators.optional(validators.gt(0.0))
 
 
@@ -123,20 +124,20 @@ class GatewaySettings:
     """The most that the Gateway speaks: 157 to 200."""
     zone: str = "US/Eastern"
     """Time zone of the times on the wire."""
-    market_data_lines: int = attrs.field(default=100, validator=validators.ge(0))
-    """Market data lines; one more subscription gets error 101."""
+    market_data_lines: int | None = attrs.field(default=100, validator=_none_or_more)
+    """Market data lines; one more subscription gets error 101. None: no limit."""
     snapshots_use_lines: bool = True
     """Whether a running snapshot holds a line (unverified: the careful assumption)."""
-    messages_per_second: int = attrs.field(default=50, validator=validators.ge(1))
-    """Client messages in any second; one more is a pacing violation."""
+    messages_per_second: int | None = attrs.field(default=50, validator=_at_least_one)
+    """Client messages in any second; one more is a pacing violation. None: no limit."""
     rejects_over_rate: bool = False
     """Refuse messages above the rate with error 100 and end the session at the third, as with the
     Gateway's setting to reject; otherwise they are served, and counted."""
     paces_over_rate: bool = False
     """Read messages above the rate late, one after another at the rate, as with the Gateway's setting to
     pace; they are counted too. Not with `rejects_over_rate`."""
-    open_histories: int = attrs.field(default=50, validator=validators.ge(1))
-    """Historical requests open at the same time; one more is a violation and an error 162."""
+    open_histories: int | None = attrs.field(default=50, validator=_at_least_one)
+    """Historical requests open at the same time; one more is a violation and an error 162. None: no limit."""
     paces_identical_histories: bool = False
     """Count a history request repeated within 15 s (documented for bars of 30 s and less only)."""
     snapshot_seconds: float = attrs.field(default=11.0, validator=_not_negative)

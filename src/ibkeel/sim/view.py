@@ -83,7 +83,7 @@ class GatewayView:
     connections: int
     """Connections since it was made."""
     lines: int
-    line_limit: int
+    line_limit: int | None
     histories: int
     messages: int
     """Messages of all clients since it was made."""

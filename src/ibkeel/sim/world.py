@@ -321,7 +321,8 @@ class World:
         Raises:
             Rejection: All are in use.
         """
-        if self.counters.open_lines >= self.settings.market_data_lines:
+        lines = self.settings.market_data_lines
+        if lines is not None and self.counters.open_lines >= lines:
             self.counters.violated("market_data_lines", client.client_id)
             raise Rejection(101, "Max number of tickers has been reached")
         self.counters.line_opened()

@@ -216,6 +216,27 @@ def test_a_limit_that_is_switched_off_refuses_nobody(played, limit):
     assert (counters.violations, errors) == (Counter(), [])
 
 
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("market_data_lines", quotes),
+        ("market_data_lines", ticks),
+        ("messages_per_second", any_message),
+        ("open_histories", long_history),
+    ],
+)
+@pytest.mark.parametrize("paces", [False, True])
+def test_what_the_gateways_settings_limit_is_switched_off_by_none(played, name, ask, paces):
+    async def greedy(ib):
+        for _ in range(200):
+            ask(ib)
+
+    limits = {**PACE, "tick_by_tick_repeat": None}
+    counters, errors = played(greedy, {name: None, "paces_over_rate": paces}, limits)
+
+    assert (counters.violations, errors) == (Counter(), [])
+
+
 def test_messages_above_the_rate_are_read_late_where_the_gateway_paces(played):
     late = []
 

@@ -40,7 +40,7 @@ def check_room(world: World, client: Client) -> None:
         Rejection: There are as many as may be.
     """
     limit = world.settings.open_histories
-    if world.counters.open_histories >= limit:
+    if limit is not None and world.counters.open_histories >= limit:
         world.counters.violated("open_histories", client.client_id)
         text = f"Only {limit} simultaneous API historical data requests allowed"
         raise Rejection(162, OF_HISTORY + text)

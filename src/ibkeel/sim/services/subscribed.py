@@ -79,7 +79,7 @@ def _check_limits(world: World, client: Client, contract: SimContract) -> None:
     if world.pacing.repeated(world.now().timestamp(), key, limits.tick_by_tick_repeat):
         world.counters.violated("tick_by_tick_repeat", client.client_id)
         raise Rejection(10190, _TOO_MANY)
-    if limits.tick_by_tick is None:
+    if limits.tick_by_tick is None or settings.market_data_lines is None:
         return
     if world.running(_TICKS) >= max(1, int(settings.market_data_lines * limits.tick_by_tick)):
         world.counters.violated("tick_by_tick", client.client_id)

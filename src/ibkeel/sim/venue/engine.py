@@ -144,7 +144,7 @@ class Engine:
         order, limit = working.order, self._settings.active_orders_limit
         if order.parent_id and self.book.parent(working) is None:
             return self._refuse(Refusal.PARENT_MISSING, order, parent_id=order.parent_id)
-        if self.book.active_count(order) >= limit:
+        if limit is not None and self.book.active_count(order) >= limit:
             refusal = self._refuse(Refusal.TOO_MANY_ORDERS, order, limit=limit)
             return attrs.evolve(refusal, rule="active_orders")
         members = self.book.group(working)

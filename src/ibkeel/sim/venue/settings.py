@@ -8,6 +8,7 @@ from attrs import validators
 
 from ibkeel.sim.values import SimOrder
 
+_at_least_one: Any = validators.optional(validators.ge(1))
 _FORMS: Final = (
     "status_before_execution",
     "straight_to_submitted",
@@ -61,7 +62,7 @@ class VenueSettings:
         price_precaution: A limit price worse than the other side of the quote by more than this
             fraction is refused with advice how to insist, in JSON; the same order with that advice as
             its advanced error override is taken. None: prices are not looked at.
-        active_orders_limit: Working orders allowed for a contract and side.
+        active_orders_limit: Working orders allowed for a contract and side; None: no limit.
         stock_commission: What a share costs.
         option_commission: What an option contract costs.
         stock_initial_margin: Fraction of a stock position's value.
@@ -90,7 +91,7 @@ class VenueSettings:
     price_precaution: float | None = attrs.field(
         default=None, validator=validators.optional(validators.gt(0))
     )
-    active_orders_limit: int = attrs.field(default=20, validator=validators.ge(1))
+    active_orders_limit: int | None = attrs.field(default=20, validator=_at_least_one)
     stock_commission: CommissionPlan = CommissionPlan(per_unit=0.005, minimum=1.0)
     option_commission: CommissionPlan = CommissionPlan(per_unit=0.65, minimum=1.0)
     stock_initial_margin: float = attrs.field(default=0.50, validator=validators.ge(0))

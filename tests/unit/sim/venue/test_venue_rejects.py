@@ -200,3 +200,13 @@ def test_without_any_price_funds_are_not_checked(make_bench, said_of):
     bench = make_bench(cash=0.0)
 
     assert said_of(bench.send("BUY", 1)) == ["echo:PreSubmitted", "status:PreSubmitted"]
+
+
+def test_without_a_limit_any_number_of_orders_may_work(make_bench):
+    bench = make_bench(active_orders_limit=None)
+    bench.show(bid=4.9, ask=5.1, bid_size=50, ask_size=50, last=5.0)
+
+    for _ in range(30):
+        bench.send("BUY", 1, "LMT", limit_price=1.0)
+
+    assert len(bench.venue.open_orders()) == 30
