@@ -95,6 +95,8 @@ class GatewayCounters:
     """Connections that were refused: versions, client id in use, bytes that are no protocol."""
     unknown: Counter[str] = attrs.field(factory=Counter)
     """Messages by number that the Gateway does not serve."""
+    ignored: Counter[str] = attrs.field(factory=Counter)
+    """Orders by what they carried in vain: `conditions`, `algo_strategy`. They fill as if they had none."""
     malformed: int = 0
     """Messages of a known kind that could not be parsed."""
     faults: Counter[str] = attrs.field(factory=Counter)

@@ -192,6 +192,22 @@ def test_newer_clients_may_ask_for_more_days_or_for_dates(gateway_run, wire, tai
     assert numbers[-1] == "55"
 
 
+def test_conditions_that_are_not_acted_on_are_counted_and_logged_once(gateway_run, caplog):
+    async def scene(gateway, ib):
+        [spy] = await ib.qualifyContractsAsync(ii.Stock("SPY", "SMART", "USD"))
+        unmet = ii.PriceCondition(price=10_000.0, conId=spy.conId, exch="SMART", isMore=True)
+        for _ in range(2):
+            ib.placeOrder(spy, ii.MarketOrder("BUY", 1, conditions=[unmet]))
+        ib.placeOrder(spy, ii.MarketOrder("BUY", 1))
+        await asyncio.sleep(1)
+        return gateway.counters.ignored
+
+    assert gateway_run(scene, **MORNING) == {"conditions": 2}
+    assert [record.part for record in caplog.records if "as if it had none" in record.message] == [
+        "conditions"
+    ]
+
+
 def test_conditions_and_algorithms_come_back_as_they_were_sent(gateway_run):
     async def scene(_gateway, ib):
         [spy] = await ib.qualifyContractsAsync(ii.Stock("SPY", "SMART", "USD"))

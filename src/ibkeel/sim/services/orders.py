@@ -1,5 +1,6 @@
 """Orders, what they would cost, executions and their echoes."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any, Final
@@ -25,12 +26,15 @@ from ibkeel.sim.venue import MarginPreview
 from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World
 
+_logger: Final = logging.getLogger("ibkeel.sim")
+
 _FIGURES: Final = (
     ("initial_margin", "initial"),
     ("maintenance_margin", "maintenance"),
     ("equity_with_loan", "equity_with_loan"),
 )
 _COMBO: Final = "BAG"
+_IGNORED: Final = ("conditions", "algo_strategy")  # carried back, and not acted on
 _DATE: Final = len("20260105")
 
 
@@ -47,10 +51,20 @@ def _place(world: World, client: Client, values: dict[str, Any]) -> None:
         if order.what_if:
             _preview(world, client, order, now)
             return
+        _note_ignored(world, order)
         publish(world, world.venue.submit(order, now), now)
         match(world, now)
 
     world.answer(client, order_id, world.settings.latency.orders, answer, needs=Service.ORDERS)
+
+
+def _note_ignored(world: World, order: SimOrder) -> None:
+    """Count what the order carries in vain, and log the first of each kind: its fills show less than they seem to."""
+    for part in filter(order.echo.get, _IGNORED):
+        if not world.counters.ignored[part]:
+            extra = {"part": part, "client_id": order.client_id, "order_id": order.order_id}
+            _logger.warning("order taken as if it had none", extra=extra)
+        world.counters.ignored[part] += 1
 
 
 def _preview(world: World, client: Client, order: SimOrder, now: datetime) -> None:
@@ -305,6 +319,8 @@ def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> 
 
 
 def _executions(world: World, client: Client, values: dict[str, Any]) -> None:
+    """Tell the executions that are asked for, those of other clients too: that a Gateway does is unverified."""
+
     def answer(now: datetime) -> None:
         for execution, commission in world.venue.executions():
             if is_wanted(world, execution, values, now):
