@@ -20,6 +20,8 @@ MAX_VERSION: Final = 200  # the last version whose messages are all text
 _START_API: Final = 71
 _IDS: Final = ("request_id", "order_id")
 _ASKS_IN_VAIN: Final = 503  # the code by which clients themselves report versions that do not fit
+_LONGEST_NUMBER: Final = 5  # digits of the number of a message; int() has a limit
+_LONGEST_ID: Final = 10  # the largest id is 2147483647
 
 
 class State(Enum):
@@ -175,7 +177,7 @@ class Session:
         return Negotiated(hello=hello, version=version)
 
     def _message(self, texts: tuple[str, ...]) -> Event:
-        message = REQUESTS.get(int(texts[0])) if texts[0].isdecimal() else None
+        message = REQUESTS.get(_number(texts[0], _LONGEST_NUMBER))
         if message is None:
             return Unknown(number=texts[0][:20])
         try:
@@ -195,9 +197,14 @@ class Session:
 
 def _guess_id(texts: tuple[str, ...], version: int) -> int:
     """The request id of a message that could not be parsed, for the error to carry."""
-    layout = [item for item in REQUESTS[int(texts[0])].layout if item.admits(version)]
+    message = REQUESTS[_number(texts[0], _LONGEST_NUMBER)]
+    layout = [item for item in message.layout if item.admits(version)]
     position = next((at for at, item in enumerate(layout) if getattr(item, "name", "").endswith("_id")), None)
     if position is None or position + 1 >= len(texts):
         return -1
-    text = texts[position + 1]
-    return int(text) if text.isdecimal() else -1
+    return _number(texts[position + 1], _LONGEST_ID)
+
+
+def _number(text: str, longest: int) -> int:
+    """A number of at most so many digits; -1 for any other text."""
+    return int(text) if text.isdecimal() and len(text) <= longest else -1

@@ -20,7 +20,7 @@ _FILLER = 64  # room for what is appended to a write
 _LENGTH = struct.Struct(">I")
 _pack = _LENGTH.pack
 _SHORT = tuple(map(_pack, range(256)))  # the lengths of nearly all messages, packed
-_VERSIONS = re.compile(r"v(\d+)(?:\.\.(\d+))?(?: (.*))?", re.DOTALL)
+_VERSIONS = re.compile(r"v(\d{1,9})(?:\.\.(\d{1,9}))?(?: (.*))?", re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)

@@ -218,6 +218,22 @@ def test_numbers_that_are_none_are_refused(bad):
         read(Kind.NUMBER, bad)
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "9" * 4000, "99999999999999999999", "-1e308"])
+def test_a_whole_number_that_no_gateway_keeps_is_refused_in_a_short_sentence(text):
+    with pytest.raises(WireError, match="is not a valid integer") as refused:
+        read(Kind.INTEGER, text)
+
+    assert len(str(refused.value)) < 100
+
+
+def test_an_infinite_price_step_of_a_scale_is_read():
+    values = {"scale_price_increment": math.inf, "action": "BUY", "quantity": 1.0, "order_type": "LMT"}
+    texts = REQUESTS[3].build({"contract": {}, **values}, 176)
+    spelt = ["Infinite" if text == "Infinity" else text for text in texts[1:]]
+
+    assert REQUESTS[3].parse(spelt, 176)["scale_price_increment"] == math.inf
+
+
 @pytest.mark.parametrize(("size", "text"), [(10.0, "10"), (0.0, "0"), (0.5, "0.5"), (-1, "-1")])
 def test_integral_sizes_carry_no_fraction(size, text):
     assert write(Kind.SIZE, size) == text

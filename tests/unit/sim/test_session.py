@@ -108,6 +108,21 @@ def test_a_malformed_message_carries_its_request_id():
     assert (event.name, event.request_id) == ("market_data", 42)
 
 
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (("9" * 5000, "1"), Unknown),
+        (("1", "11", "9" * 5000, "x"), Malformed),
+        (("1", "11", "9" * 11, "x"), Malformed),
+    ],
+)
+def test_a_number_without_end_is_none(message, kind):
+    [told] = started().receive(encode(message))
+
+    assert isinstance(told, kind)
+    assert getattr(told, "request_id", -1) == -1
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_after_the_start_yield_events_only(data):
     session = started()

@@ -88,3 +88,9 @@ def test_a_client_names_its_versions(payload, hello):
 def test_a_greeting_without_versions_is_refused():
     with pytest.raises(WireError, match="does not name versions"):
         parse_hello(b"GET / HTTP/1.1")
+
+
+@pytest.mark.parametrize("payload", [b"v" + b"9" * 5000, b"v157.." + b"9" * 5000])
+def test_a_greeting_whose_version_has_no_end_is_refused(payload):
+    with pytest.raises(WireError, match="does not name versions"):
+        parse_hello(payload)

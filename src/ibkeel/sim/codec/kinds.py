@@ -23,6 +23,8 @@ _UNSET: Final = frozenset(
     }
 )
 _INFINITE: Final = frozenset({"Infinite", "Infinity", "inf"})
+_LARGEST: Final = 2**63 - 1  # of a whole number: the Gateway keeps no larger ones
+_SHOWN: Final = 40  # characters of a text that is refused
 _TRUE: Final = frozenset({"1", "true", "True"})
 
 
@@ -41,12 +43,12 @@ def read(kind: Kind, text: str) -> Any:
     """A value from its wire text; None when a number is unset.
 
     Raises:
-        WireError: A number field holds something else, or NaN.
+        WireError: A number field holds something else, NaN, or a whole number of more than 64 bits.
     """
     try:
         return _READERS[kind](text)
     except ValueError as error:
-        raise WireError(f"{text!r} is not a valid {kind.name.lower()}") from error
+        raise WireError(f"{text[:_SHOWN]!r} is not a valid {kind.name.lower()}") from error
 
 
 def write(kind: Kind, value: Any) -> str:
@@ -62,7 +64,10 @@ def writer(kind: Kind) -> Callable[[Any], str]:
 def _read_integer(text: str) -> int | None:
     if text in _UNSET:
         return None
-    return int(text) if text.lstrip("+-").isdigit() else int(_read_finite(text))
+    number = int(text) if text.lstrip("+-").isdigit() else int(_read_finite(text))
+    if abs(number) > _LARGEST:
+        raise ValueError(text)
+    return number
 
 
 def _read_finite(text: str) -> float:

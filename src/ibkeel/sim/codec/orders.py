@@ -18,15 +18,17 @@ _numbers = partial(fields, kind=Kind.NUMBER)
 _integers = partial(fields, kind=Kind.INTEGER)
 
 
+_is_infinite = frozenset({"Infinite", "Infinity", "inf"}).__contains__
+
+
 def _is_set(text: str) -> bool:
     return bool(text)
 
 
 def _is_increment(text: str) -> bool:
-    return bool(text) and 0 < float(text) < float(UNSET_DOUBLE)
+    return bool(text) and not _is_infinite(text) and 0 < float(text) < float(UNSET_DOUBLE)
 
 
-_is_infinite = frozenset({"Infinite", "Infinity", "inf"}).__contains__
 _is_peg_bench = frozenset({"PEG BENCH", "PEGBENCH"}).__contains__
 _is_peg_best = frozenset({"PEG BEST", "PEGBEST"}).__contains__
 _is_peg_mid = frozenset({"PEG MID", "PEGMID"}).__contains__

@@ -16,7 +16,7 @@ from ibkeel.sim.wire import GREETING, frame
 _logger: Final = logging.getLogger("ibkeel.sim")
 _HIGHEST: Final = 200  # above it messages are not text, so that nothing in them could be hidden
 _HELLO: Final = re.compile(
-    rb"API\0(?P<length>.{4})v(?P<lowest>\d+)\.\.(?P<highest>\d+)(?P<rest>.*)", re.DOTALL
+    rb"API\0(?P<length>.{4})v(?P<lowest>\d{1,9})\.\.(?P<highest>\d{1,9})(?P<rest>.*)", re.DOTALL
 )
 _LONGEST_HELLO: Final = 200
 _HEADER: Final = 4
