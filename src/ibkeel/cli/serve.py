@@ -95,7 +95,7 @@ async def _serve(options: ServeOptions, announce: Callable[[str], None]) -> None
         market=market, seed=options.seed, clock=clock, scenario=options.scenario, speed=options.speed
     )
     notes = {"seed": options.seed, "date": market.session_date.isoformat()}
-    with recording(gateway, options.company.record, notes):
+    with recording(gateway, options.company.record, notes, announce):
         await _listen(gateway, options, start, announce)
 
 

@@ -77,7 +77,8 @@ async def _record(options: RecordOptions, announce: Callable[[str], None]) -> No
     clock = SystemClock()
     began_at = clock.now()
     header = Header(began_at=began_at, source="gateway", is_redacted=True)
-    scribe = Scribe(TranscriptFile(options.file, header), began_at, Redactor(options.hidden))
+    file, redactor = TranscriptFile(options.file, header), Redactor(options.hidden)
+    scribe = Scribe(file, began_at, redactor, warn=announce)
     proxy = RecordingProxy(*options.upstream, scribe, clock)
     try:
         port = await proxy.start(options.host, options.port)
@@ -91,6 +92,8 @@ async def _record(options: RecordOptions, announce: Callable[[str], None]) -> No
         await proxy.stop()
         entries = scribe.stop(clock.now())
         announce(f"stopped: {proxy.connections} connections, {entries} entries in {options.file}")
+        if scribe.failure is not None:
+            announce(scribe.failure)
         announce(
             "account ids, names and large account values are hidden; orders, positions and prices are not"
         )

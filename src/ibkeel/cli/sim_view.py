@@ -83,26 +83,31 @@ class Company:
 
 
 @contextmanager
-def recording(gateway: SimulatedGateway, path: Path | None, notes: Mapping[str, Any]) -> Iterator[None]:
+def recording(
+    gateway: SimulatedGateway, path: Path | None, notes: Mapping[str, Any], warn: Callable[[str], None]
+) -> Iterator[None]:
     """Write everything that is said meanwhile into a file.
 
     Args:
         gateway: Who is recorded; it need not listen yet.
         path: The file; None: nothing is recorded.
         notes: What is needed to serve the same day again.
+        warn: Told when the file is not complete, at once and at the end.
     """
     if path is None:
         yield
         return
     world = gateway.reception.world
     began_at = world.now()
-    scribe = Scribe(TranscriptFile(path, Header(began_at=began_at, notes=notes)), began_at)
+    scribe = Scribe(TranscriptFile(path, Header(began_at=began_at, notes=notes)), began_at, warn=warn)
     stop = gateway.listen_in(scribe)
     try:
         yield
     finally:
         stop()
         scribe.stop(world.now())
+        if scribe.failure is not None:
+            warn(scribe.failure)
 
 
 async def accompany(gateway: SimulatedGateway, company: Company, title: str) -> None:

@@ -189,7 +189,7 @@ def test_a_picture_needs_a_terminal(capsys):
 @pytest.fixture
 def recorded_file(tmp_path):
     """A short session, written down by the command's own recorder."""
-    path = tmp_path / "t.jsonl"
+    path, told = tmp_path / "t.jsonl", []
     market = SeededMarket(7)
     start = market.sessions(market.session_date, market.session_date)[0].opens_at + timedelta(hours=1)
 
@@ -197,7 +197,7 @@ def recorded_file(tmp_path):
         gateway = SimulatedGateway(market=market, clock=virtual_clock(), seed=7)
         notes = {"seed": 7, "date": market.session_date.isoformat()}
         async with gateway.listening("127.0.0.1", 4002):
-            with recording(gateway, path, notes):
+            with recording(gateway, path, notes, told.append):
                 loop = asyncio.get_running_loop()
                 transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", 4002)
                 transport.write(GREETING + frame(b"v157..176") + encode(("71", "2", "1", "")))
@@ -205,6 +205,7 @@ def recorded_file(tmp_path):
                 await asyncio.sleep(1)
 
     run_virtual(main(), start=start)
+    assert told == []
     return path
 
 

@@ -6,9 +6,10 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY
+from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, whole_number
 from ibkeel.sim.transcripts.values import Entry, Form
 
+_LONGEST_ID: Final = 10  # digits
 _LISTS: Final = ("open_orders", "all_open_orders", "auto_open_orders")
 _OF_ORDERS: Final = ("open_order", "order_status")
 # Answers without an id of a request, and what asks for them; the latest one that was asked gets them.
@@ -65,8 +66,8 @@ def number_of(entry: Entry) -> int | None:
     """The id of a request or an order that a message carries; None: it carries none."""
     fields = entry.fields
     texts = [fields.get("request_id"), fields.get("order_id")]
-    numbers = [int(text) for text in texts if isinstance(text, str) and text.lstrip("-").isdecimal()]
-    return next((number for number in numbers if number >= 0), None)
+    numbers = [whole_number(text, _LONGEST_ID) for text in texts if isinstance(text, str)]
+    return next((number for number in numbers if number is not None and number >= 0), None)
 
 
 def exchanges(entries: Iterable[Entry]) -> tuple[Exchange, ...]:

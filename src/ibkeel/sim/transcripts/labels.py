@@ -10,6 +10,8 @@ from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Repeat
 
 CLIENT: Final = "client"
 GATEWAY: Final = "gateway"
+_LONGEST_NUMBER: Final = 5  # digits of the number of a message
+_LONGEST_COUNT: Final = 7  # of the number of rows
 _REPLIES: Final = {message.number: message for message in REPLIES.values()}
 
 
@@ -52,9 +54,14 @@ class _EndsEarly(Exception):
 
 def message_of(sender: str, number: str) -> Message | None:
     """The layout of a message by who sends it and the text of its number; None: not in our tables."""
-    if not (number.isascii() and number.isdecimal() and len(number) < 6):  # noqa: PLR2004 - int() has a limit
-        return None
-    return (REQUESTS if sender == CLIENT else _REPLIES).get(int(number))
+    known = whole_number(number, _LONGEST_NUMBER)
+    return None if known is None else (REQUESTS if sender == CLIENT else _REPLIES).get(known)
+
+
+def whole_number(text: str, longest: int) -> int | None:
+    """A number of at most so many digits, below zero too; None for any other text, since int() has a limit."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= longest else None
 
 
 def reading(message: Message, texts: Sequence[str], version: int) -> Reading:
@@ -103,7 +110,7 @@ class _Walk:
                     self._rows(item, seen[item.name], within)
 
     def _rows(self, item: Repeat, count: str, within: str) -> None:
-        for row in range(int(count) if count.isascii() and count.isdecimal() and len(count) < 8 else 0):  # noqa: PLR2004 - the same
+        for row in range(whole_number(count, _LONGEST_COUNT) or 0):
             self.read(item.items, {}, f"{within}{item.name}.", row)
 
     def _take(self, name: str, kind: Kind | None, within: str, row: int | None) -> str:

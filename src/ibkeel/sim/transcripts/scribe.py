@@ -14,8 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import attrs
+
 from ibkeel.errors import ConfigurationError, WireError
-from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, message_of
+from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, message_of, whole_number
 from ibkeel.sim.transcripts.redaction import Redactor
 from ibkeel.sim.transcripts.values import Entry, Form, Header, as_line
 from ibkeel.sim.wire import GREETING, FrameReader
@@ -23,6 +25,8 @@ from ibkeel.sim.wire import GREETING, FrameReader
 _OF_HANDSHAKE = 2  # fields: the version and the time
 _START_API = "start_api"
 _CLIENT_ID = 2  # where startApi has it
+_LONGEST_VERSION = 9  # digits
+_LONGEST_ID = 10
 
 _logger: Final = logging.getLogger("ibkeel.sim")
 _Heard = tuple[str, int, str, bytes, datetime]  # what happened, connection, sender, bytes, instant
@@ -102,13 +106,15 @@ class Transcriber:
             if sender == CLIENT and not self._said_hello:
                 self._said_hello = True
                 return self._entry(at, Form.HELLO, sender, payload)
-            if len(texts) == _OF_HANDSHAKE and texts[0].isdecimal():
-                self.version = int(texts[0])
+            version = whole_number(texts[0], _LONGEST_VERSION)
+            if sender == GATEWAY and len(texts) == _OF_HANDSHAKE and version is not None:
+                self.version = version
                 return self._entry(at, Form.HANDSHAKE, sender, payload)
         message = message_of(sender, texts[0])
         name = "" if message is None else message.name
-        if name == _START_API and len(texts) > _CLIENT_ID and texts[_CLIENT_ID].lstrip("-").isdecimal():
-            self.client_id = int(texts[_CLIENT_ID])
+        if name == _START_API and len(texts) > _CLIENT_ID:
+            client_id = whole_number(texts[_CLIENT_ID], _LONGEST_ID)
+            self.client_id = self.client_id if client_id is None else client_id
         return self._entry(at, Form.MESSAGE, sender, payload, name)
 
     def _entry(self, at: float, form: Form, sender: str = "", payload: bytes = b"", name: str = "") -> Entry:
@@ -180,7 +186,7 @@ class TranscriptFile:
             raise ConfigurationError(f"{path} is there already; move it, or choose another name") from error
         except OSError as error:
             raise ConfigurationError(f"cannot write the transcript {path}: {error.strerror}") from error
-        self._path = path
+        self.path = path
         self._file = os.fdopen(descriptor, "w", encoding="utf-8")
         self._file.write(header.as_line() + "\n")
         self.entries = 0
@@ -207,7 +213,7 @@ class TranscriptFile:
         if not self._file.closed:
             self._file.close()
             if not self.entries:
-                self._path.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
 
 
 class Scribe:
@@ -217,13 +223,21 @@ class Scribe:
         file: Where entries go; the scribe closes it.
         began_at: The instant from which seconds count.
         redactor: Hides what is private before it is written; None: nothing is hidden.
+        warn: Told once, from another thread, when the file will not be complete; None: only the log is.
     """
 
-    def __init__(self, file: TranscriptFile, began_at: datetime, redactor: Redactor | None = None) -> None:
-        self._file, self._redactor = file, redactor
+    def __init__(
+        self,
+        file: TranscriptFile,
+        began_at: datetime,
+        redactor: Redactor | None = None,
+        *,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
+        self._file, self._redactor, self._warn = file, redactor, warn
+        self.failure: str | None = None  # why the file is not complete
         self._recorder = Recorder(began_at, self._write)
         self._heard: queue.SimpleQueue[_Heard | None] = queue.SimpleQueue()
-        self._is_broken = False
         self._thread = threading.Thread(target=self._run, name="ibkeel-transcript", daemon=True)
         self._thread.start()
 
@@ -244,14 +258,22 @@ class Scribe:
         self._heard.put(("stop", 0, "", b"", at))
         self._heard.put(None)
         self._thread.join()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error)
         return self._file.entries
 
     def _run(self) -> None:
         while (heard := self._heard.get()) is not None:
-            self._take(*heard)
-            if self._heard.empty() and not self._is_broken:
-                self._file.flush()
+            if self.failure is not None:
+                continue
+            try:
+                self._take(*heard)
+                if self._heard.empty():
+                    self._file.flush()
+            except Exception as error:  # noqa: BLE001 - ends the recording, not the session: `_fail` tells of it
+                self._fail(error)
 
     def _take(self, what: str, connection: int, sender: str, data: bytes, at: datetime) -> None:
         match what:
@@ -265,11 +287,20 @@ class Scribe:
                 self._recorder.stop(at)
 
     def _write(self, entry: Entry) -> None:
-        if self._is_broken:
-            return
         try:
-            self._file.write(entry if self._redactor is None else self._redactor.entry(entry))
-        except OSError:
-            # A full disk ends the recording, not the session that is recorded.
-            self._is_broken = True
-            _logger.exception("transcript not written on")
+            self._put(entry)
+        except (LookupError, TypeError, ValueError):
+            _logger.exception("entry of the transcript kept as bytes")
+            self._put(attrs.evolve(entry, form=Form.BYTES, payload=entry.wire, name=""))
+
+    def _put(self, entry: Entry) -> None:
+        self._file.write(entry if self._redactor is None else self._redactor.entry(entry))
+
+    def _fail(self, error: Exception) -> None:
+        if self.failure is not None:
+            return
+        reason = error.strerror if isinstance(error, OSError) else None
+        self.failure = f"the transcript {self._file.path} is incomplete: {reason or repr(error)}"
+        _logger.error("transcript not written on", exc_info=error)
+        if self._warn is not None:
+            self._warn(f"{self.failure}; the session goes on without it")
