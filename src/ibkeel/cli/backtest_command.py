@@ -34,6 +34,7 @@ from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal
+from ibkeel.cli.plain import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
@@ -176,7 +177,7 @@ def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
     table = _table("trade", "quantity", "entered", "at", "left", "at", "by", "profit")
     for trade in trades[:_SHOWN]:
         table.add_row(
-            trade.name,
+            plain(trade.name),
             f"{trade.quantity:+g}",
             f"{trade.entered_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
             f"{trade.entry_price:.2f}",

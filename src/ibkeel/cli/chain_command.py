@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
 from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.plain import plain
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 
@@ -200,11 +201,11 @@ def _parts(report: ChainReport) -> Iterator[RenderableType]:
         yield _candidates(candidates, report)
     for one in candidates:
         if not one.is_kept:
-            yield Text(f"{one.option.strike:f} {rule.right.value}: {_reasons(one)}", style="dim")
+            yield plain(f"{one.option.strike:f} {rule.right.value}: {_reasons(one)}", "dim")
     yield _verdict(report, sum(one.is_kept for one in candidates))
     if report.check is not None and not report.check.agrees:
         reasons = "; ".join(one.detail for one in report.check.disagreements)
-        yield Text(f"the broker's greeks differ: {reasons}", style="yellow")
+        yield plain(f"the broker's greeks differ: {reasons}", "yellow")
 
 
 def _verdict(report: ChainReport, kept: int) -> Text:
@@ -214,9 +215,9 @@ def _verdict(report: ChainReport, kept: int) -> Text:
     forward = f"forward {pick.forward:.2f} by {'parity' if pick.has_parity else 'the spot alone'}"
     spent = f"{pick.quoted} quotes in {pick.waves} waves, {forward}"
     if pick.chosen is None:
-        return Text(f"nothing fits; {spent}", style="yellow")
+        return plain(f"nothing fits; {spent}", "yellow")
     sure = "" if pick.is_proven else "; one that was not quoted may be nearer"
-    return Text(f"{pick.chosen.option}: delta {pick.chosen.delta:.3f}{sure}; {spent}", style="green")
+    return plain(f"{pick.chosen.option}: delta {pick.chosen.delta:.3f}{sure}; {spent}", "green")
 
 
 def _reasons(one: Candidate) -> str:
@@ -231,7 +232,9 @@ def _candidates(candidates: tuple[Candidate, ...], report: ChainReport) -> Table
     option = candidates[0].option
     days = dte(option.expiry, report.today)
     title = f"{option.trading_class} {option.expiry}, {days} days, {option.right.name.lower()}s"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, title=plain(title), title_justify="left", title_style="bold", pad_edge=False
+    )
     for name in ("strike", "bid", "ask", "IV", "delta", "volume", "open"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in candidates:
@@ -259,7 +262,7 @@ def _series(report: ChainReport) -> Table:
     for name in ("class", "expiry", "DTE", "kind", "settles", "exercise", "last trading day"):
         table.add_column(name, justify="right" if name == "DTE" else "left")
     for series in report.series:
-        table.add_row(*_about(series, report))
+        table.add_row(*map(plain, _about(series, report)))
     return table
 
 

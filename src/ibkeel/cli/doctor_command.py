@@ -19,6 +19,7 @@ from ibkeel.resilience import Backoff
 from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
+from ibkeel.telemetry.printing import printable
 
 _PATH: Final = click.Path(path_type=Path)
 _MARKS: Final = {
@@ -103,7 +104,7 @@ def _printing(console: Console) -> Callable[[Finding], None]:
         console.print(
             f"{_MARKS[finding.verdict]}  {finding.check:<{_WIDTH}} ", end="", highlight=False, soft_wrap=True
         )
-        console.print(redact(finding.said), markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(redact(finding.said)), markup=False, highlight=False, soft_wrap=True)
 
     return told
 
@@ -116,4 +117,4 @@ def _print_cause(console: Console, diagnosis: Diagnosis) -> None:
     for number, problem in enumerate(diagnosis.problems):
         lead = "Mend first" if number == 0 else "Then look at"
         console.print(f"[bold]{lead}: {problem.check}[/]", highlight=False)
-        console.print(f"  {redact(problem.remedy)}", markup=False, highlight=False)
+        console.print(f"  {printable(redact(problem.remedy))}", markup=False, highlight=False)

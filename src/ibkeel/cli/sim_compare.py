@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.plain import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Comparison, Difference, Form, Transcript, compared, played
@@ -110,7 +111,7 @@ def _print(console: Console, found: Comparison, began_at: datetime) -> None:
         if rows:
             console.print(_table(title, rows))
     for reason in found.left_out:
-        console.print(f"not compared: {reason}", highlight=False)
+        console.print(plain(f"not compared: {reason}"))
     console.print(
         f"{found.requests} requests and {found.messages} answers of {began_at:%Y-%m-%d} compared: "
         f"{len(found.differences) or 'no'} difference{'' if len(found.differences) == 1 else 's'}",
@@ -123,5 +124,5 @@ def _table(title: str, rows: list[Difference]) -> Table:
     for column in ("where", "what", "transcript", "simulator"):
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(row.where, row.what, row.recorded, row.simulated)
+        table.add_row(*map(plain, (row.where, row.what, row.recorded, row.simulated)))
     return table

@@ -17,6 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ibkeel.cli.plain import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, SimulatedGateway
 from ibkeel.sim.transcripts import Header, Scribe, TranscriptFile
@@ -159,7 +160,16 @@ def _orders(view: GatewayView) -> Table:
     table = _table("order", "contract", "what", "status", "filled", gives=1)
     for each in view.orders[:_ROWS]:
         table.add_row(
-            f"{each.client_id}/{each.order_id}", each.contract, each.what, each.status, f"{each.filled:g}"
+            *map(
+                plain,
+                (
+                    f"{each.client_id}/{each.order_id}",
+                    each.contract,
+                    each.what,
+                    each.status,
+                    f"{each.filled:g}",
+                ),
+            )
         )
     return table
 
@@ -167,7 +177,7 @@ def _orders(view: GatewayView) -> Table:
 def _faults(view: GatewayView) -> Table:
     table = _table("at", "kind", "", "until", gives=2)
     for each in view.faults[:_ROWS]:
-        table.add_row(_clock(each.at), each.kind, each.detail, _until(each))
+        table.add_row(*map(plain, (_clock(each.at), each.kind, each.detail, _until(each))))
     return table
 
 
@@ -177,7 +187,8 @@ def _said(said: tuple[MessageSeen, ...]) -> Table:
         client = "" if each.client_id is None else str(each.client_id)
         sender = _SENDERS.get(each.sender, "")
         times = f"{each.times} times " if each.times > 1 else ""
-        table.add_row(_clock(each.at), client, sender, each.name, times + redact(each.detail))
+        cells = (_clock(each.at), client, sender, each.name, times + redact(each.detail))
+        table.add_row(*map(plain, cells))
     return table
 
 

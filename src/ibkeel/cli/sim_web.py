@@ -18,6 +18,7 @@ from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim import Fault, Scenario
 from ibkeel.sim.view import GatewayView
 from ibkeel.telemetry import redact
+from ibkeel.telemetry.printing import printable
 
 _HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 _Served = Callable[[Request], Awaitable[Response]]
@@ -119,7 +120,7 @@ def view_data(stage: Stage) -> dict[str, Any]:
     data["scenarios"] = Scenario.names()
     data["said"] = data["said"][:_ROWS]
     for each in data["said"]:
-        each["detail"] = redact(each["detail"])
+        each |= {"name": printable(each["name"]), "detail": printable(redact(each["detail"]))}
     for each, fault in zip(data["faults"], view.faults, strict=True):
         each["is_over"] = fault.ended_at is not None
     return data

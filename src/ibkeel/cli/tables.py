@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
+from ibkeel.cli.plain import plain
 from ibkeel.journal import Decision, FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
 from ibkeel.model import Bracket, OrderReport, OrderTicket, OrderType
 from ibkeel.runner import ErrorSeen, RunReport
@@ -101,7 +102,8 @@ def print_records(console: Console, records: Iterable[tuple[int, Record]]) -> No
     for column in table.columns[1:]:
         column.justify = "left"
     for number, record in records:
-        table.add_row(str(number), f"{record.at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}", *told(record))
+        at = f"{record.at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}"
+        table.add_row(str(number), at, *map(plain, told(record)))
     console.print(table)
 
 
@@ -125,24 +127,24 @@ def _body(report: RunReport) -> Iterator[RenderableType]:
     yield f"{report.cycles} cycles, {report.signals} signals, {orders}"
     yield _flatness(report)
     for held in report.held or ():
-        yield f"  {held.signed_quantity:g} {held.contract}: {held.reason}"
+        yield plain(f"  {held.signed_quantity:g} {held.contract}: {held.reason}")
     yield f"{len(report.errors)} errors, {report.timeouts} of them timeouts"
     alike = [(key, list(group)) for key, group in groupby(report.errors, key=_what_is_told)]
     for (time, kind, message), group in alike[:_SHOWN_ERRORS]:
         symbols = ", ".join(dict.fromkeys(error.symbol for error in group if error.symbol))
         times = f" ({len(group)} times)" if len(group) > 1 else ""
-        yield f"  {time} {symbols + ' ' if symbols else ''}{kind}{times}: {message}"
+        yield plain(f"  {time} {symbols + ' ' if symbols else ''}{kind}{times}: {message}")
     if len(alike) > _SHOWN_ERRORS:
         yield f"  and {sum(len(group) for _, group in alike[_SHOWN_ERRORS:])} more in the journal"
 
 
-def _without_signal(journal: Journal, report: RunReport) -> Iterator[str]:
+def _without_signal(journal: Journal, report: RunReport) -> Iterator[RenderableType]:
     """Why a symbol had no signal: the facts of its last decision."""
     last = {entry.record.symbol: entry.record for entry in journal.events(Decision)}  # type: ignore[union-attr]
     for symbol, row in report.symbols.items():
         decision = last.get(symbol)
         if not row.signals and isinstance(decision, Decision) and decision.signal.reasons:
-            yield f"{symbol} had no signal; at the end: {_listed(decision.signal.reasons)}"
+            yield plain(f"{symbol} had no signal; at the end: {_listed(decision.signal.reasons)}")
 
 
 def _what_is_told(error: ErrorSeen) -> tuple[str, str, str]:
@@ -180,7 +182,7 @@ def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:
     for column in table.columns:
         column.justify = "left"
     for record in rows[:_SHOWN_ORDERS]:
-        table.add_row(f"{record.at.astimezone(_NEW_YORK):%H:%M:%S}", *told(record))
+        table.add_row(f"{record.at.astimezone(_NEW_YORK):%H:%M:%S}", *map(plain, told(record)))
     if len(rows) > _SHOWN_ORDERS:
         table.add_row("", "", f"and {len(rows) - _SHOWN_ORDERS} more in the journal")
     yield table

@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
@@ -19,6 +20,7 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Transcript
 from ibkeel.sim.view import ClientView, GatewayView, MessageSeen, OrderView
 from ibkeel.sim.wire import GREETING, encode, frame
+from ibkeel.telemetry.printing import printable
 from ibkeel.virtual import run_virtual, virtual_clock
 
 AT = datetime(2026, 1, 5, 16, 0, tzinfo=UTC)
@@ -105,6 +107,24 @@ def test_the_picture_shows_everything_and_no_account():
     assert "DU1234567" not in text
 
 
+@pytest.mark.parametrize("said", ["[/x] [red]", "\x1b]0;pwned\x07", "\x1b[2J", "\udcff", "a\nb"])
+def test_the_picture_shows_what_clients_say_and_obeys_none_of_it(said):
+    [order], [fault, *_], [message, *_] = VIEW.orders, VIEW.faults, VIEW.said
+    view = attrs.evolve(
+        VIEW,
+        orders=(attrs.evolve(order, contract=said, what=said, status=said),),
+        faults=(attrs.evolve(fault, detail=said),),
+        said=(attrs.evolve(message, name=said, detail=said),),
+    )
+    console = Console(width=200, height=40, file=io.StringIO())
+
+    console.print(picture(view, "Here"))
+
+    shown = console.file.getvalue()
+    assert shown.count(printable(said)) == 6
+    assert all(each.isprintable() for each in shown if each != "\n")
+
+
 def test_the_page_needs_nothing_from_elsewhere(stage):
     status, headers, text = ask(stage[0], "/")
 
@@ -113,6 +133,16 @@ def test_the_page_needs_nothing_from_elsewhere(stage):
     assert '"message_rate": 4' in text
     assert "http://" not in text
     assert "https://" not in text
+
+
+def test_bytes_that_are_no_text_do_not_end_the_page(stage):
+    [message, *_] = VIEW.said
+    view = attrs.evolve(VIEW, said=(attrs.evolve(message, name="\udcff", detail="\udcff"),))
+
+    status, _, text = ask(attrs.evolve(stage[0], view=lambda: view), "/state")
+
+    assert status == 200
+    assert "udcff" in text
 
 
 def test_the_state_is_data_without_accounts(stage):

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ibkeel.monitor.dashboard.source import View
+from ibkeel.telemetry.printing import printable
 
 _ROWS: Final = 8
 _AT: Final = "at (New York)"
@@ -32,7 +33,7 @@ def screen(view: View, halted: str) -> RenderableType:
     parts: list[RenderableType] = [_head(data, view, halted)]
     troubles = data["incidents"]["open"]
     if troubles:
-        lines = Text("\n").join(Text(f"{row['name']}: {row['text']}", "red") for row in troubles[:_ROWS])
+        lines = Text("\n").join(_text(f"{row['name']}: {row['text']}", "red") for row in troubles[:_ROWS])
         parts.append(Panel(lines, title="open incidents", border_style="red", title_align="left"))
     parts.append(_columns(_link(data), _money(data)))
     parts.append(_positions(data))
@@ -50,16 +51,21 @@ def _head(data: Mapping[str, Any], view: View, halted: str) -> Text:
     if run["day"]:
         text.append(f"  {run['day']}, cycle {run['cycle']}")
     if view.note:
-        text.append(f"\n{view.note}", "yellow")
+        text.append(f"\n{printable(view.note)}", "yellow")
     if halted:
-        text.append(f"\nentries are halted: {halted}", "bold red")
+        text.append(f"\nentries are halted: {printable(halted)}", "bold red")
     return text
 
 
 def _word(word: Any) -> Text:
     shown = str(word or "none").replace("_", " ")
     style = "green" if word in _GOOD else "red" if shown in _BAD or word in _BAD | {"no bot"} else "yellow"
-    return Text(shown, style)
+    return _text(shown, style)
+
+
+def _text(value: Any, style: str = "") -> Text:
+    """A value as it stands, whatever is in it."""
+    return Text(printable(str(value)), style)
 
 
 def _columns(*panels: RenderableType) -> Table:
@@ -73,7 +79,7 @@ def _columns(*panels: RenderableType) -> Table:
 def _pairs(title: str, rows: Iterable[tuple[str, Any]]) -> Panel:
     grid = Table.grid(padding=(0, 2))
     for name, value in rows:
-        grid.add_row(Text(name, "dim"), value if isinstance(value, Text) else Text(str(value)))
+        grid.add_row(Text(name, "dim"), value if isinstance(value, Text) else _text(value))
     return Panel(grid, title=title, title_align="left", border_style="dim")
 
 
@@ -120,7 +126,7 @@ def _table(title: str, names: Sequence[str], rows: Iterable[Iterable[Any]]) -> R
         table.add_column(name, no_wrap=True, min_width=len(name))
     table.add_column(last, overflow="ellipsis", no_wrap=True, ratio=1)
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else _text(cell) for cell in row))
     return table if table.row_count else Text(f"{title}: none", "dim")
 
 
@@ -131,7 +137,7 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
             return Text("orders could not be read", "yellow")
         if not orders:
             return Text("unprotected", "bold red")
-        return Text(", ".join(f"{each['order_type']} {each['price']}" for each in orders))
+        return _text(", ".join(f"{each['order_type']} {each['price']}" for each in orders))
 
     rows = (
         (row["subject"], f"{row['signed_quantity']:g}", f"{row['average_price']:.2f}", protection(row))
