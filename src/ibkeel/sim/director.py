@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Final
 
@@ -164,17 +165,13 @@ class Director:
             self._add(role, opens_at, arm)
 
     def _plan_occasion(self, role: _Role, at: datetime, now: datetime) -> None:
-        def occasion(then: datetime) -> None:
+        due: datetime | None = at
+        while due is not None and due <= now and not role.trigger.is_spent:  # several, where the clock lags
             if role.trigger.strikes():
-                self._strike(role, then, "")
-            following = next_instant(role.fault, at, self._zone)
-            if following is not None and not role.trigger.is_spent:
-                self._plan_occasion(role, following, then)
-
-        if at <= now:
-            occasion(now)
-        else:
-            self._add(role, at, occasion)
+                self._strike(role, now, "")
+            due = next_instant(role.fault, due, self._zone)
+        if due is not None and not role.trigger.is_spent:
+            self._add(role, due, partial(self._plan_occasion, role, due))
 
     def _strike(self, role: _Role, now: datetime, detail: str) -> None:
         if role.fault.wait:

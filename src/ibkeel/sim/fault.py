@@ -14,6 +14,7 @@ WHAT_IF: Final = "what_if_order"
 _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))
 _MOST: Final = 10 * 365 * 24 * 60 * 60
 _not_negative: Final = validators.optional(validators.ge(0.0))
+_LEAST: Final = 0.001  # seconds of an interval: what is shorter comes faster than anybody could work
 _count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
 
 
@@ -46,6 +47,12 @@ def positive(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """A validator: seconds above zero."""
     if value is None or value <= 0:
         raise InvalidInput(f"{attribute.name} is {value}; it must be a positive number of seconds")
+
+
+def interval(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
+    """A validator: seconds from one time to the next, a thousandth or more."""
+    if value < _LEAST:
+        raise InvalidInput(f"{attribute.name} is {value}; it must be at least {_LEAST} seconds")
 
 
 def _local(value: object) -> time | None:
@@ -91,7 +98,7 @@ class Fault:
     )
     """Probability that an occasion strikes; drawn from the scenario's seed."""
     every: float | None = attrs.field(default=None, converter=as_seconds)
-    """Seconds between occasions of the clock."""
+    """Seconds between occasions of the clock, 0.001 or more."""
     wait: float = attrs.field(default=0.0, converter=as_number, validator=validators.ge(0.0))
     """Seconds from the occasion to the strike."""
     duration: float | None = attrs.field(default=None, converter=as_seconds, validator=_not_negative)
@@ -105,7 +112,7 @@ class Fault:
         if self.after is not None and self.at is not None:
             raise InvalidInput(f"{self.kind}: `after` and `at` exclude each other; give one of them")
         if self.every is not None:
-            positive(self, attrs.fields(Fault).every, self.every)
+            interval(self, attrs.fields(Fault).every, self.every)
             if self.at is not None or self.when_request is not None or self.strikes_requests:
                 raise InvalidInput(
                     f"{self.kind}: `every` counts from `after`; not with `at` or `when_request`"

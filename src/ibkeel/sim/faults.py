@@ -7,12 +7,12 @@ documentation of the API or in public logs of users; what neither shows is marke
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 from attrs import validators
 
-from ibkeel.sim.fault import Fault, as_number, as_seconds, one_of, positive
+from ibkeel.sim.fault import Fault, as_number, as_seconds, interval, one_of, positive
 from ibkeel.sim.wire_faults import ConnectionLost, Delayed, Duplicated, Garbage, Reordered, Truncated
 
 __all__ = [
@@ -49,6 +49,12 @@ __all__ = [
 
 _flag: Final = validators.instance_of(bool)
 _text: Final = validators.instance_of(str)
+
+
+def _repeats(fault: Fault, attribute: "attrs.Attribute[Any]", seconds: float) -> None:
+    """A validator: an interval, or 0 for none."""
+    if seconds:
+        interval(fault, attribute, seconds)
 
 
 @attrs.frozen(kw_only=True)
@@ -108,8 +114,8 @@ class UpstreamLost(Fault):
     kind: ClassVar[str] = "upstream_lost"
     restores_as: int = attrs.field(default=1102, validator=validators.in_((1101, 1102)))
     """1101: subscriptions are gone until they are asked for again; 1102: they go on."""
-    says_again_every: float = attrs.field(default=0.0, converter=as_number, validator=validators.ge(0.0))
-    """Seconds between repeats of 1100; 0: it is said once."""
+    says_again_every: float = attrs.field(default=0.0, converter=as_number, validator=_repeats)
+    """Seconds between repeats of 1100, 0.001 or more; 0: it is said once."""
     holds_reports: bool = attrs.field(default=True, validator=_flag)
     """Whether reports about orders wait for the end; some Gateways were seen to pass them on."""
 

@@ -8,6 +8,7 @@ from attrs import validators
 _not_negative = validators.ge(0.0)
 _at_least_one: Any = validators.optional(validators.ge(1))
 _none_or_more: Any = validators.optional(validators.ge(0))
+_interval: Any = validators.ge(0.001)
 _positive: Any = validators.optional(validators.gt(0.0))
 
 
@@ -142,7 +143,7 @@ class GatewaySettings:
     """Count a history request repeated within 15 s (documented for bars of 30 s and less only)."""
     snapshot_seconds: float = attrs.field(default=11.0, validator=_not_negative)
     """Window of a snapshot; it ends at once when every field has come (unverified)."""
-    account_update_seconds: float = attrs.field(default=180.0, validator=validators.gt(0))
+    account_update_seconds: float = attrs.field(default=180.0, validator=_interval)
     """Interval of account updates when nothing changes."""
     is_entitled: bool = True
     """Whether the login has live data; without it only delayed data is served."""
@@ -157,5 +158,5 @@ class GatewaySettings:
     """The client that is told about the orders of all clients; None: there is none."""
     execution_days: int = attrs.field(default=1, validator=validators.ge(1))
     """Days of executions that are told: 1 is today's, since midnight, as a Gateway does."""
-    profit_seconds: float = attrs.field(default=5.0, validator=validators.gt(0))
+    profit_seconds: float = attrs.field(default=5.0, validator=_interval)
     """Interval of profit updates (unverified)."""

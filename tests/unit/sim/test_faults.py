@@ -954,6 +954,35 @@ async def test_a_port_that_somebody_took_meanwhile_stays_closed(listening, caplo
         assert "port not opened again" in caplog.messages
 
 
+class LaggingClock:
+    """A virtual clock that may leap, as a machine does which was busy."""
+
+    def __init__(self):
+        self._clock, self.ahead = virtual_clock(), timedelta()
+
+    def monotonic(self):
+        return self._clock.monotonic() + self.ahead.total_seconds()
+
+    def now(self):
+        return self._clock.now() + self.ahead
+
+
+def test_occasions_that_a_busy_machine_is_late_for_all_come(small_market, small_exchange):
+    async def main():
+        clock = LaggingClock()
+        gateway = SimulatedGateway(market=small_market, venue=small_exchange, clock=clock)
+        async with gateway.listening(HOST, PORT):
+            gateway.inject(faults.Notice(code=2110, text="broken", every=0.001))
+            clock.ahead = timedelta(seconds=10)
+            await asyncio.sleep(0.1)
+            return gateway.counters
+
+    counters = run_virtual(main())
+
+    assert 10_000 <= counters.faults["notice"] <= 10_200
+    assert counters.failures == 0
+
+
 # Values
 
 
@@ -961,7 +990,10 @@ async def test_a_port_that_somebody_took_meanwhile_stays_closed(listening, caplo
     ("make", "message"),
     [
         (lambda: faults.Mute(after=1.0, at=time(9, 30)), "exclude each other"),
-        (lambda: faults.Mute(every=0.0), "positive number of seconds"),
+        (lambda: faults.Mute(every=0.0), "every is 0.0; it must be at least 0.001 seconds"),
+        (lambda: faults.Mute(every=1e-7), "it must be at least 0.001 seconds"),
+        (lambda: faults.UpstreamLost(says_again_every=1e-8), "says_again_every"),
+        (lambda: faults.UpstreamLost(says_again_every=-1), "says_again_every"),
         (lambda: faults.Mute(every=5.0, at=time(9, 30)), "counts from `after`"),
         (lambda: faults.Unanswered(every=5.0), "counts from `after`"),
         (lambda: faults.Mute(when_request="gossip"), "valid: account_summary"),

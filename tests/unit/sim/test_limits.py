@@ -344,3 +344,9 @@ def test_a_kept_history_and_a_head_timestamp_stay_open_until_they_are_cancelled(
 
     assert errors == [162, 162]  # one request too many, and the notice of the cancel
     assert counters.violations == Counter({"open_histories": 1})
+
+
+@pytest.mark.parametrize("name", ["profit_seconds", "account_update_seconds"])
+def test_an_interval_too_short_to_keep_is_refused(name):
+    with pytest.raises(ValueError, match=r"must be >= 0\.001"):
+        GatewaySettings(**{name: 1e-8})
