@@ -15,7 +15,6 @@ _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS
 _MOST: Final = 10 * 365 * 24 * 60 * 60
 _not_negative: Final = validators.optional(validators.ge(0.0))
 _LEAST: Final = 0.001  # seconds of an interval: what is shorter comes faster than anybody could work
-_count: Final = validators.and_(validators.instance_of(int), validators.ge(0))
 
 
 def as_number(value: Any) -> float:
@@ -41,6 +40,25 @@ def one_of(names: tuple[str, ...]) -> Any:
             raise InvalidInput(f"{attribute.name} is {unknown[0]!r}; valid: {', '.join(names)}")
 
     return check
+
+
+def whole(least: int = -(2**31), most: int = 2**31 - 1, *, among: tuple[int, ...] | None = None) -> Any:
+    """A validator: a whole number between two, both included, or one of those that are given."""
+
+    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if is_whole and (least <= value <= most if among is None else value in among):
+            return
+        valid = f"from {least} to {most}" if among is None else "of " + ", ".join(map(str, among))
+        raise InvalidInput(f"{attribute.name!r} must be a whole number {valid}, not {value!r}")
+
+    return check
+
+
+def a_text(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """A validator: a text that can be a field of a message."""
+    if not isinstance(value, str) or "\0" in value:
+        raise InvalidInput(f"{attribute.name!r} must be a text without NUL, not {value!r}")
 
 
 def positive(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
@@ -89,9 +107,9 @@ class Fault:
     """Time of day in the Gateway's zone; with `times` above 1 it comes again every day."""
     when_request: str | None = attrs.field(default=None, validator=validators.optional(one_of(_REQUESTS)))
     """Name of the request that is the occasion; `place_order` is no what-if, which is `what_if_order`."""
-    skip: int = attrs.field(default=0, validator=_count)
+    skip: int = attrs.field(default=0, validator=whole(0))
     """So many occasions pass first."""
-    times: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    times: int | None = attrs.field(default=None, validator=validators.optional(whole(1)))
     """The most strikes; None: one, but without end with `every` and for faults of requests."""
     chance: float = attrs.field(
         default=1.0, converter=as_number, validator=[validators.ge(0.0), validators.le(1.0)]
@@ -103,9 +121,7 @@ class Fault:
     """Seconds from the occasion to the strike."""
     duration: float | None = attrs.field(default=None, converter=as_seconds, validator=_not_negative)
     """Seconds until it ends by itself; None: never."""
-    client_id: int | None = attrs.field(
-        default=None, validator=validators.optional(validators.instance_of(int))
-    )
+    client_id: int | None = attrs.field(default=None, validator=validators.optional(whole()))
     """The client concerned, where a fault can tell; None: every one."""
 
     def __attrs_post_init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import attrs
 from attrs import validators
 
-from ibkeel.sim.fault import Fault, as_number, as_seconds, interval, one_of, positive
+from ibkeel.sim.fault import Fault, a_text, as_number, as_seconds, interval, one_of, positive, whole
 from ibkeel.sim.wire_faults import ConnectionLost, Delayed, Duplicated, Garbage, Reordered, Truncated
 
 __all__ = [
@@ -48,7 +48,6 @@ __all__ = [
 ]
 
 _flag: Final = validators.instance_of(bool)
-_text: Final = validators.instance_of(str)
 
 
 def _repeats(fault: Fault, attribute: "attrs.Attribute[Any]", seconds: float) -> None:
@@ -71,7 +70,7 @@ class Restart(Fault):
     duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
     rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
-    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(whole(1)))
     """What nextValidId issues next, whatever the venue knows, as after a reset of the order ids."""
 
 
@@ -86,7 +85,7 @@ class Crash(Fault):
     duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
     rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
-    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(validators.ge(1)))
+    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(whole(1)))
     """What nextValidId issues next, whatever the venue knows, as after a reset of the order ids."""
 
 
@@ -112,7 +111,7 @@ class UpstreamLost(Fault):
     """
 
     kind: ClassVar[str] = "upstream_lost"
-    restores_as: int = attrs.field(default=1102, validator=validators.in_((1101, 1102)))
+    restores_as: int = attrs.field(default=1102, validator=whole(among=(1101, 1102)))
     """1101: subscriptions are gone until they are asked for again; 1102: they go on."""
     says_again_every: float = attrs.field(default=0.0, converter=as_number, validator=_repeats)
     """Seconds between repeats of 1100, 0.001 or more; 0: it is said once."""
@@ -132,7 +131,7 @@ class FarmBroken(Fault):
         default="market_data", validator=one_of(("market_data", "history", "definitions"))
     )
     """What the farm serves: `market_data`, `history` or `definitions`."""
-    farm: str = attrs.field(default="", validator=_text)
+    farm: str = attrs.field(default="", validator=a_text)
     """Its name, which the notice carries; empty: `usfarm`, `ushmds` or `secdefnj`, by the service."""
     revives: bool = attrs.field(default=True, validator=_flag)
     """Whether streams go on when it returns; otherwise they are dead until asked for again."""
@@ -212,9 +211,9 @@ class AnsweredWith(Fault):
 
     kind: ClassVar[str] = "answered_with"
     strikes_requests: ClassVar[bool] = True
-    code: int = attrs.field(validator=validators.instance_of(int))
+    code: int = attrs.field(validator=whole())
     """Error code."""
-    text: str = attrs.field(validator=_text)
+    text: str = attrs.field(validator=a_text)
     """Its text."""
 
 
@@ -252,9 +251,9 @@ class Notice(Fault):
 
     kind: ClassVar[str] = "notice"
     is_momentary: ClassVar[bool] = True
-    code: int = attrs.field(validator=validators.instance_of(int))
+    code: int = attrs.field(validator=whole())
     """Code."""
-    text: str = attrs.field(validator=_text)
+    text: str = attrs.field(validator=a_text)
     """Its text."""
 
 
@@ -282,7 +281,7 @@ class NotEntitled(Fault):
     """
 
     kind: ClassVar[str] = "not_entitled"
-    code: int = attrs.field(default=354, validator=validators.in_((354, 10089, 10090, 10167, 10168, 10186)))
+    code: int = attrs.field(default=354, validator=whole(among=(354, 10089, 10090, 10167, 10168, 10186)))
     """Error code."""
 
 
@@ -306,9 +305,7 @@ class PortReset(Fault):
 
     kind: ClassVar[str] = "port_reset"
     is_momentary: ClassVar[bool] = True
-    port: int | None = attrs.field(
-        default=None, validator=validators.optional([validators.ge(1), validators.le(65535)])
-    )
+    port: int | None = attrs.field(default=None, validator=validators.optional(whole(1, 65535)))
     """The new port; None: the same."""
 
 

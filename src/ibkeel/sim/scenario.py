@@ -15,6 +15,11 @@ from ibkeel.sim.faults import KINDS, Fault
 _KEYS = ("title", "summary", "source", "seed", "faults")
 
 
+def _whole(_: object, __: object, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is not whole")
+
+
 @attrs.frozen(kw_only=True)
 class Scenario:
     """What goes wrong during the life of a simulated Gateway.
@@ -31,7 +36,7 @@ class Scenario:
     """What happens, and what a bot has to do about it."""
     source: str = ""
     """Where the course of events is known from."""
-    seed: int = attrs.field(default=0, validator=attrs.validators.instance_of(int))
+    seed: int = attrs.field(default=0, validator=_whole)
     """Of the faults that strike by chance."""
     faults: tuple[Fault, ...] = ()
 
