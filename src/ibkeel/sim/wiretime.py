@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ibkeel.errors import WireError
 
 _ZONES_SINCE: Final = 174  # older clients cannot read a zone name after the time
+_YEARS: Final = range(1900, 9999)  # the longest requests go back 68 years, and no farther than year 1
+_SHOWN: Final = 60  # characters of a text that is refused
 _INSTANT: Final = re.compile(r"(\d{8})(-| +)(\d{2}:\d{2}:\d{2})(?: (\S+))?")
 
 
@@ -20,8 +22,12 @@ def parse_zone(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise WireError(f"{name!r} is not a time zone") from error
+    except (
+        ZoneInfoNotFoundError,
+        OSError,
+        ValueError,
+    ) as error:  # OSError: a folder of zones, or a long name
+        raise WireError(f"{name[:_SHOWN]!r} is not a time zone") from error
 
 
 @lru_cache(maxsize=16_384)  # a bar is asked for as many times as there are later ones
@@ -50,18 +56,20 @@ def parse_instant(text: str, zone: str) -> datetime | None:
     is in the Gateway's own zone.
 
     Raises:
-        WireError: The text has another form.
+        WireError: The text has another form, or its year is out of reach.
     """
     if not text.strip():
         return None
-    match = _INSTANT.fullmatch(text.strip())
+    match, shown = _INSTANT.fullmatch(text.strip()), text[:_SHOWN]
     if match is None:
-        raise WireError(f"{text!r} is not an instant; 20260105 15:30:00 US/Eastern would be")
+        raise WireError(f"{shown!r} is not an instant; 20260105 15:30:00 US/Eastern would be")
     day, separator, time, name = match.groups()
     try:
         local = datetime.strptime(day + time, "%Y%m%d%H:%M:%S")  # noqa: DTZ007 - zone comes below
     except ValueError as error:
-        raise WireError(f"{text!r} is not an instant: {error}") from error
+        raise WireError(f"{shown!r} is not an instant: {error}") from error
+    if local.year not in _YEARS:
+        raise WireError(f"{shown!r} is out of reach; years go from {_YEARS[0]} to {_YEARS[-1]}")
     is_utc = name is None and separator == "-"
     place = UTC if is_utc else parse_zone(name or zone)
     return local.replace(tzinfo=place).astimezone(UTC)

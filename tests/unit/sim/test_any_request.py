@@ -1,6 +1,7 @@
 """Whatever a client asks for, and in whatever order: an answer, an error or silence, never a failure."""
 
 import asyncio
+import math
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +26,7 @@ VALUES = {
     Kind.TEXT: st.sampled_from(WORDS),
     Kind.ESCAPED: st.sampled_from(WORDS),
     Kind.INTEGER: st.none() | st.sampled_from([0, 1, 2, 3, 5, 26, 756733, -1, 2**31]),
-    Kind.NUMBER: st.none() | st.sampled_from([0.0, 0.25, 1.0, 500.0, -3.0, 1e300]),
+    Kind.NUMBER: st.none() | st.sampled_from([0.0, 0.25, 1.0, 500.0, -3.0, 1e300, 1e308, 1e-320, math.inf]),
     Kind.SIZE: st.none() | st.sampled_from([0.0, 1.0, 2.5, -1.0]),
     Kind.FLAG: st.booleans(),
 }
@@ -84,6 +85,67 @@ def test_no_request_makes_the_gateway_fail(message, data, version, small_market,
 
     assert (counters.failures, counters.malformed) == (0, without_id)
     assert (counters.open_lines, counters.open_histories) == (0, 0)
+
+
+def request_for(name, **values):
+    """A request that is whole but for what is said of it."""
+    usual = {
+        "request_id": 4,
+        "order_id": 4,
+        "what": "TRADES",
+        "bar_size": "1 min",
+        "duration": "1 D",
+        "count": 5,
+    }
+    message = next(message for message in REQUESTS.values() if message.name == name)
+    return message.build({**KNOWN, **usual, **values}, 176)
+
+
+ORDER = {
+    "duration": None,
+    "action": "BUY",
+    "quantity": 1.0,
+    "order_type": "LMT",
+    "tif": "DAY",
+    "account": "DU1234567",
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        (request_for("historical_data", duration="9" * 5000 + " S"), 321),
+        (request_for("historical_data", end="00010101 00:00:00 Asia/Tokyo"), 10314),
+        (request_for("historical_data", end="00010102-00:00:00", duration="1 Y", bar_size="1 day"), 10314),
+        (request_for("historical_data", end="99991231 23:59:59 US/Pacific"), 10314),
+        (request_for("historical_data", end="20260102 00:00:00 America"), 10314),
+        (request_for("historical_ticks", start="00010101 00:00:00 Asia/Tokyo"), 10314),
+        (request_for("historical_ticks", end="99991231-00:00:00"), 10314),
+        (request_for("histogram", period="9" * 5000 + " days"), 321),
+        (request_for("place_order", **ORDER, limit_price=1e308), 321),
+        (request_for("option_price", **CALL, volatility=0.2, underlying_price=-500.0), 321),
+        (request_for("option_price", **CALL, volatility=math.inf, underlying_price=500.0), 321),
+        (request_for("option_price", **CALL, volatility=0.2, underlying_price=1e-320), 321),
+        (request_for("implied_volatility", **CALL, option_price=math.inf, underlying_price=500.0), 321),
+        (request_for("implied_volatility", **CALL, option_price=5.0, underlying_price=math.inf), 321),
+    ],
+)
+def test_an_absurd_value_is_refused_as_any_bad_value_is(fields, code, small_market, wire):
+    counters = run_virtual(played(small_market, wire, 176, [(fields, 12.0)]))
+
+    assert counters.errors_sent[code] == 1
+    assert counters.failures == 0
+    assert b"nan" not in b"".join(wire.written)
+
+
+@pytest.mark.parametrize("volatility", [1e-320, 1e308, -0.2])
+def test_a_volatility_that_nothing_has_gives_no_price(volatility, small_market, wire):
+    fields = request_for("option_price", **CALL, volatility=volatility, underlying_price=500.0)
+
+    counters = run_virtual(played(small_market, wire, 176, [(fields, 12.0)]))
+
+    assert (counters.failures, counters.errors_sent[321]) == (0, 0)
+    assert b"nan" not in b"".join(wire.written)
 
 
 STREAMS = {

@@ -1,5 +1,6 @@
 """Option prices and volatilities that a client asks for, from figures of its own."""
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +12,8 @@ from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
 _CUSTOM: Final = 53  # tick type of what a client asked to have computed
+_LEAST: Final = 1e-6  # beyond these the sums leave what a float can hold
+_MOST: Final = 1e9
 _SECONDS_A_YEAR: Final = 365.0 * 86_400.0
 _Solve = Callable[[SimContract, float, float, float], tuple[float, float] | None]
 
@@ -25,9 +28,14 @@ def _solve_volatility(
 
 def _solve_price(contract: SimContract, iv: float, spot: float, years: float) -> tuple[float, float] | None:
     """Volatility and price, given the volatility."""
-    if iv <= 0 or years <= 0:
+    if not _LEAST <= iv <= _MOST or years <= 0:
         return None
     return iv, price(contract.right, spot, contract.strike, years, iv)
+
+
+def _is_usable(known: float | None, spot: float | None) -> bool:
+    """Whether there is something to compute with."""
+    return bool(known) and math.isfinite(known or 0.0) and _LEAST <= (spot or 0.0) <= _MOST
 
 
 def _calculator(given: str, solve: _Solve) -> Handler:
@@ -35,7 +43,7 @@ def _calculator(given: str, solve: _Solve) -> Handler:
         request_id = values["request_id"]
         contract = resolve(world, values)
         known, spot = values[given], values["underlying_price"]
-        if contract.sec_type != "OPT" or not known or not spot:
+        if contract.sec_type != "OPT" or not _is_usable(known, spot):
             # Unverified code and text.
             raise Rejection(
                 321, "Error validating request.-'bE' : cause - An option and two prices are needed"

@@ -120,7 +120,8 @@ class LongBar(Enum):
 
 Size = ShortBar | BarSize | LongBar
 
-_FORM: Final = re.compile(r"(\d+) ?([SDWMY])")
+_SHOWN: Final = 60  # characters of a text that is refused
+_FORM: Final = re.compile(r"(\d{1,9}) ?([SDWMY])")
 _SIZES: Final[dict[str, Size]] = {
     "1 sec": ShortBar.SEC_1,  # both spellings are about
     **{size.text: size for size in ShortBar},
@@ -167,7 +168,7 @@ def parse_duration(text: str) -> Duration:
     """
     match = _FORM.fullmatch(text.strip())
     if match is None or int(match[1]) < 1:
-        raise Rejection(321, f"{_BEFORE}Historical data query duration is invalid: {text}")
+        raise Rejection(321, f"{_BEFORE}Historical data query duration is invalid: {text[:_SHOWN]}")
     count, unit = int(match[1]), match[2]
     if count > _LONGEST[unit]:
         reason = (

@@ -261,6 +261,8 @@ def _price(order: SimOrder, _market: Market) -> Refusal | None:
         if price is None or (price <= 0 and not order.legs):  # a combo may bring money
             return Refusal.BAD_NUMBER
         steps = price / tick
+        if not math.isfinite(steps):
+            return Refusal.BAD_NUMBER
         if abs(steps - round(steps)) > _TICK_TOLERANCE * max(1.0, abs(steps)):
             return Refusal.OFF_TICK
     return None
