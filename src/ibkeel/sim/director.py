@@ -113,6 +113,7 @@ class Director:
             self._withdraw(role, now)
             if undo is not None:
                 undo(now)
+        self._stage.world.unacknowledged.clear()
 
     def on_request(self, client: Client, name: str, number: int, now: datetime) -> Treatment:
         """Let faults strike at a request; what becomes of it."""

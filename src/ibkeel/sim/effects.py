@@ -76,6 +76,7 @@ def _restart(stage: Stage, fault: Restart | Crash, _now: datetime) -> Undo:
     for client in tuple(stage.connections):
         client.is_forgotten = True
         stage.hang_up(client, abruptly=isinstance(fault, Crash))
+    stage.world.unacknowledged.clear()
     if fault.rolls_back_ids:
         stage.world.roll_back_ids()
     if fault.ids_begin_at is not None:

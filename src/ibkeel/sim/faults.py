@@ -234,6 +234,8 @@ class Slow(Fault):
 class LostAcknowledgement(Fault):
     """An order works, but its openOrder and orderStatus are never sent; fills are.
 
+    What is healed, and a Gateway that restarts, tell of the order again from then on.
+
     Source: unverified; clients must survive it, because a connection can end at that moment.
     """
 

@@ -77,10 +77,10 @@ def listening(small_market, small_exchange):
     """A Gateway that listens, ten minutes before which nothing happened."""
 
     @asynccontextmanager
-    async def opened(*planned, seed=0, **settings):
+    async def opened(*planned, seed=0, venue=small_exchange, **settings):
         gateway = SimulatedGateway(
             market=small_market,
-            venue=small_exchange,
+            venue=venue,
             clock=virtual_clock(),
             settings=GatewaySettings(**settings),
             scenario=Scenario(name="test", faults=planned, seed=seed) if planned else None,
@@ -559,6 +559,42 @@ async def test_an_order_whose_acknowledgement_is_lost_works_all_the_same(listeni
 
         assert {values["order_id"] for _, values in client.of("order_status")} == {2}
         assert [values["order_id"] for _, values in client.of("execution")] == [1]
+
+
+@pytest.mark.parametrize("by", ["heal", "restart"])
+async def test_what_becomes_of_an_unacknowledged_order_is_told_once_the_fault_is_over(listening, by):
+    async with listening() as gateway:
+        gateway.inject(faults.LostAcknowledgement(times=1))
+        client = await connected()
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(1)
+        if by == "heal":
+            gateway.heal()
+        else:
+            gateway.inject(faults.Restart(duration=1.0))
+            await asyncio.sleep(2)
+            client = await connected()
+
+        client.ask("cancel_order", order_id=1)
+        await asyncio.sleep(1)
+
+        assert [values["status"] for _, values in client.of("order_status")] == ["Cancelled"]
+
+
+@pytest.mark.parametrize(
+    "first", [{"order_type": "MKT"}, {"quantity": 0.0}, {}], ids=["filled", "refused", "cancelled"]
+)
+async def test_the_number_of_an_unacknowledged_order_that_ended_is_like_any_other(listening, first):
+    async with listening(venue=None) as gateway:
+        gateway.inject(faults.LostAcknowledgement(times=1))
+        client = await connected()
+        client.ask("place_order", order_id=1, **{**ORDER, **first})
+        await asyncio.sleep(1)
+        client.ask("cancel_order", order_id=1)
+        await asyncio.sleep(1)
+
+        assert client.of("order_status") == []
+        assert gateway.reception.world.unacknowledged == set()
 
 
 async def test_a_fault_of_orders_spares_what_ifs(listening):

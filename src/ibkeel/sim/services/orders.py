@@ -173,6 +173,7 @@ def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
             world.counters.violated(event.rule, client_id)
         for listener in _listeners(world, client_id, _owner(event)):
             _send(world, listener, event, now)
+    _forget_ended(world, events)
     filled = [
         event.contract
         for event in events
@@ -213,14 +214,25 @@ def _send(world: World, client: Client, event: VenueEvent, now: datetime) -> Non
 
 def _is_lost(world: World, event: VenueEvent) -> bool:
     """Whether it acknowledges an order whose acknowledgements are lost."""
+    return not isinstance(event, OrderError) and _order_of(event) in world.unacknowledged
+
+
+def _order_of(event: VenueEvent) -> tuple[int, int] | None:
+    """The order that it is about, by client id and order id; None for fills."""
     match event:
         case OrderEcho():
-            key = event.order.client_id, event.order.order_id
-        case OrderStatus():
-            key = event.client_id if event.owner is None else event.owner, event.order_id
+            return event.order.client_id, event.order.order_id
+        case OrderStatus() | OrderError():
+            return event.client_id if event.owner is None else event.owner, event.order_id
         case _:
-            return False
-    return key in world.unacknowledged
+            return None
+
+
+def _forget_ended(world: World, events: Sequence[VenueEvent]) -> None:
+    """An order that ended or was refused takes its fault with it: its number may be used again."""
+    if world.unacknowledged:
+        live = {(order.client_id, order.order_id) for order in world.venue.open_orders()}
+        world.unacknowledged -= {key for key in map(_order_of, events) if key is not None and key not in live}
 
 
 def _order_values(order: SimOrder) -> dict[str, Any]:
