@@ -114,6 +114,8 @@ class Director:
             if undo is not None:
                 undo(now)
         self._stage.world.unacknowledged.clear()
+        for client in self._stage.connections:
+            client.spoiled_by.clear()
 
     def on_request(self, client: Client, name: str, number: int, now: datetime) -> Treatment:
         """Let faults strike at a request; what becomes of it."""

@@ -1019,6 +1019,22 @@ def test_occasions_that_a_busy_machine_is_late_for_all_come(small_market, small_
     assert counters.failures == 0
 
 
+@pytest.mark.parametrize("kind", [faults.Truncated, faults.Garbage])
+async def test_what_was_to_spoil_the_next_message_is_healed_too(listening, kind):
+    async with listening() as gateway:
+        client = await connected()
+        await asyncio.sleep(1)
+        gateway.inject(kind())
+        gateway.heal()
+        await asyncio.sleep(300)
+
+        client.ask("current_time")
+        await asyncio.sleep(1)
+
+        assert client.names()[-1] == "current_time"
+        assert client.ended_at is None
+
+
 # Values
 
 
