@@ -179,12 +179,7 @@ class Reception:
             case Unknown():
                 self._note_unknown(event)
             case Malformed():
-                self._world.counters.malformed += 1
-                if not client.is_garbled:  # one line of the log says enough
-                    client.is_garbled = True
-                    _logger.warning("request malformed", extra={"reason": event.reason})
-                text = f"Error reading request:{event.reason}"
-                client.error(event.request_id, 320, text, at=self._world.now())
+                self._complain(client, event)
 
     def _serve(self, client: Client, request: Request) -> None:
         values, world = request.values, self._world
@@ -247,6 +242,15 @@ class Reception:
         if event.number not in self._noted:
             self._noted.add(event.number)
             _logger.warning("message not served", extra={"number": event.number})
+
+    def _complain(self, client: Client, event: Malformed) -> None:
+        self._world.counters.malformed += 1
+        if not client.is_garbled:  # one line of the log says enough
+            client.is_garbled = True
+            _logger.warning("request malformed", extra={"reason": event.reason})
+        if client.session.state is State.STARTED:  # nothing is said before
+            text = f"Error reading request:{event.reason}"
+            client.error(event.request_id, 320, text, at=self._world.now())
 
     def _flush(self, client: Client) -> None:
         if not client.has_news or self._is_frozen(client):

@@ -58,6 +58,13 @@ def test_a_message_that_cannot_be_read_gets_error_320_with_its_id(heard):
     assert (is_closed, counters.malformed) == (False, 1)
 
 
+def test_a_client_that_has_not_begun_hears_nothing_but_the_handshake(heard):
+    messages, is_closed, counters = heard(HELLO, encode(("1", "11")), encode(("71", "2", "x", "")))
+
+    assert len(messages) == 1
+    assert (is_closed, counters.malformed) == (False, 2)
+
+
 def test_a_message_with_fields_that_lack_names_its_request(heard):
     messages, _, counters = heard(HELLO, START, encode(("78", "31", "SPY")))
 
