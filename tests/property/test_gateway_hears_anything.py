@@ -173,7 +173,7 @@ def test_anything_at_all_leaves_the_gateway_whole_and_other_clients_served(strea
     assert gateway.counters.failures == 0
     assert [record.getMessage() for record in records if record.exc_info] == []
     for sort in ("connection refused", "request malformed"):
-        assert sum(record.getMessage() == sort for record in records) <= 1
+        assert sum(record.getMessage().startswith(sort) for record in records) <= 1
     FrameReader().receive(bytes(wild.written))
     desk.detach(client)
     assert (gateway.counters.open_lines, gateway.counters.open_histories) == (0, 0)
@@ -189,4 +189,5 @@ def test_what_is_no_protocol_ends_in_a_closed_connection_and_one_line_of_the_log
         gateway.reception.receive(gateway.reception.attach(wire), stream)
 
     assert wire.is_closed
-    assert [record.getMessage() for record in records] == ["connection refused"]
+    [record] = records
+    assert record.getMessage().startswith("connection refused: ")

@@ -116,6 +116,11 @@ class Client:
         return -1 if self.session.client_id is None else self.session.client_id
 
     @property
+    def title(self) -> str:
+        """Who it is, for the log."""
+        return "a client that has not begun" if self.session.client_id is None else f"client {self.client_id}"
+
+    @property
     def has_news(self) -> bool:
         """Whether there is anything in the outbox."""
         return bool(self._outbox)

@@ -219,7 +219,7 @@ class Director:
 
     def _note(self, fault: Fault, now: datetime, *, ended_at: datetime | None, detail: str) -> int:
         self._stage.world.counters.faults[fault.kind] += 1
-        _logger.info("fault struck", extra={"kind": fault.kind, "detail": detail})
+        _logger.info("fault struck: %s", f"{fault.kind} {detail}".rstrip())
         self._seen.append(FaultSeen(kind=fault.kind, at=now, ended_at=ended_at, detail=detail))
         return len(self._seen) - 1
 

@@ -83,4 +83,4 @@ class ListeningPort:
         try:
             await self.open(host, port)
         except OSError:
-            _logger.exception("port not opened again", extra={"port": port})
+            _logger.exception("port %d not opened again", port)

@@ -177,7 +177,7 @@ class Reception:
             case Request():
                 self._serve(client, event)
             case Unknown():
-                self._note_unknown(event)
+                self._note_unknown(client, event)
             case Malformed():
                 self._complain(client, event)
 
@@ -231,23 +231,23 @@ class Reception:
 
     def _refuse(self, client: Client, event: Refused) -> None:
         self._world.counters.refused += 1
-        _logger.warning("connection refused", extra={"reason": event.reason})
+        _logger.warning("connection refused: %s", event.reason)
         if event.reply:
             client.raw(event.reply)
         self._flush(client)
         client.close()
 
-    def _note_unknown(self, event: Unknown) -> None:
+    def _note_unknown(self, client: Client, event: Unknown) -> None:
         self._world.counters.unknown[event.number] += 1
         if event.number not in self._noted:
             self._noted.add(event.number)
-            _logger.warning("message not served", extra={"number": event.number})
+            _logger.warning("message not served, from %s: number %r", client.title, event.number)
 
     def _complain(self, client: Client, event: Malformed) -> None:
         self._world.counters.malformed += 1
         if not client.is_garbled:  # one line of the log says enough
             client.is_garbled = True
-            _logger.warning("request malformed", extra={"reason": event.reason})
+            _logger.warning("request malformed, from %s: %s", client.title, event.reason)
         if client.session.state is State.STARTED:  # nothing is said before
             text = f"Error reading request:{event.reason}"
             client.error(event.request_id, 320, text, at=self._world.now())

@@ -252,7 +252,7 @@ class World:
             if not self._treatment.is_unanswered:
                 client.error(request_id, error.code, error.text, at=self.now())
             return
-        _logger.error("request failed", extra={"request_id": request_id}, exc_info=error)
+        _logger.error("request %d of %s failed", request_id, client.title, exc_info=error)
         self.counters.failures += 1
         text = f"Server error when reading an API client request: {error!r}"
         client.error(request_id, 320, text, at=self.now())

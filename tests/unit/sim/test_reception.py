@@ -32,7 +32,7 @@ def test_bytes_that_are_no_protocol_end_the_connection(heard, caplog):
     messages, is_closed, counters = heard(b"GET / HTTP/1.1\r\n")
 
     assert (messages, is_closed, counters.refused) == ([], True, 1)
-    assert "connection refused" in caplog.messages
+    assert r"connection refused: a client begins with b'API\x00', not b'GET '" in caplog.messages
 
 
 def test_a_client_that_is_too_old_is_told_and_dropped(heard):
@@ -63,6 +63,12 @@ def test_a_client_that_has_not_begun_hears_nothing_but_the_handshake(heard):
 
     assert len(messages) == 1
     assert (is_closed, counters.malformed) == (False, 2)
+
+
+def test_the_log_says_who_sent_what_cannot_be_read(heard, caplog):
+    heard(HELLO, START, encode(("25", "1", "x\nFORGED")))
+
+    assert r"request malformed, from client 9: 'x\nFORGED' is not a valid integer" in caplog.messages
 
 
 def test_a_message_with_fields_that_lack_names_its_request(heard):

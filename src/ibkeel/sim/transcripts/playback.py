@@ -160,7 +160,7 @@ class _Connection(asyncio.Protocol):
         return None
 
     def _turn_away(self, reason: str) -> None:
-        _logger.warning("connection refused", extra={"reason": reason})
+        _logger.warning("connection refused: %s", reason)
         self.end()
 
     def _answer(self, asked: Entry) -> None:

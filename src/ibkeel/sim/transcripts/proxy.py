@@ -156,7 +156,7 @@ class _Bridge:
         try:
             await self._office.connect(self.gateway)
         except OSError as error:
-            _logger.warning("Gateway not reached", extra={"reason": str(error)})
+            _logger.warning("Gateway not reached: %s", error)
             self.client.close()
 
     def _first_words(self) -> bytes:
