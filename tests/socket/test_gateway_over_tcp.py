@@ -4,11 +4,13 @@ import asyncio
 import time
 from datetime import UTC, date, datetime, timedelta
 
+import attrs
 import ib_insync as ii
 import pytest
 
 from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.wire import GREETING, encode, frame
 
 STOCK = ii.Stock("SPY", "SMART", "USD")
 FAST = GatewaySettings(
@@ -30,10 +32,10 @@ class ShiftedClock:
         return datetime(2026, 1, 5, 16, tzinfo=UTC) + timedelta(seconds=self.monotonic())
 
 
-async def with_client(scene):
+async def with_client(scene, **settings):
     asyncio.set_event_loop(asyncio.get_running_loop())
     market = SeededMarket(seed=7, session_date=date(2026, 1, 5), symbols=("SPY",))
-    gateway = SimulatedGateway(market=market, clock=ShiftedClock(), settings=FAST)
+    gateway = SimulatedGateway(market=market, clock=ShiftedClock(), settings=attrs.evolve(FAST, **settings))
     async with gateway.listening() as port, asyncio.timeout(20):
         ib = ii.IB()
         await ib.connectAsync("127.0.0.1", port, clientId=5)
@@ -43,9 +45,9 @@ async def with_client(scene):
     return outcome
 
 
-def run(scene):
+def run(scene, **settings):
     with asyncio.Runner() as runner:
-        return runner.run(with_client(scene))
+        return runner.run(with_client(scene, **settings))
 
 
 async def until(event):
@@ -105,3 +107,22 @@ def test_a_second_client_under_the_same_id_is_refused():
         return errors, ib.isConnected()
 
     assert run(scene) == ([326], True)
+
+
+def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(caplog):
+    async def scene(gateway, ib, port):
+        contract = ("0", "SPY", "STK", "", "0.0", "", "", "SMART", "", "USD", "", "", "0")
+        asked = ("", "5 mins", "1 Y", "1", "TRADES", "1", "0", "")
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)  # it stops reading at once
+        writer.write(GREETING + frame(b"v157..176") + encode(("71", "2", "6", "")))
+        for number in range(12):
+            writer.write(encode(("20", str(number), *contract, *asked)))
+        while not gateway.counters.violations["output_limit"]:
+            await ib.reqCurrentTimeAsync()
+        writer.transport.abort()
+        return gateway.client_ids, gateway.counters.violations_by_client[6]
+
+    left, broken = run(scene, output_limit=300_000)
+
+    assert (left, broken) == ((5,), {"output_limit": 1})
+    assert "connection closed: client 6 leaves more than 300000 bytes unread" in caplog.messages

@@ -245,6 +245,8 @@ class LateSink(Sink):
         self._sink.abort()
 
     def _do(self, action: Callable[[], None]) -> None:
+        if self._is_broken:
+            return
         delay = self._delay()
         if not delay and not self._under_way:
             action()

@@ -20,6 +20,7 @@ CAPACITIES: Final = frozenset(
         "clients",
         "depth",
         "market_data_lines",
+        "output_limit",
         "scanners",
         "tick_by_tick",
     }

@@ -28,26 +28,39 @@ class Door(Protocol):
         """Forget a connection that has ended."""
         ...
 
+    def overflow(self, client: Client) -> None:
+        """More waits for a client to read than the Gateway keeps."""
+        ...
+
 
 class GatewayProtocol(asyncio.Protocol):
     """One connection.
 
     Args:
         door: The Gateway.
+        most: Bytes that may wait for the client to read them; None: any number.
     """
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, door: Door, most: int | None) -> None:
+        self._door, self._most = door, most
         self._client: Client | None = None
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._client = self._door.attach(cast("asyncio.Transport", transport))
+        made = cast("asyncio.Transport", transport)
+        if self._most is not None:
+            made.set_write_buffer_limits(high=self._most)
+        self._client = self._door.attach(made)
 
     @override
     def data_received(self, data: bytes) -> None:
         if self._client is not None:
             self._door.receive(self._client, data)
+
+    @override
+    def pause_writing(self) -> None:
+        if self._client is not None and self._most is not None:
+            self._door.overflow(self._client)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -119,6 +132,10 @@ class OverheardDoor:
         number = self._numbers.pop(client, None)
         for listener in () if number is None else self._listeners:
             listener.closed(number or 0, self._now())
+
+    def overflow(self, client: Client) -> None:
+        """More waits for a client to read than the Gateway keeps."""
+        self._door.overflow(client)
 
     def _tell(self, connection: int, sender: str, data: bytes) -> None:
         for listener in self._listeners:

@@ -50,7 +50,7 @@ class Reception:
         self._world, self._settle = world, settle
         self._director = Director(self, scenario)
         self._door = OverheardDoor(self, world.now)
-        self._port = ListeningPort(lambda: GatewayProtocol(self._door))
+        self._port = ListeningPort(lambda: GatewayProtocol(self._door, world.settings.output_limit))
         self._connections: list[Client] = []  # in order of connecting
         self._noted: set[str] = set()
 
@@ -131,6 +131,14 @@ class Reception:
         if client in self._connections:
             self._connections.remove(client)
         self._world.release(client)
+
+    def overflow(self, client: Client) -> None:
+        """End a connection whose client reads too little; the shell calls it."""
+        if client.is_open:
+            self._world.counters.violated("output_limit", client.client_id)
+            most = self._world.settings.output_limit
+            _logger.warning("connection closed: %s leaves more than %s bytes unread", client.title, most)
+            self.hang_up(client, abruptly=True)
 
     def flush(self) -> None:
         """Send what was said."""
