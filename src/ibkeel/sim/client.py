@@ -100,6 +100,7 @@ class Client:
         self.streams: dict[tuple[str, int], Stream] = {}  # by kind and request id
         self.is_open = True
         self.is_forgotten = False  # its Gateway ended: orders that were not passed on yet are lost
+        self.has_hung_up = False  # it has closed the connection, though nobody may have read that yet
         self.is_deaf = False  # what it sends is never read
         self.is_garbled = False  # it has sent a message that could not be read
         self.unread = bytearray()  # what it sent while nobody read

@@ -151,6 +151,8 @@ class SilentStreams(Fault):
 class HalfOpen(Fault):
     """Connections stay, but nothing is read or answered; what came meanwhile is answered at the end.
 
+    A client that hangs up meanwhile holds its id until then, and what it had sent is still acted on.
+
     Source: TraderAlice/OpenAlice#294 (a host that slept).
     """
 

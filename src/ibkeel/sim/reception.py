@@ -89,7 +89,7 @@ class Reception:
         if not abruptly:
             self._flush(client)
         client.close(abruptly=abruptly)
-        self.detach(client)
+        self._forget(client)
 
     def attach(self, sink: Sink) -> Client:
         """Take a new connection; the shell calls it."""
@@ -119,13 +119,22 @@ class Reception:
         self._settle()
 
     def catch_up(self, client: Client) -> None:
-        """Act on what a client sent while nobody read."""
+        """Act on what a client sent while nobody read, its end included."""
+        if self._is_frozen(client):
+            return
         data = bytes(client.unread)
         client.unread.clear()
         self._take(client, data)
+        if client.has_hung_up:
+            self._forget(client)
 
     def detach(self, client: Client) -> None:
-        """Forget a connection that has ended; idempotent; the shell calls it."""
+        """Forget a connection that has ended, as soon as that is read; idempotent; the shell calls it."""
+        client.has_hung_up = True
+        if not (client.is_open and self._is_frozen(client)):
+            self._forget(client)
+
+    def _forget(self, client: Client) -> None:
         client.is_open = False
         client.session.close()
         if client in self._connections:

@@ -292,15 +292,46 @@ async def test_a_half_open_connection_answers_all_at_its_end(listening):
         assert client.heard[-1][1].startswith("tick_")
 
 
-async def test_a_connection_that_ends_while_it_is_half_open_is_forgotten(listening):
-    async with listening(faults.HalfOpen(after=1.0)) as gateway:
+async def test_what_a_client_said_before_it_hung_up_on_a_sleeping_gateway_is_read_on_waking(
+    listening, small_exchange
+):
+    async with listening(faults.HalfOpen(after=1.0, duration=60.0)) as gateway:
         client = await connected()
         await asyncio.sleep(2)
 
+        client.ask("place_order", order_id=1, **ORDER)
+        client.transport.close()
+        await asyncio.sleep(10)
+        assert (gateway.client_ids, list(small_exchange.orders)) == ((5,), [])
+        again = await connected()
+        await asyncio.sleep(60)
+
+        assert list(small_exchange.orders) == [(5, 1)]
+        assert gateway.client_ids == (5,)
+        assert "next_valid_id" in again.names()
+        assert len(gateway.reception.connections) == 1
+
+
+async def test_a_gateway_sleeps_until_the_last_of_two_sleeps_is_over(listening):
+    async with listening(faults.HalfOpen(duration=10.0), faults.HalfOpen(after=5.0, duration=20.0)):
+        client = await connected()
+        await asyncio.sleep(12)
+        assert client.heard == []
+
+        await asyncio.sleep(15)
+
+        assert "next_valid_id" in client.names()
+
+
+async def test_a_gateway_that_stops_while_it_sleeps_keeps_no_connection(listening):
+    async with listening(faults.HalfOpen(after=1.0)) as gateway:
+        client = await connected()
+        await asyncio.sleep(2)
         client.transport.close()
         await asyncio.sleep(1)
 
-        assert gateway.client_ids == ()
+    assert gateway.reception.connections == ()
+    assert gateway.client_ids == ()
 
 
 # Upstream and farms
