@@ -122,7 +122,7 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(caplog
         writer.transport.abort()
         return gateway.client_ids, gateway.counters.violations_by_client[6]
 
-    left, broken = run(scene, output_limit=300_000)
+    left, broken = run(scene, output_limit=300_000, output_patience=0.3)
 
     assert (left, broken) == ((5,), {"output_limit": 1})
     assert "connection closed: client 6 leaves more than 300000 bytes unread" in caplog.messages

@@ -29,7 +29,7 @@ class Door(Protocol):
         ...
 
     def overflow(self, client: Client) -> None:
-        """More waits for a client to read than the Gateway keeps."""
+        """A client leaves more unread than the Gateway keeps, and goes on doing so."""
         ...
 
 
@@ -39,15 +39,18 @@ class GatewayProtocol(asyncio.Protocol):
     Args:
         door: The Gateway.
         most: Bytes that may wait for the client to read them; None: any number.
+        patience: Seconds in which fewer of them have to be left once there are more.
     """
 
-    def __init__(self, door: Door, most: int | None) -> None:
-        self._door, self._most = door, most
+    def __init__(self, door: Door, most: int | None, patience: float) -> None:
+        self._door, self._most, self._patience = door, most, patience
         self._client: Client | None = None
+        self._transport: asyncio.Transport | None = None
+        self._look: asyncio.TimerHandle | None = None
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        made = cast("asyncio.Transport", transport)
+        self._transport = made = cast("asyncio.Transport", transport)
         if self._most is not None:
             made.set_write_buffer_limits(high=self._most)
         self._client = self._door.attach(made)
@@ -59,11 +62,27 @@ class GatewayProtocol(asyncio.Protocol):
 
     @override
     def pause_writing(self) -> None:
-        if self._client is not None and self._most is not None:
-            self._door.overflow(self._client)
+        if self._transport is not None and self._most is not None:
+            loop, left = asyncio.get_running_loop(), self._transport.get_write_buffer_size()
+            self._look = loop.call_later(self._patience, self._check, left)
+
+    @override
+    def resume_writing(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    def _check(self, before: int) -> None:
+        """A burst takes a while to read; a client that does not read leaves as much as before, or more."""
+        if self._client is not None and self._transport is not None:
+            if self._transport.get_write_buffer_size() < before:
+                self.pause_writing()
+            else:
+                self._door.overflow(self._client)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self.resume_writing()
         if self._client is not None:
             self._door.detach(self._client)
 
@@ -134,7 +153,7 @@ class OverheardDoor:
             listener.closed(number or 0, self._now())
 
     def overflow(self, client: Client) -> None:
-        """More waits for a client to read than the Gateway keeps."""
+        """A client leaves more unread than the Gateway keeps, and goes on doing so."""
         self._door.overflow(client)
 
     def _tell(self, connection: int, sender: str, data: bytes) -> None:

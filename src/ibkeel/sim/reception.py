@@ -50,7 +50,8 @@ class Reception:
         self._world, self._settle = world, settle
         self._director = Director(self, scenario)
         self._door = OverheardDoor(self, world.now)
-        self._port = ListeningPort(lambda: GatewayProtocol(self._door, world.settings.output_limit))
+        most, patience = world.settings.output_limit, world.settings.output_patience
+        self._port = ListeningPort(lambda: GatewayProtocol(self._door, most, patience))
         self._connections: list[Client] = []  # in order of connecting
         self._noted: set[str] = set()
 
@@ -142,7 +143,7 @@ class Reception:
         self._world.release(client)
 
     def overflow(self, client: Client) -> None:
-        """End a connection whose client reads too little; the shell calls it."""
+        """End a connection whose client does not read; the shell calls it."""
         if client.is_open:
             self._world.counters.violated("output_limit", client.client_id)
             most = self._world.settings.output_limit

@@ -152,10 +152,12 @@ class GatewaySettings:
     is_read_only: bool = False
     """Whether the API takes no orders: placing, changing, cancelling and what-ifs get error 321 (the code is
     documented, the text as users report it)."""
-    output_limit: int | None = attrs.field(default=64 * 1024 * 1024, validator=_at_least_one)
-    """Bytes that may wait in memory for a client to read them, beside what the system keeps; with more the
-    connection is reset. None: any number. Both are unverified: no document names a limit, and a Gateway's log
-    of a client that did not read tells of a buffer of 1.3 MB and of no end."""
+    output_limit: int | None = attrs.field(default=16 * 1024 * 1024, validator=_at_least_one)
+    """Bytes that may wait in memory for a client to read them, beside what the system keeps; None: any number.
+    With more the connection is reset, unless the client is reading them. Both are unverified: no document names
+    a limit, and a Gateway's log of a client that did not read tells of a buffer of 1.3 MB and of no end."""
+    output_patience: float = attrs.field(default=5.0, validator=_interval)
+    """Seconds of the machine in which a client with more than that has to have read some (unverified)."""
     limits: Limits = attrs.field(factory=Limits)
     """Limits on kinds of requests."""
     master_client_id: int | None = None

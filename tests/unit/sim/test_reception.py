@@ -1,8 +1,11 @@
 """Connections that a Gateway does not want, and messages that it cannot read, without a network."""
 
+import asyncio
+
 import pytest
 
-from ibkeel.sim import SimulatedGateway
+from ibkeel.sim import GatewaySettings, SimulatedGateway
+from ibkeel.sim.overheard import GatewayProtocol
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -33,6 +36,49 @@ def test_bytes_that_are_no_protocol_end_the_connection(heard, caplog):
 
     assert (messages, is_closed, counters.refused) == ([], True, 1)
     assert r"connection refused: a client begins with b'API\x00', not b'GET '" in caplog.messages
+
+
+class FullTransport(asyncio.Transport):
+    """A connection whose client has yet to read so many bytes."""
+
+    def __init__(self):
+        super().__init__()
+        self.unread, self.is_reset = 2000, False
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        self.limit = high
+
+    def get_write_buffer_size(self):
+        return self.unread
+
+    def abort(self):
+        self.is_reset = True
+
+
+@pytest.mark.parametrize(("read_a_second", "is_reset"), [(0, True), (100, False)])
+def test_a_client_is_dropped_that_leaves_too_much_unread_but_not_one_that_is_reading(
+    small_market, small_exchange, read_a_second, is_reset
+):
+    async def main():
+        settings = GatewaySettings(output_limit=1000, output_patience=5.0)
+        gateway = SimulatedGateway(
+            market=small_market, venue=small_exchange, clock=virtual_clock(), settings=settings
+        )
+        transport, protocol = FullTransport(), GatewayProtocol(gateway.reception.door, 1000, 5.0)
+        protocol.connection_made(transport)
+        protocol.pause_writing()
+        for _ in range(19):
+            await asyncio.sleep(1)
+            transport.unread -= read_a_second
+        protocol.resume_writing()
+        await asyncio.sleep(60)
+        return transport, gateway.counters.violations, gateway.reception.connections
+
+    transport, violations, connections = run_virtual(main())
+
+    assert (transport.limit, transport.is_reset) == (1000, is_reset)
+    assert violations == ({"output_limit": 1} if is_reset else {})
+    assert len(connections) == (not is_reset)
 
 
 def test_a_client_that_is_too_old_is_told_and_dropped(heard):
