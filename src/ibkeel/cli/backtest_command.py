@@ -33,7 +33,7 @@ from ibkeel.backtest import (
 from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.paths import fresh_journal
+from ibkeel.cli.paths import fresh_journal, page_path
 from ibkeel.cli.plain import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
@@ -81,7 +81,12 @@ def _what_to_play(command: F) -> F:
 
 @click.command()
 @_what_to_play
-@click.option("--html", type=_PATH, default=None, help="Write the report to this file.")
+@click.option(
+    "--html",
+    type=_PATH,
+    default=None,
+    help="Write the report to this file; only an earlier report is replaced.",
+)
 @click.option("--journal", type=_PATH, default=None, help="Keep the journal. [default: it is not kept]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backtest(**given: Any) -> None:
@@ -90,18 +95,20 @@ def backtest(**given: Any) -> None:
     CONFIG is a bot's TOML file; without it the defaults count. Its section [gateway] is not used.
     """
     trial = _trial(given)
-    path = given["journal"]
+    path, page = given["journal"], given["html"]
+    if page is not None:
+        page_path(page)  # before the work, not after it
     with (
         nullcontext() if path is None else Journal.open(fresh_journal(path)) as journal,
         _bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance,
     ):
         report = trial.run(journal, lambda progress: advance(*_part(progress)))
-    if given["html"] is not None:
-        report.save_html(given["html"])
+    if page is not None:
+        report.save_html(page_path(page))  # --journal may have named the same file
     if given["as_json"]:
         click.echo(report.to_json())
     else:
-        print_backtest(Console(), report, given["html"])
+        print_backtest(Console(), report, page)
 
 
 @click.command("sweep")

@@ -14,7 +14,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 
-from ibkeel.cli.paths import state_directory
+from ibkeel.cli.paths import page_path, state_directory
 from ibkeel.cli.tables import print_records, told
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, back_up
@@ -112,14 +112,17 @@ def _writable(path: Path) -> Iterator[Any]:
 @click.option("--journal", type=_PATH, default=None, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; OUTPUT is not needed then.")
 def report(output: Path | None, session: datetime | None, journal: Path | None, *, as_json: bool) -> None:
-    """Write the report of a trading day to OUTPUT, one HTML file; by default `ibkeel-DATE.html`."""
+    """Write the report of a trading day to OUTPUT, one HTML file; by default `ibkeel-DATE.html`.
+
+    An earlier report there is replaced, no other file is. The journal to read is named with --journal.
+    """
     path = journal or state_directory(os.environ) / "journal.sqlite"
     with Journal.open(path, read_only=True) as source:
         day = report_of(source, None if session is None else session.date())
     if as_json:
         click.echo(json.dumps(day.as_data(), indent=2))
         return
-    target = output or Path(f"ibkeel-{day.session.isoformat()}.html")
+    target = page_path(output or Path(f"ibkeel-{day.session.isoformat()}.html"))
     try:
         write_private(target, report_page(day))
     except OSError as error:

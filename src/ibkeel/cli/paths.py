@@ -1,4 +1,4 @@
-"""Where a bot keeps its state, and what a demo may replace."""
+"""Where a bot keeps its state, and which files a command may replace."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +13,7 @@ DEMO_RUN: Final = "demo"
 """Name of the run of every demo."""
 
 _BESIDE: Final = ("", "-wal", "-shm")
+_PAGE: Final = b"<!doctype html"
 
 
 def state_directory(environ: Mapping[str, str], given: Path | None = None) -> Path:
@@ -38,6 +39,31 @@ def fresh_journal(path: Path) -> Path:
         for suffix in _BESIDE:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     return path
+
+
+def page_path(path: Path) -> Path:
+    """A path for a report: an earlier report is replaced, anything else is not touched.
+
+    Raises:
+        ConfigurationError: It is a directory, or there is a file that is no report.
+    """
+    if path.is_dir():
+        raise ConfigurationError(
+            f"cannot write {path}: it is a directory; name a file in it, such as day.html"
+        )
+    if path.is_file() and not _is_page(path):
+        raise ConfigurationError(f"{path} exists and is not a report; choose another path, such as day.html")
+    return path
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file begins as our pages do; in an empty one there is nothing to lose."""
+    try:
+        with path.open("rb") as stream:
+            begins = stream.read(len(_PAGE))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}, which is there: {error.strerror}") from error
+    return begins in (b"", _PAGE)
 
 
 def _is_demo(path: Path) -> bool:

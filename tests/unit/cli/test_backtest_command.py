@@ -36,6 +36,21 @@ def test_a_backtest_prints_one_object_and_writes_a_page(bot, tmp_path, capsys):
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_a_page_replaces_neither_the_configuration_nor_the_journal(bot, tmp_path, capsys):
+    both = str(tmp_path / "both")
+
+    codes = [
+        run(["backtest", bot, "--html", bot]),
+        run(["backtest", bot, "--html", both, "--journal", both, "--json"]),
+    ]
+
+    assert codes == [2, 2]
+    assert capsys.readouterr().err.count("exists and is not a report; choose another path") == 2
+    assert (tmp_path / "bot.toml").read_text() == QUIET
+    with Journal.open(both, read_only=True) as kept:
+        assert kept.count(CycleDone) == 3
+
+
 def test_the_table_names_figures_and_where_the_page_is(bot, capsys):
     code = run(["backtest", bot, "--seed", "11", "--strategy", "whale"])
 

@@ -212,3 +212,36 @@ def test_the_command_writes_a_page_or_one_json_object(journal, tmp_path, capsys)
     assert told["fills"][0]["price"] == 2.5
     assert run(["report", str(tmp_path / "no" / "day.html"), "--journal", str(journal.path)]) == 2
     assert run(["report", "--session", "2020-01-01", "--journal", str(journal.path)]) == 2
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "link", "bot.toml"])
+def test_the_command_replaces_no_file_but_an_earlier_report(name, journal, tmp_path, capsys):
+    (tmp_path / "link").symlink_to(journal.path)
+    (tmp_path / "bot.toml").write_text("[runner]\n")
+    kept = (tmp_path / name).read_bytes()
+
+    code = run(["report", str(tmp_path / name), "--journal", str(journal.path)])
+
+    assert code == 2
+    assert (
+        f"{tmp_path / name} exists and is not a report; choose another path, such as day.html"
+        in capsys.readouterr().err
+    )
+    assert (tmp_path / name).read_bytes() == kept
+
+
+def test_the_command_replaces_an_earlier_report(journal, tmp_path):
+    target = tmp_path / "day.html"
+
+    codes = [run(["report", str(target), "--journal", str(journal.path)]) for _ in range(2)]
+
+    assert codes == [0, 0]
+
+
+def test_a_report_that_is_to_be_a_directory_is_a_sentence(journal, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    code = run(["report", ".", "--journal", str(journal.path)])
+
+    assert code == 2
+    assert "cannot write .: it is a directory; name a file in it" in capsys.readouterr().err
