@@ -18,6 +18,7 @@ from ibkeel.cli.paths import page_path, state_directory
 from ibkeel.cli.tables import print_records, told
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, back_up
+from ibkeel.journal.export import draft_of
 from ibkeel.monitor.report import report_of, report_page, write_private
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
@@ -49,7 +50,7 @@ def journal_backup(path: Path, output: Path) -> None:
 @click.option("--parquet", "form", flag_value="parquet", help="A table; needs OUTPUT and pyarrow.")
 @click.option("--full", is_flag=True, help="With whole account ids.")
 def journal_export(path: Path, output: Path | None, form: str | None, *, full: bool) -> None:
-    """Write the journal at PATH to OUTPUT, or to the terminal.
+    """Write the journal at PATH to OUTPUT, a new file, or to the terminal.
 
     Without an option a name that ends in .csv or .parquet gets a table, and all else gets lines of JSON.
     """
@@ -98,12 +99,13 @@ def _of_kind(source: Journal, kind: str | None) -> Iterator[Entry]:
 
 @contextmanager
 def _writable(path: Path) -> Iterator[Any]:
-    try:
-        stream = path.open("w", encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
-    with contextlib.closing(stream):
-        yield stream
+    with draft_of(path) as draft:
+        try:
+            stream = draft.open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+        with contextlib.closing(stream):
+            yield stream
 
 
 @click.command()

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -46,6 +48,26 @@ def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, 
         yield seq, data["at"], kind, _symbol(data), _text(shown)
 
 
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """Where to write what has the name `path` once it is whole; a file that is there is never replaced.
+
+    Raises:
+        JournalError: There is something at `path`.
+    """
+    if path.is_char_device() or path.is_fifo():  # /dev/stdout, or another program
+        yield path
+        return
+    if path.exists():
+        raise JournalError(f"{path} exists; an export never replaces a file: choose another name")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_jsonl(rows: Iterable[Row], stream: TextIO, *, full: bool = False) -> int:
     """Write rows as one object a line, `seq` and `record` first, and return how many."""
     count = 0
@@ -57,9 +79,9 @@ def write_jsonl(rows: Iterable[Row], stream: TextIO, *, full: bool = False) -> i
 
 
 def write_csv(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
-    """Write rows under a header, one a record, and return how many."""
+    """Write rows under a header, one a record, to a new file, and return how many."""
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    with draft_of(path) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for row in _table(rows, full=full):
@@ -83,5 +105,6 @@ def write_parquet(rows: Iterable[Row], path: Path, *, full: bool = False) -> int
     columns = list(zip(*table, strict=True)) or [()] * len(_COLUMNS)
     kinds = (pa.int64(), *([pa.string()] * (len(_COLUMNS) - 1)))
     arrays = [pa.array(column, type=kind) for column, kind in zip(columns, kinds, strict=True)]
-    parquet.write_table(pa.table(dict(zip(_COLUMNS, arrays, strict=True))), path)
+    with draft_of(path) as draft:
+        parquet.write_table(pa.table(dict(zip(_COLUMNS, arrays, strict=True))), draft)
     return len(table)

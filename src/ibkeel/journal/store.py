@@ -354,10 +354,10 @@ class Journal:
         return write_jsonl(self._rows(), stream, full=full)
 
     def export_csv(self, path: Path | str, *, full: bool = False) -> int:
-        """Write `seq,at,kind,symbol,data` rows, data as JSON, and return how many.
+        """Write `seq,at,kind,symbol,data` rows, data as JSON, to a new file, and return how many.
 
         Raises:
-            JournalError: The journal cannot be read, or the file not written.
+            JournalError: The journal cannot be read, or the file exists or cannot be written.
         """
         with _told(Path(path), "exported"):
             return write_csv(self._rows(), Path(path), full=full)
@@ -366,8 +366,8 @@ class Journal:
         """As `export_csv`, in Parquet.
 
         Raises:
-            JournalError: pyarrow is not installed, the journal cannot be read, or the file not
-                written.
+            JournalError: pyarrow is not installed, the journal cannot be read, or the file exists
+                or cannot be written.
         """
         with _told(Path(path), "exported"):
             return write_parquet(self._rows(), Path(path), full=full)

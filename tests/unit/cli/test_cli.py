@@ -236,6 +236,17 @@ def test_a_journal_is_exported_to_the_terminal_or_a_table(dry_day, tmp_path, cap
     assert "cannot write" in capsys.readouterr().err
 
 
+def test_a_journal_is_not_exported_over_itself(dry_day, tmp_path, capsys):
+    path = tmp_path / "c.sqlite"
+    shutil.copy(dry_day[-1], path)
+
+    code = run(["journal", "export", str(path), str(path)])
+
+    assert code == 2
+    assert "exists; an export never replaces a file: choose another name" in capsys.readouterr().err
+    assert exported(path) == exported(dry_day[-1])
+
+
 def test_a_journal_is_shown_record_by_record(dry_day, capsys):
     code = run(["journal", "show", str(dry_day[-1]), "--last", "3"])
 

@@ -1,7 +1,9 @@
 import csv
 import io
 import json
+import sqlite3
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -84,6 +86,31 @@ def test_csv_has_a_header_and_one_row_a_record(journal, records, tmp_path):
 def test_a_file_that_cannot_be_written_is_told(journal, tmp_path):
     with pytest.raises(JournalError, match="cannot be exported"):
         journal.export_csv(tmp_path / "no" / "such" / "folder.csv")
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "link", "notes.csv"])
+def test_an_export_replaces_no_file_least_of_all_the_journal(name, journal, records, tmp_path):
+    journal.record_all(records)
+    (tmp_path / "link").symlink_to(journal.path)
+    (tmp_path / "notes.csv").write_text("mine")
+
+    for export in (journal.export_csv, journal.export_parquet):
+        with pytest.raises(JournalError, match="exists; an export never replaces a file"):
+            export(journal.path if name == "journal.sqlite" else tmp_path / name)
+
+    assert journal.count() == len(records)
+    assert (tmp_path / "notes.csv").read_text() == "mine"
+
+
+def test_an_export_that_breaks_off_leaves_nothing_behind(journal, records, tmp_path):
+    journal.record_all(records)
+    with closing(sqlite3.connect(journal.path)) as file, file:
+        file.execute("UPDATE events SET data = '{' WHERE seq = 2")
+
+    with pytest.raises(JournalError, match="is damaged"):
+        journal.export_csv(tmp_path / "journal.csv")
+
+    assert [path.name for path in tmp_path.iterdir() if ".csv" in path.name] == []
 
 
 @pytest.mark.parametrize("count", [0, 10])
