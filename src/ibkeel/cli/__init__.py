@@ -1,5 +1,6 @@
 """The console script."""
 
+import io
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -27,4 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_USAGE)
     if arguments is None:  # this process is ours
         interrupted_by_sigterm()
+        _write_what_it_can()
     sys.exit(run(arguments))
+
+
+def _write_what_it_can() -> None:
+    """A terminal or a pipe whose encoding lacks a character gets a question mark in its place."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")

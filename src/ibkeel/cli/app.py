@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import attrs
 import click
@@ -31,6 +31,7 @@ from ibkeel.cli.phases import PHASES, Phase
 from ibkeel.cli.screen import progress
 from ibkeel.cli.sim_commands import chosen, sim
 from ibkeel.cli.tables import print_demo, print_report
+from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import OrderMode
 from ibkeel.model import to_data
 from ibkeel.options import PRESETS
@@ -55,6 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         ended = commands.main(args=arguments, prog_name="ibkeel", standalone_mode=False)
+        _flush()
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -63,12 +65,34 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _told(KeyboardInterrupt())
     except (BrokenPipeError, SystemExit):  # SystemExit is rich's word for a broken pipe
-        # Whoever read our output has enough; what is left to flush must not raise again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has enough
         return ExitCode.SUCCESS
     except BaseException as error:  # noqa: BLE001 - the last place where an error can become a sentence
-        return _told(cause_of(error))
+        return _told(_of_output(cause_of(error)))
     return ended if isinstance(ended, int) else ExitCode.SUCCESS
+
+
+def _flush(more: str = "") -> None:
+    output: TextIO | None = sys.stdout  # None where whoever called closed it
+    if output is not None:
+        output.write(more)
+        output.flush()
+
+
+def _drop_output() -> None:
+    """What is left to flush must not raise again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_output(error: BaseException) -> BaseException:
+    """The same error; as one of ours when it is the output that takes no more, which a second try tells."""
+    if isinstance(error, OSError):
+        try:
+            _flush("\n")  # without a buffer there is nothing else left to write
+        except OSError as full:
+            _drop_output()
+            return ConfigurationError(f"cannot write the output: {(full.strerror or str(full)).lower()}")
+    return error
 
 
 def _told(error: BaseException) -> int:

@@ -1,5 +1,6 @@
 import builtins
 import json
+import os
 import re
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -325,6 +327,36 @@ def test_the_package_can_be_run_as_a_module():
     )
 
     assert done.stdout.startswith("ibkeel, version")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device is Linux's")
+@pytest.mark.parametrize("command", [["monitor", "--json"], ["journal", "export"], ["--version"]], ids=str)
+def test_an_output_that_takes_no_more_is_a_sentence(command, dry_day, tmp_path):
+    typed = [*command, str(dry_day[-1])] if "export" in command else command
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ibkeel", *typed],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"IBKEEL_STATE": str(tmp_path)},
+        )
+
+    assert done.stderr == "ibkeel: cannot write the output: no space left on device\n"
+    assert done.returncode == ExitCode.USAGE
+
+
+def test_a_closed_output_is_no_mistake():
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m ibkeel sim scenarios >&-"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

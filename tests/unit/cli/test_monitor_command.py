@@ -1,7 +1,10 @@
 """`ibkeel monitor`: once as JSON or text, and what it refuses."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 
 import pytest
@@ -60,6 +63,24 @@ def test_a_bot_that_runs_is_shown_once_where_there_is_no_terminal(shown, capsys)
     assert "[bold]RequestTimeout" in told
     assert "positions: not known" in told
     assert "DU1234567" not in told
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_a_pipe_that_lacks_a_character_gets_a_question_mark_in_its_place(encoding, state):
+    board = Board()
+    for name in ("working", "working-for-longer-than-there-is-room-for-in-a-table-of-this-width-and-on"):
+        board.on_event(OrderChanged(at=AT, client_order_id="a-b-d" * 20, state=name, filled=0.0))
+
+    with BoardApi(board, SystemClock()).served(state):
+        done = subprocess.run(
+            [sys.executable, "-m", "ibkeel", "monitor"],
+            check=False,
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": encoding, "COLUMNS": "60"},
+        )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "?" in done.stdout.decode(encoding)
 
 
 def test_times_are_those_of_new_york_and_what_is_not_is_said_to_be_none(state, capsys):
