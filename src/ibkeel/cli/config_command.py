@@ -14,7 +14,8 @@ from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import to_data
-from ibkeel.runner import ENVIRONMENT_PREFIX, PROFILES, check_config, load_config_as
+from ibkeel.monitor.monitor import unmet
+from ibkeel.runner import ENVIRONMENT_PREFIX, PROFILES, ConfigurationProblem, check_config, load_config_as
 from ibkeel.strategy import Confirmed, Strategy, default_registry
 
 _HEADER: Final = """\
@@ -61,7 +62,7 @@ def check(path: Path, *, as_json: bool) -> int:
 
     Ends with 0 when nothing is, with 2 when something is. Nothing is connected.
     """
-    problems = check_config(path, os.environ, MonitoredBot)
+    problems = check_config(path, os.environ, MonitoredBot) or _unmet(path)
     if as_json:
         rows = [attrs.asdict(problem) for problem in problems]
         click.echo(json.dumps({"path": str(path), "is_valid": not rows, "problems": rows}, indent=2))
@@ -72,6 +73,15 @@ def check(path: Path, *, as_json: bool) -> int:
     else:
         click.echo(f"{path}: nothing is wrong with it")
     return ExitCode.USAGE if problems else ExitCode.SUCCESS
+
+
+def _unmet(path: Path) -> tuple[ConfigurationProblem, ...]:
+    """What a bot of a valid file would need to be watched, and cannot have here."""
+    bot = load_config_as(MonitoredBot, path, os.environ)
+    return tuple(
+        ConfigurationProblem(key="", valid=said, origin=str(path))
+        for said in unmet(bot.telemetry, bot.alerts)
+    )
 
 
 def template(strategy: str | None = None, profile: str | None = None) -> str:

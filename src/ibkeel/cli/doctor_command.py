@@ -15,6 +15,7 @@ from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import state_directory
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
+from ibkeel.monitor.monitor import unmet
 from ibkeel.resilience import Backoff
 from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
@@ -80,6 +81,7 @@ def doctor(
         symbols=named,
         sends_orders=address.orders is not OrderMode.DRY_RUN,
         journal=journal or _journal(bot),
+        unmet=unmet(bot.telemetry, bot.alerts),
     )
     console = Console()
     diagnosis = asyncio.run(_examined(setup, address, None if as_json else _printing(console)))

@@ -14,6 +14,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, ConnectionFailure, RequestFailed
 from ibkeel.model import Health
 from ibkeel.monitor.alerts import Alerter, AlertsConfig
+from ibkeel.monitor.alerts.courier import AppriseChannel
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.event_log import EventLog
 from ibkeel.monitor.metrics import Metrics
@@ -54,6 +55,22 @@ class TelemetryConfig:
     log_megabytes: float = attrs.field(default=50.0, validator=_between(0.001, 10_000))
     health_interval: float = attrs.field(default=30.0, validator=_between(1, 3600))
     sample_interval: float = attrs.field(default=5.0, validator=_between(0.1, 3600))
+
+
+def unmet(telemetry: TelemetryConfig, alerts: AlertsConfig) -> tuple[str, ...]:
+    """What a `Monitor` of these settings would refuse: an extra that is missing, an address that is none."""
+    found: list[str] = []
+    try:
+        if telemetry.metrics_port is not None:
+            Metrics(Board()).registry()
+    except ConfigurationError as error:
+        found.append(f"telemetry.metrics_port: {error}")
+    try:
+        for place, address in enumerate((*alerts.urls, *alerts.escalation_urls), 1):
+            AppriseChannel(place, address)
+    except ConfigurationError as error:
+        found.append(f"alerts.urls: {str(error).removeprefix('alerts.urls: ')}")
+    return tuple(found)
 
 
 class Examined(Protocol):

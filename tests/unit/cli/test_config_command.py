@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -102,3 +103,34 @@ def test_a_bad_file_is_told_line_by_line_and_ends_with_2(tmp_path, capsys, monke
 def test_a_file_that_is_not_there_cannot_be_checked(tmp_path, capsys):
     assert run(["config", "check", str(tmp_path / "no.toml")]) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[alerts]\nurls = ["nosuch://x"]\n', "alerts.urls: apprise does not know the address number 1"),
+        ('[alerts]\nescalation_urls = ["json://x"]\n', "alerts.urls: alerts need apprise; install"),
+        (
+            "[telemetry]\nmetrics_port = 9187\n",
+            "telemetry.metrics_port: metrics need prometheus-client; install",
+        ),
+    ],
+)
+def test_what_a_bot_cannot_be_watched_with_is_told_before_it_runs(text, words, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "bot.toml"
+    path.write_text(f"{text}[gateway]\nport = 1\n")
+    if "install" in words:
+        monkeypatch.setitem(sys.modules, "apprise", None)
+        monkeypatch.setitem(sys.modules, "prometheus_client", None)
+
+    checked = run(["config", "check", str(path)])
+    check_said = capsys.readouterr().out
+    examined = run(["doctor", str(path), "--journal", str(tmp_path / "j.sqlite"), "--json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+
+    assert checked == 2
+    assert f"{path}: {words}" in check_said
+    assert examined == 5
+    [extras] = [row for row in findings if row["check"] == "extras"]
+    assert extras["verdict"] == "fault"
+    assert words in extras["said"]

@@ -20,6 +20,8 @@ from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_no
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 
+_NOT_YET: Final = "install it with pip, or mend the setting; until then ibkeel run refuses to start"
+
 
 class Patient(Broker, Protocol):
     """A broker that also tells the Gateway's time and what it waits for."""
@@ -44,6 +46,7 @@ class Setup:
         symbols: Whose data is asked for.
         sends_orders: Whether the bot's configuration lets orders leave.
         journal: The bot's journal; None leaves it out.
+        unmet: What keeps the bot's metrics and alerts from being set up, in words.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +55,7 @@ class Setup:
     symbols: tuple[str, ...] = ("SPY",)
     sends_orders: bool = False
     journal: Path | None = None
+    unmet: tuple[str, ...] = ()
 
 
 async def examine(
@@ -85,6 +89,8 @@ async def examine(
 
     for finding in look_at_machine(machine or Machine(), setup.journal):
         note(finding)
+    for said in setup.unmet:
+        note(Finding(check="extras", verdict=Verdict.FAULT, said=said, remedy=_NOT_YET))
     session = _session(calendar, clock.now())
     note(_next_session(session, clock.now()))
     if any(row.check == "library" and row.verdict is Verdict.FAULT for row in findings):
