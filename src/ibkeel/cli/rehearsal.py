@@ -24,6 +24,7 @@ from ibkeel.virtual import ProcessLoop, TimeIsUp, bystander_context, virtual_pro
 from ibkeel.virtual.process import machine_monotonic
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
+_OURS: Final = Path(__file__).resolve().parents[1]
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
 _ALIASES: Final = (
@@ -278,9 +279,12 @@ def _exit_code(ended: SystemExit) -> int:
 
 def _show(error: BaseException, script: Path) -> None:
     """Print a traceback without the frames around the script, and without those of virtual time."""
-    shown = traceback.TracebackException.from_exception(error)
-    _shorten(shown, script.resolve().parent)
-    print("".join(shown.format()), end="", file=sys.stderr)  # noqa: T201 - as the interpreter does
+    shown, folder = traceback.TracebackException.from_exception(error), script.resolve().parent
+    has_begun = any(_is_under(frame.filename, folder) for frame in shown.stack)
+    _shorten(shown, folder)
+    is_unreadable = isinstance(error, SyntaxError) and not has_begun  # all frames are around the script
+    lines = shown.format_exception_only() if is_unreadable else shown.format()
+    print("".join(lines), end="", file=sys.stderr)  # noqa: T201 - as the interpreter does
 
 
 def _shorten(shown: traceback.TracebackException, folder: Path) -> None:
@@ -298,7 +302,8 @@ def _is_under(filename: str, folder: Path) -> bool:
     if filename.startswith("<"):  # `<frozen runpy>` is no file, in no folder
         return False
     path = Path(filename).resolve()
-    return path.is_relative_to(folder) and "site-packages" not in path.parts
+    is_own = not path.is_relative_to(_OURS) and "site-packages" not in path.parts
+    return is_own and path.is_relative_to(folder)
 
 
 def _plain(_: object, __: object, value: Any) -> Any:

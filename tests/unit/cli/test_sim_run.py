@@ -281,6 +281,16 @@ def test_an_error_is_shown_with_the_scripts_own_frames_only(rehearsed, tmp_path)
     assert "ConnectionRefusedError" in err
 
 
+def test_a_script_that_is_no_python_is_shown_as_the_interpreter_shows_it(rehearsed, tmp_path):
+    code, _, err = rehearsed("def (:\n")
+
+    frames = [line.split('"')[1] for line in err.splitlines() if line.startswith("  File ")]
+    assert code == 1
+    assert frames == [str(tmp_path / "bot.py")]
+    assert "SyntaxError: invalid syntax" in err
+    assert "Traceback" not in err
+
+
 def test_what_a_library_handled_within_itself_is_not_shown(rehearsed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
