@@ -112,12 +112,15 @@ def test_a_strategy_that_fails_at_every_look_has_no_figures():
     assert row.error == "every look failed: KeyError: 'SPY'"
 
 
-def test_a_value_of_the_wrong_type_is_called_one():
+@pytest.mark.parametrize(
+    ("value", "words"), [("abc", "'abc' is not a number"), ([0.1], "a value is of the wrong type: ")]
+)
+def test_a_value_of_the_wrong_type_is_called_one(value, words):
     trial = MarketTrial(strategy=Scalp(), data=SeededData())
 
-    [row] = sweep(trial, {"risk.stop_fraction": ["abc"]}).rows
+    [row] = sweep(trial, {"risk.stop_fraction": [value]}).rows
 
-    assert row.error.startswith("a value is of the wrong type: ")
+    assert row.error.startswith(words)
 
 
 @pytest.mark.parametrize(
