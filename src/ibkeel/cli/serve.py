@@ -12,9 +12,9 @@ import attrs
 
 from ibkeel.cli.sim_view import Company, accompany, recording
 from ibkeel.clock import Clock
-from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.system import SystemClock
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -113,9 +113,7 @@ async def _listen(
     try:
         port = await gateway.start(options.host, options.port)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {options.host}:{options.port}: {error.strerror}; choose another --port"
-        ) from error
+        raise not_listening(options.host, options.port, error) from error
     announce(f"simulated Gateway on {options.host}:{port}, seed {options.seed}")
     announce(
         f"its clock began at {start:%Y-%m-%d %H:%M} New York; paper account, any client id; stop with Ctrl-C"

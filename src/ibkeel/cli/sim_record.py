@@ -10,7 +10,6 @@ import click
 from typing_extensions import override
 
 from ibkeel.cli.screen import announce
-from ibkeel.errors import ConfigurationError
 from ibkeel.sim.transcripts import (
     Header,
     Playback,
@@ -20,6 +19,7 @@ from ibkeel.sim.transcripts import (
     Transcript,
     TranscriptFile,
 )
+from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.system import SystemClock
 
 _PORT: Final = click.IntRange(0, 65535)
@@ -105,9 +105,7 @@ async def _replay(path: Path, host: str, port: int, announce: Callable[[str], No
     try:
         bound = await playback.start(host, port)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
-        ) from error
+        raise not_listening(host, port, error) from error
     announce(
         f"{path} answers on {host}:{bound}, as it was on {transcript.header.began_at:%Y-%m-%d}; stop with Ctrl-C"
     )

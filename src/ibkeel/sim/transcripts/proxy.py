@@ -1,8 +1,10 @@
 """A recorder between a client and a real Gateway: bytes pass as they are, copies go to a listener."""
 
 import asyncio
+import errno
 import logging
 import re
+import socket
 from typing import Final, Protocol
 
 from typing_extensions import override
@@ -20,6 +22,13 @@ _HELLO: Final = re.compile(
 )
 _LONGEST_HELLO: Final = 200
 _HEADER: Final = 4
+
+
+def not_listening(host: str, port: int, error: OSError) -> ConfigurationError:
+    """Why an address cannot be bound, and which of its two parts to change."""
+    is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+    remedy = "choose another --host, such as 127.0.0.1" if is_host else "choose another --port"
+    return ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}; {remedy}")
 
 
 class RecordingProxy:
@@ -52,9 +61,7 @@ class RecordingProxy:
         try:
             self._server = await loop.create_server(self._accept, host, port)
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
-            ) from error
+            raise not_listening(host, port, error) from error
         bound: int = self._server.sockets[0].getsockname()[1] if self._server.sockets else port
         return bound
 
