@@ -42,6 +42,10 @@ def config() -> None:
 )
 def init(path: Path, strategy: str | None, profile: str | None) -> None:
     """Write a file with every setting, those of the strategy included; an existing one is kept."""
+    if str(path) == "-":
+        raise ConfigurationError(
+            "cannot write to '-': a configuration is a file; valid: a path such as bot.toml"
+        )
     begins = "its default" if profile is None else f"the value of the profile {profile}"
     text = _HEADER.format(name=path.name, begins=begins) + template(strategy, profile)
     try:

@@ -27,12 +27,24 @@ def state_directory(environ: Mapping[str, str], given: Path | None = None) -> Pa
     return path
 
 
+def in_a_folder(path: Path) -> Path:
+    """The same path, whose folder is there: one that is misspelt is not made.
+
+    Raises:
+        ConfigurationError: There is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    return path
+
+
 def fresh_journal(path: Path) -> Path:
     """A path for a demo's journal: an earlier demo's is replaced, anything else is not touched.
 
     Raises:
-        ConfigurationError: There is a file that no demo made.
+        ConfigurationError: There is a file that no demo made, or no folder.
     """
+    in_a_folder(path)
     if path.exists():
         if not _is_demo(path):
             raise ConfigurationError(f"{path} exists and is not a demo's journal; choose another path")
@@ -45,8 +57,9 @@ def page_path(path: Path) -> Path:
     """A path for a report: an earlier report is replaced, anything else is not touched.
 
     Raises:
-        ConfigurationError: It is a directory, or there is a file that is no report.
+        ConfigurationError: It is a directory, there is a file that is no report, or no folder.
     """
+    in_a_folder(path)
     if path.is_dir():
         raise ConfigurationError(
             f"cannot write {path}: it is a directory; name a file in it, such as day.html"

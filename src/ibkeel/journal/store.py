@@ -127,6 +127,8 @@ class Journal:
             if read_only:
                 if not file.exists():
                     raise JournalError(f"there is no journal at {file}; a bot writes it when it runs")
+                if file.is_dir():
+                    raise JournalError(f"{file} is a directory; name the journal in it")
                 return cls(_connect(file, read_only=True), file, read_only=True)
             writing = taken(file)
             try:
