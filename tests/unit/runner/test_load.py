@@ -124,6 +124,15 @@ def test_a_live_account_is_not_shown_by_a_configuration(bot):
     assert "U1234567" not in repr(config)
 
 
+def test_a_mark_of_the_byte_order_is_no_part_of_a_configuration(tmp_path):
+    path = tmp_path / "bot.toml"
+    path.write_text("[runner]\ninterval = -5\n", encoding="utf-8-sig")
+
+    [problem] = check_config(path, {})
+
+    assert (problem.key, problem.origin) == ("runner.interval", f"{path}:2")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"cannot read .*nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml", {})
