@@ -9,6 +9,7 @@ A comment on the line above a block, invisible to the reader:
     <!-- instead of: LINE -->   it goes there in place of that line
     <!-- stays running -->      the command goes on until the page ends
     <!-- exit: CODE -->         the command ends with this code, which is not 0
+    <!-- exact -->              its numbers are those of a seed, and come on every machine
 """
 
 import re
@@ -18,7 +19,7 @@ import attrs
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-NOTES = {"not run", "file", "script", "after", "instead of", "stays running", "exit"}
+NOTES = {"not run", "file", "script", "after", "instead of", "stays running", "exit", "exact"}
 
 _FENCE = re.compile(r"^ *```(\S*)")
 _NOTE = re.compile(r"^ *<!-- ([a-z ]+?)(?:: (.+?))? -->$")

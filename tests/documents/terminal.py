@@ -22,18 +22,23 @@ _NUMBER = re.compile(r"[-+]?\d+(?:[.,:-]\d+)*")
 _FRAME = re.compile(r"[|─━│╭╮╰╯┌┐└┘├┤┬┴┼═]+|-{3,}")
 
 
-def lacking(shown, printed):
-    """The lines of a page that were not printed, in their order; numbers, frames and widths may differ.
+def lacking(shown, printed, *, exact=False):
+    """The lines of a page that were not printed, in their order; frames, widths and, unless exact, numbers may differ.
 
     A line of three dots stands for whatever comes there.
     """
-    wanted = [line for line in map(_loose, shown.splitlines()) if line.strip(" .…")]
-    lines = iter(map(_loose, printed.splitlines()))
+    form = _plain if exact else _loose
+    wanted = [line for line in map(form, shown.splitlines()) if line.strip(" .…")]
+    lines = iter(map(form, printed.splitlines()))
     return [line for line in wanted if not any(line == one for one in lines)]
 
 
 def _loose(line):
-    return " ".join(_NUMBER.sub("#", _FRAME.sub(" ", line)).split())
+    return _NUMBER.sub("#", _plain(line))
+
+
+def _plain(line):
+    return " ".join(_FRAME.sub(" ", line).split())
 
 
 class Terminal:
@@ -137,7 +142,9 @@ def play(blocks, terminal):
             printed = terminal.start(block, len(shown.splitlines()))
         elif block.language == "bash":
             printed = terminal.type(block)
-        elif block.language == "text" and (lines := lacking(block.text, printed)):
+        elif block.language == "text" and (
+            lines := lacking(block.text, printed, exact="exact" in block.notes)
+        ):
             missed[block.where] = [*lines, "is not in", printed]
         if "script" in block.notes:
             printed = terminal.type(attrs.evolve(block, text=f"python {last}\n"))

@@ -155,3 +155,10 @@ def test_a_page_is_compared_line_by_line_without_its_numbers():
     assert lacking("took 31 s\n...\nflat: nothing is held\n", printed) == []
     assert lacking("seed 8, Friday\n", printed) == ["seed #, Friday"]
     assert lacking("flat: nothing is held\ntook 2.5 s\n", printed) == ["took # s"]
+
+
+def test_what_a_seed_decides_is_compared_with_its_numbers():
+    printed = "│ net profit   -218.00 │\n trades      2\n"
+
+    assert lacking(" net profit  -218.00\n...\n trades 2\n", printed, exact=True) == []
+    assert lacking(" trades 5\n", printed, exact=True) == ["trades 5"]
