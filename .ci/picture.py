@@ -22,6 +22,7 @@ PICTURE = Path(__file__).parents[1] / "docs" / "images" / "demo.svg"
 COMMAND = ("ibkeel", "demo", "--paper", "--scenario", "nightly-restart")
 COLUMNS = 92
 ORDERS_SHOWN = 5
+STATE = "~/.local/state/ibkeel"  # where a reader on Linux finds the journal
 BACKGROUND, FOREGROUND = (22, 27, 34), (201, 209, 217)
 THEME = TerminalTheme(
     BACKGROUND,
@@ -71,14 +72,13 @@ def played() -> list[str]:
     environment.pop("NO_COLOR", None)
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [*console, "--journal", "journal.sqlite"],
-            cwd=folder,
-            env=environment,
+            console,
+            env=environment | {"IBKEEL_STATE": folder},
             check=True,
             capture_output=True,
             encoding="utf-8",
         )
-    return done.stdout.splitlines()
+    return done.stdout.replace(folder, STATE).splitlines()
 
 
 def shortened(lines: list[str]) -> list[str]:
