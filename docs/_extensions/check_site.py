@@ -1,6 +1,7 @@
 """Follows every link within the built site, raw HTML included: `python docs/_extensions/check_site.py SITE`.
 
-Exits with 1 and a line for each that leads nowhere: no such file, or no such place in it.
+Exits with 1 and a line for each that leads nowhere: no such file, or no such place in it; and for each page that has
+not one title.
 """
 
 import json
@@ -14,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 from typing_extensions import override
 
-__all__ = ["Page", "broken", "pages_of", "unsearchable"]
+__all__ = ["Page", "broken", "pages_of", "unsearchable", "untitled"]
 
 _LEADS: Final = frozenset({"href", "src"})
 # The page for addresses that do not exist is shown at any depth, so its links begin at the site's root.
@@ -23,11 +24,12 @@ _ANYWHERE: Final = "404.html"
 
 @attrs.define
 class Page:
-    """One page: where it leads, and the places in it that can be led to."""
+    """One page: where it leads, the places in it that can be led to, and how many titles it has."""
 
     links: list[str] = attrs.field(factory=list)
     places: set[str] = attrs.field(factory=set)
     twice: set[str] = attrs.field(factory=set)
+    titles: int = 0
 
 
 class _Reader(HTMLParser):
@@ -37,6 +39,7 @@ class _Reader(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.page.titles += tag == "h1"
         for name, value in attrs:
             if value and name in _LEADS:
                 self.page.links.append(value)
@@ -78,6 +81,13 @@ def _fault(site: Path, pages: Mapping[str, Page], name: str, link: str) -> str:
     return "" if found is None or not place or place in found.places else "no such place"
 
 
+def untitled(site: Path) -> Iterator[str]:
+    """Pages that have no title, or several."""
+    for name, page in pages_of(site).items():
+        if page.titles != 1:
+            yield f"{name}: {page.titles} titles (h1); valid: one"
+
+
 def unsearchable(site: Path) -> Iterator[str]:
     """Pages that the search does not know, other than those that say so."""
     index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
@@ -90,7 +100,7 @@ def unsearchable(site: Path) -> Iterator[str]:
 def main() -> int:
     """Check the site whose folder is the one argument."""
     site = Path(sys.argv[1])
-    faults = [*broken(site), *unsearchable(site)]
+    faults = [*broken(site), *untitled(site), *unsearchable(site)]
     sys.stdout.writelines(f"{fault}\n" for fault in faults)
     sys.stdout.write(f"{len(pages_of(site))} pages, {len(faults)} faults\n")
     return 1 if faults else 0

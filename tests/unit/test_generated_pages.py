@@ -142,6 +142,15 @@ def test_a_link_that_leads_nowhere_is_named(script, site, body, fault):
     assert list(check["broken"](site(body))) == [f"index.html: {fault}"]
 
 
+@pytest.mark.parametrize(("body", "titles"), [("<p>x</p>", 0), ("<h1>a</h1><h2>b</h2><h1>c</h1>", 2)])
+def test_a_page_that_has_not_one_title_is_named(script, site, body, titles):
+    check = script("check_site")
+    root = site(body)
+    (root / "there" / "index.html").write_text("<h1>There</h1>", encoding="utf-8")
+
+    assert list(check["untitled"](root)) == [f"index.html: {titles} titles (h1); valid: one"]
+
+
 def test_a_page_that_the_search_does_not_know_is_named(script, site):
     check = script("check_site")
     root = site("")
