@@ -18,6 +18,8 @@ _FATES: Final = {
     ErrorFate.CANCEL_REFUSED: "the cancel is refused; unknown until the venue says",
     ErrorFate.UNCERTAIN: "unknown until the venue says",
 }
+_SOURCES: Final = tuple(dict.fromkeys(row.source for row in ERROR_TABLE.rows))
+_LIST: Final = re.compile(r"(<!-- sources -->\n).*?(<!-- end -->)", re.DOTALL)
 _BLOCK: Final = re.compile(r"(<!-- codes: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -38,7 +40,7 @@ def _line(row: Meaning) -> str:
         "" if row.reaction is Reaction.NONE else f"`{row.reaction.name}`",
         "yes" if row.counts else "",
         row.remedy,
-        row.source,
+        f"[{_SOURCES.index(row.source) + 1}](#sources)",
     )
     return "| " + " | ".join(cells).replace("|  ", "| ") + " |"
 
@@ -50,7 +52,9 @@ def _table(about: About) -> str:
 
 
 def filled(page: str) -> str:
-    """The page's text with each of its tables as the error table has it now."""
+    """The page's text with its tables and the list of sources as the error table has them now."""
+    sources = "".join(f"{number}. {source}\n" for number, source in enumerate(_SOURCES, 1))
+    page = _LIST.sub(lambda found: f"{found[1]}\n{sources}\n{found[2]}", page)
     return _BLOCK.sub(lambda found: found[1] + "\n" + _table(About[found[2]]) + "\n" + found[3], page)
 
 
