@@ -1,6 +1,7 @@
 """The commands that read a journal."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -60,6 +61,10 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
         if form in {"csv", "parquet"}:
             _export_table(source, output, str(form), full=full)
         elif output is None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(
+                    encoding="utf-8"
+                )  # JSON's own: nothing of a journal becomes a question mark
             source.export_jsonl(sys.stdout, full=full)
         else:
             with _writable(output) as stream:

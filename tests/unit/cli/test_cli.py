@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ibkeel.errors import (
     UnknownContract,
     UnknownStrategy,
 )
-from ibkeel.journal import Journal
+from ibkeel.journal import Journal, RunStarted
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.system import SystemClock
@@ -253,6 +253,29 @@ def test_a_journal_is_not_exported_over_itself(dry_day, tmp_path, capsys):
     assert code == 2
     assert "exists; an export never replaces a file: choose another name" in capsys.readouterr().err
     assert exported(path) == exported(dry_day[-1])
+
+
+def test_an_export_is_utf_8_whatever_the_terminal_takes(tmp_path):
+    path = tmp_path / "j.sqlite"
+    with Journal.open(path) as journal:
+        journal.record(
+            RunStarted(
+                at=datetime(2024, 3, 5, tzinfo=UTC),
+                run="größer",
+                session=date(2024, 3, 5),
+                mode="PAPER",
+                strategy="whale",
+            )
+        )
+
+    done = subprocess.run(
+        [sys.executable, "-m", "ibkeel", "journal", "export", str(path)],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )
+
+    assert json.loads(done.stdout.decode("utf-8"))["run"] == "größer"
 
 
 def test_a_journal_is_shown_record_by_record(dry_day, capsys):
