@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ibkeel.ibkr.client import LIBRARY
+from ibkeel.ibkr.library import LIBRARY
 
 PROGRAM = """
 import sys

@@ -9,10 +9,9 @@ from typing import Final
 
 from typing_extensions import override
 
-from ibkeel.backtest.dealing import Dealing, OrderEvent
+from ibkeel.backtest.dealing import CLIENT, Dealing, OrderEvent, order_of
 from ibkeel.backtest.directory import Directory
 from ibkeel.backtest.prices import Prices
-from ibkeel.backtest.tickets import CLIENT, order_of
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRejected, QuoteUnavailable, RequestFailed
 from ibkeel.model import (

@@ -34,7 +34,7 @@ from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, page_path
-from ibkeel.cli.plain import plain
+from ibkeel.cli.screen import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS

@@ -1,7 +1,7 @@
 """A whole trading day: the same runner and adapter as ever, over the simulated Gateway."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -11,17 +11,24 @@ import attrs
 
 from ibkeel.cli.paths import DEMO_RUN
 from ibkeel.cli.phases import Phase
-from ibkeel.cli.survived import Survived, Watcher, survived, unexplained
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, ContractDetails, Stock
 from ibkeel.runner import ErrorSeen, LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
-from ibkeel.sim import Scenario, SimulatedGateway
+from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
 from ibkeel.sim.market import MOODS, ReplayMarket, SeededMarket
 from ibkeel.strategy import default_registry
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import NullObserver, Observer, Observers
+from ibkeel.telemetry import (
+    Event,
+    NullObserver,
+    Observer,
+    Observers,
+    ServiceChanged,
+    SessionChanged,
+    StreamRestored,
+)
 from ibkeel.virtual import run_virtual, virtual_clock
 
 _HOST: Final = "127.0.0.1"
@@ -30,6 +37,43 @@ _MADE_FOR: Final = MappingProxyType(
     {"daily_volume": "breakout", "scalp+whale": "breakout", "vix_regime": "calm", "whale": "breakout"}
 )
 """The mood of a day on which a strategy has something to do; `plain` for any other."""
+
+
+@attrs.frozen(kw_only=True)
+class Survived:
+    """One fault, and what became of it.
+
+    Args:
+        kind: Such as `restart`.
+        at: When it struck.
+        ended_at: When it was over; None when it never was.
+        detected_after: Seconds until the session or a service was no longer held to be well; None
+            when nobody noticed.
+        recovered_after: Seconds until the session was well again; None when it never was unwell.
+    """
+
+    kind: str
+    at: datetime
+    ended_at: datetime | None
+    detected_after: float | None
+    recovered_after: float | None
+
+    def as_data(self) -> dict[str, Any]:
+        """One object of `--json`."""
+        return {
+            "kind": self.kind,
+            "at": self.at.isoformat(),
+            "detected_after": _rounded(self.detected_after),
+            "recovered_after": _rounded(self.recovered_after),
+        }
+
+    def explains(self, at: datetime) -> bool:
+        """Whether a failure at that instant may be its work."""
+        until = self.ended_at
+        if self.recovered_after is not None:
+            recovered_at = self.at + timedelta(seconds=self.recovered_after)
+            until = recovered_at if until is None else max(until, recovered_at)
+        return self.at <= at and (until is None or at <= until + _GRACE)
 
 
 @attrs.frozen(kw_only=True)
@@ -260,3 +304,69 @@ async def qualified(broker: Broker, symbols: Sequence[str]) -> tuple[ContractDet
         UnknownContract: There is no such stock.
     """
     return tuple([await broker.qualify(Stock(symbol)) for symbol in symbols])
+
+
+_WELL: Final = "ready"
+_ENDED: Final = "stopped"  # by us
+_GRACE: Final = timedelta(
+    seconds=90
+)  # a deadline may pass, and an attempt fail, after the fault itself is over
+
+
+class Watcher:
+    """An observer that remembers how session and services fared."""
+
+    def __init__(self) -> None:
+        self.events: list[SessionChanged | ServiceChanged | StreamRestored] = []
+
+    def on_event(self, event: Event) -> None:
+        """Keep what tells of trouble or of its end."""
+        if isinstance(event, SessionChanged | ServiceChanged | StreamRestored):
+            self.events.append(event)
+
+
+def survived(faults: Iterable[FaultSeen], watcher: Watcher) -> tuple[Survived, ...]:
+    """Match faults with what the session did after each."""
+    return tuple(_outcome(fault, watcher.events) for fault in faults)
+
+
+def unexplained(errors: Iterable[ErrorSeen], faults: Sequence[Survived]) -> tuple[ErrorSeen, ...]:
+    """The failures that no fault explains."""
+    return tuple(error for error in errors if not any(fault.explains(error.at) for fault in faults))
+
+
+def _outcome(
+    fault: FaultSeen, events: Sequence[SessionChanged | ServiceChanged | StreamRestored]
+) -> Survived:
+    later = [event for event in events if event.at >= fault.at]
+    detected = next((event.at for event in later if _is_trouble(event)), None)
+    recovered = None
+    if detected is not None:
+        recovered = next((event.at for event in later if event.at >= detected and _is_end(event)), None)
+    return Survived(
+        kind=fault.kind,
+        at=fault.at,
+        ended_at=fault.ended_at,
+        detected_after=_seconds(fault.at, detected),
+        recovered_after=_seconds(fault.at, recovered),
+    )
+
+
+def _is_trouble(event: SessionChanged | ServiceChanged | StreamRestored) -> bool:
+    if isinstance(event, SessionChanged):
+        return event.before == _WELL and event.after != _ENDED
+    return isinstance(event, ServiceChanged) and event.after == "open"
+
+
+def _is_end(event: SessionChanged | ServiceChanged | StreamRestored) -> bool:
+    if isinstance(event, SessionChanged):
+        return event.after == _WELL
+    return isinstance(event, ServiceChanged) and event.after == "closed"
+
+
+def _seconds(begin: datetime, end: datetime | None) -> float | None:
+    return None if end is None else (end - begin).total_seconds()
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

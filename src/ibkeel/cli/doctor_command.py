@@ -20,7 +20,7 @@ from ibkeel.resilience import Backoff
 from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
-from ibkeel.telemetry.printing import printable
+from ibkeel.telemetry.redaction import printable
 
 _PATH: Final = click.Path(path_type=Path)
 _MARKS: Final = {

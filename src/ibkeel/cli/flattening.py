@@ -37,10 +37,8 @@ from ibkeel.runner import (
     close_everything,
     session_now,
 )
-from ibkeel.runner.beside import beside
-from ibkeel.runner.crew import Crew, crew_of
-from ibkeel.runner.flatten import is_open_entry
-from ibkeel.runner.flattening import to_be_closed
+from ibkeel.runner.crew import Crew, beside, crew_of
+from ibkeel.runner.flatten import is_open_entry, to_be_closed
 from ibkeel.runner.handover import Handover
 from ibkeel.runner.memory import remember
 from ibkeel.system import SystemClock

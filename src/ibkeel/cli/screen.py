@@ -1,4 +1,4 @@
-"""How a long-running command tells how it gets on."""
+"""What commands show: how they get on, and what others said, neither markup nor commands to the terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,8 +9,10 @@ import attrs
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from ibkeel.runner import Progress as Cycles
+from ibkeel.telemetry.redaction import printable
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 
@@ -57,3 +59,8 @@ def progress(what: str) -> Iterator[Screen]:
             advance=advance,
             announce=lambda line: console.print(line, soft_wrap=True, highlight=False, markup=False),
         )
+
+
+def plain(text: str, style: str = "") -> Text:
+    """The text as it stands, whatever brackets and control characters are in it."""
+    return Text(printable(text), style)

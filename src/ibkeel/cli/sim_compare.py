@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.plain import plain
+from ibkeel.cli.screen import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Comparison, Difference, Form, Transcript, compared, played

@@ -17,7 +17,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ibkeel.cli.plain import plain
+from ibkeel.cli.screen import plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, SimulatedGateway
 from ibkeel.sim.transcripts import Header, Scribe, TranscriptFile

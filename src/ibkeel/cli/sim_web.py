@@ -18,7 +18,7 @@ from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim import Fault, Scenario
 from ibkeel.sim.view import GatewayView
 from ibkeel.telemetry import redact
-from ibkeel.telemetry.printing import printable
+from ibkeel.telemetry.redaction import printable
 
 _HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 _Served = Callable[[Request], Awaitable[Response]]

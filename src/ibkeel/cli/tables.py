@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
-from ibkeel.cli.plain import plain
+from ibkeel.cli.screen import plain
 from ibkeel.journal import Decision, FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
 from ibkeel.model import Bracket, OrderReport, OrderTicket, OrderType
 from ibkeel.runner import ErrorSeen, RunReport

@@ -13,8 +13,7 @@ from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
 from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of
-from ibkeel.ibkr.order_news import OrderEvent, OrderNews
-from ibkeel.ibkr.orphans import NOT_FOUND, of_orphan
+from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
 from ibkeel.model import (
     ClientOrderId,

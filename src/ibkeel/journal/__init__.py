@@ -3,7 +3,6 @@
 from ibkeel.journal.backup import back_up
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
 from ibkeel.journal.looks import Look
-from ibkeel.journal.numbers import highest_order_id
 from ibkeel.journal.records import (
     CycleDone,
     Decision,
@@ -21,7 +20,7 @@ from ibkeel.journal.records import (
     RunStarted,
     kind_of,
 )
-from ibkeel.journal.sparing import SparingReader
+from ibkeel.journal.sparing import SparingReader, highest_order_id
 from ibkeel.journal.store import Entry, Journal
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Reading past what cannot be read, for those who must go on all the same."""
+"""What a restart reads: past what cannot be read, and which order ids were used."""
 
 import logging
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ibkeel.errors import UnreadableRecord
+from ibkeel.journal.records import FillSeen, OrderUpdate
 from ibkeel.journal.store import Entry, Journal
 
 _LOG: Final = logging.getLogger("ibkeel.journal")
@@ -54,3 +55,26 @@ class SparingReader:
                 after = error.seq
             else:
                 return
+
+
+def highest_order_id(journal: Journal, client_id: int) -> int:
+    """The highest order id that a client is known to have used; 0 when none is.
+
+    A Gateway that restarted may hand out ids again from below it.
+
+    Args:
+        journal: Of all runs.
+        client_id: Whose ids: each client counts its own. A fill does not name its client, so those of
+            all count.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    highest, reader = 0, SparingReader(journal)
+    for entry in reader.events(OrderUpdate):
+        if isinstance(entry.record, OrderUpdate) and entry.record.report.client_id == client_id:
+            highest = max(highest, entry.record.report.order_id)
+    for entry in reader.events(FillSeen):
+        if isinstance(entry.record, FillSeen):
+            highest = max(highest, entry.record.execution.order_id)
+    return highest

@@ -17,8 +17,17 @@ from ibkeel.errors import InvalidInput, RequestFailed, UnknownContract
 from ibkeel.model import Contract, Option, OptionChain, Quote, Right
 from ibkeel.model.checks import as_decimal
 from ibkeel.options.delta_rule import DeltaRule, Listing
-from ibkeel.options.delta_search import Listed, is_settled, round_neighbours, roundest
-from ibkeel.options.delta_view import Expiry, Marked, View, pair_strikes, view_of
+from ibkeel.options.delta_search import (
+    Expiry,
+    Listed,
+    Marked,
+    View,
+    is_settled,
+    pair_strikes,
+    round_neighbours,
+    roundest,
+    view_of,
+)
 from ibkeel.options.liquidity import (
     Rejection,
     RejectionKind,

@@ -12,15 +12,13 @@ from ibkeel.runner.config import (
 )
 from ibkeel.runner.crew import Safety
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.doorkeeper import Doorkeeper
+from ibkeel.runner.doorkeeper import Doorkeeper, Lookout, Standing
 from ibkeel.runner.engine import Runner
+from ibkeel.runner.flatten import Flattening, close_everything
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
-from ibkeel.runner.flattening import Flattening, close_everything
 from ibkeel.runner.halt import HALT_FILE, Halt
 from ibkeel.runner.limits_file import ConfigurationFile, LimitsSource, Reread
 from ibkeel.runner.load import ENVIRONMENT_PREFIX, check_config, load_config, load_config_as
-from ibkeel.runner.lookout import Lookout, Standing
-from ibkeel.runner.progress import Progress
 from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.schedule import (
     Anchor,
@@ -34,7 +32,7 @@ from ibkeel.runner.schedule import (
 )
 from ibkeel.runner.settings import ConfigurationProblem
 from ibkeel.runner.supervisor import Entered, Supervisor
-from ibkeel.runner.tally import ErrorSeen, Held, Latency, RunReport, SymbolTally
+from ibkeel.runner.tally import ErrorSeen, Held, Latency, Progress, RunReport, SymbolTally
 
 __all__ = [
     "ENVIRONMENT_PREFIX",

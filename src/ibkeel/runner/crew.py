@@ -1,8 +1,9 @@
 """Who does what in a run: put together in one place, each told of the others it needs."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, Self
 
@@ -13,22 +14,20 @@ from ibkeel.guards import keep_running
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Grade
 from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
+from ibkeel.runner.closing import Leaving
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.doorkeeper import Doorkeeper
-from ibkeel.runner.failures import Failures
+from ibkeel.runner.doorkeeper import Doorkeeper, Lookout
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.flatten import Flattening
 from ibkeel.runner.flatten_requests import FlattenRequests
-from ibkeel.runner.flattening import Flattening
 from ibkeel.runner.halt import Halt
 from ibkeel.runner.halting import Halting
-from ibkeel.runner.leaving import Leaving
 from ibkeel.runner.limits_file import limits_at_the_door
-from ibkeel.runner.lookout import Lookout
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.supervisor import Supervisor
-from ibkeel.runner.tally import Tally
+from ibkeel.runner.tally import Failures, Tally
 from ibkeel.runner.telling import Teller
 from ibkeel.runner.watch import Watch
 from ibkeel.telemetry import Observer
@@ -204,3 +203,17 @@ def crew_of(
         teller=teller,
         flattening=None if requests is None else Flattening(requests, broker, desk, halting.now, clock),
     )
+
+
+@asynccontextmanager
+async def beside(*companions: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run coroutines that never end beside the body; whatever ends the body ends them."""
+    tasks = [asyncio.create_task(companion) for companion in companions]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task

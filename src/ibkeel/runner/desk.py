@@ -32,12 +32,10 @@ from ibkeel.orders import (
     StopIntent,
     is_same_contract,
 )
-from ibkeel.runner.doorkeeper import Doorkeeper
+from ibkeel.runner.doorkeeper import Doorkeeper, Standing
 from ibkeel.runner.fates import fate_of, never_left, settle
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.lookout import Standing
-from ibkeel.runner.memory import OwnOrder, child_name, family_of
-from ibkeel.runner.naming import Names
+from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended, order_placed

@@ -12,18 +12,15 @@ from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker
 from ibkeel.orders import OrderLimits
 from ibkeel.risk import DailyLossGuard
-from ibkeel.runner.beside import beside
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
-from ibkeel.runner.crew import Safety, crew_of
+from ibkeel.runner.crew import Safety, beside, crew_of
 from ibkeel.runner.entering import Entering
 from ibkeel.runner.entry import EntryPlanner, View
 from ibkeel.runner.exposure import PortfolioGreeks
 from ibkeel.runner.handover import Handover
 from ibkeel.runner.limits_file import LimitsSource, Retuning
 from ibkeel.runner.memory import remember
-from ibkeel.runner.progress import Progress
-from ibkeel.runner.round import Round
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
@@ -32,8 +29,8 @@ from ibkeel.runner.schedule import (
     session_now,
 )
 from ibkeel.runner.state import AccountReader
-from ibkeel.runner.tally import RunReport
-from ibkeel.runner.visiting import Visiting
+from ibkeel.runner.tally import Progress, RunReport
+from ibkeel.runner.visiting import Round, Visiting
 from ibkeel.runner.warmup import WarmUp
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock

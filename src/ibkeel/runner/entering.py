@@ -8,9 +8,9 @@ from ibkeel.clock import Clock
 from ibkeel.journal import Decision
 from ibkeel.model import OrderReport, Placement
 from ibkeel.runner.crew import Crew
+from ibkeel.runner.doorkeeper import Standing
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
 from ibkeel.runner.exposure import PortfolioGreeks
-from ibkeel.runner.lookout import Standing
 from ibkeel.runner.recorder import ENTRY_PATIENCE
 from ibkeel.runner.supervisor import Entered
 

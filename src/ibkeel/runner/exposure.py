@@ -14,8 +14,8 @@ from ibkeel.options import implied_greeks, settles_at, years_to_expiry
 from ibkeel.orders import is_same_contract
 from ibkeel.risk import FLAT, Exposure, ExposureLimits, check_exposure
 from ibkeel.runner.entry import View
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.tally import Failures
 
 _SHARE: Final = Greeks(delta=1.0, gamma=0.0, theta=0.0, vega=0.0)
 _FIGURES: Final = ("delta", "gamma", "theta", "vega")

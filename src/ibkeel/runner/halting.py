@@ -8,9 +8,9 @@ from typing import Final
 from ibkeel.errors import IbkeelError
 from ibkeel.model import Orders
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.flatten import cancel_entries
 from ibkeel.runner.halt import Halt
+from ibkeel.runner.tally import Failures
 
 _LOOK: Final = 5.0  # seconds between two looks for a file that another process made
 

@@ -13,9 +13,9 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.journal import LimitsTaken
 from ibkeel.orders import OrderLimits
 from ibkeel.runner.config import BotConfig, RiskConfig
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.load import check_config, load_config_as
 from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.tally import Failures
 from ibkeel.telemetry import AlarmRaised, LimitsChanged, Observer, redact
 
 _SETTLES: Final = 1.0  # seconds; what still changes then is only half written

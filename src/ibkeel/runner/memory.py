@@ -1,8 +1,8 @@
 """What an earlier run of the same session left in the journal, for the run that takes over."""
 
 from bisect import bisect
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Container, Mapping
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -31,7 +31,7 @@ from ibkeel.model import (
     Side,
     Signal,
 )
-from ibkeel.orders import venue_day
+from ibkeel.orders import client_order_id, venue_day
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
@@ -350,3 +350,37 @@ def _guard(journal: SparingReader, session: Session) -> DailyLossGuard | None:
     if len(journal.skipped) > skipped:  # the limit may have been reached
         return attrs.evolve(guard or DailyLossGuard(session=session.day), tripped=True)
     return guard
+
+
+_ROOM: Final = 20  # letters and digits that a name has left for the run
+
+
+class Names:
+    """Names orders, one after the other.
+
+    Two bots of one account may call their runs the same, and a bot whose journal was lost begins its count
+    anew: so a name has the client id and the time of day at which the run began.
+
+    Args:
+        run: Name of the run; what is too long of it is left out.
+        client_id: Whose orders they are.
+        began: When the run began.
+    """
+
+    def __init__(self, run: str, client_id: int, began: datetime) -> None:
+        mark = f"c{client_id}t{began:%H%M%S}"
+        self._run = run[: _ROOM - len(mark)] + mark
+        self._sequence = 0
+
+    def next(self, session: date, taken: Container[ClientOrderId]) -> ClientOrderId:
+        """A name that is not taken.
+
+        Args:
+            session: Trading date.
+            taken: Names of orders that are known, an earlier run's included.
+        """
+        while True:
+            self._sequence += 1
+            name = client_order_id(session, self._run, self._sequence)
+            if name not in taken:
+                return name

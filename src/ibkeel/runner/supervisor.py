@@ -27,8 +27,8 @@ from ibkeel.model import (
 )
 from ibkeel.orders import RepricePolicy, Withdraw, WorkingOrder, left_to_replace, supervise
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.memory import OwnOrder
+from ibkeel.runner.tally import Failures
 
 _REFUSALS: Final = 2  # of a change in a row, before the order is made anew
 _LOOK: Final = 5.0  # seconds after which what is due is done

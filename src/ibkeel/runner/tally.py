@@ -1,4 +1,4 @@
-"""What a run did, counted while it runs and frozen when it ends."""
+"""What a run did, counted while it runs and frozen when it ends; and how far it is."""
 
 from array import array
 from collections import defaultdict
@@ -9,7 +9,13 @@ from typing import Self
 
 import attrs
 
+from ibkeel.clock import Clock
+from ibkeel.errors import UnwritableRecord
+from ibkeel.journal import Failure
 from ibkeel.model import Contract
+from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.schedule import Session
+from ibkeel.telemetry import AlarmRaised, Observer, SymbolFailed, redact
 
 
 @attrs.frozen(kw_only=True)
@@ -174,3 +180,77 @@ class Tally:
                 {kind: Latency.of(row) for kind, row in sorted(self._seconds.items())}
             ),
         )
+
+
+@attrs.frozen(kw_only=True)
+class Progress:
+    """How far a session is.
+
+    Args:
+        now: The present instant.
+        session: The session that is traded.
+        cycles: Cycles done in the run.
+        warmed: Symbols that were warmed up; None once cycles go.
+        symbols: How many there are to warm up.
+    """
+
+    now: datetime
+    session: Session
+    cycles: int
+    warmed: int | None = None
+    symbols: int = 0
+
+
+class Failures:
+    """Takes note of what went wrong.
+
+    Args:
+        recorder: Journals it.
+        tally: Counts it.
+        clock: Stamps it.
+        observer: Told of it.
+    """
+
+    def __init__(self, recorder: Recorder, tally: Tally, clock: Clock, observer: Observer) -> None:
+        self._recorder, self._tally = recorder, tally
+        self._clock, self._observer = clock, observer
+        recorder.lost = self.lost
+
+    def note(self, symbol: str, error: BaseException, service: str = "") -> None:
+        """Note one failure.
+
+        Args:
+            symbol: Ticker; empty when it concerns none.
+            error: What came.
+            service: What failed, such as `cancel`.
+        """
+        # What a strategy raises may be text that no file holds.
+        message = redact(str(error)).encode(errors="backslashreplace").decode()
+        now, kind = self._clock.now(), type(error).__name__
+        code = getattr(error, "code", None)
+        self._recorder.keep(
+            Failure(at=now, symbol=symbol, kind=kind, message=message, service=service, code=code)
+        )
+        self._tally.errors.append(
+            ErrorSeen(
+                at=now, symbol=symbol, kind=kind, message=message, is_timeout=isinstance(error, TimeoutError)
+            )
+        )
+        self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))
+
+    def lost(self, error: UnwritableRecord) -> None:
+        """Note that the journal lacks a record for good, and tell a person."""
+        self.note("", error, "journal")
+        words = f"the journal lacks a record, and what it was about may be unknown after a restart: {error}"
+        self._observer.on_event(AlarmRaised(at=self._clock.now(), name="journal", message=redact(words)))
+
+    def broke(self, name: str, error: BaseException, words: str) -> None:
+        """Note a fault of our own in what runs beside the cycles, and tell a person.
+
+        Args:
+            name: Of what broke.
+            error: What came.
+            words: What it means.
+        """
+        self.note("", error, name)
+        self._observer.on_event(AlarmRaised(at=self._clock.now(), name=f"task {name}", message=redact(words)))

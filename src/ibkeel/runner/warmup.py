@@ -9,12 +9,11 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import PacingExceeded
 from ibkeel.runner.config import RunnerConfig
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.progress import Progress
-from ibkeel.runner.round import Round
 from ibkeel.runner.schedule import Session
+from ibkeel.runner.tally import Failures, Progress
 from ibkeel.runner.telling import Teller
+from ibkeel.runner.visiting import Round
 from ibkeel.strategy import Needs, Strategy, warming_up
 
 _LOG: Final = logging.getLogger("ibkeel.runner")

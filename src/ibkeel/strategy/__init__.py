@@ -2,15 +2,21 @@
 
 from ibkeel.model import Direction, ExitPolicy, OptionWish, Reason, Signal
 from ibkeel.strategy.composition import Confirmed
-from ibkeel.strategy.credit_exits import CreditExitPolicy, CreditFacts, due_credit_exits
 from ibkeel.strategy.daily_volume import DailyVolume
-from ibkeel.strategy.exits import TRAIL_BARS, ExitRule, PositionFacts, due_exits
+from ibkeel.strategy.exits import (
+    TRAIL_BARS,
+    CreditExitPolicy,
+    CreditFacts,
+    ExitRule,
+    PositionFacts,
+    due_credit_exits,
+    due_exits,
+)
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.registry import Registry, default_registry, register
 from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import Regime, VixRegime
-from ibkeel.strategy.walk import Step, visible, walk_forward
-from ibkeel.strategy.warming import warming_up
+from ibkeel.strategy.walk import Step, visible, walk_forward, warming_up
 from ibkeel.strategy.whale import Whale
 
 __all__ = [

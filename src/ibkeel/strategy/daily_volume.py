@@ -8,7 +8,7 @@ import attrs
 from ibkeel.model import Direction, Reason, Signal
 from ibkeel.model.checks import not_negative, positive, whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
-from ibkeel.strategy.warming import hours, too_few
+from ibkeel.strategy.walk import hours, too_few
 
 _WEEKS: Final = 1
 _BASE: Final = 0.5

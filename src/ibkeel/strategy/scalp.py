@@ -10,7 +10,7 @@ from ibkeel.indicators import last_emas, last_rsi, last_session_vwap, session_st
 from ibkeel.model import Bars, Direction, Reason, Signal
 from ibkeel.model.checks import whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
-from ibkeel.strategy.warming import minutes, too_few
+from ibkeel.strategy.walk import minutes, too_few
 
 _GAP_WEIGHT: Final = 0.6
 _STRENGTH_WEIGHT: Final = 0.4

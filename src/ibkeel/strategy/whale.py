@@ -9,7 +9,7 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import BarSpec, Direction, Reason, Signal
 from ibkeel.model.checks import not_negative, positive, whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
-from ibkeel.strategy.warming import hours, too_few
+from ibkeel.strategy.walk import hours, too_few
 
 _WEEKS: Final = 3
 _BREAK_WEIGHT: Final = 0.6

@@ -1,6 +1,5 @@
 """What happened: records, who is told, and what is masked before it is shown."""
 
-from ibkeel.telemetry.alarm_events import AlarmRaised, AlertDelivered, AlertQueued, AlertUndelivered
 from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
 from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed
 from ibkeel.telemetry.redaction import redact
@@ -17,6 +16,10 @@ from ibkeel.telemetry.request_events import (
     RequestSent,
 )
 from ibkeel.telemetry.run_events import (
+    AlarmRaised,
+    AlertDelivered,
+    AlertQueued,
+    AlertUndelivered,
     CycleEnded,
     CycleOverran,
     CycleStarted,

@@ -11,11 +11,12 @@ from typing import Any, Final, get_args
 import attrs
 from typing_extensions import override
 
-from ibkeel.telemetry.alarm_events import AlarmRaised, AlertUndelivered
 from ibkeel.telemetry.observer import Event, Observer
 from ibkeel.telemetry.redaction import redact
 from ibkeel.telemetry.request_events import PacingHeld, RequestEnded
 from ibkeel.telemetry.run_events import (
+    AlarmRaised,
+    AlertUndelivered,
     CycleEnded,
     CycleOverran,
     LimitsChanged,

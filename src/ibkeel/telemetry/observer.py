@@ -9,9 +9,8 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from ibkeel.telemetry.alarm_events import AlarmEvent
 from ibkeel.telemetry.request_events import RequestEvent
-from ibkeel.telemetry.run_events import RunEvent
+from ibkeel.telemetry.run_events import AlarmEvent, RunEvent
 from ibkeel.telemetry.session_events import SessionEvent
 from ibkeel.telemetry.trading_events import TradingEvent
 

@@ -1,4 +1,4 @@
-"""What must not be shown, masked."""
+"""What must not be shown, masked; and what others said, fit to be printed."""
 
 import re
 from collections.abc import Iterable
@@ -100,3 +100,10 @@ def masked(_: type, fields: "list[attrs.Attribute[Any]]") -> "list[attrs.Attribu
         else field
         for field in fields
     ]
+
+
+def printable(text: str) -> str:
+    """The same text with every character escaped that a terminal would obey instead of showing."""
+    if text.isprintable():  # as nearly always
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -5,7 +5,7 @@ import pytest
 from bad_days.diary import Harm, Mark
 from bad_days.page import PAGE, day_of, row, section
 
-from ibkeel.ibkr.client import LIBRARY
+from ibkeel.ibkr.library import LIBRARY
 from ibkeel.sim import Scenario
 
 pytestmark = pytest.mark.skipif(LIBRARY != "ib_insync", reason="the diaries are those of ib_insync")

@@ -14,11 +14,10 @@ from ibkeel.model import Direction, Signal
 from ibkeel.orders import ProtectionPolicy, build_bracket
 from ibkeel.resilience import Rule
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.tally import Tally
+from ibkeel.runner.tally import Failures, Tally
 from ibkeel.runner.watch import Watch
 from ibkeel.virtual import virtual_clock
 

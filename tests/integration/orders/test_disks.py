@@ -19,11 +19,10 @@ from ibkeel.journal import FillSeen, Intent, OrderUpdate
 from ibkeel.journal import store as journal_store
 from ibkeel.model import Bracket, Direction, OrderTicket, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.flatten import flatten
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.supervisor import Entered, Supervisor
-from ibkeel.runner.tally import Tally
+from ibkeel.runner.tally import Failures, Tally
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 

@@ -8,9 +8,8 @@ import attrs
 from ibkeel.model import Direction, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
 from ibkeel.runner import Entered, Supervisor
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.tally import Tally
+from ibkeel.runner.tally import Failures, Tally
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 

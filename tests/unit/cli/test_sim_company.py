@@ -20,7 +20,7 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Transcript
 from ibkeel.sim.view import ClientView, GatewayView, MessageSeen, OrderView
 from ibkeel.sim.wire import GREETING, encode, frame
-from ibkeel.telemetry.printing import printable
+from ibkeel.telemetry.redaction import printable
 from ibkeel.virtual import run_virtual, virtual_clock
 
 AT = datetime(2026, 1, 5, 16, 0, tzinfo=UTC)

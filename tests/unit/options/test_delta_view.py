@@ -6,7 +6,7 @@ import pytest
 
 from ibkeel.model import Option, Quote, Right
 from ibkeel.options import price
-from ibkeel.options.delta_view import Expiry, Marked, View, pair_strikes, view_of
+from ibkeel.options.delta_search import Expiry, Marked, View, pair_strikes, view_of
 
 NOON = datetime(2024, 3, 4, 17, tzinfo=UTC)
 DAY = date(2024, 4, 18)

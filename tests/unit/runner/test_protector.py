@@ -25,13 +25,12 @@ from ibkeel.model import (
 )
 from ibkeel.orders import ProtectionPolicy, build_bracket
 from ibkeel.runner import OrderDesk
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder
 from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.stop_prices import is_explained, last_stop, stop_price_for
-from ibkeel.runner.tally import Tally
+from ibkeel.runner.tally import Failures, Tally
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import virtual_clock
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ibkeel.runner.round import Round
+from ibkeel.runner.visiting import Round
 
 SYMBOLS = tuple(f"S{number}" for number in range(7))
 

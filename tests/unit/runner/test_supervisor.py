@@ -11,10 +11,9 @@ from ibkeel.journal import Intent, Journal
 from ibkeel.model import Direction, Option, OrderState, Quote, Right, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
 from ibkeel.runner import Entered, OrderDesk, Supervisor
-from ibkeel.runner.failures import Failures
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.tally import Tally
+from ibkeel.runner.tally import Failures, Tally
 from ibkeel.telemetry import NullObserver
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import virtual_clock

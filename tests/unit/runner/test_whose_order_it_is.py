@@ -5,8 +5,7 @@ import attrs
 import pytest
 
 from ibkeel.model import Option, OrderReport, OrderState, Right, Side
-from ibkeel.runner.memory import OwnOrder
-from ibkeel.runner.naming import Names
+from ibkeel.runner.memory import Names, OwnOrder
 
 DAY = date(2026, 1, 5)
 BEGAN = datetime(2026, 1, 5, 14, 29, 7, tzinfo=UTC)

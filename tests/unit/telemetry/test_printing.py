@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.telemetry.printing import printable
+from ibkeel.telemetry.redaction import printable
 
 
 @given(st.text())

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ibkeel.monitor.dashboard.source import View
-from ibkeel.telemetry.printing import printable
+from ibkeel.telemetry.redaction import printable
 
 _ROWS: Final = 8
 _AT: Final = "at (New York)"
