@@ -94,6 +94,14 @@ async def test_an_entry_does_not_leave_when_the_halt_comes_while_its_contract_is
                 await entering
             assert not crew.desk.unknown_orders
             assert on.gateway.venue.open_orders() == []
+            # Whoever reads the intent after a restart looks for none of the family.
+            settled = [row.record for row in journal.events(OrderSettled)]
+            assert {row.reason.partition(":")[0] for row in settled} == {"it never left"}
+            now = virtual_clock().now()
+            today = Session(day=DAY, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=4))
+            known = remember(journal, today).orders
+            assert [order.state for order in known.values()] == [OrderState.CANCELLED] * len(settled)
+            assert len(settled) == len(known) > 1
 
 
 @pytest.mark.parametrize("is_bracket", [False, True])
