@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import datetime
-from decimal import Decimal
 from itertools import count
 from typing import Final
 
@@ -27,6 +26,7 @@ from ibkeel.model import (
     Placement,
     Side,
 )
+from ibkeel.model.checks import as_optional_decimal
 from ibkeel.orders import state_of_status
 from ibkeel.sim.values import (
     Commission,
@@ -41,6 +41,8 @@ from ibkeel.sim.values import Execution as SimExecution
 from ibkeel.sim.venue import Venue
 
 OrderEvent = OrderReport | Execution
+CLIENT: Final = 1
+"""The client id under which a backtest trades."""
 _NEWS_ONLY: Final = (202, 399)  # the confirmation of a cancel, and a warning
 _ENDED: Final = ("Cancelled", "Inactive")
 
@@ -310,10 +312,6 @@ def _is_refusal(event: VenueEvent) -> bool:
     return isinstance(event, OrderError) and event.code not in _NEWS_ONLY
 
 
-CLIENT: Final = 1
-"""The client id under which a backtest trades."""
-
-
 def order_of(
     ticket: OrderTicket,
     listed: SimContract,
@@ -362,8 +360,8 @@ def report_of(order: SimOrder, contract: Contract, at: datetime) -> OrderReport:
         side=Side(order.action),
         quantity=order.quantity,
         order_type=order.order_type,
-        limit_price=_decimal(order.limit_price),
-        stop_price=_decimal(order.stop_price),
+        limit_price=as_optional_decimal(order.limit_price),
+        stop_price=as_optional_decimal(order.stop_price),
         tif=order.tif,
         parent_id=OrderId(order.parent_id) if order.parent_id else None,
         oca_group=order.oca_group,
@@ -396,7 +394,3 @@ def execution_of(fill: SimExecution, commission: Commission, contract: Contract)
 def _state(order: SimOrder) -> OrderState:
     state = state_of_status(order.status)
     return OrderState.PARTIALLY_FILLED if state is OrderState.WORKING and order.filled else state
-
-
-def _decimal(price: float | None) -> Decimal | None:
-    return None if price is None else Decimal(str(price))

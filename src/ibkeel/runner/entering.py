@@ -1,8 +1,9 @@
 """One symbol's part of a cycle: what is decided about it, journaled, and sent."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from ibkeel.clock import Clock
 from ibkeel.journal import Decision
@@ -65,7 +66,8 @@ class Entering:
             await self._crew.recorder.record(self._decision(symbol, verdict), ENTRY_PATIENCE)
             signal_id = self._crew.teller.decided(symbol, view.number, verdict)
             if verdict.bracket is not None:
-                await self._enter(symbol, view, verdict, standing, working, signal_id)
+                placing = self._place(symbol, view, verdict, standing, working, signal_id)
+                await self._enter(symbol, verdict, placing)
         return verdict
 
     def _decision(self, symbol: str, verdict: Verdict) -> Decision:
@@ -77,21 +79,13 @@ class Entering:
             reasons=verdict.reasons,
         )
 
-    async def _enter(
-        self,
-        symbol: str,
-        view: View,
-        verdict: Verdict,
-        standing: Standing,
-        working: Sequence[OrderReport],
-        signal_id: str,
-    ) -> None:
+    async def _enter(self, symbol: str, verdict: Verdict, placing: Coroutine[Any, Any, Placement]) -> None:
         """Place an entry; when the cycle is ended meanwhile, the venue's answer is still heard."""
+        task = asyncio.create_task(placing)
         self._entered.append(symbol)
         if verdict.bracket is not None and verdict.candidate is not None:
             self._greeks.entered(verdict.candidate.option, verdict.bracket.entry.quantity)
         self._last_entry[symbol] = self._clock.now()
-        task = asyncio.create_task(self._place(symbol, view, verdict, standing, working, signal_id))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -46,6 +46,18 @@ ENTRY = OrderTicket(
     limit_price=Decimal("4.05"),
     client_order_id=NAME,
 )
+FILL = Execution(
+    exec_id="e.01",
+    order_id=1,
+    perm_id=1,
+    client_order_id=NAME,
+    account="DU0000001",
+    contract=CALL,
+    side=Side.BUY,
+    quantity=2,
+    price=4.05,
+    at=OPEN + timedelta(minutes=4),
+)
 
 
 def started(mode):
@@ -158,23 +170,11 @@ def test_what_was_done_on_another_day_is_left_alone(recall):
 
 def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
     guard = DailyLossGuard(session=DAY, start_equity=Decimal(100_000))
-    fill = Execution(
-        exec_id="e.01",
-        order_id=1,
-        perm_id=1,
-        client_order_id=NAME,
-        account="DU0000001",
-        contract=CALL,
-        side=Side.BUY,
-        quantity=2,
-        price=4.05,
-        at=OPEN + timedelta(minutes=4),
-    )
 
     memory = recall(
         LossGuardKept(at=OPEN, guard=guard),
         LossGuardKept(at=OPEN, guard=attrs.evolve(guard, tripped=True)),
-        FillSeen(at=fill.at, execution=fill),
+        FillSeen(at=FILL.at, execution=FILL),
     )
 
     assert memory.fills == ("e.01",)
@@ -207,25 +207,14 @@ def test_a_record_that_cannot_be_read_keeps_nobody_from_the_others(recall_damage
         state=OrderState.CANCELLED,
         reason="on no list",
     )
-    fill = Execution(
-        exec_id="e.01",
-        order_id=1,
-        perm_id=1,
-        client_order_id=NAME,
-        account="DU0000001",
-        contract=CALL,
-        side=Side.BUY,
-        quantity=2,
-        price=4.05,
-        at=OPEN + timedelta(minutes=4),
-    )
+
     guard = LossGuardKept(at=OPEN, guard=DailyLossGuard(session=DAY, start_equity=Decimal(100_000)))
     records = {
         "run_started": started("PAPER"),
         "loss_guard_kept": guard,
         "intent": intent(),
         "order_update": report(NAME, OrderState.FILLED),
-        "fill_seen": FillSeen(at=fill.at, execution=fill),
+        "fill_seen": FillSeen(at=FILL.at, execution=FILL),
         "order_settled": settled,
     }
 
