@@ -2,8 +2,7 @@
 
 from ibkeel.backtest.barloop import BarSettings, BarStrategy, BarTrial, backtest_bars
 from ibkeel.backtest.broker import VenueBroker
-from ibkeel.backtest.curve import Curve, Drawdown
-from ibkeel.backtest.figures import Figures
+from ibkeel.backtest.figures import Curve, Drawdown, Figures
 from ibkeel.backtest.play import BacktestSettings, MarketTrial, backtest
 from ibkeel.backtest.prices import DatedMarket, MarketSource, RecordedData, SeededData
 from ibkeel.backtest.report import BacktestReport

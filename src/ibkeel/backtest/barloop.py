@@ -9,8 +9,7 @@ import attrs
 import numpy as np
 
 from ibkeel.backtest.broker import ACCOUNT
-from ibkeel.backtest.curve import Curve
-from ibkeel.backtest.figures import figures_of
+from ibkeel.backtest.figures import Curve, figures_of
 from ibkeel.backtest.report import BacktestReport
 from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import InvalidInput

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import numpy as np
 
-from ibkeel.backtest.curve import Curve, Floats
+from ibkeel.backtest.figures import Curve, Floats
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 260

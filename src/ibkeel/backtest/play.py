@@ -10,8 +10,7 @@ import attrs
 
 from ibkeel.backtest.barloop import settings_of
 from ibkeel.backtest.broker import ACCOUNT, VenueBroker
-from ibkeel.backtest.curve import Curve
-from ibkeel.backtest.figures import figures_of
+from ibkeel.backtest.figures import Curve, figures_of
 from ibkeel.backtest.prices import DatedMarket, MarketSessions, MarketSource
 from ibkeel.backtest.report import BacktestReport
 from ibkeel.backtest.trades import Deal, trades_of

@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo
 import attrs
 from typing_extensions import override
 
-from ibkeel.backtest.curve import Curve
-from ibkeel.backtest.figures import Figures, lasting
+from ibkeel.backtest.figures import Curve, Figures, lasting
 from ibkeel.backtest.pictures import Mark, area_picture, histogram, line_picture
 from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError

@@ -20,8 +20,19 @@ from ibkeel.indicators.batch import (
     volume_mean,
 )
 from ibkeel.indicators.latest import last_emas, last_rsi, last_session_vwap, session_start
-from ibkeel.indicators.rings import Band, Bollinger, RealisedVolatility, RollingHigh, RollingLow
-from ibkeel.indicators.streaming import Atr, Ema, Rsi, SessionVwap, Sma, VolumeMean
+from ibkeel.indicators.streaming import (
+    Atr,
+    Band,
+    Bollinger,
+    Ema,
+    RealisedVolatility,
+    RollingHigh,
+    RollingLow,
+    Rsi,
+    SessionVwap,
+    Sma,
+    VolumeMean,
+)
 
 __all__ = [
     "Atr",

@@ -1,7 +1,6 @@
 """Choosing options: expiry, strike, liquidity; and what a price implies."""
 
-from ibkeel.options.american import american_implied_volatility, american_price
-from ibkeel.options.american_greeks import american_greeks
+from ibkeel.options.american import american_greeks, american_implied_volatility, american_price
 from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, black76_price
 from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta, told_closes
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
@@ -21,9 +20,16 @@ from ibkeel.options.filters import (
     sift,
 )
 from ibkeel.options.greek_check import CheckTerms, CrossCheck, Disagreement, DisagreementKind, cross_check
-from ibkeel.options.greeks import GreekColumns, ImpliedGreeks, greeks, implied_greeks, price
+from ibkeel.options.greeks import (
+    GreekColumns,
+    ImpliedGreeks,
+    ImpliedVolatility,
+    greeks,
+    implied_greeks,
+    implied_volatility,
+    price,
+)
 from ibkeel.options.history import VolatilityStanding, volatility_standing
-from ibkeel.options.implied import ImpliedVolatility, implied_volatility
 from ibkeel.options.inputs import Unsolved
 from ibkeel.options.leg_risks import LegRisk, LegRiskKind, LegRiskRule, leg_risks
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, is_liquid, liquidity_rejections

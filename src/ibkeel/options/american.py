@@ -1,4 +1,4 @@
-"""American options on arrays: price and implied volatility.
+"""American options on arrays: price, sensitivities and implied volatility.
 
 With a dividend yield the price is the European one plus what early exercise adds; with dividends in cash
 it is found backwards in time, see `stepping`.
@@ -7,22 +7,36 @@ it is found backwards in time, see `stepping`.
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, grid
+from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
 from ibkeel.options.dividends import CashDividend
-from ibkeel.options.implied import ImpliedVolatility, solve
+from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, solve
+from ibkeel.options.greeks import greeks as european_greeks
 from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
-from ibkeel.options.with_dividends import dividend_price, dividend_volatility
+from ibkeel.options.stepping import Terms
+from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price, dividend_volatility
 
 # Within 5e-4 on the reference table at a strike of 100; twice of all numbers brings 1e-4 at 4 times the cost.
+# It does for differences, too: what is wrong with one price is wrong with the other.
 _FINE: Final = grid(nodes=6, points=8, sweeps=4, last_points=16)
 # For all but the last step of an implied volatility.
 _COARSE: Final = grid(nodes=4, points=5, sweeps=2, last_points=8)
 _STEPS: Final = 3
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 _ROUNDING: Final = 8 * _EPSILON
+# Slopes need more than prices do: more points, for the integrand is steep near the boundary.
+_SHARP: Final = grid(nodes=8, points=12, sweeps=6, last_points=48)
+_DAYS_A_YEAR: Final = 365.0
+_POINTS: Final = 100.0
+# Relative to the volatility, and of the rate: differences over less would show the grid's own errors.
+_VOLATILITY_BUMP: Final = 0.01
+_RATE_BUMP: Final = 1e-3
+_STEPPED_VOLATILITY_BUMP: Final = 0.04
+_STEPPED_RATE_BUMP: Final = 2e-3
+_COLUMNS: Final = 6
 
 
 def _price_columns(inputs: Inputs) -> tuple[Floats, ...]:
@@ -71,7 +85,7 @@ def american_price(
     return dividend_price(inputs, dividends, found) if dividends else found
 
 
-def _reasons(piece: Puts, european: Codes) -> Codes:
+def _volatility_reasons(piece: Puts, european: Codes) -> Codes:
     """The European reason where there is one, else that of a price with the right to exercise."""
     given = np.broadcast_to(piece.inputs.given, piece.inputs.shape)
     codes = european
@@ -116,7 +130,7 @@ def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
 def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
     piece = Puts.of(inputs)
     solution = solve(inputs)
-    reasons = _reasons(piece, solution.reasons)
+    reasons = _volatility_reasons(piece, solution.reasons)
     solved = reasons == Unsolved.SOLVED
     found, slope = _search(piece, np.clip(np.where(solved, solution.deviation, 0.5), LEAST, MOST))
     root = np.sqrt(inputs.years)
@@ -165,3 +179,193 @@ def american_implied_volatility(
     values, rounding, reasons = by_chunk(inputs, _implied_columns, 3, size=CHUNK)
     found = ImpliedVolatility(values=values, rounding=rounding, reasons=reasons.astype(np.int8))
     return dividend_volatility(inputs, dividends, found) if dividends else found
+
+
+def _total(inputs: Inputs, volatility: Floats) -> Floats:
+    """American prices on the fine grid."""
+    deviation = np.clip(volatility * np.sqrt(inputs.years), LEAST, MOST)
+    return Puts.of(inputs).price(np.broadcast_to(deviation, inputs.shape), _FINE)[0]
+
+
+def _european(inputs: Inputs) -> GreekColumns:
+    return european_greeks(
+        inputs.given,
+        spot=inputs.spot,
+        strike=inputs.strike,
+        years=inputs.years,
+        right=np.where(inputs.sign > 0, "C", "P"),
+        rate=inputs.rate,
+        dividend_yield=inputs.dividend_yield,
+    )
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class _Early:
+    """What early exercise adds to price, delta and gamma, of shape (rows,), and where it is due."""
+
+    price: Floats
+    delta: Floats
+    gamma: Floats
+    now: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, inputs: Inputs, puts: Puts) -> "_Early":
+        value, slope, bend = np.zeros((3, *inputs.shape))
+        now = np.zeros(inputs.shape, dtype=np.bool_)
+        rows = np.flatnonzero(puts.rate > 0)
+        if rows.size:
+            deviation = np.clip(inputs.given * np.sqrt(inputs.years), LEAST, MOST)
+            terms = PutTerms(
+                deviation=np.broadcast_to(deviation, inputs.shape)[rows],
+                rate=puts.rate[rows],
+                dividend=puts.dividend[rows],
+            )
+            found = premium_slopes((puts.share / puts.money)[rows], terms, _SHARP)
+            value[rows], slope[rows], bend[rows], now[rows] = found.value, found.slope, found.bend, found.now
+        share, money = puts.share, puts.money
+        call = np.broadcast_to(inputs.sign > 0, inputs.shape)
+        # Homogeneous of the first degree in share and money: the slope in one gives that in the other.
+        return cls(
+            price=money * value,
+            delta=np.where(call, value - share / money * slope, slope),
+            gamma=np.where(call, (share / money) ** 2 * bend, bend) / money,
+            now=now,
+        )
+
+
+def _rate_slope(inputs: Inputs) -> Floats:
+    """Change of price a unit of interest, by a central difference."""
+    higher = attrs.evolve(inputs, rate=inputs.rate + _RATE_BUMP)
+    lower = attrs.evolve(inputs, rate=inputs.rate - _RATE_BUMP)
+    return (_total(higher, inputs.given) - _total(lower, inputs.given)) / (2.0 * _RATE_BUMP)
+
+
+def _volatility_slope(inputs: Inputs) -> Floats:
+    """Change of price a unit of volatility, by a central difference."""
+    by = _VOLATILITY_BUMP * inputs.given
+    return (_total(inputs, inputs.given + by) - _total(inputs, inputs.given - by)) / (2.0 * by)
+
+
+def _decay(inputs: Inputs, price: Floats, delta: Floats, gamma: Floats) -> Floats:
+    """Change of price a year, by the equation that every price not due for exercise obeys."""
+    spot, carry = inputs.spot, inputs.rate - inputs.dividend_yield
+    return inputs.rate * price - carry * spot * delta - 0.5 * (inputs.given * spot) ** 2 * gamma
+
+
+def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
+    puts, european = Puts.of(inputs), _european(inputs)
+    early = _Early.of(inputs, puts)
+    due = early.now | (european.price + early.price <= puts.intrinsic)
+    price = np.where(due, puts.intrinsic, european.price + early.price)
+    delta = np.where(due, inputs.sign, european.delta + early.delta)
+    gamma = np.where(due, 0.0, european.gamma + early.gamma)
+    columns = (
+        price,
+        delta,
+        gamma,
+        np.where(due, 0.0, _decay(inputs, price, delta, gamma) / _DAYS_A_YEAR),
+        np.where(due, 0.0, _volatility_slope(inputs) / _POINTS),
+        np.where(due, 0.0, _rate_slope(inputs) / _POINTS),
+    )
+    finite = np.isfinite(np.array(columns)).all(axis=0)
+    reasons = _greek_reasons(inputs, is_outside=puts.has_two_boundaries | ~finite)
+    return (
+        *(np.where(reasons == Unsolved.SOLVED, column, np.nan) for column in columns),
+        reasons.astype(np.float64),
+    )
+
+
+def _greek_reasons(inputs: Inputs, *, is_outside: npt.NDArray[np.bool_]) -> Codes:
+    """OUT_OF_DOMAIN, too, where there is no volatility, and where `is_outside` says so."""
+    reasons = inputs.reasons()
+    outside = (reasons == Unsolved.SOLVED) & ((inputs.given == 0) | is_outside)
+    return np.where(outside, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
+
+
+def _stepped_columns(group: Group) -> tuple[Floats, ...]:
+    """Price, delta, gamma, theta, vega and rho of rows with dividends in cash."""
+    terms = group.terms
+    with np.errstate(all="ignore"):
+        return _stepped_slopes(group, terms)
+
+
+def _stepped_slopes(group: Group, terms: Terms) -> tuple[Floats, ...]:
+    volatility, spot, rate = terms.volatility[:, 0], terms.spot[:, 0], terms.rate[:, 0]
+    at = group.at(volatility)
+    by = _STEPPED_VOLATILITY_BUMP * volatility
+    vega = (group.at(volatility + by).price - group.at(volatility - by).price) / (2.0 * by)
+    rho = group.at_rate(_STEPPED_RATE_BUMP).price - group.at_rate(-_STEPPED_RATE_BUMP).price
+    carry = (rate - terms.dividend_yield[:, 0]) * spot * at.delta
+    theta = rate * at.price - carry - 0.5 * (volatility * spot) ** 2 * at.gamma
+    due = at.price <= terms.exercised(terms.spot)[:, 0]
+    return (
+        at.price,
+        at.delta,
+        at.gamma,
+        np.where(due, 0.0, theta / _DAYS_A_YEAR),
+        np.where(due, 0.0, vega / _POINTS),
+        np.where(due, 0.0, rho / (2.0 * _STEPPED_RATE_BUMP * _POINTS)),
+    )
+
+
+def american_greeks(
+    volatility: npt.ArrayLike,
+    *,
+    spot: npt.ArrayLike,
+    strike: npt.ArrayLike,
+    years: npt.ArrayLike,
+    right: Rights,
+    rate: npt.ArrayLike = 0.0,
+    dividend_yield: npt.ArrayLike = 0.0,
+    dividends: Sequence[CashDividend] = (),
+) -> GreekColumns:
+    """Price and sensitivities of American options.
+
+    Where exercise is due, delta is 1 or -1 and the other sensitivities are 0. Theta is that of the
+    moment, between dividends in cash.
+
+    Args:
+        volatility: A year, a fraction, above 0.
+        spot: Price of the underlying per share, above 0.
+        strike: Per share, above 0.
+        years: Time to expiry, above 0.
+        right: `Right.CALL` or `Right.PUT`, or an array of "C" and "P".
+        rate: Interest a year, continuous, a fraction.
+        dividend_yield: A year, continuous, a fraction.
+        dividends: In cash, beside the yield; see `american_price`.
+
+    Returns:
+        Columns of the inputs' common shape; NaN with a reason where an input is out of its domain, and
+        where exercise could pay between two prices and no dividend in cash comes before expiry.
+
+    Raises:
+        InvalidInput: The shapes do not fit, or a right is neither call nor put.
+    """
+    inputs = Inputs.of(volatility, spot, strike, years, right, rate, dividend_yield)
+    columns = by_chunk(inputs, _greek_columns, _COLUMNS + 1, size=CHUNK)
+    if dividends:
+        columns = _with_dividends(inputs, dividends, columns)
+    price, delta, gamma, theta, vega, rho, reasons = columns
+    return GreekColumns(
+        price=price,
+        delta=delta,
+        gamma=gamma,
+        theta=theta,
+        vega=vega,
+        rho=rho,
+        reasons=reasons.astype(np.int8),
+    )
+
+
+def _with_dividends(
+    inputs: Inputs, dividends: Sequence[CashDividend], columns: tuple[Floats, ...]
+) -> tuple[Floats, ...]:
+    flat = [column.ravel().copy() for column in columns]
+    usable = (inputs.flat.reasons() == Unsolved.SOLVED) & (inputs.given > 0)
+    for group in dividend_groups(inputs, dividends, usable):
+        found = np.array(_stepped_columns(group))
+        solved = np.isfinite(found).all(axis=0)
+        for target, column in zip(flat, np.where(solved, found, np.nan), strict=False):
+            target[group.rows] = column
+        flat[-1][group.rows] = np.where(solved, Unsolved.SOLVED, Unsolved.OUT_OF_DOMAIN)
+    return tuple(column.reshape(inputs.shape) for column in flat)

@@ -11,9 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options import greeks as merton
-from ibkeel.options import implied
-from ibkeel.options.greeks import GreekColumns
-from ibkeel.options.implied import ImpliedVolatility
+from ibkeel.options.greeks import GreekColumns, ImpliedVolatility
 from ibkeel.options.inputs import Floats, Rights
 
 _POINTS: Final = 100.0
@@ -83,7 +81,7 @@ def black76_implied_volatility(
     Raises:
         InvalidInput: The shapes do not fit, or a right is neither call nor put.
     """
-    return implied.implied_volatility(
+    return merton.implied_volatility(
         price,
         spot=forward,
         strike=strike,

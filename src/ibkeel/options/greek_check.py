@@ -9,10 +9,8 @@ import numpy as np
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Quote, Right
 from ibkeel.model.quotes import Greeks
-from ibkeel.options.american import american_implied_volatility
-from ibkeel.options.american_greeks import american_greeks
-from ibkeel.options.greeks import GreekColumns, greeks
-from ibkeel.options.implied import implied_volatility
+from ibkeel.options.american import american_greeks, american_implied_volatility
+from ibkeel.options.greeks import GreekColumns, greeks, implied_volatility
 from ibkeel.options.series import Exercise
 
 _DAYS_A_YEAR: Final = 365.0

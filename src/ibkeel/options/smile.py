@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Right
-from ibkeel.options.american_greeks import american_greeks
+from ibkeel.options.american import american_greeks
 from ibkeel.options.greeks import GreekColumns, greeks
 from ibkeel.options.inputs import Floats
 from ibkeel.options.series import Exercise

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Quote, Right
 from ibkeel.options.american import american_implied_volatility
-from ibkeel.options.implied import implied_volatility
+from ibkeel.options.greeks import implied_volatility
 from ibkeel.options.inputs import Floats
 from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_forward
 from ibkeel.options.series import Exercise

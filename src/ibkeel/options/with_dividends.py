@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from ibkeel.options.boundary import LEAST, MOST
 from ibkeel.options.dividends import CashDividend, ascending, escrowed_spot
-from ibkeel.options.greeks import implied_greeks
-from ibkeel.options.implied import ImpliedVolatility
+from ibkeel.options.greeks import ImpliedVolatility, implied_greeks
 from ibkeel.options.inputs import Floats, Inputs, Unsolved
 from ibkeel.options.stepping import Stepped, Terms, stepped
 

@@ -51,7 +51,7 @@ def test_a_search_that_cannot_settle_says_so():
 
 
 def test_a_search_that_runs_out_of_steps_says_so(monkeypatch):
-    monkeypatch.setattr("ibkeel.options.solver._MOST_STEPS", 0)
+    monkeypatch.setattr("ibkeel.options.black._MOST_STEPS", 0)
 
     got = implied_volatility([20.0, 99.999], **MONEY)
 

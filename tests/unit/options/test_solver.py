@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from ibkeel.options.black import bell, normal_form, reach, spread
+from ibkeel.options.black import bell, deviation, normal_form, reach, spread
 from ibkeel.options.inputs import Inputs
-from ibkeel.options.solver import deviation
 
 
 def form_of(distance):
