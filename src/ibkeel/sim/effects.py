@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from ibkeel.sim.client import Client
+from ibkeel.sim.door import ListeningPort
 from ibkeel.sim.faults import (
     Bust,
     CompetingSession,
@@ -22,7 +23,6 @@ from ibkeel.sim.faults import (
     Truncated,
     UpstreamLost,
 )
-from ibkeel.sim.port import ListeningPort
 from ibkeel.sim.services.quotes import COMPETING
 from ibkeel.sim.services.system import FARMS
 from ibkeel.sim.world import World

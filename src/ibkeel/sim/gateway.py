@@ -9,8 +9,8 @@ from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.sim.counters import GatewayCounters
+from ibkeel.sim.door import Listener
 from ibkeel.sim.fault import Fault, FaultSeen
-from ibkeel.sim.overheard import Listener
 from ibkeel.sim.reception import Reception
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services.orders import match

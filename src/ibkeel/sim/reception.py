@@ -9,10 +9,9 @@ from typing import Final
 from ibkeel.sim.client import Client, LateSink, Sink
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
+from ibkeel.sim.door import GatewayProtocol, ListeningPort, OverheardDoor
 from ibkeel.sim.fault import WHAT_IF
 from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute, RejectsOverRate
-from ibkeel.sim.overheard import GatewayProtocol, OverheardDoor
-from ibkeel.sim.port import ListeningPort
 from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services import HANDLERS
 from ibkeel.sim.services.system import refuse

@@ -11,7 +11,7 @@ from ibkeel.sim import Limits
 from ibkeel.sim.counters import Pacing
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.services.feed import changes, last_trade_at, price_of, short_bars, trade_of
-from ibkeel.sim.services.oldticks import tick_of
+from ibkeel.sim.services.past import tick_of
 from ibkeel.sim.services.sheets import changing, initial
 from ibkeel.sim.values import ContractPattern, MarketQuote
 from ibkeel.sim.venue import Venue, VenueSettings

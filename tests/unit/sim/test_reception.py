@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ibkeel.sim import GatewaySettings, SimulatedGateway
-from ibkeel.sim.overheard import GatewayProtocol
+from ibkeel.sim.door import GatewayProtocol
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 

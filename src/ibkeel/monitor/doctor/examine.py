@@ -11,11 +11,17 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.model import Broker, Quote, mask_account
-from ibkeel.monitor.doctor.data import Seen, look_at_data
 from ibkeel.monitor.doctor.findings import Diagnosis, Finding, Verdict
 from ibkeel.monitor.doctor.machine import Machine, look_at_machine
 from ibkeel.monitor.doctor.port import look_at_port
-from ibkeel.monitor.doctor.session import log_on_failed, look_at_clock, look_at_health, look_at_orders
+from ibkeel.monitor.doctor.session import (
+    Seen,
+    log_on_failed,
+    look_at_clock,
+    look_at_data,
+    look_at_health,
+    look_at_orders,
+)
 from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_now
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")

@@ -1,4 +1,8 @@
-"""The seeded world by session: paths, option days and bars, each drawn once and kept a while."""
+"""The seeded world by session: paths, option days and bars, each drawn once and kept a while.
+
+A symbol's path has one number a second. It is drawn at once, from a generator of its own, and bridged to the
+return that the session was given beforehand; so daily closes need no paths, and agree with them.
+"""
 
 import math
 from datetime import date, datetime
@@ -8,18 +12,18 @@ from typing import Final, TypeVar
 import attrs
 import numpy as np
 
-from ibkeel.sim.market.bars import BarTable, Floats
+from ibkeel.sim.market.bars import BarTable, Floats, Integers
 from ibkeel.sim.market.calendar import latest_session, previous_session
-from ibkeel.sim.market.draws import digest
+from ibkeel.sim.market.draws import digest, generator
 from ibkeel.sim.market.levels import Levels
+from ibkeel.sim.market.listing import MARKET_VOLATILITY, Underlying
 from ibkeel.sim.market.optiondays import OptionDay, Prints, option_day
-from ibkeel.sim.market.paths import DayPath, factor_path, made_path
-from ibkeel.sim.market.underlyings import MARKET_VOLATILITY
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import SimContract, SimSession
 
+TICK: Final = 0.01
+_FEWEST_TRENDS, _MOST_TRENDS = 4, 7
 _Number = TypeVar("_Number", float, Floats)
-
 _PATHS: Final = 48  # of about a megabyte
 _CLOSES: Final = 4096
 _OPTIONS: Final = 4096
@@ -27,6 +31,29 @@ _TABLES: Final = 8192
 _MINUTE: Final = 60
 _FULL_SESSION: Final = 23_400
 _VOLATILITY_INDEX: Final = "VIX"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class DayPath:
+    """A session of one underlying; each array has one entry for each second from the open.
+
+    Args:
+        mid: Unrounded price that options are valued on.
+        bid: Best bid; equal to `trade` for an index, which has no quotes.
+        ask: Best offer, above `bid` for anything that trades.
+        trade: Price of the second's print, at the bid or the ask.
+        volume: Shares since the open, including this second.
+        high: Highest print since the open.
+        low: Lowest print since the open.
+    """
+
+    mid: Floats
+    bid: Floats
+    ask: Floats
+    trade: Floats
+    volume: Integers
+    high: Floats
+    low: Floats
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -132,7 +159,7 @@ class Days:
         deviation, total = self._levels.market_deviation(day), self._levels.market_return(day)
         seconds = seconds_of(latest_session(day))
         course = self._levels.course(day, seconds)
-        path = course + factor_path(
+        path = course + _factor_path(
             (self._seed, "market", day),
             seconds=seconds,
             deviation=deviation,
@@ -144,15 +171,15 @@ class Days:
         row, levels, factor = self._universe.row(symbol), self._levels, self._factor(day)
         name, seconds = (self._seed, symbol, day), len(factor.path)
         if symbol == _VOLATILITY_INDEX:
-            return made_path(name, row, _points(factor.heat), 0.0)
+            return _made_path(name, row, _points(factor.heat), 0.0)
         log_return = row.beta * factor.path
         deviation = levels.own_deviation(row, day)
         if deviation:
             total = levels.own_return(row, day)
-            log_return += factor_path(name, seconds=seconds, deviation=deviation, total=total)
+            log_return += _factor_path(name, seconds=seconds, deviation=deviation, total=total)
         mid = levels.first_price(row, day) * np.exp(log_return)
         volume = levels.day_volume(row, day) * seconds / _FULL_SESSION
-        return made_path(name, row, mid, volume, bounces=not levels.is_still, auctions=levels.auctions)
+        return _made_path(name, row, mid, volume, bounces=not levels.is_still, auctions=levels.auctions)
 
     def _drawn_option(self, con_id: int, day: date) -> tuple[OptionDay, Prints]:
         contract = self._known(con_id)
@@ -185,6 +212,107 @@ class Days:
 def seconds_of(session: SimSession) -> int:
     """Length of a session in seconds."""
     return int((session.closes_at - session.opens_at).total_seconds())
+
+
+def _factor_path(name: tuple[object, ...], *, seconds: int, deviation: float, total: float) -> Floats:
+    """A log-price path from 0 to `total` with the day's U-shaped variance and with trends.
+
+    Args:
+        name: Key of the draws.
+        seconds: Length of the session.
+        deviation: Standard deviation of a whole session's return.
+        total: Log return from the first to the last second.
+    """
+    rng = generator(*name, "path")
+    share = _variance_shares(seconds)
+    steps = rng.standard_normal(seconds) * np.sqrt(share)
+    steps[0] = 0.0
+    path = deviation * (np.cumsum(steps) + _trends(rng, seconds))
+    return np.asarray(path + (total - path[-1]) * np.cumsum(share), dtype=np.float64)
+
+
+def _made_path(
+    name: tuple[object, ...],
+    row: Underlying,
+    mid: Floats,
+    day_volume: float,
+    *,
+    bounces: bool = True,
+    auctions: tuple[float, float] = (0.0, 0.0),
+) -> DayPath:
+    """Quotes, prints and volume around a price path.
+
+    Args:
+        name: Key of the draws.
+        row: The underlying; without a volume it is an index, which only has prints.
+        mid: Price at each second; the last print is the last price, as in a closing auction.
+        day_volume: Shares to expect in a session of ordinary length.
+        bounces: Whether prints go back and forth between bid and ask.
+        auctions: Shares of `day_volume` that the first and the last print have on top of their own.
+    """
+    rng, seconds = generator(*name, "prints"), len(mid)
+    if not row.day_volume:
+        trade = np.round(mid, 2)
+        bid, ask, volume = trade, trade, np.zeros(seconds, dtype=np.int64)
+    else:
+        width = _tick_widths(rng, row, seconds, float(mid[0]))
+        low = np.floor(mid / TICK - 0.5 * (width - 1))
+        bid, ask = np.round(low * TICK, 2), np.round((low + width) * TICK, 2)
+        trade = np.where(rng.random(seconds) < 0.5, bid, ask)  # noqa: PLR2004 - a fair coin
+        if not bounces:
+            trade = np.round(mid, 2)
+        trade[-1] = round(float(mid[-1]), 2)
+        expected = day_volume * _volume_shares(seconds)
+        sizes = np.maximum(1, expected * rng.exponential(size=seconds)).astype(np.int64)
+        sizes[[0, -1]] += np.round(day_volume * np.asarray(auctions)).astype(np.int64)
+        volume = np.cumsum(sizes)
+    return DayPath(
+        mid=mid,
+        bid=bid,
+        ask=ask,
+        trade=trade,
+        volume=volume,
+        high=np.maximum.accumulate(trade),
+        low=np.minimum.accumulate(trade),
+    )
+
+
+def _trends(rng: np.random.Generator, seconds: int) -> Floats:
+    """Straight segments of 20 minutes to 2 hours, in units of the session's deviation."""
+    count = int(rng.integers(_FEWEST_TRENDS, _MOST_TRENDS + 1))
+    lengths = rng.uniform(0.6, 1.6, size=count)
+    knots = np.concatenate(([0.0], np.cumsum(lengths / lengths.sum()))) * (seconds - 1)
+    sizes = rng.uniform(0.35, 0.9, size=count) * np.sqrt(lengths / lengths.sum())
+    moves = np.where(rng.random(count) < 0.5, -sizes, sizes)  # noqa: PLR2004 - a fair coin
+    levels = np.concatenate(([0.0], np.cumsum(moves)))
+    return np.asarray(np.interp(np.arange(seconds), knots, levels), dtype=np.float64)
+
+
+def _tick_widths(rng: np.random.Generator, row: Underlying, seconds: int, first_price: float) -> Floats:
+    """Width of the quote in ticks: at least one, more for thin or dear names and at the open."""
+    usual = max(1.0, row.spread**1.5 * first_price / 500.0)
+    opening = 1.0 + 2.0 * np.exp(-np.arange(seconds) / 180.0)
+    return np.asarray(np.floor(usual * opening + rng.random(seconds) * 0.6), dtype=np.float64)
+
+
+@lru_cache(maxsize=4)
+def _variance_shares(seconds: int) -> Floats:
+    """Share of the session's variance in each second: most at the open, some at the close."""
+    return _u_shape(seconds, opening=2.5, closing=0.8, fade=0.07)
+
+
+@lru_cache(maxsize=4)
+def _volume_shares(seconds: int) -> Floats:
+    """Share of the session's volume in each second."""
+    return _u_shape(seconds, opening=2.5, closing=2.5, fade=0.06)
+
+
+def _u_shape(seconds: int, *, opening: float, closing: float, fade: float) -> Floats:
+    elapsed = np.linspace(0.0, 1.0, seconds)
+    shape = 1.0 + opening * np.exp(-elapsed / fade) + closing * np.exp((elapsed - 1.0) / fade)
+    shares = np.asarray(shape / shape.sum(), dtype=np.float64)
+    shares.setflags(write=False)
+    return shares
 
 
 def _points(heat: _Number) -> _Number:

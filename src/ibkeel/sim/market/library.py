@@ -12,12 +12,17 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market.calendar import FIRST_YEAR, latest_session, session_on
 from ibkeel.sim.market.draws import digest
 from ibkeel.sim.market.listing import listing_order, local_symbol
-from ibkeel.sim.market.recordings import HOUR, MINUTE, Recording, catalogue, described, lines
-from ibkeel.sim.market.tapes import (
+from ibkeel.sim.market.recordings import (
+    HOUR,
+    MINUTE,
     Printed,
     RecordedBar,
+    Recording,
     Steps,
+    catalogue,
+    described,
     epoch,
+    lines,
     middles,
     parsed_bar,
     printed,

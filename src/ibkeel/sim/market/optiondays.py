@@ -8,8 +8,8 @@ import numpy as np
 
 from ibkeel.sim.market.bars import Floats, Integers
 from ibkeel.sim.market.draws import digest, generator, mixed
+from ibkeel.sim.market.listing import MARKET_VOLATILITY, Underlying
 from ibkeel.sim.market.pricer import Greeks, greeks, price, prices
-from ibkeel.sim.market.underlyings import MARKET_VOLATILITY, Underlying
 from ibkeel.sim.values import SimContract
 
 _PREMIUM: Final = 1.1  # implied over realised

@@ -24,11 +24,9 @@ from ibkeel.sim.market.calendar import (
     trading_day,
     trading_day_start,
 )
-from ibkeel.sim.market.days import Days, seconds_of
+from ibkeel.sim.market.days import DayPath, Days, seconds_of
 from ibkeel.sim.market.draws import digest, mixed, mixed_all
-from ibkeel.sim.market.levels import Levels
-from ibkeel.sim.market.moods import PLAIN, Mood
-from ibkeel.sim.market.paths import DayPath
+from ibkeel.sim.market.levels import PLAIN, Levels, Mood
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import (
     BarSize,

@@ -8,8 +8,17 @@ from typing import Final
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market.draws import digest
-from ibkeel.sim.market.listing import Series, fits, listed, local_symbol, wanted_symbol, week_of
-from ibkeel.sim.market.underlyings import TABLE, Underlying, made_up
+from ibkeel.sim.market.listing import (
+    TABLE,
+    Series,
+    Underlying,
+    fits,
+    listed,
+    local_symbol,
+    made_up,
+    wanted_symbol,
+    week_of,
+)
 from ibkeel.sim.values import ContractPattern, OptionClass, SimContract
 
 OPTION_EXCHANGES: Final = ("CBOE", "SMART")

@@ -7,12 +7,10 @@ from typing import Final
 from ibkeel.sim.services import (
     account,
     calculator,
-    definitions,
     exercise,
-    extents,
     history,
-    oldticks,
     orders,
+    past,
     quotes,
     reference,
     scanner,
@@ -26,7 +24,6 @@ __all__ = ["HANDLERS"]
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
     {
         **system.HANDLERS,
-        **definitions.HANDLERS,
         **reference.HANDLERS,
         **quotes.HANDLERS,
         **history.HANDLERS,
@@ -34,8 +31,7 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         **exercise.HANDLERS,
         **account.HANDLERS,
         **subscribed.HANDLERS,
-        **oldticks.HANDLERS,
-        **extents.HANDLERS,
+        **past.HANDLERS,
         **calculator.HANDLERS,
         **scanner.HANDLERS,
     }

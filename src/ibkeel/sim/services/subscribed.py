@@ -11,7 +11,7 @@ from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NOT_FOUND, cancels, permission, resolve
 from ibkeel.sim.services.feed import Change, Trade, bar_of, follow, price_of, short_bars
-from ibkeel.sim.services.oldticks import latest, send_ticks, tick_of
+from ibkeel.sim.services.past import latest, send_ticks, tick_of
 from ibkeel.sim.values import MarketQuote, SimBar, SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 

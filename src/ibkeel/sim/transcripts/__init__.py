@@ -2,8 +2,7 @@
 
 from ibkeel.sim.transcripts.comparing import Comparison, Difference, compared
 from ibkeel.sim.transcripts.exchanges import Exchange, exchanges
-from ibkeel.sim.transcripts.playback import Playback
-from ibkeel.sim.transcripts.playing import played
+from ibkeel.sim.transcripts.playback import Playback, played
 from ibkeel.sim.transcripts.proxy import RecordingProxy
 from ibkeel.sim.transcripts.redaction import Redactor
 from ibkeel.sim.transcripts.scribe import Recorder, Scribe, Transcriber, TranscriptFile

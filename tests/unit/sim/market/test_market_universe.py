@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market import SeededMarket
-from ibkeel.sim.market.listing import listed, local_symbol, third_friday, weekly_expiry
-from ibkeel.sim.market.underlyings import TABLE, made_up
+from ibkeel.sim.market.listing import TABLE, listed, local_symbol, made_up, third_friday, weekly_expiry
 from ibkeel.sim.values import ContractPattern
 
 MARKET = SeededMarket(7, date(2024, 9, 5))
