@@ -18,7 +18,7 @@ from rich.console import Console
 from ibkeel.cli.paths import page_path, state_directory
 from ibkeel.cli.tables import print_records, told
 from ibkeel.errors import ConfigurationError
-from ibkeel.journal import Entry, Journal, back_up
+from ibkeel.journal import Entry, Journal, SparingReader, back_up
 from ibkeel.journal.export import draft_of
 from ibkeel.monitor.report import report_of, report_page, write_private
 
@@ -89,11 +89,14 @@ def _export_table(source: Journal, output: Path | None, form: str, *, full: bool
 def journal_show(path: Path | None, last: int, kind: str | None) -> None:
     """Print the last records of the journal at PATH, by default the one in the state directory."""
     with Journal.open(path or state_directory(os.environ) / "journal.sqlite", read_only=True) as source:
-        entries = list(_of_kind(source, kind))[-last:]
+        reader = SparingReader(source)
+        entries = list(_of_kind(reader, kind))[-last:]
     print_records(Console(), [(entry.seq, entry.record) for entry in entries])
+    for error in reader.skipped.values():
+        click.echo(f"left out: {error}", err=True)
 
 
-def _of_kind(source: Journal, kind: str | None) -> Iterator[Entry]:
+def _of_kind(source: SparingReader, kind: str | None) -> Iterator[Entry]:
     """Records of a kind, by its stored name or in the words of the table."""
     if kind is None:
         return source.events()

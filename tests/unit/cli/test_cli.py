@@ -5,9 +5,10 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
@@ -285,6 +286,24 @@ def test_a_journal_is_shown_record_by_record(dry_day, capsys):
     assert code == 0
     assert "run ended" in out
     assert "run started" not in out
+
+
+@pytest.mark.parametrize("kind", [[], ["--kind", "run started"]])
+def test_what_cannot_be_read_is_left_out_and_told(kind, dry_day, tmp_path, capsys):
+    damaged = tmp_path / "damaged.sqlite"
+    shutil.copy(dry_day[-1], damaged)
+    with closing(sqlite3.connect(damaged)) as file:
+        file.execute("UPDATE events SET data = '[' WHERE seq = 2")
+        file.execute("UPDATE events SET kind = 'run_started' WHERE seq = 2")
+        file.commit()
+
+    code = run(["journal", "show", str(damaged), "--last", "1000", *kind])
+
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert "run started" in out
+    assert err.startswith(f"left out: record 2 of {damaged} is damaged: ")
+    assert len(err.splitlines()) == 1
 
 
 def test_why_there_was_no_signal_is_told_by_the_journal_and_by_the_demo(tmp_path, capsys):

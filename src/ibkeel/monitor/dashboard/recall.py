@@ -42,7 +42,7 @@ def recalled(journal: Journal, most: int = _MOST) -> Snapshot:
     """The board of the journal's last session, all its runs together; blank when it tells of none.
 
     Orders and fills are whole; of decisions and failures only the last are read, so that a journal of
-    months does not keep anybody waiting.
+    months does not keep anybody waiting. What cannot be read is left out.
 
     Args:
         journal: Opened for reading.
@@ -51,12 +51,13 @@ def recalled(journal: Journal, most: int = _MOST) -> Snapshot:
     Raises:
         JournalError: It cannot be read.
     """
-    begin = _begin(journal)
+    reader = SparingReader(journal)
+    begin = _begin(reader)
     if begin is None:
         return Snapshot()
     recent = max(begin, journal.count() - most)
-    whole = (journal.events(kind, after=begin) for kind in _WHOLE)
-    partly = (journal.events(kind, after=recent) for kind in _RECENT)
+    whole = (reader.events(kind, after=begin) for kind in _WHOLE)
+    partly = (reader.events(kind, after=recent) for kind in _RECENT)
     entries = merge(*whole, *partly, key=lambda entry: entry.seq)
     return fold(Snapshot(), tuple(_events(entry.record for entry in entries)))
 
@@ -76,7 +77,7 @@ def orders_of_last_session(journal: Journal) -> Iterator[Event]:
         yield from _events(entry.record for entry in merge(*kinds, key=lambda entry: entry.seq))
 
 
-def _begin(journal: Journal | SparingReader) -> int | None:
+def _begin(journal: SparingReader) -> int | None:
     """Number of the record before the first run of the last session."""
     starts = [entry for entry in journal.events(RunStarted) if isinstance(entry.record, RunStarted)]
     sessions = [entry.record.session for entry in starts if isinstance(entry.record, RunStarted)]

@@ -23,6 +23,7 @@ from ibkeel.journal import (
     Record,
     RunEnded,
     RunStarted,
+    SparingReader,
 )
 from ibkeel.model import Execution, Side, Stock
 from ibkeel.monitor.board import Snapshot
@@ -195,7 +196,7 @@ def sessions_of(journal: Journal) -> tuple[date, ...]:
     Raises:
         JournalError: It cannot be read.
     """
-    found = (entry.record for entry in journal.events(RunStarted))
+    found = (entry.record for entry in SparingReader(journal).events(RunStarted))
     return tuple(dict.fromkeys(row.session for row in found if isinstance(row, RunStarted)))
 
 
@@ -222,10 +223,17 @@ def report_of(
 
 
 def _records(journal: Journal, session: date) -> Iterator[Record]:
-    """What was written from the midnight before the session to the one after it, New York time."""
+    """What was written from the midnight before the session to the one after it, New York time.
+
+    Of what cannot be read only that is told.
+    """
     begin = datetime.combine(session, datetime.min.time(), _NEW_YORK)
-    for entry in journal.events(since=begin, until=begin + timedelta(days=1)):
+    reader, last = SparingReader(journal), begin
+    for entry in reader.events(since=begin, until=begin + timedelta(days=1)):
+        last = entry.record.at
         yield entry.record
+    for error in reader.skipped.values():
+        yield Failure(at=last, symbol="", kind="unreadable record", message=str(error))
 
 
 class _Reading:

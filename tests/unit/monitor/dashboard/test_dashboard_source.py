@@ -235,6 +235,19 @@ def test_a_run_that_takes_over_hears_of_what_can_be_read(tmp_path):
     assert [event.client_order_id for event in events] == ["r1-1", "r1-1"]
 
 
+def test_what_cannot_be_read_is_left_out_of_the_board(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record_all([started("r1", 5), decided("SPY"), decided("QQQ")])
+        with closing(sqlite3.connect(journal.path)) as file:
+            file.execute("UPDATE events SET data = '{}' WHERE seq = 2")
+            file.commit()
+
+        snapshot = recalled(journal)
+
+    assert snapshot.run.run == "r1"
+    assert [row.symbol for row in snapshot.decisions.rows] == ["QQQ"]
+
+
 def test_why_nothing_was_asked_for_is_recalled_too(tmp_path):
     quiet = Signal(direction=Direction.NONE, reasons=(Reason("close", 4.0, "above 5"),))
     with Journal.open(tmp_path / "journal.sqlite") as journal:

@@ -1,6 +1,8 @@
 """The report of a day says what the journal says, whole, and nothing that must not be shown."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -245,3 +247,19 @@ def test_a_report_that_is_to_be_a_directory_is_a_sentence(journal, tmp_path, cap
 
     assert code == 2
     assert "cannot write .: it is a directory; name a file in it" in capsys.readouterr().err
+
+
+def test_a_day_with_a_record_that_cannot_be_read_is_reported_and_says_so(journal):
+    whole = report_of(journal)
+    with closing(sqlite3.connect(journal.path)) as file:
+        file.execute("UPDATE events SET data = '{}' WHERE seq IN (2, 3)")
+        file.commit()
+
+    with pytest.raises(JournalError, match="tells nothing of 2024-03-05; it tells of 2024-03-04"):
+        report_of(journal, DAY)
+    journal.record(RunStarted(at=AT, run="r2", session=DAY, mode="PAPER", strategy="scalp"))
+    report = report_of(journal)
+
+    told = [row.text for row in report.incidents if row.what == "unreadable record"]
+    assert [text.partition(" of ")[0] for text in told] == ["record 2", "record 3"]
+    assert report.fills == whole.fills
