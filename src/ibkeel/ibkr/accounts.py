@@ -15,7 +15,7 @@ from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.tap import Tap
-from ibkeel.ibkr.translate import contract_of, decimal_of, to_ib_contract, to_ib_order
+from ibkeel.ibkr.translate import contract_of, decimal_of, reading, to_ib_contract, to_ib_order
 from ibkeel.model import (
     AccountValues,
     Combo,
@@ -71,7 +71,8 @@ class Accounts:
         latest = {
             contract.conId: (contract, size, cost) for owner, contract, size, cost in rows if owner == name
         }
-        held = [_position(name, contract, size, cost) for contract, size, cost in latest.values() if size]
+        with reading("the positions"):
+            held = [_position(name, contract, size, cost) for contract, size, cost in latest.values() if size]
         return tuple(sorted(held, key=lambda position: str(position.contract)))
 
     async def account(self, account: str | None, deadlines: Deadlines) -> AccountValues:
@@ -101,7 +102,8 @@ class Accounts:
                 heard=heard,
             )
         mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
-        values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}
+        with reading("the balances"):
+            values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}
         net_liquidation = values.pop("net_liquidation", None)
         if net_liquidation is None:
             raise NoData(

@@ -8,8 +8,8 @@ from typing import Any, Final
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
-from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, to_ib_contract
-from ibkeel.model import Combo, Contract, ContractDetails, Index, OptionChain, Stock
+from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, reading, to_ib_contract
+from ibkeel.model import Combo, ConId, Contract, ContractDetails, Index, OptionChain, Stock
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
 
 _COMBO_TICK: Final = Decimal("0.01")  # unverified for combos on indices
@@ -126,7 +126,8 @@ class Definitions:
                 "name the exchange, currency, primary exchange or trading class",
                 code=200,
             )
-        return details_of(found[0], contract)
+        with reading(f"the contract {contract}"):
+            return details_of(found[0], contract)
 
     async def option_chain(self, underlying: Stock | Index, deadlines: Deadlines) -> OptionChain:
         """The option classes of an underlying.
@@ -162,10 +163,11 @@ class Definitions:
         )
         if not rows:
             raise NoData(f"{underlying} has no options")
-        classes = [
-            option_class_of(exchange, trading_class, multiplier, expirations, strikes)
-            for exchange, _, trading_class, multiplier, expirations, strikes in rows
-        ]
+        with reading(f"the option chain of {underlying}"):
+            classes = [
+                option_class_of(exchange, trading_class, multiplier, expirations, strikes)
+                for exchange, _, trading_class, multiplier, expirations, strikes in rows
+            ]
         classes.sort(key=lambda row: (row.exchange != "SMART", row.exchange, row.trading_class))
         chain = OptionChain(underlying=underlying, classes=tuple(classes))
         self._link.cache.put(("chain", underlying), chain, self._now(), kind=CacheKind.CHAINS)

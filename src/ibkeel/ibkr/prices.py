@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from ibkeel.errors import (
     AmbiguousContract,
-    GatewayRejected,
     InvalidInput,
     NoData,
     NotConnected,
@@ -27,7 +26,7 @@ from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
-from ibkeel.ibkr.translate import day_of, to_ib_contract, utc_of, zone
+from ibkeel.ibkr.translate import day_of, reading, to_ib_contract, utc_of, zone
 from ibkeel.model import Bars, BarSpec, ConId, Contract, Option, Quote, StaleBars
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
 
@@ -233,31 +232,28 @@ def bars_of(fields: Sequence[Any], *, contract: Contract, spec: BarSpec, timezon
         timezone: The exchange's time zone, for dates that name none.
 
     Raises:
-        GatewayRejected: A field is not what it should be.
+        GatewayRejected: A field is not what it should be, or the bars do not ascend.
     """
-    try:
+    with reading(f"{spec.size} bars of {contract}"):
         number = len(fields) // BAR_FIELDS
         # Faster than numpy's own reading of texts by half.
         columns = chain.from_iterable(fields[first::BAR_FIELDS] for first in range(1, 6))
-        opened, high, low, closed, volume = np.fromiter(map(float, columns), np.float64, 5 * number).reshape(
-            5, number
+        table = np.fromiter(map(float, columns), np.float64, 5 * number).reshape(5, number)
+        table[table >= UNSET_DOUBLE] = np.nan
+        opened, high, low, closed, volume = table
+        # Where a kind has no volume it comes as -1, as NaN or as the largest number there is.
+        volume[~(volume >= 0)] = 0.0
+        return Bars(
+            contract=contract,
+            spec=spec,
+            at=_instants(fields[::BAR_FIELDS], timezone),
+            open=opened,
+            high=high,
+            low=low,
+            close=closed,
+            volume=volume,
+            timezone=timezone,
         )
-        at = _instants(fields[::BAR_FIELDS], timezone)
-    except (ValueError, TypeError) as error:
-        raise GatewayRejected(f"the Gateway sent bars of {contract} that cannot be read: {error}") from error
-    # Where a kind has no volume it comes as -1, as NaN or as the largest number there is.
-    volume[~((volume >= 0) & (volume < UNSET_DOUBLE))] = 0.0
-    return Bars(
-        contract=contract,
-        spec=spec,
-        at=at,
-        open=opened,
-        high=high,
-        low=low,
-        close=closed,
-        volume=volume,
-        timezone=timezone,
-    )
 
 
 def bar_fields(bar: Any) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
 """Between the client library's objects and the model; the only place that knows both."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -38,6 +39,22 @@ _ZONES: Final = MappingProxyType(
 )
 _SALES: Final = frozenset({"SLONG", "SSHORT"})
 _TIME: Final = re.compile(r"(\d{8})[ -]+(\d{2}:\d{2}:\d{2})(?: +(\S+))?")
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what goes wrong with a field of an answer into a typed error.
+
+    Args:
+        what: Was asked for.
+
+    Raises:
+        GatewayRejected: A field is not what it should be.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise GatewayRejected(f"{what}: the Gateway sent what cannot be read: {error}") from error
 
 
 def zone(name: str) -> ZoneInfo:

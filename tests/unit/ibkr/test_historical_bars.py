@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.errors import GatewayRejected, InvalidInput
+from ibkeel.errors import GatewayRejected
 from ibkeel.ibkr.client import hear_history, library
 from ibkeel.ibkr.prices import bar_fields, bars_of
 from ibkeel.model import BarSpec, Stock
@@ -77,13 +77,14 @@ def test_a_field_that_cannot_be_read_is_a_typed_error(changes):
 
 
 def test_bars_that_do_not_ascend_are_refused():
-    with pytest.raises(InvalidInput, match="ascend"):
+    with pytest.raises(GatewayRejected, match="ascend"):
         read(fields_of() + fields_of())
 
 
-def test_a_price_that_is_no_number_is_refused_by_its_column():
-    with pytest.raises(InvalidInput, match=r"Bars\.low holds NaN"):
-        read(fields_of(low="nan"))
+@pytest.mark.parametrize("low", ["nan", "inf", UNSET, str(UNSET)])
+def test_a_price_that_is_no_number_is_refused_by_its_column(low):
+    with pytest.raises(GatewayRejected, match=r"Bars\.low holds NaN"):
+        read(fields_of(low=low))
 
 
 def test_a_bar_of_the_library_gives_the_same_fields():
