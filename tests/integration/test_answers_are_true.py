@@ -34,6 +34,54 @@ def say_error(board, request_id, code, text):
     board.say("error", request_id=request_id, code=code, text=text, advanced_reject="", at_millis=0)
 
 
+# The contract that was asked for.
+
+
+async def test_an_order_goes_to_the_number_that_was_named_and_not_to_a_namesake(stage):
+    async with stage() as on:
+        await on.broker.qualify(SPY)
+
+        with pytest.raises(UnknownContract):
+            await on.broker.place(OrderTicket(contract=OTHER_SPY, side="BUY", quantity=1))
+
+        assert on.board.asked("place_order") == []
+
+
+@pytest.mark.parametrize("call", ["quote", "bars", "option_chain"])
+async def test_what_is_known_of_a_namesake_is_not_taken_for_the_answer(stage, call):
+    arguments = (BarSpec(),) if call == "bars" else ()
+    async with stage() as on, aclosing(on.broker.stream_quotes(SPY)) as stream:
+        await anext(stream)
+        await getattr(on.broker, call)(SPY, *arguments)
+
+        with pytest.raises(UnknownContract):
+            await getattr(on.broker, call)(OTHER_SPY, *arguments)
+
+
+async def test_a_contract_with_its_number_is_clear_though_its_name_is_not(stage):
+    async with stage() as on:
+        con_id = (await on.broker.qualify(Stock("SPY", currency="USD"))).contract.con_id
+        on.broker.ib.disconnect()
+        await asyncio.sleep(30)
+        on.board.doubled = {"contract_data"}
+        with pytest.raises(AmbiguousContract):
+            await on.broker.qualify(SPY)
+        on.board.doubled = set()
+
+        details = await on.broker.qualify(attrs.evolve(SPY, con_id=con_id))
+
+        assert details.contract.con_id == con_id
+
+
+async def test_a_contract_that_was_looked_up_by_name_is_known_by_its_number_too(stage):
+    async with stage() as on:
+        con_id = (await on.broker.qualify(SPY)).contract.con_id
+
+        await on.broker.qualify(attrs.evolve(SPY, con_id=con_id))
+
+        assert len(on.board.asked("contract_details")) == 1
+
+
 # What cannot be read.
 
 

@@ -15,6 +15,11 @@ from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
 _COMBO_TICK: Final = Decimal("0.01")  # unverified for combos on indices
 
 
+def key_of(contract: Contract) -> tuple[Contract, ConId | None]:
+    """What an answer depends on: the number names a contract for sure, and plays no part in equality."""
+    return contract, getattr(contract, "con_id", None)  # what is no contract is refused with a sentence later
+
+
 def _collect(row: str) -> Any:
     """Keep the messages of that name until their end; others, under an id of ours, are some mistake."""
 
@@ -52,7 +57,7 @@ class Definitions:
             UnknownContract: The Gateway knows none.
             AmbiguousContract: It knows several.
         """
-        found = self._link.cache.get(contract, self._now())
+        found = self._link.cache.get(key_of(contract), self._now())
         if isinstance(found, Refused):
             raise found.as_error()
 
@@ -63,7 +68,7 @@ class Definitions:
         """
         if self._link.trusts_definitions():
             remembered = type(error)(f"remembered from an earlier request: {error}", code=error.code)
-            self._link.cache.refuse(contract, remembered, self._now(), kind=CacheKind.DEFINITIONS)
+            self._link.cache.refuse(key_of(contract), remembered, self._now(), kind=CacheKind.DEFINITIONS)
 
     def best_known(self, contract: Contract) -> Contract:
         """The contract with its number, when it was looked up before."""
@@ -72,7 +77,7 @@ class Definitions:
 
     def known(self, contract: Contract) -> ContractDetails | None:
         """What an earlier look-up said of a contract."""
-        found = self._link.cache.get(contract, self._now())
+        found = self._link.cache.get(key_of(contract), self._now())
         return found.value if isinstance(found, Fresh) else None
 
     async def qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
@@ -90,7 +95,7 @@ class Definitions:
             return known
         self.refuse_known_bad(contract)
         return await self._link.shared(
-            ("qualify", contract, deadlines.definitions), lambda: self._qualify(contract, deadlines)
+            ("qualify", *key_of(contract), deadlines.definitions), lambda: self._qualify(contract, deadlines)
         )
 
     async def _qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
@@ -99,7 +104,8 @@ class Definitions:
         except (UnknownContract, AmbiguousContract) as error:
             self.note_refusal(contract, error)
             raise
-        self._link.cache.put(contract, details, self._now(), kind=CacheKind.DEFINITIONS)
+        for key in (key_of(contract), (contract, details.contract.con_id)):
+            self._link.cache.put(key, details, self._now(), kind=CacheKind.DEFINITIONS)
         return details
 
     @staticmethod
@@ -137,12 +143,12 @@ class Definitions:
             UnknownContract: There is no such underlying.
         """
         details = await self.qualify(underlying, deadlines)
-        found = self._link.cache.get(("chain", underlying), self._now())
+        found = self._link.cache.get(("chain", *key_of(underlying)), self._now())
         if isinstance(found, Fresh):
             chain: OptionChain = found.value
             return chain
         return await self._link.shared(
-            ("chain", underlying, deadlines.definitions),
+            ("chain", *key_of(underlying), deadlines.definitions),
             lambda: self._fetch_chain(underlying, details, deadlines),
         )
 
@@ -170,5 +176,5 @@ class Definitions:
             ]
         classes.sort(key=lambda row: (row.exchange != "SMART", row.exchange, row.trading_class))
         chain = OptionChain(underlying=underlying, classes=tuple(classes))
-        self._link.cache.put(("chain", underlying), chain, self._now(), kind=CacheKind.CHAINS)
+        self._link.cache.put(("chain", *key_of(underlying)), chain, self._now(), kind=CacheKind.CHAINS)
         return chain

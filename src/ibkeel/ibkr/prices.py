@@ -21,7 +21,7 @@ from ibkeel.errors import (
     UnknownContract,
 )
 from ibkeel.ibkr.client import BAR_FIELDS, UNSET_DOUBLE
-from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
 from ibkeel.ibkr.streams import Streams
@@ -36,8 +36,7 @@ _EPOCH: Final = len("1767623400")  # from 2001 to 2286
 
 def _to_read(contract: Contract) -> Any:
     """The library's contract; data requests only read it, while an order keeps one of its own."""
-    number = getattr(contract, "con_id", None)  # a ticker has none, and is refused with a sentence below
-    return _made(contract, number)
+    return _made(*key_of(contract))
 
 
 @lru_cache(maxsize=4096)
@@ -70,7 +69,7 @@ class Prices:
         if streamed is not None:
             return streamed
         return await self._link.shared(
-            ("quote", contract, deadlines.quote), lambda: self._fetch_quote(contract, deadlines)
+            ("quote", *key_of(contract), deadlines.quote), lambda: self._fetch_quote(contract, deadlines)
         )
 
     async def _fetch_quote(self, contract: Contract, deadlines: Deadlines) -> Quote:
@@ -159,17 +158,17 @@ class Prices:
 
     async def bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
         """Historical bars; never empty. Those who ask for the same at once get the same."""
-        found = self._link.cache.get((contract, spec), self._now())
+        found = self._link.cache.get((*key_of(contract), spec), self._now())
         if isinstance(found, Fresh):
             bars: Bars = found.value
             return bars
         return await self._link.shared(
-            (contract, spec, deadlines.history), lambda: self._fetch_bars(contract, spec, deadlines)
+            (*key_of(contract), spec, deadlines.history), lambda: self._fetch_bars(contract, spec, deadlines)
         )
 
     def last_good_bars(self, contract: Contract, spec: BarSpec) -> StaleBars | None:
         """The last bars that came, with their age; None when they are too old or never came."""
-        found = self._link.cache.get((contract, spec), self._now())
+        found = self._link.cache.get((*key_of(contract), spec), self._now())
         if isinstance(found, Fresh | Stale):
             return StaleBars(bars=found.value, age=found.age)
         return None
@@ -218,7 +217,7 @@ class Prices:
         if not fields:
             raise NoData(f"{what}: the Gateway sent none")
         bars = bars_of(fields, contract=contract, spec=spec, timezone=details.timezone)
-        self._link.cache.put((contract, spec), bars, self._now(), kind=CacheKind.BARS)
+        self._link.cache.put((*key_of(contract), spec), bars, self._now(), kind=CacheKind.BARS)
         return bars
 
 

@@ -1,7 +1,7 @@
 """Streams of quotes: shared, carried over every outage, and ended by an error or by nobody."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from ibkeel.errors import (
     QuoteUnavailable,
     RequestFailed,
 )
-from ibkeel.ibkr.definitions import Definitions
+from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending, SubscribeAgain
 from ibkeel.ibkr.restoration import Restoration, Rhythm, Step, expects_ticks
@@ -91,7 +91,7 @@ class Streams:
 
     def fresh(self, contract: Contract) -> Quote | None:
         """The quote of a stream that is complete and has just ticked."""
-        subscription = self._open.get(contract)
+        subscription = self._open.get(key_of(contract))
         if subscription is None or not subscription.collector.is_complete or subscription.restoration:
             return None
         is_fresh = self._now() - subscription.rhythm.last <= _FRESH
@@ -112,10 +112,10 @@ class Streams:
             self._watch(subscription)
 
     def _join(self, contract: Contract, changed: asyncio.Event) -> _Subscription:
-        subscription = self._open.get(contract)
+        subscription = self._open.get(key_of(contract))
         if subscription is None:
             subscription = _Subscription(contract, TickCollector(contract, self._link.clock))
-            self._open[contract] = subscription
+            self._open[key_of(contract)] = subscription
             subscription.task = asyncio.create_task(self._carry(subscription), name=f"stream of {contract}")
             subscription.task.add_done_callback(lambda _: subscription.tell())
         subscription.listeners.append(changed)
@@ -155,8 +155,9 @@ class Streams:
 
     def _forget(self, subscription: _Subscription) -> None:
         """Whoever comes next opens a line of its own; it may have done so already."""
-        if self._open.get(subscription.contract) is subscription:
-            del self._open[subscription.contract]
+        key = key_of(subscription.contract)
+        if self._open.get(key) is subscription:
+            del self._open[key]
 
     def _interrupted(self, subscription: _Subscription, error: NotConnected) -> None:
         if not self._link.config.reconnect:
