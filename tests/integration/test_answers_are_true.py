@@ -82,6 +82,49 @@ async def test_a_contract_that_was_looked_up_by_name_is_known_by_its_number_too(
         assert len(on.board.asked("contract_details")) == 1
 
 
+# Prices of now.
+
+
+@pytest.mark.parametrize(("lost", "restored"), [(LOST, RESTORED), (BROKEN, WELL)])
+async def test_after_an_outage_one_tick_does_not_make_the_old_prices_new(stage, lost, restored):
+    async with stage() as on, aclosing(on.broker.stream_quotes(SPY)) as stream:
+        await anext(stream)
+        await asyncio.sleep(3)
+        [line] = on.board.asked("market_data")
+        on.board.kept_back = {"tick_price", "tick_size"}
+        say_error(on.board, -1, *lost)
+        await asyncio.sleep(20)
+        say_error(on.board, -1, *restored)
+        await asyncio.sleep(2)
+
+        on.board.say("tick_size", request_id=line["request_id"], type=VOLUME, size=12345.0)
+        on.board.say("tick_price", request_id=line["request_id"], type=BID, price=470.0, size=100.0)
+        await asyncio.sleep(0.1)
+        streamed = await anext(stream)
+        on.board.kept_back = set()
+        asked = await on.broker.quote(SPY)
+
+        assert (streamed.bid, streamed.ask, streamed.last, streamed.volume) == (470.0, None, None, 12345.0)
+        assert asked.ask is not None
+        assert len(on.board.asked("market_data")) == 2
+
+
+async def test_a_market_without_prices_is_no_outage_of_the_data(stage):
+    async with stage(kept_back={"tick_price", "tick_size"}) as on:
+        with pytest.raises(QuoteUnavailable, match="is its market open"):
+            await on.broker.quote(SPY)
+
+        [check] = [row for row in (await on.broker.health()).checks if row.name == "data path"]
+        assert (check.grade, check.remedy) == (Grade.DEGRADED, "is the market open?")
+
+
+async def test_a_gateway_that_says_nothing_is_not_taken_for_a_closed_market(stage):
+    silent = {"market_data_type", "tick_parameters"}
+    async with stage(settings=GatewaySettings(latency=Latency(first_tick=3600.0)), kept_back=silent) as on:
+        with pytest.raises(QuoteUnavailable, match=r"nor anything else; ask health\(\)"):
+            await on.broker.quote(SPY)
+
+
 # What cannot be read.
 
 

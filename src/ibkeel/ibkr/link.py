@@ -17,7 +17,7 @@ from ibkeel.ibkr.client import (
     next_request_id,
     note_order_id,
 )
-from ibkeel.ibkr.codes import About, Effect, Reaction
+from ibkeel.ibkr.codes import About, Effect, Farm, Reaction
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
 from ibkeel.ibkr.lines import Lines
@@ -38,6 +38,7 @@ T = TypeVar("T")
 _NO_REQUEST = -1
 _REFUSED_INPUT = 321
 _READ_ONLY = "read-only"
+_OUTAGES = {Reaction.UPSTREAM_LOST, Reaction.FARM_BROKEN}
 _HOLDS = {Reaction.SLOW_DOWN: "messages", Reaction.HOLD_HISTORY: "history"}
 
 
@@ -70,6 +71,8 @@ class Link:
         self.observer = observer
         self.on_closed: Callable[[str], None] = lambda _: None
         """Called when somebody else closed the connection: who."""
+        self.on_outage: Callable[[], None] = lambda: None
+        """Called when the source of prices is lost, that of all or of some: which ones is not published."""
         self.on_notice: Callable[[int, str], None] = lambda _, __: None
         """Called with each message that names no request."""
         self.trusts_definitions: Callable[[], bool] = lambda: True
@@ -116,11 +119,9 @@ class Link:
         self.is_read_only = False
         """Whether the Gateway has refused an order because its API is read-only."""
         self._store = None if config.pacing_store is None else PacingStore(Path(config.pacing_store))
-        self._store_trouble = ""
-        self._is_restored = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_up = False
-        self._highest_id = 0
+        self._is_up = self._is_restored = False
+        self._highest_id, self._store_trouble = 0, ""
         self._locks: dict[str, asyncio.Lock] = {}
         if config.orders is OrderMode.DRY_RUN:
             keep_orders_back(self.ib.client)
@@ -370,7 +371,10 @@ class Link:
     def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
         if request_id == _NO_REQUEST:
             self.notices.on_error(code, text)
-            self.react(self.config.codes.find(code, text, About.SYSTEM).reaction)
+            notice = self.config.codes.find(code, text, About.SYSTEM)
+            self.react(notice.reaction)
+            if notice.reaction in _OUTAGES and notice.farm in {None, Farm.MARKET_DATA}:
+                self.on_outage()
             self.on_notice(code, text)
             return False
         if code == _REFUSED_INPUT and _READ_ONLY in text.lower():

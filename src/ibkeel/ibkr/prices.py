@@ -77,12 +77,14 @@ class Prices:
         async with self._link.lines.lease(str(contract), self._link.request_id) as key:
             try:
                 return await self._collect(key, contract, collector, deadlines)
-            except RequestTimeout as late:
+            except QuoteUnavailable:
                 if collector.is_priced:
                     return collector.quote()
+                raise
+            except RequestTimeout as late:
                 raise QuoteUnavailable(
-                    f"no quote of {contract} within {deadlines.quote:g} s: neither bid, ask nor last came; "
-                    "is its market open, and is the account subscribed to its data?"
+                    f"no quote of {contract} within {deadlines.quote:g} s: neither bid, ask nor last came, nor anything "
+                    "else; ask health() what is wrong"
                 ) from late
             except (UnknownContract, AmbiguousContract) as error:
                 self._definitions.note_refusal(contract, error)

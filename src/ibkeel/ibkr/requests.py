@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from ibkeel.clock import Clock
-from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
+from ibkeel.errors import (
+    CircuitOpen,
+    NotConnected,
+    PacingExceeded,
+    QuoteUnavailable,
+    RequestFailed,
+    RequestTimeout,
+)
 from ibkeel.guards import Attempt, CircuitBreaker
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.pending import NO_WAY, Pending, SubscribeAgain, Way
@@ -173,15 +180,21 @@ class Requests:
         if pending.future.done():
             return
         # What says something of itself, but no price, is served.
-        is_market_silent = pending.kind is RequestKind.QUOTE and pending.was_heard
+        if pending.kind is RequestKind.QUOTE and pending.was_heard:
+            pending.give_up(
+                QuoteUnavailable(
+                    f"no answer to {pending.what} within {deadline:g} s: neither bid, ask nor last came; "
+                    "is its market open, and is the account subscribed to its data?"
+                )
+            )
+            return
         pending.give_up(
             RequestTimeout(
                 f"no answer to {pending.what} within {deadline:g} s; {len(pending.rows)} messages of it had come. "
-                "It was cancelled at the server; ask health() what is wrong before asking again",
-                is_fault=not is_market_silent,
+                "It was cancelled at the server; ask health() what is wrong before asking again"
             )
         )
-        if pending.kind is not RequestKind.PROBE and not is_market_silent:
+        if pending.kind is not RequestKind.PROBE:
             self.on_timeout()
 
     def _owe(self, pending: Pending, outgoing: Outgoing | None) -> None:

@@ -70,7 +70,8 @@ class Streams:
     ) -> None:
         self._link, self._definitions = link, definitions
         self._usable, self._reconnect, self._alarm = usable, reconnect, alarm
-        self._open: dict[Contract, _Subscription] = {}
+        self._open: dict[Hashable, _Subscription] = {}
+        link.on_outage = self._forget_prices
 
     async def quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """A quote after every change; the first comes with the first price."""
@@ -110,6 +111,11 @@ class Streams:
             if must_send and subscription.pending is not None:
                 self._send_again(subscription)
             self._watch(subscription)
+
+    def _forget_prices(self) -> None:
+        """After an outage one tick would make the other fields, from before it, look new."""
+        for subscription in self._open.values():
+            subscription.collector.forget()
 
     def _join(self, contract: Contract, changed: asyncio.Event) -> _Subscription:
         subscription = self._open.get(key_of(contract))

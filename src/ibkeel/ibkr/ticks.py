@@ -86,6 +86,12 @@ class TickCollector:
             case "marketDataType":
                 self._type = _DATA_TYPES.get(args[0], self._type)
 
+    def forget(self) -> None:
+        """The source was lost: no price is known to hold; how fresh the feed is stays known."""
+        self._fields.clear()
+        self._answered.clear()
+        self._greeks = None
+
     def delayed(self) -> None:
         """The Gateway said that it sends delayed data."""
         self._type = DataType.DELAYED
