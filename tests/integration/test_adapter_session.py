@@ -334,9 +334,9 @@ async def test_many_may_ask_for_what_carries_no_id_at_once(stage):
 
 
 async def test_an_answer_that_comes_late_does_not_answer_the_next_question(stage):
-    async with stage() as on:
+    async with stage(deadlines=Deadlines(probe=2.0)) as on:
         on.board.kept_back = {"current_time"}
-        sick = await on.broker.with_deadline(2).health()
+        sick = await on.broker.health()
         on.board.kept_back = set()
         on.board.say("current_time", seconds=1)
         await asyncio.sleep(0.1)

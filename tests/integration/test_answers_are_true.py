@@ -125,6 +125,24 @@ async def test_a_gateway_that_says_nothing_is_not_taken_for_a_closed_market(stag
             await on.broker.quote(SPY)
 
 
+# Deadlines.
+
+
+async def test_the_deadline_of_a_probe_is_the_callers_also_when_another_asks_already(stage):
+    async with stage(kept_back={"current_time"}) as on:
+        patient = asyncio.create_task(on.broker.with_deadline(300).server_time())
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+
+        with pytest.raises(RequestTimeout, match="within 1 s"):
+            await on.broker.with_deadline(1).server_time()
+
+        assert asyncio.get_running_loop().time() - began == pytest.approx(1.0)
+        with pytest.raises(RequestTimeout):
+            await patient
+        assert asyncio.get_running_loop().time() - began == pytest.approx(5.0)  # as the heartbeat needs it
+
+
 # What cannot be read.
 
 

@@ -425,6 +425,73 @@ async def test_health_says_when_nobody_answers():
 
 async def test_notices_count_for_health():
     async with connected() as (_, hardened, gateway):
+async def test_an_asker_who_leaves_takes_the_answer_from_nobody():
+    async with connected() as (_, hardened, _):
+        first, second = asyncio.create_task(hardened.health()), asyncio.create_task(hardened.health())
+        await asyncio.sleep(0)
+        first.cancel()
+
+        assert (await second).is_ok
+
+
+async def test_a_gateway_is_not_asked_again_within_a_second_of_its_answer():
+    async with connected() as (_, hardened, gateway):
+        first = await hardened.health()
+        second = await hardened.health()
+        asked = gateway.counters.requests["current_time"]
+        await asyncio.sleep(1)
+
+        assert (first.is_ok, second.is_ok, asked) == (True, True, 1)
+        assert (await hardened.health()).is_ok
+        assert gateway.counters.requests["current_time"] == 2
+
+
+async def test_an_answer_that_is_lost_is_asked_for_anew_though_others_wait():
+    async with connected() as (_, hardened, gateway):
+        gateway.inject(faults.Unanswered(when_request="current_time", duration=8.0))
+        outcomes = []
+        for _ in range(10):
+            outcomes.append(asyncio.create_task(hardened.health()))
+            await asyncio.sleep(2)
+
+        assert [task.result().is_ok for task in outcomes][-2:] == [True, True]
+
+
+async def test_a_fault_of_the_programs_own_keeps_no_message_from_the_library():
+    def fail(failure):
+        raise RuntimeError(failure.call)
+
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    async with connected(on_failure=fail) as (ib, _, _):
+        async with asyncio.timeout(10):
+            assert await ib.reqContractDetailsAsync(no_such()) == []
+
+    assert [str(context["exception"]) for context in told] == ["reqContractDetails"]
+
+
+async def test_a_strict_request_ends_with_the_session_that_the_program_ends():
+    async with connected(GatewaySettings(latency=Latency(definitions=7200.0))) as (ib, hardened, _):
+        asked = asyncio.create_task(hardened.checked(ib.reqContractDetailsAsync, no_such()))
+        await asyncio.sleep(1)
+        ib.disconnect()
+
+        async with asyncio.timeout(1):
+            with pytest.raises(NotConnected, match="the session ended meanwhile"):
+                await asked
+
+
+async def test_an_account_id_in_a_message_of_the_gateway_is_masked():
+    async with connected(NEVER) as (ib, hardened, _):
+        spy = await spy_of(ib)
+        asked = asyncio.create_task(hardened.checked(bars_of, ib, spy))
+        await asyncio.sleep(1)
+        [key] = hardened.open_requests
+        ib.wrapper.error(key, 321, "account DU1234567 may not", "")
+        with pytest.raises(GatewayRejected, match=r"account DU\*\*\*67 may not"):
+            await asked
+
+
         gateway.broadcast(2103, "Market data farm connection is broken:usfarm")
         await asyncio.sleep(1)
 

@@ -113,7 +113,7 @@ class BlockingBroker:
         """The same broker, on the same session, with one deadline for every kind of request.
 
         Args:
-            seconds: Above 0 and at most 600.
+            seconds: Above 0 and at most 600; a probe is never more patient than configured, for others share it.
         """
         other = copy.copy(self)
         other._broker = self._broker.with_deadline(seconds)  # noqa: SLF001 - a copy of this object

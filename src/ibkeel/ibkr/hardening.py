@@ -1,6 +1,7 @@
 """`harden`: pacing, a ledger, typed errors and a probe for an `IB` object that a program has already."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
 from ibkeel.ibkr.client import forget_tickers
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
 from ibkeel.ibkr.notices import Notices
+from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.ibkr.sent_ledger import Failure, Scope
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
@@ -112,7 +114,9 @@ class Hardened:
         self.ib = ib
         self._config, self._clock = config, clock
         self._notices = Notices(clock, observer)
-        self._probe: asyncio.Future[int] | None = None
+        self._askers: set[asyncio.Future[int]] = set()
+        self._asked_at = -math.inf
+        self._answered = -math.inf, 0
         self._tap = Tap(ib.wrapper)
         self._guard = WireGuard(
             ib,
@@ -241,20 +245,26 @@ class Hardened:
 
     async def _round_trip(self) -> int:
         self._guard.bind()
-        if self._probe is None:
+        loop, patience = asyncio.get_running_loop(), self._config.deadlines.probe
+        answered_at, epoch = self._answered
+        if loop.time() - answered_at < LEAST_GAP:
+            return epoch
+        if not self._askers or loop.time() - self._asked_at >= patience:
             self.ib.client.reqCurrentTime()
-            self._probe = asyncio.get_running_loop().create_future()
-        probe = self._probe
+            self._asked_at = loop.time()
+        asker: asyncio.Future[int] = loop.create_future()
+        self._askers.add(asker)
         try:
-            async with asyncio.timeout(self._config.deadlines.probe):
-                return await asyncio.shield(probe)
+            async with asyncio.timeout(patience):
+                return await asker
         finally:
-            if self._probe is probe:
-                self._probe = None  # the next one asks anew
+            self._askers.discard(asker)
 
     def _on_time(self, epoch: int) -> None:
-        if self._probe is not None and not self._probe.done():
-            self._probe.set_result(epoch)
+        self._answered = asyncio.get_running_loop().time(), epoch
+        for asker in self._askers:
+            if not asker.done():
+                asker.set_result(epoch)
 
     def _on_error(self, key: int, code: int, text: str, *_: object) -> None:
         if key == _NO_REQUEST:
@@ -262,5 +272,7 @@ class Hardened:
 
     def _on_reset(self) -> None:
         self._notices.forget()
-        if self._probe is not None and not self._probe.done():
-            self._probe.set_exception(NotConnected("the session ended"))
+        self._answered, self._asked_at = (-math.inf, 0), -math.inf
+        for asker in self._askers:
+            if not asker.done():
+                asker.set_exception(NotConnected("the session ended"))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.errors import ConnectionFailure, PacingExceeded, RequestFailed
+from ibkeel.errors import ConnectionFailure, PacingExceeded, RequestFailed, RequestTimeout
 from ibkeel.guards import SingleFlight, keep_running
 from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.gate import Gate
@@ -19,7 +19,8 @@ from ibkeel.ibkr.requests import Pending
 from ibkeel.resilience import Lane, RequestKind
 
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
-_LEAST_GAP: Final = 1.0
+LEAST_GAP: Final = 1.0
+"""Seconds from an answer to the next question."""
 _AGAIN_AFTER: Final = 5.0
 _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
@@ -100,18 +101,25 @@ class Pulse:
         """One round trip; those who ask meanwhile get the same answer, as does who asks within a second.
 
         Args:
-            deadline: Seconds until it is given up.
+            deadline: Seconds until the caller gives up, if that is sooner than the configured one.
 
         Raises:
             NotConnected: There is no link.
             RequestTimeout: No answer within the deadline.
         """
         self._gate.check_link()
-        if self._last is not None and self._now() - self._last.at < _LEAST_GAP:
+        if self._last is not None and self._now() - self._last.at < LEAST_GAP:
             return self._last
-        return await self._questions.do("time", lambda: self._ask(deadline))
+        mine = asyncio.timeout(deadline if deadline < self._link.config.deadlines.probe else None)
+        try:
+            async with mine:
+                return await self._questions.do("time", self._ask)
+        except TimeoutError as late:
+            if not mine.expired():
+                raise
+            raise RequestTimeout(f"no answer to the server's time within {deadline:g} s") from late
 
-    async def _ask(self, deadline: float) -> Beat:
+    async def _ask(self) -> Beat:
         def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
             pending.finish(args[0])
 
@@ -121,7 +129,7 @@ class Pulse:
                 "currentTime",
                 RequestKind.PROBE,
                 "the server's time",
-                deadline=deadline,
+                deadline=self._link.config.deadlines.probe,  # whose patience ends sooner, leaves sooner
                 send=self._link.ib.client.reqCurrentTime,
                 heard=heard,
             )
@@ -156,7 +164,7 @@ class Pulse:
         """Whether the servers are there: as `ask_servers`, but who asks within a second gets the same answer."""
         if self._sign is not None:
             generation, at = self._sign
-            if generation == self._keeper.session.generation and self._now() - at < _LEAST_GAP:
+            if generation == self._keeper.session.generation and self._now() - at < LEAST_GAP:
                 return True
         return await self.ask_servers()
 
