@@ -176,3 +176,24 @@ async def test_a_definition_that_cannot_be_read_is_a_typed_error(stage, field, v
 
         with pytest.raises(GatewayRejected):
             await on.broker.qualify(SPY)
+
+
+# What must not be read.
+
+
+async def test_an_account_id_in_a_message_of_the_gateway_is_masked_wherever_it_shows(stage):
+    async with stage(kept_back={"contract_data", "contract_data_end"}) as on:
+        task = asyncio.create_task(on.broker.qualify(SPY))
+        await asyncio.sleep(1)
+        [asked] = on.board.asked("contract_details")
+        say_error(on.board, asked["request_id"], 321, "account DU1234567 may not, token=abcdef")
+        with pytest.raises(GatewayRejected) as refused:
+            await task
+        say_error(on.board, -1, 1100, "Connectivity of U7654321 has been lost")
+        await asyncio.sleep(0.1)
+        health = await on.broker.health()
+
+        shown = f"{refused.value} {health} {on.told.events}"
+        assert "DU***67" in str(refused.value)
+        assert "U7***21" in health.entry_refusal
+        assert not [word for word in ("1234567", "7654321", "abcdef") if word in shown]

@@ -31,7 +31,7 @@ from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer
 from ibkeel.model import OrderId, mask_account
 from ibkeel.resilience import Cache, Escalation, Rule
-from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer
+from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer, redact
 
 T = TypeVar("T")
 
@@ -371,6 +371,7 @@ class Link:
     def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
         if request_id == _NO_REQUEST:
             self.notices.on_error(code, text)
+        text = redact(text)  # whatever quotes it may be shown
             notice = self.config.codes.find(code, text, About.SYSTEM)
             self.react(notice.reaction)
             if notice.reaction in _OUTAGES and notice.farm in {None, Farm.MARKET_DATA}:

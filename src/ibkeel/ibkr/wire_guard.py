@@ -29,7 +29,7 @@ from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.ibkr.wire_table import MESSAGES, Reading, read
 from ibkeel.orders import ErrorFate
 from ibkeel.resilience import RequestKind
-from ibkeel.telemetry import Observer, RequestEnded
+from ibkeel.telemetry import Observer, RequestEnded, redact
 
 _NO_REQUEST: Final = -1
 _ORDER_CALLS: Final = frozenset({"placeOrder", "cancelOrder", "exerciseOptions", "reqGlobalCancel"})
@@ -304,11 +304,13 @@ class WireGuard:
         if meaning.effect is Effect.ENDS:
             hint = f"; {meaning.remedy}" if meaning.remedy else ""
             self.ledger.end(key)
-            self._fail(sent, meaning.error(f"{sent}: the Gateway said {code}, {text!r}{hint}", code=code))
+            self._fail(
+                sent, meaning.error(f"{sent}: the Gateway said {meaning.words(redact(text))}", code=code)
+            )
 
     def _on_order_error(self, sent: Sent, code: int, text: str) -> None:
         if ERROR_TABLE.find(code, text, About.ORDER).fate is ErrorFate.REJECTED:
-            self._note(sent, OrderRejected(f"{sent}: the Gateway said {code}, {text!r}", code=code))
+            self._note(sent, OrderRejected(f"{sent}: the Gateway said {code}, {redact(text)!r}", code=code))
 
     def _fail(self, sent: Sent, error: IbkeelError) -> None:
         """Note a failure and, within a strict block, let whoever waits hear of it."""
