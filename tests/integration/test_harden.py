@@ -10,8 +10,10 @@ import pytest
 from ibkeel.errors import (
     AccountMismatch,
     ConfigurationError,
+    GatewayRejected,
     InvalidInput,
     NoData,
+    NotConnected,
     NotEntitled,
     OrderRefused,
     PacingExceeded,
@@ -23,7 +25,7 @@ from ibkeel.ibkr import Deadlines, IBKRConfig, harden
 from ibkeel.ibkr.client import library
 from ibkeel.model import Grade
 from ibkeel.resilience import Rule
-from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway
+from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway, faults
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -423,8 +425,6 @@ async def test_health_says_when_nobody_answers():
         assert (await hardened.health()).checks[0].evidence == "no session"
 
 
-async def test_notices_count_for_health():
-    async with connected() as (_, hardened, gateway):
 async def test_an_asker_who_leaves_takes_the_answer_from_nobody():
     async with connected() as (_, hardened, _):
         first, second = asyncio.create_task(hardened.health()), asyncio.create_task(hardened.health())
@@ -492,6 +492,8 @@ async def test_an_account_id_in_a_message_of_the_gateway_is_masked():
             await asked
 
 
+async def test_notices_count_for_health():
+    async with connected() as (_, hardened, gateway):
         gateway.broadcast(2103, "Market data farm connection is broken:usfarm")
         await asyncio.sleep(1)
 

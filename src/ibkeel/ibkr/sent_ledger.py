@@ -133,7 +133,12 @@ class SentLedger:
         """Ids of market data requests that have ended."""
         return [key for name, key in self._ended if name == _LINE]
 
-    def forget(self) -> None:
-        """The session ended; what failed stays known."""
-        self._sent.clear()
+    def forget(self) -> dict[int, Sent]:
+        """The session ended; what failed stays known.
+
+        Returns:
+            What had not ended.
+        """
+        left, self._sent = self._sent, OrderedDict()
         self._ended.clear()
+        return left

@@ -13,6 +13,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import (
     IbkeelError,
     NoData,
+    NotConnected,
     OrderRefused,
     OrderRejected,
     PacingExceeded,
@@ -264,7 +265,11 @@ class WireGuard:
 
     def _reset(self) -> None:
         """The session ended."""
-        self.ledger.forget()
+        for key, sent in self.ledger.forget().items():
+            if (
+                sent.scope is not None
+            ):  # the library leaves those waiting for ever whom its disconnect() overtakes
+                end_request(self._ib.wrapper, key, NotConnected(f"{sent}: the session ended meanwhile"))
         self._expired.clear()
         self._loop = None
         self._on_reset()
@@ -302,7 +307,6 @@ class WireGuard:
             return
         meaning = ERROR_TABLE.find(code, text, About.REQUEST)
         if meaning.effect is Effect.ENDS:
-            hint = f"; {meaning.remedy}" if meaning.remedy else ""
             self.ledger.end(key)
             self._fail(
                 sent, meaning.error(f"{sent}: the Gateway said {meaning.words(redact(text))}", code=code)
@@ -337,7 +341,11 @@ class WireGuard:
                 error=type(error).__name__,
             )
         )
-        self._on_failure(failure)
+        try:
+            self._on_failure(failure)
+        except Exception as fault:  # noqa: BLE001 - the program's own: the library must hear the message all the same
+            told = {"message": "on_failure of harden() raised", "exception": fault}
+            loop_of(self._ib).call_exception_handler(told)
 
 
 def _given_up(sent: Sent) -> IbkeelError:
