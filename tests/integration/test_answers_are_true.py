@@ -197,3 +197,28 @@ async def test_an_account_id_in_a_message_of_the_gateway_is_masked_wherever_it_s
         assert "DU***67" in str(refused.value)
         assert "U7***21" in health.entry_refusal
         assert not [word for word in ("1234567", "7654321", "abcdef") if word in shown]
+
+
+# One account of several.
+
+
+@pytest.mark.parametrize(("config", "accounts"), [
+    ({"orders": "LIVE", "live_account": "U2222222"}, "U1111111,U2222222"),
+    ({"orders": "PAPER", "account": "DU2222222"}, "DU1111111,DU2222222"),
+])  # fmt: skip
+async def test_profit_and_loss_are_those_of_the_account_of_the_session(market, config, accounts):
+    await asyncio.sleep(600)
+    clock = virtual_clock()
+    gateway = SimulatedGateway(market=market, clock=clock, account=accounts)
+    async with (
+        gateway.listening("127.0.0.1", 5000),
+        IBKRBroker(IBKRConfig(port=5000, **config), clock=clock) as broker,
+    ):
+        first, second = accounts.split(",")
+        broker.ib.wrapper.updateAccountValue("RealizedPnL", "12.5", "BASE", second)
+        await asyncio.sleep(1)
+
+        assert gateway.counters.requests["account_updates"] == 1
+        assert (await broker.pnl()).realized == 12.5
+        with pytest.raises(NoData, match=r"tells a session of one account's"):
+            await broker.pnl(first)

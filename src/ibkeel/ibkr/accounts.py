@@ -26,6 +26,7 @@ from ibkeel.model import (
     OrderTicket,
     PnL,
     Position,
+    mask_account,
 )
 from ibkeel.resilience import Deadlines, RequestKind
 
@@ -121,9 +122,14 @@ class Accounts:
         """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill).
 
         Raises:
-            NoData: No account update has come.
+            NoData: No account update has come, or the session's updates are another account's.
         """
         name = self._link.account_or(account)
+        if name != self._link.account:
+            raise NoData(
+                f"profit and loss of {mask_account(name)}: the Gateway tells a session of one account's, here of "
+                f"{mask_account(self._link.account)}'s; read it by a broker of its own, with another client id"
+            )
         unrealized, realized = self._in_base("UnrealizedPnL", name), self._in_base("RealizedPnL", name)
         if unrealized is None and realized is None:
             raise NoData("profit and loss: the Gateway has sent no account update yet; try again in a moment")

@@ -220,6 +220,8 @@ class Link:
         except AccountMismatch:
             self.ib.disconnect()
             raise
+        if not self.config.account and len(self.ib.client.getAccounts()) > 1:
+            self.ib.client.reqAccountUpdates(True, self.account)  # the library does not choose among several
         self._is_up = True
         self.observer.on_event(
             Connected(
@@ -369,9 +371,9 @@ class Link:
         self.balances[account, key, currency] = (value, self.clock.now())
 
     def _on_error(self, request_id: int, code: int, text: str, *_: object) -> bool:
+        text = redact(text)  # whatever quotes it may be shown
         if request_id == _NO_REQUEST:
             self.notices.on_error(code, text)
-        text = redact(text)  # whatever quotes it may be shown
             notice = self.config.codes.find(code, text, About.SYSTEM)
             self.react(notice.reaction)
             if notice.reaction in _OUTAGES and notice.farm in {None, Farm.MARKET_DATA}:
