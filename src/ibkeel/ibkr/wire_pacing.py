@@ -104,6 +104,7 @@ class Outgoing:
 
     def end(self) -> None:
         """Stop waiting, or count no longer as open; again does nothing."""
+        self._wire.drop(self)
         if self._lease is not None:
             self._lease.end()
         if self._turn is not None and not self._turn.done():
@@ -265,7 +266,6 @@ class WirePacer:
         for (name, _), outgoing in list(self._open.items()):
             if name in SUBSCRIPTIONS and outgoing.is_sent:
                 outgoing.end()
-                self._drop(outgoing)
 
     def hold(self, rule: str) -> None:
         """The Gateway counted more than we did: let a whole window pass; closing orders go on.
@@ -330,9 +330,9 @@ class WirePacer:
     def _take_back(self, outgoing: Outgoing) -> None:
         self._last = None
         outgoing.end()
-        self._drop(outgoing)
 
-    def _drop(self, outgoing: Outgoing) -> None:
+    def drop(self, outgoing: Outgoing) -> None:
+        """What has ended is in the books no more."""
         reading = outgoing.reading
         if reading.key is not None and self._open.get((reading.message.name, reading.key)) is outgoing:
             del self._open[reading.message.name, reading.key]

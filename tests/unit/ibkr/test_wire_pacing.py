@@ -105,6 +105,16 @@ async def test_a_cancel_takes_back_what_still_waits_and_neither_leaves():
     assert wire.pacer.waiting() == ()
 
 
+async def test_what_was_given_up_does_not_wait_any_more():
+    wire = Wire(few(1))
+    wire.client.reqCurrentTime()
+    order = wire.pacer.sent_by(lambda: wire.client.placeOrder(9, SPY, library.LimitOrder("BUY", 1, 1.0)))
+    waited = wire.pacer.holds_order(9)
+    order.end()
+
+    assert (waited, wire.pacer.holds_order(9)) == (True, False)
+
+
 async def test_a_cancel_never_overtakes_its_order():
     wire = Wire(few(1))
     wire.client.reqCurrentTime()
