@@ -222,3 +222,21 @@ async def test_profit_and_loss_are_those_of_the_account_of_the_session(market, c
         assert (await broker.pnl()).realized == 12.5
         with pytest.raises(NoData, match=r"tells a session of one account's"):
             await broker.pnl(first)
+
+
+# The library's own questions, by `broker.ib`.
+
+
+@pytest.mark.parametrize("is_ours_first", [True, False])
+async def test_the_library_hears_of_ended_orders_when_it_asks_beside_us(stage, is_ours_first):
+    async with stage() as on:
+        await on.broker.place(OrderTicket(contract=SPY, side="BUY", quantity=1))
+        calls = [on.broker.completed_orders, lambda: on.broker.ib.reqCompletedOrdersAsync(False)]
+        if not is_ours_first:
+            calls.reverse()
+
+        async with asyncio.timeout(10):
+            first, second = await asyncio.gather(*(call() for call in calls))
+
+        assert (len(first), len(second)) == (1, 1)
+        assert len(await on.broker.completed_orders()) == 1

@@ -12,6 +12,7 @@ from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
     hear_history,
+    is_waited_for,
     keep_orders_back,
     library,
     next_request_id,
@@ -351,7 +352,7 @@ class Link:
                 self.requests.takes_end(key, lambda: self._take(key, message, args))
             elif pending is not None:
                 pending.take(message, args)
-            return keep and pending is not None
+            return keep and not is_waited_for(self.ib.wrapper, key)
 
         return hearer
 
