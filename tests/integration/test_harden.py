@@ -470,11 +470,15 @@ async def test_a_fault_of_the_programs_own_keeps_no_message_from_the_library():
     assert [str(context["exception"]) for context in told] == ["reqContractDetails"]
 
 
-async def test_a_strict_request_ends_with_the_session_that_the_program_ends():
-    async with connected(GatewaySettings(latency=Latency(definitions=7200.0))) as (ib, hardened, _):
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_a_strict_request_ends_with_the_session_whoever_ends_it(is_ours):
+    async with connected(GatewaySettings(latency=Latency(definitions=7200.0))) as (ib, hardened, gateway):
         asked = asyncio.create_task(hardened.checked(ib.reqContractDetailsAsync, no_such()))
         await asyncio.sleep(1)
-        ib.disconnect()
+        if is_ours:
+            ib.disconnect()
+        else:
+            gateway.drop(1)
 
         async with asyncio.timeout(1):
             with pytest.raises(NotConnected, match="the session ended meanwhile"):

@@ -115,6 +115,7 @@ class WireGuard:
 
     def _hearers(self) -> dict[str, Callable[..., bool | None]]:
         return {
+            "connectionClosed": self._end_strict,
             "error": self._on_error,
             "historicalData": self._on_row,
             "historicalDataEnd": self._on_history_end,
@@ -265,15 +266,17 @@ class WireGuard:
 
     def _reset(self) -> None:
         """The session ended."""
-        for key, sent in self.ledger.forget().items():
-            if (
-                sent.scope is not None
-            ):  # the library leaves those waiting for ever whom its disconnect() overtakes
-                end_request(self._ib.wrapper, key, NotConnected(f"{sent}: the session ended meanwhile"))
+        self._end_strict()
         self._expired.clear()
         self._loop = None
         self._on_reset()
         self._forget()
+
+    def _end_strict(self) -> None:
+        """The library fails those who wait with a bare error, or leaves them waiting after its `disconnect`."""
+        for key, sent in self.ledger.forget().items():
+            if sent.scope is not None:
+                end_request(self._ib.wrapper, key, NotConnected(f"{sent}: the session ended meanwhile"))
 
     # What comes.
 
