@@ -9,6 +9,7 @@ import pytest
 from ibkeel.errors import (
     AmbiguousContract,
     GatewayRejected,
+    InvalidInput,
     NoData,
     QuoteUnavailable,
     RequestTimeout,
@@ -56,6 +57,14 @@ async def test_what_is_known_of_a_namesake_is_not_taken_for_the_answer(stage, ca
 
         with pytest.raises(UnknownContract):
             await getattr(on.broker, call)(OTHER_SPY, *arguments)
+
+
+async def test_namesakes_are_not_asked_for_together_where_one_answer_would_stand_for_both(stage):
+    async with stage() as on:
+        with pytest.raises(InvalidInput, match="alike but for their con_id"):
+            await on.broker.quotes([attrs.evolve(SPY, con_id=998), OTHER_SPY])
+
+        assert on.board.asked("market_data") == []
 
 
 async def test_a_contract_with_its_number_is_clear_though_its_name_is_not(stage):

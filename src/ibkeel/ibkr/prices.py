@@ -139,8 +139,13 @@ class Prices:
 
         Raises:
             NotConnected: The session ended while some were under way.
-            InvalidInput: What was asked for is no contract.
+            InvalidInput: What was asked for is no contract, or two are alike but for their numbers.
         """
+        numbered = {key_of(each) for each in contracts if getattr(each, "con_id", None)}
+        if len({contract for contract, _ in numbered}) < len(numbered):
+            raise InvalidInput(
+                "two contracts are alike but for their con_id, and one answer would stand for both; ask quote() for each"
+            )
 
         async def one(contract: Contract) -> Quote | RequestFailed | NotConnected | InvalidInput:
             try:
