@@ -1,13 +1,14 @@
 """A simulated Gateway for one test: of plain blocking code, or of coroutines."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from ibkeel.errors import ConfigurationError
+from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import ProcessLoop, bystander_context, virtual_clock, virtual_process
@@ -82,7 +83,14 @@ class GatewayMaker:
 
         Raises:
             ConfigurationError: There is no such scenario, day or time, or the day is no session.
+            InvalidInput: Called from a coroutine, whose loop is on the machine's time already.
         """
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise InvalidInput(
+                "play() puts a plain test on virtual time, and here a loop runs already; call it before asyncio.run(), or "
+                "give the coroutine to `ibkeel_virtual_time` and use `simulated_gateway` in it"
+            )
         trouble, at = _chosen(scenario), _read(time, start)
         market = settings.pop("market", None) or SeededMarket(seed, None if day is None else _read(date, day))
         begins = datetime.combine(market.session_date, at, _NEW_YORK)

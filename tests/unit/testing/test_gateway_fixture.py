@@ -167,3 +167,11 @@ def test_the_first_test_of_the_documentation_passes_for_a_user(tmp_path):
     )
 
     assert done.returncode == 0, done.stdout
+
+
+def test_a_day_cannot_begin_within_a_coroutine(ibkeel_gateway):
+    async def scenario():
+        ibkeel_gateway.play()
+
+    with pytest.raises(InvalidInput, match=r"call it before asyncio\.run\(\)"):
+        asyncio.run(scenario())
