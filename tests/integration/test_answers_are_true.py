@@ -99,6 +99,7 @@ async def test_after_an_outage_one_tick_does_not_make_the_old_prices_new(stage, 
     async with stage() as on, aclosing(on.broker.stream_quotes(SPY)) as stream:
         await anext(stream)
         await asyncio.sleep(3)
+        first = await anext(stream)
         [line] = on.board.asked("market_data")
         on.board.kept_back = {"tick_price", "tick_size"}
         say_error(on.board, -1, *lost)
@@ -114,6 +115,7 @@ async def test_after_an_outage_one_tick_does_not_make_the_old_prices_new(stage, 
         asked = await on.broker.quote(SPY)
 
         assert (streamed.bid, streamed.ask, streamed.last, streamed.volume) == (470.0, None, None, 12345.0)
+        assert streamed.close == first.close is not None
         assert asked.ask is not None
         assert len(on.board.asked("market_data")) == 2
 

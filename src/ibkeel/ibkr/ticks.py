@@ -31,6 +31,7 @@ _DATA_TYPES: Final = MappingProxyType(
 )
 _SIZE_OF_PRICE: Final = MappingProxyType({"bid": "bid_size", "ask": "ask_size", "last": "last_size"})
 
+_OF_THE_SESSION: Final = frozenset({"close", "open_interest"})
 _TICKS: Final = frozenset({"priceSizeTick", "tickSize", "tickOptionComputation"})
 
 GENERIC_TICKS: Final = "101"
@@ -87,9 +88,9 @@ class TickCollector:
                 self._type = _DATA_TYPES.get(args[0], self._type)
 
     def forget(self) -> None:
-        """The source was lost: no price is known to hold; how fresh the feed is stays known."""
-        self._fields.clear()
-        self._answered.clear()
+        """The source was lost: nothing is known to hold but what the session began with, and how fresh the feed is."""
+        self._fields = {field: value for field, value in self._fields.items() if field in _OF_THE_SESSION}
+        self._answered &= _OF_THE_SESSION
         self._greeks = None
 
     def delayed(self) -> None:

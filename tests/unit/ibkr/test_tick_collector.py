@@ -104,6 +104,21 @@ def test_a_side_that_goes_away_is_forgotten():
     assert not collector.is_priced
 
 
+def test_what_is_forgotten_after_an_outage_is_all_that_may_have_changed():
+    collector = collected(
+        CALL, ("marketDataType", 3), price(BID, 1.0), price(ASK, 2.0), price(CLOSE, 1.4), size(VOLUME, 7.0),
+        size(CALL_INTEREST, 77.0), model(0.2, 0.5, 1.5, 0.0, 0.01, 0.1, -0.1, 500.0),
+    )  # fmt: skip
+    was_complete = collector.is_complete
+
+    collector.forget()
+
+    quote = collector.quote()
+    assert (was_complete, collector.is_complete, collector.is_priced) == (True, False, False)
+    assert (quote.bid, quote.bid_size, quote.volume, quote.greeks) == (None, None, None, None)
+    assert (quote.close, quote.open_interest, quote.data_type) == (1.4, 77.0, DataType.DELAYED)
+
+
 def test_delayed_ticks_fill_the_same_fields():
     quote = collected(
         SPY, ("marketDataType", 3), price(66, 1.0), price(67, 2.0), price(68, 1.5), size(74, 7.0)
