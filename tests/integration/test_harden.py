@@ -496,6 +496,16 @@ async def test_an_account_id_in_a_message_of_the_gateway_is_masked():
             await asked
 
 
+async def test_what_was_released_neither_calls_a_gateway_dead_nor_an_empty_list_good():
+    async with connected() as (ib, hardened, _):
+        hardened.release()
+
+        with pytest.raises(InvalidInput, match="was released"):
+            await hardened.health()
+        with pytest.raises(InvalidInput, match="was released"):
+            await hardened.checked(ib.reqContractDetailsAsync, no_such())
+
+
 async def test_notices_count_for_health():
     async with connected() as (_, hardened, gateway):
         gateway.broadcast(2103, "Market data farm connection is broken:usfarm")

@@ -114,6 +114,7 @@ class Hardened:
         self.ib = ib
         self._config, self._clock = config, clock
         self._notices = Notices(clock, observer)
+        self._is_attached = True
         self._askers: set[asyncio.Future[int]] = set()
         self._asked_at = -math.inf
         self._answered = -math.inf, 0
@@ -133,8 +134,15 @@ class Hardened:
 
     def release(self) -> None:
         """Give the object back as it was; what still waits for its turn is not sent."""
+        self._is_attached = False
         self._guard.release()
         self._tap.remove()
+
+    def _check_attached(self) -> None:
+        if not self._is_attached:
+            raise InvalidInput(
+                "this IB object was released, so nothing is heard or raised here; harden() it again"
+            )
 
     # What is known.
 
@@ -193,7 +201,9 @@ class Hardened:
             RequestTimeout: No answer within the deadline; it was cancelled at the server.
             NoData: A request for history brought no rows.
             RequestFailed: The Gateway refused; the type says why.
+            InvalidInput: The object was released.
         """
+        self._check_attached()
         scope = Scope(self._guard.ledger)
         token = STRICT_SCOPE.set(scope)
         try:
@@ -224,7 +234,9 @@ class Hardened:
 
         Raises:
             WrongLoopError: Called from a loop that does not own the connection.
+            InvalidInput: The object was released.
         """
+        self._check_attached()
         if not self.ib.isConnected():
             return Health(checks=(self._check("socket", Grade.DOWN, "no session"),))
         socket = self._check("socket", Grade.OK, "a session is open")
