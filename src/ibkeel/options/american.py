@@ -25,6 +25,8 @@ _FINE: Final = grid(nodes=6, points=8, sweeps=4, last_points=16)
 # For all but the last step of an implied volatility.
 _COARSE: Final = grid(nodes=4, points=5, sweeps=2, last_points=8)
 _STEPS: Final = 3
+_ASTRAY: Final = 0.02  # of the deviation: a search whose last step is longer has not settled
+_HALVINGS: Final = 26
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 _ROUNDING: Final = 8 * _EPSILON
 # Slopes need more than prices do: more points, for the integrand is steep near the boundary.
@@ -102,8 +104,8 @@ def _volatility_reasons(piece: Puts, european: Codes) -> Codes:
     return codes
 
 
-def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
-    """The deviation whose American price is the given one, and the slope there.
+def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """The deviation whose American price is the given one, the slope there, and whether that is not yet it.
 
     The European deviation is too high by what early exercise adds. From there: Newton's step with the
     European slope, secants on a coarse grid, and a last one on the fine grid with the coarse slope.
@@ -124,7 +126,19 @@ def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
             moved = at - last
             slope = np.where(np.abs(moved) > 1e-12 * at, (value - before) / moved, slope)
             slope = np.where(slope > 1e-3 * european, slope, european)
-    return np.clip(at - (value - given) / slope, LEAST, highest), slope
+    found = np.clip(at - (value - given) / slope, LEAST, highest)
+    return found, slope, ~(np.abs(found - at) <= _ASTRAY * at)
+
+
+def _halved(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
+    """Deviation and slope of rows on which the search goes astray, slowly and surely."""
+    low, high, slope = np.full_like(highest, LEAST), highest, highest
+    for _ in range(_HALVINGS):
+        at = 0.5 * (low + high)
+        value, slope = piece.price(at, _FINE)
+        is_low = value < piece.inputs.given
+        low, high = np.where(is_low, at, low), np.where(is_low, high, at)
+    return 0.5 * (low + high), slope
 
 
 def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
@@ -132,7 +146,11 @@ def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
     solution = solve(inputs)
     reasons = _volatility_reasons(piece, solution.reasons)
     solved = reasons == Unsolved.SOLVED
-    found, slope = _search(piece, np.clip(np.where(solved, solution.deviation, 0.5), LEAST, MOST))
+    highest = np.clip(np.where(solved, solution.deviation, 0.5), LEAST, MOST)
+    found, slope, is_astray = _search(piece, highest)
+    rows = np.flatnonzero(is_astray & solved)
+    if rows.size:
+        found[rows], slope[rows] = _halved(Puts.of(inputs.piece(rows)), highest[rows])
     root = np.sqrt(inputs.years)
     rounding = _EPSILON * inputs.given / (slope * root)
     return (
@@ -234,10 +252,12 @@ class _Early:
 
 
 def _rate_slope(inputs: Inputs) -> Floats:
-    """Change of price a unit of interest, by a central difference."""
+    """Change of price a unit of interest, by a central difference; upwards alone next to rates that have no price."""
     higher = attrs.evolve(inputs, rate=inputs.rate + _RATE_BUMP)
     lower = attrs.evolve(inputs, rate=inputs.rate - _RATE_BUMP)
-    return (_total(higher, inputs.given) - _total(lower, inputs.given)) / (2.0 * _RATE_BUMP)
+    is_edge = Puts.of(lower).has_two_boundaries
+    below = np.where(is_edge, _total(inputs, inputs.given), _total(lower, inputs.given))
+    return (_total(higher, inputs.given) - below) / np.where(is_edge, _RATE_BUMP, 2.0 * _RATE_BUMP)
 
 
 def _volatility_slope(inputs: Inputs) -> Floats:
@@ -255,7 +275,8 @@ def _decay(inputs: Inputs, price: Floats, delta: Floats, gamma: Floats) -> Float
 def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
     puts, european = Puts.of(inputs), _european(inputs)
     early = _Early.of(inputs, puts)
-    due = early.now | (european.price + early.price <= puts.intrinsic)
+    # Far out of the money a price may be 0, as what exercise brings is: nothing is due there.
+    due = (puts.intrinsic > 0) & (early.now | (european.price + early.price <= puts.intrinsic))
     price = np.where(due, puts.intrinsic, european.price + early.price)
     delta = np.where(due, inputs.sign, european.delta + early.delta)
     gamma = np.where(due, 0.0, european.gamma + early.gamma)

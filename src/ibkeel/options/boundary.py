@@ -14,6 +14,7 @@ the integrals, and then a point of quadrature falls on the same x for every opti
 one matrix product for all.
 """
 
+from functools import cache
 from typing import Final
 
 import attrs
@@ -24,9 +25,9 @@ from ibkeel.options.black import bell, normal_form, reach, spread
 from ibkeel.options.inputs import Floats, Inputs
 from ibkeel.options.normal import density, rough_mills
 
-# Carry over variance: above, sweeps by the slope drift apart, and those by the value settle fast;
-# below, those by the slope settle faster.
+# Carry over variance: above, sweeps by the slope drift apart; below, they settle faster than those by the value.
 _STEEP: Final = 3.0
+_TINY: Final = 1e-300
 
 # 48 points a row: the sweep's arrays stay in the second-level cache.
 CHUNK: Final = 256
@@ -223,16 +224,24 @@ def _root(square: Floats) -> Floats:
     return np.sqrt(np.maximum(square, 0.0))
 
 
+@cache
+def _finer(like: Grid) -> Grid:
+    """For volatilities that are small beside the carry: the boundary is sharp there, and settles slowly."""
+    nodes, points, last = like.nodes.size, 3 * like.points.size // 2, like.last_points.size
+    return grid(nodes=nodes, points=points, sweeps=2 * like.sweeps, last_points=last)
+
+
 def _boundary(terms: PutTerms, grid: Grid) -> Floats:
     """ln(boundary / ceiling) at the nodes, of shape (rows, n)."""
     log = _first_guess(terms, grid.nodes)
     steep = np.abs(terms.rate - terms.dividend) > _STEEP * terms.deviation**2
     for rows, is_steep in ((np.flatnonzero(~steep), False), (np.flatnonzero(steep), True)):
         if rows.size:
-            sweeper = _Sweeper.of(terms.rows(rows), grid)
+            used = _finer(grid) if is_steep else grid
+            sweeper = _Sweeper.of(terms.rows(rows), used)
             improve = sweeper.by_value if is_steep else sweeper.by_slope
             part = log[rows]
-            for _ in range(grid.sweeps):
+            for _ in range(used.sweeps):
                 part = improve(part)
             log[rows] = part
     return log
@@ -358,6 +367,8 @@ class Puts:
         share, money, rate, dividend = (
             np.broadcast_to(column, inputs.shape) for column in (share, money, rate, dividend)
         )
+        # Without interest, but on a share whose yield is below 0, there is the boundary of the least interest.
+        rate = np.where((rate == 0) & (dividend < 0), _TINY, rate)
         return cls(
             inputs=inputs,
             share=share,

@@ -130,7 +130,7 @@ class Inputs:
             rows = slice(start, min(start + size, self.size))
             yield rows, self.piece(rows)
 
-    def piece(self, rows: slice) -> "Inputs":
+    def piece(self, rows: slice | npt.NDArray[np.intp]) -> "Inputs":
         """Some of the rows."""
 
         def cut(column: Floats) -> Floats:
@@ -144,7 +144,7 @@ class Inputs:
             years=cut(self.years),
             rate=cut(self.rate),
             dividend_yield=cut(self.dividend_yield),
-            shape=(rows.stop - rows.start,),
+            shape=np.broadcast_to(self.sign, (self.size,))[rows].shape,
         )
 
     @property

@@ -45,12 +45,37 @@ def tree(volatility, *, spot, strike, years, right, rate, dividend_yield, steps=
         {"rate": 0.05, "dividend_yield": 0.05},
         {"dividend_yield": -0.01},
         {"right": "C", "rate": -0.01, "dividend_yield": 0.03},
+        {"rate": 0.0, "dividend_yield": -0.05},
+        {"right": "C", "rate": -0.04, "dividend_yield": 0.0},
     ],
 )
 def test_prices_agree_with_a_tree(change):
     at = {**PUT, **change}
 
     assert american_price(0.25, **at) == pytest.approx(tree(0.25, **at), abs=3e-3)
+
+
+# Prices by the high-precision scheme of QuantLib 1.44.
+@pytest.mark.parametrize(
+    ("volatility", "expected", "change"),
+    [
+        (0.07, 2.143537, {"spot": 98.0, "rate": 0.08, "years": 3.0}),
+        (0.07, 2.028453, {"spot": 98.0, "rate": 0.12, "years": 2.0, "dividend_yield": 0.02}),
+        (0.07, 0.281719, {"spot": 102.0, "rate": 0.12, "years": 3.0}),
+    ],
+)
+def test_volatilities_far_below_the_interest_are_no_trouble(volatility, expected, change):
+    at = {**PUT, "strike": 100.0, "dividend_yield": 0.0, **change}
+
+    assert american_price(volatility, **at) == pytest.approx(expected, abs=2e-3)
+    assert american_implied_volatility(expected, **at).values == pytest.approx(volatility, abs=1e-3)
+
+
+def test_a_search_that_goes_astray_is_made_again():
+    at = {**PUT, "spot": [103.0, 101.0, 100.0], "strike": 100.0, "dividend_yield": 0.0, "years": 5.0}
+    prices = american_price([0.04, 0.04, 0.03], **at)
+
+    assert american_implied_volatility(prices, **at).values == pytest.approx([0.04, 0.04, 0.03], abs=1e-4)
 
 
 def test_low_volatility_and_a_steep_forward_are_no_trouble():

@@ -91,6 +91,21 @@ def test_an_option_due_for_exercise_moves_with_the_share_and_with_nothing_else(t
     assert got.reasons == Unsolved.SOLVED
 
 
+@pytest.mark.parametrize("terms", [{**PUT, "spot": 110.0}, {**CALL, "spot": 90.0}], ids=["put", "call"])
+def test_an_option_too_far_out_of_the_money_to_have_a_price_does_not_move_at_all(terms):
+    got = american_greeks(0.15, **{**terms, "strike": 100.0, "years": 15 / (365 * 24 * 60)})
+
+    assert (got.price, got.delta, got.gamma, got.theta, got.vega) == (0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.0004])
+def test_next_to_the_rates_that_have_no_price_the_slope_in_the_rate_is_one_sided(rate):
+    terms = {**PUT, "rate": rate, "dividend_yield": -0.05}
+    up, at = (float(american_price(0.25, **{**terms, "rate": rate + step})) for step in (1e-3, 0.0))
+
+    assert american_greeks(0.25, **terms).rho == pytest.approx((up - at) * 10, abs=2e-3)
+
+
 def test_rows_without_a_number_have_a_reason():
     got = american_greeks(
         [0.2, 0.0, np.nan, 0.2, 0.2],
