@@ -1,5 +1,6 @@
 """Bars alone, as fast as a loop goes: for strategies that hold one thing and look at its bars."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -48,7 +49,7 @@ class BarSettings:
         cash: Dollars at the start.
         commission: Of each order.
         half_spread: Dollars a share between the price of a bar and what is paid.
-        stop_fraction: Loss of the entry price at which a position is closed; None for no stop.
+        stop_fraction: Loss of the average entry price at which a position is closed; None for no stop.
         leverage: Most that may be held, in parts of equity; an order for more is refused.
     """
 
@@ -92,7 +93,13 @@ class _Book:
         self.refused = 0
 
     def move(self, row: int, target: float, price: float, cause: str) -> None:
-        """Trade to another target at a bar's price, unless it is more than the account can hold."""
+        """Trade to another target at a bar's price, unless it is more than the account can hold.
+
+        Raises:
+            InvalidInput: The target is no number.
+        """
+        if math.isnan(target):
+            raise InvalidInput(f"the strategy wants {target} shares at bar {row}; valid: a number, or None")
         signed = target - self.held
         paid = price + self.settings.half_spread if signed > 0 else price - self.settings.half_spread
         is_larger = abs(target) > abs(self.held)
@@ -101,7 +108,10 @@ class _Book:
             return
         charge = self.settings.commission.charged(abs(signed))
         self.cash -= signed * paid + charge
-        self.entry = paid if is_larger or self.held * target <= 0 else self.entry
+        if self.held * target <= 0:
+            self.entry = paid
+        elif is_larger:
+            self.entry += (paid - self.entry) * signed / target
         self.held = target
         self.fills.append((row, signed, paid, charge, cause))
 

@@ -97,7 +97,9 @@ class Curve:
             return Drawdown(amount=0.0, fraction=0.0, longest=0.0)
         tops = np.maximum.accumulate(self.value)
         begins = np.maximum.accumulate(np.where(self.value >= tops, np.arange(len(self)), 0))
-        under = (self.at - self.at[begins]) / _SECOND
+        # What is below its top at a point is so until the next one, where the top may be reached again.
+        until = np.append(self.at[1:], self.at[-1:])
+        under = np.where(self.value < tops, (until - self.at[begins]) / _SECOND, 0.0)
         return Drawdown(
             amount=float((tops - self.value).max()),
             fraction=abs(float(self.falls().value.min())),

@@ -130,6 +130,31 @@ def test_a_stop_fills_at_its_price_or_beyond_a_gap(wanted, rows, left_at):
     assert (trade.cause, trade.exit_price) == ("stop", left_at)
 
 
+def test_a_stop_is_reckoned_from_the_average_of_all_entries():
+    rows = [(10, 10, 10, 10), (10, 10, 10, 10), (12, 12, 12, 12), (11, 11, 10.5, 11), (11, 11, 9, 9)]
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1)
+
+    report = backtest_bars(Holding(10, 20), bars_of(rows), settings)
+
+    (trade,) = report.trades
+    assert (trade.entry_price, trade.exit_price) == (11.0, pytest.approx(9.9))
+
+
+def test_what_is_left_of_a_position_keeps_its_entry_price():
+    rows = [(10, 10, 10, 10), (10, 10, 10, 10), (12, 12, 12, 12), (12, 12, 8, 8)]
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1)
+
+    report = backtest_bars(Holding(10, 5), bars_of(rows), settings)
+
+    (trade,) = report.trades
+    assert (trade.cause, trade.exit_price) == ("stop", pytest.approx((12.0 + 9.0) / 2))
+
+
+def test_a_strategy_that_wants_no_number_is_refused():
+    with pytest.raises(InvalidInput, match="wants nan shares at bar 1; valid: a number"):
+        backtest_bars(Holding(float("nan")), bars_of([(10, 10, 10, 10)] * 2))
+
+
 def test_a_stop_may_fall_in_the_bar_of_the_entry():
     rows = [(10, 10, 10, 10), (10, 10, 5, 9)]
     settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1)

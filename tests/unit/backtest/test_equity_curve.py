@@ -39,13 +39,20 @@ def test_a_curve_that_never_fell_has_no_negative_zero():
 def test_the_longest_fall_runs_from_a_top_until_it_is_reached_again(values):
     longest, begun, top = 0, 0, values[0]
     for row, value in enumerate(values):
+        if value < top or values[max(row - 1, 0)] < top:
+            longest = max(longest, row - begun)
         if value >= top:
             begun, top = row, value
-        longest = max(longest, row - begun)
 
     fall = curve_of(values).drawdown()
 
     assert fall.longest == 60.0 * longest
+
+
+def test_a_fall_over_a_weekend_lasts_until_monday():
+    curve = Curve(at=np.array(["2024-03-01", "2024-03-02", "2024-03-05"], "M8[s]"), value=[100, 90, 100])
+
+    assert curve.drawdown().longest == 4 * 86_400.0
 
 
 @given(VALUES, st.integers(4, 70))
