@@ -239,7 +239,7 @@ class EntryPlanner:
     def __init__(self, feed: Feed, strategy: Strategy, config: RunnerConfig, risk: RiskConfig) -> None:
         self._feed, self._strategy, self._risk = feed, strategy, risk
         self._config, self._rule, self._gate = config, selection_rule(config), gate_rule(config, risk)
-        self._missing: dict[str, list[Option]] = {}
+        self._missing: dict[tuple[date, str], list[Option]] = {}
 
     def use(self, risk: RiskConfig) -> None:
         """Risk so much from now on."""
@@ -312,7 +312,7 @@ class EntryPlanner:
         right = signal.direction.right
         assert right is not None
         chain, rule = await self._feed.chain(symbol), wished(signal.wish, self._rule)
-        missing = self._missing.setdefault(symbol, [])
+        missing = self._missing.setdefault((today, symbol), [])  # new strikes are listed overnight
         options: tuple[Option, ...] = ()
         answers: Mapping[Contract, Quote | RequestFailed] = {}
         for _ in range(_ROUNDS):
