@@ -225,18 +225,20 @@ class PortfolioGreeks:
 
 
 def _openings(positions: Iterable[Position], orders: Iterable[OrderReport]) -> list[tuple[Contract, float]]:
-    """What working orders may add: those that close a position, and children of a bracket, add nothing."""
-    held = tuple(positions)
-    return [
-        (order.contract, order.side.sign * (order.quantity - order.filled))
-        for order in orders
-        if not order.state.is_final
-        and order.parent_id is None
-        and not any(
-            order.side.sign * row.signed_quantity < 0 and is_same_contract(order.contract, row.contract)
+    """What working orders may add: what closes a position, and children of a bracket, add nothing."""
+    held, openings = tuple(positions), []
+    for order in orders:
+        if order.state.is_final or order.parent_id is not None:
+            continue
+        closes = (
+            abs(row.signed_quantity)
             for row in held
+            if order.side.sign * row.signed_quantity < 0 and is_same_contract(order.contract, row.contract)
         )
-    ]
+        left = order.quantity - order.filled - sum(closes)
+        if left > 0:
+            openings.append((order.contract, order.side.sign * left))
+    return openings
 
 
 def _is_whole(greeks: Greeks | None) -> bool:

@@ -397,6 +397,11 @@ def test_stops_and_orders_that_are_over_count_for_nothing():
     assert refused([held(call(560), 2)], exits) == ()
 
 
+def test_an_order_that_would_go_past_zero_counts_for_what_is_beyond():
+    assert refused([held(call(560), 1)], [order(call(560), 6, side=Side.SELL)]) == ()
+    assert refused([held(call(560), 1)], [order(call(560), 7, side=Side.SELL)]) != ()
+
+
 def test_what_was_entered_in_the_cycle_before_is_not_counted_again():
     async def script(greeks):
         greeks.learn(quote(call(580)))
