@@ -115,6 +115,16 @@ def test_settings_of_a_backtest_out_of_range_are_refused(field):
         BacktestSettings(**{field: 0})
 
 
+def test_the_account_is_looked_at_at_every_close_however_seldom_between():
+    seldom = BacktestSettings(sessions=2, equity_every=7000.0)
+    quiet = attrs.evolve(CONFIG, interval=20_000.0)
+
+    report = backtest(Late(direction=Direction.NONE), SeededData(seed=7), quiet, settings=seldom)
+
+    closes = [at for at in report.equity.at.tolist() if (at.hour, at.minute) == (20, 0)]
+    assert {at.date() for at in closes} == {date(2024, 9, 5), date(2024, 9, 6)}
+
+
 def test_a_sweep_over_days_of_the_runner_is_equal_to_single_runs():
     rare = attrs.evolve(CONFIG, interval=3000.0)
     trial = MarketTrial(strategy=Late(), data=SeededData(seed=7), runner=rare)

@@ -201,11 +201,12 @@ class _Play:
         """Look at the account in every session, and at its close."""
         first, end = self._market.session_date, self._market.session_date + _AHEAD
         for session in self._market.sessions(first, end):
-            at = session.opens_at
-            while at <= session.closes_at:
+            at, step = session.opens_at, timedelta(seconds=self._settings.equity_every)
+            while at < session.closes_at + step:
+                at = min(at, session.closes_at)
                 await asyncio.sleep(max((at - self._clock.now()).total_seconds(), 0.0))
                 self._look()
-                at += timedelta(seconds=self._settings.equity_every)
+                at += step
 
     def _look(self) -> None:
         self._equity.append((self._clock.now(), self._broker.valuation.net_liquidation))
