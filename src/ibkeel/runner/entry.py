@@ -23,8 +23,9 @@ from ibkeel.model import (
     Signal,
     TimeInForce,
 )
+from ibkeel.model.checks import as_decimal
 from ibkeel.options import Candidate, Choice, ExpiryChoice, SelectionRule, choose, preset, select
-from ibkeel.orders import build_bracket
+from ibkeel.orders import NICKEL, PENNY, TickLadder, build_bracket
 from ibkeel.risk import EntryFacts, GateRule, LossVerdict, check_entry, position_size
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.feed import Feed, spot_of
@@ -214,16 +215,27 @@ def sized_bracket(
     )
     if size.quantity == 0:
         return None, size.explain()
-    try:
-        bracket = build_bracket(
-            quote=quote,
-            quantity=size.quantity,
-            stop_fraction=risk.stop_fraction,
-            take_profit_fraction=risk.take_profit_fraction,
-        )
-    except OrderRefused as refused:
-        return None, str(refused)
-    return bracket, size.explain()
+    why = ""
+    for ladder in _ladders(quote):
+        try:
+            bracket = build_bracket(
+                quote=quote,
+                quantity=size.quantity,
+                stop_fraction=risk.stop_fraction,
+                take_profit_fraction=risk.take_profit_fraction,
+                ticks=ladder,
+            )
+        except OrderRefused as refused:
+            why = str(refused)
+        else:
+            return bracket, size.explain()
+    return None, why
+
+
+def _ladders(quote: Quote) -> tuple[TickLadder, ...]:
+    """The coarser steps first where bid and ask keep to them: a price on these is on the finer ones, too."""
+    sides = [as_decimal(side) for side in (quote.bid, quote.ask) if side is not None]
+    return (NICKEL, PENNY) if all(side % NICKEL.tick_at(side) == 0 for side in sides) else (PENNY,)
 
 
 class EntryPlanner:

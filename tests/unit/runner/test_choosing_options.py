@@ -1,15 +1,26 @@
-"""Which options are looked at, day after day."""
+"""Which options are looked at, day after day, and at which prices the order for one stands."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import attrs
+import pytest
 
 from ibkeel.errors import UnknownContract
 from ibkeel.journal import Journal
-from ibkeel.model import Direction, Option, OptionChain, OptionClass, Quote, Right, Signal, Stock
+from ibkeel.model import (
+    AccountValues,
+    Direction,
+    Option,
+    OptionChain,
+    OptionClass,
+    Quote,
+    Right,
+    Signal,
+    Stock,
+)
 from ibkeel.runner import RiskConfig, RunnerConfig
-from ibkeel.runner.entry import EntryPlanner
+from ibkeel.runner.entry import EntryPlanner, sized_bracket
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
@@ -53,3 +64,23 @@ async def test_a_strike_that_is_listed_overnight_is_looked_at_the_next_day():
     today, tomorrow = date(2025, 3, 17), date(2025, 3, 18)
 
     assert [await chosen(today), await chosen(today), await chosen(tomorrow)] == [FAR, FAR, NEAR]
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "stop", "profit"),
+    [
+        (2.30, 2.35, "1.90", "3.60"),
+        (2.31, 2.35, "1.88", "3.55"),
+        (5.20, 5.30, "4.30", "8.00"),
+        (5.25, 5.30, "4.25", "7.95"),
+        (0.60, 0.70, "0.56", "1.05"),  # 0.60 would fire at once
+    ],
+)
+def test_a_quote_in_nickels_and_dimes_has_a_stop_and_a_profit_in_them(bid, ask, stop, profit):
+    at = datetime(2025, 3, 17, 14, 0, tzinfo=UTC)
+    account = AccountValues(account="DU0000001", at=at, net_liquidation=100_000, available_funds=100_000)
+    risk = RiskConfig(stop_fraction=0.2, take_profit_fraction=0.5)
+
+    bracket, _ = sized_bracket(Quote(contract=NEAR, at=at, bid=bid, ask=ask), 100, account, risk)
+
+    assert (bracket.stop_loss, bracket.take_profit) == (Decimal(stop), Decimal(profit))
