@@ -1,10 +1,11 @@
 """From a symbol to a verdict: what the strategy says, what may be bought, and what speaks against it."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import attrs
 
@@ -30,7 +31,9 @@ from ibkeel.risk import EntryFacts, GateRule, LossVerdict, check_entry, position
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.feed import Feed, spot_of
 from ibkeel.runner.schedule import Session
-from ibkeel.strategy import Strategy, warming_up
+from ibkeel.strategy import Needs, Strategy, warming_up
+
+T = TypeVar("T")
 
 _WISHED_EXPIRIES = 3
 _WISHED_STRIKES = 10  # the seed's count: a range out of the money holds many strikes
@@ -284,11 +287,11 @@ class EntryPlanner:
         """
         quote = await self._feed.underlying(symbol)
         quoted_at = self._feed.now()
-        needs = self._strategy.needs()
+        needs = needs_of(self._strategy)
         try:
             context = await self._feed.context(symbol, needs, last_entry_at=last_entry_at)
             waits = warming_up(needs, context.bars)
-            signal = _a_signal(self._strategy, self._strategy.decide(context) if waits is None else waits)
+            signal = waits or _said(self._strategy, Signal, lambda: self._strategy.decide(context))
         except BaseException:
             self._feed.saw(symbol, quote, quoted_at)
             raise
@@ -337,16 +340,29 @@ class EntryPlanner:
         return choose(_existing(options, missing), answers, spot=spot, rule=rule)
 
 
-def _a_signal(strategy: Strategy, said: object) -> Signal:
-    """What a strategy said, as long as it is a signal: it is somebody else's code.
+def needs_of(strategy: Strategy) -> Needs:
+    """What a strategy says that it must be given.
 
     Raises:
-        InvalidInput: It is something else.
+        InvalidInput: It says something else.
     """
+    return _said(strategy, Needs, strategy.needs)
+
+
+def _said(strategy: Strategy, kind: type[T], ask: Callable[[], object]) -> T:
+    """What a strategy says, as long as it is of its kind: it is somebody else's code.
+
+    Raises:
+        InvalidInput: It is something else, or an error that would end whoever asks.
+    """
+    try:
+        said = ask()
+    except (CancelledError, GeneratorExit) as error:
+        raise InvalidInput(f"strategy {strategy.name!r} raised {error!r}") from error
     # Of a subclass the journal would keep fields that nobody reads back.
-    if type(said) is Signal:
+    if type(said) is kind:
         return said
-    raise InvalidInput(f"strategy {strategy.name!r} said {said!r}; valid: a Signal")
+    raise InvalidInput(f"strategy {strategy.name!r} said {said!r}; valid: a {kind.__name__}")
 
 
 def _existing(options: Iterable[Option], missing: Iterable[Option]) -> tuple[Option, ...]:

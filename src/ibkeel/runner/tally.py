@@ -224,10 +224,11 @@ class Failures:
             error: What came.
             service: What failed, such as `cancel`.
         """
-        # What a strategy raises may be text that no file holds.
-        message = redact(str(error)).encode(errors="backslashreplace").decode()
+        # What a strategy raises may be text that no file holds, or have no words, or a code that is no number.
+        message = redact(_words(error)).encode(errors="backslashreplace").decode()
         now, kind = self._clock.now(), type(error).__name__
         code = getattr(error, "code", None)
+        code = code if type(code) is int else None
         self._recorder.keep(
             Failure(at=now, symbol=symbol, kind=kind, message=message, service=service, code=code)
         )
@@ -254,3 +255,10 @@ class Failures:
         """
         self.note("", error, name)
         self._observer.on_event(AlarmRaised(at=self._clock.now(), name=f"task {name}", message=redact(words)))
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failed:  # noqa: BLE001 - it is somebody else's code
+        return f"its words could not be read: {type(failed).__name__}"

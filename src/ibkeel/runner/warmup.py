@@ -9,6 +9,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import PacingExceeded
 from ibkeel.runner.config import RunnerConfig
+from ibkeel.runner.entry import needs_of
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.schedule import Session
 from ibkeel.runner.tally import Failures, Progress
@@ -60,7 +61,11 @@ class WarmUp:
             until: When the first cycle is due.
             cycles: Cycles done in the run so far.
         """
-        needs, seconds = self._strategy.needs(), (until - self._clock.now()).total_seconds()
+        seconds = (until - self._clock.now()).total_seconds()
+        try:
+            needs = needs_of(self._strategy)
+        except Exception as error:  # noqa: BLE001 - the cycles ask again, and say so of each symbol
+            return self._failures.note("", error, "warm_up")
         if not self._config.warm_up or seconds <= 0 or not (needs.bars or needs.chain):
             return
         self._done = 0

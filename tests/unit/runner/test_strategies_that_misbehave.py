@@ -1,5 +1,6 @@
 """A strategy is somebody else's code: whatever it does, the other symbols have their day."""
 
+import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -55,6 +56,19 @@ class Skewed:
     def now(self):
         now = self._clock.now()
         return now + self._step if now >= self._at else now
+
+
+class Wordless(Exception):
+    """An error whose words are none."""
+
+    def __str__(self):
+        return None
+
+
+class Coded(Exception):
+    """An error as some libraries raise it, whose code is a text."""
+
+    code = "e3q8"
 
 
 def bars_of(stock, level=560.0):
@@ -119,6 +133,10 @@ def facts(*rows):
         (raises(RecursionError("deep")), "RecursionError", "deep"),
         (raises(AssertionError("no")), "AssertionError", "no"),
         (raises(TimeoutError("its own")), "TimeoutError", "its own"),
+        (raises(asyncio.CancelledError("its own")), "InvalidInput", "raised CancelledError('its own')"),
+        (raises(GeneratorExit()), "InvalidInput", "strategy 'does' raised GeneratorExit()"),
+        (raises(Wordless()), "Wordless", "its words could not be read: TypeError"),
+        (raises(Coded("no such column")), "Coded", "no such column"),
         (lambda _: None, "InvalidInput", "strategy 'does' said None; valid: a Signal"),
         (lambda _: Direction.UP, "InvalidInput", "valid: a Signal"),
         (lambda _: "BUY", "InvalidInput", "said 'BUY'"),
@@ -167,6 +185,31 @@ def test_a_fault_whose_words_are_no_text_is_journaled_all_the_same(hour, monkeyp
 
     assert {(row.symbol, row.kind) for row in world.failures} == {("SPY", "ValueError")}
     assert r"half \ud83d of a pair" in world.failures[0].message
+
+
+@attrs.frozen
+class AsksFor:
+    """Says what it needs, and from its second time on something else."""
+
+    later: object
+    said: list = attrs.field(factory=list)
+    name: str = "asks"
+
+    def needs(self):
+        self.said.append(True)
+        return Needs() if len(self.said) == 1 else self.later()
+
+    def decide(self, _):
+        return QUIET
+
+
+@pytest.mark.parametrize("later", [lambda: 1 / 0, lambda: None, list], ids=["raises", "none", "a list"])
+def test_a_strategy_that_does_not_know_any_more_what_it_needs_ends_no_run(hour, later):
+    world = hour(AsksFor(later), interval=600)
+
+    assert {row.outcome for row in world.cycles} <= {"failed", "skipped"}
+    assert {row.service for row in world.failures} == {"", "warm_up"}
+    assert world.report.cycles == 4
 
 
 @pytest.mark.parametrize(
