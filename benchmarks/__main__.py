@@ -9,6 +9,7 @@ NAMES: Final = (
     "breaker",
     "campaign",
     "chainfetch",
+    "days",
     "indicators",
     "mutation",
     "pacing",
@@ -20,6 +21,7 @@ NAMES: Final = (
 )
 _MORE: Final = {
     "campaign": ("seeds", "first", "seed", "mutant", "processes"),
+    "days": ("seeds", "first", "seed", "processes"),
     "mutation": ("module", "processes"),
 }
 """Options of some benchmarks only."""

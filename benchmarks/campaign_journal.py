@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from ibkeel.journal import Journal
+from ibkeel.journal import Journal, Look
 from ibkeel.journal.records import kind_of
 
 __all__ = ["Boundary", "BoundaryJournal", "copied"]
@@ -36,7 +36,7 @@ class BoundaryJournal(Journal):
     @override
     def record_all(self, records: Iterable[Any]) -> tuple[int, ...]:
         batch = tuple(records)
-        self._kinds = "+".join(dict.fromkeys(map(kind_of, batch)))
+        self._kinds = "+".join(dict.fromkeys(map(_kind_of, batch)))
         numbers = super().record_all(batch)
         self.hear(Boundary.AFTER, self._kinds)
         return numbers
@@ -46,6 +46,11 @@ class BoundaryJournal(Journal):
             self.hear(Boundary.BEFORE, self._kinds)
         elif statement.startswith("COMMIT"):
             self.hear(Boundary.WITHIN, self._kinds)
+
+
+def _kind_of(record: Any) -> str:
+    """Its kind; a look is kept as several."""
+    return "look" if isinstance(record, Look) else kind_of(record)
 
 
 def copied(path: Path, folder: Path) -> Path:

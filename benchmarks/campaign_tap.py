@@ -29,12 +29,14 @@ class Message:
         name: `place_order` or `cancel_order`.
         values: Its fields.
         is_change: Whether its number was used before on this wire for the same name of ours.
+        client_id: Whose it is.
     """
 
     at: datetime
     name: str
     values: dict[str, Any]
     is_change: bool = False
+    client_id: int | None = None
 
     @property
     def order_id(self) -> int:
@@ -80,14 +82,16 @@ class Tap:
             if payload.startswith(_STARTS) and client.session.version:
                 number, *texts = split(payload)
                 row = _NUMBERS[int(number)]
-                self._note(row.name, row.parse(texts, client.session.version))
+                self._note(client, row.name, row.parse(texts, client.session.version))
         self._receive(client, data)
 
-    def _note(self, name: str, values: dict[str, Any]) -> None:
+    def _note(self, client: Client, name: str, values: dict[str, Any]) -> None:
         key = (values["order_id"], str(values.get("order_ref") or ""))
         is_change = name == "place_order" and key in self._used
         if name == "place_order":
             self._used.add(key)
-        message = Message(at=self._clock.now(), name=name, values=values, is_change=is_change)
+        message = Message(
+            at=self._clock.now(), name=name, values=values, is_change=is_change, client_id=client.client_id
+        )
         self.messages.append(message)
         self.hear(message)
