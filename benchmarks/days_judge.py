@@ -95,7 +95,7 @@ def judge(
     """
     kept = {client_id: _Kept(path) for client_id, path in journals.items()}
     own = {bot.client_id: bot for bot in bots}
-    entries = [row for row in sent if row.message.is_entry and not row.message.is_change]
+    entries = [row for row in sent if _is_entry(row.message, kept)]
     wrongs: dict[str, Iterable[str]] = {
         "past_zero": _past_zero(venue, own),
         "entries_unfounded": (*_unfounded(entries, kept), *_too_many(venue, kept)),
@@ -119,10 +119,13 @@ class _Kept:
         connection.close()
         self.rows = [(kind, json.loads(text)) for kind, text in rows]
         self.entries: dict[str, int] = {}
+        self.exits: dict[str, None] = {}
         self.fills: Counter[str] = Counter()
         for kind, data in self.rows:
             if kind == "intent" and data["purpose"] == "entry":
                 self.entries[data["client_order_id"]] = int(data["order"]["entry"]["quantity"])
+            elif kind == "intent":
+                self.exits[data["client_order_id"]] = None
             elif kind == "fill_seen":
                 self.fills[data["execution"]["exec_id"]] += 1
 
@@ -134,6 +137,12 @@ class _Kept:
                     pass
         except IbkeelError as error:
             yield f"{type(error).__name__}: {error}"
+
+
+def _is_entry(message: Message, kept: Mapping[int, _Kept]) -> bool:
+    """Whether it opens a position: what closes one that is short is bought too."""
+    is_exit = message.client_id in kept and message.order_ref in kept[message.client_id].exits
+    return message.is_entry and not message.is_change and not is_exit
 
 
 def _past_zero(venue: Venue, bots: Mapping[int, Bot]) -> Iterable[str]:
@@ -168,7 +177,8 @@ def _unfounded(entries: Iterable[Sent], kept: Mapping[int, _Kept]) -> Iterable[s
 def _too_many(venue: Venue, kept: Mapping[int, _Kept]) -> Iterable[str]:
     filled: Counter[tuple[int, str]] = Counter()
     for fill, _ in venue.executions():
-        if fill.client_id in kept and fill.side == "BOT":
+        is_bought = fill.client_id in kept and fill.side == "BOT"
+        if is_bought and fill.order_ref not in kept[fill.client_id].exits:
             filled[fill.client_id, fill.order_ref] += int(fill.quantity)
     for (client_id, name), quantity in filled.items():
         if quantity > kept[client_id].entries.get(name, 0):

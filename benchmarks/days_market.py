@@ -22,16 +22,19 @@ from ibkeel.sim.values import (
 )
 from typing_extensions import override
 
-__all__ = ["MINUTES", "OPENS_AT", "DaysMarket", "MarketCalendar"]
+__all__ = ["MINUTES", "OPENS", "OPENS_AT", "DaysMarket", "MarketCalendar"]
 
-OPENS_AT: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
-"""When the first session opens: a Monday, 09:30 in New York."""
+OPENS_AT: Final = datetime(2026, 1, 5, 20, 10, tzinfo=UTC)
+"""When the first session opens: a Monday, 15:10 in New York, as after an outage; the others at 09:30."""
+OPENS: Final = (0.0, *(66_000.0 + 86_400.0 * day for day in range(4)))
+"""Seconds from there to the open of each session on whose day something trades."""
 MINUTES: Final = 50
 """How long a session lasts."""
 
 _STEP: Final = 5.0  # seconds between two quotes
 _STEPS: Final = int(MINUTES * 60 / _STEP)
-_TRADED_DAYS: Final = 5
+_TRADED_DAYS: Final = len(OPENS)
+_LISTED: Final = (*OPENS, *(OPENS[-1] + 86_400.0 * day for day in range(3, 8)))  # calendars look ahead
 _EXPIRIES: Final = (date(2026, 1, 6), date(2026, 1, 9), date(2026, 1, 16))
 _STRIKES: Final = tuple(float(strike) for strike in range(90, 112, 2))
 _WILDNESS: Final = 0.0007  # standard deviation of one step, a fraction of the price
@@ -92,7 +95,7 @@ class DaysMarket:
         self._rows = {stock.con_id: number for number, stock in enumerate(_STOCKS)}
         self._sessions = tuple(
             SimSession(day=opens.date(), opens_at=opens, closes_at=opens + timedelta(minutes=MINUTES))
-            for opens in (OPENS_AT + timedelta(days=day) for day in range(14))
+            for opens in (OPENS_AT + timedelta(seconds=seconds) for seconds in _LISTED)
             if opens.weekday() < 5
         )
 

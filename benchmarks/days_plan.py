@@ -7,12 +7,10 @@ from typing import Any, Final
 import attrs
 import numpy as np
 
-from benchmarks.days_market import MINUTES
+from benchmarks.days_market import MINUTES, OPENS
 
-__all__ = ["DAY", "ENDS_BEFORE", "Event", "Plan", "What", "draw_plan"]
+__all__ = ["ENDS_BEFORE", "Event", "Plan", "What", "draw_plan"]
 
-DAY: Final = 86400.0
-"""Seconds from one open to the next."""
 ENDS_BEFORE: Final = 300.0
 """Seconds before the close at which positions that end with the session begin to leave."""
 _SESSION: Final = MINUTES * 60.0
@@ -136,7 +134,7 @@ MANNERS: Final = ("eager", "eager", "eager", "flips", "raises", "nonsense", "slo
 def draw_plan(seed: int) -> Plan:
     """The run of a seed."""
     draw = np.random.default_rng([seed, 0])
-    days = 2 + int(draw.random() < 0.4)
+    days = 2 + int(draw.random() < 0.3)
     runner = {
         "symbols": ("SPY", "QQQ") if draw.random() < 0.5 else ("SPY",),
         "interval": float(draw.choice([45, 60, 90])),
@@ -173,7 +171,7 @@ def _drawn(draw: np.random.Generator, days: int) -> tuple[Event, ...]:
     kinds = tuple(_WEIGHTS)
     weights = np.array([_WEIGHTS[kind] for kind in kinds], dtype=float)
     what = kinds[int(draw.choice(len(kinds), p=weights / weights.sum()))]
-    at = int(draw.integers(days)) * DAY + _moment(draw)
+    at = _moment(draw, int(draw.integers(days)))
     event = Event(at=at, what=what, lasts=_lasting(draw, what), number=int(draw.integers(64)))
     if what is What.HALTS:
         return event, Event(at=at + float(draw.uniform(30, 900)), what=What.LIFTS)
@@ -185,16 +183,16 @@ def _drawn(draw: np.random.Generator, days: int) -> tuple[Event, ...]:
     return (event,)
 
 
-def _moment(draw: np.random.Generator) -> float:
-    """Seconds from a day's open: in the session, about its open or its close, or in the night after it."""
-    place = draw.random()
+def _moment(draw: np.random.Generator, day: int) -> float:
+    """Seconds from the first open: within a session, about its open or its close, or in the night after it."""
+    place, opens = draw.random(), OPENS[day]
     if place < 0.12:
-        return float(draw.uniform(-120, 90))
+        return opens + float(draw.uniform(-120, 90))
     if place < 0.70:
-        return float(draw.uniform(60, _SESSION - ENDS_BEFORE))
+        return opens + float(draw.uniform(60, _SESSION - ENDS_BEFORE))
     if place < 0.92:
-        return float(draw.uniform(_SESSION - ENDS_BEFORE - 60, _SESSION + 60))
-    return float(draw.uniform(_SESSION + 60, DAY - 300))
+        return opens + float(draw.uniform(_SESSION - ENDS_BEFORE - 60, _SESSION + 60))
+    return float(draw.uniform(opens + _SESSION + 60, OPENS[day + 1] - 300))
 
 
 def _lasting(draw: np.random.Generator, what: What) -> float:

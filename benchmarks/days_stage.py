@@ -18,9 +18,9 @@ from benchmarks.campaign_vigil import NotedVenue
 from benchmarks.days_faults import faults_of, longest
 from benchmarks.days_judge import Sent, Verdict, judge
 from benchmarks.days_life import Ears, Life, SetClock
-from benchmarks.days_market import MINUTES, OPENS_AT, DaysMarket
+from benchmarks.days_market import MINUTES, OPENS, OPENS_AT, DaysMarket
 from benchmarks.days_person import Person
-from benchmarks.days_plan import DAY, Event, Plan, What
+from benchmarks.days_plan import Event, Plan, What
 from benchmarks.days_vigil import LOOK, Bot, Vigil
 from ibkeel.runner import Halt
 from ibkeel.sim import GatewaySettings, SimulatedGateway
@@ -234,7 +234,7 @@ class Stage:
 
     async def _script(self) -> None:
         events = [(event.at, event) for event in self._plan.events]
-        closes = [day * DAY + MINUTES * 60 + _AFTER for day in range(self._plan.days)]
+        closes = [opens + MINUTES * 60 + _AFTER for opens in OPENS[: self._plan.days]]
         for at, event in sorted([*events, *((at, None) for at in closes)], key=lambda row: row[0]):
             await self._until(at)
             if event is None:
@@ -251,8 +251,8 @@ class Stage:
     async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            within = (self._clock.now() - OPENS_AT).total_seconds() % DAY
-            is_day = within < MINUTES * 60 + _ABOUT or within > DAY - _ABOUT
+            now = self._now()
+            is_day = any(opens - _ABOUT < now < opens + MINUTES * 60 + _ABOUT for opens in OPENS)
             wait, before = LOOK if is_day else _NIGHT_LOOK, loop.time()
             await asyncio.sleep(wait)
             # When the whole process stood still, nobody could act either.
@@ -297,9 +297,13 @@ class Stage:
     def _kill(self, event: Event) -> None:
         rests = event.lasts
         if event.what is What.KILLED_FOR_THE_DAY:
-            passed = (self._clock.now() - OPENS_AT).total_seconds() % DAY
-            rests = max(DAY - passed - 300 + 10 * event.number, 10.0)  # about the next open
+            following = next(opens for opens in OPENS if opens > self._now())
+            rests = following - self._now() - 300 + 10 * event.number  # about the next open
         self._die("at an instant", rests)
+
+    def _now(self) -> float:
+        """Seconds since the first open."""
+        return (self._clock.now() - OPENS_AT).total_seconds()
 
     def _arm(self, event: Event) -> None:
         number = event.number

@@ -193,11 +193,15 @@ class Vigil:
         units: dict[str, float] = {}
         for order in orders:
             parent = self._book.live.get((order.client_id, order.parent_id)) if order.parent_id else None
-            left = order.quantity - order.filled if parent is None else parent.filled - order.filled
+            left = order.quantity - order.filled if parent is None else self._left_of_family(parent)
             family = f"child of {order.client_id}/{order.parent_id}" if order.parent_id else str(order.perm_id)
             key = order.oca_group or family
             units[key] = max(units.get(key, 0.0), left)
         return int(sum(units.values()))
+
+    def _left_of_family(self, parent: SimOrder) -> float:
+        own = (row for row in self._book.sells if (row.client_id, row.parent_id) == (parent.client_id, parent.order_id))
+        return parent.filled - sum(row.filled for row in own)
 
     def _note(self, bot: Bot, key: tuple[str, int], words: str, seconds: float) -> None:
         if key not in bot.wrong:
