@@ -36,6 +36,8 @@ _STEPS: Final = int(MINUTES * 60 / _STEP)
 _TRADED_DAYS: Final = len(OPENS)
 _LISTED: Final = (*OPENS, *(OPENS[-1] + 86_400.0 * day for day in range(3, 8)))  # calendars look ahead
 _EXPIRIES: Final = (date(2026, 1, 6), date(2026, 1, 9), date(2026, 1, 16))
+_LISTINGS: Final = (_EXPIRIES, _EXPIRIES[::2], _EXPIRIES[::2])
+"""What is listed; a rule that takes the last of the week takes the second session's own where there is no other."""
 _STRIKES: Final = tuple(float(strike) for strike in range(90, 112, 2))
 _WILDNESS: Final = 0.0007  # standard deviation of one step, a fraction of the price
 _GAP: Final = 0.01  # the same over a night
@@ -87,6 +89,7 @@ class DaysMarket:
     """
 
     def __init__(self, seed: int) -> None:
+        self._expiries = _LISTINGS[seed % len(_LISTINGS)]
         draw = np.random.default_rng([seed, 1])
         steps = draw.standard_normal((len(_STOCKS), _TRADED_DAYS * _STEPS)) * _WILDNESS
         steps[:, ::_STEPS] *= _GAP / _WILDNESS
@@ -121,7 +124,7 @@ class DaysMarket:
                 exchange="SMART",
                 trading_class=stock.symbol,
                 multiplier=100,
-                expiries=_EXPIRIES,
+                expiries=self._expiries,
                 strikes=_STRIKES,
             ),
         )

@@ -1,7 +1,7 @@
 """The runner: waits for the session, looks at each symbol in each cycle, and closes before the end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import Journal, RunEnded, RunStarted
-from ibkeel.model import Broker
+from ibkeel.model import Broker, OrderReport
 from ibkeel.orders import OrderLimits
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.closing import Closing
@@ -181,6 +181,7 @@ class Runner:
             self._crew.teller.run_began(began)
             async with beside(*self._crew.companions()):
                 await self._handover.begin()
+                await self._catch_up(())  # tomorrow the fills of today are not listed any more
                 over_at = self._clock.now()
                 while sessions is None or done < sessions:
                     await self._wait_until(over_at)
@@ -313,10 +314,7 @@ class Runner:
         self._entering.begin_cycle()
         await self._retuning.look()
         view = await self._account.view(self._tally.cycles, session)
-        try:
-            await self._watch.reconcile(view.open_orders)
-        except IbkeelError as error:
-            self._failures.note("", error, "catch_up")
+        await self._catch_up(view.open_orders)
         await self._crew.leaving.look(view.positions or (), session, self._stop(session))
         try:
             await self._round.go(lambda symbol: self._visiting.visit(symbol, view))
@@ -327,6 +325,12 @@ class Runner:
         if self._progress is not None:
             self._progress(Progress(now=self._clock.now(), session=session, cycles=self._tally.cycles))
         await self._read_greeks(view, allowed - seconds, session)
+
+    async def _catch_up(self, open_orders: Iterable[OrderReport] | None) -> None:
+        try:
+            await self._watch.reconcile(open_orders)
+        except IbkeelError as error:
+            self._failures.note("", error, "catch_up")
 
     async def _read_greeks(self, view: View, left: float, session: Session) -> None:
         """Use half of the time that is left, so that the next cycle and the exits begin in theirs."""

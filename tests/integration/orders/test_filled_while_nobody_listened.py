@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 import pytest
@@ -11,11 +11,14 @@ from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import FillSeen, Journal
 from ibkeel.model import Direction, OrderState, Signal
 from ibkeel.orders import GapKind, build_bracket
-from ibkeel.runner import Session, close_everything
+from ibkeel.runner import Runner, RunnerConfig, Session, close_everything
 from ibkeel.runner.crew import crew_of
 from ibkeel.runner.handover import Handover
 from ibkeel.runner.memory import remember
-from ibkeel.virtual import virtual_clock
+from ibkeel.sim import SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.strategy import Needs
+from ibkeel.virtual import run_virtual, virtual_clock
 
 DAY = date(2026, 1, 5)
 UP = Signal(direction=Direction.UP, confidence=0.5)
@@ -159,3 +162,51 @@ async def test_a_fill_that_is_listed_late_is_journaled_once(revived):
 
         assert [order.state for order in again.orders.values() if order.is_entry] == [OrderState.FILLED]
         assert on.journal.count(FillSeen) == 1
+
+
+@attrs.frozen
+class Buyer:
+    """Wants a call whenever it is asked."""
+
+    name: str = "buyer"
+
+    def needs(self):
+        return Needs()
+
+    def decide(self, _):
+        return UP
+
+
+async def lasted(journal, seconds):
+    """A whole run that ends after some seconds."""
+    clock = virtual_clock()
+    address = IBKRConfig(orders="PAPER", client_id=1)
+    async with IBKRBroker(address, clock=clock, jitter=lambda: 0.0) as broker:
+        runner = Runner(broker, Buyer(), RunnerConfig(symbols=("SPY",)), journal, clock=clock, mode="PAPER")
+        running = asyncio.create_task(runner.run())
+        await asyncio.sleep(seconds)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_a_stop_that_fills_while_the_bot_is_away_is_journaled_by_a_run_that_begins_after_the_close():
+    market = SeededMarket(7, DAY)
+    [hours] = market.sessions(DAY, DAY)
+
+    async def main():
+        gateway = SimulatedGateway(market=market, clock=virtual_clock())
+        async with gateway.listening("127.0.0.1", 4002):
+            with Journal.in_memory() as journal:
+                await lasted(journal, 500)
+                [stop] = gateway.venue.open_orders()
+                gateway.venue.submit(attrs.evolve(stop, stop_price=stop.stop_price * 5, transmit=True), hours.opens_at)
+                await asyncio.sleep((hours.closes_at - hours.opens_at).total_seconds())
+                await lasted(journal, 60)
+                kept = [entry.record.execution.exec_id for entry in journal.events(FillSeen)]
+        return gateway.venue, kept
+
+    venue, kept = run_virtual(main(), start=hours.opens_at - timedelta(minutes=5))
+
+    assert venue.positions() == []
+    assert kept == [fill.exec_id for fill, _ in venue.executions()]
+    assert len(kept) > 1
