@@ -159,7 +159,8 @@ def _past_zero(venue: Venue, bots: Mapping[int, Bot]) -> Iterable[str]:
             if apart is None or apart > _RACE:
                 yield f"{fill.order_ref} sold {con_id} past zero at {fill.at:%d %H:%M:%S} ({apart} good seconds)"
         for client_id in bots:
-            if client_id != fill.client_id or not is_sale:
+            # What another bot sells is no excuse: they are to count each other's orders.
+            if fill.client_id not in bots or (client_id == fill.client_id and not is_sale):
                 others[con_id, client_id] = fill.at
 
 

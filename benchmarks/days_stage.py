@@ -236,12 +236,14 @@ class Stage:
         events = [(event.at, event) for event in self._plan.events]
         closes = [opens + MINUTES * 60 + _AFTER for opens in OPENS[: self._plan.days]]
         for at, event in sorted([*events, *((at, None) for at in closes)], key=lambda row: row[0]):
+            if at > closes[-1]:
+                return
             await self._until(at)
             if event is None:
                 self._say("SESSION JUDGED")
                 self._vigil.look(0.0)
                 self._vigil.ends_session(closes.index(at))
-            elif at < closes[-1]:
+            else:
                 self._bring_about(event)
 
     async def _until(self, at: float) -> None:

@@ -191,7 +191,8 @@ async def leave_position(
 ) -> None:
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
-    Nothing is cancelled where orders that stay leave no room for an exit: a stop would be gone for nothing.
+    Nothing is cancelled where orders that stay leave no room for an exit: a stop would be gone for nothing. Where
+    there are any, bots take turns by their client ids: of two that leave at one instant both would sell all.
     `of_anybody` is as of `cancel_ours`.
 
     Raises:
@@ -202,6 +203,9 @@ async def leave_position(
     for position in await broker.positions() if stay else ():
         if is_same_contract(position.contract, contract) and not exit_room(position.signed_quantity, stay):
             raise _no_room(position)
+    if stay:
+        # Another bot may be about to do the same: one after the other, each counts what the other has sent.
+        await asyncio.sleep(1 + 2 * (broker.client_id % 8))
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     for position in await broker.positions():
         if not is_same_contract(position.contract, contract):

@@ -13,6 +13,7 @@ from ibkeel.model import Bracket, Direction, OrderReport, OrderState, OrderTicke
 from ibkeel.orders import EntryIntent, OrderLimits
 from ibkeel.runner import Runner, RunnerConfig, Session
 from ibkeel.runner.crew import Safety, crew_of
+from ibkeel.runner.flatten import flatten
 from ibkeel.runner.memory import remember
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
@@ -150,6 +151,22 @@ async def test_of_two_bots_that_see_one_stop_too_many_one_gives_way(bots):
 
         assert working(on) == [(1, "SPY", "STP")]
         assert len(cancels(on)) == 1
+
+
+async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is_held_and_no_more(bots):
+    async with bots() as (on, start):
+        both = await start(1, "one"), await start(2, "other")
+        for bot in both:
+            await bot.enter(SPY, 300)
+        await asyncio.sleep(10)
+
+        left = [flatten(bot.broker, bot.crew.desk, session=DAY, wait=30, reason="the close") for bot in both]
+        held = await asyncio.gather(*left)
+
+        sold = {fill.client_id: fill.quantity for fill, _ in on.gateway.venue.executions() if fill.side == "SLD"}
+        assert held == [(), ()]
+        assert sold == {1: 2.0, 2: 2.0}
+        assert working(on) == on.gateway.venue.positions() == []
 
 
 async def test_a_bot_whose_journal_was_lost_names_no_order_as_it_did_before(bots):
