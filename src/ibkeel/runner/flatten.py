@@ -15,6 +15,7 @@ from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.tally import Held
 
 _POLL: Final = 1.0
+_FEW: Final = 8  # contracts that are asked for one by one
 _NOT_OURS: Final = "this run did not trade it"
 _NOT_ASKED: Final = "it is to be held"
 _LOOK: Final = 1.0
@@ -60,7 +61,7 @@ async def flatten(
     """
     trouble: dict[Contract, str] = {}
     wanted = distinct(desk.contracts if contracts is None else contracts)
-    for contract in wanted:
+    for contract in await _present(broker, wanted):
         try:
             async with desk.turn:
                 await leave_position(broker, desk, contract, session, reason, cause, of_anybody=of_anybody)
@@ -78,6 +79,18 @@ async def flatten(
         _held(row, desk, reasons[row.contract] if is_among(wanted, row.contract) else _NOT_ASKED, wanted)
         for row in positions
     )
+
+
+async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequence[Contract]:
+    """Of many contracts those that are there: to ask for all that a run traded in months outlasts the session."""
+    if len(wanted) <= _FEW:
+        return wanted
+    try:
+        rows = (*await broker.positions(), *await broker.open_orders())
+    except IbkeelError:
+        return wanted
+    there = [row.contract for row in rows]
+    return [contract for contract in wanted if is_among(there, contract)]
 
 
 def is_open_entry(report: OrderReport, desk: OrderDesk) -> bool:

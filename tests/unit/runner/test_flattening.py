@@ -5,8 +5,8 @@ import attrs
 import pytest
 
 from ibkeel.errors import ConfigurationError, OrderRejected
-from ibkeel.journal import Purpose
-from ibkeel.model import Option, OrderTicket, Quote, Right, Stock
+from ibkeel.journal import Intent, Journal, Purpose
+from ibkeel.model import Option, OrderState, OrderTicket, Position, Quote, Right, Stock
 from ibkeel.runner import (
     EndOfDay,
     Flattened,
@@ -17,6 +17,11 @@ from ibkeel.runner import (
     RiskConfig,
     Safety,
 )
+from ibkeel.runner.crew import crew_of
+from ibkeel.runner.flatten import flatten
+from ibkeel.runner.memory import OwnOrder
+from ibkeel.telemetry import NullObserver
+from ibkeel.testing import FakeBroker
 
 NOW = datetime(2025, 3, 14, 14, tzinfo=UTC)
 HELD_OPEN = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
@@ -72,6 +77,30 @@ def test_a_bot_that_is_asked_closes_what_it_holds_and_enters_no_more(held_day, a
     assert left.reason == "manual: ibkeel flatten"
     assert world.report.held == ()
     assert "ibkeel flatten" in (tmp_path / "halt").read_text()
+
+
+async def test_of_what_a_run_has_traded_in_months_only_what_is_there_is_asked_about():
+    clock = StandingClock()
+    clock.monotonic = lambda: 0.0
+    calls = [attrs.evolve(HELD_CALL, strike=strike) for strike in range(100, 400)]
+    broker = FakeBroker(
+        clock=clock, positions=(Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4),)
+    )
+    async with broker:
+        with Journal.in_memory() as journal:
+            crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
+            crew.desk.restore(
+                {
+                    f"n{number}": OwnOrder(contract=each, is_entry=True, state=OrderState.FILLED, placed_at=NOW)
+                    for number, each in enumerate((*calls, HELD_CALL))
+                }
+            )
+
+            await flatten(broker, crew.desk, session=NOW.date(), wait=0, reason="the close")
+
+            sold = [entry.record.order.contract for entry in journal.events(Intent)]
+    assert sold == [HELD_CALL]
+    assert len(broker.calls) < 12
 
 
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
