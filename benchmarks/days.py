@@ -65,7 +65,7 @@ def _play(job: tuple[int, bool]) -> tuple[Outcome, float]:
     began = time.process_time()
     try:
         outcome = play(draw_plan(number), is_traced=is_traced)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the run is lost and the seed is named
+    except Exception as error:
         if is_traced:
             raise
         outcome = _broken(number, error)

@@ -9,7 +9,14 @@ from ibkeel.sim import Fault, faults
 __all__ = ["faults_of", "longest"]
 
 _REJECTION: Final = "Order rejected - reason:the campaign says so"
-_REQUESTS: Final = ("positions", "all_open_orders", "open_orders", "place_order", "cancel_order", "executions")
+_REQUESTS: Final = (
+    "positions",
+    "all_open_orders",
+    "open_orders",
+    "place_order",
+    "cancel_order",
+    "executions",
+)
 
 
 def _upstream(event: Event) -> tuple[Fault, ...]:

@@ -141,7 +141,7 @@ class _Kept:
 
 def _is_entry(message: Message, kept: Mapping[int, _Kept]) -> bool:
     """Whether it opens a position: what closes one that is short is bought too."""
-    is_exit = message.client_id in kept and message.order_ref in kept[message.client_id].exits
+    is_exit = any(message.client_id == each and message.order_ref in own.exits for each, own in kept.items())
     return message.is_entry and not message.is_change and not is_exit
 
 
@@ -207,7 +207,11 @@ def _after_loss(kept: Mapping[int, _Kept]) -> Iterable[str]:
         for kind, data in journal.rows:
             if kind == "loss_guard":
                 tripped = data["guard"]["session"] if data["guard"]["tripped"] else None
-            elif kind == "intent" and data["purpose"] == "entry" and tripped == _day_of(data["client_order_id"]):
+            elif (
+                kind == "intent"
+                and data["purpose"] == "entry"
+                and tripped == _day_of(data["client_order_id"])
+            ):
                 yield f"bot {client_id}: {data['client_order_id']} though the day's loss had reached its limit"
 
 

@@ -118,9 +118,7 @@ class Life:
     """What ended it that should not have."""
 
     def __attrs_post_init__(self) -> None:
-        config = IBKRConfig(
-            host=HOST, port=PORT, client_id=self.client_id, orders="PAPER", exclusive=False
-        )
+        config = IBKRConfig(host=HOST, port=PORT, client_id=self.client_id, orders="PAPER", exclusive=False)
         self.broker = IBKRBroker(config, clock=self.clock, observer=self.ears, jitter=lambda: 0.0)
         self.journal = BoundaryJournal.open(self.journal_path)
 
@@ -200,5 +198,9 @@ class Life:
 
 def _words(event: Any) -> str:
     """The fields of an event but for its time, those that say nothing left out."""
-    fields = (f"{name}={value}" for name, value in attrs.asdict(event, recurse=False).items() if name != "at" and value)
+    fields = (
+        f"{name}={value}"
+        for name, value in attrs.asdict(event, recurse=False).items()
+        if name != "at" and value
+    )
     return f"{type(event).__name__} {', '.join(fields)}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from ibkeel.runner import Session, SessionCalendar
 from ibkeel.sim.market.listing import fits
@@ -20,7 +21,6 @@ from ibkeel.sim.values import (
     SimContract,
     SimSession,
 )
-from typing_extensions import override
 
 __all__ = ["MINUTES", "OPENS", "OPENS_AT", "DaysMarket", "MarketCalendar"]
 
@@ -142,7 +142,15 @@ class DaysMarket:
             return MarketQuote(at=at, last=bid, close=bid)
         size = int(self._sizes[number])
         return MarketQuote(
-            at=at, bid=bid, ask=ask, bid_size=size, ask_size=size, last=bid, last_size=1, volume=_VOLUME, close=bid
+            at=at,
+            bid=bid,
+            ask=ask,
+            bid_size=size,
+            ask_size=size,
+            last=bid,
+            last_size=1,
+            volume=_VOLUME,
+            close=bid,
         )
 
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
@@ -159,6 +167,7 @@ class DaysMarket:
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """None."""
         del contract, at
+        return None
 
     def bars(
         self, contract: SimContract, *, start: datetime, end: datetime, size: BarSize, what: str, rth: bool

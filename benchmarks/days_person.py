@@ -119,9 +119,7 @@ class Person:
         found = self._venue.open_orders(PERSON)
         self.acted |= {row.contract.con_id: self._clock.now() for row in found}
         return [
-            event
-            for row in found
-            for event in self._venue.cancel(PERSON, row.order_id, self._clock.now())
+            event for row in found for event in self._venue.cancel(PERSON, row.order_id, self._clock.now())
         ]
 
     def _cancels(self, number: int, is_meant: Callable[[SimOrder], bool]) -> list[VenueEvent]:

@@ -128,7 +128,18 @@ class Plan:
     variant: int
 
 
-MANNERS: Final = ("eager", "eager", "eager", "flips", "raises", "nonsense", "slow", "needy", "wishes", "whims")
+MANNERS: Final = (
+    "eager",
+    "eager",
+    "eager",
+    "flips",
+    "raises",
+    "nonsense",
+    "slow",
+    "needy",
+    "wishes",
+    "whims",
+)
 
 
 def draw_plan(seed: int) -> Plan:

@@ -38,6 +38,8 @@ _HEALS: Final = 45.0  # seconds after a trouble until a link is good again
 _RAM_DISK: Final = Path("/dev/shm")
 _BOUNDARIES: Final = tuple(Boundary)
 _KINDS: Final = ("", "intent", "fill_seen", "order_update")
+_TRIES: Final = 60
+_TRIES_EVERY: Final = 10.0
 _ALIKE: Final = 12
 _FARTHEST: Final = 150.0
 _DEATHS: Final = frozenset({What.KILLED, What.KILLED_TWICE, What.KILLED_FOR_THE_DAY})
@@ -120,7 +122,10 @@ class Stage:
             await self._script()
             for task in (looking, *self._wakes):
                 task.cancel()
-            await asyncio.gather(looking, *self._wakes, return_exceptions=True)
+            ended = await asyncio.gather(looking, *self._wakes, return_exceptions=True)
+            for error in ended:
+                if isinstance(error, Exception):
+                    raise error
             await self._finish()
         return self._outcome()
 
@@ -277,13 +282,22 @@ class Stage:
             return ways[event.what](event) is not False
         made = faults_of(event)
         if not made:
-            return self._person.does(event)
+            self._wakes.append(asyncio.create_task(self._finds(event)))
+            return False
         if event.what is What.SILENT_STORE:
             self._silence(event.lasts)
         for fault in made:
             self._gateway.inject(fault)
         self._is_unclear(longest(event))
         return True
+
+    async def _finds(self, event: Event) -> None:
+        """A person looks for something to do it to, for some minutes."""
+        for _ in range(_TRIES):
+            if self._person.does(event):
+                self._hits[event.what.value] += 1
+                return
+            await asyncio.sleep(_TRIES_EVERY)
 
     def _is_unclear(self, seconds: float) -> None:
         until = self._clock.now() + timedelta(seconds=seconds + _HEALS)

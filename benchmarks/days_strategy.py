@@ -57,7 +57,7 @@ _RAISED: Final[tuple[BaseException, ...]] = (
     ValueError("half \ud83d of a pair"),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"),
 )
-_UP: Final = {"direction": Direction.UP, "confidence": 0.5}
+_UP: Final[dict[str, Any]] = {"direction": Direction.UP, "confidence": 0.5}
 _NONSENSE: Final[tuple[Callable[[], Any], ...]] = (
     lambda: None,
     lambda: "BUY",
@@ -72,7 +72,7 @@ _NONSENSE: Final[tuple[Callable[[], Any], ...]] = (
     lambda: Signal(**_UP, reasons=(Reason("rsi", np.float64(44.0)),)),
     lambda: Signal(**_UP, reasons=(Reason("rsi", math.inf),)),
     lambda: Signal(**_UP, reasons=[Reason("rsi", 1.0)]),
-    lambda: Signal(**_UP, reasons="because"),
+    lambda: Signal(**{**_UP, "reasons": "because"}),
     lambda: Signal(**_UP, wish=OptionWish(min_dte=np.int64(1))),
     lambda: Signal(**_UP, wish=OptionWish(min_otm=math.nan)),
     lambda: Signal(**_UP, wish=OptionWish(max_dte=0)),
@@ -83,8 +83,8 @@ _NONSENSE: Final[tuple[Callable[[], Any], ...]] = (
     lambda: Signal(**_UP, exits=ExitPolicy(take_profit_fraction=1e9)),
     lambda: Signal(**_UP, exits=ExitPolicy(take_profit_fraction=1e-9)),
     lambda: Signal(**_UP, exits=ExitPolicy(min_dte=10_000)),
-    lambda: Signal(**_UP, exits={"stop_fraction": 0.2}),
-    lambda: object(),
+    lambda: Signal(**{**_UP, "exits": {"stop_fraction": 0.2}}),
+    object,
 )
 
 
@@ -115,8 +115,8 @@ class Mannered:
         self._ways: Mapping[str, Callable[[np.random.Generator], Any]] = {
             "eager": _eager,
             "flips": _flips,
-            "raises": lambda draw: _now_and_then(draw, lambda: _raising(_one_of(draw, _RAISED))()),
-            "nonsense": lambda draw: _now_and_then(draw, lambda: _one_of(draw, _NONSENSE)()),
+            "raises": lambda draw: _now_and_then(draw, tuple(map(_raising, _RAISED))),
+            "nonsense": lambda draw: _now_and_then(draw, _NONSENSE),
             "slow": _slow,
             "needy": _eager,
             "wishes": _wishes,
@@ -153,8 +153,8 @@ def _flips(draw: np.random.Generator) -> Signal:
     return Signal(direction=_one_of(draw, (Direction.UP, Direction.DOWN)), confidence=1.0)
 
 
-def _now_and_then(draw: np.random.Generator, answer: Callable[[], Any]) -> Any:
-    return answer() if draw.random() < 0.4 else _eager(draw)
+def _now_and_then(draw: np.random.Generator, answers: tuple[Callable[[], Any], ...]) -> Any:
+    return _one_of(draw, answers)() if draw.random() < 0.4 else _eager(draw)
 
 
 def _slow(draw: np.random.Generator) -> Signal:
@@ -175,4 +175,6 @@ def _wishes(draw: np.random.Generator) -> Signal:
         ends_with_session=_one_of(draw, (None, True, False)),
         trail_period=_one_of(draw, (None, None, None, 8)),
     )
-    return Signal(direction=_one_of(draw, (Direction.UP, Direction.DOWN)), confidence=0.5, wish=wish, exits=exits)
+    return Signal(
+        direction=_one_of(draw, (Direction.UP, Direction.DOWN)), confidence=0.5, wish=wish, exits=exits
+    )

@@ -136,7 +136,11 @@ class Vigil:
         begins = closes_at - timedelta(seconds=ENDS_BEFORE)
         for bot in self._bots:
             life = bot.life
-            if life is None or life.plan.runner["end_of_day"] == "hold" or life.plan.manners in {"wishes", "whims"}:
+            if (
+                life is None
+                or life.plan.runner["end_of_day"] == "hold"
+                or life.plan.manners in {"wishes", "whims"}
+            ):
                 continue
             has_time = bot.good_at(closes_at) - bot.good_at(begins) >= ENDS_BEFORE / 2
             was_told = any(at >= begins for at, _ in bot.ears.alarms) or any(
@@ -144,7 +148,9 @@ class Vigil:
             )
             left = [con_id for con_id in bot.bought if self._is_held_by(bot, con_id)]
             if left and has_time and not was_told:
-                self.wrongs["left_open"].append(f"bot {bot.client_id} left {left} on day {day}, and told nobody")
+                self.wrongs["left_open"].append(
+                    f"bot {bot.client_id} left {left} on day {day}, and told nobody"
+                )
 
     def _read(self) -> None:
         for fill, _ in self._venue.executions()[self._seen :]:
@@ -194,13 +200,19 @@ class Vigil:
         for order in orders:
             parent = self._book.live.get((order.client_id, order.parent_id)) if order.parent_id else None
             left = order.quantity - order.filled if parent is None else self._left_of_family(parent)
-            family = f"child of {order.client_id}/{order.parent_id}" if order.parent_id else str(order.perm_id)
+            family = (
+                f"child of {order.client_id}/{order.parent_id}" if order.parent_id else str(order.perm_id)
+            )
             key = order.oca_group or family
             units[key] = max(units.get(key, 0.0), left)
         return int(sum(units.values()))
 
     def _left_of_family(self, parent: SimOrder) -> float:
-        own = (row for row in self._book.sells if (row.client_id, row.parent_id) == (parent.client_id, parent.order_id))
+        own = (
+            row
+            for row in self._book.sells
+            if (row.client_id, row.parent_id) == (parent.client_id, parent.order_id)
+        )
         return parent.filled - sum(row.filled for row in own)
 
     def _note(self, bot: Bot, key: tuple[str, int], words: str, seconds: float) -> None:
@@ -214,7 +226,9 @@ class Vigil:
         limit = DEADLINE + (_UNHEARD if self._is_unheard(bot, key[1], wrong.since) else 0.0)
         if before < limit <= after and not was_told:
             now = self._clock.now()
-            self.wrongs[key[0]].append(f"bot {bot.client_id}, {now:%d %H:%M:%S}: {words}, and nobody was told")
+            self.wrongs[key[0]].append(
+                f"bot {bot.client_id}, {now:%d %H:%M:%S}: {words}, and nobody was told"
+            )
         if before < _LONG <= after:
             self.long_bare.append(f"{key[0]}: bot {bot.client_id}, {self._clock.now():%d %H:%M:%S}: {words}")
 
@@ -234,7 +248,9 @@ class Vigil:
             bot.waits += seconds
             limit = _CYCLES * interval + _STALL
             if before < limit <= bot.waits:
-                self.wrongs["stalled"].append(f"bot {bot.client_id}, {now:%d %H:%M:%S}: no cycle for {limit:g} s")
+                self.wrongs["stalled"].append(
+                    f"bot {bot.client_id}, {now:%d %H:%M:%S}: no cycle for {limit:g} s"
+                )
 
     def _is_cycling(self, at: datetime, interval: float) -> bool:
         return any(

@@ -86,10 +86,10 @@ async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequ
     if len(wanted) <= _FEW:
         return wanted
     try:
-        rows = (*await broker.positions(), *await broker.open_orders())
+        there = [row.contract for row in await broker.positions()]
+        there += [row.contract for row in await broker.open_orders()]
     except IbkeelError:
         return wanted
-    there = [row.contract for row in rows]
     return [contract for contract in wanted if is_among(there, contract)]
 
 

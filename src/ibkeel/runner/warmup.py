@@ -65,7 +65,8 @@ class WarmUp:
         try:
             needs = needs_of(self._strategy)
         except Exception as error:  # noqa: BLE001 - the cycles ask again, and say so of each symbol
-            return self._failures.note("", error, "warm_up")
+            self._failures.note("", error, "warm_up")
+            return
         if not self._config.warm_up or seconds <= 0 or not (needs.bars or needs.chain):
             return
         self._done = 0

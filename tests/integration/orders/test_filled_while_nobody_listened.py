@@ -199,7 +199,9 @@ def test_a_stop_that_fills_while_the_bot_is_away_is_journaled_by_a_run_that_begi
             with Journal.in_memory() as journal:
                 await lasted(journal, 500)
                 [stop] = gateway.venue.open_orders()
-                gateway.venue.submit(attrs.evolve(stop, stop_price=stop.stop_price * 5, transmit=True), hours.opens_at)
+                gateway.venue.submit(
+                    attrs.evolve(stop, stop_price=stop.stop_price * 5, transmit=True), hours.opens_at
+                )
                 await asyncio.sleep((hours.closes_at - hours.opens_at).total_seconds())
                 await lasted(journal, 60)
                 kept = [entry.record.execution.exec_id for entry in journal.events(FillSeen)]

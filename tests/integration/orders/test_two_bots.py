@@ -163,7 +163,9 @@ async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is
         left = [flatten(bot.broker, bot.crew.desk, session=DAY, wait=30, reason="the close") for bot in both]
         held = await asyncio.gather(*left)
 
-        sold = {fill.client_id: fill.quantity for fill, _ in on.gateway.venue.executions() if fill.side == "SLD"}
+        sold = {
+            fill.client_id: fill.quantity for fill, _ in on.gateway.venue.executions() if fill.side == "SLD"
+        }
         assert held == [(), ()]
         assert sold == {1: 2.0, 2: 2.0}
         assert working(on) == on.gateway.venue.positions() == []

@@ -84,14 +84,17 @@ async def test_of_what_a_run_has_traded_in_months_only_what_is_there_is_asked_ab
     clock.monotonic = lambda: 0.0
     calls = [attrs.evolve(HELD_CALL, strike=strike) for strike in range(100, 400)]
     broker = FakeBroker(
-        clock=clock, positions=(Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4),)
+        clock=clock,
+        positions=(Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4),),
     )
     async with broker:
         with Journal.in_memory() as journal:
             crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
             crew.desk.restore(
                 {
-                    f"n{number}": OwnOrder(contract=each, is_entry=True, state=OrderState.FILLED, placed_at=NOW)
+                    f"n{number}": OwnOrder(
+                        contract=each, is_entry=True, state=OrderState.FILLED, placed_at=NOW
+                    )
                     for number, each in enumerate((*calls, HELD_CALL))
                 }
             )

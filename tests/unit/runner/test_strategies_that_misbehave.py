@@ -62,7 +62,7 @@ class Wordless(Exception):
     """An error whose words are none."""
 
     def __str__(self):
-        return None
+        raise TypeError
 
 
 class Coded(Exception):
