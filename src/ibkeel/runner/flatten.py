@@ -205,7 +205,7 @@ async def leave_position(
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
     Nothing is cancelled where orders that stay leave no room for an exit: a stop would be gone for nothing. Where
-    there are any, bots take turns by their client ids: of two that leave at one instant both would sell all.
+    there are any, or none at all, bots take turns by their client ids: two that leave at one instant would sell all twice.
     `of_anybody` is as of `cancel_ours`.
 
     Raises:
@@ -213,17 +213,21 @@ async def leave_position(
     """
     rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
     stay = [row for row in rows if not (desk.owns(row) or (of_anybody and row.client_id == broker.client_id))]
-    for position in await broker.positions() if stay else ():
-        if is_same_contract(position.contract, contract) and not exit_room(position.signed_quantity, stay):
+    for position in await broker.positions() if stay or not rows else ():
+        if not is_same_contract(position.contract, contract):
+            continue
+        if not exit_room(position.signed_quantity, stay):
             raise _no_room(position)
-    if stay:
-        # Another bot may be about to do the same: one after the other, each counts what the other has sent.
+        # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts
+        # what the other has sent.
         await asyncio.sleep(1 + 2 * (broker.client_id % 8))
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
+    before = await broker.all_open_orders()
     for position in await broker.positions():
         if not is_same_contract(position.contract, contract):
             continue
-        open_orders = await broker.all_open_orders()
+        # What fills between two lists is on one of them still, and what is sent then on the other.
+        open_orders = (*before, *await broker.all_open_orders())
         placed = await desk.leave(
             lambda name, held=position, orders=open_orders: (
                 plan_exit(  # type: ignore[misc]

@@ -153,6 +153,16 @@ async def test_of_two_bots_that_see_one_stop_too_many_one_gives_way(bots):
         assert len(cancels(on)) == 1
 
 
+async def leave(bot, *, after=0.0):
+    await asyncio.sleep(after)
+    return await flatten(bot.broker, bot.crew.desk, session=DAY, wait=30, reason="the close")
+
+
+def sold(on, client_id):
+    fills = [fill for fill, _ in on.gateway.venue.executions() if fill.side == "SLD"]
+    return sum(fill.quantity for fill in fills if fill.client_id == client_id)
+
+
 async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is_held_and_no_more(bots):
     async with bots() as (on, start):
         both = await start(1, "one"), await start(2, "other")
@@ -160,15 +170,54 @@ async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is
             await bot.enter(SPY, 300)
         await asyncio.sleep(10)
 
-        left = [flatten(bot.broker, bot.crew.desk, session=DAY, wait=30, reason="the close") for bot in both]
-        held = await asyncio.gather(*left)
+        held = await asyncio.gather(*map(leave, both))
 
-        sold = {
-            fill.client_id: fill.quantity for fill, _ in on.gateway.venue.executions() if fill.side == "SLD"
-        }
         assert held == [(), ()]
-        assert sold == {1: 2.0, 2: 2.0}
+        assert (sold(on, 1), sold(on, 2)) == (2.0, 2.0)
         assert working(on) == on.gateway.venue.positions() == []
+
+
+@pytest.mark.parametrize("after", [step / 20 for step in range(3, 10)])
+async def test_a_bot_that_has_no_stop_left_does_not_sell_what_another_is_selling(bots, after):
+    async with bots() as (on, start):
+        one, other = await start(1, "one"), await start(2, "other")
+        await one.enter(SPY, 300)
+        await other.enter(SPY, 300)
+        await asyncio.sleep(10)
+        await on.broker.place(OrderTicket(contract=SPY, side="SELL", quantity=2, is_closing=True))
+        await asyncio.sleep(120)  # one of the two has given its stop up
+
+        await asyncio.gather(leave(one), leave(other, after=after), leave(one, after=after))
+
+        assert sold(on, 1) + sold(on, 2) == 2.0
+        assert working(on) == on.gateway.venue.positions() == []
+
+
+@pytest.mark.parametrize("after", [step / 20 for step in range(69, 76)])
+async def test_an_exit_counts_what_fills_while_it_looks(bots, after):
+    async with bots() as (on, start):
+        bot = await start(1, "one")
+        await bot.enter(SPY, 300)
+        resting = await on.broker.place(
+            OrderTicket(
+                contract=SPY, side="SELL", quantity=1, order_type="LMT", limit_price=900, is_closing=True
+            )
+        )
+        await asyncio.sleep(10)
+
+        leaving = asyncio.create_task(leave(bot))
+        await asyncio.sleep(after)
+        venue = on.gateway.venue
+        [order] = [
+            row for row in venue.open_orders() if row.order_id == resting.order_id and row.client_id == 9
+        ]
+        now = virtual_clock().now()
+        venue.submit(attrs.evolve(order, limit_price=1.0, transmit=True), now)
+        venue.advance(now)
+        await leaving
+
+        assert sold(on, 9) == 1.0
+        assert sold(on, 1) <= 1.0
 
 
 async def test_a_bot_whose_journal_was_lost_names_no_order_as_it_did_before(bots):
