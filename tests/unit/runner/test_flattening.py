@@ -103,7 +103,7 @@ async def test_of_what_a_run_has_traded_in_months_only_what_is_there_is_asked_ab
 
             sold = [entry.record.order.contract for entry in journal.events(Intent)]
     assert sold == [HELD_CALL]
-    assert len(broker.calls) < 12
+    assert len(broker.calls) < 20
 
 
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
