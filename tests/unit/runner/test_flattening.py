@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 import attrs
 import pytest
 
-from ibkeel.errors import ConfigurationError, OrderRejected
+from ibkeel.errors import ConfigurationError, OrderRejected, RequestTimeout
 from ibkeel.journal import Intent, Journal, Purpose
 from ibkeel.model import Option, OrderState, OrderTicket, Position, Quote, Right, Stock
 from ibkeel.runner import (
@@ -79,31 +79,45 @@ def test_a_bot_that_is_asked_closes_what_it_holds_and_enters_no_more(held_day, a
     assert "ibkeel flatten" in (tmp_path / "halt").read_text()
 
 
-async def test_of_what_a_run_has_traded_in_months_only_what_is_there_is_asked_about():
+async def left_by_a_long_run(count, prepare=lambda _: None):
+    """A run that holds the last of so many calls closes it: the broker, and what was sold."""
     clock = StandingClock()
     clock.monotonic = lambda: 0.0
-    calls = [attrs.evolve(HELD_CALL, strike=strike) for strike in range(100, 400)]
-    broker = FakeBroker(
-        clock=clock,
-        positions=(Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4),),
-    )
-    async with broker:
+    calls = [*(attrs.evolve(HELD_CALL, strike=strike) for strike in range(100, 99 + count)), HELD_CALL]
+    held = Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4)
+    past = {"is_entry": True, "state": OrderState.FILLED, "placed_at": NOW}
+    async with FakeBroker(clock=clock, positions=(held,)) as broker:
         with Journal.in_memory() as journal:
             crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
-            crew.desk.restore(
-                {
-                    f"n{number}": OwnOrder(
-                        contract=each, is_entry=True, state=OrderState.FILLED, placed_at=NOW
-                    )
-                    for number, each in enumerate((*calls, HELD_CALL))
-                }
-            )
-
+            crew.desk.restore({f"n{n}": OwnOrder(contract=each, **past) for n, each in enumerate(calls)})
+            prepare(broker)
             await flatten(broker, crew.desk, session=NOW.date(), wait=0, reason="the close")
+            return broker, [entry.record.order.contract for entry in journal.events(Intent)]
 
-            sold = [entry.record.order.contract for entry in journal.events(Intent)]
+
+async def test_of_what_a_run_has_traded_in_months_only_what_is_there_is_asked_about():
+    broker, sold = await left_by_a_long_run(300)
+
     assert sold == [HELD_CALL]
     assert len(broker.calls) < 20
+
+
+async def test_where_nobody_says_what_is_there_everything_is_asked_about():
+    def prepare(broker):
+        open_orders, refusals = broker.open_orders, [True]
+
+        async def refused_once():
+            if refusals:
+                refusals.pop()
+                raise RequestTimeout("no answer")
+            return await open_orders()
+
+        broker.open_orders = refused_once
+
+    broker, sold = await left_by_a_long_run(20, prepare)
+
+    assert sold == [HELD_CALL]
+    assert len(broker.calls) > 40
 
 
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
