@@ -53,7 +53,7 @@ from ibkeel.orders.supervision import (
     net_market,
     supervise,
 )
-from ibkeel.orders.ticks import CENT, NICKEL, PENNY, TickLadder, round_to_tick
+from ibkeel.orders.ticks import CENT, NICKEL, PENNY, TickLadder, ladder_of, round_to_tick
 from ibkeel.orders.truth import OrderTruth
 
 __all__ = [
@@ -106,6 +106,7 @@ __all__ = [
     "exit_room",
     "is_same_contract",
     "is_stop",
+    "ladder_of",
     "left_to_replace",
     "net_market",
     "plan_exit",

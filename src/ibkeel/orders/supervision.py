@@ -15,7 +15,7 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import ComboLeg, OrderReport, OrderState, Quote, Side
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
-from ibkeel.orders.ticks import PENNY, TickLadder
+from ibkeel.orders.ticks import TickLadder, ladder_of
 
 _WORKS: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
 
@@ -64,7 +64,7 @@ class WorkingOrder:
         bid: Of the order's own contract, of a combo that of all its legs; None when nobody bids or nobody knows.
         ask: As `bid`.
         ends_at: When entries of the session are withdrawn; None for never.
-        ticks: The contract's price steps.
+        ticks: The contract's price steps; None takes those that `bid` and `ask` keep to.
     """
 
     now: datetime = attrs.field(converter=as_utc)
@@ -76,7 +76,7 @@ class WorkingOrder:
     bid: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
     ask: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
     ends_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
-    ticks: TickLadder = PENNY
+    ticks: TickLadder | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -151,7 +151,8 @@ def _moved(working: WorkingOrder, policy: RepricePolicy) -> Reprice | None:
 
 def _on_tick(price: Decimal, working: WorkingOrder) -> Decimal:
     """The nearest step that is not worse for an entry; what closes is rounded to where it fills."""
-    tick = working.ticks.tick_at(abs(price))
+    ladder = working.ticks or ladder_of(working.bid, working.ask)
+    tick = ladder.tick_at(abs(price))
     is_down = (working.order.side is Side.BUY) is not working.is_closing
     return (price / tick).to_integral_value(rounding=ROUND_FLOOR if is_down else ROUND_CEILING) * tick
 

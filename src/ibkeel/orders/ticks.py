@@ -51,6 +51,17 @@ NICKEL: Final = TickLadder(((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal(
 """Other option classes: five cents below 3, ten from there on."""
 
 
+def ladder_of(bid: Decimal | None, ask: Decimal | None) -> TickLadder:
+    """The coarser ladder of an option where its bid and ask keep to it: a price on that is on the finer one, too.
+
+    Args:
+        bid: Per share; None when nobody bids.
+        ask: As `bid`.
+    """
+    sides = [abs(side) for side in (bid, ask) if side is not None]
+    return NICKEL if sides and all(side % NICKEL.tick_at(side) == 0 for side in sides) else PENNY
+
+
 def round_to_tick(price: Decimal | float | str, *, ticks: TickLadder | Decimal, side: Side) -> Decimal:
     """The nearest price the venue takes that is not worse than the one asked.
 

@@ -24,9 +24,9 @@ from ibkeel.model import (
     Signal,
     TimeInForce,
 )
-from ibkeel.model.checks import as_decimal
+from ibkeel.model.checks import as_optional_decimal
 from ibkeel.options import Candidate, Choice, ExpiryChoice, SelectionRule, choose, preset, select
-from ibkeel.orders import NICKEL, PENNY, TickLadder, build_bracket
+from ibkeel.orders import PENNY, build_bracket, ladder_of
 from ibkeel.risk import EntryFacts, GateRule, LossVerdict, check_entry, position_size
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.feed import Feed, spot_of
@@ -219,7 +219,8 @@ def sized_bracket(
     if size.quantity == 0:
         return None, size.explain()
     why = ""
-    for ladder in _ladders(quote):
+    bid, ask = as_optional_decimal(quote.bid), as_optional_decimal(quote.ask)
+    for ladder in dict.fromkeys((ladder_of(bid, ask), PENNY)):  # the coarser may leave a stop no room
         try:
             bracket = build_bracket(
                 quote=quote,
@@ -233,12 +234,6 @@ def sized_bracket(
         else:
             return bracket, size.explain()
     return None, why
-
-
-def _ladders(quote: Quote) -> tuple[TickLadder, ...]:
-    """The coarser steps first where bid and ask keep to them: a price on these is on the finer ones, too."""
-    sides = [as_decimal(side) for side in (quote.bid, quote.ask) if side is not None]
-    return (NICKEL, PENNY) if all(side % NICKEL.tick_at(side) == 0 for side in sides) else (PENNY,)
 
 
 class EntryPlanner:

@@ -10,6 +10,7 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Combo, ComboLeg, Option, OrderReport, OrderState, Quote, Right, Side, Stock
 from ibkeel.orders import (
     CENT,
+    PENNY,
     Reprice,
     RepricePolicy,
     Withdraw,
@@ -58,7 +59,17 @@ def test_it_goes_as_far_beyond_the_middle_as_it_may(reach, side, limit, price):
 def test_the_collar_is_about_where_it_began(side, limit, price):
     order = {"side": Side(side), "limit_price": Decimal(limit)}
 
-    step = supervise(working(order=order, first_price=limit), attrs.evolve(POLICY, collar=0.02))
+    moved = working(order=order, first_price=limit, ticks=PENNY)
+    step = supervise(moved, attrs.evolve(POLICY, collar=0.02))
+
+    assert step.price == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "price"), [("2.30", "2.35", "2.30"), ("2.31", "2.35", "2.33"), ("3.10", "3.40", "3.20")]
+)
+def test_it_keeps_to_the_steps_that_its_market_shows(bid, ask, price):
+    step = supervise(working(bid=bid, ask=ask), attrs.evolve(POLICY, collar=1.0))
 
     assert step.price == Decimal(price)
 

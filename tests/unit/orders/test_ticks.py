@@ -4,7 +4,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Side
-from ibkeel.orders import CENT, NICKEL, PENNY, TickLadder, round_to_tick
+from ibkeel.orders import CENT, NICKEL, PENNY, TickLadder, ladder_of, round_to_tick
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,16 @@ def test_a_ladder_may_change_its_step_at_a_multiple_of_both():
     ladder = TickLadder(((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10"))))
 
     assert ladder == NICKEL
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "ladder"),
+    [
+        ("2.30", "2.35", NICKEL), ("2.30", "2.36", PENNY), ("3.10", "3.15", PENNY), ("2.95", "3.10", NICKEL),
+        (None, "0.05", NICKEL), ("0.04", None, PENNY), ("-1.05", "-1.00", NICKEL), (None, None, PENNY),
+    ],
+)  # fmt: skip
+def test_the_steps_of_a_class_are_told_by_its_quote(bid, ask, ladder):
+    sides = [None if side is None else Decimal(side) for side in (bid, ask)]
+
+    assert ladder_of(*sides) is ladder
