@@ -15,6 +15,7 @@ SOURCES = (
     "src",
     "tests",
     "examples",
+    "benchmarks",
     "conformance",
     "deploy",
     "docs/_extensions",
@@ -225,6 +226,16 @@ def fuzz(session):
     seconds = int(session.posargs[0]) if session.posargs else 60
     for target in ("gateway", "broker"):
         session.run("python", "-m", "fuzz", target, f"-max_total_time={seconds // 2}", "-timeout=20")
+
+
+@nox.session
+def bench(session):
+    """Does each benchmark still run? Few rounds and no verdicts: those need a whole run on a quiet machine."""
+    session.install("-e", ".[bench]")
+    for name in (
+        "adapter", "breaker", "chainfetch", "indicators", "pacing", "pricing", "runner", "simulator", "soak", "telemetry",
+    ):  # fmt: skip
+        session.run("python", "-m", "benchmarks", name, "--quick")
 
 
 @nox.session

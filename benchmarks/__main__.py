@@ -28,7 +28,7 @@ _MORE: Final = {
 
 
 def main() -> int:
-    """Run one benchmark; 0 only when all of its bars hold."""
+    """Run one benchmark; 0 only when all of its bars hold, or, in a quick run, when it ran."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -56,7 +56,7 @@ def main() -> int:
         chosen["modules"] = chosen.pop("module")
     report = importlib.import_module(f"benchmarks.{options.name}").run(quick=options.quick, **chosen)
     print(report.json() if options.json else report.text())
-    return 0 if report.holds else 1
+    return 0 if report.holds or options.quick else 1
 
 
 raise SystemExit(main())

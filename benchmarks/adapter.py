@@ -126,6 +126,7 @@ async def _measured(answers: dict[str, list[Answer]], sizes: Sizes) -> dict[str,
     gateway = CannedGateway(answers)
     server = await asyncio.get_running_loop().create_server(gateway, _HOST, _PORT)
     ib = library.IB()
+    ib.MaxSyncedSubAccounts = 0  # as ours: what the canned Gateway was not asked it does not answer
     try:
         async with canned_broker(1) as ours, canned_broker(2) as again:
             await ib.connectAsync(_HOST, _PORT, clientId=3)

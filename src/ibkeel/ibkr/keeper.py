@@ -360,7 +360,9 @@ class Keeper:
         farm: DataFarm | None = None,
         generation: int | None = None,
     ) -> None:
-        self._become(self.session.on(event, self._now(), cause=cause, farm=farm, generation=generation))
+        after = self.session.on(event, self._now(), cause=cause, farm=farm, generation=generation)
+        if after is not self.session:
+            self._become(after)
 
     def _become(self, after: Session) -> None:
         before, self.session = self.session, after

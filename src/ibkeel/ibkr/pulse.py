@@ -110,7 +110,9 @@ class Pulse:
         self._gate.check_link()
         if self._last is not None and self._now() - self._last.at < LEAST_GAP:
             return self._last
-        mine = asyncio.timeout(deadline if deadline < self._link.config.deadlines.probe else None)
+        if deadline >= self._link.config.deadlines.probe:
+            return await self._questions.do("time", self._ask)
+        mine = asyncio.timeout(deadline)
         try:
             async with mine:
                 return await self._questions.do("time", self._ask)
