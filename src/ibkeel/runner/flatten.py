@@ -16,6 +16,11 @@ from ibkeel.runner.tally import Held
 
 _POLL: Final = 1.0
 _FEW: Final = 8  # contracts that are asked for one by one
+_FIRST_TURN: Final = (
+    1.0  # seconds, after which the exit of a bot that had no turn to wait for is on the lists
+)
+_TURN: Final = 2.0  # seconds between two bots' turns: a cancel is answered and an exit listed
+_TURNS: Final = 8  # longer waits would keep an exit back for more than 15 s
 _NOT_OURS: Final = "this run did not trade it"
 _NOT_ASKED: Final = "it is to be held"
 _LOOK: Final = 1.0
@@ -220,7 +225,7 @@ async def leave_position(
             raise _no_room(position)
         # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts
         # what the other has sent.
-        await asyncio.sleep(1 + 2 * (broker.client_id % 8))
+        await asyncio.sleep(_FIRST_TURN + _TURN * (broker.client_id % _TURNS))
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     before = await broker.all_open_orders()
     for position in await broker.positions():

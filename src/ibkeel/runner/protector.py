@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Final, Protocol, assert_never
 
@@ -42,8 +41,6 @@ from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.stop_prices import is_explained, last_stop, stop_price_for
 from ibkeel.runner.tally import Failures
 from ibkeel.telemetry import AlarmRaised, Observer
-
-_NICKEL_TICK: Final = Decimal("0.05")
 
 
 class Protected(Orders, Account, Chains, MarketData, Protocol):
