@@ -87,16 +87,30 @@ def parity_forward(
         raise InvalidInput(
             f"years {years}, rate {rate}, pairs {pairs}; valid: years of 0 or more, a finite rate, a pair"
         )
-    columns = [np.asarray(each, dtype=np.float64) for each in (strike, call_bid, call_ask, put_bid, put_ask)]
-    if any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
-        shapes = ", ".join(str(column.shape) for column in columns)
+    strikes, *quotes = _whole_pairs(strike, call_bid, call_ask, put_bid, put_ask)
+    return _from_quotes(strikes, quotes, math.exp(rate * years), pairs)
+
+
+def table_of(*columns: npt.ArrayLike) -> Floats:
+    """Columns of one length, as the rows of one table.
+
+    Raises:
+        InvalidInput: The shapes differ, or are not of one dimension.
+    """
+    rows = [np.asarray(each, dtype=np.float64) for each in columns]
+    if any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
+        shapes = ", ".join(str(row.shape) for row in rows)
         raise InvalidInput(f"columns of shapes {shapes}; valid: one dimension, equal")
-    table = np.array(columns)
+    return np.array(rows)
+
+
+def _whole_pairs(*columns: npt.ArrayLike) -> Floats:
+    """Strike, bid and ask of the call, bid and ask of the put: of those strikes that have them all."""
+    table = table_of(*columns)
     quoted = ((table > 0) & (table < math.inf)).all(axis=0) & (table[2] >= table[1]) & (table[4] >= table[3])
     if not quoted.any():
         raise InvalidInput(f"none of {table.shape[1]} strikes has a bid and an ask of call and put")
-    strikes, *quotes = table[:, quoted]
-    return _from_quotes(strikes, quotes, math.exp(rate * years), pairs)
+    return table[:, quoted]
 
 
 def _from_quotes(strikes: Floats, quotes: list[Floats], growth: float, pairs: int) -> ParityForward:
@@ -180,7 +194,7 @@ def american_parity_forward(
     Raises:
         InvalidInput: As `parity_forward`, or the spot is out of its domain.
     """
-    table = np.array([strike, call_bid, call_ask, put_bid, put_ask], dtype=np.float64)
+    table = _whole_pairs(strike, call_bid, call_ask, put_bid, put_ask)
     away = np.abs(table[1] + table[2] - table[3] - table[4])
     # Those far from the money take no part, before or after the correction.
     strikes, *quotes = table[:, np.argsort(away, kind="stable")[: _SPARE * pairs]]

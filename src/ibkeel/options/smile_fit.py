@@ -13,7 +13,7 @@ from ibkeel.model import Option, Quote, Right
 from ibkeel.options.american import american_implied_volatility
 from ibkeel.options.greeks import implied_volatility
 from ibkeel.options.inputs import Floats
-from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_forward
+from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_forward, table_of
 from ibkeel.options.series import Exercise
 from ibkeel.options.smile import LeftOut, Smile, SmilePoint, WhyLeftOut, smoothed
 
@@ -63,9 +63,12 @@ def fit_smile(
         The smile, with what was left out and why.
 
     Raises:
-        InvalidInput: No pair for the forward, or fewer than 3 strikes that can be used.
+        InvalidInput: No pair for the forward, fewer than 3 strikes that can be used, a strike that comes
+            twice, or shapes that differ.
     """
-    table = np.array([strike, call_bid, call_ask, put_bid, put_ask], dtype=np.float64)
+    table = table_of(strike, call_bid, call_ask, put_bid, put_ask)
+    if np.unique(table[0]).size < table.shape[1]:
+        raise InvalidInput(f"{expiry}: a strike comes twice; valid: one class, each strike once")
     table = np.where(table > 0, table, np.nan)[:, np.argsort(table[0], kind="stable")]
     strikes, calls, puts = table[0], table[1:3], table[3:]
     forward = _forward(strikes, calls, puts, spot, years, rate, exercise)

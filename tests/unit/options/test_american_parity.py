@@ -62,3 +62,27 @@ def test_pairs_that_are_all_about_to_be_exercised_give_plain_parity(quoted):
     got = american_parity_forward(**deep_only, spot=60.0)
 
     assert got == parity_forward(**deep_only)
+
+
+def test_strikes_that_nobody_quotes_leave_the_pairs_near_the_money_their_place(quoted):
+    given = columns(quoted(180, exercise=Exercise.AMERICAN))
+    expected = american_parity_forward(**given, spot=100.0).forward
+    unquoted = np.arange(500.0, 540.0)
+    wide = {
+        name: np.concatenate([unquoted if name == "strike" else 0 * unquoted, value])
+        for name, value in given.items()
+        if isinstance(value, np.ndarray)
+    }
+
+    got = american_parity_forward(**{**given, **wide}, spot=100.0)
+
+    assert got.forward == expected
+
+
+@pytest.mark.parametrize("part", [slice(1, None), 0])
+def test_columns_that_do_not_fit_together_are_refused(quoted, part):
+    given = columns(quoted(180, exercise=Exercise.AMERICAN))
+    given["put_ask"] = given["put_ask"][part]
+
+    with pytest.raises(InvalidInput, match=r"valid: one dimension, equal"):
+        american_parity_forward(**given, spot=100.0)

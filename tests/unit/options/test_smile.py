@@ -131,6 +131,22 @@ def test_two_good_strikes_and_no_other_are_too_few(quoted):
         fit_smile(**given)
 
 
+def test_a_strike_of_two_classes_is_refused(quoted):
+    given = quoted()
+    given["strike"][5] = given["strike"][4]
+
+    with pytest.raises(InvalidInput, match="a strike comes twice"):
+        fit_smile(**given)
+
+
+def test_columns_of_different_lengths_are_refused(quoted):
+    given = quoted()
+    given["call_bid"] = given["call_bid"][1:]
+
+    with pytest.raises(InvalidInput, match="columns of shapes"):
+        fit_smile(**given)
+
+
 def test_the_order_of_the_strikes_does_not_matter(quoted):
     given = quoted()
     turned = {name: value[::-1] if isinstance(value, np.ndarray) else value for name, value in given.items()}
