@@ -68,7 +68,7 @@ class CheckTerms:
     years: float
     rate: float = 0.0
     dividend_yield: float = 0.0
-    exercise: Exercise = Exercise.AMERICAN
+    exercise: Exercise = attrs.field(default=Exercise.AMERICAN, converter=Exercise)
     spot_tolerance: float = 0.002
     delta_tolerance: float = 0.03
     relative_tolerance: float = 0.15

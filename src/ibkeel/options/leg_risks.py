@@ -106,7 +106,7 @@ def leg_risks(
         if isinstance(leg.contract, Option) and leg.side is Side.SELL:
             depth = _depth(leg.contract, price)
             risks += _near_expiry(leg, leg.contract, depth, today, rule)
-            if exercise is Exercise.AMERICAN and depth > 0:
+            if Exercise(exercise) is Exercise.AMERICAN and depth > 0:
                 quote = quotes.get(leg.contract)
                 risks += _ex_dividend(leg, leg.contract, depth, today, dividends or {}, quote)
     risks += _uncovered(structure)

@@ -198,7 +198,7 @@ def value_at_near_expiry(
     near, spot = structure.expiries[0], np.atleast_1d(np.asarray(spots, dtype=np.float64))
     bound = _at_intrinsic(structure)
     worth = np.full(spot.shape, -float(structure.net.per_share))
-    pricer = american_price if exercise is Exercise.AMERICAN else price
+    pricer = american_price if Exercise(exercise) is Exercise.AMERICAN else price
     model = partial(pricer, spot=spot, rate=rate, dividend_yield=dividend_yield)
     for leg in structure.legs:
         worth += leg.shares / structure.multiplier * _leg_worth(leg, spot, near, volatility, model)
@@ -256,7 +256,7 @@ def _leg_worth(
     strike = float(option.strike)
     if option.expiry == near:
         return np.maximum(spot - strike if option.right is Right.CALL else strike - spot, 0.0)
-    given = volatility if isinstance(volatility, int | float) else volatility.get(option)
+    given = volatility.get(option) if isinstance(volatility, Mapping) else volatility
     if given is None:
         raise InvalidInput(f"no volatility for {option}, which lives on after {near}")
     years = (option.expiry - near).days / _DAYS_A_YEAR

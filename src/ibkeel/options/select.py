@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from itertools import islice
 from types import MappingProxyType
 from typing import Final
@@ -12,12 +11,12 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, OptionChain, OptionClass, Right
-from ibkeel.model.checks import as_decimal, finite, whole
+from ibkeel.model.checks import Words, as_decimal, finite, whole
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.series import SeriesKind, is_adjusted, series_kind
 
 
-class ExpiryChoice(StrEnum):
+class ExpiryChoice(Words):
     """Which listed expiries are looked at."""
 
     WEEKLY = "weekly"
@@ -25,7 +24,7 @@ class ExpiryChoice(StrEnum):
     NEAREST = "nearest"
 
 
-class StrikeStep(StrEnum):
+class StrikeStep(Words):
     """Where the wanted strike lies, in strikes from the one at the money."""
 
     AT = "at"
@@ -33,7 +32,7 @@ class StrikeStep(StrEnum):
     OUT = "out"
 
 
-class Preference(StrEnum):
+class Preference(Words):
     """Which of several good options wins."""
 
     TIGHTEST = "tightest"
@@ -192,7 +191,7 @@ def weekly_expiry(expiries: Iterable[date], *, today: date, min_dte: int = 0) ->
 
 def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
     """How far out of the money a strike lies, as a fraction of spot; negative when in the money."""
-    distance = strike - spot if right is Right.CALL else spot - strike
+    distance = strike - spot if Right(right) is Right.CALL else spot - strike
     return distance / spot
 
 
@@ -323,7 +322,7 @@ def select(
     Raises:
         InvalidInput: `spot` is not above zero, or the chain has no such class.
     """
-    price = _spot(spot)
+    price, right = _spot(spot), Right(right)
     row = _class_of(chain, trading_class)
     if row is None or not row.strikes:
         return ()

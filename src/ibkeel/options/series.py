@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,7 +16,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import ContractDetails, Index, OptionClass, Stock, TradingHours
-from ibkeel.model.checks import as_utc
+from ibkeel.model.checks import Words, as_utc
 
 _SECONDS_A_YEAR: Final = 365 * 86_400
 _OPEN: Final = time(9, 30)
@@ -41,14 +40,14 @@ _ABOVE: Final = MappingProxyType({Decimal("0.01"): Decimal("0.05"), Decimal("0.0
 """The step from a premium of 3 on, by the step below. Source: Cboe Rule 5.4."""
 
 
-class Settlement(StrEnum):
+class Settlement(Words):
     """From which prices an option is settled."""
 
     AM = "am"
     PM = "pm"
 
 
-class Exercise(StrEnum):
+class Exercise(Words):
     """When an option may be exercised."""
 
     AMERICAN = "american"
@@ -79,7 +78,7 @@ def settles_at(
     Source:
         Cboe, contract specifications of SPX and SPXW; OIC, settlement of equity options.
     """
-    at = _OPEN if settlement is Settlement.AM else closes
+    at = _OPEN if Settlement(settlement) is Settlement.AM else closes
     return datetime.combine(expiry, at, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
@@ -119,7 +118,7 @@ def years_to_expiry(instant: datetime, *, now: datetime) -> float:
     return left / _SECONDS_A_YEAR
 
 
-class SeriesKind(StrEnum):
+class SeriesKind(Words):
     """How often series like this one come."""
 
     WEEKLY = "weekly"

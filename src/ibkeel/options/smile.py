@@ -274,7 +274,7 @@ class Smile:
             crossings = np.flatnonzero(above[1:] != above[:-1])
             if not crossings.size:
                 raise InvalidInput(
-                    f"no {right.name.lower()} of {self.expiry} with delta {delta:g} between the strikes "
+                    f"no {Right(right).name.lower()} of {self.expiry} with delta {delta:g} between the strikes "
                     f"{self.strikes[0]:g} and {self.strikes[1]:g}; there deltas are {deltas[0]:.4f} to {deltas[-1]:.4f}"
                 )
             nearest = crossings[np.argmin(np.abs(places[crossings]))]

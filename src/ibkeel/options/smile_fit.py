@@ -78,7 +78,7 @@ def fit_smile(
         years=years,
         rate=rate,
         dividend_yield=implied_dividend_yield(forward=forward, spot=spot, years=years, rate=rate),
-        exercise=exercise,
+        exercise=Exercise(exercise),
     )
     return _fitted(terms, forward, strikes, calls, puts, widest)
 
@@ -86,7 +86,7 @@ def fit_smile(
 def _forward(
     strikes: Floats, calls: Floats, puts: Floats, spot: float, years: float, rate: float, exercise: Exercise
 ) -> float:
-    if exercise is Exercise.EUROPEAN:
+    if Exercise(exercise) is Exercise.EUROPEAN:
         return parity_forward(
             strike=strikes,
             call_bid=calls[0],

@@ -96,6 +96,12 @@ def _call_and_put(name: str, call: Option, put: Option) -> None:
     _is(name, Right.PUT, put)
 
 
+def _held(side: Side) -> tuple[str, int]:
+    """Its word, and the sign of what is held."""
+    side = Side(side)
+    return "long" if side is Side.BUY else "short", side.sign
+
+
 def straddle(*, call: Option, put: Option, side: Side = Side.BUY) -> Structure:
     """Call and put of one strike and expiry, both bought or both sold.
 
@@ -104,8 +110,8 @@ def straddle(*, call: Option, put: Option, side: Side = Side.BUY) -> Structure:
     """
     _call_and_put("straddle", call, put)
     _alike("straddle", (call, put), "strike")
-    word = "long" if side is Side.BUY else "short"
-    return _structure(f"{word} straddle", (call, side.sign), (put, side.sign))
+    word, sign = _held(side)
+    return _structure(f"{word} straddle", (call, sign), (put, sign))
 
 
 def strangle(*, call: Option, put: Option, side: Side = Side.BUY) -> Structure:
@@ -117,8 +123,8 @@ def strangle(*, call: Option, put: Option, side: Side = Side.BUY) -> Structure:
     """
     _call_and_put("strangle", call, put)
     _ascending("strangle", put, call)
-    word = "long" if side is Side.BUY else "short"
-    return _structure(f"{word} strangle", (put, side.sign), (call, side.sign))
+    word, sign = _held(side)
+    return _structure(f"{word} strangle", (put, sign), (call, sign))
 
 
 def butterfly(*, low: Option, middle: Option, high: Option, side: Side = Side.BUY) -> Structure:
@@ -131,8 +137,8 @@ def butterfly(*, low: Option, middle: Option, high: Option, side: Side = Side.BU
     _ascending("butterfly", low, middle, high)
     is_even = middle.strike - low.strike == high.strike - middle.strike
     kind = "butterfly" if is_even else "broken-wing butterfly"
-    name = f"{'long' if side is Side.BUY else 'short'} {_WORDS[low.right]} {kind}"
-    return _structure(name, (low, side.sign), (middle, -2 * side.sign), (high, side.sign))
+    word, sign = _held(side)
+    return _structure(f"{word} {_WORDS[low.right]} {kind}", (low, sign), (middle, -2 * sign), (high, sign))
 
 
 def _iron(name: str, puts: tuple[Option, Option], calls: tuple[Option, Option]) -> Structure:

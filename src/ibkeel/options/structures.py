@@ -8,17 +8,16 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput, QuoteUnavailable, RequestFailed
 from ibkeel.model import Combo, ComboLeg, Contract, ContractDetails, Option, Quote, Side, Stock
-from ibkeel.model.checks import as_decimal, as_optional_decimal, name, whole
+from ibkeel.model.checks import Words, as_decimal, as_optional_decimal, name, whole
 
 
-class PriceBasis(StrEnum):
+class PriceBasis(Words):
     """At which price of its quote a leg counts."""
 
     MID = "mid"
@@ -192,6 +191,7 @@ class Structure:
             QuoteUnavailable: A leg lacks the sides that its price needs, or its market is crossed; all such
                 legs are named.
         """
+        basis = PriceBasis(basis)
         prices = {leg: _quoted(leg, quotes.get(leg.contract), basis) for leg in self.legs}
         lacking = [str(leg) for leg, price in prices.items() if price is None]
         if lacking:
