@@ -189,7 +189,9 @@ def is_adjusted(trading_class: str, symbol: str) -> bool:
     Source:
         OCC, adjusted option symbols.
     """
-    return trading_class != symbol and re.fullmatch(rf"\d*{re.escape(symbol)}\d*", trading_class) is not None
+    names = {symbol, symbol.replace(" ", "")}  # the classes of BRK B are BRKB and BRKB1
+    stems = "|".join(map(re.escape, names))
+    return trading_class not in names and re.fullmatch(rf"\d*({stems})\d*", trading_class) is not None
 
 
 def series_kind(
@@ -241,6 +243,8 @@ def series_of(
     settlement = Settlement.AM if is_index and name in _AT_OPEN else Settlement.PM
     american = not is_index or name in _AMERICAN_INDICES
     told = details.last_trading_day if details is not None else None
+    if settlement is Settlement.AM and told == expiry:
+        told = None  # the expiry itself, in a field that stands for both
     last_day = told or _last_day(expiry, settlement)
     session = last_day if settlement is Settlement.AM else _settlement_day(expiry)
     inferred = {"kind", "settlement", "exercise", "is_adjusted", "ticks"}

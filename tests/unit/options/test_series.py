@@ -89,6 +89,22 @@ def test_a_definition_gives_last_trading_day_and_price_steps():
     assert plain.inferred - defined.inferred == {"last_trading_day"}
 
 
+@pytest.mark.parametrize(("expiry", "last"), [(15, 14), (18, 15)])
+def test_the_day_on_which_the_opening_prices_settle_is_no_trading_day_though_a_definition_names_it(
+    expiry, last
+):
+    """The wire has one field for both, and a Gateway may put the expiry there."""
+    day = date(2024, 3, expiry)
+    option = Option("SPX", day, 5000, Right.CALL, trading_class="SPX")
+    details = ContractDetails(contract=option, min_tick=Decimal("0.05"), last_trading_day=day)
+
+    series = told(SPX, "SPX", day, details=details)
+
+    assert series.last_trading_day == date(2024, 3, last)
+    assert series.trades_until == datetime(2024, 3, last, 20, tzinfo=UTC)
+    assert "last_trading_day" in series.inferred
+
+
 @pytest.mark.parametrize(
     ("name", "least", "steps"),
     [("SPY", "0.01", 1), ("AAPL", "0.01", 2), ("LMT", "0.05", 2), ("ODD", "0.02", 1)],
@@ -111,6 +127,13 @@ def test_price_steps_follow_from_the_smallest_one(name, least, steps):
         ("AAPL", "AAPL", False),
         ("SPXW", "SPX", False),
         ("BRK B", "BRK B", False),
+        ("BRKB", "BRK B", False),
+        ("BRKB1", "BRK B", True),
+        ("2AAPL1", "AAPL", True),
+        ("A1", "A", True),
+        ("K2001", "K200", True),
+        ("K200", "K200", False),
+        ("1", "A", False),
     ],
 )
 def test_a_digit_beside_the_ticker_marks_an_adjusted_class(name, symbol, adjusted):
