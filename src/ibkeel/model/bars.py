@@ -157,7 +157,7 @@ class Bars(Sequence[Bar]):
         timezone: Name of the exchange's time zone.
 
     Raises:
-        InvalidInput: Columns differ in length, are not ascending or hold NaN.
+        InvalidInput: Columns differ in length, are not ascending or hold NaN or NaT.
     """
 
     contract: Contract
@@ -171,6 +171,8 @@ class Bars(Sequence[Bar]):
     timezone: str = "America/New_York"
 
     def __attrs_post_init__(self) -> None:
+        if self.at.ndim != 1:
+            raise InvalidInput(f"Bars.at has shape {self.at.shape}; valid: (n_bars,)")
         columns = {column: getattr(self, column) for column in _FLOATS}
         for column, values in columns.items():
             if values.shape != self.at.shape:
@@ -180,8 +182,10 @@ class Bars(Sequence[Bar]):
         if not np.isfinite(np.concatenate(list(columns.values()))).all():
             column = next(name for name, values in columns.items() if not np.isfinite(values).all())
             raise InvalidInput(f"Bars.{column} holds NaN or infinity; leave the bar out instead")
-        if (self.at[1:] <= self.at[:-1]).any():
-            raise InvalidInput(f"Bars.at of {self.contract} does not ascend; sort and drop duplicates first")
+        if not (self.at[1:] > self.at[:-1]).all() or np.isnat(self.at[:1]).any():
+            raise InvalidInput(
+                f"Bars.at of {self.contract} does not ascend; sort, and drop duplicates and NaT, first"
+            )
 
     @classmethod
     def from_rows(

@@ -72,6 +72,33 @@ def test_bars_that_do_not_ascend_are_refused(order):
         made([ROWS[n] for n in order])
 
 
+@pytest.mark.parametrize("at", [["2026-01-05", "NaT", "2026-01-06"], ["2026-01-05", "NaT"], ["NaT"]])
+def test_an_instant_that_is_none_is_refused(at):
+    column = [1.0] * len(at)
+
+    with pytest.raises(InvalidInput, match="drop duplicates and NaT"):
+        Bars(
+            contract=SPY, spec=SPEC, at=at, open=column, high=column, low=column, close=column, volume=column
+        )
+
+
+@pytest.mark.parametrize("shape", [(), (1, 4), (4, 1)])
+def test_columns_of_another_dimension_are_refused(shape):
+    table = np.ones(shape)
+
+    with pytest.raises(InvalidInput, match=r"valid: \(n_bars,\)"):
+        Bars(
+            contract=SPY,
+            spec=SPEC,
+            at=table.astype("datetime64[s]"),
+            open=table,
+            high=table,
+            low=table,
+            close=table,
+            volume=table,
+        )
+
+
 def test_a_naive_row_is_refused():
     with pytest.raises(InvalidInput, match="no time zone"):
         made([ROWS[0]._replace(at=START.replace(tzinfo=None))])
