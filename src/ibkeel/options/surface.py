@@ -153,13 +153,13 @@ class Surface:
             extrapolate: Whether to answer beyond the quoted strikes and expiries, too.
 
         Returns:
-            Fractions, of the inputs' common shape; NaN beyond what is quoted, unless extrapolated. A
-            point between two expiries needs both of their smiles.
+            Fractions, of the inputs' common shape; NaN beyond what is quoted, unless extrapolated, and
+            where a strike is not above 0. A point between two expiries needs both of their smiles.
         """
         strikes, times = np.broadcast_arrays(
             np.asarray(strike, dtype=np.float64), np.asarray(years, dtype=np.float64)
         )
-        moneyness = np.log(strikes / self.forward(times))
+        moneyness = np.log(np.where(strikes > 0, strikes, np.nan) / self.forward(times))
         known = np.array([smile.years for smile in self.smiles])
         clipped = np.clip(times, known[0], known[-1])
         later = np.clip(np.searchsorted(known, clipped), min(1, known.size - 1), known.size - 1)

@@ -26,7 +26,7 @@ _STYLE: Final = """
     svg { color: #1f2933; background: #ffffff; font: 12px system-ui, sans-serif; --line: 42%; }
     @media (prefers-color-scheme: dark) { svg { color: #e4e7eb; background: #16191d; --line: 66%; } }
     text { fill: currentColor; } .title { font-weight: 600; font-size: 14px; }
-    .left { text-anchor: start; } .right { text-anchor: end; }
+    .right { text-anchor: end; }
     .middle { text-anchor: middle; } .frame { stroke: currentColor; stroke-opacity: .35; fill: none; }
     .grid { stroke: currentColor; stroke-opacity: .12; } .smile { fill: none; stroke-width: 1.8; }
     .quote { stroke-width: 1; stroke-opacity: .45; } .note { fill-opacity: .75; }
@@ -139,7 +139,7 @@ def _axes(panel: _Panel, name: str, across: list[tuple[float, str]]) -> Iterator
     for value in _ticks(panel.y_from, panel.y_to):
         at = panel.y(value)
         yield f'<line class="grid" x1="{panel.left}" x2="{panel.right}" y1="{at:.1f}" y2="{at:.1f}"/>'
-        yield f'<text class="right" x="{panel.left - 6}" y="{at + 4:.1f}">{value * _POINTS:.4g} %</text>'
+        yield f'<text class="right" x="{panel.left - 6}" y="{at + 4:.1f}">{value * _POINTS:.6g} %</text>'
     for value, label in across:
         at = panel.x(value)
         yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{bottom}"/>'
@@ -181,11 +181,10 @@ def _term(panel: _Panel, surface: Surface, colours: list[str]) -> Iterator[str]:
             f"<title>{point.expiry}: {point.atm_volatility:.2%}</title></circle>"
         )
     # Neighbours days apart would write over each other: a name only where there is room.
-    last = -np.inf
+    last, half = -np.inf, _DATE_WIDTH / 2
     for place, (point, _) in zip(days, known, strict=True):
-        x, y = panel.x(place), panel.y(point.atm_volatility) - 10
+        x = min(max(panel.x(place), panel.left + half), panel.right - half)
         if x - last > _DATE_WIDTH:
-            half = _DATE_WIDTH / 2
-            anchor = "left" if x - half < panel.left else "right" if x + half > panel.right else "middle"
-            yield f'<text class="{anchor}" x="{x:.1f}" y="{y:.1f}">{point.expiry}</text>'
+            y = panel.y(point.atm_volatility) - 10
+            yield f'<text class="middle" x="{x:.1f}" y="{y:.1f}">{point.expiry}</text>'
             last = x

@@ -184,6 +184,38 @@ def test_names_of_near_expiries_do_not_overlap(smile_at):
     assert names == ["2025-06-15", "2025-08-14"]
 
 
+@pytest.mark.parametrize("times", [(10, 36, 110, 219, 365), range(30, 360, 12)])
+def test_names_at_the_edges_of_the_picture_stay_inside_and_apart(smile_at, times):
+    surface = Surface(smiles=[smile_at(days, smile=flat) for days in times])
+
+    names = [one for one in elements(surface_svg(surface), "text") if (one.text or "").startswith("202")]
+
+    places = [float(one.get("x")) for one in names]
+    assert {one.get("class") for one in names} == {"middle"}
+    assert len(places) >= 2
+    assert all(680 + 35 <= place <= 944 - 35 for place in places)
+    assert min(np.diff(places)) >= 70
+
+
+def test_the_axis_names_volatilities_where_its_lines_are(smile_at):
+    surface = Surface(smiles=[smile_at(180, spread=0.002, smile=flat)])
+
+    found = [
+        float((one.text or "").removesuffix(" %"))
+        for one in elements(surface_svg(surface), "text")
+        if one.get("class") == "right" and one.get("x") == "50"
+    ]
+
+    assert np.diff(found) == pytest.approx(found[1] - found[0])
+
+
+@pytest.mark.parametrize("extrapolate", [False, True])
+def test_a_strike_that_is_no_price_has_no_volatility(surface, extrapolate):
+    found = surface.volatility([-5.0, 0.0, np.nan, np.inf, 100.0], 0.15, extrapolate=extrapolate)
+
+    assert np.isnan(found).tolist() == [True, True, True, True, False]
+
+
 def test_a_smile_off_the_picture_or_without_its_forward_does_no_harm(smile_at):
     near, far = smile_at(30), smile_at(60)
     moved = attrs.evolve(far, curve=attrs.evolve(far.curve, x=far.curve.x + 5.0))
