@@ -80,7 +80,7 @@ def surface_svg(surface: Surface, *, title: str = "Implied volatility") -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
         f"<title>{_escaped(title)}</title>",
         f"<style>{_STYLE}</style>",
-        f'<text class="title" x="56" y="24">{_escaped(title)}</text>',
+        f'<text class="title" x="66" y="24">{_escaped(title)}</text>',
         *_axes(left, "strike / forward, on a logarithmic scale", ratios),
         *_axes(right, "days to expiry", [(day, f"{day:g}") for day in _ticks(right.x_from, right.x_to)]),
         *(
@@ -112,7 +112,7 @@ def _panels(surface: Surface) -> tuple[_Panel, _Panel]:
     days = [smile.years * _DAYS for smile in surface.smiles]
     levels = {"y_from": max(bottom - room, 0.0), "y_to": top + room}
     return (
-        _Panel(left=56, right=600, x_from=float(lows), x_to=float(highs), **levels),
+        _Panel(left=66, right=600, x_from=float(lows), x_to=float(highs), **levels),
         _Panel(left=680, right=_WIDTH - 16, x_from=0.0, x_to=1.08 * max(days), **_term_levels(surface)),
     )
 

@@ -203,7 +203,7 @@ def test_the_axis_names_volatilities_where_its_lines_are(smile_at):
     found = [
         float((one.text or "").removesuffix(" %"))
         for one in elements(surface_svg(surface), "text")
-        if one.get("class") == "right" and one.get("x") == "50"
+        if one.get("class") == "right" and one.get("x") == "60"
     ]
 
     assert np.diff(found) == pytest.approx(found[1] - found[0])
