@@ -191,6 +191,7 @@ def look(options: ChainOptions) -> ChainReport:
 
     Raises:
         UnknownContract: It knows no such underlying.
+        InvalidInput: The chain has no such class.
         NoData: The underlying has no options.
         ConnectionFailure: There is no Gateway to talk to.
         ConfigurationError: The day is no session of the simulated exchange.
@@ -274,12 +275,12 @@ def _day(now: datetime) -> date:
 def _listed(
     options: ChainOptions, chain: OptionChain, closes: Mapping[date, datetime], now: datetime
 ) -> ChainReport:
-    today, rule = _day(now), options.rule
-    rows = [row for row in chain.classes if row.exchange == "SMART"] or list(chain.classes)
+    today, rule, name = _day(now), options.rule, options.trading_class
+    rows = [row for row in chain.classes if row.exchange == "SMART"] or chain.classes
+    rows = rows if name is None else [chain.of_class(name)]
     found = [
         series_of(chain.underlying, row, expiry, today=today, closes=closes)
         for row in rows
-        if options.trading_class in {None, row.trading_class}
         for expiry in expiries_within(row.expiries, today=today, min_dte=rule.min_dte, max_dte=rule.max_dte)
     ]
     alive = [series for series in found if series.trades_until > now]

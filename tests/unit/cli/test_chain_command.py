@@ -157,6 +157,7 @@ def test_when_nothing_fits_the_code_says_so(arguments, words, capsys):
         (("SPX", "--delta", "0.3", "--date", "2024-09-20", "--dte", "0"), 3, "that still trades"),
         (("SPY", "--date", "2024-12-25"), 2, "2024-12-25"),
         (("SPY", "--class", "NOPE", "--delta", "0.3"), 2, "NOPE"),
+        (("SPX", "--class", "spxw"), 2, "it has SPX on SMART, SPXW on SMART"),
         (("VIX", "--delta", "0.3"), 3, "no options"),
         (("SPY", "--delta", "0.3", "--dte", "1000"), 3, "no expiry from 1000"),
     ],
