@@ -101,12 +101,14 @@ def leg_risks(
         By leg first, then what concerns all of them.
     """
     price = as_decimal(spot)
+    is_american = Exercise(exercise) is Exercise.AMERICAN
+    assigned_from = rule.assignment_dte if is_american else 0
     risks = [risk for leg in structure.legs for risk in _quote_risks(leg, quotes.get(leg.contract), rule)]
     for leg in structure.legs:
         if isinstance(leg.contract, Option) and leg.side is Side.SELL:
             depth = _depth(leg.contract, price)
-            risks += _near_expiry(leg, leg.contract, depth, today, rule)
-            if Exercise(exercise) is Exercise.AMERICAN and depth > 0:
+            risks += _near_expiry(leg, depth, dte(leg.contract.expiry, today), assigned_from)
+            if is_american and depth > 0:
                 quote = quotes.get(leg.contract)
                 risks += _ex_dividend(leg, leg.contract, depth, today, dividends or {}, quote)
     risks += _uncovered(structure)
@@ -133,11 +135,8 @@ def _depth(option: Option, spot: Decimal) -> Decimal:
     return spot - option.strike if option.right is Right.CALL else option.strike - spot
 
 
-def _near_expiry(
-    leg: Leg, option: Option, depth: Decimal, today: date, rule: LegRiskRule
-) -> Iterator[LegRisk]:
-    days = dte(option.expiry, today)
-    if depth > 0 and days <= rule.assignment_dte:
+def _near_expiry(leg: Leg, depth: Decimal, days: int, assigned_from: int) -> Iterator[LegRisk]:
+    if depth > 0 and days <= assigned_from:
         detail = f"{leg}: short and {depth:f} in the money with {days} days to expiry; it may be assigned"
         yield LegRisk(kind=LegRiskKind.ASSIGNMENT, detail=detail, leg=leg)
 

@@ -102,6 +102,13 @@ def test_a_short_leg_in_the_money_near_expiry_may_be_assigned(spot, days, expect
     assert risks_of(SPREAD, spot=spot, today=NEAR - timedelta(days=days)) == expected
 
 
+@pytest.mark.parametrize(("days", "expected"), [(5, []), (1, []), (0, [KIND.ASSIGNMENT])])
+def test_a_european_leg_is_not_assigned_before_its_expiry(days, expected):
+    today = NEAR - timedelta(days=days)
+
+    assert risks_of(SPREAD, spot=575, today=today, exercise=Exercise.EUROPEAN) == expected
+
+
 @pytest.mark.parametrize(
     ("day", "amount", "expected"),
     [
