@@ -74,7 +74,10 @@ async def pick_by_delta(
         )
     price = await _spot(broker, underlying) if spot is None else spot
     series = series_of(underlying, listing.row, listing.expiry, today=today, closes=closes)
-    years = years_to_expiry(series.expires_at, now=clock.now())
+    now = clock.now()
+    if series.trades_until <= now:
+        raise NoData(f"{series.trading_class} {series.expiry} ended while {underlying} was quoted; ask again")
+    years = years_to_expiry(series.expires_at, now=now)
     plan = DeltaPlan.start(known, listing, rule=rule, spot=price, years=years, without=without)
     while wave := plan.next_wave():
         plan = plan.saw(await broker.quotes(wave), now=clock.now())

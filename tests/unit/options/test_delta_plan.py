@@ -453,6 +453,32 @@ async def test_on_the_evening_of_its_expiry_a_series_is_no_choice():
             )
 
 
+async def test_a_series_that_ends_while_the_price_is_on_its_way_is_no_choice():
+    class LateBroker(FakeBroker):
+        async def quote(self, contract):
+            clock.move_to(at_the_close)
+            return await super().quote(contract)
+
+    class MovedClock(NovemberClock):
+        def move_to(self, now):
+            self._now = now
+
+    at_the_close = datetime(2024, 4, 18, 20, tzinfo=UTC)
+    clock = MovedClock(at_the_close - timedelta(seconds=1))
+    spot = Quote(contract=Stock("SPY"), at=NOON, bid=SPOT - 0.01, ask=SPOT + 0.01)
+    broker = LateBroker(quotes=[spot], chains=[CHAIN], clock=clock)
+
+    async with broker:
+        with pytest.raises(NoData, match="ended while SPY was quoted"):
+            await pick_by_delta(
+                broker,
+                Stock("SPY"),
+                DeltaRule(right="P", min_dte=0, max_dte=1),
+                clock=clock,
+                closes={},
+            )
+
+
 def test_a_delta_too_far_from_the_target_is_not_taken():
     few = (Decimal(500), Decimal(600))
     listing = Listing(row=attrs.evolve(ROW, strikes=few), expiry=EXPIRY)
