@@ -1,16 +1,15 @@
 """Best bid and offer, as one feed showed it at one instant."""
 
 from datetime import datetime
-from enum import StrEnum
 
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import as_utc, finite, positive
+from ibkeel.model.checks import Words, as_utc, finite, positive
 from ibkeel.model.contracts import Contract
 
 
-class DataType(StrEnum):
+class DataType(Words):
     """How fresh the feed says its prices are."""
 
     LIVE = "live"
@@ -48,6 +47,10 @@ def _not_negative(instance: object, attribute: "attrs.Attribute[float | None]", 
         raise InvalidInput(f"Quote.{attribute.name} is {value!r}; valid: 0 or more, or None")
 
 
+def _as_data_type(value: DataType | str) -> DataType:
+    return value if type(value) is DataType else DataType(value)
+
+
 @attrs.frozen(kw_only=True)
 class Quote:
     """Best bid and offer of one feed; a missing side is None, never NaN, -1 or 0.
@@ -70,7 +73,7 @@ class Quote:
 
     contract: Contract
     at: datetime = attrs.field(converter=as_utc)
-    data_type: DataType = DataType.LIVE
+    data_type: DataType = attrs.field(default=DataType.LIVE, converter=_as_data_type)
     bid: float | None = attrs.field(default=None, validator=positive)
     ask: float | None = attrs.field(default=None, validator=positive)
     last: float | None = attrs.field(default=None, validator=positive)

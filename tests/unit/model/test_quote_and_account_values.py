@@ -63,6 +63,15 @@ def test_mid_and_spread_need_both_sides(quote):
     assert not two_sided or quote.bid <= quote.mid <= quote.ask
 
 
+def test_the_kind_of_a_feed_may_be_given_by_its_text():
+    told = {kind: Quote(contract=SPY, at=NOW, data_type=kind.value) for kind in DataType}
+
+    assert {kind: quote.data_type for kind, quote in told.items()} == {kind: kind for kind in DataType}
+    assert [kind for kind, quote in told.items() if quote.is_live] == [DataType.LIVE]
+    with pytest.raises(InvalidInput, match="'fresh' is not a valid DataType; valid: 'live', 'frozen'"):
+        Quote(contract=SPY, at=NOW, data_type="fresh")
+
+
 @pytest.mark.parametrize("kind", DataType)
 def test_only_live_data_are_live(kind):
     assert Quote(contract=SPY, at=NOW, data_type=kind).is_live == (kind is DataType.LIVE)
