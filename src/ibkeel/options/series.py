@@ -229,7 +229,8 @@ def series_of(
     Args:
         underlying: Of the class.
         row: The class, from a chain.
-        expiry: One of its dates.
+        expiry: One of its dates, taken for the expiration date; that the Gateway lists what settles at the
+            open by it, and not by the last trading day, is unverified.
         today: Trading date, in the exchange's calendar.
         details: Definition of any contract of the series; it gives the last trading day and the
             smallest price step.
