@@ -189,7 +189,8 @@ def american_parity_forward(
         pairs: How many of the strikes nearest the money to use, 1 or more.
 
     Returns:
-        The forward with its bounds; that of plain parity when no pair can be corrected.
+        The forward with its bounds, of the last correction that leaves a pair its prices; of plain parity when
+        none does.
 
     Raises:
         InvalidInput: As `parity_forward`, or the spot is out of its domain.
@@ -204,7 +205,7 @@ def american_parity_forward(
         carry = implied_dividend_yield(forward=found.forward, spot=spot, years=years, rate=rate)
         at = _Terms(spot=spot, strike=strikes, years=years, rate=rate, dividend_yield=carry)
         plain_calls, plain_puts = calls - at.premium(calls, "C"), puts - at.premium(puts, "P")
-        if np.isnan(plain_calls + plain_puts).any(axis=0).all():
+        if not (np.concatenate([plain_calls, plain_puts]).min(axis=0) > 0).any():
             break
         found = _parity(strikes, plain_calls, plain_puts, years, rate, pairs)
     return found

@@ -86,3 +86,16 @@ def test_columns_that_do_not_fit_together_are_refused(quoted, part):
 
     with pytest.raises(InvalidInput, match=r"valid: one dimension, equal"):
         american_parity_forward(**given, spot=100.0)
+
+
+def test_a_correction_that_leaves_no_pair_its_prices_is_left_out(quoted):
+    given = columns(
+        quoted(180, rate=0.05, carry=0.25, exercise=Exercise.AMERICAN, smile=lambda m, _: 0.1 + 0 * m)
+    )
+    for name in ("call_bid", "put_bid"):
+        given[name] = np.maximum(given[name], 0.0)
+
+    got = american_parity_forward(**given, spot=100.0).forward
+
+    assert got == pytest.approx(100 * np.exp((0.05 - 0.25) * 180 / 365), abs=0.05)
+    assert parity_forward(**given).forward > got + 4
