@@ -31,11 +31,19 @@ class ShiftedClock:
         return datetime(2026, 1, 5, 16, tzinfo=UTC) + timedelta(seconds=self.monotonic())
 
 
-class StillClock(ShiftedClock):
-    """It is three seconds to the close, and stays so."""
+class WaitingClock(ShiftedClock):
+    """It is three seconds to the close until it is let go: then it runs as every clock does."""
+
+    def __init__(self):
+        super().__init__()
+        self._let_go_at = None
+
+    def let_go(self):
+        self._let_go_at = self.monotonic()
 
     def now(self):
-        return datetime(2026, 1, 5, 20, 59, 57, tzinfo=UTC)
+        passed = 0.0 if self._let_go_at is None else self.monotonic() - self._let_go_at
+        return datetime(2026, 1, 5, 20, 59, 57, tzinfo=UTC) + timedelta(seconds=passed)
 
 
 class ToldCounter(Counter):
@@ -107,5 +115,5 @@ def served(request):
 @pytest.fixture
 def served_at_the_close():
     """The same, three seconds before the close; who takes its time from there has a day of three seconds."""
-    with serving(GatewaySettings(latency=AT_ONCE, messages_per_second=100_000), StillClock()) as served:
+    with serving(GatewaySettings(latency=AT_ONCE, messages_per_second=100_000), WaitingClock()) as served:
         yield served

@@ -42,9 +42,10 @@ def test_a_day_is_watched_while_it_lasts_and_reported_when_it_is_over(
     served_at_the_close, started, tmp_path, capsys
 ):
     bot = started(served_at_the_close.port, "--sessions", "1")
+    served_at_the_close.clock.let_go()
 
     during = shown(capsys)
-    code = bot.wait(timeout=20)
+    code = bot.wait(timeout=60)
     after = shown(capsys)
 
     assert (during["origin"], during["session"]["state"]) == ("bot", "ready")
