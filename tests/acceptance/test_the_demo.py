@@ -120,21 +120,20 @@ def test_a_mistake_gets_one_sentence_and_the_right_code(arguments, code, words, 
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "words"),
+    ("text", "words"),
     [
-        ("[gateway]\nport = 4999\n", 3, "127.0.0.1:4999"),
-        ("[risk]\nmax_contracts = -3\n", 2, "risk.max_contracts = -3"),
-        ("[runner]\nintervall = 5\n", 2, "runner.intervall"),
-        ("[strategy]\nname = 'nope'\n", 2, "nope"),
+        ("[risk]\nmax_contracts = -3\n", "risk.max_contracts = -3"),
+        ("[runner]\nintervall = 5\n", "runner.intervall"),
+        ("[strategy]\nname = 'nope'\n", "nope"),
     ],
 )
-def test_a_bad_configuration_names_the_value_and_what_is_valid(text, code, words, tmp_path):
+def test_a_bad_configuration_names_the_value_and_what_is_valid(text, words, tmp_path):
     config = tmp_path / "bot.toml"
     config.write_text(text)
 
     done = ibkeel("run", config, "--journal", tmp_path / "journal.sqlite")
 
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -20,6 +20,7 @@ from ibkeel.telemetry import (
     OrderIntended,
     OrderPlaced,
     RunBegan,
+    SessionChanged,
     SymbolFailed,
     TradingDayOpened,
 )
@@ -88,6 +89,10 @@ class News(Observer):
             case Connected() if self._is_lost:
                 self._is_lost = False
                 return "connected again"
+            case SessionChanged(before="connecting", after="reconnecting"):
+                return f"no connection, trying again: {event.cause}"
+            case SessionChanged(after="maintenance") if self._is_new("reset"):
+                return "the Gateway resets at this hour: attempts to connect are farther apart"
             case RunBegan():
                 self._has_begun = True
             case TradingDayOpened():

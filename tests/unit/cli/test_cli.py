@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from ibkeel.cli import main
 from ibkeel.cli.app import run
@@ -180,7 +181,14 @@ def test_what_cannot_be_done_is_one_sentence_and_a_code(arguments, code, words, 
     assert "Traceback" not in err
 
 
-def test_a_closed_port_is_told_as_such(tmp_path, capsys):
+@pytest.fixture
+def about_noon():
+    """Not an hour at which the Gateway resets: attempts to connect are far apart then."""
+    with time_machine.travel(datetime(2026, 1, 5, 17, tzinfo=UTC)):
+        yield
+
+
+def test_a_closed_port_is_told_as_such(tmp_path, capsys, about_noon):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -191,11 +199,15 @@ def test_a_closed_port_is_told_as_such(tmp_path, capsys):
 
     err = capsys.readouterr().err
     assert code == 3
-    assert f"127.0.0.1:{port}" in err
+    assert "12:00:00 no connection, trying again: " in err.splitlines()[0]
+    assert err.splitlines()[-1].startswith(
+        f"ibkeel: GatewayUnreachable: cannot reach the Gateway at 127.0.0.1:{port}"
+    )
+    assert "Traceback" not in err
     assert not (tmp_path / "j.sqlite").exists()
 
 
-def test_a_run_has_the_state_directory_that_is_named(tmp_path, capsys):
+def test_a_run_has_the_state_directory_that_is_named(tmp_path, capsys, about_noon):
     config = tmp_path / "bot.toml"
     config.write_text('[gateway]\nport = 1\n[runner]\nsymbols = ["SPY"]\n')
 

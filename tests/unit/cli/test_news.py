@@ -17,6 +17,7 @@ from ibkeel.telemetry import (
     OrderIntended,
     OrderPlaced,
     RunBegan,
+    SessionChanged,
     SymbolFailed,
     TradingDayOpened,
 )
@@ -129,6 +130,18 @@ def test_a_halt_and_its_end_are_told_once_each_whoever_writes_the_file():
     lines = told(*(HaltChanged(at=AT, is_halted=bool(why), reason=why) for why in changes))
 
     assert lines == ["entries are halted: ibkeel flatten", "the halt is lifted: entries may pass again"]
+
+
+def test_a_gateway_that_is_not_there_is_waited_for_in_so_many_words():
+    first = {"at": AT, "before": "connecting", "after": "reconnecting", "cause": "nobody listens"}
+    reset = {**first, "before": "reconnecting", "after": "maintenance"}
+
+    lines = told(SessionChanged(**first), SessionChanged(**reset), SessionChanged(**reset))
+
+    assert lines == [
+        "no connection, trying again: nobody listens",
+        "the Gateway resets at this hour: attempts to connect are farther apart",
+    ]
 
 
 def test_a_lost_connection_and_its_return_are_told_and_the_first_connection_is_not():
