@@ -234,7 +234,10 @@ class CircuitBreaker:
         Raises:
             CircuitOpen: It is not to be entered.
         """
-        ticket, attempt = self._admit(), Attempt(self._clock)
+        ticket = self._calm
+        if ticket is None:
+            ticket = self._admit()
+        attempt = Attempt(self._clock)
         try:
             yield attempt
         except BaseException as error:

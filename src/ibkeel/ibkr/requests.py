@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol
 
 from ibkeel.clock import Clock
@@ -15,7 +14,7 @@ from ibkeel.errors import (
     RequestFailed,
     RequestTimeout,
 )
-from ibkeel.guards import Attempt, CircuitBreaker
+from ibkeel.guards import Attempt
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.pending import NO_WAY, Pending, SubscribeAgain, Way
 from ibkeel.ibkr.services import Services
@@ -128,15 +127,10 @@ class Requests:
         if breaker is None:
             pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
             return await self._outcome(pending, send, deadline, None)
-        with self._guarded(breaker, kind, what) as attempt:
-            pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
-            return await self._outcome(pending, send, deadline, attempt)
-
-    @contextmanager
-    def _guarded(self, breaker: CircuitBreaker, kind: RequestKind, what: str) -> Iterator[Attempt]:
         try:
             with breaker.attempt() as attempt:
-                yield attempt
+                pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
+                return await self._outcome(pending, send, deadline, attempt)
         except CircuitOpen as error:
             self._tell(kind, what, error)
             raise
