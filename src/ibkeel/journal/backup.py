@@ -11,7 +11,6 @@ from ibkeel.errors import JournalError
 from ibkeel.journal.store import Journal
 
 _OWNER_ONLY: Final = 0o600
-_PAGES: Final = 256  # at a time, so that a bot that wants to write need not wait for the whole copy
 _BESIDE: Final = ("-wal", "-shm")
 
 
@@ -79,7 +78,8 @@ def _copy(origin: Path, draft: Path) -> None:
     reading = sqlite3.connect(f"{origin.absolute().as_uri()}?mode=ro", uri=True)
     writing = sqlite3.connect(draft)
     with contextlib.closing(reading), contextlib.closing(writing):
-        reading.backup(writing, pages=_PAGES, sleep=0.01)
+        # All at once: a reader of a journal keeps no bot from writing, while a copy in parts begins anew after each write.
+        reading.backup(writing)
         # One file, without companions: it is to be carried away.
         writing.execute("PRAGMA journal_mode = DELETE")
     handle = os.open(draft, os.O_RDWR)

@@ -3,6 +3,7 @@ import stat
 import threading
 from contextlib import closing
 
+import attrs
 import pytest
 
 from ibkeel.errors import JournalError
@@ -32,25 +33,31 @@ def test_a_copy_is_one_file_for_its_owner_alone(journal, records, tmp_path):
     assert stat.S_IMODE(only.stat().st_mode) == 0o600
 
 
-def test_a_bot_writes_on_while_its_journal_is_copied(journal, records, tmp_path):
-    journal.record_all(records * 200)
-    copied = threading.Event()
+def test_a_copy_ends_while_a_bot_writes_on_and_on(journal, records, tmp_path):
+    journal.record_all([attrs.evolve(records[6], message="x" * 200_000)] * 200)
+    copied, is_enough = threading.Event(), threading.Event()
 
     def copy():
         back_up(journal.path, tmp_path / "copy.sqlite")
         copied.set()
 
-    thread = threading.Thread(target=copy)
-    thread.start()
-    written = 0
-    while not copied.is_set() and written < 2_000:
-        journal.record(records[0])
-        written += 1
-    thread.join(timeout=30)
+    def write():
+        while not is_enough.is_set():
+            journal.record(records[9])
 
+    threads = [threading.Thread(target=copy), threading.Thread(target=write)]
+    for thread in threads:
+        thread.start()
+
+    has_ended = copied.wait(timeout=40)
+
+    is_enough.set()
+    for thread in threads:
+        thread.join()
+    assert has_ended
     with Journal.open(tmp_path / "copy.sqlite", read_only=True) as copy:
         copy.check_integrity()
-        assert len(records) * 200 <= copy.count() <= journal.count()
+        assert 200 <= copy.count() <= journal.count()
 
 
 def test_a_copy_restored_is_a_journal_to_write_on(journal, records, tmp_path):
