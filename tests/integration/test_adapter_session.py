@@ -96,6 +96,21 @@ async def test_a_closed_port_is_unreachable():
         await made().connect()
 
 
+async def test_a_host_to_which_nothing_gets_through_is_unreachable_and_not_mute(monkeypatch):
+    async def never(*_):
+        await asyncio.sleep(3600)  # a firewall drops what is sent there
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
+    broker = made(deadlines=Deadlines(connect=8.0))
+
+    with pytest.raises(GatewayUnreachable, match="nobody took the connection within 8 s"):
+        await broker.connect()
+
+    port = next(check for check in (await broker.health()).checks if check.name == "port")
+    assert port.grade is Grade.DOWN
+    assert now() == pytest.approx(8, abs=0.5)
+
+
 async def test_a_broker_is_patient_with_a_gateway_that_starts_late(market):
     gateway = SimulatedGateway(market=market, clock=virtual_clock())
     broker = made(connect_backoff=Backoff(first=1, factor=2, cap=10, attempts=5))

@@ -75,7 +75,7 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
     """Open the session once; returns when every start-up answer is in.
 
     Raises:
-        GatewayUnreachable: Nobody listens, or the host is unknown.
+        GatewayUnreachable: Nobody listens or takes the connection, or the host is unknown.
         ClientIdInUse: Error 326, or closed during the handshake.
         GatewayMute: The port is open, but answers are missing.
         UnsupportedVersion: The Gateway is too old.
@@ -102,6 +102,13 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
             raise refusal.closed()
         is_open = True
     except TimeoutError as error:
+        if (
+            not ib.client.conn.isConnected()
+        ):  # nor did anybody refuse: what is sent there is dropped on its way
+            raise GatewayUnreachable(
+                f"cannot reach {_where(config)}: nobody took the connection within {patience:g} s; check host and port, "
+                "that its machine runs, and that no firewall stands between"
+            ) from error
         raise GatewayMute(
             f"{_where(config)} accepts connections, but its API did not finish the start-up within {patience:g} s; "
             "check that the API is enabled, the address is trusted and no login or dialog waits"
