@@ -321,6 +321,14 @@ async def test_strictness_is_for_one_object():
         assert hardened.failures
 
 
+async def test_an_object_is_strict_also_where_the_block_of_another_stands_within_its_own():
+    async with connected() as (ib, hardened, _):
+        other = harden(library.IB())
+
+        with hardened.strict(), other.strict(), pytest.raises(UnknownContract):
+            await ib.reqContractDetailsAsync(no_such())
+
+
 # The ledger.
 
 

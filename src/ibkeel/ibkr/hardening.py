@@ -204,7 +204,7 @@ class Hardened:
             InvalidInput: The object was released.
         """
         self._check_attached()
-        scope = Scope(self._guard.ledger)
+        scope = Scope(self._guard.ledger, STRICT_SCOPE.get())
         token = STRICT_SCOPE.set(scope)
         try:
             yield

@@ -37,14 +37,21 @@ class Scope:
 
     Args:
         ledger: Of the object whose failures these are.
+        around: The block that it stands in, of this object or of another.
 
     Attributes:
         left: Failures of requests for which nobody waits, to be raised where the block ends.
     """
 
-    def __init__(self, ledger: "SentLedger") -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: "SentLedger", around: "Scope | None" = None) -> None:
+        self.ledger, self._around = ledger, around
         self.left: list[IbkeelError] = []
+
+    def of(self, ledger: "SentLedger") -> "Scope | None":
+        """The innermost block of an object; None when there is none."""
+        if self.ledger is ledger:
+            return self
+        return None if self._around is None else self._around.of(ledger)
 
 
 @attrs.define(kw_only=True, eq=False)

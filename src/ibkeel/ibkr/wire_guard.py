@@ -148,8 +148,8 @@ class WireGuard:
             self._cancel(wire, text, name, key)
             return
         scope = STRICT_SCOPE.get()
-        if scope is not None and scope.ledger is not self.ledger:
-            scope = None
+        if scope is not None:
+            scope = scope.of(self.ledger)
         sent = Sent(reading=reading, scope=scope, asked_at=self._now())
         self.ledger.enter(sent)
         sent.outgoing = wire.sent_by(lambda: self._pass_on(text))
