@@ -141,6 +141,28 @@ async def test_a_connect_that_is_cancelled_at_any_turn_leaves_no_session(market,
     assert complaints == []
 
 
+@pytest.mark.parametrize("patience", range(5))
+async def test_a_disconnect_that_is_given_up_at_any_turn_of_a_connect_leaves_no_session(market, patience):
+    await asyncio.sleep(600)
+    gateway = SimulatedGateway(market=market, clock=virtual_clock())
+    async with gateway.listening("127.0.0.1", 4002):
+        for number in TURNS:
+            broker = IBKRBroker(IBKRConfig(), clock=virtual_clock(), jitter=lambda: 0.0)
+            opening = asyncio.create_task(broker.connect())
+            await turns(number)
+            leaving = asyncio.create_task(broker.disconnect())
+            await turns(patience)
+
+            leaving.cancel()
+
+            await asyncio.gather(opening, leaving, return_exceptions=True)
+            await asyncio.sleep(AT_THE_GATEWAY)
+            assert broker.is_connected or (others(), gateway.client_ids) == ([], ()), number
+            await broker.disconnect()
+            await asyncio.sleep(AT_THE_GATEWAY)
+            assert (others(), gateway.client_ids) == ([], ()), number
+
+
 async def test_an_order_that_is_given_up_at_any_turn_is_in_the_books_or_was_never_sent(stage):
     async with stage() as on:
         for number in TURNS:

@@ -31,9 +31,13 @@ class Waiters:
 
 
 async def gone(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Wait until tasks have ended, and those who waited for them have heard of it."""
+    """Wait until tasks have ended, and those who waited for them have heard of it.
+
+    To cancel the wait leaves them alone: a second cancel would interrupt what they close.
+    """
     # Those of a loop that was closed have ended, and cannot be waited for.
-    await asyncio.gather(*(task for task in tasks if not task.done()), return_exceptions=True)
+    if left := [task for task in tasks if not task.done()]:
+        await asyncio.wait(left)
     await asyncio.sleep(0)
 
 
