@@ -15,6 +15,7 @@ from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
 from ibkeel.ibkr.client import forget_tickers
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
 from ibkeel.ibkr.notices import Notices
+from ibkeel.ibkr.observing import unfailing
 from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.ibkr.sent_ledger import Failure, Scope
 from ibkeel.ibkr.tap import Tap
@@ -76,7 +77,7 @@ def harden(
         ib,
         config,
         orders=None if orders is None else config.orders,
-        observer=observer or NullObserver(),
+        observer=unfailing(observer or NullObserver(), ib),
         clock=clock or SystemClock(),
         on_failure=on_failure or _nothing,
     )

@@ -23,6 +23,7 @@ from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
+from ibkeel.ibkr.observing import unfailing
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.requests import Requests
@@ -69,7 +70,6 @@ class Link:
     ) -> None:
         self.config = config
         self.clock = clock
-        self.observer = observer
         self.on_closed: Callable[[str], None] = lambda _: None
         """Called when somebody else closed the connection: who."""
         self.on_outage: Callable[[], None] = lambda: None
@@ -81,6 +81,7 @@ class Link:
         self.on_escalation: Callable[[Service, Escalation, str], None] = lambda *_: None
         """Called when a service's breaker says that waiting does not help."""
         self.ib: Any = library.IB()
+        self.observer = observer = unfailing(observer, self.ib)
         self.ib.MaxSyncedSubAccounts = (
             0  # else it subscribes to each balance twice, and to those of other accounts
         )

@@ -21,7 +21,8 @@ Event = SessionEvent | RequestEvent | RunEvent | AlarmEvent | TradingEvent
 class Observer(Protocol):
     """Told of every event, in the order in which they happened, on the loop's own thread.
 
-    It must return at once and must not raise: it is told, it does not decide.
+    It must return at once. It is told, it does not decide: what it raises a broker tells to the loop's
+    exception handler, once for each kind of event, and goes on.
     """
 
     def on_event(self, event: Event) -> None:
