@@ -135,13 +135,13 @@ class LoopThread:
             loop = self._open_loop()
             return asyncio.run_coroutine_threadsafe(_awaited(begin), loop)
 
-    def run_if_open(self, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run it if that can still matter, and wait for it unless this is the loop's own thread."""
+    def run_if_open(self, begin: Callable[[], Coroutine[Any, Any, None]], *, waits: bool) -> None:
+        """Run it if that can still matter, and wait for it if asked to, unless this is the loop's own thread."""
         with self._gate:
             if self._is_closed or self._loop is None or not self._thread.is_alive():
                 return
             ending = asyncio.run_coroutine_threadsafe(begin(), self._loop)
-        if not self.is_here:
+        if waits and not self.is_here:
             concurrent.futures.wait([ending])
 
     def _open_loop(self) -> asyncio.AbstractEventLoop:
@@ -229,11 +229,14 @@ class Stream(Iterator[T]):
 
     def close(self) -> None:
         """End the generator, and with it what it holds; does nothing when that was done."""
+        self._close(waits=True)
+
+    def _close(self, *, waits: bool) -> None:
         if not self._is_closed:
             self._is_closed = True
             if self._first is not None:
                 self._first.cancel()
-            self._thread.run_if_open(self._end)
+            self._thread.run_if_open(self._end, waits=waits)
 
     def __enter__(self) -> Self:
         return self
@@ -244,9 +247,9 @@ class Stream(Iterator[T]):
         self.close()
 
     def __del__(self) -> None:
-        """A stream that is forgotten is closed."""
+        """A stream that is forgotten is closed; the collector may hold what the loop needs, so it does not wait."""
         if hasattr(self, "_first"):
-            self.close()
+            self._close(waits=False)
 
 
 async def _awaited(begin: Callable[[], Awaitable[T]]) -> T:

@@ -66,6 +66,28 @@ def test_a_call_that_cancels_itself_is_no_end_of_the_connection(thread):
         thread.run(give_up)
 
 
+def test_a_stream_may_be_forgotten_by_whoever_holds_what_the_loop_waits_for(thread):
+    held, streams = threading.Lock(), [thread.iterate(count_to_three, at_once=False)]
+    next(streams[0])
+
+    async def need():
+        with held:
+            return "got it"
+
+    def forget():
+        with held:
+            needing.append(thread.submit(need))
+            streams.clear()
+
+    needing = []
+    forgetter = threading.Thread(target=forget, daemon=True)
+    forgetter.start()
+    forgetter.join(timeout=20)
+
+    assert not forgetter.is_alive()
+    assert needing[0].result(timeout=20) == "got it"
+
+
 def test_it_can_be_left_from_its_own_loop(thread, session):
     async def leave():
         thread.abandon()
