@@ -148,8 +148,8 @@ class LockFile:
 
     @property
     def is_held(self) -> bool:
-        """Whether this object holds the lock."""
-        return self._descriptor is not None
+        """Whether this object holds the lock, for this process; a forked child shares that of its parent."""
+        return self._descriptor is not None and self._owner == os.getpid()
 
     @property
     def is_in_place(self) -> bool:

@@ -152,6 +152,7 @@ class Journal:
             self._connection.close()
             if self._writing is not None:
                 self._writing.release()
+                self._writing = None
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +191,14 @@ class Journal:
         """What SQLite writes to a file that was deleted or moved, nobody finds again."""
         if self._file is not None and inode(self._file) != self._inode:
             raise JournalError(f"journal {self.path} was replaced by another file; start again")
-        if self._writing is not None and self._writing.is_held and not self._writing.is_in_place:
+        if self._writing is None:
+            return
+        if not self._writing.is_held:
+            raise JournalError(
+                f"journal {self.path} was opened by the process that this one was forked from, and has one writer; open a "
+                "journal of its own here"
+            )
+        if not self._writing.is_in_place:
             raise JournalError(
                 f"{self._writing.path}, which keeps other writers from the journal, was deleted or replaced: another "
                 "process may write now; start again"

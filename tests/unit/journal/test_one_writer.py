@@ -111,6 +111,35 @@ def test_a_writer_whose_lock_was_deleted_writes_no_more(tmp_path, records):
             journal.record(records[0])
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_is_a_second_writer_and_may_not_write(tmp_path):
+    forking = f"""
+import os
+from datetime import UTC, datetime
+from ibkeel.errors import JournalError
+from ibkeel.journal import Failure, Journal
+
+journal = Journal.open({str(tmp_path / "journal.sqlite")!r})
+child = os.fork()
+try:
+    journal.record(Failure(at=datetime(2026, 1, 5, tzinfo=UTC), kind="NoData", message="none"))
+except JournalError as error:
+    print(error, flush=True)
+if child:
+    os.waitpid(child, 0)
+    print(journal.count(), flush=True)
+else:
+    journal.close()
+    os._exit(0)
+"""
+
+    done = subprocess.run([sys.executable, "-c", forking], capture_output=True, text=True, check=True)
+
+    refused, count = done.stdout.splitlines()
+    assert "was opened by the process that this one was forked from" in refused
+    assert count == "1"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="children share locks where there is fork")
 def test_a_lock_that_a_child_keeps_for_a_process_that_ended_says_so(tmp_path):
     path, code = tmp_path / "file.lock", "import sys; sys.exit()"
