@@ -171,6 +171,25 @@ async def test_a_burst_of_three_hundred_requests_breaks_no_limit():
         assert left > 200  # the order went before them
 
 
+async def test_a_program_that_shares_its_login_keeps_to_its_share_of_the_lines():
+    async with connected(config=IBKRConfig(market_data_lines=2)) as (ib, hardened, gateway):
+        contracts = await ib.qualifyContractsAsync(
+            *(library.Stock(symbol, "SMART", "USD") for symbol in ("SPY", "QQQ", "AAPL"))
+        )
+        for contract in contracts:
+            ib.reqMktData(contract)
+        await asyncio.sleep(2)
+        held_back = gateway.counters.open_lines, hardened.waiting
+
+        ib.cancelMktData(contracts[0])
+        await asyncio.sleep(2)
+
+        assert (held_back[0], len(held_back[1])) == (2, 1)
+        assert "market data lines (2 open)" in held_back[1][0]
+        assert (gateway.counters.open_lines, hardened.waiting) == (2, ())
+        assert gateway.counters.errors_sent[300] == 0
+
+
 async def test_what_the_library_had_queued_is_paced_too():
     async with connected() as (ib, hardened, gateway):
         spy = await spy_of(ib)

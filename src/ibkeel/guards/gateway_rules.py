@@ -117,6 +117,7 @@ def _spaced() -> tuple[Rule, ...]:
 def gateway_rules(
     *,
     lines: int = 100,
+    share: int | None = None,
     order_reserve: int = 6,
     closing_reserve: int = 1,
     pace_long_bars: bool = True,
@@ -129,6 +130,7 @@ def gateway_rules(
 
     Args:
         lines: Market data lines of the account; half of them is the number of messages a second.
+        share: Lines that this connection may use, where others use the same login; None: all.
         order_reserve: Messages of each second that only orders and cancels may use.
         closing_reserve: Messages of those that only cancels and closing orders may use.
         pace_long_bars: Whether bars of one minute and more keep the limits of small bars too; the
@@ -153,4 +155,5 @@ def gateway_rules(
         order_reserve=order_reserve,
         closing_reserve=closing_reserve,
     )
-    return (*_history(pace_long_bars=pace_long_bars), *_spaced(), *_open_ones(lines), messages)
+    own = lines if share is None else min(share, lines)
+    return (*_history(pace_long_bars=pace_long_bars), *_spaced(), *_open_ones(own), messages)

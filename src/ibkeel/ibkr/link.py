@@ -48,7 +48,8 @@ def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
     # In dry run nothing leaves that a place should be kept for.
     reserve = 0 if config.orders is OrderMode.DRY_RUN else config.order_reserve
     return gateway_rules(
-        lines=max(LEAST_LINES, int(config.market_data_lines)),
+        lines=max(LEAST_LINES, config.market_data_lines),
+        share=config.market_data_lines,
         order_reserve=reserve,
         closing_reserve=min(1, reserve),
         pace_long_bars=config.pace_long_bars,

@@ -183,7 +183,8 @@ class WireGuard:
     def _pace(self, loop: asyncio.AbstractEventLoop) -> WirePacer:
         config = self._config
         limits = gateway_rules(
-            lines=max(LEAST_LINES, int(config.market_data_lines)),
+            lines=max(LEAST_LINES, config.market_data_lines),
+            share=config.market_data_lines,
             order_reserve=config.order_reserve,
             pace_long_bars=config.pace_long_bars,
         )
