@@ -14,7 +14,17 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Contract, Option, OrderPreview, OrderReport, OrderTicket, Quote, Side, mask_account
+from ibkeel.model import (
+    Combo,
+    Contract,
+    Option,
+    OrderPreview,
+    OrderReport,
+    OrderTicket,
+    Quote,
+    Side,
+    mask_account,
+)
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.exits import is_same_contract
 from ibkeel.orders.ticks import TickLadder
@@ -23,6 +33,7 @@ from ibkeel.orders.ticks import TickLadder
 _LIVE_PORTS: Final = frozenset({4001, 7496})
 _PAPER_PORTS: Final = frozenset({4002, 7497})
 _MINUTE: Final = timedelta(seconds=60)
+_OF_A_COMBO: Final = 100
 
 
 class GateKind(StrEnum):
@@ -78,7 +89,7 @@ class OrderLimits:
 
     Args:
         max_quantity: Most contracts or shares of one order.
-        max_notional: Most money one order moves: price, quantity and multiplier.
+        max_notional: Most money one order moves: price, quantity and multiplier, for a combo 100.
         max_spread: Widest spread, a fraction of the middle.
         collar: How far beyond the other side of the quote a limit may be, a fraction of it.
         max_quote_age: Oldest quote, in seconds.
@@ -296,6 +307,9 @@ def _size(facts: OrderFacts, limits: OrderLimits) -> Found:
 
 
 def _multiplier(contract: Contract) -> int:
+    """A combo does not tell that of its options: it counts as the usual one."""
+    if isinstance(contract, Combo):
+        return _OF_A_COMBO
     return contract.multiplier if isinstance(contract, Option) else 1
 
 

@@ -5,7 +5,18 @@ import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import DataType, Option, OrderReport, OrderState, OrderTicket, Quote, Right, Side
+from ibkeel.model import (
+    Combo,
+    ComboLeg,
+    DataType,
+    Option,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    Quote,
+    Right,
+    Side,
+)
 from ibkeel.orders import (
     PENNY,
     GateKind,
@@ -115,6 +126,18 @@ def test_orders_of_the_last_minute_count_against_the_rate():
 @pytest.mark.parametrize(("limit", "refused"), [("420", []), ("419.99", [GateKind.NOTIONAL])])
 def test_the_money_of_an_order_has_a_limit(limit, refused):
     assert kinds(GOOD, OrderLimits(max_notional=Decimal(limit))) == refused
+
+
+@pytest.mark.parametrize("price", ["2.10", "-2.10"])
+def test_a_combo_moves_the_money_of_its_options(price):
+    combo = Combo("SPY", [ComboLeg(con_id=1, side="BUY"), ComboLeg(con_id=2, side="SELL")])
+    facts = attrs.evolve(
+        GOOD, quote=None, ticket=attrs.evolve(TICKET, contract=combo, limit_price=Decimal(price))
+    )
+    unquoted = {"max_quote_age": None, "max_spread": None}
+
+    assert kinds(facts, OrderLimits(max_notional=420, **unquoted)) == []
+    assert kinds(facts, OrderLimits(max_notional="419.99", **unquoted)) == [GateKind.NOTIONAL]
 
 
 def test_a_market_order_is_worth_what_the_other_side_asks():
