@@ -106,6 +106,12 @@ def name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> 
         raise _refuse(instance, attribute, value, "a printable text of 1 to 64 characters")
 
 
+def field_text(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    """Refuse what would end a field on the wire, and shift all that follow; empty and None pass."""
+    if value is not None and not (isinstance(value, str) and value.isprintable()):
+        raise _refuse(instance, attribute, value, "a printable text, without line ends and NUL")
+
+
 def text(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """Refuse what is not text, or holds what UTF-8 does not, as half of a surrogate pair."""
     if isinstance(value, str):

@@ -12,7 +12,7 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import Words, as_decimal, as_utc, day, name, positive, whole
+from ibkeel.model.checks import Words, as_decimal, as_utc, day, field_text, name, positive, whole
 
 ConId = NewType("ConId", int)
 """Interactive Brokers' number of a contract."""
@@ -72,7 +72,7 @@ class Stock:
     symbol: str = attrs.field(validator=name)
     exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
     currency: str = attrs.field(default="USD", kw_only=True, validator=name)
-    primary_exchange: str = attrs.field(default="", kw_only=True)
+    primary_exchange: str = attrs.field(default="", kw_only=True, validator=field_text)
     con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
 
     @override
@@ -121,7 +121,7 @@ class Option:
     expiry: date = attrs.field(validator=day)
     strike: Decimal = attrs.field(converter=as_decimal, validator=positive)
     right: Right = attrs.field(converter=Right)
-    trading_class: str = attrs.field(default="", kw_only=True)
+    trading_class: str = attrs.field(default="", kw_only=True, validator=field_text)
     multiplier: int = attrs.field(default=100, kw_only=True, validator=whole)
     exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
     currency: str = attrs.field(default="USD", kw_only=True, validator=name)

@@ -9,7 +9,16 @@ from typing import Any, Self
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import Words, as_decimal, as_optional_decimal, as_utc, finite, positive, whole
+from ibkeel.model.checks import (
+    Words,
+    as_decimal,
+    as_optional_decimal,
+    as_utc,
+    field_text,
+    finite,
+    positive,
+    whole,
+)
 from ibkeel.model.contracts import (
     ClientOrderId,
     Combo,
@@ -103,8 +112,8 @@ class OrderTicket:
             passes where those are refused.
 
     Raises:
-        InvalidInput: A price is missing, superfluous, or not above zero where it must be; or the
-            order is a stop order for a combo.
+        InvalidInput: A price is missing, superfluous, or not above zero where it must be; the
+            order is a stop order for a combo; or a name cannot be written on the wire.
     """
 
     contract: Contract
@@ -117,8 +126,8 @@ class OrderTicket:
     stop_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
     tif: TimeInForce = attrs.field(default=TimeInForce.DAY, converter=TimeInForce)
     outside_rth: bool = False
-    oca_group: str = ""
-    client_order_id: ClientOrderId | None = None
+    oca_group: str = attrs.field(default="", validator=field_text)
+    client_order_id: ClientOrderId | None = attrs.field(default=None, validator=field_text)
     is_closing: bool = False
 
     def __attrs_post_init__(self) -> None:

@@ -41,6 +41,20 @@ def test_a_quantity_is_a_whole_number_above_zero(quantity):
         OrderTicket(contract=SPY, side=Side.BUY, quantity=quantity)
 
 
+@pytest.mark.parametrize("text", ["a\0b", "a\nb", "half \udcff", 7])
+@pytest.mark.parametrize("field", ["client_order_id", "oca_group"])
+def test_a_name_that_would_shift_the_fields_of_an_order_on_the_wire_is_refused(field, text):
+    with pytest.raises(InvalidInput, match=rf"OrderTicket\.{field} is .*valid: a printable text"):
+        OrderTicket(contract=SPY, side=Side.BUY, quantity=1, **{field: text})
+
+
+def test_so_is_such_a_text_of_a_contract():
+    with pytest.raises(InvalidInput, match=r"Stock\.primary_exchange is"):
+        Stock("SPY", primary_exchange="AR\0CA")
+    with pytest.raises(InvalidInput, match=r"Option\.trading_class is"):
+        Option("SPY", date(2026, 1, 16), 500, Right.CALL, trading_class="SPY\0")
+
+
 @pytest.mark.parametrize("price", NOT_PRICES)
 def test_a_limit_that_is_no_price_is_refused(price):
     with pytest.raises(InvalidInput):
