@@ -158,7 +158,8 @@ class Pacer:
 
         Args:
             request: What the rules look at.
-            send: Called once, with nothing held; not at all when the lease is ended before.
+            send: Called once, with nothing held; not at all when the lease is ended before. What it raises
+                at once is raised here, and the lease has ended.
 
         Raises:
             InvalidInput: The request weighs more than a limit, so it could never be sent.
@@ -171,7 +172,11 @@ class Pacer:
             self._waiting[ticket] = lease
             self._arm(now)
         else:
-            send()
+            try:
+                send()
+            except BaseException:
+                lease.end()  # nobody else ever has it to end
+                raise
         return lease
 
     def explain(self, request: Request) -> str:

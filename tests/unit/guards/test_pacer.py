@@ -192,6 +192,19 @@ async def test_a_sender_that_raises_does_not_stop_the_others():
     assert [str(error) for error in reported] == ["gone"]
 
 
+async def test_a_sender_that_raises_at_once_holds_no_place():
+    pacer, wire = Pacer([opens(1)]), Wire()
+
+    def broken():
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        pacer.submit(DATA, broken)
+    pacer.submit(DATA, wire.sender("next"))
+
+    assert wire.sent == [("next", 0)]
+
+
 async def test_those_granted_together_with_one_that_raises_still_go():
     pacer, wire, reported = Pacer([messages(limit=2)]), Wire(), []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
