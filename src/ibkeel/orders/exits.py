@@ -125,7 +125,7 @@ def check_exit(ticket: OrderTicket, position: Position, open_orders: Iterable[Or
         OrderRefused: It is of another contract, on the wrong side, or too large.
     """
     held = position.signed_quantity
-    if ticket.contract != position.contract:
+    if not is_same_contract(ticket.contract, position.contract):
         raise OrderRefused(f"an exit of {ticket.contract} does not close {position.contract}")
     if not held or ticket.side is not _side_of(held):
         raise OrderRefused(f"a {ticket.side.value} does not close {held:g} of {position.contract}")

@@ -102,6 +102,15 @@ def test_an_exit_within_the_position_passes():
     check_exit(ticket(3), held(3), ())
 
 
+def test_an_exit_is_of_the_position_that_has_its_number():
+    numbered = attrs.evolve(CALL, con_id=5)
+    position = held(3, attrs.evolve(CALL, con_id=5, trading_class="SPY"))
+
+    check_exit(ticket(3, contract=numbered), position, ())
+    with pytest.raises(OrderRefused, match="does not close"):
+        check_exit(ticket(3, contract=attrs.evolve(CALL, con_id=6)), held(3, numbered), ())
+
+
 @pytest.mark.parametrize(
     ("order", "position", "orders"),
     [
