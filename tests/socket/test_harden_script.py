@@ -45,11 +45,32 @@ except UnknownContract as error:
 print(ib.run(hardened.health()).grade.value, hardened.open_lines)
 """
 
+TWO_LOOPS = """
+import asyncio, sys
+from LIBRARY import IB, Stock
+
+ib = IB()
+HARDEN
+
+async def look():
+    await ib.connectAsync("127.0.0.1", int(sys.argv[1]), clientId=3)
+    ib.disconnect()
+    await asyncio.sleep(0.1)
+
+asyncio.run(look())
+asyncio.set_event_loop(asyncio.new_event_loop())
+ib.connect("127.0.0.1", int(sys.argv[1]), clientId=3)
+stream = ib.reqMktData(Stock("SPY", "SMART", "USD"))  # written while no loop runs
+ib.sleep(0.5)
+print(stream.bid > 0)
+ib.disconnect()
+"""
+
 HARDEN = "from ibkeel.ibkr import harden; hardened = harden(ib)"
 
 
-def output_of(served, harden="", afterwards=""):
-    code = PROGRAM.replace("HARDEN", harden).replace("AFTERWARDS", afterwards).replace("LIBRARY", LIBRARY)
+def output_of(served, harden="", afterwards="", program=PROGRAM):
+    code = program.replace("HARDEN", harden).replace("AFTERWARDS", afterwards).replace("LIBRARY", LIBRARY)
     ran = subprocess.run(
         [sys.executable, "-c", code, str(served.port)],
         capture_output=True,
@@ -72,3 +93,8 @@ def test_a_program_that_does_not_await_gets_the_same_and_keeps_the_limits(served
     assert (plain[1], hardened[1]) == (f"[('SPY', {held:.1f})]", f"[('SPY', {2 * held:.1f})]")
     assert hardened[2:] == ["raised 123 2", "ok {}"]
     assert served.gateway.counters.pacing_violations == 0
+
+
+def test_a_program_may_await_first_and_then_go_on_without(served):
+    assert output_of(served, program=TWO_LOOPS) == ["True"]
+    assert output_of(served, HARDEN, program=TWO_LOOPS) == ["True"]

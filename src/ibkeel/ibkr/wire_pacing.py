@@ -193,7 +193,7 @@ class WirePacer:
         if self._loop is running:
             return
         if self._loop is not None:
-            self._pacer = self._make()
+            self._pacer = self._make(loop=running)
             if self._saved is not None:
                 self._pacer.restore(self._saved)
         self._loop = running
