@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import date
 
 import pytest
@@ -65,8 +65,8 @@ def no_such():
     return library.Stock("NOSUCH", "SMART", "USD")
 
 
-def bars_of(ib, contract, **arguments):
-    return ib.reqHistoricalDataAsync(contract, "", "3600 S", "1 min", "TRADES", True, **arguments)
+def bars_of(ib, contract, duration="3600 S", **arguments):
+    return ib.reqHistoricalDataAsync(contract, "", duration, "1 min", "TRADES", True, **arguments)
 
 
 # Nothing changes.
@@ -531,6 +531,27 @@ async def test_what_was_released_neither_calls_a_gateway_dead_nor_an_empty_list_
             await hardened.health()
         with pytest.raises(InvalidInput, match="was released"):
             await hardened.checked(ib.reqContractDetailsAsync, no_such())
+
+
+@pytest.mark.parametrize("is_strict", [False, True])
+async def test_what_its_caller_gives_up_is_cancelled_at_the_server_and_holds_no_place(is_strict):
+    async with connected(NEVER) as (ib, hardened, gateway):
+        spy = await spy_of(ib)
+        for number in range(50):
+            with hardened.strict() if is_strict else nullcontext(), suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await bars_of(ib, spy, f"{1800 + number} S")
+        await asyncio.sleep(1)
+        left = dict(hardened.open_requests)
+
+        waiting = asyncio.create_task(bars_of(ib, spy, "7200 S"))
+        await asyncio.sleep(1)
+
+        assert left == {}
+        assert hardened.waiting == ()
+        assert gateway.counters.requests["cancel_historical_data"] == 50
+        assert gateway.counters.errors_sent[300] == 0
+        waiting.cancel()
 
 
 async def test_notices_count_for_health():

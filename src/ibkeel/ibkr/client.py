@@ -35,6 +35,7 @@ __all__ = [
     "numeric_unset",
     "replace_sender",
     "take_queue",
+    "when_given_up",
 ]
 
 # The library writes whole orders and positions into its log, account ids included.
@@ -148,6 +149,13 @@ def is_waited_for(wrapper: Any, key: int | str) -> bool:
     """Whether the library waits for the answer to a request, by its id or its name."""
     future = wrapper._futures.get(key)  # noqa: SLF001 - what this module is for
     return future is not None and not future.done()
+
+
+def when_given_up(wrapper: Any, key: int, do: Callable[[], object]) -> None:
+    """Call a function when the caller of a request that is waited for gives it up."""
+    if is_waited_for(wrapper, key):
+        future = wrapper._futures[key]  # noqa: SLF001 - what this module is for
+        future.add_done_callback(lambda done: done.cancelled() and do())
 
 
 def end_request(wrapper: Any, key: int | str, error: Exception) -> bool:

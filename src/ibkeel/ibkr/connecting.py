@@ -106,8 +106,8 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
             not ib.client.conn.isConnected()
         ):  # nor did anybody refuse: what is sent there is dropped on its way
             raise GatewayUnreachable(
-                f"cannot reach {_where(config)}: nobody took the connection within {patience:g} s; check host and port, "
-                "that its machine runs, and that no firewall stands between"
+                f"cannot reach {_where(config)}: nobody took the connection within {patience:g} s; check host, port, its "
+                "machine and the firewalls between"
             ) from error
         raise GatewayMute(
             f"{_where(config)} accepts connections, but its API did not finish the start-up within {patience:g} s; "

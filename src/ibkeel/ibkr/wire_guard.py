@@ -21,7 +21,7 @@ from ibkeel.errors import (
     WrongLoopError,
 )
 from ibkeel.guards import LEAST_LINES, gateway_rules
-from ibkeel.ibkr.client import end_request, is_waited_for, loop_of, take_queue
+from ibkeel.ibkr.client import end_request, is_waited_for, loop_of, take_queue, when_given_up
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.sent_ledger import Failure, Scope, Sent, SentLedger
@@ -33,6 +33,7 @@ from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded, redact
 
 _NO_REQUEST: Final = -1
+_A_MOMENT: Final = 0.1
 _ORDER_CALLS: Final = frozenset({"placeOrder", "cancelOrder", "exerciseOptions", "reqGlobalCancel"})
 _CANCELS: Final = {message.cancels: message.name for message in MESSAGES.values() if message.cancels}
 _KINDS: Final = MappingProxyType(
@@ -155,6 +156,8 @@ class WireGuard:
         sent.outgoing = wire.sent_by(lambda: self._pass_on(text))
         if scope is not None:
             self._set_deadline(sent)
+        if reading.message.is_open and key is not None:
+            when_given_up(self._ib.wrapper, key, lambda: self._abandoned(sent, key))
 
     def bind(self) -> WirePacer:
         """Belong to whoever comes first in a session, and refuse all others.
@@ -235,6 +238,15 @@ class WireGuard:
         if kind is not None and self._loop is not None:
             self._loop.call_later(self._config.deadlines.of(kind), self._expire, sent)
 
+    def _abandoned(self, sent: Sent, key: int) -> None:
+        """Its caller gave it up; where the library did so itself, it sends the cancel, and goes first."""
+
+        def call_off() -> None:
+            if self.ledger.get(key) is sent:
+                self._call_off(sent, key)
+
+        loop_of(self._ib).call_later(_A_MOMENT, call_off)
+
     def _expire(self, sent: Sent) -> None:
         number = sent.reading.key
         key = _WAITS_UNDER.get(sent.name) if number is None else number
@@ -248,10 +260,13 @@ class WireGuard:
         error = _given_up(sent)
         self._note(sent, error)
         if number is not None:
-            self._call_off(sent, number, error)
+            self._call_off(sent, number)
+            if sent.name == "reqHistoricalData":
+                # The library swallows any TimeoutError here, ours too, and writes a cancel: that one raises it.
+                self._expired[number] = error
         end_request(self._ib.wrapper, key, error)
 
-    def _call_off(self, sent: Sent, key: int, error: IbkeelError) -> None:
+    def _call_off(self, sent: Sent, key: int) -> None:
         call = _CANCELS.get(sent.name)
         self.ledger.end(key, sent.name)
         if call is None or self.wire is None:
@@ -261,9 +276,6 @@ class WireGuard:
             getattr(self._ib.client, call)(key)
         finally:
             self._ib.client.sendMsg = send
-        if sent.name == "reqHistoricalData":
-            # The library swallows any TimeoutError here, ours too, and writes a cancel: that one raises it.
-            self._expired[key] = error
 
     def _reset(self) -> None:
         """The session ended."""

@@ -195,8 +195,7 @@ class Journal:
             return
         if not self._writing.is_held:
             raise JournalError(
-                f"journal {self.path} was opened by the process that this one was forked from, and has one writer; open a "
-                "journal of its own here"
+                f"journal {self.path} is written by the process that this one was forked from; open another one here"
             )
         if not self._writing.is_in_place:
             raise JournalError(

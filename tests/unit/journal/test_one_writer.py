@@ -136,7 +136,7 @@ else:
     done = subprocess.run([sys.executable, "-c", forking], capture_output=True, text=True, check=True)
 
     refused, count = done.stdout.splitlines()
-    assert "was opened by the process that this one was forked from" in refused
+    assert "is written by the process that this one was forked from" in refused
     assert count == "1"
 
 
