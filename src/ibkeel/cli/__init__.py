@@ -5,12 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from ibkeel.cli.notify import interrupted_by_sigterm
-
 __all__ = ["main"]
 
 _EXTRA: Final = ("click", "rich", "platformdirs")
 _USAGE: Final = 2
+_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,6 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     try:
         from ibkeel.cli.app import run  # noqa: PLC0415 - what it needs comes with an extra
+        from ibkeel.cli.notify import interrupted_by_sigterm  # noqa: PLC0415 - as late as the other
+    except KeyboardInterrupt:  # loading takes a second, in which somebody may think better of it
+        sys.stderr.write("\nibkeel: interrupted\n")
+        sys.exit(_INTERRUPTED)
     except ModuleNotFoundError as missing:
         if missing.name not in _EXTRA:
             raise

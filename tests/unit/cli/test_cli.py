@@ -472,6 +472,23 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
     assert capsys.readouterr().err == "ibkeel needs click; install it with: pip install 'ibkeel[bot]'\n"
 
 
+def test_an_interrupt_while_the_script_loads_is_told_in_a_line_and_ends_with_130(monkeypatch, capsys):
+    genuine = builtins.__import__
+
+    def interrupted(name, *rest):
+        if name == "ibkeel.cli.app":
+            raise KeyboardInterrupt
+        return genuine(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+
+    with pytest.raises(SystemExit) as ended:
+        main([])
+
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nibkeel: interrupted\n"
+
+
 def test_an_interrupt_ends_a_served_gateway_with_130(tmp_path):
     command = [sys.executable, "-c", "from ibkeel.cli import main; main()", "sim", "serve", "--port", "0"]
     served = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
