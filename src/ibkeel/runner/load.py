@@ -39,7 +39,8 @@ def load_config_as(kind: type[B], path: Path | None, environ: Mapping[str, str])
     """Read a bot's configuration; a variable of the environment wins over the file.
 
     `IBKEEL_RUNNER__INTERVAL=600` sets `interval` in the section `[runner]`; a list is written
-    with commas. Variables without two underscores after the prefix belong to others.
+    with commas. Variables without two underscores after the prefix belong to others, but for
+    `IBKEEL_RUNNER_INTERVAL` and its like: there one was forgotten.
 
     Args:
         kind: The configuration, or one with more sections.
@@ -90,6 +91,7 @@ class _Reading:
         self._origins: dict[str, str] = {}
         self._layers: list[Loader] = []
         self._said: dict[str, Any] = {}
+        self._environ = environ
         if path is not None:
             self._read_file(path)
         self._add(_environment_values(environ), _variable)
@@ -107,7 +109,9 @@ class _Reading:
         converter = get_default_cattrs_converter()
         converter.register_structure_hook(Decimal, lambda value, _: value)  # it is one: it was checked
         with _without_collections():
-            return typed_settings.load_settings(kind, self._layers, converter=converter)
+            config = typed_settings.load_settings(kind, self._layers, converter=converter)
+        self._problems.extend(_one_underscore_short(self._environ, config))
+        return config
 
     def problems(self, found: Iterator[Clash] | tuple[Clash, ...]) -> tuple[ConfigurationProblem, ...]:
         """Problems with single values, then what does not fit together among the good ones."""
@@ -192,6 +196,17 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
         for name, text in sorted(environ.items())
         if name.startswith(ENVIRONMENT_PREFIX) and _DELIMITER in name.removeprefix(ENVIRONMENT_PREFIX)
     }
+
+
+def _one_underscore_short(environ: Mapping[str, str], config: BotConfig) -> Iterator[ConfigurationProblem]:
+    """Variables that would be taken for somebody else's, while a limit or a mode does not hold."""
+    for section in attrs.fields(type(config)):
+        for key in attrs.fields(type(getattr(config, section.name))):
+            name = f"{ENVIRONMENT_PREFIX}{section.name}_{key.name}".upper()
+            if name in environ:
+                meant = _variable(f"{section.name}.{key.name}")
+                valid = f"sets nothing: two underscores follow the section; did you mean {meant}?"
+                yield ConfigurationProblem(key="", valid=valid, origin=name)
 
 
 class _FileOrigin:

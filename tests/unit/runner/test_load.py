@@ -61,6 +61,19 @@ def test_variables_of_others_are_left_alone():
     assert load_config(None, environ) == load_config(None, {})
 
 
+def test_a_variable_with_one_underscore_too_few_is_a_problem_and_not_somebody_elses():
+    environ = {"IBKEEL_GATEWAY_ORDERS": "DRY_RUN", "IBKEEL_JOURNAL_KEPT_FOR": "a year"}
+
+    [problem] = check_config(None, environ)
+
+    assert str(problem) == (
+        "IBKEEL_GATEWAY_ORDERS: sets nothing: two underscores follow the section; "
+        "did you mean IBKEEL_GATEWAY__ORDERS?"
+    )
+    with pytest.raises(ConfigurationError, match="IBKEEL_GATEWAY__ORDERS"):
+        load_config(None, environ)
+
+
 def test_a_section_that_there_is_not_is_told_once_whatever_stands_below_it(tmp_path):
     path = tmp_path / "bot.toml"
     path.write_text("[riks]\nmax_contracts = 1\nmax_daily_loss = 0.02\n")
