@@ -102,7 +102,14 @@ def template(strategy: str | None = None, profile: str | None = None) -> str:
     bot = load_config_as(MonitoredBot, None, named)
     data, chosen = to_data(bot), strategy or bot.strategy.name
     data["strategy"] = {"name": chosen, "params": _settings(default_registry().create(chosen))}
-    return tomli_w.dumps(_given(data))
+    return "\n".join(_section(name, keys) for name, keys in data.items())
+
+
+def _section(name: str, keys: Mapping[str, Any]) -> str:
+    """A section as TOML, which has no null: a comment names the keys that are not set."""
+    unset = [key for key, value in keys.items() if value is None]
+    comment = f"# not set: {', '.join(unset)}\n" if unset else ""
+    return tomli_w.dumps({name: _given(keys)}) + comment
 
 
 def _settings(strategy: Strategy) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def _plain(value: object) -> Any:
 
 
 def _given(data: Any) -> Any:
-    """TOML has no null: what is not set is left out."""
+    """The same without what is not set."""
     if isinstance(data, Mapping):
         return {key: _given(value) for key, value in data.items() if value is not None}
     return data

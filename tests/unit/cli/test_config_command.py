@@ -1,6 +1,8 @@
 import json
+import re
 import sys
 
+import attrs
 import pytest
 
 from ibkeel.cli.app import run
@@ -28,6 +30,16 @@ def test_a_new_file_says_what_the_defaults_say(strategy, tmp_path, capsys):
     named = loaded.strategy
     assert default_registry().create(named.name, named.params) == default_registry().create(strategy)
     assert named.params
+
+
+def test_a_new_file_names_also_what_is_not_set(tmp_path):
+    path = tmp_path / "bot.toml"
+
+    run(["config", "init", str(path)])
+
+    words = set(re.findall(r"\w+", path.read_text()))
+    sections = [getattr(MonitoredBot(), section.name) for section in attrs.fields(MonitoredBot)]
+    assert {key.name for section in sections for key in attrs.fields(type(section))} <= words
 
 
 def test_a_file_that_exists_is_kept(tmp_path, capsys):
