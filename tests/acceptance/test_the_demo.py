@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ import pytest
 from ibkeel.journal import FillSeen, Intent, Journal, QuoteSeen
 from ibkeel.model import Bracket, Option
 
+DOCS = Path(__file__).parents[2] / "docs"
 NEW_YORK = ZoneInfo("America/New_York")
 KEYS = [
     "seed",
@@ -90,6 +92,20 @@ def test_two_runs_of_one_seed_are_equal_whatever_the_hash_seed(first, tmp_path):
     assert again == figures
     assert exports[0].stdout == exports[1].stdout
     assert exports[0].stdout.count("\n") > 100
+
+
+def test_the_pages_show_the_figures_of_the_default_seed(first, tmp_path):
+    dry, _ = first
+    lesson = (DOCS / "tutorials" / "first-day.md").read_text(encoding="utf-8")
+    page = (DOCS / "reference" / "demo-json.md").read_text(encoding="utf-8")
+
+    paper = demo("--paper", journal=tmp_path / "paper.sqlite")
+
+    shown = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])
+    for own in ("wall_seconds", "journal"):
+        shown, paper = {**shown, own: None}, {**paper, own: None}
+    assert shown == paper
+    assert f"{dry['requests']:,} requests" in lesson
 
 
 def test_another_seed_is_another_day(first, tmp_path):
