@@ -18,7 +18,8 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.model import Execution, Option, Stock, mask_account
 from ibkeel.model.checks import positive, whole
-from ibkeel.runner import Progress, RiskConfig, Runner, RunnerConfig, RunReport
+from ibkeel.orders import OrderLimits
+from ibkeel.runner import Progress, RiskConfig, Runner, RunnerConfig, RunReport, Safety
 from ibkeel.sim.values import BarSize, ContractPattern
 from ibkeel.sim.venue import Settlement, VenueSettings
 from ibkeel.strategy import Strategy
@@ -69,6 +70,7 @@ class MarketTrial:
         data: Makes the market.
         runner: When to look, at what.
         risk: How much.
+        limits: What every entry must keep to.
         settings: What is played.
     """
 
@@ -76,6 +78,7 @@ class MarketTrial:
     data: MarketSource
     runner: RunnerConfig = attrs.field(factory=RunnerConfig)
     risk: RiskConfig = attrs.field(factory=RiskConfig)
+    limits: OrderLimits = attrs.field(factory=OrderLimits)
     settings: BacktestSettings = BacktestSettings()
 
     def run(
@@ -87,6 +90,7 @@ class MarketTrial:
             self.data,
             self.runner,
             risk=self.risk,
+            limits=self.limits,
             settings=self.settings,
             journal=journal,
             progress=progress,
@@ -99,6 +103,7 @@ def backtest(
     config: RunnerConfig,
     *,
     risk: RiskConfig | None = None,
+    limits: OrderLimits | None = None,
     settings: BacktestSettings | None = None,
     journal: Journal | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -113,6 +118,7 @@ def backtest(
         data: A market, or what makes one.
         config: When to look, at what.
         risk: How much; by default the runner's own.
+        limits: What every entry must keep to; by default the runner's own.
         settings: What is played.
         journal: Told of everything, and left open; by default one in memory.
         progress: Called after each cycle.
@@ -123,7 +129,7 @@ def backtest(
     """
     settings, risk = settings or BacktestSettings(), risk or RiskConfig()
     market = data.market(_listed(strategy, config)) if isinstance(data, MarketSource) else data
-    play = _Play(strategy, market, config, risk, settings)
+    play = _Play(strategy, market, config, risk, limits or OrderLimits(), settings)
     opens_at = play.opens_at()
     with nullcontext(journal) if journal is not None else Journal.in_memory() as book:
         return run_virtual(play.run(book, progress), start=opens_at - _EARLY, travel=False)
@@ -143,10 +149,11 @@ class _Play:
         market: DatedMarket,
         config: RunnerConfig,
         risk: RiskConfig,
+        limits: OrderLimits,
         settings: BacktestSettings,
     ) -> None:
         self._strategy, self._market, self._config = strategy, market, config
-        self._risk, self._settings = risk, settings
+        self._risk, self._limits, self._settings = risk, limits, settings
         self._equity: list[tuple[datetime, float]] = []
         self._deals: list[Deal] = []
         self._sessions = MarketSessions(market)
@@ -189,6 +196,7 @@ class _Play:
                 progress=progress,
                 mode=MODE,
                 run=_RUN,
+                safety=Safety.of(self._risk, limits=self._limits),
             )
             done = await runner.run(sessions=self._settings.sessions)
             watching.cancel()
@@ -253,6 +261,7 @@ class _Play:
                     ("strategy", self._strategy),
                     ("runner", self._config),
                     ("risk", self._risk),
+                    ("limits", self._limits),
                     ("settings", self._settings),
                 )
             ),

@@ -256,6 +256,7 @@ def _trial(given: dict[str, Any]) -> MarketTrial:
         data=data,
         runner=attrs.evolve(bot.runner, **_changes(given)),
         risk=bot.risk,
+        limits=bot.limits,
         settings=BacktestSettings(cash=given["cash"], sessions=given["sessions"]),
     )
 

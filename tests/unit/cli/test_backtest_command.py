@@ -148,3 +148,20 @@ def test_words_and_numbers_are_told_apart(bot, capsys):
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert code == 0
     assert [row["settings"]["risk.take_profit_fraction"] for row in rows] == [None, 1]
+
+
+def test_the_limits_of_the_file_hold_in_a_backtest_as_they_do_live(tmp_path, capsys):
+    path = tmp_path / "bot.toml"
+    path.write_text("[runner]\ninterval = 1800\n\n[limits]\nmax_notional = 1\n")
+
+    codes = [
+        run(["backtest", str(path), "--json"]),
+        run(["sweep", str(path), "--set", "limits.max_notional=1,none", "--json"]),
+    ]
+
+    played, swept = (json.loads(text) for text in capsys.readouterr().out.replace("}\n{", "}\0{").split("\0"))
+    refused, traded = swept["rows"]
+    assert codes == [0, 0]
+    assert played["counts"]["signals"] > 0
+    assert (played["counts"]["fills"], played["settings"]["limits.max_notional"]) == (0, "1")
+    assert (refused["counts"]["fills"], traded["counts"]["fills"] > 0) == (0, True)
