@@ -67,8 +67,8 @@ def hold_to_the_contract(path: Path) -> None:
 def main(client: str) -> None:
     """Run all, the plain one with the client library of that name; the first that fails ends the run."""
     with tempfile.TemporaryDirectory() as folder:
-        journal = str(Path(folder) / "journal.sqlite")
-        bot = run(HERE / "reference_bot" / "bot.py", JOURNAL__PATH=journal, IBKEEL_JOURNAL__PATH=journal)
+        bot = run(HERE / "reference_bot" / "bot.py")
+        limited = run(HERE / "reference_bot" / "bot.py", IBKEEL_LIMITS__MAX_NOTIONAL="1")
         picture = Path(folder) / "condor.svg"
         condor = run(HERE / "iron_condor.py", "--svg", str(picture))
         assert picture.read_text(encoding="utf-8").startswith("<svg")
@@ -96,6 +96,8 @@ def main(client: str) -> None:
             blocking = run(HERE / "blocking_bot.py")
             hardened = run(existing)
     assert "cycles" in bot
+    assert " 0 fills" not in bot
+    assert " 0 fills" in limited, "the limits of the file are the bot's"
     assert "initial margin" in condor
     assert "quotes in 2 waves" in picked
     assert "25-delta put" in surface

@@ -20,7 +20,7 @@ from ibkeel.strategy import Scalp
 TRIAL = MarketTrial(
     strategy=Scalp(), data=SeededData(seed=7), runner=RunnerConfig(symbols=("SPY",), interval=1800)
 )
-GRID = {"data.seed": [11], "risk.stop_fraction": [0.1, 0.4]}
+GRID: dict[str, list[float]] = {"data.seed": [11], "risk.stop_fraction": [0.1, 0.4]}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 Change host and port in `bot.toml` and the same code trades through a real Gateway, session after
 session, until Ctrl-C or SIGTERM. Then it says what it leaves open; the stops stay at the venue.
+Its journal and the file that halts it, `ibkeel halt --state FOLDER`, are in this folder.
 """
 
 import asyncio
@@ -14,8 +15,8 @@ from pathlib import Path
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
-from ibkeel.journal import Journal
-from ibkeel.runner import BotConfig, Runner, RunReport, load_config
+from ibkeel.journal import Journal, highest_order_id
+from ibkeel.runner import HALT_FILE, BotConfig, Halt, Runner, RunReport, Safety, load_config
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.strategy import default_registry
@@ -38,6 +39,7 @@ async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: 
     )
     strategy = default_registry().create(config.strategy.name, config.strategy.params)
     async with IBKRBroker(gateway, clock=clock, observer=LoggingObserver()) as broker:
+        broker.use_order_ids_above(highest_order_id(journal, gateway.client_id))
         runner = Runner(
             broker,
             strategy,
@@ -46,20 +48,22 @@ async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: 
             risk=config.risk,
             clock=clock,
             mode=config.gateway.orders,
+            safety=Safety.of(config.risk, Halt(HERE / HALT_FILE), limits=config.limits),
             announce=lambda line: print(line, file=sys.stderr),
         )
         return await runner.run(sessions=sessions)
 
 
-def rehearse(config: BotConfig, journal: Journal, seed: int = 7) -> RunReport:
-    """One session against a simulated Gateway that this program starts itself."""
+def rehearse(config: BotConfig, seed: int = 7) -> RunReport:
+    """One session against a simulated Gateway that this program starts itself; no real journal hears of it."""
     market = SeededMarket(seed, symbols=config.runner.symbols)
     [session] = market.sessions(market.session_date, market.session_date)
 
     async def day() -> RunReport:
         gateway = SimulatedGateway(market=market, clock=virtual_clock(), seed=seed)
-        async with gateway.listening(config.gateway.host, config.gateway.port):
-            return await trade(config, journal, virtual_clock(), sessions=1)
+        with Journal.in_memory() as journal:
+            async with gateway.listening(config.gateway.host, config.gateway.port):
+                return await trade(config, journal, virtual_clock(), sessions=1)
 
     return run_virtual(day(), start=session.opens_at)
 
@@ -69,10 +73,10 @@ def main(path: Path, environ: Mapping[str, str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C: in order
     try:
         config = load_config(path, environ)
-        with Journal.open(Path(config.journal.path or HERE / "journal.sqlite")) as journal:
-            if config.gateway.port == SIMULATED_PORT:
-                report = rehearse(config, journal)
-            else:
+        if config.gateway.port == SIMULATED_PORT:
+            report = rehearse(config)
+        else:
+            with Journal.open(Path(config.journal.path or HERE / "journal.sqlite")) as journal:
                 report = asyncio.run(trade(config, journal, SystemClock(), sessions=None))
     except IbkeelError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
