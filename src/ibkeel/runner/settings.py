@@ -90,8 +90,11 @@ def lines_of(text: str) -> dict[str, int]:
         >>> lines_of("[runner]\ninterval = 60")
         {'runner': 1, 'runner.interval': 2}
     """
-    import tree_sitter_toml  # noqa: PLC0415 - an extra
-    from tree_sitter import Language, Parser  # noqa: PLC0415 - an extra
+    try:
+        import tree_sitter_toml  # noqa: PLC0415 - an extra
+        from tree_sitter import Language, Parser  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError("reading a file needs tree-sitter-toml; install 'ibkeel[bot]'") from None
 
     tree = Parser(Language(tree_sitter_toml.language())).parse(text.encode())
     lines: dict[str, int] = {}

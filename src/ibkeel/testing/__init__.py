@@ -26,6 +26,7 @@ __all__ = [
     "simulated_gateway",
 ]
 
+_EXTRA: Final = ("hypothesis", "pytest")
 _HOMES: Final = {
     "CHECKS": "ibkeel.testing.contract",
     "Call": "ibkeel.testing.fake",
@@ -44,4 +45,10 @@ def __getattr__(name: str) -> Any:
     """Import a name of `__all__` on its first use."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        home = import_module(_HOMES[name])
+    except ModuleNotFoundError as missing:
+        if missing.name not in _EXTRA:
+            raise
+        raise ImportError(f"{name} needs {missing.name}: pip install 'ibkeel[testing]'") from missing
+    return getattr(home, name)

@@ -1,3 +1,4 @@
+import sys
 from decimal import Decimal
 
 import pytest
@@ -277,3 +278,13 @@ def test_several_problems_are_told_on_a_line_each(tmp_path):
     first, *rest = str(refused.value).splitlines()
     assert first == "2 problems in the configuration"
     assert [line.split(" = ")[0] for line in rest] == ["  gateway.port", "  risk.max_contracts"]
+
+
+@pytest.mark.parametrize("missing", ["tree_sitter_toml", "typed_settings"])
+def test_without_its_extra_a_file_is_not_read_and_the_sentence_says_what_to_install(
+    missing, bot, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, missing, None)
+
+    with pytest.raises(ConfigurationError, match=r"install 'ibkeel\[bot\]'"):
+        load_config(bot("[runner]\ninterval = 60\n"), {})

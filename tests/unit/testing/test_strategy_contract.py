@@ -1,10 +1,12 @@
 """The contract holds for every built-in strategy, and finds what breaks it."""
 
 import random
+import sys
 
 import attrs
 import pytest
 
+import ibkeel.testing
 from ibkeel.model import BarSpec, Direction, ExitPolicy, Reason, Signal
 from ibkeel.strategy import Confirmed, DailyVolume, Needs, Scalp, VixRegime, Whale
 from ibkeel.testing import StrategyContract
@@ -185,3 +187,11 @@ def test_a_strategys_own_stop_and_profit_reach_the_order():
             return attrs.evolve(UP, exits=ExitPolicy(stop_fraction=0.5, take_profit_fraction=1.0))
 
     contract_of(OwnExits).test_no_order_leaves_without_a_stop()
+
+
+def test_without_hypothesis_the_contract_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "ibkeel.testing.strategy_contract")
+
+    with pytest.raises(ImportError, match=r"StrategyContract needs hypothesis: .*ibkeel\[testing\]"):
+        ibkeel.testing.StrategyContract  # noqa: B018 - importing it is the test
