@@ -1,5 +1,6 @@
 import ast
 import re
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
@@ -124,3 +125,18 @@ def test_the_page_of_the_figures_has_every_key_in_order():
 
     assert hasattr(DemoResult, "as_data")
     assert first_column(text_of(DOCS / "reference" / "demo-json.md")) == keys
+
+
+def test_what_an_ib_async_user_types_brings_all_that_the_extra_would():
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["bot"]]
+    typed = set(
+        re.findall(
+            r"[\w-]+",
+            " ".join(re.findall(r"^pip install .*$", text_of(DOCS / "how-to" / "ib-async.md"), re.MULTILINE)),
+        )
+    )
+
+    missing = {re.match(r"[\w-]+", one)[0] for one in needed if "platform_system" not in one} - typed
+
+    assert missing == {"ib_insync"}
