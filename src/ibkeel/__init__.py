@@ -59,3 +59,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES.get(name, "ibkeel.model")), name)
+
+
+def __dir__() -> list[str]:
+    """What a prompt completes: names that nobody has used yet, too."""
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -48,6 +50,15 @@ def test_every_listed_name_can_be_imported(package):
     missing = [name for name in module.__all__ if not hasattr(module, name)]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("package", ["ibkeel", "ibkeel.ibkr", "ibkeel.testing"])
+def test_a_prompt_completes_names_that_nobody_has_used_yet(package):
+    code = f"import {package} as it; print(set(it.__all__) - set(dir(it)))"
+
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("package", ["ibkeel", "ibkeel.ibkr", "ibkeel.testing"])

@@ -97,3 +97,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} (over {LIBRARY}) has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return value
+
+
+def __dir__() -> list[str]:
+    """What a prompt completes: names that nobody has used yet, too."""
+    return sorted({*globals(), *__all__})

@@ -52,3 +52,8 @@ def __getattr__(name: str) -> Any:
             raise
         raise ImportError(f"{name} needs {missing.name}: pip install 'ibkeel[testing]'") from missing
     return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    """What a prompt completes: names that nobody has used yet, too."""
+    return sorted({*globals(), *__all__})
