@@ -4,7 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from ibkeel.cli import tables
 from ibkeel.cli.news import News
+from ibkeel.journal import FillSeen
+from ibkeel.model import Execution, Side, Stock
 from ibkeel.telemetry import (
     AccountSeen,
     AlarmRaised,
@@ -78,6 +81,27 @@ def test_a_fill_is_one_line_and_the_part_of_a_leg_none():
     leg = OrderFilled(**ORDER, exec_id="f", quantity=1.0, price=4.05, is_leg=True)
 
     assert told(fill, fill, leg) == ["filled: BUY 1 SPY 600 C at 4.05 (a)"]
+
+
+def test_a_fill_of_a_dear_share_is_told_to_the_cent():
+    fill = Execution(
+        exec_id="e",
+        order_id=1,
+        perm_id=1,
+        client_order_id="a",
+        account="DU1234567",
+        contract=Stock("BRK A"),
+        side=Side.BUY,
+        quantity=1.0,
+        price=741_234.56,
+        at=AT,
+    )
+
+    [line] = told(OrderFilled(**ORDER, exec_id="e", quantity=1.0, price=741_234.56))
+    _, row = tables.told(FillSeen(at=AT, execution=fill))
+
+    assert line == "filled: BUY 1 SPY 600 C at 741234.56 (a)"
+    assert row == "BUY 1 BRK A at 741234.56"
 
 
 def test_fills_of_earlier_runs_which_a_session_begins_with_are_not_told_again():

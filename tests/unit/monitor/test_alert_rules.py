@@ -237,10 +237,12 @@ def test_a_position_without_a_stop_is_told_until_it_has_one():
 
 def test_a_fill_is_for_information():
     (concern,) = news_of(
-        OrderFilled(at=AT, client_order_id="o", exec_id="e", subject="SPY", side="BUY", quantity=2, price=1.5)
+        OrderFilled(
+            at=AT, client_order_id="o", exec_id="e", subject="SPY", side="BUY", quantity=2, price=12345.67
+        )
     )
 
-    assert (concern.severity, concern.title) == (Severity.INFO, "BUY 2 SPY at 1.5")
+    assert (concern.severity, concern.title) == (Severity.INFO, "BUY 2 SPY at 12345.67")
     assert "What you should do: nothing" in concern.text
 
 

@@ -258,7 +258,7 @@ def _run_over(event: events.RunFinished) -> tuple[News, ...]:
 
 
 def _filled(event: events.OrderFilled) -> tuple[News, ...]:
-    title = f"{event.side} {event.quantity:g} {event.subject} at {event.price:g}"
+    title = f"{event.side} {event.quantity:g} {event.subject} at {event.price:.10g}"
     return (
         Concern(key=f"fill {event.exec_id}", severity=_INFO, title=title, what=title, did="journaled it"),
     )
