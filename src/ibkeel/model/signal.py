@@ -124,7 +124,7 @@ class ExitPolicy:
         trail_period: Period of the exponential average of hourly closes that trails the position:
             a close on its wrong side ends it.
         min_dte: The position ends when fewer calendar days are left to its expiry.
-        ends_with_session: Whether it ends before the close.
+        ends_with_session: Whether it ends before the close; on the day of its expiry it does in any case.
 
     Raises:
         InvalidInput: A value is out of its range.

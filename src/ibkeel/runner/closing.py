@@ -18,10 +18,10 @@ from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept, leave_position, unprotected
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.schedule import Session
+from ibkeel.runner.schedule import NEW_YORK, Session
 from ibkeel.runner.tally import Failures, Held
 from ibkeel.runner.watch import Watch
-from ibkeel.strategy import TRAIL_BARS, ExitRule, PositionFacts, due_exits
+from ibkeel.strategy import ExitRule, PositionFacts, due_exits, trail_bars
 
 _AGAIN: Final = 15.0  # seconds between two attempts
 
@@ -159,8 +159,10 @@ class Leaving:
         self._policies.update({contract: signal.exits for contract, signal in signals.items()})
 
     def ends(self, contract: Contract) -> bool:
-        """Whether a position is to end with the session."""
-        return self._end_of_day.ends(self._policy(contract))
+        """Whether a position is to end with the session; over the night of its expiry nothing can be held."""
+        today = self._clock.now().astimezone(NEW_YORK).date()
+        is_last_day = isinstance(contract, Option) and contract.expiry == today
+        return is_last_day or self._end_of_day.ends(self._policy(contract))
 
     async def look(self, positions: Iterable[Position], session: Session, ends_at: datetime) -> None:
         """End what is due.
@@ -201,9 +203,15 @@ class Leaving:
                 return
 
     async def _hours(self, contract: Option, policy: ExitPolicy) -> Bars | None:
+        """What a trail looks at; None where they cannot be had, so that the other rules are asked all the same."""
         if policy.trail_period is None:
             return None
-        return await self._feed.bars(Stock(contract.underlying, currency=contract.currency), TRAIL_BARS)
+        stock = Stock(contract.underlying, currency=contract.currency)
+        try:
+            return await self._feed.bars(stock, trail_bars(policy.trail_period))
+        except (RequestFailed, ConnectionFailure) as error:
+            self._failures.note(contract.symbol, error, "exit")
+            return None
 
     def _policy(self, contract: Contract) -> ExitPolicy:
         known = (policy for row, policy in self._policies.items() if is_same_contract(row, contract))

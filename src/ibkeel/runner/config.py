@@ -140,7 +140,7 @@ class RunnerConfig:
         concurrency: Symbols looked at at the same time.
         symbol_gap: Seconds between the starts of two symbols.
         entries_stop_before_close: Seconds before the close from which on nothing is entered.
-        end_of_day: Whether positions are closed before the close.
+        end_of_day: Whether positions are closed before the close; options that expire that day always are.
         flatten_before_close: Seconds before the close at which that begins.
         exit_wait: Seconds that an exit or a cancel may take before it is reported as unknown.
         entry_lifetime: Seconds after which an entry that has not filled is cancelled.

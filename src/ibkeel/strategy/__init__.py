@@ -11,6 +11,7 @@ from ibkeel.strategy.exits import (
     PositionFacts,
     due_credit_exits,
     due_exits,
+    trail_bars,
 )
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.registry import Registry, default_registry, register
@@ -45,6 +46,7 @@ __all__ = [
     "due_credit_exits",
     "due_exits",
     "register",
+    "trail_bars",
     "visible",
     "walk_forward",
     "warming_up",

@@ -17,9 +17,20 @@ from ibkeel.errors import InvalidInput
 from ibkeel.indicators import ema
 from ibkeel.model import Bars, BarSpec, Direction, ExitPolicy, Reason
 from ibkeel.model.checks import as_utc, positive
+from ibkeel.strategy.walk import hours
 
-TRAIL_BARS: Final = BarSpec(duration="4 D", size="1 hour")
-"""The bars that a trailing exit looks at."""
+
+def trail_bars(period: int) -> BarSpec:
+    """The bars that a trailing exit looks at: as many weeks as hold its average's hours, holidays and half days counted.
+
+    Args:
+        period: Of the average, in hours.
+    """
+    return hours(period, 1)
+
+
+TRAIL_BARS: Final = trail_bars(20)
+"""Those of an average over 20 hours."""
 
 _ROUNDING: Final = 1e-9  # a premium that is exactly at its limit has reached it, whatever the division says
 
@@ -88,9 +99,7 @@ def _by_premium(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[Exit
 def _by_trail(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[ExitRule, Reason]]:
     if policy.trail_period is None or facts.hours is None:
         return
-    bars = facts.hours
-    length = np.timedelta64(bars.spec.size_seconds, "s")
-    finished = bars[: int(np.searchsorted(bars.at + length, _instant(facts.now), side="right"))]
+    finished = _finished(facts.hours, _instant(facts.now))
     if len(finished) < policy.trail_period:
         return
     close, average = float(finished.close[-1]), float(ema(finished.close, policy.trail_period)[-1])
@@ -99,6 +108,13 @@ def _by_trail(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[ExitRu
         side = "at or above" if facts.direction is Direction.UP else "at or below"
         rule = f"{side} ema{policy.trail_period} {average:.4f}"
         yield ExitRule.TRAIL, Reason("hourly_close", close, rule)
+
+
+def _finished(bars: Bars, now: np.datetime64) -> Bars:
+    """Those that are over: with its length, or when the next begins, for the first bar of a session may be short."""
+    begun = bars[: int(np.searchsorted(bars.at, now, side="right"))]
+    is_over = len(begun) and begun.at[-1] + np.timedelta64(bars.spec.size_seconds, "s") <= now
+    return begun if is_over else begun[:-1]
 
 
 def _by_time(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[ExitRule, Reason]]:

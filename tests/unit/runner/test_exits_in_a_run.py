@@ -20,6 +20,12 @@ def hours(request):
     return conftest.hourly
 
 
+@pytest.fixture
+def expiring(request):
+    conftest = request.config.pluginmanager.get_plugin(str(request.path.with_name("conftest.py")))
+    return attrs.evolve(conftest.HELD_CALL, expiry=conftest.HELD_DAY)
+
+
 def exits(world):
     return [row for row in world.intents if row.purpose is Purpose.EXIT]
 
@@ -32,6 +38,14 @@ def test_a_trail_that_breaks_ends_the_position_within_a_cycle(held_day, hours):
     assert left.reason.startswith("trail: hourly_close is 557")
     assert timedelta(seconds=60) <= left.at - entered.at < timedelta(seconds=90)
     assert world.report.held == ()
+
+
+def test_a_trail_over_many_hours_asks_for_as_many(held_day):
+    world = held_day(exits=ExitPolicy(trail_period=50))
+
+    asked = {row.message for row in world.report.errors}
+    assert asked
+    assert all(" in 3 W before " in message for message in asked)
 
 
 def test_a_trail_that_holds_leaves_it_to_the_end_of_the_session(held_day, hours):
@@ -52,6 +66,29 @@ def test_an_expiry_that_is_too_near_ends_the_position(held_day):
 
     (left,) = exits(world)
     assert left.reason == "expiry: dte is 7; held while at least 8"
+
+
+def test_an_expiry_ends_the_position_though_the_hourly_bars_cannot_be_had(held_day):
+    world = held_day(exits=ExitPolicy(trail_period=20, min_dte=8))
+
+    (left,) = exits(world)
+    assert left.reason == "expiry: dte is 7; held while at least 8"
+    assert "NoData" in {row.kind for row in world.report.errors}
+
+
+@pytest.mark.parametrize(
+    ("own", "configured"), [(None, EndOfDay.HOLD), (False, EndOfDay.FLATTEN), (False, EndOfDay.HOLD)]
+)
+def test_what_expires_today_is_not_held_over_the_night(held_day, expiring, own, configured):
+    """It would be exercised: in the morning there would be a hundred shares of each, which no order of ours covers."""
+    world = held_day(
+        option=expiring,
+        exits=ExitPolicy(ends_with_session=own),
+        config={"end_of_day": configured, "min_dte": 0},
+    )
+
+    assert [row.reason.partition(":")[0] for row in exits(world)] == ["end_of_day"]
+    assert world.report.held == ()
 
 
 def test_an_expiry_that_is_far_enough_does_not(held_day):

@@ -4,7 +4,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bar, Bars, Direction, ExitPolicy, Stock
-from ibkeel.strategy import TRAIL_BARS, ExitRule, PositionFacts, due_exits
+from ibkeel.strategy import TRAIL_BARS, ExitRule, PositionFacts, due_exits, trail_bars
 
 NOW = datetime(2024, 3, 4, 19, 30, tzinfo=UTC)
 RISING = [100.0 + n for n in range(24)]
@@ -70,6 +70,24 @@ def test_an_hour_that_is_not_over_does_not_trail():
     unfinished = hours_of([*RISING, 50.0], end=NOW + timedelta(seconds=1))
 
     assert rules(ExitPolicy(trail_period=20), hours=unfinished) == []
+
+
+def test_an_hour_is_over_when_the_next_begins():
+    """The Gateway's first bar of a session may end on the full hour, after thirty minutes: unverified."""
+    whole = hours_of([*RISING, 50.0], end=NOW + timedelta(minutes=30))
+    begun = Bar(NOW, 200.0, 200.0, 200.0, 200.0, 1.0)
+    cut = Bars.from_rows([*whole, begun], contract=Stock("SPY"), spec=TRAIL_BARS)
+
+    assert rules(ExitPolicy(trail_period=20), hours=cut) == [ExitRule.TRAIL]
+    assert rules(ExitPolicy(trail_period=20), hours=whole) == []
+
+
+@pytest.mark.parametrize(("period", "least"), [(1, 1), (20, 20), (24, 24), (25, 25), (100, 100)])
+def test_a_trail_asks_for_the_hours_of_its_average(period, least):
+    """In a week with a holiday and a half day, too: 24 hours."""
+    weeks = int(trail_bars(period).duration.removesuffix(" W"))
+
+    assert weeks * 24 >= least
 
 
 def test_too_few_hours_do_not_trail():
