@@ -93,6 +93,7 @@ class Doorkeeper:
         self.halt = halt or Halt()
         self._sent: deque[SentOrder] = deque(maxlen=_REMEMBERED)
         self._submitted = self._filled = 0
+        self._is_closed = False
 
     def use(self, limits: OrderLimits) -> None:
         """Keep to other limits from now on; what was counted stays counted."""
@@ -165,14 +166,18 @@ class Doorkeeper:
             ends_at: When the session's entries are withdrawn; None for never.
 
         Returns:
-            To be called then; raises `GatesShut` when entries are halted or over, or the quote is too old by now.
+            To be called then; raises `GatesShut` when entries are halted or over, the run has ended, or the quote is
+            too old by now.
         """
 
         def look() -> None:
             found = [row for row in self.refusals(ticket, quote) if row.kind in _OF_THE_MOMENT]
-            now = self._clock.now()
-            if ends_at is not None and now >= ends_at:
+            now, over = self._clock.now(), ""
+            if self._is_closed:
+                over = "entries while the run goes on"
+            elif ends_at is not None and now >= ends_at:
                 over = f"entries of this session before {ends_at.isoformat()}"
+            if over:
                 found.append(GateRefusal(kind=GateKind.MARKET, value=now.isoformat(), limit=over))
             if found:
                 raise GatesShut(ticket.contract, tuple(found))
@@ -182,6 +187,11 @@ class Doorkeeper:
     def begin_session(self) -> None:
         """Count messages and fills anew: efficiency is reckoned by the day."""
         self._submitted = self._filled = 0
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Let no entry leave that is still on its way: the run ends, and nobody would look after it."""
+        self._is_closed = True
 
     def passed(self, ticket: OrderTicket) -> None:
         """An order is about to leave, or to be kept back in dry run."""

@@ -197,6 +197,7 @@ class Runner:
 
     async def _end(self, outcome: str) -> None:
         left = ""
+        self._crew.doorkeeper.close()
         try:
             if outcome != "finished":
                 left = await self._handover.end()

@@ -516,6 +516,37 @@ def test_a_run_that_is_cancelled_says_so_in_its_journal(play):
     assert cancelled == [True]
 
 
+def test_an_entry_that_waits_to_leave_does_not_leave_once_the_run_is_cancelled(play):
+    """Nobody would withdraw it after its life, and what is said to be left open would not name it."""
+    sent, said = [], []
+
+    def prepare(broker, loop):
+        place, positions = broker.place, broker.positions
+
+        async def look_up_and_place(order, **asked):
+            await asyncio.sleep(2)
+            placed = await place(order, **asked)
+            sent.append(order)
+            return placed
+
+        async def slow_positions():
+            await asyncio.sleep(3)
+            return await positions()
+
+        def stop(task):
+            broker.place, broker.positions = look_up_and_place, slow_positions
+            task.cancel()
+
+        broker.place = look_up_and_place
+        loop.call_later(181, stop, asyncio.current_task())
+
+    with pytest.raises(asyncio.CancelledError):
+        play(prepare=prepare, announce=said.append)
+
+    assert sent == []
+    assert len(said) == 1
+
+
 def test_positions_that_cannot_be_read_at_the_end_are_a_failure_and_not_called_flat(play):
     def prepare(broker, loop):
         loop.call_later(2990, lambda: broker.fail("positions", RequestTimeout("no answer")))
