@@ -1,5 +1,6 @@
 """What a runner is told: values with their valid ranges."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -58,6 +59,8 @@ _HIGHEST_PORT: Final = 65535
 _LONGEST: Final = 23_400.0  # a regular session, in seconds
 _MODES: Final = ("DRY_RUN", "PAPER", "LIVE")
 
+# The Gateway writes a share class with a space, such as BRK B.
+_TICKER: Final = re.compile(r"[A-Z0-9][A-Z0-9.]*( [A-Z0-9]+)?")
 _LIMITS: Final = OrderLimits()
 
 
@@ -114,10 +117,7 @@ def _anchors(_: object, attribute: "attrs.Attribute[Any]", values: tuple[str, ..
 
 
 def _are_symbols(symbols: tuple[str, ...]) -> bool:
-    named = all(
-        symbol.isascii() and symbol.replace(".", "").isalnum() and symbol == symbol.upper()
-        for symbol in symbols
-    )
+    named = all(map(_TICKER.fullmatch, symbols))
     return bool(symbols) and named and len(set(symbols)) == len(symbols)
 
 
@@ -160,7 +160,9 @@ class RunnerConfig:
     symbols: tuple[str, ...] = attrs.field(
         default=("SPY",),
         converter=_texts,
-        validator=_valid("tickers in capitals, each once, at least one", _are_symbols),
+        validator=_valid(
+            "tickers in capitals, each once, at least one; a share class with a space: 'BRK B'", _are_symbols
+        ),
     )
     interval: float = attrs.field(
         default=180.0, validator=_valid("1 to 23400 seconds", lambda v: 1 <= v <= _LONGEST)

@@ -132,7 +132,7 @@ class _Reading:
         text = _text(path)
         try:
             values = dict(_flat(tomllib.loads(text)))
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # of numbers and brackets without end too
             quotes = "; text needs quotes" if "Invalid value" in str(error) else ""
             problem = ConfigurationProblem(key="", valid=f"is not TOML: {error}{quotes}", origin=str(path))
             self._problems.append(problem)

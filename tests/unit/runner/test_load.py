@@ -120,6 +120,25 @@ def test_a_problem_names_key_value_and_what_is_valid(bot, text, environ, words):
         assert word in str(refused.value)
 
 
+def test_a_share_class_is_written_as_the_gateway_writes_it(bot):
+    assert load_config(bot('[runner]\nsymbols = ["BRK B"]\n'), {}).runner.symbols == ("BRK B",)
+    assert load_config(None, {"IBKEEL_RUNNER__SYMBOLS": "SPY, BRK B"}).runner.symbols == ("SPY", "BRK B")
+
+
+@pytest.mark.parametrize(
+    "symbol", ["", " ", "brk b", " BRK", "BRK ", "BRK  B", "BRK B C", ".", "SPY\n", "ÄG"]
+)
+def test_what_is_no_ticker_is_refused(symbol):
+    with pytest.raises(ConfigurationError, match="tickers in capitals"):
+        RunnerConfig(symbols=(symbol,))
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "[" * 3000 + "]" * 3000])
+def test_a_file_that_the_reader_gives_up_on_is_a_problem_like_any_other(bot, number):
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        load_config(bot(f"[runner]\ninterval = {number}\n"), {})
+
+
 def test_all_problems_are_told_together(bot):
     with pytest.raises(ConfigurationError) as refused:
         load_config(
