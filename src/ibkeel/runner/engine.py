@@ -262,10 +262,15 @@ class Runner:
         if due is not None:
             await self._warm_up.run(session, due, self._tally.cycles)
         await self._wait_until(session.opens_at)
+        last: datetime | None = None
         while due is not None:
-            await self._wait_until(due)
+            while (wait := (due - self._clock.now()).total_seconds()) > 0:
+                await asyncio.sleep(min(wait, _LOOK))
+                # A clock that was set back has instants before this one again.
+                due = min(due, timetable.next(session, now=self._clock.now(), stop=stop, last=last) or due)
             await self._cycle_until(stop, session, timetable.allowed(session, due=due, stop=stop))
-            due = timetable.next(session, now=self._clock.now(), stop=stop, last=due)
+            last = due
+            due = timetable.next(session, now=self._clock.now(), stop=stop, last=last)
         await self._wait_until(stop)
         self._tally.held = await self._closing.close(session)
         await self._wait_until(session.closes_at)

@@ -49,6 +49,7 @@ from ibkeel.runner import (
     EndOfDay,
     Halt,
     OrderDesk,
+    OverrunPolicy,
     RiskConfig,
     Runner,
     RunnerConfig,
@@ -255,6 +256,23 @@ def test_a_clock_that_is_set_forward_does_not_make_the_exits_late(play):
     _, sold = (record.execution for record in of_kind(world.records, FillSeen))
     assert sold.side is Side.SELL
     assert sold.at - OPEN < timedelta(minutes=15), "the market has closed by then"
+
+
+class ClockSetBack(ClockSetForward):
+    """Somebody sets it 20 minutes back, 12 minutes after the open."""
+
+    def now(self):
+        now = virtual_clock().now()
+        return now - timedelta(minutes=20) if now - OPEN > timedelta(minutes=12) else now
+
+
+@pytest.mark.parametrize("config", [{"interval": 60.0}, {"interval": 60.0, "overrun": OverrunPolicy.AT_ONCE}])
+def test_a_clock_that_is_set_back_does_not_keep_the_cycles_waiting(play, config):
+    """Trails and expiries are looked at in them."""
+    world = play(config=config, clock=ClockSetBack(), strategy=Says(Direction.NONE))
+
+    minutes = [(row.at - OPEN) // timedelta(minutes=1) for row in of_kind(world.records, CycleDone)]
+    assert minutes == [*range(1, 12), *range(2, 50)]
 
 
 def test_children_are_cancelled_before_the_position_is_sold(play):
