@@ -29,7 +29,8 @@ from ibkeel.model import (
 )
 from ibkeel.orders import PENNY, ExitCause, build_bracket, is_same_contract, plan_exit, round_to_tick
 from ibkeel.runner.crew import Crew
-from ibkeel.runner.flatten import cancel_ours, flatten
+from ibkeel.runner.exiting import cancel_ours
+from ibkeel.runner.flatten import flatten
 
 __all__ = ["Trader", "contract_at"]
 

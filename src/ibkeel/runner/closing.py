@@ -15,8 +15,9 @@ from ibkeel.model import Bars, Contract, Direction, ExitPolicy, Option, Position
 from ibkeel.orders import ExitCause, is_same_contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.exiting import OrdersAndAccount, leave_position
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept, leave_position, unprotected
+from ibkeel.runner.flatten import flatten, kept, unprotected
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import NEW_YORK, Session
 from ibkeel.runner.tally import Failures, Held

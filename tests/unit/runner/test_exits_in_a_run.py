@@ -91,6 +91,35 @@ def test_what_expires_today_is_not_held_over_the_night(held_day, expiring, own, 
     assert world.report.held == ()
 
 
+@pytest.mark.parametrize(
+    ("policy", "deaf_for", "is_sent"), [(8, 0.0, True), (None, 0.0, True), (None, 60.0, False)]
+)
+def test_a_run_that_is_stopped_amid_an_exit_sends_it_first(held_day, policy, deaf_for, is_sent):
+    """Its stop is cancelled by then; and a gateway that is gone is not waited for."""
+    said, placed = [], []
+
+    def prepare(broker):
+        place, cancel, run = broker.place, broker.cancel, asyncio.current_task()
+
+        async def cancel_and_stop(order_id):
+            report = await cancel(order_id)
+            asyncio.get_running_loop().call_later(0.1, run.cancel)
+            await asyncio.sleep(0.3 + deaf_for)
+            return report
+
+        async def place_and_tell(order, **asked):
+            placed.append(order)
+            return await place(order, **asked)
+
+        broker.cancel, broker.place = cancel_and_stop, place_and_tell
+
+    with pytest.raises(asyncio.CancelledError):
+        held_day(exits=ExitPolicy(min_dte=policy), prepare=prepare, announce=said.append)
+
+    assert len(placed) == 1 + is_sent
+    assert any("WITHOUT A STOP" in line for line in said) is not is_sent
+
+
 def test_an_expiry_that_is_far_enough_does_not(held_day):
     world = held_day(exits=ExitPolicy(min_dte=7))
 
