@@ -38,6 +38,8 @@ from ibkeel.telemetry import NullObserver, Observer
 
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
 _LOOK: Final = 60.0  # seconds after which the clock is looked at again
+_COOLDOWN: Final = 86_400.0  # seconds: the longest that it may be set to while the run goes on
+_LONGEST_MEMORY: Final = 400 * 86_400.0  # seconds; further back no entry is looked for
 
 
 class Runner:
@@ -143,7 +145,6 @@ class Runner:
         self._warm_up = WarmUp(
             self._feed, self._failures, crew.teller, config, strategy, self._clock, progress
         )
-        self._cooldown = risk.cooldown
         self._retuning = Retuning(
             limits,
             self,
@@ -236,7 +237,7 @@ class Runner:
 
     def _take_over(self, session: Session) -> None:
         """Go on where an earlier run of the same session ended."""
-        look_back = max(self._strategy.needs().memory, self._cooldown)
+        look_back = min(max(self._strategy.needs().memory, _COOLDOWN), _LONGEST_MEMORY)
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
         self._handover.look_back(self._journal, memory.unread)
         self._desk.restore(memory.orders)

@@ -86,6 +86,9 @@ class ConfigurationFile(LimitsSource):
         if problems:
             raise ConfigurationError("; ".join(map(str, problems)))
         found = load_config_as(kind, self._path, self._environ)
+        if found != self._started and not self._path.stat().st_size:
+            # What a full disk leaves of a file is valid, and would lift every limit.
+            raise ConfigurationError(f"{self._path} is empty; for the defaults write [risk]")
         return Reread(risk=found.risk, limits=found.limits, needs_restart=tuple(self._fixed(found)))
 
     def _fixed(self, found: BotConfig) -> Iterator[str]:

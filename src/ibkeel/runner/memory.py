@@ -346,7 +346,8 @@ def _guard(journal: SparingReader, session: Session) -> DailyLossGuard | None:
     skipped = len(journal.skipped)
     rows = journal.events(LossGuardKept, since=session.opens_at - _BEFORE_OPEN)
     guards = [entry.record.guard for entry in rows if isinstance(entry.record, LossGuardKept)]
-    guard = guards[-1] if guards and guards[-1].session == session.day else None
+    # That of another day is not the last word on this one: the clock may have been wrong for a while.
+    guard = next((guard for guard in reversed(guards) if guard.session == session.day), None)
     if len(journal.skipped) > skipped:  # the limit may have been reached
         return attrs.evolve(guard or DailyLossGuard(session=session.day), tripped=True)
     return guard

@@ -78,9 +78,13 @@ def _quotes(contract, bid, ask, days):
     ]  # fmt: skip
 
 
-def _bars():
-    start = HELD_OPEN - timedelta(hours=1)
-    rows = [Bar(start + timedelta(minutes=n), 560.0, 560.5, 559.5, 560.2, 1000.0) for n in range(120)]
+def _bars(days):
+    starts = [HELD_OPEN + timedelta(days=day, hours=-1) for day in range(days)]
+    rows = [
+        Bar(start + timedelta(minutes=n), 560.0, 560.5, 559.5, 560.2, 1000.0)
+        for start in starts
+        for n in range(120)
+    ]
     return Bars.from_rows(rows, contract=_SPY, spec=_MINUTES)
 
 
@@ -90,7 +94,7 @@ def held_day(tmp_path):
 
     def play(
         *, exits=None, config=None, hours=None, option=None, sessions=1, beside=None, prepare=None, broker=None,
-        quotes=(), reason=None, **options,
+        quotes=(), reason=None, start=HELD_OPEN, days=1, **options,
     ):  # fmt: skip
         call = option or HELD_CALL
         row = OptionClass(trading_class="SPY", expiries=(call.expiry,), strikes=(call.strike,))
@@ -98,10 +102,10 @@ def held_day(tmp_path):
         async def main():
             fake = FakeBroker(
                 quotes=[
-                    *_quotes(_SPY, 560.0, 560.02, sessions),
-                    *(quotes or _quotes(call, 4.0, 4.05, sessions)),
+                    *_quotes(_SPY, 560.0, 560.02, max(sessions, days)),
+                    *(quotes or _quotes(call, 4.0, 4.05, max(sessions, days))),
                 ],
-                bars=[_bars(), *([hours] if hours is not None else [])],
+                bars=[_bars(days), *([hours] if hours is not None else [])],
                 chains=[OptionChain(underlying=_SPY, classes=(row,))],
                 clock=virtual_clock(),
                 **(broker or {}),
@@ -126,6 +130,6 @@ def held_day(tmp_path):
                 intents = [entry.record for entry in SparingReader(journal).events(Intent)]
                 return SimpleNamespace(report=report, broker=fake, intents=intents, found=found, journal=path)
 
-        return run_virtual(main(), start=HELD_OPEN)
+        return run_virtual(main(), start=start)
 
     return play

@@ -565,6 +565,14 @@ def test_an_entry_that_waits_to_leave_does_not_leave_once_the_run_is_cancelled(p
     assert len(said) == 1
 
 
+def test_a_strategy_may_want_to_be_told_of_an_entry_for_ever(play):
+    class Long(Says):
+        def needs(self):
+            return attrs.evolve(super().needs(), memory=1e15)
+
+    assert play(strategy=Long(Direction.NONE)).report.cycles == 16
+
+
 def test_positions_that_cannot_be_read_at_the_end_are_a_failure_and_not_called_flat(play):
     def prepare(broker, loop):
         loop.call_later(2990, lambda: broker.fail("positions", RequestTimeout("no answer")))

@@ -181,6 +181,18 @@ def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
     assert memory.guard == attrs.evolve(guard, tripped=True)
 
 
+def test_the_loss_guard_of_the_day_is_kept_though_the_clock_was_on_another_day_meanwhile(recall):
+    guard = DailyLossGuard(session=DAY, start_equity=Decimal(100_000), tripped=True)
+    tomorrow = timedelta(days=1)
+
+    memory = recall(
+        LossGuardKept(at=OPEN, guard=guard),
+        LossGuardKept(at=OPEN + tomorrow, guard=DailyLossGuard(session=DAY + tomorrow)),
+    )
+
+    assert memory.guard == guard
+
+
 @pytest.fixture
 def recall_damaged(tmp_path):
     """Writes records, of which one is no record any more, and remembers the session from them."""

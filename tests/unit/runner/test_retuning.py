@@ -108,6 +108,22 @@ def test_less_risk_makes_the_next_entry_smaller(held_day):
     assert world.intents[0].order.entry.quantity == 2
 
 
+def test_a_longer_cooldown_counts_from_entries_of_yesterday_too(held_day):
+    entered = held_day(broker={"dry_run": True}).intents[0].at
+
+    async def beside(_, runner):
+        runner.use(RiskConfig(cooldown=86_400.0), OrderLimits())
+
+    tomorrow = entered + timedelta(days=1, minutes=-1)
+    world = held_day(
+        broker={"dry_run": True}, start=tomorrow, days=2, config={"interval": 30.0}, beside=beside
+    )
+
+    assert [row.at for row in world.intents if row.at >= tomorrow] == []
+    [refused] = [row for row in records(world, Decision) if row.outcome == "refused" and row.at >= tomorrow]
+    assert "last entry in this symbol" in refused.reasons[0]
+
+
 def test_a_file_with_problems_is_one_alarm_and_the_limits_that_held_still_hold(held_day):
     source, told = Spoken(BEFORE), Told()
     problem = ConfigurationError("risk.max_contracts = 0 (bot.toml:3): a whole number from 1 to 100000")
@@ -197,6 +213,21 @@ def test_a_file_that_is_gone_is_a_problem_and_not_the_defaults(file):
     assert source.mark() is None
     with pytest.raises(ConfigurationError, match="cannot read"):
         source.read()
+
+
+def test_a_file_that_was_emptied_is_a_problem_and_not_the_defaults(file):
+    """As a full disk leaves it."""
+    path = file("[risk]\nmax_contracts = 1\n")
+    source = ConfigurationFile(path, {}, load_config(path, {}))
+
+    path.write_text("")
+
+    with pytest.raises(ConfigurationError, match="is empty"):
+        source.read()
+
+
+def test_a_bot_without_settings_may_have_an_empty_file(file):
+    assert ConfigurationFile(file(""), {}, BotConfig()).read().risk == RiskConfig()
 
 
 def test_every_problem_of_a_changed_file_is_named(file):
