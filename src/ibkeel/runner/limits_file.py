@@ -86,10 +86,16 @@ class ConfigurationFile(LimitsSource):
         if problems:
             raise ConfigurationError("; ".join(map(str, problems)))
         found = load_config_as(kind, self._path, self._environ)
-        if found != self._started and not self._path.stat().st_size:
+        if found != self._started and self._is_empty():
             # What a full disk leaves of a file is valid, and would lift every limit.
             raise ConfigurationError(f"{self._path} is empty; for the defaults write [risk]")
         return Reread(risk=found.risk, limits=found.limits, needs_restart=tuple(self._fixed(found)))
+
+    def _is_empty(self) -> bool:
+        try:
+            return not self._path.stat().st_size
+        except OSError:
+            return True  # it went while it was read
 
     def _fixed(self, found: BotConfig) -> Iterator[str]:
         for section in attrs.fields(type(found)):

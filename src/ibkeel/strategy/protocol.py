@@ -68,7 +68,7 @@ class StrategyContext:
     Args:
         symbol: Ticker of the underlying.
         now: The present instant, aware; kept in UTC.
-        bars: What `Needs.bars` asked for.
+        bars: What `Needs.bars` asked for. In a run the last one may be unfinished: it holds what has traded so far.
         quotes: What `Needs.quotes` asked for.
         chain: The option chain, when `Needs.chain` asked for it.
         last_entry_at: When the symbol was last entered, as the journal knows; None for not within
