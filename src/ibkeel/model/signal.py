@@ -113,7 +113,10 @@ class OptionWish:
 
 @attrs.frozen(kw_only=True)
 class ExitPolicy:
-    """When a position that a signal opened is to end; None leaves it to the runner's configuration.
+    """When a position that a signal opened is to end.
+
+    None leaves stop, take profit and the end of the session to the runner's configuration; a trail and a least
+    number of days are the strategy's alone, and None means never.
 
     Stop and take profit are orders at the venue, sent with the entry. There is no way to ask for
     an entry without a stop.
