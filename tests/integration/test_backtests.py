@@ -148,10 +148,30 @@ HOLDING = RunnerConfig(
 )
 
 
+HELD_RISK = RiskConfig(stop_fraction=0.95, max_contracts=1, cooldown=86_400.0)
+FRIDAY = date(2024, 9, 6)  # options end on it
+
+
+class NobodyBidsAtTheEnd(SeededMarket):
+    """In the last quarter of an hour nobody bids for an option: none can be sold."""
+
+    def quote(self, contract, at):
+        shown = super().quote(contract, at)
+        is_over = contract.sec_type == "OPT" and at >= datetime(2024, 9, 6, 19, 45, tzinfo=UTC)
+        return shown._replace(bid=None, bid_size=None) if is_over else shown
+
+
+def test_an_option_is_not_held_to_its_end_where_it_can_be_sold():
+    report = backtest(Late(), SeededMarket(7, FRIDAY), HOLDING, risk=HELD_RISK)
+
+    (option,) = report.trades
+    assert option.cause == "exit"
+    assert option.left_at.replace(microsecond=0) == datetime(2024, 9, 6, 19, 50, tzinfo=UTC)
+
+
 @pytest.mark.parametrize("direction", [Direction.UP, Direction.DOWN])
 def test_an_option_that_is_held_to_its_end_is_exercised_or_expires(direction):
-    market = SeededMarket(7, date(2024, 9, 6))  # a Friday: options end on it
-    risk = RiskConfig(stop_fraction=0.95, max_contracts=1, cooldown=86_400.0)
+    market, risk = NobodyBidsAtTheEnd(7, FRIDAY), HELD_RISK
 
     report = backtest(Late(direction=direction), market, HOLDING, risk=risk)
 
