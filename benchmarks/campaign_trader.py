@@ -29,8 +29,7 @@ from ibkeel.model import (
 )
 from ibkeel.orders import PENNY, ExitCause, build_bracket, is_same_contract, plan_exit, round_to_tick
 from ibkeel.runner.crew import Crew
-from ibkeel.runner.exiting import cancel_ours
-from ibkeel.runner.flatten import flatten
+from ibkeel.runner.flatten import cancel_ours, flatten
 
 __all__ = ["Trader", "contract_at"]
 

@@ -2,7 +2,7 @@
 
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
-from ibkeel.guards.keep_running import keep_running
+from ibkeel.guards.keep_running import finish, keep_running
 from ibkeel.guards.pacer import Lease, Pacer
 from ibkeel.guards.single_flight import SingleFlight
 
@@ -15,6 +15,7 @@ __all__ = [
     "Lease",
     "Pacer",
     "SingleFlight",
+    "finish",
     "gateway_rules",
     "keep_running",
 ]

@@ -1,4 +1,4 @@
-"""Tasks that nobody awaits: one that breaks is told of, and begun again."""
+"""Tasks that nobody awaits: one that breaks is told of, and begun again; and what must not end half-way."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -42,3 +42,19 @@ async def keep_running(
             return None
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST)
+
+
+async def finish(work: Coroutine[Any, Any, None], patience: float = 20.0) -> None:
+    """Await what must not end half-way: whoever is cancelled meanwhile waits for it.
+
+    Args:
+        work: What must not.
+        patience: Seconds to wait, once cancelled; then it is cancelled too.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=patience)
+        task.cancel()
+        raise

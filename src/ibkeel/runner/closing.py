@@ -10,14 +10,14 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, SafetyRefused
+from ibkeel.guards import finish
 from ibkeel.journal import Failure
 from ibkeel.model import Bars, Contract, Direction, ExitPolicy, Option, Position, Reason, Signal, Stock
 from ibkeel.orders import ExitCause, is_same_contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.exiting import OrdersAndAccount, leave_position
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import flatten, kept, unprotected
+from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept, leave_position, unprotected
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import NEW_YORK, Session
 from ibkeel.runner.tally import Failures, Held
@@ -198,9 +198,10 @@ class Leaving:
         for rule, why in due_exits(policy, facts):
             if rule in _CAUSES:
                 async with self._desk.turn:
-                    await leave_position(
+                    leaving = leave_position(
                         self._broker, self._desk, contract, session.day, _words(why), _CAUSES[rule]
                     )
+                    await finish(leaving)  # half-way there is neither stop nor exit
                 return
 
     async def _hours(self, contract: Option, policy: ExitPolicy) -> Bars | None:

@@ -3,24 +3,31 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRejected, RequestFailed
-from ibkeel.model import ClientOrderId, Contract, OrderReport, Orders, OrderState, Position
-from ibkeel.orders import ExitCause, is_same_contract, stops_at_work
+from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, OrderRejected, RequestFailed
+from ibkeel.guards import finish
+from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, OrderState, Position
+from ibkeel.orders import ExitCause, exit_room, is_same_contract, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.exiting import OrdersAndAccount, leave_position
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
 from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.tally import Held
 
 _POLL: Final = 1.0
 _FEW: Final = 8  # contracts that are asked for one by one
+_FIRST_TURN: Final = 1.0  # seconds, after which the exit of a bot without a turn to wait for is on the lists
+_TURN: Final = 2.0  # seconds between two bots' turns: a cancel is answered and an exit listed
+_TURNS: Final = 8  # longer waits would keep an exit back for more than 15 s
 _NOT_OURS: Final = "this run did not trade it"
 _NOT_ASKED: Final = "it is to be held"
 _LOOK: Final = 1.0
 _REASON: Final = "ibkeel flatten"
+
+
+class OrdersAndAccount(Orders, Account, Protocol):
+    """What closing a position needs."""
 
 
 async def flatten(
@@ -61,7 +68,10 @@ async def flatten(
     for contract in await _present(broker, wanted):
         try:
             async with desk.turn:
-                await leave_position(broker, desk, contract, session, reason, cause, of_anybody=of_anybody)
+                leaving = leave_position(
+                    broker, desk, contract, session, reason, cause, of_anybody=of_anybody
+                )
+                await finish(leaving)
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
@@ -127,6 +137,30 @@ def _not_cancelled(report: OrderReport) -> OrderRejected:
     )
 
 
+async def cancel_ours(
+    broker: Orders, desk: OrderDesk, contract: Contract, *, of_anybody: bool = False
+) -> None:
+    """Cancel our working orders in a contract, parents before children, and wait for each one's fate.
+
+    Args:
+        broker: Lists the orders of its own client id.
+        desk: Knows ours.
+        contract: What they trade.
+        of_anybody: Whether those that the desk does not know are cancelled too.
+
+    Raises:
+        RequestFailed: The venue did not say what became of one of them.
+        ConnectionFailure: There is no session.
+    """
+    rows = await broker.open_orders()
+    wanted = [row for row in rows if of_anybody or desk.owns(row)]
+    ours = [row for row in wanted if is_same_contract(row.contract, contract)]
+    for report in sorted(ours, key=_parents_first):
+        still_open = {row.order_id for row in await broker.open_orders()}
+        if report.order_id in still_open:
+            desk.saw(await desk.cancel(report))
+
+
 def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[Held, ...]:
     """What is held, for one reason where it is ours."""
     return tuple(_held(row, desk, reason) for row in positions)
@@ -159,6 +193,67 @@ def distinct(contracts: Iterable[Contract]) -> Sequence[Contract]:
 def _words_for(contract: Contract, trouble: Mapping[Contract, str], otherwise: str) -> str:
     found = (words for failed, words in trouble.items() if is_same_contract(contract, failed))
     return next(found, otherwise)
+
+
+def _parents_first(report: OrderReport) -> tuple[bool, int]:
+    return report.parent_id is not None, report.order_id
+
+
+async def leave_position(
+    broker: OrdersAndAccount,
+    desk: OrderDesk,
+    contract: Contract,
+    session: date,
+    reason: str,
+    cause: ExitCause,
+    *,
+    of_anybody: bool = False,
+) -> None:
+    """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
+
+    Nothing is cancelled where orders that stay leave no room for an exit: a stop would be gone for nothing. Where
+    there are any, or none at all, bots take turns by their client ids: two that leave at one instant would sell all twice.
+    `of_anybody` is as of `cancel_ours`.
+
+    Raises:
+        IbkeelError: One of the two did not succeed.
+    """
+    rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
+    stay = [row for row in rows if not (desk.owns(row) or (of_anybody and row.client_id == broker.client_id))]
+    for position in await broker.positions() if stay or not rows else ():
+        if not is_same_contract(position.contract, contract):
+            continue
+        if not exit_room(position.signed_quantity, stay):
+            raise _no_room(position)
+        # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts
+        # what the other has sent.
+        await asyncio.sleep(_FIRST_TURN + _TURN * (broker.client_id % _TURNS))
+    await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
+    before = await broker.all_open_orders()
+    for position in await broker.positions():
+        if not is_same_contract(position.contract, contract):
+            continue
+        # What fills between two lists is on one of them still, and what is sent then on the other.
+        open_orders = (*before, *await broker.all_open_orders())
+        placed = await desk.leave(
+            lambda name, held=position, orders=open_orders: (
+                plan_exit(  # type: ignore[misc]
+                    held, orders, client_order_id=name
+                ).ticket
+            ),
+            cause,
+            session,
+            reason,
+        )
+        if placed is None:
+            raise _no_room(position)
+
+
+def _no_room(position: Position) -> OrderRefused:
+    return OrderRefused(
+        f"orders that have not ended, of ours or of others, may still close {position.signed_quantity:g} "
+        f"{position.contract}; another exit could pass zero"
+    )
 
 
 async def _until_flat(

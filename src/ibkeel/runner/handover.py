@@ -12,8 +12,7 @@ from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import OrderReport, OrderState, Position
 from ibkeel.orders import StopUnit, is_stop, stops_at_work
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.exiting import OrdersAndAccount
-from ibkeel.runner.flatten import is_among
+from ibkeel.runner.flatten import OrdersAndAccount, is_among
 
 _STATES = {
     OrderState.ACKNOWLEDGED: "working",
