@@ -7,6 +7,10 @@ import pytest
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import (
     AccountSeen,
+    AlarmRaised,
+    AlertDelivered,
+    AlertQueued,
+    AlertUndelivered,
     DecisionMade,
     HeldPosition,
     LossGuardRead,
@@ -77,6 +81,82 @@ def test_it_says_what_is_wrong_at_the_top_and_shows_no_markup_of_others(everythi
     assert "unprotected" in everything.inner_text("#positions")
     assert "<b>late</b>" in everything.inner_text("#decisions")
     assert everything.title() == "ibkeel"
+
+
+def test_an_alert_has_the_fate_that_it_had(page, site):
+    board = site.source.begin()
+    for number, title in enumerate(("first", "second", "third", "fourth"), 1):
+        kept_back = "quiet hours" if title == "fourth" else ""
+        board.on_event(
+            AlertQueued(at=AT, number=number, severity="info", key=title, title=title, kept_back=kept_back)
+        )
+    board.on_event(AlertDelivered(at=AT, number=2, channel="1 (discord)", attempts=1))
+    board.on_event(AlertUndelivered(at=AT, number=3, channel="1 (discord)", attempts=1, cause="x"))
+
+    page.goto(site.url)
+    page.wait_for_selector("#alerts tbody tr")
+
+    fates = [row.inner_text() for row in page.query_selector_all("#alerts tbody td:last-child")]
+    assert fates == ["kept back", "retrying", "delivered", "on its way"]
+
+
+def test_what_has_no_end_is_not_open_and_what_is_not_of_today_bears_its_day(page, site):
+    board = site.source.begin()
+    board.on_event(AlarmRaised(at=AT, name="stop", message="x"))
+    board.on_event(AlarmRaised(at=CLOCK.now(), name="journal", message="x"))
+
+    page.goto(site.url)
+    page.wait_for_selector("#incidents tbody tr")
+
+    today, earlier = (row.inner_text() for row in page.query_selector_all("#incidents tbody tr"))
+    assert "open" not in today + earlier
+    assert earlier.startswith("5 Mar, 10:00:00")
+    assert "," not in today
+
+
+def test_a_part_of_a_share_is_shown(page, site):
+    held = HeldPosition(subject="SPY", symbol="SPY", signed_quantity=10.4, average_price=2.5, protection=())
+    site.source.begin().on_event(PositionsSeen(at=AT, positions=(held,)))
+
+    page.goto(site.url)
+    page.wait_for_selector("#positions tbody tr")
+
+    assert page.inner_text("#positions tbody td.n") == "10.4"
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds", "word"), [(0, 0, "ready"), (400, 0, "ready, silent"), (0, 30, "no news")]
+)
+def test_what_was_heard_long_ago_does_not_look_live(page, site, age, seconds, word):
+    ready = SessionChanged(at=CLOCK.now() - timedelta(seconds=age), before="syncing", after="ready")
+    site.source.begin().on_event(ready)
+    page.clock.install()
+    page.goto(site.url)
+    page.wait_for_selector("#session dl")
+
+    page.clock.fast_forward(1000 * seconds)
+
+    assert page.inner_text("#overall") == word
+    assert ("good" in page.get_attribute("#overall", "class")) is (word == "ready")
+
+
+def test_it_asks_again_when_its_stream_was_refused(page, site):
+    site.source.begin().on_event(SessionChanged(at=CLOCK.now(), before="syncing", after="ready"))
+    refusals = []
+
+    def refused(route):
+        refusals.append(route)
+        route.fulfill(status=204)
+
+    page.route("**/api/stream", refused, times=1)
+    page.clock.install()
+    page.goto(site.url)
+    page.wait_for_function("stream.readyState === EventSource.CLOSED")
+
+    page.clock.fast_forward(6000)
+
+    page.wait_for_function("document.querySelector('#overall').innerText === 'ready'")
+    assert len(refusals) == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

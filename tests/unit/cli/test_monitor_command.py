@@ -1,18 +1,21 @@
 """`ibkeel monitor`: once as JSON or text, and what it refuses."""
 
+import io
 import json
 import os
 import socket
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from rich.console import Console
 
 from ibkeel.cli.app import run
 from ibkeel.journal import Journal, RunStarted
-from ibkeel.monitor.board import Board
-from ibkeel.monitor.dashboard import BoardApi
+from ibkeel.monitor.board import Board, snapshot_data
+from ibkeel.monitor.dashboard import BoardApi, View
+from ibkeel.monitor.dashboard.terminal import screen
 from ibkeel.runner import HALT_FILE, Halt
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import (
@@ -24,6 +27,8 @@ from ibkeel.telemetry import (
     RunBegan,
     ServiceChanged,
     SessionChanged,
+    TradingDayClosed,
+    TradingDayOpened,
 )
 
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
@@ -110,8 +115,29 @@ def test_times_are_those_of_new_york_and_what_is_not_is_said_to_be_none(state, c
         assert words in told
 
 
+@pytest.mark.parametrize(
+    ("age", "is_marked"), [(timedelta(seconds=2), False), (timedelta(seconds=301), True)]
+)
+def test_a_bot_in_which_nothing_happens_any_more_does_not_look_live(age, is_marked):
+    board, opens = Board(), AT - timedelta(hours=7)
+    board.on_event(
+        TradingDayOpened(at=AT, day=AT.date(), opens_at=opens, closes_at=opens + timedelta(hours=6))
+    )
+    board.on_event(TradingDayClosed(at=AT, day=AT.date(), held=0))
+    console = Console(
+        width=120, record=True, file=io.StringIO(), color_system="truecolor", force_terminal=True
+    )
+
+    console.print(screen(View(origin="bot", data=snapshot_data(board.snapshot, now=AT + age)), ""))
+
+    head = console.export_text(clear=False, styles=True).splitlines()[0]
+    assert "2024-03-05 (over), cycle 0" in head
+    assert f"last event {age.total_seconds():.0f} s ago" in head
+    assert ("\x1b[1;31m  last event" in head) is is_marked
+
+
 def test_as_json_it_is_one_object_that_everybody_reads(shown, capsys):
-    Halt(shown / HALT_FILE).halt("news", AT)
+    Halt(shown / HALT_FILE).halt("news of DU1234567", AT)
 
     assert run(["monitor", "--json"]) == 0
     told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -119,7 +145,7 @@ def test_as_json_it_is_one_object_that_everybody_reads(shown, capsys):
     assert (told["origin"], told["note"]) == ("bot", "")
     assert told["session"]["state"] == "reconnecting"
     assert told["guard"]["loss"]["loss"] is None
-    assert told["halted"].startswith("news")
+    assert told["halted"].startswith("news of DU***67")
 
 
 def test_without_a_bot_its_journal_is_shown_and_what_no_journal_knows_is_not_made_up(state, capsys):

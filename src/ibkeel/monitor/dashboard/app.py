@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.doors import Access
-from ibkeel.monitor.dashboard.source import Controls, Looks, Source
+from ibkeel.monitor.dashboard.source import SILENT, Controls, Looks, Source
 from ibkeel.telemetry import redact
 
 _HIGHEST_PORT: Final = 65535
@@ -209,7 +209,8 @@ class _Page:
     async def ready(self, _: Request) -> Response:
         """Whether a bot runs and its session is good enough to trade; says nothing else to strangers."""
         data = (await self._looks.look()).data
-        is_ready = data["origin"] == "bot" and data["session"]["state"] == "ready"
+        is_live = data["origin"] == "bot" and (data["age"] or 0.0) <= SILENT
+        is_ready = is_live and data["session"]["state"] == "ready"
         words = "ready\n" if is_ready else "not ready\n"
         return PlainTextResponse(words, 200 if is_ready else 503, headers=_HEADERS)
 

@@ -19,6 +19,9 @@ from ibkeel.monitor.dashboard.recall import recalled
 from ibkeel.runner import Halt
 from ibkeel.telemetry import redact
 
+SILENT: Final = 300.0
+"""Seconds without any event, as in the alert IbkeelSilent, after which a bot is not believed to work."""
+
 _VOLATILE: Final = frozenset({"now", "age"})
 _PATIENCE: Final = 2.0
 _LONGEST: Final = 20_000_000  # bytes
@@ -79,7 +82,7 @@ class HaltControls(Controls):
     @property
     @override
     def halted(self) -> str:
-        return Halt(self._path).reason
+        return redact(Halt(self._path).reason)
 
     @override
     def halt(self, reason: str) -> None:

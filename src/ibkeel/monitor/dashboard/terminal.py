@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ibkeel.monitor.dashboard.source import View
+from ibkeel.monitor.dashboard.source import SILENT, View
 from ibkeel.telemetry.redaction import printable
 
 _ROWS: Final = 8
@@ -49,7 +49,9 @@ def _head(data: Mapping[str, Any], view: View, halted: str) -> Text:
     text = Text.assemble(("ibkeel ", "bold"), f"{run['run']} {run['strategy']} {run['mode']}  ")
     text.append_text(_word("no bot" if view.origin != "bot" else data["session"]["state"]))
     if run["day"]:
-        text.append(f"  {run['day']}, cycle {run['cycle']}")
+        text.append(f"  {run['day']}{' (over)' if run['day_is_over'] else ''}, cycle {run['cycle']}")
+    if view.origin == "bot" and data["age"] is not None:
+        text.append(f"  last event {data['age']:.0f} s ago", "bold red" if data["age"] > SILENT else "dim")
     if view.note:
         text.append(f"\n{printable(view.note)}", "yellow")
     if halted:

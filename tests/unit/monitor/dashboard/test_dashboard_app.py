@@ -1,6 +1,7 @@
 """The web application: what it shows, what it refuses, and what halting does."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from starlette.testclient import TestClient
@@ -147,6 +148,16 @@ def test_life_is_told_to_anybody_and_readiness_in_one_word(opened, board):
     board.on_event(SessionChanged(at=SystemClock().now(), before="syncing", after="ready", cause=""))
 
     assert client.get("/readyz").text == "ready\n"
+
+
+def test_a_bot_in_which_nothing_happens_any_more_is_not_ready(opened, board):
+    client, _ = opened(every=0)
+
+    board.on_event(
+        SessionChanged(at=SystemClock().now() - timedelta(seconds=301), before="syncing", after="ready")
+    )
+
+    assert client.get("/readyz").status_code == 503
 
 
 def test_metrics_are_those_that_it_was_given_or_a_hint_at_the_bots_own(opened):

@@ -1,10 +1,12 @@
 "use strict";
 
 const SHOWN = 50;
+const DEAF = 20; // seconds without a word from the server
+const SILENT = 300; // seconds without an event in the bot, as in the alert IbkeelSilent
 const page = document.querySelector("meta[name=ibkeel-page]").content;
 const $ = (id) => document.getElementById(id);
 let board = null;
-let heardAt = 0;
+let heardAt = Date.now();
 let offset = 0; // server's clock less ours, in ms
 
 function h(tag, attributes, ...children) {
@@ -32,8 +34,14 @@ const number = (value, digits = 2) =>
 const money = (value) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const share = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(2) + " %");
-const newYork = new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", timeStyle: "medium" });
-const clock = (iso) => (iso ? newYork.format(new Date(iso)) : "–");
+const newYork = (shown) => new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", ...shown });
+const hours = newYork({ timeStyle: "medium" }), days = newYork({ day: "numeric", month: "short" });
+const today = () => days.format(now());
+function clock(iso) {
+  if (!iso) return "–";
+  const at = new Date(iso), day = days.format(at);
+  return (day === today() ? "" : day + ", ") + hours.format(at);
+}
 const milliseconds = (seconds) => (seconds === null || seconds === undefined ? "–" : seconds < 1 ? (1000 * seconds).toFixed(0) + " ms" : seconds.toFixed(1) + " s");
 
 function span(seconds) {
@@ -121,9 +129,9 @@ const PANELS = {
   },
   positions(data) {
     const rows = data.money.positions.map((row) => [
-      row.subject, number(row.signed_quantity, 0), money(row.average_price),
+      row.subject, number(row.signed_quantity, 4), money(row.average_price),
       row.protection === null ? badge("unknown", "warn")
-        : row.protection.length ? row.protection.map((order) => h("div", {}, `${order.order_type} ${number(order.quantity, 0)} at ${money(order.price)} `, badge(order.state)))
+        : row.protection.length ? row.protection.map((order) => h("div", {}, `${order.order_type} ${number(order.quantity, 4)} at ${money(order.price)} `, badge(order.state)))
         : badge("unprotected", "bad"),
     ]);
     return [table(["position", "#quantity", "#average", "protected by"], rows, data.money.positions_at ? "Flat." : "Not known: no bot has read them. Look in TWS or Client Portal."), data.money.positions_at ? h("p", { class: "faint" }, "read ", age(data.money.positions_at)) : null];
@@ -158,7 +166,7 @@ const PANELS = {
   orders(data) {
     const rows = [...data.orders.rows].reverse().slice(0, SHOWN).map((row) => [
       clock(row.intended_at || row.changed_at), row.client_order_id, row.purpose || "–", `${row.side} ${number(row.quantity, 0)} ${row.subject}`,
-      badge(row.state), `${number(row.filled, 0)}${row.price === null ? "" : " at " + money(row.price)}`, row.state_reason || row.reason,
+      badge(row.state), `${number(row.filled, 4)}${row.price === null ? "" : " at " + money(row.price)}`, row.state_reason || row.reason,
     ]);
     return [table(["@at (New York)", "order", "for", "what", "state", "filled", "why"], rows, "None."), more(data.orders.rows.length)];
   },
@@ -185,7 +193,7 @@ const PANELS = {
         spark(row.spark.map((point) => point.mean ?? null), row.spark.map((point) => point.errors)),
         row.last_error ? [row.last_error, " ", age(row.last_error_at)] : ""];
     });
-    return [table(["kind", "#answered", "#failed", "#p50", "#p95", "#p99", "last hour", "last error"], rows), h("p", { class: "faint" }, `${data.requests.under_way} under way, ${data.requests.queued} waiting`)];
+    return [table(["kind", "#answered", "#failed", "#p50", "#p95", "#p99", "by minute", "last error"], rows), h("p", { class: "faint" }, `${data.requests.under_way} under way, ${data.requests.queued} waiting`)];
   },
   pacing(data) {
     const budgets = data.pacing.budgets.map((row) => [row.rule, bar(row.limit ? row.used / row.limit : 0), `${number(row.used, 0)} of ${number(row.limit, 0)}${row.seconds ? ` in ${number(row.seconds)} s` : ""}`]);
@@ -196,7 +204,7 @@ const PANELS = {
   lines(data) {
     const lines = data.lines, names = Object.entries(lines.open);
     return [
-      h("p", {}, `${lines.count} of ${lines.capacity ?? "–"} open, at most ${lines.most} so far`),
+      h("p", {}, `${lines.count} of ${lines.capacity || "–"} open, at most ${lines.most} so far`),
       lines.capacity ? bar(lines.count / lines.capacity) : null,
       names.length ? h("details", {}, h("summary", {}, "Which"), h("ul", {}, names.slice(0, 200).map(([name, count]) => h("li", {}, count > 1 ? `${name} (${count})` : name)))) : null,
     ];
@@ -209,7 +217,7 @@ const PANELS = {
   alerts(data) {
     const rows = [...data.alerts.rows].reverse().slice(0, 20).map((row) => [
       clock(row.at), badge(row.severity), [h("strong", {}, row.title), h("span", { class: "remedy" }, row.text)],
-      row.failed ? badge("undelivered", "bad") : row.retrying ? badge("retrying", "warn") : row.kept_back ? badge("kept back") : row.delivered ? badge("delivered") : badge("on its way"),
+      row.failed.length ? badge("undelivered", "bad") : row.retrying.length ? badge("retrying", "warn") : row.kept_back ? badge("kept back") : row.delivered.length ? badge("delivered") : badge("on its way"),
     ]);
     return [
       data.alerts.undelivered ? h("p", {}, badge(data.alerts.undelivered + " undelivered", "bad")) : null,
@@ -219,7 +227,7 @@ const PANELS = {
   },
   incidents(data) {
     const rows = [...data.incidents.rows].reverse().slice(0, SHOWN).map((row) => [
-      clock(row.at), row.kind, row.name, row.text, row.ended_at ? `${clock(row.ended_at)}, after ${span((Date.parse(row.ended_at) - Date.parse(row.at)) / 1000)}` : badge("open"),
+      clock(row.at), row.kind, row.name, row.text, row.ended_at ? `${clock(row.ended_at)}, after ${span((Date.parse(row.ended_at) - Date.parse(row.at)) / 1000)}` : row.is_open ? badge("open") : "",
     ]);
     return table(["@at (New York)", "kind", "what", "text", "ended"], rows, "None.");
   },
@@ -236,8 +244,9 @@ const drawn = {};
 
 function draw() {
   if (!board) return;
+  const day = today();
   for (const [name, panel] of Object.entries(PANELS)) {
-    const mark = JSON.stringify(PARTS[name](board), (key, value) => (key === "age" ? undefined : value));
+    const mark = day + JSON.stringify(PARTS[name](board), (key, value) => (key === "age" ? undefined : value));
     if (drawn[name] === mark) continue;
     drawn[name] = mark;
     const place = $(name).querySelector(":scope > div");
@@ -248,27 +257,37 @@ function draw() {
   head();
 }
 
+const deaf = () => { const silent = (Date.now() - heardAt) / 1000; return silent > DEAF ? silent : 0; };
+
 function overall() {
+  if (deaf()) return ["no news", "bad"];
+  if (!board) return ["waiting", ""];
   if (board.origin !== "bot") return ["no bot", "bad"];
-  if (board.session.state && board.session.state !== "ready") return [board.session.state, tone(board.session.state) || "warn"];
+  if (board.session.state !== "ready") return [board.session.state, tone(board.session.state) || "warn"];
+  if (board.at && (now() - Date.parse(board.at)) / 1000 > SILENT) return ["ready, silent", "bad"];
   const grade = board.health.grade;
-  return grade && grade !== "ok" ? [grade, tone(grade)] : board.session.state ? ["ready", "good"] : ["starting", "warn"];
+  return grade && grade !== "ok" ? [grade, tone(grade)] : ["ready", "good"];
 }
 
 function head() {
   const run = board.run;
   const day = run.day ? `, ${run.day}${run.day_is_over ? " (over)" : ""}, cycle ${run.cycle}` : "";
   $("run").textContent = run.run ? `${run.run}: ${run.strategy} on ${run.symbols.length > 5 ? run.symbols.length + " symbols" : run.symbols.join(", ")}, ${run.mode.replace("_", " ").toLowerCase()}${day}` : "";
-  const [word, kind] = overall();
-  const status = $("overall");
-  if (status.textContent !== word) status.textContent = word.replaceAll("_", " ");
-  status.className = "badge " + kind;
+  fresh();
   show("note", board.note);
   show("halted", board.halted ? "Entries are halted: " + board.halted : "");
   $("halt").textContent = board.halted ? "Let entries pass" : "Halt entries";
   const open = board.incidents.open.map((row) => h("p", { "data-kind": row.kind, "data-name": row.name }, h("strong", {}, row.name), ": ", row.text, " ", age(row.at)));
   const mark = JSON.stringify(board.incidents.open);
   if (drawn.open !== mark) { drawn.open = mark; $("open").replaceChildren(...open); }
+}
+
+function fresh() {
+  const [word, kind] = overall(), silent = deaf();
+  const status = $("overall");
+  if (status.textContent !== word) status.textContent = word.replaceAll("_", " ");
+  status.className = "badge " + kind;
+  $("fresh").textContent = silent ? `this page has heard nothing for ${span(silent)}` : board && board.at ? "last event " + ago(board.at) : "";
 }
 
 function show(id, words) {
@@ -308,15 +327,21 @@ $("filter").addEventListener("input", draw);
 
 // What arrives.
 
-const stream = new EventSource("/api/stream");
-stream.onmessage = (message) => {
-  board = JSON.parse(message.data);
-  heardAt = Date.now();
-  offset = Date.parse(board.now) - Date.now();
-  draw();
-};
+let stream;
+
+function listen() {
+  stream = new EventSource("/api/stream");
+  stream.onmessage = (message) => {
+    board = JSON.parse(message.data);
+    heardAt = Date.now();
+    offset = Date.parse(board.now) - Date.now();
+    draw();
+  };
+}
+
+listen();
 setInterval(() => {
-  const silent = heardAt ? (Date.now() - heardAt) / 1000 : 0;
-  $("fresh").textContent = silent > 20 ? `this page has heard nothing for ${span(silent)}` : board && board.at ? "last event " + ago(board.at) : "";
+  fresh();
   document.querySelectorAll("[data-at]").forEach((each) => { each.textContent = ago(each.dataset.at); });
 }, 1000);
+setInterval(() => { if (stream.readyState === EventSource.CLOSED) listen(); }, 5000); // refused, as by a proxy, it gives up
