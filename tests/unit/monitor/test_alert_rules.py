@@ -108,6 +108,90 @@ def test_a_trouble_that_lasts_is_told_escalated_and_ended():
     assert [alert.severity.value for alert in person.alerts] == ["warning", "critical", "info"]
 
 
+def test_a_trouble_that_comes_back_and_stays_is_told_once_it_may_be_repeated():
+    person = Person(patience=60, repeat_after=1800, escalate_after=900)
+    person.hear(LOST)
+    person.wait(60)
+    person.wait(900)
+    person.hear(BACK, 960)
+
+    person.hear(LOST, 1020)
+    for seconds in range(1020, 7200, 60):
+        person.wait(seconds)
+
+    warned, escalated = person.alerts[3:]
+    assert (warned.at, warned.severity.value) == (later(1860), "warning")
+    assert (escalated.at, escalated.severity.value) == (later(2700), "critical")
+
+
+def test_a_trouble_that_comes_and_goes_is_not_told_to_be_over_time_and_again():
+    person = Person(patience=60, repeat_after=1800)
+
+    for seconds in range(0, 1200, 200):
+        person.hear(LOST, seconds)
+        person.wait(seconds + 100)
+        person.hear(BACK, seconds + 150)
+
+    assert [title.partition(":")[0] for title in person.titles] == [
+        "The session with the Gateway is upstream lost",
+        "Over",
+    ]
+
+
+def test_a_halt_that_is_renewed_is_told_once_it_may_be_repeated():
+    person = Person(repeat_after=600)
+    person.hear(HaltChanged(at=AT, is_halted=True, reason="lunch"))
+    person.hear(HaltChanged(at=AT, is_halted=False), 60)
+
+    person.hear(HaltChanged(at=AT, is_halted=True, reason="news"), 120)
+    for seconds in (180, 599, 600, 700):
+        person.wait(seconds)
+
+    assert "news" in person.alerts[-1].text
+    assert (person.alerts[-1].at, len(person.alerts)) == (later(600), 3)
+
+
+def test_what_cannot_pass_escalates_however_long_others_may_last():
+    person = Person(patience=3600, escalate_after=900)
+
+    person.hear(HaltChanged(at=AT, is_halted=True, reason="news"))
+    person.wait(900)
+
+    assert person.titles == ["Entries are halted", "For 15 minutes: Entries are halted"]
+
+
+def test_two_alarms_about_one_thing_are_two_pieces_of_news():
+    person = Person()
+
+    for seconds, message in enumerate(("nobody knows what became of it", "two of it work", "two of it work")):
+        person.hear(AlarmRaised(at=AT, name="order o", message=message), seconds)
+
+    assert [alert.text.splitlines()[0] for alert in person.alerts] == [
+        "What happened: nobody knows what became of it",
+        "What happened: two of it work",
+    ]
+
+
+def test_an_alarm_whose_figures_alone_differ_is_the_same_news():
+    person = Person()
+
+    for seconds in (3.5, 12):
+        person.hear(AlarmRaised(at=AT, name="loop", message=f"busy for {seconds} s"), seconds)
+
+    assert len(person.alerts) == 1
+
+
+def test_what_was_told_only_once_it_escalated_is_told_to_be_over():
+    person = Person(least="critical", patience=10, escalate_after=100)
+    person.hear(LOST)
+    person.wait(20)
+    person.wait(100)
+
+    person.hear(BACK, 200)
+
+    assert person.titles[-1] == "Over: The session with the Gateway is upstream lost"
+
+
 def test_quiet_hours_keep_back_all_but_what_is_critical_and_sum_it_up():
     # 10:00 in New York is 15:00 UTC.
     person = Person(quiet_hours="09:00-10:30")
@@ -232,6 +316,28 @@ def test_a_position_without_a_stop_is_told_until_it_has_one():
     assert person.titles == [
         "SPY C has no order that protects it",
         "Over: SPY C has no order that protects it",
+    ]
+
+
+def test_a_position_that_is_closed_needs_no_stop_any_more():
+    bare = HeldPosition(subject="SPY C", symbol="SPY", signed_quantity=2, average_price=1, protection=())
+    other = attrs.evolve(bare, subject="QQQ C")
+    person = Person(patience=60, escalate_after=900)
+
+    person.hear(PositionsSeen(at=AT, positions=(bare,)))
+    person.hear(PositionsSeen(at=AT), 30)
+    person.wait(60)
+    person.hear(PositionsSeen(at=AT, positions=(bare, other)), 100)
+    person.wait(160)
+    person.hear(PositionsSeen(at=AT, positions=(attrs.evolve(other, protection=None),)), 200)
+    for seconds in (900, 1100):
+        person.wait(seconds)
+
+    assert person.titles == [
+        "SPY C has no order that protects it",
+        "QQQ C has no order that protects it",
+        "Over: SPY C has no order that protects it",
+        "For 17 minutes: QQQ C has no order that protects it",
     ]
 
 

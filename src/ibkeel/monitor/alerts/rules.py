@@ -116,17 +116,25 @@ class AlertBook:
             if known.since > now:  # the clock was set back
                 trouble = attrs.evolve(known, since=now)
                 book = book._with(key, trouble)
-            lasted = (now - trouble.since).total_seconds()
-            if trouble.told_at is None and lasted >= self.config.patience:
-                book, more = book._tell(trouble.concern, now)
-                book = book._with(key, attrs.evolve(trouble, told_at=now))
-                alerts += more
-            elif not trouble.is_escalated and lasted >= self.config.escalate_after and trouble.told_at:
-                book, more = book._tell(_worse(trouble.concern, lasted), now, is_escalated=True)
-                book = book._with(key, attrs.evolve(trouble, is_escalated=True))
-                alerts += more
+            book, more = book._lasted(key, trouble, now)
+            alerts += more
         book, more = book._summed_up(now)
         return book, (*alerts, *more)
+
+    def _lasted(self, key: str, trouble: Trouble, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        """What was told of an earlier one of its kind a moment ago is told, or escalated, once it may be repeated."""
+        lasted = (now - trouble.since).total_seconds()
+        worse = _worse(trouble.concern, lasted)
+        if trouble.told_at is None and lasted < self.config.patience:
+            return self, ()
+        if trouble.told_at is None and not self._is_repeated(trouble.concern, now):
+            book, alerts = self._tell(trouble.concern, now)
+            return book._with(key, attrs.evolve(trouble, told_at=now)), alerts
+        is_due = lasted >= self.config.escalate_after and not trouble.is_escalated
+        if not is_due or self._is_repeated(worse, now):
+            return self, ()
+        book, alerts = self._tell(worse, now, is_escalated=True)
+        return book._with(key, attrs.evolve(trouble, told_at=now, is_escalated=True)), alerts
 
     def _concerned(self, concern: Concern, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         if not concern.lasts:
@@ -134,38 +142,48 @@ class AlertBook:
         if concern.key in self.troubles:
             return self, ()
         trouble = Trouble(concern=concern, since=now)
-        if concern.may_pass and self.config.patience > 0:
+        is_early = concern.may_pass and self.config.patience > 0
+        if is_early or self._is_repeated(concern, now):
             return self._with(concern.key, trouble), ()
         book, alerts = self._tell(concern, now)
         return book._with(concern.key, attrs.evolve(trouble, told_at=now)), alerts
 
     def _relieved(self, relief: Relief, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
-        trouble = self.troubles.get(relief.key)
-        if trouble is None:
+        ended = {key: row for key, row in self.troubles.items() if relief.ends(key)}
+        if not ended:
             return self, ()
-        left = {key: row for key, row in self.troubles.items() if key != relief.key}
-        book = attrs.evolve(self, troubles=MappingProxyType(left))
-        if trouble.told_at is None or trouble.concern.severity.rank < self.config.least.rank:
-            return book, ()
+        left = {key: row for key, row in self.troubles.items() if key not in ended}
+        book, alerts = attrs.evolve(self, troubles=MappingProxyType(left)), ()
+        for trouble in ended.values():
+            book, more = book._over(trouble, relief.words, now)
+            alerts = (*alerts, *more)
+        return book, alerts
+
+    def _over(self, trouble: Trouble, words: str, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+        is_small = trouble.concern.severity.rank < self.config.least.rank and not trouble.is_escalated
+        if trouble.told_at is None or is_small:
+            return self, ()
         minutes = (now - trouble.since).total_seconds() / 60
         over = attrs.evolve(
             trouble.concern,
-            key=f"{relief.key} over",
+            key=f"{trouble.concern.key} over",
             severity=Severity.INFO,
             title=f"Over: {trouble.concern.title}",
-            what=f"{relief.words}, after {minutes:.1f} minutes",
+            what=f"{words}, after {minutes:.1f} minutes",
             did="it goes on as before",
             todo="",
         )
-        return book._send(over, now, is_escalated=trouble.is_escalated)
+        return self._send(over, now, is_escalated=trouble.is_escalated)
+
+    def _is_repeated(self, concern: Concern, now: datetime) -> bool:
+        """Whether the same was told so lately that it is not told again."""
+        told_at = self.told.get(concern.key)
+        return told_at is not None and 0 <= (now - told_at).total_seconds() < self.config.repeat_after
 
     def _tell(
         self, concern: Concern, now: datetime, *, is_escalated: bool = False
     ) -> "tuple[AlertBook, tuple[Alert, ...]]":
-        if concern.severity.rank < self.config.least.rank:
-            return self, ()
-        told_at = self.told.get(concern.key)
-        if told_at is not None and 0 <= (now - told_at).total_seconds() < self.config.repeat_after:
+        if concern.severity.rank < self.config.least.rank or self._is_repeated(concern, now):
             return self, ()
         told = {**self.told, concern.key: now}
         if len(told) > _MOST_KEYS:

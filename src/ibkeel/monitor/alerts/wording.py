@@ -1,5 +1,6 @@
 """From an event to what a person should hear of it."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -11,6 +12,8 @@ from ibkeel.monitor.alerts.settings import Severity
 from ibkeel.telemetry import Event, redact
 
 _WELL: Final = frozenset({"ready", "stopped", "idle"})
+_FIGURES: Final = re.compile(r"\d[\d.,:]*")
+_PROTECTION: Final = "protection"
 
 
 @attrs.frozen(kw_only=True)
@@ -47,10 +50,21 @@ class Concern:
 
 @attrs.frozen
 class Relief:
-    """A trouble is over; its key, and what ended it."""
+    """A trouble is over.
+
+    Args:
+        key: Of the trouble.
+        words: What ended it.
+        but: Ends every trouble whose key begins with `key`, but for these; None for the one of that key.
+    """
 
     key: str
     words: str
+    but: frozenset[str] | None = None
+
+    def ends(self, key: str) -> bool:
+        """Whether it ends the trouble of that key."""
+        return key == self.key if self.but is None else key.startswith(self.key) and key not in self.but
 
 
 News = Concern | Relief
@@ -76,7 +90,7 @@ def is_news(event: Event) -> bool:
 def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
     return (
         Concern(
-            key=f"alarm {event.name}",
+            key=f"alarm {event.name}: {_FIGURES.sub('#', event.message)}",
             severity=_CRITICAL,
             title=f"Alarm: {event.name}",
             what=event.message,
@@ -156,11 +170,13 @@ def _order(event: events.OrderChanged) -> tuple[News, ...]:
 
 
 def _positions(event: events.PositionsSeen) -> tuple[News, ...]:
-    return tuple(_protection(row) for row in event.positions if row.protection is not None)
+    held = frozenset(f"{_PROTECTION} {row.subject}" for row in event.positions)
+    gone = Relief(f"{_PROTECTION} ", "it is held no more", held)
+    return (gone, *(_protection(row) for row in event.positions if row.protection is not None))
 
 
 def _protection(row: events.HeldPosition) -> News:
-    key = f"protection {row.subject}"
+    key = f"{_PROTECTION} {row.subject}"
     if row.protection:
         return Relief(key, f"{row.subject} is protected")
     return Concern(
