@@ -207,6 +207,29 @@ def test_orders_of_days_ago_are_forgotten():
     assert len(metrics._counts._states) == 1000
 
 
+def test_that_there_is_no_good_session_is_shown_however_long_it_lasts_and_before_the_first():
+    lost = SessionChanged(at=AT, before="ready", after="reconnecting")
+    tries = [SessionChanged(at=AT, before="x", after=state) for state in ("syncing", "reconnecting")] * 60
+    ready = ("ibkeel_session_state", "ready")
+
+    assert parsed(told())[ready] == 0
+    assert parsed(told(SessionChanged(at=AT, before="syncing", after="ready")))[ready] == 1
+    assert parsed(told(SessionChanged(at=AT, before="syncing", after="ready"), lost, *tries))[ready] == 0
+
+
+def test_what_alerts_ask_the_increase_of_is_0_before_it_is_1():
+    sample = PacingSampled(
+        at=AT, budgets=(BudgetUse(rule="messages", used=3, limit=45, seconds=1.0),), queues=()
+    )
+    queued = AlertQueued(at=AT, number=1, severity="critical", key="k", title="t")
+
+    figures = parsed(told(sample, queued))
+
+    assert figures["ibkeel_pacing_held_total", "messages"] == 0
+    assert figures["ibkeel_alert_deliveries_total", "given_up"] == 0
+    assert figures["ibkeel_cycle_overruns_total",] == 0
+
+
 def test_an_unused_monitor_shows_only_what_is_known():
     figures = parsed(told())
 

@@ -142,6 +142,11 @@ def _waited(counts: Counts, event: events.PacingWaited) -> None:
     counts.count("ibkeel_pacing_wait_seconds_total", event.rule, by=event.seconds)
 
 
+def _sampled(counts: Counts, event: events.PacingSampled) -> None:
+    for budget in event.budgets:  # `increase` sees the first one only if there was a 0 before
+        counts.count("ibkeel_pacing_held_total", budget.rule, by=0.0)
+
+
 def _service(counts: Counts, event: events.ServiceChanged) -> None:
     if event.after == "open":
         counts.count("ibkeel_service_opened_total", event.service)
@@ -150,6 +155,12 @@ def _service(counts: Counts, event: events.ServiceChanged) -> None:
 def _cycle(counts: Counts, event: events.CycleEnded) -> None:
     counts.count("ibkeel_cycles_total")
     counts.time("ibkeel_cycle_seconds", event.seconds)
+
+
+def _queued(counts: Counts, event: events.AlertQueued) -> None:
+    counts.count("ibkeel_alerts_total", event.severity, event.kept_back or "sent")
+    for outcome in ("delivered", "refused", "given_up"):  # the same
+        counts.count("ibkeel_alert_deliveries_total", outcome, by=0.0)
 
 
 def _delivered(counts: Counts, event: events.AlertDelivered) -> None:
@@ -176,9 +187,7 @@ _HEARERS: Final[Mapping[type, Callable[[Counts, Any], None]]] = MappingProxyType
     {
         events.AlarmRaised: _adds("ibkeel_alarms_total"),
         events.AlertDelivered: _delivered,
-        events.AlertQueued: lambda counts, event: counts.count(
-            "ibkeel_alerts_total", event.severity, event.kept_back or "sent"
-        ),
+        events.AlertQueued: _queued,
         events.AlertUndelivered: _undelivered,
         events.ConnectionLost: _adds("ibkeel_connection_losses_total"),
         events.CycleEnded: _cycle,
@@ -190,6 +199,7 @@ _HEARERS: Final[Mapping[type, Callable[[Counts, Any], None]]] = MappingProxyType
         events.OrderIntended: _adds("ibkeel_orders_intended_total", "purpose"),
         events.OrderPlaced: Counts.placed,
         events.PacingHeld: _adds("ibkeel_pacing_held_total", "rule"),
+        events.PacingSampled: _sampled,
         events.PacingWaited: _waited,
         events.RequestEnded: _request,
         events.ServiceChanged: _service,

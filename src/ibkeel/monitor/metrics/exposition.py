@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
@@ -19,6 +20,8 @@ Sample = tuple[str, tuple[str, ...], float]
 _GRADES: Final = {Grade.OK.value: 0.0, Grade.DEGRADED.value: 1.0, Grade.DOWN.value: 2.0}
 _CIRCUITS: Final = {"closed": 0.0, "half open": 1.0, "open": 2.0}
 _UNKNOWN: Final = "unknown"
+_READY: Final = "ready"
+_NOTHING_YET: Final = MappingProxyType({(): 0.0})  # `increase` does not see a counter's first value
 _FOLDER = "files"
 
 if TYPE_CHECKING:
@@ -88,7 +91,8 @@ class Metrics(Observer):
                 return gauge
             case MetricKind.COUNTER:
                 counter = metrics_core.CounterMetricFamily(family.name, family.text, labels=family.labels)
-                for labels, value in self._counts.counters(family.name).items():
+                counted = self._counts.counters(family.name)
+                for labels, value in (counted if counted or family.labels else _NOTHING_YET).items():
                     counter.add_metric(labels, value)
                 return counter
             case MetricKind.HISTOGRAM:
@@ -168,8 +172,8 @@ def _of_requests(snapshot: Snapshot) -> Iterator[Sample]:
 
 def _of_session(snapshot: Snapshot) -> Iterator[Sample]:
     session, health = snapshot.session, snapshot.health
-    seen = dict.fromkeys(span.state for span in session.timeline)
-    for state in seen:
+    # `ready` also when it is not among the last ones: the alert asks whether it is 0.
+    for state in dict.fromkeys((_READY, *(span.state for span in session.timeline))):
         yield "ibkeel_session_state", (state,), float(state == session.state)
     for row in snapshot.services.rows.values():
         yield "ibkeel_service_state", (row.name,), _CIRCUITS.get(row.state, 2.0)
