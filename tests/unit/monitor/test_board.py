@@ -266,6 +266,34 @@ def test_farms_are_forgotten_with_the_session():
     assert not lost.incidents.open
 
 
+def test_a_trouble_that_lasts_is_not_crowded_out_by_those_that_passed():
+    overruns = [CycleOverran(at=AT, number=number, seconds=5.0, allowed=4.0) for number in range(250)]
+
+    seen = after(HaltChanged(at=AT, is_halted=True, reason="me"), *overruns)
+
+    assert [row.kind for row in seen.incidents.open] == ["halt"]
+    assert len(seen.incidents.rows) == 200
+    assert seen.incidents.rows[-1].name == "249"
+
+
+def test_an_order_of_unknown_fate_is_not_crowded_out_by_those_that_are_over():
+    lost = OrderChanged(at=AT, client_order_id="lost", state="unknown", filled=0)
+    filled = [
+        OrderChanged(at=AT, client_order_id=str(number), state="filled", filled=1) for number in range(450)
+    ]
+
+    seen = after(lost, *filled)
+
+    assert (len(seen.orders.rows), seen.orders.rows["lost"].state) == (400, "unknown")
+    assert "449" in seen.orders.rows
+
+
+def test_a_gateway_that_names_farms_without_end_fills_no_memory():
+    farms = [FarmChanged(at=AT, farm=f"farm {number}", before="", after="degraded") for number in range(500)]
+
+    assert list(after(*farms).farms.rows) == [f"farm {number}" for number in range(400, 500)]
+
+
 def test_an_order_is_followed_from_its_signal_to_its_fills():
     name = "2026-01-05.r1.1"
     fill = {"client_order_id": name, "subject": "SPY C", "side": "BUY"}

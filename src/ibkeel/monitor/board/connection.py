@@ -28,6 +28,7 @@ from ibkeel.telemetry import (
 
 _SPANS: Final = 100
 _WAITS: Final = 50
+_FARMS: Final = 100  # there are about a dozen; names are the Gateway's own, and labels of metrics
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -183,7 +184,7 @@ class FarmsPanel:
     """The Gateway's data farms and its own link, as it last spoke of them.
 
     Args:
-        rows: By name: the last word on each.
+        rows: By name: the last word on each, of a hundred at most.
     """
 
     rows: Mapping[str, FarmChanged] = _NOTHING
@@ -191,8 +192,10 @@ class FarmsPanel:
     def after(self, event: Event) -> "FarmsPanel":
         """The panel after one more event."""
         if isinstance(event, FarmChanged):
-            told = attrs.evolve(event, evidence=event.evidence)
-            return FarmsPanel(rows=MappingProxyType({**self.rows, event.farm: told}))
+            rows = {**self.rows, event.farm: event}
+            if len(rows) > _FARMS:
+                del rows[next(iter(rows))]
+            return FarmsPanel(rows=MappingProxyType(rows))
         # A new session hears of its farms anew, before it is told to be connected.
         return FarmsPanel() if isinstance(event, ConnectionLost | Disconnected) else self
 

@@ -165,7 +165,7 @@ class Incident:
 
 @attrs.frozen(kw_only=True)
 class IncidentsPanel:
-    """The last troubles, oldest first; the oldest are dropped beyond 200."""
+    """The last troubles, oldest first; beyond 200 the oldest that does not last is dropped."""
 
     rows: tuple[Incident, ...] = ()
 
@@ -182,7 +182,7 @@ class IncidentsPanel:
                 case Incident(is_open=True):
                     panel = panel._begin(step)
                 case Incident():
-                    panel = IncidentsPanel(rows=(*panel.rows[1 - _KEPT :], step))
+                    panel = IncidentsPanel(rows=_added(panel.rows, step))
                 case _:
                     panel = panel._end(step)
         return panel
@@ -191,10 +191,17 @@ class IncidentsPanel:
         """One that lasts; it begins once."""
         if any(row.is_open and (row.kind, row.name) == (incident.kind, incident.name) for row in self.rows):
             return self
-        return IncidentsPanel(rows=(*self.rows[1 - _KEPT :], incident))
+        return IncidentsPanel(rows=_added(self.rows, incident))
 
     def _end(self, end: "_End") -> "IncidentsPanel":
         return IncidentsPanel(rows=tuple(end.applied_to(row) for row in self.rows)) if self.open else self
+
+
+def _added(rows: tuple[Incident, ...], incident: Incident) -> tuple[Incident, ...]:
+    if len(rows) < _KEPT:
+        return (*rows, incident)
+    left_out = next((place for place, row in enumerate(rows) if not row.is_open), 0)
+    return (*rows[:left_out], *rows[left_out + 1 :], incident)
 
 
 @attrs.frozen

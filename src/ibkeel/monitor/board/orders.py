@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from ibkeel.model import OrderState
 from ibkeel.telemetry import (
     Event,
     OrderChanged,
@@ -18,6 +19,7 @@ from ibkeel.telemetry import (
 
 _ORDERS: Final = 400
 _FILLS: Final = 400
+_OVER: Final = frozenset(state.value for state in OrderState if state.is_final)
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -123,8 +125,8 @@ class OrdersPanel:
     """Today's orders and fills.
 
     Args:
-        rows: By name of the order, in the order of first mention; the oldest are dropped beyond 400.
-        fills: Executions, oldest first, likewise.
+        rows: By name of the order, in the order of first mention; beyond 400 the oldest that is over is dropped.
+        fills: Executions, oldest first; the oldest are dropped beyond 400.
     """
 
     rows: Mapping[str, OrderRow] = _NOTHING
@@ -157,7 +159,8 @@ class OrdersPanel:
     def _with(self, row: OrderRow) -> Mapping[str, OrderRow]:
         rows = {**self.rows, row.client_order_id: row}
         if len(rows) > _ORDERS:
-            del rows[next(iter(rows))]
+            over = (name for name, each in rows.items() if each.state in _OVER)
+            del rows[next(over, next(iter(rows)))]
         return MappingProxyType(rows)
 
 
