@@ -153,11 +153,12 @@ class AlertBook:
         if not ended:
             return self, ()
         left = {key: row for key, row in self.troubles.items() if key not in ended}
-        book, alerts = attrs.evolve(self, troubles=MappingProxyType(left)), ()
+        book: AlertBook = attrs.evolve(self, troubles=MappingProxyType(left))
+        alerts: list[Alert] = []
         for trouble in ended.values():
             book, more = book._over(trouble, relief.words, now)
-            alerts = (*alerts, *more)
-        return book, alerts
+            alerts += more
+        return book, tuple(alerts)
 
     def _over(self, trouble: Trouble, words: str, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         is_small = trouble.concern.severity.rank < self.config.least.rank and not trouble.is_escalated

@@ -10,6 +10,7 @@ from ibkeel.journal import (
     FillSeen,
     Intent,
     Journal,
+    LossGuardKept,
     OrderUpdate,
     Record,
     RunEnded,
@@ -52,14 +53,15 @@ def recalled(journal: Journal, most: int = _MOST) -> Snapshot:
         JournalError: It cannot be read.
     """
     reader = SparingReader(journal)
-    begin = _begin(reader)
-    if begin is None:
+    found = _begin(reader)
+    if found is None:
         return Snapshot()
+    begin, run = found
     recent = max(begin, journal.count() - most)
     whole = (reader.events(kind, after=begin) for kind in _WHOLE)
     partly = (reader.events(kind, after=recent) for kind in _RECENT)
     entries = merge(*whole, *partly, key=lambda entry: entry.seq)
-    return fold(Snapshot(), tuple(_events(entry.record for entry in entries)))
+    return fold(Snapshot(), (*_told(run, ""), *_events(entry.record for entry in entries)))
 
 
 def orders_of_last_session(journal: Journal) -> Iterator[Event]:
@@ -71,17 +73,31 @@ def orders_of_last_session(journal: Journal) -> Iterator[Event]:
         JournalError: It cannot be read.
     """
     reader = SparingReader(journal)
-    begin = _begin(reader)
-    if begin is not None:
-        kinds = (reader.events(kind, after=begin) for kind in (Intent, OrderUpdate, FillSeen))
+    found = _begin(reader)
+    if found is not None:
+        kinds = (reader.events(kind, after=found[0]) for kind in (Intent, OrderUpdate, FillSeen))
         yield from _events(entry.record for entry in merge(*kinds, key=lambda entry: entry.seq))
 
 
-def _begin(journal: SparingReader) -> int | None:
-    """Number of the record before the first run of the last session."""
-    starts = [entry for entry in journal.events(RunStarted) if isinstance(entry.record, RunStarted)]
-    sessions = [entry.record.session for entry in starts if isinstance(entry.record, RunStarted)]
-    return starts[sessions.index(sessions[-1])].seq - 1 if starts else None
+def _begin(journal: SparingReader) -> tuple[int, RunStarted] | None:
+    """Number of the record before the last session, and its last run; a run says only once that it began."""
+    starts = [
+        (entry.seq, row)
+        for entry in journal.events(RunStarted)
+        if isinstance(row := entry.record, RunStarted)
+    ]
+    if not starts:
+        return None
+    seq, run = starts[-1]
+    begin = next(number for number, row in starts if row.session == run.session)
+    session = run.session
+    for entry in journal.events(
+        LossGuardKept, after=seq
+    ):  # the first of a session is kept in its first cycle
+        day = entry.record.guard.session if isinstance(entry.record, LossGuardKept) else None
+        if day is not None and day > session:
+            begin, session = entry.seq, day
+    return begin - 1, run
 
 
 def _events(records: Iterable[Record]) -> Iterator[Event]:

@@ -9,9 +9,9 @@ from ibkeel.monitor.report.day import (
     PricePoint,
     TradeLeg,
     report_of,
-    sessions_of,
 )
 from ibkeel.monitor.report.page import report_page
+from ibkeel.monitor.report.sessions import sessions_of
 from ibkeel.monitor.report.writing import DayReports, write_private
 
 __all__ = [

@@ -1,8 +1,9 @@
 """A day's facts, read from what the bot wrote down while it happened."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from math import isfinite
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -23,10 +24,10 @@ from ibkeel.journal import (
     Record,
     RunEnded,
     RunStarted,
-    SparingReader,
 )
 from ibkeel.model import Execution, Side, Stock
 from ibkeel.monitor.board import Snapshot
+from ibkeel.monitor.report.sessions import records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -52,9 +53,10 @@ class TradeLeg:
         side: `BUY` or `SELL`.
         quantity: Contracts or shares.
         price: Per share.
-        cash: What it brought, negative for what it cost, commission included.
+        cash: What it brought, negative for what it cost, less the commission where the journal knows it.
         order: Our name of the order.
         reason: Why the order was decided; empty for a bracket's child.
+        commission: None where the journal does not know it: a Gateway tells it after the fill.
     """
 
     at: datetime
@@ -66,6 +68,7 @@ class TradeLeg:
     cash: float
     order: str
     reason: str = ""
+    commission: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -145,7 +148,7 @@ class DayReport:
         equity: Readings of the day; empty when none were kept.
         prices: Of each underlying, as decisions saw them.
         fills: In order.
-        cash: Sum of all fills; the day's result when it ended flat.
+        cash: Sum of all fills; the day's result when it ended flat, but for commissions that no fill tells.
         open_after: Contracts that the fills leave open, with their quantities.
         outcomes: Of decisions, the most frequent first.
         notes: Decisions that wanted something, the last few hundred.
@@ -190,16 +193,6 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def sessions_of(journal: Journal) -> tuple[date, ...]:
-    """Trading dates that a journal tells of, in order, each once.
-
-    Raises:
-        JournalError: It cannot be read.
-    """
-    found = (entry.record for entry in SparingReader(journal).events(RunStarted))
-    return tuple(dict.fromkeys(row.session for row in found if isinstance(row, RunStarted)))
-
-
 def report_of(
     journal: Journal, session: date | None = None, *, snapshot: Snapshot | None = None
 ) -> DayReport:
@@ -216,38 +209,26 @@ def report_of(
     known = sessions_of(journal)
     if session is None and known:
         session = known[-1]
-    if session is None or session not in known:
+    seen = None if snapshot is None else snapshot.run.day  # also when no equity could be read
+    records = tuple(records_of(journal, session)) if session is not None and session in {*known, seen} else ()
+    runs = () if session is None else runs_on(journal, session, records)
+    if session is None or not runs:
         shown = ", ".join(day.isoformat() for day in known[-5:]) or "none"
         raise JournalError(f"the journal tells nothing of {session or 'any session'}; it tells of {shown}")
-    return _Reading(session, _records(journal, session)).report(snapshot)
-
-
-def _records(journal: Journal, session: date) -> Iterator[Record]:
-    """What was written from the midnight before the session to the one after it, New York time.
-
-    Of what cannot be read only that is told.
-    """
-    begin = datetime.combine(session, datetime.min.time(), _NEW_YORK)
-    reader, last = SparingReader(journal), begin
-    for entry in reader.events(since=begin, until=begin + timedelta(days=1)):
-        last = entry.record.at
-        yield entry.record
-    for error in reader.skipped.values():
-        yield Failure(at=last, symbol="", kind="unreadable record", message=str(error))
+    return _Reading(session, runs, records).report(snapshot)
 
 
 class _Reading:
     """Sorts a day's records."""
 
-    def __init__(self, session: date, records: Iterable[Record]) -> None:
-        self._session = session
+    def __init__(self, session: date, runs: Sequence[RunStarted], records: Iterable[Record]) -> None:
+        self._session, self._runs = session, runs
         self._by_kind: dict[type[Any], list[Any]] = {}
         for record in records:
             self._by_kind.setdefault(type(record), []).append(record)
 
     def report(self, snapshot: Snapshot | None) -> DayReport:
-        runs: list[RunStarted] = [row for row in self._all(RunStarted) if row.session == self._session]
-        last = runs[-1]
+        last = self._runs[-1]
         ends = [row for row in self._all(RunEnded) if row.run == last.run]
         guards = [row.guard for row in self._all(LossGuardKept)]
         start = next((guard.start_equity for guard in guards if guard.start_equity is not None), None)
@@ -256,12 +237,12 @@ class _Reading:
         refused = Counter(reason for note in notes if note.outcome != "entry" for reason in note.reasons)
         return DayReport(
             session=self._session,
-            runs=tuple(dict.fromkeys(row.run for row in runs)),
+            runs=tuple(dict.fromkeys(row.run for row in self._runs)),
             mode=last.mode,
             strategy=last.strategy,
             symbols=last.symbols,
             outcome=ends[-1].outcome if ends else "",
-            cycles=len({row.cycle for row in self._all(CycleDone)}),
+            cycles=self._cycles(),
             start_equity=None if start is None else float(start),
             guard_tripped=any(guard.tripped for guard in guards),
             equity=() if snapshot is None else self._equity(snapshot),
@@ -276,6 +257,11 @@ class _Reading:
             latencies=() if snapshot is None else tuple(_latencies(snapshot)),
         )
 
+    def _cycles(self) -> int:
+        """Each run numbers its own."""
+        began = [row.at for row in self._runs]
+        return len({(bisect_right(began, row.at), row.cycle) for row in self._all(CycleDone)})
+
     def _touches(self, begin: datetime, end: datetime | None) -> bool:
         """Whether something that lasted was of this day."""
         last = None if end is None else end.astimezone(_NEW_YORK).date()
@@ -288,7 +274,8 @@ class _Reading:
         why = {row.client_order_id: row.reason for row in self._all(Intent)}
         corrected: dict[str, FillSeen] = {}
         for row in self._all(FillSeen):  # a correction bears its predecessor's name with a higher number
-            corrected[row.execution.exec_id.rpartition(".")[0]] = row
+            name = row.execution.exec_id
+            corrected[name.rpartition(".")[0] or name] = row
         for row in corrected.values():
             done = row.execution
             if done.is_of_combo:
@@ -301,6 +288,7 @@ class _Reading:
                 quantity=done.quantity,
                 price=done.price,
                 cash=_cash(done),
+                commission=None if done.commission is None else float(done.commission),
                 order=done.client_order_id,
                 reason=redact(why.get(done.client_order_id, "")),
             )
@@ -313,8 +301,8 @@ class _Reading:
                     symbol=row.symbol,
                     direction=row.signal.direction.value,
                     outcome=row.outcome,
-                    reasons=row.reasons,
-                    facts=tuple(map(str, row.signal.reasons)),
+                    reasons=tuple(map(redact, row.reasons)),
+                    facts=tuple(redact(str(fact)) for fact in row.signal.reasons),
                 )
 
     def _prices(self) -> dict[str, tuple[PricePoint, ...]]:
@@ -339,7 +327,7 @@ class _Reading:
                 at=row.at,
                 what="order settled",
                 symbol=row.symbol,
-                text=f"{row.client_order_id}: {row.reason}",
+                text=redact(f"{row.client_order_id}: {row.reason}"),
             )
             for row in self._all(OrderSettled)
         ]

@@ -156,6 +156,8 @@ def _head(report: DayReport) -> str:
 
 def _figures(report: DayReport) -> str:
     flat = "result of the fills" if not report.open_after else "cash of the fills, positions still open"
+    if any(fill.commission is None for fill in report.fills):
+        flat += ", before commissions"
     rows = [
         (flat, f"{report.cash:+,.2f}"),
         ("equity at the start", "not read" if report.start_equity is None else f"{report.start_equity:,.2f}"),
@@ -243,8 +245,12 @@ def _decisions(report: DayReport) -> str:
 
 
 def _incidents(report: DayReport) -> str:
+    def when(instant: datetime) -> str:
+        day = instant.astimezone(_NEW_YORK).date()
+        return _clock(instant) if day == report.session else f"{day:%d %b} {_clock(instant)}"
+
     rows = [
-        (_clock(row.at), row.what, row.symbol, row.text, "" if row.ended_at is None else _clock(row.ended_at))
+        (when(row.at), row.what, row.symbol, row.text, "" if row.ended_at is None else when(row.ended_at))
         for row in report.incidents[-_ROWS:]
     ]
     return _table("Incidents", ("@at", "what", "symbol", "text", "ended"), rows)

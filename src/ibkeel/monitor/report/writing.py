@@ -67,12 +67,13 @@ class DayReports(Observer):
             task.add_done_callback(self._writing.discard)
 
     async def _write(self, day: date) -> None:
-        snapshot = self._board.snapshot
         try:
-            await asyncio.to_thread(self._leave, day, snapshot)
-        except (JournalError, OSError) as error:
+            await asyncio.to_thread(self._leave, day, self._board.snapshot)
+        except Exception as error:  # noqa: BLE001 - nobody else would tell that there is none
+            is_known = isinstance(error, JournalError | OSError)
+            said = str(error) if is_known else f"{type(error).__name__}: {error}"
             message = (
-                f"the report of {day.isoformat()} could not be written: {error}; trading goes on. Make room, then run "
+                f"the report of {day.isoformat()} could not be written: {said}; trading goes on. Make room, then run "
                 "ibkeel report"
             )
             self._alarm.on_event(AlarmRaised(at=self._clock.now(), name="day report", message=message))

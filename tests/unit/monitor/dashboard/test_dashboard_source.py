@@ -12,11 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import attrs
 import pytest
 
-from ibkeel.journal import Decision, Failure, Journal, OrderUpdate, RunEnded, RunStarted
+from ibkeel.journal import Decision, Failure, Journal, LossGuardKept, OrderUpdate, RunEnded, RunStarted
 from ibkeel.model import Direction, OrderReport, Reason, Signal, Stock
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource, recalled
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
+from ibkeel.risk import DailyLossGuard
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import SessionChanged
 
@@ -192,6 +193,20 @@ def test_all_runs_of_the_last_session_are_recalled_and_none_of_an_earlier_one(tm
 
     assert snapshot.run.run == "r3"
     assert [row.symbol for row in snapshot.decisions.rows] == ["SPY", "QQQ"]
+
+
+def test_of_a_run_of_weeks_the_last_session_alone_is_recalled(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(started("r1", 4))
+        for day, symbol in ((4, "OLD"), (5, "SPY")):
+            guard = DailyLossGuard(session=date(2024, 3, day), start_equity=100_000)
+            journal.record(LossGuardKept(at=AT, guard=guard))
+            journal.record(decided(symbol))
+
+        snapshot = recalled(journal)
+
+    assert snapshot.run.run == "r1"
+    assert [row.symbol for row in snapshot.decisions.rows] == ["SPY"]
 
 
 def test_a_run_that_takes_over_hears_of_the_orders_of_the_session_and_of_nothing_else(tmp_path):

@@ -19,6 +19,7 @@ from ibkeel.journal import (
     FillSeen,
     Journal,
     LossGuardKept,
+    OrderSettled,
     QuoteSeen,
     RunEnded,
     RunStarted,
@@ -38,7 +39,7 @@ from ibkeel.model import (
 from ibkeel.monitor.board import Snapshot, fold
 from ibkeel.monitor.report import report_of, report_page, sessions_of
 from ibkeel.risk import DailyLossGuard
-from ibkeel.telemetry import AccountSeen, RequestEnded, ServiceChanged
+from ibkeel.telemetry import AccountSeen, RequestEnded, ServiceChanged, TradingDayOpened
 
 DAY = date(2024, 3, 5)
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
@@ -134,6 +135,107 @@ def test_the_fill_of_a_combo_as_a_whole_is_neither_cash_nor_a_position(journal):
 
     report = report_of(journal)
     assert (report.cash, report.fills, report.open_after) == (plain.cash, plain.fills, plain.open_after)
+
+
+def test_each_day_of_a_run_of_weeks_has_a_report(tmp_path):
+    guard = DailyLossGuard(limit=0.15, start_equity=Decimal(100_000))
+    friday = AT - timedelta(days=4)
+    run = RunStarted(at=friday, run="r1", session=date(2024, 3, 4), mode="PAPER", strategy="scalp")
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(run)
+        for day in (1, 0):
+            at = AT - timedelta(days=day)
+            journal.record(LossGuardKept(at=at, guard=attrs.evolve(guard, session=DAY - timedelta(days=day))))
+            journal.record(CycleDone(at=at, symbol="SPY", cycle=2 - day, outcome="none"))
+        journal.record(fill(1, Side.BUY, 1.0, 2.50))
+
+        known, monday, tuesday = (
+            sessions_of(journal),
+            report_of(journal, date(2024, 3, 4)),
+            report_of(journal),
+        )
+
+    assert known == (date(2024, 3, 4), DAY)
+    assert (monday.session, monday.runs, monday.cycles, len(monday.fills)) == (known[0], ("r1",), 1, 0)
+    assert (tuesday.session, tuesday.runs, tuesday.cycles, len(tuesday.fills)) == (DAY, ("r1",), 1, 1)
+
+
+def test_a_day_without_an_equity_is_known_to_the_bots_own_board(tmp_path):
+    run = RunStarted(
+        at=AT - timedelta(days=1), run="r1", session=date(2024, 3, 4), mode="PAPER", strategy="s"
+    )
+    opened = TradingDayOpened(at=AT, day=DAY, opens_at=AT, closes_at=later(60))
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(run)
+        journal.record(Failure(at=AT, symbol="SPY", kind="NotConnected", message="x", service="bars"))
+
+        report = report_of(journal, DAY, snapshot=fold(Snapshot(), (opened,)))
+
+    assert (report.runs, len(report.incidents)) == (("r1",), 1)
+
+
+def test_cycles_of_a_run_that_took_over_count_too(journal):
+    journal.record(RunStarted(at=later(10), run="r2", session=DAY, mode="PAPER", strategy="scalp"))
+    for symbol, cycle in (("SPY", 1), ("QQQ", 1), ("SPY", 2)):
+        journal.record(CycleDone(at=later(10 + cycle), symbol=symbol, cycle=cycle, outcome="none"))
+
+    report = report_of(journal)
+
+    assert (report.runs, report.cycles) == (("r1", "r2"), 3)
+
+
+def test_a_run_that_went_on_from_the_day_before_is_told_with_the_one_that_took_over(journal):
+    day = date(2024, 3, 6)
+    tomorrow = AT + timedelta(days=1)
+    journal.record(CycleDone(at=tomorrow, symbol="SPY", cycle=9, outcome="none"))
+    journal.record(
+        RunStarted(at=tomorrow + timedelta(hours=1), run="r2", session=day, mode="PAPER", strategy="s")
+    )
+
+    assert report_of(journal, day).runs == ("r1", "r2")
+
+
+def test_cash_whose_commissions_nobody_told_says_so(journal):
+    told = report_page(report_of(journal))
+    row = fill(5, Side.BUY, 1.0, 1.0)
+
+    journal.record(attrs.evolve(row, execution=attrs.evolve(row.execution, commission=None)))
+
+    assert ", before commissions</dt>" not in told
+    assert ", before commissions</dt>" in report_page(report_of(journal))
+
+
+def test_fills_whose_names_have_one_part_are_none_of_each_others_corrections(journal):
+    for number in (7, 8):
+        journal.record(fill(number, Side.BUY, 1.0, 1.0, f"e{number}"))
+
+    assert len(report_of(journal).fills) == 4
+
+
+def test_no_account_is_shown_by_what_the_venue_said_of_an_order(journal):
+    reasons = ("the venue says: account DU1234567 may not trade this",)
+    journal.record(Decision(at=later(8), symbol="SPY", signal=UP, outcome="refused", reasons=reasons))
+    journal.record(
+        OrderSettled(
+            at=later(9),
+            symbol="SPY",
+            client_order_id="o",
+            state="cancelled",
+            reason="not listed for DU1234567",
+        )
+    )
+
+    report = report_of(journal)
+
+    assert "DU1234567" not in report_page(report) + json.dumps(report.as_data())
+
+
+def test_what_began_on_another_day_says_on_which(journal):
+    began = ServiceChanged(
+        at=AT - timedelta(days=1), service="quotes", before="closed", after="open", cause="RequestTimeout"
+    )
+
+    assert "04 Mar 10:00:00" in report_page(report_of(journal, snapshot=fold(Snapshot(), (began,))))
 
 
 def test_reasons_that_differ_by_figures_alone_count_together(journal):

@@ -106,3 +106,12 @@ async def test_a_journal_that_tells_nothing_of_the_day_is_an_alarm_too(reports, 
         reports.on_event(TradingDayClosed(at=AT, day=date(2024, 3, 6), held=0))
 
     assert "tells nothing of 2024-03-06" in heard.events[0].message
+
+
+async def test_a_fault_that_nobody_foresaw_is_an_alarm_too(tmp_path, journal, board, heard):
+    reports = DayReports(tmp_path / "no\0folder", journal, board, Standing(), heard)
+
+    async with reports.kept():
+        reports.on_event(CLOSED)
+
+    assert "ValueError: embedded null byte" in heard.events[0].message
