@@ -12,15 +12,16 @@ from ibkeel.model import mask_account
 # Live, paper and advisor accounts. Source: IB's account windows (U, DU, F, DF, and I for
 # sub-accounts; newer paper accounts have a third letter); real ones have six to eight digits.
 _ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])(?:D[UFI][A-Z]?|[UFI])\d{5,9}(?![A-Za-z0-9])")
+# What may be long begins only where a chain of words does: a search from each of its words takes as many squared.
 _SECRET: Final = re.compile(
     r"""(?ix)
-    \b((?:[a-z0-9]+[_-])*(?:token|secret|password|passwd|api[_-]?key|webhook(?:[_-]?url)?|credential)s?)
+    (?<![a-z0-9])(?<![a-z0-9][_-])((?:[a-z0-9]+[_-])*(?:token|secret|password|passwd|api[_-]?key|webhook(?:[_-]?url)?|credential)s?)
     (["']?\s*[=:]\s*["']?)
     (?!\*\*\*)([^\s"',;&}]+)
     """
 )
 _AUTHORIZATION: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
-_ADDRESS: Final = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s\"'<>]+)")
+_ADDRESS: Final = re.compile(r"(?<![a-zA-Z0-9+.-])([0-9+.-]*)([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s\"'<>]+)")
 # Whatever is masked has one of these in it; most of what is told has not.
 _SUSPECT: Final = re.compile(r"(?i)[=:]|\d{5}|bearer|basic")
 _SHORT: Final = 200
@@ -40,17 +41,17 @@ _SHOWN_SCHEMES: Final = frozenset({"http://", "https://", "ws://", "wss://", "fi
 
 
 def _masked_address(match: re.Match[str]) -> str:
-    scheme, rest = match[1], match[2]
+    before, scheme, rest = match.groups()
     if scheme.lower() not in _SHOWN_SCHEMES:
-        return f"{scheme}***"
+        return f"{before}{scheme}***"
     authority, slash, path = rest.partition("/")
     credentials, at, host = authority.rpartition("@")
     shown = f"***@{host}" if at and credentials else host
     plain = host.partition(":")[0].lower()
     is_webhook = any(plain == known or plain.endswith(f".{known}") for known in _WEBHOOK_HOSTS)
     if slash and (is_webhook or "webhook" in path.lower()):
-        return f"{scheme}{shown}/***"
-    return f"{scheme}{shown}{slash}{path}"
+        return f"{before}{scheme}{shown}/***"
+    return f"{before}{scheme}{shown}{slash}{path}"
 
 
 def redact(text: str) -> str:

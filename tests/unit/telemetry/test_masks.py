@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibkeel.system import SystemClock
 from ibkeel.telemetry import RedactingFilter, redact
 from ibkeel.telemetry.redaction import _masked
 
@@ -26,6 +27,31 @@ SUSPECT = [
 @given(st.lists(st.sampled_from(SUSPECT) | st.text(max_size=8), max_size=6).map(" ".join))
 def test_a_text_in_which_nothing_looks_suspect_has_nothing_to_mask(text):
     assert redact(text) == _masked(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("--token=abc", "--token=***"),
+        ("x--api-key: abc", "x--api-key: ***"),
+        ("_token=abc", "_token=***"),
+        ("see...https://user:pw@host/x", "see...https://***"),
+        ("-https://user:pw@host/x", "-https://***@host/x"),
+        ("1https://user:pw@host/x", "1https://***@host/x"),
+    ],
+)
+def test_a_secret_is_masked_whatever_stands_before_it(text, shown):
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize("word", ["a-", "a.", "a_", "token-", "1.", "x://"])
+def test_a_long_text_of_others_does_not_hold_up_the_loop(word):
+    clock = SystemClock()
+    started = clock.monotonic()
+
+    redact(word * 20_000 + " 12345=")
+
+    assert clock.monotonic() - started < 2
 
 
 def test_a_traceback_is_masked_too():
