@@ -91,7 +91,8 @@ class EventLog(Observer):
     def _write(self, batch: Sequence[Event]) -> None:
         text = "".join(f"{event_line(event)}\n" for event in batch)
         handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _OWNER_ONLY)
-        with os.fdopen(handle, "a", encoding="utf-8") as stream:
+        # What a broken path's name brings along, half a character, is written as JSON escapes it.
+        with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
             size = stream.tell()
         if size > self._most:

@@ -39,6 +39,16 @@ def test_events_are_lines_of_json_for_the_owner_only(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_half_a_character_ends_no_writer(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+
+    for cause in ("no file named \udcff", "the next"):
+        log.on_event(ConnectionLost(at=AT, cause=cause))
+    log.flush()
+
+    assert [row["cause"] for row in lines(tmp_path / "events.jsonl")] == ["no file named \udcff", "the next"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_loses_events_and_is_told_once():
     troubles = []

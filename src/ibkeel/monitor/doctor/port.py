@@ -48,6 +48,11 @@ async def look_at_port(host: str, port: int) -> list[Finding]:
     except OSError as error:
         said = f"nobody listens on {host}:{port} ({error.strerror or error})"
         return [_fault("port", said, _START)]
+    except UnicodeError:
+        said = f"{host!r} cannot be the name of a machine: a part of it is empty or too long"
+        return [
+            _fault("port", said, "give the Gateway's name or address with --host, or in the configuration")
+        ]
     accepted = Finding(check="port", verdict=Verdict.OK, said=f"{host}:{port} accepts connections")
     return [accepted, *_judged(f"{host}:{port}", reply)]
 
@@ -64,7 +69,7 @@ async def fetch_time(host: str, port: int) -> datetime | None:
     """
     try:
         reply = await _knocked(host, port)
-    except OSError:
+    except (OSError, UnicodeError):
         return None
     return None if _version(reply.data) is None else _time(reply.data)
 
