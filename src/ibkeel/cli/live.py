@@ -16,6 +16,7 @@ from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.demo import qualified
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
+from ibkeel.cli.screen import web_address
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
@@ -136,9 +137,8 @@ async def _trade(
         monitor.examining(broker),
     ):
         if monitor.metrics_port is not None:
-            options.announce(
-                f"metrics at http://{config.telemetry.metrics_host}:{monitor.metrics_port}/metrics"
-            )
+            page = web_address(config.telemetry.metrics_host, monitor.metrics_port)
+            options.announce(f"metrics at {page}/metrics")
         await agree_on_time(broker, clock, follow=options.follow_gateway)
         await qualified(broker, config.runner.symbols)
         options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ibkeel.cli.paths import state_directory
+from ibkeel.cli.screen import web_address
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.source import BotSource, HaltControls
 from ibkeel.runner import HALT_FILE
@@ -83,7 +84,7 @@ async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None
             f"the page needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"
         ) from None
     access = Access(host=page.host, token=page.token, names=page.names)
-    click.echo(f"the page is at http://{page.host}:{page.port}; stop with Ctrl-C", err=True)
+    click.echo(f"the page is at {web_address(page.host, page.port)}; stop with Ctrl-C", err=True)
     await serve_page(dashboard_app(source, controls, access), page.host, page.port)
 
 

@@ -17,6 +17,11 @@ from ibkeel.telemetry.redaction import printable
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
+def web_address(host: str, port: int) -> str:
+    """Where a browser finds what listens there."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def announce(line: str) -> None:
     """News of a long-running command, beside its output."""
     click.echo(line, err=True)

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from ibkeel.cli.app import run
+from ibkeel.cli.screen import web_address
 from ibkeel.journal import Journal, RunStarted
 from ibkeel.monitor.board import Board, snapshot_data
 from ibkeel.monitor.dashboard import BoardApi, View
@@ -177,6 +178,21 @@ def test_a_page_that_others_can_reach_is_not_served_without_a_token(state, capsy
     assert run(["monitor", "--web", *options]) == 2
 
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("host", "address"), [("127.0.0.1", "http://127.0.0.1:8765"), ("::1", "http://[::1]:8765")]
+)
+def test_an_address_is_written_as_a_browser_reads_it(host, address):
+    assert web_address(host, 8765) == address
+
+
+def test_a_host_that_cannot_be_a_name_is_a_mistake_of_the_configuration(state, capsys):
+    options = ["--host", "a..b", "--token", "correct horse battery staple"]
+
+    assert run(["monitor", "--web", *options]) == 2
+
+    assert "cannot listen on a..b:8765; it is no address of this machine" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_named(state, capsys):

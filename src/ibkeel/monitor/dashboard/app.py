@@ -234,5 +234,7 @@ async def serve_page(app: Starlette, host: str, port: int) -> None:
     server = uvicorn.Server(config)
     try:
         await server.serve()
-    except SystemExit:  # its word for a port that is taken
-        raise ConfigurationError(f"cannot listen on {host}:{port}; is a page served there already?") from None
+    except (SystemExit, UnicodeError):  # its word for a port that is taken; and a host that cannot be a name
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port}; it is no address of this machine, or a page is served there already"
+        ) from None

@@ -54,6 +54,8 @@ class Access:
             )
         if self.token is not None and len(self.token) < 16:  # noqa: PLR2004 - as many as a passphrase has
             raise ConfigurationError("the page's token is too short; valid: 16 characters or more")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
+            raise ConfigurationError("the page's token is not plain ASCII, which headers and cookies must be")
 
     def against_reading(self, headers: Mapping[str, str], cookie: str | None) -> str:
         """What speaks against letting a request read; empty for nothing.

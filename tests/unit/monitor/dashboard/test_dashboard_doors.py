@@ -38,6 +38,14 @@ def test_a_page_that_others_can_reach_needs_a_token_of_some_length():
         Access(host="0.0.0.0", token="short")
 
 
+@pytest.mark.parametrize("token", ["пароль-пароль-пароль", "correct horse\nbattery staple"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_told(token):
+    with pytest.raises(ConfigurationError, match="plain ASCII") as caught:
+        Access(token=token)
+
+    assert token not in str(caught.value)
+
+
 @given(given_token=st.text(max_size=40))
 def test_only_the_token_opens_by_header_or_by_cookie(given_token):
     access = Access(host="0.0.0.0", token=TOKEN)
