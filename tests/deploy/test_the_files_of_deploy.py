@@ -65,6 +65,16 @@ def test_the_unit_starts_no_bot_again_that_a_person_must_look_at():
     assert f"SuccessExitStatus={ExitCode.INTERRUPTED.value}\n" in unit
 
 
+def test_the_unit_starts_a_bot_again_for_as_long_as_there_is_no_gateway():
+    unit = text_of("systemd", "ibkeel@.service")
+
+    assert "StartLimitIntervalSec=0\n" in unit
+    assert "Restart=on-failure\n" in unit
+    assert (
+        str(ExitCode.UNREACHABLE.value) not in re.findall(r"RestartPreventExitStatus=(.*)", unit)[0].split()
+    )
+
+
 def test_the_image_is_built_from_what_the_build_context_lets_in():
     let_in = set(re.findall(r"^!(\S+)$", text_of("Dockerfile.dockerignore"), re.MULTILINE))
     copied = {
