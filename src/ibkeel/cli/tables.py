@@ -194,7 +194,7 @@ def told(record: Record) -> tuple[str, str]:
         return f"{record.purpose.value} intent", _order_text(record.order)
     if isinstance(record, FillSeen):
         fill = record.execution
-        return "fill", f"{fill.side.value} {fill.quantity:g} {fill.contract} at {fill.price:.10g}"
+        return "fill", f"{fill.side.value} {fill.quantity:.10g} {fill.contract} at {fill.price:.10g}"
     if isinstance(record, OrderUpdate):
         return "order update", _report_text(record.report)
     fields = [f"{name}={value}" for name in _SHOWN_FIELDS if (value := getattr(record, name, None))]

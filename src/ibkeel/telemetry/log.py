@@ -88,7 +88,7 @@ def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.10g}"
     text = redact(str(value))
     return repr(text) if not text or any(letter.isspace() or letter in "'\"=" for letter in text) else text
 

@@ -352,6 +352,19 @@ def test_a_fill_is_for_information():
     assert "What you should do: nothing" in concern.text
 
 
+def test_a_figure_of_many_digits_is_told_whole():
+    fill = OrderFilled(
+        at=AT, client_order_id="o", exec_id="e", subject="NDX", side="BUY", quantity=1234567, price=20512.35
+    )
+    held = HeldPosition(subject="NDX", symbol="NDX", signed_quantity=1234567, average_price=1, protection=())
+
+    (told,) = news_of(fill)
+    (_, bare) = news_of(PositionsSeen(at=AT, positions=(held,)))
+
+    assert told.title == "BUY 1234567 NDX at 20512.35"
+    assert bare.what.startswith("1234567 of NDX")
+
+
 def test_a_clock_that_is_set_back_keeps_no_alert_back():
     person = Person(per_hour=1, patience=60, escalate_after=900)
     person.hear(alarm("stop"), 0)

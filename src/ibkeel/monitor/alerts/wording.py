@@ -183,7 +183,7 @@ def _protection(row: events.HeldPosition) -> News:
         key=key,
         severity=_CRITICAL,
         title=f"{row.subject} has no order that protects it",
-        what=f"{row.signed_quantity:g} of {row.subject} are held, and no working order would close them",
+        what=f"{row.signed_quantity:.10g} of {row.subject} are held, and no working order would close them",
         did="it places a stop for what its own orders opened; it leaves alone what is not its own",
         todo="place a stop by hand, or close the position",
         lasts=True,
@@ -274,7 +274,7 @@ def _run_over(event: events.RunFinished) -> tuple[News, ...]:
 
 
 def _filled(event: events.OrderFilled) -> tuple[News, ...]:
-    title = f"{event.side} {event.quantity:g} {event.subject} at {event.price:.10g}"
+    title = f"{event.side} {event.quantity:.10g} {event.subject} at {event.price:.10g}"
     return (
         Concern(key=f"fill {event.exec_id}", severity=_INFO, title=title, what=title, did="journaled it"),
     )

@@ -142,7 +142,7 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
         return _text(", ".join(f"{each['order_type']} {each['price']}" for each in orders))
 
     rows = (
-        (row["subject"], f"{row['signed_quantity']:g}", f"{row['average_price']:.2f}", protection(row))
+        (row["subject"], f"{row['signed_quantity']:.10g}", f"{row['average_price']:.2f}", protection(row))
         for row in data["money"]["positions"]
     )
     if data["money"]["positions_at"] is None:
@@ -155,7 +155,9 @@ def _orders(data: Mapping[str, Any]) -> RenderableType:
         (
             _time(row["intended_at"] or row["changed_at"]),
             row["client_order_id"].split("-", 2)[-1],  # the date is today's
-            f"{row['side']} {row['quantity'] or row['filled']:g} {row['subject']}" if row["subject"] else "-",
+            f"{row['side']} {row['quantity'] or row['filled']:.10g} {row['subject']}"
+            if row["subject"]
+            else "-",
             _word(row["state"]),
             row["state_reason"] or row["reason"],
         )
