@@ -1,6 +1,6 @@
 """Which days a journal tells of, and which runs traded on each: a run of weeks says only once that it began."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,10 +16,9 @@ def sessions_of(journal: Journal) -> tuple[date, ...]:
     Raises:
         JournalError: It cannot be read.
     """
-    began = (row.session for row in _starts(journal))
-    read = (entry.record for entry in SparingReader(journal).events(LossGuardKept))
-    guarded = (row.guard.session for row in read if isinstance(row, LossGuardKept))
-    return tuple(sorted({*began, *(day for day in guarded if day is not None)}))
+    kept = (entry.record for entry in SparingReader(journal).events(LossGuardKept))
+    guarded = {row.guard.session for row in kept if isinstance(row, LossGuardKept) and row.guard.session}
+    return tuple(sorted(guarded | {row.session for row in _starts(journal)}))
 
 
 def records_of(journal: Journal, session: date) -> Iterator[Record]:
@@ -37,23 +36,13 @@ def records_of(journal: Journal, session: date) -> Iterator[Record]:
 
 
 def runs_on(journal: Journal, session: date, records: Sequence[Record]) -> tuple[RunStarted, ...]:
-    """The runs of a day, in order; with those that began for it also the one that went on from before.
-
-    Args:
-        journal: Says when each began.
-        session: The day.
-        records: What was written on it; none without a run of its own tells of no run.
-    """
-    starts = tuple(_starts(journal))
-    own = tuple(row for row in starts if row.session == session)
-    before = tuple(row for row in starts if row.session < session)[-1:]
-    if own and not _has_cycle(records, own[0].at):
-        return own
-    return (*before, *own) if records else own
-
-
-def _has_cycle(records: Iterable[Record], until: datetime) -> bool:
-    return any(isinstance(row, CycleDone) and row.at < until for row in records)
+    """The runs of a day, of which these are the records; with its own also the one that went on from before."""
+    starts = [row for row in _starts(journal) if row.session <= session]
+    own = [row for row in starts if row.session == session]
+    cycles = [row.at for row in records if isinstance(row, CycleDone)]
+    has_more = min(cycles, default=own[0].at) < own[0].at if own else records
+    before = [row for row in starts if row.session < session]
+    return (*(before[-1:] if has_more else ()), *own)
 
 
 def _starts(journal: Journal) -> Iterator[RunStarted]:
