@@ -32,6 +32,7 @@ class ListeningPort:
         self._address: tuple[str, int] | None = None
         self._closures = 0  # faults that keep it shut
         self._opening: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def is_in_use(self) -> bool:
@@ -49,7 +50,7 @@ class ListeningPort:
         Raises:
             OSError: The address cannot be bound.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._factory, host, port)
         bound: int = self._server.sockets[0].getsockname()[1] if self._server.sockets else port
         self._address = host, bound
@@ -66,8 +67,8 @@ class ListeningPort:
     def reopen(self) -> None:
         """Take back one `shut`; after the last, listen again on the next turn of the loop."""
         self._closures -= 1
-        if self._closures == 0 and self._address is not None:
-            self._opening = asyncio.get_running_loop().create_task(self._listen_again(*self._address))
+        if self._closures == 0 and self._address is not None and self._loop is not None:
+            self._opening = self._loop.create_task(self._listen_again(*self._address))
 
     def move(self, port: int) -> None:
         """Listen on another port from the next turn of the loop on."""

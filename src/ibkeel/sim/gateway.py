@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from datetime import timedelta
 from typing import Final
 
@@ -67,6 +68,8 @@ class SimulatedGateway:
         self._reception = Reception(self._world, scenario, self._settle)
         self._timer: asyncio.TimerHandle | None = None
         self._speed = speed
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._context: Context = copy_context()  # in which its timers run, whoever asked for what they do
 
     @property
     def counters(self) -> GatewayCounters:
@@ -119,6 +122,7 @@ class SimulatedGateway:
         """
         if self._reception.port.is_in_use:
             raise RuntimeError("this Gateway listens already; stop it first")
+        self._loop, self._context = asyncio.get_running_loop(), copy_context()
         bound = await self._reception.port.open(host, port)
         match(self._world, self._world.now())
         self._reception.director.open(self._world.now())
@@ -146,37 +150,61 @@ class SimulatedGateway:
             await self.stop()
 
     def broadcast(self, code: int, text: str) -> None:
-        """Send a notice about the whole session, such as 1100, to every started client."""
-        self._reception.tell(code, text)
-        self._settle()
+        """Send a notice about the whole session, such as 1100, to every started client.
+
+        Raises:
+            RuntimeError: Its loop runs in another thread.
+        """
+        self._act(lambda: self._reception.tell(code, text))
 
     def inject(self, fault: Fault) -> None:
         """Let something go wrong: now, or at the fault's own time, whose `after` counts from now.
 
         Raises:
-            RuntimeError: The Gateway does not listen.
+            RuntimeError: The Gateway does not listen, or its loop runs in another thread.
         """
         if not self._reception.port.is_in_use:
             raise RuntimeError("this Gateway does not listen; start it first, or give it a scenario")
-        self._reception.director.inject(fault, self._world.now())
-        self._settle()
+        self._act(lambda: self._reception.director.inject(fault, self._world.now()))
 
     def heal(self) -> None:
-        """End every fault that lasts, as its time would, and forget those that are to come."""
-        self._reception.director.heal(self._world.now())
-        self._settle()
+        """End every fault that lasts, as its time would, and forget those that are to come.
+
+        Raises:
+            RuntimeError: Its loop runs in another thread.
+        """
+        self._act(lambda: self._reception.director.heal(self._world.now()))
 
     def listen_in(self, listener: Listener) -> Callable[[], None]:
         """Let somebody hear every byte of the connections that begin from now on; returns what ends it."""
         return self._reception.door.add(listener)
 
     def drop(self, client_id: int) -> bool:
-        """Close a client's connection as a network failure would; False when there is none."""
+        """Close a client's connection as a network failure would; False when there is none.
+
+        Raises:
+            RuntimeError: Its loop runs in another thread.
+        """
         client = self._world.clients.get(client_id)
         if client is None:
             return False
-        self._reception.hang_up(client)
+        self._act(lambda: self._reception.hang_up(client))
         return True
+
+    def _act(self, do: Callable[[], None]) -> None:
+        """Do what somebody from outside asks for, as the Gateway itself would, while the loop runs or before it goes on."""
+        loop = self._loop
+        is_elsewhere = asyncio._get_running_loop() is not loop  # noqa: SLF001 - the public one raises
+        if loop is not None and loop.is_running() and is_elsewhere:
+            raise RuntimeError(
+                "the Gateway's loop runs in another thread; ask there: loop.call_soon_threadsafe(gateway.inject, fault)"
+            )
+
+        def settled() -> None:
+            do()
+            self._settle()
+
+        self._context.copy().run(settled)
 
     def _settle(self) -> None:
         """Run what is due, send what was said, and wait for what comes next."""
@@ -198,11 +226,11 @@ class SimulatedGateway:
             self._timer.cancel()
             self._timer = None
         due = self._world.agenda.next_at()
-        if due is None or not self._reception.port.is_in_use:
+        loop = self._loop
+        if loop is None or due is None or not self._reception.port.is_in_use:
             return
-        loop = asyncio.get_running_loop()
         wait = max((due - self._world.now()).total_seconds(), 0.0) / self._speed
-        self._timer = loop.call_at(loop.time() + wait, self._wake)
+        self._timer = loop.call_at(loop.time() + wait, self._wake, context=self._context.copy())
 
     def _wake(self) -> None:
         self._timer = None

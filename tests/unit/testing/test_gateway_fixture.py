@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ib_insync import IB, Stock
+from ib_insync import IB, MarketOrder, Stock
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim import Scenario, SimulatedGateway, faults
@@ -88,6 +88,79 @@ def test_the_day_and_the_time_may_be_texts_and_a_scenario_a_file(ibkeel_gateway,
 def test_what_cannot_be_read_is_refused_with_what_would_be(ibkeel_gateway, given, message):
     with pytest.raises(ConfigurationError, match=message):
         ibkeel_gateway.play(**given)
+
+
+def test_a_blocking_test_lets_things_go_wrong_between_two_calls(ibkeel_gateway):
+    gateway = ibkeel_gateway.play()
+    ib = connected()
+
+    gateway.inject(faults.Unanswered(when_request="historical_data"))
+    bars = ib.reqHistoricalData(SPY, "", "600 S", "1 min", "TRADES", useRTH=True, timeout=10)
+    gateway.heal()
+    healed = ib.reqHistoricalData(SPY, "", "600 S", "1 min", "TRADES", useRTH=True, timeout=10)
+    heard = []
+    ib.errorEvent += lambda _, code, *__: heard.append(code)
+    gateway.broadcast(1100, "lost")
+    ib.sleep(0.1)
+    gateway.drop(1)
+    with pytest.raises(ConnectionError):
+        ib.sleep(1)
+
+    assert not bars
+    assert healed
+    assert heard == [1100]
+
+
+def test_a_restart_that_a_blocking_test_asks_for_is_over_after_its_time(ibkeel_gateway):
+    gateway = ibkeel_gateway.play()
+
+    gateway.inject(faults.Restart(duration=60.0))
+    with pytest.raises(ConnectionRefusedError):
+        connected()
+    time.sleep(61)  # noqa: TID251 - what a bot under test does
+
+    assert connected().isConnected()
+
+
+def broken_notices_after_a_nap(gateway):
+    gateway.inject(faults.Notice(code=2110, text="broken", every=10.0))
+    time.sleep(65)  # noqa: TID251 - what a bot under test does
+    return gateway.counters.faults["notice"]
+
+
+async def within_a_coroutine(gateway):
+    return broken_notices_after_a_nap(gateway)
+
+
+@pytest.mark.parametrize(
+    "asked", [broken_notices_after_a_nap, lambda gateway: asyncio.run(within_a_coroutine(gateway))]
+)
+def test_what_was_injected_goes_on_while_the_program_sleeps(ibkeel_gateway, asked):
+    assert asked(ibkeel_gateway.play()) == 7
+
+
+def test_after_a_restart_that_was_injected_a_new_session_goes_on_while_the_program_sleeps(ibkeel_gateway):
+    gateway = ibkeel_gateway.play()
+
+    async def restart():
+        gateway.inject(faults.Restart(duration=5.0))
+        await asyncio.sleep(10)
+
+    asyncio.run(restart())
+    ib = connected()
+    ib.placeOrder(SPY, MarketOrder("BUY", 1))
+    time.sleep(5)  # noqa: TID251 - what a bot under test does
+
+    assert [row.quantity for row in gateway.venue.positions()] == [1]
+
+
+def test_another_thread_is_told_how_to_inject():
+    async def scenario():
+        async with simulated_gateway() as gateway:
+            await asyncio.to_thread(gateway.inject, faults.Crash())
+
+    with pytest.raises(RuntimeError, match=r"call_soon_threadsafe\(gateway\.inject, fault\)"):
+        run_virtual(scenario())
 
 
 def test_a_scenario_that_does_not_exist_is_refused_and_the_test_goes_on_in_real_time(ibkeel_gateway):
