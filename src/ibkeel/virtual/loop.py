@@ -16,6 +16,7 @@ from ibkeel.virtual.network import MemoryNetwork, MemoryServer
 # The clock lands strictly after a timer: the clients' own throttle compares with `>`, and a clock
 # that lands exactly on a deadline would spin for ever.
 _PAST_TIMER: Final = 1e-6
+_FARTHEST: Final = 4e9  # seconds, over a century: beyond, a float cannot be so little past a timer
 _TURNS_WITHOUT_TIME: Final = 5_000_000
 _TURNS_UNSEEN: Final = 50  # that a busy loop goes on before it looks at files; an idle one always looks
 
@@ -156,10 +157,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
         Raises:
             BaseException: What `over` makes, at the end of time.
+            Stalled: It is more than a century away.
         """
         if self.ends_at is not None and time > self.ends_at:
             self._move_to(max(self._now, self.ends_at))
             raise self.over()
+        if time > _FARTHEST:
+            raise self._stalled("every task waits, and what comes next is more than a century away")
         self._move_to(max(self._now + _PAST_TIMER, time))
 
     def _pass_due_timer(self) -> None:

@@ -43,6 +43,7 @@ def run_virtual(
         What `main` returns.
 
     Raises:
+        InvalidInput: `main` is no coroutine, or a loop runs in this thread already.
         Stalled: Every task waits for another, and nothing can ever happen again.
         ConfigurationError: `travel` was asked for and `time-machine` is not installed.
 
@@ -54,6 +55,15 @@ def run_virtual(
         >>> run_virtual(nap())
         3600
     """
+    if not asyncio.iscoroutine(main):
+        raise InvalidInput(
+            f"run_virtual runs a coroutine, such as main() of an `async def main`, and got {main!r}"
+        )
+    if asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises
+        main.close()
+        raise InvalidInput(
+            "run_virtual makes a loop of its own, and here one runs already; call it from plain code, or use await"
+        )
     try:
         with (
             wall_clock(start, travel=travel) as move_to,

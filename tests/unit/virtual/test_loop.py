@@ -1,6 +1,7 @@
 """The jumping loop: time, threads, deadlocks."""
 
 import asyncio
+import math
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -78,6 +79,36 @@ def test_a_deadlock_is_an_error_that_says_who_waits():
 
     with pytest.raises(Stalled, match=r"every task waits .*waits_for_nobody, line \d+"):
         run_virtual(waits_for_nobody())
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e12])
+def test_a_sleep_without_end_is_a_deadlock_once_nothing_else_is_to_come(seconds):
+    async def main():
+        await asyncio.sleep(1)
+        await asyncio.sleep(seconds)
+
+    with pytest.raises(Stalled, match="a century"):
+        run_virtual(main())
+
+
+async def wait_a_minute():
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("given", [wait_a_minute, None, 3.0])
+def test_what_is_no_coroutine_is_refused_with_what_would_be(given):
+    with pytest.raises(InvalidInput, match=r"runs a coroutine, such as main\(\)"):
+        run_virtual(given)
+
+
+def test_a_run_within_a_run_is_refused_and_the_outer_one_goes_on():
+    async def main():
+        with pytest.raises(InvalidInput, match="here one runs already"):
+            run_virtual(wait_a_minute())
+        await wait_a_minute()
+        return asyncio.get_event_loop().time()
+
+    assert run_virtual(main()) == pytest.approx(60)
 
 
 def test_a_deadlock_with_a_deadline_is_a_timeout():
