@@ -6,15 +6,18 @@ program's, and run alone.
 """
 
 import asyncio
+import queue  # noqa: F401 - it takes the clock of its waits from `time`, and those are real: so before time is virtual
 import threading
 import time
 from asyncio import events, tasks
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from contextvars import Context, ContextVar, copy_context
 from datetime import datetime
 from heapq import heapify
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -23,6 +26,8 @@ from typing_extensions import override
 from ibkeel.errors import WrongLoopError
 from ibkeel.virtual.loop import VirtualLoop
 from ibkeel.virtual.run import ordered_clients, wall_clock
+
+T = TypeVar("T")
 
 _PATIENCE: Final = 0.05
 _GLANCE: Final = 0.0002
@@ -117,6 +122,22 @@ class _Nap:
     is_over: threading.Event = attrs.field(factory=threading.Event)
 
 
+@contextmanager
+def _unreported_exits() -> Iterator[None]:
+    """An interpreter says nothing of a thread that ends by SystemExit; neither shall the hooks of others, as pytest's."""
+    report = threading.excepthook
+
+    def report_others(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:
+            report(args)
+
+    threading.excepthook = report_others
+    try:
+        yield
+    finally:
+        threading.excepthook = report
+
+
 class Sleepers:
     """Who sleeps until when.
 
@@ -159,9 +180,10 @@ class Sleepers:
     def end(self) -> None:
         """Let every thread end that sleeps now, or within a moment."""
         self._is_ended = True
-        for nap in tuple(self._naps.values()):
-            nap.is_over.set()
-            nap.thread.join(_PATIENCE)
+        with _unreported_exits():
+            for nap in tuple(self._naps.values()):
+                nap.is_over.set()
+                nap.thread.join(_PATIENCE)
 
     def _await(self, thread: threading.Thread) -> None:
         latest = machine_monotonic() + _PATIENCE
@@ -190,6 +212,7 @@ class ProcessLoop(VirtualLoop):
     def __init__(self, start: datetime, *, on_jump: Callable[[datetime], None] | None = None) -> None:
         self._thread = threading.current_thread()
         self._sleepers = Sleepers()
+        self._default_executor: Executor | None
         super().__init__(start, on_jump=on_jump)
         self.over = self._end
         self.at_last: Callable[[], None] | None = None
@@ -233,6 +256,9 @@ class ProcessLoop(VirtualLoop):
     @override
     def close(self) -> None:
         if not self.is_running():
+            executor, self._default_executor = self._default_executor, None
+            if executor is not None:
+                executor.shutdown(wait=False)
             self._executor_shutdown_called = False
             self._asyncgens_shutdown_called = False
 
@@ -247,6 +273,40 @@ class ProcessLoop(VirtualLoop):
         self._is_over = True
         self.ends_at = self.time() + _GRACE
         return TimeIsUp("the time that was given has passed")
+
+
+_LOOPS: Final[list[ProcessLoop]] = []  # that hold the process; the last one counts
+_slept_on: Final[WeakKeyDictionary[threading.Thread, ProcessLoop]] = WeakKeyDictionary()
+
+
+def _sleep(seconds: float) -> None:
+    """A thread stays with the loop on which it slept first: that lets it end."""
+    thread = threading.current_thread()
+    loop = _slept_on.get(thread, _LOOPS[-1] if _LOOPS else None)
+    if loop is None:
+        _machine_sleep(seconds)
+        return
+    if thread is not threading.main_thread():
+        _slept_on[thread] = loop
+    loop.sleep(seconds)
+
+
+def _either(virtual: Callable[[VirtualLoop], T], machines: Callable[[], T]) -> Callable[[], T]:
+    """What a module takes from `time` outlives the loop: it finds the one that holds the process, if any."""
+    return lambda: virtual(_LOOPS[-1]) if _LOOPS else machines()
+
+
+def _nanoseconds(loop: VirtualLoop) -> int:
+    return round(loop.time() * 1e9)
+
+
+_STAND_INS: Final[Mapping[str, Callable[..., object]]] = {
+    "sleep": _sleep,
+    "monotonic": _either(VirtualLoop.time, machine_monotonic),
+    "monotonic_ns": _either(_nanoseconds, time.monotonic_ns),
+    "perf_counter": _either(VirtualLoop.time, time.perf_counter),
+    "perf_counter_ns": _either(_nanoseconds, time.perf_counter_ns),
+}
 
 
 class _OneLoop(asyncio.DefaultEventLoopPolicy):
@@ -275,7 +335,8 @@ def virtual_process(
     `time.sleep` lets virtual time pass; `time.time`, `datetime.now`, `time.monotonic` and
     `time.perf_counter` show it; `asyncio.run`, `asyncio.new_event_loop` and
     `asyncio.get_event_loop` give the one loop. Names that a module took from `time` before, as in
-    `from time import sleep`, are the machine's still.
+    `from time import sleep`, are the machine's still; those that it takes meanwhile are the machine's
+    again afterwards, and virtual in the next such context.
 
     Args:
         start: Wall time at which it begins, aware, a whole second.
@@ -291,24 +352,13 @@ def virtual_process(
     shown = int(start.timestamp()) if zone is None else start.astimezone(ZoneInfo(zone))
     with wall_clock(start, travel=True, shown=shown) as move_to, ordered_clients(), ExitStack() as undo:
         loop = ProcessLoop(start, on_jump=move_to)
+        _LOOPS.append(loop)
+        undo.callback(_LOOPS.remove, loop)
         undo.callback(loop.end)
         loop.ends_at = seconds
-        for name, stand_in in _stand_ins(loop).items():
+        for name, stand_in in _STAND_INS.items():
             undo.callback(setattr, time, name, getattr(time, name))
             setattr(time, name, stand_in)
         undo.callback(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
         asyncio.set_event_loop_policy(_OneLoop(loop))
         yield loop
-
-
-def _stand_ins(loop: ProcessLoop) -> dict[str, Callable[..., object]]:
-    def nanoseconds() -> int:
-        return round(loop.time() * 1e9)
-
-    return {
-        "sleep": loop.sleep,
-        "monotonic": loop.time,
-        "monotonic_ns": nanoseconds,
-        "perf_counter": loop.time,
-        "perf_counter_ns": nanoseconds,
-    }

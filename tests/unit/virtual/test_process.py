@@ -1,6 +1,8 @@
 """A program that knows nothing of virtual time finds it everywhere."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -11,6 +13,37 @@ import pytest
 from ibkeel.errors import WrongLoopError
 from ibkeel.virtual import DEFAULT_START, TimeIsUp, VirtualLoop, bystander_context, virtual_process
 from ibkeel.virtual.process import pass_time
+
+IMPORTS_MEANWHILE = """
+from ibkeel.virtual import DEFAULT_START, virtual_process
+
+with virtual_process(DEFAULT_START):
+    import queue
+
+    try:
+        queue.Queue().get(timeout=0.01)
+    except queue.Empty:
+        print("empty")
+"""
+
+
+def test_a_wait_with_a_limit_on_a_queue_ends_wherever_the_program_imported_it():
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS_MEANWHILE], check=False, capture_output=True, text=True, timeout=30
+    )
+
+    assert done.stdout == "empty\n"
+
+
+def test_what_a_program_took_from_time_is_the_machines_afterwards_and_virtual_the_next_time():
+    with virtual_process(DEFAULT_START):
+        sleep, monotonic, ticks = time.sleep, time.monotonic, time.perf_counter_ns
+
+    assert abs(monotonic() - time.monotonic()) < 10
+    assert ticks() != ticks()
+    with virtual_process(DEFAULT_START) as loop:
+        sleep(60)
+        assert loop.time() == monotonic() == pytest.approx(60)
 
 
 def test_sleep_takes_no_time_and_every_clock_shows_it():
@@ -45,6 +78,13 @@ def test_loops_that_a_program_makes_and_closes_are_one_loop_whose_time_goes_on()
 
         assert own is loop
         assert loop.time() == pytest.approx(180, abs=0.001)
+
+
+def test_each_of_several_runs_may_work_in_threads():
+    with virtual_process(DEFAULT_START):
+        worked = [asyncio.run(asyncio.to_thread(int)) for _ in range(2)]
+
+    assert worked == [0, 0]
 
 
 def loop_for_ever():
@@ -125,8 +165,6 @@ def test_a_thread_that_is_waited_for_wakes_after_as_long_as_on_a_real_clock():
         assert loop.time() == 0.0
 
 
-# pytest shows the SystemExit that ends the thread; an interpreter does not.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_sleeps_for_ever_does_not_outlive_the_program():
     def beat():
         while True:
