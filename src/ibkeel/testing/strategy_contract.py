@@ -10,6 +10,7 @@ pytest then runs every promise against it, over bars that Hypothesis makes up; a
 a richer world says so by overriding `histories` or `quotes_at`.
 """
 
+import random
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -41,10 +42,12 @@ from ibkeel.runner import RiskConfig, RunnerConfig, Session
 from ibkeel.runner.entry import Pending, View, exits_of, gate_rule, refusals, sized_bracket
 from ibkeel.strategy import Strategy, StrategyContext, visible, warming_up
 from ibkeel.testing.strategies import START, histories
+from ibkeel.virtual.run import wall_clock
 
 _SETTINGS: Final = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 _STRIKES: Final = tuple(Decimal(strike) for strike in range(5, 1_000, 5))
 _MONTH: Final = timedelta(days=30)
+_ANOTHER_TIME: Final = timedelta(days=401, hours=5, minutes=7, seconds=11)  # on every face of a clock
 _ACCOUNT: Final = AccountValues(
     account="DU0000001",
     at=START,
@@ -108,18 +111,25 @@ class StrategyContract:
         assert one.needs() == other.needs() == one.needs()
 
     def test_equal_inputs_give_equal_signals_whatever_was_asked_before(self) -> None:
-        """Pure and deterministic: nothing that it saw earlier, and no chance, plays a part."""
+        """Pure and deterministic: nothing that it saw earlier, no chance and no clock of its own plays a part."""
 
         @_SETTINGS
         @given(self.worlds(), self.worlds())
         def check(world: Any, another: Any) -> None:
             used, (bars, level) = self.make_strategy(), world
+            lots = _lots()
+            with wall_clock(_end(bars), travel=True):
+                first = _said(self.make_strategy(), self.context(bars, level, _end(bars)))
             for seen, other_level in (another, world, another):
                 _said(used, self.context(seen, other_level, _end(seen)))
 
-            again = _said(used, self.context(bars, level, _end(bars)))
+            with wall_clock(_end(bars) + _ANOTHER_TIME, travel=True):
+                again = _said(used, self.context(bars, level, _end(bars)))
 
-            assert again == _said(self.make_strategy(), self.context(bars, level, _end(bars)))
+            assert again == first, (
+                "it says another thing of the same: what does it keep, or which clock does it read?"
+            )
+            assert _lots() == lots, "it draws lots: `random` or `numpy.random` went on while it was asked"
 
         check()
 
@@ -157,7 +167,7 @@ class StrategyContract:
         check()
 
     def test_it_survives_gaps_few_bars_and_none(self) -> None:
-        """Too little to go by is a signal of nothing, with no exception."""
+        """Too little to go by is no reason to fail."""
 
         @_SETTINGS
         @given(self.worlds(), st.integers(0, 5))
@@ -246,6 +256,12 @@ class StrategyContract:
 def _said(strategy: Strategy, context: StrategyContext) -> Signal:
     """Its signal; with fewer bars than its `least` it is not asked, by the runner neither."""
     return warming_up(strategy.needs(), context.bars) or strategy.decide(context)
+
+
+def _lots() -> tuple[object, ...]:
+    """What the next draws of everybody's generators will be; Hypothesis begins each example with the same."""
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - a strategy may use it
+    return random.getstate(), state["state"]["pos"], state["state"]["key"].tobytes(), state["has_gauss"]
 
 
 def _end(bars: Mapping[BarSpec, Bars]) -> datetime:

@@ -2,14 +2,17 @@
 
 import random
 import sys
+from datetime import date
 
 import attrs
+import numpy as np
 import pytest
 
 import ibkeel.testing
 from ibkeel.model import BarSpec, Direction, ExitPolicy, Reason, Signal
 from ibkeel.strategy import Confirmed, DailyVolume, Needs, Scalp, VixRegime, Whale
 from ibkeel.testing import StrategyContract
+from ibkeel.testing.strategies import START
 
 MINUTES = BarSpec(duration="3600 S", size="1 min")
 DAYS = BarSpec(duration="2 D", size="1 min")
@@ -119,6 +122,26 @@ class Guesses(Flawed):
         return attrs.evolve(UP, confidence=self.chance.random())
 
 
+class LooksAtTheCalendar(Flawed):
+    """Counts days from the machine's date, as one does for days to expiry."""
+
+    def decide(self, context):
+        today = date.today()  # noqa: DTZ011, TID251 - the flaw
+        return attrs.evolve(UP, reasons=(Reason("days", float((today - START.date()).days)),))
+
+
+class OnceInAWhile(Flawed):
+    """Chance decides, and hardly ever another way."""
+
+    def decide(self, context):
+        return attrs.evolve(UP, confidence=0.9 if random.random() < 0.001 else 0.5)
+
+
+class OnceInAWhileWithNumpy(Flawed):
+    def decide(self, context):
+        return attrs.evolve(UP, confidence=0.9 if np.random.random() < 0.001 else 0.5)  # noqa: NPY002 - the flaw
+
+
 class Fragile(Flawed):
     def decide(self, context):
         context.bars_for(MINUTES)[-1]
@@ -152,6 +175,9 @@ def contract_of(make):
     [
         (Remembers, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
         (Guesses, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
+        (LooksAtTheCalendar, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
+        (OnceInAWhile, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
+        (OnceInAWhileWithNumpy, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
         (Fragile, "test_it_survives_gaps_few_bars_and_none"),
         (Silent, "test_its_signals_are_well_formed"),
     ],
