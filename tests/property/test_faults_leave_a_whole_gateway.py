@@ -4,7 +4,7 @@ import asyncio
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from ibkeel.sim import SimulatedGateway, faults
@@ -106,3 +106,16 @@ def test_every_kind_can_be_drawn(kind):
         assert fault.after <= 60
 
     check()
+
+
+def test_a_crash_just_after_the_second_order_can_be_drawn():
+    def is_meant(scenario):
+        return any(
+            fault.kind == "crash" and fault.when_request == "place_order" and fault.skip == 1 and fault.wait
+            for fault in scenario.faults
+        )
+
+    drawn = fault_schedules(faults.Crash, max_size=1)
+    meant = find(drawn, is_meant, settings=settings(max_examples=1_000, database=None))
+
+    assert len(meant.faults) == 1

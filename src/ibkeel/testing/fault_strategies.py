@@ -22,6 +22,7 @@ _OWN: Final[Mapping[type[faults.Fault], Mapping[str, SearchStrategy[Any]]]] = Ma
             "revives": st.booleans(),
         },
         faults.Garbage: {"framed": st.booleans()},
+        faults.LostAcknowledgement: {"when_request": st.just("place_order")},
         faults.NotEntitled: {"code": st.sampled_from([354, 10089, 10090, 10167])},
         faults.Notice: {"code": st.just(2110), "text": st.just("broken")},
         faults.PortReset: {"port": st.sampled_from([None, 4003])},
@@ -35,13 +36,15 @@ _OWN: Final[Mapping[type[faults.Fault], Mapping[str, SearchStrategy[Any]]]] = Ma
 )
 """What is drawn of a kind beside what all kinds have."""
 
+_OCCASIONS: Final = ("historical_data", "place_order", "market_data", "cancel_order", "start_api")
+
 
 def a_fault(kind: type[faults.Fault], *, within: int = 60) -> SearchStrategy[faults.Fault]:
-    """One fault of a kind.
+    """One fault of a kind: at a time, or at a request such as the second order or just after it.
 
     Args:
         kind: One of `ibkeel.sim.faults.KINDS`.
-        within: Latest second at which it begins to strike, after the Gateway first listened.
+        within: Latest second at which it begins to strike or to wait for its request, after the Gateway first listened.
     """
     drawn: dict[str, SearchStrategy[Any]] = {
         "after": st.integers(0, within),
@@ -52,9 +55,12 @@ def a_fault(kind: type[faults.Fault], *, within: int = 60) -> SearchStrategy[fau
     }
     if not kind.is_momentary:
         drawn["duration"] = st.integers(1, 20)
-    if not kind.strikes_requests:
-        drawn["every"] = st.sampled_from([None, 7.0])
-    return st.builds(kind, **drawn)
+    at_requests = {"when_request": st.sampled_from(_OCCASIONS), "skip": st.integers(0, 2), **drawn}
+    if kind.strikes_requests:
+        return st.builds(kind, **drawn) | st.builds(kind, **at_requests)
+    drawn["every"] = st.sampled_from([None, 7.0])
+    at_requests["wait"] = st.sampled_from([0.0, 0.06, 1.0])
+    return st.builds(kind, **drawn) | st.builds(kind, **at_requests)
 
 
 @st.composite
