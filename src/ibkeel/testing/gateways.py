@@ -67,6 +67,7 @@ class GatewayMaker:
         seed: int = 7,
         day: date | str | None = None,
         start: time | str = "09:30",
+        seconds: float | None = None,
         **settings: Any,
     ) -> SimulatedGateway:
         """Put the rest of the test on virtual time, with a Gateway that listens.
@@ -79,6 +80,7 @@ class GatewayMaker:
             seed: Of market and venue.
             day: Trading date, or its text, such as 2024-11-29; None lets the seed choose.
             start: Time of day in New York at which the test goes on, or its text.
+            seconds: How long virtual time lasts: then `ibkeel.virtual.TimeIsUp` is raised in the test; None: for ever.
             **settings: What else `SimulatedGateway` takes.
 
         Raises:
@@ -94,7 +96,7 @@ class GatewayMaker:
         trouble, at = _chosen(scenario), _read(time, start)
         market = settings.pop("market", None) or SeededMarket(seed, None if day is None else _read(date, day))
         begins = datetime.combine(market.session_date, at, _NEW_YORK)
-        loop = self._stack.enter_context(virtual_process(begins))
+        loop = self._stack.enter_context(virtual_process(begins, seconds=seconds))
         gateway = SimulatedGateway(market=market, clock=loop.clock, seed=seed, scenario=trouble, **settings)
         loop.network.alias(_ALIASES, port=_PORT)
         loop.run_until_complete(loop.create_task(_open(gateway), context=bystander_context()))

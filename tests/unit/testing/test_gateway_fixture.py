@@ -14,7 +14,7 @@ from ib_insync import IB, MarketOrder, Stock
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim import Scenario, SimulatedGateway, faults
 from ibkeel.testing import simulated_gateway
-from ibkeel.virtual import run_virtual
+from ibkeel.virtual import TimeIsUp, run_virtual
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "test-your-bot.md"
 
@@ -168,6 +168,16 @@ def test_a_scenario_that_does_not_exist_is_refused_and_the_test_goes_on_in_real_
         ibkeel_gateway.play("nonsense")
 
     assert wall().year > 2025
+
+
+def test_a_bot_that_loops_for_ever_is_ended_when_its_time_is_up(ibkeel_gateway):
+    ibkeel_gateway.play(start="10:00", day="2024-07-03", seconds=7200)
+    ib = connected()
+
+    with pytest.raises(TimeIsUp):
+        ib.run()
+
+    assert wall() == datetime(2024, 7, 3, 16, tzinfo=UTC)
 
 
 def test_two_plays_are_equal(ibkeel_gateway):
