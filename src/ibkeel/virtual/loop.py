@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -179,8 +180,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _stalled(self, why: str) -> Stalled:
         waiting = sorted(f"{task.get_name()} in {_where(task)}" for task in asyncio.all_tasks(self))
+        names = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
+        threads = [
+            name for name in names if not name.startswith("asyncio_")
+        ]  # those of the loop's own executor
+        others = f"; not waited for: {', '.join(threads)} (only asyncio.to_thread is)" if threads else ""
         return Stalled(
-            f"at virtual second {self._now:.3f}: {why}; waiting: {', '.join(waiting) or 'no task'}"
+            f"at virtual second {self._now:.3f}: {why}; waiting: {', '.join(waiting) or 'no task'}{others}"
         )
 
     @override

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -79,6 +80,22 @@ def test_a_deadlock_is_an_error_that_says_who_waits():
 
     with pytest.raises(Stalled, match=r"every task waits .*waits_for_nobody, line \d+"):
         run_virtual(waits_for_nobody())
+
+
+def test_a_deadlock_names_the_threads_that_might_have_ended_it():
+    is_over = threading.Event()
+    thread = threading.Thread(target=is_over.wait, name="courier")
+
+    async def main():
+        thread.start()
+        await asyncio.Event().wait()
+
+    try:
+        with pytest.raises(Stalled, match=r"not waited for: .*courier.* \(only asyncio\.to_thread is\)"):
+            run_virtual(main())
+    finally:
+        is_over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("seconds", [math.inf, 1e12])
