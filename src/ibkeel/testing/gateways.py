@@ -78,14 +78,15 @@ class GatewayMaker:
         Args:
             scenario: What goes wrong: a scenario, its name, or its file, which ends in .toml; None: nothing.
             seed: Of market and venue.
-            day: Trading date, or its text, such as 2024-11-29; None lets the seed choose.
+            day: Trading date, or its text, such as 2024-11-29; None lets the seed choose, or the `market` that is given.
             start: Time of day in New York at which the test goes on, or its text.
             seconds: How long virtual time lasts: then `ibkeel.virtual.TimeIsUp` is raised in the test; None: for ever.
             **settings: What else `SimulatedGateway` takes.
 
         Raises:
             ConfigurationError: There is no such scenario, day or time, or the day is no session.
-            InvalidInput: Called from a coroutine, whose loop is on the machine's time already.
+            InvalidInput: Called from a coroutine, whose loop is on the machine's time already; or for a market that
+                has no day of its own, and no `day` is given.
         """
         with suppress(RuntimeError):
             asyncio.get_running_loop()
@@ -94,8 +95,8 @@ class GatewayMaker:
                 "give the coroutine to `ibkeel_virtual_time` and use `simulated_gateway` in it"
             )
         trouble, at = _chosen(scenario), _read(time, start)
-        market = settings.pop("market", None) or SeededMarket(seed, None if day is None else _read(date, day))
-        begins = datetime.combine(market.session_date, at, _NEW_YORK)
+        market, on = _market(settings.pop("market", None), seed, None if day is None else _read(date, day))
+        begins = datetime.combine(on, at, _NEW_YORK)
         loop = self._stack.enter_context(virtual_process(begins, seconds=seconds))
         gateway = SimulatedGateway(market=market, clock=loop.clock, seed=seed, scenario=trouble, **settings)
         loop.network.alias(_ALIASES, port=_PORT)
@@ -110,6 +111,19 @@ def _chosen(scenario: "Scenario | Path | str | None") -> Scenario | None:
     if isinstance(scenario, Path) or scenario.endswith(".toml"):
         return Scenario.load(Path(scenario))
     return Scenario.named(scenario)
+
+
+def _market(given: Any, seed: int, day: date | None) -> tuple[Any, date]:
+    """A market, and the day on which it is played."""
+    if given is None:
+        given = SeededMarket(seed, day)
+    on = day or getattr(given, "session_date", None)
+    if on is None:
+        name = type(given).__name__
+        raise InvalidInput(f"{name} has no day of its own; say which: play(market=..., day='2024-09-05')")
+    if not given.sessions(on, on):
+        raise ConfigurationError(f"{on} is no session of the market that is given")
+    return given, on
 
 
 def _read(kind: type[_Moment], given: _Moment | str) -> _Moment:

@@ -13,6 +13,7 @@ from ib_insync import IB, MarketOrder, Stock
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim import Scenario, SimulatedGateway, faults
+from ibkeel.sim.market import ExtendedMarket, SeededMarket
 from ibkeel.testing import simulated_gateway
 from ibkeel.virtual import TimeIsUp, run_virtual
 
@@ -51,6 +52,36 @@ def test_the_day_and_the_time_can_be_chosen(ibkeel_gateway):
 
     assert wall().date() == date(2024, 7, 3)
     assert f"{bars[-1].date:%H:%M}" == "12:59"  # half a day
+
+
+def test_a_market_made_to_order_is_played_on_the_day_that_is_given(ibkeel_gateway):
+    seeded = SeededMarket(7)
+    day = seeded.session_date
+
+    gateway = ibkeel_gateway.play(market=ExtendedMarket(seeded, seed=7), day=day, start="08:00")
+    [ticker] = connected().reqTickers(SPY)
+
+    assert gateway.market.sessions(day, day)
+    assert wall().date() == day
+    assert 0 < ticker.bid < ticker.ask
+
+
+@pytest.mark.parametrize(
+    ("day", "message"),
+    [
+        (None, r"ExtendedMarket has no day .*play\(market=\.\.\., day='2024-09-05'\)"),
+        ("2024-07-04", "no session"),
+    ],
+)
+def test_a_market_that_cannot_be_played_on_a_day_says_why(ibkeel_gateway, day, message):
+    with pytest.raises((InvalidInput, ConfigurationError), match=message):
+        ibkeel_gateway.play(market=ExtendedMarket(SeededMarket(7), seed=7), day=day)
+
+
+def test_a_day_that_is_given_wins_over_that_of_the_market(ibkeel_gateway):
+    ibkeel_gateway.play(market=SeededMarket(7), day="2024-07-03")
+
+    assert wall().date() == date(2024, 7, 3)
 
 
 @pytest.mark.parametrize(
