@@ -16,8 +16,7 @@ from rich.console import Console
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
 from ibkeel.cli.screen import announce
 from ibkeel.cli.serve import ServeOptions, serve
-from ibkeel.cli.sim_compare import sim_compare
-from ibkeel.cli.sim_record import replay, sim_record
+from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company
 from ibkeel.cli.tables import print_scenarios
 from ibkeel.sim import Fault, Scenario

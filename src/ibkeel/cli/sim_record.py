@@ -1,16 +1,27 @@
-"""Record a real Gateway, and let a record answer."""
+"""Record a real Gateway, let a record answer, and hold it against the simulator's answers."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import attrs
 import click
+from rich.console import Console
+from rich.table import Table
 from typing_extensions import override
 
-from ibkeel.cli.screen import announce
+from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.screen import announce, plain
+from ibkeel.errors import ConfigurationError
+from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import (
+    Comparison,
+    Difference,
+    Form,
     Header,
     Playback,
     RecordingProxy,
@@ -18,10 +29,23 @@ from ibkeel.sim.transcripts import (
     Scribe,
     Transcript,
     TranscriptFile,
+    compared,
+    played,
 )
 from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.system import SystemClock
+from ibkeel.virtual import run_virtual, virtual_clock
 
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_LONGEST_BREAK: Final = 7  # days without a session
+_KINDS: Final = {
+    "absent": "the simulator does not say",
+    "extra": "only the simulator says",
+    "order": "another order",
+    "fields": "other fields",
+    "type": "another kind of text",
+    "unserved": "the simulator does not know",
+}
 _PORT: Final = click.IntRange(0, 65535)
 _HIGHEST_PORT: Final = 65535
 
@@ -144,3 +168,101 @@ class _Address(click.ParamType[tuple[str, int]]):
 def sim_record(file: Path, upstream: tuple[str, int], host: str, port: int, hidden: tuple[str, ...]) -> None:
     """Stand between your program and a real Gateway, and write down what they say, account ids and names hidden."""
     record(RecordOptions(file=file, upstream=upstream, host=host, port=port, hidden=hidden), announce)
+
+
+def comparison_of(recorded: Transcript, seed: int | None = None) -> Comparison:
+    """Play the client's side of a transcript against a fresh simulator, and compare the answers.
+
+    Args:
+        recorded: How a Gateway answered.
+        seed: Of the simulated market; None: the recorded one's, else 7.
+
+    Raises:
+        ConfigurationError: No message, or a version or a day that cannot be simulated.
+    """
+    if not any(entry.name for entry in recorded.entries):
+        raise ConfigurationError(
+            "the transcript has no message that the simulator knows; nothing can be compared"
+        )
+    began_at = _began_at(recorded)
+    market = _market(recorded, began_at, int(recorded.header.notes.get("seed", 7)) if seed is None else seed)
+
+    async def play() -> Transcript:
+        return await played(recorded, market, virtual_clock())
+
+    return compared(recorded, run_virtual(play(), start=began_at, travel=False))
+
+
+def _began_at(recorded: Transcript) -> datetime:
+    """When the transcript began, by the Gateway's clock if it told its time and a zone that we know."""
+    told = next((entry for entry in recorded.entries if entry.form is Form.HANDSHAKE), None)
+    if told is None:
+        return recorded.header.began_at
+    day, _, rest = told.texts[1].partition(" ")
+    clock, _, zone = rest.partition(" ")
+    try:
+        at = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=ZoneInfo(zone))
+    except (KeyError, ValueError, OSError):  # a zone that is a name of Windows, or no time at all
+        return recorded.header.began_at
+    return (at - timedelta(seconds=told.at)).astimezone(UTC)
+
+
+def _market(recorded: Transcript, began_at: datetime, seed: int) -> SeededMarket:
+    """A market of the recorded day, or of the next session, with the recorded symbols."""
+    symbols = {str(entry.fields.get("symbol", "")) for entry in recorded.entries if entry.sender == "client"}
+    noted = recorded.header.notes.get("date")
+    day = date.fromisoformat(noted) if noted else began_at.astimezone(_NEW_YORK).date()
+    for later in range(_LONGEST_BREAK):
+        try:
+            return SeededMarket(seed, day + timedelta(days=later), sorted(symbols - {""}))
+        except ConfigurationError:
+            if later == _LONGEST_BREAK - 1:
+                raise
+    raise AssertionError
+
+
+@click.command("compare")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--seed", type=click.IntRange(0), default=None, help="Of the simulated market.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def sim_compare(file: Path, seed: int | None, *, as_json: bool) -> int:
+    """Hold a transcript against the simulator's answers: which messages and fields differ, not which prices."""
+    transcript = Transcript.load(file)
+    found = comparison_of(transcript, seed)
+    if as_json:
+        click.echo(json.dumps(_data(found), indent=2))
+    else:
+        _print(Console(), found, transcript.header.began_at)
+    return ExitCode.FOUND if found.differences else ExitCode.SUCCESS
+
+
+def _data(found: Comparison) -> dict[str, Any]:
+    return {
+        "requests": found.requests,
+        "messages": found.messages,
+        "differences": [attrs.asdict(each) for each in found.differences],
+        "left_out": list(found.left_out),
+    }
+
+
+def _print(console: Console, found: Comparison, began_at: datetime) -> None:
+    for kind, title in _KINDS.items():
+        rows = [each for each in found.differences if each.kind == kind]
+        if rows:
+            console.print(_table(title, rows))
+    for reason in found.left_out:
+        console.print(plain(f"not compared: {reason}"))
+    console.print(
+        f"{found.requests} requests and {found.messages} answers of {began_at:%Y-%m-%d} compared: "
+        f"{len(found.differences) or 'no'} difference{'' if len(found.differences) == 1 else 's'}",
+        highlight=False,
+    )
+
+
+def _table(title: str, rows: list[Difference]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in ("where", "what", "transcript", "simulator"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(plain, (row.where, row.what, row.recorded, row.simulated)))
+    return table

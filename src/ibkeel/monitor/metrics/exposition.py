@@ -11,8 +11,7 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import Grade
 from ibkeel.monitor.board import Board, Snapshot
-from ibkeel.monitor.metrics.counts import Counts
-from ibkeel.monitor.metrics.families import FAMILIES, Family, MetricKind
+from ibkeel.monitor.metrics.counts import FAMILIES, Counts, Family, MetricKind
 from ibkeel.telemetry import Event, Observer
 
 Sample = tuple[str, tuple[str, ...], float]

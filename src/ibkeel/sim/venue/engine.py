@@ -8,7 +8,6 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
-from ibkeel.sim.venue.auctions import CLOSING_TYPES, Auction, Auctions
 from ibkeel.sim.venue.book import (
     Book,
     Queue,
@@ -18,7 +17,7 @@ from ibkeel.sim.venue.book import (
     reduced_quantity,
     workable,
 )
-from ibkeel.sim.venue.hours import TradingHours, Window
+from ibkeel.sim.venue.hours import CLOSING_TYPES, Auction, Auctions, TradingHours, Window
 from ibkeel.sim.venue.ledger import Ledger, Stamps
 from ibkeel.sim.venue.matching import (
     LIMIT_TYPES,

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ibkeel.sim.values import OrderEcho, OrderError, OrderStatus, SimOrder, VenueEvent
-from ibkeel.sim.venue.auctions import Auction
+from ibkeel.sim.venue.hours import Auction
 from ibkeel.sim.venue.matching import STOP_TYPES
 
 OrderKey = tuple[int, int]

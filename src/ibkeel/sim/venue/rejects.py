@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.values import Market, MarketQuote, OrderError, SimOrder
-from ibkeel.sim.venue.auctions import CLOSING_TYPES, OPENING
+from ibkeel.sim.venue.hours import CLOSING_TYPES, OPENING
 from ibkeel.sim.venue.matching import LIMIT_TYPES, STOP_TYPES
 
 
