@@ -12,17 +12,16 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
-from ibkeel.ibkr.client import forget_tickers
+from ibkeel.ibkr.client import forget_tickers, loop_of
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
 from ibkeel.ibkr.notices import Notices
-from ibkeel.ibkr.observing import unfailing
 from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.ibkr.sent_ledger import Failure, Scope
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
 from ibkeel.model import Grade, Health, HealthCheck
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import NullObserver, Observer
+from ibkeel.telemetry import NullObserver, Observer, unfailing
 
 __all__ = ["Failure", "Hardened", "harden"]
 
@@ -77,7 +76,7 @@ def harden(
         ib,
         config,
         orders=None if orders is None else config.orders,
-        observer=unfailing(observer or NullObserver(), ib),
+        observer=unfailing(observer or NullObserver(), lambda: loop_of(ib)),
         clock=clock or SystemClock(),
         on_failure=on_failure or _nothing,
     )

@@ -15,6 +15,7 @@ from ibkeel.ibkr.client import (
     is_waited_for,
     keep_orders_back,
     library,
+    loop_of,
     next_request_id,
     note_order_id,
 )
@@ -23,7 +24,6 @@ from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
 from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
-from ibkeel.ibkr.observing import unfailing
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.requests import Requests
@@ -33,7 +33,7 @@ from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer
 from ibkeel.model import OrderId, mask_account
 from ibkeel.resilience import Cache, Escalation, Rule
-from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer, redact
+from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer, redact, unfailing
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Link:
         self.on_escalation: Callable[[Service, Escalation, str], None] = lambda *_: None
         """Called when a service's breaker says that waiting does not help."""
         self.ib: Any = library.IB()
-        self.observer = observer = unfailing(observer, self.ib)
+        self.observer = observer = unfailing(observer, lambda: loop_of(self.ib))
         self.ib.MaxSyncedSubAccounts = (
             0  # else it subscribes to each balance twice, and to those of other accounts
         )

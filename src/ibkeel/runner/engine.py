@@ -34,7 +34,7 @@ from ibkeel.runner.visiting import Round, Visiting
 from ibkeel.runner.warmup import WarmUp
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import NullObserver, Observer
+from ibkeel.telemetry import NullObserver, Observer, unfailing
 
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
 _LOOK: Final = 60.0  # seconds after which the clock is looked at again
@@ -92,7 +92,8 @@ class Runner:
         risk = risk or RiskConfig()
         safety = safety or Safety.of(risk)
         self._broker, self._strategy, self._config, self._journal = broker, strategy, config, journal
-        self._clock, self._observer = clock or SystemClock(), observer or NullObserver()
+        self._clock = clock or SystemClock()
+        self._observer = unfailing(observer or NullObserver(), asyncio.get_running_loop)
         self._calendar, self._progress, self._mode = calendar, progress, mode
         self._run = run or f"r{journal.count(RunStarted) + 1}"
         crew = crew_of(

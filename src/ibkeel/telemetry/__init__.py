@@ -1,7 +1,7 @@
 """What happened: records, who is told, and what is masked before it is shown."""
 
 from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
-from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed
+from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed, unfailing
 from ibkeel.telemetry.redaction import redact
 from ibkeel.telemetry.request_events import (
     BudgetUse,
@@ -118,4 +118,5 @@ __all__ = [
     "event_line",
     "is_observed",
     "redact",
+    "unfailing",
 ]

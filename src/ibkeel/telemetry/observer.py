@@ -4,7 +4,8 @@ Names are in the past tense; durations are seconds, instants aware UTC. A record
 is fit to be shown: an error by its type and message, a contract by its name, an account masked.
 """
 
-from collections.abc import Iterable
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from typing_extensions import override
@@ -21,8 +22,8 @@ Event = SessionEvent | RequestEvent | RunEvent | AlarmEvent | TradingEvent
 class Observer(Protocol):
     """Told of every event, in the order in which they happened, on the loop's own thread.
 
-    It must return at once. It is told, it does not decide: what it raises a broker tells to the loop's
-    exception handler, once for each kind of event, and goes on.
+    It must return at once. It is told, it does not decide: what it raises a broker and a runner tell to the
+    loop's exception handler, once for each kind of event, and go on.
     """
 
     def on_event(self, event: Event) -> None:
@@ -54,6 +55,34 @@ class Observers(Observer):
         """Tell each observer."""
         for observer in self._observers:
             observer.on_event(event)
+
+
+def unfailing(observer: Observer, loop: Callable[[], AbstractEventLoop]) -> Observer:
+    """The same observer; what it raises is told to the loop's exception handler, and ends nothing.
+
+    Args:
+        observer: Somebody's own.
+        loop: Whose handler it is.
+    """
+    return _Unfailing(observer, loop) if is_observed(observer) else observer
+
+
+class _Unfailing(Observer):
+    def __init__(self, observer: Observer, loop: Callable[[], AbstractEventLoop]) -> None:
+        self._observer, self._loop = observer, loop
+        self._told: set[type[Event]] = set()
+
+    @override
+    def on_event(self, event: Event) -> None:
+        try:
+            self._observer.on_event(event)
+        except Exception as error:  # noqa: BLE001 - somebody's own may raise anything: after an order left, too
+            if type(event) not in self._told:
+                self._told.add(type(event))
+                words = (
+                    f"the observer raised at {type(event).__name__}; this is told once for each kind of event"
+                )
+                self._loop().call_exception_handler({"message": words, "exception": error})
 
 
 def is_observed(observer: Observer) -> bool:
