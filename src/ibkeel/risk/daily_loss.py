@@ -7,7 +7,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_optional_decimal, positive
-from ibkeel.risk.amounts import Amount, readable
+from ibkeel.risk.sizing import Amount, readable
 
 
 @attrs.frozen(kw_only=True)

@@ -10,8 +10,8 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Quote
 from ibkeel.model.checks import as_utc, finite
-from ibkeel.risk.amounts import Amount, readable
 from ibkeel.risk.daily_loss import LossVerdict
+from ibkeel.risk.sizing import Amount, readable
 
 
 class RefusalKind(StrEnum):

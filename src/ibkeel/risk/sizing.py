@@ -1,12 +1,36 @@
 """How many contracts to buy; zero is an answer."""
 
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from enum import StrEnum
 
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.risk.amounts import Amount, readable, require_fraction
+
+Amount = Decimal | float | None
+"""Money as a broker reports it: None, NaN and infinity all mean that it could not be read."""
+
+
+def readable(amount: Amount) -> Decimal | None:
+    """The amount as a finite decimal; None when nobody can say what it is."""
+    if amount is None:
+        return None
+    try:
+        number = amount if isinstance(amount, Decimal) else Decimal(str(amount))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def require_fraction(name: str, value: float) -> Decimal:
+    """A fraction above 0 and up to 1, exact.
+
+    Raises:
+        InvalidInput: It is not.
+    """
+    if not 0.0 < value <= 1.0:
+        raise InvalidInput(f"{name} is {value!r}; valid: above 0, up to 1")
+    return Decimal(str(value))
 
 
 class SizeLimit(StrEnum):
