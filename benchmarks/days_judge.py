@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from benchmarks.campaign_tap import Message
+from benchmarks.days_limits import LimitsOnFile
 from benchmarks.days_market import DaysMarket
+from benchmarks.days_operator import Operator
 from benchmarks.days_plan import ENDS_BEFORE
 from benchmarks.days_vigil import Bot, Vigil
 from ibkeel.errors import IbkeelError
@@ -25,10 +27,12 @@ COUNTS: Final = (
     "past_zero",
     "entries_unfounded",
     "entries_forbidden",
+    "entries_too_large",
     "sent_twice",
     "bare",
     "excess",
     "left_open",
+    "flatten",
     "stalled",
     "runs_ended",
     "journal",
@@ -81,6 +85,8 @@ def judge(
     bots: Sequence[Bot],
     vigil: Vigil,
     faults: Iterable[str],
+    operator: Operator,
+    limits: LimitsOnFile,
 ) -> Verdict:
     """Judge a run.
 
@@ -92,6 +98,8 @@ def judge(
         bots: What is known of each from outside.
         vigil: What was seen meanwhile.
         faults: What ended runs that should have gone on.
+        operator: Who asked for everything to be closed.
+        limits: What entries were to keep to.
     """
     kept = {client_id: _Kept(path) for client_id, path in journals.items()}
     own = {bot.client_id: bot for bot in bots}
@@ -100,6 +108,8 @@ def judge(
         "past_zero": _past_zero(venue, own),
         "entries_unfounded": (*_unfounded(entries, kept), *_too_many(venue, kept)),
         "entries_forbidden": (*_forbidden(entries, market), *_after_loss(kept)),
+        "entries_too_large": _too_large(entries, limits),
+        "flatten": operator.wrongs,
         "sent_twice": _sent_twice(sent),
         "runs_ended": faults,
         "journal": [words for row in kept.values() for words in row.troubles()],
@@ -198,6 +208,13 @@ def _forbidden(entries: Iterable[Sent], market: DaysMarket) -> Iterable[str]:
             yield f"{words}, halted"
         if not any(opens_at <= row.shown_at <= ends_at for opens_at, ends_at in spans):
             yield f"{words}, out of hours"
+
+
+def _too_large(entries: Iterable[Sent], limits: LimitsOnFile) -> Iterable[str]:
+    for row in entries:
+        most, quantity = limits.most_at(row.message.at), row.message.values["quantity"]
+        if quantity > most:
+            yield f"{row.message.order_ref} left at {row.message.at:%d %H:%M:%S} for {quantity:g}, not {most}"
 
 
 def _after_loss(kept: Mapping[int, _Kept]) -> Iterable[str]:

@@ -10,6 +10,7 @@ import attrs
 
 from benchmarks.campaign_journal import BoundaryJournal
 from benchmarks.campaign_life import HOST, PORT
+from benchmarks.days_limits import LimitsOnFile
 from benchmarks.days_market import DaysMarket, MarketCalendar
 from benchmarks.days_plan import Plan
 from benchmarks.days_strategy import Mannered
@@ -18,7 +19,7 @@ from ibkeel.errors import ConnectionFailure
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import highest_order_id
 from ibkeel.orders import OrderLimits
-from ibkeel.runner import EndOfDay, Halt, RiskConfig, Runner, RunnerConfig, Safety
+from ibkeel.runner import EndOfDay, FlattenRequests, Halt, Runner, RunnerConfig, Safety
 from ibkeel.telemetry import (
     AlarmRaised,
     CycleStarted,
@@ -100,6 +101,8 @@ class Life:
         clock: Wall time as the machine has it.
         market: Whose calendar it goes by.
         ears: Hears what it tells.
+        limits: The file in which its limits are.
+        requests: Where it is asked to close everything.
     """
 
     plan: Plan
@@ -109,6 +112,8 @@ class Life:
     clock: SetClock
     market: DaysMarket
     ears: Ears
+    limits: LimitsOnFile
+    requests: FlattenRequests
     broker: IBKRBroker = attrs.field(init=False)
     journal: BoundaryJournal = attrs.field(init=False)
     runner: Runner | None = None
@@ -153,8 +158,7 @@ class Life:
                 await asyncio.sleep(_RETRY)
         self.broker.use_order_ids_above(highest_order_id(self.journal, self.client_id))
         settings = {**self.plan.runner, "end_of_day": EndOfDay(self.plan.runner["end_of_day"])}
-        risk = RiskConfig(**self.plan.risk)
-        limits = OrderLimits(efficiency=None)
+        risk, limits = self.limits.risk, OrderLimits(efficiency=None)
         self.runner = Runner(
             self.broker,
             Mannered(self.plan.manners, self.plan.seed + 1000 * self.client_id),
@@ -165,7 +169,8 @@ class Life:
             clock=self.clock,
             observer=self.ears,
             mode="PAPER",
-            safety=Safety.of(risk, Halt(self.halt_path), limits=limits),
+            safety=Safety.of(risk, Halt(self.halt_path), limits=limits, requests=self.requests),
+            limits=self.limits,
         )
         await self.runner.run()
 

@@ -33,6 +33,8 @@ class What(StrEnum):
     MOVES_STOP = "a person moves the bot's stop"
     HALTS = "a person halts"
     LIFTS = "a person lifts the halt"
+    FLATTENS = "a person asks the bot to close everything"
+    RETUNES = "a person edits the limits"
     # The process.
     KILLED = "killed"
     KILLED_AT_A_WRITE = "killed at a write"
@@ -66,6 +68,8 @@ _WEIGHTS: Final[Mapping[What, int]] = {
     What.CANCELS_ENTRY: 2,
     What.MOVES_STOP: 3,
     What.HALTS: 2,
+    What.FLATTENS: 3,
+    What.RETUNES: 3,
     What.KILLED: 3,
     What.KILLED_AT_A_WRITE: 4,
     What.KILLED_TWICE: 1,
@@ -184,7 +188,7 @@ def _drawn(draw: np.random.Generator, days: int) -> tuple[Event, ...]:
     what = kinds[int(draw.choice(len(kinds), p=weights / weights.sum()))]
     at = _moment(draw, int(draw.integers(days)))
     event = Event(at=at, what=what, lasts=_lasting(draw, what), number=int(draw.integers(64)))
-    if what is What.HALTS:
+    if what in {What.HALTS, What.FLATTENS}:  # who asks for all to be closed halts entries by that
         return event, Event(at=at + float(draw.uniform(30, 900)), what=What.LIFTS)
     if what in {What.RESTS_SELL, What.RESTS_STOP} and draw.random() < 0.7:
         return event, Event(at=at + float(draw.uniform(20, 600)), what=What.CANCELS_OWN)

@@ -18,11 +18,13 @@ from benchmarks.campaign_vigil import NotedVenue
 from benchmarks.days_faults import faults_of, longest
 from benchmarks.days_judge import Sent, Verdict, judge
 from benchmarks.days_life import Ears, Life, SetClock
+from benchmarks.days_limits import LimitsOnFile
 from benchmarks.days_market import MINUTES, OPENS, OPENS_AT, DaysMarket
+from benchmarks.days_operator import Operator
 from benchmarks.days_person import Person
 from benchmarks.days_plan import Event, Plan, What
 from benchmarks.days_vigil import LOOK, Bot, Vigil
-from ibkeel.runner import Halt
+from ibkeel.runner import Halt, RiskConfig
 from ibkeel.sim import GatewaySettings, SimulatedGateway
 from ibkeel.sim.venue import VenueSettings
 from ibkeel.virtual import run_virtual, virtual_clock
@@ -38,8 +40,8 @@ _HEALS: Final = 45.0  # seconds after a trouble until a link is good again
 _RAM_DISK: Final = Path("/dev/shm")
 _BOUNDARIES: Final = tuple(Boundary)
 _KINDS: Final = ("", "intent", "fill_seen", "order_update")
-_TRIES: Final = 60
-_TRIES_EVERY: Final = 10.0
+_LOOKS_FOR: Final = 600.0  # seconds for which a person looks for something to do it to
+_LOOKS_EVERY: Final = {What.CANCELS_ENTRY: 0.25}  # most entries fill at once
 _ALIKE: Final = 12
 _FARTHEST: Final = 150.0
 _DEATHS: Final = frozenset({What.KILLED, What.KILLED_TWICE, What.KILLED_FOR_THE_DAY})
@@ -114,6 +116,8 @@ class Stage:
         ids = (1, 2) if plan.has_second else (1,)
         self._bots = [Bot(client_id=each, ears=Ears(clock, self._say)) for each in ids]
         self._vigil = Vigil(self._venue, self._market, clock, self._bots, self._person.acted, self._say)
+        self._limits = LimitsOnFile(RiskConfig(**plan.risk), clock)
+        self._operator = Operator(self._folder, self._machine, clock, self._vigil.is_flat, self._say)
         Tap(self._gateway, clock).hear = self._heard
         async with self._gateway.listening(HOST, PORT):
             for bot in self._bots:
@@ -138,6 +142,8 @@ class Stage:
             bots=self._bots,
             vigil=self._vigil,
             faults=self._faults,
+            operator=self._operator,
+            limits=self._limits,
         )
         return Outcome(
             seed=self._plan.seed,
@@ -171,6 +177,8 @@ class Stage:
             clock=self._machine,
             market=self._market,
             ears=bot.ears,
+            limits=self._limits,
+            requests=self._operator.requests_to(bot.client_id),
         )
         bot.clear_at = max(bot.clear_at or self._clock.now(), self._clock.now() + timedelta(seconds=_HEALS))
         if bot.client_id == 1:
@@ -277,6 +285,8 @@ class Stage:
             What.CLOCK_SET: self._set_clock,
             What.HALTS: lambda _: self._halt.halt("a person", self._clock.now()),
             What.LIFTS: lambda _: self._halt.lift(),
+            What.FLATTENS: self._flatten,
+            What.RETUNES: lambda each: self._limits.edit(each.number),
         }
         if event.what in ways:
             return ways[event.what](event) is not False
@@ -293,11 +303,12 @@ class Stage:
 
     async def _finds(self, event: Event) -> None:
         """A person looks for something to do it to, for some minutes."""
-        for _ in range(_TRIES):
+        pause = _LOOKS_EVERY.get(event.what, 10.0)
+        for _ in range(int(_LOOKS_FOR / pause)):
             if self._person.does(event):
                 self._hits[event.what.value] += 1
                 return
-            await asyncio.sleep(_TRIES_EVERY)
+            await asyncio.sleep(pause)
 
     def _is_unclear(self, seconds: float) -> None:
         until = self._clock.now() + timedelta(seconds=seconds + _HEALS)
@@ -331,6 +342,13 @@ class Stage:
         if _life_of(bot).is_dead:
             return False
         self._wakes.append(asyncio.create_task(self._restart(bot, event.lasts)))
+        return True
+
+    def _flatten(self, event: Event) -> bool:
+        bot = self._bots[event.number % len(self._bots)]
+        if _life_of(bot).is_dead:
+            return False
+        self._wakes.append(asyncio.create_task(self._operator.flatten(bot, event)))
         return True
 
     def _set_clock(self, event: Event) -> None:

@@ -169,6 +169,13 @@ class Vigil:
             if bot.client_id == fill.client_id:
                 bot.bought[fill.contract.con_id] += int(fill.quantity) * (1 if fill.side == "BOT" else -1)
 
+    def is_flat(self, bot: Bot) -> bool:
+        """Whether a bot holds nothing and no entry of its works."""
+        self._read()
+        return not any(self._is_held_by(bot, con_id) for con_id in bot.bought) and not any(
+            row.client_id == bot.client_id and row.action == "BUY" for row in self._book.live.values()
+        )
+
     def _is_held_by(self, bot: Bot, con_id: int) -> bool:
         return bot.bought[con_id] > 0 and self._book.held[con_id] > 0
 
