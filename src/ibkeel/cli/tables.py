@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ibkeel.cli.demo import DemoResult
 from ibkeel.cli.screen import plain
-from ibkeel.journal import Decision, FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
+from ibkeel.journal import CommissionSeen, Decision, FillSeen, Intent, Journal, OrderUpdate, Record, kind_of
 from ibkeel.model import Bracket, OrderReport, OrderTicket, OrderType
 from ibkeel.runner import ErrorSeen, RunReport
 from ibkeel.sim import Scenario
@@ -195,6 +195,8 @@ def told(record: Record) -> tuple[str, str]:
     if isinstance(record, FillSeen):
         fill = record.execution
         return "fill", f"{fill.side.value} {fill.quantity:.10g} {fill.contract} at {fill.price:.10g}"
+    if isinstance(record, CommissionSeen):
+        return "commission", f"{record.commission:.10g} for fill {record.exec_id}"
     if isinstance(record, OrderUpdate):
         return "order update", _report_text(record.report)
     fields = [f"{name}={value}" for name in _SHOWN_FIELDS if (value := getattr(record, name, None))]

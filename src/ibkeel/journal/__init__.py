@@ -4,6 +4,7 @@ from ibkeel.journal.backup import back_up
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
 from ibkeel.journal.looks import Look
 from ibkeel.journal.records import (
+    CommissionSeen,
     CycleDone,
     Decision,
     Failure,
@@ -24,6 +25,7 @@ from ibkeel.journal.sparing import SparingReader, highest_order_id
 from ibkeel.journal.store import Entry, Journal
 
 __all__ = [
+    "CommissionSeen",
     "CycleDone",
     "Decision",
     "Entry",

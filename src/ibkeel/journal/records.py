@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, get_args
+from typing import Any, Final, Self, get_args
 
 import attrs
 import cattrs
@@ -14,6 +14,7 @@ from ibkeel.errors import JournalError
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
+    ExecId,
     Execution,
     OrderReport,
     OrderState,
@@ -191,10 +192,45 @@ class OrderSettled:
 
 @attrs.frozen(kw_only=True)
 class FillSeen:
-    """A fill."""
+    """A fill; what it cost a Gateway tells a moment later, see `CommissionSeen`."""
 
     at: datetime = attrs.field(converter=as_utc)
     execution: Execution
+
+
+@attrs.frozen(kw_only=True)
+class CommissionSeen:
+    """What a fill cost that was kept without.
+
+    Args:
+        at: When that was told.
+        symbol: Ticker of what was traded.
+        client_order_id: Our name of the order.
+        exec_id: Name of the fill.
+        commission: In the account's currency.
+        realized_pnl: The same; None on an opening fill.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    symbol: str
+    client_order_id: ClientOrderId
+    exec_id: ExecId
+    commission: float
+    realized_pnl: float | None = None
+
+    @classmethod
+    def of(cls, execution: Execution, at: datetime) -> Self | None:
+        """What a fill that is told again says of its cost; None when it says nothing."""
+        if execution.commission is None:
+            return None
+        return cls(
+            at=at,
+            symbol=execution.contract.symbol,
+            client_order_id=execution.client_order_id,
+            exec_id=execution.exec_id,
+            commission=execution.commission,
+            realized_pnl=execution.realized_pnl,
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -251,6 +287,7 @@ Record = (
     | OrderUpdate
     | OrderSettled
     | FillSeen
+    | CommissionSeen
     | LimitsTaken
     | LossGuardKept
     | Failure
@@ -259,6 +296,7 @@ Record = (
 
 KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {
+        "commission_seen": CommissionSeen,
         "cycle_done": CycleDone,
         "decision": Decision,
         "failure": Failure,
@@ -353,7 +391,7 @@ def reference_of(record: Record) -> str:
         return record.report.client_order_id
     if isinstance(record, FillSeen):
         return record.execution.client_order_id
-    return record.client_order_id if isinstance(record, Intent | OrderSettled) else ""
+    return record.client_order_id if isinstance(record, Intent | OrderSettled | CommissionSeen) else ""
 
 
 assert set(get_args(Record)) == set(KINDS.values())

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from ibkeel.journal import (
+    CommissionSeen,
     FillSeen,
     Intent,
     Journal,
@@ -116,7 +117,7 @@ class Memory:
 
     Args:
         orders: By name, in the order decided, those of earlier sessions first.
-        fills: Those that were journaled.
+        fills: Those that were journaled, and whether what they cost is.
         last_entry: When a symbol was last entered.
         guard: The daily loss guard of the session; None when none was kept.
         signals: What the strategy said when it last entered a contract, earlier sessions included.
@@ -124,7 +125,7 @@ class Memory:
     """
 
     orders: Mapping[ClientOrderId, OwnOrder]
-    fills: tuple[ExecId, ...]
+    fills: Mapping[ExecId, bool]
     last_entry: Mapping[str, datetime]
     guard: DailyLossGuard | None
     signals: Mapping[Contract, Signal] = attrs.field(factory=dict)
@@ -176,14 +177,25 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta) 
         # Nobody waits for the answer to that cancel any more; of older orders no list could prove an end.
         if order.state is OrderState.CANCELLING and order.placed_at >= first:
             order.state = OrderState.UNKNOWN
-    fills = [entry.record for entry in journal.events(FillSeen, since=first - _LISTED)]
     return Memory(
         orders=orders,
-        fills=tuple(row.execution.exec_id for row in fills if isinstance(row, FillSeen)),
+        fills=_fills(journal, first - _LISTED),
         last_entry=last_entry,
         guard=_guard(journal, session),
         signals=_signals(journal, session),
     )
+
+
+def _fills(journal: SparingReader, since: datetime) -> dict[ExecId, bool]:
+    """Fills that a venue may list still, and whether what they cost is known."""
+    fills: dict[ExecId, bool] = {}
+    for entry in journal.events(FillSeen, since=since):
+        if isinstance(entry.record, FillSeen):
+            fills[entry.record.execution.exec_id] = entry.record.execution.commission is not None
+    for entry in journal.events(CommissionSeen, since=since):
+        if isinstance(entry.record, CommissionSeen):
+            fills[entry.record.exec_id] = True
+    return fills
 
 
 def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from datetime import timedelta
@@ -10,7 +10,7 @@ from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
-from ibkeel.journal import Failure, FillSeen, OrderSettled, OrderUpdate
+from ibkeel.journal import CommissionSeen, Failure, FillSeen, OrderSettled, OrderUpdate
 from ibkeel.model import ClientOrderId, Combo, ExecId, Execution, OrderReport, Orders, OrderState
 from ibkeel.orders import Reading, doubled_orders, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
@@ -52,15 +52,20 @@ class Watch:
         self._broker, self._desk, self._recorder = broker, desk, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
         self._is_ready, self._changed = is_ready, changed
-        self._seen: dict[ExecId, None] = {}
+        self._seen: dict[ExecId, bool] = {}  # whether what it cost is known
         self._readings: list[Reading] = []
         self._alarmed: dict[str, None] = {}
         self.is_behind = False
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
-    def restore(self, fills: Iterable[ExecId], *, is_behind: bool) -> None:
-        """Take over the fills that an earlier run journaled; others may have come while nobody listened."""
-        self._seen.update(dict.fromkeys(fills))
+    def restore(self, fills: Mapping[ExecId, bool], *, is_behind: bool) -> None:
+        """Take over the fills that an earlier run journaled; others may have come while nobody listened.
+
+        Args:
+            fills: And whether what each cost is journaled.
+            is_behind: Whether the lists are to be read.
+        """
+        self._seen.update(fills)
         self.is_behind = is_behind
 
     async def run(self) -> None:
@@ -189,18 +194,21 @@ class Watch:
             self._changed()
 
     def saw(self, event: OrderReport | Execution) -> None:
-        """Take in one event; a fill that was seen before changes nothing."""
+        """Take in one event; of a fill that was seen before only what it cost is news."""
         if not self._desk.owns(event):
             return
         if isinstance(event, Execution):
             if event.exec_id not in self._seen:
-                self._seen[event.exec_id] = None
+                self._seen[event.exec_id] = event.commission is not None
                 self._tally.fills += 1
                 self._desk.filled_at = self._clock.monotonic()
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
                 is_leg = isinstance(self._desk.contract_of(event), Combo) and not event.is_of_combo
                 self._observer.on_event(OrderFilled.of(event, is_leg=is_leg))
                 self._changed()
+            elif not self._seen[event.exec_id] and (cost := CommissionSeen.of(event, self._clock.now())):
+                self._seen[event.exec_id] = True
+                self._recorder.keep(cost)
             return
         self._desk.saw(event, is_event=True)
         self._tell(event)

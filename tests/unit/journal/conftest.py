@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from ibkeel.journal import (
+    CommissionSeen,
     CycleDone,
     Decision,
     Failure,
@@ -98,6 +99,14 @@ def every_kind():
             at=NOW + timedelta(seconds=4),
             changes=("risk.max_contracts: 10 -> 5",),
             needs_restart=("runner.symbols",),
+        ),
+        CommissionSeen(
+            at=NOW + timedelta(seconds=5),
+            symbol="SPY",
+            client_order_id="ibk-1",
+            exec_id="e1",
+            commission=0.65,
+            realized_pnl=12.5,
         ),
         RunEnded(at=NOW + timedelta(seconds=9), run="a1", outcome="done"),
     )

@@ -78,6 +78,7 @@ def test_csv_has_a_header_and_one_row_a_record(journal, records, tmp_path):
         "SPY",
         "SPY",
         "",
+        "SPY",
         "",
     ]
     assert json.loads(rows[5]["data"])["execution"]["account"] == "DU***67"

@@ -44,6 +44,7 @@ def test_records_know_their_symbol_and_their_order(records):
         "SPY",
         "SPY",
         "-",
+        "SPY",
         "-",
     ]
     assert [reference_of(record) or "-" for record in records] == [
@@ -59,6 +60,7 @@ def test_records_know_their_symbol_and_their_order(records):
         "-",
         "ibk-1",
         "-",
+        "ibk-1",
         "-",
     ]
 

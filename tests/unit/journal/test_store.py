@@ -58,12 +58,13 @@ def test_events_can_be_narrowed(journal, records):
     assert kinds(kind=Intent) == ["Intent", "Intent"]
     assert kinds(kind="cycle_done") == ["CycleDone"]
     assert kinds(symbol="QQQ") == ["Failure"]
-    assert kinds(after=9) == ["CycleDone", "OrderSettled", "LimitsTaken", "RunEnded"]
+    assert kinds(after=9) == ["CycleDone", "OrderSettled", "LimitsTaken", "CommissionSeen", "RunEnded"]
     assert kinds(since=last) == ["RunEnded"]
     assert kinds(since=last - timedelta(seconds=8), until=last) == [
         "CycleDone",
         "OrderSettled",
         "LimitsTaken",
+        "CommissionSeen",
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import Journal, LimitsTaken, schema
+from ibkeel.journal import CommissionSeen, Journal, LimitsTaken, schema
 
 FILES = sorted(Path(__file__).parent.glob("version-*.sql"))
 SECOND = ("ALTER TABLE events ADD COLUMN note TEXT NOT NULL DEFAULT ''", "CREATE INDEX n ON events (note)")
@@ -39,7 +39,7 @@ def pragma(path, name):
         return file.execute(f"PRAGMA {name}").fetchone()[0]
 
 
-LATER = (LimitsTaken,)
+LATER = (CommissionSeen, LimitsTaken)
 """Kinds of record that no file of an earlier day holds."""
 
 

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from ibkeel.journal import (
+    CommissionSeen,
     FillSeen,
     Intent,
     Journal,
@@ -165,7 +166,7 @@ def test_what_was_done_on_another_day_is_left_alone(recall):
         LossGuardKept(at=OPEN - timedelta(days=1), guard=guard),
     )
 
-    assert (memory.orders, memory.fills, memory.last_entry, memory.guard) == ({}, (), {}, None)
+    assert (memory.orders, memory.fills, memory.last_entry, memory.guard) == ({}, {}, {}, None)
 
 
 def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
@@ -177,7 +178,7 @@ def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
         FillSeen(at=FILL.at, execution=FILL),
     )
 
-    assert memory.fills == ("e.01",)
+    assert memory.fills == {"e.01": False}
     assert memory.guard == attrs.evolve(guard, tripped=True)
 
 
@@ -237,7 +238,7 @@ def test_a_record_that_cannot_be_read_keeps_nobody_from_the_others(recall_damage
     assert words.startswith(f"record {number} of ")
     assert words.endswith("; compare orders and positions with the venue's")
     assert NAME in memory.orders
-    assert memory.fills == (() if kind == "fill_seen" else ("e.01",))
+    assert memory.fills == ({} if kind == "fill_seen" else {"e.01": False})
     assert memory.last_entry == ({} if kind == "intent" else {"SPY": OPEN + timedelta(minutes=3)})
     assert (memory.guard is not None and memory.guard.tripped) is (kind == "loss_guard_kept")
 
@@ -380,4 +381,18 @@ def test_a_fill_that_was_journaled_before_this_session_is_known_when_it_is_liste
         side=Side.BUY, quantity=2, price=4.05, at=YESTERDAY,
     )  # fmt: skip
 
-    assert recall(FillSeen(at=fill.at, execution=fill)).fills == ("e.01",)
+    assert recall(FillSeen(at=fill.at, execution=fill)).fills == {"e.01": False}
+
+
+def test_what_a_fill_cost_is_known_with_the_fill_or_from_its_own_record(recall):
+    told = Execution(
+        exec_id="e.01", order_id=1, perm_id=1, client_order_id=NAME, account="DU0000001", contract=CALL,
+        side=Side.BUY, quantity=2, price=4.05, at=YESTERDAY, commission=1.3,
+    )  # fmt: skip
+    bare = attrs.evolve(told, exec_id="e.02", commission=None)
+    later = attrs.evolve(told, exec_id="e.03", commission=None)
+    cost = CommissionSeen.of(attrs.evolve(later, commission=0.0), YESTERDAY)
+
+    memory = recall(*(FillSeen(at=YESTERDAY, execution=each) for each in (told, bare, later)), cost)
+
+    assert memory.fills == {"e.01": True, "e.02": False, "e.03": True}

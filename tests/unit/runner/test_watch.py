@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import attrs
 
-from ibkeel.journal import Failure, FillSeen, Journal, OrderSettled
+from ibkeel.journal import CommissionSeen, Failure, FillSeen, Journal, OrderSettled
 from ibkeel.model import Execution, Option, OrderReport, OrderState, OrderTicket, Quote, Right, Side
 from ibkeel.runner import OrderDesk
 from ibkeel.runner.feed import Feed
@@ -147,6 +147,47 @@ async def test_fills_of_an_order_of_an_earlier_run_are_journaled_once():
     [fill] = post.records(FillSeen)
     assert isinstance(fill.execution, Execution)
     assert fill.execution.side is Side.BUY
+
+
+def filled(**changes):
+    usual = {"order_id": 1, "perm_id": 1, "client_order_id": OLD, "account": "DU0000001", "contract": CALL}
+    at = virtual_clock().now()
+    execution = Execution(**usual, exec_id="e.01", side=Side.BUY, quantity=1, price=4.05, at=at)
+    return attrs.evolve(execution, **changes)
+
+
+async def test_what_a_fill_cost_is_journaled_once_when_it_is_told_after_the_fill():
+    post = posted()
+    priced = filled(commission=0.65, realized_pnl=-3.5)
+
+    for event in (filled(), filled(), priced, priced, filled()):
+        post.watch.saw(event)
+
+    [fill], [cost] = post.records(FillSeen), post.records(CommissionSeen)
+    assert fill.execution.commission is None
+    assert (cost.exec_id, cost.client_order_id, cost.symbol) == ("e.01", OLD, "SPY")
+    assert (cost.commission, cost.realized_pnl) == (0.65, -3.5)
+
+
+async def test_what_a_fill_cost_needs_no_record_of_its_own_where_the_fill_says_it():
+    post = posted()
+
+    for _ in range(2):
+        post.watch.saw(filled(commission=0.65))
+
+    assert [row.execution.commission for row in post.records(FillSeen)] == [0.65]
+    assert post.records(CommissionSeen) == []
+
+
+async def test_what_a_fill_of_an_earlier_run_cost_is_journaled_where_that_run_did_not_hear_it():
+    post = posted()
+    post.watch.restore({"e.01": False, "e.02": True}, is_behind=False)
+
+    for name in ("e.01", "e.02"):
+        post.watch.saw(filled(exec_id=name, commission=0.65))
+
+    assert [row.exec_id for row in post.records(CommissionSeen)] == ["e.01"]
+    assert post.records(FillSeen) == []
 
 
 def report_of(state):

@@ -12,6 +12,7 @@ import attrs
 
 from ibkeel.errors import JournalError
 from ibkeel.journal import (
+    CommissionSeen,
     CycleDone,
     Decision,
     Failure,
@@ -276,10 +277,12 @@ class _Reading:
         for row in self._all(FillSeen):  # a correction bears its predecessor's name with a higher number
             name = row.execution.exec_id
             corrected[name.rpartition(".")[0] or name] = row
+        costs = {row.exec_id: row.commission for row in self._all(CommissionSeen)}
         for row in corrected.values():
             done = row.execution
             if done.is_of_combo:
                 continue
+            commission = done.commission if done.commission is not None else costs.get(done.exec_id)
             yield TradeLeg(
                 at=done.at,
                 symbol=done.contract.symbol,
@@ -287,8 +290,8 @@ class _Reading:
                 side=done.side.value,
                 quantity=done.quantity,
                 price=done.price,
-                cash=_cash(done),
-                commission=None if done.commission is None else float(done.commission),
+                cash=_cash(done) - (commission or 0.0),
+                commission=commission,
                 order=done.client_order_id,
                 reason=redact(why.get(done.client_order_id, "")),
             )
@@ -343,7 +346,7 @@ class _Reading:
 def _cash(done: Execution) -> float:
     multiplier = float(getattr(done.contract, "multiplier", 1))
     sign = -1.0 if done.side is Side.BUY else 1.0
-    return sign * done.quantity * done.price * multiplier - float(done.commission or 0)
+    return sign * done.quantity * done.price * multiplier
 
 
 def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:

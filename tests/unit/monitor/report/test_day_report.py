@@ -13,6 +13,7 @@ import pytest
 from ibkeel.cli.app import run
 from ibkeel.errors import JournalError
 from ibkeel.journal import (
+    CommissionSeen,
     CycleDone,
     Decision,
     Failure,
@@ -203,6 +204,19 @@ def test_cash_whose_commissions_nobody_told_says_so(journal):
 
     assert ", before commissions</dt>" not in told
     assert ", before commissions</dt>" in report_page(report_of(journal))
+
+
+def test_a_commission_that_was_told_after_the_fill_counts(journal):
+    row = fill(5, Side.BUY, 1.0, 1.0)
+    before = report_of(journal).cash
+    journal.record(attrs.evolve(row, execution=attrs.evolve(row.execution, commission=None)))
+    journal.record(CommissionSeen.of(row.execution, later(6)))
+
+    report = report_of(journal)
+
+    assert report.fills[-1].commission == 1.30
+    assert report.cash - before == pytest.approx(-100 - 1.30)
+    assert ", before commissions</dt>" not in report_page(report)
 
 
 def test_fills_whose_names_have_one_part_are_none_of_each_others_corrections(journal):
