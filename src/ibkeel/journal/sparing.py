@@ -1,4 +1,4 @@
-"""What a restart reads: past what cannot be read, and which order ids were used."""
+"""What a restart reads: past what cannot be read, which order ids were used, and which fills are known."""
 
 import logging
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from ibkeel.errors import UnreadableRecord
-from ibkeel.journal.records import FillSeen, OrderUpdate
+from ibkeel.journal.records import CommissionSeen, FillSeen, OrderUpdate
 from ibkeel.journal.store import Entry, Journal
+from ibkeel.model import ExecId
 
 _LOG: Final = logging.getLogger("ibkeel.journal")
 
@@ -78,3 +79,19 @@ def highest_order_id(journal: Journal, client_id: int) -> int:
         if isinstance(entry.record, FillSeen):
             highest = max(highest, entry.record.execution.order_id)
     return highest
+
+
+def fills_of(reader: SparingReader, since: datetime) -> dict[ExecId, bool]:
+    """Fills since an instant, and whether what each cost is known.
+
+    Raises:
+        JournalError: The journal cannot be read.
+    """
+    fills: dict[ExecId, bool] = {}
+    for entry in reader.events(FillSeen, since=since):
+        if isinstance(entry.record, FillSeen):
+            fills[entry.record.execution.exec_id] = entry.record.execution.commission is not None
+    for entry in reader.events(CommissionSeen, since=since):
+        if isinstance(entry.record, CommissionSeen):
+            fills[entry.record.exec_id] = True
+    return fills

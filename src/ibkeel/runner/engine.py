@@ -10,7 +10,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker, OrderReport
-from ibkeel.orders import OrderLimits
+from ibkeel.orders import OrderLimits, venue_day
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
@@ -239,7 +239,8 @@ class Runner:
     def _take_over(self, session: Session) -> None:
         """Go on where an earlier run of the same session ended."""
         look_back = min(max(self._strategy.needs().memory, _COOLDOWN), _LONGEST_MEMORY)
-        memory = remember(self._journal, session, look_back=timedelta(seconds=look_back))
+        today = venue_day(self._clock.now())
+        memory = remember(self._journal, session, look_back=timedelta(seconds=look_back), today=today)
         self._handover.look_back(self._journal, memory.unread)
         self._desk.restore(memory.orders)
         self._watch.restore(memory.fills, is_behind=bool(memory.orders))

@@ -9,8 +9,6 @@ from typing import Final
 import attrs
 
 from ibkeel.journal import (
-    CommissionSeen,
-    FillSeen,
     Intent,
     Journal,
     LossGuardKept,
@@ -20,6 +18,7 @@ from ibkeel.journal import (
     RunStarted,
     SparingReader,
 )
+from ibkeel.journal.sparing import fills_of
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -137,33 +136,35 @@ def child_name(parent: ClientOrderId, number: int) -> ClientOrderId:
     return ClientOrderId(f"{parent}-{number}")
 
 
-def remember(journal: Journal, session: Session, *, look_back: timedelta = timedelta(0)) -> Memory:
+def remember(
+    journal: Journal, session: Session, *, look_back: timedelta = timedelta(0), today: date | None = None
+) -> Memory:
     """Read back what was done in a session.
 
-    An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent. Of
-    earlier sessions only that is read which may still be held, so that it is protected and closed: what
-    filled, and what may have filled since it was last heard of. A record
-    that cannot be read keeps nobody from the others.
+    An order of which the venue said nothing is of unknown fate; one of a dry run stays an intent. Of earlier sessions
+    only that is read which may still be held, so that it is protected and closed: what filled, and what may have
+    filled since it was last heard of. A record that cannot be read keeps nobody from the others.
 
     Args:
         journal: Where it is.
         session: Whose orders are ours.
         look_back: How long before the session entries still count as the last ones.
+        today: The venue's; before the session's day, what expired that day is still told of. None for its day.
 
     Raises:
         JournalError: The journal cannot be read.
     """
     reader = SparingReader(journal)
-    memory = _remembered(reader, session, look_back)
+    memory = _remembered(reader, session, look_back, min(session.day, today or session.day))
     unread = (f"{error}; compare orders and positions with the venue's" for error in reader.skipped.values())
     return attrs.evolve(memory, unread=tuple(unread))
 
 
-def _remembered(journal: SparingReader, session: Session, look_back: timedelta) -> Memory:
+def _remembered(journal: SparingReader, session: Session, look_back: timedelta, today: date) -> Memory:
     first, end = session.opens_at, session.closes_at
     intents = list(journal.events(Intent, since=first, until=end))
     is_dry = _dry_runs(journal)
-    orders = _held_over(journal, session, is_dry)
+    orders = _held_over(journal, session, is_dry, today)
     last_entry = _entries(journal, first - look_back, first)
     for entry in intents:
         intent = entry.record
@@ -179,23 +180,11 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta) 
             order.state = OrderState.UNKNOWN
     return Memory(
         orders=orders,
-        fills=_fills(journal, first - _LISTED),
+        fills=fills_of(journal, first - _LISTED),
         last_entry=last_entry,
         guard=_guard(journal, session),
         signals=_signals(journal, session),
     )
-
-
-def _fills(journal: SparingReader, since: datetime) -> dict[ExecId, bool]:
-    """Fills that a venue may list still, and whether what they cost is known."""
-    fills: dict[ExecId, bool] = {}
-    for entry in journal.events(FillSeen, since=since):
-        if isinstance(entry.record, FillSeen):
-            fills[entry.record.execution.exec_id] = entry.record.execution.commission is not None
-    for entry in journal.events(CommissionSeen, since=since):
-        if isinstance(entry.record, CommissionSeen):
-            fills[entry.record.exec_id] = True
-    return fills
 
 
 def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]:
@@ -222,7 +211,7 @@ def _unheard(*, is_dry: bool) -> OrderState:
 
 
 def _held_over(
-    journal: SparingReader, session: Session, is_dry: Callable[[int], bool]
+    journal: SparingReader, session: Session, is_dry: Callable[[int], bool], today: date
 ) -> dict[ClientOrderId, OwnOrder]:
     """Orders of earlier sessions behind what may be held, each as it was last heard of."""
     since, until = session.opens_at - _LONGEST_HELD, session.opens_at
@@ -238,20 +227,22 @@ def _held_over(
     for family in families:
         first = next(iter(family.values()))
         if first.is_entry:
-            (held if _may_be_held(first, session) else ended).update(family)
+            (held if _may_be_held(first, today) else ended).update(family)
     contracts = {order.contract: None for order in held.values()}
     for order in orders.values():
         order.is_past = _may_live(order) and venue_day(order.placed_at) < session.day
     return {
         name: order
         for name, order in orders.items()
-        if name in held or (order.contract in contracts and _may_count(order, is_orphan=name in ended))
+        if name in held
+        or venue_day(order.placed_at) == today  # fills of it are listed that the journal may lack
+        or (order.contract in contracts and _may_count(order, is_orphan=name in ended))
     }
 
 
-def _may_be_held(entry: OwnOrder, session: Session) -> bool:
+def _may_be_held(entry: OwnOrder, today: date) -> bool:
     """Whether what an entry opened may be there: it filled, or nobody heard its end."""
-    is_over = isinstance(entry.contract, Option) and entry.contract.expiry < session.day
+    is_over = isinstance(entry.contract, Option) and entry.contract.expiry < today
     return not is_over and (entry.has_filled or _may_live(entry))
 
 

@@ -97,10 +97,10 @@ def sent_yesterday(name, purpose, **more):
 def recall(tmp_path):
     """Writes records and remembers the session from them."""
 
-    def run(*records):
+    def run(*records, today=None):
         with Journal.open(tmp_path / "journal.sqlite") as journal:
             journal.record_all(records)
-            return remember(journal, SESSION)
+            return remember(journal, SESSION, today=today)
 
     return run
 
@@ -396,3 +396,20 @@ def test_what_a_fill_cost_is_known_with_the_fill_or_from_its_own_record(recall):
     memory = recall(*(FillSeen(at=YESTERDAY, execution=each) for each in (told, bare, later)), cost)
 
     assert memory.fills == {"e.01": True, "e.02": False, "e.03": True}
+
+
+def test_an_evening_knows_every_order_of_its_day_for_the_venue_lists_its_fills_still(recall):
+    last_day = attrs.evolve(CALL, expiry=YESTERDAY.date())
+    sold = OrderTicket(contract=last_day, side=Side.SELL, quantity=2, client_order_id="ibk-20250313-r1-0002")
+    at = YESTERDAY + timedelta(hours=6)
+    records = (
+        started("PAPER"),
+        Intent(at=at, symbol="SPY", client_order_id=sold.client_order_id, purpose=Purpose.EXIT, order=sold),
+        report(sold.client_order_id, OrderState.FILLED, at, contract=last_day, side=Side.SELL, filled=2),
+    )
+
+    evening, morning = recall(*records, today=YESTERDAY.date()), recall()
+
+    assert states(evening) == {sold.client_order_id: OrderState.FILLED}
+    assert evening.fills == {}
+    assert states(morning) == {}
