@@ -8,8 +8,7 @@ from typing import Any, Final, TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, InvalidInput
-from ibkeel.virtual.clients import order_sets, restore_sets
-from ibkeel.virtual.loop import VirtualLoop
+from ibkeel.virtual.loop import VirtualLoop, order_sets, restore_sets
 
 T = TypeVar("T")
 
@@ -30,7 +29,7 @@ def run_virtual(
     `ib_async` connects, throttles and times out as it would on the real clock. `time.time()` and
     `datetime.now()` travel along, in every thread; `time.sleep()` does not, it really sleeps.
     Two runs of the same program are equal: for that, the client libraries see an ordered `set`
-    where they keep changed tickers by address (see `ibkeel.virtual.clients`).
+    where they keep changed tickers by address (see `ibkeel.virtual.loop.OrderedSet`).
 
     Args:
         main: What to run.

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.virtual import run_virtual
-from ibkeel.virtual.clients import OrderedSet
+from ibkeel.virtual.loop import OrderedSet
 
 
 @given(st.lists(st.integers()))
