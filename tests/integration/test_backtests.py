@@ -125,6 +125,14 @@ def test_the_account_is_looked_at_at_every_close_however_seldom_between():
     assert {at.date() for at in closes} == {date(2024, 9, 5), date(2024, 9, 6)}
 
 
+def test_without_limits_the_risk_rules_alone_say_how_old_a_quote_may_be():
+    lenient, seldom = RiskConfig(max_quote_age=60.0), attrs.evolve(CONFIG, interval=20_000.0)
+
+    report = backtest(Late(direction=Direction.NONE), SeededData(seed=7), seldom, risk=lenient)
+
+    assert report.settings["limits.max_quote_age"] == "60.0"
+
+
 def test_a_sweep_over_days_of_the_runner_is_equal_to_single_runs():
     rare = attrs.evolve(CONFIG, interval=3000.0)
     trial = MarketTrial(strategy=Late(), data=SeededData(seed=7), runner=rare)

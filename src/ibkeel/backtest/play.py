@@ -70,7 +70,7 @@ class MarketTrial:
         data: Makes the market.
         runner: When to look, at what.
         risk: How much.
-        limits: What every entry must keep to.
+        limits: What every entry must keep to; None for the runner's own.
         settings: What is played.
     """
 
@@ -78,7 +78,7 @@ class MarketTrial:
     data: MarketSource
     runner: RunnerConfig = attrs.field(factory=RunnerConfig)
     risk: RiskConfig = attrs.field(factory=RiskConfig)
-    limits: OrderLimits = attrs.field(factory=OrderLimits)
+    limits: OrderLimits | None = None
     settings: BacktestSettings = BacktestSettings()
 
     def run(
@@ -129,7 +129,7 @@ def backtest(
     """
     settings, risk = settings or BacktestSettings(), risk or RiskConfig()
     market = data.market(_listed(strategy, config)) if isinstance(data, MarketSource) else data
-    play = _Play(strategy, market, config, risk, limits or OrderLimits(), settings)
+    play = _Play(strategy, market, config, risk, limits, settings)
     opens_at = play.opens_at()
     with nullcontext(journal) if journal is not None else Journal.in_memory() as book:
         return run_virtual(play.run(book, progress), start=opens_at - _EARLY, travel=False)
@@ -149,11 +149,11 @@ class _Play:
         market: DatedMarket,
         config: RunnerConfig,
         risk: RiskConfig,
-        limits: OrderLimits,
+        limits: OrderLimits | None,
         settings: BacktestSettings,
     ) -> None:
         self._strategy, self._market, self._config = strategy, market, config
-        self._risk, self._limits, self._settings = risk, limits, settings
+        self._risk, self._settings, self._safety = risk, settings, Safety.of(risk, limits=limits)
         self._equity: list[tuple[datetime, float]] = []
         self._deals: list[Deal] = []
         self._sessions = MarketSessions(market)
@@ -196,7 +196,7 @@ class _Play:
                 progress=progress,
                 mode=MODE,
                 run=_RUN,
-                safety=Safety.of(self._risk, limits=self._limits),
+                safety=self._safety,
             )
             done = await runner.run(sessions=self._settings.sessions)
             watching.cancel()
@@ -261,7 +261,7 @@ class _Play:
                     ("strategy", self._strategy),
                     ("runner", self._config),
                     ("risk", self._risk),
-                    ("limits", self._limits),
+                    ("limits", self._safety.limits),
                     ("settings", self._settings),
                 )
             ),

@@ -189,7 +189,10 @@ def _look_up(value: Any, key: str) -> None:
             return
         names = _names(value)
         if name not in names:
-            raise InvalidInput(f"no setting {key}: {name!r} is not one of {', '.join(names) or 'none'}")
+            valid = (
+                "those of None, the default: give it a value" if value is None else ", ".join(names) or "none"
+            )
+            raise InvalidInput(f"no setting {key}: {name!r} is not one of {valid}")
         value = _member(value, name)
 
 

@@ -47,6 +47,8 @@ async def keep_running(
 async def finish(work: Coroutine[Any, Any, None], patience: float = 20.0) -> None:
     """Await what must not end half-way: whoever is cancelled meanwhile waits for it.
 
+    An error that it then ends with goes to the loop's exception handler: nobody is left to take it.
+
     Args:
         work: What must not.
         patience: Seconds to wait, once cancelled; then it is cancelled too.
@@ -55,6 +57,11 @@ async def finish(work: Coroutine[Any, Any, None], patience: float = 20.0) -> Non
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=patience)
-        task.cancel()
+        try:
+            await asyncio.wait([task], timeout=patience)
+        finally:
+            was_done = not task.cancel()
+        if was_done and not task.cancelled() and (error := task.exception()) is not None:
+            context = {"message": "what a cancelled task had to finish broke", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
         raise

@@ -102,9 +102,8 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
             raise refusal.closed()
         is_open = True
     except TimeoutError as error:
-        if (
-            not ib.client.conn.isConnected()
-        ):  # nor did anybody refuse: what is sent there is dropped on its way
+        # Where nobody refused either, what is sent is dropped on its way.
+        if not ib.client.conn.isConnected():
             raise GatewayUnreachable(
                 f"cannot reach {_where(config)}: nobody took the connection within {patience:g} s; check host, port, its "
                 "machine and the firewalls between"

@@ -21,7 +21,7 @@ from ibkeel.journal.records import (
     RunStarted,
     kind_of,
 )
-from ibkeel.journal.sparing import SparingReader, highest_order_id
+from ibkeel.journal.sparing import SparingReader, fills_of, highest_order_id
 from ibkeel.journal.store import Entry, Journal
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "RunStarted",
     "SparingReader",
     "back_up",
+    "fills_of",
     "highest_order_id",
     "kind_of",
     "write_csv",

@@ -17,8 +17,8 @@ from ibkeel.journal import (
     Purpose,
     RunStarted,
     SparingReader,
+    fills_of,
 )
-from ibkeel.journal.sparing import fills_of
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -149,7 +149,8 @@ def remember(
         journal: Where it is.
         session: Whose orders are ours.
         look_back: How long before the session entries still count as the last ones.
-        today: The venue's; before the session's day, what expired that day is still told of. None for its day.
+        today: The venue's day, whose fills it still lists: in the evening before the session, the day that ends. None
+            for the session's.
 
     Raises:
         JournalError: The journal cannot be read.
@@ -213,7 +214,7 @@ def _unheard(*, is_dry: bool) -> OrderState:
 def _held_over(
     journal: SparingReader, session: Session, is_dry: Callable[[int], bool], today: date
 ) -> dict[ClientOrderId, OwnOrder]:
-    """Orders of earlier sessions behind what may be held, each as it was last heard of."""
+    """Orders of earlier sessions, as last heard of: those behind what may be held, and all of the venue's day."""
     since, until = session.opens_at - _LONGEST_HELD, session.opens_at
     families = [
         family_of(row.record, _unheard(is_dry=is_dry(row.seq)))

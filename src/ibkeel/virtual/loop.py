@@ -17,6 +17,7 @@ from ibkeel.virtual.network import MemoryNetwork, MemoryServer
 T = TypeVar("T")
 
 _MODULES: Final = ("ib_insync.wrapper", "ib_async.wrapper")
+
 # The clock lands strictly after a timer: the clients' own throttle compares with `>`, and a clock
 # that lands exactly on a deadline would spin for ever.
 _PAST_TIMER: Final = 1e-6
@@ -184,9 +185,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _stalled(self, why: str) -> Stalled:
         waiting = sorted(f"{task.get_name()} in {_where(task)}" for task in asyncio.all_tasks(self))
         names = [each.name for each in threading.enumerate() if each is not threading.current_thread()]
-        threads = [
-            name for name in names if not name.startswith("asyncio_")
-        ]  # those of the loop's own executor
+        threads = [name for name in names if not name.startswith("asyncio_")]  # those are of its own executor
         others = f"; not waited for: {', '.join(threads)} (only asyncio.to_thread is)" if threads else ""
         return Stalled(
             f"at virtual second {self._now:.3f}: {why}; waiting: {', '.join(waiting) or 'no task'}{others}"

@@ -131,6 +131,15 @@ def test_a_key_that_names_nothing_is_refused(key, valid):
         sweep(TRIAL, {key: [1]})
 
 
+def test_a_key_of_what_is_left_at_its_default_of_none_says_so():
+    trial = MarketTrial(strategy=Scalp(), data=SeededData(seed=7))
+
+    with pytest.raises(
+        InvalidInput, match=r"no setting limits\.max_quantity: .* None, the default: give it a value"
+    ):
+        sweep(trial, {"limits.max_quantity": [1, 2]})
+
+
 def test_a_key_without_values_is_refused():
     with pytest.raises(InvalidInput, match=r"no values of params\.period"):
         sweep(TRIAL, {"params.period": []})

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from ibkeel.guards import keep_running
+from ibkeel.guards import finish, keep_running
 
 
 class Fragile:
@@ -77,3 +77,60 @@ async def test_whoever_is_told_may_end_it():
     await asyncio.wait([task])
 
     assert len(it.begun) == 1
+
+
+# What must not end half-way.
+
+
+async def finishing(cancels, seconds=1.0, error=None, patience=20.0):
+    """Begin what takes so long, cancel who awaits it at those seconds; what was done, told and when it ended."""
+    loop, done, told = asyncio.get_running_loop(), [], []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+
+    async def work():
+        await asyncio.sleep(seconds)
+        done.append(loop.time() - began)
+        if error is not None:
+            raise error
+
+    began, task = loop.time(), asyncio.create_task(finish(work(), patience))
+    for at in cancels:
+        loop.call_later(at, task.cancel)
+    outcome, took = (await asyncio.gather(task, return_exceptions=True))[0], loop.time() - began
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    return outcome, done, told, took
+
+
+async def test_what_must_not_end_half_way_is_awaited_by_a_task_that_is_cancelled():
+    outcome, done, told, took = await finishing([0.5])
+
+    assert isinstance(outcome, asyncio.CancelledError)
+    assert (done, told, took) == ([pytest.approx(1.0)], [], pytest.approx(1.0))
+
+
+async def test_its_error_is_its_caller_s_as_long_as_there_is_one():
+    wrong = ValueError("refused")
+
+    outcome, _, told, _ = await finishing([], error=wrong)
+
+    assert (outcome, told) == (wrong, [])
+
+
+async def test_its_error_is_told_of_when_its_caller_was_cancelled():
+    wrong = ValueError("refused")
+
+    outcome, _, told, _ = await finishing([0.5], error=wrong)
+
+    assert isinstance(outcome, asyncio.CancelledError)
+    assert told == [wrong]
+
+
+@pytest.mark.parametrize(
+    ("cancels", "ends"), [([0.5], 3.5), ([0.5, 2.0], 2.0)], ids=["out of patience", "cancelled twice"]
+)
+async def test_it_is_cancelled_too_when_patience_ends_or_its_caller_is_cancelled_again(cancels, ends):
+    outcome, done, told, took = await finishing(cancels, seconds=60.0, patience=3.0)
+
+    assert isinstance(outcome, asyncio.CancelledError)
+    assert (done, told, took) == ([], [], pytest.approx(ends))

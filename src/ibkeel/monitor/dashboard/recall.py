@@ -91,9 +91,8 @@ def _begin(journal: SparingReader) -> tuple[int, RunStarted] | None:
     seq, run = starts[-1]
     begin = next(number for number, row in starts if row.session == run.session)
     session = run.session
-    for entry in journal.events(
-        LossGuardKept, after=seq
-    ):  # the first of a session is kept in its first cycle
+    # The first of a session is kept in its first cycle.
+    for entry in journal.events(LossGuardKept, after=seq):
         day = entry.record.guard.session if isinstance(entry.record, LossGuardKept) else None
         if day is not None and day > session:
             begin, session = entry.seq, day
