@@ -7,7 +7,7 @@ prices are floats, instants are aware UTC, an absent side is None.
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
@@ -16,6 +16,7 @@ __all__ = [
     "Commission",
     "ContractPattern",
     "Execution",
+    "Foreseen",
     "Market",
     "MarketQuote",
     "ModelGreeks",
@@ -23,6 +24,7 @@ __all__ = [
     "OrderEcho",
     "OrderError",
     "OrderStatus",
+    "Reach",
     "SimBar",
     "SimContract",
     "SimOrder",
@@ -225,6 +227,23 @@ class Market(Protocol):
 
     def sessions(self, start: date, end: date) -> Sequence[SimSession]:
         """Regular sessions with start <= day <= end, ascending."""
+        ...
+
+
+class Reach(NamedTuple):
+    """What an order that rests waits for: a price of the quote at a level, or beyond."""
+
+    price: str  # bid, ask or last
+    level: float
+    rises: bool  # whether it comes from below
+
+
+@runtime_checkable
+class Foreseen(Protocol):
+    """A market that need not be looked at quote by quote while an order rests."""
+
+    def next_reach(self, contract: SimContract, after: datetime, reach: Reach) -> datetime | None:
+        """An instant strictly after `after` and not behind the first at which the price is there; None: never."""
         ...
 
 

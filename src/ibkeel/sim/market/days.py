@@ -22,12 +22,16 @@ from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import SimContract, SimSession
 
 TICK: Final = 0.01
+AHEAD: Final = 1_024
+"""Seconds of a session whose prices are looked at at once."""
+
 _FEWEST_TRENDS, _MOST_TRENDS = 4, 7
 _Number = TypeVar("_Number", float, Floats)
 _PATHS: Final = 48  # of about a megabyte
 _CLOSES: Final = 4096
 _OPTIONS: Final = 4096
 _TABLES: Final = 8192
+_STRETCHES: Final = 256
 _MINUTE: Final = 60
 _FULL_SESSION: Final = 23_400
 _VOLATILITY_INDEX: Final = "VIX"
@@ -82,6 +86,7 @@ class Days:
         self.quote_key = lru_cache(maxsize=_CLOSES)(self._drawn_quote_key)
         self.path = lru_cache(maxsize=_PATHS)(self._drawn_path)
         self._option = lru_cache(maxsize=_OPTIONS)(self._drawn_option)
+        self.prices = lru_cache(maxsize=_STRETCHES)(self._drawn_prices)
         self._minutes = lru_cache(maxsize=_TABLES)(self._drawn_minutes)
 
     def _drawn_quote_key(self, symbol: str, day: date) -> int:
@@ -154,6 +159,15 @@ class Days:
             return self.option(contract, day)[0].quotes(first, last)
         path = self.path(contract.symbol, day)
         return path.bid[first:last], path.ask[first:last]
+
+    def _drawn_prices(self, contract: SimContract, day: date, name: str, stretch: int) -> Floats:
+        """Bids, asks or last prices of a stretch of `AHEAD` seconds; a price of zero means none."""
+        first = stretch * AHEAD
+        last = min(first + AHEAD, seconds_of(latest_session(day)))
+        if name == "last":
+            return self.path(contract.symbol, day).trade[first:last]
+        bid, ask = self._quotes(contract, day, first, last)
+        return bid if name == "bid" else ask
 
     def _drawn_factor(self, day: date) -> _Factor:
         deviation, total = self._levels.market_deviation(day), self._levels.market_return(day)

@@ -24,7 +24,7 @@ from ibkeel.sim.market.calendar import (
     trading_day,
     trading_day_start,
 )
-from ibkeel.sim.market.days import DayPath, Days, seconds_of
+from ibkeel.sim.market.days import AHEAD, DayPath, Days, seconds_of
 from ibkeel.sim.market.draws import digest, mixed, mixed_all
 from ibkeel.sim.market.levels import PLAIN, Levels, Mood
 from ibkeel.sim.market.universe import Universe
@@ -34,6 +34,7 @@ from ibkeel.sim.values import (
     MarketQuote,
     ModelGreeks,
     OptionClass,
+    Reach,
     SimBar,
     SimContract,
     SimSession,
@@ -176,6 +177,16 @@ class SeededMarket:
         if following is None or (last is not None and following.day > last):
             return None
         return trading_day_start(following)
+
+    def next_reach(self, contract: SimContract, after: datetime, reach: Reach) -> datetime | None:
+        """The first second of the session at which a price is at a level or beyond; some way on where it is at none."""
+        at, session = self.next_change(contract, after), self._session_of(contract, after)
+        if at is None or not session.opens_at <= at < session.closes_at or session.day < self.first_day:
+            return at
+        second = (at - session.opens_at) // _SECOND
+        prices = self._days.prices(contract, session.day, reach.price, second // AHEAD)[second % AHEAD :]
+        there = (prices >= reach.level) if reach.rises else (prices <= reach.level) & (prices > 0.0)
+        return at + _SECOND * (int(there.argmax()) if there.any() else len(prices))
 
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Model greeks; None for what is no option, before the open and after expiry."""

@@ -59,7 +59,7 @@ class Engine:
 
     def __init__(self, market: Market, ledger: Ledger, stamps: Stamps, settings: VenueSettings) -> None:
         self.book = Book()
-        self._board, self._ledger = Board(market), ledger
+        self._board, self._ledger = Board(market, queues=settings.queues_limits), ledger
         self._stamps, self._settings = stamps, settings
         self._habits = Habits(settings, stamps.seed)
         self._hours, self._auctions, self._queue = TradingHours(market), Auctions(market), Queue()
@@ -116,7 +116,7 @@ class Engine:
             if working.expires_at is not None and working.expires_at > after:
                 instants.append(working.expires_at)
             order = working.order
-            key = (order.contract.con_id, order.legs, order.outside_rth, working.auction)
+            key = (order.contract.con_id, order.legs, order.outside_rth, working.auction, working.reach)
             if working.stage not in _ASLEEP and key not in asked:
                 asked.add(key)
                 instants += self._next_changes(working, after)
@@ -383,7 +383,7 @@ class Engine:
             return (window.opens_at,)
         if order.good_after is not None and after < order.good_after:
             return (min(order.good_after, window.closes_at),)
-        change = self._board.next_change(order, after)
+        change = self._board.next_change(order, after, working.reach)
         return (window.closes_at,) if change is None else (min(change, window.closes_at),)
 
     def _refuse(self, refusal: Refusal, order: SimOrder, **facts: object) -> OrderError:

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.values import Market, MarketQuote, SimContract, SimLeg, SimOrder
+from ibkeel.sim.values import Foreseen, Market, MarketQuote, Reach, SimContract, SimLeg, SimOrder
 
 LIMIT_TYPES: Final = ("LMT", "LOC", "STP LMT", "TRAIL LIMIT")
 STOP_TYPES: Final = ("STP", "STP LMT", "TRAIL", "TRAIL LIMIT")
@@ -24,7 +24,7 @@ _PERCENT: Final = 100.0
 # Source: TWS API, "Trigger Methods": last for stocks, double bid/ask for US options. One
 # qualifying bid or ask is enough here where the Gateway wants two in a row, and the side watched
 # is unverified.
-_WATCHED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+WATCHED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
         ("OPT", "BUY"): "ask",
         ("OPT", "SELL"): "bid",
@@ -203,10 +203,12 @@ class Board:
 
     Args:
         market: Quotes by contract.
+        queues: Whether limits fill behind others, so that each quote may fill them.
     """
 
-    def __init__(self, market: Market) -> None:
+    def __init__(self, market: Market, *, queues: bool = False) -> None:
         self._market = market
+        self._foreseen = market if isinstance(market, Foreseen) and not queues else None
 
     def quote(self, order: SimOrder, at: datetime) -> MarketQuote:
         """What the order can trade against."""
@@ -215,8 +217,10 @@ class Board:
         quotes = [self._market.quote(leg.contract, at) for leg in order.legs]
         return combined(order.legs, quotes, at)
 
-    def next_change(self, order: SimOrder, after: datetime) -> datetime | None:
-        """First instant after `after` at which the quote may differ; None: never."""
+    def next_change(self, order: SimOrder, after: datetime, reach: Reach | None = None) -> datetime | None:
+        """First instant after `after` at which the quote may differ, or be where the order waits for it; None: never."""
+        if self._foreseen is not None and reach is not None:
+            return self._foreseen.next_reach(order.contract, after, reach)
         if not order.legs:
             return self._market.next_change(order.contract, after)
         changes = [self._market.next_change(leg.contract, after) for leg in order.legs]
@@ -225,4 +229,4 @@ class Board:
 
 def _watched_price(order: SimOrder, quote: MarketQuote) -> float | None:
     """The price that triggers a stop order, or that a trailing one follows; None when it is not shown."""
-    return usable_price(getattr(quote, _WATCHED[order.contract.sec_type, order.action]))
+    return usable_price(getattr(quote, WATCHED[order.contract.sec_type, order.action]))

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.sim.values import OrderEcho, OrderError, OrderStatus, SimOrder, VenueEvent
+from ibkeel.sim.values import OrderEcho, OrderError, OrderStatus, Reach, SimOrder, VenueEvent
 from ibkeel.sim.venue.hours import Auction
-from ibkeel.sim.venue.matching import STOP_TYPES
+from ibkeel.sim.venue.matching import LIMIT_TYPES, STOP_TYPES, TRAILING_TYPES, WATCHED
 
 OrderKey = tuple[int, int]
 """Client id and order id: what names an order on the wire."""
@@ -115,6 +115,19 @@ class WorkingOrder:
     def is_live(self) -> bool:
         """Whether it can still fill or be cancelled."""
         return self.stage not in DONE
+
+    @property
+    def reach(self) -> Reach | None:
+        """What it waits for, where it is nothing else; None where each quote may do something to it."""
+        order = self.order
+        is_bought, price, level = order.action == "BUY", None, order.limit_price
+        if order.legs:
+            return None
+        if self.stage is Stage.WORKING and order.order_type in LIMIT_TYPES:
+            is_bought, price = not is_bought, "ask" if is_bought else "bid"
+        elif self.stage is Stage.ARMED and order.order_type not in TRAILING_TYPES:
+            price, level = WATCHED[order.contract.sec_type, order.action], order.stop_price
+        return None if price is None or level is None else Reach(price, level, rises=is_bought)
 
     def move(self, stage: Stage) -> None:
         """Change the stage, and with it the status that clients see."""

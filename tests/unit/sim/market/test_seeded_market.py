@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.market.draws import mixed, mixed_all
-from ibkeel.sim.values import BarSize, ContractPattern, MarketQuote
+from ibkeel.sim.values import BarSize, ContractPattern, MarketQuote, Reach
 
 DAY = date(2024, 9, 5)
 MARKET = SeededMarket(7, DAY)
@@ -418,6 +418,47 @@ def test_between_changes_nothing_changes(second, micro):
     assert [(q.bid, q.ask, q.last, q.volume) for q in quotes[:1]] == [
         (q.bid, q.ask, q.last, q.volume) for q in quotes[1:]
     ]
+
+
+@given(
+    st.sampled_from(
+        [(SPY, "last"), (SPY, "bid"), (CALL, "bid"), (CALL, "ask"), (PUT, "ask"), (WORTHLESS, "bid")]
+    ),
+    st.integers(-3, 23_399),
+    st.integers(0, 999_999),
+    st.floats(-0.002, 0.002),
+    st.booleans(),
+)
+def test_a_price_is_foreseen_no_later_than_it_is_there_and_never_where_it_is_not(
+    what, second, micro, off, rises
+):
+    (contract, price), after = what, after_open(seconds=second, microseconds=micro)
+    shown = getattr(MARKET.quote(contract, max(after, OPEN)), price) or 0.01
+    reach = Reach(price, round(shown * (1 + off), 2), rises)
+
+    def is_there(at):
+        value = getattr(MARKET.quote(contract, at), price)
+        return value is not None and (value >= reach.level if rises else value <= reach.level)
+
+    at = MARKET.next_reach(contract, after, reach)
+
+    assert at > after
+    seconds = [
+        OPEN + timedelta(seconds=n) for n in range(max(second + 1, 0), min((at - OPEN).seconds, 23_400))
+    ]
+    assert not any(map(is_there, seconds if at < CLOSE else seconds[:-1]))
+    assert is_there(at) or (at - OPEN).seconds % 1024 == 0 or at >= CLOSE
+
+
+def test_outside_of_a_session_a_price_is_foreseen_where_the_quote_changes():
+    reach = Reach("ask", 1.0, rises=True)
+
+    for at in (
+        CLOSE,
+        OPEN - timedelta(hours=9),
+        MARKET.sessions(date(2023, 1, 3), date(2023, 1, 3))[0].opens_at,
+    ):
+        assert MARKET.next_reach(CALL, at, reach) == MARKET.next_change(CALL, at)
 
 
 @given(key=st.integers(0, 2**64 - 1), steps=st.integers(0, 50))
