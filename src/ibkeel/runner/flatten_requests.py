@@ -122,7 +122,13 @@ class FlattenRequests:
 
     def take(self) -> FlattenRequest | None:
         """A request that waits, taken away; None when there is none, or nobody waits for it any more."""
-        for path in sorted(self._folder.glob(f"{_ASKED}-{self._bot}-*.json")):
+        try:
+            left = os.listdir(self._folder)  # noqa: PTH208 - each second, and a fourth of what a glob takes
+        except OSError:
+            return None
+        start = f"{_ASKED}-{self._bot}-"
+        for name in sorted(each for each in left if each.startswith(start) and each.endswith(".json")):
+            path = self._folder / name
             request = _read(path, FlattenRequest)
             path.unlink(missing_ok=True)
             if request is not None and self._clock.now() <= request.asked_until:
