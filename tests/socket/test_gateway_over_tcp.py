@@ -112,10 +112,10 @@ def test_a_second_client_under_the_same_id_is_refused():
 def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(caplog):
     async def scene(gateway, ib, port):
         contract = ("0", "SPY", "STK", "", "0.0", "", "", "SMART", "", "USD", "", "", "0")
-        asked = ("", "5 mins", "1 Y", "1", "TRADES", "1", "0", "")
+        asked = ("", "1 min", "1 M", "1", "TRADES", "1", "0", "")
         _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)  # it stops reading at once
         writer.write(GREETING + frame(b"v157..176") + encode(("71", "2", "6", "")))
-        for number in range(12):
+        for number in range(24):
             writer.write(encode(("20", str(number), *contract, *asked)))
         while not gateway.counters.violations["output_limit"]:
             await ib.reqCurrentTimeAsync()
