@@ -16,6 +16,7 @@ from ibkeel.errors import (
     RequestTimeout,
     UnknownContract,
 )
+from ibkeel.ibkr.client import library
 from ibkeel.model import BarSpec, Bracket, DataType, Option, OrderTicket, Quote, Right, Stock
 from ibkeel.resilience import Deadlines
 from ibkeel.sim.codec import REPLIES
@@ -223,6 +224,29 @@ async def test_a_ticker_is_no_contract_and_the_refusal_shows_one(stage, ask):
     async with stage() as on:
         with pytest.raises(InvalidInput, match=r"'SPY' is no contract; valid: such as Stock\('SPY'\)"):
             await ask(on.broker)
+
+
+async def test_a_contract_of_the_client_library_is_no_contract_here(stage):
+    theirs = library.Stock("SPY", "SMART", "USD")
+    async with stage() as on:
+        for asked in (
+            on.broker.quote(theirs),
+            on.broker.quotes([theirs]),
+            on.broker.qualify(theirs),
+            on.broker.bars(theirs, BarSpec()),
+            anext(on.broker.stream_quotes(theirs)),
+        ):
+            with pytest.raises(
+                InvalidInput, match=r"is no contract; valid: such as Stock\('SPY'\) of ibkeel"
+            ):
+                await asked
+
+
+async def test_contracts_may_come_from_an_iterator(stage):
+    async with stage() as on:
+        answers = await on.broker.quotes(iter([SPY, Stock("QQQ"), SPY]))
+
+    assert [*answers] == [SPY, Stock("QQQ")]
 
 
 async def test_an_expiry_that_has_passed_is_an_unknown_contract(stage):

@@ -17,7 +17,9 @@ _COMBO_TICK: Final = Decimal("0.01")  # unverified for combos on indices
 
 def key_of(contract: Contract) -> tuple[Contract, ConId | None]:
     """What an answer depends on: the number names a contract for sure, and plays no part in equality."""
-    return contract, getattr(contract, "con_id", None)  # what is no contract is refused with a sentence later
+    if not isinstance(contract, Contract):
+        to_ib_contract(contract)  # refuses it with a sentence
+    return contract, contract.con_id
 
 
 def _collect(row: str) -> Any:

@@ -141,7 +141,8 @@ class Prices:
             NotConnected: The session ended while some were under way.
             InvalidInput: What was asked for is no contract, or two are alike but for their numbers.
         """
-        numbered = {key_of(each) for each in contracts if getattr(each, "con_id", None)}
+        keys = [key_of(each) for each in contracts]
+        numbered = {key for key in keys if key[1]}
         if len({contract for contract, _ in numbered}) < len(numbered):
             raise InvalidInput(
                 "two contracts are alike but for their con_id, and one answer would stand for both; ask quote() for each"
@@ -154,7 +155,7 @@ class Prices:
                 return error
 
         async with asyncio.TaskGroup() as group:
-            tasks = {each: group.create_task(one(each)) for each in dict.fromkeys(contracts)}
+            tasks = {each: group.create_task(one(each)) for each in dict(keys)}
         answers: dict[Contract, Quote | RequestFailed] = {}
         for contract, task in tasks.items():
             answer = task.result()

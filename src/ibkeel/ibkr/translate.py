@@ -150,7 +150,7 @@ def to_ib_contract(contract: Contract) -> Any:
                 tradingClass=contract.trading_class,
             )
         case _:
-            raise InvalidInput(f"{contract!r} is no contract; valid: such as Stock('SPY')")
+            raise InvalidInput(f"{contract!r} is no contract; valid: such as Stock('SPY') of ibkeel")
     made.conId = contract.con_id or 0
     return made
 

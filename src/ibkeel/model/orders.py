@@ -24,11 +24,12 @@ from ibkeel.model.contracts import (
     Combo,
     Contract,
     ExecId,
-    Index,
+    Option,
     OrderId,
     OtherContract,
     PermId,
     Side,
+    Stock,
 )
 
 
@@ -131,9 +132,9 @@ class OrderTicket:
     is_closing: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.contract, Index | OtherContract):
+        if not isinstance(self.contract, Stock | Option | Combo):
             raise InvalidInput(
-                f"OrderTicket.contract is {self.contract}; only stocks, options and combos can be traded here"
+                f"OrderTicket.contract is {self.contract}; only stocks, options and combos of ibkeel can be traded here"
             )
         if isinstance(self.contract, Combo) and self.order_type not in {OrderType.MKT, OrderType.LMT}:
             raise InvalidInput(f"an order for a combo is MKT or LMT here, not {self.order_type.value}")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import InvalidInput
+from ibkeel.ibkr.client import library
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -107,6 +108,12 @@ def test_an_order_says_its_type_and_prices(order_type, prices, words):
 def test_an_index_cannot_be_ordered():
     with pytest.raises(InvalidInput, match="is VIX; only stocks, options and combos"):
         OrderTicket(contract=Index("VIX"), side=Side.BUY, quantity=1)
+
+
+@pytest.mark.parametrize("contract", ["SPY", None, library.Stock("SPY", "SMART", "USD")], ids=repr)
+def test_what_is_no_contract_of_ours_cannot_be_ordered(contract):
+    with pytest.raises(InvalidInput, match="only stocks, options and combos of ibkeel"):
+        OrderTicket(contract=contract, side=Side.BUY, quantity=1)
 
 
 def test_texts_of_the_wire_become_words_of_the_model():
