@@ -6,6 +6,7 @@ are `due_credit_exits`. It runs against a simulated Gateway on virtual time, in 
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import aclosing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -59,18 +60,14 @@ async def taken(broker: Broker, structure: Structure) -> Decimal:
     """Buy a structure that has its prices, as one order; what was paid for it when it had filled."""
     details = {contract: await broker.qualify(contract) for contract in contracts(structure)}
     combo, limit = structure.combo(details), structure.net.per_share.quantize(Decimal("0.01"))
-    # Of a combo there is an execution of the whole, whose contract is no option, and one of each leg.
-    whole = (
-        event
-        async for event in broker.order_events()
-        if isinstance(event, Execution) and not isinstance(event.contract, Option)
-    )
-    filled = asyncio.ensure_future(anext(whole))
-    await asyncio.sleep(0)  # listen before the order leaves
     ticket = OrderTicket(contract=combo, side="BUY", quantity=1, order_type="LMT", limit_price=limit)
-    await broker.place(ticket)
-    async with asyncio.timeout(600):
-        return Decimal(str((await filled).price))
+    # Of a combo there is an execution of the whole, and one of each leg.
+    async with asyncio.timeout(600), aclosing(broker.order_events()) as events:
+        await broker.place(ticket)
+        async for event in events:
+            if isinstance(event, Execution) and event.is_of_combo:
+                return Decimal(str(event.price))
+    raise AssertionError("events end in an error")
 
 
 async def look_after(broker: Broker, condor: Structure, credit: Decimal, today: date) -> str:

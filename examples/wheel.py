@@ -6,14 +6,14 @@ It runs against a simulated Gateway on virtual time. The assignment of an option
 shares are bought here as if the put had been assigned.
 """
 
-import asyncio
 from collections.abc import Iterable
+from contextlib import aclosing
 from datetime import timedelta
 from decimal import Decimal
 
 from ibkeel.clock import Clock
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
-from ibkeel.model import Broker, Execution, Option, OrderTicket, OrderType, Position, Right, Side, Stock
+from ibkeel.model import Broker, Option, OrderReport, OrderTicket, OrderType, Position, Right, Side, Stock
 from ibkeel.options import DeltaRule, LiquidityRule, covered_call, pick_by_delta
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
@@ -37,13 +37,16 @@ def next_right(positions: Iterable[Position]) -> Right | None:
     return None if wanted in short or Right.CALL in short else wanted
 
 
-async def trade(broker: Broker, ticket: OrderTicket) -> Execution:
-    """Place an order and wait until it has filled."""
-    fills = (event async for event in broker.order_events() if isinstance(event, Execution))
-    filled = asyncio.ensure_future(anext(fills))
-    await asyncio.sleep(0)  # listen before the order leaves
-    await broker.place(ticket)
-    return await filled
+async def trade(broker: Broker, ticket: OrderTicket) -> float:
+    """Place an order and wait until it has filled whole; its average price."""
+    async with aclosing(broker.order_events()) as events:  # from here on none is missed
+        placed = await broker.place(ticket)
+        async for event in events:
+            if isinstance(event, OrderReport) and event.order_id == placed.order_id and event.state.is_final:
+                if event.average_fill_price is None or event.remaining:
+                    raise SystemExit(f"{ticket.contract}: {event.state}, {event.reason}")
+                return event.average_fill_price
+    raise AssertionError("events end in an error")
 
 
 async def sell(broker: Broker, clock: Clock, right: Right) -> Option:
@@ -56,7 +59,7 @@ async def sell(broker: Broker, clock: Clock, right: Right) -> Option:
     assert bid is not None
     if right is Right.CALL:
         print(covered_call(stock=SPY, call=chosen.option))
-    fill = await trade(
+    price = await trade(
         broker,
         OrderTicket(
             contract=chosen.option,
@@ -66,7 +69,7 @@ async def sell(broker: Broker, clock: Clock, right: Right) -> Option:
             limit_price=Decimal(str(bid)).quantize(CENT),
         ),
     )
-    print(f"sold {chosen.option} at {fill.price:.2f}")
+    print(f"sold {chosen.option} at {price:.2f}")
     return chosen.option
 
 
@@ -77,8 +80,8 @@ async def turn(broker: Broker, clock: Clock) -> None:
     put = await sell(broker, clock, right)
     print(f"cash to keep for it: {put.strike * LOT:,.0f} dollars")
     assert next_right(await broker.positions()) is None
-    fill = await trade(broker, OrderTicket(contract=SPY, side=Side.BUY, quantity=LOT))
-    print(f"as if assigned: {LOT} shares at {fill.price:.2f}")
+    price = await trade(broker, OrderTicket(contract=SPY, side=Side.BUY, quantity=LOT))
+    print(f"as if assigned: {LOT} shares at {price:.2f}")
     right = next_right(await broker.positions())
     assert right is Right.CALL
     await sell(broker, clock, right)

@@ -338,10 +338,8 @@ async def test_a_code_that_client_libraries_take_for_death_kills_nothing(stage):
 
 async def test_events_tell_an_order_from_sent_to_filled_with_its_fill(stage):
     async with stage() as on, aclosing(on.broker.order_events()) as events:
-        first = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0)
         placement = await on.broker.place(buy(quantity=3))
-        told = [await first]
+        told = [await anext(events)]
         while not (isinstance(told[-1], Execution) and told[-1].commission is not None):
             told.append(await anext(events))
 
@@ -352,6 +350,17 @@ async def test_events_tell_an_order_from_sent_to_filled_with_its_fill(stage):
         assert all(
             attrs.evolve(one, at=two.at) != two for one, two in pairwise(told) if type(one) is type(two)
         )
+
+
+async def test_the_report_of_a_fill_has_its_average_price(stage):
+    async with stage() as on, aclosing(on.broker.order_events()) as events:
+        placement = await on.broker.place(buy(quantity=3))
+        while (report := await anext(events)).order_id != placement.order_id or not report.filled:
+            pass
+        (fill,) = await on.broker.executions()
+
+    assert isinstance(report, OrderReport)
+    assert report.average_fill_price == fill.price
 
 
 async def test_a_position_carries_its_contract_and_its_price_per_share(stage):

@@ -264,11 +264,15 @@ class VenueBroker(Broker):
         return self._dealing.executions()
 
     @override
-    async def order_events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills as they come."""
+    def order_events(self) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills from the call on."""
+        return self._heard(self._dealing.listen())
+
+    async def _heard(self, queue: asyncio.Queue[OrderEvent | None]) -> AsyncGenerator[OrderEvent, None]:
         self._now()
-        async for event in self._dealing.events():
+        while (event := await queue.get()) is not None:
             yield event
+        raise NotConnected("the session ended, and with it the order events")
 
     # The account.
 

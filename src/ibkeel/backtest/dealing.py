@@ -1,16 +1,17 @@
 """The trading half of a backtest's broker: orders go to the venue, and its news come back."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import count
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import attrs
 
 from ibkeel.backtest.directory import Directory
 from ibkeel.clock import Clock
-from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected
+from ibkeel.errors import InvalidInput, OrderRefused, OrderRejected
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -66,7 +67,7 @@ class Dealing:
         self._fills: list[Execution] = []
         self._closing: set[OrderId] = set()
         self._half_told: dict[str, SimExecution] = {}
-        self._listeners: list[asyncio.Queue[OrderEvent | None]] = []
+        self._listeners: WeakKeyDictionary[asyncio.Queue[OrderEvent | None], None] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
 
     def place(self, order: OrderTicket | Bracket) -> Placement:
@@ -215,20 +216,11 @@ class Dealing:
         """Every fill, oldest first."""
         return tuple(self._fills)
 
-    async def events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills as they come, until the session ends.
-
-        Raises:
-            NotConnected: It ended.
-        """
+    def listen(self) -> asyncio.Queue[OrderEvent | None]:
+        """Reports and fills from now on; None is their end."""
         queue: asyncio.Queue[OrderEvent | None] = asyncio.Queue()
-        self._listeners.append(queue)
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            self._listeners.remove(queue)
-        raise NotConnected("the session ended, and with it the order events")
+        self._listeners[queue] = None
+        return queue
 
     def stop(self) -> None:
         """Let no more time pass, and end the streams of events."""

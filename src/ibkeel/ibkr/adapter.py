@@ -331,14 +331,8 @@ class IBKRBroker(Broker):
         self._trading.use_order_ids_above(highest)
 
     @override
-    async def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:
-        self._gate.check_link()
-        events = self._link.book.events()
-        try:
-            async for event in events:
-                yield event
-        finally:
-            await events.aclose()
+    def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:
+        return self._link.book.events(self._gate.check_link)
 
     # Account.
 

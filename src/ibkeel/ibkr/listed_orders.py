@@ -101,6 +101,16 @@ def is_leg(fill: Execution, contract: Contract) -> bool:
     return isinstance(contract, Combo) and not isinstance(fill.contract, OtherContract)
 
 
+def with_average(report: OrderReport, fills: Iterable[Execution]) -> OrderReport:
+    """The report with the average price of its fills, unless a status has counted more than are known."""
+    own = [fill for fill in fills if fill.order_id == report.order_id and not is_leg(fill, report.contract)]
+    quantity = sum(fill.quantity for fill in own)
+    if quantity < report.filled:
+        return report
+    total = sum(fill.quantity * fill.price for fill in own)
+    return attrs.evolve(report, average_fill_price=round(total / quantity, 8))
+
+
 def report_of(order_id: OrderId, contract: Any, order: Any, *, at: datetime) -> OrderReport:
     """What an `openOrder` message says of an order but for its state, which is UNKNOWN here."""
     traded, quantity = contract_of(contract), number_of(order.totalQuantity) or 0.0

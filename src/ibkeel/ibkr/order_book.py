@@ -12,7 +12,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of
+from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of, with_average
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
 from ibkeel.model import (
@@ -226,6 +226,8 @@ class OrderBook:
         self._fills[name] = fill
         entry = self._entries.get(fill.order_id)
         if entry is None or not is_leg(fill, entry.report.contract):
+            if entry is not None:
+                entry.report = with_average(entry.report, self._fills.values())
             self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
         self._news.publish(fill)
 
@@ -379,13 +381,9 @@ class OrderBook:
             if not future.done() and condition():
                 future.set_result(None)
 
-    def events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills from now on.
-
-        Raises:
-            NotConnected: The session ended.
-        """
-        return self._news.events()
+    def events(self, check: Callable[[], None] = lambda: None) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills from the call on; `check` is asked when they are first read."""
+        return self._news.events(check)
 
 
 def _changed(value: _Value, **changes: Any) -> _Value:

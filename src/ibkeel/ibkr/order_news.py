@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -15,6 +16,7 @@ from ibkeel.orders import ErrorFate, OrderTruth
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled
 
 OrderEvent = OrderReport | Execution
+_Queue = asyncio.Queue[OrderEvent | IbkeelError]
 NOT_FOUND: Final = frozenset({135, 10147})
 """Codes that name an order to say that there is none. Source: TWS API, "Message Codes"."""
 _NO_PARENT: Final = 135
@@ -31,7 +33,9 @@ class OrderNews:
 
     def __init__(self, clock: Clock, observer: Observer) -> None:
         self._clock, self._observer = clock, observer
-        self._listeners: list[asyncio.Queue[OrderEvent | IbkeelError]] = []
+        self._listeners: WeakKeyDictionary[_Queue, None] = (
+            WeakKeyDictionary()
+        )  # each lives as long as its generator
 
     def publish(self, event: OrderEvent) -> None:
         """Tell of a report or a fill."""
@@ -67,22 +71,25 @@ class OrderNews:
         for queue in self._listeners:
             queue.put_nowait(error)
 
-    async def events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills from now on.
+    def events(self, check: Callable[[], None]) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills from the call on.
+
+        Args:
+            check: Asked first when they are read; what it raises is raised there.
 
         Raises:
             NotConnected: The session ended.
         """
-        queue: asyncio.Queue[OrderEvent | IbkeelError] = asyncio.Queue()
-        self._listeners.append(queue)
-        try:
-            while True:
-                event = await queue.get()
-                if isinstance(event, IbkeelError):
-                    raise NotConnected(f"the stream of order events ended: {event}") from event
-                yield event
-        finally:
-            self._listeners.remove(queue)
+        queue: _Queue = asyncio.Queue()
+        self._listeners[queue] = None
+        return _heard(queue, check)
+
+
+async def _heard(queue: _Queue, check: Callable[[], None]) -> AsyncGenerator[OrderEvent, None]:
+    check()
+    while not isinstance(event := await queue.get(), IbkeelError):
+        yield event
+    raise NotConnected(f"the stream of order events ended: {event}") from event
 
 
 def of_orphan(meaning: Meaning, text: str, child: OrderTruth, parent: OrderReport | None) -> Meaning:

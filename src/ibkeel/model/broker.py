@@ -105,6 +105,7 @@ class Orders(Protocol):
             SafetyRefused: A rule of ours said no; nothing was sent.
             UnknownContract: There is no such contract; nothing was sent.
             NotConnected: There is no session; nothing was sent.
+            OrderRejected: The venue refused it.
         """
         ...
 
@@ -121,7 +122,11 @@ class Orders(Protocol):
         ...
 
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
-        """Replace price or quantity of a working order."""
+        """Replace price or quantity of a working order.
+
+        Raises:
+            OrderRefused: It does not work, or not for certain; nothing was sent.
+        """
         ...
 
     async def cancel(self, order_id: OrderId) -> OrderReport:
@@ -153,7 +158,11 @@ class Orders(Protocol):
         ...
 
     def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:
-        """Reports and fills as they arrive; ends in a typed error, never in silence."""
+        """Reports and fills from the call on; ends in a typed error, never in silence.
+
+        A report may come before the fill that it counts, and a fill twice under its `exec_id`: again with
+        its commission.
+        """
         ...
 
 

@@ -292,10 +292,8 @@ async def _a_modified_order_works_at_its_new_price(broker: Broker, world: World)
 
 async def _a_fill_is_told_and_a_cancel_after_it_changes_nothing(broker: Broker, world: World) -> None:
     async with asyncio.timeout(_WAIT), aclosing(broker.order_events()) as events:
-        first = asyncio.ensure_future(anext(events))
-        await asyncio.sleep(0)
         placement = await broker.place(_ticket(world.stock))
-        await _filled(events, await first, placement)
+        await _filled(events, placement)
     try:
         fate = await broker.cancel(_sent(placement))
     except RequestFailed:
@@ -348,18 +346,14 @@ async def _resting_bracket(broker: Broker, world: World) -> Bracket:
     return Bracket(entry=entry, stop_loss=entry.limit_price - step, take_profit=entry.limit_price + step)
 
 
-async def _filled(
-    events: AsyncGenerator[OrderReport | Execution, None],
-    event: OrderReport | Execution,
-    placement: Placement,
-) -> None:
-    while True:
+async def _filled(events: AsyncGenerator[OrderReport | Execution, None], placement: Placement) -> None:
+    async for event in events:
         if isinstance(event, OrderReport) and event.order_id == placement.order_id:
             assert event.state is not OrderState.REJECTED, event
             if event.state is OrderState.FILLED:
                 assert event.filled == event.quantity
+                assert event.average_fill_price, event
                 return
-        event = await anext(events)
 
 
 def _checks() -> tuple[Check, ...]:

@@ -1,4 +1,5 @@
 import asyncio
+import weakref
 from contextlib import aclosing
 from datetime import date
 
@@ -399,3 +400,34 @@ async def test_a_stream_of_events_tells_a_change_of_price_and_a_part_that_filled
         (OrderState.PARTIALLY_FILLED, "1.95", 1.0),
         (OrderState.PARTIALLY_FILLED, "1.95", 2.0),
     ]
+
+
+async def test_what_happens_before_events_are_read_is_kept_for_them():
+    wire = Wire()
+    async with aclosing(wire.book.events()) as events:
+        wire.send()
+
+        assert (await anext(events)).state is OrderState.SENT
+
+
+async def test_nothing_is_kept_for_events_that_nobody_reads_any_more():
+    wire = Wire()
+    wire.book.events()
+    begun = wire.book.events()
+    wire.send(OrderId(2))
+    await anext(begun)
+    await begun.aclose()
+    del begun
+
+    wire.send()
+    before = weakref.ref(wire.book.report(ONE))
+    wire.status("Submitted")
+
+    assert before() is None
+
+
+def test_a_report_has_the_average_price_of_the_fills_that_are_known(wire):
+    wire.send()
+    wire.fill("0001.01", 1)
+
+    assert wire.book.report(ONE).average_fill_price == 2.0

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from decimal import Decimal
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import attrs
 from typing_extensions import override
@@ -52,6 +52,7 @@ KINDS: Final = (
 _ACCOUNT: Final = "DU0000001"
 
 OrderEvent = OrderReport | Execution
+_Queue = asyncio.Queue[OrderEvent | None]
 
 
 @attrs.frozen
@@ -123,7 +124,7 @@ class FakeBroker(Broker):
         self._details = {row.contract: row for row in details}
         self._delays, self._dry_run = dict(delays or {}), dry_run
         self._faults: dict[str, list[_Fault]] = {}
-        self._listeners: list[asyncio.Queue[OrderEvent | None]] = []
+        self._listeners: WeakKeyDictionary[_Queue, None] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
         self._foreign: tuple[OrderReport, ...] = ()
         self._is_connected = False
@@ -154,8 +155,7 @@ class FakeBroker(Broker):
         self._is_connected = False
         if self._timer:
             self._timer.cancel()
-        for listener in self._listeners:
-            listener.put_nowait(None)
+        self._tell([None])
 
     @property
     @override
@@ -317,16 +317,16 @@ class FakeBroker(Broker):
         return self._book.executions()
 
     @override
-    async def order_events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills as they arrive; NotConnected when the session ends."""
+    def order_events(self) -> AsyncGenerator[OrderEvent, None]:
+        """Reports and fills from the call on; NotConnected when the session ends."""
+        listener: _Queue = asyncio.Queue()
+        self._listeners[listener] = None
+        return self._heard(listener)
+
+    async def _heard(self, listener: _Queue) -> AsyncGenerator[OrderEvent, None]:
         await self._answer("order_events")
-        listener: asyncio.Queue[OrderEvent | None] = asyncio.Queue()
-        self._listeners.append(listener)
-        try:
-            while (event := await listener.get()) is not None:
-                yield event
-        finally:
-            self._listeners.remove(listener)
+        while (event := await listener.get()) is not None:
+            yield event
         raise NotConnected("the session of the fake broker ended while order events were read")
 
     @override
@@ -372,7 +372,7 @@ class FakeBroker(Broker):
         if not self._is_connected:
             raise NotConnected(f"{kind} was asked without a session; call connect first")
 
-    def _tell(self, events: Iterable[OrderEvent]) -> None:
+    def _tell(self, events: Iterable[OrderEvent | None]) -> None:
         for event in events:
             for listener in self._listeners:
                 listener.put_nowait(event)
@@ -389,8 +389,7 @@ class FakeBroker(Broker):
         if self._timer:
             self._timer.cancel()
         if nearest is not None:
-            wait = (nearest - now) / timedelta(seconds=1)
-            self._timer = asyncio.get_running_loop().call_later(wait, self._match)
+            self._timer = asyncio.get_running_loop().call_later((nearest - now).total_seconds(), self._match)
 
 
 def _known(kind: str) -> str:
