@@ -297,6 +297,7 @@ def _counts(done: RunReport, sessions: int) -> dict[str, int]:
     return {
         "sessions": sessions,
         "cycles": done.cycles,
+        "answers": sum(row.answers for row in done.symbols.values()),
         "signals": done.signals,
         "intents": done.intents,
         "orders": done.orders,

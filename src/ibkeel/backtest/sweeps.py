@@ -215,15 +215,11 @@ def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
     except IbkeelError as error:
         return SweepRow(settings=settings, error=f"{type(error).__name__}: {error}")
     counts = dict(report.counts)
-    if _decided_nothing(report):  # its zeros are no result, and might be the best of the sweep
+    if report.errors and not counts.get(
+        "answers"
+    ):  # its zeros are no result, and might be the best of the sweep
         return SweepRow(settings=settings, counts=counts, error=f"every look failed: {report.errors[0]}")
     return SweepRow(settings=settings, figures=report.figures, counts=counts)
-
-
-def _decided_nothing(report: BacktestReport) -> bool:
-    counts = report.counts
-    failed = counts.get("failures", 0) >= counts.get("cycles", 0)
-    return bool(report.errors) and failed and not counts.get("signals", 0)
 
 
 def _value(ranked: tuple[float, SweepRow]) -> float:

@@ -90,6 +90,7 @@ class SymbolTally:
         cycles: Cycles that looked at it, failures included.
         skipped: Cycles it sat out after repeated failures.
         failures: Cycles that ended in an error.
+        answers: Cycles in which the strategy was asked, and answered.
         signals: Cycles whose signal asked for a position.
         intents: Entries and exits that were decided.
     """
@@ -97,6 +98,7 @@ class SymbolTally:
     cycles: int = 0
     skipped: int = 0
     failures: int = 0
+    answers: int = 0
     signals: int = 0
     intents: int = 0
 

@@ -14,7 +14,7 @@ from ibkeel.journal import CycleDone, Look
 from ibkeel.runner.config import RunnerConfig
 from ibkeel.runner.crew import Crew
 from ibkeel.runner.entering import Entering
-from ibkeel.runner.entry import Verdict, View
+from ibkeel.runner.entry import Outcome, Verdict, View
 
 _AT_A_STRETCH: Final = 50  # visits, before others in the loop have their turn
 Visit = Callable[[str], Awaitable[None]]
@@ -110,6 +110,7 @@ class Visiting:
         else:
             if self._backoff[symbol].failures:
                 self._backoff[symbol] = self._backoff[symbol].succeeded()
+            tally.answers += verdict.outcome is not Outcome.WARMING_UP
             return verdict
         tally.failures += 1
         return _FAILED

@@ -112,6 +112,29 @@ def test_a_strategy_that_fails_at_every_look_has_no_figures():
     assert row.error == "every look failed: KeyError: 'SPY'"
 
 
+@attrs.frozen(kw_only=True)
+class BrokenOnceWarm:
+    """Raises as soon as it has bars enough to be asked."""
+
+    name: str = "broken once warm"
+
+    def needs(self):
+        bars = BarSpec(duration="1 D", size="5 mins")
+        return Needs(bars=(bars,), least={bars: 7})
+
+    def decide(self, context):
+        raise KeyError(context.symbol)
+
+
+def test_looks_while_the_strategy_warms_up_do_not_excuse_the_failures():
+    trial = MarketTrial(strategy=BrokenOnceWarm(), data=SeededData(), runner=RunnerConfig(interval=1200))
+
+    [row] = sweep(trial, {"risk.stop_fraction": [0.2]}).rows
+
+    assert row.counts["cycles"] > row.counts["failures"]
+    assert (row.figures, row.error) == (None, "every look failed: KeyError: 'SPY'")
+
+
 @pytest.mark.parametrize(
     ("value", "words"), [("abc", "'abc' is not a number"), ([0.1], "a value is of the wrong type: ")]
 )

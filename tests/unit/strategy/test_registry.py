@@ -75,6 +75,11 @@ def test_a_parameter_that_does_not_fit_is_refused_by_name(params):
         make_registry().create("scalp", params)
 
 
+def test_a_fraction_is_no_whole_number():
+    with pytest.raises(InvalidInput, match=r"fast is 5\.5; valid: a whole number"):
+        default_registry().create("scalp", {"fast": 5.5})
+
+
 def test_a_name_cannot_be_taken_twice_by_different_strategies():
     registry = make_registry()
 
