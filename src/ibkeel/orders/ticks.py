@@ -74,14 +74,14 @@ def round_to_tick(price: Decimal | float | str, *, ticks: TickLadder | Decimal, 
         side: Of the order that bears the price.
 
     Raises:
-        InvalidInput: The price is not above zero, or rounds down to nothing.
+        InvalidInput: The price is not above zero, as that of a combo may be, or rounds down to nothing.
     """
-    ladder = ticks if isinstance(ticks, TickLadder) else TickLadder(((Decimal(0), ticks),))
+    ladder = ticks if isinstance(ticks, TickLadder) else TickLadder(((Decimal(0), as_decimal(ticks)),))
     exact = as_decimal(price)
     if exact <= 0:
         raise InvalidInput(f"price is {price!r}; valid: above 0")
     tick = ladder.tick_at(exact)
-    direction = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+    direction = ROUND_FLOOR if Side(side) is Side.BUY else ROUND_CEILING
     rounded = (exact / tick).to_integral_value(rounding=direction) * tick
     if rounded <= 0:
         raise InvalidInput(f"price {price!r} to {side.value} is below the smallest step {tick}")

@@ -18,6 +18,8 @@ from ibkeel.orders import CENT, NICKEL, PENNY, TickLadder, ladder_of, round_to_t
         ("2.98", Side.SELL, NICKEL, "3.00"),
         ("3.11", Side.SELL, NICKEL, "3.20"),
         (0.3, Side.BUY, Decimal("0.1"), "0.3"),
+        (2.003, "BUY", 0.01, "2.00"),
+        (2.003, "SELL", "0.01", "2.01"),
     ],
 )
 def test_a_price_is_rounded_to_the_side_that_is_not_worse(price, side, ticks, expected):
