@@ -54,7 +54,8 @@ class Streams(Protocol):
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """Quotes as they change; ends in a typed error, never in silence.
 
-        Close it (`aclosing`) to give its market data line back.
+        Close it (`aclosing`) to give its market data line back. A wait for it that is cancelled, as by a
+        time limit, ends it.
         """
         ...
 

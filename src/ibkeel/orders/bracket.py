@@ -54,6 +54,7 @@ def build_bracket(
         InvalidInput: A fraction is out of its range.
         OrderRefused: The quote lacks a side or is crossed, or the stop would fire at once.
     """
+    side = Side(side)
     _check_fractions(side, stop_fraction, take_profit_fraction)
     bid, ask = _sides(quote)
     price, exit_side = (ask, bid) if side is Side.BUY else (bid, ask)

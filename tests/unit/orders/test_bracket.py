@@ -23,7 +23,7 @@ def test_a_purchase_is_a_limit_at_the_ask_with_a_stop_below_and_a_profit_above()
 
 
 def test_a_sale_is_the_mirror_image():
-    bracket = build_bracket(quote=quote(2.0, 2.02), quantity=1, side=Side.SELL, take_profit_fraction=0.5)
+    bracket = build_bracket(quote=quote(2.0, 2.02), quantity=1, side="SELL", take_profit_fraction=0.5)
 
     assert bracket.entry.limit_price == Decimal("2.00")
     assert (bracket.stop_loss, bracket.take_profit) == (Decimal("2.40"), Decimal("1.00"))
