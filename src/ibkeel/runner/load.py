@@ -184,7 +184,7 @@ def _text(path: Path) -> str:
 
 def _flat(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for section, content in data.items():
-        if isinstance(content, dict):
+        if isinstance(content, dict) and content:
             yield from ((f"{section}.{key}", value) for key, value in content.items())
         else:
             yield section, content
@@ -217,7 +217,8 @@ class _FileOrigin:
 
     def __call__(self, key: str) -> str:
         """Such as `bot.toml:12`."""
-        line = self._lines.get(key)
+        below = (line for one, line in self._lines.items() if one.startswith(f"{key}."))
+        line = self._lines.get(key) or next(below, None)
         return str(self._path) if line is None else f"{self._path}:{line}"
 
 
@@ -245,17 +246,8 @@ class _Layer:
         known = {option.path: option for option in options}
         settings: dict[str, Any] = {}
         for path, value in self._values.items():
-            section, dot, _ = path.partition(".")
-            if dot and not _is_section(section, known):
-                self._note_section(section, path, known)
-            elif path not in known:
-                what = (
-                    f"is a section; write [{path}] and below it keys"
-                    if _is_section(path, known)
-                    else "unknown key"
-                )
-                valid = f"{what}; valid: {', '.join(_neighbours(path, known))}"
-                self._note(path, value, valid, is_secret=_is_address(value))
+            if path not in known:
+                self._note_stranger(path, value, known)
             else:
                 attribute: attrs.Attribute[Any] = getattr(
                     attrs.fields(known[path].parent_cls), known[path].name
@@ -267,13 +259,29 @@ class _Layer:
                     self._note(path, value, str(error), is_secret=not attribute.repr)
         return LoadedSettings(settings, LoaderMeta(self))
 
-    def _note_section(self, section: str, path: str, known: Mapping[str, Any]) -> None:
-        """Say once what is wrong with all the keys below a section that there is not."""
-        near = get_close_matches(section, _neighbours(path, known), n=1)
-        meant = f"did you mean [{near[0]}]?" if near else f"valid: {', '.join(_neighbours(path, known))}"
-        valid = f"unknown section [{section}]; {meant}"
-        if valid not in (problem.valid for problem in self._problems):
-            self._problems.append(ConfigurationProblem(key="", valid=valid, origin=self._origin(path)))
+    def _note_stranger(self, path: str, value: object, known: Mapping[str, Any]) -> None:
+        """Say what is wrong with what has no field; once with all the keys below a section that there is not."""
+        section, below, name = path.partition(".")
+        names, origin = _neighbours(path, known), self._origin(path)
+        hidden = "://" in repr(value)  # a secret may stand under a misspelt key
+        valid = f"valid: {', '.join(names)}"
+        if _is_section(path, known):
+            if value != {}:
+                self._note(
+                    path, value, f"is a section; write [{path}] and below it keys; {valid}", is_secret=hidden
+                )
+            return
+        form = f"{section}.{{}}"
+        if not _is_section(section, known):
+            path, name, form, value = section, section, "[{}]", {} if below else value
+        near = get_close_matches(name, names, n=1)
+        meant = f"did you mean {form.format(*near)}? {valid}" if near else valid
+        if not _is_table(value):
+            self._note(path, value, f"unknown key; {meant}", is_secret=hidden)
+            return
+        said = f"unknown section [{path}]; {meant}"
+        if said not in (problem.valid for problem in self._problems):
+            self._problems.append(ConfigurationProblem(key="", valid=said, origin=origin))
 
     def _note(self, path: str, value: object, why: str, *, is_secret: bool = False) -> None:
         if is_secret and path not in ACCOUNTS:
@@ -281,10 +289,9 @@ class _Layer:
         self._problems.append(ConfigurationProblem.of(path, value, why, self._origin(path)))
 
 
-def _is_address(value: object) -> bool:
-    """Whether a value may be a secret that stands under a misspelt key."""
-    texts = value if isinstance(value, list) else [value]
-    return any(isinstance(text, str) and "://" in text for text in texts)
+def _is_table(value: object) -> bool:
+    """Whether a value is one, or a list of them."""
+    return isinstance(value[0] if isinstance(value, list) and value else value, dict)
 
 
 def _is_section(path: str, known: Mapping[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig, check_config, load_config
 
+_SECTIONS = "valid: gateway, journal, limits, risk, runner, strategy"
+
 
 @pytest.fixture
 def bot(tmp_path):
@@ -81,7 +83,44 @@ def test_a_section_that_there_is_not_is_told_once_whatever_stands_below_it(tmp_p
 
     [problem] = check_config(path, {})
 
-    assert str(problem) == f"{path}:2: unknown section [riks]; did you mean [risk]?"
+    assert str(problem) == f"{path}:2: unknown section [riks]; did you mean [risk]? {_SECTIONS}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# none\n[gatway]\n", f"unknown section [gatway]; did you mean [gateway]? {_SECTIONS}"),
+        ("\ngatway = {}\n", f"unknown section [gatway]; did you mean [gateway]? {_SECTIONS}"),
+        ("\n[[riks]]\nmax_contracts = 1\n", f"unknown section [riks]; did you mean [risk]? {_SECTIONS}"),
+        ("[runner]\n[zoo.a.b]\n", f"unknown section [zoo]; {_SECTIONS}"),
+        (
+            "\n[strategy.parms]\nurl = 'https://x.example/secret'\n",
+            "unknown section [strategy.parms]; did you mean strategy.params? valid: name, params",
+        ),
+        ("[journal]\n[journal.foo]\n", "unknown section [journal.foo]; valid: path"),
+    ],
+)
+def test_a_section_that_there_is_not_is_refused_whatever_its_form(tmp_path, text, said):
+    path = tmp_path / "bot.toml"
+    path.write_text(text)
+
+    [problem] = check_config(path, {})
+
+    assert str(problem) == f"{path}:2: {said}"
+
+
+def test_a_section_that_is_empty_is_one(bot):
+    assert load_config(bot("[gateway]\n[strategy.params]\n[runner]\n"), {}) == load_config(None, {})
+
+
+def test_a_section_that_is_written_as_a_list_shows_no_address(tmp_path):
+    path = tmp_path / "bot.toml"
+    path.write_text("[[runner]]\nurls = ['discord://secret']\n")
+
+    [problem] = check_config(path, {})
+
+    assert "is a section; write [runner]" in str(problem)
+    assert "secret" not in str(problem)
 
 
 @pytest.mark.parametrize(
