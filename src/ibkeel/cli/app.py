@@ -16,7 +16,7 @@ from rich.console import Console
 from ibkeel import __version__
 from ibkeel.cli import demo as demonstration
 from ibkeel.cli.backtest_command import backtest, sweep_settings
-from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.chain_command import chain
 from ibkeel.cli.config_command import config
 from ibkeel.cli.doctor_command import doctor
@@ -116,7 +116,9 @@ def commands(verbose: int) -> None:
     show_default=True,
     help="Of the simulated market; equal seeds give equal days.",
 )
-@click.option("--symbols", default=None, help="Tickers with commas. [default: SPY,QQQ]")
+@click.option(
+    "--symbols", callback=tickers, default="SPY,QQQ", show_default=True, help="Tickers with commas."
+)
 @click.option("--replay", type=_PATH, default=None, help="Folder of recorded data to play instead.")
 @click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
 @click.option(
@@ -156,7 +158,7 @@ def demo(**given: Any) -> int:
     path = given["journal"] or state_directory(os.environ) / "demo.sqlite"
     phase = _phase(given["phase"])
     options = demonstration.DemoOptions(
-        symbols=_tickers(given["symbols"] or "SPY,QQQ"),
+        symbols=given["symbols"],
         journal=fresh_journal(path),
         seed=given["seed"],
         replay=given["replay"],
@@ -166,7 +168,7 @@ def demo(**given: Any) -> int:
         orders=OrderMode.PAPER if given["paper"] else OrderMode.DRY_RUN,
         strategy=given["strategy"],
         market=given["market"],
-        scenario=chosen(given["scenario"]) if given["scenario"] else None,
+        scenario=chosen(given["scenario"]),
         phase=phase,
     )
     if phase is not None:
@@ -265,10 +267,6 @@ def _log_to_stderr(verbose: int) -> None:
     handler.addFilter(RedactingFilter())
     root.addHandler(handler)
     root.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
-
-
-def _tickers(text: str) -> tuple[str, ...]:
-    return tuple(part.strip().upper() for part in text.split(",") if part.strip())
 
 
 def _report_data(report: RunReport, path: Path) -> dict[str, Any]:

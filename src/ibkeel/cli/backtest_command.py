@@ -31,7 +31,7 @@ from ibkeel.backtest import (
     sweep,
 )
 from ibkeel.backtest.figures import lasting
-from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, page_path
 from ibkeel.cli.screen import plain
@@ -64,7 +64,9 @@ def _what_to_play(command: F) -> F:
         click.option("--date", "day", type=_DATE, default=None, help="First trading date, YYYY-MM-DD."),
         click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the market."),
         click.option("--sessions", type=click.IntRange(1), default=1, show_default=True, help="How many."),
-        click.option("--symbols", default=None, help="Tickers with commas. [default: the file's]"),
+        click.option(
+            "--symbols", callback=tickers, default=None, help="Tickers with commas. [default: the file's]"
+        ),
         click.option("--strategy", default=None, help="Name of a strategy. [default: the file's]"),
         click.option(
             "--preset", type=click.Choice(list(PRESETS)), default=None, help="Which options will do."
@@ -241,7 +243,7 @@ def _trial(given: dict[str, Any]) -> MarketTrial:
         else load_config_as(MonitoredBot, given["config"], os.environ)
     )
     day = given["day"].date() if given["day"] else None
-    name = given["strategy"] or bot.strategy.name
+    name = bot.strategy.name if given["strategy"] is None else given["strategy"]
     params = bot.strategy.params if name == bot.strategy.name else {}
     if given["replay"] is None:
         data: SeededData | RecordedData = SeededData(seed=given["seed"], day=day)
@@ -262,13 +264,8 @@ def _trial(given: dict[str, Any]) -> MarketTrial:
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    symbols = given["symbols"]
-    chosen = {
-        "symbols": None if symbols is None else tuple(part.strip().upper() for part in symbols.split(",")),
-        "preset": given["preset"],
-        "min_dte": given["min_dte"],
-    }
-    return {name: value for name, value in chosen.items() if value is not None}
+    names = ("symbols", "preset", "min_dte")
+    return {name: given[name] for name in names if given[name] is not None}
 
 
 def _values(text: str) -> tuple[str, tuple[object, ...]]:

@@ -1,9 +1,10 @@
 """A bot's whole file: what the runner is told, and who watches it."""
 
 import attrs
+import click
 
 from ibkeel.monitor import AlertsConfig, TelemetryConfig
-from ibkeel.runner import BotConfig
+from ibkeel.runner import BotConfig, RunnerConfig
 
 
 @attrs.frozen(kw_only=True)
@@ -17,3 +18,14 @@ class MonitoredBot(BotConfig):
 
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
     alerts: AlertsConfig = attrs.field(factory=AlertsConfig)
+
+
+def tickers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """Tickers with commas, held to what a file may say; None where nothing was typed.
+
+    Raises:
+        ConfigurationError: They are not valid.
+    """
+    if text is None:
+        return None
+    return RunnerConfig(symbols=[part.strip().upper() for part in text.split(",") if part.strip()]).symbols

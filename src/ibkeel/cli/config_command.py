@@ -100,7 +100,7 @@ def template(strategy: str | None = None, profile: str | None = None) -> str:
     """
     named = {} if profile is None else {f"{ENVIRONMENT_PREFIX}RUNNER__PROFILE": profile}
     bot = load_config_as(MonitoredBot, None, named)
-    data, chosen = to_data(bot), strategy or bot.strategy.name
+    data, chosen = to_data(bot), bot.strategy.name if strategy is None else strategy
     data["strategy"] = {"name": chosen, "params": _settings(default_registry().create(chosen))}
     return "\n".join(_section(name, keys) for name, keys in data.items())
 

@@ -10,7 +10,7 @@ from typing import Final
 import click
 from rich.console import Console
 
-from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import state_directory
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
@@ -44,7 +44,9 @@ _WIDTH: Final = 14
     default=None,
     help="That is logged on with; one that no bot uses leaves a running bot alone.",
 )
-@click.option("--symbols", default=None, help="Tickers with commas, whose data is asked for.")
+@click.option(
+    "--symbols", callback=tickers, default=None, help="Tickers with commas, whose data is asked for."
+)
 @click.option("--journal", type=_PATH, default=None, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(
@@ -52,7 +54,7 @@ def doctor(
     host: str | None,
     port: int | None,
     client_id: int | None,
-    symbols: str | None,
+    symbols: tuple[str, ...] | None,
     journal: Path | None,
     *,
     as_json: bool,
@@ -73,12 +75,11 @@ def doctor(
         connect_backoff=Backoff(attempts=1),
         reconnect=False,
     )
-    named = tuple(part.strip().upper() for part in symbols.split(",")) if symbols else bot.runner.symbols
     setup = Setup(
         host=address.host,
         port=address.port,
         client_id=address.client_id,
-        symbols=named,
+        symbols=symbols or bot.runner.symbols,
         sends_orders=address.orders is not OrderMode.DRY_RUN,
         journal=journal or _journal(bot),
         unmet=unmet(bot.telemetry, bot.alerts),

@@ -31,12 +31,14 @@ _PORT = click.IntRange(0, 65535)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-def chosen(text: str) -> Scenario:
-    """The scenario of that name, or in that file when the text ends in `.toml`.
+def chosen(text: str | None) -> Scenario | None:
+    """The scenario of that name, or in that file when the text ends in `.toml`; None for no text.
 
     Raises:
         ConfigurationError: There is no such scenario, or the file is none.
     """
+    if text is None:
+        return None
     return Scenario.load(Path(text)) if text.endswith(".toml") else Scenario.named(text)
 
 
@@ -106,7 +108,7 @@ def sim_run(**given: Any) -> int:
             day=given["day"].date() if given["day"] else None,
             start=time(start.hour, start.minute),
             seconds=given["seconds"],
-            scenario=chosen(given["scenario"]) if given["scenario"] else None,
+            scenario=chosen(given["scenario"]),
             zone=given["zone"],
             ports=given["ports"],
             quiet_output=as_json,
@@ -164,7 +166,7 @@ def _sim_serve(**given: Any) -> None:
         seed=given["seed"],
         day=given["day"].date() if given["day"] else None,
         start=time(start.hour, start.minute),
-        scenario=chosen(given["scenario"]) if given["scenario"] else None,
+        scenario=chosen(given["scenario"]),
         company=Company(record=given["record"], view=given["view"], web=given["web"]),
         speed=given["speed"],
     )

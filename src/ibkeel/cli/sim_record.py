@@ -33,6 +33,7 @@ from ibkeel.sim.transcripts import (
     played,
 )
 from ibkeel.sim.transcripts.proxy import not_listening
+from ibkeel.sim.transcripts.redaction import SHORTEST
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -167,6 +168,9 @@ class _Address(click.ParamType[tuple[str, int]]):
 @click.option("--hide", "hidden", multiple=True, metavar="TEXT", help="Hide this too; may be repeated.")
 def sim_record(file: Path, upstream: tuple[str, int], host: str, port: int, hidden: tuple[str, ...]) -> None:
     """Stand between your program and a real Gateway, and write down what they say, account ids and names hidden."""
+    short = [text for text in hidden if len(text) < SHORTEST]
+    if short:
+        raise click.UsageError(f"--hide {short[0]!r} would hide nothing; valid: {SHORTEST} letters or more")
     record(RecordOptions(file=file, upstream=upstream, host=host, port=port, hidden=hidden), announce)
 
 

@@ -106,7 +106,8 @@ def _whole(least: int, most: int) -> Validator:
 
 
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
+    """A single text is one of them, not its letters."""
+    return (values,) if isinstance(values, str) else tuple(values)
 
 
 def _anchors(_: object, attribute: "attrs.Attribute[Any]", values: tuple[str, ...]) -> None:

@@ -164,6 +164,12 @@ def test_a_share_class_is_written_as_the_gateway_writes_it(bot):
     assert load_config(None, {"IBKEEL_RUNNER__SYMBOLS": "SPY, BRK B"}).runner.symbols == ("SPY", "BRK B")
 
 
+def test_one_text_is_one_symbol_and_not_its_letters():
+    assert RunnerConfig(symbols="SPY").symbols == ("SPY",)
+    with pytest.raises(ConfigurationError, match="symbols is"):
+        RunnerConfig(symbols="SPY,QQQ")
+
+
 @pytest.mark.parametrize(
     "symbol", ["", " ", "brk b", " BRK", "BRK ", "BRK  B", "BRK B C", ".", "SPY\n", "ÄG"]
 )

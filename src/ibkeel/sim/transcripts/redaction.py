@@ -45,7 +45,8 @@ _FAMILY: Final = "codes.code"
 _PUBLIC: Final = frozenset({"", "0", "All", "IB"})
 _AMOUNTS: Final = frozenset({"account_summary", "account_update_multi", "account_value"})
 _LARGE: Final = 100.0
-_SHORTEST: Final = 4  # letters of a name that is looked for within other texts
+SHORTEST: Final = 4
+"""Letters of a name that is looked for within other texts."""
 
 
 class Redactor:
@@ -118,7 +119,7 @@ class Redactor:
         if text not in self._aliases:
             number = self._counts[kind] = self._counts.get(kind, 0) + 1
             self._aliases[text] = _alias_of(text, kind, number)
-            longest_first = sorted((each for each in self._aliases if len(each) >= _SHORTEST), key=len)[::-1]
+            longest_first = sorted((each for each in self._aliases if len(each) >= SHORTEST), key=len)[::-1]
             self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         return self._aliases[text]
 
