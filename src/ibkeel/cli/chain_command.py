@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.screen import plain
+from ibkeel.cli.screen import host_name, plain
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 
@@ -108,7 +108,9 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     help="Interest a year, a fraction, for forward and delta.",
 )
 @click.option("--delayed", is_flag=True, help="Take delayed and frozen prices too.")
-@click.option("--host", default=None, help="Ask a Gateway on this host. [default: simulate one]")
+@click.option(
+    "--host", callback=host_name, default=None, help="Ask a Gateway on this host. [default: simulate one]"
+)
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=None, help="Its port; 4002 is a paper Gateway's."
 )

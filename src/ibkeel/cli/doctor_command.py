@@ -13,6 +13,7 @@ from rich.console import Console
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import state_directory
+from ibkeel.cli.screen import host_name
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
 from ibkeel.monitor.monitor import unmet
@@ -34,7 +35,12 @@ _WIDTH: Final = 14
 
 @click.command()
 @click.argument("config", type=_PATH, required=False)
-@click.option("--host", default=None, help="Of the Gateway. [default: the configuration's, or 127.0.0.1]")
+@click.option(
+    "--host",
+    callback=host_name,
+    default=None,
+    help="Of the Gateway. [default: the configuration's, or 127.0.0.1]",
+)
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=None, help="Of its API. [default: the same, or 4002]"
 )

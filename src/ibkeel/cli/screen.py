@@ -11,10 +11,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ibkeel.model import checks
 from ibkeel.runner import Progress as Cycles
 from ibkeel.telemetry.redaction import printable
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
+
+
+def host_name(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """A host that was typed.
+
+    Raises:
+        ConfigurationError: It can be none.
+    """
+    if text is not None:
+        checks.host(None, option, text)
+    return text
 
 
 def web_address(host: str, port: int) -> str:

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
-from ibkeel.cli.screen import announce
+from ibkeel.cli.screen import announce, host_name
 from ibkeel.cli.serve import ServeOptions, serve
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company
@@ -125,7 +125,7 @@ def sim() -> None:
 
 
 @sim.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("--host", callback=host_name, default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--port", type=_PORT, default=4902, show_default=True, help="Port to bind; 0 takes a free one.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
 @click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")

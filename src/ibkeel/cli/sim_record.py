@@ -15,8 +15,9 @@ from rich.table import Table
 from typing_extensions import override
 
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.screen import announce, plain
+from ibkeel.cli.screen import announce, host_name, plain
 from ibkeel.errors import ConfigurationError
+from ibkeel.model import checks
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import (
     Comparison,
@@ -155,13 +156,17 @@ class _Address(click.ParamType[tuple[str, int]]):
         host, _, port = value.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
             self.fail(f"{value!r} is no address; 127.0.0.1:4002 would be", param, ctx)
-        return host.strip("[]"), int(port)
+        host = host.strip("[]")
+        checks.host(None, param, host)
+        return host, int(port)
 
 
 @click.command("record")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--upstream", type=_Address(), required=True, help="The real Gateway.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host", callback=host_name, default="127.0.0.1", show_default=True, help="Address to listen on."
+)
 @click.option(
     "--port", type=_PORT, default=4903, show_default=True, help="Port to listen on; 0 takes a free one."
 )

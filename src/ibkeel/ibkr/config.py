@@ -12,7 +12,7 @@ from ibkeel.ibkr.codes import ERROR_TABLE, ErrorTable
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.states import SessionPolicy
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS, ResetWindow
-from ibkeel.model import mask_account
+from ibkeel.model import checks, mask_account
 from ibkeel.resilience import Backoff, BreakerPolicy, CachePolicy, Deadlines, Lifetime, Rule
 
 
@@ -110,7 +110,7 @@ class IBKRConfig:
         ConfigurationError: A value is not valid, or LIVE comes without `live_account`.
     """
 
-    host: str = "127.0.0.1"
+    host: str = attrs.field(default="127.0.0.1", validator=checks.host)
     port: int = attrs.field(default=4002, validator=_port)
     client_id: int = attrs.field(default=1, validator=_client_id)
     orders: OrderMode = attrs.field(default=OrderMode.DRY_RUN, converter=_mode)
@@ -139,8 +139,6 @@ class IBKRConfig:
     heartbeat: float = attrs.field(default=30.0, validator=_at_least(1))
 
     def __attrs_post_init__(self) -> None:
-        if not self.host:
-            raise ConfigurationError("host is empty; valid: a host name or address such as '127.0.0.1'")
         if self.orders is OrderMode.LIVE and not self.live_account:
             raise ConfigurationError(
                 "orders is LIVE without live_account; give the account id, such as 'U1234567'"

@@ -1,17 +1,21 @@
 """Validators and converters that the values of the model share."""
 
 import math
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from numbers import Real
-from typing import Any, NoReturn, SupportsFloat
+from typing import Any, Final, NoReturn, SupportsFloat
 
 import attrs
 import numpy as np
 from typing_extensions import override
 
-from ibkeel.errors import InvalidInput
+from ibkeel.errors import ConfigurationError, InvalidInput
+
+# A name, as wide as services and containers write theirs; or an address of IPv6.
+_HOST: Final = re.compile(r"[\w.-]{1,253}|(?=.*:.*:)[\dA-Fa-f:.]+(%[\w.-]+)?")
 
 
 class Words(StrEnum):
@@ -104,6 +108,22 @@ def name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> 
     """Refuse what is not a short printable word: it would break a wire field or a log line."""
     if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 64:  # noqa: PLR2004 - longer than any IB field
         raise _refuse(instance, attribute, value, "a printable text of 1 to 64 characters")
+
+
+def host(_: object, attribute: Any, value: object) -> None:
+    """Refuse what cannot be the name or the address of a machine.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    try:
+        is_host = isinstance(value, str) and _HOST.fullmatch(value) is not None and bool(value.encode("idna"))
+    except UnicodeError:  # a part between two dots is empty or too long
+        is_host = False
+    if not is_host:
+        raise ConfigurationError(
+            f"{attribute.name} is {value!r}; valid: a host name or address, such as 127.0.0.1"
+        )
 
 
 def field_text(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

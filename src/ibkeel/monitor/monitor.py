@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, ConnectionFailure, RequestFailed
-from ibkeel.model import Health
+from ibkeel.model import Health, checks
 from ibkeel.monitor.alerts import Alerter, AlertsConfig
 from ibkeel.monitor.alerts.courier import AppriseChannel
 from ibkeel.monitor.board import Board
@@ -31,11 +31,6 @@ def _between(least: float, most: float) -> Callable[[Any, "attrs.Attribute[Any]"
     return check
 
 
-def _host(_: object, attribute: "attrs.Attribute[Any]", value: str) -> None:
-    if not value:
-        raise ConfigurationError(f"{attribute.name} is {value!r}; valid: a host name or address")
-
-
 @attrs.frozen(kw_only=True)
 class TelemetryConfig:
     """Where a bot shows how it is.
@@ -50,7 +45,7 @@ class TelemetryConfig:
     """
 
     metrics_port: int | None = attrs.field(default=None, validator=_between(0, _HIGHEST_PORT))
-    metrics_host: str = attrs.field(default="127.0.0.1", validator=_host)
+    metrics_host: str = attrs.field(default="127.0.0.1", validator=checks.host)
     log: str = ""
     log_megabytes: float = attrs.field(default=50.0, validator=_between(0.001, 10_000))
     health_interval: float = attrs.field(default=30.0, validator=_between(1, 3600))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.model import ExitPolicy
+from ibkeel.model import ExitPolicy, checks
 from ibkeel.options import PRESETS
 from ibkeel.orders import OrderLimits, RepricePolicy
 from ibkeel.risk import ExposureLimits
@@ -281,7 +281,7 @@ class GatewayConfig:
         live_account: For LIVE: the account id that the Gateway must report.
     """
 
-    host: str = attrs.field(default="127.0.0.1", validator=_valid("a host name or address", bool))
+    host: str = attrs.field(default="127.0.0.1", validator=checks.host)
     port: int = attrs.field(default=4002, validator=_whole(1, _HIGHEST_PORT))
     client_id: int = attrs.field(default=1, validator=_whole(0, 2**31 - 1))
     orders: str = attrs.field(default="DRY_RUN", validator=_valid(", ".join(_MODES), _MODES.__contains__))

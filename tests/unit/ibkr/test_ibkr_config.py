@@ -43,6 +43,36 @@ def test_a_figure_that_cannot_be_is_refused(wrong):
         IBKRConfig(**wrong)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "a..b",
+        ".a",
+        "a b",
+        "127.0.0.1 ",
+        "a" * 300,
+        "a." * 150,
+        "gw:4002",
+        "http://gw",
+        "[::1]",
+        "a\0",
+        "\ud800",
+        4,
+    ],
+)
+def test_what_can_be_no_host_is_refused_before_anything_is_looked_up(host):
+    with pytest.raises(ConfigurationError, match="valid: a host name or address, such as 127"):
+        IBKRConfig(host=host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "::1", "fe80::1%eth0", "localhost", "ib_gateway", "gw.example.", "bücher.example", "::"],
+)
+def test_a_name_or_an_address_is_a_host(host):
+    assert IBKRConfig(host=host).host == host
+
+
 @pytest.mark.parametrize("live_account", [None, ""])
 def test_live_needs_the_account_by_name(live_account):
     with pytest.raises(ConfigurationError, match="LIVE without live_account"):

@@ -91,6 +91,7 @@ def test_a_log_that_cannot_be_written_raises_one_alarm():
     [
         ({"metrics_port": 70_000}, "metrics_port is 70000; valid: 0 to 65535"),
         ({"metrics_host": ""}, "metrics_host is ''"),
+        ({"metrics_host": "a..b"}, "metrics_host is 'a..b'"),
         ({"sample_interval": 0}, "sample_interval is 0"),
     ],
 )

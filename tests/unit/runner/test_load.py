@@ -145,6 +145,7 @@ def test_a_section_that_is_written_as_a_list_shows_no_address(tmp_path):
         ("[risk]\nrisk_fraction = 2\n", {}, ["risk.risk_fraction", "up to 1"]),
         ("[gateway]\nport = 0\n", {}, ["gateway.port", "1 to 65535"]),
         ("[gateway]\nhost = 4\n", {}, ["gateway.host", "a text"]),
+        ("[gateway]\nhost = 'a..b'\n", {}, ["bot.toml:2", "host is 'a..b'; valid: a host name or address"]),
         ("[strategy]\nparams = 3\n", {}, ["strategy.params", "a table"]),
         ("", {"IBKEEL_RUNNER__INTERVAL": "x"}, ["runner.interval = 'x' (IBKEEL_RUNNER__INTERVAL)"]),
         ("", {"IBKEEL_RUNNER__NOPE": "x"}, ["runner.nope", "unknown key"]),
