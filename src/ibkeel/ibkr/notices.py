@@ -24,6 +24,7 @@ _GRADES: Final = MappingProxyType(
         Reaction.FARM_IDLE: Grade.OK,
     }
 )
+_MOST: Final = 100  # as the board keeps
 
 
 @attrs.frozen
@@ -80,7 +81,7 @@ def heard(meaning: Meaning, text: str) -> tuple[SessionEvent, DataFarm | None] |
 
 
 class Notices:
-    """Keeps the last word on the upstream link and on each farm.
+    """Keeps the last word on the upstream link and on each farm, of a hundred at most.
 
     Args:
         clock: Stamps the notices.
@@ -115,6 +116,7 @@ class Notices:
                     evidence=f"{code}: {text}",
                 )
             )
+        self._last.pop(name, None)  # to the end: who was heard of longest ago stands first
         self._last[name] = HealthCheck(
             name=name,
             grade=grade,
@@ -122,6 +124,12 @@ class Notices:
             at=now,
             remedy="" if grade is Grade.OK else meaning.remedy,
         )
+        if len(self._last) > _MOST:
+            del self._last[min(self._last, key=self._worth)]
+
+    def _worth(self, name: str) -> tuple[bool, bool]:
+        """Trouble is kept longer than what is well, and the link upstream longest."""
+        return self._last[name].grade is not Grade.OK, name == "upstream"
 
     def checks(self) -> tuple[HealthCheck, ...]:
         """The last word on each, by name."""

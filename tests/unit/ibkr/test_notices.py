@@ -118,6 +118,24 @@ def test_other_messages_say_nothing_about_health(code, text):
     assert heard((code, text)) == {}
 
 
+def test_however_many_names_are_heard_a_hundred_are_kept_and_trouble_longest():
+    many = [(2104, f"OK:farm{number}") for number in range(1000)]
+
+    kept = heard((1100, "lost"), (2103, "broken:usfarm"), (2104, "OK:early"), *many, (2104, "OK:farm5"))
+
+    assert len(kept) == 100
+    assert (kept["upstream"], kept["farm usfarm"]) == (Grade.DOWN, Grade.DEGRADED)
+    assert kept["farm farm5"] is kept["farm farm999"] is Grade.OK
+    assert "farm early" not in kept
+
+
+def test_of_more_than_a_hundred_in_trouble_the_link_upstream_is_kept():
+    kept = heard((1100, "lost"), *((2103, f"broken:farm{number}") for number in range(1000)))
+
+    assert len(kept) == 100
+    assert kept["upstream"] is Grade.DOWN
+
+
 def test_a_new_session_starts_without_notices():
     notices = Notices(Still(), NullObserver())
     notices.on_error(1100, "lost")
