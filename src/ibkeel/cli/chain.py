@@ -10,7 +10,7 @@ import attrs
 
 from ibkeel.cli.serve import OffsetClock
 from ibkeel.clock import Clock
-from ibkeel.errors import UnknownContract
+from ibkeel.errors import QuoteUnavailable, UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import Broker, Index, Option, OptionChain, Stock
 from ibkeel.model.checks import as_decimal
@@ -104,6 +104,7 @@ class ChainReport:
         options: What was looked at.
         at: Gateway time, aware.
         spot: Price of the underlying; None when nothing was quoted.
+        close: Its last close, which strikes are quoted around where there is no price.
         series: Listed series in the range of days, ascending.
         pick: What the search for a delta gave; None when no delta was wanted.
         window: Options quoted around the price, ascending by strike.
@@ -113,6 +114,7 @@ class ChainReport:
     options: ChainOptions
     at: datetime
     spot: float | None = None
+    close: float | None = None
     series: tuple[Series, ...] = ()
     pick: DeltaPick | None = None
     window: tuple[Candidate, ...] = ()
@@ -193,6 +195,7 @@ def look(options: ChainOptions) -> ChainReport:
         UnknownContract: It knows no such underlying.
         InvalidInput: The chain has no such class.
         NoData: The underlying has no options.
+        QuoteUnavailable: It has neither price nor close, around which strikes could be quoted.
         ConnectionFailure: There is no Gateway to talk to.
         ConfigurationError: The day is no session of the simulated exchange.
     """
@@ -236,7 +239,7 @@ async def _looked(options: ChainOptions, broker: Broker, clock: Clock) -> ChainR
     chain, quote = definitions.result(), price.result()
     spot = quote.mid or quote.last or quote.bid or quote.ask
     closes = await told_closes(broker, chain, rule=options.rule, today=_day(clock.now()))
-    report = attrs.evolve(_listed(options, chain, closes, clock.now()), spot=spot)
+    report = attrs.evolve(_listed(options, chain, closes, clock.now()), spot=spot, close=quote.close)
     if not options.has_target:
         return attrs.evolve(report, window=await _window(report, chain, closes, broker))
     pick = await pick_by_delta(
@@ -292,7 +295,12 @@ def _listed(
 async def _window(
     report: ChainReport, chain: OptionChain, closes: Mapping[date, datetime], broker: Broker
 ) -> tuple[Candidate, ...]:
-    options, rule, spot = report.options, report.options.rule, report.spot or 0.0
+    options, rule, spot = report.options, report.options.rule, report.spot or report.close
+    if spot is None:
+        raise QuoteUnavailable(
+            f"{options.symbol} has neither a price now nor a last close, so that nothing tells which strikes are around "
+            "it; ask in its trading hours, or find an option by --delta, which needs neither"
+        )
     listing = delta_listing(
         chain,
         today=report.today,

@@ -194,6 +194,8 @@ def _print_chain(console: Console, report: ChainReport) -> None:
 def _parts(report: ChainReport) -> Iterator[RenderableType]:
     at, rule = report.at.astimezone(_NEW_YORK), report.options.rule
     price = "" if report.spot is None else f" at {report.spot:.2f}"
+    if report.spot is None and report.close is not None:
+        price = f", no price now, closed at {report.close:.2f}"
     yield f"{report.options.symbol}{price}, {at:%A, %d %B %Y, %H:%M} New York"
     if report.pick is None and not report.options.strikes:
         yield _series(report)

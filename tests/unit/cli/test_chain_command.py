@@ -1,10 +1,20 @@
+import io
 import json
 import re
 import socket
+from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
 from ibkeel.cli.app import run
+from ibkeel.cli.chain import ChainOptions, Rehearsal, _looked
+from ibkeel.cli.chain_command import _print_chain
+from ibkeel.errors import QuoteUnavailable
+from ibkeel.model import OptionChain, OptionClass, Quote, Stock
+from ibkeel.options import DeltaRule
+from ibkeel.testing import FakeBroker
+from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock
 
 KEYS = [
     "symbol", "at", "spot", "dte", "right", "target_delta", "chosen", "greeks_check", "is_proven", "forward", "quotes", "waves",
@@ -188,3 +198,47 @@ def test_equal_seeds_tell_the_same(capsys):
     first, again = told(capsys, "QQQ", "--delta", "0.25"), told(capsys, "QQQ", "--delta", "0.25")
 
     assert first == again
+
+
+class Unpriced(FakeBroker):
+    """Answers for the underlying without any price, as a Gateway may that says so of each field."""
+
+    def __init__(self, close, clock):
+        row = OptionClass(
+            trading_class="SPY",
+            expiries=(DEFAULT_START.date() + timedelta(40),),
+            strikes=(1, 2, 479, 480, 481),
+        )
+        super().__init__(chains=[OptionChain(underlying=Stock("SPY"), classes=(row,))], clock=clock)
+        self.close = close
+
+    async def quote(self, contract):
+        return Quote(contract=contract, at=DEFAULT_START, close=self.close)
+
+
+def around(close):
+    options = ChainOptions(
+        symbol="SPY", rule=DeltaRule(right="P", min_dte=0, max_dte=60), strikes=2, where=Rehearsal()
+    )
+
+    async def asked():
+        async with Unpriced(close, virtual_clock()) as broker:
+            return await _looked(options, broker, virtual_clock())
+
+    return run_virtual(asked())
+
+
+def test_no_strikes_are_quoted_around_a_price_that_there_is_not():
+    with pytest.raises(QuoteUnavailable, match=r"SPY has neither a price now nor a last close.*--delta"):
+        around(None)
+
+
+def test_without_a_price_strikes_are_quoted_around_the_last_close_and_that_is_said():
+    report = around(480.2)
+
+    console = Console(width=120, record=True, file=io.StringIO())
+    _print_chain(console, report)
+
+    assert [float(one.option.strike) for one in report.window] == [480.0, 481.0]
+    assert report.as_data()["spot"] is None
+    assert "SPY, no price now, closed at 480.20" in console.export_text()
