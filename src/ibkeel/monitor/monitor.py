@@ -38,6 +38,7 @@ class TelemetryConfig:
     Args:
         metrics_port: Where Prometheus finds the metrics; None serves none.
         metrics_host: Address to listen on; anybody who can reach it may read them.
+        metrics_names: Further names under which they are scraped, such as that of a proxy.
         log: File of events as lines of JSON; empty for none.
         log_megabytes: Size at which that file is put aside, as one with `.1` behind its name.
         health_interval: Seconds between two looks at every tier of health.
@@ -46,6 +47,7 @@ class TelemetryConfig:
 
     metrics_port: int | None = attrs.field(default=None, validator=_between(0, _HIGHEST_PORT))
     metrics_host: str = attrs.field(default="127.0.0.1", validator=checks.host)
+    metrics_names: tuple[str, ...] = ()
     log: str = ""
     log_megabytes: float = attrs.field(default=50.0, validator=_between(0.001, 10_000))
     health_interval: float = attrs.field(default=30.0, validator=_between(1, 3600))
@@ -160,8 +162,9 @@ class Monitor(Observer):
         async with contextlib.AsyncExitStack() as stack:
             if self._log is not None:
                 stack.enter_context(self._log)
-            if self._telemetry.metrics_port is not None:
-                serving = self.metrics.served(self._telemetry.metrics_port, self._telemetry.metrics_host)
+            told = self._telemetry
+            if told.metrics_port is not None:
+                serving = self.metrics.served(told.metrics_port, told.metrics_host, told.metrics_names)
                 self.metrics_port = stack.enter_context(serving)
             if self.alerter is not None:
                 await stack.enter_async_context(self.alerter)

@@ -1,3 +1,4 @@
+import http.client
 import json
 import re
 import urllib.request
@@ -278,6 +279,37 @@ def test_metrics_are_served_on_loopback():
             pass
 
     assert "ibkeel_requests_total" in text
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "given", "status"),
+    [
+        ("127.0.0.1", (), "127.0.0.1:{port}", 200),
+        ("127.0.0.1", (), "localhost", 200),
+        ("127.0.0.1", (), "[::1]:{port}", 200),
+        ("127.0.0.1", (), "evil.example:{port}", 403),
+        ("127.0.0.1", (), "127.0.0.1.evil.example", 403),
+        ("127.0.0.1", (), "", 403),
+        ("127.0.0.1", (), None, 200),
+        ("127.0.0.1", ("bot.lan",), "bot.lan:443", 200),
+        ("0.0.0.0", (), "bot.lan:{port}", 200),
+        ("0.0.0.0", ("bot.lan",), "10.0.0.5:{port}", 200),
+        ("0.0.0.0", ("bot.lan",), "evil.example:{port}", 403),
+    ],
+)
+def test_metrics_answer_to_their_own_names_only(host, names, given, status):
+    with told(*EVERYTHING).served(0, host, names) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.putrequest("GET", "/metrics", skip_host=True)
+        if given is not None:
+            connection.putheader("Host", given.format(port=port))
+        connection.endheaders()
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+
+    assert (answer.status, "ibkeel_requests_total" in text) == (status, status == 200)
+    assert status == 200 or "metrics_names" in text
 
 
 def test_buckets_ascend():

@@ -1,7 +1,7 @@
 """Who may look, and who may halt: decided from a request's headers alone."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Final
 
@@ -22,6 +22,22 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def answers_to(given: str, host: str, names: Iterable[str]) -> bool:
+    """Whether what listens on a host goes by the name that a request gave; a foreign site borrows none of ours.
+
+    Args:
+        given: The request's header `Host`.
+        host: What is listened on; where others can reach it anyway and `names` are none, any name will do.
+        names: Further ones.
+    """
+    if not is_loopback(host) and not names:
+        return True
+    name, _, port = given.rpartition(":")
+    if not port.isdigit():
+        name = given
+    return name in {*_LOCAL_NAMES, host, *names}
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +80,7 @@ class Access:
             headers: By lower-case name.
             cookie: The page's own cookie, when it was sent.
         """
-        if not self._is_our_name(headers.get("host", "")):
+        if not answers_to(headers.get("host", ""), self.host, self.names):
             return "this page does not answer to that name"
         if self.token is None:
             return ""
@@ -88,9 +104,3 @@ class Access:
         """Whether a request says that its body is longer than any of ours, or does not say."""
         length = headers.get("content-length", "")
         return not length.isdigit() or int(length) > _LONGEST_BODY
-
-    def _is_our_name(self, host: str) -> bool:
-        if not is_loopback(self.host) and not self.names:
-            return True  # whoever is there must know the token
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-        return name in _LOCAL_NAMES or name == self.host or name in self.names

@@ -1,6 +1,7 @@
 """The metrics as Prometheus reads them, gauges from the board; and files for it, shipped with the package."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import Grade
 from ibkeel.monitor.board import Board, Snapshot
+from ibkeel.monitor.dashboard.doors import answers_to
 from ibkeel.monitor.metrics.counts import FAMILIES, Counts, Family, MetricKind
 from ibkeel.telemetry import Event, Observer
 
@@ -22,6 +24,8 @@ _UNKNOWN: Final = "unknown"
 _READY: Final = "ready"
 _NOTHING_YET: Final = MappingProxyType({(): 0.0})  # `increase` does not see a counter's first value
 _FOLDER = "files"
+_LOCAL: Final = "localhost"
+_ADDRESS: Final = re.compile(r"([\d.]+|\[.*\])(:\d+)?")
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -101,12 +105,14 @@ class Metrics(Observer):
                 return histogram
 
     @contextmanager
-    def served(self, port: int, host: str = "127.0.0.1") -> Iterator[int]:
+    def served(self, port: int, host: str = "127.0.0.1", names: Iterable[str] = ()) -> Iterator[int]:
         """Serve them over HTTP, from threads of their own, as long as the block runs.
 
         Args:
             port: 0 takes a free one.
             host: Address to listen on.
+            names: Further names under which they are scraped. On loopback, or with any, a request for another
+                name is refused, as a foreign site's would be whose name leads here; an address is none.
 
         Yields:
             The port.
@@ -121,12 +127,26 @@ class Metrics(Observer):
             server, thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
             raise ConfigurationError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
+        server.set_app(_guarded(server.get_app(), host, tuple(names)))
         try:
             yield int(server.server_port)
         finally:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+def _guarded(app: Any, host: str, names: tuple[str, ...]) -> Any:
+    """The same, for requests that name nobody else."""
+
+    def answer(environ: Mapping[str, Any], start: Callable[..., Any]) -> Any:
+        given = environ.get("HTTP_HOST", _LOCAL)  # a browser, which a foreign site needs, always sends it
+        if _ADDRESS.fullmatch(given) or answers_to(given, host, names):
+            return app(environ, start)
+        start("403 Forbidden", [("Content-Type", "text/plain")])
+        return [b"these metrics do not answer to that name; telemetry.metrics_names may say it\n"]
+
+    return answer
 
 
 def grafana_dashboard() -> str:
