@@ -1,5 +1,7 @@
 """Nobody looks or halts who should not: names, tokens, origins and lengths."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,17 @@ def test_only_the_token_opens_by_header_or_by_cookie(given_token):
     assert bool(by_cookie) == (given_token != TOKEN)
     assert access.against_reading({"host": "bot:1", "authorization": f"Bearer {TOKEN}"}, None) == ""
     assert access.against_reading({"host": "bot:1"}, TOKEN) == ""
+
+
+def test_behind_a_proxy_with_a_port_of_its_own_the_documented_header_is_the_one_that_browsers_send():
+    access = Access(names=("bot.example",))
+    address = {"origin": "https://bot.example:8443"}
+    page = Path(__file__).parents[4] / "docs" / "how-to" / "watch-a-bot.md"
+
+    assert access.against_changing(changing(access, host="bot.example:8443", **address)) == ""  # $http_host
+    assert access.against_reading({"host": "bot.example:8443"}, None) == ""
+    assert "another site" in access.against_changing(changing(access, host="bot.example", **address))  # $host
+    assert "proxy_set_header Host $http_host;" in page.read_text(encoding="utf-8")
 
 
 def test_a_page_behind_a_proxy_answers_to_the_name_it_was_given():
