@@ -120,7 +120,7 @@ class BotSource(Source):
 
     def __init__(self, folder: Path, journal: Path, clock: Clock) -> None:
         self._folder, self._journal, self._clock = folder, journal, clock
-        self._remembered: tuple[int, Snapshot] | None = None
+        self._remembered: tuple[tuple[int, ...], Snapshot] | None = None
 
     @override
     async def view(self) -> View:
@@ -164,7 +164,7 @@ class BotSource(Source):
         now = self._clock.now()
         try:
             snapshot = self._recalled()
-        except JournalError as error:
+        except (JournalError, OSError) as error:
             blank = snapshot_data(Snapshot(), now=now)
             return View(origin="none", note=f"{trouble}, and there is nothing to show: {error}", data=blank)
         when = "" if snapshot.at is None else f", last written {_shown(snapshot.at)}"
@@ -173,9 +173,10 @@ class BotSource(Source):
 
     def _recalled(self) -> Snapshot:
         with Journal.open(self._journal, read_only=True) as journal:
-            count = journal.count()
-            if self._remembered is None or self._remembered[0] != count:
-                self._remembered = (count, recalled(journal))
+            file = self._journal.stat()  # another one may have as many records
+            mark = (journal.count(), file.st_ino, file.st_mtime_ns)
+            if self._remembered is None or self._remembered[0] != mark:
+                self._remembered = (mark, recalled(journal))
         return self._remembered[1]
 
 

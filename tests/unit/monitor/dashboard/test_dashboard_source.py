@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -113,6 +115,18 @@ def test_a_journal_that_grows_is_read_anew(tmp_path, source):
 
     assert before.data["run"]["outcome"] == ""
     assert after.data["run"]["outcome"] == "finished"
+
+
+@pytest.mark.parametrize("put", [os.replace, shutil.copyfile])
+def test_a_journal_that_was_replaced_by_one_as_long_is_read_anew(tmp_path, source, put):
+    seen = []
+    for run in ("r1", "r2"):
+        with Journal.open(tmp_path / run) as journal:
+            journal.record(RunStarted(at=AT, run=run, session=date(2024, 3, 4), mode="PAPER", strategy="old"))
+        put(tmp_path / run, tmp_path / "journal.sqlite")
+        seen.append(source.look().data["run"]["run"])
+
+    assert seen == ["r1", "r2"]
 
 
 @pytest.mark.parametrize(
