@@ -41,6 +41,7 @@ class DailyLossGuard:
         session: Trading date of that equity; None before the first session.
         start_equity: First readable equity of the session; None while there was none.
         tripped: Whether the limit was reached; it stays so for the session.
+        owner: A mark of the account whose equity that is; empty where it is not known.
     """
 
     limit: float = attrs.field(default=0.15, validator=_limit)
@@ -49,6 +50,7 @@ class DailyLossGuard:
         default=None, converter=as_optional_decimal, validator=positive
     )
     tripped: bool = False
+    owner: str = ""
 
     def observe(self, session: date, equity: Amount) -> "tuple[DailyLossGuard, LossVerdict]":
         """Take a reading of equity.
@@ -66,7 +68,9 @@ class DailyLossGuard:
         if self.session is not None and session < self.session:
             reason = f"session {session} is before {self.session}, which was seen already"
             return self, LossVerdict(allowed=False, loss=None, reason=reason)
-        guard = self if session == self.session else DailyLossGuard(limit=self.limit, session=session)
+        guard = self
+        if session != self.session:
+            guard = DailyLossGuard(limit=self.limit, session=session, owner=self.owner)
         worth = readable(equity)
         if worth is None or worth <= 0:
             return guard, LossVerdict(allowed=False, loss=None, reason=f"equity is unreadable: {equity}")

@@ -11,7 +11,6 @@ from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker, OrderReport
 from ibkeel.orders import OrderLimits, venue_day
-from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.crew import Safety, beside, crew_of
@@ -130,11 +129,10 @@ class Runner:
         )
         self._planner = EntryPlanner(self._feed, strategy, config, risk)
         self._entering = Entering(self._planner, crew, self._clock, self._greeks)
-        guard = DailyLossGuard(limit=risk.max_daily_loss)
         self._account = AccountReader(
             broker,
             self._feed,
-            guard,
+            risk.max_daily_loss,
             self._recorder,
             self._clock,
             lambda kind, error: self._failures.note("", error, kind),
@@ -246,8 +244,7 @@ class Runner:
         self._watch.restore(memory.fills, is_behind=bool(memory.orders))
         self._entering.restore(memory.last_entry)
         self._crew.leaving.restore(memory.signals)
-        if memory.guard is not None:
-            self._account.restore(memory.guard)
+        self._account.restore(memory.guards)
 
     async def _trade(self, listed: Session) -> Session | None:
         """Trade one session and return it; None when the contract's own hours say that there is none."""

@@ -118,7 +118,7 @@ class Memory:
         orders: By name, in the order decided, those of earlier sessions first.
         fills: Those that were journaled, and whether what they cost is.
         last_entry: When a symbol was last entered.
-        guard: The daily loss guard of the session; None when none was kept.
+        guards: The daily loss guards of the session, the last of each account that was traded in it.
         signals: What the strategy said when it last entered a contract, earlier sessions included.
         unread: A sentence for each record that could not be read, so that what it told is not known.
     """
@@ -126,7 +126,7 @@ class Memory:
     orders: Mapping[ClientOrderId, OwnOrder]
     fills: Mapping[ExecId, bool]
     last_entry: Mapping[str, datetime]
-    guard: DailyLossGuard | None
+    guards: tuple[DailyLossGuard, ...]
     signals: Mapping[Contract, Signal] = attrs.field(factory=dict)
     unread: tuple[str, ...] = ()
 
@@ -183,7 +183,7 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
         orders=orders,
         fills=fills_of(journal, first - _LISTED),
         last_entry=last_entry,
-        guard=_guard(journal, session),
+        guards=_guards(journal, session),
         signals=_signals(journal, session),
     )
 
@@ -346,15 +346,21 @@ def _catch_up(
             settled.state = entry.record.state
 
 
-def _guard(journal: SparingReader, session: Session) -> DailyLossGuard | None:
+def _guards(journal: SparingReader, session: Session) -> tuple[DailyLossGuard, ...]:
     skipped = len(journal.skipped)
-    rows = journal.events(LossGuardKept, since=session.opens_at - _BEFORE_OPEN)
-    guards = [entry.record.guard for entry in rows if isinstance(entry.record, LossGuardKept)]
-    # That of another day is not the last word on this one: the clock may have been wrong for a while.
-    guard = next((guard for guard in reversed(guards) if guard.session == session.day), None)
-    if len(journal.skipped) > skipped:  # the limit may have been reached
-        return attrs.evolve(guard or DailyLossGuard(session=session.day), tripped=True)
-    return guard
+    guards: dict[str, DailyLossGuard] = {}
+    for entry in journal.events(LossGuardKept, since=session.opens_at - _BEFORE_OPEN):
+        assert isinstance(entry.record, LossGuardKept)
+        guard = entry.record.guard
+        # That of another day is not the last word on this one: the clock may have been wrong for a while.
+        if guard.session == session.day:
+            guards[guard.owner] = guard
+    if len(journal.skipped) > skipped:  # the limit may have been reached, of whatever account
+        guards = {"": DailyLossGuard(session=session.day), **guards}
+        return tuple(attrs.evolve(guard, tripped=True) for guard in guards.values())
+    if len(guards) > 1:  # an earlier release knew no owners; who followed took its guard over
+        guards.pop("", None)
+    return tuple(guards.values())
 
 
 _ROOM: Final = 20  # letters and digits that a name has left for the run

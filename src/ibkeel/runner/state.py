@@ -1,6 +1,7 @@
 """What the account shows at the start of a cycle; what cannot be read is None, and refuses."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from hashlib import blake2s
 from typing import TypeVar
 
 import attrs
@@ -8,7 +9,7 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, RequestFailed
 from ibkeel.journal import LossGuardKept
-from ibkeel.model import AccountValues, Broker
+from ibkeel.model import AccountValues, Broker, mask_account
 from ibkeel.risk import DailyLossGuard, LossVerdict
 from ibkeel.runner.entry import View
 from ibkeel.runner.exposure import PortfolioGreeks
@@ -26,7 +27,7 @@ class AccountReader:
     Args:
         broker: Whom to ask.
         feed: Times the requests.
-        guard: Stops entries once the day's loss reaches its limit.
+        max_daily_loss: Part of the session's first equity whose loss stops entries; counted for each account.
         recorder: Told of each change of the guard, for a run that starts later.
         clock: Stamps these.
         failed: Told of each reading that failed.
@@ -38,23 +39,25 @@ class AccountReader:
         self,
         broker: Broker,
         feed: Feed,
-        guard: DailyLossGuard,
+        max_daily_loss: float,
         recorder: Recorder,
         clock: Clock,
         failed: Callable[[str, Exception], None],
         teller: Teller,
         greeks: PortfolioGreeks,
     ) -> None:
-        self._broker, self._feed, self._guard, self._failed = broker, feed, guard, failed
+        self._broker, self._feed, self._failed = broker, feed, failed
+        self._limit, self._owner = max_daily_loss, ""
+        self._guards: dict[str, DailyLossGuard] = {}
         self._recorder, self._clock, self._teller, self._greeks = recorder, clock, teller, greeks
 
-    def restore(self, guard: DailyLossGuard) -> None:
-        """Take over the guard of an earlier run, with the limit of this one."""
-        self._guard = attrs.evolve(guard, limit=self._guard.limit)
+    def restore(self, guards: Iterable[DailyLossGuard]) -> None:
+        """Take over the guards of earlier runs, with the limit of this one."""
+        self._guards.update((guard.owner, guard) for guard in guards)
 
     def use(self, *, max_daily_loss: float) -> None:
         """Another limit of the daily loss from now on; once reached, it stays so for the session."""
-        self._guard = attrs.evolve(self._guard, limit=max_daily_loss)
+        self._limit = max_daily_loss
 
     async def view(self, number: int, session: Session) -> View:
         """Everything that a cycle needs to know before it looks at a symbol."""
@@ -74,10 +77,15 @@ class AccountReader:
         )
 
     def _observe(self, session: Session, account: AccountValues | None) -> LossVerdict:
-        guard, loss = self._guard.observe(session.day, account.net_liquidation if account else None)
-        if guard is not self._guard and guard != self._guard:
+        if account is not None:
+            self._owner = _mark(account.account)
+        # Where whose it was is not known, it counts for any: a limit that was reached may not be forgotten.
+        known = self._guards.get(self._owner) or self._guards.get("") or DailyLossGuard()
+        before = attrs.evolve(known, limit=self._limit, owner=self._owner)
+        guard, loss = before.observe(session.day, account.net_liquidation if account else None)
+        if guard != before:
             self._recorder.keep(LossGuardKept(at=self._clock.now(), guard=guard))
-        self._guard = guard
+        self._guards[self._owner] = guard
         self._teller.saw_loss(loss, limit=guard.limit, tripped=guard.tripped)
         return loss
 
@@ -87,3 +95,8 @@ class AccountReader:
         except (RequestFailed, ConnectionFailure) as error:
             self._failed(kind, error)
             return None
+
+
+def _mark(account: str) -> str:
+    """Names no account, and tells paper from live trading always, two alike but for one pair in thousands."""
+    return f"{mask_account(account)} {blake2s(account.encode(), digest_size=1).hexdigest()}"

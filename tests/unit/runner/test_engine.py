@@ -44,6 +44,7 @@ from ibkeel.model import (
     TradingHours,
 )
 from ibkeel.orders import Interlock, OrderLimits, build_bracket
+from ibkeel.risk import DailyLossGuard
 from ibkeel.runner import (
     Doorkeeper,
     EndOfDay,
@@ -743,6 +744,51 @@ def test_a_run_that_takes_over_does_not_sell_what_a_dry_run_only_meant_to_buy(pl
 
     assert [row.purpose for row in of_kind(world.records, Intent)] == ["entry"]
     assert [(row.signed_quantity, row.is_ours) for row in world.report.held] == [(3, False)]
+
+
+def test_the_daily_loss_is_counted_for_each_account(play):
+    def traded(account, equity, minutes):
+        values = AccountValues(
+            account=account, at=OPEN, net_liquidation=Decimal(equity), available_funds=Decimal(equity)
+        )
+        start = OPEN + timedelta(minutes=minutes)
+        with pytest.raises(asyncio.CancelledError):
+            play(
+                prepare=cancelled_after(300),
+                broker={"account": values},
+                start=start,
+                strategy=Says(Direction.NONE),
+            )
+
+    traded("U7654321", 50_000, 0)
+    traded("DU0000001", 1_000_000, 10)
+    traded(
+        "U7654321", 42_000, 20
+    )  # beside the paper account's equity any loss is one; beside its own it is 16 %
+    traded("DU0000001", 900_000, 30)
+    traded("U7654399", 40_000, 40)
+    world = play(strategy=Says(Direction.NONE), start=OPEN + timedelta(minutes=50))
+
+    kept = [row.guard for row in of_kind(world.records, LossGuardKept)]
+    assert [(int(guard.start_equity), guard.tripped) for guard in kept[:4]] == [
+        (50_000, False),
+        (1_000_000, False),
+        (50_000, True),
+        (40_000, False),
+    ]
+    assert kept[0].owner == kept[2].owner
+    assert len({guard.owner for guard in kept[:4]}) == 3
+    assert not any("7654321" in guard.owner for guard in kept)
+
+
+def test_an_equity_whose_account_nobody_noted_counts_for_any(play, tmp_path):
+    earlier = DailyLossGuard(session=OPEN.date(), start_equity=Decimal(1_000_000))
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(LossGuardKept(at=OPEN, guard=earlier))
+
+    world = play(strategy=Says(Direction.NONE))
+
+    assert [row.guard.tripped for row in of_kind(world.records, LossGuardKept)] == [False, True]
 
 
 def test_the_daily_loss_outlives_a_restart(play):

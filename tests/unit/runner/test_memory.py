@@ -166,7 +166,7 @@ def test_what_was_done_on_another_day_is_left_alone(recall):
         LossGuardKept(at=OPEN - timedelta(days=1), guard=guard),
     )
 
-    assert (memory.orders, memory.fills, memory.last_entry, memory.guard) == ({}, {}, {}, None)
+    assert (memory.orders, memory.fills, memory.last_entry, memory.guards) == ({}, {}, {}, ())
 
 
 def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
@@ -179,7 +179,7 @@ def test_fills_and_the_loss_guard_of_the_day_are_kept(recall):
     )
 
     assert memory.fills == {"e.01": False}
-    assert memory.guard == attrs.evolve(guard, tripped=True)
+    assert memory.guards == (attrs.evolve(guard, tripped=True),)
 
 
 def test_the_loss_guard_of_the_day_is_kept_though_the_clock_was_on_another_day_meanwhile(recall):
@@ -191,7 +191,7 @@ def test_the_loss_guard_of_the_day_is_kept_though_the_clock_was_on_another_day_m
         LossGuardKept(at=OPEN + tomorrow, guard=DailyLossGuard(session=DAY + tomorrow)),
     )
 
-    assert memory.guard == guard
+    assert memory.guards == (guard,)
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_a_record_that_cannot_be_read_keeps_nobody_from_the_others(recall_damage
     assert NAME in memory.orders
     assert memory.fills == ({} if kind == "fill_seen" else {"e.01": False})
     assert memory.last_entry == ({} if kind == "intent" else {"SPY": OPEN + timedelta(minutes=3)})
-    assert (memory.guard is not None and memory.guard.tripped) is (kind == "loss_guard_kept")
+    assert bool(memory.guards and memory.guards[0].tripped) is (kind == "loss_guard_kept")
 
 
 def test_a_guard_that_cannot_be_read_may_have_tripped(recall, tmp_path):
@@ -251,7 +251,20 @@ def test_a_guard_that_cannot_be_read_may_have_tripped(recall, tmp_path):
         file.execute("UPDATE events SET data = '{}' WHERE seq = 2")
         file.commit()
 
-    assert recall().guard == attrs.evolve(guard, tripped=True)
+    assert recall().guards == (attrs.evolve(guard, tripped=True),)
+
+
+def test_the_loss_guard_of_each_account_is_kept_and_one_of_nobody_until_somebody_takes_it_over(recall):
+    nobodys = DailyLossGuard(session=DAY, start_equity=Decimal(1))
+    paper = DailyLossGuard(session=DAY, start_equity=Decimal(1_000_000), owner="DU***67 aa")
+    live = DailyLossGuard(session=DAY, start_equity=Decimal(50_000), owner="U1***67 bb")
+    rows = [
+        LossGuardKept(at=OPEN, guard=guard)
+        for guard in (nobodys, live, paper, attrs.evolve(live, tripped=True))
+    ]
+
+    assert recall(rows[0]).guards == (nobodys,)
+    assert recall(*rows[1:]).guards == (attrs.evolve(live, tripped=True), paper)
 
 
 def test_a_guard_of_yesterday_that_cannot_be_read_holds_nobody_up(recall_damaged):
@@ -260,7 +273,7 @@ def test_a_guard_of_yesterday_that_cannot_be_read_holds_nobody_up(recall_damaged
 
     memory = recall_damaged("loss_guard_kept", LossGuardKept(at=yesterday, guard=guard))
 
-    assert (memory.guard, memory.unread) == (None, ())
+    assert (memory.guards, memory.unread) == ((), ())
 
 
 @pytest.mark.parametrize("last", [None, OrderState.SENT, OrderState.WORKING, OrderState.UNKNOWN])
