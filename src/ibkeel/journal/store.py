@@ -205,8 +205,8 @@ class Journal:
 
     def _append(self, rows: list[Row]) -> tuple[int, ...]:
         """Write rows whose numbers count from the last one in the file."""
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
+            self._connection.execute("BEGIN IMMEDIATE")
             last: int = self._connection.execute(LAST_NUMBER).fetchone()[0] or 0
             numbers = tuple(last + row[0] for row in rows)
             self._connection.executemany(
@@ -214,7 +214,9 @@ class Journal:
             )
             self._connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:  # a full disk has ended it already
+            if (
+                self._connection.in_transaction
+            ):  # a full disk has ended it already, or another writer let none begin
                 self._connection.execute("ROLLBACK")
             raise
         return numbers

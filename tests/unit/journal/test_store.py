@@ -307,6 +307,35 @@ def test_a_folder_that_may_not_be_written_cannot_hold_a_journal(public_folder, r
         Journal.open(public_folder / "journal.sqlite")
 
 
+class Interrupted:
+    """A connection after whose first statement of a kind somebody presses Ctrl-C."""
+
+    def __init__(self, connection, statement):
+        self.connection, self.statement = connection, statement
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+    def execute(self, statement, *values):
+        result = self.connection.execute(statement, *values)
+        if statement.startswith(self.statement):
+            self.statement = "nothing more"
+            raise KeyboardInterrupt
+        return result
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "SELECT"])
+def test_a_write_that_is_interrupted_leaves_no_transaction_open(journal, records, statement):
+    whole = journal._connection
+    journal._connection = Interrupted(whole, statement)
+
+    with pytest.raises(KeyboardInterrupt):
+        journal.record(records[0])
+
+    assert not whole.in_transaction
+    assert journal.record(records[1]) == 1
+
+
 def test_a_batch_that_finds_no_room_leaves_the_journal_fit_for_the_next(journal, records):
     connection = journal._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
