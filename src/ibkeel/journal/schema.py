@@ -1,16 +1,21 @@
-"""Tables of the journal and the way from each version of them to the next."""
+"""The journal's file: who may read and write it, its tables, and the way from each version of them to the next."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import accumulate
+from pathlib import Path
 from typing import Final
 
-from ibkeel.errors import JournalError, UnwritableRecord
+from ibkeel.errors import JournalError, JournalInUse, UnwritableRecord
 from ibkeel.journal.looks import KIND, RECORDS, Look, data_of
 from ibkeel.journal.records import Record, kind_of, reference_of, symbol_of, to_row
+from ibkeel.locks import LockFile
 from ibkeel.model.checks import as_utc
+
+_OWNER_ONLY: Final = 0o600
 
 Row = tuple[int, str, str, str, str, str]
 """Number, instant, kind, symbol, reference, data."""
@@ -142,3 +147,33 @@ def _row_to_write(number: int, record: Record | Look) -> Row:
 def steps(records: Iterable[Record | Look]) -> Iterator[int]:
     """Numbers from 1 on; a look takes up as many as it is made of records, and bears the last."""
     return accumulate(RECORDS if type(record) is Look else 1 for record in records)
+
+
+def create(path: Path) -> None:
+    """Make the file, readable by its owner alone, before SQLite makes one that is not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+    path.chmod(_OWNER_ONLY)
+
+
+def taken(path: Path) -> LockFile:
+    """The lock of whoever writes; every path to one file has the same."""
+    file = path.resolve()
+    lock = LockFile(file.with_name(f"{file.name}.lock"))
+    holder = lock.acquire()
+    if holder is None:
+        return lock
+    who, when = holder.words("part")
+    raise JournalInUse(
+        f"journal {path} is written by {who}{when}, and a journal has one writer: its orders would be taken for "
+        "those of the other. End that one, or give this bot a journal, or a state directory, of its own. To read it "
+        "meanwhile open it read-only, as `ibkeel journal show` does",
+        pid=holder.pid,
+        since=holder.since,
+    )
+
+
+def inode(path: Path) -> tuple[int, int]:
+    """Which file a path leads to."""
+    found = os.stat(path)  # noqa: PTH116 - before each write; a `Path` asks the same by a longer way
+    return found.st_dev, found.st_ino

@@ -15,7 +15,6 @@ import attrs
 from ibkeel.errors import JournalError, UnreadableRecord
 from ibkeel.journal import schema
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
-from ibkeel.journal.files import create, inode, taken
 from ibkeel.journal.looks import KIND, PARTS, RECORDS, Look, parts
 from ibkeel.journal.records import (
     FillSeen,
@@ -28,7 +27,19 @@ from ibkeel.journal.records import (
     from_row,
     kind_of,
 )
-from ibkeel.journal.schema import COUNT, INSERT, LAST_NUMBER, SELECT, SELECT_LAST, Row, rows_of, stamp
+from ibkeel.journal.schema import (
+    COUNT,
+    INSERT,
+    LAST_NUMBER,
+    SELECT,
+    SELECT_LAST,
+    Row,
+    create,
+    inode,
+    rows_of,
+    stamp,
+    taken,
+)
 from ibkeel.locks import LockFile
 
 _BUSY_SECONDS: Final = 5.0

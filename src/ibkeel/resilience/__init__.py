@@ -1,10 +1,9 @@
 """Pure rules about trouble: they know no Gateway, no trading, no clock and no IO."""
 
 from ibkeel.resilience.admission import Admission
-from ibkeel.resilience.backoff import Backoff
+from ibkeel.resilience.backoff import Backoff, Deadlines, RequestKind
 from ibkeel.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Escalation, Outcome
 from ibkeel.resilience.cache import Cache, CacheKind, CachePolicy, Fresh, Lifetime, Refused, Stale
-from ibkeel.resilience.deadline import Deadlines, RequestKind
 from ibkeel.resilience.gates import Ticket, Usage, Wait
 from ibkeel.resilience.lanes import Lane
 from ibkeel.resilience.pacing import Request, Rule, everything

@@ -1,28 +1,29 @@
 """Who does what in a run: put together in one place, each told of the others it needs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Self
 
 import attrs
 
 from ibkeel.clock import Clock
+from ibkeel.errors import IbkeelError
 from ibkeel.guards import keep_running
 from ibkeel.journal import Journal
-from ibkeel.model import Broker, Grade
+from ibkeel.model import Broker, Grade, Orders
 from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
 from ibkeel.runner.closing import Leaving
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper, Lookout
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import Flattening
+from ibkeel.runner.flatten import Flattening, cancel_entries
 from ibkeel.runner.flatten_requests import FlattenRequests
 from ibkeel.runner.halt import Halt
-from ibkeel.runner.halting import Halting
 from ibkeel.runner.limits_file import limits_at_the_door
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
@@ -33,6 +34,70 @@ from ibkeel.runner.watch import Watch
 from ibkeel.telemetry import Observer
 
 _CONFIG: Final = RunnerConfig()
+_LOOK: Final = 5.0  # seconds between two looks for a file that another process made
+
+
+class Halting:
+    """Carries a halt out: entries that work are cancelled within seconds of its coming.
+
+    Args:
+        halt: The switch.
+        broker: Whose entries they are.
+        desk: Cancels the entries.
+        failures: Told of what could not be cancelled, which is tried again.
+        on_change: Told why entries are halted, or with an empty text that they may pass again.
+    """
+
+    def __init__(
+        self,
+        halt: Halt,
+        broker: Orders,
+        desk: OrderDesk,
+        failures: Failures,
+        on_change: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._halt, self._broker, self._desk, self._failures = halt, broker, desk, failures
+        self._on_change = on_change
+        self._asked = asyncio.Event()
+
+    def now(self, reason: str, at: datetime) -> None:
+        """Halt; a file that cannot be written is noted, and this process is halted all the same."""
+        try:
+            self._halt.halt(reason, at)
+        except IbkeelError as error:
+            self._failures.note("", error, "halt")
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Look, until cancelled."""
+        told = ""
+        while True:
+            self._asked.clear()
+            reason = self._halt.reason
+            if reason != told:
+                told = reason
+                self._on_change(reason)
+            # An order that was cancelled in vain, or that is found later, is asked for again as long as it lives.
+            if reason and any(order.is_entry for _, order in self._desk.alive):
+                await self._cancel()
+            await self._pause()
+
+    async def _cancel(self) -> None:
+        try:
+            tried = (await cancel_entries(self._broker, self._desk)).values()
+            failed = [error for error in tried if error is not None]
+        except IbkeelError as error:
+            failed = [error]
+        for each in failed:
+            self._failures.note("", each, "halt")
+
+    async def _pause(self) -> None:
+        """Until somebody asks; a file is looked for now and then."""
+        try:
+            async with asyncio.timeout(_LOOK if self._halt.may_change or self._halt.reason else None):
+                await self._asked.wait()
+        except TimeoutError:
+            return
 
 
 @attrs.frozen(kw_only=True)
