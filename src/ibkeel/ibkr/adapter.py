@@ -16,13 +16,12 @@ from ibkeel.ibkr.accounts import Accounts, Previews
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.fate_finder import FateFinder
-from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.health import take_health
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.order_lists import OrderLists
 from ibkeel.ibkr.prices import Prices
-from ibkeel.ibkr.pulse import Pulse
+from ibkeel.ibkr.pulse import Gate, Pulse
 from ibkeel.ibkr.streams import Streams
 from ibkeel.ibkr.trading import Trading
 from ibkeel.ibkr.waiting import gone

@@ -1,4 +1,4 @@
-"""The pulse: a round trip to the Gateway, shared by all who ask, and taken by itself when all is silent."""
+"""What may be asked of a session; and its pulse, a round trip shared by all who ask, taken by itself when all is silent."""
 
 import asyncio
 import math
@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.errors import ConnectionFailure, PacingExceeded, RequestFailed, RequestTimeout
+from ibkeel.errors import ConnectionFailure, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
 from ibkeel.guards import SingleFlight, keep_running
 from ibkeel.ibkr.client import hear_bytes
-from ibkeel.ibkr.gate import Gate
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
@@ -26,6 +25,83 @@ _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as 
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
 _REMEMBERED: Final = 16
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
+
+
+class Gate:
+    """Lets a call pass, makes it wait while a sync is under way, or says why it is not sent.
+
+    Args:
+        link: The socket and its owner.
+        keeper: Knows the session.
+    """
+
+    def __init__(self, link: Link, keeper: Keeper) -> None:
+        self._link, self._keeper = link, keeper
+
+    async def ready_for_requests(self) -> None:
+        """Wait while a sync is under way.
+
+        Raises:
+            WrongLoopError: Called from a loop that does not own the connection.
+            NotConnected: Nothing can be asked for now.
+        """
+        self._link.check_loop()
+        await self._keeper.synced()
+        if not self._keeper.session.may_request:
+            raise self._keeper.refusal()
+        self._link.check()
+
+    async def ready_for_exits(self) -> None:
+        """Wait while a sync is under way; an exit passes also while the servers are out of reach.
+
+        Raises:
+            NotConnected: There is no link.
+        """
+        self._link.check_loop()
+        await self._keeper.synced()
+        self.check_exit()
+
+    def check_exit(self) -> None:
+        """The same, without waiting.
+
+        Raises:
+            NotConnected: There is no link.
+        """
+        if not self._keeper.session.may_exit:
+            raise self._keeper.refusal()
+        self._link.check()
+
+    async def ready_for_entries(self) -> None:
+        """Wait while a sync is under way.
+
+        Raises:
+            NotConnected: The session is not good enough to open a position on.
+        """
+        self._link.check_loop()
+        await self._keeper.synced()
+        self.check_entry()
+
+    def check_entry(self) -> None:
+        """The same, without waiting.
+
+        Raises:
+            NotConnected: The session is not good enough to open a position on.
+        """
+        if not self._keeper.session.may_enter:
+            raise NotConnected(f"no new position now: {self._keeper.session.entry_refusal}; nothing was sent")
+        self._link.check()
+
+    def check_link(self) -> None:
+        """Refuse what needs no more than a link: probes, cancels, lists of orders.
+
+        Raises:
+            WrongLoopError: Called from a loop that does not own the connection.
+            NotConnected: There is no link.
+        """
+        self._link.check_loop()
+        if not self._keeper.session.has_link:
+            raise self._keeper.refusal()
+        self._link.check()
 
 
 @attrs.frozen(kw_only=True)

@@ -10,8 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators.checks import as_column, as_columns, checked_period, checked_positive
-from ibkeel.indicators.smoothing import Floats, smoothed, wilder_strength
+from ibkeel.indicators.smoothing import (
+    Floats,
+    as_column,
+    as_columns,
+    checked_period,
+    checked_positive,
+    smoothed,
+    wilder_strength,
+)
 
 _BLOCK: Final = 8192  # values at a time: what is made of them stays in the processor's cache
 

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators.checks import checked_period, not_finite
-from ibkeel.indicators.smoothing import EVEN, STILL, Floats
+from ibkeel.indicators.smoothing import EVEN, STILL, Floats, checked_period, not_finite
 
 _KEPT: Final = 256  # windows of as many lengths, periods and zones
 _HOUR: Final = timedelta(hours=1)

@@ -14,8 +14,15 @@ from typing import NamedTuple
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators.checks import checked_period, checked_positive, not_finite
-from ibkeel.indicators.smoothing import EVEN, STILL, seed_of, strength
+from ibkeel.indicators.smoothing import (
+    EVEN,
+    STILL,
+    checked_period,
+    checked_positive,
+    not_finite,
+    seed_of,
+    strength,
+)
 
 
 class Sma:
