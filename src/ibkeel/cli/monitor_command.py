@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ibkeel.cli.paths import state_directory
-from ibkeel.cli.screen import host_name, web_address
+from ibkeel.cli.screen import web_address
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.source import BotSource, HaltControls
 from ibkeel.runner import HALT_FILE
@@ -25,13 +25,7 @@ _HOST: Final = "127.0.0.1"
 
 @click.command()
 @click.option("--web", is_flag=True, help="Serve a page instead; needs the extra [dashboard].")
-@click.option(
-    "--host",
-    callback=host_name,
-    default=_HOST,
-    show_default=True,
-    help="Address of the page; others need a token.",
-)
+@click.option("--host", default=_HOST, show_default=True, help="Address of the page; others need a token.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="Of the page.")
 @click.option(
     "--token",

@@ -162,7 +162,6 @@ def test_a_demo_replaces_an_earlier_demo_and_nothing_else(dry_day, tmp_path, cap
             2,
             "upstream is 'a..b'; valid: a host name or address",
         ),
-        (["monitor", "--web", "--host", "a/b"], 2, "host is 'a/b'; valid: a host name or address"),
         (["demo", "--scenario", ""], 2, "nightly-restart"),
         (["sim", "serve", "--scenario", ""], 2, "nightly-restart"),
         (["backtest", "--strategy", ""], 2, "registered: daily_volume"),
