@@ -1,5 +1,6 @@
-"""What all faults share: when they strike, how often, for how long; and the record of a strike."""
+"""What all faults share: when they strike, how often, for how long; the record of a strike; and those of the wire."""
 
+from collections.abc import Iterable
 from datetime import datetime, time
 from typing import Any, ClassVar, Final
 
@@ -7,12 +8,14 @@ import attrs
 from attrs import validators
 
 from ibkeel.errors import InvalidInput
-from ibkeel.sim.codec import REQUESTS
+from ibkeel.sim.codec import REPLIES, REQUESTS
 
 WHAT_IF: Final = "what_if_order"
 """The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""
 _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))
+_REPLIES: Final = tuple(sorted(REPLIES))
 _MOST: Final = 10 * 365 * 24 * 60 * 60
+_flag: Final = validators.instance_of(bool)
 _not_negative: Final = validators.optional(validators.ge(0.0))
 _LEAST: Final = 0.001  # seconds of an interval: what is shorter comes faster than anybody could work
 
@@ -159,3 +162,81 @@ class FaultSeen:
     """When it was over; None: it lasts."""
     detail: str = ""
     """The request concerned, by name and id, where there is one."""
+
+
+# Connections and messages, between a client and a Gateway that is well.
+
+
+def _names(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True)
+class ConnectionLost(Fault):
+    """Connections are reset, and the Gateway goes on: orders that it has read go to the venue.
+
+    Source: TWS API, "Connectivity"; what a network does between a client and its Gateway.
+    """
+
+    kind: ClassVar[str] = "connection_lost"
+    is_momentary: ClassVar[bool] = True
+
+
+@attrs.frozen(kw_only=True)
+class Duplicated(Fault):
+    """Messages arrive twice.
+
+    Source: TWS API, "Order Status" (duplicates are normal); for other messages unverified.
+    """
+
+    kind: ClassVar[str] = "duplicated"
+    messages: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=one_of(_REPLIES))
+    """Names of the messages, as in `ibkeel.sim.codec`; empty: all."""
+
+
+@attrs.frozen(kw_only=True)
+class Delayed(Fault):
+    """Messages arrive later, in their order; those under way at the end arrive first.
+
+    Source: unverified; any network between a client and its Gateway can do so.
+    """
+
+    kind: ClassVar[str] = "delayed"
+    delay: float = attrs.field(converter=as_number, validator=validators.gt(0.0))
+    """Seconds."""
+
+
+@attrs.frozen(kw_only=True)
+class Reordered(Fault):
+    """The messages of one instant arrive in the opposite order.
+
+    Source: unverified; the order of openOrder, orderStatus and execDetails is not promised.
+    """
+
+    kind: ClassVar[str] = "reordered"
+    messages: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=one_of(_REPLIES))
+    """Names of the messages that change places, as in `ibkeel.sim.codec`; empty: all."""
+
+
+@attrs.frozen(kw_only=True)
+class Truncated(Fault):
+    """The next message is cut in half, and the connection ends there.
+
+    Source: unverified; a connection can end at any byte.
+    """
+
+    kind: ClassVar[str] = "truncated"
+    is_momentary: ClassVar[bool] = True
+
+
+@attrs.frozen(kw_only=True)
+class Garbage(Fault):
+    """Something that is no message: in a frame of its own, or bytes that break the framing.
+
+    Source: unverified.
+    """
+
+    kind: ClassVar[str] = "garbage"
+    is_momentary: ClassVar[bool] = True
+    framed: bool = attrs.field(default=True, validator=_flag)
+    """Whether it has a frame, so that what follows can be read."""

@@ -12,8 +12,22 @@ from typing import Any, ClassVar, Final
 import attrs
 from attrs import validators
 
-from ibkeel.sim.fault import Fault, a_text, as_number, as_seconds, interval, one_of, positive, whole
-from ibkeel.sim.wire_faults import ConnectionLost, Delayed, Duplicated, Garbage, Reordered, Truncated
+from ibkeel.sim.fault import (
+    ConnectionLost,
+    Delayed,
+    Duplicated,
+    Fault,
+    Garbage,
+    Reordered,
+    Truncated,
+    a_text,
+    as_number,
+    as_seconds,
+    interval,
+    one_of,
+    positive,
+    whole,
+)
 
 __all__ = [
     "KINDS",

@@ -12,13 +12,12 @@ import numpy as np
 
 from ibkeel.sim.market.bars import BarTable, Floats, Integers, joined
 from ibkeel.sim.market.draws import generator
+from ibkeel.sim.market.overlays import Overlay
 from ibkeel.sim.values import (
     BarSize,
-    ContractPattern,
     Market,
     MarketQuote,
     ModelGreeks,
-    OptionClass,
     SimBar,
     SimContract,
     SimSession,
@@ -91,7 +90,7 @@ class Thin:
         return BarTable.of_prints(at, prices[what], np.zeros(len(at), dtype=np.int64))
 
 
-class ExtendedMarket:
+class ExtendedMarket(Overlay):
     """A market whose stocks trade from 04:00 to 20:00 in New York on days with a session.
 
     Outside the session a stock has a wider quote of a few hundred shares that changes every five
@@ -106,30 +105,11 @@ class ExtendedMarket:
     """
 
     def __init__(self, market: Market, *, seed: int = 0) -> None:
-        self._market, self._seed = market, seed
+        super().__init__(market)
+        self._seed = seed
         self._late = lru_cache(maxsize=_SPANS)(self._drawn_late)
         self._early = lru_cache(maxsize=_SPANS)(self._drawn_early)
         self._latest = lru_cache(maxsize=_SPANS)(self._session_before)
-
-    def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
-        """Every contract that fits."""
-        return self._market.find(pattern)
-
-    def by_con_id(self, con_id: int) -> SimContract | None:
-        """The contract of that id."""
-        return self._market.by_con_id(con_id)
-
-    def underlyings(self) -> Sequence[SimContract]:
-        """Every stock and index that is listed."""
-        return self._market.underlyings()
-
-    def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
-        """Option-chain definitions."""
-        return self._market.option_classes(under_con_id)
-
-    def sessions(self, start: date, end: date) -> Sequence[SimSession]:
-        """Regular sessions with start <= day <= end."""
-        return self._market.sessions(start, end)
 
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Model greeks, as of the market under it."""

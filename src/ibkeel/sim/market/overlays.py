@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.market.draws import digest
@@ -57,21 +58,15 @@ class Halt:
             raise InvalidInput(f"a halt ends after it starts; not {self.starts_at} to {ends_at}")
 
 
-class HaltedMarket:
-    """A market in which some symbols are halted at times.
-
-    During a halt a contract shows no bid and no ask, and its last trade stands still, so that no order
-    fills; afterwards it goes on where the market under it is. Bars of the past are those of the market
-    under it: unverified, a real one has none for the span. Clients that stream the contract, or one of
-    its options, get tick 49 when a halt begins and when it ends.
+class Overlay:
+    """A market that lists what the one under it lists.
 
     Args:
         market: The market under it.
-        halts: Spans, in any order.
     """
 
-    def __init__(self, market: Market, halts: Sequence[Halt]) -> None:
-        self._market, self._halts = market, tuple(halts)
+    def __init__(self, market: Market) -> None:
+        self._market = market
 
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
         """Every contract that fits."""
@@ -92,6 +87,24 @@ class HaltedMarket:
     def sessions(self, start: date, end: date) -> Sequence[SimSession]:
         """Regular sessions with start <= day <= end."""
         return self._market.sessions(start, end)
+
+
+class HaltedMarket(Overlay):
+    """A market in which some symbols are halted at times.
+
+    During a halt a contract shows no bid and no ask, and its last trade stands still, so that no order
+    fills; afterwards it goes on where the market under it is. Bars of the past are those of the market
+    under it: unverified, a real one has none for the span. Clients that stream the contract, or one of
+    its options, get tick 49 when a halt begins and when it ends.
+
+    Args:
+        market: The market under it.
+        halts: Spans, in any order.
+    """
+
+    def __init__(self, market: Market, halts: Sequence[Halt]) -> None:
+        super().__init__(market)
+        self._halts = tuple(halts)
 
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; no sides in a halt."""
@@ -143,7 +156,7 @@ class HaltedMarket:
         return next((halt for halt in halts if halt.starts_at <= at < halt.ends_at), None)
 
 
-class SplitMarket:
+class SplitMarket(Overlay):
     """A market in which stocks are split.
 
     From the instant of a split on, a stock shows its prices divided by the ratio, and its options no longer
@@ -169,7 +182,7 @@ class SplitMarket:
     """
 
     def __init__(self, market: Market, splits: Sequence[Split]) -> None:
-        self._market = market
+        super().__init__(market)
         self._splits: Mapping[int, Split] = MappingProxyType({each.con_id: each for each in splits})
         for con_id, split in self._splits.items():
             contract = market.by_con_id(con_id)
@@ -179,30 +192,25 @@ class SplitMarket:
         if len(self._splits) < len(splits):
             raise InvalidInput("one split for each stock at most")
 
+    @override
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
         """Every contract that fits, adjusted ones included."""
         found = self._market.find(pattern)
         more = [each for each in self._adjusted if fits(each, pattern)] if pattern.symbol else []
         return sorted((*found, *more), key=listing_order) if more else found
 
+    @override
     def by_con_id(self, con_id: int) -> SimContract | None:
         """The contract of that id."""
         return self._market.by_con_id(con_id) or self._by_number.get(con_id)
 
-    def underlyings(self) -> Sequence[SimContract]:
-        """Every stock and index that is listed."""
-        return self._market.underlyings()
-
+    @override
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
         """Option-chain definitions, with those of adjusted options."""
         rows, split = self._market.option_classes(under_con_id), self._splits.get(under_con_id)
         if split is None:
             return rows
         return (*rows, *(_adjusted_class(row, split) for row in rows))
-
-    def sessions(self, start: date, end: date) -> Sequence[SimSession]:
-        """Regular sessions with start <= day <= end."""
-        return self._market.sessions(start, end)
 
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; an option that does not trade yet shows nothing, and one that no longer does no sides."""

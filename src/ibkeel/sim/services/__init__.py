@@ -6,9 +6,8 @@ from typing import Final
 
 from ibkeel.sim.services import (
     account,
-    calculator,
-    exercise,
     history,
+    options,
     orders,
     past,
     quotes,
@@ -28,11 +27,10 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         **quotes.HANDLERS,
         **history.HANDLERS,
         **orders.HANDLERS,
-        **exercise.HANDLERS,
         **account.HANDLERS,
         **subscribed.HANDLERS,
         **past.HANDLERS,
-        **calculator.HANDLERS,
+        **options.HANDLERS,
         **scanner.HANDLERS,
     }
 )

@@ -1,4 +1,4 @@
-"""Option prices and volatilities that a client asks for, from figures of its own."""
+"""Option prices and volatilities from a client's own figures; exercise, and the choice to let options lapse."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from ibkeel.sim.client import Client
+from ibkeel.sim.disorder import Service
 from ibkeel.sim.market.pricer import greeks, implied_volatility, price
+from ibkeel.sim.services.account import check_account
 from ibkeel.sim.services.contracts import cancels, resolve
+from ibkeel.sim.services.orders import publish
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, Rejection, World
 
@@ -15,6 +18,8 @@ _CUSTOM: Final = 53  # tick type of what a client asked to have computed
 _LEAST: Final = 1e-6  # beyond these the sums leave what a float can hold
 _MOST: Final = 1e9
 _SECONDS_A_YEAR: Final = 365.0 * 86_400.0
+_EXERCISE, _LAPSE = 1, 2
+_REFUSED: Final = "Error processing request.-'bQ' : cause - "
 _Solve = Callable[[SimContract, float, float, float], tuple[float, float] | None]
 
 
@@ -88,9 +93,49 @@ def _shown(
     }
 
 
+def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id, quantity = values["request_id"], values["quantity"] or 0
+    check_account(world, values["account"])
+    contract = resolve(world, {**values, "primary_exchange": ""})
+    # The codes and texts of refusals are unverified.
+    if contract.sec_type != "OPT" or values["action"] not in {_EXERCISE, _LAPSE} or quantity < 1:
+        raise Rejection(322, f"{_REFUSED}An option, an action of 1 or 2 and a quantity are needed")
+
+    def answer(now: datetime) -> None:
+        held = _held(world, contract)
+        if held < quantity:
+            raise Rejection(322, f"{_REFUSED}The position is {held:g}, not {quantity}")
+        if values["action"] == _LAPSE:
+            return  # options here never exercise themselves, so there is nothing to prevent
+        if not values["override"] and not _is_in_the_money(world, contract, now):
+            raise Rejection(322, f"{_REFUSED}The option is out of the money; override to exercise it")
+        publish(
+            world,
+            world.venue.exercise(contract, quantity, client_id=client.client_id, order_id=request_id, at=now),
+            now,
+        )
+
+    latency = world.settings.latency.orders
+    world.answer(client, request_id, latency, answer, needs=Service.ORDERS)
+
+
+def _held(world: World, contract: SimContract) -> float:
+    positions = (each for each in world.venue.positions() if each.contract.con_id == contract.con_id)
+    return sum(position.quantity for position in positions)
+
+
+def _is_in_the_money(world: World, contract: SimContract, now: datetime) -> bool:
+    underlying = world.market.by_con_id(contract.under_con_id)
+    last = None if underlying is None else world.market.quote(underlying, now).last
+    if last is None:
+        return False
+    return last > contract.strike if contract.right == "C" else last < contract.strike
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "implied_volatility": _calculator("option_price", _solve_volatility),
     "option_price": _calculator("volatility", _solve_price),
     "cancel_implied_volatility": cancels("implied_volatility"),
     "cancel_option_price": cancels("option_price"),
+    "exercise_options": _exercise,
 }
