@@ -3,6 +3,7 @@
 import gc
 import inspect
 import os
+import sys
 
 import pytest
 from hypothesis import Phase, settings
@@ -24,6 +25,21 @@ def _locks_of_their_own(tmp_path_factory):
     """Locks of client ids are kept in a folder of the tests, not in the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IBKEEL_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bytecode_of_what_is_started(tmp_path_factory):
+    """Where no bytecode is to be written beside the code, the processes of the tests share it elsewhere.
+
+    Each of them would compile the whole package for itself, which takes longer than what most are started for.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.dont_write_bytecode:
+            own = tmp_path_factory.getbasetemp()
+            shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+            patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+            patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "bytecode"))
         yield
 
 
@@ -57,7 +73,13 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{number} skipped: {reason}")
 
 
-def pytest_collection_finish():
-    """What thousands of tests brought along at collection need not be searched for garbage again and again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What thousands of tests bring along at collection is all kept, and need not be searched for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()

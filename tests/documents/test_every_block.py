@@ -132,7 +132,7 @@ def test_a_command_on_a_page_has_its_options(line):
 
     while isinstance(command, click.Group):
         [name, *words] = [word for word in words if word != "-v"]
-        command = command.commands[name]
+        command = command.get_command(context, name)
     command.make_parser(click.Context(command, parent=context)).parse_args(words)
 
 

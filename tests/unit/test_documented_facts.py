@@ -42,8 +42,9 @@ def first_column(text):
 def walk(command, path=("ibkeel",)):
     """Every command that does something, with what is typed for it."""
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from walk(child, (*path, name))
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from walk(command.get_command(context, name), (*path, name))
     else:
         yield " ".join(path), command
 

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Final
 
 __all__ = ["main"]
@@ -19,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: What was typed after `ibkeel`; None reads `sys.argv`.
     """
     try:
+        for name in _EXTRA:  # a command may need them, which is imported later
+            import_module(name)
         from ibkeel.cli.app import run  # noqa: PLC0415 - what it needs comes with an extra
         from ibkeel.cli.notify import interrupted_by_sigterm  # noqa: PLC0415 - as late as the other
     except KeyboardInterrupt:  # loading takes a second, in which somebody may think better of it

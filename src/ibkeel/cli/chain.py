@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.cli.serve import OffsetClock
-from ibkeel.clock import Clock
+from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import QuoteUnavailable, UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import Broker, Index, Option, OptionChain, Stock

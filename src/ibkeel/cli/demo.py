@@ -14,7 +14,7 @@ from ibkeel.cli.phases import Phase
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal
-from ibkeel.model import Broker, ContractDetails, Stock
+from ibkeel.model import Stock
 from ibkeel.runner import ErrorSeen, LiquidHours, Progress, RiskConfig, Runner, RunnerConfig, RunReport
 from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
 from ibkeel.sim.market import MOODS, ReplayMarket, SeededMarket
@@ -251,7 +251,8 @@ async def _day(
     broker = IBKRBroker(address, clock=clock, observer=told, jitter=lambda: 0.0)
     async with gateway.listening(_HOST, _PORT):
         async with broker:
-            details = await qualified(broker, phase.config.symbols)
+            # The definition of each stock, before anything else is asked.
+            details = [await broker.qualify(Stock(symbol)) for symbol in phase.config.symbols]
             found = await phase.survey(broker)
             with Journal.open(options.journal) as journal:
                 runner = Runner(
@@ -295,15 +296,6 @@ async def _lasting(runner: Runner, hours: float | None) -> None:
     except TimeoutError:
         if not limit.expired():
             raise
-
-
-async def qualified(broker: Broker, symbols: Sequence[str]) -> tuple[ContractDetails, ...]:
-    """The definition of each stock, before anything else is asked.
-
-    Raises:
-        UnknownContract: There is no such stock.
-    """
-    return tuple([await broker.qualify(Stock(symbol)) for symbol in symbols])
 
 
 _WELL: Final = "ready"

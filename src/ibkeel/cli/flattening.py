@@ -12,7 +12,7 @@ import attrs
 
 from ibkeel.cli.live import address_of, agree_on_time, interlock_of
 from ibkeel.cli.screen import announce
-from ibkeel.cli.serve import OffsetClock
+from ibkeel.clock import OffsetClock
 from ibkeel.errors import (
     ConfigurationError,
     GatewayMute,

@@ -1,26 +1,32 @@
 """The runner against a real Gateway, or any other that listens."""
 
 import asyncio
+import json
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import attrs
+import click
+from rich.console import Console
 
 from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.demo import qualified
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
-from ibkeel.cli.screen import web_address
-from ibkeel.cli.serve import OffsetClock
+from ibkeel.cli.paths import state_directory
+from ibkeel.cli.screen import progress, web_address
+from ibkeel.cli.tables import print_report
+from ibkeel.clock import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
+from ibkeel.model import Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
@@ -28,21 +34,26 @@ from ibkeel.monitor.doctor.port import fetch_time
 from ibkeel.monitor.report import DayReports
 from ibkeel.orders import Interlock
 from ibkeel.runner import (
+    HALT_FILE,
     BotConfig,
+    ConfigurationFile,
     ExchangeCalendar,
     FlattenRequests,
     Halt,
+    Held,
     LimitsSource,
     Progress,
     Runner,
     RunReport,
     Safety,
+    load_config_as,
     session_now,
 )
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
+_PATH: Final = click.Path(path_type=Path)
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
 _PACE_AFTER: Final = 5.0
@@ -72,6 +83,49 @@ class LiveOptions:
     is_quiet: bool = False
     announce: Callable[[str], None]
     progress: Callable[[Progress], None] | None = None
+
+
+@click.command("run")
+@click.argument("config", type=_PATH)
+@click.option("--sessions", type=click.IntRange(1), default=None, help="Stop after so many sessions.")
+@click.option("--journal", type=_PATH, default=None, help="Where the journal is.")
+@click.option(
+    "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
+)
+@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
+@click.option("--quiet", is_flag=True, help="Tell nothing of orders, fills, refusals and failures.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+def run_bot(
+    config: Path,
+    sessions: int | None,
+    journal: Path | None,
+    state: Path | None,
+    *,
+    follow: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Run the bot that a TOML file describes, against the Gateway that it names."""
+    bot = load_config_as(MonitoredBot, config, os.environ)
+    configured = Path(bot.journal.path) if bot.journal.path else None
+    folder = state_directory(os.environ, state)
+    path = journal or configured or folder / "journal.sqlite"
+    with progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
+        options = LiveOptions(
+            journal=path,
+            halt=folder / HALT_FILE,
+            limits=ConfigurationFile(config, os.environ, bot),
+            sessions=sessions,
+            follow_gateway=follow,
+            is_quiet=quiet,
+            announce=screen.announce,
+            progress=screen.advance,
+        )
+        report = trade(bot, options)
+    if as_json:
+        click.echo(json.dumps(_report_data(report, path), indent=2))
+    else:
+        print_report(Console(), report)
 
 
 def trade(config: MonitoredBot, options: LiveOptions) -> RunReport:
@@ -140,7 +194,8 @@ async def _trade(
             page = web_address(config.telemetry.metrics_host, monitor.metrics_port)
             options.announce(f"metrics at {page}/metrics")
         await agree_on_time(broker, clock, follow=options.follow_gateway)
-        await qualified(broker, config.runner.symbols)
+        for symbol in config.runner.symbols:  # an unknown one is told before anything else is asked
+            await broker.qualify(Stock(symbol))
         options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")
         options.announce(_waiting_for(clock))
         manager.ready(_waiting_for(clock))
@@ -246,3 +301,24 @@ def _waiting_for(clock: OffsetClock) -> str:
     if now >= session.opens_at:
         return f"the session of {opens:%A, %d %B %Y} is open until {closes:%H:%M} New York; stop with Ctrl-C"
     return f"waiting for {opens:%A, %d %B %Y}, {opens:%H:%M} to {closes:%H:%M} New York; stop with Ctrl-C"
+
+
+def _report_data(report: RunReport, path: Path) -> dict[str, Any]:
+    return {
+        "cycles": report.cycles,
+        "signals": report.signals,
+        "intents": report.intents,
+        "orders": report.orders,
+        "orders_sent": report.orders_sent,
+        "fills": report.fills,
+        "timeouts": report.timeouts,
+        "errors": len(report.errors),
+        "held": None if report.held is None else [_held_data(row) for row in report.held],
+        "symbols": {name: attrs.asdict(row) for name, row in report.symbols.items()},
+        "latencies": {name: to_data(row) for name, row in report.latencies.items()},
+        "journal": str(path),
+    }
+
+
+def _held_data(held: Held) -> dict[str, Any]:
+    return {"contract": str(held.contract), "quantity": held.signed_quantity, "reason": held.reason}

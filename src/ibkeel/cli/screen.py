@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import attrs
 import click
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from ibkeel.model import checks
-from ibkeel.runner import Progress as Cycles
 from ibkeel.telemetry.redaction import printable
+
+if TYPE_CHECKING:
+    from ibkeel.runner import Progress as Cycles
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 
@@ -43,7 +47,7 @@ def announce(line: str) -> None:
 class Screen:
     """Where a long-running command tells how it gets on."""
 
-    advance: Callable[[Cycles], None] | None = None
+    advance: "Callable[[Cycles], None] | None" = None
     announce: Callable[[str], None]
 
 
@@ -63,7 +67,7 @@ def progress(what: str) -> Iterator[Screen]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=1.0, clock="")
 
-        def advance(cycles: Cycles) -> None:
+        def advance(cycles: "Cycles") -> None:
             session = cycles.session
             if cycles.warmed is not None:
                 bar.update(task, completed=0.0, clock=f"warming up, {cycles.warmed} of {cycles.symbols}")
@@ -81,3 +85,13 @@ def progress(what: str) -> Iterator[Screen]:
 def plain(text: str, style: str = "") -> Text:
     """The text as it stands, whatever brackets and control characters are in it."""
     return Text(printable(text), style)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """A table whose first column is words, and the others figures."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "right")
+    return table

@@ -4,46 +4,20 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from ibkeel.cli.sim_view import Company, accompany, recording
-from ibkeel.clock import Clock
+from ibkeel.clock import OffsetClock
 from ibkeel.sim import FaultSeen, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.system import SystemClock
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
-
-
-class OffsetClock:
-    """A clock that runs like another, or so many times faster, and shows a wall time of our choice.
-
-    Args:
-        clock: The clock that it follows.
-        start: What it shows now.
-        speed: Its seconds in one of the other's.
-    """
-
-    def __init__(self, clock: Clock, start: datetime, *, speed: float = 1.0) -> None:
-        self._clock, self._speed = clock, speed
-        self.show(start)
-
-    def show(self, now: datetime) -> None:
-        """Set the wall time, from where it runs on."""
-        self._start, self._began = now, self._clock.monotonic()
-
-    def monotonic(self) -> float:
-        """Seconds, as the other clock has them."""
-        return self._clock.monotonic()
-
-    def now(self) -> datetime:
-        """The chosen wall time, moved on."""
-        return self._start + timedelta(seconds=(self._clock.monotonic() - self._began) * self._speed)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from datetime import time
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -14,11 +16,10 @@ import click
 from rich.console import Console
 
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
-from ibkeel.cli.screen import announce, host_name
+from ibkeel.cli.screen import announce, host_name, table
 from ibkeel.cli.serve import ServeOptions, serve
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company
-from ibkeel.cli.tables import print_scenarios
 from ibkeel.sim import Fault, Scenario
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
@@ -180,12 +181,24 @@ def _sim_scenarios(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_scenario_data(each) for each in shipped()], indent=2, default=str))
     else:
-        print_scenarios(Console(), shipped())
+        _print_scenarios(Console(), shipped())
 
 
 sim.add_command(sim_run)
 sim.add_command(sim_compare)
 sim.add_command(sim_record)
+
+
+def _print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
+    """Print what can go wrong: name, title and kinds of faults."""
+    rows = table("name", "what happens", "faults")
+    for column in rows.columns:
+        column.justify = "left"
+    for each in scenarios:
+        kinds = Counter(fault.kind for fault in each.faults)
+        told = (kind if count == 1 else f"{kind} x{count}" for kind, count in kinds.items())
+        rows.add_row(each.name, each.title, ", ".join(told) or "none")
+    console.print(rows)
 
 
 def _scenario_data(scenario: Scenario) -> dict[str, Any]:

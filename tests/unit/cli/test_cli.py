@@ -13,11 +13,12 @@ from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
 
+import click
 import pytest
 import time_machine
 
 from ibkeel.cli import main
-from ibkeel.cli.app import run
+from ibkeel.cli.app import commands, run
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.screen import progress
 from ibkeel.errors import (
@@ -491,6 +492,37 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capsys):
 
     assert ended.value.code == 2
     assert capsys.readouterr().err == "ibkeel needs click; install it with: pip install 'ibkeel[bot]'\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "unneeded"),
+    [
+        (["--version"], ["ibkeel.journal", "ibkeel.options", "ibkeel.runner", "ibkeel.sim", "rich.console"]),
+        (["sim", "serve", "--help"], ["ibkeel.ibkr", "ibkeel.options", "ibkeel.runner"]),
+        (["config", "check", "--help"], ["ibkeel.sim"]),
+        (["journal", "show", "--help"], ["ibkeel.runner", "ibkeel.sim"]),
+        (["run", "--help"], ["ibkeel.sim"]),
+    ],
+    ids=" ".join,
+)
+def test_a_command_loads_what_it_needs(typed, unneeded):
+    code = "import sys; from ibkeel.cli.app import run; run(sys.argv[1:]); print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code, *typed], check=True, capture_output=True, text=True)
+
+    loaded = done.stdout.splitlines()[-1].split()
+    assert [name for name in unneeded if name in loaded] == []
+
+
+def test_every_command_is_found_by_its_name_and_a_slip_gets_the_nearest(capsys):
+    context = click.Context(commands)
+    names = commands.list_commands(context)
+
+    code = run(["jurnal"])
+
+    assert [commands.get_command(context, name).name for name in names] == sorted(names)
+    assert code == ExitCode.USAGE
+    assert "journal" in capsys.readouterr().err
 
 
 def test_an_interrupt_while_the_script_loads_is_told_in_a_line_and_ends_with_130(monkeypatch, capsys):

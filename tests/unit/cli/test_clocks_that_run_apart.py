@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from ibkeel.cli.live import _same_pace
-from ibkeel.cli.serve import OffsetClock
+from ibkeel.clock import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.virtual import run_virtual, virtual_clock
 

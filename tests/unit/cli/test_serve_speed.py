@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ib_insync import IB, Stock
 
-from ibkeel.cli.serve import OffsetClock
+from ibkeel.clock import OffsetClock
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import run_virtual, virtual_clock
