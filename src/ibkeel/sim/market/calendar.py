@@ -111,6 +111,7 @@ def _all_days() -> tuple[date, ...]:
     return tuple(session.day for session in _all_sessions())
 
 
+@lru_cache(maxsize=1024)  # an order at work asks every second when its option ends
 def sessions_between(start: date, end: date) -> tuple[SimSession, ...]:
     """Sessions with start <= day <= end, ascending; those the table covers."""
     days = _all_days()

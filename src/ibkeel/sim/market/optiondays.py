@@ -228,9 +228,15 @@ def _sides(row: Underlying, value: _Number, since_open: _Number, width: float) -
     cheap, dear = row.option_ticks
     tick = cheap + (dear - cheap) * (value >= _DEAR)
     half = _half_width(row, value, since_open, width)
-    bid: _Number = np.round(np.maximum(np.floor((value - half) / tick + _ROUNDING), 0.0) * tick, 2)
-    ask: _Number = np.round(np.maximum(np.ceil((value + half) / tick - _ROUNDING), 1.0) * tick, 2)
-    return bid, ask
+    bid = np.maximum(np.floor((value - half) / tick + _ROUNDING), 0.0) * tick
+    ask = np.maximum(np.ceil((value + half) / tick - _ROUNDING), 1.0) * tick
+    return _cents(bid), _cents(ask)
+
+
+def _cents(price: _Number) -> _Number:
+    """What `np.round` gives to two places, which takes longer for one number than all else of a quote."""
+    rounded: _Number = np.rint(price * 100.0) / 100.0
+    return rounded
 
 
 def _half_width(row: Underlying, value: _Number, since_open: _Number, factor: float) -> _Number:
