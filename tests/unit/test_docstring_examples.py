@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 
 import ibkeel
@@ -13,7 +14,8 @@ def modules():
 
 
 def test_every_example_in_a_docstring_holds():
-    results = [doctest.testmod(module) for module in modules()]
+    # Where no line begins one, the search for them, which takes longest, would find none.
+    results = [doctest.testmod(module) for module in modules() if ">>>" in inspect.getsource(module)]
 
     assert sum(result.failed for result in results) == 0
     assert sum(result.attempted for result in results) > 10
