@@ -1,14 +1,11 @@
 """What the README promises on its one page. Its blocks: tests/documents; from the wheel alone: `nox -s wheel`."""
 
-import json
 import re
 import runpy
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-
-from ibkeel.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,18 +45,6 @@ def test_the_picture_shows_the_figures_that_are_told_to_those_who_cannot_see_it(
     assert len(figures) == 2
     assert all(figure in shown for figure in figures)
     assert "flat: nothing is held" in shown
-
-
-def test_the_picture_shows_the_day_that_is_played_now(picture, tmp_path, capsys):
-    command = picture.find(f"{SVG}title").text.split()[1:]
-
-    run([*command, "--journal", str(tmp_path / "day.sqlite"), "--json"])
-    told = json.loads(capsys.readouterr().out)
-
-    shown = re.sub(r"\s+", " ", words_of(picture))
-    for word in ("requests", "cycles", "signals", "intents", "orders", "fills"):
-        why = f"{told[word]:,} {word}: the picture is out of date; run `nox -s picture`"
-        assert f"{told[word]:,} {word}" in shown, why
 
 
 def test_the_picture_fetches_nothing(picture):
