@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from ibkeel.cli.serve import OffsetClock
+from ibkeel.clock import OffsetClock
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.model import OrderTicket, OrderType, Side, Stock
 from ibkeel.monitor import AlertsConfig, Monitor, TelemetryConfig

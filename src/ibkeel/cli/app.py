@@ -16,21 +16,21 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.telemetry import RedactingFilter
 
 _HOMES: Final = {
-    "backtest": ("backtest_command", "backtest"),
-    "chain": ("chain_command", "chain"),
-    "config": ("config_command", "config"),
-    "demo": ("demo_command", "demo"),
-    "doctor": ("doctor_command", "doctor"),
-    "flatten": ("flatten_command", "flatten"),
-    "halt": ("flatten_command", "halt_entries"),
-    "journal": ("journal_commands", "journal"),
-    "monitor": ("monitor_command", "monitor"),
-    "report": ("journal_commands", "report"),
-    "run": ("live", "run_bot"),
-    "sim": ("sim_commands", "sim"),
-    "sweep": ("backtest_command", "sweep_settings"),
+    "backtest": "backtest_command backtest",
+    "chain": "chain_command chain",
+    "config": "config_command config",
+    "demo": "demo_command demo",
+    "doctor": "doctor_command doctor",
+    "flatten": "flatten_command flatten",
+    "halt": "flatten_command halt_entries",
+    "journal": "journal_commands journal",
+    "monitor": "monitor_command monitor",
+    "report": "journal_commands report",
+    "run": "live run_bot",
+    "sim": "sim_commands sim",
+    "sweep": "backtest_command sweep_settings",
 }
-"""Module and name of each command; it is imported when it is typed, since all of them take a second."""
+"""Where each command is; it is imported when it is typed, since all of them take a second."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +100,7 @@ class _Commands(click.Group):
         # What is no name is compared with all of them.
         for name in (cmd_name,) if cmd_name in _HOMES else _HOMES:
             if name not in self.commands:
-                module, command = _HOMES[name]
+                module, command = _HOMES[name].split()
                 self.add_command(getattr(import_module(f"ibkeel.cli.{module}"), command))
         return super().get_command(ctx, cmd_name)
 

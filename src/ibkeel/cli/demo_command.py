@@ -84,19 +84,15 @@ def demo(**given: Any) -> int:
     """Play a trading day against the simulated Gateway, in seconds."""
     path = given["journal"] or state_directory(os.environ) / "demo.sqlite"
     phase = _phase(given["phase"])
+    as_given = ("seed", "replay", "preset", "min_dte", "strategy", "market")
     options = DemoOptions(
         symbols=given["symbols"],
         journal=fresh_journal(path),
-        seed=given["seed"],
-        replay=given["replay"],
         day=given["day"].date() if given["day"] else None,
-        preset=given["preset"],
-        min_dte=given["min_dte"],
         orders=OrderMode.PAPER if given["paper"] else OrderMode.DRY_RUN,
-        strategy=given["strategy"],
-        market=given["market"],
         scenario=chosen(given["scenario"]),
         phase=phase,
+        **{name: given[name] for name in as_given},
     )
     if phase is not None:
         symbols, name = phase.config.symbols, phase.strategy.name

@@ -53,6 +53,7 @@ from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
+_FIGURES: Final = ("cycles", "signals", "intents", "orders", "orders_sent", "fills", "timeouts")
 _PATH: Final = click.Path(path_type=Path)
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
@@ -305,13 +306,7 @@ def _waiting_for(clock: OffsetClock) -> str:
 
 def _report_data(report: RunReport, path: Path) -> dict[str, Any]:
     return {
-        "cycles": report.cycles,
-        "signals": report.signals,
-        "intents": report.intents,
-        "orders": report.orders,
-        "orders_sent": report.orders_sent,
-        "fills": report.fills,
-        "timeouts": report.timeouts,
+        **{name: getattr(report, name) for name in _FIGURES},
         "errors": len(report.errors),
         "held": None if report.held is None else [_held_data(row) for row in report.held],
         "symbols": {name: attrs.asdict(row) for name, row in report.symbols.items()},

@@ -1,15 +1,18 @@
 """The commands of the simulated Gateway: serve it, rehearse a script on it, and which scenarios there are."""
 
+import asyncio
+import contextlib
 import json
 import os
 import re
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from datetime import time
+from datetime import datetime, time, tzinfo
 from pathlib import Path
 from typing import Any, Final, TextIO
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import attrs
 import click
@@ -17,13 +20,17 @@ from rich.console import Console
 
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
 from ibkeel.cli.screen import announce, host_name, table
-from ibkeel.cli.serve import ServeOptions, serve
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
-from ibkeel.cli.sim_view import Company
-from ibkeel.sim import Fault, Scenario
+from ibkeel.cli.sim_view import Company, accompany, recording
+from ibkeel.clock import OffsetClock
+from ibkeel.sim import Fault, FaultSeen, Scenario, SimulatedGateway
+from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.transcripts.proxy import not_listening
+from ibkeel.system import SystemClock
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK: Final = click.DateTime(formats=["%H:%M"])
+_NEW_YORK: Final = ZoneInfo("America/New_York")
 _OTHER_PORT: Final = click.IntRange(1, 65535)
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[smhd]?)+")
@@ -160,18 +167,60 @@ def _sim_serve(**given: Any) -> None:
     if given["transcript"]:
         replay(given["transcript"], given["host"], given["port"], announce)
         return
-    start = given["start"]
-    options = ServeOptions(
-        host=given["host"],
-        port=given["port"],
-        seed=given["seed"],
-        day=given["day"].date() if given["day"] else None,
-        start=time(start.hour, start.minute),
-        scenario=chosen(given["scenario"]),
-        company=Company(record=given["record"], view=given["view"], web=given["web"]),
-        speed=given["speed"],
-    )
-    serve(options, announce)
+    scenario = chosen(given["scenario"])
+    company = Company(record=given["record"], view=given["view"], web=given["web"])
+    company.check()
+    with contextlib.suppress(asyncio.CancelledError):  # by SIGTERM
+        asyncio.run(_serve(given, scenario, company))
+
+
+async def _serve(given: dict[str, Any], scenario: Scenario | None, company: Company) -> None:
+    _end_by_sigterm()
+    seed, speed, host = given["seed"], given["speed"], given["host"]
+    market = SeededMarket(seed, given["day"].date() if given["day"] else None)
+    start = datetime.combine(market.session_date, given["start"].time(), _NEW_YORK)
+    clock = OffsetClock(SystemClock(), start, speed=speed)
+    gateway = SimulatedGateway(market=market, seed=seed, clock=clock, scenario=scenario, speed=speed)
+    notes = {"seed": seed, "date": market.session_date.isoformat()}
+    with recording(gateway, company.record, notes, announce):
+        try:
+            port = await gateway.start(host, given["port"])
+        except OSError as error:
+            raise not_listening(host, given["port"], error) from error
+        announce(f"simulated Gateway on {host}:{port}, seed {seed}")
+        announce(
+            f"its clock began at {start:%Y-%m-%d %H:%M} New York; paper account, any client id; stop with Ctrl-C"
+        )
+        if speed != 1.0:
+            announce(f"a minute of its day takes {60.0 / speed:g} s; use its time, not the machine's")
+        if scenario is not None:
+            announce(f"scenario {': '.join(filter(None, (scenario.name, scenario.title)))}")
+        if company.web is not None:
+            announce(f"watch it on http://127.0.0.1:{company.web}")
+        try:
+            await accompany(gateway, company, f"Simulated Gateway on {host}:{port}")
+        finally:
+            await gateway.stop()
+            counters = gateway.counters
+            announce(f"stopped: {counters.connections} connections, {counters.messages} messages")
+            for seen in gateway.faults_seen:
+                announce(_told(seen, start.tzinfo))
+
+
+def _end_by_sigterm() -> None:
+    """SIGTERM ends the service as Ctrl-C does, with its summary, where the system has such a signal."""
+    task = asyncio.current_task()
+    if task is not None:
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows; a loop in another thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _told(seen: FaultSeen, zone: tzinfo | None) -> str:
+    """One strike in one line; times of day in New York."""
+    text = f"{seen.at.astimezone(zone):%H:%M:%S} {seen.kind} {seen.detail}".rstrip()
+    if seen.ended_at is None or seen.ended_at == seen.at:
+        return text
+    return f"{text} until {seen.ended_at.astimezone(zone):%H:%M:%S}"
 
 
 @sim.command("scenarios")

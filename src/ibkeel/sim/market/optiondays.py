@@ -234,7 +234,7 @@ def _sides(row: Underlying, value: _Number, since_open: _Number, width: float) -
 
 
 def _cents(price: _Number) -> _Number:
-    """What `np.round` gives to two places, which takes longer for one number than all else of a quote."""
+    """As `np.round` to two places, which takes longest of a quote."""
     rounded: _Number = np.rint(price * 100.0) / 100.0
     return rounded
 
