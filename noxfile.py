@@ -1,5 +1,6 @@
 """Every check, by name: `nox -s lint types imports tests docs wheel examples`."""
 
+import os
 import shutil
 import tempfile
 import tomllib
@@ -94,24 +95,29 @@ def pages(session):
 @nox.session
 def examples(session):
     """Every example runs, from the wheel; the notebook too, and the sweep on a cluster of two workers."""
-    session.install("build>=1.2")
-    with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "-m", "build", "--wheel", "--outdir", folder, silent=True)
-        [built] = Path(folder).glob("*.whl")
-        session.install("--force-reinstall", f"{built}[examples]")
+    _install_wheel(session, "examples")
     session.run("python", "examples/run_all.py", *session.posargs)
     session.run("python", "examples/run_notebook.py")
     session.run("python", "examples/sweep_on_a_cluster.py")
 
 
+def _install_wheel(session, extras):
+    """The wheel of this tree: from the folder `IBKEEL_WHEELS`, where the session `wheel` leaves it, or built now."""
+    with tempfile.TemporaryDirectory() as own:
+        folder = os.environ.get("IBKEEL_WHEELS")
+        if not folder:
+            folder = own
+            session.install("build>=1.2")
+            session.run("python", "-m", "build", "--wheel", "--outdir", folder, silent=True)
+        [built] = Path(folder).glob("*.whl")
+        session.install("--force-reinstall", f"{built}[{extras}]")
+
+
 @nox.session
 def snippets(session):
     """The pages, typed into a shell as they are printed, with the wheel alone; takes two minutes."""
-    session.install("build>=1.2", "pyyaml>=6")
-    with tempfile.TemporaryDirectory() as folder:
-        session.run("python", "-m", "build", "--wheel", "--outdir", folder, silent=True)
-        [built] = Path(folder).glob("*.whl")
-        session.install("--force-reinstall", f"{built}[bot,testing]")
+    session.install("pyyaml>=6")
+    _install_wheel(session, "bot,testing")
     session.run(
         "pytest",
         "-q",
@@ -130,6 +136,8 @@ def wheel(session):
         folder = Path(name)
         session.run("python", ".ci/archives.py", name)
         [built], [source] = folder.glob("*.whl"), folder.glob("*.tar.gz")
+        if kept := os.environ.get("IBKEEL_WHEELS"):
+            shutil.copy(built, kept)
         session.run("twine", "check", "--strict", str(built), str(source))
         core = _environment(session, folder / "core", built)
         session.run(core, ".ci/footprint.py", "--readme", "README.md", external=True)
