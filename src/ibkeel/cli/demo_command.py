@@ -20,9 +20,8 @@ from ibkeel.cli.demo import DemoOptions, DemoResult, play
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
-from ibkeel.cli.screen import plain, progress, table
+from ibkeel.cli.screen import body, listed, plain, progress, table, told
 from ibkeel.cli.sim_commands import chosen
-from ibkeel.cli.tables import body, listed, told
 from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Decision, FillSeen, Intent, Journal, Record
 from ibkeel.options import PRESETS
@@ -143,8 +142,9 @@ def _print_demo(console: Console, result: DemoResult) -> None:
             *([("found", ", ".join(f"{k} {v}" for k, v in result.found.items()))] if result.found else []),
         ]
     )
+    colour = "yellow" if report.errors or report.held != () else "green"
     title = f"phase: {options.phase.what}" if options.phase else "ibkeel demo"
-    console.print(Panel(head, title=title, title_align="left", border_style=_colour(report)))
+    console.print(Panel(head, title=title, title_align="left", border_style=colour))
     with Journal.open(options.journal, read_only=True) as journal:
         # By number, not by time: the venue stamps fills to the second.
         entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
@@ -203,7 +203,3 @@ def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:
     if len(rows) > _SHOWN_ORDERS:
         shown.add_row("", "", f"and {len(rows) - _SHOWN_ORDERS} more in the journal")
     yield shown
-
-
-def _colour(report: RunReport) -> str:
-    return "yellow" if report.errors or report.held != () else "green"

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 
 from ibkeel.cli.paths import page_path, state_directory
-from ibkeel.cli.tables import print_records, told
+from ibkeel.cli.screen import print_records, told
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
 from ibkeel.journal.export import draft_of

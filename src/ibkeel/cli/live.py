@@ -20,8 +20,7 @@ from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.paths import state_directory
-from ibkeel.cli.screen import progress, web_address
-from ibkeel.cli.tables import print_report
+from ibkeel.cli.screen import print_report, progress, web_address
 from ibkeel.clock import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from ibkeel.cli import tables
+from ibkeel.cli import screen
 from ibkeel.cli.news import News
 from ibkeel.journal import FillSeen
 from ibkeel.model import Execution, Side, Stock
@@ -98,7 +98,7 @@ def test_a_fill_of_a_dear_share_is_told_to_the_cent():
     )
 
     [line] = told(OrderFilled(**ORDER, exec_id="e", quantity=1.0, price=741_234.56))
-    _, row = tables.told(FillSeen(at=AT, execution=fill))
+    _, row = screen.told(FillSeen(at=AT, execution=fill))
 
     assert line == "filled: BUY 1 SPY 600 C at 741234.56 (a)"
     assert row == "BUY 1 BRK A at 741234.56"
