@@ -7,7 +7,6 @@ in `_at` or are called `at`; trading dates are `date` in the exchange's calendar
 from ibkeel.model.account import AccountValues, PnL, Position, mask_account
 from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec, StaleBars
 from ibkeel.model.broker import Account, Broker, Chains, Lifecycle, MarketData, Orders, Streams
-from ibkeel.model.chain import OptionChain, OptionClass
 from ibkeel.model.contracts import (
     ClientOrderId,
     Combo,
@@ -18,6 +17,8 @@ from ibkeel.model.contracts import (
     ExecId,
     Index,
     Option,
+    OptionChain,
+    OptionClass,
     OrderId,
     OtherContract,
     PermId,

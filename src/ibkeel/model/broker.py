@@ -12,8 +12,7 @@ from typing import Protocol, Self
 from ibkeel.errors import RequestFailed
 from ibkeel.model.account import AccountValues, PnL, Position
 from ibkeel.model.bars import Bars, BarSpec
-from ibkeel.model.chain import OptionChain
-from ibkeel.model.contracts import Contract, ContractDetails, Index, OrderId, Stock
+from ibkeel.model.contracts import Contract, ContractDetails, Index, OptionChain, OrderId, Stock
 from ibkeel.model.health import Health
 from ibkeel.model.orders import Bracket, Execution, OrderPreview, OrderReport, OrderTicket, Placement
 from ibkeel.model.quotes import Quote

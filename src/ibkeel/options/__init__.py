@@ -5,7 +5,6 @@ from ibkeel.options.black76 import black76_greeks, black76_implied_volatility, b
 from ibkeel.options.delta_fetch import QuotedChains, pick_by_delta, told_closes
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, Listing, delta_listing
-from ibkeel.options.dividends import CashDividend, escrowed_spot
 from ibkeel.options.filters import (
     DeltaWithin,
     DteWithin,
@@ -30,7 +29,7 @@ from ibkeel.options.greeks import (
     price,
 )
 from ibkeel.options.history import VolatilityStanding, volatility_standing
-from ibkeel.options.inputs import Unsolved
+from ibkeel.options.inputs import CashDividend, Unsolved, escrowed_spot
 from ibkeel.options.leg_risks import LegRisk, LegRiskKind, LegRiskRule, leg_risks
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, is_liquid, liquidity_rejections
 from ibkeel.options.net_greeks import NetGreeks, broker_net_greeks, net_greeks

@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
-from ibkeel.options.dividends import CashDividend
 from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, solve
 from ibkeel.options.greeks import greeks as european_greeks
-from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
+from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Rights, Unsolved, by_chunk
 from ibkeel.options.stepping import Terms
 from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price, dividend_volatility
 

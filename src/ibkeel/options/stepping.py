@@ -21,9 +21,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.dividends import CashDividend
 from ibkeel.options.greeks import price as european_price
-from ibkeel.options.inputs import Floats
+from ibkeel.options.inputs import CashDividend, Floats
 
 # Beyond 6.5 deviations nothing reaches the middle that a double could show.
 _REACH: Final = 6.5

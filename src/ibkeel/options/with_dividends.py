@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import LEAST, MOST
-from ibkeel.options.dividends import CashDividend, ascending, escrowed_spot
 from ibkeel.options.greeks import ImpliedVolatility, implied_greeks
-from ibkeel.options.inputs import Floats, Inputs, Unsolved
+from ibkeel.options.inputs import CashDividend, Floats, Inputs, Unsolved, ascending, escrowed_spot
 from ibkeel.options.stepping import Stepped, Terms, stepped
 
 Indices = npt.NDArray[np.intp]

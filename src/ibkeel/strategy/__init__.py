@@ -1,7 +1,6 @@
 """Strategies: pure functions of what the market shows, found by name."""
 
 from ibkeel.model import Direction, ExitPolicy, OptionWish, Reason, Signal
-from ibkeel.strategy.daily_volume import DailyVolume
 from ibkeel.strategy.exits import (
     TRAIL_BARS,
     CreditExitPolicy,
@@ -16,8 +15,8 @@ from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.registry import Confirmed, Registry, default_registry, register
 from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import Regime, VixRegime
+from ibkeel.strategy.volume import DailyVolume, Whale
 from ibkeel.strategy.walk import Step, visible, walk_forward, warming_up
-from ibkeel.strategy.whale import Whale
 
 __all__ = [
     "TRAIL_BARS",

@@ -10,11 +10,10 @@ import attrs
 
 from ibkeel.errors import InvalidInput, UnknownStrategy
 from ibkeel.model import Direction, Reason, Signal, from_data
-from ibkeel.strategy.daily_volume import DailyVolume
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import VixRegime
-from ibkeel.strategy.whale import Whale
+from ibkeel.strategy.volume import DailyVolume, Whale
 
 GROUP: Final = "ibkeel.strategies"
 """Entry point group by which an installed package offers strategies."""

@@ -11,7 +11,7 @@ from ibkeel.options import (
     escrowed_spot,
     price,
 )
-from ibkeel.options.dividends import ascending
+from ibkeel.options.inputs import ascending
 
 QUARTERLY = tuple(CashDividend(years=days / 365, amount=1.5) for days in (50, 141, 232))
 CHAIN = {
