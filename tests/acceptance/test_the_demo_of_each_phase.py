@@ -40,7 +40,7 @@ def test_the_command_plays_a_phase_and_says_so(tmp_path, capsys):
 
 def test_a_phase_that_comes_to_something_else_is_told_and_ends_with_5(tmp_path, capsys, monkeypatch):
     longer = attrs.evolve(PHASES["2"], cycles=4)
-    monkeypatch.setattr("ibkeel.cli.app.PHASES", {"2": longer})
+    monkeypatch.setattr("ibkeel.cli.demo_command.PHASES", {"2": longer})
 
     code = run(["demo", "--phase", "2", "--journal", os.fspath(tmp_path / "two.sqlite")])
 
