@@ -397,6 +397,44 @@ async def test_a_name_of_ours_goes_to_the_venue_and_comes_back(stage):
         assert on.board.asked("place_order")[0]["order_ref"] == "mine-1"
 
 
+@pytest.mark.parametrize("is_closing", [False, True])
+async def test_of_two_orders_of_one_name_at_the_same_time_one_goes(stage, is_closing):
+    async with stage() as on:
+        named = attrs.evolve(FAR, client_order_id="mine-1", is_closing=is_closing)
+
+        both = await asyncio.gather(*[on.broker.place(named) for _ in range(2)], return_exceptions=True)
+
+        [placed, refused] = sorted(both, key=lambda row: isinstance(row, OrderRefused))
+        assert str(placed.order_id) in str(refused)
+        assert isinstance(refused, OrderRefused)
+        assert len(on.board.asked("place_order")) == 1
+
+
+async def test_a_name_whose_orders_fate_is_unknown_is_not_free(stage):
+    async with stage(settings=SLOW) as on:
+        named = attrs.evolve(FAR, client_order_id="mine-1")
+        await on.broker.with_deadline(1).place(named)
+
+        with pytest.raises(OrderRefused, match="mine-1"):
+            await on.broker.place(named)
+
+        assert len(on.board.asked("place_order")) == 1
+
+
+async def test_a_new_process_does_not_send_again_what_works_under_the_same_name(stage):
+    async with stage() as on:
+        named = attrs.evolve(FAR, client_order_id="mine-1")
+        await on.broker.place(named)
+        await on.broker.disconnect()
+
+        async with IBKRBroker(IBKRConfig(orders="PAPER"), clock=virtual_clock()) as broker:
+            with pytest.raises(OrderRefused, match="'mine-1' and is working"):
+                await broker.place(named)
+
+            assert len(on.board.asked("contract_details")) == 1  # of the first process
+            assert len(on.board.asked("place_order")) == 1
+
+
 async def test_orders_of_another_client_are_not_ours(stage):
     async with stage(client_id=7) as on, IBKRBroker(IBKRConfig(client_id=8), clock=virtual_clock()) as other:
         await on.broker.place(FAR)

@@ -28,7 +28,7 @@ from ibkeel.model import (
     Side,
 )
 from ibkeel.model.checks import as_optional_decimal
-from ibkeel.orders import state_of_status
+from ibkeel.orders import check_name, state_of_status
 from ibkeel.sim.values import (
     Commission,
     OrderEcho,
@@ -74,9 +74,11 @@ class Dealing:
         """Give an order, or a bracket whole, to the venue.
 
         Raises:
+            OrderRefused: An order of that name works.
             OrderRejected: The venue refused it; nothing of it works.
             UnknownContract: There is no such contract.
         """
+        check_name(order, self._reports.values())
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         family = (entry, *children)
         numbers = [OrderId(next(self._numbers)) for _ in family]

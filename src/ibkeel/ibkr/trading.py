@@ -31,6 +31,7 @@ from ibkeel.model import (
     OrderTicket,
     Placement,
 )
+from ibkeel.orders import check_name
 from ibkeel.resilience import Deadlines, Lane
 from ibkeel.telemetry import OrderPlaced
 
@@ -100,6 +101,7 @@ class Trading:
                 moments, for to look the contract up and to wait for the order's turn take time.
         """
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
+        self._check_name(order)
         try:
             contract = await self._complete(entry, deadlines)
         except RequestFailed as error:
@@ -110,15 +112,20 @@ class Trading:
             return self._intend(entry, children, name)
         may_go()
         if entry.is_closing:
+            self._check_name(order)
             return (await self._submit(entry, children, name, contract, deadlines))[0]
         await self._turn()
         may_go()
+        self._check_name(order)  # another of the same name may have gone meanwhile
         try:
             with self._link.services[Service.NEW_ORDERS].attempt():
                 answer = await self._submit(entry, children, name, contract, deadlines)
                 return _well(*answer)
         except _Faulty as fault:
             return fault.placement
+
+    def _check_name(self, order: OrderTicket | Bracket) -> None:
+        check_name(order, self._link.book.reports())
 
     async def _turn(self) -> None:
         """Wait for the turn of an entry here, where it may still be refused, and not among the messages."""

@@ -102,7 +102,8 @@ class Orders(Protocol):
 
         Raises:
             InvalidInput: It is neither; nothing was sent.
-            SafetyRefused: A rule of ours said no; nothing was sent.
+            SafetyRefused: A rule of ours said no; nothing was sent. One is that a `client_order_id` belongs to
+                one order of this client id until that has ended.
             UnknownContract: There is no such contract; nothing was sent.
             NotConnected: There is no session; nothing was sent.
             OrderRejected: The venue refused it.

@@ -30,7 +30,7 @@ from ibkeel.orders.gates import (
     SentOrder,
     check_order,
 )
-from ibkeel.orders.intents import EntryIntent, ExitCause, ExitIntent, StopIntent, client_order_id
+from ibkeel.orders.intents import EntryIntent, ExitCause, ExitIntent, StopIntent, check_name, client_order_id
 from ibkeel.orders.protection import (
     CancelOrder,
     ChangeOrder,
@@ -100,6 +100,7 @@ __all__ = [
     "WorkingOrder",
     "build_bracket",
     "check_exit",
+    "check_name",
     "check_order",
     "client_order_id",
     "doubled_orders",

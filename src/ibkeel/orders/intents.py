@@ -1,13 +1,14 @@
 """What we mean to do, before anything is sent. An entry, an exit and a stop are different types."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput
-from ibkeel.model import Bracket, ClientOrderId, OrderTicket, Signal
+from ibkeel.errors import InvalidInput, OrderRefused
+from ibkeel.model import Bracket, ClientOrderId, OrderReport, OrderTicket, Signal
 from ibkeel.model.checks import as_utc, name
 from ibkeel.orders.protection import GapKind
 
@@ -39,6 +40,28 @@ def client_order_id(session: date, run: str, sequence: int) -> ClientOrderId:
             f"order name {text!r} is longer than {_LONGEST} characters; shorten the run's name"
         )
     return ClientOrderId(text)
+
+
+def check_name(order: OrderTicket | Bracket, known: Iterable[OrderReport]) -> None:
+    """Refuse a name of the caller's that an order bears which has not ended.
+
+    Args:
+        order: What is to be placed; the children of a bracket bear its name with `-1` and `-2`.
+        known: Orders of the same client id.
+
+    Raises:
+        OrderRefused: It or a child would be a second order of one name.
+    """
+    entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
+    if entry.client_order_id is None:
+        return
+    names = {entry.client_order_id, *(f"{entry.client_order_id}-{n}" for n, _ in enumerate(children, 1))}
+    for row in known:
+        if row.client_order_id in names and not row.state.is_final:
+            raise OrderRefused(
+                f"order {row.order_id}, {row.side} {row.quantity:g} {row.contract}, is named {row.client_order_id!r} "
+                f"and is {row.state.value}; nothing was sent: modify or cancel that one, or name the new one otherwise"
+            )
 
 
 def _same_name(intent: "EntryIntent | ExitIntent | StopIntent", ticket: OrderTicket) -> None:

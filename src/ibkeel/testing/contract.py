@@ -12,7 +12,7 @@ A check that needs orders to be sent (or kept back) is left out when the world s
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from decimal import Decimal
 from typing import Final
 
@@ -24,6 +24,7 @@ from ibkeel.model import (
     BarSpec,
     Bracket,
     Broker,
+    ClientOrderId,
     Contract,
     Execution,
     Grade,
@@ -270,6 +271,14 @@ async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: 
     assert fate.perm_id in [report.perm_id for report in await broker.completed_orders()]
 
 
+async def _a_name_belongs_to_one_order_until_that_has_ended(broker: Broker, world: World) -> None:
+    named = attrs.evolve(await _resting_ticket(broker, world), client_order_id=ClientOrderId("mine"))
+    for _ in range(2):
+        placement = await broker.place(named)
+        await _raises(OrderRefused, broker.place(named))
+        await broker.cancel(_sent(placement))
+
+
 async def _what_is_refused_at_the_last_moment_does_not_leave(broker: Broker, world: World) -> None:
     def may_leave() -> None:
         raise OrderRefused("a kill switch came")
@@ -294,12 +303,8 @@ async def _a_fill_is_told_and_a_cancel_after_it_changes_nothing(broker: Broker, 
     async with asyncio.timeout(_WAIT), aclosing(broker.order_events()) as events:
         placement = await broker.place(_ticket(world.stock))
         await _filled(events, placement)
-    try:
-        fate = await broker.cancel(_sent(placement))
-    except RequestFailed:
-        pass
-    else:
-        assert fate.state is OrderState.FILLED
+    with suppress(RequestFailed):
+        assert (await broker.cancel(_sent(placement))).state is OrderState.FILLED
     assert [row.order_id for row in await broker.executions()] == [placement.order_id]
     held = {row.contract.symbol: row.signed_quantity for row in await broker.positions()}
     assert held == {world.stock.symbol: 1}
@@ -375,6 +380,7 @@ def _checks() -> tuple[Check, ...]:
     sending = (
         _a_preview_tells_the_margin_and_places_nothing,
         _a_resting_order_is_open_until_it_is_cancelled,
+        _a_name_belongs_to_one_order_until_that_has_ended,
         _what_is_refused_at_the_last_moment_does_not_leave,
         _a_modified_order_works_at_its_new_price,
         _a_fill_is_told_and_a_cancel_after_it_changes_nothing,

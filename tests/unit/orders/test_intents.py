@@ -2,9 +2,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ibkeel.errors import InvalidInput
-from ibkeel.model import Bracket, Direction, Option, OrderTicket, Right, Side, Signal
-from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopIntent, client_order_id
+from ibkeel.errors import InvalidInput, OrderRefused
+from ibkeel.model import Bracket, Direction, Option, OrderReport, OrderState, OrderTicket, Right, Side, Signal
+from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopIntent, check_name, client_order_id
 
 NOW = datetime(2024, 3, 4, 17, tzinfo=UTC)
 NAME = client_order_id(date(2024, 3, 4), "a1", 1)
@@ -81,3 +81,34 @@ def test_a_name_may_be_forty_characters_long_and_no_longer():
     assert len(longest) == 40
     with pytest.raises(InvalidInput, match="longer than 40"):
         client_order_id(date(2024, 3, 4), "x" * 23, 1)
+
+
+def known(name, state):
+    return OrderReport(
+        order_id=7, perm_id=1, client_id=0, client_order_id=name, contract=CALL, side=Side.BUY, quantity=1,
+        order_type="LMT", limit_price=None, stop_price=None, tif="DAY", state=state, remaining=1, at=NOW,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_a_name_is_free_for_another_order_once_its_own_has_ended(state):
+    if state.is_final:
+        check_name(ticket(), [known(NAME, state)])
+        return
+    with pytest.raises(
+        OrderRefused, match=f"order 7, BUY 1 .* is named '{NAME}' and is {state.value};.*modify or cancel"
+    ):
+        check_name(ticket(), [known("other", state), known(NAME, state)])
+
+
+def test_the_names_of_a_brackets_children_count():
+    bracket = Bracket(entry=ticket(), stop_loss=1, take_profit=9)
+    for name in (NAME, f"{NAME}-1", f"{NAME}-2"):
+        with pytest.raises(OrderRefused, match=name):
+            check_name(bracket, [known(name, OrderState.WORKING)])
+    check_name(ticket(), [known(f"{NAME}-1", OrderState.WORKING)])
+    check_name(bracket, [known(f"{NAME}-3", OrderState.WORKING)])
+
+
+def test_an_order_without_a_name_of_its_own_is_nobodys_double():
+    check_name(ticket(name=None), [known("", OrderState.WORKING)])

@@ -38,6 +38,7 @@ from ibkeel.model import (
     Quote,
     Stock,
 )
+from ibkeel.orders import check_name
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
 from ibkeel.testing.fake.prices import PriceScript, preview_of
@@ -245,6 +246,7 @@ class FakeBroker(Broker):
         await self._answer("place", order)
         entry = order if isinstance(order, OrderTicket) else order.entry
         self._prices.find(entry.contract)
+        check_name(order, self._book.working())
         if self._dry_run:
             self.intents.append(order)
             name = entry.client_order_id or ClientOrderId(f"fake-intent-{len(self.intents)}")
