@@ -294,6 +294,58 @@ async def test_a_stream_that_is_opened_while_the_last_one_closes_is_shared_by_th
             assert (len(broker.open_lines), at.counters.open_lines) == (0, 0)
 
 
+async def test_a_stream_outlives_every_time_limit_on_it(gateway):
+    async with gateway() as at, made() as broker:
+        async with aclosing(broker.stream_quotes(SPY)) as stream:
+            for number in range(200):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(number / 1000):
+                        await anext(stream)
+                assert len(broker.open_lines) <= 1
+            quotes = [await anext(stream) for _ in range(5)]
+            assert len(broker.open_lines) == at.counters.open_lines == 1
+        await asyncio.sleep(0.2)
+
+        assert [row.at for row in quotes] == sorted({row.at for row in quotes})
+        assert (dict(broker.open_lines), at.counters.open_lines) == ({}, 0)
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_a_stream_that_is_forgotten_gives_its_line_back(gateway, given_up):
+    async with gateway() as at, made() as broker:
+        stream = broker.stream_quotes(SPY)
+        await anext(stream)
+        if given_up:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.0001)
+        assert len(broker.open_lines) == 1
+
+        del stream
+        gc.collect()
+        await asyncio.sleep(0.2)
+
+        assert (dict(broker.open_lines), at.counters.open_lines) == ({}, 0)
+
+
+async def test_a_stream_whose_session_ends_after_a_time_limit_says_so_to_whoever_reads_on(gateway):
+    async with gateway():
+        broker = made()
+        await broker.connect()
+        stream, events = broker.stream_quotes(SPY), broker.order_events()
+        await anext(stream)
+        for each in (stream, events):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(anext(each), 0.0001)
+
+        await broker.disconnect()
+
+        for each in (stream, events, stream, events):
+            with pytest.raises(NotConnected):
+                async for _ in each:
+                    pass
+        assert dict(broker.open_lines) == {}
+
+
 async def test_a_stream_that_fails_while_nobody_reads_it_is_not_reported_as_forgotten(gateway):
     async with gateway() as at, made() as broker:
         stream = broker.stream_quotes(SPY)

@@ -14,6 +14,7 @@ from ibkeel.backtest.directory import Directory
 from ibkeel.backtest.prices import Prices
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRejected, QuoteUnavailable, RequestFailed
+from ibkeel.guards import AsyncStream, Held, next_of
 from ibkeel.model import (
     AccountValues,
     Bars,
@@ -160,22 +161,30 @@ class VenueBroker(Broker):
         return self._prices.bars(contract, spec, self._now())
 
     @override
-    async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+    def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """The quote, again whenever it may have changed.
 
         Raises:
             NoData: The recorded market has no further quote.
         """
-        while True:
-            now = self._now()
-            with suppress(QuoteUnavailable):
-                yield self._prices.quote(contract, now)
-            change = self._prices.next_change(contract, now)
-            if change is None:
-                raise NoData(f"the market has no further quote of {contract}")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max((change - self._clock.now()).total_seconds(), 0.0)):
-                    await self._ended.wait()
+        return AsyncStream(lambda: self._quoted(contract))
+
+    async def _quoted(self, contract: Contract) -> Held[Quote]:
+        due: datetime | None = self._now()
+
+        async def following() -> Quote:
+            nonlocal due
+            while due is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max((due - self._clock.now()).total_seconds(), 0.0)):
+                        await self._ended.wait()
+                now = self._now()
+                due = self._prices.next_change(contract, now)
+                with suppress(QuoteUnavailable):
+                    return self._prices.quote(contract, now)
+            raise NoData(f"the market has no further quote of {contract}")
+
+        yield following
 
     @override
     async def qualify(self, contract: Contract) -> ContractDetails:
@@ -266,13 +275,12 @@ class VenueBroker(Broker):
     @override
     def order_events(self) -> AsyncGenerator[OrderEvent, None]:
         """Reports and fills from the call on."""
-        return self._heard(self._dealing.listen())
+        queue = self._dealing.listen()
+        return AsyncStream(lambda: self._heard(queue))
 
-    async def _heard(self, queue: asyncio.Queue[OrderEvent | None]) -> AsyncGenerator[OrderEvent, None]:
+    async def _heard(self, queue: asyncio.Queue[OrderEvent | Exception]) -> Held[OrderEvent]:
         self._now()
-        while (event := await queue.get()) is not None:
-            yield event
-        raise NotConnected("the session ended, and with it the order events")
+        yield lambda: next_of(queue)
 
     # The account.
 

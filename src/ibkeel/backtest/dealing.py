@@ -11,7 +11,7 @@ import attrs
 
 from ibkeel.backtest.directory import Directory
 from ibkeel.clock import Clock
-from ibkeel.errors import InvalidInput, OrderRefused, OrderRejected
+from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -67,7 +67,7 @@ class Dealing:
         self._fills: list[Execution] = []
         self._closing: set[OrderId] = set()
         self._half_told: dict[str, SimExecution] = {}
-        self._listeners: WeakKeyDictionary[asyncio.Queue[OrderEvent | None], None] = WeakKeyDictionary()
+        self._listeners: WeakKeyDictionary[asyncio.Queue[OrderEvent | Exception], None] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
 
     def place(self, order: OrderTicket | Bracket) -> Placement:
@@ -218,9 +218,9 @@ class Dealing:
         """Every fill, oldest first."""
         return tuple(self._fills)
 
-    def listen(self) -> asyncio.Queue[OrderEvent | None]:
-        """Reports and fills from now on; None is their end."""
-        queue: asyncio.Queue[OrderEvent | None] = asyncio.Queue()
+    def listen(self) -> asyncio.Queue[OrderEvent | Exception]:
+        """Reports and fills from now on; an error is their end."""
+        queue: asyncio.Queue[OrderEvent | Exception] = asyncio.Queue()
         self._listeners[queue] = None
         return queue
 
@@ -229,7 +229,7 @@ class Dealing:
         if self._timer is not None:
             self._timer.cancel()
         for queue in self._listeners:
-            queue.put_nowait(None)
+            queue.put_nowait(NotConnected("the session ended, and with it the order events"))
 
     def _set_timer(self) -> None:
         """Look at the venue again when something may happen in it."""

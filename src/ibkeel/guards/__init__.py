@@ -2,20 +2,23 @@
 
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
-from ibkeel.guards.keep_running import finish, keep_running
+from ibkeel.guards.keep_running import AsyncStream, Held, finish, keep_running, next_of
 from ibkeel.guards.pacer import Lease, Pacer
 from ibkeel.guards.single_flight import SingleFlight
 
 __all__ = [
     "LEAST_LINES",
     "Ask",
+    "AsyncStream",
     "Attempt",
     "BreakerChanged",
     "CircuitBreaker",
+    "Held",
     "Lease",
     "Pacer",
     "SingleFlight",
     "finish",
     "gateway_rules",
     "keep_running",
+    "next_of",
 ]

@@ -1,11 +1,16 @@
-"""Tasks that nobody awaits: one that breaks is told of, and begun again; and what must not end half-way."""
+"""Tasks that nobody awaits: one that breaks is told of, and begun again; and what a cancel must not end."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from typing_extensions import override
 
 _FIRST: Final = 1.0
 _LONGEST: Final = 60.0
+T = TypeVar("T")
+Held = AsyncGenerator[Callable[[], Awaitable[T]], None]
+"""Yields once, what waits for the next item, and lets go of what the stream lives on when it is closed."""
 
 
 async def keep_running(
@@ -65,3 +70,65 @@ async def finish(work: Coroutine[Any, Any, None], patience: float = 20.0) -> Non
             context = {"message": "what a cancelled task had to finish broke", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
         raise
+
+
+async def next_of(queue: "asyncio.Queue[T | Exception]") -> T:
+    """The next item; an error in its place is raised."""
+    item = await queue.get()
+    if isinstance(item, Exception):
+        del queue  # the error's trace would keep it, and it might be filled on and on
+        raise item
+    return item
+
+
+class AsyncStream(AsyncGenerator[T, None]):
+    """Items for one reader; a wait that is cancelled, as by a time limit, loses none and ends nothing.
+
+    An error ends it, and is raised again to whoever reads on. Forgotten, it is closed like a generator.
+
+    Args:
+        begin: Makes what holds the stream; again when it was cancelled before it yielded.
+    """
+
+    def __init__(self, begin: Callable[[], Held[T]]) -> None:
+        self._begin = begin
+        self._held: Held[T] | None = None
+        self._next: Callable[[], Awaitable[T]] | None = None
+        self._end: Exception | None = None
+        self._is_read = False
+
+    @override
+    async def asend(self, value: None = None) -> T:
+        self._refuse_a_second_reader()
+        if self._end is not None:
+            raise self._end.with_traceback(None)
+        self._is_read = True
+        try:
+            if self._next is None:
+                self._held = self._begin()
+                self._next = await anext(self._held)
+            return await self._next()
+        except Exception as error:
+            await self._let_go(error)
+            raise
+        finally:
+            self._is_read = False
+
+    @override
+    async def athrow(self, typ: Any, val: Any = None, tb: Any = None) -> T:
+        self._refuse_a_second_reader()
+        await self._let_go(StopAsyncIteration())
+        raise val or typ
+
+    async def _let_go(self, end: Exception) -> None:
+        if self._end is None:
+            del self._begin  # and with it what it would begin with
+        self._end, self._next = end, None
+        if self._held is not None:
+            await self._held.aclose()
+
+    def _refuse_a_second_reader(self) -> None:
+        if self._is_read:
+            raise RuntimeError(
+                "a task waits for the next item of this stream: cancel it, or open a second stream"
+            )

@@ -3,7 +3,6 @@
 import copy
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -239,13 +238,7 @@ class IBKRBroker(Broker):
 
     @override
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        return self._stream_quotes(contract)
-
-    async def _stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        await self._gate.ready_for_requests()
-        async with aclosing(self._streams.quotes(contract)) as quotes:
-            async for quote in quotes:
-                yield quote
+        return self._streams.quotes(contract, self._gate.ready_for_requests)
 
     # Definitions.
 

@@ -10,13 +10,14 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
+from ibkeel.guards import AsyncStream, Held, next_of
 from ibkeel.ibkr.meaning import Meaning, Reaction
 from ibkeel.model import Execution, OrderReport, OrderState
 from ibkeel.orders import ErrorFate, OrderTruth
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled
 
 OrderEvent = OrderReport | Execution
-_Queue = asyncio.Queue[OrderEvent | IbkeelError]
+_Queue = asyncio.Queue[OrderEvent | Exception]
 NOT_FOUND: Final = frozenset({135, 10147})
 """Codes that name an order to say that there is none. Source: TWS API, "Message Codes"."""
 _NO_PARENT: Final = 135
@@ -33,9 +34,7 @@ class OrderNews:
 
     def __init__(self, clock: Clock, observer: Observer) -> None:
         self._clock, self._observer = clock, observer
-        self._listeners: WeakKeyDictionary[_Queue, None] = (
-            WeakKeyDictionary()
-        )  # each lives as long as its generator
+        self._listeners: WeakKeyDictionary[_Queue, None] = WeakKeyDictionary()  # each lives with its stream
 
     def publish(self, event: OrderEvent) -> None:
         """Tell of a report or a fill."""
@@ -69,7 +68,9 @@ class OrderNews:
     def end(self, error: IbkeelError) -> None:
         """The session ended: whoever listens hears of it."""
         for queue in self._listeners:
-            queue.put_nowait(error)
+            ended = NotConnected(f"the stream of order events ended: {error}")
+            ended.__cause__ = error
+            queue.put_nowait(ended)
 
     def events(self, check: Callable[[], None]) -> AsyncGenerator[OrderEvent, None]:
         """Reports and fills from the call on.
@@ -82,14 +83,12 @@ class OrderNews:
         """
         queue: _Queue = asyncio.Queue()
         self._listeners[queue] = None
-        return _heard(queue, check)
+        return AsyncStream(lambda: _heard(queue, check))
 
 
-async def _heard(queue: _Queue, check: Callable[[], None]) -> AsyncGenerator[OrderEvent, None]:
+async def _heard(queue: _Queue, check: Callable[[], None]) -> Held[OrderEvent]:
     check()
-    while not isinstance(event := await queue.get(), IbkeelError):
-        yield event
-    raise NotConnected(f"the stream of order events ended: {event}") from event
+    yield lambda: next_of(queue)
 
 
 def of_orphan(meaning: Meaning, text: str, child: OrderTruth, parent: OrderReport | None) -> Meaning:

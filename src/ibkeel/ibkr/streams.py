@@ -12,6 +12,7 @@ from ibkeel.errors import (
     QuoteUnavailable,
     RequestFailed,
 )
+from ibkeel.guards import AsyncStream, Held
 from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending, SubscribeAgain
@@ -73,20 +74,28 @@ class Streams:
         self._open: dict[Hashable, _Subscription] = {}
         link.on_outage = self._forget_prices
 
-    async def quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
-        """A quote after every change; the first comes with the first price."""
+    def quotes(self, contract: Contract, ready: Callable[[], Awaitable[None]]) -> AsyncGenerator[Quote, None]:
+        """A quote after every change, once it is `ready`; the first comes with the first price."""
+        return AsyncStream(lambda: self._held(contract, ready))
+
+    async def _held(self, contract: Contract, ready: Callable[[], Awaitable[None]]) -> Held[Quote]:
+        await ready()
         self._definitions.refuse_known_bad(contract)
         changed = asyncio.Event()
         subscription = self._join(contract, changed)
         task = subscription.task
-        try:
+
+        async def following() -> Quote:
             while True:
                 await changed.wait()
                 changed.clear()
                 if task is not None and task.done():
                     task.result()
                 if subscription.collector.is_priced:
-                    yield subscription.collector.quote()
+                    return subscription.collector.quote()
+
+        try:
+            yield following
         finally:
             await self._leave(subscription, changed)
 

@@ -53,8 +53,8 @@ class Streams(Protocol):
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """Quotes as they change; ends in a typed error, never in silence.
 
-        Close it (`aclosing`) to give its market data line back. A wait for it that is cancelled, as by a
-        time limit, ends it.
+        Close it (`aclosing`) to give its market data line back. A time limit on a wait ends
+        that wait alone.
         """
         ...
 
@@ -102,8 +102,8 @@ class Orders(Protocol):
 
         Raises:
             InvalidInput: It is neither; nothing was sent.
-            SafetyRefused: A rule of ours said no; nothing was sent. One is that a `client_order_id` belongs to
-                one order of this client id until that has ended.
+            SafetyRefused: A rule of ours said no; nothing was sent. A `client_order_id`
+                belongs to one order until that has ended.
             UnknownContract: There is no such contract; nothing was sent.
             NotConnected: There is no session; nothing was sent.
             OrderRejected: The venue refused it.
@@ -162,7 +162,7 @@ class Orders(Protocol):
         """Reports and fills from the call on; ends in a typed error, never in silence.
 
         A report may come before the fill that it counts, and a fill twice under its `exec_id`: again with
-        its commission.
+        its commission. A time limit on a wait ends that wait alone.
         """
         ...
 

@@ -108,8 +108,8 @@ class OrderTicket:
         tif: How long it works.
         outside_rth: Whether it may fill outside regular trading hours.
         oca_group: Orders of one group cancel each other; empty for none.
-        client_order_id: Our own name, carried in `orderRef`; None lets the adapter choose. It is free for
-            another order once the one that bears it has ended.
+        client_order_id: Our own name, carried in `orderRef`; None lets the adapter choose.
+            Free again once its order has ended.
         is_closing: Whether it only reduces a position: it then goes before orders that open one, and
             passes where those are refused.
 

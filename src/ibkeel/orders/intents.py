@@ -43,19 +43,20 @@ def client_order_id(session: date, run: str, sequence: int) -> ClientOrderId:
 
 
 def check_name(order: OrderTicket | Bracket, known: Iterable[OrderReport]) -> None:
-    """Refuse a name of the caller's that an order bears which has not ended.
+    """Refuse a name that an order bears which has not ended; a bracket's children bear it with `-1` and `-2`.
 
     Args:
-        order: What is to be placed; the children of a bracket bear its name with `-1` and `-2`.
+        order: What is to be placed.
         known: Orders of the same client id.
 
     Raises:
-        OrderRefused: It or a child would be a second order of one name.
+        OrderRefused: One of them, which it names.
     """
     entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
-    if entry.client_order_id is None:
+    ours = entry.client_order_id
+    if ours is None:
         return
-    names = {entry.client_order_id, *(f"{entry.client_order_id}-{n}" for n, _ in enumerate(children, 1))}
+    names = {ours, *(f"{ours}-{number}" for number, _ in enumerate(children, 1))}
     for row in known:
         if row.client_order_id in names and not row.state.is_final:
             raise OrderRefused(

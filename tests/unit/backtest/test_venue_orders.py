@@ -1,7 +1,7 @@
 """What the broker of backtests says of orders, prices and contracts beside the good day."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -188,6 +188,22 @@ async def test_a_stream_of_quotes_follows_the_market_until_the_session_ends():
 
     assert all(isinstance(quote, Quote) for quote in seen)
     assert [(row.at - seen[0].at).seconds for row in seen] == [0, 1, 2]
+
+
+async def test_a_time_limit_on_a_stream_ends_the_wait_alone():
+    async with connected() as broker, aclosing(broker.stream_quotes(SPY)) as quotes:
+        seen = [await anext(quotes)]
+        for _ in range(4):
+            with suppress(TimeoutError):
+                seen.append(await asyncio.wait_for(anext(quotes), 0.4))
+        async with aclosing(broker.order_events()) as events:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(events), 0.1)
+            placed = await broker.place(ticket())
+            told = await anext(events)
+
+    assert [(row.at - seen[0].at).seconds for row in seen] == [0, 1]
+    assert told.order_id == placed.order_id
 
 
 class Mute(SeededMarket):

@@ -278,6 +278,18 @@ def test_a_stream_follows_the_script_and_ends_in_an_error():
     assert run(body, steps=[quote(SPY, 559.0, 559.1, seconds=5)]) == [560.0, 559.0]
 
 
+def test_a_time_limit_on_a_stream_ends_the_wait_alone():
+    async def body(broker):
+        async with aclosing(broker.stream_quotes(SPY)) as stream:
+            seen = [(await anext(stream)).bid]
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(stream), 1)
+            return [*seen, (await anext(stream)).bid]
+
+    assert run(body, steps=[quote(SPY, 559.0, 559.1, seconds=5)]) == [560.0, 559.0]
+
+
 def test_a_broker_told_to_fail_its_health_says_that_it_is_down():
     async def body(broker):
         broker.fail("health", RequestTimeout("server time did not come back"))

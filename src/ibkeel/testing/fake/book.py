@@ -26,6 +26,7 @@ from ibkeel.model import (
     Quote,
     Side,
 )
+from ibkeel.orders import check_name
 
 Prices = Callable[[Contract], Quote]
 
@@ -71,7 +72,11 @@ class Book:
 
         Returns:
             Its placement, and the first report of each of its orders.
+
+        Raises:
+            OrderRefused: An order of that name works.
         """
+        check_name(order, self.working())
         if isinstance(order, OrderTicket):
             placement = self._add(order, None, at)
             return placement, [self.report(_sent(placement))]

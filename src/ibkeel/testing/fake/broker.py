@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, RequestFailed, RequestTimeout
+from ibkeel.guards import AsyncStream, Held, next_of
 from ibkeel.model import (
     AccountValues,
     Bars,
@@ -38,7 +40,6 @@ from ibkeel.model import (
     Quote,
     Stock,
 )
-from ibkeel.orders import check_name
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
 from ibkeel.testing.fake.prices import PriceScript, preview_of
@@ -50,10 +51,8 @@ KINDS: Final = (
 )  # fmt: skip
 """What a `FakeBroker` can be told to fail or delay: its methods; `quotes` counts as `quote`."""
 
-_ACCOUNT: Final = "DU0000001"
-
 OrderEvent = OrderReport | Execution
-_Queue = asyncio.Queue[OrderEvent | None]
+_Queue = asyncio.Queue[OrderEvent | Exception]
 
 
 @attrs.frozen
@@ -110,20 +109,19 @@ class FakeBroker(Broker):
         dry_run: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        for kind in delays or {}:
-            _known(kind)
         held = tuple(positions)
         self._clock = clock or SystemClock()
         self._prices = PriceScript(quotes=quotes, bars=bars, chains=chains)
         self._account = account or AccountValues(
-            account=held[0].account if held else _ACCOUNT,
+            account=held[0].account if held else "DU0000001",
             at=self._clock.now(),
             net_liquidation=Decimal(100_000),
             available_funds=Decimal(100_000),
         )
         self._book = Book(account=self._account.account, positions=held)
         self._details = {row.contract: row for row in details}
-        self._delays, self._dry_run = dict(delays or {}), dry_run
+        self._delays = {_known(kind): seconds for kind, seconds in (delays or {}).items()}
+        self._dry_run = dry_run
         self._faults: dict[str, list[_Fault]] = {}
         self._listeners: WeakKeyDictionary[_Queue, None] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
@@ -156,7 +154,7 @@ class FakeBroker(Broker):
         self._is_connected = False
         if self._timer:
             self._timer.cancel()
-        self._tell([None])
+        self._tell([NotConnected("the session of the fake broker ended")])
 
     @property
     @override
@@ -167,7 +165,7 @@ class FakeBroker(Broker):
     @override
     async def connect(self) -> None:
         """Open the session."""
-        await self._answer("connect", needs_session=False)
+        await self._answer("connect")
         self._is_connected = True
 
     @override
@@ -212,18 +210,26 @@ class FakeBroker(Broker):
         return self._prices.bars(contract, spec, self._clock.now())
 
     @override
-    async def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
+    def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """Each quote of the script as its time comes."""
+        return AsyncStream(lambda: self._quoted(contract))
+
+    async def _quoted(self, contract: Contract) -> Held[Quote]:
         await self._answer("stream_quotes", contract)
         known = self._prices.find(contract)
-        while True:
-            with suppress(RequestFailed):
-                yield attrs.evolve(self._prices.quote(known, self._clock.now()), contract=contract)
-            change = self._prices.next_change(known, self._clock.now())
-            if change is None:
-                raise RequestTimeout(f"the script of {contract} ended at {self._clock.now().isoformat()}")
-            await asyncio.sleep(max(0.0, (change - self._clock.now()).total_seconds()))
-            self._require_session("stream_quotes")
+        due: datetime | None = self._clock.now()
+
+        async def following() -> Quote:
+            nonlocal due
+            while due is not None:
+                await asyncio.sleep(max(0.0, (due - self._clock.now()).total_seconds()))
+                self._require_session("stream_quotes")
+                due = self._prices.next_change(known, now := self._clock.now())
+                with suppress(RequestFailed):
+                    return attrs.evolve(self._prices.quote(known, now), contract=contract)
+            raise RequestTimeout(f"the script of {contract} ended at {self._clock.now().isoformat()}")
+
+        yield following
 
     @override
     async def qualify(self, contract: Contract) -> ContractDetails:
@@ -246,7 +252,6 @@ class FakeBroker(Broker):
         await self._answer("place", order)
         entry = order if isinstance(order, OrderTicket) else order.entry
         self._prices.find(entry.contract)
-        check_name(order, self._book.working())
         if self._dry_run:
             self.intents.append(order)
             name = entry.client_order_id or ClientOrderId(f"fake-intent-{len(self.intents)}")
@@ -281,8 +286,7 @@ class FakeBroker(Broker):
         self._match()
         was_final = self._book.report(order_id).state.is_final
         reports = self._book.cancel(order_id, self._clock.now())
-        if not was_final:
-            self._tell(reports)
+        self._tell([] if was_final else reports)
         return reports[0]
 
     @property
@@ -323,13 +327,11 @@ class FakeBroker(Broker):
         """Reports and fills from the call on; NotConnected when the session ends."""
         listener: _Queue = asyncio.Queue()
         self._listeners[listener] = None
-        return self._heard(listener)
+        return AsyncStream(lambda: self._heard(listener))
 
-    async def _heard(self, listener: _Queue) -> AsyncGenerator[OrderEvent, None]:
+    async def _heard(self, listener: _Queue) -> Held[OrderEvent]:
         await self._answer("order_events")
-        while (event := await listener.get()) is not None:
-            yield event
-        raise NotConnected("the session of the fake broker ended while order events were read")
+        yield lambda: next_of(listener)
 
     @override
     async def positions(self, account: str | None = None) -> tuple[Position, ...]:
@@ -358,23 +360,21 @@ class FakeBroker(Broker):
         """Answer `account` with other balances from now on."""
         self._account = account
 
-    async def _answer(self, kind: str, subject: object = None, *, needs_session: bool = True) -> None:
+    async def _answer(self, kind: str, subject: object = None) -> None:
         self.calls.append(Call(kind, subject))
-        if needs_session:
-            self._require_session(kind)
+        self._require_session(kind)
         await asyncio.sleep(self._delays.get(kind, 0.0))
-        if needs_session:
-            self._require_session(kind)
+        self._require_session(kind)
         for fault in self._faults.get(kind, ()):
             if fault.times != 0 and (fault.subject is None or fault.subject == subject):
                 fault.times = None if fault.times is None else fault.times - 1
                 raise fault.error
 
     def _require_session(self, kind: str) -> None:
-        if not self._is_connected:
+        if not self._is_connected and kind != "connect":
             raise NotConnected(f"{kind} was asked without a session; call connect first")
 
-    def _tell(self, events: Iterable[OrderEvent | None]) -> None:
+    def _tell(self, events: Iterable[OrderEvent | Exception]) -> None:
         for event in events:
             for listener in self._listeners:
                 listener.put_nowait(event)
@@ -383,10 +383,8 @@ class FakeBroker(Broker):
         """Fill what can fill now, and come back when the script next moves a working order's price."""
         now = self._clock.now()
         self._tell(self._book.match(lambda contract: self._prices.quote(contract, now), now))
-        changes = [
-            self._prices.next_change(self._prices.find(report.contract), now)
-            for report in self._book.working()
-        ]
+        script = self._prices
+        changes = [script.next_change(script.find(row.contract), now) for row in self._book.working()]
         nearest = min((change for change in changes if change is not None), default=None)
         if self._timer:
             self._timer.cancel()
