@@ -78,7 +78,7 @@ class _Page:
 async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None:
     try:
         from ibkeel.monitor.dashboard.app import dashboard_app, serve_page  # noqa: PLC0415 - an extra
-        from ibkeel.monitor.dashboard.doors import Access  # noqa: PLC0415
+        from ibkeel.monitor.doors import Access  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the page needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"

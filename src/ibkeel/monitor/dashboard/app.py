@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.monitor.dashboard.doors import Access
 from ibkeel.monitor.dashboard.source import SILENT, Controls, Looks, Source
+from ibkeel.monitor.doors import Access
 from ibkeel.telemetry import redact
 
 _HIGHEST_PORT: Final = 65535

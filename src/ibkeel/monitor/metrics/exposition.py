@@ -12,7 +12,7 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import Grade
 from ibkeel.monitor.board import Board, Snapshot
-from ibkeel.monitor.dashboard.doors import answers_to
+from ibkeel.monitor.doors import answers_to
 from ibkeel.monitor.metrics.counts import FAMILIES, Counts, Family, MetricKind
 from ibkeel.telemetry import Event, Observer
 
