@@ -2,9 +2,9 @@
 
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
-from ibkeel.guards.keep_running import AsyncStream, Held, finish, keep_running, next_of
 from ibkeel.guards.pacer import Lease, Pacer
 from ibkeel.guards.single_flight import SingleFlight
+from ibkeel.guards.tasks import AsyncStream, Held, finish, keep_running, next_of
 
 __all__ = [
     "LEAST_LINES",

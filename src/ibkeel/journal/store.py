@@ -225,9 +225,8 @@ class Journal:
             )
             self._connection.execute("COMMIT")
         except BaseException:
-            if (
-                self._connection.in_transaction
-            ):  # a full disk has ended it already, or another writer let none begin
+            # A full disk has ended it already, or another writer let none begin.
+            if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
         return numbers
