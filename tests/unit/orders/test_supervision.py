@@ -66,7 +66,8 @@ def test_the_collar_is_about_where_it_began(side, limit, price):
 
 
 @pytest.mark.parametrize(
-    ("bid", "ask", "price"), [("2.30", "2.35", "2.30"), ("2.31", "2.35", "2.33"), ("3.10", "3.40", "3.20")]
+    ("bid", "ask", "price"),
+    [("2.30", "2.35", "2.30"), ("2.31", "2.35", "2.33"), ("2.30", "2.36", "2.33"), ("3.10", "3.40", "3.20")],
 )
 def test_it_keeps_to_the_steps_that_its_market_shows(bid, ask, price):
     step = supervise(working(bid=bid, ask=ask), attrs.evolve(POLICY, collar=1.0))
