@@ -189,9 +189,8 @@ def _look_up(value: Any, key: str) -> None:
             return
         names = _names(value)
         if name not in names:
-            valid = (
-                "those of None, the default: give it a value" if value is None else ", ".join(names) or "none"
-            )
+            of_none = "those of None, the default: give it a value"
+            valid = of_none if value is None else ", ".join(names) or "none"
             raise InvalidInput(f"no setting {key}: {name!r} is not one of {valid}")
         value = _member(value, name)
 
@@ -215,9 +214,8 @@ def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
     except IbkeelError as error:
         return SweepRow(settings=settings, error=f"{type(error).__name__}: {error}")
     counts = dict(report.counts)
-    if report.errors and not counts.get(
-        "answers"
-    ):  # its zeros are no result, and might be the best of the sweep
+    # The zeros of a strategy that never answered are no result, and might be the best of the sweep.
+    if report.errors and not counts.get("answers"):
         return SweepRow(settings=settings, counts=counts, error=f"every look failed: {report.errors[0]}")
     return SweepRow(settings=settings, figures=report.figures, counts=counts)
 

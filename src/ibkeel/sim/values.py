@@ -243,7 +243,7 @@ class Foreseen(Protocol):
     """A market that need not be looked at quote by quote while an order rests."""
 
     def next_reach(self, contract: SimContract, after: datetime, reach: Reach) -> datetime | None:
-        """An instant strictly after `after` and not behind the first at which the price is there; None: never."""
+        """The first instant after `after` at which the price is there, or an earlier one to ask at again; None: never."""
         ...
 
 

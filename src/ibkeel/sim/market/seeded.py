@@ -179,7 +179,7 @@ class SeededMarket:
         return trading_day_start(following)
 
     def next_reach(self, contract: SimContract, after: datetime, reach: Reach) -> datetime | None:
-        """The first second of the session at which a price is at a level or beyond; some way on where it is at none."""
+        """The first second of the session at which the price is there; where it is not soon, when to ask again."""
         at, session = self.next_change(contract, after), self._session_of(contract, after)
         if at is None or not session.opens_at <= at < session.closes_at or session.day < self.first_day:
             return at
