@@ -214,10 +214,23 @@ def test_with_a_thousand_symbols_it_stays_usable(page, site):
     for number, name in enumerate(names):
         board.on_event(DecisionMade(at=AT, signal_id=f"s{number}", symbol=name, outcome="no_signal"))
 
-    page.wait_for_selector("#decisions tbody tr")
+    until(page, "document.querySelector('#decisions').innerText.includes('950 more are not shown')")
     assert page.evaluate("document.querySelectorAll('*').length") < 3000
 
     started = CLOCK.monotonic()
     page.fill("#filter", "S0777")
-    page.wait_for_function("document.querySelector('#decisions tbody').innerText.startsWith('S0777')")
+    until(page, "document.querySelector('#decisions tbody')?.innerText.startsWith('S0777')")
     assert CLOCK.monotonic() - started < 2
+
+
+def test_what_fits_the_filter_is_shown_once_it_is_heard_of(page, site):
+    board = site.source.begin()
+    page.goto(site.url)
+    board.on_event(DecisionMade(at=AT, signal_id="s1", symbol="SPY", outcome="no_signal"))
+    page.wait_for_selector("#decisions tbody tr")
+
+    page.fill("#filter", "QQQ")
+    until(page, "document.querySelector('#decisions').innerText.includes('None fits.')")
+    board.on_event(DecisionMade(at=AT, signal_id="s2", symbol="QQQ", outcome="no_signal"))
+
+    until(page, "document.querySelector('#decisions tbody')?.innerText.startsWith('QQQ')")
