@@ -15,8 +15,8 @@ from ibkeel.backtest.report import BacktestReport
 from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bar, Bars, mask_account
-from ibkeel.model.checks import finite, positive
 from ibkeel.sim.venue import CommissionPlan
+from ibkeel.validators import above_zero, from_zero, optional
 
 _NOTES: Final = (
     "An order decided at the close of a bar fills at the open of the next, half a spread away from it.",
@@ -36,11 +36,6 @@ class BarStrategy(Protocol):
         ...
 
 
-def _not_negative(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not value >= 0:
-        raise InvalidInput(f"BarSettings.{attribute.name} is {value!r}; valid: 0 or more")
-
-
 @attrs.frozen(kw_only=True)
 class BarSettings:
     """How a backtest over bars fills and charges.
@@ -53,11 +48,11 @@ class BarSettings:
         leverage: Most that may be held, in parts of equity; an order for more is refused.
     """
 
-    cash: float = attrs.field(default=100_000.0, validator=positive)
+    cash: float = attrs.field(default=100_000.0, validator=above_zero)
     commission: CommissionPlan = attrs.field(default=_COMMISSION)
-    half_spread: float = attrs.field(default=0.0, validator=[finite, _not_negative])
-    stop_fraction: float | None = attrs.field(default=None, validator=attrs.validators.optional(positive))
-    leverage: float = attrs.field(default=1.0, validator=positive)
+    half_spread: float = attrs.field(default=0.0, validator=from_zero)
+    stop_fraction: float | None = attrs.field(default=None, validator=optional(above_zero))
+    leverage: float = attrs.field(default=1.0, validator=above_zero)
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -17,12 +17,13 @@ from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.model import Execution, Option, Stock, mask_account
-from ibkeel.model.checks import positive, whole
+from ibkeel.model.checks import whole
 from ibkeel.orders import OrderLimits
 from ibkeel.runner import Progress, RiskConfig, Runner, RunnerConfig, RunReport, Safety
 from ibkeel.sim.values import BarSize, ContractPattern
 from ibkeel.sim.venue import Settlement, VenueSettings
 from ibkeel.strategy import Strategy
+from ibkeel.validators import above_zero
 from ibkeel.virtual import run_virtual, virtual_clock
 
 MODE: Final = "BACKTEST"
@@ -54,10 +55,10 @@ class BacktestSettings:
         venue: How the venue fills and charges.
     """
 
-    cash: float = attrs.field(default=100_000.0, validator=positive)
+    cash: float = attrs.field(default=100_000.0, validator=above_zero)
     sessions: int = attrs.field(default=1, validator=whole)
     seed: int = 0
-    equity_every: float = attrs.field(default=60.0, validator=positive)
+    equity_every: float = attrs.field(default=60.0, validator=above_zero)
     venue: VenueSettings = attrs.field(factory=VenueSettings)
 
 

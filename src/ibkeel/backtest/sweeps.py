@@ -1,10 +1,8 @@
 """Many backtests that differ in their settings, on any executor."""
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -153,16 +151,7 @@ def _made(trial: Trial, settings: dict[str, Any]) -> tuple[dict[str, Any], Trial
     except (IbkeelError, ValueError) as error:
         return settings, str(error)
     except TypeError as error:
-        return settings, _no_number(trial, settings) or f"a value is of the wrong type: {error}"
-
-
-def _no_number(trial: Trial, settings: Mapping[str, Any]) -> str:
-    """Which text stands where there is a number now; empty when none does."""
-    for key, value in settings.items():
-        present = functools.reduce(_member, key.split("."), trial)
-        if isinstance(value, str) and isinstance(present, float | int | Decimal):
-            return f"{value!r} is not a number"
-    return ""
+        return settings, f"a value is of the wrong type: {error}"
 
 
 def _evolved(value: Any, changes: Sequence[tuple[Sequence[str], Any]]) -> Any:

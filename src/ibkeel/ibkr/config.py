@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
+from ibkeel import validators
 from ibkeel.errors import AccountMismatch, ConfigurationError
 from ibkeel.ibkr.codes import ERROR_TABLE, ErrorTable
 from ibkeel.ibkr.services import Service
@@ -30,24 +32,18 @@ _PAPER_PORTS: Final = frozenset({4002, 7497})
 _HIGHEST_PORT: Final = 65535
 
 
-def _port(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _HIGHEST_PORT:
-        raise ConfigurationError(
-            f"{attribute.name} is {value!r}; valid: a whole number from 1 to {_HIGHEST_PORT}"
-        )
+_whole: Final = partial(validators.whole, error=ConfigurationError, names_class=False)
+_port: Final = _whole(f"a whole number from 1 to {_HIGHEST_PORT}", lambda value: 1 <= value <= _HIGHEST_PORT)
+_client_id: Final = _whole("a whole number from 0", lambda value: value >= 0)
 
 
 def _at_least(least: float) -> Any:
-    def check(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-        if not least <= value < math.inf:
-            raise ConfigurationError(f"{attribute.name} is {value!r}; valid: a finite number from {least:g}")
-
-    return check
-
-
-def _client_id(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ConfigurationError(f"{attribute.name} is {value!r}; valid: a whole number from 0")
+    return validators.number(
+        f"a finite number from {least:g}",
+        lambda value: least <= value < math.inf,
+        error=ConfigurationError,
+        names_class=False,
+    )
 
 
 def _services(_: object, attribute: "attrs.Attribute[Any]", value: Mapping[str, BreakerPolicy]) -> None:
@@ -118,20 +114,22 @@ class IBKRConfig:
     account: str | None = attrs.field(default=None, repr=False)
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
     line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
-    pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=tuple)
+    pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=validators.series)
     pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
     pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     pacing_store: str | None = None
     pace_long_bars: bool = False
     order_reserve: int = attrs.field(default=6, validator=_at_least(1))
-    breakers: Mapping[str, BreakerPolicy] = attrs.field(factory=dict, validator=_services)
+    breakers: Mapping[str, BreakerPolicy] = attrs.field(
+        factory=dict, converter=validators.mapping, validator=_services
+    )
     quote_settle: float = attrs.field(default=0.5, validator=_at_least(0))
     quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
     deadlines: Deadlines = attrs.field(factory=Deadlines)
     connect_backoff: Backoff = attrs.field(factory=Backoff)
     reconnect: bool = True
     session: SessionPolicy = attrs.field(factory=SessionPolicy)
-    reset_windows: tuple[ResetWindow, ...] = attrs.field(default=DEFAULT_WINDOWS, converter=tuple)
+    reset_windows: tuple[ResetWindow, ...] = attrs.field(default=DEFAULT_WINDOWS, converter=validators.series)
     competing_session_wait: float = attrs.field(default=120.0, validator=_at_least(1))
     codes: ErrorTable = ERROR_TABLE
     cache: CachePolicy = attrs.field(factory=_cache)

@@ -13,6 +13,7 @@ import attrs
 
 from ibkeel.errors import ConfigurationError, IbkeelError
 from ibkeel.resilience import Backoff
+from ibkeel.validators import number, optional, whole
 
 
 class SessionState(StrEnum):
@@ -272,23 +273,13 @@ def next_state(state: SessionState, event: SessionEvent) -> SessionState | None:
 
 
 def _seconds(least: float) -> Any:
-    def check(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-        if not least <= value < math.inf:
-            raise ConfigurationError(
-                f"SessionPolicy.{attribute.name} is {value!r}; valid: a finite number from {least:g}"
-            )
-
-    return check
+    return number(
+        f"a finite number from {least:g}", lambda value: least <= value < math.inf, ConfigurationError
+    )
 
 
-def _optional_seconds(instance: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None:
-        _seconds(0)(instance, attribute, value)
-
-
-def _count(_: object, attribute: "attrs.Attribute[int]", value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"SessionPolicy.{attribute.name} is {value!r}; valid: a whole number from 1")
+_optional_seconds: Final = optional(_seconds(0))
+_count: Final = whole("a whole number from 1", lambda value: value >= 1, ConfigurationError)
 
 
 @attrs.frozen(kw_only=True)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, overload
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import as_utc
+from ibkeel.model.checks import Words, as_utc
 from ibkeel.model.contracts import Contract
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ _SECONDS_STEPS: Final = ((1800, 1800), (3600, 3600), (14400, 10800), (86400, 288
 _LONGEST_SECONDS: Final = 86400
 
 
-class BarKind(StrEnum):
+class BarKind(Words):
     """What a bar is made of."""
 
     TRADES = "TRADES"
@@ -57,7 +56,7 @@ def _largest_step(amount: int, unit: str) -> int:
 
 
 def _duration(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
-    match = _DURATION.fullmatch(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise InvalidInput(
             f"BarSpec.{attribute.name} is {value!r}; valid: a number and S, D, W, M or Y, "
@@ -93,7 +92,7 @@ class BarSpec:
 
     @size.validator
     def _check_size(self, _: "attrs.Attribute[str]", value: str) -> None:
-        if value not in BAR_SIZES:
+        if not isinstance(value, str) or value not in BAR_SIZES:
             raise InvalidInput(f"BarSpec.size is {value!r}; valid: {', '.join(BAR_SIZES)}")
         amount, unit = self.duration.split()
         smallest, largest = _STEPS[unit][0], _largest_step(int(amount), unit)

@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.validators import is_number, is_whole
 
 # A name, as wide as services and containers write theirs; or an address of IPv6.
 _HOST: Final = re.compile(r"[\w.-]{1,253}|(?=.*:.*:)[\dA-Fa-f:.]+(%[\w.-]+)?")
@@ -86,6 +87,11 @@ def as_optional_count(value: SupportsFloat | None) -> int | None:
         return value  # type: ignore[return-value]  # a validator's business
     plain = as_number(value)
     return int(plain) if type(plain) is float and plain.is_integer() else value  # type: ignore[return-value]
+
+
+def as_whole(value: int) -> int:
+    """A whole number of any kind, such as numpy's, as an int; what is none stays, for a validator to refuse."""
+    return int(value) if is_whole(value) else value
 
 
 def as_optional_flag(value: bool | None) -> bool | None:
@@ -170,19 +176,28 @@ def whole(instance: object, attribute: "attrs.Attribute[Any]", value: object) ->
         raise _refuse(instance, attribute, value, "a whole number above 0")
 
 
+def _is_finite(value: Any) -> bool:
+    if type(value) is float:
+        return math.isfinite(value)  # as most are
+    try:
+        return is_number(value) and math.isfinite(value)
+    except (OverflowError, ValueError):
+        return False  # too great, or a signalling NaN
+
+
 def positive(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Refuse what is not a finite number above zero; None passes."""
-    if value is not None and not (math.isfinite(value) and value > 0):
+    if value is not None and not (_is_finite(value) and value > 0):
         raise _refuse(instance, attribute, value, "a finite number above 0, or None when there is none")
 
 
 def finite(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Refuse NaN and infinities; None passes."""
-    if value is not None and not math.isfinite(value):
+    """Refuse NaN, infinities and what is no number; None passes."""
+    if value is not None and not _is_finite(value):
         raise _refuse(instance, attribute, value, "a finite number, or None when there is none")
 
 
 def not_negative(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Refuse what is not a finite number of at least zero; None passes."""
-    if value is not None and not (math.isfinite(value) and value >= 0):
+    if value is not None and not (_is_finite(value) and value >= 0):
         raise _refuse(instance, attribute, value, "a finite number, 0 or more")

@@ -14,6 +14,7 @@ from ibkeel.model.checks import (
     as_decimal,
     as_optional_decimal,
     as_utc,
+    as_whole,
     field_text,
     finite,
     positive,
@@ -120,7 +121,7 @@ class OrderTicket:
 
     contract: Contract
     side: Side = attrs.field(converter=Side)
-    quantity: int = attrs.field(validator=whole)
+    quantity: int = attrs.field(converter=as_whole, validator=whole)
     order_type: OrderType = attrs.field(default=OrderType.MKT, converter=OrderType)
     limit_price: Decimal | None = attrs.field(
         default=None, converter=as_optional_decimal, validator=positive_unless_combo

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,16 +20,12 @@ from ibkeel.monitor.board import Board
 from ibkeel.monitor.event_log import EventLog
 from ibkeel.monitor.metrics import Metrics
 from ibkeel.telemetry import AlarmRaised, Event, Observer
+from ibkeel.validators import between, optional
 
 _HIGHEST_PORT: Final = 65535
 
 
-def _between(least: float, most: float) -> Callable[[Any, "attrs.Attribute[Any]", Any], None]:
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-        if value is not None and not least <= value <= most:
-            raise ConfigurationError(f"{attribute.name} is {value!r}; valid: {least:g} to {most:g}")
-
-    return check
+_between: Final = partial(between, error=ConfigurationError, names_class=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +42,7 @@ class TelemetryConfig:
         sample_interval: Seconds between two looks at the limits.
     """
 
-    metrics_port: int | None = attrs.field(default=None, validator=_between(0, _HIGHEST_PORT))
+    metrics_port: int | None = attrs.field(default=None, validator=optional(_between(0, _HIGHEST_PORT)))
     metrics_host: str = attrs.field(default="127.0.0.1", validator=checks.host)
     metrics_names: tuple[str, ...] = ()
     log: str = ""

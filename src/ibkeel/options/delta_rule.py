@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Final
 
 import attrs
 
@@ -12,23 +12,11 @@ from ibkeel.model.checks import as_utc, finite, whole
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.select import dte, expiries_within
 from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind, series_of
+from ibkeel.validators import number, optional
 
-
-def _share(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0 < value < 1:
-        raise InvalidInput(
-            f"DeltaRule.{attribute.name} is {value!r}; valid: above 0 and below 1, without sign"
-        )
-
-
-def _distance(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not 0 <= value <= 1:
-        raise InvalidInput(f"DeltaRule.{attribute.name} is {value!r}; valid: 0 to 1, or None for any")
-
-
-def _seconds(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise InvalidInput(f"DeltaRule.{attribute.name} is {value!r}; valid: above 0, or None for any")
+_share: Final = number("above 0 and below 1, without sign", lambda value: 0 < value < 1)
+_distance: Final = optional(number("0 to 1, or None for any", lambda value: 0 <= value <= 1))
+_seconds: Final = optional(number("above 0, or None for any", lambda value: value > 0))
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,7 @@ from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, li
 from ibkeel.options.rank import Candidate
 from ibkeel.options.select import dte, out_of_the_money
 from ibkeel.options.series import SeriesKind, kind_set, series_kind
+from ibkeel.validators import series
 
 
 class Filter(Protocol):
@@ -140,7 +141,7 @@ class KindIn:
     """
 
     kinds: frozenset[SeriesKind] = attrs.field(converter=kind_set)
-    listed: tuple[date, ...] = attrs.field(converter=tuple)
+    listed: tuple[date, ...] = attrs.field(converter=series)
     today: date
 
     def judge(self, candidate: Candidate) -> Rejection | None:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Quote
-from ibkeel.model.checks import as_decimal, as_utc, finite
+from ibkeel.model.checks import as_decimal, as_utc
+from ibkeel.validators import from_zero, optional
 
 
 class RejectionKind(StrEnum):
@@ -52,12 +52,6 @@ class Rejection:
     detail: str
 
 
-def _not_negative(instance: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    finite(instance, attribute, value)
-    if value < 0:
-        raise InvalidInput(f"LiquidityRule.{attribute.name} is {value!r}; valid: 0 or more")
-
-
 @attrs.frozen(kw_only=True)
 class LiquidityRule:
     """What an option's quote must show.
@@ -75,12 +69,12 @@ class LiquidityRule:
         live_only: Whether delayed and frozen prices are refused.
     """
 
-    min_volume: float = attrs.field(default=100, validator=_not_negative)
-    max_relative_spread: float = attrs.field(default=0.02, validator=_not_negative)
-    max_absolute_spread: float = attrs.field(default=0.10, validator=_not_negative)
-    min_open_interest: float = attrs.field(default=0, validator=_not_negative)
-    min_size: float = attrs.field(default=0, validator=_not_negative)
-    max_age: float | None = attrs.field(default=None, validator=attrs.validators.optional(_not_negative))
+    min_volume: float = attrs.field(default=100, validator=from_zero)
+    max_relative_spread: float = attrs.field(default=0.02, validator=from_zero)
+    max_absolute_spread: float = attrs.field(default=0.10, validator=from_zero)
+    min_open_interest: float = attrs.field(default=0, validator=from_zero)
+    min_size: float = attrs.field(default=0, validator=from_zero)
+    max_age: float | None = attrs.field(default=None, validator=optional(from_zero))
     live_only: bool = False
 
 

@@ -14,6 +14,7 @@ from ibkeel.model import Option, OptionChain, OptionClass, Right
 from ibkeel.model.checks import Words, as_decimal, finite, whole
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.series import SeriesKind, is_adjusted, series_kind
+from ibkeel.validators import number
 
 
 class ExpiryChoice(Words):
@@ -64,8 +65,8 @@ class SelectionRule:
     """
 
     expiry: ExpiryChoice = attrs.field(default=ExpiryChoice.WEEKLY, converter=ExpiryChoice)
-    min_dte: int = 0
-    max_dte: int | None = None
+    min_dte: int = attrs.field(default=0, validator=number("0 or more", lambda value: value >= 0))
+    max_dte: int | None = attrs.field(default=None, validator=finite)
     expiry_count: int = attrs.field(default=1, validator=whole)
     step: StrikeStep = attrs.field(default=StrikeStep.AT, converter=StrikeStep)
     strike_count: int = attrs.field(default=3, validator=whole)

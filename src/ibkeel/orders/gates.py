@@ -4,16 +4,16 @@ What opens a position must pass every gate. What closes one is kept back for one
 account and order mode do not fit together, so that nobody knows whose money it would move.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from typing_extensions import override
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model import (
     Combo,
     Contract,
@@ -28,6 +28,7 @@ from ibkeel.model import (
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.exits import is_same_contract
 from ibkeel.orders.ticks import TickLadder
+from ibkeel.validators import number, optional
 
 # Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
 _LIVE_PORTS: Final = frozenset({4001, 7496})
@@ -78,9 +79,7 @@ class GateRefusal:
         return f"{self.kind.value}: {self.value}; needed: {self.limit}"
 
 
-def _from_zero(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not 0 <= value < float("inf"):
-        raise InvalidInput(f"{attribute.name} is {value!r}; valid: 0 or more")
+_from_zero: Final = optional(number("0 or more", lambda value: 0 <= value < math.inf, names_class=False))
 
 
 @attrs.frozen(kw_only=True)

@@ -20,6 +20,7 @@ from ibkeel.model import (
 )
 from ibkeel.orders.exits import exit_room, is_same_contract
 from ibkeel.orders.standing import Standing, age, are_family, is_stop, standings, units
+from ibkeel.validators import series
 
 
 class GapKind(StrEnum):
@@ -103,7 +104,7 @@ class Gap:
 
 
 def _times(values: Iterable[TimeInForce | str]) -> tuple[TimeInForce, ...]:
-    return tuple(TimeInForce(value) for value in values)
+    return tuple(TimeInForce(value) for value in series(values))
 
 
 @attrs.frozen(kw_only=True)
@@ -124,7 +125,7 @@ class ProtectionPolicy:
     stocks: bool = True
     long_options: bool = True
     short_options: bool = True
-    covered_otherwise: tuple[Contract, ...] = attrs.field(default=(), converter=tuple)
+    covered_otherwise: tuple[Contract, ...] = attrs.field(default=(), converter=series)
     stops_only_close: bool = True
 
     def demands(self, contract: Contract, held: float) -> bool:

@@ -8,26 +8,20 @@ other side of the quote without a collar.
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model import ComboLeg, OrderReport, OrderState, Quote, Side
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.ticks import TickLadder, ladder_of
+from ibkeel.validators import between, number, optional
 
 _WORKS: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
 
 
-def _seconds(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise InvalidInput(f"RepricePolicy.{attribute.name} is {value!r}; valid: above 0")
-
-
-def _fraction(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0 <= value <= 1:
-        raise InvalidInput(f"RepricePolicy.{attribute.name} is {value!r}; valid: 0 to 1")
+_seconds: Final = optional(number("above 0", lambda value: value > 0))
+_fraction: Final = between(0, 1)
 
 
 @attrs.frozen(kw_only=True)

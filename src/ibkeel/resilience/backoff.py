@@ -2,22 +2,15 @@
 
 import math
 from enum import StrEnum
-from typing import Any
+from typing import Final
 
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.resilience.figures import seconds
+from ibkeel.validators import number, optional, seconds, whole
 
-
-def _growth(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 1 <= value < math.inf:
-        raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a finite number from 1")
-
-
-def _at_least_once(_: object, attribute: "attrs.Attribute[Any]", value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise InvalidInput(f"Backoff.{attribute.name} is {value!r}; valid: a whole number from 1, or None")
+_growth: Final = number("a finite number from 1", lambda value: 1 <= value < math.inf)
+_at_least_once: Final = optional(whole("a whole number from 1, or None", lambda value: value >= 1))
 
 
 @attrs.frozen(kw_only=True)
@@ -77,9 +70,8 @@ class RequestKind(StrEnum):
     ORDERS = "orders"
 
 
-def _patience(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0 < value <= 600:  # noqa: PLR2004 - ten minutes: longer is a hang
-        raise InvalidInput(f"deadline {attribute.name} is {value!r} s; valid: above 0 and at most 600")
+# Longer than ten minutes is a hang.
+_patience: Final = number("seconds, above 0 and at most 600", lambda value: 0 < value <= 600)  # noqa: PLR2004
 
 
 @attrs.frozen(kw_only=True)

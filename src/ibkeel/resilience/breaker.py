@@ -16,8 +16,8 @@ from enum import StrEnum
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.resilience.figures import count, fraction, optional_seconds
-from ibkeel.resilience.figures import seconds as above_zero
+from ibkeel.validators import count, from_zero, optional_seconds
+from ibkeel.validators import seconds as above_zero
 
 
 class BreakerState(StrEnum):
@@ -70,9 +70,9 @@ class BreakerPolicy:
 
     failures: int = attrs.field(default=3, validator=count)
     open_seconds: float = attrs.field(default=30.0, validator=above_zero)
-    growth: float = attrs.field(default=2.0, validator=fraction)
+    growth: float = attrs.field(default=2.0, validator=from_zero)
     longest_open: float = attrs.field(default=300.0, validator=above_zero)
-    spread: float = attrs.field(default=0.25, validator=fraction)
+    spread: float = attrs.field(default=0.25, validator=from_zero)
     slow_after: float | None = attrs.field(default=None, validator=optional_seconds)
     slow_limit: int = attrs.field(default=10, validator=count)
     slow_window: int = attrs.field(default=20, validator=count)

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from ibkeel.errors import CircuitOpen, InvalidInput, RequestFailed
-from ibkeel.resilience.figures import count, fraction, seconds
+from ibkeel.validators import count, from_zero, seconds
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -50,7 +50,7 @@ class Lifetime:
 
     fresh: float = attrs.field(validator=seconds)
     kept: float | None = attrs.field(default=None, validator=_kept)
-    negative: float = attrs.field(default=600.0, validator=fraction)
+    negative: float = attrs.field(default=600.0, validator=from_zero)
     ends_with_session: bool = False
 
     @property

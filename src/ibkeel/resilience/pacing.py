@@ -12,8 +12,8 @@ from collections.abc import Callable, Hashable
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.resilience.figures import count, optional_seconds
 from ibkeel.resilience.lanes import Lane
+from ibkeel.validators import count, optional_seconds
 
 
 @attrs.frozen(kw_only=True)

@@ -2,12 +2,13 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import as_optional_decimal, positive
 from ibkeel.risk.sizing import Amount, readable
+from ibkeel.validators import number
 
 
 @attrs.frozen(kw_only=True)
@@ -25,9 +26,7 @@ class LossVerdict:
     reason: str
 
 
-def _limit(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0.0 < value <= 1.0:
-        raise InvalidInput(f"DailyLossGuard.{attribute.name} is {value!r}; valid: above 0, up to 1")
+_limit: Final = number("above 0, up to 1", lambda value: 0 < value <= 1)
 
 
 @attrs.frozen(kw_only=True)

@@ -1,14 +1,15 @@
 """How far a portfolio may lean: limits on its sensitivities, and what an entry would add to them."""
 
+import math
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model import Greeks
 from ibkeel.model.checks import finite
 from ibkeel.risk.gate import Refusal, RefusalKind
+from ibkeel.validators import number, optional
 
 _FIGURES: Final = ("delta", "gamma", "theta", "vega")
 _UNITS: Final = {"delta": "shares", "theta": "a day", "vega": "a volatility point"}
@@ -59,11 +60,7 @@ FLAT: Final = Exposure(delta=0.0, gamma=0.0, theta=0.0, vega=0.0)
 """Of nothing held."""
 
 
-def _limit(_: object, attribute: "attrs.Attribute[Any]", value: float | None) -> None:
-    if value is not None and not 0 < value < float("inf"):
-        raise InvalidInput(
-            f"ExposureLimits.{attribute.name} is {value!r}; valid: above 0, or None for no limit"
-        )
+_limit: Final = optional(number("above 0, or None for no limit", lambda value: 0 < value < math.inf))
 
 
 @attrs.frozen(kw_only=True)

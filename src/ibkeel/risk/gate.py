@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 import attrs
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model import Quote
-from ibkeel.model.checks import as_utc, finite
+from ibkeel.model.checks import as_utc
 from ibkeel.risk.daily_loss import LossVerdict
 from ibkeel.risk.sizing import Amount, readable
+from ibkeel.validators import from_zero
 
 
 class RefusalKind(StrEnum):
@@ -61,12 +60,6 @@ class GateVerdict:
         return not self.refusals
 
 
-def _not_negative(instance: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    finite(instance, attribute, value)
-    if value < 0:
-        raise InvalidInput(f"{type(instance).__name__}.{attribute.name} is {value!r}; valid: 0 or more")
-
-
 @attrs.frozen(kw_only=True)
 class GateRule:
     """What an entry must meet.
@@ -80,11 +73,11 @@ class GateRule:
         live_only: Whether delayed and frozen quotes are refused.
     """
 
-    min_funds: float = attrs.field(default=500.0, validator=_not_negative)
-    max_quote_age: float = attrs.field(default=15.0, validator=_not_negative)
-    max_open_positions: int = attrs.field(default=5, validator=_not_negative)
-    entries_stop_before_close: float = attrs.field(default=900.0, validator=_not_negative)
-    cooldown: float = attrs.field(default=1800.0, validator=_not_negative)
+    min_funds: float = attrs.field(default=500.0, validator=from_zero)
+    max_quote_age: float = attrs.field(default=15.0, validator=from_zero)
+    max_open_positions: int = attrs.field(default=5, validator=from_zero)
+    entries_stop_before_close: float = attrs.field(default=900.0, validator=from_zero)
+    cooldown: float = attrs.field(default=1800.0, validator=from_zero)
     live_only: bool = True
 
 

@@ -1,13 +1,15 @@
 """What a runner is told: values with their valid ranges."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
 
+from ibkeel import validators
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import ExitPolicy, checks
 from ibkeel.options import PRESETS
@@ -53,8 +55,6 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 )
 """What each profile sets, by dotted key; whatever a file or the environment says wins over it."""
 
-Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
 _HIGHEST_PORT: Final = 65535
 _LONGEST: Final = 23_400.0  # a regular session, in seconds
 _MODES: Final = ("DRY_RUN", "PAPER", "LIVE")
@@ -75,39 +75,25 @@ class EndOfDay(StrEnum):
         return self is EndOfDay.FLATTEN if exits.ends_with_session is None else exits.ends_with_session
 
 
-def _valid(words: str, holds: Callable[[Any], bool]) -> Validator:
-    """A validator whose message names the value and what is valid."""
-
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        if not holds(value):
-            raise ConfigurationError(f"{attribute.name} is {value!r}; valid: {words}")
-
-    return check
+# Whoever reads a file names the section before the field.
+_valid: Final = partial(validators.valid, error=ConfigurationError, names_class=False)
+_number: Final = partial(validators.number, error=ConfigurationError, names_class=False)
+_between: Final = partial(validators.between, error=ConfigurationError, names_class=False)
 
 
-def _above_zero(most: float) -> Validator:
-    return _valid(f"above 0, up to {most:g}", lambda value: 0 < value <= most)
+def _above_zero(most: float) -> validators.Validator:
+    return _number(f"above 0, up to {most:g}", lambda value: 0 < value <= most)
 
 
-def _optional(check: Validator) -> Validator:
-    """The same check, of what is not None."""
-    return lambda owner, attribute, value: None if value is None else check(owner, attribute, value)
+def _from_zero(most: float) -> validators.Validator:
+    return _between(0, most)
 
 
-def _from_zero(most: float) -> Validator:
-    return _valid(f"0 to {most:g}", lambda value: 0 <= value <= most)
-
-
-def _whole(least: int, most: int) -> Validator:
+def _whole(least: int, most: int) -> validators.Validator:
     return _valid(
         f"a whole number from {least} to {most}",
-        lambda value: not isinstance(value, bool) and isinstance(value, int) and least <= value <= most,
+        lambda value: validators.is_whole(value) and least <= value <= most,
     )
-
-
-def _texts(values: Iterable[str]) -> tuple[str, ...]:
-    """A single text is one of them, not its letters."""
-    return (values,) if isinstance(values, str) else tuple(values)
 
 
 def _anchors(_: object, attribute: "attrs.Attribute[Any]", values: tuple[str, ...]) -> None:
@@ -156,24 +142,24 @@ class RunnerConfig:
     """
 
     profile: str | None = attrs.field(
-        default=None, validator=_optional(_valid(", ".join(PROFILES), PROFILES.__contains__))
+        default=None, validator=validators.optional(_valid(", ".join(PROFILES), PROFILES.__contains__))
     )
     symbols: tuple[str, ...] = attrs.field(
         default=("SPY",),
-        converter=_texts,
+        converter=validators.texts,
         validator=_valid(
             "tickers in capitals, each once, at least one; a share class with a space: 'BRK B'", _are_symbols
         ),
     )
     interval: float = attrs.field(
-        default=180.0, validator=_valid("1 to 23400 seconds", lambda v: 1 <= v <= _LONGEST)
+        default=180.0, validator=_number("1 to 23400 seconds", lambda v: 1 <= v <= _LONGEST)
     )
-    first_cycle: float | None = attrs.field(default=None, validator=_optional(_from_zero(_LONGEST)))
+    first_cycle: float | None = attrs.field(default=None, validator=validators.optional(_from_zero(_LONGEST)))
     warm_up: float = attrs.field(default=60.0, validator=_from_zero(_LONGEST))
-    anchors: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_anchors)
+    anchors: tuple[str, ...] = attrs.field(default=(), converter=validators.texts, validator=_anchors)
     overrun: OverrunPolicy = OverrunPolicy.SKIP
     preset: str = attrs.field(default="standard", validator=_valid(", ".join(PRESETS), PRESETS.__contains__))
-    min_dte: int | None = attrs.field(default=None, validator=attrs.validators.optional(_whole(0, 1000)))
+    min_dte: int | None = attrs.field(default=None, validator=validators.optional(_whole(0, 1000)))
     concurrency: int = attrs.field(default=1, validator=_whole(1, 50))
     symbol_gap: float = attrs.field(default=0.2, validator=_from_zero(60))
     entries_stop_before_close: float = attrs.field(default=900.0, validator=_from_zero(_LONGEST))
@@ -182,12 +168,12 @@ class RunnerConfig:
     exit_wait: float = attrs.field(default=60.0, validator=_above_zero(600))
     entry_lifetime: float = attrs.field(default=90.0, validator=_above_zero(_LONGEST))
     reprice_every: float | None = attrs.field(
-        default=15.0, validator=_optional(_valid("1 or more seconds", lambda value: value >= 1))
+        default=15.0, validator=validators.optional(_number("1 or more seconds", lambda value: value >= 1))
     )
     reprice_reach: float = attrs.field(default=0.0, validator=_from_zero(1))
     reprice_collar: float = attrs.field(default=0.02, validator=_from_zero(1))
     greeks_interval: float | None = attrs.field(
-        default=60.0, validator=_optional(_valid("1 or more seconds", lambda value: value >= 1))
+        default=60.0, validator=validators.optional(_number("1 or more seconds", lambda value: value >= 1))
     )
     failures_before_skip: int = attrs.field(default=3, validator=_whole(1, 100))
     skip_cycles: int = attrs.field(default=2, validator=_whole(0, 100))
@@ -231,10 +217,10 @@ class RiskConfig:
 
     risk_fraction: float = attrs.field(default=0.01, validator=_above_zero(1))
     stop_fraction: float = attrs.field(
-        default=0.20, validator=_valid("above 0, below 1", lambda v: 0 < v < 1)
+        default=0.20, validator=_number("above 0, below 1", lambda v: 0 < v < 1)
     )
     take_profit_fraction: float | None = attrs.field(
-        default=None, validator=attrs.validators.optional(_above_zero(100))
+        default=None, validator=validators.optional(_above_zero(100))
     )
     max_contracts: int = attrs.field(default=10, validator=_whole(1, 100_000))
     max_daily_loss: float = attrs.field(default=0.15, validator=_above_zero(1))
@@ -242,18 +228,14 @@ class RiskConfig:
     max_open_positions: int = attrs.field(default=5, validator=_whole(1, 10_000))
     cooldown: float = attrs.field(default=1800.0, validator=_from_zero(86400))
     max_quote_age: float = attrs.field(default=15.0, validator=_above_zero(3600))
-    max_delta: float | None = attrs.field(default=None, validator=_optional(_above_zero(1e12)))
-    max_theta: float | None = attrs.field(default=None, validator=_optional(_above_zero(1e12)))
-    max_vega: float | None = attrs.field(default=None, validator=_optional(_above_zero(1e12)))
+    max_delta: float | None = attrs.field(default=None, validator=validators.optional(_above_zero(1e12)))
+    max_theta: float | None = attrs.field(default=None, validator=validators.optional(_above_zero(1e12)))
+    max_vega: float | None = attrs.field(default=None, validator=validators.optional(_above_zero(1e12)))
 
     @property
     def exposure(self) -> ExposureLimits:
         """How far the portfolio may lean."""
         return ExposureLimits(max_delta=self.max_delta, max_theta=self.max_theta, max_vega=self.max_vega)
-
-
-def _frozen(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType(dict(params))
 
 
 @attrs.frozen(kw_only=True)
@@ -266,7 +248,7 @@ class StrategyConfig:
     """
 
     name: str = attrs.field(default="scalp", validator=_valid("the name of a strategy", bool))
-    params: Mapping[str, Any] = attrs.field(factory=dict, converter=_frozen)
+    params: Mapping[str, Any] = attrs.field(factory=dict, converter=validators.mapping)
 
 
 @attrs.frozen(kw_only=True)

@@ -14,6 +14,7 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import TradingHours
 from ibkeel.model.checks import as_utc
+from ibkeel.validators import series
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 _SEARCH_DAYS: Final = 14
@@ -177,7 +178,7 @@ class Anchor:
             >>> Anchor.of("close - 30 min").offset
             -1800
         """
-        found = _FORM.fullmatch(text)
+        found = _FORM.fullmatch(text) if isinstance(text, str) else None
         if found is None:
             raise ConfigurationError(f"{text!r} is no anchor; valid: such as 'open + 5 min' or 'close - 1 h'")
         edge, sign, number, unit = found.groups()
@@ -213,7 +214,7 @@ class Timetable:
 
     interval: float = 180.0
     first: float | None = None
-    anchors: tuple[Anchor, ...] = attrs.field(default=(), converter=tuple)
+    anchors: tuple[Anchor, ...] = attrs.field(default=(), converter=series)
     overrun: OverrunPolicy = OverrunPolicy.SKIP
 
     @classmethod

@@ -1,29 +1,27 @@
 """What all faults share: when they strike, how often, for how long; the record of a strike; and those of the wire."""
 
-from collections.abc import Iterable
 from datetime import datetime, time
 from typing import Any, ClassVar, Final
 
 import attrs
-from attrs import validators
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.codec import REPLIES, REQUESTS
+from ibkeel.validators import above_zero, between, flag, not_negative, optional, texts
 
 WHAT_IF: Final = "what_if_order"
 """The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""
 _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))
 _REPLIES: Final = tuple(sorted(REPLIES))
 _MOST: Final = 10 * 365 * 24 * 60 * 60
-_flag: Final = validators.instance_of(bool)
-_not_negative: Final = validators.optional(validators.ge(0.0))
+_not_negative: Final = optional(not_negative)
 _LEAST: Final = 0.001  # seconds of an interval: what is shorter comes faster than anybody could work
 
 
 def as_number(value: Any) -> float:
     """A real number as float; TOML writes 60 as well as 60.0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{value!r} is not a number")
+        raise InvalidInput(f"{value!r} is not a number; valid: such as 60 or 0.5")
     if not abs(value) <= _MOST:  # nan neither
         raise InvalidInput(f"{value!r} is out of reach; the most is {_MOST:,}, ten years in seconds")
     return float(value)
@@ -108,23 +106,21 @@ class Fault:
     """Seconds since the Gateway first listened, or since the fault was injected."""
     at: time | None = attrs.field(default=None, converter=_local)
     """Time of day in the Gateway's zone; with `times` above 1 it comes again every day."""
-    when_request: str | None = attrs.field(default=None, validator=validators.optional(one_of(_REQUESTS)))
+    when_request: str | None = attrs.field(default=None, validator=optional(one_of(_REQUESTS)))
     """Name of the request that is the occasion; `place_order` is no what-if, which is `what_if_order`."""
     skip: int = attrs.field(default=0, validator=whole(0))
     """So many occasions pass first."""
-    times: int | None = attrs.field(default=None, validator=validators.optional(whole(1)))
+    times: int | None = attrs.field(default=None, validator=optional(whole(1)))
     """The most strikes; None: one, but without end with `every` and for faults of requests."""
-    chance: float = attrs.field(
-        default=1.0, converter=as_number, validator=[validators.ge(0.0), validators.le(1.0)]
-    )
+    chance: float = attrs.field(default=1.0, converter=as_number, validator=between(0, 1))
     """Probability that an occasion strikes; drawn from the scenario's seed."""
     every: float | None = attrs.field(default=None, converter=as_seconds)
     """Seconds between occasions of the clock, 0.001 or more."""
-    wait: float = attrs.field(default=0.0, converter=as_number, validator=validators.ge(0.0))
+    wait: float = attrs.field(default=0.0, converter=as_number, validator=not_negative)
     """Seconds from the occasion to the strike."""
     duration: float | None = attrs.field(default=None, converter=as_seconds, validator=_not_negative)
     """Seconds until it ends by itself; None: never."""
-    client_id: int | None = attrs.field(default=None, validator=validators.optional(whole()))
+    client_id: int | None = attrs.field(default=None, validator=optional(whole()))
     """The client concerned, where a fault can tell; None: every one."""
 
     def __attrs_post_init__(self) -> None:
@@ -167,10 +163,6 @@ class FaultSeen:
 # Connections and messages, between a client and a Gateway that is well.
 
 
-def _names(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
-
-
 @attrs.frozen(kw_only=True)
 class ConnectionLost(Fault):
     """Connections are reset, and the Gateway goes on: orders that it has read go to the venue.
@@ -190,7 +182,7 @@ class Duplicated(Fault):
     """
 
     kind: ClassVar[str] = "duplicated"
-    messages: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=one_of(_REPLIES))
+    messages: tuple[str, ...] = attrs.field(default=(), converter=texts, validator=one_of(_REPLIES))
     """Names of the messages, as in `ibkeel.sim.codec`; empty: all."""
 
 
@@ -202,7 +194,7 @@ class Delayed(Fault):
     """
 
     kind: ClassVar[str] = "delayed"
-    delay: float = attrs.field(converter=as_number, validator=validators.gt(0.0))
+    delay: float = attrs.field(converter=as_number, validator=above_zero)
     """Seconds."""
 
 
@@ -214,7 +206,7 @@ class Reordered(Fault):
     """
 
     kind: ClassVar[str] = "reordered"
-    messages: tuple[str, ...] = attrs.field(default=(), converter=_names, validator=one_of(_REPLIES))
+    messages: tuple[str, ...] = attrs.field(default=(), converter=texts, validator=one_of(_REPLIES))
     """Names of the messages that change places, as in `ibkeel.sim.codec`; empty: all."""
 
 
@@ -238,5 +230,5 @@ class Garbage(Fault):
 
     kind: ClassVar[str] = "garbage"
     is_momentary: ClassVar[bool] = True
-    framed: bool = attrs.field(default=True, validator=_flag)
+    framed: bool = attrs.field(default=True, validator=flag)
     """Whether it has a frame, so that what follows can be read."""

@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import attrs
-from attrs import validators
 
 from ibkeel.sim.fault import (
     ConnectionLost,
@@ -28,6 +27,7 @@ from ibkeel.sim.fault import (
     positive,
     whole,
 )
+from ibkeel.validators import flag, not_negative, optional
 
 __all__ = [
     "KINDS",
@@ -61,8 +61,6 @@ __all__ = [
     "UpstreamLost",
 ]
 
-_flag: Final = validators.instance_of(bool)
-
 
 def _repeats(fault: Fault, attribute: "attrs.Attribute[Any]", seconds: float) -> None:
     """A validator: an interval, or 0 for none."""
@@ -82,9 +80,9 @@ class Restart(Fault):
 
     kind: ClassVar[str] = "restart"
     duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
-    rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
+    rolls_back_ids: bool = attrs.field(default=False, validator=flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
-    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(whole(1)))
+    ids_begin_at: int | None = attrs.field(default=None, validator=optional(whole(1)))
     """What nextValidId issues next, whatever the venue knows, as after a reset of the order ids."""
 
 
@@ -97,9 +95,9 @@ class Crash(Fault):
 
     kind: ClassVar[str] = "crash"
     duration: float | None = attrs.field(default=60.0, converter=as_seconds, validator=positive)
-    rolls_back_ids: bool = attrs.field(default=False, validator=_flag)
+    rolls_back_ids: bool = attrs.field(default=False, validator=flag)
     """Whether nextValidId issues again the ids of orders that the venue never saw."""
-    ids_begin_at: int | None = attrs.field(default=None, validator=validators.optional(whole(1)))
+    ids_begin_at: int | None = attrs.field(default=None, validator=optional(whole(1)))
     """What nextValidId issues next, whatever the venue knows, as after a reset of the order ids."""
 
 
@@ -129,7 +127,7 @@ class UpstreamLost(Fault):
     """1101: subscriptions are gone until they are asked for again; 1102: they go on."""
     says_again_every: float = attrs.field(default=0.0, converter=as_number, validator=_repeats)
     """Seconds between repeats of 1100, 0.001 or more; 0: it is said once."""
-    holds_reports: bool = attrs.field(default=True, validator=_flag)
+    holds_reports: bool = attrs.field(default=True, validator=flag)
     """Whether reports about orders wait for the end; some Gateways were seen to pass them on."""
 
 
@@ -147,7 +145,7 @@ class FarmBroken(Fault):
     """What the farm serves: `market_data`, `history` or `definitions`."""
     farm: str = attrs.field(default="", validator=a_text)
     """Its name, which the notice carries; empty: `usfarm`, `ushmds` or `secdefnj`, by the service."""
-    revives: bool = attrs.field(default=True, validator=_flag)
+    revives: bool = attrs.field(default=True, validator=flag)
     """Whether streams go on when it returns; otherwise they are dead until asked for again."""
 
 
@@ -242,7 +240,7 @@ class Slow(Fault):
 
     kind: ClassVar[str] = "slow"
     strikes_requests: ClassVar[bool] = True
-    delay: float = attrs.field(converter=as_number, validator=validators.ge(0.0))
+    delay: float = attrs.field(converter=as_number, validator=not_negative)
     """Seconds on top of the usual latency."""
 
 
@@ -284,7 +282,7 @@ class CompetingSession(Fault):
     """
 
     kind: ClassVar[str] = "competing_session"
-    revives: bool = attrs.field(default=False, validator=_flag)
+    revives: bool = attrs.field(default=False, validator=flag)
     """Whether streams go on at the end; otherwise they are dead until asked for again."""
 
 
@@ -323,7 +321,7 @@ class PortReset(Fault):
 
     kind: ClassVar[str] = "port_reset"
     is_momentary: ClassVar[bool] = True
-    port: int | None = attrs.field(default=None, validator=validators.optional(whole(1, 65535)))
+    port: int | None = attrs.field(default=None, validator=optional(whole(1, 65535)))
     """The new port; None: the same."""
 
 

@@ -1,15 +1,15 @@
 """How the simulated Gateway behaves where the real one may vary."""
 
-from typing import Any
+from typing import Final
 
 import attrs
-from attrs import validators
 
-_not_negative = validators.ge(0.0)
-_at_least_one: Any = validators.optional(validators.ge(1))
-_none_or_more: Any = validators.optional(validators.ge(0))
-_interval: Any = validators.ge(0.001)
-_positive: Any = validators.optional(validators.gt(0.0))
+from ibkeel.validators import not_negative, number, optional, whole
+
+_interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # noqa: PLR2004 - a millisecond
+_at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
+_none_or_more: Final = optional(not_negative)
+_positive: Final = optional(number("above 0, or None", lambda value: value > 0))
 
 
 @attrs.frozen(kw_only=True)
@@ -21,19 +21,19 @@ class Latency:
     their error 219-256 ms, account download 206-379 ms.
     """
 
-    local: float = attrs.field(default=0.002, validator=_not_negative)
+    local: float = attrs.field(default=0.002, validator=not_negative)
     """Server time, ids, executions: what the Gateway knows itself."""
-    account: float = attrs.field(default=0.1, validator=_not_negative)
+    account: float = attrs.field(default=0.1, validator=not_negative)
     """Positions, account values, open and completed orders."""
-    definitions: float = attrs.field(default=0.15, validator=_not_negative)
+    definitions: float = attrs.field(default=0.15, validator=not_negative)
     """Contract details and option parameters."""
-    first_tick: float = attrs.field(default=0.2, validator=_not_negative)
+    first_tick: float = attrs.field(default=0.2, validator=not_negative)
     """From subscribing to the first batch of ticks."""
-    book: float = attrs.field(default=0.0, validator=_not_negative)
+    book: float = attrs.field(default=0.0, validator=not_negative)
     """From subscribing to bid, ask and model computation; they never come before the first batch."""
-    history: float = attrs.field(default=0.25, validator=_not_negative)
+    history: float = attrs.field(default=0.25, validator=not_negative)
     """Historical bars."""
-    orders: float = attrs.field(default=0.05, validator=_not_negative)
+    orders: float = attrs.field(default=0.05, validator=not_negative)
     """From placing, changing or cancelling an order to its acknowledgement."""
 
     @classmethod
@@ -90,7 +90,7 @@ class Limits:
     """Seconds between two identical paced historical requests: error 162."""
     same_contract_histories: int | None = attrs.field(default=5, validator=_at_least_one)
     """Paced historical requests for one contract, exchange and kind within 2 s: error 162."""
-    paced_bar_seconds: float = attrs.field(default=30.0, validator=validators.ge(0.0))
+    paced_bar_seconds: float = attrs.field(default=30.0, validator=not_negative)
     """Longest bar whose requests are paced; infinity: every request. The three limits above are
     documented for bars of 30 s and less. Head timestamps and historical ticks are always paced (for
     ticks unverified)."""
@@ -121,7 +121,9 @@ class GatewaySettings:
     """
 
     latency: Latency = attrs.field(factory=Latency)
-    highest_version: int = attrs.field(default=200, validator=validators.in_(range(157, 201)))
+    highest_version: int = attrs.field(
+        default=200, validator=whole("157 to 200", range(157, 201).__contains__)
+    )
     """The most that the Gateway speaks: 157 to 200."""
     zone: str = "US/Eastern"
     """Time zone of the times on the wire."""
@@ -141,13 +143,13 @@ class GatewaySettings:
     """Historical requests open at the same time; one more is a violation and an error 162. None: no limit."""
     paces_identical_histories: bool = False
     """Count a history request repeated within 15 s (documented for bars of 30 s and less only)."""
-    snapshot_seconds: float = attrs.field(default=11.0, validator=_not_negative)
+    snapshot_seconds: float = attrs.field(default=11.0, validator=not_negative)
     """Window of a snapshot; it ends at once when every field has come (unverified)."""
     account_update_seconds: float = attrs.field(default=180.0, validator=_interval)
     """Interval of account updates when nothing changes."""
     is_entitled: bool = True
     """Whether the login has live data; without it only delayed data is served."""
-    delay_seconds: float = attrs.field(default=900.0, validator=_not_negative)
+    delay_seconds: float = attrs.field(default=900.0, validator=not_negative)
     """Age of delayed data."""
     is_read_only: bool = False
     """Whether the API takes no orders: placing, changing, cancelling and what-ifs get error 321 (the code is
@@ -162,7 +164,7 @@ class GatewaySettings:
     """Limits on kinds of requests."""
     master_client_id: int | None = None
     """The client that is told about the orders of all clients; None: there is none."""
-    execution_days: int = attrs.field(default=1, validator=validators.ge(1))
+    execution_days: int = attrs.field(default=1, validator=number("1 or more", lambda value: value >= 1))
     """Days of executions that are told: 1 is today's, since midnight, as a Gateway does."""
     profit_seconds: float = attrs.field(default=5.0, validator=_interval)
     """Interval of profit updates (unverified)."""

@@ -7,6 +7,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.values import SimContract
+from ibkeel.validators import above_zero
 
 ADJUSTED: Final = "1"
 """What the class of an adjusted option ends with."""
@@ -26,7 +27,7 @@ class Split:
 
     con_id: int
     at: datetime
-    ratio: float = attrs.field(validator=attrs.validators.gt(0))
+    ratio: float = attrs.field(validator=above_zero)
 
     @property
     def contracts(self) -> float:

@@ -18,6 +18,7 @@ from ibkeel.indicators import ema
 from ibkeel.model import Bars, BarSpec, Direction, ExitPolicy, Reason
 from ibkeel.model.checks import as_utc, positive
 from ibkeel.strategy.walk import hours
+from ibkeel.validators import number, optional
 
 
 def trail_bars(period: int) -> BarSpec:
@@ -143,19 +144,15 @@ class CreditExitPolicy:
         InvalidInput: A figure is out of its domain.
     """
 
-    take_profit_fraction: float | None = 0.5
-    stop_multiple: float | None = 2.0
-    min_dte: int | None = 21
-
-    def __attrs_post_init__(self) -> None:
-        if self.take_profit_fraction is not None and not 0 < self.take_profit_fraction <= 1:
-            raise InvalidInput(
-                f"CreditExitPolicy.take_profit_fraction is {self.take_profit_fraction}; valid: in (0, 1], or None"
-            )
-        if self.stop_multiple is not None and not self.stop_multiple > 0:
-            raise InvalidInput(f"CreditExitPolicy.stop_multiple is {self.stop_multiple}; valid: > 0, or None")
-        if self.min_dte is not None and self.min_dte < 0:
-            raise InvalidInput(f"CreditExitPolicy.min_dte is {self.min_dte}; valid: 0 or more, or None")
+    take_profit_fraction: float | None = attrs.field(
+        default=0.5, validator=optional(number("in (0, 1], or None", lambda value: 0 < value <= 1))
+    )
+    stop_multiple: float | None = attrs.field(
+        default=2.0, validator=optional(number("> 0, or None", lambda value: value > 0))
+    )
+    min_dte: int | None = attrs.field(
+        default=21, validator=optional(number("0 or more, or None", lambda value: value >= 0))
+    )
 
 
 @attrs.frozen(kw_only=True)

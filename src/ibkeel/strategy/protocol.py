@@ -9,11 +9,8 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, OptionChain, Quote, Signal
-from ibkeel.model.checks import as_utc, not_negative
-
-
-def _counts(least: Mapping[BarSpec, int]) -> Mapping[BarSpec, int]:
-    return MappingProxyType(dict(least))
+from ibkeel.model.checks import as_utc
+from ibkeel.validators import from_zero, is_whole, mapping
 
 
 @attrs.frozen(kw_only=True)
@@ -34,14 +31,14 @@ class Needs:
     """
 
     bars: tuple[BarSpec, ...] = ()
-    least: Mapping[BarSpec, int] = attrs.field(factory=dict, converter=_counts, hash=False)
+    least: Mapping[BarSpec, int] = attrs.field(factory=dict, converter=mapping, hash=False)
     quotes: tuple[Contract, ...] = ()
     chain: bool = False
-    memory: float = attrs.field(default=0.0, validator=not_negative)
+    memory: float = attrs.field(default=0.0, validator=from_zero)
 
     def __attrs_post_init__(self) -> None:
         for spec, count in self.least.items():
-            if spec not in self.bars or count < 1:
+            if spec not in self.bars or not (is_whole(count) and count >= 1):
                 raise InvalidInput(
                     f"Needs.least is {count!r} for {spec.duration!r} of {spec.size!r}; "
                     "valid: 1 or more, of what is among its bars"

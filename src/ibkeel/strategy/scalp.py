@@ -11,6 +11,7 @@ from ibkeel.model import Bars, Direction, Reason, Signal
 from ibkeel.model.checks import whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
 from ibkeel.strategy.walk import minutes, too_few
+from ibkeel.validators import between
 
 _GAP_WEIGHT: Final = 0.6
 _STRENGTH_WEIGHT: Final = 0.4
@@ -35,9 +36,7 @@ class _Readings(NamedTuple):
     close: float
 
 
-def _at_most_hundred(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0.0 <= value <= 100.0:  # noqa: PLR2004 - the index has this range
-        raise InvalidInput(f"Scalp.{attribute.name} is {value!r}; valid: 0 to 100")
+_at_most_hundred: Final = between(0, 100)
 
 
 @attrs.frozen(kw_only=True)

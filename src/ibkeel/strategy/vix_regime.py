@@ -9,8 +9,8 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Direction, Index, OptionWish, Quote, Reason, Signal
-from ibkeel.model.checks import positive
 from ibkeel.strategy.protocol import Needs, StrategyContext
+from ibkeel.validators import above_zero, mapping
 
 VIX: Final = Index("VIX")
 
@@ -57,10 +57,6 @@ _CALLS: Final = MappingProxyType(
 )
 
 
-def _frozen(universe: Mapping[str, OptionWish]) -> Mapping[str, OptionWish]:
-    return MappingProxyType(dict(universe))
-
-
 @attrs.frozen(kw_only=True)
 class VixRegime:
     """Puts on one universe of symbols while the VIX is low, calls on another while it is raised.
@@ -79,12 +75,12 @@ class VixRegime:
         InvalidInput: A parameter is out of its range, or the levels do not ascend.
     """
 
-    calm: float = attrs.field(default=15.0, validator=positive)
-    raised: float = attrs.field(default=20.0, validator=positive)
-    fear: float = attrs.field(default=30.0, validator=positive)
-    max_age: float = attrs.field(default=900.0, validator=positive)
-    puts: Mapping[str, OptionWish] = attrs.field(default=_PUTS, converter=_frozen)
-    calls: Mapping[str, OptionWish] = attrs.field(default=_CALLS, converter=_frozen)
+    calm: float = attrs.field(default=15.0, validator=above_zero)
+    raised: float = attrs.field(default=20.0, validator=above_zero)
+    fear: float = attrs.field(default=30.0, validator=above_zero)
+    max_age: float = attrs.field(default=900.0, validator=above_zero)
+    puts: Mapping[str, OptionWish] = attrs.field(default=_PUTS, converter=mapping)
+    calls: Mapping[str, OptionWish] = attrs.field(default=_CALLS, converter=mapping)
 
     def __attrs_post_init__(self) -> None:
         if not self.calm < self.raised < self.fear:

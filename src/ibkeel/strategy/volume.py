@@ -7,9 +7,10 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import BarSpec, Direction, Reason, Signal
-from ibkeel.model.checks import not_negative, positive, whole
+from ibkeel.model.checks import whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
 from ibkeel.strategy.walk import hours, too_few
+from ibkeel.validators import above_zero, from_zero
 
 _WEEKS: Final = 3
 _BREAK_WEIGHT: Final = 0.6
@@ -42,8 +43,8 @@ class Whale:
 
     look_back: int = attrs.field(default=60, validator=whole)
     min_bars: int = attrs.field(default=20, validator=whole)
-    volume_ratio: float = attrs.field(default=1.2, validator=positive)
-    rest: float = attrs.field(default=259_200.0, validator=not_negative)
+    volume_ratio: float = attrs.field(default=1.2, validator=above_zero)
+    rest: float = attrs.field(default=259_200.0, validator=from_zero)
 
     def __attrs_post_init__(self) -> None:
         if self.min_bars < 2:  # noqa: PLR2004 - the bar under test and one before it
@@ -125,8 +126,8 @@ class DailyVolume:
     """
 
     look_back: int = attrs.field(default=10, validator=whole)
-    volume_ratio: float = attrs.field(default=0.8, validator=positive)
-    band: float = attrs.field(default=0.001, validator=not_negative)
+    volume_ratio: float = attrs.field(default=0.8, validator=above_zero)
+    band: float = attrs.field(default=0.001, validator=from_zero)
 
     @property
     def name(self) -> str:

@@ -135,13 +135,22 @@ def test_looks_while_the_strategy_warms_up_do_not_excuse_the_failures():
     assert (row.figures, row.error) == (None, "every look failed: KeyError: 'SPY'")
 
 
-@pytest.mark.parametrize(
-    ("value", "words"), [("abc", "'abc' is not a number"), ([0.1], "a value is of the wrong type: ")]
-)
-def test_a_value_of_the_wrong_type_is_called_one(value, words):
-    trial = MarketTrial(strategy=Scalp(), data=SeededData())
+@attrs.frozen
+class Unchecked(BrokenOnceWarm):
+    share: float = attrs.field(default=0.5, validator=lambda _, __, value: value < 1)
 
-    [row] = sweep(trial, {"risk.stop_fraction": [value]}).rows
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("risk.stop_fraction", "stop_fraction is 'abc'; valid: above 0, below 1"),
+        ("strategy.share", "a value is of the wrong type: '<' not supported"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_called_one(key, words):
+    trial = MarketTrial(strategy=Unchecked(), data=SeededData())
+
+    [row] = sweep(trial, {key: ["abc"]}).rows
 
     assert row.error.startswith(words)
 

@@ -25,5 +25,5 @@ def test_one_deadline_may_serve_all(seconds):
 @pytest.mark.parametrize("kind", RequestKind)
 @pytest.mark.parametrize("seconds", [0, -1, 600.1, float("nan"), float("inf")])
 def test_a_deadline_that_never_comes_is_refused(kind, seconds):
-    with pytest.raises(InvalidInput, match=f"deadline {kind.value} is"):
+    with pytest.raises(InvalidInput, match=f"Deadlines.{kind.value} is"):
         Deadlines(**{kind.value: seconds})

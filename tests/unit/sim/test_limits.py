@@ -348,5 +348,5 @@ def test_a_kept_history_and_a_head_timestamp_stay_open_until_they_are_cancelled(
 
 @pytest.mark.parametrize("name", ["profit_seconds", "account_update_seconds"])
 def test_an_interval_too_short_to_keep_is_refused(name):
-    with pytest.raises(ValueError, match=r"must be >= 0\.001"):
+    with pytest.raises(ValueError, match=r"valid: 0\.001 or more"):
         GatewaySettings(**{name: 1e-8})

@@ -124,7 +124,7 @@ def test_a_mark_of_the_byte_order_is_no_part_of_a_scenario(tmp_path):
         ('[[faults]]\nkind = "crash"\nids_begin_at = true', "'ids_begin_at' must be .*, not True"),
         ('[[faults]]\nkind = "upstream_lost"\nrestores_as = 1101.0', "of 1101, 1102, not 1101.0"),
         ('[[faults]]\nkind = "mute"\nevery = 1e-7', r"every is 1e-07; it must be at least 0\.001 seconds"),
-        ('[[faults]]\nkind = "mute"\nchance = 2', "'chance' must be <= 1.0"),
+        ('[[faults]]\nkind = "mute"\nchance = 2', "Mute.chance is 2.0; valid: 0 to 1"),
         ('[[faults]]\nkind = "mute"\nduration = nan', r"fault 1 \(mute\): nan is out of reach"),
     ],
 )

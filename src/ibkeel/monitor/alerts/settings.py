@@ -1,20 +1,21 @@
 """What the section [alerts] of a bot's file says."""
 
-from collections.abc import Callable, Iterable
 from datetime import datetime, time
-from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
 from ibkeel.errors import ConfigurationError
+from ibkeel.model.checks import Words
+from ibkeel.validators import between, texts, valid
 
 _DAY: Final = 86_400.0
 _LEAST_PARTS: Final = 2
 
 
-class Severity(StrEnum):
+class Severity(Words):
     """How much an alert matters, least first."""
 
     INFO = "info"
@@ -27,25 +28,14 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
-
-def _between(least: float, most: float) -> Validator:
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-        if not least <= value <= most:
-            raise ConfigurationError(f"{attribute.name} is {value!r}; valid: {least:g} to {most:g}")
-
-    return check
-
-
-def _texts(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
+_valid: Final = partial(valid, error=ConfigurationError, names_class=False)
+_between: Final = partial(between, error=ConfigurationError, names_class=False)
 
 
 def _addresses(_: object, attribute: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
     """The message must not say the address: it may be shown."""
     for place, address in enumerate(value, 1):
-        scheme, found, rest = address.partition("://")
+        scheme, found, rest = address.partition("://") if isinstance(address, str) else ("", "", "")
         if not (scheme and found and rest):
             raise ConfigurationError(
                 f"{attribute.name}: number {place} is not an address of apprise, such as discord://... or "
@@ -54,7 +44,7 @@ def _addresses(_: object, attribute: "attrs.Attribute[Any]", value: tuple[str, .
 
 
 def _web_address(_: object, attribute: "attrs.Attribute[Any]", value: str | None) -> None:
-    if value is not None and not value.startswith(("http://", "https://")):
+    if value is not None and not str(value).startswith(("http://", "https://")):
         raise ConfigurationError(f"{attribute.name} is not a web address; valid: http://... or https://...")
 
 
@@ -69,22 +59,17 @@ def _hours(text: str) -> tuple[time, time] | None:
     return begin, end
 
 
-def _quiet_hours(_: object, attribute: "attrs.Attribute[Any]", value: str) -> None:
-    try:
-        _hours(value)
-    except ValueError:
-        raise ConfigurationError(
-            f"{attribute.name} is {value!r}; valid: two times of day, such as 22:00-07:00, or empty"
-        ) from None
+def _are_hours(text: str) -> bool:
+    _hours(text)
+    return True
 
 
-def _time_zone(_: object, attribute: "attrs.Attribute[Any]", value: str) -> None:
+def _is_zone(name: str) -> bool:
     try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise ConfigurationError(
-            f"{attribute.name} is {value!r}; valid: a time zone such as America/New_York"
-        ) from None
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError):
+        return False
+    return True
 
 
 @attrs.frozen(kw_only=True)
@@ -107,13 +92,17 @@ class AlertsConfig:
         heartbeat_interval: Seconds between two beats.
     """
 
-    urls: tuple[str, ...] = attrs.field(default=(), converter=_texts, validator=_addresses, repr=False)
+    urls: tuple[str, ...] = attrs.field(default=(), converter=texts, validator=_addresses, repr=False)
     escalation_urls: tuple[str, ...] = attrs.field(
-        default=(), converter=_texts, validator=_addresses, repr=False
+        default=(), converter=texts, validator=_addresses, repr=False
     )
     least: Severity = attrs.field(default=Severity.WARNING, converter=Severity)
-    quiet_hours: str = attrs.field(default="", validator=_quiet_hours)
-    time_zone: str = attrs.field(default="America/New_York", validator=_time_zone)
+    quiet_hours: str = attrs.field(
+        default="", validator=_valid("two times of day, such as 22:00-07:00, or empty", _are_hours)
+    )
+    time_zone: str = attrs.field(
+        default="America/New_York", validator=_valid("a time zone such as America/New_York", _is_zone)
+    )
     patience: float = attrs.field(default=60.0, validator=_between(0, _DAY))
     repeat_after: float = attrs.field(default=1800.0, validator=_between(0, _DAY))
     escalate_after: float = attrs.field(default=900.0, validator=_between(1, _DAY))

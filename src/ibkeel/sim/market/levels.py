@@ -10,11 +10,11 @@ from typing import Final
 import attrs
 import numpy as np
 
-from ibkeel.errors import InvalidInput
 from ibkeel.sim.market.bars import Floats
 from ibkeel.sim.market.calendar import next_session, previous_session
 from ibkeel.sim.market.draws import normal, uniform
 from ibkeel.sim.market.listing import MARKET_VOLATILITY, Underlying
+from ibkeel.validators import series, valid
 
 _FEEDBACK: Final = 0.06  # log volatility per standard deviation of market return, downwards
 _SESSIONS_A_YEAR: Final = 252.0
@@ -25,10 +25,8 @@ _DRIFT: Final = 0.0002
 _ANCHOR_REACH: Final = 0.08
 
 
-def _ascending(_: object, __: object, course: tuple[tuple[float, float], ...]) -> None:
-    times = [0.0, *(at for at, _level in course)]
-    if any(later <= earlier for earlier, later in pairwise(times)):
-        raise InvalidInput(f"a course goes forward from the open, in seconds; not {course}")
+def _is_ascending(course: tuple[tuple[float, float], ...]) -> bool:
+    return all(earlier < later for earlier, later in pairwise([0.0, *(at for at, _level in course)]))
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +55,11 @@ class Mood:
     push: float = 0.0
     crowd: float = 1.0
     auctions: tuple[float, float] = (0.0, 0.0)
-    course: tuple[tuple[float, float], ...] = attrs.field(default=(), validator=_ascending)
+    course: tuple[tuple[float, float], ...] = attrs.field(
+        default=(),
+        converter=series,
+        validator=valid("pairs of seconds and levels, forward from the open", _is_ascending),
+    )
     closes: tuple[tuple[str, float], ...] = ()
 
     @property

@@ -4,11 +4,11 @@ import hashlib
 from typing import Any, Final
 
 import attrs
-from attrs import validators
 
 from ibkeel.sim.values import SimOrder
+from ibkeel.validators import not_negative, number, optional
 
-_at_least_one: Any = validators.optional(validators.ge(1))
+_at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
 _FORMS: Final = (
     "status_before_execution",
     "straight_to_submitted",
@@ -26,8 +26,8 @@ class CommissionPlan:
         clearing fees and without the ceiling of 1 % of the trade's value: unverified.
     """
 
-    per_unit: float = attrs.field(validator=validators.ge(0))
-    minimum: float = attrs.field(validator=validators.ge(0))
+    per_unit: float = attrs.field(validator=not_negative)
+    minimum: float = attrs.field(validator=not_negative)
 
     def charged(self, quantity: float) -> float:
         """Commission on an order of which `quantity` units have filled; 0.0 for none."""
@@ -89,15 +89,15 @@ class VenueSettings:
     settles_expiries: bool = False
     queues_limits: bool = False
     price_precaution: float | None = attrs.field(
-        default=None, validator=validators.optional(validators.gt(0))
+        default=None, validator=optional(number("above 0, or None", lambda value: value > 0))
     )
     active_orders_limit: int | None = attrs.field(default=20, validator=_at_least_one)
     stock_commission: CommissionPlan = CommissionPlan(per_unit=0.005, minimum=1.0)
     option_commission: CommissionPlan = CommissionPlan(per_unit=0.65, minimum=1.0)
-    stock_initial_margin: float = attrs.field(default=0.50, validator=validators.ge(0))
-    stock_maintenance_margin: float = attrs.field(default=0.25, validator=validators.ge(0))
-    short_option_margin: float = attrs.field(default=0.20, validator=validators.ge(0))
-    buying_power_factor: float = attrs.field(default=4.0, validator=validators.ge(0))
+    stock_initial_margin: float = attrs.field(default=0.50, validator=not_negative)
+    stock_maintenance_margin: float = attrs.field(default=0.25, validator=not_negative)
+    short_option_margin: float = attrs.field(default=0.20, validator=not_negative)
+    buying_power_factor: float = attrs.field(default=4.0, validator=not_negative)
 
     def commission_plan(self, sec_type: str) -> CommissionPlan:
         """The plan for a security type."""

@@ -5,12 +5,12 @@ from types import MappingProxyType
 from typing import Final
 
 import attrs
-from attrs import validators
 
 from ibkeel.sim.split import Split
 from ibkeel.sim.values import ContractPattern, Market, SimContract
 from ibkeel.sim.venue.account import Account, Holding
 from ibkeel.sim.venue.matching import usable_price
+from ibkeel.validators import above_zero
 
 _LEAST: Final = 0.01
 _SEARCH: Final = timedelta(days=7)
@@ -82,7 +82,7 @@ class Dividend:
 
     con_id: int
     at: datetime
-    per_share: float = attrs.field(validator=validators.gt(0))
+    per_share: float = attrs.field(validator=above_zero)
 
 
 CorporateAction = Dividend | Split

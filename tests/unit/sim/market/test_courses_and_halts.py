@@ -64,7 +64,7 @@ def test_a_crash_falls_within_a_minute_and_a_reversal_turns(seed):
 
 @pytest.mark.parametrize("course", [((-1.0, 0.1),), ((0.0, 0.1),), ((60.0, 0.1), (60.0, 0.2))])
 def test_a_course_goes_forward(course):
-    with pytest.raises(InvalidInput, match="goes forward"):
+    with pytest.raises(InvalidInput, match="forward from the open"):
         Mood(course=course)
 
 

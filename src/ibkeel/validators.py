@@ -1,0 +1,112 @@
+"""Validators for the fields of rules and settings: what is not valid is refused with what is."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from numbers import Integral, Real
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from ibkeel.errors import InvalidInput
+
+Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def valid(
+    words: str,
+    holds: Callable[[Any], object],
+    error: type[InvalidInput] = InvalidInput,
+    *,
+    names_class: bool = True,
+) -> Validator:
+    """Refuse what does not hold, and what cannot be asked, such as a text where a number is compared.
+
+    Args:
+        words: What is valid.
+        holds: Says whether a value is.
+        error: What is raised.
+        names_class: Whether the message names the class beside its field.
+    """
+
+    def check(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        try:
+            is_valid = bool(holds(value))
+        except (TypeError, ValueError, AttributeError, ArithmeticError):
+            is_valid = False
+        if not is_valid:
+            owner = f"{type(instance).__name__}." if names_class else ""
+            raise error(f"{owner}{attribute.name} is {value!r}; valid: {words}")
+
+    return check
+
+
+def number(words: str, holds: Callable[[Any], bool], *more: Any, **options: Any) -> Validator:
+    """As `valid`, of real numbers, seen as floats; True and False are none."""
+    return valid(words, lambda value: is_number(value) and holds(float(value)), *more, **options)
+
+
+def whole(words: str, holds: Callable[[Any], bool], *more: Any, **options: Any) -> Validator:
+    """As `valid`, of whole numbers; True and False are none."""
+    return valid(words, lambda value: is_whole(value) and holds(value), *more, **options)
+
+
+def optional(check: Validator) -> Validator:
+    """The same check, of what is not None."""
+    return lambda instance, attribute, value: None if value is None else check(instance, attribute, value)
+
+
+def texts(values: Iterable[str]) -> tuple[str, ...]:
+    """Several texts; a single one, and what is no series, is one of them, for a validator to judge."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)
+
+
+def series(values: Iterable[Any]) -> tuple[Any, ...]:
+    """The same as a tuple.
+
+    Raises:
+        InvalidInput: It is no series of values.
+    """
+    try:
+        return tuple(values)
+    except TypeError:
+        raise InvalidInput(f"{values!r} is no series; valid: a tuple or a list") from None
+
+
+def mapping(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """The same, as nobody can change it.
+
+    Raises:
+        InvalidInput: It is no mapping.
+    """
+    try:
+        return MappingProxyType(dict(values))
+    except (TypeError, ValueError):
+        raise InvalidInput(f"{values!r} is no mapping; valid: a dict") from None
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a real number, finite or not."""
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is a whole number of any kind, such as numpy's."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def between(least: float, most: float, *more: Any, **options: Any) -> Validator:
+    """A number within a closed range."""
+    return number(f"{least:g} to {most:g}", lambda value: least <= value <= most, *more, **options)
+
+
+seconds: Final = number("seconds, finite and above 0", lambda value: 0 < value < math.inf)
+optional_seconds: Final = optional(
+    number("seconds, finite and above 0, or None", lambda value: 0 < value < math.inf)
+)
+count: Final = whole("a whole number from 1", lambda value: value >= 1)
+flag: Final = valid("true or false", lambda value: isinstance(value, bool))
+not_negative: Final = number("0 or more", lambda value: value >= 0)
+above_zero: Final = number("a finite number above 0", lambda value: 0 < value < math.inf)
+from_zero: Final = number("a finite number from 0", lambda value: 0 <= value < math.inf)
