@@ -166,6 +166,7 @@ STAGES = {
     "docs/how-to/draw-a-surface.md": smiles,
     "docs/how-to/find-out-why-there-is-no-data.md": connected,
     "docs/how-to/follow-an-order.md": connected,
+    "docs/how-to/survive-the-nightly-restart.md": connected,
     "docs/how-to/harden-an-existing-program.md": hardened,
     "docs/how-to/pick-an-option-by-delta.md": picking,
     "docs/how-to/plain-ib-insync.md": gateway,

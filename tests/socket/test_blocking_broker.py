@@ -66,6 +66,20 @@ def test_every_role_of_a_broker_is_there(broker, served):
     assert broker.pnl().account == broker.account().account
     assert broker.last_good_bars(SPY, BarSpec()) is None
     assert broker.config.port == served.port
+    assert broker.client_id == 7
+    assert broker.all_open_orders() == ()
+    assert broker.explain_pacing() == "nothing waits"
+    broker.sample_pacing()
+    broker.ready(within=10)
+    broker.use_order_ids_above(50_000)
+    assert broker.place(resting).order_id > 50_000
+
+
+def test_a_wait_for_the_session_ends_when_the_broker_is_closed(broker):
+    broker.disconnect()
+
+    with pytest.raises(NotConnected):
+        broker.ready(within=10)
 
 
 def test_errors_keep_their_types(broker):

@@ -130,6 +130,11 @@ class VenueBroker(Broker):
             self._at_close.cancel()
 
     @override
+    async def ready(self, within: float | None = None) -> None:
+        """Nothing to wait for."""
+        self._now()
+
+    @override
     async def health(self) -> Health:
         """One tier; DOWN when it is not connected."""
         grade = Grade.OK if self._is_connected else Grade.DOWN

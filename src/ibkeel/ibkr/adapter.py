@@ -1,5 +1,6 @@
 """`IBKRBroker`: the `Broker` protocol over a Gateway."""
 
+import asyncio
 import copy
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -50,6 +51,7 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
+from ibkeel.validators import is_number
 
 
 class IBKRBroker(Broker):
@@ -160,6 +162,17 @@ class IBKRBroker(Broker):
         self._link.check_loop()
         # Both end at once: whoever connects while they unwind begins anew.
         await gone([*self._keeper.end(), *self._pulse.end(), *self._fates.end()])
+
+    @override
+    async def ready(self, within: float | None = None) -> None:
+        self._link.check_loop()
+        if within is not None and not (is_number(within) and within > 0):
+            raise InvalidInput(f"within is {within!r}; valid: seconds, above 0, or None")
+        try:
+            async with asyncio.timeout(within):
+                await self._keeper.usable()
+        except TimeoutError:
+            raise self._keeper.refusal() from None
 
     def _restore(self, must_send: bool) -> None:
         self._streams.restore(must_send)

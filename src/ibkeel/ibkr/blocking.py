@@ -153,6 +153,10 @@ class BlockingBroker:
         """Close the session, as `IBKRBroker.disconnect`; the broker may connect again."""
         self._thread.run(self._broker.disconnect)
 
+    def ready(self, within: float | None = None) -> None:
+        """Wait until requests are taken, as `IBKRBroker.ready`."""
+        self._thread.run(lambda: self._broker.ready(within))
+
     def close(self) -> None:
         """Close the session and end the thread, for good; does nothing when that was done.
 

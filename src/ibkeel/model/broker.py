@@ -206,6 +206,18 @@ class Lifecycle(Protocol):
         """Cancel every subscription and close the session; does nothing when there is none."""
         ...
 
+    async def ready(self, within: float | None = None) -> None:
+        """Wait until requests are taken: at once when they are, else until a lost session is back.
+
+        Args:
+            within: Most seconds to wait, above 0; None waits as long as a session is being sought.
+
+        Raises:
+            NotConnected: There is no session, and none came, or none is being sought.
+            InvalidInput: `within` is no such number.
+        """
+        ...
+
     async def health(self) -> Health:
         """Make a round trip and say how things stand; never raises for a sick connection."""
         ...

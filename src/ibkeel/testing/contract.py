@@ -186,6 +186,7 @@ async def _health_makes_a_round_trip(broker: Broker, _: World) -> None:
     assert health.grade is not Grade.DOWN, health
     assert health.round_trip is not None
     assert health.round_trip >= 0
+    await broker.ready(within=_WAIT)
 
 
 async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> None:
@@ -196,7 +197,7 @@ async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> N
         broker.option_chain(world.stock), broker.place(ticket), broker.preview(ticket), broker.open_orders(),
         broker.all_open_orders(),
         broker.completed_orders(), broker.executions(), broker.positions(), broker.account(), broker.pnl(),
-        anext(broker.stream_quotes(world.stock)), anext(broker.order_events()),
+        anext(broker.stream_quotes(world.stock)), anext(broker.order_events()), broker.ready(),
     ):  # fmt: skip
         await _raises(NotConnected, asked)
     assert not broker.is_connected

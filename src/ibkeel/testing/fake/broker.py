@@ -174,6 +174,11 @@ class FakeBroker(Broker):
         self.drop()
 
     @override
+    async def ready(self, within: float | None = None) -> None:
+        """Nothing to wait for: the fake seeks no session by itself; NotConnected when there is none."""
+        self._require_session("ready")
+
+    @override
     async def health(self) -> Health:
         """One tier, the session; DOWN when there is none or `health` was told to fail."""
         started = asyncio.get_running_loop().time()
