@@ -472,6 +472,20 @@ def ours(*, side=None, stop_price=None, is_entry=False):
     )
 
 
+async def test_where_there_never_was_a_stop_it_goes_where_the_average_price_says():
+    post = posted()
+    async with post.broker:
+        bare = OrderTicket(contract=CALL, side="BUY", quantity=2, order_type="LMT", limit_price="4.05")
+        placed = await post.broker.place(bare)
+        entry = attrs.evolve(ours(side=Side.BUY, is_entry=True), is_restored=True, has_filled=True)
+        post.desk.restore({placed.client_order_id: entry})
+        await run_for(post, 120)
+        [stop] = await post.stops()
+
+    assert (stop.quantity, stop.side, stop.stop_price) == (2, Side.SELL, Decimal("3.25"))
+    assert post.told.alarms() == []
+
+
 async def test_the_last_stop_of_its_own_side_says_where_one_goes():
     stops = [ours(side=Side.SELL, stop_price=price) for price in (Decimal(3), Decimal(2), None)]
 

@@ -17,7 +17,7 @@ from ibkeel.model import (
 )
 from ibkeel.risk import Exposure
 from ibkeel.runner.telling import Teller, exposure_seen, positions_seen
-from ibkeel.telemetry import NullObserver, Observer, PositionsSeen
+from ibkeel.telemetry import CycleEnded, CycleOverran, NullObserver, Observer, PositionsSeen
 from ibkeel.virtual import virtual_clock
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
@@ -72,6 +72,20 @@ def test_exposure_counts_each_position_positive_and_by_its_multiplier():
         exposure_seen(AT, [held(CALL, -2, 1.5), held(Stock("SPY"), 10, 600.0)], Exposure()).at_cost
         == 300.0 + 6000.0
     )
+
+
+@pytest.mark.parametrize(("seconds", "overran"), [(60.0, False), (60.1, True)])
+async def test_a_cycle_that_took_longer_than_it_might_is_told_of_twice(seconds, overran):
+    told = []
+
+    class Listening(Observer):
+        def on_event(self, event):
+            told.append(event)
+
+    Teller(Listening(), virtual_clock(), "r1").cycle_ended(7, seconds, 0, 60.0)
+
+    assert [type(event) for event in told] == [CycleEnded, *([CycleOverran] if overran else [])]
+    assert {event.number for event in told} == {7}
 
 
 async def test_positions_that_nobody_looks_at_are_not_told():
