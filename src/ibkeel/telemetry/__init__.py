@@ -1,10 +1,13 @@
 """What happened: records, who is told, and what is masked before it is shown."""
 
-from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
-from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed, unfailing
-from ibkeel.telemetry.redaction import redact
-from ibkeel.telemetry.request_events import (
+from ibkeel.telemetry.gateway_events import (
     BudgetUse,
+    Connected,
+    ConnectionLost,
+    Disconnected,
+    FarmChanged,
+    GatewayNoticed,
+    HealthTaken,
     LineClosed,
     LineOpened,
     PacingHeld,
@@ -14,7 +17,13 @@ from ibkeel.telemetry.request_events import (
     RequestEnded,
     RequestQueued,
     RequestSent,
+    ServiceChanged,
+    SessionChanged,
+    StreamRestored,
 )
+from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
+from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed, unfailing
+from ibkeel.telemetry.redaction import redact
 from ibkeel.telemetry.run_events import (
     AlarmRaised,
     AlertDelivered,
@@ -31,17 +40,6 @@ from ibkeel.telemetry.run_events import (
     SymbolWarmed,
     TradingDayClosed,
     TradingDayOpened,
-)
-from ibkeel.telemetry.session_events import (
-    Connected,
-    ConnectionLost,
-    Disconnected,
-    FarmChanged,
-    GatewayNoticed,
-    HealthTaken,
-    ServiceChanged,
-    SessionChanged,
-    StreamRestored,
 )
 from ibkeel.telemetry.trading_events import (
     AccountSeen,

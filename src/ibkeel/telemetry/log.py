@@ -11,9 +11,19 @@ from typing import Any, Final, get_args
 import attrs
 from typing_extensions import override
 
+from ibkeel.telemetry.gateway_events import (
+    Connected,
+    ConnectionLost,
+    Disconnected,
+    FarmChanged,
+    PacingHeld,
+    RequestEnded,
+    ServiceChanged,
+    SessionChanged,
+    StreamRestored,
+)
 from ibkeel.telemetry.observer import Event, Observer
 from ibkeel.telemetry.redaction import redact
-from ibkeel.telemetry.request_events import PacingHeld, RequestEnded
 from ibkeel.telemetry.run_events import (
     AlarmRaised,
     AlertUndelivered,
@@ -27,15 +37,6 @@ from ibkeel.telemetry.run_events import (
     SymbolWarmed,
     TradingDayClosed,
     TradingDayOpened,
-)
-from ibkeel.telemetry.session_events import (
-    Connected,
-    ConnectionLost,
-    Disconnected,
-    FarmChanged,
-    ServiceChanged,
-    SessionChanged,
-    StreamRestored,
 )
 from ibkeel.telemetry.trading_events import (
     DecisionMade,

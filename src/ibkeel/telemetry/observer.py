@@ -10,9 +10,8 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from ibkeel.telemetry.request_events import RequestEvent
+from ibkeel.telemetry.gateway_events import RequestEvent, SessionEvent
 from ibkeel.telemetry.run_events import AlarmEvent, RunEvent
-from ibkeel.telemetry.session_events import SessionEvent
 from ibkeel.telemetry.trading_events import TradingEvent
 
 Event = SessionEvent | RequestEvent | RunEvent | AlarmEvent | TradingEvent

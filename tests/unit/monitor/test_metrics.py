@@ -47,7 +47,7 @@ from ibkeel.telemetry import (
     SymbolFailed,
     SymbolSkipped,
 )
-from ibkeel.telemetry.request_events import BudgetUse, QueueState
+from ibkeel.telemetry.gateway_events import BudgetUse, QueueState
 from ibkeel.testing.event_strategies import events
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
