@@ -11,42 +11,9 @@ from typing import Any, Final, get_args
 import attrs
 from typing_extensions import override
 
-from ibkeel.telemetry.gateway_events import (
-    Connected,
-    ConnectionLost,
-    Disconnected,
-    FarmChanged,
-    PacingHeld,
-    RequestEnded,
-    ServiceChanged,
-    SessionChanged,
-    StreamRestored,
-)
+from ibkeel.telemetry import gateway_events, run_events, trading_events
 from ibkeel.telemetry.observer import Event, Observer
 from ibkeel.telemetry.redaction import redact
-from ibkeel.telemetry.run_events import (
-    AlarmRaised,
-    AlertUndelivered,
-    CycleEnded,
-    CycleOverran,
-    LimitsChanged,
-    RunBegan,
-    RunFinished,
-    SymbolFailed,
-    SymbolSkipped,
-    SymbolWarmed,
-    TradingDayClosed,
-    TradingDayOpened,
-)
-from ibkeel.telemetry.trading_events import (
-    DecisionMade,
-    HaltChanged,
-    OrderChanged,
-    OrderFilled,
-    OrderIntended,
-    OrderPlaced,
-    SignalSeen,
-)
 
 _AS_IT_IS: Final = frozenset({bool, float, int, type(None)})
 LOGGER_NAME: Final = "ibkeel"
@@ -54,34 +21,40 @@ _PLAIN: Final = logging.Formatter()
 
 logging.getLogger(LOGGER_NAME).addHandler(logging.NullHandler())
 
+_WARNINGS: Final = (
+    gateway_events.ConnectionLost,
+    gateway_events.FarmChanged,
+    gateway_events.PacingHeld,
+    gateway_events.ServiceChanged,
+    run_events.AlertUndelivered,
+    run_events.CycleOverran,
+    run_events.LimitsChanged,
+    run_events.SymbolFailed,
+    run_events.SymbolSkipped,
+    trading_events.HaltChanged,
+)
+_NEWS: Final = (
+    gateway_events.Connected,
+    gateway_events.Disconnected,
+    gateway_events.SessionChanged,
+    gateway_events.StreamRestored,
+    run_events.CycleEnded,
+    run_events.RunBegan,
+    run_events.RunFinished,
+    run_events.SymbolWarmed,
+    run_events.TradingDayClosed,
+    run_events.TradingDayOpened,
+    trading_events.DecisionMade,
+    trading_events.OrderChanged,
+    trading_events.OrderFilled,
+    trading_events.OrderIntended,
+    trading_events.OrderPlaced,
+    trading_events.SignalSeen,
+)
 _LEVELS: Final[dict[type[Any], int]] = {
-    AlarmRaised: logging.ERROR,
-    AlertUndelivered: logging.WARNING,
-    ConnectionLost: logging.WARNING,
-    CycleOverran: logging.WARNING,
-    FarmChanged: logging.WARNING,
-    HaltChanged: logging.WARNING,
-    LimitsChanged: logging.WARNING,
-    PacingHeld: logging.WARNING,
-    ServiceChanged: logging.WARNING,
-    SymbolFailed: logging.WARNING,
-    SymbolSkipped: logging.WARNING,
-    SymbolWarmed: logging.INFO,
-    Connected: logging.INFO,
-    CycleEnded: logging.INFO,
-    DecisionMade: logging.INFO,
-    Disconnected: logging.INFO,
-    OrderChanged: logging.INFO,
-    OrderFilled: logging.INFO,
-    OrderIntended: logging.INFO,
-    OrderPlaced: logging.INFO,
-    RunBegan: logging.INFO,
-    RunFinished: logging.INFO,
-    SessionChanged: logging.INFO,
-    SignalSeen: logging.INFO,
-    StreamRestored: logging.INFO,
-    TradingDayClosed: logging.INFO,
-    TradingDayOpened: logging.INFO,
+    run_events.AlarmRaised: logging.ERROR,
+    **dict.fromkeys(_WARNINGS, logging.WARNING),
+    **dict.fromkeys(_NEWS, logging.INFO),
 }
 
 
@@ -108,7 +81,7 @@ class LoggingObserver(Observer):
     def on_event(self, event: Event) -> None:
         """Log one event; a request that ended well is logged at DEBUG."""
         level = _LEVELS.get(type(event), logging.DEBUG)
-        if isinstance(event, RequestEnded) and event.error:
+        if isinstance(event, gateway_events.RequestEnded) and event.error:
             level = logging.WARNING
         if self._logger.isEnabledFor(level):
             fields = attrs.asdict(event, recurse=False)
