@@ -1,6 +1,5 @@
 """Orders from intent to fate, decided without IO."""
 
-from ibkeel.orders.bracket import build_bracket
 from ibkeel.orders.evidence import (
     STATUS,
     CancelRequested,
@@ -30,7 +29,15 @@ from ibkeel.orders.gates import (
     SentOrder,
     check_order,
 )
-from ibkeel.orders.intents import EntryIntent, ExitCause, ExitIntent, StopIntent, check_name, client_order_id
+from ibkeel.orders.intents import (
+    EntryIntent,
+    ExitCause,
+    ExitIntent,
+    StopIntent,
+    build_bracket,
+    check_name,
+    client_order_id,
+)
 from ibkeel.orders.protection import (
     CancelOrder,
     ChangeOrder,
