@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
-from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, solve
+from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, greeks_of, solve
 from ibkeel.options.greeks import greeks as european_greeks
 from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Rights, Unsolved, by_chunk
 from ibkeel.options.stepping import Terms
@@ -365,16 +365,7 @@ def american_greeks(
     columns = by_chunk(inputs, _greek_columns, _COLUMNS + 1, size=CHUNK)
     if dividends:
         columns = _with_dividends(inputs, dividends, columns)
-    price, delta, gamma, theta, vega, rho, reasons = columns
-    return GreekColumns(
-        price=price,
-        delta=delta,
-        gamma=gamma,
-        theta=theta,
-        vega=vega,
-        rho=rho,
-        reasons=reasons.astype(np.int8),
-    )
+    return greeks_of(columns)
 
 
 def _with_dividends(

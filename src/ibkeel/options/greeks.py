@@ -301,10 +301,11 @@ def greeks(
         InvalidInput: The shapes do not fit, or a right is neither call nor put.
     """
     inputs = Inputs.of(volatility, spot, strike, years, right, rate, dividend_yield)
-    return _greeks_of(by_chunk(inputs, _greek_columns, 7))
+    return greeks_of(by_chunk(inputs, _greek_columns, 7))
 
 
-def _greeks_of(columns: tuple[Floats, ...]) -> GreekColumns:
+def greeks_of(columns: tuple[Floats, ...]) -> GreekColumns:
+    """Price, delta, gamma, theta, vega, rho and reasons by their names."""
     value, delta, gamma, theta, vega, rho, reasons = columns
     return GreekColumns(
         price=value,
@@ -348,6 +349,6 @@ def implied_greeks(
     """
     inputs = Inputs.of(price, spot, strike, years, right, rate, dividend_yield)
     values, rounding, *columns = by_chunk(inputs, _implied_columns, 9)
-    found = _greeks_of(tuple(columns))
+    found = greeks_of(tuple(columns))
     volatility = ImpliedVolatility(values=values, rounding=rounding, reasons=found.reasons)
     return ImpliedGreeks(volatility=volatility, greeks=found)

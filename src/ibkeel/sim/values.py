@@ -145,7 +145,19 @@ class OptionClass:
     strikes: tuple[float, ...]
 
 
-class BarSize(Enum):
+class Length(Enum):
+    """Lengths of bars.
+
+    Args:
+        text: As the wire writes it.
+        seconds: The same in seconds.
+    """
+
+    def __init__(self, text: str, seconds: int) -> None:
+        self.text, self.seconds = text, seconds
+
+
+class BarSize(Length):
     """Bar sizes that are served: the wire's text, and its length in seconds."""
 
     MIN_1 = ("1 min", 60)
@@ -162,16 +174,6 @@ class BarSize(Enum):
     HOURS_4 = ("4 hours", 14400)
     HOURS_8 = ("8 hours", 28800)
     DAY_1 = ("1 day", 86400)
-
-    @property
-    def text(self) -> str:
-        """The size as the wire writes it."""
-        return self.value[0]
-
-    @property
-    def seconds(self) -> int:
-        """The size in seconds."""
-        return self.value[1]
 
 
 class Market(Protocol):

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
+from typing_extensions import override
 
 from ibkeel.sim.market.bars import BarTable, Floats, Integers, joined
 from ibkeel.sim.market.draws import generator
@@ -17,7 +18,6 @@ from ibkeel.sim.values import (
     BarSize,
     Market,
     MarketQuote,
-    ModelGreeks,
     SimBar,
     SimContract,
     SimSession,
@@ -111,10 +111,6 @@ class ExtendedMarket(Overlay):
         self._early = lru_cache(maxsize=_SPANS)(self._drawn_early)
         self._latest = lru_cache(maxsize=_SPANS)(self._session_before)
 
-    def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
-        """Model greeks, as of the market under it."""
-        return self._market.greeks(contract, at)
-
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; between two days of trading, what the first one left."""
         base = self._market.quote(contract, at)
@@ -141,6 +137,7 @@ class ExtendedMarket(Overlay):
         own = (_next_step(span, after) for span in self._spans(contract, after))
         return min((at for at in (change, *own) if at is not None), default=None)
 
+    @override
     def bars(
         self,
         contract: SimContract,

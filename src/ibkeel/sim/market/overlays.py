@@ -88,6 +88,23 @@ class Overlay:
         """Regular sessions with start <= day <= end."""
         return self._market.sessions(start, end)
 
+    def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
+        """Model greeks, as of the market under it."""
+        return self._market.greeks(contract, at)
+
+    def bars(
+        self,
+        contract: SimContract,
+        *,
+        start: datetime,
+        end: datetime,
+        size: BarSize,
+        what: str,
+        rth: bool,
+    ) -> Sequence[SimBar]:
+        """Bars of the market under it."""
+        return self._market.bars(contract, start=start, end=end, size=size, what=what, rth=rth)
+
 
 class HaltedMarket(Overlay):
     """A market in which some symbols are halted at times.
@@ -134,22 +151,10 @@ class HaltedMarket(Overlay):
         change = self._market.next_change(contract, after)
         return min([*starts, *(() if change is None else (change,))], default=None)
 
+    @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Model greeks; None in a halt."""
         return None if self._halt(contract, at) else self._market.greeks(contract, at)
-
-    def bars(
-        self,
-        contract: SimContract,
-        *,
-        start: datetime,
-        end: datetime,
-        size: BarSize,
-        what: str,
-        rth: bool,
-    ) -> Sequence[SimBar]:
-        """Bars of the market under it."""
-        return self._market.bars(contract, start=start, end=end, size=size, what=what, rth=rth)
 
     def _halt(self, contract: SimContract, at: datetime) -> Halt | None:
         halts = (halt for halt in self._halts if halt.symbol == contract.symbol)
@@ -233,6 +238,7 @@ class SplitMarket(Overlay):
         ahead = [split.at] if split is not None and split.at > after else []
         return min([*ahead, *(() if change is None else (change,))], default=None)
 
+    @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Model greeks, of an adjusted option from the split on and of its original until then."""
         split, original = self._split_of(contract), self._original.get(contract.con_id)
@@ -249,6 +255,7 @@ class SplitMarket(Overlay):
         }
         return attrs.evolve(greeks, gamma=greeks.gamma * split.ratio, **divided)
 
+    @override
     def bars(
         self,
         contract: SimContract,

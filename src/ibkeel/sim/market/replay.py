@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Final
 
+import attrs
+
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.market.bars import BarTable, aligned
 from ibkeel.sim.market.calendar import (
@@ -161,10 +163,7 @@ class ReplayMarket:
         found = greeks(contract.right, spot, strike, years, volatility)
         return ModelGreeks(
             iv=volatility,
-            delta=found.delta,
-            gamma=found.gamma,
-            vega=found.vega,
-            theta=found.theta,
+            **attrs.asdict(found),
             price=middle,
             underlying_price=spot,
         )

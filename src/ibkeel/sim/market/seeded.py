@@ -200,10 +200,7 @@ class SeededMarket:
         greeks = day.greeks(second)
         return ModelGreeks(
             iv=day.volatility(second),
-            delta=greeks.delta,
-            gamma=greeks.gamma,
-            vega=greeks.vega,
-            theta=greeks.theta,
+            **attrs.asdict(greeks),
             price=day.value(second),
             underlying_price=float(day.spots[second]),
         )

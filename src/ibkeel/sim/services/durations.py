@@ -4,14 +4,14 @@ import calendar
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
-from enum import Enum
 from typing import Final
 
 import attrs
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.counters import Key
-from ibkeel.sim.values import BarSize, SimContract, SimSession
+from ibkeel.sim.disorder import Service
+from ibkeel.sim.values import BarSize, Length, SimContract, SimSession
 from ibkeel.sim.venue.hours import has_ended
 from ibkeel.sim.world import Rejection, World
 
@@ -77,7 +77,21 @@ def pace_history(
         _refuse(world, client, "same_contract_histories")
 
 
-class ShortBar(Enum):
+def answer_history(world: World, client: Client, request_id: int, send: Callable[[datetime], None]) -> None:
+    """Answer a historical request after the usual wait; it is open until then."""
+
+    def answer(now: datetime) -> None:
+        del client.histories[request_id]
+        world.counters.history_closed()
+        send(now)
+
+    world.counters.history_opened()
+    client.histories[request_id] = world.answer(
+        client, request_id, world.settings.latency.history, answer, needs=Service.HISTORY
+    )
+
+
+class ShortBar(Length):
     """Bar sizes below a minute, which no market keeps: they are made from what the feed showed."""
 
     SEC_1 = ("1 secs", 1)
@@ -86,32 +100,12 @@ class ShortBar(Enum):
     SECS_15 = ("15 secs", 15)
     SECS_30 = ("30 secs", 30)
 
-    @property
-    def text(self) -> str:
-        """The size as the wire writes it."""
-        return self.value[0]
 
-    @property
-    def seconds(self) -> int:
-        """The size in seconds."""
-        return self.value[1]
-
-
-class LongBar(Enum):
-    """Bar sizes above a day, which are made of daily bars."""
+class LongBar(Length):
+    """Bar sizes above a day, which are made of daily bars; a month counts as 30 days."""
 
     WEEK_1 = ("1 week", 604_800)
     MONTH_1 = ("1 month", 2_592_000)
-
-    @property
-    def text(self) -> str:
-        """The size as the wire writes it."""
-        return self.value[0]
-
-    @property
-    def seconds(self) -> int:
-        """The size in seconds; a month counts as 30 days."""
-        return self.value[1]
 
     def key(self, day: date) -> tuple[int, int]:
         """The same for all days of one bar."""

@@ -18,6 +18,7 @@ from ibkeel.sim.services.durations import (
     LongBar,
     ShortBar,
     Size,
+    answer_history,
     check_id,
     check_room,
     check_step,
@@ -86,19 +87,8 @@ def _historical_data(world: World, client: Client, values: dict[str, Any]) -> No
         what=query.what,
         seconds=query.size.seconds,
     )
-
-    def answer(now: datetime) -> None:
-        del client.histories[query.request_id]
-        world.counters.history_closed()
-        if query.what == _SCHEDULE:
-            _send_schedule(world, client, query, now)
-        else:
-            _send(world, client, query, now)
-
-    world.counters.history_opened()
-    client.histories[query.request_id] = world.answer(
-        client, query.request_id, world.settings.latency.history, answer, needs=Service.HISTORY
-    )
+    send = _send_schedule if query.what == _SCHEDULE else _send
+    answer_history(world, client, query.request_id, lambda now: send(world, client, query, now))
 
 
 def _understood(world: World, values: dict[str, Any]) -> _Query:

@@ -17,6 +17,7 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import cancels, permission, resolve
 from ibkeel.sim.services.durations import (
     OF_HISTORY,
+    answer_history,
     check_id,
     check_room,
     pace_history,
@@ -66,9 +67,7 @@ def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> N
     identity = ("ticks", *stream, query.start, query.end, query.count)
     pace_history(world, client, identity=identity, stream=stream, what=query.what)
 
-    def answer(now: datetime) -> None:
-        del client.histories[query.request_id]
-        world.counters.history_closed()
+    def send(now: datetime) -> None:
         if query.start is not None:
             ticks = _earliest(world, query, query.start, now)
         else:
@@ -78,10 +77,7 @@ def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> N
             )
         send_ticks(client, query.request_id, query.what, ticks, query.contract)
 
-    world.counters.history_opened()
-    client.histories[query.request_id] = world.answer(
-        client, query.request_id, world.settings.latency.history, answer, needs=Service.HISTORY
-    )
+    answer_history(world, client, query.request_id, send)
 
 
 def _understood(world: World, client: Client, values: dict[str, Any]) -> _Query:
