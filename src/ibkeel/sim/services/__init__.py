@@ -12,7 +12,6 @@ from ibkeel.sim.services import (
     past,
     quotes,
     reference,
-    scanner,
     subscribed,
     system,
 )
@@ -31,6 +30,5 @@ HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
         **subscribed.HANDLERS,
         **past.HANDLERS,
         **options.HANDLERS,
-        **scanner.HANDLERS,
     }
 )

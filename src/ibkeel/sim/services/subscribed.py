@@ -1,15 +1,17 @@
-"""Subscriptions beside the quotes: single ticks, bars of five seconds, and market depth.
+"""Subscriptions beside the quotes: single ticks, bars of five seconds, market depth, and a small scanner.
 
-Depth shows the best prices as the feed shows them, and levels behind them that are made up.
+Depth shows the best prices as the feed shows them, and levels behind them that are made up. The scanner
+ranks the stocks of the market by what the feed shows of the day.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.disorder import Service
-from ibkeel.sim.services.contracts import NOT_FOUND, cancels, permission, resolve
+from ibkeel.sim.services.contracts import NOT_FOUND, cancels, contract_values, permission, resolve
+from ibkeel.sim.services.durations import OF_HISTORY
 from ibkeel.sim.services.feed import Change, Trade, bar_of, follow, price_of, short_bars
 from ibkeel.sim.services.past import latest, send_ticks, tick_of
 from ibkeel.sim.values import MarketQuote, SimBar, SimContract
@@ -30,6 +32,10 @@ _MOST_ROWS: Final = 20
 _INSERT, _UPDATE, _DELETE = 0, 1, 2
 _ASK, _BID = 0, 1
 _NO_DEPTH: Final = "Deep market data is not supported for this combination of security type/exchange"
+_SCANNER: Final = "scanner"
+_MOST_RANKS: Final = 50
+_REPEAT_SECONDS: Final = 30.0  # unverified
+_INSTRUMENT: Final = "STK"
 
 
 class _Level(NamedTuple):
@@ -231,6 +237,101 @@ def _tell(
     )
 
 
+def _rise(quote: MarketQuote) -> float | None:
+    if quote.last is None or not quote.close:
+        return None
+    return quote.last / quote.close - 1.0
+
+
+def _fall(quote: MarketQuote) -> float | None:
+    change = _rise(quote)
+    return None if change is None else -change
+
+
+def _volume(quote: MarketQuote) -> float | None:
+    return quote.volume
+
+
+def _turnover(quote: MarketQuote) -> float | None:
+    return None if quote.volume is None or quote.last is None else quote.volume * quote.last
+
+
+_SCANS: Final[Mapping[str, Callable[[MarketQuote], float | None]]] = {
+    "MOST_ACTIVE": _volume,
+    "MOST_ACTIVE_USD": _turnover,
+    "TOP_PERC_GAIN": _rise,
+    "TOP_PERC_LOSE": _fall,
+}
+_PARAMETERS: Final = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<ScanParameterResponse><InstrumentList varName="instrumentList">'
+    "<Instrument><name>US Stocks</name><type>STK</type></Instrument></InstrumentList>"
+    '<LocationTree varName="locationTree"><Location><displayName>US Stocks</displayName>'
+    "<locationCode>STK.US.MAJOR</locationCode><instruments>STK</instruments></Location></LocationTree>"
+    '<ScanTypeList varName="scanTypeList">{scans}</ScanTypeList></ScanParameterResponse>'
+)
+_SCAN: Final = "<ScanType><scanCode>{code}</scanCode><instruments>STK</instruments></ScanType>"
+
+
+def _parameters(world: World, client: Client, _values: dict[str, Any]) -> None:
+    def answer(_now: datetime) -> None:
+        scans = "".join(_SCAN.format(code=code) for code in _SCANS)
+        client.reply("scanner_parameters", xml=_PARAMETERS.format(scans=scans))
+
+    world.answer(client, -1, world.settings.latency.history, answer)
+
+
+def _scan(world: World, client: Client, values: dict[str, Any]) -> None:
+    request_id = values["request_id"]
+    if (_SCANNER, request_id) in client.streams:
+        raise Rejection(385, "Duplicate ticker ID for API scanner subscription.")
+    limit = world.settings.limits.scanners
+    if limit is not None and world.running(_SCANNER) >= limit:
+        world.counters.violated("scanners", client.client_id)
+        text = f"Only {limit} simultaneous API scanner subscriptions requests allowed"
+        raise Rejection(162, f"{OF_HISTORY}{text}")
+    if values["scan_code"] not in _SCANS or values["instrument"] != _INSTRUMENT:
+        # Served here: the scans of `_SCANS`. Code and text for others are unverified.
+        text = f"No scanner of type {values['scan_code']} for {values['instrument']}"
+        raise Rejection(162, f"{OF_HISTORY}{text}")
+    stream = Stream(kind=_SCANNER, request_id=request_id)
+    world.open_stream(client, stream)
+
+    def scan(now: datetime) -> None:
+        client.reply("scanner_data", request_id=request_id, rows=_ranked(world, values, now))
+        stream.ticket = world.answer(client, request_id, _REPEAT_SECONDS, scan)
+
+    latency = world.settings.latency.history
+    stream.ticket = world.answer(client, request_id, latency, scan, needs=Service.HISTORY)
+
+
+def _ranked(world: World, values: dict[str, Any], now: datetime) -> list[dict[str, Any]]:
+    rank = _SCANS[values["scan_code"]]
+    found: list[tuple[float, SimContract]] = []
+    for contract in world.market.underlyings():
+        quote = world.market.quote(contract, now)
+        value = rank(quote)
+        if contract.sec_type == _INSTRUMENT and value is not None and _passes(quote, values):
+            found.append((value, contract))
+    found.sort(key=lambda each: (-each[0], each[1].symbol))
+    wanted = values["rows"]
+    rows = _MOST_RANKS if wanted is None or wanted < 1 else min(wanted, _MOST_RANKS)
+    return [
+        {"rank": number, "market_name": contract.trading_class, **contract_values(contract)}
+        for number, (_, contract) in enumerate(found[:rows])
+    ]
+
+
+def _passes(quote: MarketQuote, values: dict[str, Any]) -> bool:
+    """Whether a stock is within the bounds that are served: price and volume."""
+    least, most, volume = (values[name] for name in ("above_price", "below_price", "above_volume"))
+    price = quote.last or 0.0
+    return (
+        (least is None or price >= least)
+        and (most is None or price <= most)
+        and (volume is None or (quote.volume or 0) >= volume)
+    )
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "tick_by_tick": _tick_by_tick,
     "cancel_tick_by_tick": cancels(_TICKS, NOT_FOUND),
@@ -238,4 +339,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "cancel_real_time_bars": cancels(_BARS, NOT_FOUND),
     "market_depth": _market_depth,
     "cancel_market_depth": cancels(_DEPTH, (310, "Can't find the subscribed market depth with tickerId:")),
+    "scanner_parameters": _parameters,
+    "scanner": _scan,
+    "cancel_scanner": cancels(_SCANNER, (365, "No scanner subscription found for ticker id:")),
 }
