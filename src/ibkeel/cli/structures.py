@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from rich import box
 from rich.console import Group
 from rich.table import Table
 
+from ibkeel.cli.screen import table
 from ibkeel.model import OrderPreview
 from ibkeel.options import Payoff, Structure, payoff
 
@@ -44,34 +44,25 @@ def payoff_table(
     )
 
 
-def _table(*columns: str, title: str = "") -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
-    )
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
-    return table
-
-
 def _legs(structure: Structure) -> Table:
-    table = _table("leg", "side", "ratio", "price", title=f"{structure.underlying} {structure.name}")
+    rows = table("leg", "side", "ratio", "price", title=f"{structure.underlying} {structure.name}")
     for leg in structure.legs:
-        table.add_row(str(leg.contract), leg.side.value, str(leg.ratio), f"{leg.price:f}")
-    return table
+        rows.add_row(str(leg.contract), leg.side.value, str(leg.ratio), f"{leg.price:f}")
+    return rows
 
 
 def _figures(structure: Structure, exact: Payoff, preview: OrderPreview | None) -> Table:
     net = structure.net
     word, amount = ("net credit", net.credit) if net.per_share < 0 else ("net debit", net.debit)
-    table = _table("", "per share", "per contract")
-    table.add_row(word, _money(amount), _money(amount * net.multiplier))
-    table.add_row("max gain", _money(exact.max_gain), _money(exact.max_gain_per_contract))
-    table.add_row("max loss", _money(exact.max_loss), _money(exact.max_loss_per_contract))
+    rows = table("", "per share", "per contract")
+    rows.add_row(word, _money(amount), _money(amount * net.multiplier))
+    rows.add_row("max gain", _money(exact.max_gain), _money(exact.max_gain_per_contract))
+    rows.add_row("max loss", _money(exact.max_loss), _money(exact.max_loss_per_contract))
     for zero in exact.break_evens:
-        table.add_row("break-even", _money(zero), "")
+        rows.add_row("break-even", _money(zero), "")
     for name, value in _margin(preview):
-        table.add_row(name, "", value)
-    return table
+        rows.add_row(name, "", value)
+    return rows
 
 
 def _margin(preview: OrderPreview | None) -> Iterator[tuple[str, str]]:
@@ -94,13 +85,13 @@ def _notes(exact: Payoff, spot: float | Decimal | None) -> dict[Decimal, str]:
 
 
 def _profits(exact: Payoff, spots: Sequence[Decimal], notes: dict[Decimal, str]) -> Table:
-    table = _table("at expiry", "per share", "per contract", "")
+    rows = table("at expiry", "per share", "per contract", "")
     for spot in sorted(set(spots)):
         profit = exact.exactly_at(spot)
         colour = "green" if profit > 0 else "red" if profit < 0 else "default"
         whole = f"[{colour}]{_money(profit * exact.multiplier)}[/]"
-        table.add_row(_money(spot), f"[{colour}]{_money(profit)}[/]", whole, notes.get(spot, ""))
-    return table
+        rows.add_row(_money(spot), f"[{colour}]{_money(profit)}[/]", whole, notes.get(spot, ""))
+    return rows
 
 
 def _money(value: float | Decimal) -> str:
