@@ -16,7 +16,7 @@ from ibkeel.journal import RunStarted, highest_order_id
 from ibkeel.orders import OrderLimits
 from ibkeel.runner import Session
 from ibkeel.runner.crew import Crew, Safety, crew_of
-from ibkeel.runner.halt import Halt
+from ibkeel.runner.doorkeeper import Halt
 from ibkeel.runner.memory import remember
 from ibkeel.telemetry import AlarmRaised, SessionChanged, SymbolFailed
 from ibkeel.virtual import DEFAULT_START

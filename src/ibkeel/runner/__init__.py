@@ -12,11 +12,10 @@ from ibkeel.runner.config import (
 )
 from ibkeel.runner.crew import Safety
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.doorkeeper import Doorkeeper, Lookout, Standing
+from ibkeel.runner.doorkeeper import HALT_FILE, Doorkeeper, Halt, Lookout, Standing
 from ibkeel.runner.engine import Runner
 from ibkeel.runner.flatten import Flattening, close_everything
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
-from ibkeel.runner.halt import HALT_FILE, Halt
 from ibkeel.runner.limits_file import ConfigurationFile, LimitsSource, Reread
 from ibkeel.runner.load import ENVIRONMENT_PREFIX, check_config, load_config, load_config_as
 from ibkeel.runner.protector import ProtectionTimes, Protector

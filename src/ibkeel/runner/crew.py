@@ -19,11 +19,10 @@ from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
 from ibkeel.runner.closing import Leaving
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.doorkeeper import Doorkeeper, Lookout
+from ibkeel.runner.doorkeeper import Doorkeeper, Halt, Lookout
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.flatten import Flattening, cancel_entries
 from ibkeel.runner.flatten_requests import FlattenRequests
-from ibkeel.runner.halt import Halt
 from ibkeel.runner.limits_file import limits_at_the_door
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
