@@ -86,6 +86,17 @@ def mapping(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
         raise InvalidInput(f"{values!r} is no mapping; valid: a dict") from None
 
 
+def expect(value: object, *kinds: type) -> None:
+    """Refuse an argument of another kind.
+
+    Raises:
+        InvalidInput: It is of none of the kinds.
+    """
+    if not isinstance(value, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise InvalidInput(f"{value!r} is no {names}; give one of those")
+
+
 def is_number(value: object) -> bool:
     """Whether it is a real number, finite or not."""
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)

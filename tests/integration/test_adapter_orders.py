@@ -173,7 +173,7 @@ async def test_a_quantity_below_one_never_leaves(stage, quantity):
 @pytest.mark.parametrize("order", [None, "BUY 1 SPY", SPY, [FAR]])
 async def test_what_is_no_order_never_leaves(stage, order):
     async with stage() as on:
-        with pytest.raises(InvalidInput, match="give an OrderTicket or a Bracket"):
+        with pytest.raises(InvalidInput, match="is no OrderTicket or Bracket"):
             await on.broker.place(order)
 
         assert on.gateway.counters.requests["place_order"] == 0

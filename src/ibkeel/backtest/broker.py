@@ -42,6 +42,7 @@ from ibkeel.model import (
 )
 from ibkeel.sim.values import Market, SimContract, SimPosition
 from ibkeel.sim.venue import Settlement, Valuation, Venue, VenueSettings
+from ibkeel.validators import expect, series
 
 ACCOUNT: Final = "DU0000001"
 """The account of every backtest."""
@@ -153,7 +154,7 @@ class VenueBroker(Broker):
     async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
         """One quote or one typed error for each contract, in the order asked."""
         now, answers = self._now(), dict[Contract, Quote | RequestFailed]()
-        for contract in contracts:
+        for contract in series(contracts):
             try:
                 answers[contract] = self._prices.quote(contract, now)
             except RequestFailed as error:
@@ -210,6 +211,7 @@ class VenueBroker(Broker):
     ) -> Placement:
         """Give an order, or a bracket whole, to the venue."""
         self._now()
+        expect(order, OrderTicket, Bracket)
         if may_leave is not None:
             may_leave()
         return self._dealing.place(order)
@@ -222,6 +224,7 @@ class VenueBroker(Broker):
             OrderRejected: The market shows no price to reckon with.
         """
         now = self._now()
+        expect(ticket, OrderTicket)
         order = order_of(ticket, self._directory.find(ticket.contract), order_id=0, name="preview")
         seen = self._venue.preview(order, now)
         if seen.commission is None:

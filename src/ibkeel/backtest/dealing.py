@@ -40,6 +40,7 @@ from ibkeel.sim.values import (
 )
 from ibkeel.sim.values import Execution as SimExecution
 from ibkeel.sim.venue import Venue
+from ibkeel.validators import expect
 
 OrderEvent = OrderReport | Execution
 CLIENT: Final = 1
@@ -156,6 +157,7 @@ class Dealing:
             InvalidInput: There is no such order, or contract, side or type differ.
             OrderRejected: The venue refused the change; the order works on as it was.
         """
+        expect(ticket, OrderTicket)
         before = self.report(order_id)
         if before.state.is_final:
             raise OrderRefused(

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, get_args
 
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.model import (
@@ -19,6 +19,7 @@ from ibkeel.model import (
     TradingHours,
 )
 from ibkeel.sim.values import ContractPattern, Market, SimContract
+from ibkeel.validators import expect
 
 _AHEAD: Final = timedelta(days=7)
 _NO_DEFINITION: Final = 200
@@ -46,6 +47,7 @@ class Directory:
         known = self._found.get(contract)
         if known is not None:
             return known
+        expect(contract, *get_args(Contract))
         rows = self._market.find(_pattern(contract))
         if not rows:
             raise UnknownContract(f"the market does not list {contract}", code=_NO_DEFINITION)

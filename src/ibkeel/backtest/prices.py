@@ -18,6 +18,7 @@ from ibkeel.runner import Session, SessionCalendar
 from ibkeel.sim.market import ReplayMarket, SeededMarket
 from ibkeel.sim.services.durations import Duration, start_of
 from ibkeel.sim.values import BarSize, Market, MarketQuote, ModelGreeks, SimBar, SimContract
+from ibkeel.validators import expect
 
 _SIZES: Final = {size.text: size for size in BarSize}
 _DURATION: Final = re.compile(r"(\d+) ([SDWMY])")
@@ -60,6 +61,7 @@ class Prices:
             NoData: There are none, or the market keeps no bars of that size.
             UnknownContract: There is no such contract.
         """
+        expect(spec, BarSpec)
         listed, size = self._directory.find(contract), _SIZES.get(spec.size)
         if size is None:
             raise NoData(f"the market keeps no bars of {spec.size!r}; it has {', '.join(_SIZES)}")

@@ -29,6 +29,7 @@ from ibkeel.model import (
     mask_account,
 )
 from ibkeel.resilience import Deadlines, RequestKind
+from ibkeel.validators import expect
 
 _TAGS: Final = {
     "NetLiquidation": "net_liquidation",
@@ -177,6 +178,7 @@ class Previews:
             UnknownContract: There is no such contract.
             RequestTimeout: No answer within the deadline.
         """
+        expect(ticket, OrderTicket)
         if self._link.config.orders is OrderMode.DRY_RUN:
             raise OrderRefused(
                 "the preview: orders is DRY_RUN, and a what-if travels as an order, so it is kept back; "

@@ -51,7 +51,7 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
-from ibkeel.validators import is_number
+from ibkeel.validators import expect, is_number
 
 
 class IBKRBroker(Broker):
@@ -271,8 +271,7 @@ class IBKRBroker(Broker):
     async def place(
         self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
     ) -> Placement:
-        if not isinstance(order, OrderTicket | Bracket):
-            raise InvalidInput(f"cannot place {order!r}; give an OrderTicket or a Bracket")
+        expect(order, OrderTicket, Bracket)
         gate = self._gate
         if isinstance(order, OrderTicket) and order.is_closing:
             ready, check = gate.ready_for_exits, gate.check_exit

@@ -264,7 +264,7 @@ class Link:
         known = [str(name) for name in self.ib.client.getAccounts()]
         if account not in known:
             raise InvalidInput(
-                f"no account {mask_account(account)}; this login has {', '.join(map(mask_account, known))}"
+                f"no account {mask_account(str(account))}; this login has {', '.join(map(mask_account, known))}"
             )
         return account
 

@@ -29,6 +29,7 @@ from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
 from ibkeel.ibkr.translate import day_of, reading, to_ib_contract, utc_of, zone
 from ibkeel.model import Bars, BarSpec, ConId, Contract, Option, Quote, StaleBars
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
+from ibkeel.validators import expect, series
 
 _DAY: Final = len("20260105")
 _EPOCH: Final = len("1767623400")  # from 2001 to 2286
@@ -141,6 +142,7 @@ class Prices:
             NotConnected: The session ended while some were under way.
             InvalidInput: What was asked for is no contract, or two are alike but for their numbers.
         """
+        contracts = series(contracts)
         keys = [key_of(each) for each in contracts]
         numbered = {key for key in keys if key[1]}
         if len({contract for contract, _ in numbered}) < len(numbered):
@@ -166,6 +168,7 @@ class Prices:
 
     async def bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
         """Historical bars; never empty. Those who ask for the same at once get the same."""
+        expect(spec, BarSpec)
         found = self._link.cache.get((*key_of(contract), spec), self._now())
         if isinstance(found, Fresh):
             bars: Bars = found.value

@@ -34,6 +34,7 @@ from ibkeel.model import (
 from ibkeel.orders import check_name
 from ibkeel.resilience import Deadlines, Lane
 from ibkeel.telemetry import OrderPlaced
+from ibkeel.validators import expect
 
 _UNRECORDED: Final = 100
 
@@ -300,6 +301,7 @@ class Trading:
 
     async def modify(self, order_id: OrderId, order: OrderTicket, deadlines: Deadlines) -> OrderReport:
         """Replace price or quantity of a working order."""
+        expect(order, OrderTicket)
         before = self._require(order_id)
         self._refuse_in_dry_run(f"the change of order {order_id}")
         if before.state.is_final or before.state is OrderState.UNKNOWN:

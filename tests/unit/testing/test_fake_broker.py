@@ -11,7 +11,7 @@ from ibkeel.errors import (
     InvalidInput,
     NoData,
     NotConnected,
-    OrderRejected,
+    OrderRefused,
     QuoteUnavailable,
     RequestTimeout,
 )
@@ -248,9 +248,9 @@ def test_a_final_order_cannot_be_modified_and_a_strange_one_not_cancelled():
 
     async def body(broker):
         placement = await broker.place(ticket)
-        with pytest.raises(OrderRejected, match="is filled"):
+        with pytest.raises(OrderRefused, match="is filled"):
             await broker.modify(placement.order_id, ticket)
-        with pytest.raises(OrderRejected, match="is not known"):
+        with pytest.raises(InvalidInput, match="no order 99"):
             await broker.cancel(99)
 
     run(body)

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.errors import OrderRejected, QuoteUnavailable
+from ibkeel.errors import InvalidInput, OrderRefused, QuoteUnavailable
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -30,7 +30,6 @@ from ibkeel.orders import check_name
 
 Prices = Callable[[Contract], Quote]
 
-_NOT_FOUND: Final = 10147
 _PERM_BASE: Final = 1_000_000
 
 
@@ -101,10 +100,10 @@ class Book:
         """What is known of an order.
 
         Raises:
-            OrderRejected: There is no such order.
+            InvalidInput: There is no such order.
         """
         if order_id not in self._orders:
-            raise OrderRejected(f"order {order_id} is not known here", code=_NOT_FOUND)
+            raise InvalidInput(f"no order {order_id}; valid: one that was placed here")
         return self._orders[order_id].report
 
     def working(self) -> tuple[OrderReport, ...]:
@@ -131,11 +130,14 @@ class Book:
         """Replace price and quantity of a working order.
 
         Raises:
-            OrderRejected: There is no such order, or it is final.
+            InvalidInput: There is no such order.
+            OrderRefused: It is final.
         """
         report = self.report(order_id)
         if report.state.is_final:
-            raise OrderRejected(f"order {order_id} is {report.state.value}; it cannot be modified", code=104)
+            raise OrderRefused(
+                f"order {order_id} is {report.state.value}; only a working order can be changed"
+            )
         order = self._orders[order_id]
         order.ticket = attrs.evolve(ticket, oca_group=order.ticket.oca_group)
         order.report = attrs.evolve(
@@ -156,7 +158,7 @@ class Book:
             The reports that changed, the order's own first; its last report when it was final.
 
         Raises:
-            OrderRejected: There is no such order.
+            InvalidInput: There is no such order.
         """
         report = self.report(order_id)
         if report.state.is_final:

@@ -43,6 +43,7 @@ from ibkeel.model import (
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
 from ibkeel.testing.fake.prices import PriceScript, preview_of
+from ibkeel.validators import expect, series
 
 KINDS: Final = (
     "account", "all_open_orders", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
@@ -201,7 +202,7 @@ class FakeBroker(Broker):
     async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
         """One quote or one typed error for each contract, in the order asked."""
         answers: dict[Contract, Quote | RequestFailed] = {}
-        for contract in contracts:
+        for contract in series(contracts):
             try:
                 answers[contract] = await self.quote(contract)
             except RequestFailed as error:
@@ -254,7 +255,7 @@ class FakeBroker(Broker):
         self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
     ) -> Placement:
         """Take the order in and fill it as soon as the script allows."""
-        await self._answer("place", order)
+        await self._answer("place", order, OrderTicket, Bracket)
         entry = order if isinstance(order, OrderTicket) else order.entry
         self._prices.find(entry.contract)
         if self._dry_run:
@@ -271,7 +272,7 @@ class FakeBroker(Broker):
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:
         """What the order would tie up in a cash account; OrderRefused in dry run."""
-        await self._answer("preview", ticket)
+        await self._answer("preview", ticket, OrderTicket)
         if self._dry_run:
             raise OrderRefused("the fake is in dry run, and a what-if travels as an order")
         return preview_of(ticket, self._prices, self._account, self._clock.now())
@@ -279,6 +280,7 @@ class FakeBroker(Broker):
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
         """Replace price or quantity of a working order."""
+        expect(order, OrderTicket)
         await self._answer("modify", order_id)
         self._tell([self._book.modify(order_id, order, self._clock.now())])
         self._match()
@@ -342,6 +344,7 @@ class FakeBroker(Broker):
     async def positions(self, account: str | None = None) -> tuple[Position, ...]:
         """What is held and not zero."""
         await self._answer("positions", account)
+        self._check_account(account)
         self._match()
         return self._book.positions()
 
@@ -349,12 +352,14 @@ class FakeBroker(Broker):
     async def account(self, account: str | None = None) -> AccountValues:
         """The balances given to the constructor; fills do not change them."""
         await self._answer("account", account)
+        self._check_account(account)
         return attrs.evolve(self._account, at=self._clock.now())
 
     @override
     async def pnl(self, account: str | None = None) -> PnL:
         """No figures: the fake keeps no profit and loss."""
         await self._answer("pnl", account)
+        self._check_account(account)
         return PnL(account=self._account.account, at=self._clock.now())
 
     def set_foreign_orders(self, orders: Iterable[OrderReport]) -> None:
@@ -365,15 +370,20 @@ class FakeBroker(Broker):
         """Answer `account` with other balances from now on."""
         self._account = account
 
-    async def _answer(self, kind: str, subject: object = None) -> None:
+    async def _answer(self, kind: str, subject: object = None, *kinds: type) -> None:
         self.calls.append(Call(kind, subject))
         self._require_session(kind)
+        expect(subject, *(kinds or (object,)))
         await asyncio.sleep(self._delays.get(kind, 0.0))
         self._require_session(kind)
         for fault in self._faults.get(kind, ()):
             if fault.times != 0 and (fault.subject is None or fault.subject == subject):
                 fault.times = None if fault.times is None else fault.times - 1
                 raise fault.error
+
+    def _check_account(self, account: str | None) -> None:
+        if account not in {None, self._account.account}:
+            raise InvalidInput("the fake has one account, that of its balances; leave account out")
 
     def _require_session(self, kind: str) -> None:
         if not self._is_connected and kind != "connect":

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ibkeel.model import (
     Stock,
 )
 from ibkeel.model.checks import as_optional_decimal
+from ibkeel.validators import expect
 
 _COMBO_MULTIPLIER: Final = 100
 _NO_SUCH_CONTRACT: Final = 200
@@ -64,6 +65,7 @@ class PriceScript:
             UnknownContract: None fits.
             AmbiguousContract: Options of several trading classes fit.
         """
+        expect(contract, *get_args(Contract))
         fitting = [known for known in self.contracts if _fits(known, contract)]
         if not fitting:
             raise UnknownContract(f"no contract {contract} in the script of prices", code=_NO_SUCH_CONTRACT)
@@ -98,6 +100,7 @@ class PriceScript:
         Raises:
             NoData: There are none.
         """
+        expect(spec, BarSpec)
         rows = self._bars.get((self.find(contract), spec.size, spec.kind))
         end = min(at, spec.end) if spec.end else at
         if rows is not None:
