@@ -132,7 +132,7 @@ class VenueBroker(Broker):
 
     @override
     async def ready(self, within: float | None = None) -> None:
-        """Nothing to wait for."""
+        """Nothing to wait for, `within` any seconds."""
         self._now()
 
     @override

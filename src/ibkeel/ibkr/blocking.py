@@ -154,7 +154,7 @@ class BlockingBroker:
         self._thread.run(self._broker.disconnect)
 
     def ready(self, within: float | None = None) -> None:
-        """Wait until requests are taken, as `IBKRBroker.ready`."""
+        """Wait until requests are taken, `within` seconds at the most, as `IBKRBroker.ready`."""
         self._thread.run(lambda: self._broker.ready(within))
 
     def close(self) -> None:

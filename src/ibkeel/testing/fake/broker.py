@@ -176,7 +176,7 @@ class FakeBroker(Broker):
 
     @override
     async def ready(self, within: float | None = None) -> None:
-        """Nothing to wait for: the fake seeks no session by itself; NotConnected when there is none."""
+        """Nothing to wait for, `within` any seconds: the fake seeks no session; NotConnected when there is none."""
         self._require_session("ready")
 
     @override
