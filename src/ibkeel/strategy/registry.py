@@ -136,7 +136,8 @@ class Registry:
 
         Raises:
             UnknownStrategy: No strategy of that name.
-            InvalidInput: A parameter is unknown, or its value is not valid.
+            InvalidInput: A parameter is unknown, or its value is not valid; or the package that offers the
+                strategy cannot be loaded.
         """
         if _JOINT in name and name not in self._factories:
             return self._composed(name.split(_JOINT), params)
@@ -167,10 +168,24 @@ class Registry:
     def _offered(self, name: str) -> Factory:
         for point in self._discover():
             if point.name == name:
-                factory: Factory = point.load()
-                self._factories[name] = factory
+                self._factories[name] = factory = _loaded(point)
                 return factory
         raise UnknownStrategy(name, self.names())
+
+
+def _loaded(point: EntryPoint) -> Factory:
+    try:
+        factory: Factory = point.load()
+    except Exception as error:
+        raise InvalidInput(
+            f"strategy {point.name!r} of an installed package cannot be loaded from {point.value!r}: "
+            f"{type(error).__name__}: {error}; mend that package, or uninstall it"
+        ) from error
+    if not callable(factory):
+        raise InvalidInput(
+            f"strategy {point.name!r}: {point.value!r} is {factory!r}; valid: a class or function"
+        )
+    return factory
 
 
 def _check_whole(params: Mapping[str, object], strategy: Strategy) -> None:

@@ -1,3 +1,4 @@
+import re
 from importlib.metadata import EntryPoint
 
 import attrs
@@ -93,3 +94,21 @@ def test_the_default_registry_is_one_object_with_the_built_ins():
     assert default_registry() is default_registry()
     assert {"scalp", "whale"} <= set(default_registry().names())
     assert register("scalp")(Scalp) is Scalp
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("ibkeel_nowhere:Scalp", "ModuleNotFoundError: No module named 'ibkeel_nowhere'; mend that package"),
+        ("ibkeel.strategy:Nobody", "AttributeError: "),
+        ("ibkeel.strategy.scalp:__doc__", "valid: a class or function"),
+    ],
+)
+def test_a_package_that_cannot_be_loaded_is_named_and_the_others_go_on(value, words):
+    registry = make_registry(EntryPoint(name="broken", value=value, group="ibkeel.strategies"))
+
+    with pytest.raises(InvalidInput, match=re.escape(words)) as refused:
+        registry.create("broken")
+
+    assert "'broken'" in str(refused.value)
+    assert isinstance(registry.create("scalp"), Scalp)
