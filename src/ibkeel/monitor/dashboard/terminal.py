@@ -108,9 +108,8 @@ def _money(data: Mapping[str, Any]) -> Panel:
     account, loss = data["money"]["account"], data["guard"]["loss"]
     rows: list[tuple[str, Any]] = [("account", data["session"]["account"] or "-")]
     if account:
-        rows.append(("equity", f"{account['net_liquidation']:,.2f} {account['currency']}"))
-        if account["available_funds"] is not None:
-            rows.append(("available", f"{account['available_funds']:,.2f}"))
+        rows.append(("equity", f"{_figure(account['net_liquidation'])} {account['currency']}"))
+        rows.append(("available", _figure(account["available_funds"])))
     if loss:
         lost, most = loss["loss"], f"{100 * loss['limit']:.0f} %"
         shown = "unknown" if lost is None else f"{100 * lost:.2f} % of {most}"
@@ -142,7 +141,12 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
         return _text(", ".join(f"{each['order_type']} {each['price']}" for each in orders))
 
     rows = (
-        (row["subject"], f"{row['signed_quantity']:.10g}", f"{row['average_price']:.2f}", protection(row))
+        (
+            row["subject"],
+            _figure(row["signed_quantity"], ".10g"),
+            _figure(row["average_price"], ".2f"),
+            protection(row),
+        )
         for row in data["money"]["positions"]
     )
     if data["money"]["positions_at"] is None:
@@ -155,7 +159,7 @@ def _orders(data: Mapping[str, Any]) -> RenderableType:
         (
             _time(row["intended_at"] or row["changed_at"]),
             row["client_order_id"].split("-", 2)[-1],  # the date is today's
-            f"{row['side']} {row['quantity'] or row['filled']:.10g} {row['subject']}"
+            f"{row['side']} {_figure(row['quantity'] or row['filled'], '.10g')} {row['subject']}"
             if row["subject"]
             else "-",
             _word(row["state"]),
@@ -204,6 +208,10 @@ def _requests(data: Mapping[str, Any]) -> RenderableType:
         for row in data["requests"]["kinds"].values()
     )
     return _table("requests", ("kind", "answered", "failed", "median", "95 %", "last error"), rows)
+
+
+def _figure(value: float | None, form: str = ",.2f") -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _time(instant: str | None) -> str:

@@ -8,6 +8,7 @@ import threading
 import attrs
 import pytest
 
+from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import API_FILE, BoardApi
 from ibkeel.monitor.dashboard.api import Sign
@@ -119,3 +120,26 @@ def test_clients_that_hang_are_few_and_not_for_long(tmp_path):
     assert refused == b""
     assert set(sent_away) == {b""}
     assert status == 200
+
+
+def test_a_port_that_is_taken_or_a_folder_that_takes_no_file_is_refused_in_a_sentence(tmp_path):
+    api = BoardApi(Board(), SystemClock())
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
+            api.served(tmp_path, port).__enter__()
+
+    with pytest.raises(ConfigurationError, match=r"cannot write .*api\.json: No such file"):
+        api.served(tmp_path / "gone").__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_asks_for_something_else_is_told_what_there_is(tmp_path):
+    with BoardApi(Board(), SystemClock()).served(tmp_path) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {named(tmp_path)}"})
+        answer = connection.getresponse()
+        told = (answer.status, json.loads(answer.read()))
+        connection.close()
+
+    assert told == (404, {"error": "valid: /board"})

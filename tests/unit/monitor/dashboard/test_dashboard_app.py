@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from starlette.testclient import TestClient
 
+from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import Access, BoardSource, HaltControls
-from ibkeel.monitor.dashboard.app import dashboard_app
+from ibkeel.monitor.dashboard.app import dashboard_app, serve_page
 from ibkeel.runner import Halt
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import SessionChanged
@@ -111,6 +112,32 @@ def test_an_oversized_request_is_not_read(opened, halt):
 
     assert answer.status_code == 413
     assert not halt.exists()
+
+
+@pytest.mark.parametrize("path", ["/api/halt", "/api/lift"])
+def test_a_file_that_cannot_be_changed_is_told_and_nobody_believes_otherwise(opened, halt, path):
+    halt.mkdir()
+    (halt / "full").touch()
+    client, access = opened()
+
+    answer = client.post(path, json={}, headers=halting(access))
+
+    assert answer.status_code == 500
+    assert str(halt) in answer.json()["error"]
+
+
+def test_an_oversized_token_is_not_read(opened):
+    client, _ = opened(Access(host="0.0.0.0", token=TOKEN))
+
+    assert client.post("/login", data={"token": "x" * 5000}).status_code == 413
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+async def test_a_port_that_is_none_is_refused_before_anything_is_served(opened, port):
+    client, _ = opened()
+
+    with pytest.raises(ConfigurationError, match=f"port is {port}; valid: 1 to 65535"):
+        await serve_page(client.app, "127.0.0.1", port)
 
 
 def test_halting_by_a_link_or_an_image_is_impossible(opened, halt):

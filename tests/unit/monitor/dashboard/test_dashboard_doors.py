@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard import Access
+from ibkeel.monitor.doors import is_loopback
 
 TOKEN = "correct horse battery staple"
 LOCAL = {"host": "127.0.0.1:8765"}
@@ -31,6 +32,17 @@ def test_a_page_on_loopback_answers_to_the_machines_own_names(name):
 @pytest.mark.parametrize("name", ["evil.example:8765", "evil.example", "", "127.0.0.1.evil.example:8765"])
 def test_a_foreign_name_that_leads_to_loopback_is_refused(name):
     assert "that name" in Access().against_reading({"host": name}, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [
+        ("localhost", True), ("127.0.0.2", True), ("::1", True), ("0.0.0.0", False), ("::", False), ("", False),
+        ("localhost.evil.example", False), ("10.0.0.1", False),
+    ],
+)  # fmt: skip
+def test_only_an_address_of_this_machine_alone_goes_without_a_token(host, is_ours):
+    assert is_loopback(host) is is_ours
 
 
 def test_a_page_that_others_can_reach_needs_a_token_of_some_length():

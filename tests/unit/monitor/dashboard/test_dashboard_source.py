@@ -14,9 +14,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import attrs
 import pytest
 
-from ibkeel.journal import Decision, Failure, Journal, LossGuardKept, OrderUpdate, RunEnded, RunStarted
-from ibkeel.model import Direction, OrderReport, Reason, Signal, Stock
-from ibkeel.monitor.board import Board
+from ibkeel.journal import (
+    Decision,
+    Failure,
+    FillSeen,
+    Intent,
+    Journal,
+    LossGuardKept,
+    OrderUpdate,
+    Purpose,
+    RunEnded,
+    RunStarted,
+)
+from ibkeel.model import (
+    Bracket,
+    Direction,
+    Execution,
+    OrderReport,
+    OrderTicket,
+    OrderType,
+    Reason,
+    Side,
+    Signal,
+    Stock,
+)
+from ibkeel.monitor.board import Board, Snapshot
 from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource, recalled
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
 from ibkeel.risk import DailyLossGuard
@@ -307,6 +329,48 @@ def test_of_a_long_journal_only_the_last_decisions_are_read(tmp_path):
 
     assert [row.symbol for row in snapshot.decisions.rows] == [f"S{number}" for number in range(90, 100)]
     assert snapshot.run.run == "r1"
+
+
+def test_a_journal_of_no_run_gives_a_blank_board(tmp_path):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(decided("SPY"))
+
+        assert recalled(journal) == Snapshot()
+
+
+def test_orders_are_recalled_with_their_purpose_their_end_and_each_fill_once(tmp_path):
+    entry = OrderTicket(
+        contract=Stock("SPY"), side=Side.BUY, quantity=3, order_type=OrderType.LMT, limit_price="4.5"
+    )
+    order = Bracket(entry=entry, stop_loss="4", take_profit="6")
+    intent = Intent(
+        at=AT, symbol="SPY", client_order_id="r1-1", purpose=Purpose.ENTRY, order=order, reason="of DU1234567"
+    )
+    report = OrderReport(
+        order_id=3, perm_id=9, client_id=7, client_order_id="r1-1", contract=Stock("SPY"), side="BUY", quantity=3.0,
+        order_type="LMT", limit_price="4.5", state="filled", filled=3.0, at=AT,
+    )  # fmt: skip
+    fill = Execution(
+        exec_id="e1", order_id=3, perm_id=9, account="DU1234567", contract=Stock("SPY"), side="BUY",
+        quantity=3.0, price=4.4, at=AT, client_order_id="r1-1",
+    )  # fmt: skip
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record_all([started("r1", 5), intent, OrderUpdate(at=AT, report=report)])
+        journal.record_all([FillSeen(at=AT, execution=fill), FillSeen(at=AT, execution=fill)])
+
+        orders = recalled(journal).orders
+
+    (row,) = orders.rows.values()
+    assert (row.purpose, row.side, row.quantity, row.subject) == ("entry", "BUY", 3, "SPY")
+    assert (row.state, row.filled, row.reason) == ("filled", 3.0, "of DU***67")
+    assert [(each.exec_id, each.price) for each in orders.fills] == [("e1", 4.4)]
+
+
+async def test_the_view_of_a_page_is_that_of_the_journal(tmp_path, source):
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record(started("r1", 5))
+
+    assert await source.view() == source.look()
 
 
 def test_what_no_journal_keeps_is_not_known(tmp_path, source):

@@ -1,0 +1,105 @@
+"""The board in a terminal: what a trader reads there when something is wrong, or not known."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from ibkeel.monitor.board import Snapshot, fold, snapshot_data
+from ibkeel.monitor.dashboard import View
+from ibkeel.monitor.dashboard.terminal import screen
+from ibkeel.telemetry import (
+    AccountSeen,
+    HeldPosition,
+    OrderChanged,
+    OrderPlaced,
+    PacingSampled,
+    PositionsSeen,
+    ProtectiveOrder,
+    QueueState,
+    RequestEnded,
+)
+
+AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+
+
+def drawn(*happened, halted="", note=""):
+    data = snapshot_data(fold(Snapshot(), happened), now=AT)
+    console = Console(width=140, file=io.StringIO())
+    console.print(screen(View(origin="bot", note=note, data=data), halted))
+    return [" ".join(line.replace("│", " ").split()) for line in console.file.getvalue().splitlines()]
+
+
+def held(symbol, protection):
+    return HeldPosition(
+        subject=symbol, symbol=symbol, signed_quantity=-3.0, average_price=1.5, protection=protection
+    )
+
+
+def stop(price):
+    return ProtectiveOrder(client_order_id="o", order_type="STP", price=price, quantity=3.0, state="working")
+
+
+@pytest.mark.parametrize(
+    ("protection", "words"),
+    [
+        (None, "orders could not be read"),
+        ((), "unprotected"),
+        ((stop(1.25), stop(1.3)), "STP 1.25, STP 1.3"),
+    ],
+    ids=["unread", "none", "two"],
+)
+def test_what_protects_a_position_is_said_and_also_that_nothing_does(protection, words):
+    assert f"SPY -3 1.50 {words}" in drawn(PositionsSeen(at=AT, positions=(held("SPY", protection),)))
+
+
+def test_a_halt_is_said_at_the_top_with_its_reason():
+    assert "entries are halted: news at noon" in drawn(halted="news at noon")[:3]
+
+
+def test_equity_and_what_waits_and_how_long_answers_take_are_shown():
+    lines = drawn(
+        AccountSeen(at=AT, currency="USD", net_liquidation=123456.789, available_funds=1000.0),
+        PacingSampled(
+            at=AT,
+            budgets=(),
+            queues=(QueueState(kind="history", waiting=7, oldest=3.0, waits_for="ten minutes"),),
+            open_lines=3,
+            line_capacity=100,
+        ),
+        RequestEnded(at=AT, kind="quote", seconds=0.25, queue_seconds=0.0, wire_seconds=0.25),
+    )
+
+    text = "\n".join(lines)
+    for words in (
+        "equity 123,456.79 USD",
+        "available 1,000.00",
+        "waiting 7 history: ten minutes",
+        "lines 3 of 100",
+    ):
+        assert words in text
+    assert "quote 1 0 250 ms 250 ms" in lines
+
+
+def test_a_figure_that_is_none_is_a_dash_and_the_screen_stands():
+    nothing = float("nan")
+    lines = drawn(
+        AccountSeen(at=AT, currency="USD", net_liquidation=nothing),
+        PositionsSeen(
+            at=AT,
+            positions=(
+                HeldPosition(
+                    subject="SPY", symbol="SPY", signed_quantity=nothing, average_price=nothing, protection=()
+                ),
+            ),
+        ),
+        OrderChanged(at=AT, client_order_id="a-b-c", state="working", filled=float("inf")),
+        OrderPlaced(at=AT, client_order_id="a-b-c", subject="SPY", side="SELL", quantity=0, was_sent=True),
+    )
+
+    text = "\n".join(lines)
+    assert "equity - USD" in text
+    assert "available -" in text
+    assert "SPY - - unprotected" in lines
+    assert "c SELL - SPY working" in text
