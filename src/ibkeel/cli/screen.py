@@ -139,7 +139,7 @@ def body(report: "RunReport") -> Iterator[RenderableType]:
     yield f"{report.cycles} cycles, {report.signals} signals, {orders}"
     yield _flatness(report)
     for held in report.held or ():
-        yield plain(f"  {held.signed_quantity:g} {held.contract}: {held.reason}")
+        yield plain(f"  {held.signed_quantity:.10g} {held.contract}: {held.reason}")
     yield f"{len(report.errors)} errors, {report.timeouts} of them timeouts"
     alike = [(key, list(group)) for key, group in groupby(report.errors, key=_what_is_told)]
     for (time, kind, message), group in alike[:_SHOWN_ERRORS]:
@@ -195,19 +195,18 @@ def listed(reasons: Iterable[object]) -> str:
 def _report_text(report: "OrderReport") -> str:
     """Contract, state and reason of what the venue said."""
     price = report.limit_price if report.limit_price is not None else report.stop_price
-    order = f"{report.side.value} {report.quantity:g} {report.contract} {report.order_type}"
+    order = f"{report.side.value} {report.quantity:.10g} {report.contract} {report.order_type}"
     at = "" if price is None else f" {price}"
-    filled = f", {report.filled:g} filled" if report.filled else ""
+    filled = f", {report.filled:.10g} filled" if report.filled else ""
     reason = f": {report.reason}" if report.reason else ""
     return f"{order}{at}: {report.state.value}{filled}{reason}"
 
 
 def _order_text(order: "OrderTicket | Bracket") -> str:
-    from ibkeel.model import Bracket, OrderType  # noqa: PLC0415 - as the journal
+    from ibkeel.model import Bracket  # noqa: PLC0415 - as the journal
 
     entry = order.entry if isinstance(order, Bracket) else order
-    price = "at the market" if entry.order_type is OrderType.MKT else f"at {entry.limit_price}"
-    text = f"{entry.side.value} {entry.quantity} {entry.contract} {price}"
+    text = f"{entry.side.value} {entry.quantity} {entry.contract} {entry.terms}"
     if isinstance(order, Bracket):
         text += f", stop {order.stop_loss}"
         text += f", take profit {order.take_profit}" if order.take_profit else ""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -207,13 +208,18 @@ def _began_at(recorded: Transcript) -> datetime:
     told = next((entry for entry in recorded.entries if entry.form is Form.HANDSHAKE), None)
     if told is None:
         return recorded.header.began_at
-    day, _, rest = told.texts[1].partition(" ")
+    day, _, rest = "".join(told.texts[1:]).partition(" ")
     clock, _, zone = rest.partition(" ")
     try:
         at = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=ZoneInfo(zone))
-    except (KeyError, ValueError, OSError):  # a zone that is a name of Windows, or no time at all
+        return (at - timedelta(seconds=told.at)).astimezone(UTC)
+    except (
+        KeyError,
+        ValueError,
+        OSError,
+        OverflowError,
+    ):  # a zone that is a name of Windows, or no time at all
         return recorded.header.began_at
-    return (at - timedelta(seconds=told.at)).astimezone(UTC)
 
 
 def _market(recorded: Transcript, began_at: datetime, seed: int) -> SeededMarket:
@@ -221,13 +227,11 @@ def _market(recorded: Transcript, began_at: datetime, seed: int) -> SeededMarket
     symbols = {str(entry.fields.get("symbol", "")) for entry in recorded.entries if entry.sender == "client"}
     noted = recorded.header.notes.get("date")
     day = date.fromisoformat(noted) if noted else began_at.astimezone(_NEW_YORK).date()
-    for later in range(_LONGEST_BREAK):
-        try:
-            return SeededMarket(seed, day + timedelta(days=later), sorted(symbols - {""}))
-        except ConfigurationError:
-            if later == _LONGEST_BREAK - 1:
-                raise
-    raise AssertionError
+    wanted = sorted(symbols - {""})
+    for later in range(_LONGEST_BREAK - 1):
+        with suppress(ConfigurationError):
+            return SeededMarket(seed, day + timedelta(days=later), wanted)
+    return SeededMarket(seed, day + timedelta(days=_LONGEST_BREAK - 1), wanted)
 
 
 @click.command("compare")

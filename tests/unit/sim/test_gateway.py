@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from datetime import timedelta
 
 import ib_insync as ii
 import pytest
@@ -222,6 +223,34 @@ def test_without_entitlement_data_is_refused_or_delayed(gateway_run):
         return [code for _, code, _ in ib.errors], delayed.marketDataType, delayed.last
 
     assert gateway_run(scene, is_entitled=False) == ([10089, 10167], 3, 15.0)
+
+
+def test_history_without_entitlement_ends_where_delayed_data_do(gateway_run):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(3600)
+        return await ib.reqHistoricalDataAsync(STOCK, "", "1800 S", "1 min", "TRADES", useRTH=True)
+
+    live, delayed = gateway_run(scene), gateway_run(scene, is_entitled=False, delay_seconds=900.0)
+
+    assert live[-1].date - delayed[-1].date == timedelta(minutes=15)
+
+
+def test_account_updates_that_are_not_wanted_any_more_end_also_before_the_first(gateway_run):
+    async def scene(_gateway, ib):
+        ib.placeOrder(STOCK, ii.MarketOrder("BUY", 1))
+        await asyncio.sleep(1)
+        told = []
+        ib.updatePortfolioEvent += told.append
+        for subscribe in (True, True, False):
+            ib.client.reqAccountUpdates(subscribe, "")
+        await asyncio.sleep(600)
+        unwanted = len(told)
+        for _ in range(2):
+            ib.client.reqAccountUpdates(True, "")
+        await asyncio.sleep(200)
+        return unwanted, len(told)
+
+    assert gateway_run(scene, account_update_seconds=180.0) == (0, 2)
 
 
 @pytest.mark.parametrize(

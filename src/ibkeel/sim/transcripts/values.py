@@ -2,8 +2,9 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from ibkeel.sim.transcripts.labels import message_of, reading
 from ibkeel.sim.wire import GREETING, frame
 
 _FORMAT: Final = 1
+_LATEST: Final = 1e9  # seconds, thirty years
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -195,15 +197,23 @@ def _header(rows: Iterator[tuple[int, dict[str, Any]]], path: Path) -> Header:
     if row.get("ibkeel_transcript") != _FORMAT:
         raise ConfigurationError(f"{path} is no transcript: its first line names no format {_FORMAT}")
     try:
-        began_at = datetime.fromisoformat(row["began_at"])
+        began_at, notes = datetime.fromisoformat(row["began_at"]), dict(row.get("notes", {}))
+        _bounded(int(notes.get("seed", 0)), math.inf)
+        date.fromisoformat(notes.get("date", "2026-01-05"))
         return Header(
             began_at=began_at,
             source=row.get("source", "gateway"),
             is_redacted=bool(row.get("is_redacted", False)),
-            notes=dict(row.get("notes", {})),
+            notes=notes,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigurationError(f"{path}, line 1: {error!r}") from error
+
+
+def _bounded(value: float, most: float) -> float:
+    if not 0 <= value <= most:
+        raise ValueError(f"{value}; valid: 0 to {most:g}")
+    return value
 
 
 def _entry(row: Mapping[str, Any], number: int, path: Path) -> Entry:
@@ -213,7 +223,7 @@ def _entry(row: Mapping[str, Any], number: int, path: Path) -> Entry:
         texts = payload.decode(errors="surrogateescape").split("\0")
         message = message_of(sender, texts[0]) if form is Form.MESSAGE else None
         return Entry(
-            at=float(row["t"]),
+            at=_bounded(float(row["t"]), _LATEST),
             connection=int(row["connection"]),
             form=form,
             sender=sender,
@@ -222,7 +232,7 @@ def _entry(row: Mapping[str, Any], number: int, path: Path) -> Entry:
             client_id=row.get("client_id"),
             name="" if message is None else message.name,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigurationError(f"{path}, line {number}: {error!r}") from error
 
 

@@ -148,13 +148,10 @@ def follow(order: SimOrder, quote: MarketQuote) -> float | None:
     A sell's stop rises with the price that triggers it, a buy's falls; it never goes back. It stays an amount
     away, or a percentage of the price.
     """
-    price = _watched_price(order, quote)
-    if price is None:
-        return order.trail_stop
-    distance = order.stop_price
-    if order.trailing_percent is not None:
+    price, distance = _watched_price(order, quote), order.stop_price
+    if price is not None and order.trailing_percent is not None:
         distance = price * order.trailing_percent / _PERCENT
-    if distance is None:
+    if price is None or distance is None:
         return order.trail_stop
     reached = price + distance if order.action == "BUY" else price - distance
     if order.trail_stop is None:
@@ -164,10 +161,8 @@ def follow(order: SimOrder, quote: MarketQuote) -> float | None:
 
 def limit_of(order: SimOrder) -> float | None:
     """The limit of a trailing stop limit order that has just been triggered."""
-    if order.trail_stop is None:
-        return order.limit_price
     offset = order.limit_offset
-    if offset is None:
+    if order.trail_stop is None or offset is None:
         return order.limit_price
     return order.trail_stop + offset if order.action == "BUY" else order.trail_stop - offset
 

@@ -49,6 +49,25 @@ def test_a_combo_fills_at_the_sum_of_its_legs_and_moves_each(stock_bench, covere
     assert "status:Filled" in said_of(events)
 
 
+def test_a_combo_with_a_leg_that_nobody_knows_is_refused_whole(stock_bench, stock, covered, at):
+    order = covered(limit_price=500.0)
+    order.legs = (
+        *order.legs,
+        SimLeg(contract=SimContract(con_id=99, symbol="X", sec_type="STK"), action="BUY", ratio=1),
+    )
+
+    [refused] = stock_bench.venue.submit(order, at(10))
+
+    assert (refused.code, held(stock_bench.venue)) == (200, {})
+
+
+def test_there_is_no_auction_for_a_combo(stock_bench, covered, at):
+    [refused] = stock_bench.venue.submit(covered(limit_price=500.0, tif="OPG"), at(10))
+
+    assert refused.code == 387
+    assert stock_bench.venue.open_orders() == []
+
+
 def test_a_combo_pays_the_commission_of_each_leg_once(stock_bench, covered, at):
     stock_bench.venue.submit(covered(quantity=2, limit_price=round(NET, 2)), at(10))
 

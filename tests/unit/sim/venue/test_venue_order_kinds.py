@@ -76,6 +76,24 @@ def test_a_buy_stop_trails_the_price_down(stock_bench, stock, at):
     assert walk(stock_bench, stock, at, 495.0, 496.9, 497.0) == [497.01]
 
 
+@pytest.mark.parametrize("terms", [{"stop_price": 2.0}, {"trailing_percent": 1.0}], ids=str)
+def test_a_trailing_stop_stays_where_it_is_while_no_price_is_shown(make_bench, stock, at, terms):
+    bench = make_bench()
+    bench.send("SELL", 100, "TRAIL", contract=stock, **terms)
+    [order] = bench.venue.open_orders()
+    unknown = order.trail_stop
+
+    assert walk(bench, stock, at, 500.0) == []
+    level = order.trail_stop
+    for minute, nothing in enumerate((None, float("nan"), 0.0, -1.0), start=2):
+        bench.show(at(10, minute), contract=stock, last=nothing, bid=nothing, ask=nothing)
+        assert prices(bench.venue.advance(at(10, minute))) == []
+
+    assert unknown is None
+    assert order.trail_stop == level
+    assert walk(bench, stock, lambda h, m: at(h, m + 10), 490.0) == [489.99]
+
+
 def test_a_stop_may_trail_by_a_percentage_from_a_level_that_is_named(stock_bench, stock, at):
     stock_bench.send("SELL", 100, "TRAIL", contract=stock, trailing_percent=5.0, trail_stop=490.0)
 

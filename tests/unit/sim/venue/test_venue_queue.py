@@ -63,3 +63,12 @@ def test_the_other_side_still_fills_at_once(queue):
 
 def test_without_the_setting_only_the_other_side_fills(queue):
     assert queue("BUY", 4.9, START, (4.9, 5.1, 4.9, 900), queues=False) == []
+
+
+def test_without_a_last_trade_or_a_volume_nobody_is_served(queue):
+    nothing = float("nan")
+
+    assert queue("BUY", 4.9, START, (4.9, 5.1, None, 900)) == []
+    assert queue("BUY", 4.9, START, (4.9, 5.1, nothing, 900)) == []
+    assert queue("BUY", 4.9, START, (4.9, 5.1, 4.9, None)) == []
+    assert queue("BUY", 4.9, START, (None, 5.1, 4.9, 900)) == []
