@@ -142,3 +142,72 @@ def test_answers_belong_to_the_request_with_their_id(transcript):
     assert sum(len(each.answers) for each in made) == sum(
         entry.sender == "gateway" and entry.form.value == "message" for entry in transcript.entries
     )
+
+
+def asked_of_strangers(transcript):
+    """The transcript with a request and an answer that no table has."""
+    place = next(n for n, entry in enumerate(transcript.entries) if entry.name == "place_order")
+    request = transcript.entries[place]
+    strange = [
+        attrs.evolve(request, name="", payload=b"999\x001\x00"),
+        attrs.evolve(request, sender="gateway", name="", payload=b"998\x007\x00"),
+    ]
+    return Transcript(
+        header=transcript.header, entries=(*transcript.entries[:place], *strange, *transcript.entries[place:])
+    )
+
+
+def test_a_request_that_the_simulator_does_not_know_is_named_as_such(transcript, simulated):
+    recorded = asked_of_strangers(transcript)
+
+    [difference] = compared(recorded, asked_of_strangers(simulated)).differences
+
+    assert (difference.kind, difference.where, difference.recorded) == (
+        "unserved",
+        "message 999",
+        "0 answers",
+    )
+
+
+def test_an_answer_that_the_simulator_does_not_know_is_named_by_its_number(transcript, simulated):
+    recorded = asked_of_strangers(transcript)
+    entries = tuple(entry for entry in recorded.entries if entry.payload != b"999\x001\x00")
+
+    [difference] = compared(attrs.evolve(recorded, entries=entries), simulated).differences
+
+    assert (difference.kind, difference.what, difference.recorded) == ("absent", "message 998", "once")
+
+
+def test_what_was_asked_after_the_simulated_session_ended_is_left_out(transcript, simulated):
+    asked = [n for n, entry in enumerate(simulated.entries) if entry.sender == "client"]
+    short = attrs.evolve(simulated, entries=simulated.entries[: asked[-1]])
+
+    left_out = compared(transcript, short).left_out
+
+    assert [reason.rpartition(": ")[2] for reason in left_out] == ["the simulated session had ended"]
+    assert compared(short, simulated).left_out == ()
+
+
+def test_words_where_numbers_were_are_named(transcript, simulated):
+    def words(name, texts):
+        return (*texts[:3], "many", *texts[4:]) if name == "order_status" else texts
+
+    [difference] = compared(doctored(transcript, words), simulated).differences
+
+    assert (difference.what, difference.recorded, difference.simulated) == ("filled", "text", "integer")
+
+
+def test_orders_that_were_asked_for_belong_to_the_request_until_the_list_ends(transcript):
+    [listing] = [
+        each
+        for each in exchanges(transcript.of(1))
+        if each.request.name in {"open_orders", "auto_open_orders"}
+    ][:1]
+    place = transcript.entries.index(listing.request)
+    order = next(entry for entry in transcript.entries if entry.name == "open_order")
+    entries = (*transcript.entries[: place + 1], order, *transcript.entries[place + 1 :])
+
+    made = exchanges(attrs.evolve(transcript, entries=entries).of(1))
+
+    [owner] = [each for each in made if order in each.answers and each.request is listing.request]
+    assert [answer.name for answer in owner.answers] == ["open_order", "open_order_end"]

@@ -22,6 +22,14 @@ class FullDisk(TranscriptFile):
         super().write(entry)
 
 
+class FullAtTheEnd(TranscriptFile):
+    """Cannot write what it still had in memory."""
+
+    def close(self):
+        super().close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 class WithoutMessages(TranscriptFile):
     """Cannot name the fields of any message."""
 
@@ -80,3 +88,10 @@ def test_a_message_whose_fields_cannot_be_named_is_kept_as_bytes(written):
 
     assert scribe.failure is None
     assert [entry.payload for entry in transcript.entries if entry.form is Form.BYTES] == [message]
+
+
+def test_a_file_that_cannot_be_closed_is_told_to_be_incomplete(written):
+    _, scribe, told = written(("client", HELLO), kind=FullAtTheEnd)
+
+    assert "is incomplete: No space left on device" in scribe.failure
+    assert len(told) == 1
