@@ -83,6 +83,8 @@ def _is_demo(path: Path) -> bool:
     try:
         with Journal.open(path, read_only=True) as journal:
             started = [entry.record for entry in journal.events(RunStarted)]
+            is_blank = not journal.count()
     except JournalError:
         return False
-    return all(isinstance(record, RunStarted) and record.run == DEMO_RUN for record in started)
+    runs = {record.run for record in started if isinstance(record, RunStarted)}
+    return is_blank or runs == {DEMO_RUN}

@@ -20,9 +20,11 @@ import time_machine
 from ibkeel.cli import main
 from ibkeel.cli.app import commands, run
 from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.screen import progress
 from ibkeel.errors import (
     AccountMismatch,
+    ConfigurationError,
     GatewayUnreachable,
     InvalidInput,
     JournalError,
@@ -30,7 +32,7 @@ from ibkeel.errors import (
     UnknownContract,
     UnknownStrategy,
 )
-from ibkeel.journal import Journal, RunStarted
+from ibkeel.journal import Failure, Journal, RunStarted
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.system import SystemClock
@@ -142,6 +144,36 @@ def test_a_demo_replaces_an_earlier_demo_and_nothing_else(dry_day, tmp_path, cap
     assert (again, refused) == (0, 2)
     assert "is not a demo's journal" in capsys.readouterr().err
     assert mine.read_text() == "precious"
+
+
+@pytest.mark.parametrize("runs", [[], ["r1"], ["demo", "r1"]], ids=str)
+def test_a_demo_replaces_no_journal_in_which_anybody_else_wrote(tmp_path, capsys, runs):
+    path = tmp_path / "j.sqlite"
+    at = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
+    with Journal.open(path) as journal:
+        for name in runs:
+            journal.record(RunStarted(at=at, run=name, session=at.date(), mode="PAPER", strategy="whale"))
+        journal.record(Failure(at=at, symbol="SPY", kind="NoData", message="precious"))
+
+    assert demo(path) == 2
+    assert "is not a demo's journal" in capsys.readouterr().err
+    assert "precious" in exported(path)
+
+
+def test_a_blank_journal_is_taken_by_a_demo(tmp_path):
+    Journal.open(tmp_path / "j.sqlite").close()
+
+    assert fresh_journal(tmp_path / "j.sqlite") == tmp_path / "j.sqlite"
+    assert list(tmp_path.glob("*.sqlite")) == []
+
+
+def test_a_state_directory_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(
+        ConfigurationError, match=r"cannot make the state directory .*file/state: Not a directory"
+    ):
+        state_directory({"IBKEEL_STATE": str(tmp_path / "file" / "state")})
 
 
 @pytest.mark.parametrize(

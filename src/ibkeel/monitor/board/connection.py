@@ -104,8 +104,6 @@ class SessionPanel:
                 )
             case ConnectionLost():
                 return attrs.evolve(self, losses=self.losses + 1)
-            case Disconnected():
-                return self
             case _:
                 return self
 
@@ -281,6 +279,4 @@ class LinesPanel:
                         out[event.subject] = left
                 case PacingSampled():
                     count, capacity = event.open_lines, event.line_capacity
-                case _:
-                    pass
         return LinesPanel(MappingProxyType(out), count, most, capacity)

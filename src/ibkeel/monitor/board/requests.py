@@ -143,8 +143,6 @@ class RequestsPanel:
                     queued = max(0, queued - (event.queue_seconds > 0))
                 case RequestQueued():
                     queued += 1
-                case _:
-                    pass
             # What began before the board did is not counted; after each event, or batches would differ.
             under_way, queued = max(0, under_way), max(0, queued)
         rows = {kind: (self.kinds.get(kind) or KindRow(kind)).after(few) for kind, few in ended.items()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from enum import Enum
 from functools import cache
 from math import isfinite
@@ -228,8 +227,6 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Decimal):
-        return float(value)
     return {name: _plain(getattr(value, name)) for name in _shown(kind)} if attrs.has(kind) else value
 
 
