@@ -5,21 +5,26 @@ import errno
 import os
 import re
 import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 import attrs
 import pytest
 
 from ibkeel.cli import flattening
-from ibkeel.cli.flattening import FlattenOptions, flatten_over_a_session, plan_over_a_session
-from ibkeel.errors import ConfigurationError, JournalError, JournalInUse, RequestTimeout
+from ibkeel.cli.flattening import (
+    FlattenOptions,
+    flatten_directly,
+    flatten_over_a_session,
+    plan_over_a_session,
+)
+from ibkeel.errors import ConfigurationError, JournalError, JournalInUse, OrderRefused, RequestTimeout
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import FillSeen, Intent, Journal, OrderUpdate, Purpose, RunEnded, RunStarted, store
 from ibkeel.model import Bracket, ClientOrderId, Direction, OrderTicket, Signal, Stock
 from ibkeel.orders import EntryIntent
 from ibkeel.runner import BotConfig, GatewayConfig
 from ibkeel.sim import SimulatedGateway, faults
-from ibkeel.virtual import virtual_clock
+from ibkeel.virtual import virtual_clock, virtual_process
 
 NAME, OTHER = ClientOrderId("ibk-20260105-r1-0001"), ClientOrderId("ibk-20260105-r1-0002")
 REFUSED = {"when_request": "place_order", "code": 201, "text": "Order rejected - reason:"}
@@ -243,6 +248,40 @@ async def test_whoever_interrupts_it_leaves_no_position_without_its_stop(held):
             await task
 
         assert (before, stops(gateway)) == ([], ["QQQ", "SPY"])
+
+
+@pytest.mark.usefixtures("virtual_machine")
+async def test_where_no_order_is_taken_any_more_it_ends_all_the_same_and_says_what_is_left(held, capsys):
+    async with held() as (gateway, config, path):
+        gateway.inject(faults.AnsweredWith(duration=3600.0, **REFUSED))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        done = await flatten_over_a_session(config, options(path, wait=1.0), OrderMode.PAPER)
+
+        assert 60 < loop.time() - began < 300
+        assert (done.is_flat, [str(row.contract) for row in done.left]) == (False, ["SPY"])
+    with Journal.open(path, read_only=True) as journal:
+        ended = journal.last(RunEnded).record
+    assert ended.outcome == "left"
+    assert "+3 SPY" in ended.detail
+    assert "+3 SPY" in capsys.readouterr().err
+
+
+def test_in_dry_run_it_is_said_what_would_be_done_and_nothing_is(held, market):
+    opens_at = market.sessions(market.session_date, market.session_date)[0].opens_at
+    with virtual_process(opens_at) as loop:
+        stack = AsyncExitStack()
+        gateway, config, path = loop.run_until_complete(stack.enter_async_context(held("DRY_RUN")))
+        before = [row.status for row in gateway.venue.open_orders()]
+
+        with pytest.raises(
+            OrderRefused, match=r"nothing was sent; it would cancel 0 working entries and close \+3 SPY"
+        ):
+            flatten_directly(config, options(path))
+
+        assert [row.status for row in gateway.venue.open_orders()] == before
+        loop.run_until_complete(stack.aclose())
 
 
 async def test_fills_that_cannot_be_read_keep_nothing_from_being_closed(held, capsys):

@@ -31,6 +31,7 @@ from ibkeel.telemetry import (
     TradingDayClosed,
     TradingDayOpened,
 )
+from ibkeel.virtual import virtual_process
 
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
 
@@ -147,6 +148,21 @@ def test_as_json_it_is_one_object_that_everybody_reads(shown, capsys):
     assert told["session"]["state"] == "reconnecting"
     assert told["guard"]["loss"]["loss"] is None
     assert told["halted"].startswith("news of DU***67")
+
+
+def test_in_a_terminal_the_board_is_drawn_anew_until_interrupted(state, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Journal.open(state / "journal.sqlite") as journal:
+        journal.record(RunStarted(at=AT, run="r7", session=date(2024, 3, 5), mode="PAPER", strategy="whale"))
+    Halt(state / HALT_FILE).halt("news", AT)
+
+    with virtual_process(AT, seconds=5):
+        code = run(["monitor"])
+
+    drawn = capsys.readouterr().out
+    assert code == 130
+    assert drawn.count("r7 whale PAPER") > 1
+    assert "entries are halted: news" in drawn
 
 
 def test_without_a_bot_its_journal_is_shown_and_what_no_journal_knows_is_not_made_up(state, capsys):

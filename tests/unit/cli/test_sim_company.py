@@ -9,10 +9,11 @@ import attrs
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
+from rich.text import Text
 
 from ibkeel.cli.app import run
 from ibkeel.cli.sim_record import sim_record
-from ibkeel.cli.sim_view import Company, picture, recording
+from ibkeel.cli.sim_view import Company, accompany, picture, recording
 from ibkeel.cli.sim_web import Stage, page, serve_page, view_data
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, SimulatedGateway
@@ -214,6 +215,53 @@ async def test_a_port_of_the_page_that_is_taken_is_refused_in_a_sentence(stage):
 def test_a_picture_needs_a_terminal(capsys):
     with pytest.raises(ConfigurationError, match="--view"):
         Company(view=True).check()
+
+
+def test_the_page_is_told_anew_every_second_until_it_leaves(stage):
+    sent = []
+
+    async def main():
+        async def receive():
+            await asyncio.sleep(2.5)
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/events", "query_string": b"", "root_path": "", "scheme": "http",
+            "http_version": "1.1", "headers": [(b"host", b"127.0.0.1:8000")], "server": ("127.0.0.1", 8000),
+        }  # fmt: skip
+        await page(stage[0])(scope, receive, send)
+
+    run_virtual(main())
+
+    told = [each["body"] for each in sent if each.get("body")]
+    assert len(told) == 3
+    assert all(json.loads(each.removeprefix(b"data: "))["title"] == "Here" for each in told)
+
+
+def test_a_gateway_is_drawn_until_nobody_watches(capsys, monkeypatch):
+    for name, value in (("FORCE_COLOR", "1"), ("COLUMNS", "150"), ("LINES", "40")):
+        monkeypatch.setenv(name, value)
+    market = SeededMarket(7)
+
+    async def main():
+        gateway = SimulatedGateway(market=market, clock=virtual_clock(), seed=7)
+        async with gateway.listening("127.0.0.1", 4002):
+            watching = asyncio.create_task(accompany(gateway, Company(view=True), "Here"))
+            await asyncio.sleep(0.7)
+            _, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", 4002)
+            await asyncio.sleep(0.7)
+            watching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await watching
+
+    run_virtual(main())
+
+    drawn = capsys.readouterr().out
+    assert drawn.count("rules broken") == 3
+    assert Text.from_ansi(drawn).plain.count("connections 1") == 1
 
 
 @pytest.fixture

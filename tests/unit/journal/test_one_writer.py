@@ -111,6 +111,24 @@ def test_a_writer_whose_lock_was_deleted_writes_no_more(tmp_path, records):
             journal.record(records[0])
 
 
+def test_a_lock_is_in_place_only_while_its_file_is_held_and_still_there(tmp_path):
+    path = tmp_path / "x.lock"
+    lock = LockFile(path)
+    seen = [lock.is_in_place]
+
+    lock.acquire()
+    seen.append(lock.is_in_place)
+    path.unlink()
+    seen.append(lock.is_in_place)
+    path.touch()
+    seen.append(lock.is_in_place)
+    lock.release()
+    lock.release()
+    seen.append(lock.is_in_place)
+
+    assert seen == [False, True, False, False, False]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_is_a_second_writer_and_may_not_write(tmp_path):
     forking = f"""

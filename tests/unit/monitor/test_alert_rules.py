@@ -1,3 +1,4 @@
+import itertools
 from datetime import UTC, date, datetime, timedelta
 
 import attrs
@@ -413,3 +414,30 @@ def test_a_setting_that_is_not_valid_is_refused_without_its_secret(settings, wor
         AlertsConfig(**settings)
 
     assert "my-secret-token" not in str(caught.value)
+
+
+def test_the_same_trouble_heard_again_while_it_lasts_is_one_trouble():
+    person = Person(patience=60, escalate_after=900)
+
+    for seconds in (0, 30, 90):
+        person.hear(LOST, seconds)
+        person.wait(seconds)
+    person.hear(BACK, 120)
+
+    assert [alert.at for alert in person.alerts] == [later(90), later(120)]
+    assert "after 2.0 minutes" in person.alerts[-1].text
+
+
+def test_what_was_told_is_remembered_for_the_last_five_hundred_matters():
+    person = Person(per_hour=1000, repeat_after=86_400)
+    names = [f"alarm {letters}" for letters in map("".join, itertools.product("abcdefgh", repeat=3))]
+
+    for name in names:
+        person.hear(alarm(name))
+    before = len(person.alerts)
+    person.hear(alarm(names[-1]))
+    person.hear(alarm(names[0]))
+
+    assert before == len(names) == 512
+    assert len(person.book.told) == 500
+    assert [alert.title for alert in person.alerts[before:]] == [person.alerts[0].title]

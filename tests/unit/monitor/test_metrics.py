@@ -197,6 +197,30 @@ def test_a_label_with_endless_values_ends_as_other():
     assert figures["ibkeel_gateway_notices_total", "other"] == 300
 
 
+def test_durations_under_endless_labels_end_as_other_too():
+    metrics = told(
+        *(
+            RequestEnded(at=AT, kind=f"k{n}", seconds=1.0, queue_seconds=0.0, wire_seconds=1.0)
+            for n in range(500)
+        )
+    )
+
+    counts = {
+        key[1]: value for key, value in parsed(metrics).items() if key[0] == "ibkeel_request_seconds_count"
+    }
+
+    assert len(counts) == 201
+    assert counts["other"] == 300
+
+
+def test_a_heartbeat_that_fails_is_no_alert_that_was_given_up():
+    lost = AlertUndelivered(at=AT, number=0, channel="heartbeat", attempts=1, cause="404", is_final=True)
+
+    figures = parsed(told(lost, lost))
+
+    assert not [key for key in figures if key[0] == "ibkeel_alert_deliveries_total" and figures[key]]
+
+
 def test_orders_of_days_ago_are_forgotten():
     metrics = told(
         *(

@@ -7,7 +7,9 @@ from datetime import timedelta
 import ib_insync as ii
 import pytest
 
-from ibkeel.sim import SimulatedGateway
+from ibkeel.sim import SimulatedGateway, faults
+from ibkeel.sim.codec import REQUESTS
+from ibkeel.sim.transcripts import Form, Recorder
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -233,6 +235,123 @@ def test_history_without_entitlement_ends_where_delayed_data_do(gateway_run):
     live, delayed = gateway_run(scene), gateway_run(scene, is_entitled=False, delay_seconds=900.0)
 
     assert live[-1].date - delayed[-1].date == timedelta(minutes=15)
+
+
+def raw(market, wire, version, *requests, act=lambda gateway: None):
+    """What a client of some version is told, message by message, and the gateway."""
+
+    async def main():
+        gateway = SimulatedGateway(market=market, clock=virtual_clock())
+        async with gateway.listening(HOST, PORT):
+            client = gateway.reception.attach(wire)
+            gateway.reception.receive(client, GREETING + frame(f"v100..{version}".encode()))
+            gateway.reception.receive(client, encode(("71", "2", "9", "")))
+            for name, values in requests:
+                message = next(each for each in REQUESTS.values() if each.name == name)
+                gateway.reception.receive(client, encode(message.build(values, version)))
+            await asyncio.sleep(10)
+            act(gateway)
+            await asyncio.sleep(1)
+        return gateway
+
+    gateway = run_virtual(main())
+    return FrameReader().receive(b"".join(wire.written)), gateway
+
+
+SPY = {"symbol": "SPY", "sec_type": "STK", "exchange": "SMART", "currency": "USD"}
+ONE_DAY = {
+    "request_id": 4,
+    "what": "TRADES",
+    "bar_size": "1 day",
+    "duration": "2 D",
+    "use_rth": True,
+    "date_format": 1,
+}
+
+
+@pytest.mark.parametrize("version", [195, 196, 200])
+def test_newer_clients_are_told_the_span_of_a_history_after_its_bars(small_market, wire, version):
+    messages, _ = raw(small_market, wire, version, ("historical_data", {**SPY, **ONE_DAY}))
+
+    told = [message for message in messages if message[0] in {"17", "108"}]
+    span = ("20260102 00:00:00 US/Eastern", "20260105 09:30:00 US/Eastern")
+    if version < 196:
+        assert [message[0] for message in told] == ["17"]
+        assert told[0][2:5] == (*span, "2")
+    else:
+        assert told[0][:3] == ("17", "4", "2")
+        assert told[1] == ("108", "4", *span)
+
+
+@pytest.mark.parametrize(
+    ("contract", "text"),
+    [
+        ({"sec_type": "OPT", "right": "C"}, "ambiguous"),
+        ({"symbol": ""}, "No security definition"),
+        ({"con_id": 1}, "No security definition"),
+    ],
+    ids=["many", "no symbol", "unknown id"],
+)
+def test_history_of_what_is_not_one_contract_is_error_200(small_market, wire, contract, text):
+    messages, _ = raw(small_market, wire, 176, ("historical_data", {**SPY, **ONE_DAY, **contract}))
+
+    [refused] = [message for message in messages if message[0] == "4" and message[2] == "4"]
+    assert refused[3] == "200"
+    assert text in refused[4]
+
+
+def test_an_order_without_an_id_is_no_message(small_market, wire):
+    order = {"order_id": None, "action": "BUY", "quantity": 1.0, "order_type": "MKT"}
+
+    _, gateway = raw(small_market, wire, 176, ("place_order", {**SPY, **order, "tif": "DAY"}))
+
+    assert (gateway.counters.malformed, gateway.counters.failures) == (1, 0)
+    assert gateway.venue.open_orders() == []
+
+
+def test_what_a_client_says_after_it_was_closed_is_not_heard(small_market, wire):
+    async def main():
+        gateway = SimulatedGateway(market=small_market, clock=virtual_clock())
+        async with gateway.listening(HOST, PORT):
+            client = gateway.reception.attach(wire)
+            start = encode(("71", "2", "9", ""))
+            both = GREETING + frame(b"v100..120") + start + encode(("49", "1"))
+            gateway.reception.receive(client, both)
+            await asyncio.sleep(1)
+            return gateway.counters, gateway.drop(9)
+
+    counters, was_there = run_virtual(main())
+
+    assert wire.is_closed
+    assert not was_there
+    assert counters.failures == 0
+    assert b"\x0049\x00" not in b"".join(wire.written)
+
+
+def test_a_connection_that_is_reset_is_recorded_to_its_end(small_market):
+    class Client(asyncio.Protocol):
+        error = None
+
+        def connection_lost(self, error):
+            self.error = error
+
+    async def main():
+        clock, entries = virtual_clock(), []
+        gateway = SimulatedGateway(market=small_market, clock=clock)
+        gateway.listen_in(Recorder(clock.now(), entries.append))
+        async with gateway.listening(HOST, PORT):
+            transport, client = await asyncio.get_running_loop().create_connection(Client, HOST, PORT)
+            transport.write(GREETING + frame(b"v157..176") + encode(("71", "2", "9", "")))
+            await asyncio.sleep(1)
+            gateway.inject(faults.ConnectionLost())
+            await asyncio.sleep(1)
+        return client.error, entries
+
+    error, entries = run_virtual(main())
+
+    assert isinstance(error, ConnectionResetError)
+    assert entries[-1].form is Form.CLOSED
+    assert "next_valid_id" in [entry.name for entry in entries]
 
 
 def test_account_updates_that_are_not_wanted_any_more_end_also_before_the_first(gateway_run):

@@ -267,6 +267,18 @@ def test_what_goes_through_zero_is_opened_at_the_new_price():
     assert (held.signed_quantity, held.average_price) == (-2, 560.0)
 
 
+def test_an_order_for_what_has_no_quote_yet_waits_for_the_first():
+    late = Option("SPY", date(2025, 3, 21), Decimal(550), Right.CALL, trading_class="SPY")
+
+    async def body(broker):
+        await broker.place(OrderTicket(contract=late, side=Side.BUY, quantity=1))
+        early = await broker.executions()
+        await asyncio.sleep(101)
+        return early, [(fill.contract, fill.price) for fill in await broker.executions()]
+
+    assert run(body, steps=[quote(late, 9.0, 9.1, seconds=100)]) == ((), [(late, 9.1)])
+
+
 def test_a_stream_follows_the_script_and_ends_in_an_error():
     async def body(broker):
         async with aclosing(broker.stream_quotes(SPY)) as stream:

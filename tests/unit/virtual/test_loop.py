@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import socket
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,20 @@ async def test_the_wall_clock_travels_along():
     )
     assert virtual_clock().now() == datetime.now(UTC)
     assert time.time() == pytest.approx(datetime.now(UTC).timestamp())
+
+
+async def test_a_real_socket_may_be_read_and_written_at_once():
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+    one, other = socket.socketpair()
+    with one, other:
+        loop.add_reader(one, heard.set)
+        loop.add_writer(one, lambda: (one.send(b"x"), loop.remove_writer(one)))
+        other.send(b"y")
+
+        await asyncio.wait_for(heard.wait(), 10)
+        loop.remove_reader(one)
+
+        assert (one.recv(1), other.recv(1)) == (b"y", b"x")
 
 
 def test_the_wall_clock_comes_back():

@@ -40,6 +40,8 @@ def test_what_a_program_took_from_time_is_the_machines_afterwards_and_virtual_th
         sleep, monotonic, ticks = time.sleep, time.monotonic, time.perf_counter_ns
 
     assert abs(monotonic() - time.monotonic()) < 10
+    with pytest.raises(ValueError, match="non-negative"):
+        sleep(-1)
     assert ticks() != ticks()
     with virtual_process(DEFAULT_START) as loop:
         sleep(60)
