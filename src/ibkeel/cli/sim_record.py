@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.screen import announce, host_name, plain
-from ibkeel.errors import ConfigurationError
+from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.model import checks
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import (
@@ -36,6 +36,7 @@ from ibkeel.sim.transcripts import (
 )
 from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.sim.transcripts.redaction import SHORTEST
+from ibkeel.sim.wiretime import parse_instant
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -150,10 +151,8 @@ class _Address(click.ParamType[tuple[str, int]]):
 
     @override
     def convert(
-        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
         host, _, port = value.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
             self.fail(f"{value!r} is no address; 127.0.0.1:4002 would be", param, ctx)
@@ -206,20 +205,11 @@ def comparison_of(recorded: Transcript, seed: int | None = None) -> Comparison:
 def _began_at(recorded: Transcript) -> datetime:
     """When the transcript began, by the Gateway's clock if it told its time and a zone that we know."""
     told = next((entry for entry in recorded.entries if entry.form is Form.HANDSHAKE), None)
-    if told is None:
-        return recorded.header.began_at
-    day, _, rest = "".join(told.texts[1:]).partition(" ")
-    clock, _, zone = rest.partition(" ")
-    try:
-        at = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=ZoneInfo(zone))
-        return (at - timedelta(seconds=told.at)).astimezone(UTC)
-    except (
-        KeyError,
-        ValueError,
-        OSError,
-        OverflowError,
-    ):  # a zone that is a name of Windows, or no time at all
-        return recorded.header.began_at
+    if told is not None:
+        with suppress(WireError):  # a zone that is a name of Windows, or no time at all
+            if at := parse_instant("".join(told.texts[1:]), ""):
+                return at - timedelta(seconds=told.at)
+    return recorded.header.began_at
 
 
 def _market(recorded: Transcript, began_at: datetime, seed: int) -> SeededMarket:

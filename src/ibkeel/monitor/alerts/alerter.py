@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -138,12 +139,9 @@ class Alerter(Observer):
 
     def _fated(self, fate: Fate) -> None:
         """From a courier's thread to the loop; once that has ended nobody is left to tell."""
-        if self._loop is None or self._loop.is_closed():
-            return
-        try:
-            self._loop.call_soon_threadsafe(self._tell_fate, fate)
-        except RuntimeError:  # it was closed since
-            return
+        if self._loop is not None:
+            with suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._tell_fate, fate)
 
     def _tell_fate(self, fate: Fate) -> None:
         now = self._clock.now()

@@ -176,8 +176,8 @@ class IncidentsPanel:
 
     def after(self, event: Event) -> "IncidentsPanel":
         """The panel after one more event."""
-        panel = self
-        for step in _STEPS.get(type(event), _nothing)(event):
+        panel, steps = self, _STEPS.get(type(event))
+        for step in steps(event) if steps else ():
             match step:
                 case Incident(is_open=True):
                     panel = panel._begin(step)
@@ -227,10 +227,6 @@ def _lasting(kind: str, name: str, text: str, at: datetime) -> Incident:
 
 def _passing(kind: str, name: str, text: str, at: datetime) -> Incident:
     return Incident(kind=kind, name=name, text=text, at=at)
-
-
-def _nothing(_: Any) -> tuple[_Step, ...]:
-    return ()
 
 
 def _of_session(event: SessionChanged) -> tuple[_Step, ...]:

@@ -112,8 +112,8 @@ def _money(data: Mapping[str, Any]) -> Panel:
         rows.append(("available", _figure(account["available_funds"])))
     if loss:
         lost, most = loss["loss"], f"{100 * loss['limit']:.0f} %"
-        shown = "unknown" if lost is None else f"{100 * lost:.2f} % of {most}"
-        rows.append(("daily loss", f"none; limit {most}" if lost is not None and lost <= 0 else shown))
+        shown = f"none; limit {most}" if (lost or 0) <= 0 else f"{100 * lost:.2f} % of {most}"
+        rows.append(("daily loss", "unknown" if lost is None else shown))
     rows.append(("undelivered alerts", data["alerts"]["undelivered"]))
     return _pairs("money", rows)
 
@@ -144,7 +144,7 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
         (
             row["subject"],
             _figure(row["signed_quantity"], ".10g"),
-            _figure(row["average_price"], ".2f"),
+            _figure(row["average_price"]),
             protection(row),
         )
         for row in data["money"]["positions"]

@@ -17,7 +17,7 @@ from ibkeel.sim.transcripts.labels import message_of, reading
 from ibkeel.sim.wire import GREETING, frame
 
 _FORMAT: Final = 1
-_LATEST: Final = 1e9  # seconds, thirty years
+_LATEST: Final = 1e7  # seconds: months
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -199,7 +199,7 @@ def _header(rows: Iterator[tuple[int, dict[str, Any]]], path: Path) -> Header:
     try:
         began_at, notes = datetime.fromisoformat(row["began_at"]), dict(row.get("notes", {}))
         _bounded(int(notes.get("seed", 0)), math.inf)
-        date.fromisoformat(notes.get("date", "2026-01-05"))
+        date.fromisoformat(notes.get("date", "20260105"))
         return Header(
             began_at=began_at,
             source=row.get("source", "gateway"),
