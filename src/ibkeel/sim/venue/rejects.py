@@ -204,16 +204,12 @@ def _prices(order: SimOrder) -> list[float | None]:
 
 
 def _contract(order: SimOrder, market: Market) -> Refusal | None:
-    if order.legs:
-        known_legs = [market.by_con_id(leg.contract.con_id) for leg in order.legs]
-        if any(leg is None for leg in known_legs):
-            return Refusal.UNKNOWN_CONTRACT
-        is_index = any(leg is not None and leg.sec_type == "IND" for leg in known_legs)
-        return Refusal.NOT_TRADABLE if is_index else None
-    known = market.by_con_id(order.contract.con_id)
-    if known is None:
+    traded = [leg.contract for leg in order.legs] or [order.contract]
+    known = [market.by_con_id(each.con_id) for each in traded]
+    if None in known:
         return Refusal.UNKNOWN_CONTRACT
-    return Refusal.NOT_TRADABLE if known.sec_type == "IND" else None
+    is_index = any(each is not None and each.sec_type == "IND" for each in known)
+    return Refusal.NOT_TRADABLE if is_index else None
 
 
 def _words(order: SimOrder, _market: Market) -> Refusal | None:
