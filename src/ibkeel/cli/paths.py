@@ -31,9 +31,13 @@ def in_a_folder(path: Path) -> Path:
     """The same path, whose folder is there: one that is misspelt is not made.
 
     Raises:
-        ConfigurationError: There is no such folder.
+        ConfigurationError: There is no such folder, or no file can have that name.
     """
-    if not path.parent.is_dir():
+    try:
+        is_lost = not (path.exists() or path.parent.is_dir())
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+    if is_lost:
         raise ConfigurationError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     return path
 

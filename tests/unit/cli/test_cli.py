@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 
 import click
+import pyarrow.parquet
 import pytest
 import time_machine
 
@@ -687,3 +688,39 @@ def test_what_is_announced_over_a_bar_is_never_taken_for_markup(capsys, monkeypa
         screen.announce("SPY: NoData: [/red] of [bold]")
 
     assert "SPY: NoData: [/red] of [bold]" in capsys.readouterr().err
+
+
+def test_a_journal_is_backed_up_and_exported_as_a_table_of_columns(dry_day, tmp_path, capsys):
+    journal, copy, table = str(dry_day[-1]), tmp_path / "copy.sqlite", tmp_path / "day.parquet"
+
+    codes = [run(["journal", "backup", journal, str(copy)]), run(["journal", "export", journal, str(table)])]
+
+    told = capsys.readouterr().out
+    assert codes == [0, 0]
+    assert exported(copy) == exported(journal)
+    assert re.search(rf"^{re.escape(str(copy))}: \d+ records, checked$", told, re.MULTILINE)
+    assert pyarrow.parquet.read_table(table).num_rows == exported(journal).count("\n")
+
+
+def test_the_doctor_tells_each_finding_and_first_what_to_mend(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+
+    code = run(["doctor", "--port", str(port)])
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == ExitCode.FOUND
+    assert f"nobody listens on 127.0.0.1:{port}" in next(line for line in lines if " port " in line)
+    assert lines[lines.index("Mend first: port") + 1].startswith("  start the Gateway")
+
+
+@pytest.mark.parametrize("command", [["demo", "--journal"], ["report"], ["backtest", "--html"]])
+def test_a_name_that_no_file_can_have_is_a_sentence(command, dry_day, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+    shutil.copy(dry_day[-1], tmp_path / "journal.sqlite")
+
+    code = run([*command, str(tmp_path / f"{'x' * 300}.html")])
+
+    assert code == ExitCode.USAGE
+    assert ".html: File name too long" in capsys.readouterr().err

@@ -138,7 +138,7 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
             return Text("orders could not be read", "yellow")
         if not orders:
             return Text("unprotected", "bold red")
-        return _text(", ".join(f"{each['order_type']} {each['price']}" for each in orders))
+        return _text(", ".join(f"{each['order_type']} {_figure(each['price'], '')}" for each in orders))
 
     rows = (
         (

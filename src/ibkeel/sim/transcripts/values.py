@@ -211,9 +211,9 @@ def _header(rows: Iterator[tuple[int, dict[str, Any]]], path: Path) -> Header:
 
 
 def _bounded(value: float, most: float) -> float:
-    if not 0 <= value <= most:
-        raise ValueError(f"{value}; valid: 0 to {most:g}")
-    return value
+    if 0 <= value <= most:
+        return value
+    raise ValueError(f"{value}; valid: 0 to {most:g}")
 
 
 def _entry(row: Mapping[str, Any], number: int, path: Path) -> Entry:

@@ -46,7 +46,7 @@ def stop(price):
     [
         (None, "orders could not be read"),
         ((), "unprotected"),
-        ((stop(1.25), stop(1.3)), "STP 1.25, STP 1.3"),
+        ((stop(1.25), stop(None)), "STP 1.25, STP -"),
     ],
     ids=["unread", "none", "two"],
 )
