@@ -205,10 +205,6 @@ async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> N
     await broker.disconnect()
 
 
-async def _placed(broker: Broker, contract: Contract, quantity: int = 1) -> Placement:
-    return await broker.place(_ticket(contract, quantity=quantity))
-
-
 async def _a_quantity_below_one_is_refused_before_anything_is_sent(broker: Broker, world: World) -> None:
     for quantity in (0, -1):
         await _raises(InvalidInput, _placed(broker, world.stock, quantity))
