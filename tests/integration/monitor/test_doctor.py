@@ -122,6 +122,14 @@ class Nowhere(Web):
         self.transport.write(len(answer).to_bytes(4, "big") + answer)
 
 
+class Ancient(Web):
+    """A program whose time is before all time, once its zone is taken off."""
+
+    def data_received(self, _):
+        answer = b"178\x0000010101 00:00:00 Asia/Tokyo\x00"
+        self.transport.write(len(answer).to_bytes(4, "big") + answer)
+
+
 class Hanger(Web):
     def data_received(self, _):
         self.transport.close()
@@ -310,7 +318,7 @@ async def test_a_gateway_tells_its_time_to_who_only_greets_it(ward):
     assert abs(told - virtual_clock().now()) <= timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("answer", [None, Web, Hanger, Nowhere])
+@pytest.mark.parametrize("answer", [None, Web, Hanger, Nowhere, Ancient])
 async def test_what_tells_no_time_has_none(ward, answer):
     async with AsyncExitStack() as stack:
         if answer is not None:

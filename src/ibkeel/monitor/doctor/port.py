@@ -81,7 +81,7 @@ def _time(data: bytes) -> datetime | None:
     try:
         naive = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - the zone follows
         return naive.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-    except (KeyError, ValueError, OSError):  # a zone that is a name of Windows, or no time at all
+    except (KeyError, ValueError, OSError, OverflowError):  # a zone that is a name of Windows, or no time
         return None
 
 
