@@ -117,7 +117,5 @@ optional_seconds: Final = optional(
     number("seconds, finite and above 0, or None", lambda value: 0 < value < math.inf)
 )
 count: Final = whole("a whole number from 1", lambda value: value >= 1)
-flag: Final = valid("true or false", lambda value: isinstance(value, bool))
-not_negative: Final = number("0 or more", lambda value: value >= 0)
 above_zero: Final = number("a finite number above 0", lambda value: 0 < value < math.inf)
 from_zero: Final = number("a finite number from 0", lambda value: 0 <= value < math.inf)

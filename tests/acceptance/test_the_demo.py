@@ -113,7 +113,7 @@ def test_the_pages_show_the_figures_of_the_default_seed(first, tmp_path):
     ("arguments", "code", "words"),
     [
         (["demo", "--symbols", "NOSUCH"], 2, "NOSUCH"),
-        (["demo", "--strategy", "nope"], 2, "daily_volume, scalp"),
+        (["demo", "--strategy", "nope"], 2, "daily_volume, "),
         (["demo", "--seed", "-1"], 2, "-1"),
         (["run", "no-such-file.toml"], 2, "no-such-file.toml"),
     ],

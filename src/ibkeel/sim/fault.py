@@ -1,77 +1,31 @@
 """What all faults share: when they strike, how often, for how long; the record of a strike; and those of the wire."""
 
 from datetime import datetime, time
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.sim.checks import (
+    above_zero,
+    as_number,
+    as_seconds,
+    as_several,
+    flag,
+    interval,
+    not_negative,
+    number,
+    one_of,
+    optional,
+    whole,
+)
 from ibkeel.sim.codec import REPLIES, REQUESTS
-from ibkeel.validators import above_zero, between, flag, not_negative, optional, texts
 
 WHAT_IF: Final = "what_if_order"
 """The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""
 _REQUESTS: Final = tuple(sorted((WHAT_IF, *(message.name for message in REQUESTS.values()))))
 _REPLIES: Final = tuple(sorted(REPLIES))
-_MOST: Final = 10 * 365 * 24 * 60 * 60
 _not_negative: Final = optional(not_negative)
-_LEAST: Final = 0.001  # seconds of an interval: what is shorter comes faster than anybody could work
-
-
-def as_number(value: Any) -> float:
-    """A real number as float; TOML writes 60 as well as 60.0."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{value!r} is not a number; valid: such as 60 or 0.5")
-    if not abs(value) <= _MOST:  # nan neither
-        raise InvalidInput(f"{value!r} is out of reach; the most is {_MOST:,}, ten years in seconds")
-    return float(value)
-
-
-def as_seconds(value: Any) -> float | None:
-    """A number of seconds, or None."""
-    return None if value is None else as_number(value)
-
-
-def one_of(names: tuple[str, ...]) -> Any:
-    """A validator: the value, or each of a tuple, is one of the names."""
-
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        unknown = [each for each in (value if isinstance(value, tuple) else (value,)) if each not in names]
-        if unknown:
-            raise InvalidInput(f"{attribute.name} is {unknown[0]!r}; valid: {', '.join(names)}")
-
-    return check
-
-
-def whole(least: int = -(2**31), most: int = 2**31 - 1, *, among: tuple[int, ...] | None = None) -> Any:
-    """A validator: a whole number between two, both included, or one of those that are given."""
-
-    def check(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        if is_whole and (least <= value <= most if among is None else value in among):
-            return
-        valid = f"from {least} to {most}" if among is None else "of " + ", ".join(map(str, among))
-        raise InvalidInput(f"{attribute.name!r} must be a whole number {valid}, not {value!r}")
-
-    return check
-
-
-def a_text(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """A validator: a text that can be a field of a message."""
-    if not isinstance(value, str) or "\0" in value:
-        raise InvalidInput(f"{attribute.name!r} must be a text without NUL, not {value!r}")
-
-
-def positive(_: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """A validator: seconds above zero."""
-    if value is None or value <= 0:
-        raise InvalidInput(f"{attribute.name} is {value}; it must be a positive number of seconds")
-
-
-def interval(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None:
-    """A validator: seconds from one time to the next, a thousandth or more."""
-    if value < _LEAST:
-        raise InvalidInput(f"{attribute.name} is {value}; it must be at least {_LEAST} seconds")
 
 
 def _local(value: object) -> time | None:
@@ -112,7 +66,9 @@ class Fault:
     """So many occasions pass first."""
     times: int | None = attrs.field(default=None, validator=optional(whole(1)))
     """The most strikes; None: one, but without end with `every` and for faults of requests."""
-    chance: float = attrs.field(default=1.0, converter=as_number, validator=between(0, 1))
+    chance: float = attrs.field(
+        default=1.0, converter=as_number, validator=number("0 to 1", lambda value: 0 <= value <= 1)
+    )
     """Probability that an occasion strikes; drawn from the scenario's seed."""
     every: float | None = attrs.field(default=None, converter=as_seconds)
     """Seconds between occasions of the clock, 0.001 or more."""
@@ -182,7 +138,7 @@ class Duplicated(Fault):
     """
 
     kind: ClassVar[str] = "duplicated"
-    messages: tuple[str, ...] = attrs.field(default=(), converter=texts, validator=one_of(_REPLIES))
+    messages: tuple[str, ...] = attrs.field(default=(), converter=as_several, validator=one_of(_REPLIES))
     """Names of the messages, as in `ibkeel.sim.codec`; empty: all."""
 
 
@@ -206,7 +162,7 @@ class Reordered(Fault):
     """
 
     kind: ClassVar[str] = "reordered"
-    messages: tuple[str, ...] = attrs.field(default=(), converter=texts, validator=one_of(_REPLIES))
+    messages: tuple[str, ...] = attrs.field(default=(), converter=as_several, validator=one_of(_REPLIES))
     """Names of the messages that change places, as in `ibkeel.sim.codec`; empty: all."""
 
 

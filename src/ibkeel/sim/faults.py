@@ -11,6 +11,18 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+from ibkeel.sim.checks import (
+    a_text,
+    as_number,
+    as_seconds,
+    flag,
+    interval,
+    not_negative,
+    one_of,
+    optional,
+    positive,
+    whole,
+)
 from ibkeel.sim.fault import (
     ConnectionLost,
     Delayed,
@@ -19,15 +31,7 @@ from ibkeel.sim.fault import (
     Garbage,
     Reordered,
     Truncated,
-    a_text,
-    as_number,
-    as_seconds,
-    interval,
-    one_of,
-    positive,
-    whole,
 )
-from ibkeel.validators import flag, not_negative, optional
 
 __all__ = [
     "KINDS",

@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.validators import not_negative, number, optional, whole
+from ibkeel.sim.checks import not_negative, number, optional, whole
 
 _interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # noqa: PLR2004 - a millisecond
 _at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
@@ -121,9 +121,7 @@ class GatewaySettings:
     """
 
     latency: Latency = attrs.field(factory=Latency)
-    highest_version: int = attrs.field(
-        default=200, validator=whole("157 to 200", range(157, 201).__contains__)
-    )
+    highest_version: int = attrs.field(default=200, validator=whole(157, 200))
     """The most that the Gateway speaks: 157 to 200."""
     zone: str = "US/Eastern"
     """Time zone of the times on the wire."""

@@ -6,8 +6,8 @@ from typing import Final
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.sim.checks import above_zero
 from ibkeel.sim.values import SimContract
-from ibkeel.validators import above_zero
 
 ADJUSTED: Final = "1"
 """What the class of an adjusted option ends with."""

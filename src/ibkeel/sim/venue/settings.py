@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import attrs
 
+from ibkeel.sim.checks import not_negative, number, optional
 from ibkeel.sim.values import SimOrder
-from ibkeel.validators import not_negative, number, optional
 
 _at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
 _FORMS: Final = (

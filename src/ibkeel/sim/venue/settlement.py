@@ -6,11 +6,11 @@ from typing import Final
 
 import attrs
 
+from ibkeel.sim.checks import above_zero
 from ibkeel.sim.split import Split
 from ibkeel.sim.values import ContractPattern, Market, SimContract
 from ibkeel.sim.venue.account import Account, Holding
 from ibkeel.sim.venue.matching import usable_price
-from ibkeel.validators import above_zero
 
 _LEAST: Final = 0.01
 _SEARCH: Final = timedelta(days=7)
