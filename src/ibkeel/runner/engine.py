@@ -231,7 +231,11 @@ class Runner:
         self._crew.use(risk, limits)
 
     def lift_halt(self) -> None:
-        """Let entries pass again."""
+        """Let entries pass again.
+
+        Raises:
+            ConfigurationError: The halt's file cannot be removed.
+        """
         self._crew.doorkeeper.halt.lift()
 
     def _take_over(self, session: Session) -> None:

@@ -122,9 +122,8 @@ async def _quotes_answer_each_contract_in_the_order_asked(broker: Broker, world:
     asked: tuple[Contract, ...] = (world.option, world.unknown, world.stock)
     answers = await broker.quotes(asked)
     assert tuple(answers) == asked
-    assert isinstance(answers[world.unknown], UnknownContract), answers[world.unknown]
-    assert isinstance(answers[world.stock], Quote), answers[world.stock]
-    assert isinstance(answers[world.option], Quote), answers[world.option]
+    for contract, kind in zip(asked, (Quote, UnknownContract, Quote), strict=True):
+        assert isinstance(answers[contract], kind), answers[contract]
 
 
 async def _an_unknown_contract_is_named_as_such(broker: Broker, world: World) -> None:
@@ -195,9 +194,9 @@ async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> N
     for asked in (
         broker.quote(world.stock), broker.quotes([world.stock]), broker.bars(world.stock, world.spec),
         broker.option_chain(world.stock), broker.place(ticket), broker.preview(ticket), broker.open_orders(),
-        broker.all_open_orders(),
-        broker.completed_orders(), broker.executions(), broker.positions(), broker.account(), broker.pnl(),
-        anext(broker.stream_quotes(world.stock)), anext(broker.order_events()), broker.ready(),
+        broker.all_open_orders(), broker.completed_orders(), broker.executions(), broker.positions(),
+        broker.account(), broker.pnl(), broker.ready(), anext(broker.stream_quotes(world.stock)),
+        anext(broker.order_events()),
     ):  # fmt: skip
         await _raises(NotConnected, asked)
     assert not broker.is_connected

@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_said_with_what_was_last_known(stopped):
 
 
 def test_a_gateway_that_is_gone_holds_a_stop_up_for_five_seconds(stopped):
-    lines, ended, _ = stopped(lambda broker: broker._delays.update(all_open_orders=60.0))
+    lines, ended, _ = stopped(lambda broker: broker.delay("all_open_orders", 60.0))
 
     assert "TimeoutError: no answer within 5 s" in lines[0]
     assert ended.at < datetime(2025, 3, 14, 13, 35, 10, tzinfo=UTC)

@@ -456,7 +456,7 @@ def test_greeks_that_do_not_come_hold_up_neither_cycles_nor_exits(held_day):
 
     async def slow_down(fake, _):
         await asyncio.sleep(90)
-        fake._delays["quote"] = 14.0
+        fake.delay("quote", 14.0)
 
     played = held_day(observer=told, beside=slow_down)
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -43,37 +42,11 @@ from ibkeel.model import (
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
 from ibkeel.testing.fake.prices import PriceScript, preview_of
+from ibkeel.testing.fake.troubles import Call, Troubles
 from ibkeel.validators import expect, series
-
-KINDS: Final = (
-    "account", "all_open_orders", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
-    "open_orders", "option_chain", "order_events", "place", "pnl", "positions", "preview", "qualify",
-    "quote", "stream_quotes",
-)  # fmt: skip
-"""What a `FakeBroker` can be told to fail or delay: its methods; `quotes` counts as `quote`."""
 
 OrderEvent = OrderReport | Execution
 _Queue = asyncio.Queue[OrderEvent | Exception]
-
-
-@attrs.frozen
-class Call:
-    """One request that a `FakeBroker` was asked.
-
-    Args:
-        kind: One of `KINDS`.
-        subject: A contract, an order or an order id; None where there is none.
-    """
-
-    kind: str
-    subject: object = None
-
-
-@attrs.define
-class _Fault:
-    error: Exception
-    times: int | None
-    subject: object | None
 
 
 class FakeBroker(Broker):
@@ -121,9 +94,8 @@ class FakeBroker(Broker):
         )
         self._book = Book(account=self._account.account, positions=held)
         self._details = {row.contract: row for row in details}
-        self._delays = {_known(kind): seconds for kind, seconds in (delays or {}).items()}
+        self._troubles = Troubles(delays or {})
         self._dry_run = dry_run
-        self._faults: dict[str, list[_Fault]] = {}
         self._listeners: WeakKeyDictionary[_Queue, None] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
         self._foreign: tuple[OrderReport, ...] = ()
@@ -144,11 +116,20 @@ class FakeBroker(Broker):
             times: How many requests; None until `heal`.
             subject: Only requests about this contract, order or order id.
         """
-        self._faults.setdefault(_known(kind), []).append(_Fault(error, times, subject))
+        self._troubles.fail(kind, error, times, subject)
 
     def heal(self, kind: str) -> None:
         """Forget what `fail` was told about a kind."""
-        self._faults.pop(_known(kind), None)
+        self._troubles.heal(kind)
+
+    def delay(self, kind: str, seconds: float) -> None:
+        """From now on let requests of a kind take so many seconds of the loop's time; 0 for none.
+
+        Args:
+            kind: One of `KINDS`.
+            seconds: From the request to its answer, 0 or more.
+        """
+        self._troubles.delay(kind, seconds)
 
     def drop(self) -> None:
         """Lose the session, as when a Gateway ends; streams end in `NotConnected`."""
@@ -255,7 +236,8 @@ class FakeBroker(Broker):
         self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
     ) -> Placement:
         """Take the order in and fill it as soon as the script allows."""
-        await self._answer("place", order, OrderTicket, Bracket)
+        expect(order, OrderTicket, Bracket)
+        await self._answer("place", order)
         entry = order if isinstance(order, OrderTicket) else order.entry
         self._prices.find(entry.contract)
         if self._dry_run:
@@ -272,7 +254,8 @@ class FakeBroker(Broker):
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:
         """What the order would tie up in a cash account; OrderRefused in dry run."""
-        await self._answer("preview", ticket, OrderTicket)
+        expect(ticket, OrderTicket)
+        await self._answer("preview", ticket)
         if self._dry_run:
             raise OrderRefused("the fake is in dry run, and a what-if travels as an order")
         return preview_of(ticket, self._prices, self._account, self._clock.now())
@@ -343,23 +326,20 @@ class FakeBroker(Broker):
     @override
     async def positions(self, account: str | None = None) -> tuple[Position, ...]:
         """What is held and not zero."""
-        await self._answer("positions", account)
-        self._check_account(account)
+        await self._answer_for(account, "positions")
         self._match()
         return self._book.positions()
 
     @override
     async def account(self, account: str | None = None) -> AccountValues:
         """The balances given to the constructor; fills do not change them."""
-        await self._answer("account", account)
-        self._check_account(account)
+        await self._answer_for(account, "account")
         return attrs.evolve(self._account, at=self._clock.now())
 
     @override
     async def pnl(self, account: str | None = None) -> PnL:
         """No figures: the fake keeps no profit and loss."""
-        await self._answer("pnl", account)
-        self._check_account(account)
+        await self._answer_for(account, "pnl")
         return PnL(account=self._account.account, at=self._clock.now())
 
     def set_foreign_orders(self, orders: Iterable[OrderReport]) -> None:
@@ -370,18 +350,15 @@ class FakeBroker(Broker):
         """Answer `account` with other balances from now on."""
         self._account = account
 
-    async def _answer(self, kind: str, subject: object = None, *kinds: type) -> None:
+    async def _answer(self, kind: str, subject: object = None) -> None:
         self.calls.append(Call(kind, subject))
         self._require_session(kind)
-        expect(subject, *(kinds or (object,)))
-        await asyncio.sleep(self._delays.get(kind, 0.0))
+        await asyncio.sleep(self._troubles.delay_of(kind))
         self._require_session(kind)
-        for fault in self._faults.get(kind, ()):
-            if fault.times != 0 and (fault.subject is None or fault.subject == subject):
-                fault.times = None if fault.times is None else fault.times - 1
-                raise fault.error
+        self._troubles.strike(kind, subject)
 
-    def _check_account(self, account: str | None) -> None:
+    async def _answer_for(self, account: str | None, kind: str) -> None:
+        await self._answer(kind, account)
         if account not in {None, self._account.account}:
             raise InvalidInput("the fake has one account, that of its balances; leave account out")
 
@@ -405,9 +382,3 @@ class FakeBroker(Broker):
             self._timer.cancel()
         if nearest is not None:
             self._timer = asyncio.get_running_loop().call_later((nearest - now).total_seconds(), self._match)
-
-
-def _known(kind: str) -> str:
-    if kind not in KINDS:
-        raise InvalidInput(f"{kind!r} is no kind of request; valid: {', '.join(KINDS)}")
-    return kind
