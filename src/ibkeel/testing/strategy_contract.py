@@ -170,12 +170,12 @@ class StrategyContract:
         """Too little to go by is no reason to fail."""
 
         @_SETTINGS
-        @given(self.worlds(), st.integers(0, 5))
-        def check(world: Any, count: int) -> None:
+        @given(self.worlds())
+        def check(world: Any) -> None:
             bars, level = world
-            few = {spec: rows[:count] for spec, rows in bars.items()}
-
-            _check_signal(_said(self.make_strategy(), self.context(few, level, _end(bars))))
+            for count in range(6):  # none first: what fails is the same however the worlds are drawn
+                few = {spec: rows[:count] for spec, rows in bars.items()}
+                _check_signal(_said(self.make_strategy(), self.context(few, level, _end(bars))))
 
         check()
 
