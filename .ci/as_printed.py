@@ -1,10 +1,13 @@
 """Does the README hold for one who has the wheel alone? `python .ci/as_printed.py dist/ibkeel-*.whl`.
 
-In an empty environment and folder, far from the source tree: installs the wheel, times how long it takes until the demo has
-printed its summary, and runs every Python block of the README as it is printed, against `ibkeel sim serve`.
+In an empty environment and folder, far from the source tree: installs the wheel, times how long it takes until the
+demo has printed its summary, and runs every Python block of the README as it is printed, but for the port, which is a free
+one, against `ibkeel sim serve`.
 """
 
+import os
 import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -13,12 +16,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 README = Path(__file__).parents[1] / "README.md"
 PATIENCE = 120.0  # seconds for any one command
 SAID = re.compile(r"to the summary it took (\d+) s")
 # The README's figure is of one machine; it must be of the right size on any.
 TOLERANCE = 4.0
+PORT = "4902"  # of the README
 
 
 def blocks() -> list[str]:
@@ -31,22 +36,33 @@ def is_test(block: str) -> bool:
 
 def run(folder: Path, *command: str) -> str:
     done = subprocess.run(
-        command, cwd=folder, check=False, text=True, capture_output=True, timeout=PATIENCE, encoding="utf-8"
+        command, **around(folder), check=False, capture_output=True, timeout=PATIENCE, encoding="utf-8"
     )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
+def around(folder: Path) -> dict[str, Any]:
+    """Another program of this machine may hold the lock of a client id in the folder for state of its user."""
+    return {"cwd": folder, "env": {**os.environ, "XDG_STATE_HOME": str(folder / "state")}}
+
+
+def free_port() -> str:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        return str(door.getsockname()[1])
+
+
 @contextmanager
-def served(folder: Path, ibkeel: Path) -> Iterator[None]:
+def served(folder: Path, ibkeel: Path, port: str) -> Iterator[None]:
     """`ibkeel sim serve --port 4902`, as the README has it run in another terminal."""
-    command = [str(ibkeel), "sim", "serve", "--port", "4902"]
-    server = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    command = [str(ibkeel), "sim", "serve", "--port", port]
+    server = subprocess.Popen(command, **around(folder), stderr=subprocess.PIPE, text=True)
     try:
         assert server.stderr is not None
-        if "4902" not in server.stderr.readline():
-            raise SystemExit("the simulated Gateway does not listen on port 4902")
+        if not (said := server.stderr.readline()).startswith("simulated Gateway on"):
+            raise SystemExit(f"the simulated Gateway does not listen on port {port}: {said}")
         yield
     finally:
         server.terminate()
@@ -73,9 +89,11 @@ def main(wheel: Path) -> None:
         scripts = [block for block in blocks() if not is_test(block)]
         assert tests
         assert scripts
-        with served(folder, ibkeel):
+        assert PORT in "".join(scripts)
+        port = free_port()
+        with served(folder, ibkeel, port):
             for block in scripts:
-                print(run(folder, str(python), "-c", block), end="")
+                print(run(folder, str(python), "-c", block.replace(PORT, port)), end="")
         run(folder, str(python), "-m", "pip", "install", "--quiet", f"{wheel.resolve()}[testing]")
         for index, block in enumerate(tests):
             (folder / f"test_{index}.py").write_text(block, encoding="utf-8")
