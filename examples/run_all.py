@@ -1,6 +1,7 @@
 """Runs every example here, as a reader would: `python examples/run_all.py [ib_insync|ib_async]`."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,11 @@ SAID = {
 
 
 @contextmanager
-def simulated_gateway(port: int) -> Iterator[None]:
-    """`ibkeel sim serve`, from the moment that it says where it listens."""
+def simulated_gateway() -> Iterator[int]:
+    """`ibkeel sim serve` on a free port, from the moment that it listens there."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        port: int = door.getsockname()[1]
     server = subprocess.Popen(
         [*CONSOLE, "sim", "serve", "--port", str(port)],
         stdout=subprocess.PIPE,
@@ -33,7 +37,7 @@ def simulated_gateway(port: int) -> Iterator[None]:
     try:
         assert server.stdout is not None
         print(server.stdout.readline().strip())
-        yield
+        yield port
     finally:
         server.terminate()
         server.wait(timeout=10)
@@ -54,6 +58,17 @@ def run(path: Path, *arguments: str, **environ: str) -> str:
     if done.returncode:
         raise SystemExit(f"{path.name} ended with {done.returncode}")
     return done.stdout
+
+
+def aimed(path: Path, folder: Path, client: str, port: int) -> Path:
+    """A copy of an example, with that client library and at that port."""
+    text = path.read_text(encoding="utf-8")
+    assert "4902" in text
+    copy = folder / path.name
+    copy.write_text(
+        text.replace("4902", str(port)).replace("from ib_insync", f"from {client}"), encoding="utf-8"
+    )
+    return copy
 
 
 def hold_to_the_contract(path: Path) -> None:
@@ -83,18 +98,11 @@ def main(client: str) -> None:
         assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
         for name, wanted in SAID.items():
             assert wanted in run(HERE / name)
-        plain = Path(folder) / f"plain_{client}.py"
-        plain.write_text(
-            (HERE / "plain_ib_insync.py").read_text().replace("from ib_insync", f"from {client}")
-        )
-        existing = Path(folder) / f"harden_{client}.py"
-        existing.write_text(
-            (HERE / "harden_existing.py").read_text().replace("from ib_insync", f"from {client}")
-        )
-        with simulated_gateway(4902):
-            trade = run(plain)
-            blocking = run(HERE / "blocking_bot.py")
-            hardened = run(existing)
+        with simulated_gateway() as port:
+            trade, blocking, hardened = (
+                run(aimed(HERE / name, Path(folder), client, port), XDG_STATE_HOME=folder)
+                for name in ("plain_ib_insync.py", "blocking_bot.py", "harden_existing.py")
+            )
     assert "cycles" in bot
     assert " 0 fills" not in bot
     assert " 0 fills" in limited, "the limits of the file are the bot's"
