@@ -8,7 +8,6 @@ import math
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from ibkeel.options.inputs import Floats
 
@@ -95,14 +94,6 @@ def rough_mills(z: Floats) -> Floats:
     ratio = _polynomial(z, _ROUGH_ABOVE)
     ratio /= _polynomial(z, _ROUGH_BELOW)
     return ratio
-
-
-def cdf(x: npt.ArrayLike) -> Floats:
-    """Probability below `x`; relative accuracy holds down to 1e-300."""
-    given = np.asarray(x, dtype=np.float64)
-    with np.errstate(under="ignore"):
-        tail = density(given) * mills(np.abs(given))
-    return np.where(given > 0, 1.0 - tail, tail)
 
 
 def density(x: Floats) -> Floats:

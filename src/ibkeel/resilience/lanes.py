@@ -24,11 +24,6 @@ class Lane(IntEnum):
     HISTORY = 4
     """Bars and whatever else can wait."""
 
-    @property
-    def is_order(self) -> bool:
-        """Whether slots in reserve are for this lane."""
-        return self <= Lane.OPENING
-
 
 class Queued(Protocol):
     """Something that waits."""

@@ -163,7 +163,3 @@ def test_those_who_stopped_waiting_are_ahead_of_nobody():
     queue.gone()
 
     assert queue.ahead(Lane.QUOTES) == 2
-
-
-def test_slots_in_reserve_are_for_orders():
-    assert [lane.name for lane in Lane if lane.is_order] == ["CLOSING", "OPENING"]
