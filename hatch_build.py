@@ -14,7 +14,6 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-_SMALL = 8_000  # bytes
 LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!https?:|#)([^)\s]+)\)")
 
 
@@ -56,9 +55,7 @@ def packed(wheel: bytes, names: zipfile.ZipFile) -> bytes:
     archive = bytearray()
     for info in names.infolist():
         content = names.read(info)
-        # A small file hardly ever gains by several blocks, and to look for them is what takes the time.
-        is_split = len(content) > _SMALL
-        stream = compress(content, numiterations=15, blocksplitting=is_split)[2:-4]  # without zlib's frame
+        stream = compress(content, numiterations=30)[2:-4]  # without zlib's frame
         head = bytearray(wheel[info.header_offset :][: 30 + len(info.filename.encode()) + len(info.extra)])
         struct.pack_into("<L", head, 18, len(stream))
         struct.pack_into("<L", directory, entry + 20, len(stream))
