@@ -372,6 +372,56 @@ async def test_lines_are_known_from_the_wire_and_finished_snapshots_are_not_canc
         assert hardened.open_lines == {}
 
 
+async def test_what_the_gateway_forgot_with_its_data_holds_no_line_and_is_told():
+    told = []
+    config = IBKRConfig(market_data_lines=2)
+    async with connected(config=config, on_failure=told.append) as (ib, hardened, gateway):
+        contracts = await ib.qualifyContractsAsync(
+            *(library.Stock(symbol, "SMART", "USD") for symbol in ("SPY", "QQQ", "AAPL"))
+        )
+
+        def ask_again(_, code, *__):
+            if code == 1101:
+                for contract in contracts[:2]:
+                    ib.cancelMktData(contract)
+                    ib.reqMktData(contract)
+
+        for contract in contracts[:2]:
+            ib.reqMktData(contract)
+        ib.errorEvent += ask_again
+        gateway.inject(faults.UpstreamLost(duration=60.0, restores_as=1101))
+        await asyncio.sleep(90)
+
+        assert gateway.counters.open_lines == len(hardened.open_lines) == 2
+        assert hardened.waiting == ()
+        assert [(failure.call, type(failure.error)) for failure in told] == [("reqMktData", NotConnected)] * 2
+        assert 300 not in gateway.counters.errors_sent
+
+
+async def test_what_had_not_left_when_the_data_was_lost_leaves_then():
+    async with connected(config=IBKRConfig(market_data_lines=1)) as (ib, hardened, gateway):
+        contracts = await ib.qualifyContractsAsync(
+            *(library.Stock(symbol, "SMART", "USD") for symbol in ("SPY", "QQQ"))
+        )
+        for contract in contracts:
+            ib.reqMktData(contract)
+        gateway.inject(faults.UpstreamLost(duration=60.0, restores_as=1101))
+        await asyncio.sleep(90)
+
+        assert gateway.counters.open_lines == 1
+        assert [subject.partition(" ")[0] for subject in hardened.open_lines.values()] == ["QQQ"]
+        assert len(hardened.failures) == 1
+
+
+async def test_a_stream_that_the_gateway_forgot_is_raised_where_the_strict_block_ends():
+    async with connected() as (ib, hardened, gateway):
+        spy = await spy_of(ib)
+        with pytest.raises(NotConnected, match="lost its data subscriptions; ask again"), hardened.strict():
+            ib.reqMktData(spy)
+            gateway.inject(faults.UpstreamLost(duration=60.0, restores_as=1101))
+            await asyncio.sleep(90)
+
+
 async def test_bars_that_are_kept_up_to_date_are_open_until_they_are_cancelled():
     async with connected() as (ib, hardened, _):
         bars = await bars_of(ib, await spy_of(ib), keepUpToDate=True)

@@ -82,6 +82,11 @@ class Sent:
         """Whether it counts until its answer is complete, and ends with it."""
         return self.reading.message.is_open and not self.reading.goes_on
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether its bytes have yet to leave."""
+        return self.outgoing is not None and not self.outgoing.is_sent
+
     @override
     def __str__(self) -> str:
         subject = self.reading.request.subject

@@ -24,10 +24,11 @@ from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import end_request, is_waited_for, loop_of, take_queue, when_given_up
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
+from ibkeel.ibkr.meaning import Reaction
 from ibkeel.ibkr.sent_ledger import Failure, Scope, Sent, SentLedger
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
-from ibkeel.ibkr.wire_table import MESSAGES, Reading, read
+from ibkeel.ibkr.wire_table import MESSAGES, SUBSCRIPTIONS, Reading, read
 from ibkeel.orders import ErrorFate
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded, redact
@@ -254,7 +255,7 @@ class WireGuard:
             return
         if number is not None and self.ledger.get(number, sent.name) is not sent:
             return
-        if sent.outgoing is not None and not sent.outgoing.is_sent:
+        if sent.is_waiting:
             self._set_deadline(sent)  # what the limits hold back is not late
             return
         error = _given_up(sent)
@@ -317,6 +318,8 @@ class WireGuard:
     def _on_error(self, key: int, code: int, text: str, *_: object) -> None:
         sent = self.ledger.get(key)
         if sent is None:
+            if ERROR_TABLE.find(code, text, About.SYSTEM).reaction is Reaction.RESTORED_DATA_LOST:
+                self._lose_subscriptions()
             return
         if sent.name == "placeOrder" and not is_waited_for(self._ib.wrapper, key):
             self._on_order_error(sent, code, text)
@@ -327,6 +330,17 @@ class WireGuard:
             self._fail(
                 sent, meaning.error(f"{sent}: the Gateway said {meaning.words(redact(text))}", code=code)
             )
+
+    def _lose_subscriptions(self) -> None:
+        """The Gateway has forgotten them: they hold no line any more, and nobody else asks again."""
+        open_now = self.ledger.open.items()
+        lost = {key: sent for key, sent in open_now if sent.name in SUBSCRIPTIONS and not sent.is_waiting}
+        for key in lost:
+            self.ledger.end(key)
+        if self.wire is not None:
+            self.wire.lose_subscriptions()
+        for sent in lost.values():
+            self._fail(sent, NotConnected(f"{sent}: the Gateway lost its data subscriptions; ask again"))
 
     def _on_order_error(self, sent: Sent, code: int, text: str) -> None:
         if ERROR_TABLE.find(code, text, About.ORDER).fate is ErrorFate.REJECTED:
