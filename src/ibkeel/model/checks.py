@@ -173,7 +173,7 @@ def count(instance: object, attribute: "attrs.Attribute[Any]", value: object) ->
 def whole(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """Refuse what is not a whole number above zero."""
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise _refuse(instance, attribute, value, "a whole number above 0")
+        raise _refuse(instance, attribute, value, "a whole number above 0, as an int")
 
 
 def _is_finite(value: Any) -> bool:

@@ -42,6 +42,11 @@ def test_a_quantity_is_a_whole_number_above_zero(quantity):
         OrderTicket(contract=SPY, side=Side.BUY, quantity=quantity)
 
 
+def test_a_float_is_told_to_be_an_int():
+    with pytest.raises(InvalidInput, match=r"quantity is 1\.0; valid: a whole number above 0, as an int"):
+        OrderTicket(contract=SPY, side=Side.SELL, quantity=1.0)
+
+
 @pytest.mark.parametrize("text", ["a\0b", "a\nb", "half \udcff", 7])
 @pytest.mark.parametrize("field", ["client_order_id", "oca_group"])
 def test_a_name_that_would_shift_the_fields_of_an_order_on_the_wire_is_refused(field, text):
