@@ -2,9 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,10 +12,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import click
-from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ibkeel.backtest import (
@@ -34,11 +31,11 @@ from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, page_path
-from ibkeel.cli.screen import plain
+from ibkeel.cli.screen import bar, part_of, plain, table
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
-from ibkeel.runner import Progress, load_config_as
+from ibkeel.runner import load_config_as
 from ibkeel.strategy import default_registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,9 +99,11 @@ def backtest(**given: Any) -> None:
         page_path(page)  # before the work, not after it
     with (
         nullcontext() if path is None else Journal.open(fresh_journal(path)) as journal,
-        _bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance,
+        bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance,
     ):
-        report = trial.run(journal, lambda progress: advance(*_part(progress)))
+        report = trial.run(
+            journal, lambda now: advance(part_of(now), f"{now.session.day}, cycle {now.cycles}")
+        )
     if page is not None:
         report.save_html(page_path(page))  # --journal may have named the same file
     if given["as_json"]:
@@ -139,7 +138,7 @@ def sweep_settings(**given: Any) -> int:
     workers = given["workers"]
     with (
         nullcontext() if workers == 1 else _processes(workers) as executor,
-        _bar("combinations") as advance,
+        bar("combinations") as advance,
     ):
         done = sweep(
             trial,
@@ -163,29 +162,28 @@ def print_backtest(console: Console, report: BacktestReport, page: Path | None) 
         page: Where its page was written; None when it was not.
     """
     console.print(f"[bold]{report.title}[/bold]", highlight=False)
-    table = _table("figure", "value")
+    rows = _table("figure", "value")
     for field in attrs.fields(Figures):
-        table.add_row(field.name.replace("_", " "), _figure(field.name, getattr(report.figures, field.name)))
+        rows.add_row(field.name.replace("_", " "), _figure(field.name, getattr(report.figures, field.name)))
     for name, value in report.counts.items():
-        table.add_row(name, f"{value:,}")
-    console.print(table)
+        rows.add_row(name, f"{value:,}")
+    console.print(rows)
     _print_trades(console, report.trades)
-    for title, rows in (("still held", report.held), ("failed", report.errors)):
-        for row in rows[:_SHOWN]:
+    for title, told in (("still held", report.held), ("failed", report.errors)):
+        for row in told[:_SHOWN]:
             console.print(f"{title}: {row}", highlight=False, markup=False)
-    if page is None:
-        console.print("The whole report with its pictures: --html PATH", highlight=False)
-    else:
-        console.print(f"The whole report with its pictures: {page}", highlight=False, markup=False)
+    console.print(
+        f"The whole report with its pictures: {page or '--html PATH'}", highlight=False, markup=False
+    )
 
 
 def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
     if not trades:
         console.print("No trades.")
         return
-    table = _table("trade", "quantity", "entered", "at", "left", "at", "by", "profit")
+    rows = _table("trade", "quantity", "entered", "at", "left", "at", "by", "profit")
     for trade in trades[:_SHOWN]:
-        table.add_row(
+        rows.add_row(
             plain(trade.name),
             f"{trade.quantity:+g}",
             f"{trade.entered_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
@@ -195,7 +193,7 @@ def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
             trade.cause or "held",
             f"{trade.profit:+,.2f}",
         )
-    console.print(table)
+    console.print(rows)
     if len(trades) > _SHOWN:
         console.print(f"{len(trades) - _SHOWN} more trades are in the JSON and on the page.")
 
@@ -205,24 +203,18 @@ def print_sweep(console: Console, done: Sweep, figure: str) -> None:
     keys = list(done.rows[0].settings) if done.rows else []
     names = list(dict.fromkeys((figure, *_FEW)))
     heads = (key.replace(".", ".\n").replace("_", "_\n") for key in keys)
-    table = _table(*heads, *(name.replace("_", "\n") for name in names))
+    rows = _table(*heads, *(name.replace("_", "\n") for name in names))
     for row in sorted(done.rows, key=lambda row: _rank(row, figure)):
         settings = [str(row.settings[key]) for key in keys]
         cells = ["-"] * len(names)
         if row.figures is not None:
             cells = [_figure(name, getattr(row.figures, name)) for name in names]
-        table.add_row(*settings, *cells)
-    console.print(table)
+        rows.add_row(*settings, *cells)
+    console.print(rows)
     for row in done.rows:
         if row.error:
             named = ", ".join(f"{key}={row.settings[key]}" for key in keys)
             console.print(f"{named}: {row.error}", highlight=False, markup=False)
-
-
-def _part(progress: Progress) -> tuple[float, str]:
-    session = progress.session
-    part = (progress.now - session.opens_at) / (session.closes_at - session.opens_at)
-    return part, f"{session.day}, cycle {progress.cycles}"
 
 
 def _processes(number: int) -> ProcessPoolExecutor:
@@ -291,21 +283,6 @@ def _value(text: str) -> object:
     return text
 
 
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[float, str], None]]:
-    """A bar on the terminal's error stream; none when that is no terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[text]}"),
-        TimeElapsedColumn(),
-    )
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(what, total=1.0, text="")
-        yield lambda part, text: bars.update(task, completed=part, text=text)
-
-
 def _rank(row: SweepRow, figure: str) -> tuple[bool, float]:
     value = getattr(row.figures, figure, None)
     return value is None, -(value or 0.0)
@@ -324,8 +301,6 @@ def _figure(name: str, value: float | None) -> str:
 
 
 def _table(*columns: str) -> Table:
-    # A terminal of 80 columns has room for a sweep of two settings.
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
-    return table
+    made = table(*columns)
+    made.padding = (0, 1, 0, 0)  # a terminal of 80 columns has room for a sweep of two settings
+    return made

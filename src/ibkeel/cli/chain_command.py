@@ -44,7 +44,10 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(%?)", value)
     if match is None:
         raise click.BadParameter(f"{value!r} is no share; valid: 10% or 0.1")
-    return float(match[1]) / (100 if match[2] else 1)
+    share = float(match[1]) / (100 if match[2] else 1)
+    if share > _NO_LIMIT:
+        raise click.BadParameter(f"{value!r} is {share:.0%}, more than a spread can be; valid: 10% or 0.1")
+    return share
 
 
 @click.command()

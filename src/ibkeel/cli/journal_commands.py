@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import click
@@ -23,7 +22,6 @@ from ibkeel.journal.export import draft_of
 from ibkeel.monitor.report import report_of, report_page, write_private
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
-_FORMS: Final = MappingProxyType({".csv": "csv", ".parquet": "parquet"})
 _PATH = click.Path(path_type=Path)
 
 
@@ -56,10 +54,14 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
     Without an option a name that ends in .csv or .parquet gets a table, and all else gets lines of JSON.
     """
     if form is None and output is not None:
-        form = _FORMS.get(output.suffix.lower())
+        form = output.suffix.lower()[1:]
     with Journal.open(path, read_only=True) as source:
         if form in {"csv", "parquet"}:
-            _export_table(source, output, str(form), full=full)
+            if output is None:
+                raise ConfigurationError(
+                    f"--{form} needs a file to write: ibkeel journal export PATH OUTPUT --{form}"
+                )
+            (source.export_csv if form == "csv" else source.export_parquet)(output, full=full)
         elif output is None:
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(
@@ -69,17 +71,6 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
         else:
             with _writable(output) as stream:
                 source.export_jsonl(stream, full=full)
-
-
-def _export_table(source: Journal, output: Path | None, form: str, *, full: bool) -> None:
-    if output is None:
-        raise ConfigurationError(
-            f"--{form} needs a file to write: ibkeel journal export PATH OUTPUT --{form}"
-        )
-    if form == "csv":
-        source.export_csv(output, full=full)
-    else:
-        source.export_parquet(output, full=full)
 
 
 @journal.command("show")
@@ -137,4 +128,6 @@ def report(output: Path | None, session: datetime | None, journal: Path | None, 
         write_private(target, report_page(day))
     except OSError as error:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
-    click.echo(f"{day.session.isoformat()}: {len(day.fills)} fills, {day.cash:+,.2f}; see {target}")
+    cash = f"{'cash' if day.open_after else 'result'} {day.cash:+,.2f}"
+    changed = " (what is held has changed)" if day.open_after else ""
+    click.echo(f"{day.session.isoformat()}: {len(day.fills)} fills, {cash}{changed}; see {target}")

@@ -19,7 +19,7 @@ from ibkeel.telemetry.redaction import printable
 
 if TYPE_CHECKING:
     from ibkeel.journal import Record
-    from ibkeel.model import Bracket, OrderReport, OrderTicket
+    from ibkeel.model import Bracket, OrderReport, OrderTicket, Quote
     from ibkeel.runner import ErrorSeen, RunReport
     from ibkeel.runner import Progress as Cycles
 
@@ -61,29 +61,41 @@ class Screen:
 
 
 @contextmanager
+def bar(what: str, console: Console | None = None) -> Iterator[Callable[[float, str], None]]:
+    """A bar on the terminal's error stream; none when that is no terminal."""
+    console = console or Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[text]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=1.0, text="")
+        yield lambda part, text: bars.update(task, completed=part, text=text)
+
+
+def part_of(cycles: "Cycles") -> float:
+    """How much of its session is over."""
+    session = cycles.session
+    return (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
+
+
+@contextmanager
 def progress(what: str) -> Iterator[Screen]:
     """A bar on the terminal's error stream, and room for news above it; no bar when that is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Screen(announce=announce)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[clock]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=1.0, clock="")
+    with bar(what, console) as update:
 
         def advance(cycles: "Cycles") -> None:
-            session = cycles.session
             if cycles.warmed is not None:
-                bar.update(task, completed=0.0, clock=f"warming up, {cycles.warmed} of {cycles.symbols}")
+                update(0.0, f"warming up, {cycles.warmed} of {cycles.symbols}")
                 return
-            part = (cycles.now - session.opens_at) / (session.closes_at - session.opens_at)
             now = cycles.now.astimezone(_NEW_YORK)
-            bar.update(task, completed=part, clock=f"{now:%H:%M} New York, cycle {cycles.cycles}")
+            update(part_of(cycles), f"{now:%H:%M} New York, cycle {cycles.cycles}")
 
         yield Screen(
             advance=advance,
@@ -169,6 +181,7 @@ def told(record: "Record") -> tuple[str, str]:
         FillSeen,
         Intent,
         OrderUpdate,
+        QuoteSeen,
         kind_of,
     )
 
@@ -177,6 +190,8 @@ def told(record: "Record") -> tuple[str, str]:
     if isinstance(record, FillSeen):
         fill = record.execution
         return "fill", f"{fill.side.value} {fill.quantity:.10g} {fill.contract} at {fill.price:.10g}"
+    if isinstance(record, QuoteSeen):
+        return "quote seen", _quote_text(record.quote)
     if isinstance(record, CommissionSeen):
         return "commission", f"{record.commission:.10g} for fill {record.exec_id}"
     if isinstance(record, OrderUpdate):
@@ -190,6 +205,12 @@ def told(record: "Record") -> tuple[str, str]:
 def listed(reasons: Iterable[object]) -> str:
     """Reasons in one line."""
     return "; ".join(map(str, reasons))
+
+
+def _quote_text(quote: "Quote") -> str:
+    sides = (quote.bid, quote.ask, quote.last)
+    bid, ask, last = ("-" if side is None else f"{side:.10g}" for side in sides)
+    return f"{quote.contract} {bid} x {ask}, last {last}"
 
 
 def _report_text(report: "OrderReport") -> str:

@@ -160,6 +160,7 @@ def test_when_nothing_fits_the_code_says_so(arguments, words, capsys):
         (("SPY", "--dte", "soon"), 2, "valid: 30..60"),
         (("SPY", "--dte", "60..30"), 2, "valid: 30..60"),
         (("SPY", "--max-spread", "wide"), 2, "valid: 10%"),
+        (("SPY", "--max-spread", "10"), 2, "'10' is 1000%, more than a spread can be; valid: 10% or 0.1"),
         (("SPY", "--delta", "30"), 2, "DeltaRule.delta"),
         (("SPY", "--delta", "0.3", "--strikes", "3"), 2, "exclude"),
         (("SPY", "--delta", "0.3", "--rate", "4"), 2, "-1<=x<=1"),

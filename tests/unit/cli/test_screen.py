@@ -8,8 +8,19 @@ from rich.console import Console
 from rich.text import Text
 
 from ibkeel.cli.screen import print_report, progress, told
-from ibkeel.journal import CommissionSeen, FillSeen, Intent, OrderUpdate, Purpose
-from ibkeel.model import Bracket, Execution, OrderReport, OrderState, OrderTicket, OrderType, Side, Stock
+from ibkeel.journal import CommissionSeen, FillSeen, Intent, OrderUpdate, Purpose, QuoteSeen
+from ibkeel.model import (
+    Bracket,
+    Execution,
+    Index,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    OrderType,
+    Quote,
+    Side,
+    Stock,
+)
 from ibkeel.runner import ErrorSeen, Held, Progress, RunReport, Session, SymbolTally
 
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
@@ -125,3 +136,15 @@ def test_fills_their_cost_and_reports_are_shown_with_whole_figures():
         "order update",
         "SELL 1234567 SPY STP 4: working, 1234560 filled",
     )
+
+
+@pytest.mark.parametrize(
+    ("quote", "words"),
+    [
+        (Quote(contract=SPY, at=AT, bid=560.0, ask=560.02, last=560.01), "SPY 560 x 560.02, last 560.01"),
+        (Quote(contract=Index("VIX"), at=AT, last=13.75), "VIX - x -, last 13.75"),
+    ],
+    ids=["whole", "one figure"],
+)
+def test_a_quote_is_shown_with_its_contract_and_prices(quote, words):
+    assert told(QuoteSeen(at=AT, symbol="SPY", quote=quote)) == ("quote seen", words)

@@ -60,6 +60,19 @@ def alarm(name):
     return AlarmRaised(at=AT, name=name, message=f"{name} is wrong")
 
 
+@pytest.mark.parametrize(
+    ("symbols", "words"),
+    [(("SPY",), "scalp runs on 1 symbol, PAPER"), (("SPY", "QQQ"), "scalp runs on 2 symbols, PAPER")],
+    ids=["one", "two"],
+)
+def test_how_many_symbols_a_run_has_is_said_in_good_english(symbols, words):
+    person = Person(least="info")
+
+    person.hear(RunBegan(at=AT, run="r1", mode="PAPER", strategy="scalp", symbols=symbols))
+
+    assert person.titles == [words]
+
+
 def test_an_alarm_is_told_at_once_and_says_what_to_do():
     person = Person()
 

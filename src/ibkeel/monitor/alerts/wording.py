@@ -255,7 +255,8 @@ def _day_over(event: events.TradingDayClosed) -> tuple[News, ...]:
 
 
 def _run_began(event: events.RunBegan) -> tuple[News, ...]:
-    title = f"{event.strategy} runs on {len(event.symbols)} symbols, {event.mode}"
+    count = len(event.symbols)
+    title = f"{event.strategy} runs on {count} symbol{'' if count == 1 else 's'}, {event.mode}"
     return (Concern(key=f"run {event.run}", severity=_INFO, title=title, what=title, did="it began"),)
 
 

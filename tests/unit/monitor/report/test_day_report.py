@@ -332,6 +332,20 @@ def test_the_command_writes_a_page_or_one_json_object(journal, tmp_path, capsys)
     assert run(["report", "--session", "2020-01-01", "--journal", str(journal.path)]) == 2
 
 
+def test_the_command_calls_no_result_what_is_the_price_of_a_position(journal, tmp_path, capsys):
+    arguments = ["report", str(tmp_path / "day.html"), "--journal", str(journal.path)]
+
+    run(arguments)
+    flat = capsys.readouterr().out
+    journal.record(fill(5, Side.BUY, 1.0, 3.00))
+    run(arguments)
+    held = capsys.readouterr().out
+
+    assert "2 fills, result +" in flat
+    assert "3 fills, cash -" in held
+    assert " (what is held has changed); see " in held
+
+
 @pytest.mark.parametrize("name", ["journal.sqlite", "link", "bot.toml"])
 def test_the_command_replaces_no_file_but_an_earlier_report(name, journal, tmp_path, capsys):
     (tmp_path / "link").symlink_to(journal.path)
