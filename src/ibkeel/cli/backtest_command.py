@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 import attrs
 import click
@@ -31,7 +30,7 @@ from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, page_path
-from ibkeel.cli.screen import bar, part_of, plain, table
+from ibkeel.cli.screen import NEW_YORK, bar, part_of, plain, table
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
@@ -45,7 +44,6 @@ _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _FIGURES: Final = tuple(field.name for field in attrs.fields(Figures))
 _WORDS: Final[dict[str, object]] = {"true": True, "false": False, "none": None}
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _SHOWN: Final = 20
 _SHARES: Final = ("total_return", "max_drawdown", "win_rate")
 _SECONDS: Final = ("longest_drawdown", "average_holding")
@@ -186,9 +184,9 @@ def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
         rows.add_row(
             plain(trade.name),
             f"{trade.quantity:+g}",
-            f"{trade.entered_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
+            f"{trade.entered_at.astimezone(NEW_YORK):%m-%d %H:%M:%S}",
             f"{trade.entry_price:.2f}",
-            "-" if trade.left_at is None else f"{trade.left_at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}",
+            "-" if trade.left_at is None else f"{trade.left_at.astimezone(NEW_YORK):%m-%d %H:%M:%S}",
             "-" if trade.exit_price is None else f"{trade.exit_price:.2f}",
             trade.cause or "held",
             f"{trade.profit:+,.2f}",

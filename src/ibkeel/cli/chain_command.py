@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from datetime import time
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import click
 from rich import box
@@ -15,14 +14,12 @@ from rich.text import Text
 
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.screen import host_name, plain
+from ibkeel.cli.screen import NEW_YORK, host_name, plain
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK: Final = click.DateTime(formats=["%H:%M"])
-
-_NEW_YORK = ZoneInfo("America/New_York")
 
 
 def _days(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]:
@@ -195,7 +192,7 @@ def _print_chain(console: Console, report: ChainReport) -> None:
 
 
 def _parts(report: ChainReport) -> Iterator[RenderableType]:
-    at, rule = report.at.astimezone(_NEW_YORK), report.options.rule
+    at, rule = report.at.astimezone(NEW_YORK), report.options.rule
     price = "" if report.spot is None else f" at {report.spot:.2f}"
     if report.spot is None and report.close is not None:
         price = f", no price now, closed at {report.close:.2f}"

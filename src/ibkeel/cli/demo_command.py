@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 import click
@@ -20,7 +19,7 @@ from ibkeel.cli.demo import DemoOptions, DemoResult, play
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
-from ibkeel.cli.screen import body, listed, plain, progress, table, told
+from ibkeel.cli.screen import NEW_YORK, body, listed, plain, progress, table, told
 from ibkeel.cli.sim_commands import chosen
 from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Decision, FillSeen, Intent, Journal, Record
@@ -30,7 +29,6 @@ from ibkeel.sim.market import MOODS
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _PATH: Final = click.Path(path_type=Path)
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _SHOWN_ORDERS: Final = 20
 
 
@@ -182,7 +180,7 @@ def _faults(result: DemoResult) -> Iterator[RenderableType]:
     yield f"the faults below explain {len(result.report.errors) - len(result.unexplained)} of the errors"
     shown = table("fault", "at", "noticed after", "well again after", title="What the Gateway suffered")
     for fault in faults[:_SHOWN_ORDERS]:
-        at = f"{fault.at.astimezone(_NEW_YORK):%H:%M:%S}"
+        at = f"{fault.at.astimezone(NEW_YORK):%H:%M:%S}"
         shown.add_row(fault.kind, at, _after(fault.detected_after), _after(fault.recovered_after))
     yield shown
 
@@ -199,7 +197,7 @@ def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:
     for column in shown.columns:
         column.justify = "left"
     for record in rows[:_SHOWN_ORDERS]:
-        shown.add_row(f"{record.at.astimezone(_NEW_YORK):%H:%M:%S}", *map(plain, told(record)))
+        shown.add_row(f"{record.at.astimezone(NEW_YORK):%H:%M:%S}", *map(plain, told(record)))
     if len(rows) > _SHOWN_ORDERS:
         shown.add_row("", "", f"and {len(rows) - _SHOWN_ORDERS} more in the journal")
     yield shown

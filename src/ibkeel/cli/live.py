@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 import click
@@ -20,7 +19,7 @@ from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.paths import state_directory
-from ibkeel.cli.screen import print_report, progress, web_address
+from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
@@ -54,7 +53,6 @@ from ibkeel.telemetry import LoggingObserver
 
 _FIGURES: Final = ("cycles", "signals", "intents", "orders", "orders_sent", "fills", "timeouts")
 _PATH: Final = click.Path(path_type=Path)
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
 _PACE_AFTER: Final = 5.0
 _OFF_PACE: Final = 0.5  # the Gateway tells whole seconds
@@ -297,7 +295,7 @@ async def _same_pace(broker: IBKRBroker, clock: OffsetClock) -> None:
 def _waiting_for(clock: OffsetClock) -> str:
     now = clock.now()
     session = session_now(ExchangeCalendar(start=now.date() - timedelta(days=7)), now)
-    opens, closes = session.opens_at.astimezone(_NEW_YORK), session.closes_at.astimezone(_NEW_YORK)
+    opens, closes = session.opens_at.astimezone(NEW_YORK), session.closes_at.astimezone(NEW_YORK)
     if now >= session.opens_at:
         return f"the session of {opens:%A, %d %B %Y} is open until {closes:%H:%M} New York; stop with Ctrl-C"
     return f"waiting for {opens:%A, %d %B %Y}, {opens:%H:%M} to {closes:%H:%M} New York; stop with Ctrl-C"

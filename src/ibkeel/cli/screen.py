@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ibkeel.runner import ErrorSeen, RunReport
     from ibkeel.runner import Progress as Cycles
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
+NEW_YORK: Final = ZoneInfo("America/New_York")
 _SHOWN_ERRORS = 5
 _SHOWN_FIELDS = (
     "symbol", "outcome", "kind", "client_order_id", "state", "message", "reason", "mode", "strategy", "run",
@@ -94,7 +94,7 @@ def progress(what: str) -> Iterator[Screen]:
             if cycles.warmed is not None:
                 update(0.0, f"warming up, {cycles.warmed} of {cycles.symbols}")
                 return
-            now = cycles.now.astimezone(_NEW_YORK)
+            now = cycles.now.astimezone(NEW_YORK)
             update(part_of(cycles), f"{now:%H:%M} New York, cycle {cycles.cycles}")
 
         yield Screen(
@@ -129,7 +129,7 @@ def print_records(console: Console, records: Iterable["tuple[int, Record]"]) -> 
     for column in lines.columns[1:]:
         column.justify = "left"
     for number, record in records:
-        at = f"{record.at.astimezone(_NEW_YORK):%m-%d %H:%M:%S}"
+        at = f"{record.at.astimezone(NEW_YORK):%m-%d %H:%M:%S}"
         lines.add_row(str(number), at, *map(plain, told(record)))
     console.print(lines)
 
@@ -164,7 +164,7 @@ def body(report: "RunReport") -> Iterator[RenderableType]:
 
 def _what_is_told(error: "ErrorSeen") -> tuple[str, str, str]:
     """Errors of the same second that say the same are told once."""
-    return f"{error.at.astimezone(_NEW_YORK):%H:%M:%S}", error.kind, error.message
+    return f"{error.at.astimezone(NEW_YORK):%H:%M:%S}", error.kind, error.message
 
 
 def _flatness(report: "RunReport") -> str:

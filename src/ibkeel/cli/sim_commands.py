@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from datetime import datetime, time, tzinfo
 from pathlib import Path
 from typing import Any, Final, TextIO
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import attrs
 import click
 from rich.console import Console
 
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
-from ibkeel.cli.screen import announce, host_name, table
+from ibkeel.cli.screen import NEW_YORK, announce, host_name, table
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company, accompany, recording
 from ibkeel.clock import OffsetClock
@@ -30,7 +30,6 @@ from ibkeel.system import SystemClock
 
 _DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _CLOCK: Final = click.DateTime(formats=["%H:%M"])
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _OTHER_PORT: Final = click.IntRange(1, 65535)
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[smhd]?)+")
@@ -178,7 +177,7 @@ async def _serve(given: dict[str, Any], scenario: Scenario | None, company: Comp
     _end_by_sigterm()
     seed, speed, host = given["seed"], given["speed"], given["host"]
     market = SeededMarket(seed, given["day"].date() if given["day"] else None)
-    start = datetime.combine(market.session_date, given["start"].time(), _NEW_YORK)
+    start = datetime.combine(market.session_date, given["start"].time(), NEW_YORK)
     clock = OffsetClock(SystemClock(), start, speed=speed)
     gateway = SimulatedGateway(market=market, seed=seed, clock=clock, scenario=scenario, speed=speed)
     notes = {"seed": seed, "date": market.session_date.isoformat()}

@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 import click
@@ -16,7 +15,7 @@ from rich.table import Table
 from typing_extensions import override
 
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.screen import announce, host_name, plain
+from ibkeel.cli.screen import NEW_YORK, announce, host_name, plain
 from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.model import checks
 from ibkeel.sim.market import SeededMarket
@@ -40,7 +39,6 @@ from ibkeel.sim.wiretime import parse_instant
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _LONGEST_BREAK: Final = 7  # days without a session
 _KINDS: Final = {
     "absent": "the simulator does not say",
@@ -216,7 +214,7 @@ def _market(recorded: Transcript, began_at: datetime, seed: int) -> SeededMarket
     """A market of the recorded day, or of the next session, with the recorded symbols."""
     symbols = {str(entry.fields.get("symbol", "")) for entry in recorded.entries if entry.sender == "client"}
     noted = recorded.header.notes.get("date")
-    day = date.fromisoformat(noted) if noted else began_at.astimezone(_NEW_YORK).date()
+    day = date.fromisoformat(noted) if noted else began_at.astimezone(NEW_YORK).date()
     wanted = sorted(symbols - {""})
     for later in range(_LONGEST_BREAK - 1):
         with suppress(ConfigurationError):

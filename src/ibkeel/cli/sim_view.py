@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 from rich.console import Console, Group, RenderableType
@@ -17,14 +16,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ibkeel.cli.screen import plain
+from ibkeel.cli.screen import NEW_YORK, plain
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, SimulatedGateway
 from ibkeel.sim.transcripts import Header, Scribe, TranscriptFile
 from ibkeel.sim.view import GatewayView, MessageLog, MessageSeen, view_of
 from ibkeel.telemetry import redact
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _ROWS: Final = 40
 _SENDERS: Final = {"client": "→", "gateway": "←"}
 
@@ -140,7 +138,7 @@ def _head(view: GatewayView, title: str) -> RenderableType:
         f"lines [b]{view.lines}[/b] of {limit}   open histories [b]{view.histories}[/b]   "
         f"messages [b]{view.messages}[/b]   connections [b]{view.connections}[/b]   rules broken: [b]{broken}[/b]"
     )
-    clock = f"{view.at.astimezone(_NEW_YORK):%Y-%m-%d %H:%M:%S} New York"
+    clock = f"{view.at.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} New York"
     return Panel(Group(Text.from_markup(figures)), title=f"{title} · {clock}", title_align="left")
 
 
@@ -209,7 +207,7 @@ def _until(seen: FaultSeen) -> str:
 
 
 def _clock(at: datetime) -> str:
-    return f"{at.astimezone(_NEW_YORK):%H:%M:%S}"
+    return f"{at.astimezone(NEW_YORK):%H:%M:%S}"
 
 
 async def _draw(gateway: SimulatedGateway, log: MessageLog | None, title: str) -> None:
