@@ -30,7 +30,7 @@ from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import fresh_journal, page_path
-from ibkeel.cli.screen import NEW_YORK, bar, part_of, plain, table
+from ibkeel.cli.screen import NEW_YORK, bar, part_of, plain, table, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
@@ -107,7 +107,7 @@ def backtest(**given: Any) -> None:
     if given["as_json"]:
         click.echo(report.to_json())
     else:
-        print_backtest(Console(), report, page)
+        print_backtest(unbroken(Console()), report, page)
 
 
 @click.command("sweep")
@@ -147,7 +147,7 @@ def sweep_settings(**given: Any) -> int:
     if given["as_json"]:
         click.echo(json.dumps(done.as_data(), indent=2))
     else:
-        print_sweep(Console(), done, given["figure"])
+        print_sweep(unbroken(Console()), done, given["figure"])
     return ExitCode.SUCCESS if any(row.figures is not None for row in done.rows) else ExitCode.FOUND
 
 

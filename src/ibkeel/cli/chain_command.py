@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.screen import NEW_YORK, host_name, plain
+from ibkeel.cli.screen import NEW_YORK, host_name, plain, unbroken
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 
@@ -127,7 +127,7 @@ def chain(**given: Any) -> None:
     if given["as_json"]:
         click.echo(json.dumps(report.as_data(), indent=2))
     else:
-        _print_chain(Console(), report)
+        _print_chain(unbroken(Console()), report)
     if report.is_empty:
         raise click.exceptions.Exit(ExitCode.FOUND)
 

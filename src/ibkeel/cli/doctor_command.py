@@ -9,11 +9,12 @@ from typing import Final
 
 import click
 from rich.console import Console
+from rich.padding import Padding
 
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import state_directory
-from ibkeel.cli.screen import host_name
+from ibkeel.cli.screen import host_name, plain
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
 from ibkeel.monitor.monitor import unmet
@@ -21,7 +22,6 @@ from ibkeel.resilience import Backoff
 from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
-from ibkeel.telemetry.redaction import printable
 
 _PATH: Final = click.Path(path_type=Path)
 _MARKS: Final = {
@@ -113,7 +113,7 @@ def _printing(console: Console) -> Callable[[Finding], None]:
         console.print(
             f"{_MARKS[finding.verdict]}  {finding.check:<{_WIDTH}} ", end="", highlight=False, soft_wrap=True
         )
-        console.print(printable(redact(finding.said)), markup=False, highlight=False, soft_wrap=True)
+        console.print(plain(redact(finding.said)), highlight=False, soft_wrap=True)
 
     return told
 
@@ -126,4 +126,4 @@ def _print_cause(console: Console, diagnosis: Diagnosis) -> None:
     for number, problem in enumerate(diagnosis.problems):
         lead = "Mend first" if number == 0 else "Then look at"
         console.print(f"[bold]{lead}: {problem.check}[/]", highlight=False)
-        console.print(f"  {printable(redact(problem.remedy))}", markup=False, highlight=False)
+        console.print(Padding(plain(redact(problem.remedy)), (0, 0, 0, 2)))

@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from ibkeel.cli.paths import page_path, state_directory
-from ibkeel.cli.screen import print_records, told
+from ibkeel.cli.screen import print_records, told, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
 from ibkeel.journal.export import draft_of
@@ -82,7 +82,7 @@ def journal_show(path: Path | None, last: int, kind: str | None) -> None:
     with Journal.open(path or state_directory(os.environ) / "journal.sqlite", read_only=True) as source:
         reader = SparingReader(source)
         entries = list(_of_kind(reader, kind))[-last:]
-    print_records(Console(), [(entry.seq, entry.record) for entry in entries])
+    print_records(unbroken(Console()), [(entry.seq, entry.record) for entry in entries])
     for error in reader.skipped.values():
         click.echo(f"left out: {error}", err=True)
 

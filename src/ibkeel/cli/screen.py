@@ -1,5 +1,6 @@
 """What commands show: how they get on, and what others said, neither markup nor commands to the terminal."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
@@ -101,6 +102,13 @@ def progress(what: str) -> Iterator[Screen]:
             advance=advance,
             announce=lambda line: console.print(line, soft_wrap=True, highlight=False, markup=False),
         )
+
+
+def unbroken(console: Console) -> Console:
+    """A console that breaks no line where nobody looks: what follows a pipe goes by lines."""
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 10_000
+    return console
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -715,6 +715,19 @@ def test_the_doctor_tells_each_finding_and_first_what_to_mend(capsys, monkeypatc
     assert lines[lines.index("Mend first: port") + 1].startswith("  start the Gateway")
 
 
+def test_a_remedy_of_more_lines_than_one_is_indented_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+
+    run(["doctor", "--port", str(port)])
+
+    lines = capsys.readouterr().out.splitlines()
+    remedy = lines[lines.index("Mend first: port") + 1 :]
+    assert len(remedy) > 1
+    assert all(line.startswith("  ") for line in remedy)
+
+
 @pytest.mark.parametrize("command", [["demo", "--journal"], ["report"], ["backtest", "--html"]])
 def test_a_name_that_no_file_can_have_is_a_sentence(command, dry_day, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))

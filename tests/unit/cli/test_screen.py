@@ -7,8 +7,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from ibkeel.cli.screen import print_report, progress, told
-from ibkeel.journal import CommissionSeen, FillSeen, Intent, OrderUpdate, Purpose, QuoteSeen
+from ibkeel.cli.screen import print_records, print_report, progress, told, unbroken
+from ibkeel.journal import CommissionSeen, Failure, FillSeen, Intent, OrderUpdate, Purpose, QuoteSeen
 from ibkeel.model import (
     Bracket,
     Execution,
@@ -148,3 +148,21 @@ def test_fills_their_cost_and_reports_are_shown_with_whole_figures():
 )
 def test_a_quote_is_shown_with_its_contract_and_prices(quote, words):
     assert told(QuoteSeen(at=AT, symbol="SPY", quote=quote)) == ("quote seen", words)
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_terminal", "is_whole"),
+    [(None, False, True), ("60", False, False), (None, True, False)],
+    ids=["in a pipe", "as wide as was asked for", "on a terminal"],
+)
+def test_no_line_is_broken_where_nobody_looks(monkeypatch, columns, is_terminal, is_whole):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    console = Console(file=io.StringIO(), force_terminal=is_terminal, color_system=None)
+    words = "a message of many words, " * 10
+    record = Failure(at=AT, symbol="", kind="NoData", message=words, service="bars")
+
+    print_records(unbroken(console), [(1, record)])
+
+    assert (words.strip() in console.file.getvalue()) is is_whole
