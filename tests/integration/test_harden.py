@@ -245,6 +245,14 @@ async def test_a_failure_that_the_library_hides_is_kept_with_its_type():
         assert failures == [failure]
 
 
+async def test_a_failure_that_is_printed_is_a_sentence_with_its_time():
+    async with connected() as (ib, hardened, _):
+        await ib.reqContractDetailsAsync(no_such())
+
+        [failure] = hardened.failures
+        assert str(failure) == f"{failure.at:%H:%M:%S} UTC UnknownContract: {failure.error}"
+
+
 async def test_within_a_strict_block_it_is_raised():
     async with connected() as (ib, hardened, _):
         with pytest.raises(UnknownContract, match="reqContractDetails"), hardened.strict():
@@ -416,10 +424,15 @@ async def test_what_had_not_left_when_the_data_was_lost_leaves_then():
 async def test_a_stream_that_the_gateway_forgot_is_raised_where_the_strict_block_ends():
     async with connected() as (ib, hardened, gateway):
         spy = await spy_of(ib)
-        with pytest.raises(NotConnected, match="lost its data subscriptions; ask again"), hardened.strict():
-            ib.reqMktData(spy)
-            gateway.inject(faults.UpstreamLost(duration=60.0, restores_as=1101))
-            await asyncio.sleep(90)
+
+        async def stream_while_the_data_is_lost():
+            with hardened.strict():
+                ib.reqMktData(spy)
+                gateway.inject(faults.UpstreamLost(duration=60.0, restores_as=1101))
+                await asyncio.sleep(90)
+
+        with pytest.raises(NotConnected, match="lost its data subscriptions; ask again"):
+            await stream_while_the_data_is_lost()
 
 
 async def test_bars_that_are_kept_up_to_date_are_open_until_they_are_cancelled():

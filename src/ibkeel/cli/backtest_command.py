@@ -29,7 +29,7 @@ from ibkeel.backtest import (
 from ibkeel.backtest.figures import lasting
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.paths import fresh_journal, page_path
+from ibkeel.cli.paths import DATE, PATH, fresh_journal, page_path
 from ibkeel.cli.screen import NEW_YORK, bar, part_of, plain, table, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
@@ -39,8 +39,6 @@ from ibkeel.strategy import default_registry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PATH: Final = click.Path(path_type=Path)
-_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 _FIGURES: Final = tuple(field.name for field in attrs.fields(Figures))
 _WORDS: Final[dict[str, object]] = {"true": True, "false": False, "none": None}
 
@@ -54,9 +52,9 @@ _FEW: Final = ("net_profit", "total_return", "max_drawdown", "trades", "win_rate
 def _what_to_play(command: F) -> F:
     """The options that both commands have."""
     options = (
-        click.argument("config", type=_PATH, required=False),
-        click.option("--replay", type=_PATH, default=None, help="Folder of recorded data; needs --date."),
-        click.option("--date", "day", type=_DATE, default=None, help="First trading date, YYYY-MM-DD."),
+        click.argument("config", type=PATH, required=False),
+        click.option("--replay", type=PATH, default=None, help="Folder of recorded data; needs --date."),
+        click.option("--date", "day", type=DATE, default=None, help="First trading date, YYYY-MM-DD."),
         click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the market."),
         click.option("--sessions", type=click.IntRange(1), default=1, show_default=True, help="How many."),
         click.option(
@@ -80,11 +78,11 @@ def _what_to_play(command: F) -> F:
 @_what_to_play
 @click.option(
     "--html",
-    type=_PATH,
+    type=PATH,
     default=None,
     help="Write the report to this file; only an earlier report is replaced.",
 )
-@click.option("--journal", type=_PATH, default=None, help="Keep the journal. [default: it is not kept]")
+@click.option("--journal", type=PATH, default=None, help="Keep the journal. [default: it is not kept]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backtest(**given: Any) -> None:
     """Run a bot over past or simulated sessions: the same runner, rules and strategies as live.
@@ -132,8 +130,10 @@ def backtest(**given: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, in the order of the grid.")
 def sweep_settings(**given: Any) -> int:
     """Run a backtest with every combination of settings."""
-    trial, grid = _trial(given), dict(_values(text) for text in given["sets"])
-    workers = given["workers"]
+    trial, workers = _trial(given), given["workers"]
+    grid: dict[str, tuple[object, ...]] = {}
+    for key, values in map(_values, given["sets"]):
+        grid[key] = (*grid.get(key, ()), *values)
     with (
         nullcontext() if workers == 1 else _processes(workers) as executor,
         bar("combinations") as advance,

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 
+from ibkeel.cli.screen import NEW_YORK
 from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import QuoteUnavailable, UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
@@ -42,7 +42,6 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
 _ANY_SPREAD: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
@@ -202,7 +201,7 @@ def look(options: ChainOptions) -> ChainReport:
         return asyncio.run(_real(options, options.where))
     rehearsal = options.where
     market = SeededMarket(rehearsal.seed, rehearsal.day)
-    start = datetime.combine(market.session_date, rehearsal.at, _NEW_YORK)
+    start = datetime.combine(market.session_date, rehearsal.at, NEW_YORK)
     return run_virtual(_simulated(options, market, rehearsal.seed), start=start)
 
 
@@ -271,7 +270,7 @@ async def _underlying(broker: Broker, options: ChainOptions) -> Stock | Index:
 
 
 def _day(now: datetime) -> date:
-    return now.astimezone(_NEW_YORK).date()
+    return now.astimezone(NEW_YORK).date()
 
 
 def _listed(

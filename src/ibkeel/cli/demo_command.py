@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -17,7 +16,7 @@ from rich.table import Table
 from ibkeel.cli.bot_config import tickers
 from ibkeel.cli.demo import DemoOptions, DemoResult, play
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.paths import fresh_journal, state_directory
+from ibkeel.cli.paths import DATE, PATH, fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
 from ibkeel.cli.screen import NEW_YORK, body, listed, plain, progress, table, told
 from ibkeel.cli.sim_commands import chosen
@@ -27,8 +26,6 @@ from ibkeel.options import PRESETS
 from ibkeel.runner import RunReport
 from ibkeel.sim.market import MOODS
 
-_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
-_PATH: Final = click.Path(path_type=Path)
 _SHOWN_ORDERS: Final = 20
 
 
@@ -43,8 +40,8 @@ _SHOWN_ORDERS: Final = 20
 @click.option(
     "--symbols", callback=tickers, default="SPY,QQQ", show_default=True, help="Tickers with commas."
 )
-@click.option("--replay", type=_PATH, default=None, help="Folder of recorded data to play instead.")
-@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option("--replay", type=PATH, default=None, help="Folder of recorded data to play instead.")
+@click.option("--date", "day", type=DATE, default=None, help="Trading date, YYYY-MM-DD.")
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
@@ -75,7 +72,7 @@ _SHOWN_ORDERS: Final = 20
     default=None,
     help="One of the phases of a first bot, in dry run, held against what must come of it.",
 )
-@click.option("--journal", type=_PATH, default=None, help="Where the journal goes.")
+@click.option("--journal", type=PATH, default=None, help="Where the journal goes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def demo(**given: Any) -> int:
     """Play a trading day against the simulated Gateway, in seconds."""

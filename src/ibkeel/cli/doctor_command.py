@@ -13,7 +13,7 @@ from rich.padding import Padding
 
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.paths import state_directory
+from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import host_name, plain
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
@@ -23,7 +23,6 @@ from ibkeel.runner import BotConfig, load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
 
-_PATH: Final = click.Path(path_type=Path)
 _MARKS: Final = {
     Verdict.OK: "[green]ok[/]     ",
     Verdict.WARNING: "[yellow]warning[/]",
@@ -34,7 +33,7 @@ _WIDTH: Final = 14
 
 
 @click.command()
-@click.argument("config", type=_PATH, required=False)
+@click.argument("config", type=PATH, required=False)
 @click.option(
     "--host",
     callback=host_name,
@@ -53,7 +52,7 @@ _WIDTH: Final = 14
 @click.option(
     "--symbols", callback=tickers, default=None, help="Tickers with commas, whose data is asked for."
 )
-@click.option("--journal", type=_PATH, default=None, help="The bot's journal.")
+@click.option("--journal", type=PATH, default=None, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(
     config: Path | None,

@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Final
 
 import attrs
 import click
@@ -16,24 +15,22 @@ import click
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.flattening import FlattenOptions, flatten_directly, flatten_through_the_bot, planned
-from ibkeel.cli.paths import state_directory
+from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.errors import ClientIdInUse, ConfigurationError, JournalInUse, OrderRefused
 from ibkeel.monitor.dashboard.source import BotSource
 from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt, load_config_as
 from ibkeel.system import SystemClock
 
-_PATH: Final = click.Path(path_type=Path)
-
 
 @click.command("flatten")
-@click.argument("config", type=_PATH, default=Path("bot.toml"))
+@click.argument("config", type=PATH, default=Path("bot.toml"))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--all", "everything", is_flag=True, help="Close also what the bot did not trade.")
 @click.option(
     "--wait", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Seconds for the fills."
 )
-@click.option("--journal", type=_PATH, default=None, help="Where the bot's journal is.")
-@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
+@click.option("--journal", type=PATH, default=None, help="Where the bot's journal is.")
+@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
 @click.option(
     "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
 )
@@ -83,7 +80,7 @@ def flatten(
 @click.command("halt")
 @click.option("--lift", is_flag=True, help="Let entries pass again.")
 @click.option("--reason", default="ibkeel halt", show_default=True, help="Why, for the journal.")
-@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
+@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
 def halt_entries(reason: str, state: Path | None, *, lift: bool) -> None:
     """Let no entry of any bot leave until it is lifted, and cancel those that work; exits pass."""
     folder, clock = state_directory(os.environ, state), SystemClock()

@@ -9,20 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich.console import Console
 
-from ibkeel.cli.paths import page_path, state_directory
+from ibkeel.cli.paths import DATE, PATH, page_path, state_directory
 from ibkeel.cli.screen import print_records, told, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
 from ibkeel.journal.export import draft_of
 from ibkeel.monitor.report import report_of, report_page, write_private
-
-_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
-_PATH = click.Path(path_type=Path)
 
 
 @click.group()
@@ -31,8 +28,8 @@ def journal() -> None:
 
 
 @journal.command("backup")
-@click.argument("path", type=_PATH)
-@click.argument("output", type=_PATH)
+@click.argument("path", type=PATH)
+@click.argument("output", type=PATH)
 def journal_backup(path: Path, output: Path) -> None:
     """Copy the journal at PATH to OUTPUT, a new file, while the bot may go on writing; and check the copy.
 
@@ -42,8 +39,8 @@ def journal_backup(path: Path, output: Path) -> None:
 
 
 @journal.command("export")
-@click.argument("path", type=_PATH)
-@click.argument("output", type=_PATH, required=False)
+@click.argument("path", type=PATH)
+@click.argument("output", type=PATH, required=False)
 @click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="A table; needs OUTPUT.")
 @click.option("--parquet", "form", flag_value="parquet", help="A table; needs OUTPUT and pyarrow.")
@@ -74,7 +71,7 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
 
 
 @journal.command("show")
-@click.argument("path", type=_PATH, required=False)
+@click.argument("path", type=PATH, required=False)
 @click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
 @click.option("--kind", default=None, help="Only one kind, such as fill or failure.")
 def journal_show(path: Path | None, last: int, kind: str | None) -> None:
@@ -108,9 +105,9 @@ def _writable(path: Path) -> Iterator[Any]:
 
 
 @click.command()
-@click.argument("output", type=_PATH, required=False)
-@click.option("--session", type=_DATE, default=None, help="Trading date. [default: the journal's last]")
-@click.option("--journal", type=_PATH, default=None, help="The bot's journal.")
+@click.argument("output", type=PATH, required=False)
+@click.option("--session", type=DATE, default=None, help="Trading date. [default: the journal's last]")
+@click.option("--journal", type=PATH, default=None, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; OUTPUT is not needed then.")
 def report(output: Path | None, session: datetime | None, journal: Path | None, *, as_json: bool) -> None:
     """Write the report of a trading day to OUTPUT, one HTML file; by default `ibkeel-DATE.html`.

@@ -18,7 +18,7 @@ from rich.console import Console
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
-from ibkeel.cli.paths import state_directory
+from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import OffsetClock
 from ibkeel.errors import ConfigurationError
@@ -52,7 +52,6 @@ from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
 _FIGURES: Final = ("cycles", "signals", "intents", "orders", "orders_sent", "fills", "timeouts")
-_PATH: Final = click.Path(path_type=Path)
 _CLOSE_ENOUGH: Final = timedelta(seconds=60)
 _PACE_AFTER: Final = 5.0
 _OFF_PACE: Final = 0.5  # the Gateway tells whole seconds
@@ -84,13 +83,13 @@ class LiveOptions:
 
 
 @click.command("run")
-@click.argument("config", type=_PATH)
+@click.argument("config", type=PATH)
 @click.option("--sessions", type=click.IntRange(1), default=None, help="Stop after so many sessions.")
-@click.option("--journal", type=_PATH, default=None, help="Where the journal is.")
+@click.option("--journal", type=PATH, default=None, help="Where the journal is.")
 @click.option(
     "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
 )
-@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
+@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
 @click.option("--quiet", is_flag=True, help="Tell nothing of orders, fills, refusals and failures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def run_bot(

@@ -11,14 +11,13 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from ibkeel.cli.paths import state_directory
+from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import web_address
 from ibkeel.errors import ConfigurationError
 from ibkeel.monitor.dashboard.source import BotSource, HaltControls
 from ibkeel.runner import HALT_FILE
 from ibkeel.system import SystemClock
 
-_PATH: Final = click.Path(path_type=Path)
 _EVERY: Final = 1.0
 _HOST: Final = "127.0.0.1"
 
@@ -34,8 +33,8 @@ _HOST: Final = "127.0.0.1"
     help="What readers of the page must know; better in the environment: IBKEEL_PAGE_TOKEN.",
 )
 @click.option("--name", "names", multiple=True, help="Another name under which the page is reached.")
-@click.option("--state", type=_PATH, default=None, help="The bot's state directory.")
-@click.option("--journal", type=_PATH, default=None, help="The bot's journal, for when no bot runs.")
+@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
+@click.option("--journal", type=PATH, default=None, help="The bot's journal, for when no bot runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the board once, as one JSON object.")
 def monitor(
     host: str,

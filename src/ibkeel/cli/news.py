@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from typing_extensions import override
 
+from ibkeel.cli.screen import NEW_YORK
 from ibkeel.telemetry import (
     AlarmRaised,
     Connected,
@@ -26,7 +26,6 @@ from ibkeel.telemetry import (
 )
 
 _NO_ORDER: Final = {"no_option": "no option will do", "no_size": "no size", "refused": "refused"}
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _FIGURES: Final = re.compile(r"\d[\d.,:]*")
 
 
@@ -53,7 +52,7 @@ class News(Observer):
         """Tell it, if a person wants to know."""
         words = self._words(event)
         if words:
-            self._tell(f"{event.at.astimezone(_NEW_YORK):%H:%M:%S} {' '.join(words.split())}")
+            self._tell(f"{event.at.astimezone(NEW_YORK):%H:%M:%S} {' '.join(words.split())}")
 
     def _words(self, event: Event) -> str:
         match event:
@@ -96,7 +95,7 @@ class News(Observer):
             case TradingDayOpened():
                 self._told = {key for key in self._told if key[0] == "filled"}
                 self._intended.clear()
-                until = f"{event.closes_at.astimezone(_NEW_YORK):%H:%M}"
+                until = f"{event.closes_at.astimezone(NEW_YORK):%H:%M}"
                 return f"session of {event.day:%A, %d %B %Y}, until {until} New York"
         return ""
 

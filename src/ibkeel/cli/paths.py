@@ -1,9 +1,10 @@
-"""Where a bot keeps its state, and which files a command may replace."""
+"""Where a bot keeps its state, which files a command may replace, and how files and days are typed."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import click
 import platformdirs
 
 from ibkeel.errors import ConfigurationError, JournalError
@@ -11,6 +12,9 @@ from ibkeel.journal import Journal, RunStarted
 
 DEMO_RUN: Final = "demo"
 """Name of the run of every demo."""
+
+PATH: Final = click.Path(path_type=Path)
+DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 
 _BESIDE: Final = ("", "-wal", "-shm")
 _PAGE: Final = b"<!doctype html"

@@ -12,10 +12,10 @@ from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 
+from ibkeel.cli.screen import NEW_YORK
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, GatewayCounters, Scenario, SimulatedGateway
@@ -23,7 +23,6 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import ProcessLoop, TimeIsUp, bystander_context, virtual_process
 from ibkeel.virtual.process import machine_monotonic
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _OURS: Final = Path(__file__).resolve().parents[1]
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
@@ -136,7 +135,7 @@ def rehearse(options: RehearsalOptions, cut_off: Callable[[Rehearsal], None] | N
         raise ConfigurationError(f"there is no script {options.script}")
     began = machine_monotonic()
     market = SeededMarket(options.seed, options.day)
-    start = datetime.combine(market.session_date, options.start, _NEW_YORK)
+    start = datetime.combine(market.session_date, options.start, NEW_YORK)
     with virtual_process(start, seconds=_seconds(options, market, start), zone=options.zone) as loop:
         gateway = SimulatedGateway(
             market=market, seed=options.seed, clock=loop.clock, scenario=options.scenario
@@ -203,7 +202,7 @@ def _seconds(options: RehearsalOptions, market: SeededMarket, start: datetime) -
     [session] = market.sessions(market.session_date, market.session_date)
     if start >= session.closes_at:
         raise ConfigurationError(
-            f"the session of {session.day} ends at {session.closes_at.astimezone(_NEW_YORK):%H:%M} New York, "
+            f"the session of {session.day} ends at {session.closes_at.astimezone(NEW_YORK):%H:%M} New York, "
             "before the script starts; say how long it is to run, with --for"
         )
     return (session.closes_at - start).total_seconds()
@@ -331,7 +330,7 @@ def _span(seconds: float) -> timedelta:
 
 
 def _told(seen: FaultSeen) -> str:
-    text = f"{seen.at.astimezone(_NEW_YORK):%H:%M:%S} New York {seen.kind} {seen.detail}".rstrip()
+    text = f"{seen.at.astimezone(NEW_YORK):%H:%M:%S} New York {seen.kind} {seen.detail}".rstrip()
     if seen.ended_at is None or seen.ended_at == seen.at:
         return text
-    return f"{text} until {seen.ended_at.astimezone(_NEW_YORK):%H:%M:%S}"
+    return f"{text} until {seen.ended_at.astimezone(NEW_YORK):%H:%M:%S}"

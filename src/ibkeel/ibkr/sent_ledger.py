@@ -31,6 +31,10 @@ class Failure:
     call: str
     error: IbkeelError
 
+    @override
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S} UTC {type(self.error).__name__}: {self.error}"
+
 
 class Scope:
     """A block in which failures are raised.

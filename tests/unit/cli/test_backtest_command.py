@@ -140,6 +140,15 @@ def test_a_setting_that_is_none_is_a_sentence(bot, text, words, capsys):
     assert words in capsys.readouterr().err
 
 
+def test_values_of_a_setting_that_is_named_twice_are_all_played(bot, capsys):
+    setting = "risk.stop_fraction"
+
+    run(["sweep", bot, "--set", f"{setting}=0.1", "--set", f"{setting}=0.2,0.3", "--json"])
+
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["settings"][setting] for row in rows] == [0.1, 0.2, 0.3]
+
+
 def test_words_and_numbers_are_told_apart(bot, capsys):
     code = run(
         ["sweep", bot, "--set", "runner.preset=thin", "--set", "risk.take_profit_fraction=none,1", "--json"]
