@@ -6,7 +6,14 @@ from itertools import pairwise
 import attrs
 import pytest
 
-from ibkeel.errors import InvalidInput, OrderRefused, OrderRejected, RequestTimeout, UnknownContract
+from ibkeel.errors import (
+    InvalidInput,
+    NotConnected,
+    OrderRefused,
+    OrderRejected,
+    RequestTimeout,
+    UnknownContract,
+)
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import (
     Bracket,
@@ -350,6 +357,25 @@ async def test_events_tell_an_order_from_sent_to_filled_with_its_fill(stage):
         assert all(
             attrs.evolve(one, at=two.at) != two for one, two in pairwise(told) if type(one) is type(two)
         )
+
+
+async def test_a_stream_that_is_read_after_the_session_ended_tells_first_what_came_before(stage):
+    async with stage() as on, aclosing(on.broker.order_events()) as events:
+        await on.broker.place(FAR)
+        on.board.hang_up()
+        while on.broker.is_connected:
+            await asyncio.sleep(0.01)
+        told = []
+        with pytest.raises(NotConnected) as ended:
+            await _collect(events, told)
+
+    assert [told[0].state, told[-1].state] == [OrderState.SENT, OrderState.UNKNOWN]
+    assert str(ended.value).startswith("the stream of order events ended: ")
+
+
+async def _collect(events, told):
+    async for event in events:
+        told.append(event)
 
 
 async def test_the_report_of_a_fill_has_its_average_price(stage):

@@ -76,7 +76,8 @@ class OrderNews:
         """Reports and fills from the call on.
 
         Args:
-            check: Asked first when they are read; what it raises is raised there.
+            check: Asked first when they are read; what it raises is raised there, but for a lost session of which
+                there is more to tell.
 
         Raises:
             NotConnected: The session ended.
@@ -87,7 +88,11 @@ class OrderNews:
 
 
 async def _heard(queue: _Queue, check: Callable[[], None]) -> Held[OrderEvent]:
-    check()
+    try:
+        check()
+    except NotConnected:
+        if queue.empty():
+            raise
     yield lambda: next_of(queue)
 
 
