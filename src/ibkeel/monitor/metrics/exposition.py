@@ -126,7 +126,9 @@ class Metrics(Observer):
         try:
             server, thread = start_http_server(port, addr=host, registry=registry)
         except OSError as error:
-            raise ConfigurationError(f"cannot serve metrics on {host}:{port}: {error.strerror}") from error
+            raise ConfigurationError(
+                f"cannot serve metrics on {host}:{port}: {error.strerror}; metrics_port = 0 takes a free one"
+            ) from error
         server.set_app(_guarded(server.get_app(), host, tuple(names)))
         try:
             yield int(server.server_port)
