@@ -97,7 +97,7 @@ class _Book:
             raise InvalidInput(f"the strategy wants {target} shares at bar {row}; valid: a number, or None")
         signed = target - self.held
         paid = price + self.settings.half_spread if signed > 0 else price - self.settings.half_spread
-        is_larger = abs(target) > abs(self.held)
+        is_larger = abs(target) > abs(self.held) or self.held * target < 0
         if is_larger and abs(target) * paid > self.settings.leverage * (self.cash + self.held * paid):
             self.refused += 1
             return

@@ -22,6 +22,7 @@ _SECOND: Final = np.timedelta64(1, "s")
 _LEGIBLE: Final = 100.0  # of a unit; more is easier read in the next
 _SESSIONS_A_YEAR: Final = 252
 _FEWEST_SESSIONS: Final = 20  # fewer say nothing of a yearly ratio
+_WEST: Final = np.timedelta64(5, "h")  # so 04:00 to 20:00 in New York is within one day
 
 
 def _instants(value: npt.ArrayLike) -> Instants:
@@ -86,10 +87,9 @@ class Curve:
 
     def falls(self) -> "Curve":
         """How far the curve is below its highest value so far, in parts of it; zero or less."""
-        tops = np.maximum.accumulate(self.value) if len(self) else self.value
-        return Curve(
-            at=self.at, value=np.where(tops > 0, self.value / np.where(tops > 0, tops, 1.0) - 1.0, 0.0)
-        )
+        tops = np.maximum.accumulate(self.value)
+        falls = np.divide(self.value - tops, tops, out=np.zeros(len(self)), where=tops > 0)
+        return Curve(at=self.at, value=falls)
 
     def drawdown(self) -> Drawdown:
         """The deepest and the longest fall."""
@@ -237,17 +237,13 @@ def _mean(values: Sequence[float]) -> float | None:
 
 
 def _sharpe(equity: Curve) -> float | None:
-    closes = _last_of_each_day(equity)
-    if len(closes) < _FEWEST_SESSIONS or (closes <= 0).any():
+    days = (equity.at - _WEST).astype("datetime64[D]")
+    ends = np.append(days[1:] != days[:-1], np.True_)
+    count = ends.sum()
+    ends[0] = True  # where the first session begins
+    closes = equity.value[ends]
+    if count < _FEWEST_SESSIONS or (closes <= 0).any():
         return None
     returns = np.diff(closes) / closes[:-1]
     spread = float(returns.std(ddof=1))
     return float(returns.mean()) / spread * math.sqrt(_SESSIONS_A_YEAR) if spread > 0 else None
-
-
-def _last_of_each_day(equity: Curve) -> Floats:
-    # A New York session lies within one day of UTC.
-    days = equity.at.astype("datetime64[D]")
-    is_last = np.append(days[1:] != days[:-1], np.True_)
-    closes: Floats = equity.value[is_last]
-    return closes

@@ -46,7 +46,7 @@ class Trade:
         left_at: Its last fill; None when it is still held.
         exit_price: Average, per share; None while nothing was closed.
         cause: What closed it, such as `stop`; empty when it is still held.
-        profit: Dollars of what was closed, after all commissions.
+        profit: Dollars of what was closed, by the average cost of what was held then, after all commissions.
         commission: Dollars.
     """
 
@@ -90,44 +90,41 @@ class Trade:
 class _Open:
     """A position that is being built, or taken down."""
 
-    __slots__ = ("begun", "bought", "closed", "commission", "entry", "exit", "held", "last", "most")
-
     def __init__(self, deal: Deal) -> None:
         self.begun = self.last = deal
         self.held = self.most = self.bought = self.closed = 0.0
-        self.entry = self.exit = self.commission = 0.0
+        self.entry = self.exit = self.commission = self.cost = self.gain = 0.0
 
     def take(self, deal: Deal) -> None:
         self.last = deal
         self.commission += deal.commission
+        worth = deal.signed * deal.price
         if self.held * deal.signed >= 0:
-            self.bought += abs(deal.signed)
-            self.entry += abs(deal.signed) * deal.price
+            self.bought += deal.signed
+            self.entry += worth
+            self.cost += worth
         else:
-            self.closed += abs(deal.signed)
-            self.exit += abs(deal.signed) * deal.price
+            cost = deal.signed * self.cost / self.held
+            self.closed += deal.signed
+            self.exit += worth
+            self.gain += cost - worth
+            self.cost += cost
         self.held += deal.signed
         if abs(self.held) > abs(self.most):
             self.most = self.held
 
     def trade(self) -> Trade:
         deal, is_flat = self.begun, abs(self.held) < _FLAT
-        sign = 1.0 if self.most > 0 else -1.0
-        entry_price = self.entry / self.bought
-        exit_price = self.exit / self.closed if self.closed else None
-        gain = (
-            0.0 if exit_price is None else sign * self.closed * (exit_price - entry_price) * deal.multiplier
-        )
         return Trade(
             name=deal.name,
             symbol=deal.symbol,
             quantity=self.most,
             entered_at=deal.at,
-            entry_price=entry_price,
+            entry_price=self.entry / self.bought,
             left_at=self.last.at if is_flat else None,
-            exit_price=exit_price,
+            exit_price=self.exit / self.closed if self.closed else None,
             cause=self.last.cause if is_flat else "",
-            profit=gain - self.commission,
+            profit=self.gain * deal.multiplier - self.commission,
             commission=self.commission,
         )
 

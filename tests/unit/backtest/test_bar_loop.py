@@ -173,6 +173,16 @@ def test_more_than_the_account_can_hold_is_refused_and_counted():
     assert report.held == ("100 SPY",)
 
 
+def test_a_turn_to_the_other_side_needs_the_equity_too():
+    rows = [(10, 10, 10, 10)] * 2 + [(18, 18, 18, 18)] * 2
+
+    report = backtest_bars(Holding(-100, -100, 100), bars_of(rows), BarSettings(cash=1000.0, commission=FREE))
+
+    assert report.figures.end_equity == 200.0
+    assert (report.counts["refused"], report.counts["fills"]) == (1, 1)
+    assert report.held == ("-100 SPY",)
+
+
 def test_a_position_within_its_stop_is_kept_and_one_that_is_wanted_again_is_not_traded():
     rows = [(10, 10, 10, 10)] * 4
     settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.5)

@@ -1,6 +1,9 @@
 """From fills to trades and figures: nothing is won or lost on the way."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from math import sqrt
+from statistics import fmean, stdev
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -36,6 +39,28 @@ def test_profits_add_up_to_the_change_of_cash_and_holdings(rows):
     assert all(trade.is_closed for trade in trades)
     assert sum(trade.profit for trade in trades) == pytest.approx(cash)
     assert sum(trade.commission for trade in trades) == pytest.approx(len(everything))
+
+
+@given(DEALS)
+def test_what_is_closed_of_a_position_wins_against_the_average_cost_of_what_was_held(rows):
+    deals = [deal(row, signed, price, name=name) for row, (name, signed, price) in enumerate(rows)]
+    won = 0.0
+    for name in ("A", "B"):
+        held = cost = 0.0
+        for row in (row for row in deals if row.name == name):
+            closes = max(-abs(held), min(abs(held), row.signed)) if held * row.signed < 0 else 0.0
+            average = cost / held if held else 0.0
+            won += -closes * (row.price - average)
+            cost += closes * average + (row.signed - closes) * row.price
+            held += row.signed
+
+    assert sum(trade.profit for trade in trades_of(deals)) == pytest.approx(won - len(deals))
+
+
+def test_what_is_bought_later_does_not_change_what_was_won_before():
+    (trade,) = trades_of([deal(0, 2, 10.0), deal(1, -1, 12.0), deal(2, 1, 14.0)])
+
+    assert (trade.is_closed, trade.profit) == (False, 2.0 - 3.0)
 
 
 def test_a_fill_in_parts_is_one_trade_at_the_average():
@@ -92,3 +117,36 @@ def test_a_yearly_ratio_needs_twenty_sessions_that_differ():
 
     assert figures_of(rising, ()).sharpe > 0
     assert figures_of(still, ()).sharpe is None
+
+
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def sessions(returns, *, begins, ends):
+    """Two points a trading day, at New York hours, from a Monday in January on; and what each day brought."""
+    day, worth, points = date(2024, 1, 1), 100_000.0, []
+    for brought in returns:
+        day += timedelta(days=3 if day.weekday() == 4 else 1)
+        at = datetime(day.year, day.month, day.day, tzinfo=NEW_YORK)
+        points += [(at.replace(hour=begins), worth), (at.replace(hour=ends), worth * (1 + brought))]
+        worth *= 1 + brought
+    return Curve.of(points)
+
+
+@given(
+    st.lists(st.floats(-0.05, 0.05), min_size=20, max_size=120).filter(lambda rows: stdev(rows) > 1e-6),
+    st.sampled_from([(10, 16), (4, 20)]),
+)
+def test_the_yearly_ratio_is_that_of_every_session_the_first_included(returns, hours):
+    curve = sessions(returns, begins=hours[0], ends=hours[1])
+
+    expected = fmean(returns) / stdev(returns) * sqrt(252)
+
+    assert figures_of(curve, ()).sharpe == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(("count", "is_known"), [(19, False), (20, True)])
+def test_twenty_sessions_are_enough_for_a_yearly_ratio(count, is_known):
+    returns = [0.01 * (-1) ** row for row in range(count)]
+
+    assert (figures_of(sessions(returns, begins=10, ends=16), ()).sharpe is not None) is is_known
