@@ -93,6 +93,17 @@ def test_the_expected_move_is_a_straddle_and_a_deviation(smile_at):
     assert move.low * move.high == pytest.approx(smile_at().forward ** 2, rel=1e-6)
 
 
+def test_the_straddle_is_of_a_pair_that_is_not_crossed(quoted):
+    given = quoted(spread=0.02)
+    nearest = given["strike"].tolist().index(100.0)
+    given["call_ask"][nearest] = 0.05
+
+    move = fit_smile(**given).expected_move
+
+    assert move.straddle_strike == 102.5
+    assert move.straddle == pytest.approx(fit_smile(**quoted(spread=0.02)).expected_move.straddle, rel=0.1)
+
+
 def test_what_cannot_be_used_is_named_with_its_strike(quoted):
     given = quoted()
     places = {strike: row for row, strike in enumerate(given["strike"].tolist())}
