@@ -258,7 +258,7 @@ class Runner:
             return None
         since = max(self._clock.now(), session.opens_at)  # a cycle that is due at the open is not missed
         self._crew.begin_session()
-        self._greeks.begin_session()
+        self._greeks.begin_session(session)
         self._crew.teller.day_opened(session)
         stop = self._crew.supervisor.ends_at = self._stop(session)
         timetable = self._config.timetable

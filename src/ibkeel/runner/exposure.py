@@ -15,6 +15,7 @@ from ibkeel.orders import is_same_contract
 from ibkeel.risk import FLAT, Exposure, ExposureLimits, check_exposure
 from ibkeel.runner.entry import View
 from ibkeel.runner.feed import Feed
+from ibkeel.runner.schedule import Session
 from ibkeel.runner.tally import Failures
 
 _SHARE: Final = Greeks(delta=1.0, gamma=0.0, theta=0.0, vega=0.0)
@@ -62,6 +63,7 @@ class PortfolioGreeks:
         self._cycle = 0
         self._readings: dict[Contract, _Reading] = {}
         self._entered: list[tuple[Option, float]] = []
+        self._session: Session | None = None
 
     def use(self, limits: ExposureLimits) -> None:
         """Let the portfolio lean so far from now on."""
@@ -71,9 +73,10 @@ class PortfolioGreeks:
     def _is_wanted(self) -> bool:
         return self._every is not None and (self._is_told or self._limits.is_set)
 
-    def begin_session(self) -> None:
-        """Forget the figures of another session."""
+    def begin_session(self, session: Session) -> None:
+        """Forget the figures of another session; what expires in this one lives until its close."""
         self._readings.clear()
+        self._session = session
 
     def begin_cycle(self) -> None:
         """What was entered in the cycle before is among the orders or positions by now."""
@@ -94,7 +97,7 @@ class PortfolioGreeks:
         if not (self._is_wanted and isinstance(quote.contract, Option)):
             return
         now = self._clock.now()
-        greeks = _best(quote, spot, now)
+        greeks = _best(quote, spot, now, self._session)
         if greeks is not None:
             self._readings[quote.contract] = _Reading(at=now, cycle=self._cycle, greeks=greeks)
 
@@ -245,17 +248,17 @@ def _is_whole(greeks: Greeks | None) -> bool:
     return greeks is not None and all(getattr(greeks, figure) is not None for figure in _FIGURES)
 
 
-def _best(quote: Quote, spot: float | None, now: datetime) -> Greeks | None:
+def _best(quote: Quote, spot: float | None, now: datetime, session: Session | None) -> Greeks | None:
     """The broker's figures when they are whole, else our own, else what there is."""
     sent = quote.greeks
     if _is_whole(sent):
         return sent
     spot = spot if sent is None or sent.underlying_price is None else sent.underlying_price
-    own = None if spot is None else own_greeks(quote, spot=spot, now=now)
+    own = None if spot is None else own_greeks(quote, spot=spot, now=now, session=session)
     return own or sent
 
 
-def own_greeks(quote: Quote, *, spot: float, now: datetime) -> Greeks | None:
+def own_greeks(quote: Quote, *, spot: float, now: datetime, session: Session | None = None) -> Greeks | None:
     """Sensitivities at the volatility of a quote's middle, without interest and dividends.
 
     Without these two, early exercise is worth nothing, so that an American option is a European one.
@@ -264,6 +267,7 @@ def own_greeks(quote: Quote, *, spot: float, now: datetime) -> Greeks | None:
         quote: Of an option.
         spot: Price of the underlying, per share.
         now: Aware.
+        session: Tells when its own day closes; any other closes at 16:00.
 
     Returns:
         None when the quote is one-sided, its middle has no volatility, or the option has expired.
@@ -271,8 +275,11 @@ def own_greeks(quote: Quote, *, spot: float, now: datetime) -> Greeks | None:
     option, mid = quote.contract, quote.mid
     if not isinstance(option, Option) or mid is None:
         return None
+    ends = settles_at(option.expiry)
+    if session is not None and session.day == option.expiry:
+        ends = min(ends, session.closes_at)
     try:
-        years = years_to_expiry(settles_at(option.expiry), now=now)
+        years = years_to_expiry(ends, now=now)
     except InvalidInput:
         return None
     found = implied_greeks(

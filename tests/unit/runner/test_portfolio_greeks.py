@@ -27,6 +27,7 @@ from ibkeel.model import (
     Side,
     Stock,
 )
+from ibkeel.options import implied_greeks
 from ibkeel.risk import FLAT, Exposure, ExposureLimits
 from ibkeel.runner import BotConfig, RiskConfig, RunnerConfig, Session
 from ibkeel.runner.config_rules import clashes
@@ -252,7 +253,7 @@ def test_positions_that_could_not_be_read_make_nothing_forgotten():
 def test_figures_do_not_last_over_night():
     async def script(greeks):
         await greeks.refresh(view(held(call())), within=20)
-        greeks.begin_session()
+        greeks.begin_session(SESSION)
         return greeks.of((held(call()),))
 
     assert play(_Market(quote(call())), script).found == Exposure()
@@ -312,6 +313,35 @@ def test_without_a_price_of_the_underlying_only_what_was_sent_is_known():
 )
 def test_what_has_no_volatility_has_no_figures_of_our_own(quoted):
     assert own_greeks(quoted, spot=580.0, now=START) is None
+
+
+def test_what_expires_on_a_half_day_lives_until_its_close():
+    noon, last = datetime(2025, 7, 3, 16, tzinfo=UTC), Option("SPY", date(2025, 7, 3), 560, Right.CALL)
+    half = Session(day=last.expiry, opens_at=noon - timedelta(hours=2.5), closes_at=noon + timedelta(hours=1))
+    seen = Quote(contract=last, at=noon, bid=0.70, ask=0.72)
+
+    found = own_greeks(seen, spot=560.0, now=noon, session=half)
+
+    years = 1 / (24 * 365)
+    expected = implied_greeks(0.71, spot=560.0, strike=560.0, years=years, right="C").greeks
+    assert (found.theta, found.vega) == (pytest.approx(expected.theta), pytest.approx(expected.vega))
+    assert own_greeks(seen, spot=560.0, now=noon).theta == pytest.approx(expected.theta / 4)
+    tomorrow = attrs.evolve(half, day=date(2025, 7, 4))
+    assert own_greeks(seen, spot=560.0, now=noon, session=tomorrow) == own_greeks(seen, spot=560.0, now=noon)
+
+
+def test_a_run_reckons_with_the_close_of_its_session():
+    market = _Market(quote(call(), None), quote(Stock("SPY"), None, mid=560.0))
+    last = attrs.evolve(SESSION, day=call().expiry, closes_at=START + timedelta(hours=1))
+
+    async def script(greeks):
+        greeks.begin_session(last)
+        await greeks.refresh(view(held(call())), within=60)
+        return greeks.of((held(call()),))
+
+    expected = implied_greeks(4.0, spot=560.0, strike=560.0, years=1 / (24 * 365), right="C").greeks
+
+    assert play(market, script).found.theta == pytest.approx(100 * float(expected.theta), rel=1e-3)
 
 
 def test_what_is_neither_stock_nor_option_makes_the_whole_unknown():
