@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from math import isfinite
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -28,10 +27,9 @@ from ibkeel.journal import (
 )
 from ibkeel.model import Execution, Side, Stock
 from ibkeel.monitor.board import Snapshot
-from ibkeel.monitor.report.sessions import records_of, runs_on, sessions_of
+from ibkeel.monitor.report.sessions import NEW_YORK, records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _NOTES: Final = 500
 
 
@@ -149,8 +147,8 @@ class DayReport:
         equity: Readings of the day; empty when none were kept.
         prices: Of each underlying, as decisions saw them.
         fills: In order.
-        cash: Sum of all fills; the day's result when it ended flat, but for commissions that no fill tells.
-        open_after: Contracts that the fills leave open, with their quantities.
+        cash: Sum of all fills; the day's result while `open_after` is empty, but for commissions that no fill tells.
+        open_after: How much the fills change what is held, by contract: below zero when it was held before and sold.
         outcomes: Of decisions, the most frequent first.
         notes: Decisions that wanted something, the last few hundred.
         not_done: Why nothing came of decisions that wanted something, the most frequent first.
@@ -265,8 +263,8 @@ class _Reading:
 
     def _touches(self, begin: datetime, end: datetime | None) -> bool:
         """Whether something that lasted was of this day."""
-        last = None if end is None else end.astimezone(_NEW_YORK).date()
-        return begin.astimezone(_NEW_YORK).date() <= self._session and (last is None or last >= self._session)
+        last = None if end is None else end.astimezone(NEW_YORK).date()
+        return begin.astimezone(NEW_YORK).date() <= self._session and (last is None or last >= self._session)
 
     def _all(self, kind: type[Any]) -> list[Any]:
         return self._by_kind.get(kind, [])
@@ -345,15 +343,14 @@ class _Reading:
 
 def _cash(done: Execution) -> float:
     multiplier = float(getattr(done.contract, "multiplier", 1))
-    sign = -1.0 if done.side is Side.BUY else 1.0
-    return sign * done.quantity * done.price * multiplier
+    return -done.side.sign * done.quantity * done.price * multiplier
 
 
 def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:
-    held: Counter[str] = Counter()
+    held: dict[str, float] = {}
     for fill in fills:
-        held[fill.subject] += fill.quantity if fill.side == "BUY" else -fill.quantity  # type: ignore[assignment]
-    return {subject: quantity for subject, quantity in held.items() if abs(quantity) > 1e-9}  # noqa: PLR2004
+        held[fill.subject] = held.get(fill.subject, 0.0) + Side(fill.side).sign * fill.quantity
+    return {subject: quantity for subject, quantity in held.items() if round(quantity, 9)}
 
 
 def _without_figures(reason: str) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from html import escape
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from ibkeel.monitor.report.day import DayReport, Latency
+from ibkeel.monitor.report.sessions import NEW_YORK
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 240
@@ -15,7 +15,6 @@ _RIGHT: Final = 16
 _TOP: Final = 14
 _BOTTOM: Final = 26
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _LINES: Final = 4
 _HOURS: Final = 8
 _ROWS: Final = 200
@@ -86,8 +85,10 @@ def report_page(report: DayReport) -> str:
         _prices(report),
         _fills(report),
         _not_done(report),
+        _decisions(report),
+        _incidents(report),
+        _latencies(report),
     ]
-    parts += [_decisions(report), _incidents(report), _latencies(report)]
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, '
         f'initial-scale=1"><title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><main>'
@@ -128,7 +129,7 @@ def _grid(frame: _Frame) -> list[str]:
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,.2f}</text>')
     step = timedelta(minutes=30 if frame.seconds <= _HOURS * 1800 else 60)
-    first = frame.begin.astimezone(_NEW_YORK).replace(minute=0, second=0, microsecond=0)
+    first = frame.begin.astimezone(NEW_YORK).replace(minute=0, second=0, microsecond=0)
     end = frame.begin + timedelta(seconds=frame.seconds)
     while first <= end:
         if first >= frame.begin:
@@ -155,7 +156,7 @@ def _head(report: DayReport) -> str:
 
 
 def _figures(report: DayReport) -> str:
-    flat = "result of the fills" if not report.open_after else "cash of the fills, positions still open"
+    flat = "result of the fills" if not report.open_after else "cash of the fills, which change what is held"
     if any(fill.commission is None for fill in report.fills):
         flat += ", before commissions"
     rows = [
@@ -169,7 +170,9 @@ def _figures(report: DayReport) -> str:
     ]
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
     held = "; ".join(f"{quantity:+g} {subject}" for subject, quantity in report.open_after.items())
-    return f'<dl class="figures">{cells}</dl>' + (f"<p>Open by the fills: {escape(held)}</p>" if held else "")
+    return f'<dl class="figures">{cells}</dl>' + (
+        f"<p>What is held changed by {escape(held)}</p>" if held else ""
+    )
 
 
 def _equity(report: DayReport) -> str:
@@ -246,7 +249,7 @@ def _decisions(report: DayReport) -> str:
 
 def _incidents(report: DayReport) -> str:
     def when(instant: datetime) -> str:
-        day = instant.astimezone(_NEW_YORK).date()
+        day = instant.astimezone(NEW_YORK).date()
         return _clock(instant) if day == report.session else f"{day:%d %b} {_clock(instant)}"
 
     rows = [
@@ -290,4 +293,4 @@ def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]], lead
 
 
 def _clock(instant: datetime) -> str:
-    return f"{instant.astimezone(_NEW_YORK):%H:%M:%S}"
+    return f"{instant.astimezone(NEW_YORK):%H:%M:%S}"

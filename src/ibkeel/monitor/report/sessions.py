@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ibkeel.journal import CycleDone, Failure, Journal, LossGuardKept, Record, RunStarted, SparingReader
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
+NEW_YORK: Final = ZoneInfo("America/New_York")
 
 
 def sessions_of(journal: Journal) -> tuple[date, ...]:
@@ -26,7 +26,7 @@ def records_of(journal: Journal, session: date) -> Iterator[Record]:
 
     Of what cannot be read only that is told.
     """
-    begin = datetime.combine(session, datetime.min.time(), _NEW_YORK)
+    begin = datetime.combine(session, datetime.min.time(), NEW_YORK)
     reader, last = SparingReader(journal), begin
     for entry in reader.events(since=begin, until=begin + timedelta(days=1)):
         last = entry.record.at

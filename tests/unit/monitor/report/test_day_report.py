@@ -206,6 +206,19 @@ def test_cash_whose_commissions_nobody_told_says_so(journal):
     assert ", before commissions</dt>" in report_page(report_of(journal))
 
 
+def test_what_was_held_before_and_sold_today_is_not_called_open(journal):
+    before = report_page(report_of(journal))
+    journal.record(fill(5, Side.SELL, 2.0, 3.0))
+
+    report = report_of(journal)
+
+    page = report_page(report)
+    assert report.open_after == {str(CALL): -2.0}
+    assert f"What is held changed by -2 {CALL}" in page
+    assert "still open" not in page
+    assert "What is held changed" not in before
+
+
 def test_a_commission_that_was_told_after_the_fill_counts(journal):
     row = fill(5, Side.BUY, 1.0, 1.0)
     before = report_of(journal).cash
