@@ -16,7 +16,7 @@ from ibkeel.ibkr import IBKRConfig
 from ibkeel.model import BarSpec
 from ibkeel.options import DeltaRule
 from ibkeel.resilience import Deadlines
-from ibkeel.runner import RiskConfig, RunnerConfig
+from ibkeel.runner import EndOfDay, OverrunPolicy, RiskConfig, RunnerConfig, Timetable
 from ibkeel.sim import GatewaySettings
 from ibkeel.sim.market import Mood
 from ibkeel.strategy import Scalp
@@ -75,6 +75,8 @@ def test_a_field_is_taken_or_refused_by_one_of_our_errors(name):
             lambda: GatewaySettings(delay_seconds="5"),
             "GatewaySettings.delay_seconds is '5'; valid: 0 or more",
         ),
+        (lambda: RunnerConfig(end_of_day="keep"), "'keep' is not a valid EndOfDay; valid: 'flatten', 'hold'"),
+        (lambda: Timetable(overrun=5), "5 is not a valid OverrunPolicy; valid: 'skip', 'at_once'"),
         (lambda: BarSpec(kind="CLOSE"), "'CLOSE' is not a valid BarKind; valid: 'TRADES'"),
     ],
 )
@@ -83,6 +85,13 @@ def test_the_message_says_what_came_and_what_is_valid(make, words):
         make()
 
     assert words in str(refused.value)
+
+
+def test_a_choice_of_the_runners_by_its_text_is_that_choice():
+    config = RunnerConfig(end_of_day="hold", overrun="at_once")
+
+    assert config.end_of_day is EndOfDay.HOLD
+    assert config.overrun is config.timetable.overrun is OverrunPolicy.AT_ONCE
 
 
 def test_a_whole_number_of_numpys_is_one():

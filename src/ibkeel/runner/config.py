@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -64,7 +63,7 @@ _TICKER: Final = re.compile(r"[A-Z0-9][A-Z0-9.]*( [A-Z0-9]+)?")
 _LIMITS: Final = OrderLimits()
 
 
-class EndOfDay(StrEnum):
+class EndOfDay(checks.Words):
     """What happens to positions before the close."""
 
     FLATTEN = "flatten"
@@ -157,13 +156,13 @@ class RunnerConfig:
     first_cycle: float | None = attrs.field(default=None, validator=validators.optional(_from_zero(_LONGEST)))
     warm_up: float = attrs.field(default=60.0, validator=_from_zero(_LONGEST))
     anchors: tuple[str, ...] = attrs.field(default=(), converter=validators.texts, validator=_anchors)
-    overrun: OverrunPolicy = OverrunPolicy.SKIP
+    overrun: OverrunPolicy = attrs.field(default=OverrunPolicy.SKIP, converter=OverrunPolicy)
     preset: str = attrs.field(default="standard", validator=_valid(", ".join(PRESETS), PRESETS.__contains__))
     min_dte: int | None = attrs.field(default=None, validator=validators.optional(_whole(0, 1000)))
     concurrency: int = attrs.field(default=1, validator=_whole(1, 50))
     symbol_gap: float = attrs.field(default=0.2, validator=_from_zero(60))
     entries_stop_before_close: float = attrs.field(default=900.0, validator=_from_zero(_LONGEST))
-    end_of_day: EndOfDay = attrs.field(default=EndOfDay.FLATTEN)
+    end_of_day: EndOfDay = attrs.field(default=EndOfDay.FLATTEN, converter=EndOfDay)
     flatten_before_close: float = attrs.field(default=600.0, validator=_above_zero(_LONGEST))
     exit_wait: float = attrs.field(default=60.0, validator=_above_zero(600))
     entry_lifetime: float = attrs.field(default=90.0, validator=_above_zero(_LONGEST))

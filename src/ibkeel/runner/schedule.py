@@ -4,7 +4,6 @@ import re
 import warnings
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from typing import Final, Protocol, Self
 from zoneinfo import ZoneInfo
 
@@ -13,7 +12,7 @@ from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import TradingHours
-from ibkeel.model.checks import as_utc
+from ibkeel.model.checks import Words, as_utc
 from ibkeel.validators import series
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -148,7 +147,7 @@ def session_now(calendar: SessionCalendar, now: datetime, zone: ZoneInfo = NEW_Y
     raise ConfigurationError(f"the calendar has no session in the {_SEARCH_DAYS} days from {today}")
 
 
-class OverrunPolicy(StrEnum):
+class OverrunPolicy(Words):
     """What becomes of instants that went by while a cycle was still going."""
 
     SKIP = "skip"
@@ -215,7 +214,7 @@ class Timetable:
     interval: float = 180.0
     first: float | None = None
     anchors: tuple[Anchor, ...] = attrs.field(default=(), converter=series)
-    overrun: OverrunPolicy = OverrunPolicy.SKIP
+    overrun: OverrunPolicy = attrs.field(default=OverrunPolicy.SKIP, converter=OverrunPolicy)
 
     @classmethod
     def anchored(cls, texts: Iterable[str], **options: object) -> Self:
