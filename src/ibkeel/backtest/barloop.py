@@ -135,8 +135,9 @@ def backtest_bars(
     book = _Book(settings)
     equity = _walk(strategy, bars, book)
     symbol, zone = bars.contract.symbol, ZoneInfo(bars.timezone)
+    begun = Curve(at=bars.at, value=bars.close)
     deals = (
-        Deal(str(bars.contract), symbol, _instant(bars, row), signed, price, charge, 1, cause)
+        Deal(str(bars.contract), symbol, begun.instant(row), signed, price, charge, 1, cause)
         for row, signed, price, charge, cause in book.fills
     )
     ends = bars.at + np.timedelta64(bars.spec.size_seconds, "s")
@@ -145,21 +146,17 @@ def backtest_bars(
         strategy=name or type(strategy).__name__,
         settings=dict(settings_of(("strategy", strategy), ("bars", settings))),
         symbols=(symbol,),
-        first_session=_instant(bars, 0).astimezone(zone).date(),
-        last_session=_instant(bars, len(bars) - 1).astimezone(zone).date(),
+        first_session=begun.instant(0).astimezone(zone).date(),
+        last_session=begun.instant(-1).astimezone(zone).date(),
         account=mask_account(ACCOUNT),
         equity=curve,
         prices={symbol: Curve(at=ends, value=bars.close)},
         trades=trades,
-        figures=figures_of(curve, trades),
+        figures=figures_of(curve, trades, bars.timezone),
         counts={"bars": len(bars), "fills": len(book.fills), "refused": book.refused},
         held=(f"{book.held:g} {bars.contract}",) if book.held else (),
         notes=_NOTES,
     )
-
-
-def _instant(bars: Bars, row: int) -> datetime:
-    return datetime.fromtimestamp(int(bars.at[row].astype(np.int64)), UTC)
 
 
 def _rows(bars: Bars) -> Iterator[Bar]:

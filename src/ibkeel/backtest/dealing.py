@@ -141,13 +141,7 @@ class Dealing:
             )
             for number in numbers
         ]
-        first = rows[0]
-        return Placement(
-            client_order_id=first.client_order_id,
-            order_id=first.order_id,
-            state=first.state,
-            children=tuple(rows[1:]),
-        )
+        return attrs.evolve(rows[0], children=tuple(rows[1:]))
 
     def modify(self, order_id: OrderId, ticket: OrderTicket) -> OrderReport:
         """Give a working order another price or quantity.

@@ -5,8 +5,9 @@ A curve is a quantity over time, and tells how far it fell from its tops.
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
@@ -22,7 +23,6 @@ _SECOND: Final = np.timedelta64(1, "s")
 _LEGIBLE: Final = 100.0  # of a unit; more is easier read in the next
 _SESSIONS_A_YEAR: Final = 252
 _FEWEST_SESSIONS: Final = 20  # fewer say nothing of a yearly ratio
-_WEST: Final = np.timedelta64(5, "h")  # so 04:00 to 20:00 in New York is within one day
 
 
 def _instants(value: npt.ArrayLike) -> Instants:
@@ -189,12 +189,13 @@ class Figures:
         }
 
 
-def figures_of(equity: Curve, trades: Sequence[Trade]) -> Figures:
+def figures_of(equity: Curve, trades: Sequence[Trade], timezone: str = "America/New_York") -> Figures:
     """Sum up.
 
     Args:
         equity: At least one point.
         trades: Round trips.
+        timezone: IANA name of the exchange's time zone.
     """
     start, end = float(equity.value[0]), float(equity.value[-1])
     fall, closed = equity.drawdown(), [trade for trade in trades if trade.is_closed]
@@ -209,7 +210,7 @@ def figures_of(equity: Curve, trades: Sequence[Trade]) -> Figures:
         max_drawdown=fall.fraction,
         max_drawdown_amount=fall.amount,
         longest_drawdown=fall.longest,
-        sharpe=_sharpe(equity),
+        sharpe=_sharpe(equity, timezone),
         trades=len(trades),
         open_trades=len(trades) - len(closed),
         win_rate=len(wins) / len(profits) if profits else None,
@@ -236,8 +237,9 @@ def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _sharpe(equity: Curve) -> float | None:
-    days = (equity.at - _WEST).astype("datetime64[D]")
+def _sharpe(equity: Curve, timezone: str) -> float | None:
+    ahead = ZoneInfo(timezone).utcoffset(equity.instant(0)) or timedelta()
+    days = (equity.at + np.timedelta64(ahead)).astype("datetime64[D]")
     ends = np.append(days[1:] != days[:-1], np.True_)
     count = ends.sum()
     ends[0] = True  # where the first session begins

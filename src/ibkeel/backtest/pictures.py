@@ -19,7 +19,7 @@ _RIGHT: Final = 14
 _TOP: Final = 12
 _BOTTOM: Final = 26
 _POINTS: Final = 1200
-_ZONE: Final = ZoneInfo("America/New_York")
+NEW_YORK: Final = ZoneInfo("America/New_York")
 _ONE_DAY: Final = timedelta(days=1)
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TIMES: Final = 6
@@ -155,7 +155,7 @@ def _times(frame: _Frame, curve: Curve) -> str:
     wanted = np.linspace(0.0, places[-1], _TIMES + 1)
     shown = sorted({min(int(index), len(curve) - 1) for index in np.searchsorted(places, wanted)})
     return "".join(
-        _label(frame.x(float(places[index])), curve.instant(index).astimezone(_ZONE).strftime(form))
+        _label(frame.x(float(places[index])), curve.instant(index).astimezone(NEW_YORK).strftime(form))
         for index in shown
     )
 

@@ -11,17 +11,15 @@ from pathlib import Path
 from string import Template
 from types import MappingProxyType
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.backtest.figures import Curve, Figures, lasting
-from ibkeel.backtest.pictures import Mark, area_picture, histogram, line_picture
+from ibkeel.backtest.pictures import NEW_YORK, Mark, area_picture, histogram, line_picture
 from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError
 
-_ZONE: Final = ZoneInfo("America/New_York")
 _MOST_ROWS: Final = 500
 _MOST_MARKS: Final = 150
 _NONE: Final = "-"
@@ -324,7 +322,7 @@ def _list(title: str, rows: Sequence[str]) -> str:
 
 
 def _clock(at: datetime) -> str:
-    return f"{at.astimezone(_ZONE):%Y-%m-%d %H:%M:%S}"
+    return f"{at.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S}"
 
 
 def _dollars(value: float) -> str:

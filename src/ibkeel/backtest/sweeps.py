@@ -71,7 +71,7 @@ class Sweep:
         ]
         if not ranked:
             raise InvalidInput(f"no combination of {len(self.rows)} has a value of {figure}")
-        return max(ranked, key=_value)[1]
+        return max(ranked, key=lambda pair: pair[0])[1]
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -207,10 +207,6 @@ def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
     if report.errors and not counts.get("answers"):
         return SweepRow(settings=settings, counts=counts, error=f"every look failed: {report.errors[0]}")
     return SweepRow(settings=settings, figures=report.figures, counts=counts)
-
-
-def _value(ranked: tuple[float, SweepRow]) -> float:
-    return ranked[0]
 
 
 def _plain(value: Any) -> Any:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.backtest import Curve
+from ibkeel.backtest import BarSettings, Curve, backtest_bars
 from ibkeel.backtest.figures import figures_of
 from ibkeel.backtest.trades import Deal, trades_of
+from ibkeel.model import Bars, BarSpec, Stock
+from ibkeel.sim.venue import CommissionPlan
 
 START = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
 
@@ -119,15 +121,12 @@ def test_a_yearly_ratio_needs_twenty_sessions_that_differ():
     assert figures_of(still, ()).sharpe is None
 
 
-NEW_YORK = ZoneInfo("America/New_York")
-
-
-def sessions(returns, *, begins, ends):
-    """Two points a trading day, at New York hours, from a Monday in January on; and what each day brought."""
+def sessions(returns, *, begins, ends, timezone="America/New_York"):
+    """Two points a trading day, at local hours, from a Monday in January on; and what each day brought."""
     day, worth, points = date(2024, 1, 1), 100_000.0, []
     for brought in returns:
         day += timedelta(days=3 if day.weekday() == 4 else 1)
-        at = datetime(day.year, day.month, day.day, tzinfo=NEW_YORK)
+        at = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone))
         points += [(at.replace(hour=begins), worth), (at.replace(hour=ends), worth * (1 + brought))]
         worth *= 1 + brought
     return Curve.of(points)
@@ -135,14 +134,44 @@ def sessions(returns, *, begins, ends):
 
 @given(
     st.lists(st.floats(-0.05, 0.05), min_size=20, max_size=120).filter(lambda rows: stdev(rows) > 1e-6),
-    st.sampled_from([(10, 16), (4, 20)]),
+    st.sampled_from([(10, 16, "America/New_York"), (4, 20, "America/New_York"), (9, 15, "Asia/Tokyo")]),
 )
 def test_the_yearly_ratio_is_that_of_every_session_the_first_included(returns, hours):
-    curve = sessions(returns, begins=hours[0], ends=hours[1])
+    begins, ends, timezone = hours
+    curve = sessions(returns, begins=begins, ends=ends, timezone=timezone)
 
     expected = fmean(returns) / stdev(returns) * sqrt(252)
 
-    assert figures_of(curve, ()).sharpe == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    assert figures_of(curve, (), timezone).sharpe == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_the_days_of_bars_are_those_of_their_exchange():
+    curve = sessions([0.01, -0.01] * 12, begins=9, ends=15, timezone="Asia/Tokyo")
+    value = curve.value.tolist()
+    bars = Bars(
+        contract=Stock("7203", currency="JPY"),
+        spec=BarSpec(),
+        at=curve.at,
+        open=value,
+        high=value,
+        low=value,
+        close=value,
+        volume=[1.0] * len(value),
+        timezone="Asia/Tokyo",
+    )
+    free = CommissionPlan(per_unit=0.0, minimum=0.0)
+
+    report = backtest_bars(Holds(), bars, BarSettings(cash=1e6, commission=free))
+
+    assert report.figures.sharpe == figures_of(report.equity, (), "Asia/Tokyo").sharpe
+    assert report.figures.sharpe != figures_of(report.equity, (), "America/New_York").sharpe
+
+
+class Holds:
+    """A share, always."""
+
+    def on_bar(self, bar):
+        return 1.0
 
 
 @pytest.mark.parametrize(("count", "is_known"), [(19, False), (20, True)])
