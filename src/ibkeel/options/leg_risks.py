@@ -1,7 +1,7 @@
 """What can go wrong with the legs of a structure, seen before it is traded."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -13,7 +13,7 @@ from ibkeel.model import Contract, Option, Quote, Right, Side
 from ibkeel.model.checks import as_decimal, finite, whole
 from ibkeel.options.liquidity import LiquidityRule, RejectionKind, liquidity_rejections
 from ibkeel.options.select import dte
-from ibkeel.options.series import Exercise, is_adjusted
+from ibkeel.options.series import Exercise, end_of, is_adjusted
 from ibkeel.options.structures import Leg, Structure
 
 Quotes = Mapping[Contract, Quote | RequestFailed]
@@ -166,34 +166,34 @@ def _uncovered(structure: Structure) -> Iterator[LegRisk]:
     shares = sum(leg.shares for leg in structure.legs if not isinstance(leg.contract, Option))
     for right in Right:
         # Shares held answer for calls, shares owed for puts.
-        cover = {date.max: max(0, shares if right is Right.CALL else -shares)}
+        cover = dict.fromkeys(structure.ends[-1:], max(0, shares if right is Right.CALL else -shares))
         legs = _of_right(structure, right)
-        for expiry, leg in legs:
-            cover[expiry] = cover.get(expiry, 0) + max(0, leg.shares)
+        for end, leg in legs:
+            cover[end] = cover.get(end, 0) + max(0, leg.shares)
         # What answers for a later short option could answer for an earlier one as well: the later first.
-        for expiry, leg in reversed(legs):
-            left = _uncovered_shares(-leg.shares, expiry, cover)
+        for end, leg in reversed(legs):
+            left = _uncovered_shares(-leg.shares, end, cover)
             if left > 0:
                 detail = f"{leg}: {left} of {-leg.shares} shares are owed without cover"
                 yield LegRisk(kind=LegRiskKind.UNCOVERED, detail=detail, leg=leg)
 
 
-def _of_right(structure: Structure, right: Right) -> list[tuple[date, Leg]]:
-    """By expiry, ascending."""
+def _of_right(structure: Structure, right: Right) -> list[tuple[datetime, Leg]]:
+    """By when they end, ascending."""
     found = [
-        (leg.contract.expiry, leg)
+        (end_of(leg.contract), leg)
         for leg in structure.legs
         if isinstance(leg.contract, Option) and leg.contract.right is right
     ]
     return sorted(found, key=lambda row: row[0])
 
 
-def _uncovered_shares(owed: int, expiry: date, cover: dict[date, int]) -> int:
+def _uncovered_shares(owed: int, end: datetime, cover: dict[datetime, int]) -> int:
     """What is left owed after taking cover, which is then used up."""
-    for day, shares in tuple(cover.items()):
-        if day >= expiry:
+    for until, shares in tuple(cover.items()):
+        if until >= end:
             taken = max(0, min(owed, shares))
-            cover[day] = shares - taken
+            cover[until] = shares - taken
             owed -= taken
     return owed
 
@@ -210,8 +210,8 @@ def _mismatches(structure: Structure) -> Iterator[LegRisk]:
     if len(multipliers) > 1:
         detail = f"multipliers {multipliers}: the legs stand for different numbers of shares"
         yield LegRisk(kind=LegRiskKind.MULTIPLIERS, detail=detail)
-    if len(structure.expiries) > 1:
-        days = ", ".join(map(str, structure.expiries))
+    if len(structure.ends) > 1:
+        days = ", ".join(map(str, structure.ends))
         detail = f"expiries {days}: when the first comes, the legs that live on stand alone"
         yield LegRisk(kind=LegRiskKind.EXPIRIES, detail=detail)
 

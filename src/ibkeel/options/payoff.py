@@ -5,7 +5,7 @@ At its only expiry that is linear between strikes, and known exactly; before ano
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -20,11 +20,11 @@ from ibkeel.model import Option, Right
 from ibkeel.options.american import american_price
 from ibkeel.options.greeks import price
 from ibkeel.options.inputs import Floats
-from ibkeel.options.series import Exercise
+from ibkeel.options.series import Exercise, end_of
 from ibkeel.options.structures import Leg, Structure
 
 _ZERO = Decimal(0)
-_DAYS_A_YEAR: Final = 365.0
+_YEAR: Final = timedelta(days=365)
 _BOUNDED: Final = (
     "the legs that live on are worth at least what exercise brings, and the short legs are closed or "
     "exercised together with them at the near expiry"
@@ -129,10 +129,10 @@ def payoff(structure: Structure) -> Payoff:
         structure: With prices.
 
     Raises:
-        InvalidInput: A leg has no price, or expiries differ: `value_at_near_expiry` is for those.
+        InvalidInput: A leg has no price, or its options do not end together: `value_at_near_expiry` is for those.
     """
-    if len(structure.expiries) > 1:
-        days = ", ".join(map(str, structure.expiries))
+    if len(structure.ends) > 1:
+        days = ", ".join(map(str, structure.ends))
         raise InvalidInput(
             f"{structure.name} expires on {days}: what the later options are then worth is a model's guess; "
             "use value_at_near_expiry"
@@ -193,9 +193,9 @@ def value_at_near_expiry(
     Raises:
         InvalidInput: A leg has no price, there is no option, or a volatility is missing.
     """
-    if not structure.expiries:
+    if not structure.ends:
         raise InvalidInput(f"{structure.name} has no option; nothing expires")
-    near, spot = structure.expiries[0], np.atleast_1d(np.asarray(spots, dtype=np.float64))
+    near, spot = structure.ends[0], np.atleast_1d(np.asarray(spots, dtype=np.float64))
     bound = _at_intrinsic(structure)
     worth = np.full(spot.shape, -float(structure.net.per_share))
     pricer = american_price if Exercise(exercise) is Exercise.AMERICAN else price
@@ -204,7 +204,7 @@ def value_at_near_expiry(
         worth += leg.shares / structure.multiplier * _leg_worth(leg, spot, near, volatility, model)
     is_bounded = all(leg.shares > 0 for leg in structure.legs if _outlives(leg, near))
     return NearExpiryValue(
-        expiry=near,
+        expiry=near.date(),
         spots=spot,
         profits=np.where(spot > 0, worth, np.nan),
         max_loss=bound.max_loss if is_bounded else math.inf,
@@ -239,14 +239,14 @@ def _worth(leg: Leg, spot: Decimal) -> Decimal:
     return max(_ZERO, above if leg.contract.right is Right.CALL else -above)
 
 
-def _outlives(leg: Leg, near: date) -> bool:
-    return isinstance(leg.contract, Option) and leg.contract.expiry > near
+def _outlives(leg: Leg, near: datetime) -> bool:
+    return isinstance(leg.contract, Option) and end_of(leg.contract) > near
 
 
 def _leg_worth(
     leg: Leg,
     spot: Floats,
-    near: date,
+    near: datetime,
     volatility: float | Mapping[Option, float],
     model: Callable[..., Floats],
 ) -> Floats:
@@ -254,10 +254,10 @@ def _leg_worth(
     if not isinstance(option, Option):
         return spot
     strike = float(option.strike)
-    if option.expiry == near:
+    left = end_of(option) - near
+    if not left:
         return np.maximum(spot - strike if option.right is Right.CALL else strike - spot, 0.0)
     given = volatility.get(option) if isinstance(volatility, Mapping) else volatility
     if given is None:
         raise InvalidInput(f"no volatility for {option}, which lives on after {near}")
-    years = (option.expiry - near).days / _DAYS_A_YEAR
-    return model(given, strike=strike, years=years, right=option.right)
+    return model(given, strike=strike, years=left / _YEAR, right=option.right)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import ContractDetails, Index, OptionClass, Stock, TradingHours
+from ibkeel.model import ContractDetails, Index, Option, OptionClass, Stock, TradingHours
 from ibkeel.model.checks import Words, as_utc
 
 _SECONDS_A_YEAR: Final = 365 * 86_400
@@ -80,6 +80,11 @@ def settles_at(
     """
     at = _OPEN if Settlement(settlement) is Settlement.AM else closes
     return datetime.combine(expiry, at, tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
+def end_of(option: Option) -> datetime:
+    """When an option is settled, in its exchange's time: at the open or the usual close, by its class."""
+    return datetime.combine(option.expiry, _OPEN if option.trading_class in _AT_OPEN else _CLOSE)
 
 
 def closes_by_day(

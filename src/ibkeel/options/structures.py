@@ -6,7 +6,7 @@ options. A figure per contract is that times the multiplier, and its name says s
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import attrs
@@ -15,6 +15,7 @@ from typing_extensions import override
 from ibkeel.errors import InvalidInput, QuoteUnavailable, RequestFailed
 from ibkeel.model import Combo, ComboLeg, Contract, ContractDetails, Option, Quote, Side, Stock
 from ibkeel.model.checks import Words, as_decimal, as_optional_decimal, name, whole
+from ibkeel.options.series import end_of
 
 
 class PriceBasis(Words):
@@ -162,6 +163,11 @@ class Structure:
     def expiries(self) -> tuple[date, ...]:
         """Of its options, ascending, each once."""
         return tuple(sorted({leg.contract.expiry for leg in self.legs if isinstance(leg.contract, Option)}))
+
+    @property
+    def ends(self) -> tuple[datetime, ...]:
+        """When they are settled, in the exchange's time, likewise."""
+        return tuple(sorted({end_of(leg.contract) for leg in self.legs if isinstance(leg.contract, Option)}))
 
     @property
     def is_priced(self) -> bool:

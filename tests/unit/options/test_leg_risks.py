@@ -192,7 +192,7 @@ def test_legs_that_end_apart_or_stand_for_other_numbers_of_shares_are_named():
     assert [risk.kind for risk in found] == [KIND.MULTIPLIERS, KIND.EXPIRIES]
     assert [risk.leg for risk in found] == [None, None]
     assert found[0].detail.startswith("multipliers [10, 100]")
-    assert found[1].detail.startswith("expiries 2026-02-20, 2026-03-20")
+    assert found[1].detail.startswith("expiries 2026-02-20 16:00:00, 2026-03-20 16:00:00")
 
 
 def test_options_of_an_adjusted_class_are_named_for_what_they_deliver_is_not_known():
@@ -202,3 +202,31 @@ def test_options_of_an_adjusted_class_are_named_for_what_they_deliver_is_not_kno
 
     assert risk.kind is KIND.ADJUSTED
     assert "class SPY1 was adjusted" in risk.detail
+
+
+def spx(side, trading_class, expiry=NEAR, right="C", strike=5600):
+    return Leg(contract=Option("SPX", expiry, strike, right, trading_class=trading_class), side=side)
+
+
+@pytest.mark.parametrize(
+    ("bought", "sold", "uncovered"),
+    [
+        (("SPX", NEAR), ("SPXW", NEAR), True),
+        (("SPXW", NEAR), ("SPX", NEAR), False),
+        (("SPXW", NEAR - timedelta(days=1)), ("SPX", NEAR), True),
+        (("SPX", NEAR), ("SPXW", NEAR - timedelta(days=1)), False),
+    ],
+)
+def test_what_is_settled_at_the_open_covers_nothing_until_the_close(bought, sold, uncovered):
+    structure = Structure(name="spread", legs=[spx("BUY", *bought), spx("SELL", *sold, strike=5610)])
+
+    found = risks_of(structure, spot=5000.0)
+
+    assert (KIND.UNCOVERED in found) is uncovered
+    assert KIND.EXPIRIES in found
+
+
+def test_classes_that_end_together_do_not_end_apart():
+    structure = Structure(name="spread", legs=[spx("BUY", "SPXW"), spx("SELL", "SPXW", strike=5610)])
+
+    assert risks_of(structure, spot=5000.0) == []

@@ -118,3 +118,32 @@ def test_without_options_nothing_expires():
 
     with pytest.raises(InvalidInput, match="nothing expires"):
         value_at_near_expiry(shares, SPOTS, volatility=0.2)
+
+
+def test_what_is_settled_at_the_open_ends_before_what_lives_until_the_close():
+    early = Option("SPX", NEAR, 5600, "C", trading_class="SPX")
+    late = attrs.evolve(early, trading_class="SPXW")
+    legs = [Leg(contract=early, side="SELL", price=10), Leg(contract=late, side="BUY", price=12)]
+    structure, spots = Structure(name="open and close", legs=legs), np.array([5500.0, 5600.0, 5700.0])
+
+    with pytest.raises(InvalidInput, match="expires on 2026-02-20 09:30:00, 2026-02-20 16:00:00: what"):
+        payoff(structure)
+    found = value_at_near_expiry(structure, spots, volatility=0.16)
+
+    day = price(0.16, spot=spots, strike=5600.0, years=6.5 / 24 / 365, right=Right.CALL)
+    assert found.profits == pytest.approx(day - np.maximum(spots - 5600, 0) - 2.0)
+    assert (found.expiry, found.max_loss) == (NEAR, 2.0)
+    assert value_at_near_expiry(structure.opposite(), spots, volatility=0.16).max_loss == math.inf
+
+
+def test_an_option_of_the_next_open_lives_for_the_night():
+    last, morning = Option("SPX", date(2026, 2, 19), 5600, "C", trading_class="SPXW"), "SPX"
+    legs = [
+        Leg(contract=last, side="SELL", price=10),
+        Leg(contract=attrs.evolve(last, expiry=NEAR, trading_class=morning), side="BUY", price=12),
+    ]
+
+    found = value_at_near_expiry(Structure(name="night", legs=legs), [5600.0], volatility=0.16)
+
+    night = price(0.16, spot=5600.0, strike=5600.0, years=17.5 / 24 / 365, right=Right.CALL)
+    assert found.profits == pytest.approx([float(night) - 2.0])
