@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 
 import attrs
@@ -106,7 +105,7 @@ def _spread_rejections(bid: float, ask: float, rule: LiquidityRule) -> Iterator[
             kind=RejectionKind.SPREAD_WIDE,
             detail=(
                 f"spread {spread} is {relative:.1%} of mid; allowed: {rule.max_relative_spread:.1%} of mid "
-                f"or {Decimal(str(rule.max_absolute_spread)):.2f}"
+                f"or {rule.max_absolute_spread:.2f}"
             ),
         )
 

@@ -218,11 +218,10 @@ def _why(prices: Floats, mid: Floats, width: Floats, widest: float) -> list[WhyL
 
 def _straddle(strikes: Floats, calls: Floats, puts: Floats, forward: float) -> tuple[float, float]:
     """Price and strike of the whole pair nearest the forward; parity has made sure of one."""
-    price = calls.mean(axis=0) + puts.mean(axis=0)
     is_whole = (calls[1] >= calls[0]) & (puts[1] >= puts[0])
     distance = np.where(is_whole, np.abs(strikes - forward), np.inf)
     nearest = int(np.argmin(distance))
-    return float(price[nearest]), float(strikes[nearest])
+    return float((calls + puts)[:, nearest].mean()), float(strikes[nearest])
 
 
 def smile_of_quotes(

@@ -1,6 +1,7 @@
 """A picture of a surface: its smiles, and volatility by time."""
 
 from collections.abc import Iterable, Iterator
+from html import escape
 from typing import Final
 
 import attrs
@@ -78,9 +79,9 @@ def surface_svg(surface: Surface, *, title: str = "Implied volatility") -> str:
     note = f"{len(warnings)} arbitrage warnings" if warnings else "no arbitrage warnings"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
-        f"<title>{_escaped(title)}</title>",
+        f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style>",
-        f'<text class="title" x="66" y="24">{_escaped(title)}</text>',
+        f'<text class="title" x="66" y="24">{escape(title)}</text>',
         *_axes(left, "strike / forward, on a logarithmic scale", ratios),
         *_axes(right, "days to expiry", [(day, f"{day:g}") for day in _ticks(right.x_from, right.x_to)]),
         *(
@@ -93,10 +94,6 @@ def surface_svg(surface: Surface, *, title: str = "Implied volatility") -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _panels(surface: Surface) -> tuple[_Panel, _Panel]:

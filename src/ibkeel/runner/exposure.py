@@ -74,7 +74,7 @@ class PortfolioGreeks:
         return self._every is not None and (self._is_told or self._limits.is_set)
 
     def begin_session(self, session: Session) -> None:
-        """Forget the figures of another session; what expires in this one lives until its close."""
+        """Forget the figures of another session."""
         self._readings.clear()
         self._session = session
 
@@ -97,9 +97,18 @@ class PortfolioGreeks:
         if not (self._is_wanted and isinstance(quote.contract, Option)):
             return
         now = self._clock.now()
-        greeks = _best(quote, spot, now, self._session)
+        greeks = self._best(quote, spot, now)
         if greeks is not None:
             self._readings[quote.contract] = _Reading(at=now, cycle=self._cycle, greeks=greeks)
+
+    def _best(self, quote: Quote, spot: float | None, now: datetime) -> Greeks | None:
+        """The broker's figures when they are whole, else our own, else what there is."""
+        sent = quote.greeks
+        if _is_whole(sent):
+            return sent
+        spot = spot if sent is None or sent.underlying_price is None else sent.underlying_price
+        own = None if spot is None else own_greeks(quote, spot=spot, now=now, session=self._session)
+        return own or sent
 
     def of(self, positions: Iterable[Position] | None, currency: str | None = None) -> Exposure:
         """Sensitivities of positions; a figure is None unless it is known of every one of them.
@@ -179,7 +188,7 @@ class PortfolioGreeks:
 
     def _age(self, contract: Contract, now: datetime) -> float:
         reading = self._readings.get(contract)
-        return float("inf") if reading is None else abs((now - reading.at).total_seconds())
+        return abs((now - reading.at).total_seconds()) if reading else float("inf")
 
     async def _read(self, wanted: Sequence[Option]) -> None:
         left, bare = _MOST - len(wanted), list[Quote]()
@@ -248,16 +257,6 @@ def _is_whole(greeks: Greeks | None) -> bool:
     return greeks is not None and all(getattr(greeks, figure) is not None for figure in _FIGURES)
 
 
-def _best(quote: Quote, spot: float | None, now: datetime, session: Session | None) -> Greeks | None:
-    """The broker's figures when they are whole, else our own, else what there is."""
-    sent = quote.greeks
-    if _is_whole(sent):
-        return sent
-    spot = spot if sent is None or sent.underlying_price is None else sent.underlying_price
-    own = None if spot is None else own_greeks(quote, spot=spot, now=now, session=session)
-    return own or sent
-
-
 def own_greeks(quote: Quote, *, spot: float, now: datetime, session: Session | None = None) -> Greeks | None:
     """Sensitivities at the volatility of a quote's middle, without interest and dividends.
 
@@ -267,7 +266,7 @@ def own_greeks(quote: Quote, *, spot: float, now: datetime, session: Session | N
         quote: Of an option.
         spot: Price of the underlying, per share.
         now: Aware.
-        session: Tells when its own day closes; any other closes at 16:00.
+        session: Tells when its day closes; another closes at 16:00.
 
     Returns:
         None when the quote is one-sided, its middle has no volatility, or the option has expired.

@@ -25,7 +25,7 @@ from ibkeel.journal import (
     RunEnded,
     RunStarted,
 )
-from ibkeel.model import Execution, Side, Stock
+from ibkeel.model import Side, Stock
 from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.report.sessions import NEW_YORK, records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
@@ -233,7 +233,7 @@ class _Reading:
         start = next((guard.start_equity for guard in guards if guard.start_equity is not None), None)
         fills = tuple(self._fills())
         notes = tuple(self._notes())
-        refused = Counter(reason for note in notes if note.outcome != "entry" for reason in note.reasons)
+        undone = (note.reasons for note in notes if note.outcome != "entry")
         return DayReport(
             session=self._session,
             runs=tuple(dict.fromkeys(row.run for row in self._runs)),
@@ -251,7 +251,7 @@ class _Reading:
             open_after=_open_after(fills),
             outcomes=_ranked(Counter(row.outcome for row in self._all(Decision))),
             notes=notes[-_NOTES:],
-            not_done=_ranked(_merged(refused)),
+            not_done=_ranked(Counter(_without_figures(reason) for reasons in undone for reason in reasons)),
             incidents=tuple(self._incidents(snapshot)),
             latencies=() if snapshot is None else tuple(_latencies(snapshot)),
         )
@@ -281,6 +281,7 @@ class _Reading:
             if done.is_of_combo:
                 continue
             commission = done.commission if done.commission is not None else costs.get(done.exec_id)
+            units = done.side.sign * done.quantity * float(getattr(done.contract, "multiplier", 1))
             yield TradeLeg(
                 at=done.at,
                 symbol=done.contract.symbol,
@@ -288,7 +289,7 @@ class _Reading:
                 side=done.side.value,
                 quantity=done.quantity,
                 price=done.price,
-                cash=_cash(done) - (commission or 0.0),
+                cash=-units * done.price - (commission or 0.0),
                 commission=commission,
                 order=done.client_order_id,
                 reason=redact(why.get(done.client_order_id, "")),
@@ -333,17 +334,12 @@ class _Reading:
             for row in self._all(OrderSettled)
         ]
         rows = () if snapshot is None else snapshot.incidents.rows
-        seen = [row for row in rows if self._touches(row.at, row.ended_at)]
         of_board = [
             Incident(at=row.at, what=f"{row.kind} {row.name}", text=row.text, ended_at=row.ended_at)
-            for row in seen
+            for row in rows
+            if self._touches(row.at, row.ended_at)
         ]
         yield from sorted([*failures, *settled, *of_board], key=lambda row: row.at)
-
-
-def _cash(done: Execution) -> float:
-    multiplier = float(getattr(done.contract, "multiplier", 1))
-    return -done.side.sign * done.quantity * done.price * multiplier
 
 
 def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:
@@ -359,13 +355,6 @@ def _without_figures(reason: str) -> str:
     return " ".join(words)
 
 
-def _merged(reasons: Mapping[str, int]) -> Counter[str]:
-    merged: Counter[str] = Counter()
-    for reason, count in reasons.items():
-        merged[_without_figures(reason)] += count
-    return merged
-
-
 def _ranked(counts: Mapping[str, int]) -> tuple[Outcome, ...]:
     ordered = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     return tuple(Outcome(outcome=name, count=count) for name, count in ordered)
@@ -378,7 +367,7 @@ def _latencies(snapshot: Snapshot) -> Iterator[Latency]:
             kind=row.kind,
             answered=row.answered,
             failed=row.failed,
-            p50=None if seen is None else seen.p50,
-            p95=None if seen is None else seen.p95,
-            p99=None if seen is None else seen.p99,
+            p50=getattr(seen, "p50", None),
+            p95=getattr(seen, "p95", None),
+            p99=getattr(seen, "p99", None),
         )
