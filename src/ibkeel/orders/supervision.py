@@ -167,16 +167,18 @@ def left_to_replace(ended: OrderReport) -> int:
 
 
 def net_market(legs: Iterable[tuple[ComboLeg, Quote]]) -> tuple[Decimal, Decimal] | None:
-    """Bid and ask of a combo, from those of its legs; None when one of them has only one side.
+    """Bid and ask of a combo, per share, from those of its legs; None when one is crossed or has only one side.
 
     Args:
         legs: Each leg with the quote of its contract.
     """
+    rows = [(leg, quote, leg.ratio * getattr(quote.contract, "multiplier", 1)) for leg, quote in legs]
+    largest = max((shares // leg.ratio for leg, _, shares in rows), default=1)
     bid = ask = Decimal(0)
-    for leg, quote in legs:
-        if quote.bid is None or quote.ask is None:
+    for leg, quote, shares in rows:
+        if quote.bid is None or quote.ask is None or quote.bid > quote.ask:
             return None
         best, worst = (quote.bid, quote.ask) if leg.side is Side.BUY else (-quote.ask, -quote.bid)
-        bid += leg.ratio * as_decimal(best)
-        ask += leg.ratio * as_decimal(worst)
+        bid += shares * as_decimal(best) / largest
+        ask += shares * as_decimal(worst) / largest
     return bid, ask

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Combo, ComboLeg, Option, OrderReport, OrderState, Quote, Right, Side, Stock
+from ibkeel.options import Leg, PriceBasis, Structure
 from ibkeel.orders import (
     CENT,
     PENNY,
@@ -146,6 +147,46 @@ def test_a_combos_market_is_that_of_its_legs():
 
     assert net_market([(long, one), (short, two)]) == (Decimal("0.8"), Decimal("1.2"))
     assert net_market([(long, one), (short, attrs.evolve(two, bid=None))]) is None
+    assert net_market([(long, one), (short, attrs.evolve(two, bid=2.2))]) is None
+
+
+def test_shares_with_a_call_sold_against_them_have_the_market_of_a_share_less_the_call():
+    shares = (
+        ComboLeg(con_id=1, side="BUY", ratio=100),
+        Quote(contract=Stock("SPY"), at=NOW, bid=500, ask=500.02),
+    )
+    call = ComboLeg(con_id=2, side="SELL"), Quote(contract=CALL, at=NOW, bid=4, ask=4.1)
+
+    assert net_market([shares, call]) == (Decimal("495.9"), Decimal("496.02"))
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(Side), st.integers(1, 3), st.integers(1, 900), st.integers(0, 50)),
+        min_size=2,
+        max_size=4,
+    ),
+    st.sampled_from([10, 100]),
+    st.booleans(),
+)
+def test_a_combos_market_is_what_its_structure_costs_and_brings_at_once(rows, multiplier, has_shares):
+    options = [attrs.evolve(CALL, strike=500 + row, multiplier=multiplier) for row, _ in enumerate(rows)]
+    legs, quotes = [], {}
+    for row, (side, ratio, bid, spread) in enumerate(rows):
+        is_stock = has_shares and row == 0
+        contract = Stock("SPY") if is_stock else options[row]
+        legs.append(Leg(contract=contract, side=side, ratio=ratio * multiplier if is_stock else ratio))
+        quotes[contract] = Quote(contract=contract, at=NOW, bid=bid / 100, ask=(bid + spread) / 100)
+    structure = Structure(name="legs", legs=legs)
+
+    found = net_market(
+        (ComboLeg(con_id=row + 1, side=leg.side, ratio=leg.ratio), quotes[leg.contract])
+        for row, leg in enumerate(legs)
+    )
+
+    paid = structure.priced(quotes, PriceBasis.NATURAL).net.per_share
+    brought = -structure.opposite().priced(quotes, PriceBasis.NATURAL).net.per_share
+    assert found == (brought, paid)
 
 
 @pytest.mark.parametrize(
