@@ -218,11 +218,12 @@ class Link:
         # A Gateway that restarted may hand out ids again that we have used: orders must not share one.
         note_order_id(self.ib, max(self._highest_id, self.book.highest_id()))
         try:
-            self.account = self._choose_account()
-            check_account(self.config, self.account)
+            account = self._choose_account()
+            check_account(self.config, account)
         except AccountMismatch:
             self.ib.disconnect()
             raise
+        self.account = account
         if not self.config.account and len(self.ib.client.getAccounts()) > 1:
             self.ib.client.reqAccountUpdates(True, self.account)  # the library does not choose among several
         self._is_up = True
@@ -239,7 +240,8 @@ class Link:
 
     def _choose_account(self) -> str:
         accounts = list(self.ib.client.getAccounts())
-        asked = self.config.account or self.config.live_account
+        # The orders and positions that we know are those of the account that the first session was of.
+        asked = self.config.account or self.config.live_account or self.account or None
         if asked is None and len(accounts) == 1:
             return str(accounts[0])
         if asked in accounts:
