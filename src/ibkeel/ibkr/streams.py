@@ -156,17 +156,23 @@ class Streams:
         try:
             while True:
                 await self._usable()
+                asked_at = self._now()
                 try:
                     await self._subscribe(subscription)
-                except SubscribeAgain:
-                    continue
+                except SubscribeAgain as again:
+                    # What ends each time before it ticks would be asked for as fast as the limits allow.
+                    if again.args and subscription.rhythm.last < asked_at:
+                        await self._rest(subscription, again, self._link.config.session.restore_deadline)
                 except CompetingSession as error:
-                    self._tell_once(subscription, str(error))
-                    await asyncio.sleep(self._link.config.competing_session_wait)
+                    await self._rest(subscription, error, self._link.config.competing_session_wait)
                 except NotConnected as error:
                     self._interrupted(subscription, error)
         finally:
             self._forget(subscription)
+
+    async def _rest(self, subscription: _Subscription, error: Exception, seconds: float) -> None:
+        self._tell_once(subscription, f"{error}; it is asked for again every {seconds:g} s")
+        await asyncio.sleep(seconds)
 
     def _forget(self, subscription: _Subscription) -> None:
         """Whoever comes next opens a line of its own; it may have done so already."""
@@ -245,8 +251,6 @@ class Streams:
 
     def _deadline(self, subscription: _Subscription) -> None:
         restoration, pending = subscription.restoration, subscription.pending
-        if not subscription.listeners:
-            return
         if pending is None:  # it waits for its turn, as behind a competing session
             self._watch(subscription)
             return
