@@ -1,6 +1,7 @@
 """Our own book of orders, kept from what the wire says."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from datetime import datetime
 from operator import attrgetter
@@ -81,6 +82,7 @@ class OrderBook:
         self.roll = RollCall(clock.now)
         """Counts the venue's lists, and signs of its servers."""
         self._fills: dict[str, Execution] = {}
+        self._early: deque[Any] = deque(maxlen=100)  # commissions of what is not told yet, or not ours
         self._news = OrderNews(clock, observer)
         self._waiters: list[_Waiter] = []
         self.is_held_back: Callable[[OrderId], bool] = lambda _: False
@@ -230,12 +232,17 @@ class OrderBook:
                 entry.report = with_average(entry.report, self._fills.values())
             self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
         self._news.publish(fill)
+        for report in [early for early in self._early if early.execId == fill.exec_id]:
+            self.on_commission(report)
 
     def on_commission(self, report: Any) -> None:
         """A `commissionReport` message; the fill is told again, complete."""
         name = report.execId.rpartition(".")[0] or report.execId
         fill = self._fills.get(name)
-        if fill is None or fill.exec_id != report.execId or fill.commission is not None:
+        if fill is None or fill.exec_id != report.execId:
+            self._early.append(report)
+            return
+        if fill.commission is not None:
             return
         realized = None if numeric_unset(report.realizedPNL) else float(report.realizedPNL)
         fill = attrs.evolve(fill, commission=float(report.commission), realized_pnl=realized)

@@ -56,7 +56,7 @@ NO_WAY: Final = Way(0.0, None, None, 0.0)
 
 
 class SubscribeAgain(Exception):
-    """A stream has to be asked for again."""
+    """A stream has to be asked for again; with words, because the Gateway ended it."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -76,6 +76,7 @@ class Pending:
         heard_at: When the first message of it came, in the loop's time; None before.
         is_given_up: Whether it ended without the server's knowledge.
         outgoing: Its message, when somebody needs to know whether that has left.
+        settle: Ends it by an end that may be that of an earlier question, when no other has followed.
     """
 
     key: Hashable
@@ -91,6 +92,7 @@ class Pending:
     heard_at: float | None = None
     is_given_up: bool = False
     outgoing: Outgoing | None = None
+    settle: Callable[[], None] = lambda: None
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
         """Hear a message; one that comes after the end, in the same batch, changes nothing."""

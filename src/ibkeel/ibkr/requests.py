@@ -17,7 +17,7 @@ from ibkeel.errors import (
 from ibkeel.guards import Attempt
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.pending import NO_WAY, Pending, SubscribeAgain, Way
-from ibkeel.ibkr.services import Services
+from ibkeel.ibkr.services import Services, is_answer
 from ibkeel.ibkr.vitals import Outcome, Vitals
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
@@ -171,6 +171,7 @@ class Requests:
 
     def _expire(self, pending: Pending, deadline: float) -> None:
         """The deadline has passed; an answer that came in the same turn of the loop still counts."""
+        pending.settle()
         if pending.future.done():
             return
         # What says something of itself, but no price, is served.
@@ -222,6 +223,7 @@ class Requests:
                 pending.rows[:] = rows
                 end()
 
+        pending.settle = nothing_followed
         loop.call_later(_SETTLES_AFTER, nothing_followed)
 
     def _send(self, send: Callable[[], None], what: str) -> Outgoing | None:
@@ -317,7 +319,9 @@ class Requests:
     def _tell(self, kind: RequestKind, what: str, error: BaseException | None, way: Way = NO_WAY) -> None:
         now, name = self._clock.now(), "" if error is None else type(error).__name__
         code = error.code if isinstance(error, RequestFailed) else None
-        self.vitals.note(kind, Outcome(at=now, subject=what, error=name, code=code), way.after_sending)
+        is_no = isinstance(error, Exception) and is_answer(error)
+        outcome = Outcome(at=now, subject=what, error=name, code=code, is_answer=is_no)
+        self.vitals.note(kind, outcome, way.after_sending)
         if self._is_observed:
             self._observer.on_event(
                 RequestEnded(
@@ -350,7 +354,7 @@ class Requests:
         meaning = self._codes.find(code, text, About.REQUEST)
         self.on_reaction(meaning.reaction)
         if meaning.reaction is Reaction.RESUBSCRIBE and pending.is_stream:
-            pending.give_up(SubscribeAgain())
+            pending.give_up(SubscribeAgain(f"{pending.what}: the Gateway said {code}, {text!r}"))
             return True
         if meaning.effect is Effect.DELAYED:
             pending.delayed = True

@@ -263,14 +263,14 @@ class Trading:
 
     async def _cancel_all(self, legs: list[_Leg], deadlines: Deadlines) -> None:
         alive = [leg for leg in legs if not self._require(leg.order_id).state.is_final]
-        for leg in alive:
-            self._send_cancel(leg.order_id)
         try:
+            for leg in alive:
+                self._send_cancel(leg.order_id)
             async with asyncio.timeout(deadlines.orders):
                 await self._link.book.until(
                     lambda: all(self._require(leg.order_id).state.is_final for leg in alive)
                 )
-        except (TimeoutError, NotConnected) as late:  # bytes of the family have left: it is not "not sent"
+        except (TimeoutError, ConnectionError) as late:  # bytes of the family have left: it is not "not sent"
             for leg in alive:
                 self._link.book.cancel_unanswered(leg.order_id)
             names = ", ".join(leg.client_order_id for leg in alive)
@@ -316,9 +316,6 @@ class Trading:
                 f"a change keeps contract, side and type: order {order_id} is {fixed[1]} {fixed[2]} {fixed[0]}, "
                 f"got {order.side} {order.order_type} {order.contract}; cancel it and place another instead"
             )
-        contract = before.contract
-        if contract.con_id is None:
-            contract = (await self._definitions.qualify(order.contract, deadlines)).contract
         ib_order = to_ib_order(
             order, order_id=order_id, account=self._link.account, client_order_id=before.client_order_id
         )
@@ -328,7 +325,7 @@ class Trading:
         # Not by the library's own placeOrder: it asserts that its guess of the order's state allows it.
         is_protective = before.parent_id is not None or order.is_closing
         with self._link.wire.lane(Lane.CLOSING if is_protective else Lane.OPENING):
-            self._link.ib.client.placeOrder(order_id, to_ib_contract(contract), ib_order)
+            self._link.ib.client.placeOrder(order_id, to_ib_contract(before.contract), ib_order)
         await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)
         return self._require(order_id)
 

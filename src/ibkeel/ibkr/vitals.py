@@ -26,12 +26,14 @@ class Outcome:
         subject: What was asked.
         error: Type of the error; empty for a value.
         code: The Gateway's code, if it sent one.
+        is_answer: Whether the error is a plain no, and no failure.
     """
 
     at: datetime
     subject: str
     error: str = ""
     code: int | None = None
+    is_answer: bool = False
 
 
 class Vitals:

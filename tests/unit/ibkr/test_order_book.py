@@ -298,6 +298,24 @@ def test_a_commission_completes_its_fill_once(wire):
     assert (fill.commission, fill.realized_pnl) == (0.65, None)
 
 
+def test_a_commission_that_comes_before_its_fill_completes_it(wire):
+    wire.commission("0001.01", 0.65)
+    wire.fill("0001.01", 4)
+    [first] = wire.book.fills()
+    wire.commission("0001.02", 0.5)
+    wire.fill("0001.02", 4)  # a correction
+
+    [corrected] = wire.book.fills()
+    assert (first.commission, corrected.commission) == (0.65, 0.5)
+
+
+def test_fills_that_are_fewer_than_a_status_counted_give_no_average(wire):
+    wire.status("Submitted", filled=3.0)
+    wire.fill("e1", 1)
+
+    assert wire.book.report(ONE).average_fill_price == 2.0
+
+
 async def test_a_stream_of_events_tells_each_change_once_and_ends_in_an_error():
     wire = Wire()
     told = []

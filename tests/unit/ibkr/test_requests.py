@@ -403,3 +403,11 @@ def test_the_parts_of_a_way_are_its_whole(asked_at, to_sending, to_hearing, to_t
 
     assert min(parts) >= 0
     assert sum(parts) == pytest.approx(way.seconds)
+
+
+async def test_an_answer_that_comes_in_the_turn_of_the_deadline_counts():
+    desk, loop = Desk(), asyncio.get_running_loop()
+    task = await asked(desk, deadline=10.0)
+    loop.call_at(loop.time() + 10.0 - 1e-9, desk.requests.on_message, "end", 1)
+
+    assert await task == []
