@@ -108,6 +108,13 @@ async def service_down(on):
     return await on.broker.health()
 
 
+async def failed_list(on):
+    on.gateway.inject(faults.Unanswered(when_request="open_orders", times=1))
+    with suppress(IbkeelError):
+        await on.broker.open_orders()
+    return await on.broker.health()
+
+
 TROUBLES = [
     (closed_port, "port", Grade.DOWN, "start the Gateway"),
     (mute_port, "handshake", Grade.DOWN, "dialog"),
@@ -121,6 +128,7 @@ TROUBLES = [
     (not_permitted, "data path", Grade.DEGRADED, "subscribe to the data"),
     (read_only, "order path", Grade.DOWN, "untick 'Read-Only API'"),
     (service_down, "service historical data", Grade.DEGRADED, "one request may try"),
+    (failed_list, "order path", Grade.DEGRADED, "the error that its caller got"),
 ]
 
 
@@ -164,6 +172,7 @@ async def test_only_the_tiers_that_a_trouble_touches_are_not_well(on_stage, trou
         not_permitted: {"data path"},
         read_only: {"order path"},
         service_down: {"data path", "service historical data"},
+        failed_list: {"order path"},
     }
     async with on_stage() as on:
         health = await trouble(on)

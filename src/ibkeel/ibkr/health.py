@@ -11,6 +11,7 @@ from ibkeel.errors import (
     ConnectionFailure,
     GatewayMute,
     GatewayUnreachable,
+    PacingExceeded,
     RequestFailed,
     UnsupportedVersion,
 )
@@ -32,6 +33,8 @@ _HALF_OPEN: Final = (
     "the connection is half open or the Gateway hangs: a second failed probe opens it anew; if that does not "
     "help, restart the Gateway"
 )
+_PACED: Final = "explain_pacing() says what this program's own messages wait for"
+_SEE: Final = "the error that its caller got says what to do"
 _SILENT: Final = "wait: the Gateway may lack its servers without saying so; check its network if it lasts"
 _OF_DATA: Final = MappingProxyType(
     {
@@ -65,12 +68,12 @@ async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float)
     """
     link.check_loop()
     examination = _Examination(link, keeper, pulse)
-    beat, failure, has_sign = None, "", None
+    beat, failure, has_sign = None, None, None
     if keeper.session.has_link:
         try:
             beat = await pulse.beat(deadline)
         except (RequestFailed, ConnectionFailure) as error:
-            failure = str(error)
+            failure = error
         if beat is not None and not link.notices.checks():
             has_sign = await pulse.has_sign()
     checks = (
@@ -130,12 +133,14 @@ class _Examination:
 
     # The round trip.
 
-    def probe_tier(self, beat: Beat | None, failure: str) -> Iterator[HealthCheck]:
+    def probe_tier(self, beat: Beat | None, failure: Exception | None) -> Iterator[HealthCheck]:
         if beat is not None:
             evidence = f"the Gateway said {beat.server_time:%H:%M:%S} UTC in {beat.seconds:.3f} s"
             yield self._check("server time", Grade.OK, evidence)
-        elif failure:
-            yield self._check("server time", Grade.DOWN, failure, _HALF_OPEN)
+        elif isinstance(failure, PacingExceeded):  # nothing was sent
+            yield self._check("server time", Grade.DEGRADED, str(failure), _PACED)
+        elif failure is not None:
+            yield self._check("server time", Grade.DOWN, str(failure), _HALF_OPEN)
 
     # What lies beyond.
 
@@ -157,7 +162,7 @@ class _Examination:
         answered, failed = vitals.answered(*_DATA), vitals.failed(*_DATA)
         if failed is not None and (answered is None or failed.at > answered.at):
             known = _OF_DATA.get(failed.error)
-            grade, remedy = known or (Grade.DEGRADED, "")
+            grade, remedy = known or (Grade.DEGRADED, _SEE)
             yield HealthCheck(
                 name="data path", grade=grade, evidence=_told(failed), at=failed.at, remedy=remedy
             )
@@ -180,7 +185,11 @@ class _Examination:
             evidence = f"nobody knows what became of {', '.join(unknown[:5])}"
             yield self._check("order path", Grade.DEGRADED, evidence, "read open_orders() and executions()")
         elif failed is not None and (answered is None or failed.at > answered.at):
-            yield HealthCheck(name="order path", grade=Grade.DEGRADED, evidence=_told(failed), at=failed.at)
+            # A plain no, as to a what-if order, is an answer too.
+            grade, remedy = (Grade.OK, "") if failed.is_answer else (Grade.DEGRADED, _SEE)
+            yield HealthCheck(
+                name="order path", grade=grade, evidence=_told(failed), at=failed.at, remedy=remedy
+            )
         elif answered is not None:
             evidence = f"{answered.subject} were answered"
             yield HealthCheck(name="order path", grade=Grade.OK, evidence=evidence, at=answered.at)
