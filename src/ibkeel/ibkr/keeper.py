@@ -342,9 +342,9 @@ class Keeper:
         window = in_window(self._link.clock.now(), self._link.config.reset_windows)
         self._become(self.session.observe_window(window, self._now()))
         told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=self._now())
-        if told is None:
+        if told is None and not self.session.is_fresh(self._now()):
             self._alarms.pop(_NO_SESSION, None)
-        elif _NO_SESSION not in self._alarms:
+        elif told is not None and _NO_SESSION not in self._alarms:
             self.raise_alarm(_NO_SESSION, told)
 
     def raise_alarm(self, name: str, message: str) -> None:

@@ -71,7 +71,8 @@ def alarm(session: Session, windows: Iterable[ResetWindow], wall: datetime, *, n
         patience = max(patience, policy.window_grace)
     if not cut_off_for or cut_off_for < patience:
         return None
-    what = "the Gateway has no link to its servers" if is_upstream else "no session"
+    lasting = "lasting " if session.usable_since > now - cut_off_for else ""
+    what = f"the Gateway has no {lasting}link to its servers" if is_upstream else f"no {lasting}session"
     why = (
         f"{window.name}, log in to the Gateway"
         if window is not None

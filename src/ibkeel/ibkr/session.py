@@ -3,6 +3,7 @@
 It is told the time and reads no clock. The tables are in `ibkeel.ibkr.states`.
 """
 
+import math
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -97,7 +98,9 @@ class Session:
         probe_failures: Failed probes in a row.
         farms: The broken ones, sorted.
         cause: The last trouble, in words.
-        last_lost_at: When a usable session was last lost or asked for, in monotonic seconds.
+        last_lost_at: When a usable session was last lost or asked for, in monotonic seconds; one that did
+            not last for `restore_deadline` ended no trouble, and its loss begins none.
+        usable_since: When it last became usable, in monotonic seconds.
         window: Name of the reset window that it is in; empty outside of all.
         window_left_at: When the last one ended, in monotonic seconds.
         is_cut_off: Whether the Gateway has said that it lacks its servers, and not yet taken it back.
@@ -115,6 +118,7 @@ class Session:
     farms: tuple[DataFarm, ...] = ()
     cause: str = ""
     last_lost_at: float | None = None
+    usable_since: float = -math.inf
     window: str = ""
     window_left_at: float | None = None
     is_cut_off: bool = False
@@ -191,6 +195,10 @@ class Session:
             return 0.0
         return now - self.last_lost_at
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether it is usable, but has yet to last."""
+        return self.state in _USABLE and now - self.usable_since < self.policy.restore_deadline
+
     def doubts_loss(self, now: float) -> bool:
         """Whether the servers have been said to be lost for so long that it is worth asking them."""
         return self.state is SessionState.UPSTREAM_LOST and now - self.since >= self.policy.upstream_patience
@@ -225,7 +233,8 @@ class Session:
             return self
         if event is SessionEvent.PROBE_ANSWERED and following is self.state and not self.probe_failures:
             return self  # the common case: one for each question that is asked
-        is_lost = self.state in _USABLE and following not in _USABLE
+        was_usable, is_usable = self.state in _USABLE, following in _USABLE
+        is_lost = was_usable and not is_usable and not self.is_fresh(now)
         if event is SessionEvent.CONNECT_ASKED:
             base, is_lost = Session(policy=self.policy), True
         else:
@@ -238,6 +247,7 @@ class Session:
             since=now if is_new or following is not self.state else self.since,
             cause=cause or (str(event) if event in _TROUBLES else base.cause),
             last_lost_at=now if is_lost else base.last_lost_at,
+            usable_since=now if is_usable and not was_usable else base.usable_since,
             generation=self.generation + is_new,
         )
 

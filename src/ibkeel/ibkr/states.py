@@ -293,7 +293,8 @@ class SessionPolicy:
         window_pause: Seconds between attempts in a reset window.
         window_grace: After a reset window, seconds in which nobody is alarmed; also how long a
             session may be gone after the weekly login expired.
-        link_patience: Seconds without a usable session before an alarm.
+        link_patience: Seconds without a usable session before an alarm; one that is lost again within
+            `restore_deadline` ends no trouble.
         upstream_patience: Seconds that the Gateway may lack its servers before an alarm; from then
             on failed probes lead to a new connection, too.
         farm_patience: Seconds that a data farm may be broken before an alarm.

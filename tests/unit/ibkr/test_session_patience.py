@@ -113,6 +113,27 @@ def test_a_session_that_stays_away_alarms_with_its_cause():
     assert alarmed(lost(), now=60.0) == "no session for 60 s: gone"
 
 
+def test_sessions_that_come_and_go_end_no_trouble():
+    session = lost()
+    for second in (10.0, 40.0):
+        session = session.on(E.HANDSHAKE_DONE, second).on(E.SYNCED, second)
+        assert session.is_fresh(second + 29.0)
+        session = session.on(E.LINK_LOST, second + 29.0, cause="gone again")
+
+    assert alarmed(session, now=70.0) == "no lasting session for 70 s: gone again"
+
+
+def test_a_session_that_lasted_ends_the_trouble():
+    session = lost().on(E.HANDSHAKE_DONE, 10.0).on(E.SYNCED, 10.0)
+    session = session.on(E.FARM_BROKEN, 39.0).on(E.FARM_WELL, 39.5)
+    assert not session.is_fresh(40.0)
+
+    session = session.on(E.LINK_LOST, 40.0, cause="gone again")
+
+    assert alarmed(session, now=99.0) is None
+    assert alarmed(session, now=100.0) == "no session for 60 s: gone again"
+
+
 def test_a_sync_that_takes_for_ever_alarms_too():
     session = lost().on(E.HANDSHAKE_DONE, 1.0)
 
