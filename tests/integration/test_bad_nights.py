@@ -100,6 +100,23 @@ async def test_a_stream_that_is_ended_before_it_ticks_is_asked_for_now_and_then_
         reading.cancel()
 
 
+async def test_who_joins_a_stream_whose_data_were_taken_is_shown_no_price_from_before(stage):
+    async with stage(competing_session_wait=60.0) as on:
+        first, second = [], []
+        readers = [asyncio.create_task(read(on.broker, SPY, first))]
+        await asyncio.sleep(10)
+        on.gateway.inject(faults.CompetingSession(duration=100.0))
+        await asyncio.sleep(50)
+        readers.append(asyncio.create_task(read(on.broker, SPY, second)))
+        await asyncio.sleep(30)
+        assert second == []
+        await asyncio.sleep(60)
+
+        assert (second[0].at - first[0].at).total_seconds() > 100
+        for reader in readers:
+            reader.cancel()
+
+
 # Orders.
 
 
@@ -161,6 +178,20 @@ async def test_a_list_that_was_lost_costs_those_with_little_patience_one_answer_
 
 
 # Waits.
+
+
+@pytest.mark.parametrize("every", [2, 20])
+async def test_sessions_that_come_and_go_are_told_once(stage, every):
+    async with stage() as on:
+        for _ in range(600 // every):
+            await asyncio.sleep(every)
+            on.gateway.drop(1)
+        await asyncio.sleep(10)
+
+        assert states(on)[-1] == "ready"
+        assert alarms(on) == [
+            ("no session", "no lasting session for 60 s: the Gateway closed the connection")
+        ]
 
 
 async def test_who_gives_up_the_search_tells_a_person_and_all_who_still_wait(stage):

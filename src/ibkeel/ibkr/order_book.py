@@ -313,21 +313,21 @@ class OrderBook:
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries[order_id]
-        known = entry.truth.contradictions
-        entry.truth = entry.truth.saw(evidence)
+        before, entry.truth = entry.truth, entry.truth.saw(evidence)
         filled = max(entry.truth.filled, entry.report.filled)
         entry.report = attrs.evolve(
             entry.report,
             state=entry.truth.state,
             filled=filled,
             remaining=max(0.0, entry.report.quantity - filled),
-            reason=entry.truth.reason or entry.report.reason,
+            reason=entry.truth.reason
+            or ("" if entry.report.reason == before.reason else entry.report.reason),
             at=self._clock.now(),
         )
         if entry.told is None or _gist(entry.told) != _gist(entry.report):
             entry.told = entry.report
             self._news.publish(entry.report)
-        for words in entry.truth.contradictions[len(known) :]:
+        for words in entry.truth.contradictions[len(before.contradictions) :]:
             self._news.contradicted(entry.report, words)
         self._wake()
 

@@ -264,10 +264,11 @@ def test_the_end_of_the_link_makes_living_orders_unknown_and_spares_the_dead(wir
 
 def test_after_the_link_is_back_the_venue_says_what_became_of_an_order(wire):
     wire.book.link_lost(NotConnected("gone"))
+    assert wire.book.report(ONE).reason == "the connection ended"
 
     wire.echo("Submitted")
 
-    assert wire.state is OrderState.WORKING
+    assert (wire.state, wire.book.report(ONE).reason) == (OrderState.WORKING, "")
 
 
 def test_a_fill_of_an_order_that_nobody_remembers_is_kept(wire):
