@@ -18,9 +18,9 @@ from ibkeel.errors import (
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.pending import Outcome
 from ibkeel.ibkr.pulse import Beat, Pulse
 from ibkeel.ibkr.states import SessionState
-from ibkeel.ibkr.vitals import Outcome
 from ibkeel.model import Grade, Health, HealthCheck, OrderState
 from ibkeel.resilience import BreakerState, RequestKind
 

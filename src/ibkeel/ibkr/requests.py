@@ -16,9 +16,8 @@ from ibkeel.errors import (
 )
 from ibkeel.guards import Attempt
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
-from ibkeel.ibkr.pending import NO_WAY, Pending, SubscribeAgain, Way
+from ibkeel.ibkr.pending import NO_WAY, Outcome, Pending, SubscribeAgain, Vitals, Way
 from ibkeel.ibkr.services import Services, is_answer
-from ibkeel.ibkr.vitals import Outcome, Vitals
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded, RequestQueued, RequestSent, is_observed

@@ -16,8 +16,7 @@ from ibkeel.guards import AsyncStream, Held
 from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending, SubscribeAgain
-from ibkeel.ibkr.restoration import Restoration, Rhythm, Step, expects_ticks
-from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
+from ibkeel.ibkr.ticks import GENERIC_TICKS, Restoration, Rhythm, Step, TickCollector, expects_ticks
 from ibkeel.ibkr.translate import to_ib_contract
 from ibkeel.model import Contract, Option, Quote
 from ibkeel.resilience import RequestKind
@@ -171,6 +170,7 @@ class Streams:
             self._forget(subscription)
 
     async def _rest(self, subscription: _Subscription, error: Exception, seconds: float) -> None:
+        subscription.collector.forget()  # whoever joins meanwhile is told of no price from before
         self._tell_once(subscription, f"{error}; it is asked for again every {seconds:g} s")
         await asyncio.sleep(seconds)
 

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from ibkeel.ibkr.vitals import Outcome, Vitals
+from ibkeel.ibkr.pending import Outcome, Vitals
 from ibkeel.resilience import RequestKind
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
