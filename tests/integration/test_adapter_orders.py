@@ -17,6 +17,8 @@ from ibkeel.errors import (
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import (
     Bracket,
+    Combo,
+    ComboLeg,
     Execution,
     Grade,
     Index,
@@ -469,3 +471,18 @@ async def test_orders_of_another_client_are_not_ours(stage):
         assert len(await on.broker.open_orders()) == 1
         assert await other.open_orders() == ()
         assert await other.executions() == ()
+
+
+async def test_a_change_of_a_combo_is_told(stage):
+    async with stage() as on:
+        near = (await on.broker.qualify(on.option)).contract
+        far = (await on.broker.qualify(attrs.evolve(on.option, strike=on.option.strike + 1))).contract
+        legs = ComboLeg(con_id=near.con_id, side="BUY"), ComboLeg(con_id=far.con_id, side="SELL")
+        ticket = OrderTicket(
+            contract=Combo("SPY", legs), side="BUY", quantity=1, order_type="LMT", limit_price="0.01"
+        )
+        placed = await on.broker.place(ticket)
+
+        changed = await on.broker.modify(placed.order_id, attrs.evolve(ticket, limit_price="0.02"))
+
+        assert (changed.state, changed.limit_price) == (OrderState.WORKING, Decimal("0.02"))

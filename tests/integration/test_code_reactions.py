@@ -358,3 +358,17 @@ async def test_a_stream_of_a_silent_market_is_left_alone(stage):
 
         assert len(on.board.asked("market_data")) == 1
         reading.cancel()
+
+
+async def test_orders_that_the_gateway_could_not_resolve_are_compared_and_a_loss_is_not_taken_back(stage):
+    async with stage() as on:
+        await on.broker.place(FAR)
+        await hear(on, -1, 10328, "Connection lost, order data could not be resolved")
+        await asyncio.sleep(2)
+        assert (states(on)[-2:], len(on.board.asked("open_orders"))) == (["syncing", "ready"], 2)
+
+        on.gateway.inject(faults.UpstreamLost(duration=60.0))
+        await asyncio.sleep(1)
+        await hear(on, -1, 10328, "Connection lost, order data could not be resolved")
+
+        assert states(on)[-1] == "upstream lost"

@@ -16,7 +16,7 @@ from ibkeel.errors import (
     RequestFailed,
 )
 from ibkeel.guards import keep_running
-from ibkeel.ibkr.codes import About, Farm
+from ibkeel.ibkr.codes import About, Farm, Reaction
 from ibkeel.ibkr.connecting import should_try_again
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.notices import DataFarm, heard
@@ -292,6 +292,8 @@ class Keeper:
     def _noticed(self, code: int, text: str) -> None:
         meaning = self._link.config.codes.find(code, text, About.SYSTEM)
         notice = heard(meaning, text)
+        if meaning.reaction is Reaction.RECONCILE and self.session.may_request:
+            self._on(SessionEvent.RESTORED_DATA_KEPT)  # which compares the orders, whichever it was about
         if notice is None:
             return
         event, farm = notice
