@@ -18,6 +18,7 @@ from ibkeel.errors import (
 from ibkeel.model import BarSpec, DataType, Option, Quote, Stock
 from ibkeel.resilience import Deadlines
 from ibkeel.sim.settings import GatewaySettings, Latency
+from ibkeel.sim.wire import frame
 from ibkeel.virtual import DEFAULT_START, run_virtual
 
 HOUR = BarSpec(duration="3600 S", size="1 min")
@@ -302,3 +303,16 @@ async def test_the_number_of_a_contract_at_one_gateway_is_not_used_at_another(st
             asked += [request["con_id"] for request in on.board.asked("market_data")]
 
     assert asked == [999, 0]
+
+
+async def test_bars_of_a_gateway_that_adds_a_field_are_read_by_the_librarys_own_hand(stage):
+    async with stage(kept_back=["historical_data"]) as on:
+        asking = asyncio.create_task(on.broker.bars(on.stock, HOUR))
+        await asyncio.sleep(1)
+        [asked] = on.board.asked("historical_data")
+        bars = [f"{second} 1.0 2.0 0.5 1.5 10 1.2 7" for second in (1767623400, 1767623460)]
+        fields = ["17", str(asked["request_id"]), "", "", "2", *" ".join(bars).split(), "added", ""]
+        on.board._client.transport.write(frame("\0".join(fields).encode()))
+
+        read = [(bar.at, bar.close) for bar in await asking]
+        assert read == [(datetime(2026, 1, 5, 14, minute, tzinfo=UTC), 1.5) for minute in (30, 31)]

@@ -7,6 +7,7 @@ import pytest
 from ibkeel.errors import NotConnected, OrderRefused, RequestTimeout
 from ibkeel.model import OrderState, OrderTicket, Stock
 from ibkeel.sim import faults
+from ibkeel.sim.wire import frame
 
 SPY = Stock("SPY")
 
@@ -97,3 +98,21 @@ async def test_a_session_whose_ended_orders_cannot_be_read_is_good_all_the_same(
 
         assert on.told.of("SessionChanged")[-1].after == "ready"
         assert [event.name for event in on.told.of("AlarmRaised")] == ["ended orders"]
+
+
+async def test_a_row_of_our_own_that_cannot_be_read_is_left_out_and_told(stage):
+    async with stage() as on:
+        placed = await on.broker.place(resting())
+        on.board.kept_back = {"open_order_end"}
+        write, seen = on.board._client.transport.write, []
+        on.board._client.transport.write = lambda data: (seen.append(data), write(data))
+        asking = asyncio.create_task(on.broker.all_open_orders())
+        await asyncio.sleep(1)
+        fields = next(data for data in seen if data[4:6] == b"5\0")[4:].split(b"\0")
+        fields[1], fields[4], fields[5] = b"77", b"OPT", b"no day"
+        write(frame(b"\0".join(fields)))
+        on.board.say("open_order_end")
+
+        assert [row.order_id for row in await asking] == [placed.order_id]
+        [alarm] = on.told.of("AlarmRaised")
+        assert "the book of orders did not take it" in alarm.message
