@@ -560,10 +560,13 @@ async def test_a_fault_of_the_programs_own_keeps_no_message_from_the_library():
     assert [str(context["exception"]) for context in told] == ["reqContractDetails"]
 
 
+@pytest.mark.parametrize("call", ["reqContractDetailsAsync", "reqPositionsAsync"])
 @pytest.mark.parametrize("is_ours", [True, False])
-async def test_a_strict_request_ends_with_the_session_whoever_ends_it(is_ours):
+async def test_a_strict_request_ends_with_the_session_whoever_ends_it(is_ours, call):
     async with connected(GatewaySettings(latency=Latency(definitions=7200.0))) as (ib, hardened, gateway):
-        asked = asyncio.create_task(hardened.checked(ib.reqContractDetailsAsync, no_such()))
+        gateway.inject(faults.Unanswered(when_request="positions"))
+        about = [no_such()] if "Contract" in call else []
+        asked = asyncio.create_task(hardened.checked(getattr(ib, call), *about))
         await asyncio.sleep(1)
         if is_ours:
             ib.disconnect()
@@ -716,3 +719,47 @@ async def test_a_rejected_order_has_a_typed_error_too():
         await asyncio.sleep(1)
 
         assert type(hardened.last_error(trade.order.orderId)).__name__ == "OrderRejected"
+
+
+async def test_an_answer_without_a_bar_is_no_data():
+    async with connected(NEVER) as (ib, hardened, _):
+        spy = await spy_of(ib)
+        with hardened.strict():
+            asking = asyncio.create_task(bars_of(ib, spy))
+            await asyncio.sleep(1)
+            [(key, _)] = hardened.open_requests.items()
+            ib.client.decoder.interpret(["17", str(key), "", "", "0"])
+
+            with pytest.raises(NoData, match="sent no bars"):
+                await asking
+
+
+async def test_the_deadline_of_a_request_does_not_end_one_of_the_next_session_with_its_id():
+    late = GatewaySettings(latency=Latency(history=15.0))
+    async with connected(late, config=IBKRConfig(deadlines=Deadlines(history=20.0))) as (
+        ib,
+        hardened,
+        gateway,
+    ):
+        spy = await spy_of(ib)
+        with hardened.strict():
+            first = asyncio.create_task(bars_of(ib, spy))
+            await asyncio.sleep(10)
+            gateway.drop(1)
+            with pytest.raises(NotConnected):
+                await first
+        await ib.connectAsync("127.0.0.1", PORT, clientId=1)
+        await spy_of(ib)
+
+        assert len(await bars_of(ib, spy)) > 0
+
+
+async def test_the_deadline_of_an_answered_question_does_not_end_the_next_of_its_name():
+    async with connected(config=IBKRConfig(deadlines=Deadlines(account=10.0))) as (ib, hardened, gateway):
+        began = asyncio.get_running_loop().time()
+        await hardened.checked(ib.reqPositionsAsync)
+        gateway.inject(faults.Slow(when_request="positions", delay=2.0))
+        await asyncio.sleep(began + 9.0 - asyncio.get_running_loop().time())
+
+        assert await hardened.checked(ib.reqPositionsAsync) == []
+        assert hardened.failures == ()

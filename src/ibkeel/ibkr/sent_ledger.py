@@ -94,7 +94,8 @@ class Sent:
     @override
     def __str__(self) -> str:
         subject = self.reading.request.subject
-        return f"{self.name} {self.reading.key}" + (f" of {subject}" if subject else "")
+        key = "" if self.reading.key is None else f" {self.reading.key}"
+        return f"{self.name}{key}" + (f" of {subject}" if subject else "")
 
 
 class SentLedger:
@@ -102,6 +103,8 @@ class SentLedger:
 
     def __init__(self) -> None:
         self._sent: OrderedDict[int, Sent] = OrderedDict()
+        self.named: dict[str, Sent] = {}
+        """The last request without an id, by the name of its call."""
         self._ended: OrderedDict[tuple[str, int], None] = OrderedDict()
         self.failures: deque[Failure] = deque(maxlen=_REMEMBERED)
 
@@ -119,6 +122,7 @@ class SentLedger:
         """A request is about to leave."""
         key = sent.reading.key
         if key is None:
+            self.named[sent.name] = sent
             return
         self._ended.pop((sent.name, key), None)
         self._sent[key] = sent
@@ -149,12 +153,13 @@ class SentLedger:
         """Ids of market data requests that have ended."""
         return [key for name, key in self._ended if name == _LINE]
 
-    def forget(self) -> dict[int, Sent]:
+    def forget(self) -> list[Sent]:
         """The session ended; what failed stays known.
 
         Returns:
-            What had not ended.
+            What had not ended, or bears no id.
         """
-        left, self._sent = self._sent, OrderedDict()
-        self._ended.clear()
+        left = [*self._sent.values(), *self.named.values()]
+        for book in (self._sent, self.named, self._ended):
+            book.clear()
         return left

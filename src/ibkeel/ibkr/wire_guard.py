@@ -249,11 +249,9 @@ class WireGuard:
         loop_of(self._ib).call_later(_A_MOMENT, call_off)
 
     def _expire(self, sent: Sent) -> None:
-        number = sent.reading.key
-        key = _WAITS_UNDER.get(sent.name) if number is None else number
-        if key is None or not is_waited_for(self._ib.wrapper, key):
-            return
-        if number is not None and self.ledger.get(number, sent.name) is not sent:
+        number, key = sent.reading.key, _waits_under(sent)
+        asked = self.ledger.named.get(sent.name) if number is None else self.ledger.get(number, sent.name)
+        if key is None or asked is not sent or not is_waited_for(self._ib.wrapper, key):
             return
         if sent.is_waiting:
             self._set_deadline(sent)  # what the limits hold back is not late
@@ -288,8 +286,9 @@ class WireGuard:
 
     def _end_strict(self) -> None:
         """The library fails those who wait with a bare error, or leaves them waiting after its `disconnect`."""
-        for key, sent in self.ledger.forget().items():
-            if sent.scope is not None:
+        for sent in self.ledger.forget():
+            key = _waits_under(sent)
+            if sent.scope is not None and key is not None:
                 end_request(self._ib.wrapper, key, NotConnected(f"{sent}: the session ended meanwhile"))
 
     # What comes.
@@ -376,6 +375,11 @@ class WireGuard:
         except Exception as fault:  # noqa: BLE001 - the program's own: the library must hear the message all the same
             told = {"message": "on_failure of harden() raised", "exception": fault}
             loop_of(self._ib).call_exception_handler(told)
+
+
+def _waits_under(sent: Sent) -> int | str | None:
+    """What the library keeps the answer's future under."""
+    return _WAITS_UNDER.get(sent.name) if sent.reading.key is None else sent.reading.key
 
 
 def _given_up(sent: Sent) -> IbkeelError:
