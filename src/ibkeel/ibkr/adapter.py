@@ -15,11 +15,10 @@ from ibkeel.errors import InvalidInput, RequestFailed
 from ibkeel.ibkr.accounts import Accounts, Previews
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
-from ibkeel.ibkr.fate_finder import FateFinder
 from ibkeel.ibkr.health import take_health
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.order_lists import OrderLists
+from ibkeel.ibkr.order_lists import FateFinder, OrderLists
 from ibkeel.ibkr.prices import Prices
 from ibkeel.ibkr.pulse import Gate, Pulse
 from ibkeel.ibkr.streams import Streams
