@@ -175,7 +175,7 @@ class OrderBook:
         quantity = number_of(order.totalQuantity) or entry.report.quantity
         entry.report = _changed(
             entry.report,
-            perm_id=PermId(order.permId),
+            perm_id=PermId(order.permId or entry.report.perm_id),
             quantity=quantity,
             limit_price=price_of(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
             stop_price=price_of(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
@@ -207,7 +207,7 @@ class OrderBook:
         entry = self._entries.get(OrderId(order_id))
         if entry is None or client_id != self._client_id:
             return
-        entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id))
+        entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id or entry.report.perm_id))
         count = number_of(filled)
         if count is not None and count >= entry.report.filled:  # a late message takes no fill back
             price = price_of(average, entry.report.contract) if count else None

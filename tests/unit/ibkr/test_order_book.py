@@ -114,6 +114,14 @@ def test_a_late_status_of_an_earlier_stage_changes_nothing(wire):
     assert wire.state is OrderState.WORKING
 
 
+def test_a_lasting_number_is_not_taken_back_by_a_message_without_one(wire):
+    wire.echo("Submitted")
+    wire.echo("Submitted", permId=0)
+    wire.book.on_status(ONE, "Submitted", 0.0, 4.0, 0.0, 0, 0, 0.0, OURS, "", 0.0)
+
+    assert wire.book.report(ONE).perm_id == 99
+
+
 def test_a_fill_before_its_status_counts(wire):
     wire.fill("e1", 4.0)
 
