@@ -183,18 +183,9 @@ def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
     return len(gone)
 
 
-def hear_bytes(ib: Any, hearer: Callable[[], None]) -> Callable[[], None]:
-    """Call a function whenever bytes have come, before they are decoded; returns what undoes it."""
-
-    def heard(_: bytes) -> None:
-        hearer()
-
-    ib.client.conn.hasData += heard
-
-    def undo() -> None:
-        ib.client.conn.hasData -= heard
-
-    return undo
+def hear_bytes(ib: Any, hearer: Callable[[], None]) -> None:
+    """Call a function whenever bytes have come, before they are decoded."""
+    ib.client.conn.hasData += lambda _: hearer()
 
 
 def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:

@@ -138,7 +138,7 @@ class Pulse:
         self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._unwatched = hear_bytes(link.ib, self._heard)
+        hear_bytes(link.ib, self._heard)
         self._told_at = -math.inf
         self.heard_at = -math.inf
         """When bytes last came, in monotonic seconds."""
