@@ -117,6 +117,21 @@ async def test_who_joins_a_stream_whose_data_were_taken_is_shown_no_price_from_b
             reader.cancel()
 
 
+@pytest.mark.parametrize("revives", [True, False])
+async def test_a_stream_whose_data_were_taken_gives_its_line_back(stage, revives):
+    async with stage(competing_session_wait=60.0) as on:
+        quotes = []
+        reading = asyncio.create_task(read(on.broker, SPY, quotes))
+        await asyncio.sleep(5)
+        on.gateway.inject(faults.CompetingSession(duration=30.0, revives=revives))
+        await asyncio.sleep(120)
+
+        [taken, anew] = on.board.asked("market_data")
+        assert [row["request_id"] for row in on.board.asked("cancel_market_data")] == [taken["request_id"]]
+        assert (list(on.broker.open_lines), on.gateway.counters.open_lines) == ([anew["request_id"]], 1)
+        reading.cancel()
+
+
 # Orders.
 
 

@@ -358,6 +358,10 @@ class Requests:
         if meaning.effect is Effect.DELAYED:
             pending.delayed = True
         if meaning.effect is Effect.ENDS:
+            # What ran may run on when the other session ends; only a cancel gives its line back for sure.
+            pending.is_given_up = (
+                meaning.reaction is Reaction.WAIT_COMPETING and pending.kind is RequestKind.QUOTE
+            )
             pending.fail(
                 meaning.error(
                     f"{pending.what}: the Gateway said {meaning.words(text)}", code=code
