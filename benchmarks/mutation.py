@@ -64,11 +64,7 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "ibkr.patience": _SESSION,
     "ibkr.session": _SESSION,
     "ibkr.states": _SESSION,
-    "ibkr.ticks": (
-        "tests/unit/ibkr/test_tick_collector.py",
-        "tests/unit/ibkr/test_stream_rhythm.py",
-        "tests/property/test_restoration_machine.py",
-    ),
+    "ibkr.ticks": ("tests/unit/ibkr/test_tick_collector.py",),
     "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py", "tests/unit/ibkr/test_session_edges.py"),
     "ibkr.wire_table": ("tests/unit/ibkr/test_wire_readings.py", "tests/unit/ibkr/test_wire_table.py"),
 }

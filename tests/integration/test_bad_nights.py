@@ -46,9 +46,12 @@ def bracket(option, **changes):
 async def test_a_gateway_that_comes_back_with_another_account_is_refused(market, orders):
     await asyncio.sleep(600)
     clock, told = virtual_clock(), []
+
+    class Observer:
+        on_event = staticmethod(told.append)
+
     ours, other = (SimulatedGateway(market=market, clock=clock, account=name) for name in ("DU11", "DU22"))
-    broker = IBKRBroker(IBKRConfig(orders=orders), clock=clock, jitter=lambda: 0.0)
-    broker._link.observer.on_event = told.append
+    broker = IBKRBroker(IBKRConfig(orders=orders), clock=clock, observer=Observer(), jitter=lambda: 0.0)
     async with ours.listening("127.0.0.1", 4002):
         await broker.connect()
         placed = await broker.place(FAR)

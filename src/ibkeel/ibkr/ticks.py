@@ -1,16 +1,11 @@
-"""From ticks to a quote; and a stream is restored when it ticks again, not when somebody says so."""
+"""From ticks to a quote."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-import attrs
-
 from ibkeel.clock import Clock
 from ibkeel.ibkr.client import numeric_unset
-from ibkeel.model import Contract, DataType, Greeks, Option, Quote, Right, TradingHours
+from ibkeel.model import Contract, DataType, Greeks, Option, Quote, Right
 
 # Source: TWS API, "Available Tick Types"; the second number of a pair is the delayed twin.
 _PRICES: Final = MappingProxyType(
@@ -41,11 +36,6 @@ _TICKS: Final = frozenset({"priceSizeTick", "tickSize", "tickOptionComputation"}
 
 GENERIC_TICKS: Final = "101"
 """Open interest: the one generic tick that an option's quote needs."""
-
-_KNOWN_AFTER: Final = 20  # ticks: from then on the gaps between them say something
-_TIMES_THE_LONGEST: Final = 5.0
-_FORGETS: Final = 0.98  # of the longest gap stays with each tick
-_A_PAUSE: Final = 3600.0  # seconds: a night or a halt, not a gap between two ticks
 
 
 class TickCollector:
@@ -164,100 +154,3 @@ class TickCollector:
 
 def _known(value: float | None, unset: int) -> float | None:
     return None if value is None or numeric_unset(value) or value == unset else float(value)
-
-
-class Step(StrEnum):
-    """What to do about a stream that was interrupted, once its deadline is over."""
-
-    RESTORED = "it ticks again"
-    WAIT = "no tick is due, for its market is closed"
-    RESUBSCRIBE = "cancel it and subscribe again"
-    RECONNECT = "a new connection is worth trying"
-    GIVE_UP = "end it with an error"
-
-
-@attrs.frozen(kw_only=True)
-class Restoration:
-    """How far the search for a first tick is.
-
-    Args:
-        since: When the stream was interrupted, in monotonic seconds.
-        is_silence: Whether nothing interrupted it: it just ticked no more.
-        was_sent: Whether it was subscribed to anew since.
-        was_reconnected: Whether a new connection was tried since.
-    """
-
-    since: float
-    is_silence: bool = False
-    was_sent: bool = False
-    was_reconnected: bool = False
-
-    def step(self, *, has_ticked: bool, is_due: bool) -> "tuple[Restoration, Step]":
-        """What follows when a deadline is over.
-
-        Args:
-            has_ticked: Whether a tick came since the interruption.
-            is_due: Whether one should have come.
-        """
-        if has_ticked:
-            return self, Step.RESTORED
-        if not is_due:
-            return self, Step.WAIT
-        if not self.was_sent:
-            return attrs.evolve(self, was_sent=True), Step.RESUBSCRIBE
-        if not self.was_reconnected:
-            return attrs.evolve(self, was_reconnected=True), Step.RECONNECT
-        return self, Step.GIVE_UP
-
-    def sent(self) -> "Restoration":
-        """It was subscribed to anew, because of a new link or lost data."""
-        return attrs.evolve(self, was_sent=True)
-
-
-@attrs.define
-class Rhythm:
-    """How often a stream ticks: a stock every second, an option far from the money now and then.
-
-    Args:
-        last: When it last ticked, in monotonic seconds.
-        longest: The longest gap of late, in seconds.
-        ticks: How many there were.
-    """
-
-    last: float = float("-inf")
-    longest: float = 0.0
-    ticks: int = 0
-
-    def ticked(self, now: float) -> None:
-        """Note a tick."""
-        gap = now - self.last
-        if gap < _A_PAUSE:
-            self.longest = max(gap, self.longest * _FORGETS)
-        self.last = now
-        self.ticks += 1
-
-    def silence(self, least: float) -> float:
-        """Seconds without a tick that are too long for this stream; infinity while too little is known.
-
-        Args:
-            least: No silence is too long that is shorter.
-        """
-        if self.ticks < _KNOWN_AFTER:
-            return float("inf")
-        return max(least, _TIMES_THE_LONGEST * self.longest)
-
-
-def expects_ticks(hours: Iterable[TradingHours], now: datetime, *, ticked_before: bool) -> bool:
-    """Whether a stream should tick at an instant.
-
-    Args:
-        hours: Regular trading hours of its contract, as far as they are known.
-        now: Aware.
-        ticked_before: Whether it ticked shortly before the interruption, which decides when the
-            hours of that day are not known.
-    """
-    known = tuple(hours)
-    if any(span.opens_at <= now < span.closes_at for span in known):
-        return True
-    covers_now = bool(known) and now < max(span.closes_at for span in known)
-    return ticked_before and not covers_now
