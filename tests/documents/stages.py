@@ -85,7 +85,7 @@ def picking():
         yield names
         pick = _waited(names["find"](names["broker"], SystemClock()))
         assert pick.chosen is not None
-        assert names["differences"](pick, years=45 / 365) is not None
+        assert names["differences"](pick, pick.forward, years=45 / 365) is not None
         option, quote = pick.chosen.option, pick.chosen.quote
         names["good"]([option], {option: quote}, pick.forward, _today())
 

@@ -105,9 +105,8 @@ def serving(settings, clock):
 @pytest.fixture
 def served(request):
     """Answers at once and counts no messages, unless a test says otherwise by `parametrize`."""
-    latency = dict(getattr(request, "param", {}))
-    messages = 50 if latency.pop("is_strict", False) else 100_000
-    settings = GatewaySettings(latency=attrs.evolve(AT_ONCE, **latency), messages_per_second=messages)
+    latency = attrs.evolve(AT_ONCE, **getattr(request, "param", {}))
+    settings = GatewaySettings(latency=latency, messages_per_second=100_000)
     with serving(settings, ShiftedClock()) as served:
         yield served
 

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from ibkeel.ibkr.library import LIBRARY
 
 PROGRAM = """
@@ -32,8 +30,15 @@ ib.disconnect()
 """
 
 BURST = """
-from LIBRARY import util
+from time import monotonic
 from ibkeel.errors import UnknownContract
+sent, write = [], ib.client.conn.transport.write
+
+def counted(data):
+    sent.append(monotonic())
+    write(data)
+
+ib.client.conn.transport.write = counted
 details = [ib.reqContractDetailsAsync(spy) for _ in range(120)]  # written while no loop runs
 while not all(answer.done() for answer in details):
     ib.sleep(0.1)
@@ -43,6 +48,7 @@ try:
 except UnknownContract as error:
     print("raised", hardened.counts["reqContractDetails"], len(hardened.failures))
 print(ib.run(hardened.health()).grade.value, hardened.open_lines)
+print(len(sent), max(sum(at <= other < at + 1 for other in sent) for at in sent))
 """
 
 TWO_LOOPS = """
@@ -82,7 +88,6 @@ def output_of(served, harden="", afterwards="", program=PROGRAM):
     return ran.stdout.splitlines()
 
 
-@pytest.mark.parametrize("served", [{"is_strict": True}], indirect=True)
 def test_a_program_that_does_not_await_gets_the_same_and_keeps_the_limits(served):
     plain = output_of(served)
     held = served.gateway.venue.positions()[0].quantity
@@ -91,8 +96,11 @@ def test_a_program_that_does_not_await_gets_the_same_and_keeps_the_limits(served
     assert plain[0].endswith("Filled")
     assert hardened[0] == plain[0]
     assert (plain[1], hardened[1]) == (f"[('SPY', {held:.1f})]", f"[('SPY', {2 * held:.1f})]")
-    assert hardened[2:] == ["raised 123 2", "ok {}"]
-    assert served.gateway.counters.pacing_violations == 0
+    assert hardened[2:4] == ["raised 123 2", "ok {}"]
+    # Counted where they are sent: what a busy machine delivers late comes in heaps.
+    messages, most_in_a_second = map(int, hardened[4].split())
+    assert messages > 120
+    assert most_in_a_second <= 50
 
 
 def test_a_program_may_await_first_and_then_go_on_without(served):
