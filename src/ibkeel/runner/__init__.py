@@ -10,11 +10,11 @@ from ibkeel.runner.config import (
     RunnerConfig,
     StrategyConfig,
 )
-from ibkeel.runner.crew import Safety
+from ibkeel.runner.crew import Flattening, Safety
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import HALT_FILE, Doorkeeper, Halt, Lookout, Standing
 from ibkeel.runner.engine import Runner
-from ibkeel.runner.flatten import Flattening, close_everything
+from ibkeel.runner.flatten import close_everything
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
 from ibkeel.runner.limits_file import ConfigurationFile, LimitsSource, Reread
 from ibkeel.runner.load import ENVIRONMENT_PREFIX, check_config, load_config, load_config_as

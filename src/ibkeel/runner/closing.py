@@ -65,7 +65,11 @@ class Closing:
         while True:
             held = await self._attempt(session)
             is_done = held is not None and not any(self._is_late(row) for row in held)
-            is_done = await self._knows_all() and is_done and not self._desk.is_placing
+            is_done = (
+                await self._knows_all()
+                and is_done
+                and not (self._desk.is_placing or self._desk.may_hold_more)
+            )
             if is_done or self._left(session) <= _AGAIN:
                 return held
             await asyncio.sleep(_AGAIN)

@@ -21,11 +21,12 @@ from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper, Halt, Lookout
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import Flattening, cancel_entries
-from ibkeel.runner.flatten_requests import FlattenRequests
+from ibkeel.runner.flatten import REASON, OrdersAndAccount, cancel_entries, close_everything
+from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests
 from ibkeel.runner.limits_file import limits_at_the_door
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.supervisor import Supervisor
 from ibkeel.runner.tally import Failures, Tally
 from ibkeel.runner.telling import Teller
@@ -34,6 +35,7 @@ from ibkeel.telemetry import Observer
 
 _CONFIG: Final = RunnerConfig()
 _LOOK: Final = 5.0  # seconds between two looks for a file that another process made
+_FLATTEN_LOOK: Final = 1.0  # the same, where a person waits for the answer
 
 
 class Halting:
@@ -97,6 +99,51 @@ class Halting:
                 await self._asked.wait()
         except TimeoutError:
             return
+
+
+class Flattening:
+    """Does in a running bot what another process asks for by a file.
+
+    Args:
+        requests: Where they come from.
+        broker: Where it is done.
+        desk: The door by which the exits leave.
+        halt: Halts entries, and is told why and when.
+        clock: Wall time.
+    """
+
+    def __init__(
+        self,
+        requests: FlattenRequests,
+        broker: OrdersAndAccount,
+        desk: OrderDesk,
+        halt: Callable[[str, datetime], None],
+        clock: Clock,
+    ) -> None:
+        self._requests, self._broker, self._desk = requests, broker, desk
+        self._halt, self._clock = halt, clock
+
+    async def run(self) -> None:
+        """Look for requests, until cancelled."""
+        while True:
+            request = self._requests.take()
+            if request is not None:
+                self._requests.answer(request, await self._done(request))
+            await asyncio.sleep(_FLATTEN_LOOK)
+
+    async def _done(self, request: FlattenRequest) -> Flattened:
+        now = self._clock.now()
+        self._halt(REASON, now)
+        try:
+            return await close_everything(
+                self._broker,
+                self._desk,
+                session=now.astimezone(NEW_YORK).date(),
+                wait=request.wait,
+                everything=request.everything,
+            )
+        except IbkeelError as error:
+            return Flattened(failure=f"{type(error).__name__}: {error}")
 
 
 @attrs.frozen(kw_only=True)

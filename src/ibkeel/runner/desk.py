@@ -35,7 +35,7 @@ from ibkeel.orders import (
 from ibkeel.runner.doorkeeper import Doorkeeper, Standing
 from ibkeel.runner.fates import fate_of, never_left, settle
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of
+from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of, may_live
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended, order_placed
@@ -43,6 +43,7 @@ from ibkeel.telemetry import Observer
 
 _NO_FUNDS: Final = 201
 _STANDING: Final = Standing()
+_LAG: Final = 15.0  # seconds: as the protection, before it takes anything for too much
 
 
 class OrderDesk:
@@ -79,6 +80,7 @@ class OrderDesk:
         """Whether the venue refused an order for lack of funds in this session."""
         self.filled_at = -math.inf
         """When an order of ours last filled, whole or in part, in monotonic seconds."""
+        self._opened_at = -math.inf
         self.stirred = asyncio.Event()
         """Set when an order of ours is placed, taken over or found in another state."""
         self.turn = asyncio.Lock()
@@ -117,9 +119,17 @@ class OrderDesk:
         """Whether it is of an order of ours that stands under our client id: a number of another is another order."""
         return report.client_id == self._broker.client_id and self.owns(report)
 
-    def contract_of(self, fill: Execution) -> Contract:
-        """What the order was for that a fill is of; it is one of ours."""
-        return self._ours[fill.client_order_id].contract
+    def filled(self, name: ClientOrderId) -> OwnOrder:
+        """Take notice that some of an order of ours filled just now, and give it back."""
+        order, self.filled_at = self._ours[name], self._clock.monotonic()
+        if order.is_entry:
+            self._opened_at = self.filled_at
+        return order
+
+    @property
+    def may_hold_more(self) -> bool:
+        """Whether an entry filled so lately that the account's list may lack what it opened."""
+        return self._clock.monotonic() - self._opened_at < _LAG
 
     def is_entry(self, report: OrderReport) -> bool:
         """Whether a report is of an entry of ours."""
@@ -157,14 +167,13 @@ class OrderDesk:
         if order.is_past:
             self.stirred.set()  # it may live after all
         order.noted(report)
-        if order.state is report.state or (order.state.is_final and not is_event):
-            return False
-        if order.state in {OrderState.FILLED, OrderState.REJECTED}:
+        is_over = order.state in {OrderState.FILLED, OrderState.REJECTED}
+        if is_over or order.state is report.state or (order.state.is_final and not is_event):
             return False
         order.state = report.state
         self.stirred.set()
         if order.state in {OrderState.FILLED, OrderState.PARTIALLY_FILLED}:
-            self.filled_at = self._clock.monotonic()
+            self.filled(report.client_order_id)
         if order.state is OrderState.FILLED and self._doorkeeper is not None:
             self._doorkeeper.filled()
         return True
@@ -183,14 +192,7 @@ class OrderDesk:
     @property
     def alive(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
         """Orders of ours that were sent and have not ended, as far as is known."""
-        rows = ((name, row) for name, row in self._ours.items() if row.state is not OrderState.INTENT)
-        return tuple((name, row) for name, row in rows if not row.state.is_final)
-
-    def lost(self) -> tuple[tuple[ClientOrderId, OwnOrder], ...]:
-        """Orders whose fate nobody knows: of an earlier run, or given up while they were being placed."""
-        open_ = [(name, row) for name, row in self.alive if not (row.is_placing or row.is_past)]
-        kinds = {True: {OrderState.UNKNOWN, OrderState.SENT}, False: {OrderState.SENT}}
-        return tuple((name, row) for name, row in open_ if row.state in kinds[row.is_restored])
+        return tuple((name, row) for name, row in self._ours.items() if may_live(row))
 
     def settle(self, name: ClientOrderId, state: OrderState) -> None:
         """Take notice of what was proved about an order that no list names."""

@@ -58,3 +58,12 @@ def settle(family: Iterable[OwnOrder], state: OrderState) -> None:
     for order in family:
         if not order.state.is_final:
             order.state = state
+
+
+def is_lost(order: OwnOrder, *, is_known: bool) -> bool:
+    """Whether nobody knows its fate, nor finds it out: of an earlier run, or given up while it was being placed."""
+    if order.is_placing or order.is_past:
+        return False
+    if order.is_restored:
+        return order.state in {OrderState.UNKNOWN, OrderState.SENT}
+    return order.state is OrderState.SENT and not is_known

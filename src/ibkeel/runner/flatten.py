@@ -1,18 +1,16 @@
 """Closing what a run holds, or all there is: children cancelled first, then exactly what is held is sold."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Final, Protocol
 
-from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, OrderRejected, RequestFailed
 from ibkeel.guards import finish
 from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, OrderState, Position
 from ibkeel.orders import ExitCause, exit_room, is_same_contract, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
-from ibkeel.runner.schedule import NEW_YORK
+from ibkeel.runner.flatten_requests import Flattened, Leftover
 from ibkeel.runner.tally import Held
 
 _POLL: Final = 1.0
@@ -22,8 +20,7 @@ _TURN: Final = 2.0  # seconds between two bots' turns: a cancel is answered and 
 _TURNS: Final = 8  # longer waits would keep an exit back for more than 15 s
 _NOT_OURS: Final = "this run did not trade it"
 _NOT_ASKED: Final = "it is to be held"
-_LOOK: Final = 1.0
-_REASON: Final = "ibkeel flatten"
+REASON: Final = "ibkeel flatten"
 
 
 class OrdersAndAccount(Orders, Account, Protocol):
@@ -230,9 +227,7 @@ async def leave_position(
         await asyncio.sleep(_FIRST_TURN + _TURN * (broker.client_id % _TURNS))
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     before = await broker.all_open_orders()
-    for position in await broker.positions():
-        if not is_same_contract(position.contract, contract):
-            continue
+    for position in await _held_in(broker, desk, contract):
         # What fills between two lists is on one of them still, and what is sent then on the other.
         open_orders = (*before, *await broker.all_open_orders())
         placed = await desk.leave(
@@ -247,6 +242,15 @@ async def leave_position(
         )
         if placed is None:
             raise _no_room(position)
+
+
+async def _held_in(broker: Account, desk: OrderDesk, contract: Contract) -> Sequence[Position]:
+    """What is held of it; an entry that filled in the race with its cancel may be listed seconds later."""
+    while True:
+        rows = [row for row in await broker.positions() if is_same_contract(row.contract, contract)]
+        if rows or not desk.may_hold_more:
+            return rows
+        await asyncio.sleep(_POLL)
 
 
 def _no_room(position: Position) -> OrderRefused:
@@ -331,7 +335,7 @@ async def close_everything(
         desk,
         session=session,
         wait=wait,
-        reason=_REASON,
+        reason=REASON,
         cause=ExitCause.MANUAL,
         contracts=contracts,
         of_anybody=everything,
@@ -351,48 +355,3 @@ async def close_everything(
 
 def _words(row: Position | Held) -> str:
     return f"{row.signed_quantity:+g} {row.contract}"
-
-
-class Flattening:
-    """Does in a running bot what another process asks for by a file.
-
-    Args:
-        requests: Where they come from.
-        broker: Where it is done.
-        desk: The door by which the exits leave.
-        halt: Halts entries, and is told why and when.
-        clock: Wall time.
-    """
-
-    def __init__(
-        self,
-        requests: FlattenRequests,
-        broker: OrdersAndAccount,
-        desk: OrderDesk,
-        halt: Callable[[str, datetime], None],
-        clock: Clock,
-    ) -> None:
-        self._requests, self._broker, self._desk = requests, broker, desk
-        self._halt, self._clock = halt, clock
-
-    async def run(self) -> None:
-        """Look for requests, until cancelled."""
-        while True:
-            request = self._requests.take()
-            if request is not None:
-                self._requests.answer(request, await self._done(request))
-            await asyncio.sleep(_LOOK)
-
-    async def _done(self, request: FlattenRequest) -> Flattened:
-        now = self._clock.now()
-        self._halt(_REASON, now)
-        try:
-            return await close_everything(
-                self._broker,
-                self._desk,
-                session=now.astimezone(NEW_YORK).date(),
-                wait=request.wait,
-                everything=request.everything,
-            )
-        except IbkeelError as error:
-            return Flattened(failure=f"{type(error).__name__}: {error}")

@@ -231,7 +231,7 @@ def _held_over(
             (held if _may_be_held(first, today) else ended).update(family)
     contracts = {order.contract: None for order in held.values()}
     for order in orders.values():
-        order.is_past = _may_live(order) and venue_day(order.placed_at) < session.day
+        order.is_past = may_live(order) and venue_day(order.placed_at) < session.day
     return {
         name: order
         for name, order in orders.items()
@@ -244,10 +244,11 @@ def _held_over(
 def _may_be_held(entry: OwnOrder, today: date) -> bool:
     """Whether what an entry opened may be there: it filled, or nobody heard its end."""
     is_over = isinstance(entry.contract, Option) and entry.contract.expiry < today
-    return not is_over and (entry.has_filled or _may_live(entry))
+    return not is_over and (entry.has_filled or may_live(entry))
 
 
-def _may_live(order: OwnOrder) -> bool:
+def may_live(order: OwnOrder) -> bool:
+    """Whether an order was sent and has not ended, as far as is known."""
     return not order.state.is_final and order.state is not OrderState.INTENT
 
 
@@ -257,8 +258,8 @@ def _may_count(order: OwnOrder, *, is_orphan: bool) -> bool:
     A child of an entry that ended unfilled went with it, unless it was heard of otherwise.
     """
     if is_orphan:
-        return _may_live(order) and order.state is not OrderState.UNKNOWN
-    return _may_live(order) or (order.stop_price is not None and order.state.is_final)
+        return may_live(order) and order.state is not OrderState.UNKNOWN
+    return may_live(order) or (order.stop_price is not None and order.state.is_final)
 
 
 def _as_spoken_of(report: OrderReport) -> OwnOrder:

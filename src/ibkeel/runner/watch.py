@@ -14,6 +14,7 @@ from ibkeel.journal import CommissionSeen, Failure, FillSeen, OrderSettled, Orde
 from ibkeel.model import ClientOrderId, Combo, ExecId, Execution, OrderReport, Orders, OrderState
 from ibkeel.orders import Reading, doubled_orders, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.fates import is_lost
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled, redact
@@ -144,7 +145,7 @@ class Watch:
         """End what provably left no trace; of the rest a person must know."""
         now = self._clock.monotonic()
         # The broker itself finds out about those that it knows.
-        lost = [(name, row) for name, row in self._desk.lost() if row.is_restored or name not in known]
+        lost = [row for row in self._desk.alive if is_lost(row[1], is_known=row[0] in known)]
         # Those from before the clock was set back cannot be compared.
         before = [row for row in self._readings if row.at <= reading.at]
         self._readings = [*before, reading] if lost else []
@@ -201,9 +202,9 @@ class Watch:
             if event.exec_id not in self._seen:
                 self._seen[event.exec_id] = event.commission is not None
                 self._tally.fills += 1
-                self._desk.filled_at = self._clock.monotonic()
+                order = self._desk.filled(event.client_order_id)
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
-                is_leg = isinstance(self._desk.contract_of(event), Combo) and not event.is_of_combo
+                is_leg = isinstance(order.contract, Combo) and not event.is_of_combo
                 self._observer.on_event(OrderFilled.of(event, is_leg=is_leg))
                 self._changed()
             elif not self._seen[event.exec_id] and (cost := CommissionSeen.of(event, self._clock.now())):
