@@ -29,6 +29,7 @@ from ibkeel.runner.schedule import (
 )
 from ibkeel.runner.state import AccountReader
 from ibkeel.runner.tally import Progress, RunReport
+from ibkeel.runner.telling import aside
 from ibkeel.runner.visiting import Round, Visiting
 from ibkeel.runner.warmup import WarmUp
 from ibkeel.strategy import Strategy
@@ -93,7 +94,8 @@ class Runner:
         self._broker, self._strategy, self._config, self._journal = broker, strategy, config, journal
         self._clock = clock or SystemClock()
         self._observer = unfailing(observer or NullObserver(), asyncio.get_running_loop)
-        self._calendar, self._progress, self._mode = calendar, progress, mode
+        self._calendar, self._mode = calendar, mode
+        self._progress = progress = progress and aside(progress)
         self._run = run or f"r{journal.count(RunStarted) + 1}"
         crew = crew_of(
             broker,
@@ -108,7 +110,7 @@ class Runner:
         )
         self._crew, self._tally, self._recorder, self._feed = crew, crew.tally, crew.recorder, crew.feed
         self._failures, self._desk, self._watch = crew.failures, crew.desk, crew.watch
-        self._handover = Handover(broker, crew.desk, announce)
+        self._handover = Handover(broker, crew.desk, announce and aside(announce))
         self._closing = Closing(
             broker,
             self._desk,

@@ -1,7 +1,9 @@
 """What a run tells its observer, made from what the run knows."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.journal import RunStarted
@@ -41,6 +43,8 @@ from ibkeel.telemetry import (
     TradingDayOpened,
     is_observed,
 )
+
+T = TypeVar("T")
 
 
 class Teller:
@@ -298,3 +302,20 @@ def order_placed(at: datetime, name: ClientOrderId, ticket: OrderTicket, *, was_
         was_sent=was_sent,
         terms=ticket.terms,
     )
+
+
+def aside(tell: Callable[[T], None]) -> Callable[[T], None]:
+    """The same; what it raises is told to the loop's exception handler, and ends nothing.
+
+    Args:
+        tell: Somebody's own, such as a print to a disk that is full.
+    """
+
+    def attempt(told: T) -> None:
+        try:
+            tell(told)
+        except Exception as error:  # noqa: BLE001 - positions must not be left alone for it
+            words = f"who was to be told raised at {told}"
+            asyncio.get_running_loop().call_exception_handler({"message": words, "exception": error})
+
+    return attempt

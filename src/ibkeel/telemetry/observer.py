@@ -51,9 +51,19 @@ class Observers(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Tell each observer."""
+        """Tell each observer; what some raise is raised when all were told.
+
+        Raises:
+            ExceptionGroup: Of what they raised.
+        """
+        errors = []
         for observer in self._observers:
-            observer.on_event(event)
+            try:
+                observer.on_event(event)
+            except Exception as error:  # noqa: BLE001 - the one after it may be who tells people
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"observers raised at {type(event).__name__}", errors)
 
 
 def unfailing(observer: Observer, loop: Callable[[], AbstractEventLoop]) -> Observer:

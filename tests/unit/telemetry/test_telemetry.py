@@ -103,6 +103,24 @@ def test_every_observer_is_told_in_order():
     assert seen == [("a", event), ("b", event)]
 
 
+def test_an_observer_that_raises_keeps_none_after_it_from_hearing():
+    seen, event = [], ConnectionLost(at=AT, cause="x")
+
+    class Faulty(NullObserver):
+        def on_event(self, event):
+            raise ZeroDivisionError
+
+    class Noting(NullObserver):
+        def on_event(self, event):
+            seen.append(event)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        Observers([Faulty(), Noting()]).on_event(event)
+
+    assert seen == [event]
+    assert [type(error) for error in raised.value.exceptions] == [ZeroDivisionError]
+
+
 def test_the_filter_masks_what_passes_a_handler():
     record = logging.LogRecord("x", logging.INFO, "f", 1, "for %s", ("DU1234567",), None)
 
