@@ -9,7 +9,7 @@ from typing import Final, Protocol, assert_never
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, RequestFailed
+from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused
 from ibkeel.model import (
     Account,
     Chains,
@@ -270,7 +270,9 @@ class Protector:
                         await self._change(gap, step)
                     case _:
                         assert_never(step)
-            except (RequestFailed, OrderRefused) as error:
+            except ConnectionFailure:
+                raise
+            except IbkeelError as error:  # such as one of a type that a person chose
                 self._failures.note(gap.contract.symbol, error, "protection")
 
     async def _cancel(self, gap: Gap, order: OrderReport) -> None:

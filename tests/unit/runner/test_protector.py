@@ -36,6 +36,7 @@ from ibkeel.virtual import virtual_clock
 
 DAY = date(2026, 1, 5)
 CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
+PUT = Option("SPY", date(2026, 1, 16), 560, Right.PUT)
 
 
 class Told:
@@ -60,8 +61,8 @@ class Post:
     told: Told
     news: asyncio.Event
 
-    async def enter(self, quantity=2, **more):
-        quote = await self.broker.quote(CALL)
+    async def enter(self, quantity=2, contract=CALL, **more):
+        quote = await self.broker.quote(contract)
         bracket = build_bracket(quote=quote, quantity=quantity, **more)
         return await self.desk.enter("SPY", bracket, Signal(direction=Direction.UP, confidence=0.5), DAY, "")
 
@@ -104,6 +105,18 @@ class Sold(FakeBroker):
         return tuple(attrs.evolve(row, signed_quantity=self.left) for row in rows if self.left)
 
 
+class Retyped(FakeBroker):
+    """A venue where a person made one stop a trailing one, and sold half of what it is for."""
+
+    async def positions(self, account=None):
+        rows = await super().positions(account)
+        return tuple(attrs.evolve(row, signed_quantity=1.0) if row.contract == CALL else row for row in rows)
+
+    async def all_open_orders(self):
+        rows = await super().all_open_orders()
+        return tuple(attrs.evolve(row, order_type="TRAIL") if row.contract == CALL else row for row in rows)
+
+
 class Unhurried(FakeBroker):
     """A venue that takes three seconds to say what is held."""
 
@@ -129,7 +142,8 @@ class Doubtful(FakeBroker):
 
 def posted(kind=FakeBroker, **options):
     clock, tally, told, news = virtual_clock(), Tally("t", ("SPY",)), Told(), asyncio.Event()
-    broker = kind(quotes=[Quote(contract=CALL, at=clock.now(), bid=4.0, ask=4.05)], clock=clock, **options)
+    quotes = [Quote(contract=each, at=clock.now(), bid=4.0, ask=4.05) for each in (CALL, PUT)]
+    broker = kind(quotes=quotes, clock=clock, **options)
     journal = Journal.in_memory()
     recorder = Recorder(journal)
     desk = OrderDesk(broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t")
@@ -220,6 +234,25 @@ async def test_a_stop_that_is_refused_is_tried_again_and_told_of_in_time():
     assert len(post.told.alarms()) == 1
     failures = [entry.record for entry in post.journal.events(Failure)]
     assert {row.service for row in failures} == {"protection"}
+
+
+async def test_a_stop_that_we_cannot_change_keeps_no_other_position_from_its_own():
+    post = posted(Retyped)
+    async with post.broker:
+        await post.enter()
+        placed = await post.enter(contract=PUT)
+        await post.protector.check()  # learns of the fills
+        await asyncio.sleep(20)
+        await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 120)
+        stops = [row.contract for row in await post.stops()]
+
+    assert stops == [CALL, PUT]
+    [alarm] = post.told.alarms()
+    assert alarm.startswith(f"oversized: 1 {CALL} held")
+    assert "'TRAIL' is not a valid OrderType" in " ".join(
+        entry.record.message for entry in post.journal.events(Failure)
+    )
 
 
 async def test_what_cannot_be_read_is_noted_and_asked_again():
