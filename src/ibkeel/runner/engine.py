@@ -130,7 +130,6 @@ class Runner:
             is_told=crew.teller.is_observed,
         )
         self._planner = EntryPlanner(self._feed, strategy, config, risk)
-        self._entering = Entering(self._planner, crew, self._clock, self._greeks)
         self._account = AccountReader(
             broker,
             self._feed,
@@ -141,6 +140,7 @@ class Runner:
             crew.teller,
             self._greeks,
         )
+        self._entering = Entering(self._planner, crew, self._clock, self._greeks, self._account.view)
         self._visiting = Visiting(self._entering, crew, config, self._clock)
         self._round = Round(config.symbols, concurrency=config.concurrency, gap=config.symbol_gap)
         self._warm_up = WarmUp(

@@ -1,19 +1,22 @@
 """One symbol's part of a cycle: what is decided about it, journaled, and sent."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ibkeel.clock import Clock
 from ibkeel.journal import Decision
-from ibkeel.model import OrderReport, Placement
+from ibkeel.model import Bracket, OrderReport, Placement
 from ibkeel.runner.crew import Crew
 from ibkeel.runner.doorkeeper import Standing
 from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View
 from ibkeel.runner.exposure import PortfolioGreeks
 from ibkeel.runner.recorder import ENTRY_PATIENCE
+from ibkeel.runner.schedule import Session
 from ibkeel.runner.supervisor import Entered
+
+_OLD: Final = 15.0  # seconds
 
 
 class Entering:
@@ -24,10 +27,19 @@ class Entering:
         crew: Those who work for the run.
         clock: Wall time.
         greeks: Knows what the portfolio amounts to.
+        look: Reads the account anew, in a cycle and a session.
     """
 
-    def __init__(self, planner: EntryPlanner, crew: Crew, clock: Clock, greeks: PortfolioGreeks) -> None:
+    def __init__(
+        self,
+        planner: EntryPlanner,
+        crew: Crew,
+        clock: Clock,
+        greeks: PortfolioGreeks,
+        look: Callable[[int, Session], Awaitable[View]],
+    ) -> None:
         self._planner, self._crew, self._clock, self._greeks = planner, crew, clock, greeks
+        self._look, self._began = look, 0.0
         self._last_entry: dict[str, datetime] = {}
         self._entered: list[str] = []
         self._entering = asyncio.Lock()
@@ -39,6 +51,7 @@ class Entering:
     def begin_cycle(self) -> None:
         """Forget what was entered in the cycle before."""
         self._entered.clear()
+        self._began = self._clock.monotonic()
         self._greeks.begin_cycle()
 
     async def consider(self, symbol: str, view: View) -> Verdict:
@@ -54,20 +67,33 @@ class Entering:
         )
         if verdict.signal.is_entry:
             self._crew.tally.symbols[symbol].signals += 1
-        if verdict.bracket is None:
-            if verdict.seen is None:
-                self._crew.recorder.note(self._decision(symbol, verdict))
-            self._crew.teller.decided(symbol, view.number, verdict)
-            return verdict
-        async with self._entering:
-            standing = await self._crew.lookout.standing(verdict.bracket.entry, view.session)
-            working = await self._crew.lookout.working() if standing.is_well else ()
-            verdict = self._checked_again(symbol, view, verdict, standing, working)
-            await self._crew.recorder.record(self._decision(symbol, verdict), ENTRY_PATIENCE)
-            signal_id = self._crew.teller.decided(symbol, view.number, verdict)
-            if verdict.bracket is not None:
-                placing = self._place(symbol, view, verdict, standing, working, signal_id)
-                await self._enter(symbol, verdict, placing)
+        if verdict.bracket is not None:
+            async with self._entering:
+                view, verdict = await self._afresh(view, verdict)
+                if verdict.bracket is not None:
+                    return await self._attempt(symbol, view, verdict, verdict.bracket)
+        if verdict.seen is None:
+            self._crew.recorder.note(self._decision(symbol, verdict))
+        self._crew.teller.decided(symbol, view.number, verdict)
+        return verdict
+
+    async def _afresh(self, view: View, verdict: Verdict) -> tuple[View, Verdict]:
+        """The account as it is now, and the size for it: a long cycle began with another, or an entry took of it."""
+        is_new = not self._entered and self._clock.monotonic() - self._began <= _OLD
+        if is_new or verdict.candidate is None:
+            return view, verdict
+        view = await self._look(view.number, view.session)
+        return view, self._planner.sized(verdict.signal, verdict.candidate, view, verdict.spot)
+
+    async def _attempt(self, symbol: str, view: View, verdict: Verdict, bracket: Bracket) -> Verdict:
+        standing = await self._crew.lookout.standing(bracket.entry, view.session)
+        working = await self._crew.lookout.working() if standing.is_well else ()
+        verdict = self._checked_again(symbol, view, verdict, standing, working)
+        await self._crew.recorder.record(self._decision(symbol, verdict), ENTRY_PATIENCE)
+        signal_id = self._crew.teller.decided(symbol, view.number, verdict)
+        if verdict.bracket is not None:
+            placing = self._place(symbol, view, verdict, standing, working, signal_id)
+            await self._enter(symbol, verdict, placing)
         return verdict
 
     def _decision(self, symbol: str, verdict: Verdict) -> Decision:

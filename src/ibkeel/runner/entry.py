@@ -302,12 +302,13 @@ class EntryPlanner:
         self._feed.saw(symbol, quote, quoted_at)
         spot = spot_of(quote)
         choice = await self._choice(symbol, signal, spot, view.session.day)
-        return self._settle(signal, choice, view, spot)
-
-    def _settle(self, signal: Signal, choice: Choice, view: View, spot: float) -> Verdict:
-        chosen = choice.chosen
-        if chosen is None or chosen.quote is None:
+        if choice.chosen is None or choice.chosen.quote is None:
             return Verdict(signal=signal, outcome=Outcome.NO_OPTION, reasons=(choice.summary(),))
+        return self.sized(signal, choice.chosen, view, spot)
+
+    def sized(self, signal: Signal, chosen: Candidate, view: View, spot: float | None) -> Verdict:
+        """The verdict on an option that was chosen: how many, or why none."""
+        assert chosen.quote is not None
         risk = exits_of(signal.exits, self._risk)
         bracket, why = sized_bracket(chosen.quote, chosen.option.multiplier, view.account, risk)
         if bracket is not None and not self._config.end_of_day.ends(signal.exits):

@@ -260,6 +260,57 @@ def test_a_filled_entry_is_protected_held_once_and_sold_before_the_close(play):
     assert sold.at - OPEN >= timedelta(minutes=50)
 
 
+@pytest.mark.parametrize(
+    ("worth", "funds", "said"),
+    [("50000", "50000", "loss 50.00% of 100000.00"), ("100000", "100", "limited by funds: 100.00 available")],
+)
+def test_an_entry_late_in_a_long_cycle_is_judged_by_the_account_of_that_moment(play, worth, funds, said):
+    quiet = tuple(f"A{number}" for number in range(12))
+    after = AccountValues(account="DU0000001", net_liquidation=worth, available_funds=funds, at=OPEN)
+
+    def prepare(fake, loop):
+        fake.delay("bars", 10)
+        loop.call_later(280, fake.set_account, after)
+
+    world = play(
+        symbols=(*quiet, "SPY"),
+        strategy=Says(by_symbol=dict.fromkeys(quiet, Direction.NONE)),
+        prepare=prepare,
+        config={"interval": 250.0, "warm_up": 0.0},
+    )
+
+    words = [" ".join(row.reasons) for row in of_kind(world.records, Decision) if row.symbol == "SPY"]
+    assert of_kind(world.records, Intent) == []
+    assert said in words[0]
+
+
+def test_an_entry_is_sized_by_what_the_one_before_it_in_the_cycle_left(play):
+    def prepare(fake, _):
+        place = fake.place
+
+        async def paid(order, **options):
+            placed = await place(order, **options)
+            if not isinstance(order, OrderTicket):
+                account = await fake.account()
+                cost = order.entry.quantity * order.entry.limit_price * 100
+                fake.set_account(attrs.evolve(account, available_funds=account.available_funds - cost))
+            return placed
+
+        fake.place = paid
+
+    account = AccountValues(account="DU0000001", net_liquidation="100000", available_funds="5000", at=OPEN)
+    qqq = option("QQQ", Right.CALL, 560)
+    world = play(
+        symbols=("SPY", "QQQ"),
+        steps={qqq: fresh(qqq, 4.0, 4.05)},
+        broker={"account": account},
+        prepare=prepare,
+    )
+
+    bought = [row.order.entry for row in of_kind(world.records, Intent) if row.purpose == "entry"]
+    assert sum(row.quantity * row.limit_price * 100 for row in bought) <= 5000
+
+
 class ClockSetForward:
     """Somebody sets it 45 minutes forward, 12 minutes after the open."""
 
