@@ -9,7 +9,14 @@ from typing import Final, Protocol, assert_never
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused
+from ibkeel.errors import (
+    ConnectionFailure,
+    IbkeelError,
+    InvalidInput,
+    OrderRefused,
+    RequestFailed,
+    SafetyRefused,
+)
 from ibkeel.model import (
     Account,
     Chains,
@@ -270,9 +277,7 @@ class Protector:
                         await self._change(gap, step)
                     case _:
                         assert_never(step)
-            except ConnectionFailure:
-                raise
-            except IbkeelError as error:  # such as one of a type that a person chose
+            except (RequestFailed, SafetyRefused, InvalidInput) as error:
                 self._failures.note(gap.contract.symbol, error, "protection")
 
     async def _cancel(self, gap: Gap, order: OrderReport) -> None:
