@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-import attrs
-
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, SafetyRefused
 from ibkeel.guards import finish
@@ -17,7 +15,7 @@ from ibkeel.orders import ExitCause, is_same_contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import OrdersAndAccount, flatten, kept, leave_position, unprotected
+from ibkeel.runner.flatten import OrdersAndAccount, flatten, leave_position
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import NEW_YORK, Session
 from ibkeel.runner.tally import Failures, Held
@@ -108,21 +106,16 @@ class Closing:
 
     async def _leftovers(self, session: Session) -> tuple[Held, ...]:
         """Close our positions but for those that are to be held; what stays open, and why."""
-        due = [contract for contract in self._desk.contracts if self._ends(contract)]
-        if not due and self._config.end_of_day is EndOfDay.HOLD:
-            positions = await self._broker.positions()
-            bare = await unprotected(self._broker, positions)
-            rows = kept(positions, self._desk, "end_of_day is hold")
-            return tuple(
-                attrs.evolve(row, reason=row.reason + bare[row.contract] * row.is_ours) for row in rows
-            )
         return await flatten(
             self._broker,
             self._desk,
             session=session.day,
             wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
             reason=f"{self._config.flatten_before_close:g} s before the close",
-            contracts=due,
+            contracts=[contract for contract in self._desk.contracts if self._ends(contract)],
+            held_for="end_of_day is hold"
+            if self._config.end_of_day is EndOfDay.HOLD
+            else "its strategy holds it",
         )
 
 

@@ -14,7 +14,6 @@ from ibkeel.orders import OrderLimits, venue_day
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.crew import Safety, beside, crew_of
-from ibkeel.runner.entering import Entering
 from ibkeel.runner.entry import EntryPlanner, View
 from ibkeel.runner.exposure import PortfolioGreeks
 from ibkeel.runner.handover import Handover
@@ -30,7 +29,7 @@ from ibkeel.runner.schedule import (
 from ibkeel.runner.state import AccountReader
 from ibkeel.runner.tally import Progress, RunReport
 from ibkeel.runner.telling import aside
-from ibkeel.runner.visiting import Round, Visiting
+from ibkeel.runner.visiting import Entering, Round, Visiting
 from ibkeel.runner.warmup import WarmUp
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock

@@ -19,7 +19,6 @@ _FIRST_TURN: Final = 1.0  # seconds, after which the exit of a bot without a tur
 _TURN: Final = 2.0  # seconds between two bots' turns: a cancel is answered and an exit listed
 _TURNS: Final = 8  # longer waits would keep an exit back for more than 15 s
 _NOT_OURS: Final = "this run did not trade it"
-_NOT_ASKED: Final = "it is to be held"
 REASON: Final = "ibkeel flatten"
 
 
@@ -37,6 +36,7 @@ async def flatten(
     cause: ExitCause = ExitCause.END_OF_DAY,
     contracts: Sequence[Contract] | None = None,
     of_anybody: bool = False,
+    held_for: str = "it is to be held",
 ) -> tuple[Held, ...]:
     """Try once to close every position in a contract that this run traded, and verify it.
 
@@ -52,6 +52,7 @@ async def flatten(
         cause: What ends the positions.
         contracts: Only those; None for all that orders of ours were sent for.
         of_anybody: Whether orders of this client id that the desk does not know are cancelled too.
+        held_for: Why any other position of ours stays, in words.
 
     Returns:
         Everything that the account still holds, and why; empty when flat.
@@ -72,16 +73,17 @@ async def flatten(
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
-    if not any(is_among(wanted, row.contract) for row in positions):
-        return kept(positions, desk, _NOT_ASKED)
+    if not positions:
+        return ()
     late = f"the exit did not fill within {wait:g} s"
     bare = await unprotected(broker, positions)
-    reasons = {
-        row.contract: _words_for(row.contract, trouble, late) + bare[row.contract] for row in positions
-    }
-    return tuple(
-        _held(row, desk, reasons[row.contract] if is_among(wanted, row.contract) else _NOT_ASKED, wanted)
+    reasons = [
+        _words_for(row.contract, trouble, late) if is_among(wanted, row.contract) else held_for
         for row in positions
+    ]
+    return tuple(
+        _held(row, desk, reason + bare[row.contract], wanted)
+        for row, reason in zip(positions, reasons, strict=True)
     )
 
 
@@ -158,12 +160,7 @@ async def cancel_ours(
             desk.saw(await desk.cancel(report))
 
 
-def kept(positions: Iterable[Position], desk: OrderDesk, reason: str) -> tuple[Held, ...]:
-    """What is held, for one reason where it is ours."""
-    return tuple(_held(row, desk, reason) for row in positions)
-
-
-def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Contract] = ()) -> Held:
+def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Contract]) -> Held:
     is_ours = is_among((*desk.contracts, *wanted), position.contract)
     return Held(
         contract=position.contract,

@@ -180,17 +180,25 @@ def test_a_stop_that_would_end_with_the_day_is_made_to_outlive_it(held_day, is_c
     assert world.found == ([] if is_cancelled else ["DAY"], ["GTC"])
 
 
-def test_what_is_held_over_night_without_a_stop_is_said_so(held_day):
+@pytest.mark.parametrize(
+    ("own", "configured", "why"),
+    [(None, EndOfDay.HOLD, "end_of_day is hold"), (False, EndOfDay.FLATTEN, "its strategy holds it")],
+)
+def test_what_is_held_over_night_without_a_stop_is_said_so(held_day, own, configured, why):
     def prepare(broker):
         async def nothing():
             return ()
 
         asyncio.get_running_loop().call_later(3588, setattr, broker, "all_open_orders", nothing)
 
-    world = held_day(config={"end_of_day": EndOfDay.HOLD, "flatten_before_close": 10.0}, prepare=prepare)
+    world = held_day(
+        exits=ExitPolicy(ends_with_session=own),
+        config={"end_of_day": configured, "flatten_before_close": 10.0},
+        prepare=prepare,
+    )
 
     (held,) = world.report.held
-    assert held.reason == "end_of_day is hold; when that was found, no stop worked for it"
+    assert held.reason == f"{why}; when that was found, no stop worked for it"
 
 
 def test_what_is_held_over_night_is_known_the_next_day(held_day):
