@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, SafetyRefused
+from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.guards import finish
 from ibkeel.journal import Failure
 from ibkeel.model import Bars, Contract, Direction, ExitPolicy, Option, Position, Reason, Signal, Stock
@@ -36,8 +36,7 @@ class Closing:
         recorder: Told of each position that an attempt left open.
         clock: Tells how long the market stays open.
         failed: Told of each failure.
-        ends: Whether a position in a contract is to end with the session; by default as the
-            configuration says, for every contract alike.
+        ends: Whether a position in a contract is to end with the session.
     """
 
     def __init__(
@@ -49,11 +48,10 @@ class Closing:
         recorder: Recorder,
         clock: Clock,
         failed: Callable[[Exception], None],
-        ends: Callable[[Contract], bool] | None = None,
+        ends: Callable[[Contract], bool],
     ) -> None:
         self._broker, self._desk, self._watch, self._config = broker, desk, watch, config
-        self._recorder, self._clock, self._failed = recorder, clock, failed
-        self._ends = ends or (lambda _: config.end_of_day is EndOfDay.FLATTEN)
+        self._recorder, self._clock, self._failed, self._ends = recorder, clock, failed, ends
 
     async def close(self, session: Session) -> tuple[Held, ...] | None:
         """What the account still holds; None when that could not be read.
@@ -87,36 +85,27 @@ class Closing:
         return (session.closes_at - self._clock.now()) / timedelta(seconds=1)
 
     async def _attempt(self, session: Session) -> tuple[Held, ...] | None:
+        """Close our positions but for those that are to be held; what stays open, and why."""
+        is_hold = self._config.end_of_day is EndOfDay.HOLD
         try:
-            held = await self._leftovers(session)
-        except (RequestFailed, ConnectionFailure, SafetyRefused) as error:
+            held = await flatten(
+                self._broker,
+                self._desk,
+                session=session.day,
+                wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
+                reason=f"{self._config.flatten_before_close:g} s before the close",
+                contracts=[contract for contract in self._desk.contracts if self._ends(contract)],
+                held_for="end_of_day is hold" if is_hold else "its strategy holds it",
+            )
+        except IbkeelError as error:
             self._failed(error)
             return None
-        for row in held:
-            if self._is_late(row):
-                self._recorder.keep(
-                    Failure(
-                        at=self._clock.now(),
-                        symbol=row.contract.symbol,
-                        kind="StillHeld",
-                        message=row.reason,
-                    )
-                )
+        for row in filter(self._is_late, held):
+            symbol = row.contract.symbol
+            self._recorder.keep(
+                Failure(at=self._clock.now(), symbol=symbol, kind="StillHeld", message=row.reason)
+            )
         return held
-
-    async def _leftovers(self, session: Session) -> tuple[Held, ...]:
-        """Close our positions but for those that are to be held; what stays open, and why."""
-        return await flatten(
-            self._broker,
-            self._desk,
-            session=session.day,
-            wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
-            reason=f"{self._config.flatten_before_close:g} s before the close",
-            contracts=[contract for contract in self._desk.contracts if self._ends(contract)],
-            held_for="end_of_day is hold"
-            if self._config.end_of_day is EndOfDay.HOLD
-            else "its strategy holds it",
-        )
 
 
 _CAUSES: Final = MappingProxyType({ExitRule.TRAIL: ExitCause.TRAIL, ExitRule.EXPIRY: ExitCause.EXPIRY})

@@ -201,26 +201,19 @@ class Entering:
         self, symbol: str, view: View, verdict: Verdict, standing: Standing, working: Sequence[OrderReport]
     ) -> Verdict:
         """The gate once more, on the option's own quote and with what other symbols did meanwhile."""
-        if verdict.candidate is None or verdict.candidate.quote is None or verdict.bracket is None:
-            return verdict
-        against = self._planner.refusals(
-            symbol, view, self._pending(symbol), now=self._clock.now(), quote=verdict.candidate.quote
-        )
-        gates = self._crew.doorkeeper.refusals(
-            verdict.bracket.entry, verdict.candidate.quote, working, standing
-        )
-        against = (*against, *map(str, gates), *self._leanings(view, verdict))
-        if not against:
-            return verdict
-        return Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=against)
-
-    def _leanings(self, view: View, verdict: Verdict) -> tuple[str, ...]:
-        """What the portfolio's limits say of an entry."""
         quote = verdict.candidate.quote if verdict.candidate else None
         if quote is None or verdict.bracket is None:
-            return ()
+            return verdict
+        entry, pending = verdict.bracket.entry, self._pending(symbol)
         self._greeks.learn(quote, verdict.spot)
-        return self._greeks.refusals(view, quote, verdict.bracket.entry.quantity)
+        against = (
+            *self._planner.refusals(symbol, view, pending, now=self._clock.now(), quote=quote),
+            *map(str, self._crew.doorkeeper.refusals(entry, quote, working, standing)),
+            *self._greeks.refusals(view, quote, entry.quantity),
+        )
+        return (
+            Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=against) if against else verdict
+        )
 
     def _pending(self, symbol: str) -> Pending:
         return Pending(
