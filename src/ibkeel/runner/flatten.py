@@ -77,14 +77,12 @@ async def flatten(
         return ()
     late = f"the exit did not fill within {wait:g} s"
     bare = await unprotected(broker, positions)
-    reasons = [
-        _words_for(row.contract, trouble, late) if is_among(wanted, row.contract) else held_for
-        for row in positions
-    ]
-    return tuple(
-        _held(row, desk, reason + bare[row.contract], wanted)
-        for row, reason in zip(positions, reasons, strict=True)
-    )
+
+    def words(contract: Contract) -> str:
+        found = (why for failed, why in trouble.items() if is_same_contract(contract, failed))
+        return next(found, late if is_among(wanted, contract) else held_for) + bare[contract]
+
+    return tuple(_held(row, desk, words(row.contract), wanted) for row in positions)
 
 
 async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequence[Contract]:
@@ -182,11 +180,6 @@ def distinct(contracts: Iterable[Contract]) -> Sequence[Contract]:
         if not is_among(found, contract):
             found.append(contract)
     return found
-
-
-def _words_for(contract: Contract, trouble: Mapping[Contract, str], otherwise: str) -> str:
-    found = (words for failed, words in trouble.items() if is_same_contract(contract, failed))
-    return next(found, otherwise)
 
 
 def _parents_first(report: OrderReport) -> tuple[bool, int]:
