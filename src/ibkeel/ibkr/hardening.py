@@ -210,6 +210,7 @@ class Hardened:
             yield
         finally:
             STRICT_SCOPE.reset(token)
+            scope.is_over = True
         if scope.left:
             first, *others = scope.left
             for other in others:

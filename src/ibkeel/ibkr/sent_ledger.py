@@ -12,6 +12,7 @@ from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.ibkr.wire_table import Reading
 
 _REMEMBERED: Final = 4096
+_LONGEST: Final = 600.0  # seconds that a deadline may be
 _LINE: Final = "reqMktData"
 
 
@@ -45,15 +46,17 @@ class Scope:
 
     Attributes:
         left: Failures of requests for which nobody waits, to be raised where the block ends.
+        is_over: Whether it has ended; what began in it, such as a session, goes on in its context.
     """
 
     def __init__(self, ledger: "SentLedger", around: "Scope | None" = None) -> None:
         self.ledger, self._around = ledger, around
         self.left: list[IbkeelError] = []
+        self.is_over = False
 
     def of(self, ledger: "SentLedger") -> "Scope | None":
-        """The innermost block of an object; None when there is none."""
-        if self.ledger is ledger:
+        """The innermost block of an object that has not ended; None when there is none."""
+        if self.ledger is ledger and not self.is_over:
             return self
         return None if self._around is None else self._around.of(ledger)
 
@@ -87,6 +90,15 @@ class Sent:
         return self.reading.message.is_open and not self.reading.goes_on
 
     @property
+    def left_at(self) -> float:
+        """When its turn came, in the loop's seconds."""
+        return self.asked_at + ((self.outgoing and self.outgoing.waited) or 0.0)
+
+    def may_be_answered(self, now: float) -> bool:
+        """Whether it counts until it ends, or a deadline may still run."""
+        return self.reading.message.is_open or self.is_waiting or now - self.left_at < _LONGEST
+
+    @property
     def is_waiting(self) -> bool:
         """Whether its bytes have yet to leave."""
         return self.outgoing is not None and not self.outgoing.is_sent
@@ -106,6 +118,7 @@ class SentLedger:
         self.named: dict[str, Sent] = {}
         """The last request without an id, by the name of its call."""
         self._ended: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._most = _REMEMBERED
         self.failures: deque[Failure] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -126,21 +139,29 @@ class SentLedger:
             return
         self._ended.pop((sent.name, key), None)
         self._sent[key] = sent
-        if len(self._sent) > _REMEMBERED:
-            done = (key for key, one in self._sent.items() if not one.reading.message.is_open)
-            del self._sent[next(done, next(iter(self._sent)))]
+        if len(self._sent) > self._most:
+            # All at once, each time that the number has doubled.
+            for key, one in list(self._sent.items())[:-_REMEMBERED]:
+                if not one.may_be_answered(sent.asked_at):
+                    del self._sent[key]
+            self._most = max(_REMEMBERED, 2 * len(self._sent))
+
+    def unanswered(self) -> list[Sent]:
+        """All that is not known to have ended."""
+        return [*self._sent.values(), *self.named.values()]
 
     def get(self, key: int, name: str = "") -> Sent | None:
         """The request of that id, if it did not end and is of that name."""
         sent = self._sent.get(key)
         return sent if sent is not None and name in {"", sent.name} else None
 
-    def end(self, key: int, name: str = "") -> Sent | None:
-        """A request has ended; None when there was none."""
+    def end(self, key: int, name: str = "", *, wants_cancel: bool = False) -> Sent | None:
+        """A request has ended; None when there was none. Should it want a cancel, that is not held back."""
         sent = self.get(key, name)
         if sent is not None:
             del self._sent[key]
-            self._ended[sent.name, key] = None
+            if not wants_cancel:
+                self._ended[sent.name, key] = None
             if len(self._ended) > _REMEMBERED:
                 self._ended.popitem(last=False)
         return sent
@@ -159,7 +180,7 @@ class SentLedger:
         Returns:
             What had not ended, or bears no id.
         """
-        left = [*self._sent.values(), *self.named.values()]
+        left = self.unanswered()
         for book in (self._sent, self.named, self._ended):
             book.clear()
         return left

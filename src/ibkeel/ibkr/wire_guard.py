@@ -4,7 +4,6 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -28,7 +27,7 @@ from ibkeel.ibkr.meaning import Reaction
 from ibkeel.ibkr.sent_ledger import Failure, Scope, Sent, SentLedger
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_pacing import WirePacer
-from ibkeel.ibkr.wire_table import MESSAGES, SUBSCRIPTIONS, Reading, read
+from ibkeel.ibkr.wire_table import ENDINGS, KINDS, MESSAGES, SUBSCRIPTIONS, WAITS_UNDER, Reading, read
 from ibkeel.orders import ErrorFate
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import Observer, RequestEnded, redact
@@ -37,33 +36,6 @@ _NO_REQUEST: Final = -1
 _A_MOMENT: Final = 0.1
 _ORDER_CALLS: Final = frozenset({"placeOrder", "cancelOrder", "exerciseOptions", "reqGlobalCancel"})
 _CANCELS: Final = {message.cancels: message.name for message in MESSAGES.values() if message.cancels}
-_KINDS: Final = MappingProxyType(
-    {
-        "reqAccountSummary": RequestKind.ACCOUNT,
-        "reqAllOpenOrders": RequestKind.ORDERS,
-        "reqCompletedOrders": RequestKind.ORDERS,
-        "reqContractDetails": RequestKind.DEFINITIONS,
-        "reqCurrentTime": RequestKind.PROBE,
-        "reqHeadTimeStamp": RequestKind.HISTORY,
-        "reqHistoricalData": RequestKind.HISTORY,
-        "reqHistoricalTicks": RequestKind.HISTORY,
-        "reqMatchingSymbols": RequestKind.DEFINITIONS,
-        "reqMktData": RequestKind.QUOTE,
-        "reqOpenOrders": RequestKind.ORDERS,
-        "reqPositions": RequestKind.ACCOUNT,
-        "reqSecDefOptParams": RequestKind.DEFINITIONS,
-    }
-)
-# Requests without an id, and the name under which the library waits for their answer.
-_WAITS_UNDER: Final = MappingProxyType(
-    {
-        "reqAllOpenOrders": "openOrders",
-        "reqCompletedOrders": "completedOrders",
-        "reqCurrentTime": "currentTime",
-        "reqOpenOrders": "openOrders",
-        "reqPositions": "positions",
-    }
-)
 
 STRICT_SCOPE: Final[ContextVar[Scope | None]] = ContextVar("ibkeel_strict_scope", default=None)
 """The strict block that the running code is in."""
@@ -117,20 +89,18 @@ class WireGuard:
 
     def _hearers(self) -> dict[str, Callable[..., bool | None]]:
         return {
+            **{message: self._ender(name) for message, name in ENDINGS.items()},
             "connectionClosed": self._end_strict,
             "error": self._on_error,
             "historicalData": self._on_row,
             "historicalDataEnd": self._on_history_end,
-            "historicalSchedule": self._ender("reqHistoricalData"),
-            "headTimestamp": self._ender("reqHeadTimeStamp"),
-            "historicalTicks": self._ender("reqHistoricalTicks"),
-            "historicalTicksBidAsk": self._ender("reqHistoricalTicks"),
-            "historicalTicksLast": self._ender("reqHistoricalTicks"),
-            "tickSnapshotEnd": self._ender("reqMktData"),
         }
 
     def release(self) -> None:
         """Give the object its own sending back; what still waits for its turn is not sent."""
+        for sent in self.ledger.unanswered():
+            if sent.is_waiting and (key := _waits_under(sent)) is not None:
+                end_request(self._ib.wrapper, key, _given_up(sent))
         if self.wire is not None:
             self.wire.release()
             self.wire = None
@@ -157,7 +127,7 @@ class WireGuard:
         sent.outgoing = wire.sent_by(lambda: self._pass_on(text))
         if scope is not None:
             self._set_deadline(sent)
-        if reading.message.is_open and key is not None:
+        if key is not None:
             when_given_up(self._ib.wrapper, key, lambda: self._abandoned(sent, key))
 
     def bind(self) -> WirePacer:
@@ -235,9 +205,13 @@ class WireGuard:
             raise error
 
     def _set_deadline(self, sent: Sent) -> None:
-        kind = _KINDS.get(sent.name)
-        if kind is not None and self._loop is not None:
-            self._loop.call_later(self._config.deadlines.of(kind), self._expire, sent)
+        if self._loop is not None and _waits_under(sent) is not None:
+            self._loop.call_later(self._patience(sent), self._expire, sent)
+
+    def _patience(self, sent: Sent) -> float:
+        """Seconds left for its answer; what the limits hold back is not late."""
+        allowed = self._config.deadlines.of(KINDS.get(sent.name, RequestKind.DEFINITIONS))
+        return allowed if sent.is_waiting else allowed - (self._now() - sent.left_at)
 
     def _abandoned(self, sent: Sent, key: int) -> None:
         """Its caller gave it up; where the library did so itself, it sends the cancel, and goes first."""
@@ -253,8 +227,8 @@ class WireGuard:
         asked = self.ledger.named.get(sent.name) if number is None else self.ledger.get(number, sent.name)
         if key is None or asked is not sent or not is_waited_for(self._ib.wrapper, key):
             return
-        if sent.is_waiting:
-            self._set_deadline(sent)  # what the limits hold back is not late
+        if self._patience(sent) > _A_MOMENT:
+            self._set_deadline(sent)
             return
         error = _given_up(sent)
         self._note(sent, error)
@@ -266,10 +240,15 @@ class WireGuard:
         end_request(self._ib.wrapper, key, error)
 
     def _call_off(self, sent: Sent, key: int) -> None:
-        call = _CANCELS.get(sent.name)
         self.ledger.end(key, sent.name)
-        if call is None or self.wire is None:
+        if self.wire is None:
             return
+        if sent.is_waiting and sent.outgoing is not None:
+            sent.outgoing.end()
+            return
+        if not sent.reading.message.is_open:
+            return
+        call = _CANCELS[sent.name]
         self._ib.client.sendMsg, send = self._pass_on, self._ib.client.sendMsg
         try:
             getattr(self._ib.client, call)(key)
@@ -295,9 +274,7 @@ class WireGuard:
 
     def _ender(self, name: str) -> Callable[..., None]:
         def ended(key: int, *_: Any) -> None:
-            sent = self.ledger.get(key, name)
-            if sent is not None:
-                self.ledger.end(key, name)
+            self.ledger.end(key, name)
 
         return ended
 
@@ -324,8 +301,13 @@ class WireGuard:
             self._on_order_error(sent, code, text)
             return
         meaning = ERROR_TABLE.find(code, text, About.REQUEST)
+        if (
+            sent.name == "cancelOrder"
+            and ERROR_TABLE.find(code, text, About.ORDER).fate is ErrorFate.CANCELLED
+        ):
+            return
         if meaning.effect is Effect.ENDS:
-            self.ledger.end(key)
+            self.ledger.end(key, wants_cancel=meaning.reaction is Reaction.RESUBSCRIBE)
             self._fail(
                 sent, meaning.error(f"{sent}: the Gateway said {meaning.words(redact(text))}", code=code)
             )
@@ -379,11 +361,11 @@ class WireGuard:
 
 def _waits_under(sent: Sent) -> int | str | None:
     """What the library keeps the answer's future under."""
-    return _WAITS_UNDER.get(sent.name) if sent.reading.key is None else sent.reading.key
+    return WAITS_UNDER.get(sent.name) if sent.reading.key is None else sent.reading.key
 
 
 def _given_up(sent: Sent) -> IbkeelError:
-    if sent.outgoing is not None and not sent.outgoing.is_sent:
+    if sent.outgoing is not None and sent.is_waiting:
         return PacingExceeded(
             f"{sent} waited for its turn, behind the limit {sent.outgoing.waited_for}, until it was given up; nothing "
             "was sent. Ask for less, or ask later"

@@ -85,6 +85,11 @@ class Outgoing:
         self.waited_for = ""
         """The limit that held it back first; empty when none did."""
 
+    @property
+    def waited(self) -> float | None:
+        """Seconds until its turn came; None before."""
+        return None if self._lease is None else self._lease.waited
+
     def submit(self, pacer: Pacer) -> None:
         """Ask for its turn, which may come at once."""
         self._lease = pacer.submit(self.reading.request, self)
@@ -93,6 +98,8 @@ class Outgoing:
     def __call__(self) -> None:
         """Its turn has come."""
         self.is_sent = True
+        if self.reading.message.kind == "order":
+            self._wire.drop(self)
         self._wire.write(self._text, self.reading)
         if self._ends is not None:
             self._ends.end()
@@ -312,6 +319,8 @@ class WirePacer:
         if not text:
             return
         reading = read(text, self._lane)
+        if reading.message.name == "reqGlobalCancel":
+            self._cancel_waiting_orders()
         ended = self._open.get((reading.message.cancels, reading.key)) if reading.key is not None else None
         if ended is not None and not ended.is_sent:
             if reading.message.name != "cancelOrder":
@@ -326,6 +335,12 @@ class WirePacer:
             outgoing()
         else:
             outgoing.submit(self._pacer)
+
+    def _cancel_waiting_orders(self) -> None:
+        """They leave after the cancel of all: each is followed by its own."""
+        for name, order_id in list(self._open):
+            if name == "placeOrder" and self.holds_order(order_id):
+                self._client.cancelOrder(order_id, "")
 
     def _take_back(self, outgoing: Outgoing) -> None:
         self._last = None
@@ -342,8 +357,6 @@ class WirePacer:
         self.counts[reading.message.name] += 1
         if reading.message.cancels and reading.key is not None:
             self._open.pop((reading.message.cancels, reading.key), None)
-        elif reading.message.kind == "order" and reading.key is not None:
-            self._open.pop((reading.message.name, reading.key), None)
         self._frame(text)
 
     def left_late(self, reading: Reading) -> None:

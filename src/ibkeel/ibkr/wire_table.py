@@ -12,7 +12,7 @@ import attrs
 
 from ibkeel.guards import Ask
 from ibkeel.model.bars import BAR_SIZES
-from ibkeel.resilience import Lane, Request
+from ibkeel.resilience import Lane, Request, RequestKind
 
 _MESSAGE: Final = "message"
 _LONG_BAR: Final = 60  # seconds: from here on the limits for small bars are lifted
@@ -73,12 +73,29 @@ _HISTORY: Final = Message(
 
 MESSAGES: Final = MappingProxyType(
     {
+        **{
+            number: Message(name=name, id_at=id_at)
+            for number, name, id_at in (
+                ("6", "reqAccountUpdates", None),
+                ("24", "reqScannerParameters", None),
+                ("52", "reqFundamentalData", 2),
+                ("54", "calculateImpliedVolatility", 2),
+                ("55", "calculateOptionPrice", 2),
+                ("76", "reqAccountUpdatesMulti", 2),
+                ("82", "reqMktDepthExchanges", None),
+                ("83", "reqSmartComponents", 1),
+                ("84", "reqNewsArticle", 1),
+                ("85", "reqNewsProviders", None),
+                ("86", "reqHistoricalNews", 1),
+                ("88", "reqHistogramData", 1),
+            )
+        },
         "1": Message(name="reqMktData", kind=Ask.MARKET_DATA, id_at=2, contract_at=3, is_open=True),
         "2": _cancel("cancelMktData", "reqMktData"),
         "3": Message(name="placeOrder", kind="order", lane=Lane.OPENING, id_at=1),
         "4": _cancel("cancelOrder", "placeOrder", lane=Lane.CLOSING),
         "5": Message(name="reqOpenOrders", lane=Lane.PROBE),
-        "7": Message(name="reqExecutions", lane=Lane.PROBE),
+        "7": Message(name="reqExecutions", lane=Lane.PROBE, id_at=2),
         "8": Message(name="reqIds", lane=Lane.PROBE),
         "9": Message(name="reqContractDetails", id_at=2),
         "10": Message(name="reqMktDepth", kind=Ask.DEPTH, id_at=2, contract_at=3, is_open=True),
@@ -151,6 +168,41 @@ OPEN_MESSAGES: Final = tuple(message.name for message in MESSAGES.values() if me
 
 SUBSCRIPTIONS: Final = frozenset({"reqMktData", "reqMktDepth", "reqRealTimeBars", "reqTickByTickData"})
 """Names of those that the Gateway forgets when its servers lose the data (1101)."""
+
+KINDS: Final = MappingProxyType(
+    {
+        "placeOrder": RequestKind.ORDERS,  # a preview: no other is waited for
+        "reqAccountSummary": RequestKind.ACCOUNT,
+        "reqAccountUpdates": RequestKind.ACCOUNT,
+        "reqAccountUpdatesMulti": RequestKind.ACCOUNT,
+        "reqAllOpenOrders": RequestKind.ORDERS,
+        "reqCompletedOrders": RequestKind.ORDERS,
+        "reqCurrentTime": RequestKind.PROBE,
+        "reqExecutions": RequestKind.ORDERS,
+        "reqHeadTimeStamp": RequestKind.HISTORY,
+        "reqHistoricalData": RequestKind.HISTORY,
+        "reqHistoricalTicks": RequestKind.HISTORY,
+        "reqMktData": RequestKind.QUOTE,
+        "reqOpenOrders": RequestKind.ORDERS,
+        "reqPositions": RequestKind.ACCOUNT,
+    }
+)
+"""Deadlines of the calls; all others have that of definitions."""
+
+WAITS_UNDER: Final = MappingProxyType(
+    {
+        "reqAccountUpdates": "accountValues",
+        "reqAllOpenOrders": "openOrders",
+        "reqCompletedOrders": "completedOrders",
+        "reqCurrentTime": "currentTime",
+        "reqMktDepthExchanges": "mktDepthExchanges",
+        "reqNewsProviders": "newsProviders",
+        "reqOpenOrders": "openOrders",
+        "reqPositions": "positions",
+        "reqScannerParameters": "scannerParams",
+    }
+)
+"""Requests without an id, and the name under which the library waits for their answer."""
 
 _OTHER: Final = Message(name="other")
 _SAME: Final[dict[Request, Request]] = {}

@@ -5,10 +5,14 @@ from ibkeel.resilience import Request
 BY_NAME = {message.name: message for message in MESSAGES.values()}
 
 
-def sent(name, key, *, goes_on=False, subject="SPY on SMART"):
+def sent(name, key, *, goes_on=False, subject="SPY on SMART", asked_at=0.0):
     message = BY_NAME[name]
     request = Request(kind=message.kind, lane=message.lane, subject=subject)
-    return Sent(reading=Reading(message=message, request=request, key=key, goes_on=goes_on), scope=None)
+    return Sent(
+        reading=Reading(message=message, request=request, key=key, goes_on=goes_on),
+        scope=None,
+        asked_at=asked_at,
+    )
 
 
 def test_only_what_counts_until_it_ends_is_open():
@@ -53,7 +57,7 @@ def test_memory_has_a_limit_and_what_is_open_is_never_forgotten():
     ledger = SentLedger()
     ledger.enter(sent("reqMktData", 0))
     for key in range(1, 10_000):
-        ledger.enter(sent("reqContractDetails", key))
+        ledger.enter(sent("reqContractDetails", key, asked_at=float(key)))
     for key in range(10_000, 20_000):
         ledger.enter(sent("reqMktData", key))
         ledger.end(key)
@@ -63,13 +67,15 @@ def test_memory_has_a_limit_and_what_is_open_is_never_forgotten():
     assert len(ledger.ended_lines()) == 4096
 
 
-def test_more_subscriptions_than_can_be_remembered_push_the_oldest_out():
+def test_what_may_still_be_answered_is_remembered_however_much_it_is():
     ledger = SentLedger()
     for key in range(5000):
-        ledger.enter(sent("reqMktData", key))
+        ledger.enter(sent("reqContractDetails", key))
+    for key in range(5000, 10_000):
+        ledger.enter(sent("reqHistoricalData", key, asked_at=900.0))
 
-    assert len(ledger.open) == 4096
-    assert ledger.get(0) is None
+    assert len(ledger.open) == 5000
+    assert len(ledger.unanswered()) < 10_000
 
 
 def test_history_that_goes_on_does_not_end_with_its_answer():

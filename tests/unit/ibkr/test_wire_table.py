@@ -68,6 +68,15 @@ CALLS = [
     ("reqTickByTickData", (7, SPY, "Last", 0, False)),
     ("cancelTickByTickData", (7,)),
     ("cancelScannerSubscription", (7,)),
+    ("reqExecutions", (7, library.ExecutionFilter())),
+    ("reqFundamentalData", (7, SPY, "ReportSnapshot", [])),
+    ("calculateImpliedVolatility", (7, OPTION, 1.0, 480.0, [])),
+    ("calculateOptionPrice", (7, OPTION, 0.2, 480.0, [])),
+    ("reqAccountUpdatesMulti", (7, "DU1234567", "", False)),
+    ("reqSmartComponents", (7, "a")),
+    ("reqNewsArticle", (7, "BRFG", "BRFG$1", [])),
+    ("reqHistoricalNews", (7, 756733, "BRFG", "", "", 10, [])),
+    ("reqHistogramData", (7, SPY, True, "1 day")),
 ]
 NAMELESS = [
     ("reqOpenOrders", ()),
@@ -77,6 +86,10 @@ NAMELESS = [
     ("reqGlobalCancel", ()),
     ("reqPositions", ()),
     ("reqCompletedOrders", (False,)),
+    ("reqAccountUpdates", (True, "")),
+    ("reqScannerParameters", ()),
+    ("reqMktDepthExchanges", ()),
+    ("reqNewsProviders", ()),
 ]
 
 
@@ -95,7 +108,7 @@ def test_a_message_without_id_is_known(recorder, call, args):
 
 
 def test_a_message_that_is_not_listed_counts_as_one_like_all(recorder):
-    reading = read(recorder.text("reqScannerParameters"))
+    reading = read(recorder.text("reqNewsBulletins", True))
 
     assert (reading.message.name, reading.request.kind, reading.request.lane) == (
         "other",
