@@ -64,6 +64,24 @@ async def test_a_first_time_stamp_is_cancelled_and_holds_no_place_once_it_was_an
         assert hardened.open_requests == {}
 
 
+async def test_a_session_that_another_thread_ends_keeps_no_place():
+    async with connected() as (ib, hardened, gateway):
+        spy = await spy_of(ib)
+        for _ in range(3):
+            ib.reqMktDepth(library.Contract(conId=spy.conId, exchange="SMART"))
+        for n in range(60):
+            ib.placeOrder(*limit(spy, 1 + n / 100))
+        await asyncio.to_thread(ib.disconnect)
+        await asyncio.sleep(0.2)
+
+        await ib.connectAsync("127.0.0.1", PORT, clientId=1)
+        ib.reqMktDepth(spy)
+        await asyncio.sleep(10)
+
+        assert hardened.waiting == ()
+        assert gateway.counters.requests["place_order"] < 60
+
+
 async def test_bars_that_the_gateway_stopped_are_cancelled_before_they_are_asked_for_again():
     async with connected() as (ib, _, gateway):
         spy, ticks = await spy_of(ib), []

@@ -200,7 +200,7 @@ class WirePacer:
         if self._loop is running:
             return
         if self._loop is not None:
-            self._pacer = self._make(loop=running)
+            self._pacer, self._open = self._make(loop=running), {}
             if self._saved is not None:
                 self._pacer.restore(self._saved)
         self._loop = running
@@ -377,8 +377,7 @@ class WirePacer:
                 message.end()
             self._pacer.close()
         except RuntimeError:
-            # Reset without a loop, as when an unconnected object is thrown away: nothing waits.
-            self._open = {}
+            pass  # from another thread: the loop resets it again when it hears of the end; without one nothing waits
 
     # What ends a request.
 
