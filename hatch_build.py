@@ -55,7 +55,7 @@ def packed(wheel: bytes, names: zipfile.ZipFile) -> bytes:
     archive = bytearray()
     for info in names.infolist():
         content = names.read(info)
-        stream = compress(content, numiterations=30)[2:-4]  # without zlib's frame
+        stream = compress(content, numiterations=60)[2:-4]  # without zlib's frame
         head = bytearray(wheel[info.header_offset :][: 30 + len(info.filename.encode()) + len(info.extra)])
         struct.pack_into("<L", head, 18, len(stream))
         struct.pack_into("<L", directory, entry + 20, len(stream))

@@ -170,11 +170,6 @@ class Session:
         return self.may_request or (self.state is SessionState.UPSTREAM_LOST and self.was_synced)
 
     @property
-    def may_cancel(self) -> bool:
-        """Whether a cancel may be sent: on every link, for at worst it is too late."""
-        return self.has_link
-
-    @property
     def may_probe(self) -> bool:
         """Whether the server's time may be asked for."""
         return self.has_link

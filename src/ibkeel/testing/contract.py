@@ -105,16 +105,13 @@ async def _raises(kind: type[Exception], asked: Awaitable[object]) -> None:
         raise AssertionError(f"{kind.__name__} was due, but {await asked!r} came")
 
 
-def _price_is_sane(price: float | None) -> bool:
-    return price is None or (math.isfinite(price) and price > 0)
-
-
 async def _a_quote_holds_no_sentinel(broker: Broker, world: World) -> None:
     for contract in (world.stock, world.option):
         quote = await broker.quote(contract)
         assert quote.contract == contract
         assert quote.at.utcoffset() is not None
-        assert all(map(_price_is_sane, (quote.bid, quote.ask, quote.last, quote.close))), quote
+        prices = (quote.bid, quote.ask, quote.last, quote.close)
+        assert all(price is None or (math.isfinite(price) and price > 0) for price in prices), quote
         assert quote.mid is not None, quote
 
 
@@ -212,7 +209,7 @@ async def _a_quantity_below_one_is_refused_before_anything_is_sent(broker: Broke
 
 
 async def _an_index_cannot_be_ordered(broker: Broker, _: World) -> None:
-    await _raises(InvalidInput, _placed(broker, Index("VIX")))
+    await _raises(InvalidInput, _placed(broker, Index("VIX"), 1))
 
 
 async def _what_is_no_contract_order_or_account_is_refused(broker: Broker, world: World) -> None:
@@ -331,12 +328,12 @@ async def _order_events_end_in_an_error_when_the_session_ends(broker: Broker, _:
         await _raises(NotConnected, waiting)
 
 
-def _ticket(contract: Contract, *, quantity: int = 1) -> OrderTicket:
-    return OrderTicket(contract=contract, side=Side.BUY, quantity=quantity)
+def _ticket(contract: Contract) -> OrderTicket:
+    return OrderTicket(contract=contract, side=Side.BUY, quantity=1)
 
 
-async def _placed(broker: Broker, contract: Contract, quantity: int = 1) -> Placement:
-    return await broker.place(_ticket(contract, quantity=quantity))
+async def _placed(broker: Broker, contract: Contract, quantity: int) -> Placement:
+    return await broker.place(OrderTicket(contract=contract, side=Side.BUY, quantity=quantity))
 
 
 def _sent(placement: Placement) -> OrderId:
@@ -368,8 +365,8 @@ async def _filled(events: AsyncGenerator[OrderReport | Execution, None], placeme
                 return
 
 
-def _checks() -> tuple[Check, ...]:
-    anywhere = (
+_PROMISES: Final = {
+    None: (
         _a_quote_holds_no_sentinel,
         _quotes_answer_each_contract_in_the_order_asked,
         _an_unknown_contract_is_named_as_such,
@@ -384,8 +381,8 @@ def _checks() -> tuple[Check, ...]:
         _an_index_cannot_be_ordered,
         _what_is_no_contract_order_or_account_is_refused,
         _order_events_end_in_an_error_when_the_session_ends,
-    )
-    sending = (
+    ),
+    True: (
         _a_preview_tells_the_margin_and_places_nothing,
         _a_resting_order_is_open_until_it_is_cancelled,
         _a_name_belongs_to_one_order_until_that_has_ended,
@@ -393,14 +390,13 @@ def _checks() -> tuple[Check, ...]:
         _a_modified_order_works_at_its_new_price,
         _a_fill_is_told_and_a_cancel_after_it_changes_nothing,
         _a_bracket_is_placed_whole_and_its_stop_is_a_stop,
-    )
-    keeping = (_a_dry_run_keeps_the_order_to_itself, _a_preview_is_kept_back_in_dry_run)
-    return (
-        *(Check(run.__name__.lstrip("_"), run) for run in anywhere),
-        *(Check(run.__name__.lstrip("_"), run, True) for run in sending),
-        *(Check(run.__name__.lstrip("_"), run, False) for run in keeping),
-    )
+    ),
+    False: (_a_dry_run_keeps_the_order_to_itself, _a_preview_is_kept_back_in_dry_run),
+}
 
-
-CHECKS: Final = _checks()
+CHECKS: Final = tuple(
+    Check(run.__name__.lstrip("_"), run, sends_orders)
+    for sends_orders, promises in _PROMISES.items()
+    for run in promises
+)
 """Every promise, in the order in which a reader wants to see them broken."""
