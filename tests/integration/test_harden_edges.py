@@ -1,48 +1,15 @@
 """What a program does to a hardened object on a bad day: bursts, shutdowns, blocks that are over."""
 
 import asyncio
-from contextlib import asynccontextmanager
-from datetime import date
 
 import pytest
+from tests.integration.hardened import PORT, bars_of, connected, no_such, spy_of
 
 from ibkeel.errors import GatewayRejected, PacingExceeded, RequestFailed, RequestTimeout, UnknownContract
-from ibkeel.ibkr import IBKRConfig, harden
+from ibkeel.ibkr import IBKRConfig
 from ibkeel.ibkr.client import library
 from ibkeel.resilience import Rule
-from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway, faults
-from ibkeel.sim.market import SeededMarket
-from ibkeel.virtual import virtual_clock
-
-PORT = 4002
-MARKET = SeededMarket(7, date(2026, 1, 5))
-
-
-@asynccontextmanager
-async def connected(settings=None, *, account="DU1234567", **arguments):
-    """A hardened object with a session, ten minutes after the opening."""
-    await asyncio.sleep(600)
-    gateway = SimulatedGateway(market=MARKET, clock=virtual_clock(), settings=settings, account=account)
-    ib = library.IB()
-    hardened = harden(ib, clock=virtual_clock(), **arguments)
-    async with gateway.listening("127.0.0.1", PORT):
-        await ib.connectAsync("127.0.0.1", PORT, clientId=1)
-        yield ib, hardened, gateway
-        ib.disconnect()
-        await asyncio.sleep(1)
-
-
-async def spy_of(ib):
-    [spy] = await ib.qualifyContractsAsync(library.Stock("SPY", "SMART", "USD"))
-    return spy
-
-
-def no_such():
-    return library.Stock("NOSUCH", "SMART", "USD")
-
-
-def bars_of(ib, contract, duration="3600 S", **arguments):
-    return ib.reqHistoricalDataAsync(contract, "", duration, "1 min", "TRADES", True, **arguments)
+from ibkeel.sim import GatewaySettings, Latency, faults
 
 
 def limit(spy, price):

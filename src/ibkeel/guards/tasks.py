@@ -49,6 +49,18 @@ async def keep_running(
         pause = min(2 * pause, _LONGEST)
 
 
+def cut_short(task: asyncio.Task[None] | None) -> list[asyncio.Task[None]]:
+    """Cancel what goes on by itself.
+
+    Returns:
+        What is still to unwind, to be waited for; nothing where nothing went on.
+    """
+    if task is None or task.done():
+        return []
+    task.cancel()
+    return [task]
+
+
 async def finish(work: Coroutine[Any, Any, None], patience: float = 20.0) -> None:
     """Await what must not end half-way: whoever is cancelled meanwhile waits for it.
 

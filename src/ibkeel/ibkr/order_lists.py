@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from ibkeel.errors import IbkeelError, NotConnected
-from ibkeel.guards import keep_running
+from ibkeel.guards import cut_short, keep_running
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.listed_orders import (
@@ -202,10 +202,7 @@ class FateFinder:
             What is still to unwind, to be waited for.
         """
         task, self._task = self._task, None
-        if task is None or task.done():
-            return []
-        task.cancel()
-        return [task]
+        return cut_short(task)
 
     async def _mind(self) -> None:
         while True:

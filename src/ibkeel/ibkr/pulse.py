@@ -10,7 +10,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import ConnectionFailure, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
-from ibkeel.guards import SingleFlight, keep_running
+from ibkeel.guards import SingleFlight, cut_short, keep_running
 from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
@@ -164,10 +164,7 @@ class Pulse:
             What is still to unwind, to be waited for.
         """
         task, self._task = self._task, None
-        if task is None or task.done():
-            return []
-        task.cancel()
-        return [task]
+        return cut_short(task)
 
     def hurry(self) -> None:
         """A request went unanswered: find out now whether the link lives."""

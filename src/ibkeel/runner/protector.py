@@ -91,8 +91,7 @@ class _Countdown:
     """Calls when its seconds are over; they count only while it runs."""
 
     def __init__(self, seconds: float, over: Callable[[], None], clock: Clock) -> None:
-        self._left, self._over, self._clock = seconds, over, clock
-        self._since = 0.0
+        self._left, self._over, self._clock, self._since = seconds, over, clock, 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self, since: float) -> None:
@@ -148,8 +147,7 @@ class Protector:
         seen: Callable[[Sequence[Position], Sequence[OrderReport]], None] = lambda *_: None,
     ) -> None:
         self._broker, self._desk, self._failures, self._ends = broker, desk, failures, ends
-        self._seen = seen
-        self._clock, self._observer = clock, observer
+        self._seen, self._clock, self._observer = seen, clock, observer
         self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
         self._news, self._catch_up = news, catch_up
         self._present: dict[_Key, Gap] = {}
@@ -229,8 +227,7 @@ class Protector:
         return again
 
     async def _gaps(self) -> tuple[tuple[Gap, ...], Sequence[Position]]:
-        positions = await self._broker.positions()
-        orders = await self._broker.all_open_orders()
+        positions, orders = await self._broker.positions(), await self._broker.all_open_orders()
         self._seen(positions, orders)
         ours = [row for row in positions if self._is_ours(row.contract)]
         of_ours = [row for row in orders if self._is_ours(row.contract)]
@@ -365,9 +362,8 @@ class Protector:
                 self._forget(key)  # it is another one than that which was told
             self._present[key] = gap
             if key not in self._deadlines:
-                self._deadlines[key] = _Countdown(
-                    self._times.deadline, partial(self._alarm, key), self._clock
-                )
+                over = partial(self._alarm, key)
+                self._deadlines[key] = _Countdown(self._times.deadline, over, self._clock)
             self._deadlines[key].run(self._looked_at)
 
     def _hold_deadlines(self) -> None:

@@ -138,8 +138,7 @@ async def _bars_ascend_and_are_what_was_asked_for(broker: Broker, world: World) 
     assert instants == sorted(set(instants))
     assert all(0 < bar.low <= min(bar.open, bar.close) for bar in bars)
     assert all(bar.high >= max(bar.open, bar.close) for bar in bars)
-    quote = await broker.quote(world.stock)
-    assert instants[-1] <= quote.at
+    assert instants[-1] <= (await broker.quote(world.stock)).at
 
 
 async def _qualifying_twice_gives_the_same_contract(broker: Broker, world: World) -> None:
@@ -258,10 +257,9 @@ async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: 
     placement = await broker.place(await _resting_ticket(broker, world))
     order_id = _sent(placement)
     open_ids = [report.order_id for report in await broker.open_orders()]
-    everywhere = await broker.all_open_orders()
-    open_anywhere = [report.order_id for report in everywhere if report.client_id == broker.client_id]
+    anywhere = [row.order_id for row in await broker.all_open_orders() if row.client_id == broker.client_id]
     fate = await broker.cancel(_sent(placement))
-    assert open_ids == open_anywhere == [order_id]
+    assert open_ids == anywhere == [order_id]
     assert fate.state is OrderState.CANCELLED
     assert fate.filled == 0
     assert await broker.open_orders() == ()
