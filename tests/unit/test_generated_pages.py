@@ -48,9 +48,7 @@ def test_a_mark_is_found_in_docstrings_comments_fields_and_constants(script):
     )
     assert "unverified" in found["ibkeel.sim.services.system", "_CODES"]
     assert "unverified" in found["ibkeel.ibkr.pulse", "Pulse.ask_servers"]
-    assert found["ibkeel.sim.services.quotes", "_set_type"].startswith(
-        "Unverified text. `raise Rejection(321"
-    )
+    assert found["ibkeel.sim.services.quotes", "_set_type"].startswith("Unverified text. `raise error_321(")
 
 
 def test_the_tables_of_moves_are_those_of_the_code(script):

@@ -94,11 +94,21 @@ class Exchange(Protocol):
 
 
 class Rejection(Exception):
-    """A request that gets an error code for its answer."""
+    """A request that gets an error code for its answer; `rule` names the limit that it breaks, for the count."""
 
-    def __init__(self, code: int, text: str) -> None:
+    def __init__(self, code: int, text: str, *, rule: str = "") -> None:
         super().__init__(text)
-        self.code, self.text = code, text
+        self.code, self.text, self.rule = code, text, rule
+
+
+def error_321(place: str, cause: str) -> Rejection:
+    """Error 321, in the words of a Gateway, which has a name for each place where it looks at a request."""
+    return Rejection(321, f"Error validating request.-'{place}' : cause - {cause}")
+
+
+def error_322(place: str, cause: str, *, rule: str = "") -> Rejection:
+    """Error 322, in the same words."""
+    return Rejection(322, f"Error processing request.-'{place}' : cause - {cause}", rule=rule)
 
 
 class World:
@@ -198,6 +208,14 @@ class World:
         at = self.now() + timedelta(seconds=seconds + self._treatment.delay)
         return Ticket(at, run) if self._treatment.is_unanswered else self.agenda.add(at, run)
 
+    def tell(self, client: Client, name: str, *, request_id: int = -1, **values: Any) -> None:
+        """Answer with one message, of what the Gateway knows itself."""
+
+        def answer(_now: datetime) -> None:
+            client.reply(name, request_id=request_id, **values)
+
+        self.answer(client, request_id, self.settings.latency.local, answer)
+
     def steps(
         self, client: Client, request_id: int, action: Callable[[datetime], None]
     ) -> Callable[[datetime], None]:
@@ -249,6 +267,8 @@ class World:
     def _failed(self, client: Client, request_id: int, error: Exception) -> None:
         """One broken answer must not end the other sessions; nothing is hidden by this."""
         if isinstance(error, Rejection):
+            if error.rule:
+                self.counters.violated(error.rule, client.client_id)
             if not self._treatment.is_unanswered:
                 client.error(request_id, error.code, error.text, at=self.now())
             return
@@ -285,19 +305,20 @@ class World:
             self.counters.line_closed()
         return True
 
-    def open_stream(self, client: Client, stream: Stream) -> None:
-        """Begin what goes on until it is cancelled.
+    def open_stream(self, client: Client, stream: Stream) -> Stream:
+        """Begin what goes on until it is cancelled; the stream.
 
         Raises:
             Rejection: The client uses that id for another one, or there is no line left.
         """
         if (stream.kind, stream.request_id) in client.streams:
-            raise Rejection(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
+            raise error_322("bW", "Duplicate ticker id")
         if stream.holds_line:
-            self.take_line(client)
+            self.take_line()
         if stream.holds_history:
             self.counters.history_opened()
         client.streams[stream.kind, stream.request_id] = stream
+        return stream
 
     def end_stream(self, client: Client, kind: str, request_id: int) -> bool:
         """End a stream and free its line; False when there is none."""
@@ -315,7 +336,7 @@ class World:
         """Streams of a kind, of all clients."""
         return sum(key[0] == kind for client in self.clients.values() for key in client.streams)
 
-    def take_line(self, client: Client) -> None:
+    def take_line(self) -> None:
         """Use a market data line.
 
         Raises:
@@ -323,8 +344,7 @@ class World:
         """
         lines = self.settings.market_data_lines
         if lines is not None and self.counters.open_lines >= lines:
-            self.counters.violated("market_data_lines", client.client_id)
-            raise Rejection(101, "Max number of tickers has been reached")
+            raise Rejection(101, "Max number of tickers has been reached", rule="market_data_lines")
         self.counters.line_opened()
 
     def forget_streams(self, client: Client) -> None:

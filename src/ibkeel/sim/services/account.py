@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ibkeel.sim.client import Client, Stream
@@ -9,7 +10,7 @@ from ibkeel.sim.services.contracts import cancels, contract_values
 from ibkeel.sim.values import SimContract, SimPosition
 from ibkeel.sim.venue import PortfolioRow
 from ibkeel.sim.wiretime import clock_text, parse_zone
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, World, error_321, error_322
 
 _SUMMARY: Final = "account_summary"
 
@@ -22,7 +23,7 @@ def check_account(world: World, account: str) -> None:
     """
     if account not in {"", "All", world.account}:
         # The code is documented for bad parameters; the text is unverified.
-        raise Rejection(321, f"Error validating request.-'bS' : cause - Invalid account code '{account}'")
+        raise error_321("bS", f"Invalid account code '{account}'")
 
 
 def _account_updates(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -32,20 +33,16 @@ def _account_updates(world: World, client: Client, values: dict[str, Any]) -> No
     if not values["subscribe"]:
         return
 
-    def first(now: datetime) -> None:
+    def show(now: datetime, *, is_first: bool = False) -> None:
         _send_image(world, client, now)
-        client.reply("account_download_end", account=world.account)
-        again()
+        if is_first:
+            client.reply("account_download_end", account=world.account)
+        plan(world.settings.account_update_seconds, show)
 
-    def repeat(now: datetime) -> None:
-        _send_image(world, client, now)
-        again()
+    def plan(seconds: float, action: Callable[[datetime], None]) -> None:
+        client.repeats["account", 0] = world.answer(client, -1, seconds, action)
 
-    def again() -> None:
-        seconds = world.settings.account_update_seconds
-        client.repeats["account", 0] = world.answer(client, -1, seconds, repeat)
-
-    client.repeats["account", 0] = world.answer(client, -1, world.settings.latency.account, first)
+    plan(world.settings.latency.account, partial(show, is_first=True))
 
 
 def _send_image(world: World, client: Client, now: datetime) -> None:
@@ -110,8 +107,7 @@ def _send_position(client: Client, name: str, position: SimPosition, **more: Any
 def _positions_multi(world: World, client: Client, values: dict[str, Any]) -> None:
     check_account(world, values["account"])
     request_id = values["request_id"]
-    stream = Stream(kind="positions_multi", request_id=request_id)
-    world.open_stream(client, stream)
+    stream = world.open_stream(client, Stream(kind="positions_multi", request_id=request_id))
 
     def answer(_now: datetime) -> None:
         for position in world.venue.positions():
@@ -125,21 +121,8 @@ def _updates_multi(world: World, client: Client, values: dict[str, Any]) -> None
     check_account(world, values["account"])
     request_id = values["request_id"]
     stream = Stream(kind="account_updates_multi", request_id=request_id)
-    world.open_stream(client, stream)
-
-    def first(now: datetime) -> None:
-        _send_values_multi(world, client, request_id, now)
-        client.reply("account_update_multi_end", request_id=request_id)
-        again()
-
-    def repeat(now: datetime) -> None:
-        _send_values_multi(world, client, request_id, now)
-        again()
-
-    def again() -> None:
-        stream.ticket = world.answer(client, request_id, world.settings.account_update_seconds, repeat)
-
-    stream.ticket = world.answer(client, request_id, world.settings.latency.account, first)
+    send = partial(_send_values_multi, world, client, request_id)
+    _watch(world, client, stream, send, world.settings.account_update_seconds, "account_update_multi_end")
 
 
 def _send_values_multi(world: World, client: Client, request_id: int, now: datetime) -> None:
@@ -184,16 +167,14 @@ def _cancel_positions(_world: World, client: Client, _values: dict[str, Any]) ->
 def _account_summary(world: World, client: Client, values: dict[str, Any]) -> None:
     limit = world.settings.limits.account_summaries
     if limit is not None and world.running(_SUMMARY) >= limit:
-        world.counters.violated("account_summaries", client.client_id)
         text = "Maximum number of account summary requests exceeded"
-        raise Rejection(322, f"Error processing request.-'bO' : cause - {text}")
+        raise error_322("bO", text, rule="account_summaries")
     request_id = values["request_id"]
     tags = set(filter(None, values["tags"].replace(" ", "").split(",")))
     stream = Stream(kind=_SUMMARY, request_id=request_id)
-    world.open_stream(client, stream)
     sent: dict[str, str] = {}
 
-    def show(now: datetime, *, is_first: bool) -> None:
+    def send(now: datetime) -> None:
         for key, value, currency in world.venue.account_values(now):
             if key in tags and sent.get(key) != value:
                 sent[key] = value
@@ -205,13 +186,8 @@ def _account_summary(world: World, client: Client, values: dict[str, Any]) -> No
                     value=value,
                     currency=currency,
                 )
-        if is_first:
-            client.reply("account_summary_end", request_id=request_id)
-        seconds = world.settings.account_update_seconds
-        stream.ticket = world.answer(client, request_id, seconds, lambda then: show(then, is_first=False))
 
-    latency = world.settings.latency.account
-    stream.ticket = world.answer(client, request_id, latency, lambda now: show(now, is_first=True))
+    _watch(world, client, stream, send, world.settings.account_update_seconds, "account_summary_end")
 
 
 def _pnl(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -229,7 +205,8 @@ def _pnl(world: World, client: Client, values: dict[str, Any]) -> None:
             realized=sum(row.realized for row in rows),
         )
 
-    _watch(world, client, Stream(kind="pnl", request_id=request_id), send)
+    stream = Stream(kind="pnl", request_id=request_id)
+    _watch(world, client, stream, send, world.settings.profit_seconds)
 
 
 def _pnl_single(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -252,18 +229,29 @@ def _pnl_single(world: World, client: Client, values: dict[str, Any]) -> None:
                 value=row.market_value,
             )
 
-    _watch(world, client, Stream(kind="pnl_single", request_id=request_id), send)
+    stream = Stream(kind="pnl_single", request_id=request_id)
+    _watch(world, client, stream, send, world.settings.profit_seconds)
 
 
-def _watch(world: World, client: Client, stream: Stream, send: Callable[[datetime], None]) -> None:
-    """Send soon, then again and again until it is cancelled."""
-    world.open_stream(client, stream)
+def _watch(
+    world: World,
+    client: Client,
+    stream: Stream,
+    send: Callable[[datetime], None],
+    every: float,
+    end: str = "",
+) -> None:
+    """Send soon, with the message that says that this was all, then again and again until it is cancelled."""
+    request_id = world.open_stream(client, stream).request_id
 
-    def run(now: datetime) -> None:
+    def run(now: datetime, *, is_first: bool = False) -> None:
         send(now)
-        stream.ticket = world.answer(client, stream.request_id, world.settings.profit_seconds, run)
+        if is_first and end:
+            client.reply(end, request_id=request_id)
+        stream.ticket = world.answer(client, request_id, every, run)
 
-    stream.ticket = world.answer(client, stream.request_id, world.settings.latency.account, run)
+    latency = world.settings.latency.account
+    stream.ticket = world.answer(client, request_id, latency, partial(run, is_first=True))
 
 
 def _daily_profits(world: World, rows: Sequence[PortfolioRow], now: datetime) -> list[float | None]:

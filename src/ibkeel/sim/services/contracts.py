@@ -12,7 +12,7 @@ from ibkeel.sim.client import Client
 from ibkeel.sim.values import ContractPattern, SimContract, SimLeg
 from ibkeel.sim.venue.hours import has_ended
 from ibkeel.sim.wiretime import compact
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 NO_DEFINITION: Final = "No security definition has been found for the request"
 _RIGHTS: Final = {"C": "C", "CALL": "C", "P": "P", "PUT": "P"}
@@ -113,7 +113,7 @@ def ordered(world: World, values: dict[str, Any]) -> tuple[SimContract, tuple[Si
         return resolve(world, values), ()
     legs = tuple(_leg(world, row) for row in values["order_combo_legs"])
     if len(legs) < _FEWEST:
-        raise Rejection(321, "Error validating request.-'bF' : cause - A combo has two legs at least")
+        raise error_321("bF", "A combo has two legs at least")
     bag = SimContract(
         con_id=0,
         symbol=values["symbol"] or legs[0].contract.symbol,
@@ -154,5 +154,5 @@ def _leg(world: World, row: dict[str, Any]) -> SimLeg:
         raise Rejection(200, NO_DEFINITION)
     action, ratio = str(row["action"]).upper(), row["ratio"] or 0
     if action not in _ACTIONS or ratio < 1:
-        raise Rejection(321, "Error validating request.-'bF' : cause - Invalid combo leg")
+        raise error_321("bF", "Invalid combo leg")
     return SimLeg(contract=contract, action=action, ratio=ratio)

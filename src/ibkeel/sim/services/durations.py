@@ -13,7 +13,7 @@ from ibkeel.sim.counters import Key
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.values import BarSize, Length, SimContract, SimSession
 from ibkeel.sim.venue.hours import has_ended
-from ibkeel.sim.world import Rejection, World
+from ibkeel.sim.world import Rejection, World, error_321
 
 OF_HISTORY: Final = "Historical Market Data Service error message:"
 _VIOLATION: Final = f"{OF_HISTORY}Historical data request pacing violation"
@@ -33,7 +33,7 @@ def check_id(client: Client, request_id: int) -> None:
         raise Rejection(386, "Duplicate ticker ID for API historical data query.")
 
 
-def check_room(world: World, client: Client) -> None:
+def check_room(world: World) -> None:
     """Make sure that one more historical request may be open.
 
     Raises:
@@ -41,19 +41,15 @@ def check_room(world: World, client: Client) -> None:
     """
     limit = world.settings.open_histories
     if limit is not None and world.counters.open_histories >= limit:
-        world.counters.violated("open_histories", client.client_id)
         text = f"Only {limit} simultaneous API historical data requests allowed"
-        raise Rejection(162, OF_HISTORY + text)
+        raise Rejection(162, OF_HISTORY + text, rule="open_histories")
 
 
-def pace_history(
-    world: World, client: Client, *, identity: Key, stream: Key, what: str, seconds: float = 0.0
-) -> None:
+def pace_history(world: World, *, identity: Key, stream: Key, what: str, seconds: float = 0.0) -> None:
     """Count a historical request against the rules about pace.
 
     Args:
         world: The state behind all sessions.
-        client: Who asks.
         identity: What makes two requests identical.
         stream: Contract, exchange and kind.
         what: The kind; BID_ASK counts twice.
@@ -67,14 +63,14 @@ def pace_history(
     if pacing.repeated(now, identity, limits.identical_history) and (
         is_paced or world.settings.paces_identical_histories
     ):
-        _refuse(world, client, "identical_history")
+        raise Rejection(162, _VIOLATION, rule="identical_history")
     if not is_paced:
         return
     crowded = pacing.crowded(now, stream)
     if pacing.over_budget(now, 2 if what == _TWICE else 1):
-        _refuse(world, client, "histories")
+        raise Rejection(162, _VIOLATION, rule="histories")
     if crowded:
-        _refuse(world, client, "same_contract_histories")
+        raise Rejection(162, _VIOLATION, rule="same_contract_histories")
 
 
 def answer_history(world: World, client: Client, request_id: int, send: Callable[[datetime], None]) -> None:
@@ -143,7 +139,6 @@ _LONGEST_UNITS: Final = {"W": LongBar.WEEK_1, "M": LongBar.MONTH_1, "Y": LongBar
 # Shortest bar, in seconds, by the unit of the request.
 _SMALLEST_BARS: Final = {"S": 1, "D": 5, "W": 10, "M": 30, "Y": 60}
 _MONTHS_OF_SHORT_BARS: Final = 6
-_BEFORE: Final = "Error validating request.-'bX' : cause - "
 
 
 @attrs.frozen
@@ -162,14 +157,14 @@ def parse_duration(text: str) -> Duration:
     """
     match = _FORM.fullmatch(text.strip())
     if match is None or int(match[1]) < 1:
-        raise Rejection(321, f"{_BEFORE}Historical data query duration is invalid: {text[:_SHOWN]}")
+        raise error_321("bX", f"Historical data query duration is invalid: {text[:_SHOWN]}")
     count, unit = int(match[1]), match[2]
     if count > _LONGEST[unit]:
         reason = (
             f"Historical data requests for durations longer than {_LONGEST[unit]} "
             f"{_UNIT_NAMES[unit]} must be made in {_NEXT_UNIT.get(unit, 'several requests')}."
         )
-        raise Rejection(321, _BEFORE + reason)
+        raise error_321("bX", reason)
     return Duration(count, unit)
 
 
@@ -182,8 +177,7 @@ def parse_bar_size(text: str) -> Size:
     size = _SIZES.get(text.strip())
     if size is None:
         legal = ", ".join(_SIZES)
-        reason = f"Historical data bar size setting is invalid. Legal ones are: {legal}."
-        raise Rejection(321, _BEFORE + reason)
+        raise error_321("bX", f"Historical data bar size setting is invalid. Legal ones are: {legal}.")
     return size
 
 
@@ -199,8 +193,7 @@ def check_step(duration: Duration, size: Size) -> None:
         largest = next(bar for length, bar in _LARGEST_BARS if duration.count <= length)
         smallest = next(bar for length, bar in _SMALLEST_BARS_OF_SECONDS if duration.count <= length)
     if not smallest <= size.seconds <= largest:
-        text = f"Historical Market Data Service error message:invalid step: {size.seconds}"
-        raise Rejection(162, text)
+        raise Rejection(162, f"{OF_HISTORY}invalid step: {size.seconds}")
 
 
 def is_kept(contract: SimContract, size: Size, end: datetime, now: datetime) -> bool:
@@ -243,11 +236,6 @@ def start_of(
         months = duration.count * (12 if duration.unit == "Y" else 1)
         first = _months_back(day, months) + timedelta(days=1)
     return datetime.combine(first, time(), tzinfo=zone)
-
-
-def _refuse(world: World, client: Client, rule: str) -> None:
-    world.counters.violated(rule, client.client_id)
-    raise Rejection(162, _VIOLATION)
 
 
 def _floored(at: datetime, size: Size) -> datetime:

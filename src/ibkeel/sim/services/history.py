@@ -33,7 +33,7 @@ from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
 from ibkeel.sim.services.volatility import volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
 from ibkeel.sim.wiretime import compact, parse_instant, parse_zone, zoned
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 _EXTENDED: Final = ("04:00:00", "20:00:00")  # of stocks; see the venue's trading hours
 _KINDS: Final = {
@@ -78,10 +78,9 @@ class _Query:
 def _historical_data(world: World, client: Client, values: dict[str, Any]) -> None:
     query = _understood(world, values)
     check_id(client, query.request_id)
-    check_room(world, client)
+    check_room(world)
     pace_history(
         world,
-        client,
         identity=query.identity,
         stream=(query.contract.con_id, query.exchange, query.what),
         what=query.what,
@@ -95,19 +94,17 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
     what = values["what"].upper()
     if what not in _KINDS:
         # The code is documented for bad parameters; the text is unverified.
-        reason = f"Historical data type {values['what']!r} is not served. Legal: {', '.join(_KINDS)}"
-        raise Rejection(321, f"Error validating request.-'bX' : cause - {reason}")
+        legal = ", ".join(_KINDS)
+        raise error_321("bX", f"Historical data type {values['what']!r} is not served. Legal: {legal}")
     duration, size = parse_duration(values["duration"]), parse_bar_size(values["bar_size"])
     check_step(duration, size)
     if values["keep_up_to_date"] and (values["end"].strip() or what not in _FOLLOWED):
         # Documented; the code and the text are unverified.
-        reason = "Only TRADES, MIDPOINT, BID and ASK up to now can be kept up to date"
-        raise Rejection(321, f"Error validating request.-'bX' : cause - {reason}")
+        raise error_321("bX", "Only TRADES, MIDPOINT, BID and ASK up to now can be kept up to date")
     try:
         end = parse_instant(values["end"], world.settings.zone)
     except WireError as error:
-        reason = f"End Date/Time: {error}"
-        raise Rejection(10314, reason) from error
+        raise Rejection(10314, f"End Date/Time: {error}") from error
     contract = resolve(world, values, has_expired=True)
     return _Query(
         request_id=values["request_id"],

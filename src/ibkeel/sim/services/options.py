@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import attrs
+
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.market.pricer import greeks, implied_volatility, price
@@ -12,14 +14,13 @@ from ibkeel.sim.services.account import check_account
 from ibkeel.sim.services.contracts import cancels, resolve
 from ibkeel.sim.services.orders import publish
 from ibkeel.sim.values import SimContract
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, World, error_321, error_322
 
 _CUSTOM: Final = 53  # tick type of what a client asked to have computed
 _LEAST: Final = 1e-6  # beyond these the sums leave what a float can hold
 _MOST: Final = 1e9
 _SECONDS_A_YEAR: Final = 365.0 * 86_400.0
 _EXERCISE, _LAPSE = 1, 2
-_REFUSED: Final = "Error processing request.-'bQ' : cause - "
 _Solve = Callable[[SimContract, float, float, float], tuple[float, float] | None]
 
 
@@ -50,9 +51,7 @@ def _calculator(given: str, solve: _Solve) -> Handler:
         known, spot = values[given], values["underlying_price"]
         if contract.sec_type != "OPT" or not _is_usable(known, spot):
             # Unverified code and text.
-            raise Rejection(
-                321, "Error validating request.-'bE' : cause - An option and two prices are needed"
-            )
+            raise error_321("bE", "An option and two prices are needed")
 
         def answer(now: datetime) -> None:
             years = _years(world, contract, now)
@@ -81,16 +80,7 @@ def _shown(
         return head
     iv, value = solved
     found = greeks(contract.right, spot, contract.strike, years, iv)
-    return {
-        **head,
-        "iv": iv,
-        "price": value,
-        "dividends": 0.0,
-        "delta": found.delta,
-        "gamma": found.gamma,
-        "vega": found.vega,
-        "theta": found.theta,
-    }
+    return {**head, "iv": iv, "price": value, "dividends": 0.0, **attrs.asdict(found)}
 
 
 def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -99,16 +89,16 @@ def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
     contract = resolve(world, {**values, "primary_exchange": ""})
     # The codes and texts of refusals are unverified.
     if contract.sec_type != "OPT" or values["action"] not in {_EXERCISE, _LAPSE} or quantity < 1:
-        raise Rejection(322, f"{_REFUSED}An option, an action of 1 or 2 and a quantity are needed")
+        raise error_322("bQ", "An option, an action of 1 or 2 and a quantity are needed")
 
     def answer(now: datetime) -> None:
         held = _held(world, contract)
         if held < quantity:
-            raise Rejection(322, f"{_REFUSED}The position is {held:g}, not {quantity}")
+            raise error_322("bQ", f"The position is {held:g}, not {quantity}")
         if values["action"] == _LAPSE:
             return  # options here never exercise themselves, so there is nothing to prevent
         if not values["override"] and not _is_in_the_money(world, contract, now):
-            raise Rejection(322, f"{_REFUSED}The option is out of the money; override to exercise it")
+            raise error_322("bQ", "The option is out of the money; override to exercise it")
         publish(
             world,
             world.venue.exercise(contract, quantity, client_id=client.client_id, order_id=request_id, at=now),

@@ -24,7 +24,7 @@ from ibkeel.sim.values import (
 )
 from ibkeel.sim.venue import MarginPreview
 from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 _logger: Final = logging.getLogger("ibkeel.sim")
 
@@ -36,6 +36,15 @@ _FIGURES: Final = (
 _COMBO: Final = "BAG"
 _IGNORED: Final = ("conditions", "algo_strategy")  # carried back, and not acted on
 _DATE: Final = len("20260105")
+# Fields that the wire names as the order does.
+_OF_ORDER: Final = (
+    *("action", "quantity", "order_type", "limit_price", "stop_price", "tif", "oca_group", "oca_type"),
+    *("account", "order_ref", "perm_id", "parent_id", "outside_rth"),
+)
+_OF_STATUS: Final = (
+    *("order_id", "status", "filled", "average_fill_price", "perm_id", "parent_id"),
+    *("last_fill_price", "client_id", "why_held"),
+)
 
 
 def _place(world: World, client: Client, values: dict[str, Any]) -> None:
@@ -80,10 +89,7 @@ def _preview(world: World, client: Client, order: SimOrder, now: datetime) -> No
 
 def _check_writable(world: World) -> None:
     if world.settings.is_read_only:
-        raise Rejection(
-            321,
-            "Error validating request.-'bF' : cause - The API interface is currently in Read-Only mode.",
-        )
+        raise error_321("bF", "The API interface is currently in Read-Only mode.")
 
 
 def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
@@ -240,30 +246,14 @@ def _order_values(order: SimOrder) -> dict[str, Any]:
         **echo,
         **shown,
         "right": shown["right"] or "?",
-        "action": order.action,
-        "quantity": order.quantity,
-        "order_type": order.order_type,
-        "limit_price": order.limit_price,
-        "stop_price": order.stop_price,
         "trail_stop_price": order.trail_stop,
-        "tif": order.tif,
-        "oca_group": order.oca_group,
-        "oca_type": order.oca_type,
-        "account": order.account,
-        "order_ref": order.order_ref,
-        "perm_id": order.perm_id,
-        "parent_id": order.parent_id,
-        "outside_rth": order.outside_rth,
+        **{name: getattr(order, name) for name in _OF_ORDER},
     }
 
 
 def _open_order(order: SimOrder, status: str) -> dict[str, Any]:
-    return {
-        **_order_values(order),
-        "order_id": order.order_id,
-        "client_id": order.client_id,
-        "status": status,
-    }
+    ids = {"order_id": order.order_id, "client_id": order.client_id}
+    return {**_order_values(order), **ids, "status": status}
 
 
 def _open_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
@@ -278,19 +268,8 @@ def _list_open_orders(world: World, client: Client, owner: int | None) -> None:
     def answer(_now: datetime) -> None:
         for order in world.venue.open_orders(owner):
             client.reply("open_order", **_open_order(order, order.status))
-            client.reply(
-                "order_status",
-                order_id=order.order_id,
-                status=order.status,
-                filled=order.filled,
-                remaining=order.quantity - order.filled,
-                average_fill_price=order.average_fill_price,
-                perm_id=order.perm_id,
-                parent_id=order.parent_id,
-                last_fill_price=order.last_fill_price,
-                client_id=order.client_id,
-                why_held=order.why_held,
-            )
+            told = {name: getattr(order, name) for name in _OF_STATUS}
+            client.reply("order_status", remaining=order.quantity - order.filled, **told)
         client.reply("open_order_end")
 
     world.answer(client, -1, world.settings.latency.account, answer)

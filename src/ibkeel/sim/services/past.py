@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import attrs
 
@@ -27,7 +27,7 @@ from ibkeel.sim.services.durations import (
 from ibkeel.sim.services.feed import Change, changes, price_of, trade_of
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
 from ibkeel.sim.wiretime import parse_instant, parse_zone
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 Tick = dict[str, Any]
 """The values of one tick, by name."""
@@ -62,10 +62,10 @@ class _Query:
 def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> None:
     query = _understood(world, client, values)
     check_id(client, query.request_id)
-    check_room(world, client)
+    check_room(world)
     stream = query.contract.con_id, query.contract.exchange, query.what
     identity = ("ticks", *stream, query.start, query.end, query.count)
-    pace_history(world, client, identity=identity, stream=stream, what=query.what)
+    pace_history(world, identity=identity, stream=stream, what=query.what)
 
     def send(now: datetime) -> None:
         if query.start is not None:
@@ -88,11 +88,11 @@ def _understood(world: World, client: Client, values: dict[str, Any]) -> _Query:
         raise Rejection(10314, f"End Date/Time: {error}") from error
     # The code is documented for bad parameters; the texts are unverified.
     if what not in _MESSAGES:
-        _refuse(f"{values['what']!r} is not one of {', '.join(_MESSAGES)}")
+        raise error_321("cH", f"{values['what']!r} is not one of {', '.join(_MESSAGES)}")
     if (start is None) == (end is None):
-        _refuse("exactly one of start and end must be given")
+        raise error_321("cH", "exactly one of start and end must be given")
     if not 1 <= count <= _MOST:
-        _refuse(f"the number of ticks must be from 1 to {_MOST}")
+        raise error_321("cH", f"the number of ticks must be from 1 to {_MOST}")
     contract = resolve(world, values)
     if not world.is_entitled(client):
         raise Rejection(10187, f"Failed to request historical ticks:{permission(contract)}")
@@ -105,10 +105,6 @@ def _understood(world: World, client: Client, values: dict[str, Any]) -> _Query:
         count=count,
         ignore_size=values["ignore_size"],
     )
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise Rejection(321, f"Error validating request.-'cH' : cause - {reason}")
 
 
 def _earliest(world: World, query: _Query, start: datetime, now: datetime) -> list[Tick]:
@@ -184,14 +180,12 @@ def send_ticks(
 def _head_timestamp(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id, what = values["request_id"], values["what"].upper()
     if what not in _WHATS:
-        reason = f"{values['what']!r} is not one of {', '.join(_WHATS)}"
-        raise Rejection(321, f"Error validating request.-'bV' : cause - {reason}")
+        raise error_321("bV", f"{values['what']!r} is not one of {', '.join(_WHATS)}")
     contract = resolve(world, values)
-    check_room(world, client)
+    check_room(world)
     key = contract.con_id, contract.exchange, what
-    pace_history(world, client, identity=(_HEAD, *key, values["use_rth"]), stream=key, what=what)
-    stream = Stream(kind=_HEAD, request_id=request_id, holds_history=True)
-    world.open_stream(client, stream)
+    pace_history(world, identity=(_HEAD, *key, values["use_rth"]), stream=key, what=what)
+    stream = world.open_stream(client, Stream(kind=_HEAD, request_id=request_id, holds_history=True))
 
     def answer(now: datetime) -> None:
         first = _first_bar(world, contract, what, now, rth=values["use_rth"])
@@ -231,8 +225,7 @@ def _histogram(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
     contract = resolve(world, values)
     period = _period(values["period"])
-    stream = Stream(kind="histogram", request_id=request_id)
-    world.open_stream(client, stream)
+    stream = world.open_stream(client, Stream(kind="histogram", request_id=request_id))
 
     def answer(now: datetime) -> None:
         world.end_stream(client, "histogram", request_id)
@@ -249,8 +242,7 @@ def _period(text: str) -> str:
     count, _, unit = text.strip().lower().partition(" ")
     letter = _PERIOD_UNITS.get(unit.removesuffix("s"))
     if letter is None:
-        reason = f"Histogram period is invalid: {text}"
-        raise Rejection(321, f"Error validating request.-'cE' : cause - {reason}")
+        raise error_321("cE", f"Histogram period is invalid: {text}")
     return f"{count} {letter}"
 
 

@@ -21,7 +21,7 @@ from ibkeel.sim.services.sheets import (
     without_book,
 )
 from ibkeel.sim.values import Market, MarketQuote, ModelGreeks, SimContract
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 COMPETING: Final = "No market data during competing live session"
 _OPEN_INTEREST: Final = "101"
@@ -48,7 +48,7 @@ def _market_data(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
     subscription = _subscribe(world, client, values)
     if subscription.holds_line:
-        world.take_line(client)
+        world.take_line()
     client.subscriptions[request_id] = subscription
     if subscription.is_snapshot:
         window = timedelta(seconds=world.settings.snapshot_seconds)
@@ -254,7 +254,7 @@ def _set_type(_world: World, client: Client, values: dict[str, Any]) -> None:
     kind = values["type"]
     if kind not in range(LiveType.LIVE, LiveType.DELAYED_FROZEN + 1):
         # Unverified text.
-        raise Rejection(321, f"Error validating request.-'cA' : cause - Invalid type {kind}")
+        raise error_321("cA", f"Invalid type {kind}")
     client.market_data_type = kind
 
 

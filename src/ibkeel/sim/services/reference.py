@@ -10,7 +10,7 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, existing, find, pattern_from
 from ibkeel.sim.values import SimContract, SimSession
 from ibkeel.sim.wiretime import compact, parse_zone
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321, error_322
 
 _CENT: Final = 26  # the rule of US stocks: one cent at every price
 _OWN_RULES: Final = 90_000_000  # ids above are our own: the tick in millionths
@@ -31,9 +31,8 @@ def _matching_symbols(world: World, client: Client, values: dict[str, Any]) -> N
     request_id, pattern = values["request_id"], values["pattern"].strip().upper()
     interval = world.settings.limits.symbol_search
     if world.pacing.repeated(world.now().timestamp(), ("symbols",), interval):
-        world.counters.violated("symbol_search", client.client_id)
         text = f"Only one search for symbols is allowed in {interval:g} s"
-        raise Rejection(322, f"Error processing request.-'cC' : cause - {text}")
+        raise error_322("cC", text, rule="symbol_search")
 
     def answer(_now: datetime) -> None:
         rows = [
@@ -82,7 +81,7 @@ def _market_rule(world: World, client: Client, values: dict[str, Any]) -> None:
         tick = _tick(rule_id)
         if tick is None:
             # Unverified code and text; the message carries no request id to answer to.
-            raise Rejection(321, f"Error validating request.-'cF' : cause - Invalid market rule id {rule_id}")
+            raise error_321("cF", f"Invalid market rule id {rule_id}")
         client.reply("market_rule", rule_id=rule_id, increments=[{"low_edge": 0.0, "increment": tick}])
 
     world.answer(client, -1, world.settings.latency.local, answer)
@@ -90,7 +89,7 @@ def _market_rule(world: World, client: Client, values: dict[str, Any]) -> None:
 
 def _smart_components(world: World, client: Client, values: dict[str, Any]) -> None:
     rows = [{"bit": bit, "exchange": exchange, "letter": letter} for bit, exchange, letter in _COMPONENTS]
-    _tell(world, client, "smart_components", request_id=values["request_id"], rows=rows)
+    world.tell(client, "smart_components", request_id=values["request_id"], rows=rows)
 
 
 def _depth_exchanges(world: World, client: Client, _values: dict[str, Any]) -> None:
@@ -98,26 +97,19 @@ def _depth_exchanges(world: World, client: Client, _values: dict[str, Any]) -> N
         {"exchange": exchange, "sec_type": sec_type, "service": service, "agg_group": 1}
         for exchange, sec_type, service in _DEPTH_EXCHANGES
     ]
-    _tell(world, client, "depth_exchanges", rows=rows)
+    world.tell(client, "depth_exchanges", rows=rows)
 
 
 def _news_providers(world: World, client: Client, _values: dict[str, Any]) -> None:
-    _tell(world, client, "news_providers", providers=())
+    world.tell(client, "news_providers", providers=())
 
 
 def _family_codes(world: World, client: Client, _values: dict[str, Any]) -> None:
-    _tell(world, client, "family_codes", codes=[{"account": world.account, "code": ""}])
+    world.tell(client, "family_codes", codes=[{"account": world.account, "code": ""}])
 
 
 def _user_info(world: World, client: Client, values: dict[str, Any]) -> None:
-    _tell(world, client, "user_info", request_id=values["request_id"], white_branding_id="")
-
-
-def _tell(world: World, client: Client, name: str, *, request_id: int = -1, **values: Any) -> None:
-    def answer(_now: datetime) -> None:
-        client.reply(name, request_id=request_id, **values)
-
-    world.answer(client, request_id, world.settings.latency.local, answer)
+    world.tell(client, "user_info", request_id=values["request_id"], white_branding_id="")
 
 
 def _ignore(_world: World, _client: Client, _values: dict[str, Any]) -> None:
@@ -213,7 +205,7 @@ def _option_parameters(world: World, client: Client, values: dict[str, Any]) -> 
         today = now.astimezone(parse_zone(world.settings.zone)).date()
         if world.market.by_con_id(con_id) is None:
             # Unverified text.
-            raise Rejection(321, "Error validating request.-'cD' : cause - Invalid contract id")
+            raise error_321("cD", "Invalid contract id")
         for each in world.market.option_classes(con_id):
             expiries = [{"expiry": compact(day)} for day in each.expiries if day >= today]
             if not expiries:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+import attrs
+
 from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NOT_FOUND, cancels, contract_values, permission, resolve
@@ -15,7 +17,7 @@ from ibkeel.sim.services.durations import OF_HISTORY
 from ibkeel.sim.services.feed import Change, Trade, bar_of, follow, price_of, short_bars
 from ibkeel.sim.services.past import latest, send_ticks, tick_of
 from ibkeel.sim.values import MarketQuote, SimBar, SimContract
-from ibkeel.sim.world import Handler, Rejection, World
+from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 _TICKS: Final = "tick_by_tick"
 _NUMBERS: Final = {"LAST": 1, "ALLLAST": 2, "BIDASK": 3, "MIDPOINT": 4}
@@ -50,14 +52,12 @@ def _tick_by_tick(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id, kind = values["request_id"], values["kind"].upper()
     if kind not in _NUMBERS:
         # The code is documented for bad parameters; the text is unverified.
-        reason = f"Invalid tick-by-tick type {values['kind']!r}"
-        raise Rejection(321, f"Error validating request.-'bU' : cause - {reason}")
+        raise error_321("bU", f"Invalid tick-by-tick type {values['kind']!r}")
     contract = resolve(world, values)
     if contract.sec_type in _UNSERVED or not world.is_entitled(client):
         raise Rejection(10189, _FAILED + permission(contract))
-    _check_limits(world, client, contract)
-    stream = Stream(kind=_TICKS, request_id=request_id, contract=contract)
-    world.open_stream(client, stream)
+    _check_limits(world, contract)
+    stream = world.open_stream(client, Stream(kind=_TICKS, request_id=request_id, contract=contract))
 
     def first(now: datetime) -> None:
         if values["count"]:
@@ -79,31 +79,28 @@ def _tick_by_tick(world: World, client: Client, values: dict[str, Any]) -> None:
     stream.ticket = world.answer(client, request_id, latency, first, needs=Service.MARKET_DATA)
 
 
-def _check_limits(world: World, client: Client, contract: SimContract) -> None:
+def _check_limits(world: World, contract: SimContract) -> None:
     limits, settings = world.settings.limits, world.settings
     key = "tick by tick", contract.con_id
     if world.pacing.repeated(world.now().timestamp(), key, limits.tick_by_tick_repeat):
-        world.counters.violated("tick_by_tick_repeat", client.client_id)
-        raise Rejection(10190, _TOO_MANY)
+        raise Rejection(10190, _TOO_MANY, rule="tick_by_tick_repeat")
     if limits.tick_by_tick is None or settings.market_data_lines is None:
         return
     if world.running(_TICKS) >= max(1, int(settings.market_data_lines * limits.tick_by_tick)):
-        world.counters.violated("tick_by_tick", client.client_id)
-        raise Rejection(10190, _TOO_MANY)
+        raise Rejection(10190, _TOO_MANY, rule="tick_by_tick")
 
 
 def _real_time_bars(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id, what = values["request_id"], values["what"].upper()
     if what not in _BARS_OF:
         # The code is documented for bad parameters; the text is unverified.
-        raise Rejection(321, f"Error validating request.-'bZ' : cause - {what!r} is not one of {_BARS_OF}")
+        raise error_321("bZ", f"{what!r} is not one of {_BARS_OF}")
     contract = resolve(world, values)
     if not world.is_entitled(client):
         raise Rejection(420, _QUERY + permission(contract))
-    stream = Stream(kind=_BARS, request_id=request_id, contract=contract, holds_line=True)
     if world.pacing.over_budget(world.now().timestamp()):
-        world.counters.violated("histories", client.client_id)
-        raise Rejection(420, f"{_QUERY}Historical data request pacing violation")
+        raise Rejection(420, f"{_QUERY}Historical data request pacing violation", rule="histories")
+    stream = Stream(kind=_BARS, request_id=request_id, contract=contract, holds_line=True)
     world.open_stream(client, stream)
     _plan(world, client, stream, contract, what)
 
@@ -118,7 +115,8 @@ def _plan(world: World, client: Client, stream: Stream, contract: SimContract, w
         is_heard = not world.disorder.silences(Service.MARKET_DATA, client.client_id)
         bar = _bar(world, contract, until - timedelta(seconds=until.timestamp() % _SECONDS), what)
         if bar is not None and is_heard:
-            _send(client, stream.request_id, bar)
+            time = int(bar.at.timestamp())
+            client.reply("real_time_bar", request_id=stream.request_id, time=time, **attrs.asdict(bar))
         _plan(world, client, stream, contract, what)
 
     stream.ticket = world.answer(client, stream.request_id, _SECONDS - into, ended)
@@ -137,21 +135,6 @@ def _bar(world: World, contract: SimContract, end: datetime, what: str) -> SimBa
     return None if price is None else bar_of(start, [Trade(price, 0.0)], traded=what == "TRADES")
 
 
-def _send(client: Client, request_id: int, bar: SimBar) -> None:
-    client.reply(
-        "real_time_bar",
-        request_id=request_id,
-        time=int(bar.at.timestamp()),
-        open=bar.open,
-        high=bar.high,
-        low=bar.low,
-        close=bar.close,
-        volume=bar.volume,
-        wap=bar.wap,
-        count=bar.count,
-    )
-
-
 def _market_depth(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
     contract = resolve(world, values)
@@ -161,10 +144,9 @@ def _market_depth(world: World, client: Client, values: dict[str, Any]) -> None:
         raise Rejection(354, "Requested market data is not subscribed.")
     limit = world.settings.limits.depth
     if limit is not None and world.running(_DEPTH) >= limit:
-        world.counters.violated("depth", client.client_id)
-        raise Rejection(309, f"Max number ({limit}) of market depth requests has been reached")
-    stream = Stream(kind=_DEPTH, request_id=request_id, contract=contract)
-    world.open_stream(client, stream)
+        text = f"Max number ({limit}) of market depth requests has been reached"
+        raise Rejection(309, text, rule="depth")
+    stream = world.open_stream(client, Stream(kind=_DEPTH, request_id=request_id, contract=contract))
     rows = min(max(values["rows"] or 1, 1), _MOST_ROWS)
     is_smart = values["is_smart"]
     shown: _Book = {_BID: [], _ASK: []}
@@ -286,15 +268,13 @@ def _scan(world: World, client: Client, values: dict[str, Any]) -> None:
         raise Rejection(385, "Duplicate ticker ID for API scanner subscription.")
     limit = world.settings.limits.scanners
     if limit is not None and world.running(_SCANNER) >= limit:
-        world.counters.violated("scanners", client.client_id)
         text = f"Only {limit} simultaneous API scanner subscriptions requests allowed"
-        raise Rejection(162, f"{OF_HISTORY}{text}")
+        raise Rejection(162, f"{OF_HISTORY}{text}", rule="scanners")
     if values["scan_code"] not in _SCANS or values["instrument"] != _INSTRUMENT:
         # Served here: the scans of `_SCANS`. Code and text for others are unverified.
         text = f"No scanner of type {values['scan_code']} for {values['instrument']}"
         raise Rejection(162, f"{OF_HISTORY}{text}")
-    stream = Stream(kind=_SCANNER, request_id=request_id)
-    world.open_stream(client, stream)
+    stream = world.open_stream(client, Stream(kind=_SCANNER, request_id=request_id))
 
     def scan(now: datetime) -> None:
         client.reply("scanner_data", request_id=request_id, rows=_ranked(world, values, now))

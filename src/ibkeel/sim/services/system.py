@@ -1,7 +1,8 @@
 """Session start, server time, ids, settings of the session, and what it says of what is not subscribed to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -35,10 +36,11 @@ FARMS: Final[Mapping[str, Farm]] = MappingProxyType(
 
 def start(world: World, client: Client) -> None:
     """Send what a live Gateway sends after startApi, in its order: accounts, id, farm notices."""
-    _managed_accounts(world, client)
-    client.reply("next_valid_id", order_id=world.next_order_id(client.client_id))
+    now = world.now()
+    _accounts(world, client, now)
+    _next_id(world, client, now)
     for code, text in _notices(world):
-        client.error(-1, code, text, at=world.now())
+        client.error(-1, code, text, at=now)
 
 
 def _notices(world: World) -> Iterator[tuple[int, str]]:
@@ -73,16 +75,10 @@ class Refused(NamedTuple):
 
 
 _CODES = "TWS API, 'Error Codes': number and meaning; the wording is unverified"
-
-
 _SEEN = "seen in public logs of accounts without the subscription; unverified here"
-
-
 _NO_ADVISOR = Refused(
     321, "Error validating request.-'ca' : cause - FA data operations ignored for non FA customers.", _SEEN
 )
-
-
 _NO_FEED = Refused(10276, "News feed is not allowed.", _CODES)
 
 
@@ -103,40 +99,33 @@ REFUSED: Final[Mapping[str, Refused]] = MappingProxyType(
 )
 
 
-def _managed_accounts(world: World, client: Client) -> None:
+def _accounts(world: World, client: Client, _now: datetime) -> None:
     client.reply("managed_accounts", accounts=world.account)
 
 
-def _accounts(world: World, client: Client, _values: dict[str, Any]) -> None:
-    def answer(_now: datetime) -> None:
-        _managed_accounts(world, client)
-
-    world.answer(client, -1, world.settings.latency.local, answer)
+def _next_id(world: World, client: Client, _now: datetime) -> None:
+    client.reply("next_valid_id", order_id=world.next_order_id(client.client_id))
 
 
-def _next_id(world: World, client: Client, _values: dict[str, Any]) -> None:
-    def answer(_now: datetime) -> None:
-        client.reply("next_valid_id", order_id=world.next_order_id(client.client_id))
-
-    world.answer(client, -1, world.settings.latency.local, answer)
+def _current_time(world: World, client: Client, now: datetime) -> None:
+    client.reply("current_time", seconds=int(world.shown(now).timestamp()))
 
 
-def _current_time(world: World, client: Client, _values: dict[str, Any]) -> None:
-    def answer(now: datetime) -> None:
-        client.reply("current_time", seconds=int(world.shown(now).timestamp()))
-
-    world.answer(client, -1, world.settings.latency.local, answer)
+def _current_time_millis(world: World, client: Client, now: datetime) -> None:
+    client.reply("current_time_millis", milliseconds=int(world.shown(now).timestamp() * 1000))
 
 
-def _current_time_millis(world: World, client: Client, _values: dict[str, Any]) -> None:
-    def answer(now: datetime) -> None:
-        client.reply("current_time_millis", milliseconds=int(world.shown(now).timestamp() * 1000))
+def _known(say: Callable[[World, Client, datetime], None]) -> Handler:
+    """A handler that says what the Gateway knows itself."""
 
-    world.answer(client, -1, world.settings.latency.local, answer)
+    def handle(world: World, client: Client, _values: dict[str, Any]) -> None:
+        world.answer(client, -1, world.settings.latency.local, partial(say, world, client))
+
+    return handle
 
 
 def _ignore(_world: World, _client: Client, _values: dict[str, Any]) -> None:
-    """Requests that a Gateway obeys in silence."""
+    """What a Gateway obeys in silence, or what goes on with something that was never begun."""
 
 
 def _refuser(error: Refused) -> Handler:
@@ -148,38 +137,27 @@ def _refuser(error: Refused) -> Handler:
 
 
 def _soft_dollar_tiers(world: World, client: Client, values: dict[str, Any]) -> None:
-    def answer(_now: datetime) -> None:
-        client.reply("soft_dollar_tiers", request_id=values["request_id"], tiers=())
-
-    world.answer(client, values["request_id"], world.settings.latency.local, answer)
+    world.tell(client, "soft_dollar_tiers", request_id=values["request_id"], tiers=())
 
 
 def _display_groups(world: World, client: Client, values: dict[str, Any]) -> None:
     """A Gateway has no windows to group (unverified that it says so)."""
-
-    def answer(_now: datetime) -> None:
-        client.reply("display_groups", request_id=values["request_id"], groups="")
-
-    world.answer(client, values["request_id"], world.settings.latency.local, answer)
-
-
-def _never_begun(_world: World, _client: Client, _values: dict[str, Any]) -> None:
-    """What goes on with something that was never begun."""
+    world.tell(client, "display_groups", request_id=values["request_id"], groups="")
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
-    "managed_accounts": _accounts,
-    "next_id": _next_id,
-    "current_time": _current_time,
-    "current_time_millis": _current_time_millis,
+    "managed_accounts": _known(_accounts),
+    "next_id": _known(_next_id),
+    "current_time": _known(_current_time),
+    "current_time_millis": _known(_current_time_millis),
     "server_log_level": _ignore,
     **{name: _refuser(error) for name, error in REFUSED.items()},
     "soft_dollar_tiers": _soft_dollar_tiers,
     "display_groups": _display_groups,
-    "display_group_events": _never_begun,
-    "update_display_group": _never_begun,
-    "cancel_display_group_events": _never_begun,
-    "cancel_fundamental_data": _never_begun,
-    "cancel_event_types": _never_begun,
-    "cancel_events": _never_begun,
+    "display_group_events": _ignore,
+    "update_display_group": _ignore,
+    "cancel_display_group_events": _ignore,
+    "cancel_fundamental_data": _ignore,
+    "cancel_event_types": _ignore,
+    "cancel_events": _ignore,
 }
