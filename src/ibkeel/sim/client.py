@@ -188,12 +188,7 @@ class Client:
             self.repeats["history", request_id].cancel()
 
     def flush(self, clock_text: Callable[[], str], faults: Sequence[Fault] = ()) -> None:
-        """Send the outbox.
-
-        Args:
-            clock_text: Tells the Gateway's time of day; the filler of awkward lengths carries it.
-            faults: What happens to the messages on their way.
-        """
+        """Send the outbox, as faults leave it; `clock_text` tells the time that the filler of awkward lengths carries."""
         outbox, self._outbox = self._outbox, []
         ends = False
         if outbox and (faults or self.spoiled_by):
@@ -215,14 +210,7 @@ class Client:
 
 
 class LateSink(Sink):
-    """Hands bytes on, at once or later.
-
-    Args:
-        sink: Where they go.
-        agenda: Plans what is under way.
-        now: The present instant.
-        delay: Seconds that bytes which leave now are under way.
-    """
+    """Hands bytes on, at once or, while they are under way, `delay` seconds later."""
 
     def __init__(
         self, sink: Sink, agenda: Agenda, now: Callable[[], datetime], delay: Callable[[], float]
@@ -265,12 +253,7 @@ class LateSink(Sink):
 
 
 def _spoiled(frames: Sequence[bytes], faults: Sequence[Fault]) -> tuple[list[bytes], bool]:
-    """What becomes of the messages of one instant, and whether the connection ends after them.
-
-    Args:
-        frames: Whole frames, in order; not empty.
-        faults: What happens to them, one after the other; faults of other kinds do nothing.
-    """
+    """What faults make of the whole frames of one instant, and whether the connection ends after them."""
     made, ends = list(frames), False
     for fault in faults:
         match fault:

@@ -32,9 +32,6 @@ class Pacing:
     """The memory behind the limits; one for all clients.
 
     A request that breaks a rule counts as asked, so that those who insist stay out (unverified).
-
-    Args:
-        limits: What is allowed.
     """
 
     def __init__(self, limits: Limits) -> None:

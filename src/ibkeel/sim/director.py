@@ -23,12 +23,7 @@ _NOTHING: Final = Scenario(name="nothing goes wrong")
 
 
 class Trigger:
-    """Decides which occasions of one fault are strikes.
-
-    Args:
-        fault: Whose.
-        key: Names its random draws; equal keys draw alike.
-    """
+    """Decides which occasions of one fault are strikes; its random draws are named by `key`."""
 
     def __init__(self, fault: Fault, key: tuple[object, ...]) -> None:
         self._fault, self._key = fault, key
@@ -66,12 +61,7 @@ class _Role:
 
 
 class Director:
-    """Stages the faults of one Gateway.
-
-    Args:
-        stage: What the faults act on.
-        scenario: What goes wrong; None: nothing but what is injected.
-    """
+    """Stages the faults of one Gateway: those of a scenario, and what is injected."""
 
     def __init__(self, stage: Stage, scenario: Scenario | None) -> None:
         self._stage = stage
@@ -247,13 +237,7 @@ def _treated(treatment: Treatment, fault: Fault) -> Treatment:
 
 
 def first_instant(fault: Fault, since: datetime, zone: str) -> datetime:
-    """The first instant of the clock at which a fault may strike, or its window opens.
-
-    Args:
-        fault: Whose.
-        since: Where `after` counts from, and the earliest instant for `at`.
-        zone: Time zone of `at`.
-    """
+    """When a fault may first strike, or its window opens; its `after` counts from `since`, its `at` is in `zone`."""
     if fault.at is None:
         return since + timedelta(seconds=fault.after or 0.0)
     local = since.astimezone(parse_zone(zone))

@@ -44,11 +44,7 @@ PLAIN: Final = Treatment()
 
 
 class Disorder:
-    """The faults that last.
-
-    Attributes:
-        lasting: In the order in which they began.
-    """
+    """The faults that last, in the order in which they began."""
 
     def __init__(self) -> None:
         self.lasting: list[Fault] = []

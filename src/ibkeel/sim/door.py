@@ -20,11 +20,7 @@ _GATEWAY: Final = "gateway"
 
 
 class ListeningPort:
-    """Where connections come in.
-
-    Args:
-        factory: Makes the protocol of a new connection.
-    """
+    """Where connections come in."""
 
     def __init__(self, factory: Callable[[], asyncio.Protocol]) -> None:
         self._factory = factory
@@ -189,12 +185,7 @@ class Listener(Protocol):
 
 
 class OverheardDoor:
-    """Passes everything on to another door.
-
-    Args:
-        door: The other door.
-        now: The present instant.
-    """
+    """Passes everything on to another door."""
 
     def __init__(self, door: Door, now: Callable[[], datetime]) -> None:
         self._door, self._now = door, now

@@ -39,10 +39,7 @@ _ID_IN_USE: Final = "Unable to connect as the client id is already in use. Retry
 class Reception:
     """Connections, from the first byte to the last, and what faults do to them.
 
-    Args:
-        world: The state behind all sessions.
-        scenario: What goes wrong; None: nothing but what is injected.
-        settle: Called when something was received: sends what was said, and waits for what comes.
+    What was received is followed by `settle`, which sends what was said, and waits for what comes.
     """
 
     def __init__(self, world: World, scenario: Scenario | None, settle: Callable[[], None]) -> None:
@@ -296,13 +293,7 @@ class _Admission(Enum):
 
 
 def _admit(world: World, client: Client, name: str | None) -> _Admission:
-    """Count a message and decide whether it comes too fast.
-
-    Args:
-        world: The state behind all sessions.
-        client: Who sent it.
-        name: Its kind; None: unknown.
-    """
+    """Count a message, whose name is None when nobody knows it, and decide whether it comes too fast."""
     counters, settings = world.counters, world.settings
     counters.messages += 1
     if name is not None:

@@ -87,10 +87,6 @@ def negotiate(hello: Hello, highest: int = MAX_VERSION) -> int | None:
     """The version to speak with a client, or None when there is none in common.
 
     158 is never chosen: ib_insync and ib_async read `duration` in openOrder only from 159 on.
-
-    Args:
-        hello: What the client speaks.
-        highest: The most that the Gateway is willing to speak.
     """
     version = min(hello.maximum, highest, MAX_VERSION)
     if version == 158:  # noqa: PLR2004 - a fact about this one version

@@ -146,12 +146,7 @@ class OptionClass:
 
 
 class Length(Enum):
-    """Lengths of bars.
-
-    Args:
-        text: As the wire writes it.
-        seconds: The same in seconds.
-    """
+    """Lengths of bars: as the wire writes them, and in seconds."""
 
     def __init__(self, text: str, seconds: int) -> None:
         self.text, self.seconds = text, seconds

@@ -97,11 +97,9 @@ class GatewayView:
 
 
 class MessageLog:
-    """Keeps the last messages of a Gateway, both ways; ticks are left out, there are too many.
+    """Keeps the last `length` messages of a Gateway, both ways; ticks are left out, there are too many.
 
-    Args:
-        gateway: Whose; connections that are open already are not heard.
-        length: How many messages to keep.
+    Connections that are open already are not heard.
     """
 
     def __init__(self, gateway: SimulatedGateway, length: int = 100) -> None:
@@ -131,12 +129,7 @@ class MessageLog:
 
 
 def view_of(gateway: SimulatedGateway, log: MessageLog | None = None) -> GatewayView:
-    """What the Gateway looks like now.
-
-    Args:
-        gateway: Whose.
-        log: Its message log; None: no messages are told.
-    """
+    """What the Gateway looks like now; without a log no messages are told."""
     world, counters = gateway.reception.world, gateway.counters
     return GatewayView(
         at=world.now(),

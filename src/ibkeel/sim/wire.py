@@ -33,20 +33,12 @@ class Hello:
 
 
 def frame(payload: bytes) -> bytes:
-    """One message from its payload.
-
-    Raises:
-        WireError: The payload is larger than any client accepts.
-    """
+    """One message from its payload; a WireError when that is larger than any client accepts."""
     return framed((payload,))[0]
 
 
 def framed(payloads: Sequence[bytes]) -> list[bytes]:
-    """A message from each payload.
-
-    Raises:
-        WireError: One is larger than any client accepts.
-    """
+    """A message from each payload; a WireError when one is larger than any client accepts."""
     try:
         return [_SHORT[len(payload)] + payload for payload in payloads]  # as nearly always
     except IndexError:

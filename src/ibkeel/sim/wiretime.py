@@ -15,11 +15,7 @@ _INSTANT: Final = re.compile(r"(\d{8})(-| +)(\d{2}:\d{2}:\d{2})(?: (\S+))?")
 
 
 def parse_zone(name: str) -> ZoneInfo:
-    """The time zone of that name.
-
-    Raises:
-        WireError: There is no such zone.
-    """
+    """The time zone of that name; a WireError when there is none."""
     try:
         return ZoneInfo(name)
     except (

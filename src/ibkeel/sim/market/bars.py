@@ -101,25 +101,13 @@ class BarTable:
         )
 
     def bars(self, *, traded: bool) -> Sequence[SimBar]:
-        """Rows as values.
-
-        Args:
-            traded: False for bars of quotes: volume, average and count are then -1, as on the
-                wire.
-        """
+        """Rows as values; bars of quotes, which are not `traded`, have -1 for volume, average and count, as on the wire."""
         columns = [getattr(self, field.name).tolist() for field in attrs.fields(type(self))]
         return tuple(_bar(*row, traded=traded) for row in zip(*columns, strict=True))
 
 
 def aligned(table: BarTable, session: SimSession, size: BarSize, *, rth: bool) -> BarTable:
-    """Bars of one trading day, grouped to a size.
-
-    Args:
-        table: Shorter bars of that day, ascending.
-        session: Its regular session.
-        size: Size of the bars wanted; a daily bar starts at the open.
-        rth: Align to the open rather than to midnight in New York.
-    """
+    """Bars of one trading day, grouped to a size; aligned to the open with `rth`, else to midnight in New York."""
     if size is BarSize.DAY_1:
         midnight = datetime.combine(session.day, time(), NEW_YORK)
         whole = table.grouped(2 * size.seconds, anchor=int(midnight.timestamp()))

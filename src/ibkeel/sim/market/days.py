@@ -72,11 +72,6 @@ class Days:
     """What happened in each session of a seeded world.
 
     Everything is a function of seed, contract and day; the caches only save time.
-
-    Args:
-        seed: Seed of the market.
-        universe: Contracts of the world.
-        levels: Where sessions start and end.
     """
 
     def __init__(self, seed: int, universe: Universe, levels: Levels) -> None:
@@ -109,14 +104,7 @@ class Days:
         return self._universe.series_of(contract).expires_at
 
     def table(self, contract: SimContract, session: SimSession, what: str, until: int) -> BarTable:
-        """One-minute bars of a session.
-
-        Args:
-            contract: What to look at.
-            session: The session.
-            what: TRADES, MIDPOINT, BID or ASK.
-            until: Seconds from the open, exclusive; what happens later is not in the table.
-        """
+        """One-minute bars of a kind in a session, of what happens within `until` seconds from the open."""
         length = seconds_of(session)
         until = min(until, length)
         whole = until // _MINUTE * _MINUTE
@@ -229,14 +217,7 @@ def seconds_of(session: SimSession) -> int:
 
 
 def _factor_path(name: tuple[object, ...], *, seconds: int, deviation: float, total: float) -> Floats:
-    """A log-price path from 0 to `total` with the day's U-shaped variance and with trends.
-
-    Args:
-        name: Key of the draws.
-        seconds: Length of the session.
-        deviation: Standard deviation of a whole session's return.
-        total: Log return from the first to the last second.
-    """
+    """A log-price path from 0 to `total`, with the day's U-shaped variance, of that deviation in all, and with trends."""
     rng = generator(*name, "path")
     share = _variance_shares(seconds)
     steps = rng.standard_normal(seconds) * np.sqrt(share)
@@ -254,15 +235,10 @@ def _made_path(
     bounces: bool = True,
     auctions: tuple[float, float] = (0.0, 0.0),
 ) -> DayPath:
-    """Quotes, prints and volume around a price path.
+    """Quotes, prints and volume around a price path; the last print is the last price, as in a closing auction.
 
-    Args:
-        name: Key of the draws.
-        row: The underlying; without a volume it is an index, which only has prints.
-        mid: Price at each second; the last print is the last price, as in a closing auction.
-        day_volume: Shares to expect in a session of ordinary length.
-        bounces: Whether prints go back and forth between bid and ask.
-        auctions: Shares of `day_volume` that the first and the last print have on top of their own.
+    An underlying without a volume is an index, which only has prints. The first and the last print have their
+    shares of `day_volume` in `auctions` on top of their own.
     """
     rng, seconds = generator(*name, "prints"), len(mid)
     if not row.day_volume:

@@ -93,11 +93,6 @@ class Levels:
 
     Closes are fixed on the session before `today` and walked from there in both directions, so
     they do not depend on how far anybody has looked.
-
-    Args:
-        seed: Seed of the market.
-        today: The session date.
-        mood: What is not left to the seed.
     """
 
     def __init__(self, seed: int, today: date, mood: Mood = PLAIN) -> None:

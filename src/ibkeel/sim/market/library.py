@@ -107,10 +107,6 @@ class OptionLines:
 
     A day of one underlying can have hundreds of thousands of lines; most contracts are never
     asked for.
-
-    Args:
-        files: Files of option trades, quotes and open interest.
-        day: Lines of other days are left out.
     """
 
     def __init__(self, files: Iterable[Recording], day: date) -> None:
@@ -155,11 +151,6 @@ class OptionLines:
 
 class Library:
     """What a folder of recordings holds for one day and some symbols.
-
-    Args:
-        folder: Root of the recordings.
-        day: The session to replay.
-        symbols: Underlyings to list, each with the options that were recorded on that day.
 
     Raises:
         ConfigurationError: `day` is no session, or a symbol was not recorded on it.

@@ -237,15 +237,10 @@ class _Grid:
 
 
 def listed(underlying: Underlying, *, today: date, spot: float) -> tuple[Series, ...]:
-    """The series of an underlying on a session date, ascending by expiry.
+    """The series of an underlying on a session date, those that expire on it included, ascending by expiry.
 
-    Near expiries have finer and narrower strike grids than far ones, so the union of strikes
+    Near expiries have finer and narrower strike grids around `spot` than far ones, so the union of strikes
     and the union of expiries contain combinations that do not exist, as on the real exchange.
-
-    Args:
-        underlying: Row of the table; without `option_volume` it has no options.
-        today: Session date; a series that expires on it is still listed.
-        spot: Price that the strike grids are laid around.
     """
     if not underlying.option_volume:
         return ()

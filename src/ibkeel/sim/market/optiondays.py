@@ -118,11 +118,7 @@ class OptionDay:
         return 1 + draw % _BUSY, 1 + draw // _BUSY % _BUSY
 
     def prints(self, day_volume: float) -> Prints:
-        """Trades: at most one each half minute, at the bid or the ask.
-
-        Args:
-            day_volume: Contracts to expect in the session.
-        """
+        """Trades: at most one each half minute, at the bid or the ask; `day_volume` contracts are to be expected."""
         rng, slots = generator(self.key, "prints"), len(self.spots) // _PRINT_EVERY
         offsets = rng.integers(0, _PRINT_EVERY, size=slots)
         buys = rng.random(slots) < 0.5  # noqa: PLR2004 - a fair coin
@@ -154,17 +150,10 @@ def option_day(
     left: float,
     before: tuple[float, float, float],
 ) -> tuple[OptionDay, Prints]:
-    """An option's session, made from its underlying's.
+    """An option's session, made from its underlying's: its prices and its level of volatility at each second.
 
-    Args:
-        row: The underlying.
-        contract: The option.
-        name: Key of the draws: seed and day.
-        spots: Price of the underlying at each second.
-        heats: Level of volatility at each second.
-        left: Seconds from the open to expiry.
-        before: Price of the underlying, level of volatility and seconds to expiry at the end of
-            the session before; volume and open interest depend on these alone.
+    Volume and open interest depend on `before` alone: price of the underlying, level of volatility and seconds
+    to expiry at the end of the session before. `left` is seconds from the open to expiry.
     """
     key = digest(*name, contract.con_id)
     spot, heat, seconds = before
@@ -188,13 +177,7 @@ def option_day(
 
 
 def at_the_money(row: Underlying, heat: _Number, years: _Number) -> _Number:
-    """Implied volatility at the money.
-
-    Args:
-        row: The underlying.
-        heat: Level of volatility relative to its long run.
-        years: Time to expiry; far expiries feel less of `heat`.
-    """
+    """Implied volatility at the money; far expiries feel less of the level of volatility."""
     level: _Number = _long_run_volatility(row) * (1.0 + (heat - 1.0) * np.exp(years / -_TERM_DECAY))
     return level
 
@@ -240,14 +223,7 @@ def _cents(price: _Number) -> _Number:
 
 
 def _half_width(row: Underlying, value: _Number, since_open: _Number, factor: float) -> _Number:
-    """Half the width of an option's quote before rounding, in USD a share.
-
-    Args:
-        row: The underlying, whose `spread` scales everything.
-        value: Model value of the option.
-        since_open: Seconds since the open, when quotes are widest.
-        factor: The contract's own share of the width, near 1.
-    """
+    """Half the width of an option's quote before rounding, in USD a share; it is widest at the open."""
     opening = 1.0 + 2.0 * np.exp(since_open / -200.0)
     half: _Number = 0.5 * row.spread * factor * (0.008 + 0.004 * value) * opening
     return half

@@ -59,11 +59,7 @@ class Halt:
 
 
 class Overlay:
-    """A market that lists what the one under it lists.
-
-    Args:
-        market: The market under it.
-    """
+    """A market that lists what the one under it lists."""
 
     def __init__(self, market: Market) -> None:
         self._market = market

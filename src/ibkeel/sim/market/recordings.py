@@ -181,11 +181,7 @@ def epoch(text: str) -> int:
 def parsed_bar(start: int, fields: Sequence[str], *, seconds: int = MINUTE) -> RecordedBar:
     """A bar from its texts: open, high, low, close, and volume or size.
 
-    Args:
-        start: Start as recorded; an hourly bar that starts before its session's open is taken to
-            start at the open.
-        fields: The five texts.
-        seconds: Length of the bar.
+    An hourly bar that starts before its session's open is taken to start at the open.
     """
     first, high, low, last = map(float, fields[:4])
     shown = start + seconds - 1

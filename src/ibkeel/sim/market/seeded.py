@@ -54,15 +54,7 @@ _KINDS: Final = ("ASK", "BID", "MIDPOINT", "TRADES")
 
 @attrs.frozen(kw_only=True, eq=False)
 class _SpotDay:
-    """A session whose path is drawn.
-
-    Args:
-        opens_at: When it begins.
-        path: What happens in it.
-        close: Price at the end of the session before.
-        is_quoted: Whether there is a bid and an ask; an index has none.
-        key: Names the draws of sizes.
-    """
+    """A session whose path is drawn; `close` is that of the one before, and `key` names the draws of sizes."""
 
     opens_at: datetime
     path: DayPath

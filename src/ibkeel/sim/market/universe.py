@@ -41,12 +41,9 @@ _RIGHTS: Final = ("C", "P")
 
 
 class Universe:
-    """Contracts and option series, fixed by the session date.
+    """Contracts and option series, fixed by the session date; `extra` tickers get made-up figures.
 
-    Args:
-        today: Session date that the option listing is relative to.
-        extra: Tickers beside the table's; each gets made-up figures.
-        anchor: Price of an underlying before that session; strikes are laid around it.
+    Strikes are laid around `anchor`, the price of an underlying before that session.
     """
 
     def __init__(self, *, today: date, extra: Iterable[str], anchor: Callable[[Underlying], float]) -> None:

@@ -42,16 +42,7 @@ def pattern_from(values: dict[str, Any]) -> ContractPattern:
 
 
 def resolve(world: World, values: dict[str, Any], *, has_expired: bool = False) -> SimContract:
-    """The one contract that a request means.
-
-    Args:
-        world: The state behind all sessions.
-        values: The request.
-        has_expired: Count those that have ended too.
-
-    Raises:
-        Rejection: None fits, or more than one.
-    """
+    """The one contract that a request means; one that has ended only with `has_expired`."""
     found = find(world, pattern_from(values))
     if not has_expired:
         found = existing(world, found)
@@ -80,12 +71,7 @@ def existing(world: World, contracts: list[SimContract]) -> list[SimContract]:
 
 
 def contract_values(contract: SimContract, *, exchange: str | None = None) -> dict[str, Any]:
-    """The contract fields of a reply, by name.
-
-    Args:
-        contract: The contract.
-        exchange: Exchange to show instead of the contract's own.
-    """
+    """The contract fields of a reply, by name; at another exchange than the contract's own where one is given."""
     is_option = contract.sec_type == "OPT"
     return {
         "con_id": contract.con_id,
@@ -104,11 +90,7 @@ def contract_values(contract: SimContract, *, exchange: str | None = None) -> di
 
 
 def ordered(world: World, values: dict[str, Any]) -> tuple[SimContract, tuple[SimLeg, ...]]:
-    """The contract that an order names, and the legs of it when it is a combo.
-
-    Raises:
-        Rejection: It names none, or a combo that cannot be.
-    """
+    """The contract that an order names, and the legs of it when it is a combo; refused when that cannot be."""
     if values["sec_type"] != "BAG":
         return resolve(world, values), ()
     legs = tuple(_leg(world, row) for row in values["order_combo_legs"])
@@ -132,11 +114,9 @@ def permission(contract: SimContract) -> str:
 
 
 def cancels(kind: str, error: tuple[int, str] | None = None) -> Handler:
-    """A handler that ends a stream.
+    """A handler that ends a stream of a kind.
 
-    Args:
-        kind: Which kind it ends.
-        error: Code and beginning of the text for an id that has none; None: silence.
+    For an id that has none it answers with `error`, code and beginning of the text, or, without it, not at all.
     """
 
     def cancel(world: World, client: Client, values: dict[str, Any]) -> None:

@@ -24,21 +24,13 @@ Sessions = Callable[[date, date], Sequence[SimSession]]
 
 
 def check_id(client: Client, request_id: int) -> None:
-    """Make sure that no historical request of that id is open.
-
-    Raises:
-        Rejection: There is one.
-    """
+    """Refuse the id of a historical request that is open."""
     if request_id in client.histories or ("history", request_id) in client.repeats:
         raise Rejection(386, "Duplicate ticker ID for API historical data query.")
 
 
 def check_room(world: World) -> None:
-    """Make sure that one more historical request may be open.
-
-    Raises:
-        Rejection: There are as many as may be.
-    """
+    """Refuse a historical request when as many are open as may be."""
     limit = world.settings.open_histories
     if limit is not None and world.counters.open_histories >= limit:
         text = f"Only {limit} simultaneous API historical data requests allowed"
@@ -46,17 +38,10 @@ def check_room(world: World) -> None:
 
 
 def pace_history(world: World, *, identity: Key, stream: Key, what: str, seconds: float = 0.0) -> None:
-    """Count a historical request against the rules about pace.
+    """Count a historical request against the rules about pace, or refuse it.
 
-    Args:
-        world: The state behind all sessions.
-        identity: What makes two requests identical.
-        stream: Contract, exchange and kind.
-        what: The kind; BID_ASK counts twice.
-        seconds: Length of the bars; longer ones are not paced.
-
-    Raises:
-        Rejection: A rule is broken.
+    Two of one `identity` are identical; a `stream` is contract, exchange and kind. BID_ASK counts twice, and bars
+    that are longer than a limit are not paced.
     """
     limits, pacing, now = world.settings.limits, world.pacing, world.now().timestamp()
     is_paced = seconds <= limits.paced_bar_seconds
@@ -150,11 +135,7 @@ class Duration:
 
 
 def parse_duration(text: str) -> Duration:
-    """The duration that a client sent.
-
-    Raises:
-        Rejection: It has no valid unit, or is longer than its unit allows.
-    """
+    """The duration that a client sent; refused without a valid unit, or when it is longer than that allows."""
     match = _FORM.fullmatch(text.strip())
     if match is None or int(match[1]) < 1:
         raise error_321("bX", f"Historical data query duration is invalid: {text[:_SHOWN]}")
@@ -169,11 +150,7 @@ def parse_duration(text: str) -> Duration:
 
 
 def parse_bar_size(text: str) -> Size:
-    """The bar size that a client sent.
-
-    Raises:
-        Rejection: There is no such size, or it is not served here.
-    """
+    """The bar size that a client sent; refused when it is not served here."""
     size = _SIZES.get(text.strip())
     if size is None:
         legal = ", ".join(_SIZES)
@@ -182,11 +159,7 @@ def parse_bar_size(text: str) -> Size:
 
 
 def check_step(duration: Duration, size: Size) -> None:
-    """Refuse bars that are too long or too short for the duration.
-
-    Raises:
-        Rejection: Error 162, "invalid step".
-    """
+    """Refuse bars that are too long or too short for the duration: error 162, "invalid step"."""
     smallest = _SMALLEST_BARS[duration.unit]
     largest = _LONGEST_UNITS.get(duration.unit, BarSize.DAY_1).seconds
     if duration.unit == "S":
@@ -210,18 +183,10 @@ def is_kept(contract: SimContract, size: Size, end: datetime, now: datetime) -> 
 def start_of(
     duration: Duration, end: datetime, size: Size, *, sessions: Sessions, zone: tzinfo, rth: bool
 ) -> datetime:
-    """Where the bars of a request begin.
+    """Where the bars of a request begin; the bar that holds the start is included whole.
 
     Seconds are trading time when only regular hours are asked for, so they reach back over nights
     (unverified). Days are session days. Weeks, months and years are calendar time.
-
-    Args:
-        duration: How far to go back.
-        end: Where the bars end.
-        size: Bar size; the bar that holds the start is included whole.
-        sessions: The market's sessions.
-        zone: Zone in which days begin.
-        rth: Whether only regular hours count.
     """
     if duration.unit == "S":
         if rth:

@@ -81,12 +81,7 @@ def _growth(before: MarketQuote, quote: MarketQuote) -> int:
 
 
 def price_of(quote: MarketQuote, what: str) -> float | None:
-    """The price of a kind that a quote shows; None when there is none.
-
-    Args:
-        quote: What the feed shows.
-        what: BID, ASK or MIDPOINT.
-    """
+    """The price of a kind, BID, ASK or MIDPOINT, that a quote shows; None when there is none."""
     if what in _SIDES:
         price: float | None = getattr(quote, _SIDES[what])
         return price
@@ -116,15 +111,9 @@ def bar_of(at: datetime, trades: list[Trade], *, traded: bool) -> SimBar:
 def short_bars(
     market: Market, contract: SimContract, *, start: datetime, end: datetime, seconds: int, what: str
 ) -> list[SimBar]:
-    """Bars with start <= at < end, ascending; an instant without a price has none.
+    """Bars of some seconds with start <= at < end, ascending; an instant without a price has none.
 
-    Args:
-        market: Where the feed comes from.
-        contract: What to look at.
-        start: The first instant.
-        end: Where to stop; a bar that covers it holds what had come by then.
-        seconds: Length of a bar.
-        what: TRADES, BID, ASK or MIDPOINT.
+    A bar that covers `end` holds what had come by then.
     """
     made: dict[int, list[Trade]] = {}
     for change in changes(market, contract, start, end):

@@ -13,14 +13,7 @@ _MOST_DAYS: Final = 7  # the longest trade log of a TWS
 
 
 def is_wanted(world: World, execution: Execution, values: dict[str, Any], now: datetime) -> bool:
-    """Whether an execution is of the days asked for and passes the filter; empty fields pass all.
-
-    Args:
-        world: The state behind all sessions.
-        execution: A fill.
-        values: The request.
-        now: The present instant.
-    """
+    """Whether an execution is of the days asked for and passes the filter; empty fields pass all."""
     zone = parse_zone(world.settings.zone)
     day = execution.at.astimezone(zone).date()
     if not _is_of_days(day, values, now.astimezone(zone).date(), world.settings.execution_days):

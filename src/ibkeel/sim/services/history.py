@@ -220,12 +220,7 @@ def _date(world: World, client: Client, query: _Query, at: datetime) -> str:
 def _follow(world: World, client: Client, query: _Query, now: datetime, since: datetime | None) -> None:
     """Plan the next update of a request that is kept up to date.
 
-    Args:
-        world: The state behind all sessions.
-        client: Who asked.
-        query: What is kept up to date.
-        now: The present instant.
-        since: The bar that may still change; it is told to the end before the next one begins.
+    The bar at `since` may still change; it is told to the end before the next one begins.
     """
     key = "history", query.request_id
     change = world.market.next_change(query.contract, now)
@@ -266,13 +261,7 @@ def _send_schedule(world: World, client: Client, query: _Query, now: datetime) -
 
 
 def _long_bars(days: Sequence[SimBar], size: LongBar, zone: tzinfo) -> list[SimBar]:
-    """Daily bars put together; each is dated by its last session (unverified).
-
-    Args:
-        days: Daily bars, ascending.
-        size: Length of the bars wanted.
-        zone: Zone in which days begin.
-    """
+    """Daily bars put together; each is dated by its last session (unverified)."""
     groups = groupby(days, key=lambda bar: size.key(bar.at.astimezone(zone).date()))
     return [_joined(list(group)) for _, group in groups]
 

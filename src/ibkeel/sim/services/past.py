@@ -128,16 +128,7 @@ def latest(
     count: int,
     ignore_size: bool = False,
 ) -> list[Tick]:
-    """The last ticks before an instant, ascending.
-
-    Args:
-        world: The state behind all sessions.
-        contract: Whose ticks.
-        what: TRADES, BID_ASK or MIDPOINT.
-        end: Where to stop, exclusive.
-        count: The most to return.
-        ignore_size: Leave out quotes of which only the sizes changed.
-    """
+    """The last ticks of a kind before an instant, ascending, at most `count`; with `ignore_size` none of sizes alone."""
     look, count = _FIRST_LOOK, min(count, _MOST)
     while True:
         seen = (

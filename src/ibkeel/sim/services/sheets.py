@@ -138,16 +138,10 @@ def tick_sheet(
     open_interest: bool,
     traded: bool,
 ) -> TickSheet:
-    """Messages that lead a client from the quote it knows to the present one: only what moved is sent.
+    """Messages that lead a client from the quote it knows, at first an empty one, to the present one.
 
-    Args:
-        version: Of the wire.
-        contract: Whose quote it is.
-        quote: What the feed shows now.
-        before: What was sent last; an empty quote at first.
-        delayed: Whether to use the tick types of delayed data.
-        open_interest: Whether the client asked for open interest (generic tick 101).
-        traded: Whether to tell when the last trade was.
+    Only what moved is sent: in the tick types of delayed data when it is `delayed`, with the open interest (generic
+    tick 101), and with the time of the last trade, when these are asked for.
     """
     figures: Any = quote[_SHOWN]
     known: Any = before[_SHOWN]
@@ -164,15 +158,7 @@ def tick_sheet(
 def initial(
     market: Market, contract: SimContract, generic: frozenset[str], at: datetime, *, halted: int = 0
 ) -> list[Tick]:
-    """The ticks that come once.
-
-    Args:
-        market: Where history and options come from.
-        contract: Whose ticks.
-        generic: Numbers of the generic ticks that the client asked for.
-        at: The instant they are about.
-        halted: What tick 49 tells: 0 for a contract that trades.
-    """
+    """The ticks that come once."""
     made: list[Tick] = []
     if contract.sec_type != "IND":
         made.append(("tick_generic", {"type": _HALTED, "value": float(halted)}))

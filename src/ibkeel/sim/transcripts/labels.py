@@ -65,13 +65,7 @@ def whole_number(text: str, longest: int) -> int | None:
 
 
 def reading(message: Message, texts: Sequence[str], version: int) -> Reading:
-    """The fields of a message, as far as they go.
-
-    Args:
-        message: Its layout.
-        texts: Its fields, the number left out.
-        version: Of the server.
-    """
+    """The fields of a message, as far as they go."""
     labels: list[Label] = []
     rest, lacks = iter(texts), ""
     try:
@@ -89,11 +83,7 @@ class _Walk:
         self._version, self._texts, self._found = version, texts, found
 
     def read(self, items: Sequence[Item], seen: dict[str, str], within: str, row: int | None) -> None:
-        """Read items into the list of the walk.
-
-        Raises:
-            _EndsEarly: The texts end before them.
-        """
+        """Read items into the list of the walk, until the texts end."""
         for item in items:
             if not item.admits(self._version):
                 continue

@@ -145,23 +145,14 @@ def base_after_change(book: Book, working: WorkingOrder) -> float:
 
 
 def cut_to_parent(child: WorkingOrder, parent: WorkingOrder) -> float:
-    """Make a child's base quantity fit a parent that ended part filled.
-
-    Returns:
-        Units that are left of the child for the part that filled, done and to do; perhaps 0.0.
-    """
+    """Make a child's base quantity fit a parent that ended part filled; the size that is left of it, perhaps 0.0."""
     size = math.floor(_share_used([parent]) * int(child.base_quantity))
     child.base_quantity = float(max(size, int(child.order.filled), 1))
     return float(size)
 
 
 def is_group_over(members: Iterable[WorkingOrder], oca_type: int) -> bool:
-    """Whether the fills of a group leave nothing for its other members.
-
-    Args:
-        members: The group, ended orders included.
-        oca_type: Of the member that filled, or asks to join.
-    """
+    """Whether the fills of a group leave nothing for its other members, those that ended included."""
     members = list(members)
     if oca_type == _CANCELS_ON_ANY_FILL:
         return any(member.order.filled for member in members)

@@ -48,14 +48,7 @@ _ASLEEP: Final = (Stage.DRAFT, Stage.CHILD)
 
 
 class Engine:
-    """Moves orders through their stages and collects what must be sent, in order.
-
-    Args:
-        market: Quotes and sessions.
-        ledger: Takes the fills.
-        stamps: Numbers the orders.
-        settings: Choices among the Gateway's habits.
-    """
+    """Moves orders through their stages and collects what must be sent, in order."""
 
     def __init__(self, market: Market, ledger: Ledger, stamps: Stamps, settings: VenueSettings) -> None:
         self.book = Book()

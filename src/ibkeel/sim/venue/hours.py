@@ -131,11 +131,7 @@ class Outcome(NamedTuple):
 
 
 class Auctions:
-    """When the auctions of a market are held, and at which price.
-
-    Args:
-        market: Sessions and prints.
-    """
+    """When the auctions of a market are held, and at which price."""
 
     def __init__(self, market: Market) -> None:
         self._market = market

@@ -28,11 +28,7 @@ _EXEC_PREFIXES: Final = 0xFFFF
 
 
 class Stamps:
-    """Permanent ids and execution ids, the same for the same seed.
-
-    Args:
-        seed: Chooses where the numbers start.
-    """
+    """Permanent ids and execution ids, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -51,14 +47,7 @@ class Stamps:
 
 
 class Ledger:
-    """The account and every fill that made it what it is.
-
-    Args:
-        market: Values what is held.
-        account: The account at the start.
-        stamps: Numbers the fills.
-        settings: Commissions and margins.
-    """
+    """The account and every fill that made it what it is."""
 
     def __init__(self, market: Market, account: Account, stamps: Stamps, settings: VenueSettings) -> None:
         self.account = account
@@ -70,14 +59,7 @@ class Ledger:
     ) -> list[tuple[Execution, Commission]]:
         """Book a fill that the order has already counted.
 
-        Args:
-            working: The order.
-            quantity: Units filled.
-            price: Per share.
-            at: When.
-
-        Returns:
-            The fill; of a combo, that of the whole, which moves nothing, and one for each leg.
+        A combo gives a fill of the whole, which moves nothing, and one for each leg.
         """
         order = working.order
         if order.legs:
@@ -137,16 +119,7 @@ class Ledger:
         order_id: int,
         at: datetime,
     ) -> tuple[Execution, Commission]:
-        """Book what an exercise moves, free of commission.
-
-        Args:
-            contract: What moves.
-            signed: Units received, or given when negative.
-            price: Per share.
-            client_id: Client that asked for it.
-            order_id: Id of its request.
-            at: When.
-        """
+        """Book what an exercise moves, units received or (negative) given, free of commission."""
         self.account, realized = self.account.traded(contract, signed, price, 0.0)
         execution = Execution(
             exec_id=self._stamps.exec_id(at),

@@ -214,11 +214,7 @@ def reference_price(order: SimOrder, quote: MarketQuote) -> float | None:
 
 
 def after_order(account: Account, order: SimOrder, price: float, commission: float) -> tuple[Account, bool]:
-    """The account as if the order's remainder had filled, and whether it only reduces.
-
-    Returns:
-        The account, and True when no unit of the order would open or add to a position.
-    """
+    """The account as if the order's remainder had filled, and whether no unit of it opens or adds to a position."""
     quantity = order.quantity - order.filled
     signed = quantity if order.action == "BUY" else -quantity
     contract = order.contract

@@ -40,12 +40,7 @@ def usable_price(price: float | None) -> float | None:
 
 
 def is_triggered(order: SimOrder, quote: MarketQuote) -> bool:
-    """Whether a stop order's trigger price has been reached.
-
-    Args:
-        order: A stop order, with its stop price, or where its trailing stop is.
-        quote: What the feed shows; without the price that the rule watches nothing triggers.
-    """
+    """Whether a stop order's trigger price has been reached; without the price that the rule watches it has not."""
     stop = order.trail_stop if order.order_type.startswith("TRAIL") else order.stop_price
     price = _watched_price(order, quote)
     if price is None or stop is None:
@@ -76,12 +71,7 @@ class _Taken:
 
 
 class Liquidity:
-    """What our own fills have left of the sizes on show.
-
-    Args:
-        market: Says when a quote may next change, which is when its size is whole again.
-        is_limited: False makes every size endless.
-    """
+    """What our own fills have left of the sizes on show, until the quote may next change."""
 
     def __init__(self, market: Market, *, is_limited: bool) -> None:
         self._market = market

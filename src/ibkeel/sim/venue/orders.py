@@ -199,13 +199,7 @@ def pair(working: WorkingOrder) -> list[VenueEvent]:
 def cancellation(
     working: WorkingOrder, *, is_pending_shown: bool, told: int | None = None
 ) -> list[VenueEvent]:
-    """What follows a cancel: PendingCancel, Cancelled, error 202 with an empty reason.
-
-    Args:
-        working: The order, already CANCELLED.
-        is_pending_shown: Whether PendingCancel comes first.
-        told: Client id that the messages carry; None for the order's own.
-    """
+    """What follows a cancel: PendingCancel, Cancelled, error 202 with an empty reason; `told` names another client."""
     client = working.order.client_id if told is None else told
     pending = [_status(working, "PendingCancel", client)] if is_pending_shown else []
     return [

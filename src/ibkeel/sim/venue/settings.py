@@ -109,10 +109,6 @@ class Habits:
 
     Where they vary, each order draws each form by the seed and its own ids, so that a story does not
     depend on what other orders do.
-
-    Args:
-        settings: Choices among the forms.
-        seed: Of the draws.
     """
 
     def __init__(self, settings: VenueSettings, seed: int) -> None:
