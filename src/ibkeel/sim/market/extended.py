@@ -202,7 +202,7 @@ class ExtendedMarket(Overlay):
         if close is None:
             return None
         span = _late_hours(session, ZoneInfo(contract.timezone))
-        return _late_span((self._seed, contract.con_id, session.day), span, close)
+        return _drawn((self._seed, contract.con_id, session.day, "late"), span, close)
 
     def _drawn_early(self, contract: SimContract, session: SimSession) -> Thin | None:
         before = self._latest(session.day - timedelta(days=1))
@@ -212,39 +212,19 @@ class ExtendedMarket(Overlay):
         if late is None or opening is None:
             return None
         span = _early_hours(session, ZoneInfo(contract.timezone))
-        name = (self._seed, contract.con_id, session.day)
-        return _early_span(name, span, float(late.last[-1]), opening)
+        name = (self._seed, contract.con_id, session.day, "early")
+        return _drawn(name, span, float(late.last[-1]), opening)
 
 
-def _late_span(name: tuple[object, ...], span: Span, close: float) -> Thin:
-    """What follows a session: a walk away from its last price.
-
-    Args:
-        name: Key of the draws.
-        span: When.
-        close: The session's last price.
-    """
-    rng = generator(*name, "late")
-    steps = rng.standard_normal(span.steps)
-    steps[0] = 0.0
-    return _thin(rng, span, close * np.exp(_WANDERS * np.cumsum(steps) / math.sqrt(span.steps)), close)
-
-
-def _early_span(name: tuple[object, ...], span: Span, last: float, opening: float) -> Thin:
-    """What precedes a session: a way from the last price before it to where it opens.
-
-    Args:
-        name: Key of the draws.
-        span: When.
-        last: The price at which trading ended before.
-        opening: The price at which the session starts.
-    """
-    rng = generator(*name, "early")
+def _drawn(name: tuple[object, ...], span: Span, last: float, opening: float | None = None) -> Thin:
+    """A walk away from the last price before it, or a way from there to where the session opens."""
+    rng = generator(*name)
     steps = rng.standard_normal(span.steps)
     steps[0] = 0.0
     walk = _WANDERS * np.cumsum(steps) / math.sqrt(span.steps)
-    share = np.linspace(0.0, 1.0, span.steps)
-    return _thin(rng, span, last * np.exp(walk + share * (math.log(opening / last) - walk[-1])), last)
+    if opening is not None:
+        walk = walk + np.linspace(0.0, 1.0, span.steps) * (math.log(opening / last) - walk[-1])
+    return _thin(rng, span, last * np.exp(walk), last)
 
 
 def _thin(rng: np.random.Generator, span: Span, mid: Floats, before: float) -> Thin:
