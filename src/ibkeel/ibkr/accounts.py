@@ -42,11 +42,7 @@ _TAGS: Final = {
 
 
 class Accounts:
-    """Reads accounts over one session.
-
-    Args:
-        link: The session.
-    """
+    """Reads accounts over one session."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -153,12 +149,7 @@ class Accounts:
 
 
 class Previews:
-    """Asks what an order would cost.
-
-    Args:
-        link: The session.
-        definitions: Knows the contracts.
-    """
+    """Asks what an order would cost."""
 
     def __init__(self, link: Link, definitions: Definitions) -> None:
         self._link = link

@@ -63,11 +63,7 @@ def adopt_running_loop() -> None:
 
 
 def keep_orders_back(client: Any) -> None:
-    """Let no order leave through this client, not even past the adapter, by the library's own calls.
-
-    Args:
-        client: The `client` of an `IB` object, where every message becomes bytes.
-    """
+    """Let no order leave through this client, not even past the adapter, by the library's own calls."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OrderRefused("orders is DRY_RUN, so nothing is sent; set IBKRConfig.orders to PAPER or LIVE")
@@ -102,15 +98,10 @@ def frame_writer(client: Any) -> Callable[[str], None]:
 def replace_sender(
     client: Any, *, send: Callable[[str], None], reset: Callable[[], None]
 ) -> Callable[[], None]:
-    """Send by our own function in place of the library's queue, and switch its own limit off.
+    """Send by our own function in place of the library's queue, and switch its own limit off; what undoes it.
 
-    Args:
-        client: The `client` of an `IB` object.
-        send: Called with each message before it is framed.
-        reset: Called before the library forgets a session, which it does when one ends.
-
-    Returns:
-        What undoes it.
+    Each message goes to `send` before it is framed. `reset` is called before the library forgets a session, which
+    it does when one ends.
     """
     forget = client.reset
 
@@ -167,11 +158,7 @@ def end_request(wrapper: Any, key: int | str, error: Exception) -> bool:
 
 
 def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
-    """Drop the tickers of market data requests that have ended, unless another request feeds them.
-
-    Returns:
-        How many were dropped.
-    """
+    """Drop the tickers of market data requests that have ended, unless another request feeds them; how many."""
     ended = [ticker for key in keys if (ticker := wrapper.reqId2Ticker.pop(key, None)) is not None]
     alive = {id(ticker) for ticker in wrapper.reqId2Ticker.values()}
     gone = {id(ticker): ticker for ticker in ended if id(ticker) not in alive}
@@ -191,13 +178,8 @@ def hear_bytes(ib: Any, hearer: Callable[[], None]) -> None:
 def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:
     """Hand over the bars of an answer as they were sent, before the library makes objects of them.
 
-    Only if all of an answer is bars, each of eight fields; the library's handler then hears no
-    more of it than its end.
-
-    Args:
-        ib: The library's object.
-        hearer: Called with the id of the request and the fields of all bars; True means that the
-            library must not see them.
+    Only if all of an answer is bars, each of eight fields. Where the hearer, which is told the id of the request
+    and the fields, says True, the library hears no more of it than its end.
     """
     handlers, wrapper = ib.client.decoder.handlers, ib.wrapper
     original = handlers[_HISTORY_MESSAGE]

@@ -35,11 +35,7 @@ def _collect(row: str) -> Any:
 
 
 class Definitions:
-    """Looks contracts up.
-
-    Args:
-        link: The session.
-    """
+    """Looks contracts up."""
 
     def __init__(self, link: Link) -> None:
         self._link = link

@@ -151,11 +151,7 @@ class Keeper:
         return self.session.has_link or self.session.wants_link
 
     def end(self, cause: str = "the broker disconnected") -> list[asyncio.Task[None]]:
-        """End the session at once; does nothing when there is none.
-
-        Returns:
-            What is still to unwind, to be waited for.
-        """
+        """End the session at once, if there is one; what is still to unwind, to be waited for."""
         if self.session.state not in {SessionState.IDLE, SessionState.STOPPED}:
             self._on(SessionEvent.DISCONNECT_ASKED, cause=cause)
         tasks = [task for task in (self._seeker, self._sync) if task is not None and not task.done()]
@@ -309,13 +305,7 @@ class Keeper:
         return not any(farm.kind is Farm.DEFINITIONS for farm in self.session.farms)
 
     def probed(self, *, answered: bool, generation: int, cause: str = "") -> None:
-        """A round trip to the Gateway ended.
-
-        Args:
-            answered: Whether it came back.
-            generation: Of the session when it began: one of an older link says nothing.
-            cause: Why it did not come back.
-        """
+        """A round trip to the Gateway ended; one that began in a session before says nothing."""
         event = SessionEvent.PROBE_ANSWERED if answered else SessionEvent.PROBE_FAILED
         self._on(event, cause=cause, generation=generation)
 

@@ -16,11 +16,7 @@ _FIRST_WITHOUT_INSYNC: Final = (3, 14)
 
 
 def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -> str:
-    """Name of the client library to use.
-
-    Args:
-        installed: Tells whether a package can be imported.
-        version: Python's version; ib_insync cannot be imported on 3.14.
+    """Name of the client library to use; ib_insync cannot be imported on Python 3.14.
 
     Raises:
         ConfigurationError: Neither is there.

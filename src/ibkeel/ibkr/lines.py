@@ -10,14 +10,7 @@ from ibkeel.telemetry import LineClosed, LineOpened, Observer, is_observed
 
 
 class Lines:
-    """Leases of market data lines, in the order of asking.
-
-    Args:
-        capacity: How many may be open at once.
-        clock: Stamps what the observer is told.
-        observer: Told when a line opens or closes.
-        patience: Seconds that an asker waits for a free one.
-    """
+    """Leases of market data lines, in the order of asking; an asker waits so many seconds for a free one."""
 
     def __init__(self, capacity: int, clock: Clock, observer: Observer, *, patience: float = 60.0) -> None:
         self._capacity, self._patience = capacity, patience
@@ -44,11 +37,7 @@ class Lines:
 
     @asynccontextmanager
     async def lease(self, subject: str, request_id: Callable[[], int]) -> AsyncIterator[int]:
-        """Hold one line; waits, in order of asking, while all are out.
-
-        Args:
-            subject: What it is for.
-            request_id: Draws the id, once the line is ours.
+        """Hold one line, whose id is drawn once it is ours; waits, in order of asking, while all are out.
 
         Raises:
             PacingExceeded: None became free in time; the message names who holds them.

@@ -57,14 +57,7 @@ def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
 
 
 class Link:
-    """The connection of one adapter.
-
-    Args:
-        config: Where the Gateway is, and who we are.
-        clock: Monotonic seconds and wall time.
-        observer: Told what happens.
-        jitter: Draws a number in [0, 1) for the wait before another attempt.
-    """
+    """The connection of one adapter."""
 
     def __init__(
         self, config: IBKRConfig, clock: Clock, observer: Observer, jitter: Callable[[], float]
@@ -152,11 +145,7 @@ class Link:
             )
 
     def check_loop(self) -> None:
-        """Refuse a call from a loop that does not own the connection.
-
-        Raises:
-            WrongLoopError: It does not.
-        """
+        """Refuse a call from a loop that does not own the connection, with a WrongLoopError."""
         running = asyncio.get_running_loop()
         if self._loop is not None and running is not self._loop:
             raise WrongLoopError(
@@ -172,12 +161,7 @@ class Link:
         return self._highest_id
 
     async def shared(self, key: Hashable, factory: Callable[[], Awaitable[T]]) -> T:
-        """Ask a question once, however many ask it at the same time.
-
-        Args:
-            key: All that the answer depends on.
-            factory: Asks it.
-        """
+        """Ask a question once, however many ask it at the same time; all that its answer depends on is in the key."""
         return await self._answers.get(key, factory)
 
     def lock(self, key: str) -> asyncio.Lock:
@@ -256,11 +240,7 @@ class Link:
         )
 
     def account_or(self, account: str | None) -> str:
-        """The account that was asked for, or ours.
-
-        Raises:
-            InvalidInput: The login has no such account.
-        """
+        """The account that was asked for, or ours; InvalidInput when the login has no such account."""
         if account is None:
             return self.account
         known = [str(name) for name in self.ib.client.getAccounts()]
@@ -271,12 +251,7 @@ class Link:
         return account
 
     def drop(self, why: str, *, is_ours: bool) -> None:
-        """End what is open and close the socket.
-
-        Args:
-            why: For those who wait, and for the books.
-            is_ours: Whether we end it on purpose.
-        """
+        """End what is open and close the socket; those who wait, and the books, are told why."""
         was_up, self._is_up = self._is_up, False
         self.save_pacing()
         self.requests.fail_all(why)

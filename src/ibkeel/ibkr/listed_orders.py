@@ -66,14 +66,7 @@ def ended_at(ib_state: Any) -> datetime | None:
 def foreign_orders(
     messages: Iterable[Message], client_id: int, at: datetime, unreadable: Unreadable
 ) -> tuple[OrderReport, ...]:
-    """Orders of other clients in a list of open orders, in the order listed.
-
-    Args:
-        messages: `openOrder` and `orderStatus` messages, by name, with their arguments.
-        client_id: Ours.
-        at: Stamps the reports.
-        unreadable: Told of each that cannot be read, and is left out.
-    """
+    """Orders of other clients in a list of open orders, in the order listed; what cannot be read is told and left out."""
     # By hand-made orders the order id may be 0 for all of them; only the lasting number tells them apart.
     found: dict[tuple[int, int, int], OrderReport] = {}
     for name, args in messages:
@@ -153,11 +146,7 @@ class OrderList(StrEnum):
 
 
 class RollCall:
-    """Counts lists, and notes at which of them an order was last spoken of.
-
-    Args:
-        now: Wall time: fills and ended orders are listed for the present day only.
-    """
+    """Counts lists, and notes at which of them an order was last spoken of."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now, self._turn, self._signed = now, 0, 0
@@ -178,13 +167,7 @@ class RollCall:
     def of_ended(
         self, completed: OrderReport, ended: datetime | None, ours: Sequence[OrderReport]
     ) -> Sequence[OrderId]:
-        """Which of ours an ended order is: by the lasting number, else by name where we were told none.
-
-        Args:
-            completed: It.
-            ended: When it ended, as far as that was told.
-            ours: All of ours.
-        """
+        """Which of ours an ended order is: by the lasting number, else by name where we were told none."""
         numbered = [row.order_id for row in ours if row.perm_id and row.perm_id == completed.perm_id]
         alike = [row.order_id for row in ours if not row.perm_id and _is_alike(row, completed)]
         latest = ended + _CLOCKS_APART if ended else None  # that it may have been sent
@@ -198,10 +181,7 @@ class RollCall:
     def servers_answered(self, turn: int) -> None:
         """What only the servers know came back: what the Gateway kept until then is on its way to the venue.
 
-        Of what had no such sign before, what lists lacked until now proves nothing.
-
-        Args:
-            turn: As `begin` gave it when they were asked.
+        Of what had no such sign before they were asked, at `turn`, what lists lacked until now proves nothing.
         """
         self._absent = {one: spans for one, spans in self._absent.items() if self._has_sign(one)}
         self._signed = max(self._signed, turn)

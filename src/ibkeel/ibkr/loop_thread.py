@@ -23,11 +23,7 @@ _GLANCE: Final = 0.2 if sys.platform == "win32" else None
 class LoopThread:
     """Runs coroutines for other threads, and ends with what is under way cancelled.
 
-    The thread starts with the first call and does not keep the process alive.
-
-    Args:
-        name: Name of the thread.
-        at_end: Runs on the loop before it stops.
+    The thread starts with the first call and does not keep the process alive; at its end it runs `at_end`.
     """
 
     def __init__(self, name: str, at_end: Callable[[], Awaitable[None]]) -> None:
@@ -69,11 +65,9 @@ class LoopThread:
             future.cancel()
 
     def iterate(self, begin: Callable[[], AsyncGenerator[T, None]], *, at_once: bool) -> "Stream[T]":
-        """Iterate over an asynchronous generator.
+        """Iterate over an asynchronous generator, made on the loop.
 
-        Args:
-            begin: Makes it; called on the loop.
-            at_once: Begin now, so that nothing is missed before the first item is asked for.
+        One that begins at once misses nothing before the first item is asked for.
 
         Raises:
             NotConnected: The loop was closed.

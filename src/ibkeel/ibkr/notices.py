@@ -29,12 +29,7 @@ _MOST: Final = 100  # as the board keeps
 
 @attrs.frozen
 class DataFarm:
-    """One of the Gateway's sources of data.
-
-    Args:
-        kind: What it serves.
-        name: As the notices call it, such as `usfarm`.
-    """
+    """One of the Gateway's sources of data: what it serves, and its name in the notices, such as `usfarm`."""
 
     kind: Farm
     name: str
@@ -81,13 +76,7 @@ def heard(meaning: Meaning, text: str) -> tuple[SessionEvent, DataFarm | None] |
 
 
 class Notices:
-    """Keeps the last word on the upstream link and on each farm, of a hundred at most.
-
-    Args:
-        clock: Stamps the notices.
-        observer: Told of each.
-        codes: What error codes mean.
-    """
+    """Keeps the last word on the upstream link and on each farm, of a hundred at most."""
 
     def __init__(self, clock: Clock, observer: Observer, codes: ErrorTable = ERROR_TABLE) -> None:
         self._clock = clock

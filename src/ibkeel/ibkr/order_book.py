@@ -64,14 +64,7 @@ class _Entry:
 
 
 class OrderBook:
-    """Orders of one client id, fills, and who waits for news of them.
-
-    Args:
-        clock: Stamps the reports.
-        observer: Told of each change.
-        client_id: Orders of other client ids are not ours.
-        codes: What error codes mean.
-    """
+    """Orders of one client id, fills, and who waits for news of them."""
 
     def __init__(
         self, clock: Clock, observer: Observer, client_id: int, codes: ErrorTable = ERROR_TABLE
@@ -101,12 +94,8 @@ class OrderBook:
     ) -> None:
         """Note that an order's bytes left.
 
-        Args:
-            order_id: Its number on the wire.
-            ticket: What was asked for.
-            client_order_id: Our name of it.
-            con_id: The contract's number: what was asked for may leave the trading class open.
-            parent: The entry that it protects.
+        The contract's number is told, for what was asked for may leave the trading class open; `parent` is the entry
+        that it protects.
         """
         report = OrderReport(
             order_id=order_id,

@@ -25,12 +25,7 @@ _LAST_NUMBER: Final = re.compile(r"(\d+)\D*$")
 
 
 class OrderNews:
-    """Passes on reports and fills, and what contradicts them.
-
-    Args:
-        clock: Stamps alarms.
-        observer: Told of everything.
-    """
+    """Passes on reports and fills, and what contradicts them."""
 
     def __init__(self, clock: Clock, observer: Observer) -> None:
         self._clock, self._observer = clock, observer

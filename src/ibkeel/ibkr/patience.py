@@ -22,15 +22,8 @@ def next_wait(
 
     In a reset window the pauses are all alike and nothing is given up. When the client id is in
     use, the wait is long: the Gateway may need that time to forget a session of our own, and
-    another id would not see the orders of this one.
-
-    Args:
-        session: One without a link.
-        windows: Hours at which being cut off is normal.
-        wall: Wall time, aware.
-        now: Monotonic seconds.
-        jitter: In [0, 1).
-        backoff: Replaces the policy's, for the attempts that a caller waits for.
+    another id would not see the orders of this one. `backoff` replaces the policy's, for the attempts that a
+    caller waits for.
     """
     policy = session.policy
     pause = policy.id_in_use_wait * (1 + policy.id_in_use_spread * jitter) if session.id_in_use else 0.0
@@ -49,12 +42,6 @@ def alarm(session: Session, windows: Iterable[ResetWindow], wall: datetime, *, n
 
     In a reset window, and for a while after it, there is none. The hours after a weekly login has
     expired are an exception, for only a person can log in; there more patience is shown, though.
-
-    Args:
-        session: In any state.
-        windows: Hours at which being cut off is normal.
-        wall: Wall time, aware.
-        now: Monotonic seconds.
     """
     policy, window = session.policy, in_window(wall, windows)
     is_after_window = (

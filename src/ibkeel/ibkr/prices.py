@@ -47,13 +47,7 @@ def _made(contract: Contract, _con_id: ConId | None) -> Any:
 
 
 class Prices:
-    """Asks for prices over one session.
-
-    Args:
-        link: The session.
-        definitions: Knows the contracts' numbers and time zones.
-        streams: May know a quote already.
-    """
+    """Asks for prices over one session."""
 
     def __init__(self, link: Link, definitions: Definitions, streams: Streams) -> None:
         self._link = link

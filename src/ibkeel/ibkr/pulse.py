@@ -28,12 +28,7 @@ _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so a
 
 
 class Gate:
-    """Lets a call pass, makes it wait while a sync is under way, or says why it is not sent.
-
-    Args:
-        link: The socket and its owner.
-        keeper: Knows the session.
-    """
+    """Lets a call pass, makes it wait while a sync is under way, or says why it is not sent."""
 
     def __init__(self, link: Link, keeper: Keeper) -> None:
         self._link, self._keeper = link, keeper
@@ -124,10 +119,6 @@ class Pulse:
 
     Only one question is ever under way: the answer carries no id, and of two askers the client
     library would serve one.
-
-    Args:
-        link: The session's socket.
-        keeper: Told how each round trip ended.
     """
 
     def __init__(self, link: Link, keeper: Keeper) -> None:
@@ -158,11 +149,7 @@ class Pulse:
             self._task = asyncio.create_task(beating, name="ibkeel pulse")
 
     def end(self) -> list[asyncio.Task[None]]:
-        """Beat no more.
-
-        Returns:
-            What is still to unwind, to be waited for.
-        """
+        """Beat no more; what is still to unwind, to be waited for."""
         task, self._task = self._task, None
         return cut_short(task)
 
@@ -244,15 +231,12 @@ class Pulse:
         return await self.ask_servers()
 
     async def ask_servers(self) -> bool:
-        """Ask what only the servers know, and tell the book of orders when it came back.
+        """Ask what only the servers know, and tell the book of orders when it came back; whether it did.
 
         Whoever missed 1102 would wait for it for ever, and a Gateway that is cut off keeps orders without
         a word. That no Gateway answers the question from its own memory is unverified. An empty answer
         counts for nothing. Those who ask meanwhile get the same answer: one search a second is all that a
         Gateway permits.
-
-        Returns:
-            Whether it came back.
         """
         return await self._link.shared("a sign of the servers", self._ask_for_sign)
 

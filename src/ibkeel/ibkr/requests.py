@@ -198,14 +198,10 @@ class Requests:
             self._owed[pending.key] = asyncio.get_running_loop().time()
 
     def takes_end(self, key: str, end: Callable[[], None]) -> None:
-        """Hear the end of an answer that bears no id.
+        """Hear the end of an answer that bears no id, and hand it on.
 
         It may be that of a question that was given up, whose rows then were the earlier answer's too:
         they are set aside, and count after all when no other end follows.
-
-        Args:
-            key: Name under which the answer comes.
-            end: Hands the end on.
         """
         owed_since = self._owed.pop(key, None)
         pending, loop = self._open.get(key), asyncio.get_running_loop()

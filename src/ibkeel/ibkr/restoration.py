@@ -42,12 +42,7 @@ class Restoration:
     was_reconnected: bool = False
 
     def step(self, *, has_ticked: bool, is_due: bool) -> "tuple[Restoration, Step]":
-        """What follows when a deadline is over.
-
-        Args:
-            has_ticked: Whether a tick came since the interruption.
-            is_due: Whether one should have come.
-        """
+        """What follows when a deadline is over: whether a tick came since the interruption, and whether one should have."""
         if has_ticked:
             return self, Step.RESTORED
         if not is_due:
@@ -86,11 +81,7 @@ class Rhythm:
         self.ticks += 1
 
     def silence(self, least: float) -> float:
-        """Seconds without a tick that are too long for this stream; infinity while too little is known.
-
-        Args:
-            least: No silence is too long that is shorter.
-        """
+        """Seconds without a tick, `least` or more, that are too long for this stream; infinity while too little is known."""
         if self.ticks < _KNOWN_AFTER:
             return float("inf")
         return max(least, _TIMES_THE_LONGEST * self.longest)
@@ -99,11 +90,7 @@ class Rhythm:
 def expects_ticks(hours: Iterable[TradingHours], now: datetime, *, ticked_before: bool) -> bool:
     """Whether a stream should tick at an instant.
 
-    Args:
-        hours: Regular trading hours of its contract, as far as they are known.
-        now: Aware.
-        ticked_before: Whether it ticked shortly before the interruption, which decides when the
-            hours of that day are not known.
+    Where the hours of that day are not known, it should if it ticked shortly before the interruption.
     """
     known = tuple(hours)
     if any(span.opens_at <= now < span.closes_at for span in known):

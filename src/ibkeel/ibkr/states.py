@@ -77,12 +77,7 @@ class SessionEvent(StrEnum):
 
 
 class ImpossibleEvent(IbkeelError, RuntimeError):
-    """A fault in ibkeel: an event came in a state in which it cannot happen.
-
-    Args:
-        state: What the session was in.
-        event: What was said to have happened.
-    """
+    """A fault in ibkeel: an event came in a state in which it cannot happen."""
 
     def __init__(self, state: SessionState, event: SessionEvent) -> None:
         super().__init__(

@@ -22,9 +22,6 @@ Hearer = Callable[..., bool | None]
 def give_types(decoded: Any) -> None:
     """Turn the texts of numbers and flags into numbers and flags; an empty one becomes the default.
 
-    Args:
-        decoded: A dataclass of the client library.
-
     Raises:
         ValueError: A text is none of its type.
     """
@@ -37,23 +34,14 @@ def give_types(decoded: Any) -> None:
 
 
 class Tap:
-    """Calls hearers before the library's own handler; a hearer that returns True keeps the message.
-
-    Args:
-        wrapper: The `wrapper` of an `IB` object.
-    """
+    """Calls hearers before the library's own handler; a hearer that returns True keeps the message."""
 
     def __init__(self, wrapper: Any) -> None:
         self._wrapper = wrapper
         self._hearers: dict[str, list[Hearer]] = {}
 
     def hear(self, message: str, hearer: Hearer) -> None:
-        """Tell `hearer` of every message of that name, with the arguments that the decoder gives.
-
-        Args:
-            message: Name of a wrapper method, such as `orderStatus`.
-            hearer: Called with the same arguments; True means that the library must not see it.
-        """
+        """Tell `hearer` of every message of a wrapper method, such as `orderStatus`, with the decoder's arguments."""
         if message not in self._hearers:
             self._hearers[message] = []
             self._install(message)

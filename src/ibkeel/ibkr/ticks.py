@@ -39,12 +39,7 @@ GENERIC_TICKS: Final = "101"
 
 
 class TickCollector:
-    """Collects the ticks of one market data line.
-
-    Args:
-        contract: What was asked for.
-        clock: Stamps the quote.
-    """
+    """Collects the ticks of one market data line."""
 
     def __init__(self, contract: Contract, clock: Clock) -> None:
         self._contract = contract

@@ -71,12 +71,7 @@ def _lane_of(ticket: OrderTicket) -> Lane:
 
 
 class Trading:
-    """Places, changes and cancels orders over one session.
-
-    Args:
-        link: The session.
-        definitions: Knows the contracts.
-    """
+    """Places, changes and cancels orders over one session."""
 
     def __init__(self, link: Link, definitions: Definitions) -> None:
         self._link = link

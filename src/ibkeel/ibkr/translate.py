@@ -43,14 +43,7 @@ _TIME: Final = re.compile(r"(\d{8})[ -]+(\d{2}:\d{2}:\d{2})(?: +(\S+))?")
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn what goes wrong with a field of an answer into a typed error.
-
-    Args:
-        what: Was asked for.
-
-    Raises:
-        GatewayRejected: A field is not what it should be.
-    """
+    """Turn what goes wrong with a field of an answer into GatewayRejected."""
     try:
         yield
     except (ValueError, TypeError, ArithmeticError) as error:
@@ -58,11 +51,7 @@ def reading(what: str) -> Iterator[None]:
 
 
 def zone(name: str) -> ZoneInfo:
-    """A time zone by the Gateway's name.
-
-    Raises:
-        GatewayRejected: There is no such zone.
-    """
+    """A time zone by the Gateway's name; GatewayRejected when there is none."""
     try:
         return ZoneInfo(_ZONES.get(name, name or "UTC"))
     except (ZoneInfoNotFoundError, ValueError) as error:
@@ -70,11 +59,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def utc_of(text: str, *, default_zone: str = "UTC") -> datetime:
-    """An instant as the Gateway writes it: `20260105 09:30:00 US/Eastern`, or without a zone.
-
-    Raises:
-        GatewayRejected: The text is no instant.
-    """
+    """An instant as the Gateway writes it: `20260105 09:30:00 US/Eastern`, or without a zone; else GatewayRejected."""
     match = _TIME.fullmatch(text.strip())
     if match is None:
         raise GatewayRejected(f"the Gateway sent {text!r} where an instant was expected")
@@ -156,15 +141,9 @@ def to_ib_contract(contract: Contract) -> Any:
 
 
 def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
-    """The model's contract.
+    """The model's contract: a stock, an index, an option, or a combo whose legs are told, else an `OtherContract`.
 
-    Args:
-        ib_contract: The client library's.
-        exchange: Overrides the exchange, for messages that carry none.
-
-    Returns:
-        A stock, an index, an option, or a combo whose legs are told; an `OtherContract` for any other
-        kind.
+    `exchange` stands in for that of messages that carry none.
     """
     con_id = ConId(ib_contract.conId) if ib_contract.conId else None
     where = exchange or ib_contract.exchange or "SMART"

@@ -83,12 +83,7 @@ class SharedAnswers:
         return len(self._questions)
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer for a key: that of the question under way, or of a new one.
-
-        Args:
-            key: All that the answer depends on.
-            ask: Asks; not called while somebody else does.
-        """
+        """The answer for a key: that of the question under way, or of a new one."""
         while (
             question := self._questions.get(key)
         ) is not None and question.asker is not asyncio.current_task():

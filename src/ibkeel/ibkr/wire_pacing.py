@@ -23,11 +23,7 @@ _NO_REQUEST: Final = -1
 
 
 class PacingStore:
-    """A small file, replaced whole each time, readable by its owner alone.
-
-    Args:
-        path: The file; its folder is made when it is first written.
-    """
+    """A small file, replaced whole each time, readable by its owner alone; made with its folder when first written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -209,9 +205,7 @@ class WirePacer:
     def lane(self, lane: Lane, *, has_turn: bool = False) -> Iterator[None]:
         """Give what is written inside, without awaiting, another urgency than the message tells.
 
-        Args:
-            lane: The urgency.
-            has_turn: Whether the turn of the first order inside has come, as `turn_of_order` says.
+        `has_turn` tells that the turn of the first order inside has come, as `turn_of_order` says.
         """
         before, self._lane, self._has_turn = self._lane, lane, has_turn
         try:
@@ -275,11 +269,7 @@ class WirePacer:
                 outgoing.end()
 
     def hold(self, rule: str) -> None:
-        """The Gateway counted more than we did: let a whole window pass; closing orders go on.
-
-        Args:
-            rule: Name of the limit, such as `messages`.
-        """
+        """The Gateway counted more than we did by a limit, such as `messages`: let a window pass; closing orders go on."""
         self._pacer.hold(rule)
         self._observer.on_event(PacingHeld(at=self._clock.now(), rule=rule))
 
@@ -306,11 +296,7 @@ class WirePacer:
         return self._pacer.saved()
 
     def restore(self, saved: Mapping[str, Any]) -> None:
-        """Count what was sent before a restart.
-
-        Raises:
-            ConfigurationError: It is not what `saved` gives.
-        """
+        """Count what was sent before a restart; ConfigurationError when it is not what `saved` gives."""
         self._pacer.restore(saved)
 
     # What the library writes.

@@ -239,12 +239,7 @@ _READ_OTHER: Final = Reading(message=_OTHER, request=_OTHER_PLAIN)
 
 
 def read(text: str, lane: Lane | None = None) -> Reading:
-    """Read a message before it is framed.
-
-    Args:
-        text: Fields, each followed by NUL.
-        lane: Its urgency, when the caller knows better than the message tells.
-    """
+    """Read a message before it is framed; a caller may know its urgency better than it tells."""
     number = text.partition("\0")[0]
     message = MESSAGES.get(number, _OTHER)
     if message.id_at is None:
