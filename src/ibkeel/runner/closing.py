@@ -26,18 +26,7 @@ _AGAIN: Final = 15.0  # seconds between two attempts
 
 
 class Closing:
-    """Ends sessions as the configuration says.
-
-    Args:
-        broker: Where positions are.
-        desk: Knows our orders; the door by which the exits leave.
-        watch: Asked for the fills at the end.
-        config: Whether to close, and how long an exit may take.
-        recorder: Told of each position that an attempt left open.
-        clock: Tells how long the market stays open.
-        failed: Told of each failure.
-        ends: Whether a position in a contract is to end with the session.
-    """
+    """Ends sessions as the configuration says."""
 
     def __init__(
         self,
@@ -113,16 +102,7 @@ _LEAST: Final = 0.01  # stands for a price that is not known: no rule that is as
 
 
 class Leaving:
-    """Knows why each position was entered, and ends it when its own rules say so.
-
-    Args:
-        broker: Where it is done.
-        desk: Knows our orders; the door by which the exits leave.
-        feed: Where the hourly bars come from.
-        failures: Told of what did not succeed; it is tried again in the next cycle.
-        clock: Wall time.
-        end_of_day: What happens to positions whose strategy leaves it open.
-    """
+    """Knows why each position was entered, and ends it when its own rules say so."""
 
     def __init__(
         self,
@@ -152,12 +132,9 @@ class Leaving:
         return is_last_day or self._end_of_day.ends(self._policy(contract))
 
     async def look(self, positions: Iterable[Position], session: Session, ends_at: datetime) -> None:
-        """End what is due.
+        """End what is due; positions that no order of ours was sent for are left alone.
 
-        Args:
-            positions: What the account holds; what no order of ours was sent for is left alone.
-            session: The session that is traded.
-            ends_at: When positions that end with it begin to leave.
+        Those that end with the session begin to leave at `ends_at`.
         """
         ours = self._desk.contracts
         for position in positions:

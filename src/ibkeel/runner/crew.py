@@ -39,15 +39,7 @@ _FLATTEN_LOOK: Final = 1.0  # the same, where a person waits for the answer
 
 
 class Halting:
-    """Carries a halt out: entries that work are cancelled within seconds of its coming.
-
-    Args:
-        halt: The switch.
-        broker: Whose entries they are.
-        desk: Cancels the entries.
-        failures: Told of what could not be cancelled, which is tried again.
-        on_change: Told why entries are halted, or with an empty text that they may pass again.
-    """
+    """Carries a halt out: entries that work are cancelled within seconds of its coming."""
 
     def __init__(
         self,
@@ -256,19 +248,7 @@ def crew_of(
     safety: Safety = DEFAULT_SAFETY,
     executor: Executor | None = None,
 ) -> Crew:
-    """Put a crew together.
-
-    Args:
-        broker: Whom it asks.
-        journal: What it writes.
-        run: Name of the run.
-        symbols: Tickers.
-        config: How entries that work and positions are looked after.
-        clock: Wall time.
-        observer: Told what happens.
-        safety: What stands between a strategy and money.
-        executor: Of one thread, writes the journal; None writes in the loop's thread.
-    """
+    """Put a crew together; the journal is written by the executor's one thread, or without one in the loop's."""
     tally, recorder = Tally(run, symbols), Recorder(journal, executor)
     feed, failures = Feed(broker, recorder, tally, clock), Failures(recorder, tally, clock, observer)
     doorkeeper = Doorkeeper(

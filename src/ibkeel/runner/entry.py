@@ -237,14 +237,7 @@ def sized_bracket(
 
 
 class EntryPlanner:
-    """Asks the feed what the rules need and puts their verdicts together.
-
-    Args:
-        feed: Where prices and chains come from.
-        strategy: Decides whether to enter.
-        config: Which options.
-        risk: How much.
-    """
+    """Asks the feed what the rules need and puts their verdicts together."""
 
     def __init__(self, feed: Feed, strategy: Strategy, config: RunnerConfig, risk: RiskConfig) -> None:
         self._feed, self._strategy, self._risk = feed, strategy, risk
@@ -269,13 +262,7 @@ class EntryPlanner:
         *,
         last_entry_at: datetime | None = None,
     ) -> Verdict:
-        """The verdict on one symbol.
-
-        Args:
-            symbol: Ticker.
-            view: What is known of account and orders.
-            pending: Tells what this run did, when a signal makes that matter.
-            last_entry_at: When the symbol was last entered; None for never.
+        """The verdict on one symbol; what this run did in it is asked when a signal makes that matter.
 
         Raises:
             RequestFailed: The market did not give what the rules need.
@@ -337,20 +324,12 @@ class EntryPlanner:
 
 
 def needs_of(strategy: Strategy) -> Needs:
-    """What a strategy says that it must be given.
-
-    Raises:
-        InvalidInput: It says something else.
-    """
+    """What a strategy says that it must be given; InvalidInput when it says something else."""
     return _said(strategy, Needs, strategy.needs)
 
 
 def _said(strategy: Strategy, kind: type[T], ask: Callable[[], object]) -> T:
-    """What a strategy says, as long as it is of its kind: it is somebody else's code.
-
-    Raises:
-        InvalidInput: It is something else, or an error that would end whoever asks.
-    """
+    """What a strategy says, as long as it is of its kind, else InvalidInput: it is somebody else's code."""
     try:
         said = ask()
     except (CancelledError, GeneratorExit) as error:

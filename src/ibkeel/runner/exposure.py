@@ -88,12 +88,7 @@ class PortfolioGreeks:
         self._entered.append((option, quantity))
 
     def learn(self, quote: Quote, spot: float | None = None) -> None:
-        """Remember what a quote tells of its contract's sensitivities.
-
-        Args:
-            quote: Of an option; of anything else it is not needed.
-            spot: Price of the underlying, for our own figures where the broker sent none.
-        """
+        """Remember what an option's quote tells of its sensitivities; where it has none, those at `spot` are our own."""
         if not (self._is_wanted and isinstance(quote.contract, Option)):
             return
         now = self._clock.now()
@@ -113,22 +108,14 @@ class PortfolioGreeks:
     def of(self, positions: Iterable[Position] | None, currency: str | None = None) -> Exposure:
         """Sensitivities of positions; a figure is None unless it is known of every one of them.
 
-        Args:
-            positions: What is held; None when that could not be read.
-            currency: Of the account: money in another one is not added to it.
+        Money in another currency than the account's is not added to it.
         """
         if positions is None:
             return Exposure()
         return sum((self._part(row.contract, row.signed_quantity, currency) for row in positions), start=FLAT)
 
     def refusals(self, view: View, quote: Quote, quantity: float) -> tuple[str, ...]:
-        """Every limit that buying an option would take the portfolio beyond.
-
-        Args:
-            view: What is held, and what works.
-            quote: Of the option.
-            quantity: Contracts.
-        """
+        """Every limit that buying so many of an option would take the portfolio beyond."""
         if not self._limits.is_set:
             return ()
         currency = view.account.currency if view.account else None
@@ -142,14 +129,9 @@ class PortfolioGreeks:
         return tuple(refusal.detail for refusal in found)
 
     async def refresh(self, view: View, *, within: float) -> bool:
-        """Ask for what is due, the oldest first.
+        """Ask for what is due, the oldest first; whether anything was asked.
 
-        Args:
-            view: What is held, and what works.
-            within: Seconds; what has not come by then is asked for after the next cycle.
-
-        Returns:
-            Whether anything was asked.
+        What has not come within so many seconds is asked for after the next cycle.
         """
         wanted = self._due(view) if self._is_wanted and within > 0 else []
         if not wanted:

@@ -31,11 +31,7 @@ class PricedChains(MarketData, Chains, Protocol):
 
 
 def spot_of(quote: Quote) -> float:
-    """The price of an underlying: mid, else the last trade.
-
-    Raises:
-        QuoteUnavailable: The quote has neither.
-    """
+    """The price of an underlying: mid, else the last trade, else QuoteUnavailable."""
     spot = quote.mid if quote.mid is not None else quote.last
     if spot is None:
         raise QuoteUnavailable(
@@ -45,14 +41,7 @@ def spot_of(quote: Quote) -> float:
 
 
 class Feed:
-    """Asks the broker on behalf of one run.
-
-    Args:
-        broker: Whom to ask.
-        recorder: Where the quotes go.
-        tally: Told how long each request took.
-        clock: Stamps what is journaled.
-    """
+    """Asks the broker on behalf of one run."""
 
     def __init__(self, broker: PricedChains, recorder: Recorder, tally: Tally, clock: Clock) -> None:
         self._broker, self._recorder, self._tally, self._clock = broker, recorder, tally, clock

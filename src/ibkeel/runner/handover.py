@@ -25,12 +25,7 @@ _HELD_UNTIL = {"DAY": "good for the day only", "GTC": "good until cancelled"}
 
 @attrs.frozen(kw_only=True)
 class LeftOpen:
-    """Positions in what a bot traded, and the bot's orders that have not ended.
-
-    Args:
-        positions: What is held, each as the account lists it.
-        orders: Orders of the bot that have not ended, those of unknown fate included.
-    """
+    """Positions in what a bot traded, and the bot's orders that have not ended, those of unknown fate included."""
 
     positions: tuple[Position, ...] = ()
     orders: tuple[OrderReport, ...] = ()
@@ -76,13 +71,7 @@ _PATIENCE: Final = 5.0  # seconds: whoever stops a bot does not wait for a Gatew
 
 
 class Handover:
-    """Reads what is open and tells it: to a person, to the log, and for the journal.
-
-    Args:
-        broker: Whom it asks.
-        desk: Knows our orders.
-        announce: Told, one line each; None for nobody.
-    """
+    """Reads what is open and tells it: to a person, to the log, and for the journal."""
 
     def __init__(
         self, broker: OrdersAndAccount, desk: OrderDesk, announce: Callable[[str], None] | None
@@ -93,15 +82,7 @@ class Handover:
         self._unread: tuple[str, ...] = ()
 
     def look_back(self, journal: Journal, unread: Iterable[str] = ()) -> None:
-        """Note whether the run before ended in order; to be called before another is recorded.
-
-        Args:
-            journal: Of both runs.
-            unread: A sentence for each record of which nobody knows what it told.
-
-        Raises:
-            JournalError: The journal cannot be read.
-        """
+        """Note whether the run before ended in order, before another is recorded; unread records are told as sentences."""
         self._unread = tuple(unread)
         try:
             began, ended = journal.last(RunStarted), journal.last(RunEnded)

@@ -107,12 +107,7 @@ class ConfigurationFile(LimitsSource):
 
 
 def limits_at_the_door(limits: OrderLimits | None, risk: RiskConfig) -> OrderLimits:
-    """The limits of orders, with the stricter of the two ages of quotes.
-
-    Args:
-        limits: None for the usual figures.
-        risk: Says how old a quote may be, too.
-    """
+    """The limits of orders, by default the usual figures, with the stricter of the two ages of quotes."""
     usual = limits or OrderLimits(max_quote_age=risk.max_quote_age)
     ages = [age for age in (usual.max_quote_age, risk.max_quote_age) if age is not None]
     return attrs.evolve(usual, max_quote_age=min(ages))
@@ -148,16 +143,6 @@ class Retuning:
     """Looks whether there are new limits, and gives them to those who keep them.
 
     What is not valid changes nothing: it is an alarm, once, and the limits that held go on to hold.
-
-    Args:
-        source: Where limits are read again; None for nowhere.
-        whom: Given the new ones.
-        recorder: Journals what changed.
-        failures: Told of what is not valid.
-        clock: Stamps.
-        observer: Told of both.
-        risk: What holds at the start.
-        limits: The same.
     """
 
     def __init__(

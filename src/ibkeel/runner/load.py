@@ -79,12 +79,7 @@ def check_config(
 
 
 class _Reading:
-    """One reading of the sources: what they say, and what is wrong with it.
-
-    Args:
-        path: The file.
-        environ: The environment.
-    """
+    """One reading of the sources: what they say, and what is wrong with it."""
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._problems: list[ConfigurationProblem] = []

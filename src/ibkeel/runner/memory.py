@@ -285,13 +285,7 @@ def _entries(journal: SparingReader, since: datetime, until: datetime) -> dict[s
 def family_of(
     intent: Intent, state: OrderState, *, is_placing: bool = False
 ) -> dict[ClientOrderId, OwnOrder]:
-    """An order and its children, under their names.
-
-    Args:
-        intent: What was decided.
-        state: Of each.
-        is_placing: Whether they are about to be sent; else an earlier run placed them.
-    """
+    """An order and its children, under their names."""
     is_bracket = isinstance(intent.order, Bracket)
     entry = intent.order.entry if isinstance(intent.order, Bracket) else intent.order
     children = intent.order.children() if isinstance(intent.order, Bracket) else ()
@@ -318,14 +312,9 @@ def _catch_up(
     end: datetime,
     until: datetime | None = None,
 ) -> None:
-    """Take in what the venue said; it spoke of our orders only, so an unexpected name is ours too.
+    """Take in what the venue said since an instant; it spoke of our orders only, so an unexpected name is ours too.
 
-    Args:
-        orders: Those that are known; others are added.
-        journal: Has what was said.
-        first: Earliest instant that counts.
-        end: Until when a name that is not known is taken for ours.
-        until: Where the reading ends; None for the end of the journal.
+    That holds until `end`; the reading ends at `until`.
     """
     heard: dict[ClientOrderId, int] = {}
     for entry in journal.events(OrderUpdate, since=first, until=until):
@@ -371,12 +360,7 @@ class Names:
     """Names orders, one after the other.
 
     Two bots of one account may call their runs the same, and a bot whose journal was lost begins its count
-    anew: so a name has the client id and the time of day at which the run began.
-
-    Args:
-        run: Name of the run; what is too long of it is left out.
-        client_id: Whose orders they are.
-        began: When the run began.
+    anew: so a name has the client id and the time of day at which the run began. A long run's name is cut.
     """
 
     def __init__(self, run: str, client_id: int, began: datetime) -> None:
@@ -385,12 +369,7 @@ class Names:
         self._sequence = 0
 
     def next(self, session: date, taken: Container[ClientOrderId]) -> ClientOrderId:
-        """A name that is not taken.
-
-        Args:
-            session: Trading date.
-            taken: Names of orders that are known, an earlier run's included.
-        """
+        """A name that is not taken, by an earlier run neither."""
         while True:
             self._sequence += 1
             name = client_order_id(session, self._run, self._sequence)

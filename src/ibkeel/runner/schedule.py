@@ -113,16 +113,7 @@ class LiquidHours(SessionCalendar):
 def _session_from_hours(
     hours: Iterable[TradingHours], day: date, zone: ZoneInfo = NEW_YORK
 ) -> Session | None:
-    """The session of a day as a contract's own liquid hours have it.
-
-    Args:
-        hours: Liquid hours, such as `ContractDetails.liquid_hours`.
-        day: Trading date.
-        zone: The exchange's time zone.
-
-    Returns:
-        From the first opening to the last close of that day; None when it has none.
-    """
+    """The session of a day as a contract's own liquid hours have it, first opening to last close; None without one."""
     of_day = [row for row in hours if row.opens_at.astimezone(zone).date() == day]
     if not of_day:
         return None

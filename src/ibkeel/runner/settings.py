@@ -62,11 +62,7 @@ class ConfigurationProblem:
 
 
 def refuse(problems: Iterable[ConfigurationProblem]) -> None:
-    """Refuse a configuration that has problems; several are told on a line each.
-
-    Raises:
-        ConfigurationError: There is at least one.
-    """
+    """Refuse a configuration that has problems, with a ConfigurationError; several are told on a line each."""
     found = tuple(map(str, problems))
     if len(found) > 1:
         found = (f"{len(found)} problems in the configuration", *found)

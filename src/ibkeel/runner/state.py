@@ -24,15 +24,8 @@ T = TypeVar("T")
 class AccountReader:
     """Reads balances, positions and orders, and keeps the daily loss guard.
 
-    Args:
-        broker: Whom to ask.
-        feed: Times the requests.
-        max_daily_loss: Part of the session's first equity whose loss stops entries; counted for each account.
-        recorder: Told of each change of the guard, for a run that starts later.
-        clock: Stamps these.
-        failed: Told of each reading that failed.
-        teller: Told of what was read.
-        greeks: Knows the sensitivities of what is held.
+    The guard stops entries at a loss of `max_daily_loss`, a part of the session's first equity, counted for each
+    account; each change of it is recorded, for a run that starts later.
     """
 
     def __init__(

@@ -15,25 +15,16 @@ _NICKEL_TICK: Final = Decimal("0.05")
 
 
 def last_stop(orders: Iterable[OwnOrder], side: Side) -> Decimal | None:
-    """Where the last stop of a side stood; None when there never was one.
+    """Where the last stop of a side stood, of ours in one contract; None when there never was one.
 
     That of the other side says nothing: below the market where it is to sell, it would buy at once.
-
-    Args:
-        orders: Ours in one contract, in the order placed.
-        side: Of the stop that is wanted.
     """
     stops = [row.stop_price for row in orders if row.side is side and row.stop_price is not None]
     return stops[-1] if stops else None
 
 
 def is_explained(orders: Iterable[OwnOrder], *, is_long: bool) -> bool:
-    """Whether an entry of ours may have opened a position.
-
-    Args:
-        orders: Ours in the contract; where no entry is among them, it may be known no longer.
-        is_long: Whether the position is.
-    """
+    """Whether an entry of ours may have opened a position; where none is known, it may be known no longer."""
     entries = [row.side for row in orders if row.is_entry]
     return not entries or (Side.BUY if is_long else Side.SELL) in entries or None in entries
 

@@ -147,12 +147,7 @@ class RunReport:
 
 
 class Tally:
-    """Counts while a run runs.
-
-    Args:
-        run: Name of the run.
-        symbols: Tickers, in the order configured.
-    """
+    """Counts while a run runs."""
 
     def __init__(self, run: str, symbols: Sequence[str]) -> None:
         self._run = run
@@ -204,14 +199,7 @@ class Progress:
 
 
 class Failures:
-    """Takes note of what went wrong.
-
-    Args:
-        recorder: Journals it.
-        tally: Counts it.
-        clock: Stamps it.
-        observer: Told of it.
-    """
+    """Takes note of what went wrong."""
 
     def __init__(self, recorder: Recorder, tally: Tally, clock: Clock, observer: Observer) -> None:
         self._recorder, self._tally = recorder, tally
@@ -219,13 +207,7 @@ class Failures:
         recorder.lost = self.lost
 
     def note(self, symbol: str, error: BaseException, service: str = "") -> None:
-        """Note one failure.
-
-        Args:
-            symbol: Ticker; empty when it concerns none.
-            error: What came.
-            service: What failed, such as `cancel`.
-        """
+        """Note the failure of a service, such as `cancel`, in a symbol, or in none."""
         # What a strategy raises may be text that no file holds, or have no words, or a code that is no number.
         message = redact(_words(error)).encode(errors="backslashreplace").decode()
         now, kind = self._clock.now(), type(error).__name__
@@ -248,13 +230,7 @@ class Failures:
         self._observer.on_event(AlarmRaised(at=self._clock.now(), name="journal", message=redact(words)))
 
     def broke(self, name: str, error: BaseException, words: str) -> None:
-        """Note a fault of our own in what runs beside the cycles, and tell a person.
-
-        Args:
-            name: Of what broke.
-            error: What came.
-            words: What it means.
-        """
+        """Note a fault of our own in what runs beside the cycles, and tell a person what it means."""
         self.note("", error, name)
         self._observer.on_event(AlarmRaised(at=self._clock.now(), name=f"task {name}", message=redact(words)))
 

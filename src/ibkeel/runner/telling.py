@@ -48,13 +48,7 @@ T = TypeVar("T")
 
 
 class Teller:
-    """Tells an observer of days, cycles, decisions and readings of the account.
-
-    Args:
-        observer: Told.
-        clock: Stamps.
-        run: Name of the run, a part of the ids of its signals.
-    """
+    """Tells an observer of days, cycles, decisions and readings of the account; the run is part of its signals' ids."""
 
     def __init__(self, observer: Observer, clock: Clock, run: str) -> None:
         self._observer, self._clock, self._run = observer, clock, run
@@ -126,11 +120,7 @@ class Teller:
         )
 
     def decided(self, symbol: str, cycle: int, verdict: Verdict) -> str:
-        """What came of a symbol in a cycle.
-
-        Returns:
-            The id of the signal, by which its order is found.
-        """
+        """What came of a symbol in a cycle; the id of the signal, by which its order is found."""
         signal_id = f"{self._run}-{cycle}-{symbol}"
         if self.is_observed:
             now, reasons = self._clock.now(), verdict.reasons
@@ -218,13 +208,7 @@ def _account_seen(at: datetime, account: AccountValues) -> AccountSeen:
 def positions_seen(
     at: datetime, positions: Iterable[Position], open_orders: Iterable[OrderReport] | None
 ) -> PositionsSeen:
-    """The positions, each with the working orders that would close it.
-
-    Args:
-        at: When they were read.
-        positions: What is held.
-        open_orders: Everything that works; None when that could not be read.
-    """
+    """The positions, each with the working orders that would close it, where these could be read."""
     orders = None if open_orders is None else tuple(open_orders)
     return PositionsSeen(at=at, positions=tuple(_held(row, orders) for row in positions))
 
@@ -305,11 +289,7 @@ def order_placed(at: datetime, name: ClientOrderId, ticket: OrderTicket, *, was_
 
 
 def aside(tell: Callable[[T], None]) -> Callable[[T], None]:
-    """The same; what it raises is told to the loop's exception handler, and ends nothing.
-
-    Args:
-        tell: Somebody's own, such as a print to a disk that is full.
-    """
+    """The same; what it raises, as on a disk that is full, is told to the loop's exception handler, and ends nothing."""
 
     def attempt(told: T) -> None:
         try:

@@ -65,15 +65,7 @@ _OLD: Final = 15.0  # seconds, after which the account is read anew before an en
 
 
 class Entering:
-    """Decides about symbols, one entry at a time.
-
-    Args:
-        planner: Puts the rules' verdicts together.
-        crew: Those who work for the run.
-        clock: Wall time.
-        greeks: Knows what the portfolio amounts to.
-        look: Reads the account anew, in a cycle and a session.
-    """
+    """Decides about symbols, one entry at a time."""
 
     def __init__(
         self,
@@ -226,14 +218,7 @@ class Entering:
 
 
 class Visiting:
-    """Looks at one symbol after another.
-
-    Args:
-        entering: Decides about a symbol, and enters it.
-        crew: Those who work for the run.
-        config: Which symbols, and how long one that fails sits out.
-        clock: Wall time.
-    """
+    """Looks at one symbol after another."""
 
     def __init__(self, entering: Entering, crew: Crew, config: RunnerConfig, clock: Clock) -> None:
         self._entering, self._crew, self._clock = entering, crew, clock
@@ -307,26 +292,17 @@ def _record_of(
 
 
 class Round:
-    """Visits symbols in their order, so many at once as it takes and is allowed.
+    """Visits symbols in their order, so many at once as it takes and is allowed, `gap` seconds apart or more.
 
     One worker begins. Only when it has to wait does the next one, and then the one after that: a broker
     that answers from what it has already costs no task and no turn of the loop for each symbol.
-
-    Args:
-        symbols: Tickers.
-        concurrency: Most of them that are visited at the same time.
-        gap: Least time from one symbol's beginning to the next one's, in seconds.
     """
 
     def __init__(self, symbols: Sequence[str], *, concurrency: int, gap: float) -> None:
         self._symbols, self._concurrency, self._gap = symbols, concurrency, gap
 
     async def go(self, visit: Visit) -> None:
-        """Visit each symbol once.
-
-        Args:
-            visit: Deals with its own failures: what it raises ends the round.
-        """
+        """Visit each symbol once; what a visit raises ends the round."""
         left = iter(enumerate(self._symbols))
         async with asyncio.TaskGroup() as group:
             await _Shift(group, left, visit, self._concurrency, self._gap).work()

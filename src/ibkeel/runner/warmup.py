@@ -27,15 +27,6 @@ class WarmUp:
     Bars and chains are asked for, in the order and as many at a time as in a cycle; quotes are not, for one that
     is a minute old is good for nothing. A symbol that fails fails alone, and is looked at in the first cycle all
     the same. A request that a limit of the Gateway holds back is made again once it may be.
-
-    Args:
-        feed: Asks; keeps the chains for the session.
-        failures: Told of each symbol that failed, as `warm_up`.
-        teller: Told how each symbol is.
-        config: Which symbols, and how many at a time.
-        strategy: Says what it needs.
-        clock: Wall time.
-        progress: Called after each symbol.
     """
 
     def __init__(
@@ -54,13 +45,7 @@ class WarmUp:
         self._done = 0
 
     async def run(self, session: Session, until: datetime, cycles: int = 0) -> None:
-        """Warm up; what is not there by an instant is left to the cycles.
-
-        Args:
-            session: The session that is about to be traded.
-            until: When the first cycle is due.
-            cycles: Cycles done in the run so far.
-        """
+        """Warm up before a session; what is not there when the first cycle is due is left to the cycles."""
         seconds = (until - self._clock.now()).total_seconds()
         try:
             needs = needs_of(self._strategy)

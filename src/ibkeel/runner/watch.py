@@ -60,11 +60,9 @@ class Watch:
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
     def restore(self, fills: Mapping[ExecId, bool], *, is_behind: bool) -> None:
-        """Take over the fills that an earlier run journaled; others may have come while nobody listened.
+        """Take over the fills that an earlier run journaled, each with whether its cost is journaled.
 
-        Args:
-            fills: And whether what each cost is journaled.
-            is_behind: Whether the lists are to be read.
+        Others may have come while nobody listened: when it `is_behind`, the lists are to be read.
         """
         self._seen.update(fills)
         self.is_behind = is_behind
