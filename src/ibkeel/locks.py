@@ -34,11 +34,7 @@ class FileLock(Protocol):
 
 
 class WholeFileLock(FileLock):
-    """POSIX: `flock`, which also keeps apart two holders within a process.
-
-    Args:
-        fcntl: The module of that name.
-    """
+    """POSIX: `flock`, which also keeps apart two holders within a process."""
 
     def __init__(self, fcntl: Any) -> None:
         self._fcntl = fcntl
@@ -57,11 +53,7 @@ class WholeFileLock(FileLock):
 
 
 class ByteLock(FileLock):
-    """Windows: a lock on one byte.
-
-    Args:
-        msvcrt: The module of that name.
-    """
+    """Windows: a lock on one byte."""
 
     def __init__(self, msvcrt: Any) -> None:
         self._msvcrt = msvcrt

@@ -63,11 +63,7 @@ def texts(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def series(values: Iterable[Any]) -> tuple[Any, ...]:
-    """The same as a tuple.
-
-    Raises:
-        InvalidInput: It is no series of values.
-    """
+    """The same as a tuple; InvalidInput for what is no series of values."""
     try:
         return tuple(values)
     except TypeError:
@@ -75,11 +71,7 @@ def series(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def mapping(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """The same, as nobody can change it.
-
-    Raises:
-        InvalidInput: It is no mapping.
-    """
+    """The same, as nobody can change it; InvalidInput for what is no mapping."""
     try:
         return MappingProxyType(dict(values))
     except (TypeError, ValueError):
@@ -87,11 +79,7 @@ def mapping(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 
 def expect(value: object, *kinds: type) -> None:
-    """Refuse an argument of another kind.
-
-    Raises:
-        InvalidInput: It is of none of the kinds.
-    """
+    """Refuse an argument of another kind, with InvalidInput."""
     if not isinstance(value, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
         raise InvalidInput(f"{value!r} is no {names}; give one of those")

@@ -189,11 +189,7 @@ def _check_stop(book: _Book, stop: float, row: int, bar: Bar) -> None:
 
 
 def settings_of(*named: tuple[str, Any]) -> Iterator[tuple[str, str]]:
-    """Key and text of every field of values that have fields; others are left out.
-
-    Args:
-        named: Section and value.
-    """
+    """Key and text of every field of values that have fields, under their section; others are left out."""
     for section, value in named:
         if not attrs.has(type(value)):
             continue

@@ -50,14 +50,7 @@ _ENDED: Final = ("Cancelled", "Inactive")
 
 
 class Dealing:
-    """Gives orders to a venue, keeps what it says of them, and lets its time pass.
-
-    Args:
-        venue: Matches the orders.
-        directory: Knows the contracts.
-        clock: Wall time of the backtest.
-        traded: Called after each fill.
-    """
+    """Gives orders to a venue, keeps what it says of them, and lets its time pass."""
 
     def __init__(
         self, venue: Venue, directory: Directory, clock: Clock, traded: Callable[[Execution], None]
@@ -113,11 +106,7 @@ class Dealing:
         self._reports[number] = report_of(order, ticket.contract, self._clock.now())
 
     def _check(self, family: Iterable[OrderTicket], numbers: list[OrderId]) -> None:
-        """Withdraw a family of which a member was refused.
-
-        Raises:
-            OrderRejected: One was.
-        """
+        """Withdraw a family of which a member was refused, and raise OrderRejected."""
         refused = next((n for n in numbers if self._reports[n].state is OrderState.REJECTED), None)
         if refused is None:
             return
@@ -173,11 +162,7 @@ class Dealing:
         return self.report(order_id)
 
     def cancel(self, order_id: OrderId) -> OrderReport:
-        """Cancel an order; one that has ended stays as it is.
-
-        Raises:
-            InvalidInput: There is no such order.
-        """
+        """Cancel an order, if there is one; one that has ended stays as it is."""
         if not self.report(order_id).state.is_final:
             self._take(self._venue.cancel(CLIENT, order_id, self._clock.now()))
             self._set_timer()
@@ -311,15 +296,10 @@ def order_of(
     parent: int = 0,
     transmit: bool = True,
 ) -> SimOrder:
-    """The venue's order.
+    """The venue's order, for the contract as the market lists it.
 
-    Args:
-        ticket: What is asked for.
-        listed: Its contract, as the market lists it.
-        order_id: Number, above all before it.
-        name: Our name of the order.
-        parent: Number of the order that it protects; 0 for none.
-        transmit: False holds it back until a member of its family comes with True.
+    Its number is above all before it; `parent` is that of the order that it protects. Without `transmit` it is held
+    back until a member of its family comes with it.
     """
     return SimOrder(
         client_id=CLIENT,

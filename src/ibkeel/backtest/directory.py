@@ -26,11 +26,7 @@ _NO_DEFINITION: Final = 200
 
 
 class Directory:
-    """Finds what a contract of the model is in a market, and remembers how it was called.
-
-    Args:
-        market: Lists the contracts.
-    """
+    """Finds what a contract of the model is in a market, and remembers how it was called."""
 
     def __init__(self, market: Market) -> None:
         self._market = market

@@ -190,13 +190,7 @@ class Figures:
 
 
 def figures_of(equity: Curve, trades: Sequence[Trade], timezone: str = "America/New_York") -> Figures:
-    """Sum up.
-
-    Args:
-        equity: At least one point.
-        trades: Round trips.
-        timezone: IANA name of the exchange's time zone.
-    """
+    """Sum up one point of equity or more, and the round trips, by the days of the exchange's time zone."""
     start, end = float(equity.value[0]), float(equity.value[-1])
     fall, closed = equity.drawdown(), [trade for trade in trades if trade.is_closed]
     profits = [trade.profit for trade in closed]

@@ -63,13 +63,9 @@ class _Frame:
 
 
 def line_picture(title: str, curve: Curve, words: Words, marks: Sequence[Mark] = ()) -> str:
-    """A line, and marks on it.
+    """A line of at least one point, and marks at indices of it; nights and other gaps take little room.
 
-    Args:
-        title: Read out by screen readers.
-        curve: At least one point; nights and other gaps take little room.
-        words: How a value is written.
-        marks: Indices are of `curve`.
+    The title is read out by screen readers, and values are written as `words` has it.
     """
     frame = _frame(curve, [mark.value for mark in marks])
     parts = [_grid(frame, words), _times(frame, curve), f'<path class="line" d="{_path(frame, curve)}"/>']

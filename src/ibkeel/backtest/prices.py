@@ -25,12 +25,7 @@ _DURATION: Final = re.compile(r"(\d+) ([SDWMY])")
 
 
 class Prices:
-    """Reads a market; nothing shows before its time.
-
-    Args:
-        market: Where the prices come from.
-        directory: Knows its contracts.
-    """
+    """Reads a market; nothing shows before its time."""
 
     def __init__(self, market: Market, directory: Directory) -> None:
         self._market, self._directory = market, directory
@@ -190,11 +185,7 @@ class RecordedData:
 
 
 class MarketSessions(SessionCalendar):
-    """A market's own sessions, early closes included.
-
-    Args:
-        market: Whose.
-    """
+    """A market's own sessions, early closes included."""
 
     def __init__(self, market: Market) -> None:
         self._market = market

@@ -34,14 +34,7 @@ _HOMES: Final = {
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the script.
-
-    Args:
-        arguments: What was typed; None reads `sys.argv`.
-
-    Returns:
-        The exit code.
-    """
+    """Run the script, on `sys.argv` or on other arguments; the exit code."""
     try:
         ended = commands.main(args=arguments, prog_name="ibkeel", standalone_mode=False)
         _flush()

@@ -152,13 +152,7 @@ def sweep_settings(**given: Any) -> int:
 
 
 def print_backtest(console: Console, report: BacktestReport, page: Path | None) -> None:
-    """Print a report's figures and trades.
-
-    Args:
-        console: Where to.
-        report: What to print.
-        page: Where its page was written; None when it was not.
-    """
+    """Print a report's figures and trades, and where its page is."""
     console.print(f"[bold]{report.title}[/bold]", highlight=False)
     rows = _table("figure", "value")
     for field in attrs.fields(Figures):
@@ -259,11 +253,7 @@ def _changes(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _values(text: str) -> tuple[str, tuple[object, ...]]:
-    """`risk.stop_fraction=0.1,0.2` as key and numbers.
-
-    Raises:
-        BadParameter: There is no `=`, or nothing behind it.
-    """
+    """`risk.stop_fraction=0.1,0.2` as key and numbers, or BadParameter."""
     key, sign, values = text.partition("=")
     if not sign or not values.strip():
         raise click.BadParameter(f"{text!r} is no setting with values; valid: risk.stop_fraction=0.1,0.2")

@@ -21,11 +21,7 @@ class MonitoredBot(BotConfig):
 
 
 def tickers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
-    """Tickers with commas, held to what a file may say; None where nothing was typed.
-
-    Raises:
-        ConfigurationError: They are not valid.
-    """
+    """Tickers with commas, or ConfigurationError when a file may not say them; None where nothing was typed."""
     if text is None:
         return None
     return RunnerConfig(symbols=[part.strip().upper() for part in text.split(",") if part.strip()]).symbols

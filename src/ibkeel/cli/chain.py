@@ -337,13 +337,6 @@ def checked(
 ) -> CrossCheck | None:
     """Compare the greeks of the option chosen, at the forward and the instant of its quote.
 
-    Args:
-        pick: With the forward that our own deltas come from.
-        chain: Where the option is listed.
-        closes: When the exchange closes, by its date.
-        spot: Price of the underlying per share.
-        rate: Interest a year, continuous, a fraction.
-
     Returns:
         None when nothing was chosen, the broker sent no greeks, or the option is settled by then.
     """

@@ -183,12 +183,7 @@ def play(
     progress: Callable[[Progress], None] | None = None,
     observer: Observer | None = None,
 ) -> DemoResult:
-    """Play the day on virtual time.
-
-    Args:
-        options: What to play.
-        progress: Called after each cycle.
-        observer: Told of everything that happens, by adapter and runner.
+    """Play the day on virtual time; `progress` is called after each cycle.
 
     Raises:
         ConfigurationError: An option is not valid, or the recorded data lack the day.

@@ -76,12 +76,7 @@ class FlattenOptions:
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What would be done now.
-
-    Args:
-        entries: Working entries that would be cancelled.
-        positions: What would be closed.
-    """
+    """What would be done now: the working entries that would be cancelled, the positions that would be closed."""
 
     entries: tuple[OrderReport, ...]
     positions: tuple[Position, ...]

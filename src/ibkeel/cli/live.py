@@ -128,10 +128,6 @@ def run_bot(
 def trade(config: MonitoredBot, options: LiveOptions) -> RunReport:
     """Run a bot until its sessions are over or it is interrupted.
 
-    Args:
-        config: The whole bot.
-        options: How to run it.
-
     Raises:
         UnknownStrategy: No strategy has that name.
         ConnectionFailure: There is no Gateway to talk to.
@@ -258,11 +254,7 @@ def _halted_by_signal(runner: Runner) -> Iterator[None]:
 
 
 async def agree_on_time(broker: IBKRBroker, clock: OffsetClock, *, follow: bool) -> None:
-    """See to it that this machine and the Gateway mean the same day.
-
-    Raises:
-        ConfigurationError: They do not, and the Gateway is not to be followed.
-    """
+    """See that this machine and the Gateway mean the same day; else, and unless the Gateway is followed, refuse."""
     theirs = await broker.server_time()
     if abs(theirs - clock.now()) <= _CLOSE_ENOUGH:
         return
@@ -275,11 +267,7 @@ async def agree_on_time(broker: IBKRBroker, clock: OffsetClock, *, follow: bool)
 
 
 async def _same_pace(broker: IBKRBroker, clock: OffsetClock) -> None:
-    """Look once whether the Gateway's clock, which was read once, runs as ours does.
-
-    Raises:
-        ConfigurationError: It does not: the bot would live on another time of day.
-    """
+    """Refuse a Gateway whose clock, which was read once, does not run as ours: the bot would live on another time."""
     began, theirs = clock.now(), await broker.server_time()
     await asyncio.sleep(_PACE_AFTER)
     ours = (clock.now() - began).total_seconds()

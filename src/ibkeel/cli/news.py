@@ -30,13 +30,10 @@ _FIGURES: Final = re.compile(r"\d[\d.,:]*")
 
 
 class News(Observer):
-    """Tells orders, fills, refusals, halts and failures, each with the time in New York.
+    """Tells orders, fills, refusals, halts and failures, each in a line with the time in New York.
 
     What comes again and again is told once a session: a refusal whose words differ in figures only, and an
     error of one kind in one symbol. An order and a fill are told once, though broker and runner speak of each.
-
-    Args:
-        tell: Told each line.
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:

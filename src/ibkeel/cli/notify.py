@@ -33,12 +33,7 @@ class Notifier:
 
     @classmethod
     def of(cls, environ: Mapping[str, str], pid: int) -> Self:
-        """What the manager left in the environment.
-
-        Args:
-            environ: With NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, each of which may be missing.
-            pid: Of this process; a watchdog that is meant for another is left alone.
-        """
+        """What the manager left in the environment; a watchdog that is meant for another process is left alone."""
         micros = environ.get("WATCHDOG_USEC", "")
         mine = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
         seconds = int(micros) / _MICROSECONDS if mine and micros.isdecimal() and int(micros) else None

@@ -74,10 +74,6 @@ class RecordOptions:
 def record(options: RecordOptions, announce: Callable[[str], None]) -> None:
     """Stand between clients and a Gateway, and write down what they say, until interrupted.
 
-    Args:
-        options: What to record.
-        announce: Told, in one line each, what happens.
-
     Raises:
         ConfigurationError: The address cannot be bound, or the file cannot be written.
     """
@@ -86,12 +82,6 @@ def record(options: RecordOptions, announce: Callable[[str], None]) -> None:
 
 def replay(path: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Answer clients as a transcript did, until interrupted.
-
-    Args:
-        path: The transcript.
-        host: Address to bind.
-        port: Port to bind; 0 lets the system choose.
-        announce: Told, in one line each, what is served and where.
 
     Raises:
         ConfigurationError: The file is no transcript, or the address cannot be bound.
@@ -180,9 +170,7 @@ def sim_record(file: Path, upstream: tuple[str, int], host: str, port: int, hidd
 def comparison_of(recorded: Transcript, seed: int | None = None) -> Comparison:
     """Play the client's side of a transcript against a fresh simulator, and compare the answers.
 
-    Args:
-        recorded: How a Gateway answered.
-        seed: Of the simulated market; None: the recorded one's, else 7.
+    The seed is the recorded one where none is given, else 7.
 
     Raises:
         ConfigurationError: No message, or a version or a day that cannot be simulated.

@@ -28,14 +28,7 @@ _SENDERS: Final = {"client": "→", "gateway": "←"}
 
 
 async def show(view: Callable[[], GatewayView], title: str, live: Live, seconds: float = 0.5) -> None:
-    """Draw until cancelled.
-
-    Args:
-        view: The Gateway at this moment.
-        title: What is served, and where.
-        live: The terminal.
-        seconds: Between two pictures.
-    """
+    """Draw the Gateway, every so many seconds, until cancelled."""
     while True:
         live.update(picture(view(), title), refresh=True)
         await asyncio.sleep(seconds)
@@ -85,13 +78,10 @@ class Company:
 def recording(
     gateway: SimulatedGateway, path: Path | None, notes: Mapping[str, Any], warn: Callable[[str], None]
 ) -> Iterator[None]:
-    """Write everything that is said meanwhile into a file.
+    """Write everything that is said meanwhile into a file, if one is named.
 
-    Args:
-        gateway: Who is recorded; it need not listen yet.
-        path: The file; None: nothing is recorded.
-        notes: What is needed to serve the same day again.
-        warn: Told when the file is not complete, at once and at the end.
+    Its notes hold what is needed to serve the same day again. Who is to be warned hears when the file is not
+    complete, at once and at the end.
     """
     if path is None:
         yield
@@ -110,13 +100,7 @@ def recording(
 
 
 async def accompany(gateway: SimulatedGateway, company: Company, title: str) -> None:
-    """Show the Gateway to whoever watches, until cancelled.
-
-    Args:
-        gateway: Who is watched.
-        company: Who watches.
-        title: What is served, and where.
-    """
+    """Show the Gateway, under a title, to whoever watches, until cancelled."""
     log = MessageLog(gateway) if company.view or company.web is not None else None
 
     async with asyncio.TaskGroup() as group:

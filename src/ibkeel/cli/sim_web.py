@@ -85,15 +85,7 @@ def _for_local(serve: _Served) -> _Served:
 
 
 async def serve_page(stage: Stage, port: int) -> None:
-    """Serve the page on loopback until cancelled.
-
-    Args:
-        stage: What it may see and do.
-        port: To bind.
-
-    Raises:
-        ConfigurationError: The port is taken.
-    """
+    """Serve the page on loopback until cancelled; ConfigurationError when the port is taken."""
     loop = asyncio.get_running_loop()
     try:
         (await loop.create_server(asyncio.Protocol, "127.0.0.1", port)).close()

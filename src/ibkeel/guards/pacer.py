@@ -17,12 +17,7 @@ from ibkeel.system import SystemClock
 
 
 def to_plain(usage: Iterable[Usage], at: datetime) -> dict[str, Any]:
-    """What counts, as dictionaries, lists, texts and numbers.
-
-    Args:
-        usage: With ages as of `at`.
-        at: Wall time, aware.
-    """
+    """What counts at an instant of the wall clock, as dictionaries, lists, texts and numbers."""
     entries = [[use.rule, use.limit, use.key, use.age, use.weight] for use in usage]
     return {"at": at.astimezone(UTC).isoformat(), "entries": entries}
 
@@ -290,16 +285,9 @@ class Pacer:
 
 
 def _from_plain(plain: Mapping[str, Any], now: datetime) -> list[Usage]:
-    """What `to_plain` gave, with ages as of now.
+    """What `to_plain` gave, be it through JSON, with ages as of now; ConfigurationError for anything else.
 
     Should the wall clock have been set back meanwhile, no time counts as passed.
-
-    Args:
-        plain: The same, be it through JSON.
-        now: Wall time, aware.
-
-    Raises:
-        ConfigurationError: It is not what `to_plain` gives.
     """
     try:
         passed = max(0.0, (now - datetime.fromisoformat(plain["at"])).total_seconds())

@@ -152,22 +152,14 @@ def _scan(rows: Floats, decay: float, start: float) -> float:
 
 
 def checked_period(period: int, *, least: int = 1) -> int:
-    """The period, if it is a whole number of at least `least`.
-
-    Raises:
-        InvalidInput: It is not.
-    """
+    """The period, if it is a whole number of at least `least`; else InvalidInput."""
     if isinstance(period, bool) or not isinstance(period, int) or period < least:
         raise InvalidInput(f"period is {period!r}; valid: a whole number from {least} on")
     return period
 
 
 def checked_positive(name: str, value: float) -> float:
-    """The value, if it is finite and above zero.
-
-    Raises:
-        InvalidInput: It is not.
-    """
+    """The value, if it is finite and above zero; else InvalidInput."""
     if not (math.isfinite(value) and value > 0):
         raise InvalidInput(f"{name} is {value!r}; valid: above 0")
     return value

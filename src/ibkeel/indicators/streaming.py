@@ -279,11 +279,7 @@ class _Window:
         self._values: deque[float] = deque(maxlen=period)
 
     def _take(self, value: float) -> bool:
-        """Take the next value; whether there are `period` of them.
-
-        Raises:
-            InvalidInput: The value is not finite; nothing is taken.
-        """
+        """Take the next value, or nothing of one that is not finite; whether there are `period` of them."""
         if value - value != 0.0:
             raise not_finite(value)
         self._values.append(value)

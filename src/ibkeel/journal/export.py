@@ -50,11 +50,7 @@ def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, 
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """Where to write what has the name `path` once it is whole; a file that is there is never replaced.
-
-    Raises:
-        JournalError: There is something at `path`.
-    """
+    """Where to write what has the name `path` once it is whole; JournalError for a file that is there already."""
     if path.is_char_device() or path.is_fifo():  # /dev/stdout, or another program
         yield path
         return

@@ -113,14 +113,7 @@ def data_of(look: Look) -> str:
 def parts(ended: str, symbol: str, data: Sequence[Any]) -> tuple[dict[str, Any], ...]:
     """Plain data of the records that a stored look is read as, in the order of `PARTS`.
 
-    Args:
-        ended: When it ended, in ISO 8601.
-        symbol: Ticker.
-        data: As `data_of` wrote it.
-
-    Raises:
-        TypeError: The data are no look.
-        ValueError: The data are no look.
+    Data that are no look raise a TypeError or a ValueError.
     """
     cycle, outcome, seconds, reasons, quoted, decided, contract, *quote = data
     *quote, direction, confidence, facts, wish, exits = quote

@@ -347,21 +347,12 @@ def to_row(record: Record) -> dict[str, Any]:
 
 
 def to_plain(value: object, kind: Any = None) -> Any:
-    """Plain data of a part of a record.
-
-    Args:
-        value: The part.
-        kind: Its declared type, needed for what may be of several kinds.
-    """
+    """Plain data of a part of a record; its declared type is needed for what may be of several kinds."""
     return _CONVERTER.unstructure(value, kind)
 
 
 def from_row(kind: str, data: Mapping[str, Any]) -> Record:
-    """A record from plain data.
-
-    Raises:
-        JournalError: The data are not such a record.
-    """
+    """A record from plain data, or a JournalError."""
     try:
         record: Record = _CONVERTER.structure(data, KINDS[kind_of(kind)])
     except (

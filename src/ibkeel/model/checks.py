@@ -117,11 +117,7 @@ def name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> 
 
 
 def host(_: object, attribute: Any, value: object) -> None:
-    """Refuse what cannot be the name or the address of a machine.
-
-    Raises:
-        ConfigurationError: It cannot.
-    """
+    """Refuse what cannot be the name or the address of a machine, with a ConfigurationError."""
     try:
         is_host = isinstance(value, str) and _HOST.fullmatch(value) is not None and bool(value.encode("idna"))
     except UnicodeError:  # a part between two dots is empty or too long

@@ -205,14 +205,7 @@ def _guess(distance: Floats, gap: Floats, value: Floats) -> Floats:
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Sought:
-    """The rows to solve.
-
-    Args:
-        distance: abs(ln(forward / strike)).
-        value: Out of the money, in units.
-        room: What the value lacks to its maximum.
-        target: Logarithm of value x sqrt(2 pi).
-    """
+    """The rows to solve: distances, values, what these lack to their maximum, and ln(value x sqrt(2 pi))."""
 
     distance: Floats
     value: Floats

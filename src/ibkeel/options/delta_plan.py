@@ -55,15 +55,9 @@ def judged(
     rule: DeltaRule,
     now: datetime | None,
 ) -> Candidate:
-    """The candidate that an answer makes, with its own volatility and delta.
+    """The candidate that an answer makes, with the volatility and delta of its quote, when that gives them.
 
-    Args:
-        option: What was asked for.
-        answer: What came.
-        mark: Volatility and delta, when the quote gives them.
-        forward: Per share; distances are reckoned from it.
-        rule: What is looked for.
-        now: Instant to reckon the quote's age at.
+    Distances are reckoned from the forward, the quote's age from `now`.
     """
     candidate = candidate_of(option, answer, as_decimal(forward))
     against = list(candidate.rejections)

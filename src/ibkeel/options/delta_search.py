@@ -56,12 +56,7 @@ def roundest(strikes: Sequence[Decimal], start: float, goal: float) -> Decimal:
 
 @attrs.frozen(kw_only=True)
 class Listed:
-    """What is known of the strikes of one expiry.
-
-    Args:
-        existing: Asked for, and listed.
-        missing: Asked for, and not.
-    """
+    """What is known of the strikes of one expiry: asked for and listed, or asked for and not."""
 
     existing: frozenset[Decimal] = attrs.field(converter=_strike_set)
     missing: frozenset[Decimal] = attrs.field(converter=_strike_set)
@@ -132,12 +127,7 @@ def _nearest_alike(strike: Decimal, asked: Iterable[tuple[Decimal, bool]]) -> li
 
 
 def by_nearness(strikes: Sequence[Decimal], goal: float) -> list[Decimal]:
-    """Strikes in the order in which they are worth a quote: outwards from a goal, by turns.
-
-    Args:
-        strikes: Ascending.
-        goal: Per share.
-    """
+    """Strikes in the order in which they are worth a quote: outwards from a goal, by turns."""
     at = bisect_left(strikes, goal)
     places = {strike: abs(index + 0.5 - at) for index, strike in enumerate(strikes)}
     return sorted(strikes, key=lambda strike: (places[strike], abs(float(strike) - goal), strike))
@@ -147,10 +137,6 @@ def round_neighbours(strikes: Sequence[Decimal], goal: float) -> list[Decimal]:
     """The strikes below and above a goal that are rounder than the odd ones there.
 
     Should the odd ones not be listed at an expiry, these are.
-
-    Args:
-        strikes: Ascending.
-        goal: Per share.
     """
     near = by_nearness(strikes, goal)[:_WITNESSES]
     finest = min(map(grain, near), default=Decimal(0))
@@ -312,12 +298,7 @@ def pair_strikes(expiry: Expiry) -> tuple[Decimal, ...]:
 
 
 def view_of(expiry: Expiry, quotes: Mapping[Option, Quote]) -> View:
-    """What two-sided quotes say of their expiry.
-
-    Args:
-        expiry: Its options.
-        quotes: Of some of them, each with bid and ask, the ask not below.
-    """
+    """What two-sided quotes of some options, each with the ask not below the bid, say of their expiry."""
     forward = _forward(expiry, quotes)
     carried = expiry.spot * math.exp(expiry.rate * expiry.years)
     view = View(expiry=expiry, forward=forward or carried, has_parity=forward is not None, marks={})

@@ -233,14 +233,7 @@ def strikes_around(
 
 
 def _wanted_strike(strikes: Sequence[Decimal], spot: Decimal, right: Right, step: StrikeStep) -> Decimal:
-    """The price to gather strikes around: spot, or the strike one step in or out of the money.
-
-    Args:
-        strikes: Listed strikes, ascending, not empty.
-        spot: Price of the underlying.
-        right: Decides which way is out of the money.
-        step: Where to go; the outermost strike when there is none beyond.
-    """
+    """The price to gather strikes around: spot, or the listed strike one step in or out of the money."""
     if step is StrikeStep.AT:
         return spot
     at = strikes.index(nearest_strikes(strikes, spot, 1)[0])

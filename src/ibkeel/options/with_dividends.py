@@ -37,13 +37,7 @@ _ANY_SLOPE: Final = 0.2
 
 @attrs.frozen(kw_only=True, eq=False)
 class Group:
-    """Rows of one expiry with the dividends before it.
-
-    Args:
-        rows: Where they are in the chain.
-        terms: At the given volatility.
-        dividends: Ascending.
-    """
+    """Rows of one expiry, by their place in the chain, with the dividends before it, ascending."""
 
     rows: Indices
     terms: Terms

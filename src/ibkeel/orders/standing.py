@@ -54,11 +54,7 @@ class Standing:
 
 
 def standings(orders: Iterable[OrderReport]) -> list[Standing]:
-    """Every order as it stands.
-
-    Args:
-        orders: Every order that is not known to have ended, parents of children included.
-    """
+    """Every order that is not known to have ended, as it stands; parents of children have to be among them."""
     listed = tuple(orders)
     stops = [row for row in listed if row.oca_group and is_stop(row)]
     return [Standing(row, _left(row, listed), any(_is_beside(row, stop) for stop in stops)) for row in listed]

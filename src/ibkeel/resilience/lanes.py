@@ -54,9 +54,6 @@ class Patience:
 
     A lane that got nothing for `seconds`, though somebody waits in it, is overdue: it goes once
     before all lanes but the first. Nothing ever goes before `Lane.CLOSING`.
-
-    Args:
-        seconds: How long a lane is passed over.
     """
 
     def __init__(self, seconds: float) -> None:

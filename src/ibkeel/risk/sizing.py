@@ -23,11 +23,7 @@ def readable(amount: Amount) -> Decimal | None:
 
 
 def require_fraction(name: str, value: float) -> Decimal:
-    """A fraction above 0 and up to 1, exact.
-
-    Raises:
-        InvalidInput: It is not.
-    """
+    """A fraction above 0 and up to 1, exact; else InvalidInput."""
     if not 0.0 < value <= 1.0:
         raise InvalidInput(f"{name} is {value!r}; valid: above 0, up to 1")
     return Decimal(str(value))

@@ -23,12 +23,6 @@ class MemoryTransport(asyncio.Transport):
 
     Each `write` reaches the peer's `data_received` in one call, on the next turn of the loop.
     Closing one end delivers what was written, then the end of file, then closes the other.
-
-    Args:
-        loop: The loop that both ends live on.
-        protocol: Receives what the peer writes.
-        sockname: This end's address.
-        peername: The other end's address.
     """
 
     def __init__(
@@ -211,20 +205,11 @@ class MemoryNetwork:
         self._aliases: dict[int, tuple[str, int]] = {}
 
     def alias(self, ports: Iterable[int], *, port: int) -> None:
-        """Let more ports, of every host, lead to one of this machine's.
-
-        Args:
-            ports: Those at which nobody else listens.
-            port: Where they lead.
-        """
+        """Let more ports, of every host, at which nobody else listens, lead to one of this machine's."""
         self._aliases.update(dict.fromkeys(ports, (_canonical(None), port)))
 
     def listen(self, factory: Factory, host: str | None, port: int | None) -> MemoryServer:
-        """Open an address; port 0 or None takes a free one.
-
-        Raises:
-            OSError: Somebody listens there already.
-        """
+        """Open an address, if nobody listens there; port 0 or None takes a free one."""
         address = (_canonical(host), port or next(self._ports))
         if address in self._servers:
             raise OSError(errno.EADDRINUSE, f"address already in use: {address}")
@@ -238,11 +223,7 @@ class MemoryNetwork:
     def connect(
         self, loop: asyncio.AbstractEventLoop, client: asyncio.BaseProtocol, host: Any, port: Any
     ) -> MemoryTransport:
-        """Join a client to whoever listens.
-
-        Raises:
-            ConnectionRefusedError: Nobody does.
-        """
+        """Join a client to whoever listens, or raise ConnectionRefusedError."""
         address = (_canonical(host), int(port or 0))
         server = self._servers.get(address) or self._servers.get(self._aliases.get(address[1], address))
         if server is None:
@@ -269,18 +250,10 @@ def _connect_pair(
     server_address: tuple[str, int],
     server_context: Context,
 ) -> MemoryTransport:
-    """Join two protocols; the server's is told on the next turn of the loop.
+    """Join two protocols; the server's is told on the next turn of the loop; the client's end.
 
-    Args:
-        loop: The loop that both live on.
-        client: Told at once.
-        server: Told in its own context, as by a real socket.
-        client_address: The client's end.
-        server_address: The server's end.
-        server_context: What was current when the server began to listen; the client's end has the caller's.
-
-    Returns:
-        The client's end.
+    As with a real socket, the server's has the context that was current when it began to listen, and the client's
+    that of its caller.
     """
     near = MemoryTransport(loop, client, sockname=client_address, peername=server_address)
     far = MemoryTransport(loop, server, sockname=server_address, peername=client_address)

@@ -151,11 +151,7 @@ class Sleepers:
         self._is_ended = False
 
     def sleep(self, now: float, seconds: float) -> None:
-        """Sleep in the calling thread.
-
-        Raises:
-            SystemExit: The program has ended, and this thread with it.
-        """
+        """Sleep in the calling thread, which ends by SystemExit with the program."""
         thread = threading.current_thread()
         nap = self._naps[thread] = _Nap(thread=thread, until=now + seconds)
         if not self._is_ended:

@@ -109,12 +109,9 @@ def ordered_clients() -> Iterator[None]:
 def wall_clock(
     start: datetime, *, travel: bool, shown: datetime | int | None = None
 ) -> Iterator[Callable[[datetime], None] | None]:
-    """Let the wall clock travel; yields what moves it on.
+    """Let the wall clock begin at an instant and, unless it stands, travel; yields what moves it on.
 
-    Args:
-        start: Where it begins.
-        travel: Whether it travels at all.
-        shown: The same instant, in the time zone that the process gets; as a number it leaves that alone.
+    `shown` is the same instant, in the time zone that the process gets; as a number it leaves that alone.
     """
     if not travel:
         yield None

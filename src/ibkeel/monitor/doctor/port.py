@@ -35,12 +35,7 @@ class _Reply:
 
 
 async def look_at_port(host: str, port: int) -> list[Finding]:
-    """Knock, and greet as an API client does; the greeting names no client id and is cut off after the answer.
-
-    Args:
-        host: Name or address.
-        port: Of the API.
-    """
+    """Knock, and greet as an API client does; the greeting names no client id and is cut off after the answer."""
     try:
         reply = await _knocked(host, port)
     except TimeoutError:

@@ -96,13 +96,7 @@ def _farms(health: Health) -> Iterator[Finding]:
 
 
 def look_at_clock(server_time: datetime, asked: datetime, clock: Clock) -> Finding:
-    """Whether this machine and the Gateway agree on the time.
-
-    Args:
-        server_time: What the Gateway said, cut to the second.
-        asked: When it was asked.
-        clock: This machine's.
-    """
+    """Whether this machine and the Gateway, which said its time in whole seconds when it was asked, agree on the time."""
     middle = asked + (clock.now() - asked) / 2
     ahead = server_time + timedelta(milliseconds=500) - middle
     shown = f"{abs(ahead.total_seconds()):.0f} s" if abs(ahead) < _LONG else str(abs(ahead)).partition(".")[0]
@@ -161,13 +155,7 @@ class Seen:
 
 
 async def look_at_data(broker: Broker, symbols: Iterable[str], *, is_open: bool) -> list[Seen]:
-    """Ask for a quote of each symbol.
-
-    Args:
-        broker: Connected.
-        symbols: Tickers of stocks and funds.
-        is_open: Whether the exchange is open.
-    """
+    """Ask for a quote of each symbol."""
     return [await _data_of(broker, symbol, is_open=is_open) for symbol in symbols]
 
 

@@ -162,11 +162,7 @@ def alert_rules() -> str:
 
 
 def gauges(snapshot: Snapshot) -> Iterator[Sample]:
-    """Name, labels and value of everything that can go up and down; what is not known is left out.
-
-    Args:
-        snapshot: Of the board.
-    """
+    """Name, labels and value of everything that can go up and down; what is not known is left out."""
     if snapshot.at is not None:
         yield "ibkeel_last_event_timestamp_seconds", (), snapshot.at.timestamp()
     yield from _of_requests(snapshot)

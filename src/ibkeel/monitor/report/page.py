@@ -97,12 +97,9 @@ def report_page(report: DayReport) -> str:
 
 
 def _day_picture(points: Sequence[tuple[datetime, float]], signs: Sequence[Sign] = (), *, title: str) -> str:
-    """A line of values through the day; empty when there are fewer than two.
+    """A line of values through the day, in order of time; empty when there are fewer than two.
 
-    Args:
-        points: In order of time.
-        signs: Drawn at the line's height at their time.
-        title: For those who cannot see it.
+    Signs are drawn at the line's height at their time; the title is for those who cannot see it.
     """
     if len(points) < 2:  # noqa: PLR2004 - no line
         return ""

@@ -97,11 +97,7 @@ class Book:
         return placement, [self.report(_sent(row)) for row in (parent, *children)]
 
     def report(self, order_id: OrderId) -> OrderReport:
-        """What is known of an order.
-
-        Raises:
-            InvalidInput: There is no such order.
-        """
+        """What is known of an order; InvalidInput when there is none."""
         if order_id not in self._orders:
             raise InvalidInput(f"no order {order_id}; valid: one that was placed here")
         return self._orders[order_id].report
