@@ -7,7 +7,7 @@ client, and speaks to a simulated Gateway at the recorded instants.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -19,7 +19,7 @@ from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.transcripts.exchanges import Exchange, exchanges, number_of
-from ibkeel.sim.transcripts.labels import CLIENT, message_of, reading
+from ibkeel.sim.transcripts.labels import CLIENT
 from ibkeel.sim.transcripts.scribe import Recorder, Transcriber
 from ibkeel.sim.transcripts.values import Entry, Form, Header, Transcript
 from ibkeel.sim.values import ContractPattern, Market
@@ -219,13 +219,7 @@ class _Connection(asyncio.Protocol):
 
     def _translated(self, answer: Entry) -> bytes:
         """A recorded answer with the ids that this client uses."""
-        message = message_of(answer.sender, answer.texts[0])
-        if message is None:
-            return answer.wire
-        labels = reading(message, answer.texts[1:], answer.version).labels
-        texts = [self._ids.get(each.text, each.text) if each.name in _IDS else each.text for each in labels]
-        end = "\0" if answer.payload.endswith(b"\0") else ""
-        return frame(("\0".join([answer.texts[0], *texts]) + end).encode(errors="surrogateescape"))
+        return _rewritten(answer, lambda name: name in _IDS, self._ids)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -320,16 +314,17 @@ class _Player(asyncio.Protocol):
 
     def _said(self, entry: Entry) -> bytes:
         """The bytes to send: ids of contracts are those of the simulated market."""
-        message = message_of(CLIENT, entry.texts[0]) if entry.form is Form.MESSAGE else None
-        if message is None:
-            return entry.wire
-        labels = reading(message, entry.texts[1:], entry.version).labels
-        texts = [
-            self._numbers.get(each.text, each.text) if _names_contract(each.name) else each.text
-            for each in labels
-        ]
-        end = "\0" if entry.payload.endswith(b"\0") else ""
-        return frame(("\0".join([entry.texts[0], *texts]) + end).encode(errors="surrogateescape"))
+        return _rewritten(entry, _names_contract, self._numbers)
+
+
+def _rewritten(entry: Entry, is_number: Callable[[str], bool], numbers: Mapping[str, str]) -> bytes:
+    """An entry on the wire, with other numbers in the fields whose name says that they hold one."""
+    if entry.labels is None:
+        return entry.wire
+    texts = [
+        numbers.get(each.text, each.text) if is_number(each.name) else each.text for each in entry.labels
+    ]
+    return frame(entry.payload_with(texts))
 
 
 def _names_contract(name: str) -> bool:

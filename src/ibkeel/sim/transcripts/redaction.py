@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.transcripts.labels import Label, message_of, reading
+from ibkeel.sim.transcripts.labels import Label
 from ibkeel.sim.transcripts.values import Entry, Form
 
 # Source: IB's account windows; live, paper and advisor accounts, with a letter behind for a group of all.
@@ -78,17 +78,12 @@ class Redactor:
                 return entry
 
     def _message(self, entry: Entry) -> bytes:
-        number, *texts = entry.texts
-        message = message_of(entry.sender, number)
-        if message is None:
-            labels: tuple[Label, ...] = tuple(Label(name="", text=text, is_beyond=True) for text in texts)
-        else:
-            labels = reading(message, texts, entry.version).labels
+        labels = entry.labels
+        if labels is None:
+            labels = tuple(Label(name="", text=text, is_beyond=True) for text in entry.texts[1:])
         for label in labels:
             self._learn(label)
-        shown = [number, *(self._shown(label, entry.name) for label in labels)]
-        end = "\0" if entry.payload.endswith(b"\0") else ""
-        return ("\0".join(shown) + end).encode(errors="surrogateescape")
+        return entry.payload_with(self._shown(label, entry.name) for label in labels)
 
     def _learn(self, label: Label) -> None:
         """Find aliases for what this field says, so that its other fields hide it too."""

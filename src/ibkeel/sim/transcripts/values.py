@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.sim.transcripts.labels import message_of, reading
+from ibkeel.sim.transcripts.labels import Label, message_of, reading
 from ibkeel.sim.wire import GREETING, frame
 
 _FORMAT: Final = 1
@@ -69,13 +69,21 @@ class Entry:
         return tuple(self.payload.decode(errors="surrogateescape").removesuffix("\0").split("\0"))
 
     @property
+    def labels(self) -> tuple[Label, ...] | None:
+        """The fields of a message in the order of the wire; None for what the tables do not know."""
+        message = message_of(self.sender, self.texts[0]) if self.form is Form.MESSAGE else None
+        return None if message is None else reading(message, self.texts[1:], self.version).labels
+
+    def payload_with(self, texts: Iterable[str]) -> bytes:
+        """The payload, with other texts in the fields behind the number."""
+        end = b"\0" if self.payload.endswith(b"\0") else b""
+        return "\0".join([self.texts[0], *texts]).encode(errors="surrogateescape") + end
+
+    @property
     def fields(self) -> dict[str, Any]:
         """Values of the named fields that hold something; rows as lists of such values."""
-        message = message_of(self.sender, self.texts[0]) if self.form is Form.MESSAGE else None
-        if message is None:
-            return {}
         named: dict[str, Any] = {}
-        for label in reading(message, self.texts[1:], self.version).labels:
+        for label in self.labels or ():
             if not label.name or (not label.text and label.row is None):
                 continue
             if label.row is None:
