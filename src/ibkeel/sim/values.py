@@ -11,28 +11,6 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
-__all__ = [
-    "BarSize",
-    "Commission",
-    "ContractPattern",
-    "Execution",
-    "Foreseen",
-    "Market",
-    "MarketQuote",
-    "ModelGreeks",
-    "OptionClass",
-    "OrderEcho",
-    "OrderError",
-    "OrderStatus",
-    "Reach",
-    "SimBar",
-    "SimContract",
-    "SimOrder",
-    "SimPosition",
-    "SimSession",
-    "VenueEvent",
-]
-
 
 @attrs.frozen(kw_only=True)
 class SimContract:
