@@ -31,14 +31,7 @@ Words = Callable[[float], str]
 
 
 class Mark(NamedTuple):
-    """A sign on a line.
-
-    Args:
-        place: Point of the curve.
-        value: Height.
-        kind: Style class, such as `entry`.
-        text: Shown when the pointer rests on it.
-    """
+    """A sign at a point of a line, of a style class such as `entry`, and what is shown when the pointer rests on it."""
 
     place: int
     value: float

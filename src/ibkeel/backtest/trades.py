@@ -10,18 +10,7 @@ _FLAT = 1e-9
 
 
 class Deal(NamedTuple):
-    """One change of a position.
-
-    Args:
-        name: What was traded.
-        symbol: Ticker of the underlying.
-        at: When.
-        signed: Contracts or shares, negative when sold.
-        price: Per share.
-        commission: Dollars.
-        multiplier: Shares a contract.
-        cause: What made it, in a word or two.
-    """
+    """One change of a position: contracts or shares, negative when sold, at a price per share, and what made it."""
 
     name: str
     symbol: str

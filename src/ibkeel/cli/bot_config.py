@@ -9,12 +9,7 @@ from ibkeel.runner import BotConfig, RunnerConfig
 
 @attrs.frozen(kw_only=True)
 class MonitoredBot(BotConfig):
-    """A bot and those who watch it; each field is a section of its file.
-
-    Args:
-        telemetry: Where it shows how it is.
-        alerts: Whom it tells of what.
-    """
+    """A bot and those who watch it; each field is a section of its file."""
 
     telemetry: TelemetryConfig = attrs.field(factory=TelemetryConfig)
     alerts: AlertsConfig = attrs.field(factory=AlertsConfig)

@@ -54,14 +54,9 @@ _HIGHEST_PORT: Final = 65535
 
 @attrs.frozen(kw_only=True)
 class RecordOptions:
-    """What to record.
+    """What to record: where the transcript goes, which texts to hide in it, and the Gateway's host and port.
 
-    Args:
-        file: Where the transcript goes.
-        upstream: Host and port of the Gateway.
-        host: Address to listen on.
-        port: Port to listen on; 0 lets the system choose.
-        hidden: Texts to hide wherever they are said.
+    The port to listen on is chosen by the system when it is 0.
     """
 
     file: Path

@@ -34,14 +34,7 @@ _HEADERS: Final = {
 
 @attrs.frozen(kw_only=True)
 class Stage:
-    """What the page may see and do; never the Gateway itself.
-
-    Args:
-        title: What is served, and where.
-        view: The Gateway at this moment.
-        inject: Lets something go wrong now.
-        heal: Ends all that goes wrong.
-    """
+    """What the page may see and do, to let something go wrong and to end all that does; never the Gateway itself."""
 
     title: str
     view: Callable[[], GatewayView]

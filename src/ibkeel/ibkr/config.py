@@ -151,10 +151,6 @@ def is_paper(account: str) -> bool:
 def check_account(config: IBKRConfig, account: str) -> None:
     """Refuse to go on when port, account and order mode do not fit together.
 
-    Args:
-        config: What was configured.
-        account: What the Gateway reports.
-
     Raises:
         AccountMismatch: They do not fit; the message says how.
     """

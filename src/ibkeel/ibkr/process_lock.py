@@ -18,13 +18,9 @@ from ibkeel.locks import Holder, LockFile
 
 
 def lock_folder(environ: Mapping[str, str], platform: str, home: Path) -> Path:
-    """Where locks are when nobody says: `locks` in the state folder.
+    """Where locks are when nobody says: the folder that `IBKEEL_LOCKS` names, else `locks` in the state folder.
 
-    Args:
-        environ: `IBKEEL_LOCKS` names the folder; else it is in the state folder of the platform, not of the bot:
-            two bots must see each other.
-        platform: As `sys.platform` says.
-        home: The user's home directory.
+    That is the platform's, not the bot's: two bots must see each other.
     """
     given = environ.get("IBKEEL_LOCKS")
     if given:

@@ -101,13 +101,7 @@ class Gate:
 
 @attrs.frozen(kw_only=True)
 class Beat:
-    """One round trip.
-
-    Args:
-        at: When its answer came, in monotonic seconds.
-        server_time: What the Gateway's clock said, to the second.
-        seconds: How long it took.
-    """
+    """One round trip: when its answer came, in monotonic seconds, and what the Gateway's clock said, to the second."""
 
     at: float
     server_time: datetime

@@ -39,16 +39,7 @@ class Sender(Protocol):
 
 
 class Requests:
-    """The requests of one connection that are under way.
-
-    Args:
-        clock: Stamps what is told to the observer.
-        observer: Told of each request's end.
-        wire: Where messages wait for their turn.
-        services: The circuit breakers.
-        patience: Seconds that a request waits for its turn before it is given up.
-        codes: What error codes mean.
-    """
+    """The requests of one connection that are under way, or wait for their turn, some seconds at most."""
 
     def __init__(
         self,

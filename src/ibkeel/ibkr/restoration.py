@@ -27,14 +27,7 @@ class Step(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Restoration:
-    """How far the search for a first tick is.
-
-    Args:
-        since: When the stream was interrupted, in monotonic seconds.
-        is_silence: Whether nothing interrupted it: it just ticked no more.
-        was_sent: Whether it was subscribed to anew since.
-        was_reconnected: Whether a new connection was tried since.
-    """
+    """How far the search for a first tick is, since an interruption or a silence, in monotonic seconds."""
 
     since: float
     is_silence: bool = False
@@ -62,10 +55,7 @@ class Restoration:
 class Rhythm:
     """How often a stream ticks: a stock every second, an option far from the money now and then.
 
-    Args:
-        last: When it last ticked, in monotonic seconds.
-        longest: The longest gap of late, in seconds.
-        ticks: How many there were.
+    Its last tick is in monotonic seconds, and its longest gap of late in seconds.
     """
 
     last: float = float("-inf")

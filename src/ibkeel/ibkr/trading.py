@@ -90,11 +90,8 @@ class Trading:
     ) -> Placement:
         """Place an order, or a bracket whole.
 
-        Args:
-            order: What to place.
-            deadlines: How long the venue may take.
-            may_go: Raises when the session, or who asks, does not permit the order; asked at the last
-                moments, for to look the contract up and to wait for the order's turn take time.
+        `may_go` raises when the session, or who asks, does not permit the order. It is asked at the last moments, for to
+        look the contract up and to wait for the order's turn take time.
         """
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         self._check_name(order)

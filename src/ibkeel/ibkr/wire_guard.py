@@ -46,18 +46,7 @@ def _ends_a_request(code: int, text: str) -> bool:
 
 
 class WireGuard:
-    """Everything that an `IB` object sends and hears passes here.
-
-    Args:
-        ib: The object.
-        tap: Hears its messages.
-        config: Limits and deadlines.
-        orders: Which orders may leave; None leaves them alone.
-        observer: Told of waits and failures.
-        clock: Wall time.
-        on_failure: Called with each failure.
-        on_reset: Called when a session ends.
-    """
+    """Everything that an `IB` object sends and hears passes here; without a rule for orders these are left alone."""
 
     def __init__(
         self,

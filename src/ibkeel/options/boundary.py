@@ -305,13 +305,9 @@ def early_premium(share: Floats, terms: PutTerms, grid: Grid) -> tuple[Floats, n
 
 @attrs.frozen(kw_only=True, eq=False)
 class Premium:
-    """What early exercise adds, and how that changes with the share; each of shape (rows,).
+    """What early exercise adds, in units of the strike, and its slope and bend in the share; each of shape (rows,).
 
-    Args:
-        value: In units of the strike.
-        slope: In the share.
-        bend: Slope of the slope.
-        now: Whether the put is to be exercised now; the rest then means nothing.
+    Where the put is to be exercised `now`, the rest means nothing.
     """
 
     value: Floats
@@ -339,16 +335,7 @@ def premium_slopes(share: Floats, terms: PutTerms, grid: Grid) -> Premium:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Puts:
-    """A piece of a chain, as puts; each column of the piece's length.
-
-    Args:
-        inputs: The piece itself.
-        share: Price of what is delivered on exercise.
-        money: What is paid for it.
-        rate: Interest on the money over the life.
-        dividend: Yield of the share over the life.
-        intrinsic: What exercise brings now.
-    """
+    """A piece of a chain, as puts, each with the share delivered for money; rates and yields are over the life."""
 
     inputs: Inputs
     share: Floats

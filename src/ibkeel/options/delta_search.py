@@ -183,14 +183,9 @@ _CURVE: Final = 3  # points of a parabola
 
 @attrs.frozen(kw_only=True)
 class Expiry:
-    """The options of one expiry, by strike, and the figures that price them.
+    """The options of one expiry and the wanted right, by strike, ascending, with their twins of the other right.
 
-    Args:
-        wanted: Options of the right that is looked for, by strike, ascending; not empty.
-        twins: Those of the other right, of the same strikes.
-        spot: Price of the underlying per share.
-        years: Time to expiry, above 0.
-        rate: Interest a year, continuous, a fraction.
+    The figures that price them are the spot per share, the years to expiry, and the interest a year, continuous.
     """
 
     wanted: Mapping[Decimal, Option]

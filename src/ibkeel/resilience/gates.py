@@ -11,14 +11,7 @@ from ibkeel.resilience.pacing import Request, Tier, Window
 
 
 class Gate:
-    """A window, and those who wait for it.
-
-    Args:
-        tier: The limit.
-        key: Which of its windows.
-        margin: Seconds added to the window.
-        patience: Of the queue.
-    """
+    """A window of a limit, some seconds longer than that says, and those who wait for it."""
 
     __slots__ = ("_claims", "holders", "key", "queue", "tier", "wake_at", "window")
 

@@ -37,15 +37,8 @@ class PortfolioGreeks:
     """Remembers the sensitivities of contracts, and adds them up over a portfolio.
 
     They are asked for after a cycle's last symbol, in the time that is left before the next one, and
-    never more than a few at once: neither an entry nor an exit waits for them.
-
-    Args:
-        feed: Where quotes come from.
-        failures: Told when they could not be had at all.
-        clock: Wall time.
-        limits: How far the portfolio may lean.
-        every: Seconds after which a contract is asked for again; None never asks.
-        is_told: Whether anybody is told of them; else, and without a limit, nothing is asked.
+    never more than a few at once: neither an entry nor an exit waits for them. A contract is asked for again after
+    `every` seconds; nothing is asked where nobody is told and there is no limit, or where that is None.
     """
 
     def __init__(

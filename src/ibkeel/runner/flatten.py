@@ -139,11 +139,7 @@ async def cancel_ours(
 ) -> None:
     """Cancel our working orders in a contract, parents before children, and wait for each one's fate.
 
-    Args:
-        broker: Lists the orders of its own client id.
-        desk: Knows ours.
-        contract: What they trade.
-        of_anybody: Whether those that the desk does not know are cancelled too.
+    With `of_anybody` also those of our client id that the desk does not know.
 
     Raises:
         RequestFailed: The venue did not say what became of one of them.

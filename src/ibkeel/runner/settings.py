@@ -79,9 +79,6 @@ _KEYS = ("bare_key", "quoted_key")
 def lines_of(text: str) -> dict[str, int]:
     r"""Line of each key, by its dotted path; a table's own line too.
 
-    Args:
-        text: TOML that `tomllib` accepts.
-
     Examples:
         >>> lines_of("[runner]\ninterval = 60")
         {'runner': 1, 'runner.interval': 2}
@@ -100,11 +97,7 @@ def lines_of(text: str) -> dict[str, int]:
 
 
 def checked(attribute: "attrs.Attribute[Any]", value: object) -> Any:
-    """The value in its field's type, once the field's validator has let it pass.
-
-    Args:
-        attribute: The field.
-        value: As TOML has it; text where the environment says it.
+    """The value, which is text where the environment says it, in its field's type, once its validator has let it pass.
 
     Raises:
         ValueError: It does not fit, and why.

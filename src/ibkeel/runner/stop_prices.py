@@ -30,12 +30,7 @@ def is_explained(orders: Iterable[OwnOrder], *, is_long: bool) -> bool:
 
 
 async def stop_price_for(broker: PricedChains, position: Position, fraction: float) -> Decimal:
-    """A stop so far from the average price, on the tick, and proved against the contract's own quote.
-
-    Args:
-        broker: Asked for the contract's definition and quote.
-        position: What is to be protected.
-        fraction: Distance from the average price, a fraction of it.
+    """A stop so far from the average price, a fraction of it, on the tick, and proved against the contract's own quote.
 
     Raises:
         OrderRefused: The stop would fire at once, such as one made of another contract's price, or

@@ -27,14 +27,7 @@ Visit = Callable[[str], Awaitable[None]]
 
 @attrs.frozen(kw_only=True)
 class SymbolBackoff:
-    """How often a symbol failed in a row, and how many cycles it still sits out.
-
-    Args:
-        threshold: Consecutive failures after which it sits out.
-        skip_cycles: How many cycles.
-        failures: Consecutive failures so far.
-        cycles_left: Cycles still to be sat out.
-    """
+    """How often a symbol failed in a row, and how many cycles it still sits out, once it failed `threshold` times."""
 
     threshold: int = 3
     skip_cycles: int = 2

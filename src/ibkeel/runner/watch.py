@@ -27,15 +27,8 @@ _READINGS: Final = 3  # without proof before a person must look
 class Watch:
     """Reads order events and keeps desk, journal and tally up to date.
 
-    Args:
-        broker: Whose events.
-        desk: Knows which orders are ours.
-        recorder: Where the events go.
-        tally: Counts the fills.
-        clock: Stamps failures.
-        observer: Told of each change.
-        is_ready: Whether the session is good: a list that is read on another proves nothing.
-        changed: Called after each piece of news about an order of ours.
+    A list that is read on a session that is not ready proves nothing. `changed` is called after each piece of news
+    about an order of ours.
     """
 
     def __init__(
@@ -99,8 +92,7 @@ class Watch:
     async def reconcile(self, open_orders: Iterable[OrderReport] | None) -> None:
         """Learn from lists what events did not tell: the fate of unknown orders, and what was missed.
 
-        Args:
-            open_orders: Everything that works; None when that could not be read.
+        What works is told, where it could be read.
 
         Raises:
             RequestFailed: The venue did not say.

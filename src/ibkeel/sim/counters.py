@@ -128,12 +128,7 @@ class GatewayCounters:
 
 
 class SlidingWindow:
-    """At most so many events in any window of so many seconds.
-
-    Args:
-        limit: Events allowed; None for any number.
-        seconds: Length of the window; an event exactly that old no longer counts.
-    """
+    """At most so many events in any window of so many seconds; one exactly that old no longer counts."""
 
     def __init__(self, limit: int | None, seconds: float) -> None:
         self._limit, self._seconds = limit, seconds

@@ -117,10 +117,8 @@ class Door(Protocol):
 class GatewayProtocol(asyncio.Protocol):
     """One connection.
 
-    Args:
-        door: The Gateway.
-        most: Bytes that may wait for the client to read them; None: any number.
-        patience: Seconds in which fewer of them have to be left once there are more.
+    At most so many bytes may wait for the client to read them; once there are more, fewer have to be left in
+    `patience` seconds.
     """
 
     def __init__(self, door: Door, most: int | None, patience: float) -> None:

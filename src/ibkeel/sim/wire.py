@@ -76,11 +76,7 @@ def parse_hello(payload: bytes) -> Hello:
 
 
 class FrameReader:
-    """Collects bytes until they complete messages.
-
-    Args:
-        limit: Longest payload accepted, in bytes.
-    """
+    """Collects bytes until they complete messages, whose payloads have `limit` bytes at most."""
 
     def __init__(self, limit: int = _MAX_MESSAGE) -> None:
         self._limit = limit

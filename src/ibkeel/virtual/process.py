@@ -46,11 +46,7 @@ def bystander_context() -> Context:
 
 
 def pass_time(loop: VirtualLoop, seconds: float) -> None:
-    """Let time pass for bystanders alone; what they send waits until the program reads it.
-
-    Args:
-        loop: Whose time, whether it runs or not.
-        seconds: So much of it, zero or more.
+    """Let time pass for bystanders alone, whether the loop runs or not; what they send waits until the program reads it.
 
     Raises:
         BaseException: What the loop raises at the end of its time.

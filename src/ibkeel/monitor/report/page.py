@@ -45,13 +45,7 @@ td.t { white-space: nowrap; color: var(--faint); }
 
 
 class Sign(NamedTuple):
-    """A fill on the line of its underlying.
-
-    Args:
-        at: When.
-        is_buy: Which way.
-        text: Shown when the pointer rests on it.
-    """
+    """A fill on the line of its underlying, and what is shown when the pointer rests on it."""
 
     at: datetime
     is_buy: bool

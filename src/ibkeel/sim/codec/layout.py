@@ -58,13 +58,7 @@ class Constant(Gate):
 
 @attrs.frozen(kw_only=True)
 class Field(Gate):
-    """A named value.
-
-    Args:
-        name: Key in the values.
-        kind: Type on the wire.
-        default: Text written when the value is None, missing or an empty text.
-    """
+    """A named value; `default` is written where it is None, missing or an empty text."""
 
     name: str
     kind: Kind = Kind.TEXT

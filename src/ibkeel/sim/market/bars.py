@@ -22,17 +22,9 @@ _DECIMALS: Final = 6
 
 @attrs.frozen(kw_only=True, eq=False)
 class BarTable:
-    """Bars as columns of one length, ascending by `start`.
+    """Bars as columns of one length, ascending by `start`, in seconds since 1970 UTC.
 
-    Args:
-        start: Start of each bar, seconds since 1970 UTC.
-        open: First price.
-        high: Highest price.
-        low: Lowest price.
-        close: Last price.
-        volume: Shares or contracts.
-        turnover: Sum of price x volume.
-        count: Number of prints.
+    `turnover` is the sum of price x volume, and `count` the number of prints.
     """
 
     start: Integers

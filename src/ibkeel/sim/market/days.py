@@ -41,14 +41,8 @@ _VOLATILITY_INDEX: Final = "VIX"
 class DayPath:
     """A session of one underlying; each array has one entry for each second from the open.
 
-    Args:
-        mid: Unrounded price that options are valued on.
-        bid: Best bid; equal to `trade` for an index, which has no quotes.
-        ask: Best offer, above `bid` for anything that trades.
-        trade: Price of the second's print, at the bid or the ask.
-        volume: Shares since the open, including this second.
-        high: Highest print since the open.
-        low: Lowest print since the open.
+    Options are valued on `mid`, which is not rounded. An index has no quotes: its `bid` and `ask` are its `trade`.
+    `volume`, `high` and `low` count from the open, that second included.
     """
 
     mid: Floats

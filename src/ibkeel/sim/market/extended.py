@@ -60,15 +60,8 @@ class Span:
 class Thin:
     """Quotes and prints of a span, one entry a step.
 
-    Args:
-        span: When.
-        bid: Best bid.
-        ask: Best offer, wider than in the session.
-        bid_size: Shares.
-        ask_size: Shares.
-        last: Price of the last print; before the first what the session left.
-        last_size: Shares of the last print; 0 before the first.
-        traded: Shares that the step's print had; 0 where there was none.
+    Before the first print `last` is what the session left, and `last_size` 0. `traded` has the shares of the step's
+    print; 0 where there was none.
     """
 
     span: Span

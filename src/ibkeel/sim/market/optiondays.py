@@ -29,15 +29,9 @@ _Number = TypeVar("_Number", float, Floats)
 
 @attrs.frozen(kw_only=True, eq=False)
 class Prints:
-    """The trades of a session, ascending, and what the tape shows after each.
+    """The trades of a session, by second since the open, and what the tape shows after each.
 
-    Args:
-        second: Seconds since the open.
-        price: Price of the print.
-        size: Contracts.
-        volume: Contracts since the open, including this print.
-        high: Highest price since the open.
-        low: Lowest price since the open.
+    `volume`, `high` and `low` count from the open, that print included.
     """
 
     second: Integers
@@ -52,16 +46,9 @@ class Prints:
 class OptionDay:
     """One option in one session.
 
-    Args:
-        row: The underlying.
-        contract: The option.
-        spots: Price of the underlying at each second from the open.
-        heats: Level of volatility at each second.
-        left: Seconds from the open to expiry; no less than the session's length.
-        key: Key of this contract's draws.
-        width: The contract's own factor on the width of its quotes.
-        close: Quoted middle at the previous session's end, rounded to a cent.
-        open_interest: Contracts outstanding before the session.
+    Prices of the underlying and levels of volatility are those of each second from the open; to expiry there are
+    `left` seconds from the open, no less than the session's length. `width` is the contract's own factor on the width of
+    its quotes, `close` the quoted middle at the previous session's end, rounded to a cent.
     """
 
     row: Underlying

@@ -44,15 +44,9 @@ _V = TypeVar("_V")
 
 @attrs.frozen(kw_only=True)
 class Recording:
-    """One file.
+    """One file: its ticker, or root of options, its kind, such as `option quote`, and the dates that its name gives.
 
-    Args:
-        path: Where it is.
-        root: Ticker, or root of the options, in capitals.
-        kind: trades, quotes, daily, option trade, option quote or option openinterest.
-        first: First date that the name gives; `date.min` for a daily file.
-        last: Last date, inclusive.
-        seconds: Length of its bars.
+    `first` is `date.min` for a daily file, `last` inclusive; its bars have a length of so many seconds.
     """
 
     path: Path
@@ -118,16 +112,9 @@ def lines(path: Path) -> Iterator[str]:
 
 @attrs.frozen
 class RecordedBar:
-    """One bar of a file: when it starts, when the rest of it shows, and its numbers.
+    """One bar of a file: when it starts, when everything but its open shows, and its numbers.
 
-    Args:
-        start: Seconds since 1970 UTC.
-        shown: The instant at which everything but the open shows.
-        open: First price.
-        high: Highest price.
-        low: Lowest price.
-        close: Last price.
-        amount: Volume of trades, or size of a quote.
+    Instants are seconds since 1970 UTC; `amount` is the volume of trades, or the size of a quote.
     """
 
     start: int
@@ -141,12 +128,7 @@ class RecordedBar:
 
 @attrs.frozen(kw_only=True)
 class Steps(Generic[_V]):
-    """A value that changes at known instants.
-
-    Args:
-        times: Seconds since 1970 UTC, ascending.
-        values: The value from each instant on.
-    """
+    """A value that changes at known instants: seconds since 1970 UTC, ascending."""
 
     times: Sequence[int]
     values: Sequence[_V]

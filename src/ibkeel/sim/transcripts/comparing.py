@@ -46,14 +46,9 @@ _UNKNOWN_CONTRACT: Final = "error 200"
 
 @attrs.define(kw_only=True)
 class Shape:
-    """All messages of one kind that were seen.
+    """All messages of one kind that were seen, and the sorts of text in each of their fields.
 
-    Args:
-        name: Of the kind.
-        messages: How many there were.
-        sorts: For each field, the sorts of text that were in it.
-        beyond: How many fields came after the last that the version has: each number that was seen.
-        lacks: Fields at which messages ended early.
+    `beyond` has how many fields came after the last that the version has, `lacks` those at which messages ended early.
     """
 
     name: str

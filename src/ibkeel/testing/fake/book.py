@@ -50,11 +50,6 @@ class Book:
 
     A market order fills at the other side of the quote, a limit order when that side reaches its
     limit, a stop when the side that it would trade at reaches its trigger; always whole.
-
-    Args:
-        account: Whole account id.
-        positions: What is held at the start.
-        client_id: The client id that orders are placed under.
     """
 
     def __init__(self, *, account: str, positions: tuple[Position, ...] = (), client_id: int = 0) -> None:

@@ -150,11 +150,7 @@ def preview_of(
 ) -> OrderPreview:
     """The preview of a cash account: what is bought is paid in full, what is sold ties nothing up.
 
-    Args:
-        ticket: What is asked about.
-        prices: Where the quote in force is; a combo has none, and counts at its limit.
-        account: The balances.
-        at: When it is asked.
+    A combo has no quote, and counts at its limit.
 
     Raises:
         UnknownContract: The script does not know the contract.
