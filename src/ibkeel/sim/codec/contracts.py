@@ -4,10 +4,22 @@ Source: layouts read in the clients (ib_insync 0.9.86, ib_async 2.1.0, ibapi 10.
 """
 
 from ibkeel.sim.codec.kinds import Kind
-from ibkeel.sim.codec.layout import Constant, Field, Given, Item, Message, Repeat, fields
+from ibkeel.sim.codec.layout import (
+    Constant,
+    Field,
+    Given,
+    Item,
+    Message,
+    Repeat,
+    fields,
+    flags,
+    integers,
+    numbers,
+    sizes,
+)
 
 _HEAD: tuple[Item, ...] = (
-    Field(name="con_id", kind=Kind.INTEGER, default="0"),
+    *integers("con_id", default="0"),
     *fields("symbol sec_type expiry"),
 )
 _MIDDLE: tuple[Item, ...] = fields("right multiplier exchange")
@@ -15,16 +27,16 @@ _TAIL: tuple[Item, ...] = fields("currency local_symbol trading_class")
 
 CONTRACT_SENT: tuple[Item, ...] = (
     *_HEAD,
-    Field(name="strike", kind=Kind.NUMBER),
+    *numbers("strike"),
     *_MIDDLE,
-    Field(name="primary_exchange"),
+    *fields("primary_exchange"),
     *_TAIL,
 )
 """A contract as clients send it: 12 fields."""
 
 CONTRACT: tuple[Item, ...] = (
     *_HEAD,
-    Field(name="strike", kind=Kind.NUMBER, default="0.0"),
+    *numbers("strike", default="0.0"),
     *_MIDDLE,
     *_TAIL,
 )
@@ -33,13 +45,13 @@ CONTRACT: tuple[Item, ...] = (
 TAGS: tuple[Item, ...] = fields("tag value")
 
 DELTA_NEUTRAL: tuple[Item, ...] = (
-    Field(name="delta_neutral", kind=Kind.FLAG),
+    *flags("delta_neutral"),
     Given(
         name="delta_neutral",
         test="1".__eq__,
         items=(
-            Field(name="under_con_id", kind=Kind.INTEGER),
-            *fields("under_delta under_price", Kind.NUMBER),
+            *integers("under_con_id"),
+            *numbers("under_delta under_price"),
         ),
     ),
 )
@@ -52,7 +64,7 @@ COMBO_LEGS: tuple[Item, ...] = (
             Repeat(
                 name="combo_legs",
                 items=(
-                    *fields("con_id ratio", Kind.INTEGER),
+                    *integers("con_id ratio"),
                     *fields("action exchange"),
                 ),
             ),
@@ -65,24 +77,24 @@ CONTRACT_DATA = Message(
     name="contract_data",
     layout=(
         Constant(text="8", before=164),
-        Field(name="request_id", kind=Kind.INTEGER),
+        *integers("request_id"),
         *fields("symbol sec_type expiry"),
-        Field(name="last_trade_date", since=182),
-        Field(name="strike", kind=Kind.NUMBER, default="0.0"),
+        *fields("last_trade_date", since=182),
+        *numbers("strike", default="0.0"),
         *fields("right exchange currency local_symbol market_name trading_class"),
-        Field(name="con_id", kind=Kind.INTEGER),
-        Field(name="min_tick", kind=Kind.NUMBER),
+        *integers("con_id"),
+        *numbers("min_tick"),
         Constant(text="100", before=164),
         *fields("multiplier order_types valid_exchanges"),
-        *fields("price_magnifier under_con_id", Kind.INTEGER),
+        *integers("price_magnifier under_con_id"),
         Field(name="long_name", kind=Kind.ESCAPED),
         *fields("primary_exchange contract_month industry category subcategory"),
         *fields("time_zone trading_hours liquid_hours ev_rule ev_multiplier"),
         Repeat(name="sec_ids", items=TAGS),
-        Field(name="agg_group", kind=Kind.INTEGER),
+        *integers("agg_group"),
         *fields("under_symbol under_sec_type market_rule_ids real_expiration stock_type"),
-        Field(name="size_min_tick", kind=Kind.SIZE, since=163, before=164),
-        *fields("min_size size_increment suggested_size_increment", Kind.SIZE, since=164),
+        *sizes("size_min_tick", since=163, before=164),
+        *sizes("min_size size_increment suggested_size_increment", since=164),
         Repeat(name="ineligibility_reasons", items=fields("key description"), since=186),
     ),
 )
@@ -100,7 +112,7 @@ CONDITIONS: tuple[Item, ...] = (
     Repeat(
         name="conditions",
         items=(
-            Field(name="type", kind=Kind.INTEGER),
+            *integers("type"),
             _condition("1", "conjunction is_more price con_id exchange trigger_method"),
             _condition("3", "conjunction is_more time"),
             _condition("4", "conjunction is_more percent"),
@@ -112,6 +124,6 @@ CONDITIONS: tuple[Item, ...] = (
     Given(
         name="conditions",
         test=_some,
-        items=fields("conditions_ignore_rth conditions_cancel_order", Kind.FLAG, default="0"),
+        items=flags("conditions_ignore_rth conditions_cancel_order", default="0"),
     ),
 )

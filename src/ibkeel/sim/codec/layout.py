@@ -10,7 +10,7 @@ time, and the same ones together again and again: these share a sheet.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
 from typing import Any, Final
 
@@ -106,6 +106,12 @@ def fields(
     return tuple(
         Field(name=name, kind=kind, default=default, since=since, before=before) for name in names.split()
     )
+
+
+numbers = partial(fields, kind=Kind.NUMBER)
+integers = partial(fields, kind=Kind.INTEGER)
+sizes = partial(fields, kind=Kind.SIZE)
+flags = partial(fields, kind=Kind.FLAG)
 
 
 class Form:
@@ -252,6 +258,12 @@ class Message:
         form = _blank(self, version, known)
         assert form is not None, f"{self.name} has rows, or items that depend on others"
         return form
+
+
+def message(number: int, name: str, *items: Item, version: int | None = None) -> Message:
+    """A message; one with a version of its own begins with that."""
+    head = () if version is None else (Constant(text=str(version)),)
+    return Message(number=number, name=name, layout=(*head, *items))
 
 
 class _Plan:
