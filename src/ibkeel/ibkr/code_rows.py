@@ -62,8 +62,8 @@ def _notice(code: int, remedy: str, *, source: str = _OFFICIAL) -> Meaning:
     return _row(code, ErrorFate.NOTICE, remedy, source=source)
 
 
-def _unclear(code: int, remedy: str = RECONCILE, *, source: str = _OFFICIAL) -> Meaning:
-    return _row(code, ErrorFate.UNCERTAIN, remedy, source=source)
+def _unclear(code: int, remedy: str = RECONCILE) -> Meaning:
+    return _row(code, ErrorFate.UNCERTAIN, remedy)
 
 
 def _not_cancelled(code: int) -> Meaning:
@@ -129,8 +129,6 @@ ORDER_ROWS: Final[tuple[Meaning, ...]] = (
     _row(110, ErrorFate.NOTICE, "round the price to the tick; " + _WORKS_ON, about=About.CHANGE),
     _row(321, ErrorFate.NOTICE, "see the message; " + _WORKS_ON, about=About.CHANGE),
 )
-
-
 """Sorted by what they speak of, then by code; of one code, those with a pattern come first."""
 
 
@@ -268,8 +266,6 @@ REQUEST_ROWS: Final[tuple[Meaning, ...]] = (
     _ends(10285, GatewayRejected, "use a client library that speaks API version 163 or later"),
     _ends(10299, GatewayRejected, "the message names the kind of bar to use"),
 )
-
-
 """Sorted by code; of one code, those with a pattern come first."""
 
 
@@ -355,6 +351,4 @@ SYSTEM_ROWS: Final[tuple[Meaning, ...]] = (
         source=_OFFICIAL,
     ),
 )
-
-
 """Sorted by code."""
