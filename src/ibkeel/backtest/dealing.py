@@ -162,7 +162,7 @@ class Dealing:
         return self.report(order_id)
 
     def cancel(self, order_id: OrderId) -> OrderReport:
-        """Cancel an order, if there is one; one that has ended stays as it is."""
+        """Cancel an order; one that has ended stays as it is. InvalidInput when there is none."""
         if not self.report(order_id).state.is_final:
             self._take(self._venue.cancel(CLIENT, order_id, self._clock.now()))
             self._set_timer()

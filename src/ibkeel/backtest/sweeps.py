@@ -167,7 +167,7 @@ def _evolved(value: Any, changes: Sequence[tuple[Sequence[str], Any]]) -> Any:
 
 
 def _look_up(value: Any, key: str) -> None:
-    """Check that a key names something."""
+    """Check that a key names something; else InvalidInput."""
     for depth, name in enumerate(key.split(".")):
         is_free = isinstance(value, Mapping) and depth == key.count(".")
         if is_free:

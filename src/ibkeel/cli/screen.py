@@ -33,7 +33,7 @@ _SHOWN_FIELDS = (
 
 
 def host_name(_: click.Context, option: click.Parameter, text: str | None) -> str | None:
-    """A host that was typed, if it can be one."""
+    """A host that was typed; ConfigurationError when it can be none."""
     if text is not None:
         checks.host(None, option, text)
     return text

@@ -98,7 +98,7 @@ def frame_writer(client: Any) -> Callable[[str], None]:
 def replace_sender(
     client: Any, *, send: Callable[[str], None], reset: Callable[[], None]
 ) -> Callable[[], None]:
-    """Send by our own function in place of the library's queue, and switch its own limit off; what undoes it.
+    """Send by our own function in place of the library's queue, and switch its own limit off; returns what undoes it.
 
     Each message goes to `send` before it is framed. `reset` is called before the library forgets a session, which
     it does when one ends.
@@ -158,7 +158,7 @@ def end_request(wrapper: Any, key: int | str, error: Exception) -> bool:
 
 
 def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
-    """Drop the tickers of market data requests that have ended, unless another request feeds them; how many."""
+    """Drop the tickers of market data requests that have ended, unless another request feeds them; returns how many."""
     ended = [ticker for key in keys if (ticker := wrapper.reqId2Ticker.pop(key, None)) is not None]
     alive = {id(ticker) for ticker in wrapper.reqId2Ticker.values()}
     gone = {id(ticker): ticker for ticker in ended if id(ticker) not in alive}

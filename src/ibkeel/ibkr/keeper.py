@@ -151,7 +151,7 @@ class Keeper:
         return self.session.has_link or self.session.wants_link
 
     def end(self, cause: str = "the broker disconnected") -> list[asyncio.Task[None]]:
-        """End the session at once, if there is one; what is still to unwind, to be waited for."""
+        """End the session at once, if there is one; returns what is still to unwind, to be waited for."""
         if self.session.state not in {SessionState.IDLE, SessionState.STOPPED}:
             self._on(SessionEvent.DISCONNECT_ASKED, cause=cause)
         tasks = [task for task in (self._seeker, self._sync) if task is not None and not task.done()]

@@ -196,7 +196,7 @@ class FateFinder:
             self._task = asyncio.create_task(minding, name="ibkeel fates")
 
     def end(self) -> list[asyncio.Task[None]]:
-        """Mind them no more; what is still to unwind, to be waited for."""
+        """Mind them no more; returns what is still to unwind, to be waited for."""
         task, self._task = self._task, None
         return cut_short(task)
 

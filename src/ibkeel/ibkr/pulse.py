@@ -143,7 +143,7 @@ class Pulse:
             self._task = asyncio.create_task(beating, name="ibkeel pulse")
 
     def end(self) -> list[asyncio.Task[None]]:
-        """Beat no more; what is still to unwind, to be waited for."""
+        """Beat no more; returns what is still to unwind, to be waited for."""
         task, self._task = self._task, None
         return cut_short(task)
 

@@ -175,7 +175,7 @@ class SentLedger:
         return [key for name, key in self._ended if name == _LINE]
 
     def forget(self) -> list[Sent]:
-        """The session ended, and what failed stays known; what had not ended, or bears no id."""
+        """Note that the session ended; returns what had not, or bears no id. What failed stays known."""
         left = self.unanswered()
         for book in (self._sent, self.named, self._ended):
             book.clear()

@@ -92,7 +92,7 @@ def parity_forward(
 
 
 def table_of(*columns: npt.ArrayLike) -> Floats:
-    """Columns of one length, as the rows of one table."""
+    """Columns of one length and one dimension, as the rows of one table; else InvalidInput."""
     rows = [np.asarray(each, dtype=np.float64) for each in columns]
     if any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
         shapes = ", ".join(str(row.shape) for row in rows)

@@ -260,7 +260,7 @@ def closing(structure: Structure, quotes: Mapping[Contract, Quote | RequestFaile
 
 
 def _price_of(leg: Leg) -> Decimal:
-    """The leg's price, which has to be known."""
+    """The leg's price; InvalidInput when it is not known."""
     if leg.price is None:
         raise InvalidInput(f"{leg} has no price; call priced(quotes) first, or give Leg.price")
     return leg.price

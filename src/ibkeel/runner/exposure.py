@@ -38,7 +38,7 @@ class PortfolioGreeks:
 
     They are asked for after a cycle's last symbol, in the time that is left before the next one, and
     never more than a few at once: neither an entry nor an exit waits for them. A contract is asked for again after
-    `every` seconds; nothing is asked where nobody is told and there is no limit, or where that is None.
+    `every` seconds. Nothing is asked where that is None, nor where nobody is told and there is no limit.
     """
 
     def __init__(

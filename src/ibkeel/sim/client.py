@@ -210,7 +210,7 @@ class Client:
 
 
 class LateSink(Sink):
-    """Hands bytes on, at once or, while they are under way, `delay` seconds later."""
+    """Hands bytes on in their order, at once or, as long as there is a delay, so many seconds later."""
 
     def __init__(
         self, sink: Sink, agenda: Agenda, now: Callable[[], datetime], delay: Callable[[], float]

@@ -83,7 +83,7 @@ class _Walk:
         self._version, self._texts, self._found = version, texts, found
 
     def read(self, items: Sequence[Item], seen: dict[str, str], within: str, row: int | None) -> None:
-        """Read items into the list of the walk, until the texts end."""
+        """Read items into the list of the walk; raises _EndsEarly where the texts end before them."""
         for item in items:
             if not item.admits(self._version):
                 continue
