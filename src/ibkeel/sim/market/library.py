@@ -22,14 +22,17 @@ from ibkeel.sim.market.recordings import (
     catalogue,
     described,
     epoch,
-    lines,
+    in_order,
     middles,
     parsed_bar,
     printed,
+    rows,
     sides,
+    told,
 )
 from ibkeel.sim.values import SimContract
 
+_Quoted = tuple[int, RecordedBar | None, RecordedBar | None]
 OptionKey = tuple[str, str, str, str]  # root, expiry, strike and right, as the file writes them
 
 _BID: Final = slice(0, 5)
@@ -124,29 +127,33 @@ class OptionLines:
         return sorted(live or self._rows.get("option openinterest", {}))
 
     def feed(self, key: OptionKey) -> Feed:
-        """The feed of one contract."""
-        trades = [
-            parsed_bar(at, text.split(","), seconds=seconds)
-            for at, text, seconds in self._of("option trade", key)
-        ]
-        quotes = [(at, text.split(","), seconds) for at, text, seconds in self._of("option quote", key)]
-        return Feed.of(
-            trades,
-            _moved(quotes, _BID),
-            _moved(quotes, _ASK),
-            [(at, int(text)) for at, text, _ in self._of("option openinterest", key)],
-        )
+        """The feed of one contract.
+
+        Raises:
+            ConfigurationError: A line of it cannot be read.
+        """
+        with told(f"the recording of {' '.join(key)}"):
+            return Feed.of(
+                [
+                    parsed_bar(at, text.split(","), seconds=seconds)
+                    for at, text, seconds in self._of("option trade", key)
+                ],
+                *_sides(
+                    [
+                        _quoted(at, text.split(","), seconds)
+                        for at, text, seconds in self._of("option quote", key)
+                    ]
+                ),
+                [(at, int(text)) for at, text, _ in self._of("option openinterest", key)],
+            )
 
     def _of(self, kind: str, key: OptionKey) -> Sequence[tuple[int, str, int]]:
-        return self._rows.get(kind, {}).get(key, ())
+        return in_order(self._rows.get(kind, {}).get(key, ()))
 
     def _read(self, file: Recording, day: str) -> None:
-        rows = self._rows.setdefault(file.kind, {})
-        for line in lines(file.path):
-            if line.startswith(day):
-                stamp, root, expiry, strike, right, rest = line.split(",", 5)
-                row = (epoch(stamp), rest, file.seconds)
-                rows.setdefault((root, expiry, strike, right), []).append(row)
+        found = self._rows.setdefault(file.kind, {})
+        for key, row in filter(None, rows(file.path, lambda line: _option_row(line, file, day))):
+            found.setdefault(key, []).append(row)
 
 
 class Library:
@@ -217,38 +224,49 @@ class Library:
         return {each.con_id: each for each in listing}, {number: key for key, number in keys.items()}
 
 
+def _option_row(line: str, file: Recording, day: str) -> tuple[OptionKey, tuple[int, str, int]] | None:
+    """A contract, and when what was said of it in a bar of how many seconds; None on another day."""
+    if not line.startswith(day):
+        return None
+    stamp, root, expiry, strike, right, rest = line.split(",", 5)
+    if root != file.root:
+        raise ValueError(f"its root is {root!r}; valid: {file.root!r}, as the file's name says")
+    return (root, expiry, strike, right), (epoch(stamp), rest, file.seconds)
+
+
 def _spot_feed(files: Iterable[Recording]) -> Feed:
     """The feed of a stock or index from its trade and quote files, oldest first."""
-    trades: dict[int, RecordedBar] = {}
-    quotes: dict[int, tuple[int, list[str], int]] = {}
+    trades: list[tuple[int, RecordedBar]] = []
+    quotes: list[_Quoted] = []
     for file in files:
-        for line in lines(file.path):
-            stamp, _, rest = line.split(",", 2)
-            at, fields = epoch(stamp), rest.split(",")
-            if file.kind == "trades":
-                trades.setdefault(at, parsed_bar(at, fields))
-            else:
-                quotes.setdefault(at, (at, fields, file.seconds))
-    ordered = [quotes[at] for at in sorted(quotes)]
-    return Feed.of([trades[at] for at in sorted(trades)], _moved(ordered, _BID), _moved(ordered, _ASK))
+        if file.kind == "trades":
+            trades += rows(file.path, _spot_trade)
+        else:
+            quotes += rows(file.path, lambda line: _quoted(*_spot_row(line)))
+    return Feed.of([bar for _, bar in in_order(trades)], *_sides(in_order(quotes)))
+
+
+def _spot_row(line: str) -> tuple[int, Sequence[str]]:
+    stamp, _, rest = line.split(",", 2)
+    return epoch(stamp), rest.split(",")
+
+
+def _spot_trade(line: str) -> tuple[int, RecordedBar]:
+    at, fields = _spot_row(line)
+    return at, parsed_bar(at, fields)
 
 
 def _daily_bars(files: Iterable[Recording]) -> Mapping[date, DailyBar]:
     """Daily bars by date, ascending; dates before the calendar's first year are left out."""
-    found: dict[date, DailyBar] = {}
-    for file in files:
-        for line in lines(file.path):
-            if line[:4] < str(FIRST_YEAR):
-                continue
-            first, high, low, last, *volume = line[_DATE + 1 :].split(",")
-            found[date.fromisoformat(line[:_DATE])] = DailyBar(
-                open=float(first),
-                high=float(high),
-                low=float(low),
-                close=float(last),
-                volume=int(float(volume[0])) if volume and volume[0] else 0,
-            )
-    return dict(sorted(found.items()))
+    return dict(
+        sorted(row for file in files for row in rows(file.path, _daily_bar) if row[0].year >= FIRST_YEAR)
+    )
+
+
+def _daily_bar(line: str) -> tuple[date, DailyBar]:
+    day = date.fromisoformat(line[:_DATE])
+    bar = parsed_bar(0, [*line[_DATE + 1 :].split(","), ""])
+    return day, DailyBar(open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.amount)
 
 
 def _day_long_bar(day: date, bar: DailyBar) -> RecordedBar:
@@ -259,11 +277,17 @@ def _day_long_bar(day: date, bar: DailyBar) -> RecordedBar:
     return RecordedBar(opens, closes - 1, bar.open, bar.high, bar.low, bar.close, bar.volume)
 
 
-def _moved(quotes: Iterable[tuple[int, Sequence[str], int]], side: slice) -> Sequence[RecordedBar]:
-    """Bars of one side; a blank side did not move in that bar."""
-    return [
-        parsed_bar(at, fields[side], seconds=seconds) for at, fields, seconds in quotes if fields[side][0]
-    ]
+def _quoted(at: int, fields: Sequence[str], seconds: int = MINUTE) -> _Quoted:
+    """Bid and ask of a row; None where a side is blank, which did not move in that bar."""
+    bid, ask = (
+        parsed_bar(at, fields[side], seconds=seconds) if fields[side][0] else None for side in (_BID, _ASK)
+    )
+    return at, bid, ask
+
+
+def _sides(quotes: Sequence[_Quoted]) -> tuple[Sequence[RecordedBar], Sequence[RecordedBar]]:
+    """The bars of the bid, and those of the ask."""
+    return [bid for _, bid, _ in quotes if bid], [ask for _, _, ask in quotes if ask]
 
 
 def _number(name: Sequence[str], taken: set[int]) -> int:

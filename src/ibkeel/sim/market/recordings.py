@@ -1,7 +1,7 @@
 """Recorded data: which files there are, their lines, and what their feed showed when.
 
 The format is that of the folder which IBKEEL_DATA names: CSV with a header, `ts` in ISO-8601
-with offset, an empty field for a missing value, sorted by time. Names say what a file holds:
+with offset, an empty field for a missing value. Names say what a file holds:
 `equity/goog_minute_trades_2015-12-23_2015-12-28.csv.gz`,
 `options/goog_2015-12-24_minute_quote.csv.gz`, `daily/goog_daily_unadjusted_2004_2021.csv.gz`.
 
@@ -11,13 +11,15 @@ at its start, and its close, extremes, volume and size show at its last whole se
 """
 
 import gzip
+import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 import numpy as np
@@ -40,6 +42,7 @@ _OPTION: Final = re.compile(
 _DAILY: Final = re.compile(r"(?P<root>[a-z.]+)_daily_.*\.csv(?:\.gz)?")
 _WHOLE_DATE: Final = 10
 _V = TypeVar("_V")
+_R = TypeVar("_R", bound=tuple[Any, ...])
 
 
 @attrs.frozen(kw_only=True)
@@ -94,20 +97,41 @@ def described(recordings: Sequence[Recording]) -> str:
     return "; ".join(ranges) or "none"
 
 
-def lines(path: Path) -> Iterator[str]:
-    """The lines of a file after its header.
+def rows(path: Path, read: Callable[[str], _V]) -> Iterator[_V]:
+    """What `read` makes of each line of a file after its header; blank lines are left out.
 
     Raises:
-        ConfigurationError: The file cannot be read.
+        ConfigurationError: The file, or a line of it, cannot be read.
     """
+    for number, line in enumerate(_lines(path), start=2):
+        if line.strip():
+            with told(f"{path}, line {number}"):
+                row = read(line)
+            yield row
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Say where it was that numbers or instants could not be read.
+
+    Raises:
+        ConfigurationError: Instead of the error.
+    """
+    try:
+        yield
+    except (ValueError, IndexError) as error:
+        raise ConfigurationError(f"{where} cannot be read: {error}") from error
+
+
+def _lines(path: Path) -> Iterator[str]:
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
-    rows = iter(text.splitlines())
-    next(rows, None)
-    return rows
+    found = iter(text.splitlines())
+    next(found, None)
+    return found
 
 
 @attrs.frozen
@@ -156,21 +180,41 @@ class Printed:
 
 @lru_cache(maxsize=65_536)
 def epoch(text: str) -> int:
-    """Seconds since 1970 of an ISO-8601 time stamp with offset."""
-    return int(datetime.fromisoformat(text).timestamp())
+    """Seconds since 1970 of an ISO-8601 time stamp.
+
+    Raises:
+        ValueError: It is none, or has no offset: it would be taken for this machine's time.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no offset from UTC; valid: {text}-05:00")
+    return int(at.timestamp())
+
+
+def in_order(rows: Iterable[_R]) -> Sequence[_R]:
+    """Rows by the instant that each begins with, the first of equal ones alone."""
+    first: dict[int, _R] = {}
+    for row in rows:
+        first.setdefault(row[0], row)
+    return [first[at] for at in sorted(first)]
 
 
 def parsed_bar(start: int, fields: Sequence[str], *, seconds: int = MINUTE) -> RecordedBar:
     """A bar from its texts: open, high, low, close, and volume or size.
 
     An hourly bar that starts before its session's open is taken to start at the open.
+
+    Raises:
+        ValueError: One of the texts is no finite number.
     """
-    first, high, low, last = map(float, fields[:4])
+    first, high, low, last, amount = map(float, (*fields[:4], fields[4] or 0))
+    if not all(map(math.isfinite, (first, high, low, last, amount))):
+        raise ValueError(f"{', '.join(fields[:5])}; valid: finite numbers, or empty")
     shown = start + seconds - 1
     if seconds > MINUTE:
         session = session_on(datetime.fromtimestamp(start, UTC).date())
         start = max(start, int(session.opens_at.timestamp())) if session else start
-    return RecordedBar(start, shown, first, high, low, last, int(float(fields[4] or 0)))
+    return RecordedBar(start, shown, first, high, low, last, int(amount))
 
 
 def sides(bars: Iterable[RecordedBar]) -> tuple[Steps[float], Steps[int]]:

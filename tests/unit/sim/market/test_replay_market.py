@@ -464,6 +464,82 @@ def test_a_broken_file_is_refused_by_name(tmp_path):
         ReplayMarket(tmp_path, day=DAY, symbols=["GOOG"])
 
 
+def rewritten(twin, folder, change):
+    """A copy of the twin's files whose rows are others."""
+    for source in twin.rglob("*.csv.gz"):
+        part = folder / source.relative_to(twin)
+        with gzip.open(source, "rt", newline="") as file:
+            header, *rows = csv.reader(file)
+        part.parent.mkdir(exist_ok=True)
+        write(part, header, change(part, rows))
+    return folder
+
+
+def shuffled(_, rows):
+    random.Random(1).shuffle(rows)
+    return rows
+
+
+def doubled(_, rows):
+    return [row for row in rows for _ in range(2)]
+
+
+@pytest.mark.parametrize("change", [shuffled, doubled])
+def test_rows_out_of_order_or_told_twice_show_nothing_before_its_time(twin, tmp_path, change):
+    market = ReplayMarket(twin, day=DAY, symbols=["GOOG"])
+    other = ReplayMarket(rewritten(twin, tmp_path, change), day=DAY, symbols=["GOOG"])
+
+    for contract in (*market.underlyings(), *chain(market)):
+        for minute in range(0, MINUTES, 7):
+            at = OPEN + timedelta(minutes=minute, seconds=59)
+            assert other.quote(contract, at) == market.quote(contract, at)
+
+
+def test_an_instant_without_an_offset_is_refused_rather_than_taken_for_this_machines_time(twin, tmp_path):
+    def naive(part, rows):
+        return rows if part.parent.name == "daily" else [[row[0][:19], *row[1:]] for row in rows]
+
+    with pytest.raises(
+        ConfigurationError, match=r"goog_minute_.*, line 2 .*no offset from UTC; valid: .*-05:00"
+    ):
+        ReplayMarket(rewritten(twin, tmp_path, naive), day=DAY, symbols=["GOOG"])
+
+
+@pytest.mark.parametrize(
+    ("folder", "place", "text", "said"),
+    [
+        ("equity", 3, "nan", "line 2 .*valid: finite numbers"),
+        ("equity", 3, "1,5", "line 2 .*could not convert"),
+        ("daily", 2, "inf", "line 2 .*valid: finite numbers"),
+        ("daily", 0, "24.12.2015", "line 2 .*Invalid isoformat"),
+        ("options", 1, "goog", "line 2 .*valid: 'GOOG'"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_refused_with_its_file_and_line(
+    twin, tmp_path, folder, place, text, said
+):
+    def broken(part, rows):
+        if part.parent.name == folder:
+            rows[0] = [*rows[0][:place], text, *rows[0][place + 1 :]]
+        return rows
+
+    with pytest.raises(ConfigurationError, match=said):
+        ReplayMarket(rewritten(twin, tmp_path, broken), day=DAY, symbols=["GOOG"])
+
+
+def test_numbers_of_an_option_that_cannot_be_read_are_told_with_its_name(twin, tmp_path):
+    def broken(part, rows):
+        is_meant = part.parent.name == "options" and "quote" in part.name
+        return [[*row[:5], "x", *row[6:]] for row in rows] if is_meant else rows
+
+    market = ReplayMarket(rewritten(twin, tmp_path, broken), day=DAY, symbols=["GOOG"])
+
+    with pytest.raises(
+        ConfigurationError, match=r"the recording of GOOG 2015-12-24 745\.00 C cannot be read"
+    ):
+        market.quote(chain(market)[0], OPEN)
+
+
 def test_hourly_option_quotes_serve_where_there_are_none_by_the_minute(tmp_path):
     equity, options = tmp_path / "equity", tmp_path / "options"
     trades = [[local(OPEN), "GOOG", 748, 749, 747, 748, 100]]
