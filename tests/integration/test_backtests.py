@@ -15,7 +15,7 @@ from ibkeel.errors import ConfigurationError, InvalidInput, UnknownContract
 from ibkeel.journal import CycleDone, FillSeen, Intent, Journal, RunStarted
 from ibkeel.model import Direction, OrderType, Side, Signal
 from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig
-from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.market import ReplayMarket, SeededMarket
 from ibkeel.strategy import Needs, Scalp, VixRegime
 
 HALF_DAY = date(2015, 12, 24)
@@ -223,10 +223,10 @@ def sides(bid, ask, size):
     return [bid, bid, bid, bid, size, ask, ask, ask, ask, size]
 
 
-def generated_day(folder):
+def generated_day(folder, minutes=210):
     """A stock that climbs in steps, and next week's options on it with a cent of spread."""
     trades, quotes, options, volumes = [], [], [], []
-    for minute in range(-210, 210):
+    for minute in range(-210, minutes):
         shift = timedelta(days=1, hours=-6, minutes=-30) if minute < 0 else timedelta()
         at = OPEN + timedelta(minutes=minute) - shift
         stamp = (at - timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M:%S-05:00")
@@ -345,3 +345,24 @@ def test_a_day_that_was_not_recorded_is_named(tmp_path):
 
     with pytest.raises(ConfigurationError, match="GOOG 2015-12-23"):
         backtest(Scalp(), RecordedData(folder=folder, day=date(2015, 12, 29)), GOOG)
+
+
+@pytest.mark.parametrize(
+    "made", [RecordedData, lambda folder, day: ReplayMarket(folder, day=day, symbols=["GOOG"])]
+)
+def test_a_recorded_day_is_not_played_on_into_the_next_with_its_last_quotes(tmp_path, made):
+    data = made(folder=generated_day(tmp_path), day=HALF_DAY)
+
+    with pytest.raises(ConfigurationError, match="sessions is 2; valid: 1"):
+        backtest(Scalp(), data, GOOG, settings=BacktestSettings(sessions=2))
+
+
+def test_a_recording_that_breaks_off_is_told_first(tmp_path):
+    data = RecordedData(folder=generated_day(tmp_path, minutes=60), day=HALF_DAY)
+
+    report = backtest(Late(), data, GOOG)
+
+    assert report.errors == (
+        "GOOG shows nothing new from 17:45 UTC to the close: what came then took its last prices",
+    )
+    assert "GOOG shows nothing new" in report.to_html()

@@ -1,7 +1,7 @@
 """The runner of the live bot, on virtual time, over a market's sessions."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +20,8 @@ from ibkeel.model import Execution, Option, Stock, mask_account
 from ibkeel.model.checks import whole
 from ibkeel.orders import OrderLimits
 from ibkeel.runner import Progress, RiskConfig, Runner, RunnerConfig, RunReport, Safety
-from ibkeel.sim.values import BarSize, ContractPattern
+from ibkeel.sim.market import ReplayMarket
+from ibkeel.sim.values import BarSize, ContractPattern, SimContract, SimSession
 from ibkeel.sim.venue import Settlement, VenueSettings
 from ibkeel.strategy import Strategy
 from ibkeel.validators import above_zero
@@ -31,6 +32,7 @@ MODE: Final = "BACKTEST"
 
 _EARLY: Final = timedelta(minutes=5)
 _RUN: Final = "backtest"
+_LAST_MINUTES: Final = timedelta(minutes=15)
 _AHEAD: Final = timedelta(days=400)
 _ERRORS_SHOWN: Final = 50
 
@@ -125,11 +127,15 @@ def backtest(
         progress: Called after each cycle.
 
     Raises:
-        ConfigurationError: The market lacks the day or a symbol.
+        ConfigurationError: The market lacks the day or a symbol, or is recorded and should play several days.
         UnknownContract: The market does not list a symbol.
     """
     settings, risk = settings or BacktestSettings(), risk or RiskConfig()
     market = data.market(_listed(strategy, config)) if isinstance(data, MarketSource) else data
+    if isinstance(market, ReplayMarket) and settings.sessions > 1:  # the next would show its last quotes
+        raise ConfigurationError(
+            f"sessions is {settings.sessions}; valid: 1, for a recorded day stands alone"
+        )
     play = _Play(strategy, market, config, risk, limits, settings)
     opens_at = play.opens_at()
     with nullcontext(journal) if journal is not None else Journal.in_memory() as book:
@@ -275,16 +281,30 @@ class _Play:
             trades=trades,
             figures=figures_of(equity, trades),
             counts=_counts(done, len(sessions)),
-            errors=tuple(f"{row.kind}: {row.message}" for row in done.errors[:_ERRORS_SHOWN]),
+            errors=(
+                *self._silent(sessions[-1]),
+                *(f"{row.kind}: {row.message}" for row in done.errors[:_ERRORS_SHOWN]),
+            ),
             held=tuple(f"{row.signed_quantity:g} {row.contract}: {row.reason}" for row in done.held or ()),
             notes=_NOTES,
         )
 
-    def _prices(self, symbol: str) -> Curve:
+    def _silent(self, session: SimSession) -> Iterator[str]:
+        """Who showed nothing new in the last minutes of a session: their recording broke off."""
+        begins = session.closes_at - _LAST_MINUTES
+        for symbol in self._config.symbols:
+            change = self._market.next_change(self._stock(symbol), begins)
+            if change is None or change > session.closes_at:
+                yield f"{symbol} shows nothing new from {begins:%H:%M} UTC to the close: what came then took its last prices"
+
+    def _stock(self, symbol: str) -> SimContract:
         (stock,) = self._market.find(ContractPattern(symbol=symbol, sec_type="STK"))
+        return stock
+
+    def _prices(self, symbol: str) -> Curve:
         sessions = self._market.sessions(self._market.session_date, self._clock.now().date())
         bars = self._market.bars(
-            stock,
+            self._stock(symbol),
             start=sessions[0].opens_at,
             end=self._clock.now(),
             size=BarSize.MIN_1,
