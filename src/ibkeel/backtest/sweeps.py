@@ -1,6 +1,7 @@
 """Many backtests that differ in their settings, on any executor."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from typing import Any, Protocol, TypeVar
@@ -89,13 +90,13 @@ def sweep(
 
     Each combination is one task, so that any executor will do: processes of this machine
     (`ProcessPoolExecutor`), or a cluster's (`dask.distributed.Client.get_executor()`). A combination
-    that fails for a reason of its own, such as a parameter out of range or a strategy that raises at
-    every look, says so in its row, and the others go on.
+    that fails for a reason of its own, such as a parameter out of range, a strategy that raises or a
+    process that ends, says so in its row, and the others go on.
 
     Args:
         trial: What to vary.
         grid: Values by dotted key, such as `strategy.fast` or `risk.stop_fraction`; an entry of a
-            dictionary counts as a field.
+            dictionary counts as a field, and so does the number of one in a row, as in `strategy.confirms.0.ratio`.
         executor: Where to run; None runs here, one after another.
         progress: Called with how many are done and how many there are, in any order of tasks.
 
@@ -121,7 +122,12 @@ def sweep(
         for future in futures:
             future.cancel()
         raise
-    return Sweep(rows=tuple(future.result() for future in futures))
+    return Sweep(
+        rows=tuple(
+            _failed(settings, error) if (error := future.exception()) else future.result()
+            for (settings, _), future in zip(combinations, futures, strict=True)
+        )
+    )
 
 
 def _nobody(_: int, __: int) -> None:
@@ -161,8 +167,10 @@ def _evolved(value: Any, changes: Sequence[tuple[Sequence[str], Any]]) -> Any:
         if len(path) > 1:
             nested.setdefault(path[0], []).append((path[1:], new))
     inner = {name: _evolved(_member(value, name), rows) for name, rows in nested.items()}
-    if isinstance(value, Mapping):
-        return {**value, **direct, **inner}
+    entries = _entries(value)
+    if entries is not None:
+        changed = {**entries, **direct, **inner}
+        return tuple(changed.values()) if isinstance(value, tuple) else changed
     return attrs.evolve(value, **direct, **inner)
 
 
@@ -181,13 +189,22 @@ def _look_up(value: Any, key: str) -> None:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    if isinstance(value, Mapping):
-        return tuple(value)
+    entries = _entries(value)
+    if entries is not None:
+        return tuple(entries)
     return tuple(field.name for field in attrs.fields(type(value))) if attrs.has(type(value)) else ()
 
 
 def _member(value: Any, name: str) -> Any:
-    return value[name] if isinstance(value, Mapping) else getattr(value, name)
+    entries = _entries(value)
+    return getattr(value, name) if entries is None else entries[name]
+
+
+def _entries(value: Any) -> Mapping[str, Any] | None:
+    """What a dictionary holds, or a row by number; None of what has fields."""
+    if isinstance(value, tuple):
+        return {str(number): entry for number, entry in enumerate(value)}
+    return value if isinstance(value, Mapping) else None
 
 
 def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
@@ -196,8 +213,8 @@ def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
         return SweepRow(settings=settings, error=trial)
     try:
         report = trial.run()
-    except IbkeelError as error:
-        return SweepRow(settings=settings, error=f"{type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - of the user's strategy; the others go on
+        return _failed(settings, error)
     counts = dict(report.counts)
     # The zeros of a strategy that never answered are no result, and might be the best of the sweep.
     if report.errors and not counts.get("answers"):
@@ -205,5 +222,12 @@ def _row(settings: dict[str, Any], trial: Trial | str) -> SweepRow:
     return SweepRow(settings=settings, figures=report.figures, counts=counts)
 
 
+def _failed(settings: dict[str, Any], error: BaseException) -> SweepRow:
+    return SweepRow(settings=settings, error=f"{type(error).__name__}: {error}")
+
+
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    is_plain = isinstance(value, str | int | bool | None) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+    return value if is_plain else str(value)

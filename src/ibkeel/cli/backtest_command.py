@@ -145,7 +145,7 @@ def sweep_settings(**given: Any) -> int:
             progress=lambda count, total: advance(count / total, f"{count} of {total}"),
         )
     if given["as_json"]:
-        click.echo(json.dumps(done.as_data(), indent=2))
+        click.echo(json.dumps(done.as_data(), indent=2, allow_nan=False))
     else:
         print_sweep(unbroken(Console()), done, given["figure"])
     return ExitCode.SUCCESS if any(row.figures is not None for row in done.rows) else ExitCode.FOUND

@@ -1,7 +1,8 @@
 """Sweeps: one order of rows on every executor, failures beside successes, progress."""
 
+import math
 import pickle
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 
 import attrs
 import numpy as np
@@ -12,7 +13,7 @@ from ibkeel.errors import InvalidInput
 from ibkeel.indicators import Ema
 from ibkeel.model import Bars, BarSpec, Stock
 from ibkeel.runner import RunnerConfig
-from ibkeel.strategy import Needs, Scalp
+from ibkeel.strategy import Confirmed, DailyVolume, Needs, Scalp, Whale
 
 COUNT = 120
 GRID = {"params.period": [3, 5, 8], "settings.half_spread": [0.0, 0.01]}
@@ -27,6 +28,39 @@ class AboveAverage:
     def on_bar(self, bar):
         average = self._average.update(bar.close)
         return None if average is None else 10 if bar.close > average else 0
+
+
+class Picky(AboveAverage):
+    """Does not do for six bars."""
+
+    def __init__(self, period):
+        super().__init__(period // (period != 6))
+
+
+class Breaking(Executor):
+    """Loses its second task, as a pool does whose process is killed."""
+
+    def __init__(self):
+        self._left = 2
+
+    def submit(self, fn, /, *args, **kwargs):
+        future, self._left = Future(), self._left - 1
+        if self._left:
+            future.set_result(fn(*args, **kwargs))
+        else:
+            future.set_exception(BrokenExecutor("a process ended"))
+        return future
+
+
+@attrs.frozen(kw_only=True)
+class Named:
+    """Says what its strategy was made of."""
+
+    strategy: Confirmed
+
+    def run(self):
+        whale, volume = self.strategy.confirms
+        raise InvalidInput(f"{self.strategy.decides.fast} {whale.volume_ratio} {volume.band}")
 
 
 def some_bars():
@@ -170,6 +204,45 @@ def test_a_key_of_what_is_left_at_its_default_of_none_says_so():
         InvalidInput, match=r"no setting limits\.max_quantity: .* None, the default: give it a value"
     ):
         sweep(trial, {"limits.max_quantity": [1, 2]})
+
+
+def test_those_that_confirm_are_swept_by_their_number():
+    both = Confirmed(decides=Scalp(), confirms=(Whale(), DailyVolume()))
+    trial = Named(strategy=both)
+
+    swept = sweep(trial, {"strategy.confirms.1.band": [0.5, -1.0], "strategy.decides.fast": [3]})
+
+    assert swept.rows[0].error == "InvalidInput: 3 1.2 0.5"
+    assert "band" in swept.rows[1].error
+    with pytest.raises(InvalidInput, match="'2' is not one of 0, 1"):
+        sweep(trial, {"strategy.confirms.2.band": [0.5]})
+
+
+def test_whatever_one_strategy_raises_the_others_go_on():
+    with ThreadPoolExecutor(1) as threads:
+        for executor in (None, threads):
+            rows = sweep(
+                attrs.evolve(TRIAL, strategy=Picky), {"params.period": [5, 6, 7]}, executor=executor
+            ).rows
+
+            assert [row.error for row in rows] == [
+                "",
+                "ZeroDivisionError: integer division or modulo by zero",
+                "",
+            ]
+            assert rows[2].figures is not None
+
+
+def test_what_a_broken_executor_left_is_told_in_its_row():
+    rows = sweep(TRIAL, {"params.period": [5, 6, 7]}, executor=Breaking()).rows
+
+    assert [row.error for row in rows] == ["", "BrokenExecutor: a process ended", ""]
+
+
+def test_values_that_json_has_not_are_text():
+    rows = sweep(TRIAL, {"settings.cash": [math.nan, math.inf, 5.0]}).as_data()["rows"]
+
+    assert [row["settings"]["settings.cash"] for row in rows] == ["nan", "inf", 5.0]
 
 
 def test_a_key_without_values_is_refused():
