@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,6 +55,8 @@ def init(path: Path, strategy: str | None, profile: str | None) -> None:
     except FileExistsError:
         raise ConfigurationError(f"{path} exists; choose another path") from None
     except OSError as error:
+        with suppress(OSError):  # a full disk leaves a part of it
+            path.unlink()
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"wrote {path}")
 

@@ -1,20 +1,17 @@
 """The commands that read a journal."""
 
-import contextlib
 import io
 import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 
-from ibkeel.cli.paths import DATE, PATH, page_path, state_directory
+from ibkeel.cli.paths import DATE, PATH, in_a_folder, page_path, state_directory
 from ibkeel.cli.screen import print_records, told, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
@@ -52,6 +49,8 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
     """
     if form is None and output is not None:
         form = output.suffix.lower()[1:]
+    if output is not None:
+        in_a_folder(output)
     with Journal.open(path, read_only=True) as source:
         if form in {"csv", "parquet"}:
             if output is None:
@@ -66,42 +65,51 @@ def journal_export(path: Path, output: Path | None, form: str | None, *, full: b
                 )  # JSON's own: nothing of a journal becomes a question mark
             source.export_jsonl(sys.stdout, full=full)
         else:
-            with _writable(output) as stream:
-                source.export_jsonl(stream, full=full)
+            _write_lines(source, output, full=full)
+
+
+def _write_lines(source: Journal, output: Path, *, full: bool) -> None:
+    try:
+        with draft_of(output) as draft, draft.open("w", encoding="utf-8", newline="\n") as stream:
+            source.export_jsonl(stream, full=full)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
 
 
 @journal.command("show")
 @click.argument("path", type=PATH, required=False)
 @click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
 @click.option("--kind", default=None, help="Only one kind, such as fill or failure.")
-def journal_show(path: Path | None, last: int, kind: str | None) -> None:
+@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
+def journal_show(path: Path | None, last: int, kind: str | None, state: Path | None) -> None:
     """Print the last records of the journal at PATH, by default the one in the state directory."""
-    with Journal.open(path or state_directory(os.environ) / "journal.sqlite", read_only=True) as source:
+    if path is not None and state is not None:
+        raise click.UsageError("PATH and --state exclude each other")
+    with Journal.open(
+        path or state_directory(os.environ, state) / "journal.sqlite", read_only=True
+    ) as source:
         reader = SparingReader(source)
-        entries = list(_of_kind(reader, kind))[-last:]
+        entries = _last(reader, kind, last, source.count())
     print_records(unbroken(Console()), [(entry.seq, entry.record) for entry in entries])
     for error in reader.skipped.values():
         click.echo(f"left out: {error}", err=True)
 
 
-def _of_kind(source: SparingReader, kind: str | None) -> Iterator[Entry]:
+def _last(source: SparingReader, kind: str | None, wanted: int, end: int) -> list[Entry]:
+    """The last records of a kind, looked for from the end on: a journal may hold millions."""
+    span = wanted
+    while True:
+        entries = list(_of_kind(source, kind, max(end - span, 0)))
+        if len(entries) >= wanted or span >= end:
+            return entries[-wanted:]
+        span *= 8
+
+
+def _of_kind(source: SparingReader, kind: str | None, after: int) -> Iterator[Entry]:
     """Records of a kind, by its stored name or in the words of the table."""
-    if kind is None:
-        return source.events()
-    if kind.endswith(" intent"):
-        return (entry for entry in source.events("intent") if told(entry.record)[0] == kind)
-    return source.events("fill_seen" if kind == "fill" else kind.replace(" ", "_"))
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[Any]:
-    with draft_of(path) as draft:
-        try:
-            stream = draft.open("w", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
-        with contextlib.closing(stream):
-            yield stream
+    if kind is not None and kind.endswith(" intent"):
+        return (entry for entry in source.events("intent", after=after) if told(entry.record)[0] == kind)
+    return source.events("fill_seen" if kind == "fill" else kind and kind.replace(" ", "_"), after=after)
 
 
 @click.command()

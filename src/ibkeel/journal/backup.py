@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ibkeel.errors import JournalError
-from ibkeel.journal.store import Journal
+from ibkeel.journal.store import Journal, connect
 
 _OWNER_ONLY: Final = 0o600
 _BESIDE: Final = ("-wal", "-shm")
@@ -75,7 +75,7 @@ def _copied(origin: Path, draft: Path, wanted: Path) -> int:
 
 def _copy(origin: Path, draft: Path) -> None:
     _claim(draft)
-    reading = sqlite3.connect(f"{origin.absolute().as_uri()}?mode=ro", uri=True)
+    reading = connect(origin, read_only=True)
     writing = sqlite3.connect(draft)
     with contextlib.closing(reading), contextlib.closing(writing):
         # All at once: a reader of a journal keeps no bot from writing, while a copy in parts begins anew after each write.

@@ -44,7 +44,6 @@ from ibkeel.locks import LockFile
 
 _BUSY_SECONDS: Final = 5.0
 _PAGE: Final = 500
-_SHOWN: Final = 3
 _DURABLE: Final = frozenset({FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted})
 _FIRST, _LAST = "", "~"
 _MEMORY: Final = Path(":memory:")
@@ -67,17 +66,25 @@ def _told(path: Path, doing: str) -> Iterator[None]:
         raise JournalError(f"journal {path} cannot be {doing}: {error}") from error
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """A connection to a journal that was looked at, and brought up to date if it may be written."""
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    try:
+        return _connected(uri, path, read_only=read_only)
+    except sqlite3.OperationalError as error:
+        # SQLite would make files beside it, and may not. Without a `-wal` there nobody writes it now.
+        is_barred = read_only and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN
+        if not is_barred or Path(f"{path.resolve()}-wal").exists():
+            raise
+        return _connected(f"{uri}&immutable=1", path, read_only=True)
+
+
+def _connected(uri: str, path: Path, *, read_only: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}",
-        uri=True,
-        timeout=_BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
+        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
-        prepare = _check if read_only else _prepare
-        prepare(connection, path)
+        (_check if read_only else _prepare)(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -140,11 +147,11 @@ class Journal:
                     raise JournalError(f"there is no journal at {file}; a bot writes it when it runs")
                 if file.is_dir():
                     raise JournalError(f"{file} is a directory; name the journal in it")
-                return cls(_connect(file, read_only=True), file, read_only=True)
+                return cls(connect(file, read_only=True), file, read_only=True)
             writing = taken(file)
             try:
                 create(file)
-                return cls(_connect(file, read_only=False), file, read_only=False, writing=writing)
+                return cls(connect(file, read_only=False), file, read_only=False, writing=writing)
             except BaseException:
                 writing.release()
                 raise
@@ -267,14 +274,13 @@ class Journal:
         until: datetime | None = None,
     ) -> Iterator[tuple[int, str, dict[str, Any]]]:
         name = "" if kind is None else kind_of(kind)
-        begin, end = _FIRST if since is None else stamp(since), _LAST if until is None else stamp(until)
         wanted: dict[str, Any] = {
             "kind": name,
             "whole": KIND if name in PARTS else name,
             "symbol": symbol or "",
             "after": after,
-            "since": begin,
-            "until": end,
+            "since": _FIRST if since is None else stamp(since),
+            "until": _LAST if until is None else stamp(until),
             "page": _PAGE,
         }
         while page := self._page(wanted):
@@ -356,7 +362,7 @@ class Journal:
         """
         with self._lock, _told(self.path, "read"):
             rows = self._connection.execute("PRAGMA integrity_check").fetchall()
-        said = "; ".join(str(row[0]) for row in rows[:_SHOWN])
+        said = "; ".join(str(row[0]) for row in rows[:3])
         if said != "ok":
             raise JournalError(f"journal {self.path} is damaged: {said}")
         for _ in self.events():

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
@@ -33,7 +33,7 @@ from ibkeel.errors import (
     UnknownContract,
     UnknownStrategy,
 )
-from ibkeel.journal import Failure, Journal, RunStarted
+from ibkeel.journal import Failure, Journal, RunEnded, RunStarted
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.system import SystemClock
@@ -423,6 +423,70 @@ def test_a_kind_may_be_named_as_the_table_shows_it(words, others, paper_day, cap
     assert code == 0
     assert f"   {words}   " in out
     assert f"   {others}   " not in out
+
+
+def test_the_bot_whose_journal_is_shown_may_be_named(dry_day, tmp_path, capsys):
+    shutil.copy(dry_day[-1], tmp_path / "journal.sqlite")
+
+    code = run(["journal", "show", "--state", str(tmp_path), "--last", "3"])
+    assert (code, "run ended" in capsys.readouterr().out) == (0, True)
+    assert run(["journal", "show", "x.sqlite", "--state", str(tmp_path)]) == 2
+    assert "PATH and --state exclude each other" in capsys.readouterr().err
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A stand-in for a full disk: no file may grow beyond this."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_an_export_that_finds_no_room_says_so_and_leaves_nothing(paper_day, tmp_path, capsys):
+    with files_of_at_most(60_000):
+        code = run(["journal", "export", str(paper_day[-1]), str(tmp_path / "j.jsonl")])
+
+    assert code == 2
+    assert capsys.readouterr().err.startswith(f"ibkeel: cannot write {tmp_path / 'j.jsonl'}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_configuration_that_finds_no_room_is_not_in_the_way_of_the_next(tmp_path, capsys):
+    path = tmp_path / "bot.toml"
+
+    with files_of_at_most(1_000):
+        full = run(["config", "init", str(path)])
+    again = run(["config", "init", str(path)])
+
+    assert (full, again) == (2, 0)
+    assert f"cannot write {path}" in capsys.readouterr().err
+
+
+def test_the_end_of_a_long_journal_is_shown_without_reading_the_rest(tmp_path, capsys):
+    path, at = tmp_path / "long.sqlite", datetime(2024, 3, 5, tzinfo=UTC)
+    rare = RunEnded(at=at, run="early", outcome="finished")
+    with Journal.open(path) as journal:
+        journal.record_all([rare, *(Failure(at=at, kind="Common", message=f"m{n}") for n in range(2_000))])
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE events SET data = '[' WHERE seq BETWEEN 2 AND 1500")
+        file.commit()
+
+    run(["journal", "show", str(path), "--last", "20"])
+    last = capsys.readouterr()
+    run(["journal", "show", str(path), "--last", "2", "--kind", "run ended"])
+    early = capsys.readouterr()
+
+    assert ("m1999" in last.out, "m1980" in last.out, "m1979" in last.out, last.err) == (
+        True,
+        True,
+        False,
+        "",
+    )
+    assert "run=early" in early.out
 
 
 @pytest.mark.parametrize("command", [["journal", "show"], ["report"]])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import CycleDone, Entry, Intent, Journal, store
+from ibkeel.journal import CycleDone, Entry, Intent, Journal, back_up, store
 from ibkeel.journal.schema import APPLICATION_ID, SCHEMA_VERSION
 
 
@@ -347,3 +347,26 @@ def test_a_batch_that_finds_no_room_leaves_the_journal_fit_for_the_next(journal,
     connection.execute("PRAGMA max_page_count = 100000")
 
     assert journal.record_all(many) == tuple(range(1, len(many) + 1))
+
+
+def test_a_journal_that_was_closed_is_read_where_nothing_may_be_written(tmp_path, records):
+    path = tmp_path / "journal.sqlite"
+    with Journal.open(path) as journal:
+        journal.record_all(records)
+    path.with_name(
+        f"{path.name}-shm"
+    ).mkdir()  # as on a disk mounted read-only: SQLite can make no file there
+
+    with Journal.open(path, read_only=True) as journal:
+        assert [entry.record for entry in journal.events()] == list(records)
+    assert back_up(path, tmp_path / "copy.sqlite") == len(records)
+
+
+def test_a_journal_whose_companion_file_cannot_be_read_is_not_read_without_it(tmp_path, records):
+    path = tmp_path / "journal.sqlite"
+    with Journal.open(path) as journal:
+        journal.record_all(records)
+    path.with_name(f"{path.name}-wal").mkdir()
+
+    with pytest.raises(JournalError, match="unable to open"):
+        Journal.open(path, read_only=True)
