@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
 from ibkeel.cli.exits import ExitCode
-from ibkeel.cli.screen import NEW_YORK, host_name, plain, unbroken
+from ibkeel.cli.screen import NEW_YORK, Number, host_name, plain, unbroken
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 
@@ -69,10 +69,15 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     default="P",
     show_default=True,
 )
-@click.option("--delta", type=float, default=None, help="Find the option of this delta, without sign.")
+@click.option(
+    "--delta",
+    type=Number(0, 1, min_open=True, max_open=True),
+    default=None,
+    help="Find the option of this delta, without sign.",
+)
 @click.option(
     "--within",
-    type=float,
+    type=Number(0, 1),
     default=None,
     metavar="DELTA",
     help="Farthest from --delta that will do, such as 0.05.",
@@ -102,7 +107,7 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
 @click.option("--class", "trading_class", default=None, metavar="NAME", help="Trading class, such as SPXW.")
 @click.option(
     "--rate",
-    type=click.FloatRange(-1, 1),
+    type=Number(-1, 1),
     default=0.0,
     show_default=True,
     help="Interest a year, a fraction, for forward and delta.",

@@ -16,6 +16,7 @@ from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.flattening import FlattenOptions, flatten_directly, flatten_through_the_bot, planned
 from ibkeel.cli.paths import PATH, state_directory
+from ibkeel.cli.screen import Number
 from ibkeel.errors import ClientIdInUse, ConfigurationError, JournalInUse, OrderRefused
 from ibkeel.monitor.dashboard.source import BotSource
 from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt, load_config_as
@@ -26,9 +27,7 @@ from ibkeel.system import SystemClock
 @click.argument("config", type=PATH, default=Path("bot.toml"))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--all", "everything", is_flag=True, help="Close also what the bot did not trade.")
-@click.option(
-    "--wait", type=click.FloatRange(1, 600), default=60.0, show_default=True, help="Seconds for the fills."
-)
+@click.option("--wait", type=Number(1, 600), default=60.0, show_default=True, help="Seconds for the fills.")
 @click.option("--journal", type=PATH, default=None, help="Where the bot's journal is.")
 @click.option("--state", type=PATH, default=None, help="The bot's state directory.")
 @click.option(

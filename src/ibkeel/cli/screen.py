@@ -1,10 +1,11 @@
 """What commands show: how they get on, and what others said, neither markup nor commands to the terminal."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -14,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import override
 
 from ibkeel.model import checks
 from ibkeel.telemetry.redaction import printable
@@ -37,6 +39,17 @@ def host_name(_: click.Context, option: click.Parameter, text: str | None) -> st
     if text is not None:
         checks.host(None, option, text)
     return text
+
+
+class Number(click.FloatRange):
+    """A number in a range that was typed; `nan` is in none."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
 
 
 def web_address(host: str, port: int) -> str:

@@ -19,7 +19,7 @@ import click
 from rich.console import Console
 
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
-from ibkeel.cli.screen import NEW_YORK, announce, host_name, table
+from ibkeel.cli.screen import NEW_YORK, Number, announce, host_name, table
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company, accompany, recording
 from ibkeel.clock import OffsetClock
@@ -142,7 +142,7 @@ def sim() -> None:
 @click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
 @click.option(
     "--speed",
-    type=click.FloatRange(0.01, 1000.0),
+    type=Number(0.01, 1000.0),
     default=1.0,
     show_default=True,
     metavar="FACTOR",

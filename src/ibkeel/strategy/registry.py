@@ -149,9 +149,11 @@ class Registry:
             return strategy
         try:
             return factory(**params)
-        except TypeError as error:
+        except InvalidInput:
+            raise
+        except Exception as error:  # of whoever wrote it
             raise InvalidInput(
-                f"parameters {sorted(params)} do not fit strategy {name!r}: {error}"
+                f"parameters {sorted(params)} do not fit strategy {name!r}: {type(error).__name__}: {error}"
             ) from error
 
     def _composed(self, names: list[str], params: Mapping[str, object]) -> Strategy:

@@ -214,6 +214,8 @@ def test_a_state_directory_that_cannot_be_made_is_named(tmp_path):
         (["run", "nowhere.toml"], 2, "nowhere.toml"),
         (["journal", "export", "nowhere.sqlite"], 2, "nowhere.sqlite"),
         (["sim", "serve", "--port", "70000"], 2, "70000"),
+        (["sim", "serve", "--speed", "nan"], 2, "'nan' is no number"),
+        (["flatten", "--wait", "nan"], 2, "'nan' is no number"),
         (["sim", "serve", "--host", "host.invalid"], 2, "choose another --host, such as 127.0.0.1"),
         (["sim", "serve", "--host", "192.0.2.1"], 2, "choose another --host, such as 127.0.0.1"),
         (["demo", "--journal", "no/such/x"], 2, "cannot write no/such/x: there is no folder no/such"),

@@ -55,6 +55,21 @@ def test_a_registered_function_is_called_with_its_parameters():
         registry.create("patient", {"hurry": 1})
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("patience is a virtue"), "'picky': ValueError: patience is a virtue"),
+        (InvalidInput("patience is -1; valid: 0 or more"), "^patience is -1"),
+    ],
+)
+def test_a_function_that_refuses_its_parameters_is_told_as_it_said(error, words):
+    def make(patience):
+        raise error
+
+    with pytest.raises(InvalidInput, match=words):
+        Registry({"picky": make}).create("picky", {"patience": -1})
+
+
 def test_a_strategy_of_an_installed_package_is_found_by_name():
     registry = make_registry(OFFERED)
 
