@@ -2,18 +2,19 @@
 
 import random
 import sys
-from datetime import date
+from datetime import date, timedelta
 
 import attrs
 import numpy as np
 import pytest
 
 import ibkeel.testing
-from ibkeel.model import BarSpec, Direction, ExitPolicy, Reason, Signal
+from ibkeel.model import BarSpec, Direction, ExitPolicy, Index, Reason, Signal
 from ibkeel.strategy import Confirmed, DailyVolume, Needs, Scalp, VixRegime, Whale
 from ibkeel.testing import StrategyContract
 from ibkeel.testing.strategies import START
 
+VIX = Index("VIX")
 MINUTES = BarSpec(duration="3600 S", size="1 min")
 DAYS = BarSpec(duration="2 D", size="1 min")
 UP = Signal(direction=Direction.UP, confidence=0.5, reasons=(Reason("always", 1.0),))
@@ -153,6 +154,33 @@ class Silent(Flawed):
         return Signal(direction=Direction.NONE)
 
 
+class WatchesFear(Flawed):
+    """Buys at one level of fear, whatever it is told of the quote."""
+
+    def needs(self):
+        return Needs(quotes=(VIX,))
+
+    def decide(self, context):
+        quote = context.quotes.get(VIX)
+        is_right = (
+            quote is not None
+            and quote.last is not None
+            and 16.0 <= quote.last < 17.0
+            and self.takes(quote, context.now)
+        )
+        return UP if is_right else Flawed.decide(self, context)
+
+
+class TakesAnOldOne(WatchesFear):
+    def takes(self, quote, now):
+        return quote.is_live
+
+
+class TakesADelayedOne(WatchesFear):
+    def takes(self, quote, now):
+        return now - quote.at < timedelta(minutes=15)
+
+
 class Peeks(Flawed):
     """It is handed the whole future by its author."""
 
@@ -180,6 +208,8 @@ def contract_of(make):
         (OnceInAWhileWithNumpy, "test_equal_inputs_give_equal_signals_whatever_was_asked_before"),
         (Fragile, "test_it_survives_gaps_few_bars_and_none"),
         (Silent, "test_its_signals_are_well_formed"),
+        (TakesAnOldOne, "test_it_survives_quotes_that_are_missing_stale_or_delayed"),
+        (TakesADelayedOne, "test_it_survives_quotes_that_are_missing_stale_or_delayed"),
     ],
 )
 def test_a_flaw_breaks_the_promise_that_is_about_it(flawed, promise):
