@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -210,8 +211,16 @@ def print_sweep(console: Console, done: Sweep, figure: str) -> None:
 
 
 def _processes(number: int) -> ProcessPoolExecutor:
-    """Processes that begin afresh: one that is copied from this one may inherit locks of its threads."""
-    return ProcessPoolExecutor(number, mp_context=get_context("spawn"))
+    """Processes that begin afresh: one that is copied from this one may inherit locks of its threads.
+
+    Ctrl-C ends each without a word: this one tells of it.
+    """
+    return ProcessPoolExecutor(
+        number,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def _trial(given: dict[str, Any]) -> MarketTrial:

@@ -1,8 +1,10 @@
 import json
+import signal
 
 import pytest
 
 from ibkeel.cli.app import run
+from ibkeel.cli.backtest_command import _processes
 from ibkeel.journal import CycleDone, Journal
 
 QUIET = """
@@ -98,6 +100,11 @@ def test_a_sweep_prints_every_combination_in_the_order_of_the_grid(bot, capsys):
     assert code == 0
     assert [tuple(row["settings"].values()) for row in rows] == [(0.1, 8), (0.1, 30), (0.4, 8), (0.4, 30)]
     assert [row["figures"] is None for row in rows] == [False, True, False, True]
+
+
+def test_ctrl_c_ends_the_processes_of_a_sweep_without_a_word_of_theirs():
+    with _processes(1) as executor:
+        assert executor.submit(signal.getsignal, signal.SIGINT).result() is signal.SIG_DFL
 
 
 def test_processes_give_the_rows_that_one_process_gives(bot, capsys):
