@@ -253,13 +253,19 @@ def _distribution(trades: Sequence[Trade]) -> str:
 
 def _figures(report: "BacktestReport") -> str:
     rows = [
-        (name.replace("_", " "), _figure(name, value)) for name, value in report.figures.as_data().items()
+        (name.replace("_", " "), figure_text(name, value)) for name, value in report.figures.as_data().items()
     ]
     rows += [(name.replace("_", " "), f"{value:,}") for name, value in report.counts.items()]
     return _table(("figure", "value"), rows)
 
 
-def _figure(name: str, value: float | None) -> str:
+def figure_text(name: str, value: float | None) -> str:
+    """A figure as people read it.
+
+    Args:
+        name: A field of `Figures`.
+        value: What it is.
+    """
     if value is None:
         return _NONE
     if name in {"total_return", "max_drawdown", "win_rate"}:

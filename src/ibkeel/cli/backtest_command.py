@@ -27,7 +27,7 @@ from ibkeel.backtest import (
     Trade,
     sweep,
 )
-from ibkeel.backtest.figures import lasting
+from ibkeel.backtest.report import figure_text
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import DATE, PATH, fresh_journal, page_path
@@ -44,9 +44,6 @@ _FIGURES: Final = tuple(field.name for field in attrs.fields(Figures))
 _WORDS: Final[dict[str, object]] = {"true": True, "false": False, "none": None}
 
 _SHOWN: Final = 20
-_SHARES: Final = ("total_return", "max_drawdown", "win_rate")
-_SECONDS: Final = ("longest_drawdown", "average_holding")
-_RATIOS: Final = ("sharpe", "profit_factor")
 _FEW: Final = ("net_profit", "total_return", "max_drawdown", "trades", "win_rate", "profit_factor")
 
 
@@ -157,7 +154,9 @@ def print_backtest(console: Console, report: BacktestReport, page: Path | None) 
     console.print(f"[bold]{report.title}[/bold]", highlight=False)
     rows = _table("figure", "value")
     for field in attrs.fields(Figures):
-        rows.add_row(field.name.replace("_", " "), _figure(field.name, getattr(report.figures, field.name)))
+        rows.add_row(
+            field.name.replace("_", " "), figure_text(field.name, getattr(report.figures, field.name))
+        )
     for name, value in report.counts.items():
         rows.add_row(name, f"{value:,}")
     console.print(rows)
@@ -201,7 +200,7 @@ def print_sweep(console: Console, done: Sweep, figure: str) -> None:
         settings = [str(row.settings[key]) for key in keys]
         cells = ["-"] * len(names)
         if row.figures is not None:
-            cells = [_figure(name, getattr(row.figures, name)) for name in names]
+            cells = [figure_text(name, getattr(row.figures, name)) for name in names]
         rows.add_row(*settings, *cells)
     console.print(rows)
     for row in done.rows:
@@ -283,18 +282,6 @@ def _value(text: str) -> object:
 def _rank(row: SweepRow, figure: str) -> tuple[bool, float]:
     value = getattr(row.figures, figure, None)
     return value is None, -(value or 0.0)
-
-
-def _figure(name: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    if name in _SHARES:
-        return f"{value:.2%}"
-    if name in _SECONDS:
-        return lasting(value)
-    if name in _RATIOS:
-        return f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def _table(*columns: str) -> Table:

@@ -45,17 +45,6 @@ _ROOTS: Final = {"SPXW": "SPX"}
 _IDS: Final = (1 << 31) - 2
 
 
-@attrs.frozen(kw_only=True)
-class DailyBar:
-    """One row of a daily file; an index may have no volume."""
-
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: int
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Feed:
     """All that was recorded of one contract.
@@ -183,7 +172,7 @@ class Library:
             return self._options.feed(key)
         return self._spots[self.contracts[con_id].symbol]
 
-    def _daily(self, symbol: str) -> Mapping[date, DailyBar]:
+    def _daily(self, symbol: str) -> Mapping[date, RecordedBar]:
         return _daily_bars(file for file in self._files if (file.root, file.kind) == (symbol, "daily"))
 
     def _spot(self, folder: Path, symbol: str) -> Feed:
@@ -194,7 +183,7 @@ class Library:
             return feed
         daily = self.daily[symbol]
         if self._day in daily and not files:
-            return Feed.of([_day_long_bar(day, bar) for day, bar in daily.items() if session_on(day)])
+            return Feed.of(list(daily.values()))
         raise ConfigurationError(
             f"{symbol} was not recorded on {self._day} in {folder}; "
             f"minute data there: {described(self._files)}"
@@ -256,25 +245,19 @@ def _spot_trade(line: str) -> tuple[int, RecordedBar]:
     return at, parsed_bar(at, fields)
 
 
-def _daily_bars(files: Iterable[Recording]) -> Mapping[date, DailyBar]:
-    """Daily bars by date, ascending; dates before the calendar's first year are left out."""
-    return dict(
-        sorted(row for file in files for row in rows(file.path, _daily_bar) if row[0].year >= FIRST_YEAR)
-    )
+def _daily_bars(files: Iterable[Recording]) -> Mapping[date, RecordedBar]:
+    """Daily bars by date, ascending."""
+    return dict(in_order(filter(None, (row for file in files for row in rows(file.path, _daily_bar)))))
 
 
-def _daily_bar(line: str) -> tuple[date, DailyBar]:
+def _daily_bar(line: str) -> tuple[date, RecordedBar] | None:
+    """A date, and the only bar of its session; None before the calendar's first year, and where there is no session."""
     day = date.fromisoformat(line[:_DATE])
-    bar = parsed_bar(0, [*line[_DATE + 1 :].split(","), ""])
-    return day, DailyBar(open=bar.open, high=bar.high, low=bar.low, close=bar.close, volume=bar.amount)
-
-
-def _day_long_bar(day: date, bar: DailyBar) -> RecordedBar:
-    """A daily bar as the only bar of its session, for a symbol without minute data."""
-    session = session_on(day)
-    assert session is not None, "daily files hold sessions"
+    session = session_on(day) if day.year >= FIRST_YEAR else None
+    if session is None:
+        return None
     opens, closes = int(session.opens_at.timestamp()), int(session.closes_at.timestamp())
-    return RecordedBar(opens, closes - 1, bar.open, bar.high, bar.low, bar.close, bar.volume)
+    return day, parsed_bar(opens, [*line[_DATE + 1 :].split(","), ""], seconds=closes - opens)
 
 
 def _quoted(at: int, fields: Sequence[str], seconds: int = MINUTE) -> _Quoted:

@@ -192,8 +192,8 @@ def epoch(text: str) -> int:
 
 
 def in_order(rows: Iterable[_R]) -> Sequence[_R]:
-    """Rows by the instant that each begins with, the first of equal ones alone."""
-    first: dict[int, _R] = {}
+    """Rows by the instant or date that each begins with, the first of equal ones alone."""
+    first: dict[Any, _R] = {}
     for row in rows:
         first.setdefault(row[0], row)
     return [first[at] for at in sorted(first)]

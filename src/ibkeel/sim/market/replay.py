@@ -21,7 +21,7 @@ from ibkeel.sim.market.calendar import (
     trading_day,
     trading_day_start,
 )
-from ibkeel.sim.market.library import DailyBar, Feed, Library
+from ibkeel.sim.market.library import Feed, Library
 from ibkeel.sim.market.listing import fits, wanted_symbol
 from ibkeel.sim.market.pricer import greeks, implied_volatility
 from ibkeel.sim.market.recordings import RecordedBar, table_of
@@ -194,7 +194,7 @@ class ReplayMarket:
         last = end.astimezone(NEW_YORK).date()
         daily = self._library.daily[contract.symbol] if _from_daily(contract, size, what) else {}
         tables = (
-            _daily_table(session, daily[session.day])
+            table_of([daily[session.day]])
             if session.day in daily and session.closes_at <= end
             else aligned(
                 table_of(_of_day(feed.bars[what], session, rth=rth), end=_ceiling(end)),
@@ -230,11 +230,6 @@ class ReplayMarket:
 
 def _from_daily(contract: SimContract, size: BarSize, what: str) -> bool:
     return size is BarSize.DAY_1 and what == "TRADES" and contract.sec_type != "OPT"
-
-
-def _daily_table(session: SimSession, bar: DailyBar) -> BarTable:
-    opens = int(session.opens_at.timestamp())
-    return table_of([RecordedBar(opens, opens, bar.open, bar.high, bar.low, bar.close, bar.volume)])
 
 
 def _of_day(bars: Sequence[RecordedBar], session: SimSession, *, rth: bool) -> Sequence[RecordedBar]:

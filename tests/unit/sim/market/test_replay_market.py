@@ -481,7 +481,8 @@ def shuffled(_, rows):
 
 
 def doubled(_, rows):
-    return [row for row in rows for _ in range(2)]
+    """Each row twice, the second with another last figure."""
+    return [each for row in rows for each in (row, [*row[:-1], "77"])]
 
 
 @pytest.mark.parametrize("change", [shuffled, doubled])
