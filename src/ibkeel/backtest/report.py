@@ -9,11 +9,9 @@ from datetime import date, datetime
 from html import escape
 from pathlib import Path
 from string import Template
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
-from typing_extensions import override
 
 from ibkeel.backtest.figures import Curve, Figures, lasting
 from ibkeel.backtest.pictures import NEW_YORK, Mark, area_picture, histogram, line_picture
@@ -158,19 +156,6 @@ class BacktestReport:
             Path(path).write_text(self.to_html(), encoding="utf-8", newline="\n")
         except OSError as error:
             raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
-
-    @override
-    def __getstate__(self) -> dict[str, Any]:
-        """Read-only mappings cannot be pickled; plain ones can."""
-        state = {field.name: getattr(self, field.name) for field in attrs.fields(type(self))}
-        return {
-            name: dict(value) if isinstance(value, MappingProxyType) else value
-            for name, value in state.items()
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            object.__setattr__(self, name, value)
 
 
 def _page_of(report: "BacktestReport") -> str:
