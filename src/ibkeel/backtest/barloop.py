@@ -21,11 +21,13 @@ from ibkeel.validators import above_zero, from_zero, optional
 _NOTES: Final = (
     "An order decided at the close of a bar fills at the open of the next, half a spread away from it.",
     "A stop fills at its price, or at the open of a bar that begins beyond it; within a bar the stop comes first.",
-    "No interest, no dividends, no borrowing costs.",
+    "A position that has cost the whole account is closed at the close of that bar; no other margin is asked.",
+    "No interest, no dividends, no splits, no borrowing costs.",
 )
 _COMMISSION: Final = CommissionPlan(per_unit=0.005, minimum=1.0)
 _STOP: Final = "stop"
 _SIGNAL: Final = "signal"
+_RUIN: Final = "ruin"
 
 
 class BarStrategy(Protocol):
@@ -176,7 +178,11 @@ def _walk(strategy: BarStrategy, bars: Bars, book: _Book) -> list[float]:
             book.move(row, wanted, bar.open, _SIGNAL)
         if fraction is not None and book.held:
             _check_stop(book, book.stop_price(fraction), row, bar)
-        equity.append(book.cash + book.held * bar.close)
+        worth = book.cash + book.held * bar.close
+        if worth <= 0.0 and book.held:  # a broker would have closed it before; nothing more can be bought
+            book.move(row, 0.0, bar.close, _RUIN)
+            worth = book.cash
+        equity.append(worth)
         wanted = decide(bar)
     return equity
 

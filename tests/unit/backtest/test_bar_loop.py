@@ -210,3 +210,20 @@ def test_no_bars_are_no_backtest():
 def test_settings_out_of_range_are_refused(field):
     with pytest.raises(InvalidInput, match=field):
         BarSettings(**{field: -1.0})
+
+
+@pytest.mark.parametrize(("held", "worst", "later"), [(-9, 250, 20), (18, 40, 300)])
+def test_a_position_that_has_cost_the_whole_account_is_not_held_until_prices_come_back(held, worst, later):
+    rows = [(price,) * 4 for price in (100, 100, worst, later, later)]
+
+    report = backtest_bars(
+        Holding(held, held, held, held),
+        bars_of(rows),
+        BarSettings(cash=1_000.0, leverage=2.0, commission=FREE),
+    )
+
+    (trade,) = report.trades
+    left = 1_000.0 + held * (worst - 100)
+    assert left < 0
+    assert report.equity.value.tolist() == [1_000.0, 1_000.0, left, left, left]
+    assert (trade.cause, report.counts["refused"], report.held) == ("ruin", 2, ())
