@@ -30,8 +30,10 @@ from ibkeel.virtual import run_virtual, virtual_clock
 MODE: Final = "BACKTEST"
 """The order mode that the journal of a backtest names."""
 
+RUN: Final = "backtest"
+"""The run that it names."""
+
 _EARLY: Final = timedelta(minutes=5)
-_RUN: Final = "backtest"
 _LAST_MINUTES: Final = timedelta(minutes=15)
 _AHEAD: Final = timedelta(days=400)
 _ERRORS_SHOWN: Final = 50
@@ -202,7 +204,7 @@ class _Play:
                 clock=clock,
                 progress=progress,
                 mode=MODE,
-                run=_RUN,
+                run=RUN,
                 safety=self._safety,
             )
             done = await runner.run(sessions=self._settings.sessions)

@@ -27,6 +27,7 @@ from ibkeel.backtest import (
     Trade,
     sweep,
 )
+from ibkeel.backtest.play import RUN
 from ibkeel.backtest.report import figure_text
 from ibkeel.cli.bot_config import MonitoredBot, tickers
 from ibkeel.cli.exits import ExitCode
@@ -80,7 +81,9 @@ def _what_to_play(command: F) -> F:
     default=None,
     help="Write the report to this file; only an earlier report is replaced.",
 )
-@click.option("--journal", type=PATH, default=None, help="Keep the journal. [default: it is not kept]")
+@click.option(
+    "--journal", type=PATH, default=None, help="Keep the journal; only an earlier backtest's is replaced."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def backtest(**given: Any) -> None:
     """Run a bot over past or simulated sessions: the same runner, rules and strategies as live.
@@ -92,7 +95,7 @@ def backtest(**given: Any) -> None:
     if page is not None:
         page_path(page)  # before the work, not after it
     with (
-        nullcontext() if path is None else Journal.open(fresh_journal(path)) as journal,
+        nullcontext() if path is None else Journal.open(fresh_journal(path, RUN)) as journal,
         bar(f"{trial.strategy.name} on {', '.join(trial.runner.symbols)}") as advance,
     ):
         report = trial.run(

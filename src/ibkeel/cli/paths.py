@@ -46,16 +46,16 @@ def in_a_folder(path: Path) -> Path:
     return path
 
 
-def fresh_journal(path: Path) -> Path:
-    """A path for a demo's journal: an earlier demo's is replaced, anything else is not touched.
+def fresh_journal(path: Path, run: str = DEMO_RUN) -> Path:
+    """A path for the journal of a demo or a backtest: an earlier one's is replaced, anything else is not touched.
 
     Raises:
-        ConfigurationError: There is a file that no demo made, or no folder.
+        ConfigurationError: There is a file that none such made, or no folder.
     """
     in_a_folder(path)
     if path.exists():
-        if not _is_demo(path):
-            raise ConfigurationError(f"{path} exists and is not a demo's journal; choose another path")
+        if not _is_of(path, run):
+            raise ConfigurationError(f"{path} exists and is not a {run}'s journal; choose another path")
         for suffix in _BESIDE:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
     return path
@@ -87,7 +87,7 @@ def _is_page(path: Path) -> bool:
     return begins in (b"", _PAGE)
 
 
-def _is_demo(path: Path) -> bool:
+def _is_of(path: Path, run: str) -> bool:
     try:
         with Journal.open(path, read_only=True) as journal:
             started = [entry.record for entry in journal.events(RunStarted)]
@@ -95,4 +95,4 @@ def _is_demo(path: Path) -> bool:
     except JournalError:
         return False
     runs = {record.run for record in started if isinstance(record, RunStarted)}
-    return is_blank or runs == {DEMO_RUN}
+    return is_blank or runs == {run}

@@ -5,7 +5,7 @@ import pytest
 
 from ibkeel.cli.app import run
 from ibkeel.cli.backtest_command import _processes
-from ibkeel.journal import CycleDone, Journal
+from ibkeel.journal import CycleDone, Journal, RunStarted
 
 QUIET = """
 [runner]
@@ -71,6 +71,18 @@ def test_options_win_over_the_file_and_the_journal_is_kept(bot, tmp_path, capsys
     with Journal.open(path, read_only=True) as kept:
         cycles = kept.count(CycleDone)
     assert (code, told["symbols"], cycles) == (0, ["QQQ", "SPY"], 6)
+
+
+def test_a_backtest_replaces_the_journal_of_an_earlier_one_and_a_demo_does_not(bot, tmp_path, capsys):
+    path = str(tmp_path / "kept.sqlite")
+
+    codes = [run(["backtest", bot, "--journal", path]) for _ in range(2)]
+    demo = run(["demo", "--journal", path])
+
+    with Journal.open(path, read_only=True) as kept:
+        assert kept.count(RunStarted) == 1
+    assert (codes, demo) == ([0, 0], 2)
+    assert "is not a demo's journal" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
