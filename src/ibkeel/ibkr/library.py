@@ -42,7 +42,8 @@ def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -
 def import_with_loop(name: str, importer: Callable[[str], ModuleType] = import_module) -> ModuleType:
     """Import a library that asks for the current loop while it is imported.
 
-    On 3.14 there is none unless somebody sets one, so one is lent to it and taken away again.
+    There may be none: on 3.14, in another thread, and once `asyncio.run` has ended. So one is lent to it and taken away
+    again.
     """
     try:
         asyncio.get_running_loop()
@@ -62,7 +63,18 @@ def _import() -> ModuleType:
     name = choose_library(lambda package: find_spec(package) is not None, version)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # on 3.12 and 3.13 asking only warns
-        return import_module(name) if version < _FIRST_WITHOUT_INSYNC else import_with_loop(name)
+        return (
+            import_module(name) if _has_loop() and version < _FIRST_WITHOUT_INSYNC else import_with_loop(name)
+        )
+
+
+def _has_loop() -> bool:
+    """Whether this thread has a loop, or is given one for asking."""
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 library: Final[Any] = _import()

@@ -1,5 +1,7 @@
 import asyncio
 import logging
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -76,6 +78,27 @@ def test_a_lent_loop_is_taken_away_when_the_import_fails(current_loops):
         import_with_loop("ib_async", importer)
 
     assert current_loops[0].is_closed()
+
+
+_AFTER_A_RUN = "import asyncio; asyncio.run(asyncio.sleep(0)); import ibkeel.ibkr"
+_IN_A_THREAD = (
+    "from threading import Thread; t = Thread(target=__import__, args=['ibkeel.ibkr']); t.start(); t.join()"
+)
+_KEPT = "import ibkeel.ibkr, asyncio; asyncio.get_event_loop_policy().get_event_loop().run_until_complete(asyncio.sleep(0))"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        _AFTER_A_RUN,
+        _IN_A_THREAD,
+        pytest.param(_KEPT, marks=pytest.mark.skipif(sys.version_info >= (3, 14), reason="there is none")),
+    ],
+)
+def test_the_library_is_imported_whatever_became_of_the_loop_and_one_that_is_there_stays(script):
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_on_a_running_loop_nothing_is_lent():
