@@ -81,9 +81,9 @@ class Disorder:
         return bool(self.lasting) and any(_silences(each, service, client_id) for each in self.lasting)
 
     @property
-    def holds_reports(self) -> bool:
-        """Whether what the venue reports waits."""
-        return any(isinstance(fault, UpstreamLost) and fault.holds_reports for fault in self.lasting)
+    def holding(self) -> list[UpstreamLost]:
+        """The outages for whose end what the venue reports waits."""
+        return [fault for fault in self.every(UpstreamLost) if fault.holds_reports]
 
     def is_delayed(self, client_id: int) -> bool:
         """Whether a client is served only delayed market data."""

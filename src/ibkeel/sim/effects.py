@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from typing_extensions import override
+
 from ibkeel.sim.client import Client
 from ibkeel.sim.door import ListeningPort
 from ibkeel.sim.faults import (
@@ -25,7 +27,9 @@ from ibkeel.sim.faults import (
 )
 from ibkeel.sim.services.quotes import COMPETING
 from ibkeel.sim.services.system import FARMS
-from ibkeel.sim.world import World
+from ibkeel.sim.values import Commission, Execution, SimOrder, SimPosition
+from ibkeel.sim.venue import PortfolioRow
+from ibkeel.sim.world import Books, World
 
 LOST: Final = "Connectivity between IBKR and Trader Workstation has been lost."
 RESTORED: Final = {
@@ -68,6 +72,44 @@ class Stage(Protocol):
         ...
 
 
+class Memory(Books):
+    """What a Gateway knew at an instant, and tells whoever asks.
+
+    Args:
+        books: Whose.
+        at: The instant.
+    """
+
+    def __init__(self, books: Books, at: datetime) -> None:
+        self._open, self._ended = tuple(books.open_orders()), tuple(books.completed_orders())
+        self._fills, self._held = tuple(books.executions()), tuple(books.positions())
+        self._rows, self._values = tuple(books.portfolio(at)), tuple(books.account_values(at))
+
+    @override
+    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
+        return [order for order in self._open if client_id in {None, order.client_id}]
+
+    @override
+    def completed_orders(self) -> Sequence[SimOrder]:
+        return self._ended
+
+    @override
+    def executions(self) -> Sequence[tuple[Execution, Commission]]:
+        return self._fills
+
+    @override
+    def positions(self) -> Sequence[SimPosition]:
+        return self._held
+
+    @override
+    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
+        return self._rows
+
+    @override
+    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
+        return self._values
+
+
 Undo = Callable[[datetime], None]
 Effect = Callable[[Stage, Any, datetime], Undo | None]
 
@@ -107,6 +149,7 @@ def _reset_port(stage: Stage, fault: PortReset, _now: datetime) -> None:
 def _lose_upstream(stage: Stage, fault: UpstreamLost, now: datetime) -> Undo:
     world = stage.world
     stage.tell(1100, LOST)
+    _remember(world, fault, now)
     again = None
 
     def repeat(then: datetime) -> None:
@@ -129,6 +172,12 @@ def _lose_upstream(stage: Stage, fault: UpstreamLost, now: datetime) -> Undo:
         world.deliver_waiting(then)
 
     return undo
+
+
+def _remember(world: World, fault: UpstreamLost, now: datetime) -> None:
+    """Keep in mind what is known, unless it is out of sight already."""
+    if world.disorder.holding == [fault]:
+        world.memory = Memory(world.venue, now)
 
 
 def _break_farm(stage: Stage, fault: FarmBroken, now: datetime) -> Undo:

@@ -120,7 +120,8 @@ class PortClosed(Fault):
 class UpstreamLost(Fault):
     """The Gateway loses Interactive Brokers: 1100, silence, then 1101 or 1102.
 
-    Streams stop and data requests get no answer. Orders sent meanwhile are kept and sent at the end.
+    Streams stop and data requests get no answer. Orders sent meanwhile are kept and sent at the end. Where
+    reports wait, who asks about orders and account hears what was known before.
 
     Source: TWS API, "System Message Codes" and "Intelligent Order Resubmission"; repeats of 1100
     and reports that pass: IbcAlpha/IBC#143, QuantConnect/Lean.Brokerages.InteractiveBrokers#249.

@@ -31,7 +31,35 @@ _logger: Final = logging.getLogger("ibkeel.sim")
 _DAY: Final = timedelta(days=1)
 
 
-class Exchange(Protocol):
+class Books(Protocol):
+    """Orders and account, as somebody knows them."""
+
+    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
+        """Live orders, of one client or of all."""
+        ...
+
+    def completed_orders(self) -> Sequence[SimOrder]:
+        """Orders that have ended, in the order in which they did."""
+        ...
+
+    def executions(self) -> Sequence[tuple[Execution, Commission]]:
+        """Every fill, oldest first."""
+        ...
+
+    def positions(self) -> Sequence[SimPosition]:
+        """What the account holds."""
+        ...
+
+    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
+        """Positions at the market's prices."""
+        ...
+
+    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
+        """Key, value and currency of each account value."""
+        ...
+
+
+class Exchange(Books, Protocol):
     """The venue that the Gateway asks: it matches orders and keeps the account."""
 
     def submit(self, order: SimOrder, at: datetime) -> Sequence[VenueEvent]:
@@ -66,30 +94,6 @@ class Exchange(Protocol):
 
     def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
         """The account before and after an order that is not placed."""
-        ...
-
-    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
-        """Live orders, of one client or of all."""
-        ...
-
-    def completed_orders(self) -> Sequence[SimOrder]:
-        """Orders that have ended, in the order in which they did."""
-        ...
-
-    def executions(self) -> Sequence[tuple[Execution, Commission]]:
-        """Every fill, oldest first."""
-        ...
-
-    def positions(self) -> Sequence[SimPosition]:
-        """What the account holds."""
-        ...
-
-    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
-        """Positions at the market's prices."""
-        ...
-
-    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
-        """Key, value and currency of each account value."""
         ...
 
 
@@ -141,6 +145,7 @@ class World:
         self.pacing = Pacing(settings.limits)
         self.disorder = Disorder()
         self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
+        self.memory: Books = venue  # what the Gateway knew when it lost sight of orders and account
         self._treatment = PLAIN  # of the request that is being served
         self._waiting: list[Callable[[datetime], None]] = []  # for the upstream to come back
         self._clock = clock
@@ -170,6 +175,11 @@ class World:
         return self.settings.is_entitled and not (disorder.lasting and disorder.is_delayed(client.client_id))
 
     def session_at(self, at: datetime) -> SimSession | None:
+    @property
+    def books(self) -> Books:
+        """Orders and account as the Gateway knows them: while reports wait, as they were before (unverified)."""
+        return self.memory if self.disorder.holding else self.venue
+
         """The regular session that is open at that instant."""
         session = self._session
         if session is None or not session.opens_at <= at < session.closes_at:
@@ -241,7 +251,7 @@ class World:
 
     def report(self, action: Callable[[datetime], None], now: datetime) -> None:
         """Send what the venue reports, or keep it until the upstream is back."""
-        if self.disorder.holds_reports:
+        if self.disorder.holding:
             self._waiting.append(action)
         else:
             action(now)

@@ -398,6 +398,39 @@ async def test_two_outages_that_overlap_are_over_with_the_second(listening, smal
         client = await connected()
         gateway.inject(faults.UpstreamLost(duration=60.0))
         gateway.inject(faults.UpstreamLost(after=1.0, duration=99.0, restores_as=1101))
+@pytest.mark.parametrize(("holds", "told"), [(True, [0, 0, 1]), (False, [0, 1, 1])])
+async def test_who_asks_in_an_outage_hears_what_was_known_before(listening, small_exchange, holds, told):
+    due = virtual_clock().now() + timedelta(seconds=30)
+    small_exchange.next_event = lambda after: due if after < due else None
+    async with listening(
+        faults.UpstreamLost(after=20.0, duration=60.0, holds_reports=holds),
+        faults.UpstreamLost(after=40.0, duration=10.0, holds_reports=holds),
+    ):
+        client = await connected()
+        client.ask("place_order", order_id=1, **ORDER)
+        client.ask("pnl", request_id=9)
+        asked = []
+        for number, pause in enumerate((10, 50, 40)):
+            await asyncio.sleep(pause)
+            small_exchange.orders.get((5, 1), lambda: None).order_type = "MKT"  # it fills at the next look
+            client.ask("executions", request_id=20 + number)
+            client.ask("positions")
+            client.ask("cancel_positions")
+            client.ask("open_orders")
+            asked.append(now())
+            await asyncio.sleep(1)
+
+        fills = [values["request_id"] for _, values in client.of("execution") if values["request_id"] > 0]
+        held = [sum(since < at < since + 0.9 for at, _ in client.of("position")) for since in asked]
+        lists = [kind for _, kind, _ in client.heard if kind in {"open_order", "open_order_end"}]
+        gains = [values["unrealized"] for at, values in client.of("pnl") if 60 < at < 79]
+
+        assert [fills.count(20 + number) for number in range(3)] == told
+        assert held == told
+        assert lists.count("open_order_end") == 3
+        assert set(gains) == {0.0 if holds else 1.0}
+
+
         client.ask("place_order", order_id=1, **ORDER)
         await asyncio.sleep(90)
         told, placed = client.errors(), dict(small_exchange.orders)

@@ -46,9 +46,9 @@ def _account_updates(world: World, client: Client, values: dict[str, Any]) -> No
 
 
 def _send_image(world: World, client: Client, now: datetime) -> None:
-    for key, value, currency in world.venue.account_values(now):
+    for key, value, currency in world.books.account_values(now):
         client.reply("account_value", key=key, value=value, currency=currency, account=world.account)
-    for position, price, value_, unrealized, realized in world.venue.portfolio(now):
+    for position, price, value_, unrealized, realized in world.books.portfolio(now):
         client.reply(
             "portfolio",
             **contract_values(position.contract),
@@ -65,7 +65,7 @@ def _send_image(world: World, client: Client, now: datetime) -> None:
 
 def after_fills(world: World, contracts: Sequence[SimContract], now: datetime) -> None:
     """Tell those who watch positions and accounts that fills have changed them."""
-    held = {each.contract.con_id: each for each in world.venue.positions()}
+    held = {each.contract.con_id: each for each in world.books.positions()}
     changed = [
         held.get(
             contract.con_id,
@@ -110,7 +110,7 @@ def _positions_multi(world: World, client: Client, values: dict[str, Any]) -> No
     stream = world.open_stream(client, Stream(kind="positions_multi", request_id=request_id))
 
     def answer(_now: datetime) -> None:
-        for position in world.venue.positions():
+        for position in world.books.positions():
             _send_position(client, "position_multi", position, request_id=request_id)
         client.reply("position_multi_end", request_id=request_id)
 
@@ -127,7 +127,7 @@ def _updates_multi(world: World, client: Client, values: dict[str, Any]) -> None
 
 def _send_values_multi(world: World, client: Client, request_id: int, now: datetime) -> None:
     """Send every account value to one who watches them by account and model."""
-    for key, value, currency in world.venue.account_values(now):
+    for key, value, currency in world.books.account_values(now):
         client.reply(
             "account_update_multi",
             request_id=request_id,
@@ -153,7 +153,7 @@ def _positions(world: World, client: Client, _values: dict[str, Any]) -> None:
     client.wants_positions = True
 
     def answer(_now: datetime) -> None:
-        for position in world.venue.positions():
+        for position in world.books.positions():
             _send_position(client, "position", position)
         client.reply("position_end")
 
@@ -175,7 +175,7 @@ def _account_summary(world: World, client: Client, values: dict[str, Any]) -> No
     sent: dict[str, str] = {}
 
     def send(now: datetime) -> None:
-        for key, value, currency in world.venue.account_values(now):
+        for key, value, currency in world.books.account_values(now):
             if key in tags and sent.get(key) != value:
                 sent[key] = value
                 client.reply(
@@ -195,7 +195,7 @@ def _pnl(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
 
     def send(now: datetime) -> None:
-        rows = world.venue.portfolio(now)
+        rows = world.books.portfolio(now)
         days = _daily_profits(world, rows, now)
         client.reply(
             "pnl",
@@ -214,7 +214,7 @@ def _pnl_single(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
 
     def send(now: datetime) -> None:
-        rows = [row for row in world.venue.portfolio(now) if row.position.contract.con_id == values["con_id"]]
+        rows = [row for row in world.books.portfolio(now) if row.position.contract.con_id == values["con_id"]]
         if not rows:
             # What a Gateway says about a contract that was never held is unverified.
             client.reply("pnl_single", request_id=request_id, position=0)
@@ -281,7 +281,7 @@ def _traded_today(world: World, now: datetime) -> dict[int, _Today]:
     zone = parse_zone(world.settings.zone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     found: dict[int, _Today] = {}
-    for execution, commission in world.venue.executions():
+    for execution, commission in world.books.executions():
         if execution.at < midnight:
             continue
         contract = execution.contract

@@ -266,7 +266,7 @@ def _all_open_orders(world: World, client: Client, _values: dict[str, Any]) -> N
 
 def _list_open_orders(world: World, client: Client, owner: int | None) -> None:
     def answer(_now: datetime) -> None:
-        for order in world.venue.open_orders(owner):
+        for order in world.books.open_orders(owner):
             client.reply("open_order", **_open_order(order, order.status))
             told = {name: getattr(order, name) for name in _OF_STATUS}
             client.reply("order_status", remaining=order.quantity - order.filled, **told)
@@ -287,7 +287,7 @@ def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> 
     def answer(now: datetime) -> None:
         zone = parse_zone(world.settings.zone)
         midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
-        for order in world.venue.completed_orders():
+        for order in world.books.completed_orders():
             at = order.completed_at
             is_old = at is not None and at < midnight
             if is_old or not order.perm_id:  # a draft that was never transmitted has no id of its own
@@ -310,7 +310,7 @@ def _executions(world: World, client: Client, values: dict[str, Any]) -> None:
     """Tell the executions that are asked for, those of other clients too: that a Gateway does is unverified."""
 
     def answer(now: datetime) -> None:
-        for execution, commission in world.venue.executions():
+        for execution, commission in world.books.executions():
             if is_wanted(world, execution, values, now):
                 _send_execution(world, client, execution, request_id=values["request_id"])
                 client.reply("commission_report", **attrs.asdict(commission))
