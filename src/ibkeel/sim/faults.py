@@ -296,7 +296,8 @@ class NotEntitled(Fault):
     """New market data requests lack a subscription; what streams already goes on.
 
     10167 serves delayed data to whoever asked for it, and 10089 to others; 10090 is a remark about a
-    part of the data, and the stream goes on; the others end the request.
+    part of the data, and the stream goes on; the others end the request. But for 10090, bars of five seconds get
+    420, single ticks 10189 and depth 354.
 
     Source: TWS API, "Error Codes"; 10090: wboayue/rust-ibapi#768.
     """

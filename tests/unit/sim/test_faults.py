@@ -19,6 +19,11 @@ HOST, PORT, VERSION = "127.0.0.1", 4002, 176
 SPY = {"symbol": "SPY", "sec_type": "STK", "exchange": "SMART", "currency": "USD"}
 BARS = {**SPY, "duration": "1 D", "bar_size": "30 mins", "use_rth": True, "what": "TRADES", "date_format": 1}
 ORDER = {**SPY, "action": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100.0, "transmit": True}
+OTHER_DATA = {
+    "real_time_bars": {**SPY, "bar_size": 5, "what": "TRADES", "use_rth": True},
+    "tick_by_tick": {**SPY, "kind": "BidAsk", "count": 0},
+    "market_depth": {**SPY, "rows": 1},
+}
 REQUEST = {message.name: message for message in REQUESTS.values()}
 REPLY = {str(message.number): message for message in REPLIES.values()}
 
@@ -393,11 +398,6 @@ async def test_reports_wait_for_the_upstream_or_pass(listening, small_exchange, 
         assert at == pytest.approx(told_at, abs=0.01)
 
 
-async def test_two_outages_that_overlap_are_over_with_the_second(listening, small_exchange):
-    async with listening() as gateway:
-        client = await connected()
-        gateway.inject(faults.UpstreamLost(duration=60.0))
-        gateway.inject(faults.UpstreamLost(after=1.0, duration=99.0, restores_as=1101))
 @pytest.mark.parametrize(("holds", "told"), [(True, [0, 0, 1]), (False, [0, 1, 1])])
 async def test_who_asks_in_an_outage_hears_what_was_known_before(listening, small_exchange, holds, told):
     due = virtual_clock().now() + timedelta(seconds=30)
@@ -431,6 +431,11 @@ async def test_who_asks_in_an_outage_hears_what_was_known_before(listening, smal
         assert set(gains) == {0.0 if holds else 1.0}
 
 
+async def test_two_outages_that_overlap_are_over_with_the_second(listening, small_exchange):
+    async with listening() as gateway:
+        client = await connected()
+        gateway.inject(faults.UpstreamLost(duration=60.0))
+        gateway.inject(faults.UpstreamLost(after=1.0, duration=99.0, restores_as=1101))
         client.ask("place_order", order_id=1, **ORDER)
         await asyncio.sleep(90)
         told, placed = client.errors(), dict(small_exchange.orders)
@@ -726,12 +731,14 @@ async def test_a_competing_session_takes_the_market_data(listening, revives):
 
         gateway.inject(faults.CompetingSession(duration=60.0, revives=revives))
         client.ask("market_data", request_id=2, **SPY)
+        for number, (kind, more) in enumerate(OTHER_DATA.items(), 4):
+            client.ask(kind, request_id=number, **more)
         began = now()
         await asyncio.sleep(70)
         client.ask("market_data", request_id=3, **SPY)
         await asyncio.sleep(1)
 
-        assert client.errors() == [(1, 10197), (2, 10197)]
+        assert sorted(client.errors()) == [(number, 10197) for number in (1, 2, 4, 5, 6)]
         moved = {values["request_id"] for at, values in client.of("tick_price") if at > began}
         assert moved == ({1, 3} if revives else {3})
 
@@ -749,6 +756,21 @@ async def test_a_missing_entitlement_ends_a_request_or_remarks_on_it(listening, 
 
         assert client.errors() == [(1, code)]
         assert ("tick_price" in client.names()) == ticks
+
+
+@pytest.mark.parametrize("code", [354, 10089, 10090])
+async def test_who_lacks_a_subscription_lacks_it_for_bars_ticks_and_depth_too(listening, code):
+    async with listening(faults.NotEntitled(code=code)):
+        client = await connected()
+        for number, (kind, more) in enumerate(OTHER_DATA.items()):
+            client.ask(kind, request_id=number, **more)
+        await asyncio.sleep(10)
+
+        expected = [] if code == 10090 else [(0, 420), (1, 10189), (2, 354)]
+
+        assert client.errors() == expected
+        told = {"real_time_bar", "tick_by_tick", "market_depth"} & set(client.names())
+        assert len(told) == (0 if expected else 3)
 
 
 async def test_delayed_data_for_one_client_begins_anew_and_leaves_the_others_live(listening):

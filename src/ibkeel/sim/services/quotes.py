@@ -27,7 +27,7 @@ COMPETING: Final = "No market data during competing live session"
 _OPEN_INTEREST: Final = "101"
 _BBO_EXCHANGE: Final = "9c0001"
 _SNAPSHOT_PERMISSIONS: Final = 3
-_IN_PART: Final = 10090
+IN_PART: Final = 10090
 _FROZEN: Final = frozenset({LiveType.FROZEN, LiveType.DELAYED_FROZEN})
 _DELAYED: Final = frozenset({LiveType.DELAYED, LiveType.DELAYED_FROZEN})
 _LACKING: Final = {
@@ -104,7 +104,7 @@ def _refuse_by_fault(world: World, client: Client, subscription: Subscription, n
     text = None if lacking is None else _LACKING.get(lacking.code)
     if lacking is None or text is None:
         return
-    if lacking.code == _IN_PART:
+    if lacking.code == IN_PART:
         client.error(subscription.request_id, lacking.code, text, at=now)
         return
     world.end_subscription(client, subscription.request_id)

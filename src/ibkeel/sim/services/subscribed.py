@@ -12,10 +12,12 @@ import attrs
 
 from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.disorder import Service
+from ibkeel.sim.faults import CompetingSession, NotEntitled
 from ibkeel.sim.services.contracts import NOT_FOUND, cancels, contract_values, permission, resolve
 from ibkeel.sim.services.durations import OF_HISTORY
 from ibkeel.sim.services.feed import Change, Trade, bar_of, follow, price_of, short_bars
 from ibkeel.sim.services.past import latest, send_ticks, tick_of
+from ibkeel.sim.services.quotes import COMPETING, IN_PART
 from ibkeel.sim.values import MarketQuote, SimBar, SimContract
 from ibkeel.sim.world import Handler, Rejection, World, error_321
 
@@ -48,13 +50,25 @@ class _Level(NamedTuple):
 _Book = dict[int, list[_Level]]
 
 
+def _is_served(world: World, client: Client) -> bool:
+    """Whether a client gets live data, which these have to be.
+
+    Raises:
+        Rejection: Another session has it.
+    """
+    if world.disorder.first(CompetingSession) is not None:
+        raise Rejection(10197, COMPETING)
+    lacking = world.disorder.first(NotEntitled, client.client_id)
+    return world.is_entitled(client) and (lacking is None or lacking.code == IN_PART)
+
+
 def _tick_by_tick(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id, kind = values["request_id"], values["kind"].upper()
     if kind not in _NUMBERS:
         # The code is documented for bad parameters; the text is unverified.
         raise error_321("bU", f"Invalid tick-by-tick type {values['kind']!r}")
     contract = resolve(world, values)
-    if contract.sec_type in _UNSERVED or not world.is_entitled(client):
+    if contract.sec_type in _UNSERVED or not _is_served(world, client):
         raise Rejection(10189, _FAILED + permission(contract))
     _check_limits(world, contract)
     stream = world.open_stream(client, Stream(kind=_TICKS, request_id=request_id, contract=contract))
@@ -96,7 +110,7 @@ def _real_time_bars(world: World, client: Client, values: dict[str, Any]) -> Non
         # The code is documented for bad parameters; the text is unverified.
         raise error_321("bZ", f"{what!r} is not one of {_BARS_OF}")
     contract = resolve(world, values)
-    if not world.is_entitled(client):
+    if not _is_served(world, client):
         raise Rejection(420, _QUERY + permission(contract))
     if world.pacing.over_budget(world.now().timestamp()):
         raise Rejection(420, f"{_QUERY}Historical data request pacing violation", rule="histories")
@@ -140,7 +154,7 @@ def _market_depth(world: World, client: Client, values: dict[str, Any]) -> None:
     contract = resolve(world, values)
     if contract.sec_type in {"IND", "BAG"}:
         raise Rejection(10092, _NO_DEPTH)
-    if not world.is_entitled(client):
+    if not _is_served(world, client):
         raise Rejection(354, "Requested market data is not subscribed.")
     limit = world.settings.limits.depth
     if limit is not None and world.running(_DEPTH) >= limit:
