@@ -160,6 +160,35 @@ def test_a_schedule_tells_the_sessions(gateway_run, spy, rth, hours):
     assert schedule.startDateTime == schedule.sessions[0].startDateTime
 
 
+def test_a_gateway_in_another_time_zone_tells_the_same_hours_in_its_own(gateway_run, spy):
+    async def scene(_gateway, ib):
+        [details] = await ib.reqContractDetailsAsync(spy)
+        told, end = [], "20260102 23:00:00"
+        ib.wrapper.historicalSchedule = lambda *values: told.append(values)
+        for rth in (True, False):
+            ib.client.reqHistoricalData(77, spy, end, "1 D", "1 day", "SCHEDULE", rth, 1, False, [])
+            await asyncio.sleep(1)
+        return details, told
+
+    details, [regular, extended] = gateway_run(scene, zone="Europe/Berlin")
+
+    assert details.timeZoneId == "Europe/Berlin"
+    assert details.liquidHours.startswith("20260105:1530-20260105:2200;")
+    assert details.tradingHours.startswith("20260105:1000-20260106:0200;")
+    assert regular[1:4] == ("20260102-15:30:00", "20260102-22:00:00", "Europe/Berlin")
+    assert extended[1:4] == ("20260102-10:00:00", "20260103-02:00:00", "Europe/Berlin")
+
+
+def test_the_hours_of_the_session_that_runs_are_told_far_to_the_east_too(gateway_run, spy):
+    async def scene(_gateway, ib):
+        await asyncio.sleep(3600)  # past midnight in Tokyo
+        return (await ib.reqContractDetailsAsync(spy))[0]
+
+    details = gateway_run(scene, zone="Asia/Tokyo")
+
+    assert details.liquidHours.startswith("20260105:2330-20260106:0600;")
+
+
 def test_a_schedule_of_a_time_without_sessions_is_empty(gateway_run, spy):
     async def scene(_gateway, ib):
         await ib.qualifyContractsAsync(spy)

@@ -32,10 +32,10 @@ from ibkeel.sim.services.feed import short_bars
 from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
 from ibkeel.sim.services.volatility import volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
+from ibkeel.sim.venue.hours import Window, window_of
 from ibkeel.sim.wiretime import compact, parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World, error_321
 
-_EXTENDED: Final = ("04:00:00", "20:00:00")  # of stocks; see the venue's trading hours
 _KINDS: Final = {
     "TRADES": "Trades",
     "ADJUSTED_LAST": "Trades",
@@ -284,29 +284,26 @@ def _joined(bars: list[SimBar]) -> SimBar:
 def _schedule_values(
     world: World, contract: SimContract, start: datetime, end: datetime, *, rth: bool
 ) -> dict[str, Any]:
-    """The sessions of a span, as the wire tells them, in the contract's time zone."""
-    zone = parse_zone(contract.timezone)
+    """The sessions of a span, as the wire tells them, in the Gateway's time zone."""
+    zone, shown = parse_zone(contract.timezone), world.settings.zone
     first, last = (at.astimezone(zone).date() for at in (start, end))
     extended = contract.sec_type == "STK" and not rth
     rows = [
-        _hours(each, contract.timezone, extended=extended)
+        _hours(each, window_of(each, zone, extended=extended), shown)
         for each in world.market.sessions(first, last)
         if each.opens_at < end
     ]
-    whole = (rows[0]["start"], rows[-1]["end"]) if rows else (_text(start, zone.key), _text(end, zone.key))
+    whole = (rows[0]["start"], rows[-1]["end"]) if rows else (_text(start, shown), _text(end, shown))
     return {
         "start": whole[0],
         "end": whole[1],
-        "time_zone": world.settings.zone,
+        "time_zone": shown,
         "sessions": rows,
     }
 
 
-def _hours(session: SimSession, zone: str, *, extended: bool) -> dict[str, str]:
-    if extended:
-        opens, closes = (f"{session.day:%Y%m%d}-{clock}" for clock in _EXTENDED)
-    else:
-        opens, closes = _text(session.opens_at, zone), _text(session.closes_at, zone)
+def _hours(session: SimSession, window: Window, zone: str) -> dict[str, str]:
+    opens, closes = _text(window.opens_at, zone), _text(window.closes_at, zone)
     return {"start": opens, "end": closes, "day": compact(session.day)}
 
 

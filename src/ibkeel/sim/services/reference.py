@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, existing, find, pattern_from
-from ibkeel.sim.values import SimContract, SimSession
+from ibkeel.sim.values import SimContract
+from ibkeel.sim.venue.hours import Window, window_of
 from ibkeel.sim.wiretime import compact, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World, error_321, error_322
 
@@ -124,7 +126,7 @@ def _contract_details(world: World, client: Client, values: dict[str, Any]) -> N
             found = existing(world, found)
         if not found:
             raise Rejection(200, NO_DEFINITION)
-        hours = _hours(world, now)
+        hours = _hours(world, parse_zone(found[0].timezone), now)
         for contract in found:
             exchange = pattern.exchange or contract.exchange
             client.reply(
@@ -174,28 +176,34 @@ def _underlying_type(world: World, contract: SimContract) -> str:
     return "STK" if underlying is None else underlying.sec_type
 
 
-def _hours(world: World, now: datetime) -> tuple[str, str]:
+def _hours(world: World, zone: ZoneInfo, now: datetime) -> tuple[str, str]:
     """Trading and liquid hours of the next days, as the wire writes them.
 
     Trading hours of stocks are 04:00 to 20:00 on every session day; those after an early close are
     not known here and are unverified.
+
+    Args:
+        world: The state behind all sessions.
+        zone: Of the contract, in which days begin.
+        now: The present instant.
     """
-    zone = parse_zone(world.settings.zone)
-    today = now.astimezone(zone).date()
+    today, shown = now.astimezone(zone).date(), parse_zone(world.settings.zone)
     days = [today + timedelta(days=offset) for offset in range(_DAYS_OF_HOURS)]
     sessions = {each.day: each for each in world.market.sessions(days[0], days[-1])}
-    trading = [
-        f"{day:%Y%m%d}:0400-{day:%Y%m%d}:2000" if day in sessions else f"{day:%Y%m%d}:CLOSED" for day in days
-    ]
-    liquid = [_liquid(day, sessions.get(day), world.settings.zone) for day in days]
-    return ";".join(trading), ";".join(liquid)
+
+    def written(*, extended: bool) -> str:
+        return ";".join(
+            _span(window_of(sessions[day], zone, extended=extended), shown)
+            if day in sessions
+            else f"{day:%Y%m%d}:CLOSED"
+            for day in days
+        )
+
+    return written(extended=True), written(extended=False)
 
 
-def _liquid(day: date, session: SimSession | None, zone: str) -> str:
-    if session is None:
-        return f"{day:%Y%m%d}:CLOSED"
-    opens = session.opens_at.astimezone(parse_zone(zone))
-    closes = session.closes_at.astimezone(parse_zone(zone))
+def _span(window: Window, zone: ZoneInfo) -> str:
+    opens, closes = (at.astimezone(zone) for at in (window.opens_at, window.closes_at))
     return f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}"
 
 

@@ -86,7 +86,7 @@ class TradingHours:
     def _search(self, zone: ZoneInfo, *, extended: bool, at: datetime) -> Window | None:
         day = at.astimezone(zone).date()
         for session in self._market.sessions(day, day + _LOOK_AHEAD):
-            window = _window_of(session, zone, extended=extended)
+            window = window_of(session, zone, extended=extended)
             if at < window.closes_at:
                 return window
         return None
@@ -107,7 +107,14 @@ def _traded(order: SimOrder) -> list[SimContract]:
     return [leg.contract for leg in order.legs] or [order.contract]
 
 
-def _window_of(session: SimSession, zone: ZoneInfo, *, extended: bool) -> Window:
+def window_of(session: SimSession, zone: ZoneInfo, *, extended: bool) -> Window:
+    """A session as a window.
+
+    Args:
+        session: Which.
+        zone: Of the contract; the extended hours are in it.
+        extended: Take the hours before and after it in.
+    """
     if not extended:
         return Window(opens_at=session.opens_at, closes_at=session.closes_at)
     return Window(
