@@ -29,6 +29,7 @@ from ibkeel.sim.venue import MarginPreview, PortfolioRow
 
 _logger: Final = logging.getLogger("ibkeel.sim")
 _DAY: Final = timedelta(days=1)
+_LAG: Final = timedelta(seconds=1)  # a clock that is further back was set back
 
 
 class Books(Protocol):
@@ -144,19 +145,24 @@ class World:
         self.order_ids: dict[int, int] = {}  # the highest seen by client id
         self.pacing = Pacing(settings.limits)
         self.disorder = Disorder()
-        self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
         self.memory: Books = venue  # what the Gateway knew when it lost sight of orders and account
+        self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
         self._treatment = PLAIN  # of the request that is being served
         self._waiting: list[Callable[[datetime], None]] = []  # for the upstream to come back
         self._clock = clock
         self._reached: datetime | None = None
+        self._set_back = timedelta()  # by so much was the clock, all in all
         self._ids_from: int | None = None  # ids were set back, and the venue is not asked
         self._session: SimSession | None = None  # the one that was open when last asked
 
     def now(self) -> datetime:
-        """The present instant; never before that of an action which has run."""
-        now, reached = self._clock.now(), self._reached
-        return now if reached is None or now > reached else reached
+        """The present instant; never before that of an action which has run. It goes on where the clock is set back."""
+        now, reached = self._clock.now() + self._set_back, self._reached
+        if reached is None or now > reached:
+            return now
+        if reached - now > _LAG:
+            self._set_back += reached - now
+        return reached
 
     def reach(self, at: datetime) -> datetime:
         """Note that the instant of an action has come, though the clock may lag a little."""
@@ -169,17 +175,17 @@ class World:
         """What the Gateway's own clock shows."""
         return now + timedelta(seconds=sum(fault.seconds for fault in self.disorder.every(ClockSkew)))
 
+    @property
+    def books(self) -> Books:
+        """Orders and account as the Gateway knows them: while reports wait, as they were before (unverified)."""
+        return self.memory if self.disorder.holding else self.venue
+
     def is_entitled(self, client: Client) -> bool:
         """Whether a client gets live data."""
         disorder = self.disorder
         return self.settings.is_entitled and not (disorder.lasting and disorder.is_delayed(client.client_id))
 
     def session_at(self, at: datetime) -> SimSession | None:
-    @property
-    def books(self) -> Books:
-        """Orders and account as the Gateway knows them: while reports wait, as they were before (unverified)."""
-        return self.memory if self.disorder.holding else self.venue
-
         """The regular session that is open at that instant."""
         session = self._session
         if session is None or not session.opens_at <= at < session.closes_at:

@@ -354,6 +354,48 @@ def test_a_connection_that_is_reset_is_recorded_to_its_end(small_market):
     assert "next_valid_id" in [entry.name for entry in entries]
 
 
+class WallClock:
+    """The loop's clock, which somebody sets."""
+
+    def __init__(self):
+        self.set_by, self._clock = timedelta(), virtual_clock()
+
+    def monotonic(self):
+        return self._clock.monotonic()
+
+    def now(self):
+        return self._clock.now() + self.set_by
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_stops_nothing(small_market, small_exchange, hours):
+    async def main():
+        asyncio.set_event_loop(asyncio.get_running_loop())
+        clock, ib = WallClock(), ii.IB()
+        gateway = SimulatedGateway(market=small_market, venue=small_exchange, clock=clock)
+        try:
+            async with gateway.listening(HOST, PORT):
+                await ib.connectAsync(HOST, PORT, clientId=5)
+                ib.RequestTimeout = 5
+                before, ticker = await ib.reqCurrentTimeAsync(), ib.reqMktData(STOCK)
+                await asyncio.sleep(10)
+                clock.set_by = timedelta(hours=hours)
+                ticker.bid = math.nan
+                for _ in range(60):
+                    await asyncio.sleep(1)
+                    after = await asyncio.wait_for(ib.reqCurrentTimeAsync(), 5)
+                ib.disconnect()
+                return (after - before).total_seconds(), ticker.bid, gateway.counters.violations
+        finally:
+            asyncio.set_event_loop(None)
+
+    passed, bid, violations = run_virtual(main())
+
+    assert passed == pytest.approx(70 + max(hours, 0) * 3600, abs=2)
+    assert bid > 0
+    assert not violations
+
+
 def test_account_updates_that_are_not_wanted_any_more_end_also_before_the_first(gateway_run):
     async def scene(_gateway, ib):
         ib.placeOrder(STOCK, ii.MarketOrder("BUY", 1))
