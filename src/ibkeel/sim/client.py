@@ -104,7 +104,8 @@ class Client:
         self.is_deaf = False  # what it sends is never read
         self.is_garbled = False  # it has sent a message that could not be read
         self.unread = bytearray()  # what it sent while nobody read
-        self.paced_until = 0.0  # epoch seconds before which no message is read, where the rate is paced
+        self.paced_until = 0.0  # epoch seconds at which the last of those is read that wait
+        self.waiting = 0  # messages that are read later, where the rate is paced
         self.breaches = 0  # of the message rate, where breaches are refused
         self.spoiled_by: list[Fault] = []  # what happens to its next messages, once
         self._sink = sink

@@ -122,13 +122,17 @@ class Reception:
         data = bytes(client.unread)
         client.unread.clear()
         self._take(client, data)
-        if client.has_hung_up:
-            self._forget(client)
+        self._part(client)
 
     def detach(self, client: Client) -> None:
         """Forget a connection that has ended, as soon as that is read; idempotent; the shell calls it."""
         client.has_hung_up = True
-        if not (client.is_open and self._is_frozen(client)):
+        self._part(client)
+
+    def _part(self, client: Client) -> None:
+        """Forget a client that has hung up, once all that it sent is read."""
+        waits = client.is_open and (client.waiting or self._is_frozen(client))
+        if client.has_hung_up and not waits:
             self._forget(client)
 
     def _forget(self, client: Client) -> None:
@@ -179,8 +183,10 @@ class Reception:
         """Act on a message when the Gateway gets to reading it."""
 
         def read(_now: datetime) -> None:
+            client.waiting -= 1
             if client.is_open:
                 self._answer(client, event)
+                self._part(client)
 
         self._world.agenda.add(datetime.fromtimestamp(client.paced_until, UTC), read)
 
@@ -300,11 +306,12 @@ def _admit(world: World, client: Client, name: str | None) -> _Admission:
         counters.requests[name] += 1
     now = world.now().timestamp()
     is_within = client.rate.record(now)
-    if is_within and client.paced_until <= now:
+    if is_within and not client.waiting:
         return _Admission.SERVED
     if not is_within:
         counters.violated("message_rate", client.client_id)
     if settings.paces_over_rate and settings.messages_per_second is not None:
+        client.waiting += 1
         client.paced_until = max(client.paced_until, now) + 1.0 / settings.messages_per_second
         return _Admission.DELAYED
     by_fault = world.disorder.first(RejectsOverRate, client.client_id) is not None

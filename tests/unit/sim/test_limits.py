@@ -3,18 +3,36 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import ib_insync as ii
 import pytest
 
 from ibkeel.sim import GatewaySettings, Limits, SimulatedGateway
+from ibkeel.sim.codec import REQUESTS
 from ibkeel.sim.counters import CAPACITIES
+from ibkeel.sim.wire import GREETING, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
 HOST, PORT, CLIENT = "127.0.0.1", 4002, 5
 STOCK = ii.Stock("SPY", "SMART", "USD")
 ALMOST = 0.99  # a polite client keeps to this part of a rate
+
+
+class SetClock:
+    """Shows what it is set to."""
+
+    shown = datetime(2026, 1, 5, 15, tzinfo=UTC)
+
+    def monotonic(self):
+        return self.shown.timestamp()
+
+    def now(self):
+        return self.shown
+
+    def pass_time(self, seconds):
+        self.shown += timedelta(seconds=seconds)
 
 
 def history(ib, end="", size="5 secs"):
@@ -255,6 +273,35 @@ def test_messages_above_the_rate_are_read_late_where_the_gateway_paces(played):
     assert late == pytest.approx([2.0, 2.0], abs=0.1)
     assert counters.violations["message_rate"] == 100
     assert errors == []
+
+
+def test_what_is_read_late_keeps_its_order_and_outlives_its_client(small_market, small_exchange, wire):
+    clock, spy = SetClock(), {"symbol": "SPY", "sec_type": "STK", "exchange": "SMART"}
+    terms = {"action": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 1.0, "transmit": True}
+    settings = GatewaySettings(messages_per_second=1, paces_over_rate=True)
+    gateway = SimulatedGateway(market=small_market, venue=small_exchange, clock=clock, settings=settings)
+    client = gateway.reception.attach(wire)
+
+    def say(*messages):
+        gateway.reception.receive(client, b"".join(messages))
+
+    def asked(name, **values):
+        [request] = [each for each in REQUESTS.values() if each.name == name]
+        return encode(request.build(values, 176))
+
+    say(GREETING + frame(b"v157..176"), asked("start_api", client_id=5))
+    say(*(asked("place_order", order_id=number, **spy, **terms) for number in (1, 2)))
+    clock.pass_time(2.5)  # the loop is busy: what is due has not run when the next message comes
+    say(asked("cancel_order", order_id=1))
+    gateway.reception.detach(client)
+    there = gateway.client_ids
+    for _ in range(2):  # to be read, and to be done
+        clock.pass_time(5)
+        gateway.reception.receive(gateway.reception.attach(wire), b"")  # anything makes it look at its clock
+
+    assert (there, gateway.client_ids) == ((5,), ())
+    assert sorted(small_exchange.orders) == [(5, 2)]
+    assert gateway.counters.errors_sent[10147] == 0
 
 
 def test_the_thirty_third_client_is_turned_away(played):
