@@ -114,6 +114,15 @@ def test_another_account_is_refused(gateway_run, ask):
     assert gateway_run(scene) == [(77, 321)]
 
 
+def test_the_updates_of_another_account_are_refused(gateway_run):
+    async def scene(_gateway, ib):
+        ib.client.reqAccountUpdates(True, "DU999")
+        await asyncio.sleep(1)
+        return [(number, code) for number, code, _ in ib.errors]
+
+    assert gateway_run(scene) == [(-1, 321)]
+
+
 def test_positions_and_values_by_model_follow_every_fill(gateway_run, spy):
     async def scene(_gateway, ib):
         positions, values, ends = [], [], []
@@ -212,6 +221,17 @@ def test_an_exercise_that_cannot_be_is_refused(gateway_run, distance, action, qu
 
     assert found == codes
     assert left == (1 if override else 2)
+
+
+def test_a_read_only_gateway_exercises_nothing(gateway_run, spy):
+    async def scene(_gateway, ib):
+        ib.exerciseOptions(spy, 1, 1, ACCOUNT, 0)
+        await asyncio.sleep(1)
+        return [text for _, _, text in ib.errors]
+
+    [text] = gateway_run(scene, is_read_only=True)
+
+    assert "Read-Only mode" in text
 
 
 def test_a_stock_cannot_be_exercised(gateway_run, spy):

@@ -82,6 +82,16 @@ def test_only_client_0_binds_manual_orders(gateway_run):
     assert gateway_run(scene) == ([327], 2, 1)
 
 
+def test_a_read_only_gateway_binds_none(gateway_run):
+    async def scene(gateway, _ib):
+        zero = await another(0)
+        await asyncio.sleep(1)
+        zero.disconnect()
+        return gateway.counters.errors_sent[321]
+
+    assert gateway_run(scene, is_read_only=True) == 1
+
+
 def test_open_orders_are_the_clients_own_or_those_of_all(gateway_run):
     async def scene(_gateway, ib):
         other = await another(9)

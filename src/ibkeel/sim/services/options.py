@@ -12,7 +12,7 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.market.pricer import greeks, implied_volatility, price
 from ibkeel.sim.services.account import check_account
 from ibkeel.sim.services.contracts import cancels, resolve
-from ibkeel.sim.services.orders import publish
+from ibkeel.sim.services.orders import check_writable, publish
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.world import Handler, World, error_321, error_322
 
@@ -85,6 +85,7 @@ def _shown(
 
 def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id, quantity = values["request_id"], values["quantity"] or 0
+    check_writable(world)
     check_account(world, values["account"])
     contract = resolve(world, {**values, "primary_exchange": ""})
     # The codes and texts of refusals are unverified.

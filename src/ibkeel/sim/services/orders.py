@@ -49,7 +49,7 @@ _OF_STATUS: Final = (
 
 def _place(world: World, client: Client, values: dict[str, Any]) -> None:
     order_id, client_id = values["order_id"], client.client_id
-    _check_writable(world)
+    check_writable(world)
     world.order_ids[client_id] = max(order_id, world.order_ids.get(client_id, 0))
 
     def answer(now: datetime) -> None:
@@ -87,7 +87,12 @@ def _preview(world: World, client: Client, order: SimOrder, now: datetime) -> No
     client.reply("open_order", **{**shown, **_preview_values(preview, order.contract.currency)})
 
 
-def _check_writable(world: World) -> None:
+def check_writable(world: World) -> None:
+    """Make sure that the API takes orders.
+
+    Raises:
+        Rejection: It is read-only.
+    """
     if world.settings.is_read_only:
         raise error_321("bF", "The API interface is currently in Read-Only mode.")
 
@@ -133,7 +138,7 @@ def _instant(world: World, text: str) -> datetime | None:
 
 
 def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
-    _check_writable(world)
+    check_writable(world)
 
     def answer(now: datetime) -> None:
         publish(world, world.venue.cancel(client.client_id, values["order_id"], now), now)
@@ -143,7 +148,7 @@ def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
 
 
 def _global_cancel(world: World, client: Client, _values: dict[str, Any]) -> None:
-    _check_writable(world)
+    check_writable(world)
 
     def answer(now: datetime) -> None:
         publish(world, world.venue.cancel_all(now), now)
@@ -275,8 +280,9 @@ def _list_open_orders(world: World, client: Client, owner: int | None) -> None:
     world.answer(client, -1, world.settings.latency.account, answer)
 
 
-def _auto_open_orders(_world: World, client: Client, _values: dict[str, Any]) -> None:
+def _auto_open_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
     """Bind manual orders to client 0: there are none here, and the Gateway does not answer."""
+    check_writable(world)
     if client.client_id != 0:
         raise Rejection(
             327, "Only API connections with clientId set to 0 can set the auto bind TWS orders property."

@@ -252,7 +252,7 @@ def _is_number(price: float | None) -> bool:
 
 
 def _price(order: SimOrder, _market: Market) -> Refusal | None:
-    if not all(map(_is_number, (order.limit_price, order.stop_price))):
+    if not all(map(_is_number, (order.limit_price, order.stop_price, order.trail_stop, order.limit_offset))):
         return Refusal.BAD_NUMBER
     if order.order_type.startswith("TRAIL"):
         return _distance(order)

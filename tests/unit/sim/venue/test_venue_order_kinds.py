@@ -118,7 +118,9 @@ def test_a_trailing_stop_limit_honours_its_limit(stock_bench, stock, at):
         {"stop_price": -1.0},
         {"stop_price": 1.0, "trailing_percent": 1.0},
         {"stop_price": float("nan")},
+        {"stop_price": 1.0, "trail_stop": float("inf")},
         {"stop_price": 1.0, "order_type": "TRAIL LIMIT"},
+        {"stop_price": 1.0, "order_type": "TRAIL LIMIT", "limit_offset": float("inf")},
     ],
 )
 def test_a_trailing_stop_needs_one_distance(stock_bench, stock, terms):
