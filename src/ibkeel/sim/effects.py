@@ -119,6 +119,8 @@ def _restart(stage: Stage, fault: Restart | Crash, _now: datetime) -> Undo:
         client.is_forgotten = True
         stage.hang_up(client, abruptly=isinstance(fault, Crash))
     stage.world.unacknowledged.clear()
+    if isinstance(fault, Crash):
+        stage.world.lose_orders()
     if fault.rolls_back_ids:
         stage.world.roll_back_ids()
     if fault.ids_begin_at is not None:

@@ -92,9 +92,10 @@ class Restart(Fault):
 
 @attrs.frozen(kw_only=True)
 class Crash(Fault):
-    """As a restart, but connections are reset: what was under way is lost.
+    """As a restart, but connections are reset: what was under way is lost, orders that waited for `upstream_lost` too.
 
-    Source: reports of Gateways that were killed, such as manhinhang/ib-gateway-docker#157.
+    Source: reports of Gateways that were killed, such as manhinhang/ib-gateway-docker#157; TWS API, "Intelligent
+    Order Resubmission" (closing deletes stored orders; a restart by itself keeps them from 10.40 on).
     """
 
     kind: ClassVar[str] = "crash"

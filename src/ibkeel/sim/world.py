@@ -148,7 +148,9 @@ class World:
         self.memory: Books = venue  # what the Gateway knew when it lost sight of orders and account
         self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
         self._treatment = PLAIN  # of the request that is being served
-        self._waiting: list[Callable[[datetime], None]] = []  # for the upstream to come back
+        self._waiting: list[
+            tuple[bool, Callable[[datetime], None]]
+        ] = []  # for the upstream; whether it is an order
         self._clock = clock
         self._reached: datetime | None = None
         self._set_back = timedelta()  # by so much was the clock, all in all
@@ -216,7 +218,7 @@ class World:
         def run(now: datetime, *, has_waited: bool = False) -> None:
             if needs is not None and self.disorder.blocks(needs):
                 if needs is Service.ORDERS:
-                    self._waiting.append(partial(run, has_waited=True))
+                    self._waiting.append((True, partial(run, has_waited=True)))
             elif client.is_open or has_waited or (needs is Service.ORDERS and not client.is_forgotten):
                 with self.supervised(client, request_id):
                     action(now)
@@ -258,15 +260,19 @@ class World:
     def report(self, action: Callable[[datetime], None], now: datetime) -> None:
         """Send what the venue reports, or keep it until the upstream is back."""
         if self.disorder.holding:
-            self._waiting.append(action)
+            self._waiting.append((False, action))
         else:
             action(now)
 
     def deliver_waiting(self, now: datetime) -> None:
         """Do, in order, what waited for the upstream."""
         waiting, self._waiting = self._waiting, []
-        for action in waiting:
+        for _, action in waiting:
             action(now)
+
+    def lose_orders(self) -> None:
+        """Never send those that wait."""
+        self._waiting = [(is_order, action) for is_order, action in self._waiting if not is_order]
 
     def forget_waiting(self) -> None:
         """Never do what waits."""

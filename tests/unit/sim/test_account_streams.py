@@ -114,15 +114,6 @@ def test_another_account_is_refused(gateway_run, ask):
     assert gateway_run(scene) == [(77, 321)]
 
 
-def test_the_updates_of_another_account_are_refused(gateway_run):
-    async def scene(_gateway, ib):
-        ib.client.reqAccountUpdates(True, "DU999")
-        await asyncio.sleep(1)
-        return [(number, code) for number, code, _ in ib.errors]
-
-    assert gateway_run(scene) == [(-1, 321)]
-
-
 def test_positions_and_values_by_model_follow_every_fill(gateway_run, spy):
     async def scene(_gateway, ib):
         positions, values, ends = [], [], []

@@ -382,6 +382,18 @@ async def test_orders_sent_while_the_upstream_is_lost_are_placed_when_it_is_back
         assert told == [(1, "Submitted"), (2, "Submitted"), (1, "Cancelled")]
 
 
+@pytest.mark.parametrize(("kind", "placed"), [(faults.Restart, [1]), (faults.Crash, [])])
+async def test_orders_that_wait_for_the_upstream_outlive_a_restart_and_no_crash(
+    listening, small_exchange, kind, placed
+):
+    async with listening(faults.UpstreamLost(duration=60.0), kind(after=10.0, duration=5.0)):
+        client = await connected()
+        client.ask("place_order", order_id=1, **ORDER)
+        await asyncio.sleep(61)
+
+        assert [number for _, number in small_exchange.orders] == placed
+
+
 @pytest.mark.parametrize(("holds", "told_at"), [(True, 80.0), (False, 30.0)])
 async def test_reports_wait_for_the_upstream_or_pass(listening, small_exchange, holds, told_at):
     due = virtual_clock().now() + timedelta(seconds=30)

@@ -27,7 +27,6 @@ def check_account(world: World, account: str) -> None:
 
 
 def _account_updates(world: World, client: Client, values: dict[str, Any]) -> None:
-    check_account(world, values["account"])
     waiting = client.repeats.pop(("account", 0), None)
     if waiting is not None:
         waiting.cancel()
