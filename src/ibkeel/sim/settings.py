@@ -4,7 +4,8 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.checks import not_negative, number, optional, whole
+from ibkeel.sim.checks import not_negative, number, optional, valid, whole
+from ibkeel.sim.wiretime import parse_zone
 
 _interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # noqa: PLR2004 - a millisecond
 _at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
@@ -123,7 +124,9 @@ class GatewaySettings:
     latency: Latency = attrs.field(factory=Latency)
     highest_version: int = attrs.field(default=200, validator=whole(157, 200))
     """The most that the Gateway speaks: 157 to 200."""
-    zone: str = "US/Eastern"
+    zone: str = attrs.field(
+        default="US/Eastern", validator=valid("a time zone, such as US/Eastern", parse_zone)
+    )
     """Time zone of the times on the wire."""
     market_data_lines: int | None = attrs.field(default=100, validator=_none_or_more)
     """Market data lines; one more subscription gets error 101. None: no limit."""

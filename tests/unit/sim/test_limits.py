@@ -393,6 +393,12 @@ def test_a_kept_history_and_a_head_timestamp_stay_open_until_they_are_cancelled(
     assert counters.violations == Counter({"open_histories": 1})
 
 
+@pytest.mark.parametrize("zone", ["Mars/Base", "", None])
+def test_a_zone_that_is_none_is_refused(zone):
+    with pytest.raises(ValueError, match="valid: a time zone, such as US/Eastern"):
+        GatewaySettings(zone=zone)
+
+
 @pytest.mark.parametrize("name", ["profit_seconds", "account_update_seconds"])
 def test_an_interval_too_short_to_keep_is_refused(name):
     with pytest.raises(ValueError, match=r"valid: 0\.001 or more"):
