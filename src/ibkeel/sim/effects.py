@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, Protocol
-
-from typing_extensions import override
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.door import ListeningPort
@@ -27,9 +25,7 @@ from ibkeel.sim.faults import (
 )
 from ibkeel.sim.services.quotes import COMPETING
 from ibkeel.sim.services.system import FARMS
-from ibkeel.sim.values import Commission, Execution, SimOrder, SimPosition
-from ibkeel.sim.venue import PortfolioRow
-from ibkeel.sim.world import Books, World
+from ibkeel.sim.world import World
 
 LOST: Final = "Connectivity between IBKR and Trader Workstation has been lost."
 RESTORED: Final = {
@@ -38,6 +34,7 @@ RESTORED: Final = {
 }
 _NO_LIVE_UPDATES: Final = "Failed to request live updates (disconnected)."
 _BUST: Final = "Bust event occurred, current subscription is deactivated."
+_KNOWN: Final = {"completed_orders": 0, "executions": 0, "positions": 0, "portfolio": 1, "account_values": 1}
 _MOVED: Final = "TWS socket port has been reset and this connection is being dropped."
 
 
@@ -70,44 +67,6 @@ class Stage(Protocol):
     def catch_up(self, client: Client) -> None:
         """Act on what a client sent while nobody read."""
         ...
-
-
-class Memory(Books):
-    """What a Gateway knew at an instant, and tells whoever asks.
-
-    Args:
-        books: Whose.
-        at: The instant.
-    """
-
-    def __init__(self, books: Books, at: datetime) -> None:
-        self._open, self._ended = tuple(books.open_orders()), tuple(books.completed_orders())
-        self._fills, self._held = tuple(books.executions()), tuple(books.positions())
-        self._rows, self._values = tuple(books.portfolio(at)), tuple(books.account_values(at))
-
-    @override
-    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
-        return [order for order in self._open if client_id in {None, order.client_id}]
-
-    @override
-    def completed_orders(self) -> Sequence[SimOrder]:
-        return self._ended
-
-    @override
-    def executions(self) -> Sequence[tuple[Execution, Commission]]:
-        return self._fills
-
-    @override
-    def positions(self) -> Sequence[SimPosition]:
-        return self._held
-
-    @override
-    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
-        return self._rows
-
-    @override
-    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
-        return self._values
 
 
 Undo = Callable[[datetime], None]
@@ -178,8 +137,16 @@ def _lose_upstream(stage: Stage, fault: UpstreamLost, now: datetime) -> Undo:
 
 def _remember(world: World, fault: UpstreamLost, now: datetime) -> None:
     """Keep in mind what is known, unless it is out of sight already."""
-    if world.disorder.holding == [fault]:
-        world.memory = Memory(world.venue, now)
+    if world.disorder.holding != [fault]:
+        return
+    opened = world.venue.open_orders()
+    memory: Any = SimpleNamespace(
+        open_orders=lambda owner: [order for order in opened if owner in {None, order.client_id}]
+    )
+    for name, when in _KNOWN.items():
+        rows = tuple(getattr(world.venue, name)(*(now,)[:when]))
+        setattr(memory, name, lambda *_, rows=rows: rows)
+    world.memory = memory
 
 
 def _break_farm(stage: Stage, fault: FarmBroken, now: datetime) -> Undo:

@@ -92,10 +92,10 @@ class Restart(Fault):
 
 @attrs.frozen(kw_only=True)
 class Crash(Fault):
-    """As a restart, but connections are reset: what was under way is lost, orders that waited for `upstream_lost` too.
+    """As a restart, but connections are reset: what was under way is lost, orders that were kept too.
 
     Source: reports of Gateways that were killed, such as manhinhang/ib-gateway-docker#157; TWS API, "Intelligent
-    Order Resubmission" (closing deletes stored orders; a restart by itself keeps them from 10.40 on).
+    Order Resubmission".
     """
 
     kind: ClassVar[str] = "crash"
@@ -122,7 +122,7 @@ class UpstreamLost(Fault):
     """The Gateway loses Interactive Brokers: 1100, silence, then 1101 or 1102.
 
     Streams stop and data requests get no answer. Orders sent meanwhile are kept and sent at the end. Where
-    reports wait, who asks about orders and account hears what was known before.
+    reports wait, orders and account are told as they were.
 
     Source: TWS API, "System Message Codes" and "Intelligent Order Resubmission"; repeats of 1100
     and reports that pass: IbcAlpha/IBC#143, QuantConnect/Lean.Brokerages.InteractiveBrokers#249.
@@ -297,8 +297,8 @@ class NotEntitled(Fault):
     """New market data requests lack a subscription; what streams already goes on.
 
     10167 serves delayed data to whoever asked for it, and 10089 to others; 10090 is a remark about a
-    part of the data, and the stream goes on; the others end the request. But for 10090, bars of five seconds get
-    420, single ticks 10189 and depth 354.
+    part of the data, and the stream goes on; the others end the request. Real-time bars then get 420,
+    ticks 10189, depth 354.
 
     Source: TWS API, "Error Codes"; 10090: wboayue/rust-ibapi#768.
     """

@@ -32,35 +32,7 @@ _DAY: Final = timedelta(days=1)
 _LAG: Final = timedelta(seconds=1)  # a clock that is further back was set back
 
 
-class Books(Protocol):
-    """Orders and account, as somebody knows them."""
-
-    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
-        """Live orders, of one client or of all."""
-        ...
-
-    def completed_orders(self) -> Sequence[SimOrder]:
-        """Orders that have ended, in the order in which they did."""
-        ...
-
-    def executions(self) -> Sequence[tuple[Execution, Commission]]:
-        """Every fill, oldest first."""
-        ...
-
-    def positions(self) -> Sequence[SimPosition]:
-        """What the account holds."""
-        ...
-
-    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
-        """Positions at the market's prices."""
-        ...
-
-    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
-        """Key, value and currency of each account value."""
-        ...
-
-
-class Exchange(Books, Protocol):
+class Exchange(Protocol):
     """The venue that the Gateway asks: it matches orders and keeps the account."""
 
     def submit(self, order: SimOrder, at: datetime) -> Sequence[VenueEvent]:
@@ -95,6 +67,30 @@ class Exchange(Books, Protocol):
 
     def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
         """The account before and after an order that is not placed."""
+        ...
+
+    def open_orders(self, client_id: int | None = None) -> Sequence[SimOrder]:
+        """Live orders, of one client or of all."""
+        ...
+
+    def completed_orders(self) -> Sequence[SimOrder]:
+        """Orders that have ended, in the order in which they did."""
+        ...
+
+    def executions(self) -> Sequence[tuple[Execution, Commission]]:
+        """Every fill, oldest first."""
+        ...
+
+    def positions(self) -> Sequence[SimPosition]:
+        """What the account holds."""
+        ...
+
+    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
+        """Positions at the market's prices."""
+        ...
+
+    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
+        """Key, value and currency of each account value."""
         ...
 
 
@@ -145,12 +141,11 @@ class World:
         self.order_ids: dict[int, int] = {}  # the highest seen by client id
         self.pacing = Pacing(settings.limits)
         self.disorder = Disorder()
-        self.memory: Books = venue  # what the Gateway knew when it lost sight of orders and account
+        self.memory = venue  # what the Gateway knew when it lost sight of orders and account
         self.unacknowledged: set[tuple[int, int]] = set()  # orders, by client id and order id
         self._treatment = PLAIN  # of the request that is being served
-        self._waiting: list[
-            tuple[bool, Callable[[datetime], None]]
-        ] = []  # for the upstream; whether it is an order
+        # For the upstream to come back; whether each is an order.
+        self._waiting: list[tuple[bool, Callable[[datetime], None]]] = []
         self._clock = clock
         self._reached: datetime | None = None
         self._set_back = timedelta()  # by so much was the clock, all in all
@@ -158,7 +153,7 @@ class World:
         self._session: SimSession | None = None  # the one that was open when last asked
 
     def now(self) -> datetime:
-        """The present instant; never before that of an action which has run. It goes on where the clock is set back."""
+        """The present instant; never before that of an action which has run, and on from there if the clock is set back."""
         now, reached = self._clock.now() + self._set_back, self._reached
         if reached is None or now > reached:
             return now
@@ -178,7 +173,7 @@ class World:
         return now + timedelta(seconds=sum(fault.seconds for fault in self.disorder.every(ClockSkew)))
 
     @property
-    def books(self) -> Books:
+    def books(self) -> Exchange:
         """Orders and account as the Gateway knows them: while reports wait, as they were before (unverified)."""
         return self.memory if self.disorder.holding else self.venue
 
@@ -272,7 +267,7 @@ class World:
 
     def lose_orders(self) -> None:
         """Never send those that wait."""
-        self._waiting = [(is_order, action) for is_order, action in self._waiting if not is_order]
+        self._waiting = [each for each in self._waiting if not each[0]]
 
     def forget_waiting(self) -> None:
         """Never do what waits."""

@@ -180,12 +180,7 @@ def _hours(world: World, zone: ZoneInfo, now: datetime) -> tuple[str, str]:
     """Trading and liquid hours of the next days, as the wire writes them.
 
     Trading hours of stocks are 04:00 to 20:00 on every session day; those after an early close are
-    not known here and are unverified.
-
-    Args:
-        world: The state behind all sessions.
-        zone: Of the contract, in which days begin.
-        now: The present instant.
+    not known here and are unverified. Days are those of the contract's zone.
     """
     today, shown = now.astimezone(zone).date(), parse_zone(world.settings.zone)
     days = [today + timedelta(days=offset) for offset in range(_DAYS_OF_HOURS)]

@@ -51,11 +51,7 @@ _Book = dict[int, list[_Level]]
 
 
 def _is_served(world: World, client: Client) -> bool:
-    """Whether a client gets live data, which these have to be.
-
-    Raises:
-        Rejection: Another session has it.
-    """
+    """Whether a client gets live data; raises where another session has it."""
     if world.disorder.first(CompetingSession) is not None:
         raise Rejection(10197, COMPETING)
     lacking = world.disorder.first(NotEntitled, client.client_id)

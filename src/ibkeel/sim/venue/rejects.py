@@ -1,7 +1,6 @@
 """Why the venue says no: a table of answers, and the checks that choose among them.
 
-A refusal is an error and no orderStatus, as was seen for 321; that it is so for the others, and what `_OWN` is the
-source of, is unverified.
+That others than 321 come without an orderStatus too, and what `_OWN` is the source of, is unverified.
 """
 
 import json
