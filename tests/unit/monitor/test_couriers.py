@@ -87,6 +87,59 @@ def test_messages_arrive_in_order_each_once_through_refusals(work):
     ]
 
 
+class Picky(Fussy):
+    """A channel that never takes some messages."""
+
+    def __init__(self, *never):
+        super().__init__()
+        self.never = never
+
+    def deliver(self, message):
+        if message.number in self.never:
+            raise DeliveryFailed("the service did not take it")
+        super().deliver(message)
+
+
+def test_messages_that_are_never_taken_hold_back_no_others(work):
+    channel = Picky(1, 3)
+    courier, _, fates = work(channel, give_up_after=3600.0)
+    for number in (1, 2, 3, 4):
+        courier.post(message(number))
+
+    courier.start()
+
+    assert courier.drain(10)
+    assert channel.taken == [2, 4]
+    assert [fate.number for fate in fates if fate.is_final] == [1, 3]
+    assert max(fate.attempts for fate in fates) < 20
+
+
+def test_after_a_long_outage_messages_arrive_in_order(work):
+    channel = Fussy(refusals=16)
+    courier, _, _ = work(channel)
+    for number in range(1, 6):
+        courier.post(message(number))
+
+    courier.start()
+
+    assert courier.drain(10)
+    assert channel.taken == [1, 2, 3, 4, 5]
+
+
+def test_a_message_is_text_whatever_the_channel_takes_it_for_and_never_too_long(monkeypatch):
+    channel = AppriseChannel(1, "tgram://123456789:abcdefg_hijklmnop/12315544")
+    (service,) = channel._apprise
+    sent = []
+    monkeypatch.setattr(service, "send", lambda **told: sent.append(told["body"]) or True)
+
+    channel.deliver(Message(1, "a < b", "loss 3 < 4\n" + "x" * 5000, "warning"))
+
+    whole = "".join(sent)
+    assert "3 &lt; 4" in whole
+    assert whole.count("x") == 5000
+    assert max(map(len, sent)) <= service.body_maxlen
+
+
 def test_a_message_that_is_too_old_is_given_up_and_the_next_is_tried(work):
     channel = Fussy(refusals=4)
     courier, _, fates = work(channel, give_up_after=30.0)

@@ -133,7 +133,8 @@ class Alerter(Observer):
             )
             if alert.kept_back:
                 continue
-            message = Message(alert.number, f"ibkeel: {alert.title}", alert.text, alert.severity.value)
+            text = f"{alert.text}\nWhen: {alert.at:%Y-%m-%d %H:%M:%S} UTC"  # it may arrive hours later
+            message = Message(alert.number, f"ibkeel: {alert.title}", text, alert.severity.value)
             for courier in (*self._couriers, *(self._escalation if alert.is_escalated else ())):
                 courier.post(message)
 

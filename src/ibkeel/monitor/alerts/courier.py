@@ -21,6 +21,7 @@ _CAPACITY: Final = 200
 _RETRIES: Final = Backoff(first=5.0, factor=2.0, cap=600.0, attempts=None)
 """How long to wait between two attempts."""
 
+_STUBBORN: Final = 5  # refusals after which a message may be the trouble, and not its channel
 _TIMEOUT: Final = 20.0
 _WELL: Final = range(200, 300)
 # They write addresses, which are secrets, into their own logs.
@@ -101,7 +102,7 @@ class RestByWaiting(Rest):
         event.wait(seconds)
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Load:
     message: Message
     posted_at: float
@@ -112,7 +113,8 @@ class Courier:
     """Delivers messages in the order in which they were posted, each once that is taken.
 
     A message that is refused is tried again until it is taken or too old; those behind it wait, so
-    that order holds. Posting never waits: when too many wait, the oldest is given up.
+    that order holds, unless it is refused time and again and one of them is not. Posting never waits:
+    when too many wait, the oldest is given up.
 
     Args:
         channel: Where to.
@@ -139,6 +141,7 @@ class Courier:
         self._give_up_after, self._retries, self._capacity = give_up_after, retries, capacity
         self._rest = rest or RestByWaiting()
         self._loads: deque[_Load] = deque()
+        self._under_way: _Load | None = None
         self._lock, self._news, self._stop = threading.Lock(), threading.Event(), threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -153,8 +156,9 @@ class Courier:
         dropped: _Load | None = None
         with self._lock:
             if len(self._loads) >= self._capacity:
-                dropped = self._loads[1]  # the first may be under way
-                del self._loads[1]
+                _, *later = self._loads  # the first may be under way, too
+                dropped = next((load for load in later if load is not self._under_way), later[0])
+                self._loads.remove(dropped)
             self._loads.append(_Load(message, self._clock.monotonic()))
             self._idle.clear()
         if dropped is not None:
@@ -178,8 +182,21 @@ class Courier:
                 self._news.clear()
                 continue
             pause = self._attempt(load)
-            if pause is not None:
-                self._rest.until(self._stop, pause)
+            if pause is None:
+                continue
+            is_stubborn = load.attempts >= _STUBBORN
+            if is_stubborn:
+                self._news.clear()
+                self._pass(load)
+            self._rest.until(self._news if is_stubborn else self._stop, pause)
+
+    def _pass(self, stubborn: _Load) -> None:
+        """Try those behind one that is refused time and again, until one of them is refused, too."""
+        while not self._stop.is_set():
+            with self._lock:
+                others = [load for load in self._loads if load is not stubborn]
+            if not others or self._attempt(min(others, key=lambda load: load.attempts)) is not None:
+                return
 
     def _next(self) -> _Load | None:
         with self._lock:
@@ -191,6 +208,7 @@ class Courier:
     def _attempt(self, load: _Load) -> float | None:
         """Try once; the seconds to wait before the next attempt, or None when this one is done with."""
         load.attempts += 1
+        self._under_way = load
         try:
             self._channel.deliver(load.message)
         except DeliveryFailed as error:
@@ -206,8 +224,9 @@ class Courier:
 
     def _done_with(self, load: _Load, *, is_over: bool) -> None:
         with self._lock:
-            if is_over and self._loads and self._loads[0] is load:
-                self._loads.popleft()
+            self._under_way = None
+            if is_over and load in self._loads:  # it may have been given up meanwhile
+                self._loads.remove(load)
 
     def _tell(self, load: _Load, cause: str, *, is_final: bool = False) -> None:
         self._told(Fate(load.message.number, self._channel.name, load.attempts, cause, is_final))
@@ -244,6 +263,9 @@ class AppriseChannel(Channel):
             "warning": apprise.NotifyType.WARNING,
             "critical": apprise.NotifyType.FAILURE,
         }
+        for service in self._apprise:
+            if service.overflow_mode == apprise.OverflowMode.UPSTREAM:  # which refuses what is too long
+                service.overflow_mode = apprise.OverflowMode.SPLIT
         self._name = f"{place} ({str(self._apprise[0].service_name).lower()})"
 
     @property
@@ -255,7 +277,10 @@ class AppriseChannel(Channel):
     def deliver(self, message: Message) -> None:
         try:
             was_taken = self._apprise.notify(
-                body=message.text, title=message.title, notify_type=self._kinds[message.severity]
+                body=message.text,
+                title=message.title,
+                notify_type=self._kinds[message.severity],
+                body_format="text",  # or mails and Telegram read it as markup, and the latter refuses a `<`
             )
         except Exception as error:  # noqa: BLE001 - a hundred services, and what they raise is not ours
             # Its text may name the address.
