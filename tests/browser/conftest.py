@@ -35,14 +35,18 @@ def browser():
 
 
 class Shown(BoardSource):
-    """A board that a test may replace by a fresh one."""
+    """A board that a test may replace by a fresh one, or call that of a journal."""
 
     def __init__(self):
         super().__init__(Board(), SystemClock())
+        self.origin = "bot"
 
     def begin(self):
-        self._board = Board()
+        self._board, self.origin = Board(), "bot"
         return self._board
+
+    async def view(self):
+        return attrs.evolve(await super().view(), origin=self.origin)
 
 
 @attrs.define

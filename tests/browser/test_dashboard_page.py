@@ -14,7 +14,10 @@ from ibkeel.telemetry import (
     DecisionMade,
     HeldPosition,
     LossGuardRead,
+    OrderChanged,
+    OrderPlaced,
     PositionsSeen,
+    ProtectiveOrder,
     RunBegan,
     ServiceChanged,
     SessionChanged,
@@ -114,6 +117,42 @@ def test_what_has_no_end_is_not_open_and_what_is_not_of_today_bears_its_day(page
     assert "," not in today
 
 
+def test_when_a_bot_is_gone_nothing_that_its_journal_does_not_know_is_said_to_be_none(page, site):
+    filled(site.source.begin())
+    page.goto(site.url)
+    page.wait_for_selector("#positions tbody tr")
+
+    site.source.begin()
+    site.source.origin = "journal"
+    page.wait_for_function("document.getElementById('overall').textContent === 'no bot'")
+
+    for panel in ("session", "money", "health", "requests", "alerts", "incidents"):
+        assert page.inner_text(f"#{panel} > div") == "Not known without a bot that runs."
+    assert "Not known" in page.inner_text("#positions")
+
+
+def test_what_protects_only_a_part_and_the_terms_of_an_order_are_shown(page, site):
+    stop = ProtectiveOrder(client_order_id="s", order_type="STP", price=1.5, quantity=3, state="working")
+    held = HeldPosition(
+        subject="SPY C", symbol="SPY", signed_quantity=10, average_price=2.5, protection=(stop,)
+    )
+    board = site.source.begin()
+    board.on_event(PositionsSeen(at=AT, positions=(held,)))
+    placed = OrderPlaced(
+        at=AT, client_order_id="s", subject="SPY C", side="SELL", quantity=3, was_sent=True, terms="STP 1.5"
+    )
+    board.on_event(placed)
+    board.on_event(OrderChanged(at=AT, client_order_id="t", state="working", filled=0))
+
+    page.goto(site.url)
+    page.wait_for_selector("#positions tbody tr")
+
+    assert "7 unprotected" in page.inner_text("#positions tbody")
+    other, order = (row.inner_text().split("\t") for row in page.query_selector_all("#orders tbody tr"))
+    assert order[3].strip() == "SELL 3 SPY C STP 1.5"
+    assert other[3] == "\N{EN DASH}"
+
+
 def test_a_part_of_a_share_is_shown(page, site):
     held = HeldPosition(subject="SPY", symbol="SPY", signed_quantity=10.4, average_price=2.5, protection=())
     site.source.begin().on_event(PositionsSeen(at=AT, positions=(held,)))
@@ -194,12 +233,15 @@ def test_the_keyboard_alone_halts_and_lifts(everything, site):
     everything.focus("#halt")
     everything.keyboard.press("Enter")
     everything.fill("#reason", "a test")
-    everything.focus("#yes")
     everything.keyboard.press("Enter")
     everything.wait_for_selector("#halted:not([hidden])")
     assert site.halt.read_text().startswith("the page: a test")
     assert everything.inner_text("#halt") == "Let entries pass"
 
+    everything.click("#halt")
+    everything.click("#no")
+    everything.wait_for_selector("#sure", state="hidden")
+    assert site.halt.exists()
     everything.click("#halt")
     everything.click("#yes")
     everything.wait_for_selector("#halted", state="hidden")

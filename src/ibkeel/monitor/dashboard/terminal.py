@@ -138,7 +138,9 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
             return Text("orders could not be read", "yellow")
         if not orders:
             return Text("unprotected", "bold red")
-        return _text(", ".join(f"{each['order_type']} {_figure(each['price'], '')}" for each in orders))
+        shown = ", ".join(f"{each['order_type']} {_figure(each['price'], '')}" for each in orders)
+        bare = row.get("uncovered")  # a bot of before does not tell
+        return _text(f"{_figure(bare, '.10g')} unprotected; {shown}", "bold red") if bare else _text(shown)
 
     rows = (
         (
@@ -155,25 +157,29 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
 
 
 def _orders(data: Mapping[str, Any]) -> RenderableType:
+    def what(row: Mapping[str, Any]) -> str:
+        quantity = _figure(row["quantity"] or row["filled"], ".10g")
+        return f"{row['side']} {quantity} {row['subject']} {row.get('terms', '')}" if row["subject"] else "-"
+
+    every = data["orders"]["rows"]
     rows = (
         (
-            _time(row["intended_at"] or row["changed_at"]),
-            row["client_order_id"].split("-", 2)[-1],  # the date is today's
-            f"{row['side']} {_figure(row['quantity'] or row['filled'], '.10g')} {row['subject']}"
-            if row["subject"]
-            else "-",
+            _time(row["intended_at"] or row["changed_at"], data),
+            row["client_order_id"].split("-", 2)[-1],  # the date is the session's
+            what(row),
             _word(row["state"]),
             row["state_reason"] or row["reason"],
         )
-        for row in reversed(data["orders"]["rows"][-_ROWS:])
+        for row in reversed(every[-_ROWS:])
     )
-    return _table("orders today", (_AT, "order", "what", "state", "why"), rows)
+    more = f", the last {_ROWS} of {len(every)}" if len(every) > _ROWS else ""
+    return _table(f"orders of the session{more}", (_AT, "order", "what", "state", "why"), rows)
 
 
 def _decisions(data: Mapping[str, Any]) -> RenderableType:
     rows = (
         (
-            _time(row["at"]),
+            _time(row["at"], data),
             row["symbol"],
             row["direction"] or "-",
             _word(row["outcome"]),
@@ -186,7 +192,7 @@ def _decisions(data: Mapping[str, Any]) -> RenderableType:
 
 def _last_words(data: Mapping[str, Any]) -> RenderableType:
     rows = (
-        (_time(row["at"]), symbol, _word(row["outcome"]), row["detail"])
+        (_time(row["at"], data), symbol, _word(row["outcome"]), row["detail"])
         for symbol, row in list(data["decisions"]["symbols"].items())[:_ROWS]
     )
     return _table("last word on each symbol", (_AT, "symbol", "outcome", "because"), rows)
@@ -214,5 +220,9 @@ def _figure(value: float | None, form: str = ",.2f") -> str:
     return "-" if value is None else format(value, form)
 
 
-def _time(instant: str | None) -> str:
-    return "-" if instant is None else f"{datetime.fromisoformat(instant).astimezone(_NEW_YORK):%H:%M:%S}"
+def _time(instant: str | None, data: Mapping[str, Any]) -> str:
+    """The time of day, with the day where that is not today."""
+    if instant is None:
+        return "-"
+    at, now = (datetime.fromisoformat(text).astimezone(_NEW_YORK) for text in (instant, data["now"]))
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S}"

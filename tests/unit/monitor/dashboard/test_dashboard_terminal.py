@@ -1,8 +1,9 @@
 """The board in a terminal: what a trader reads there when something is wrong, or not known."""
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from rich.console import Console
 
@@ -37,8 +38,10 @@ def held(symbol, protection):
     )
 
 
-def stop(price):
-    return ProtectiveOrder(client_order_id="o", order_type="STP", price=price, quantity=3.0, state="working")
+def stop(price, quantity=3.0):
+    return ProtectiveOrder(
+        client_order_id="o", order_type="STP", price=price, quantity=quantity, state="working"
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,11 +50,30 @@ def stop(price):
         (None, "orders could not be read"),
         ((), "unprotected"),
         ((stop(1.25), stop(None)), "STP 1.25, STP -"),
+        ((stop(1.25, 2),), "1 unprotected; STP 1.25"),
     ],
-    ids=["unread", "none", "two"],
+    ids=["unread", "none", "two", "in part"],
 )
 def test_what_protects_a_position_is_said_and_also_that_nothing_does(protection, words):
     assert f"SPY -3 1.50 {words}" in drawn(PositionsSeen(at=AT, positions=(held("SPY", protection),)))
+
+
+def test_orders_bear_their_terms_and_the_day_where_it_is_not_today():
+    placed = OrderPlaced(
+        at=AT, client_order_id="ibk-20240305-r1-1", subject="SPY C", side="BUY", quantity=2, was_sent=True, terms="LMT 2.05"
+    )  # fmt: skip
+    before = attrs.evolve(placed, at=AT - timedelta(days=4), client_order_id="ibk-20240301-r1-1")
+
+    lines = drawn(before, placed)
+
+    assert "10:00:00 r1-1 BUY 2 SPY C LMT 2.05 sent" in lines
+    assert "2024-03-01 10:00:00 r1-1 BUY 2 SPY C LMT 2.05 sent" in lines
+
+
+def test_that_there_are_more_orders_is_said():
+    many = [OrderChanged(at=AT, client_order_id=f"o{n}", state="filled", filled=1) for n in range(9)]
+
+    assert "orders of the session, the last 8 of 9" in drawn(*many)
 
 
 def test_a_halt_is_said_at_the_top_with_its_reason():

@@ -131,7 +131,7 @@ const PANELS = {
     const rows = data.money.positions.map((row) => [
       row.subject, number(row.signed_quantity, 4), money(row.average_price),
       row.protection === null ? badge("unknown", "warn")
-        : row.protection.length ? row.protection.map((order) => h("div", {}, `${order.order_type} ${number(order.quantity, 4)} at ${money(order.price)} `, badge(order.state)))
+        : row.protection.length ? [row.uncovered ? badge(number(row.uncovered, 4) + " unprotected", "bad") : null, row.protection.map((order) => h("div", {}, `${order.order_type} ${number(order.quantity, 4)} at ${money(order.price)} `, badge(order.state)))]
         : badge("unprotected", "bad"),
     ]);
     return [table(["position", "#quantity", "#average", "protected by"], rows, data.money.positions_at ? "Flat." : "Not known: no bot has read them. Look in TWS or Client Portal."), data.money.positions_at ? h("p", { class: "faint" }, "read ", age(data.money.positions_at)) : null];
@@ -165,7 +165,7 @@ const PANELS = {
   },
   orders(data) {
     const rows = [...data.orders.rows].reverse().slice(0, SHOWN).map((row) => [
-      clock(row.intended_at || row.changed_at), row.client_order_id, row.purpose || "–", `${row.side} ${number(row.quantity, 0)} ${row.subject}`,
+      clock(row.intended_at || row.changed_at), row.client_order_id, row.purpose || "–", row.subject ? `${row.side} ${number(row.quantity || row.filled, 4)} ${row.subject} ${row.terms || ""}` : "–",
       badge(row.state), `${number(row.filled, 4)}${row.price === null ? "" : " at " + money(row.price)}`, row.state_reason || row.reason,
     ]);
     return [table(["@at (New York)", "order", "for", "what", "state", "filled", "why"], rows, "None."), more(data.orders.rows.length)];
@@ -241,17 +241,19 @@ const PARTS = {
   services: (d) => [d.services, d.farms], alerts: (d) => d.alerts, incidents: (d) => d.incidents,
 };
 const drawn = {};
+const UNWRITTEN = ["session", "health", "money", "requests", "pacing", "lines", "services", "alerts", "incidents"]; // what no journal knows
 
 function draw() {
   if (!board) return;
   const day = today();
   for (const [name, panel] of Object.entries(PANELS)) {
-    const mark = day + JSON.stringify(PARTS[name](board), (key, value) => (key === "age" ? undefined : value));
+    const isKnown = board.origin === "bot" || !UNWRITTEN.includes(name);
+    const mark = day + isKnown + JSON.stringify(PARTS[name](board), (key, value) => (key === "age" ? undefined : value));
     if (drawn[name] === mark) continue;
     drawn[name] = mark;
     const place = $(name).querySelector(":scope > div");
     const opened = [...place.querySelectorAll("details")].map((each) => each.open);
-    place.replaceChildren(...[panel(board)].flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+    place.replaceChildren(...[isKnown ? panel(board) : h("p", { class: "faint" }, "Not known without a bot that runs.")].flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
     place.querySelectorAll("details").forEach((each, at) => { if (opened[at] !== undefined) each.open = opened[at]; });
   }
   head();
@@ -309,6 +311,7 @@ $("halt").addEventListener("click", () => {
   sure.dataset.path = lifts ? "/api/lift" : "/api/halt";
   sure.showModal();
 });
+$("no").addEventListener("click", () => sure.close()); // no submit button: Enter would press the first one
 $("yes").addEventListener("click", async (event) => {
   event.preventDefault();
   try {
