@@ -14,7 +14,6 @@ from ibkeel.ibkr.translate import contract_of, number_of, price_of, side_of, utc
 from ibkeel.model import (
     ClientOrderId,
     Combo,
-    Contract,
     Execution,
     OrderId,
     OrderReport,
@@ -89,14 +88,15 @@ def foreign_orders(
     return tuple(report for report in found.values() if not report.state.is_final)
 
 
-def is_leg(fill: Execution, contract: Contract) -> bool:
+def is_leg(fill: Execution, report: OrderReport | None) -> bool:
     """Whether a fill is a leg's part in that of a combo, which has a fill of its own as a whole."""
-    return isinstance(contract, Combo) and not isinstance(fill.contract, OtherContract)
+    is_of_combo = report is not None and isinstance(report.contract, Combo)
+    return is_of_combo and not isinstance(fill.contract, OtherContract)
 
 
 def with_average(report: OrderReport, fills: Iterable[Execution]) -> OrderReport:
     """The report with the average price of its fills, unless a status has counted more than are known."""
-    own = [fill for fill in fills if fill.order_id == report.order_id and not is_leg(fill, report.contract)]
+    own = [fill for fill in fills if fill.order_id == report.order_id and not is_leg(fill, report)]
     quantity = sum(fill.quantity for fill in own)
     if quantity < report.filled:
         return report

@@ -216,11 +216,11 @@ class OrderBook:
         fill = execution_of(contract, ib_execution)
         self._fills[name] = fill
         entry = self._entries.get(fill.order_id)
-        if entry is None or not is_leg(fill, entry.report.contract):
+        if not (is_part := is_leg(fill, self.report(fill.order_id))):
             if entry is not None:
                 entry.report = with_average(entry.report, self._fills.values())
             self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
-        self._news.publish(fill)
+        self._news.publish(fill, is_leg=is_part)
         for report in [early for early in self._early if early.execId == fill.exec_id]:
             self.on_commission(report)
 
@@ -236,7 +236,7 @@ class OrderBook:
         realized = None if numeric_unset(report.realizedPNL) else float(report.realizedPNL)
         fill = attrs.evolve(fill, commission=float(report.commission), realized_pnl=realized)
         self._fills[name] = fill
-        self._news.publish(fill)
+        self._news.publish(fill, is_leg=is_leg(fill, self.report(fill.order_id)))
 
     def on_completed(self, completed: OrderReport, ended: datetime | None = None) -> None:
         """The venue's own list of ended orders settles what nobody knew."""

@@ -31,22 +31,14 @@ class OrderNews:
         self._clock, self._observer = clock, observer
         self._listeners: WeakKeyDictionary[_Queue, None] = WeakKeyDictionary()  # each lives with its stream
 
-    def publish(self, event: OrderEvent) -> None:
-        """Tell of a report or a fill."""
+    def publish(self, event: OrderEvent, *, is_leg: bool = False) -> None:
+        """Tell of a report or a fill, which may be a leg's part in that of a combo."""
         for queue in self._listeners:
             queue.put_nowait(event)
         if isinstance(event, OrderReport):
-            self._observer.on_event(
-                OrderChanged(
-                    at=event.at,
-                    client_order_id=event.client_order_id,
-                    state=event.state.value,
-                    filled=event.filled,
-                    reason=event.reason,
-                )
-            )
+            self._observer.on_event(OrderChanged.of(event))
         else:
-            self._observer.on_event(OrderFilled.of(event))
+            self._observer.on_event(OrderFilled.of(event, is_leg=is_leg))
 
     def contradicted(self, report: OrderReport, words: str) -> None:
         """Tell a person of evidence that cannot be true together with what is known."""

@@ -30,6 +30,7 @@ from ibkeel.model import (
     OrderState,
     OrderTicket,
     Placement,
+    name_of_series,
 )
 from ibkeel.orders import check_name
 from ibkeel.resilience import Deadlines, Lane
@@ -197,7 +198,7 @@ class Trading:
             OrderPlaced(
                 at=self._link.clock.now(),
                 client_order_id=name,
-                subject=str(ticket.contract),
+                subject=name_of_series(ticket.contract),
                 side=ticket.side.value,
                 quantity=ticket.quantity,
                 was_sent=was_sent,

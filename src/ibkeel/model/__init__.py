@@ -27,6 +27,7 @@ from ibkeel.model.contracts import (
     Side,
     Stock,
     TradingHours,
+    name_of_series,
 )
 from ibkeel.model.convert import (
     from_data,
@@ -116,6 +117,7 @@ __all__ = [
     "from_toml",
     "make_converter",
     "mask_account",
+    "name_of_series",
     "to_data",
     "to_json",
     "to_toml",

@@ -230,6 +230,12 @@ Contract = Stock | Index | Option | Combo | OtherContract
 """Anything that can be held or ordered; stocks, indices and options can be quoted."""
 
 
+def name_of_series(contract: Contract) -> str:
+    """A contract's name, with its class where that is not its underlying's: SPX and SPXW share strikes and days."""
+    series = getattr(contract, "trading_class", "")
+    return str(contract) if series in {"", contract.symbol} else f"{contract} ({series})"
+
+
 @attrs.frozen(kw_only=True)
 class TradingHours:
     """One open interval of a contract; the end is exclusive."""

@@ -151,9 +151,12 @@ class OrderTicket:
     @property
     def terms(self) -> str:
         """Type and prices, such as `MKT`, `LMT 2.05`, `STP 1.02` or `STP 1.02 LMT 1.00`."""
-        if self.stop_price is None:
-            return self.order_type.value + ("" if self.limit_price is None else f" {self.limit_price}")
-        return f"STP {self.stop_price}" + ("" if self.limit_price is None else f" LMT {self.limit_price}")
+        return _terms(self.order_type.value, self.stop_price, self.limit_price)
+
+
+def _terms(order_type: str, stop: Decimal | None, limit: Decimal | None) -> str:
+    price = "" if limit is None else f" {limit}"
+    return f"{order_type}{price}" if stop is None else f"STP {stop}{price and ' LMT'}{price}"
 
 
 @attrs.frozen(kw_only=True)
@@ -274,6 +277,11 @@ class OrderReport:
     average_fill_price: float | None = attrs.field(default=None, validator=positive_unless_combo)
     reason: str = ""
     at: datetime = attrs.field(converter=as_utc)
+
+    @property
+    def terms(self) -> str:
+        """Type and prices, as `OrderTicket.terms` says them."""
+        return _terms(self.order_type, self.stop_price, self.limit_price)
 
 
 @attrs.frozen(kw_only=True)

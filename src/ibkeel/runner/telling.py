@@ -14,6 +14,7 @@ from ibkeel.model import (
     OrderTicket,
     Position,
     Signal,
+    name_of_series,
 )
 from ibkeel.orders import EntryIntent, ExitIntent, StopIntent, is_same_contract
 from ibkeel.risk import Exposure, LossVerdict
@@ -218,7 +219,7 @@ def _held(position: Position, orders: Iterable[OrderReport] | None) -> HeldPosit
     if orders is not None:
         protection = tuple(_protective(order) for order in orders if _closes(order, position))
     return HeldPosition(
-        subject=str(position.contract),
+        subject=name_of_series(position.contract),
         symbol=position.contract.symbol,
         signed_quantity=position.signed_quantity,
         average_price=position.average_price,
@@ -237,7 +238,7 @@ def _protective(order: OrderReport) -> ProtectiveOrder:
         client_order_id=order.client_order_id,
         order_type=order.order_type,
         price=None if price is None else float(price),
-        quantity=order.quantity,
+        quantity=order.quantity - order.filled,
         state=order.state.value,
     )
 
@@ -267,7 +268,7 @@ def intended(intent: EntryIntent | ExitIntent | StopIntent, signal_id: str) -> O
         client_order_id=intent.client_order_id,
         signal_id=signal_id,
         symbol=intent.symbol,
-        subject=str(ticket.contract),
+        subject=name_of_series(ticket.contract),
         purpose=purpose,
         side=ticket.side.value,
         quantity=ticket.quantity,
@@ -280,7 +281,7 @@ def order_placed(at: datetime, name: ClientOrderId, ticket: OrderTicket, *, was_
     return OrderPlaced(
         at=at,
         client_order_id=name,
-        subject=str(ticket.contract),
+        subject=name_of_series(ticket.contract),
         side=ticket.side.value,
         quantity=ticket.quantity,
         was_sent=was_sent,

@@ -208,12 +208,4 @@ class Watch:
     def _tell(self, event: OrderReport) -> None:
         self._desk.told(event)
         self._recorder.keep(OrderUpdate(at=event.at, report=event))
-        self._observer.on_event(
-            OrderChanged(
-                at=event.at,
-                client_order_id=event.client_order_id,
-                state=event.state.value,
-                filled=event.filled,
-                reason=event.reason,
-            )
-        )
+        self._observer.on_event(OrderChanged.of(event))

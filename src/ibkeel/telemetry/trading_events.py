@@ -9,7 +9,7 @@ from typing import Self
 
 import attrs
 
-from ibkeel.model import Execution
+from ibkeel.model import Execution, OrderReport, name_of_series
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
 
@@ -102,6 +102,8 @@ class OrderChanged:
 
     Args:
         filled: Contracts or shares filled so far.
+        quantity: How many the order is for; 0 when that was not told.
+        terms: As in `OrderPlaced`.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -109,6 +111,21 @@ class OrderChanged:
     state: str
     filled: float
     reason: str = ""
+    quantity: float = 0.0
+    terms: str = ""
+
+    @classmethod
+    def of(cls, report: OrderReport, *, at: datetime | None = None) -> Self:
+        """The event of a report."""
+        return cls(
+            at=at or report.at,
+            client_order_id=report.client_order_id,
+            state=report.state.value,
+            filled=report.filled,
+            reason=report.reason,
+            quantity=report.quantity,
+            terms=report.terms,
+        )
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
@@ -141,7 +158,7 @@ class OrderFilled:
             at=execution.at,
             client_order_id=execution.client_order_id,
             exec_id=execution.exec_id,
-            subject=str(execution.contract),
+            subject=name_of_series(execution.contract),
             side=execution.side.value,
             quantity=execution.quantity,
             price=execution.price,
@@ -203,6 +220,16 @@ class HeldPosition:
     signed_quantity: float
     average_price: float
     protection: tuple[ProtectiveOrder, ...] | None = None
+
+    @property
+    def uncovered(self) -> float | None:
+        """How much of it no order would close, a stop and a profit order for the same; None when they are not known."""
+        if self.protection is None:
+            return None
+        covered = {True: 0.0, False: 0.0}
+        for row in self.protection:
+            covered[row.order_type == "LMT"] += row.quantity
+        return max(0.0, abs(self.signed_quantity) - max(covered.values()))
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

@@ -68,4 +68,6 @@ async def test_a_filled_combo_is_one_order_of_one_and_two_positions(stage):
     assert [fill.is_of_combo for fill in fills] == [True, False, False]
     heard = [event for event in told.events if isinstance(event, OrderFilled)]
     assert [event.is_leg for event in heard] == [False, True, True]
+    by_adapter = {(row.exec_id, row.is_leg) for row in on.told.events if isinstance(row, OrderFilled)}
+    assert by_adapter == {(row.exec_id, row.is_leg) for row in heard}
     assert len(list(journal.events(FillSeen))) == 3

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError
+from ibkeel.model import Option, OrderReport, OrderState, Position, Side
 from ibkeel.monitor.alerts import AlertBook, AlertsConfig, Concern, Relief, Severity, news_of
+from ibkeel.runner.telling import positions_seen
 from ibkeel.telemetry import (
     AlarmRaised,
     CycleEnded,
@@ -331,6 +333,64 @@ def test_a_position_without_a_stop_is_told_until_it_has_one():
         "SPY C has no order that protects it",
         "Over: SPY C has no order that protects it",
     ]
+
+
+def test_of_two_classes_with_one_strike_and_day_each_has_its_own_trouble():
+    stop = OrderReport(
+        order_id=3, perm_id=9, client_id=7, client_order_id="s", contract=series("SPXW"), side=Side.SELL, quantity=1,
+        order_type="STP", stop_price=1, state=OrderState.WORKING, at=AT,
+    )  # fmt: skip
+    held = [
+        Position(account="DU1234567", contract=series(name), signed_quantity=1, average_price=2)
+        for name in ("SPXW", "SPX")
+    ]
+    person = Person(patience=60)
+
+    for seconds in (0, 30, 70):
+        person.hear(positions_seen(AT, held, [stop]), seconds)
+        person.wait(seconds)
+
+    assert person.titles == ["SPX 2026-01-16 6000 C has no order that protects it"]
+
+
+@pytest.mark.parametrize(
+    ("orders", "title"),
+    [
+        ([("STP", 10), ("LMT", 10)], []),
+        ([("STP", 6), ("STP LMT", 4)], []),
+        ([("STP", 3)], ["7 of SPY C have no order that protects them"]),
+        ([("STP", 6), ("LMT", 6)], ["4 of SPY C have no order that protects them"]),
+    ],
+)
+def test_a_position_that_is_protected_in_part_is_told_as_such(orders, title):
+    protection = tuple(
+        ProtectiveOrder(client_order_id="s", order_type=kind, price=1, quantity=quantity, state="working")
+        for kind, quantity in orders
+    )
+    held = HeldPosition(
+        subject="SPY C", symbol="SPY", signed_quantity=-10, average_price=1, protection=protection
+    )
+    person = Person(patience=0)
+
+    person.hear(PositionsSeen(at=AT, positions=(held,)))
+
+    assert person.titles == title
+
+
+def test_of_an_order_that_filled_in_part_the_rest_protects():
+    stop = OrderReport(
+        order_id=3, perm_id=9, client_id=7, client_order_id="s", contract=series("SPXW"), side=Side.SELL, quantity=10,
+        filled=6, order_type="STP", stop_price=1, state=OrderState.WORKING, at=AT,
+    )  # fmt: skip
+    held = Position(account="DU1234567", contract=series("SPXW"), signed_quantity=10, average_price=2)
+
+    (row,) = positions_seen(AT, [held], [stop]).positions
+
+    assert (row.subject, row.uncovered) == ("SPX 2026-01-16 6000 C (SPXW)", 6)
+
+
+def series(name):
+    return Option("SPX", date(2026, 1, 16), 6000, "C", trading_class=name)
 
 
 def test_a_position_that_is_closed_needs_no_stop_any_more():

@@ -2,6 +2,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import get_args
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -312,7 +313,15 @@ def test_an_order_is_followed_from_its_signal_to_its_fills():
             side="BUY",
             quantity=3,
         ),
-        OrderPlaced(at=AT, client_order_id=name, subject="SPY C", side="BUY", quantity=3, was_sent=True),
+        OrderPlaced(
+            at=AT,
+            client_order_id=name,
+            subject="SPY C",
+            side="BUY",
+            quantity=3,
+            was_sent=True,
+            terms="LMT 4",
+        ),
         OrderChanged(at=AT, client_order_id=name, state="partially_filled", filled=1),
         OrderFilled(at=AT, exec_id="e1", quantity=1, price=1.0, **fill),
         OrderFilled(at=AT, exec_id="e1", quantity=1, price=1.0, **fill),
@@ -322,6 +331,7 @@ def test_an_order_is_followed_from_its_signal_to_its_fills():
 
     row, decision = seen.orders.rows[name], seen.decisions.rows[0]
     assert (row.signal_id, row.state, row.filled, row.price) == ("r1-3-SPY", "filled", 3, 3.0)
+    assert row.terms == "LMT 4"
     assert (decision.signal_id, decision.direction, decision.facts) == ("r1-3-SPY", "up", ("rsi 60",))
     assert [fill.exec_id for fill in seen.orders.fills] == ["e1", "e2"]
 
@@ -343,6 +353,53 @@ def test_the_legs_of_a_combo_do_not_count_as_more_of_it():
         row = seen.orders.rows["c"]
         assert (row.subject, row.side, row.filled, row.price) == ("SPY combo", "BUY", 2, 0.75)
         assert len(seen.orders.fills) == 3
+
+
+def test_a_changed_order_is_shown_as_it_is_now():
+    changed = OrderChanged(at=AT, client_order_id="a", state="working", filled=0, quantity=3, terms="STP 1.5")
+    placed = OrderPlaced(
+        at=AT, client_order_id="a", subject="SPY C", side="SELL", quantity=10, was_sent=True, terms="STP 2"
+    )
+
+    row = after(placed, changed, attrs.evolve(changed, quantity=0, terms="")).orders.rows["a"]
+
+    assert (row.quantity, row.terms) == (3, "STP 1.5")
+
+
+def test_a_corrected_fill_stands_in_the_place_of_the_first():
+    fill = {"at": AT, "client_order_id": "a", "subject": "SPY C", "side": "BUY"}
+    told = [
+        OrderFilled(exec_id="0001.7.01", quantity=2, price=1.5, **fill),
+        OrderFilled(exec_id="0002.7.01", quantity=2, price=2.5, **fill),
+        OrderFilled(exec_id="0001.7.02", quantity=1, price=1.0, **fill),
+        OrderFilled(exec_id="0001.7.01", quantity=2, price=1.5, **fill),
+    ]
+
+    orders = after(*told).orders
+
+    assert (orders.rows["a"].filled, orders.rows["a"].price) == (3, 2.0)
+    assert [each.exec_id for each in orders.fills] == ["0002.7.01", "0001.7.02"]
+
+
+def test_a_single_fill_may_be_corrected():
+    fill = {"at": AT, "client_order_id": "a", "subject": "SPY C", "side": "BUY", "quantity": 2}
+    first, second = (OrderFilled(exec_id=f"1.0{n}", price=2.0 - n / 2, **fill) for n in (1, 2))
+
+    row = after(first, second).orders.rows["a"]
+
+    assert (row.filled, row.price) == (2, 1.0)
+
+
+def test_an_order_in_doubt_is_in_doubt_on_the_next_day_too():
+    day = TradingDayOpened(at=later(60), day=date(2026, 1, 6), opens_at=later(60), closes_at=later(90))
+
+    seen = after(
+        OrderChanged(at=AT, client_order_id="a", state="unknown", filled=0),
+        OrderChanged(at=AT, client_order_id="b", state="filled", filled=1),
+        day,
+    )
+
+    assert list(seen.orders.rows) == ["a"]
 
 
 def test_orders_of_an_earlier_run_of_the_day_stay_when_its_session_begins_again():

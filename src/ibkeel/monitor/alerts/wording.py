@@ -177,13 +177,14 @@ def _positions(event: events.PositionsSeen) -> tuple[News, ...]:
 
 def _protection(row: events.HeldPosition) -> News:
     key = f"{_PROTECTION} {row.subject}"
-    if row.protection:
+    if not row.uncovered:
         return Relief(key, f"{row.subject} is protected")
+    part = f"{row.uncovered:.10g} of " if row.protection else ""
     return Concern(
         key=key,
         severity=_CRITICAL,
-        title=f"{row.subject} has no order that protects it",
-        what=f"{row.signed_quantity:.10g} of {row.subject} are held, and no working order would close them",
+        title=f"{part}{row.subject} {'have' if part else 'has'} no order that protects {'them' if part else 'it'}",
+        what=f"{row.signed_quantity:.10g} of {row.subject} are held, and no working order would close {part}them",
         did="it places a stop for what its own orders opened; it leaves alone what is not its own",
         todo="place a stop by hand, or close the position",
         lasts=True,

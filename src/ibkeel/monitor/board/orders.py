@@ -19,6 +19,7 @@ from ibkeel.telemetry import (
 
 _ORDERS: Final = 400
 _FILLS: Final = 400
+_IN_DOUBT: Final = OrderState.UNKNOWN.value
 _OVER: Final = frozenset(state.value for state in OrderState if state.is_final)
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -35,6 +36,7 @@ class OrderRow:
         purpose: `entry`, `exit` or `protection`; empty as above.
         side: `BUY` or `SELL`.
         quantity: Contracts or shares.
+        terms: Its type and prices; empty while nobody told them.
         reason: Why it was decided, in words.
         state: `intent` until it left, then what the venue says.
         state_reason: What the venue says about it.
@@ -52,7 +54,8 @@ class OrderRow:
     subject: str = ""
     purpose: str = ""
     side: str = ""
-    quantity: int = 0
+    quantity: float = 0
+    terms: str = ""
     reason: str = ""
     state: str = "intent"
     state_reason: str = ""
@@ -86,6 +89,7 @@ def _row_after(row: OrderRow, event: OrderPlaced | OrderChanged | OrderFilled) -
                 subject=event.subject,
                 side=event.side,
                 quantity=event.quantity,
+                terms=event.terms or row.terms,
                 was_sent=event.was_sent,
                 state=state,
                 changed_at=event.at,
@@ -96,6 +100,8 @@ def _row_after(row: OrderRow, event: OrderPlaced | OrderChanged | OrderFilled) -
                 state=event.state,
                 state_reason=event.reason,
                 filled=max(row.filled, event.filled),
+                quantity=event.quantity or row.quantity,
+                terms=event.terms or row.terms,
                 changed_at=event.at,
             )
         case OrderFilled() if event.is_leg:
@@ -137,24 +143,39 @@ class OrdersPanel:
         match event:
             case OrderIntended():
                 return attrs.evolve(self, rows=self._with(_intended(event)))
-            case OrderFilled() if any(fill.exec_id == event.exec_id for fill in self.fills):
-                return self  # adapter and runner both tell of it
-            case OrderPlaced() | OrderChanged() | OrderFilled():
-                name = event.client_order_id
-                row = self.rows.get(name) or OrderRow(client_order_id=name, changed_at=event.at)
-                rows = self._with(_row_after(row, event))
-                fills = (
-                    (*self.fills[1 - _FILLS :], _fill(event))
-                    if isinstance(event, OrderFilled)
-                    else self.fills
-                )
-                return OrdersPanel(rows=rows, fills=fills)
-            case TradingDayOpened(opens_at=opens_at):  # an earlier run's of the same day stay
-                rows = {name: row for name, row in self.rows.items() if row.changed_at >= opens_at}
+            case OrderFilled():
+                return self._filled(event)
+            case OrderPlaced() | OrderChanged():
+                return attrs.evolve(self, rows=self._with(_row_after(self._row(event), event)))
+            case TradingDayOpened(
+                opens_at=opens_at
+            ):  # an earlier run's of the same day stay, and what is in doubt
+                rows = {
+                    name: row
+                    for name, row in self.rows.items()
+                    if row.changed_at >= opens_at or row.state == _IN_DOUBT
+                }
                 fills = tuple(fill for fill in self.fills if fill.at >= opens_at)
                 return OrdersPanel(rows=MappingProxyType(rows), fills=fills)
             case _:
                 return self
+
+    def _row(self, event: OrderPlaced | OrderChanged | OrderFilled) -> OrderRow:
+        name = event.client_order_id
+        return self.rows.get(name) or OrderRow(client_order_id=name, changed_at=event.at)
+
+    def _filled(self, event: OrderFilled) -> "OrdersPanel":
+        name = _execution(event.exec_id)
+        before = next((fill for fill in self.fills if _execution(fill.exec_id) == name), None)
+        row = self._row(event)
+        if before is not None:
+            if before.exec_id >= event.exec_id:
+                return self  # adapter and runner both tell of it
+            row = row if event.is_leg else _without(row, before)
+        fills = tuple(fill for fill in self.fills if fill is not before)
+        return OrdersPanel(
+            rows=self._with(_row_after(row, event)), fills=(*fills[1 - _FILLS :], _fill(event))
+        )
 
     def _with(self, row: OrderRow) -> Mapping[str, OrderRow]:
         rows = {**self.rows, row.client_order_id: row}
@@ -162,6 +183,20 @@ class OrdersPanel:
             over = (name for name, each in rows.items() if each.state in _OVER)
             del rows[next(over, next(iter(rows)))]
         return MappingProxyType(rows)
+
+
+def _execution(exec_id: str) -> str:
+    """What a fill and its correction have in common: the latter's last part is a higher one."""
+    return exec_id.rpartition(".")[0] or exec_id
+
+
+def _without(row: OrderRow, fill: FillRow) -> OrderRow:
+    """The row as it was before a fill that is corrected."""
+    left = row.priced - fill.quantity
+    cost = (row.price or 0.0) * row.priced - fill.price * fill.quantity
+    return attrs.evolve(
+        row, priced=left, price=cost / left if left else None, filled=row.filled - fill.quantity
+    )
 
 
 def _intended(event: OrderIntended) -> OrderRow:

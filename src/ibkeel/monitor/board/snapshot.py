@@ -30,6 +30,7 @@ from ibkeel.telemetry import Event, Observer
 _AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 _DERIVED = {
     KindRow: ("latency", "queueing"),
+    events.HeldPosition: ("uncovered",),
 }
 _LEFT_OUT = {KindRow: frozenset({"seconds", "queued"})}
 _AT_ONCE: Final = 64

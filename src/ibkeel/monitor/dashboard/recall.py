@@ -17,7 +17,7 @@ from ibkeel.journal import (
     RunStarted,
     SparingReader,
 )
-from ibkeel.model import Bracket
+from ibkeel.model import Bracket, Combo, OrderTicket, name_of_series
 from ibkeel.monitor.board import Snapshot, fold
 from ibkeel.telemetry import (
     DecisionMade,
@@ -100,13 +100,17 @@ def _begin(journal: SparingReader) -> tuple[int, RunStarted] | None:
 
 
 def _events(records: Iterable[Record]) -> Iterator[Event]:
-    known: set[str] = set()
+    combos: dict[str, bool] = {}  # of each order that is known
     for number, record in enumerate(records):
-        if isinstance(record, Intent):
-            known.add(record.client_order_id)
-        elif isinstance(record, OrderUpdate) and record.report.client_order_id not in known:
-            known.add(record.report.client_order_id)
-            yield _first_heard(record)
+        match record:
+            case Intent():
+                combos[record.client_order_id] = isinstance(_ticket(record).contract, Combo)
+            case OrderUpdate(report=report) if report.client_order_id not in combos:
+                combos[report.client_order_id] = isinstance(report.contract, Combo)
+                yield _first_heard(record)
+            case FillSeen(execution=done):
+                is_leg = combos.get(done.client_order_id, False) and not done.is_of_combo
+                yield OrderFilled.of(done, is_leg=is_leg)
         yield from _told(record, f"j{number}")
 
 
@@ -116,7 +120,7 @@ def _first_heard(record: OrderUpdate) -> Event:
     return OrderPlaced(
         at=record.at,
         client_order_id=report.client_order_id,
-        subject=str(report.contract),
+        subject=name_of_series(report.contract),
         side=report.side.value,
         quantity=int(report.quantity),
         was_sent=True,
@@ -140,15 +144,7 @@ def _told(record: Record, name: str) -> Iterator[Event]:
         case Intent():
             yield _intended(record)
         case OrderUpdate(report=report):
-            yield OrderChanged(
-                at=record.at,
-                client_order_id=report.client_order_id,
-                state=report.state.value,
-                filled=float(report.filled),
-                reason=redact(report.reason),
-            )
-        case FillSeen():
-            yield OrderFilled.of(record.execution)
+            yield OrderChanged.of(report, at=record.at)
         case Failure():
             yield SymbolFailed(
                 at=record.at, symbol=record.symbol, error=record.kind, message=redact(record.message)
@@ -179,13 +175,17 @@ def _decision(record: Decision, name: str) -> Iterator[Event]:
     )
 
 
+def _ticket(record: Intent) -> OrderTicket:
+    return record.order.entry if isinstance(record.order, Bracket) else record.order
+
+
 def _intended(record: Intent) -> Event:
-    ticket = record.order.entry if isinstance(record.order, Bracket) else record.order
+    ticket = _ticket(record)
     return OrderIntended(
         at=record.at,
         client_order_id=record.client_order_id,
         symbol=record.symbol,
-        subject=str(ticket.contract),
+        subject=name_of_series(ticket.contract),
         purpose=record.purpose.value,
         side=ticket.side.value,
         quantity=ticket.quantity,

@@ -101,7 +101,7 @@ _ROWS: Final = (
     Family("ibkeel_equity", _G, "Net liquidation value, in the account's currency.", ("currency",)),
     Family("ibkeel_available_funds", _G, "What may be spent on new positions.", ("currency",)),
     Family("ibkeel_positions", _G, "Positions."),
-    Family("ibkeel_positions_unprotected", _G, "Positions without a working order that closes them."),
+    Family("ibkeel_positions_unprotected", _G, "Positions that working orders would not close whole."),
     Family("ibkeel_exposure_at_cost", _G, "What the positions cost, each counted positive."),
     Family("ibkeel_delta", _G, "Delta of all positions, shares."),
     Family("ibkeel_gamma", _G, "Gamma of all positions, shares per unit of price."),

@@ -221,7 +221,7 @@ def _of_money(snapshot: Snapshot) -> Iterator[Sample]:
             yield "ibkeel_available_funds", currency, money.account.available_funds
     if money.positions_at is not None:
         yield "ibkeel_positions", (), float(len(money.positions))
-        bare = sum(row.protection == () for row in money.positions)
+        bare = sum(bool(row.uncovered) for row in money.positions)
         yield "ibkeel_positions_unprotected", (), float(bare)
     if money.exposure is not None:
         yield "ibkeel_exposure_at_cost", (), money.exposure.at_cost

@@ -25,7 +25,7 @@ from ibkeel.journal import (
     RunEnded,
     RunStarted,
 )
-from ibkeel.model import Side, Stock
+from ibkeel.model import Side, Stock, name_of_series
 from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.report.sessions import NEW_YORK, records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
@@ -285,7 +285,7 @@ class _Reading:
             yield TradeLeg(
                 at=done.at,
                 symbol=done.contract.symbol,
-                subject=str(done.contract),
+                subject=name_of_series(done.contract),
                 side=done.side.value,
                 quantity=done.quantity,
                 price=done.price,

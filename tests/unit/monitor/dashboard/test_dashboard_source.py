@@ -28,11 +28,15 @@ from ibkeel.journal import (
 )
 from ibkeel.model import (
     Bracket,
+    Combo,
+    ComboLeg,
     Direction,
     Execution,
+    Option,
     OrderReport,
     OrderTicket,
     OrderType,
+    OtherContract,
     Reason,
     Side,
     Signal,
@@ -362,8 +366,33 @@ def test_orders_are_recalled_with_their_purpose_their_end_and_each_fill_once(tmp
 
     (row,) = orders.rows.values()
     assert (row.purpose, row.side, row.quantity, row.subject) == ("entry", "BUY", 3, "SPY")
-    assert (row.state, row.filled, row.reason) == ("filled", 3.0, "of DU***67")
+    assert (row.state, row.filled, row.reason, row.terms) == ("filled", 3.0, "of DU***67", "LMT 4.5")
     assert [(each.exec_id, each.price) for each in orders.fills] == [("e1", 4.4)]
+
+
+def test_the_fill_of_a_combo_is_recalled_as_one_and_by_its_legs(tmp_path):
+    combo = Combo("SPY", [ComboLeg(con_id=1, side="BUY"), ComboLeg(con_id=2, side="SELL")])
+    entry = OrderTicket(contract=combo, side=Side.BUY, quantity=2, order_type=OrderType.LMT, limit_price=1)
+    intent = Intent(
+        at=AT, symbol="SPY", client_order_id="r1-1", purpose=Purpose.ENTRY, order=entry, reason=""
+    )
+    legs = [Option("SPY", date(2024, 3, 15), strike, "C") for strike in (500, 505)]
+    fills = [
+        Execution(
+            exec_id=f"e{number}.01", order_id=3, perm_id=9, account="DU1234567", contract=contract, side=side,
+            quantity=2, price=price, at=AT, client_order_id="r1-1",
+        )
+        for number, (contract, side, price) in enumerate(
+            [(legs[0], "BUY", 3.0), (OtherContract("SPY", kind="BAG"), "BUY", 1.0), (legs[1], "SELL", 2.0)]
+        )
+    ]  # fmt: skip
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        journal.record_all([started("r1", 5), intent, *(FillSeen(at=AT, execution=each) for each in fills)])
+
+        (row,) = recalled(journal).orders.rows.values()
+
+    assert (row.quantity, row.filled, row.price) == (2, 2, 1.0)
+    assert row.subject.startswith("SPY combo")
 
 
 async def test_the_view_of_a_page_is_that_of_the_journal(tmp_path, source):
