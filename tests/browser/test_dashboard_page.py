@@ -11,6 +11,7 @@ from ibkeel.telemetry import (
     AlertDelivered,
     AlertQueued,
     AlertUndelivered,
+    CycleStarted,
     DecisionMade,
     HeldPosition,
     LossGuardRead,
@@ -21,6 +22,7 @@ from ibkeel.telemetry import (
     RunBegan,
     ServiceChanged,
     SessionChanged,
+    TradingDayOpened,
 )
 
 CLOCK = SystemClock()
@@ -124,7 +126,7 @@ def test_when_a_bot_is_gone_nothing_that_its_journal_does_not_know_is_said_to_be
 
     site.source.begin()
     site.source.origin = "journal"
-    page.wait_for_function("document.getElementById('overall').textContent === 'no bot'")
+    until(page, "document.getElementById('overall').textContent === 'no bot'")
 
     for panel in ("session", "money", "health", "requests", "alerts", "incidents"):
         assert page.inner_text(f"#{panel} > div") == "Not known without a bot that runs."
@@ -151,6 +153,21 @@ def test_what_protects_only_a_part_and_the_terms_of_an_order_are_shown(page, sit
     other, order = (row.inner_text().split("\t") for row in page.query_selector_all("#orders tbody tr"))
     assert order[3].strip() == "SELL 3 SPY C STP 1.5"
     assert other[3] == "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(("seconds", "look", "is_stale"), [(200, "faint", False), (500, "badge bad", True)])
+def test_positions_that_two_cycles_did_not_read_are_marked(page, site, seconds, look, is_stale):
+    now, board = CLOCK.now(), site.source.begin()
+    opens, closes = (now + timedelta(hours=hours) for hours in (-1, 1))
+    board.on_event(TradingDayOpened(at=opens, day=now.date(), opens_at=opens, closes_at=closes))
+    board.on_event(PositionsSeen(at=now - timedelta(seconds=seconds)))
+    board.on_event(CycleStarted(at=now, number=1, interval=60))
+
+    page.goto(site.url)
+    page.wait_for_selector("#positions [data-ages]")
+    until(page, f"document.querySelector('#positions [data-ages]').className === '{look}'")
+
+    assert page.evaluate("isStale(document.querySelector('#positions [data-ages]').dataset.at)") is is_stale
 
 
 def test_a_part_of_a_share_is_shown(page, site):

@@ -110,6 +110,7 @@ def _money(data: Mapping[str, Any]) -> Panel:
     if account:
         rows.append(("equity", f"{_figure(account['net_liquidation'])} {account['currency']}"))
         rows.append(("available", _figure(account["available_funds"])))
+        rows.append(("read", _read(account["at"], data)))
     if loss:
         lost, most = loss["loss"], f"{100 * loss['limit']:.0f} %"
         shown = f"none; limit {most}" if (lost or 0) <= 0 else f"{100 * lost:.2f} % of {most}"
@@ -118,7 +119,7 @@ def _money(data: Mapping[str, Any]) -> Panel:
     return _pairs("money", rows)
 
 
-def _table(title: str, names: Sequence[str], rows: Iterable[Iterable[Any]]) -> RenderableType:
+def _table(title: str | Text, names: Sequence[str], rows: Iterable[Iterable[Any]]) -> RenderableType:
     table = Table(
         title=title, title_justify="left", expand=True, box=None, header_style="dim", title_style="bold"
     )
@@ -128,7 +129,7 @@ def _table(title: str, names: Sequence[str], rows: Iterable[Iterable[Any]]) -> R
     table.add_column(last, overflow="ellipsis", no_wrap=True, ratio=1)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else _text(cell) for cell in row))
-    return table if table.row_count else Text(f"{title}: none", "dim")
+    return table if table.row_count else Text.assemble(title, ": none", style="dim")
 
 
 def _positions(data: Mapping[str, Any]) -> RenderableType:
@@ -153,7 +154,8 @@ def _positions(data: Mapping[str, Any]) -> RenderableType:
     )
     if data["money"]["positions_at"] is None:
         return Text("positions: not known, no bot has read them; look in TWS or Client Portal", "yellow")
-    return _table("positions", ("what", "quantity", "average", "protected by"), rows)
+    title = Text("positions, read ").append_text(_read(data["money"]["positions_at"], data))
+    return _table(title, ("what", "quantity", "average", "protected by"), rows)
 
 
 def _orders(data: Mapping[str, Any]) -> RenderableType:
@@ -226,3 +228,12 @@ def _time(instant: str | None, data: Mapping[str, Any]) -> str:
         return "-"
     at, now = (datetime.fromisoformat(text).astimezone(_NEW_YORK) for text in (instant, data["now"]))
     return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _read(instant: str, data: Mapping[str, Any]) -> Text:
+    """How long ago each cycle's reading was made; in red when two cycles of the session did not make it."""
+    at, now = map(datetime.fromisoformat, (instant, data["now"]))
+    run, seconds = data["run"], max(0.0, (now - at).total_seconds())
+    is_due = run["opens_at"] and not run["day_is_over"] and now > datetime.fromisoformat(run["opens_at"])
+    is_stale = is_due and seconds > max(SILENT, 2 * (run["interval"] or 0.0))
+    return Text(f"{seconds:.0f} s ago", "bold red" if is_stale else "dim")

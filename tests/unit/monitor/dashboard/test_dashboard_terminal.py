@@ -12,6 +12,7 @@ from ibkeel.monitor.dashboard import View
 from ibkeel.monitor.dashboard.terminal import screen
 from ibkeel.telemetry import (
     AccountSeen,
+    CycleStarted,
     HeldPosition,
     OrderChanged,
     OrderPlaced,
@@ -20,6 +21,8 @@ from ibkeel.telemetry import (
     ProtectiveOrder,
     QueueState,
     RequestEnded,
+    TradingDayClosed,
+    TradingDayOpened,
 )
 
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
@@ -74,6 +77,29 @@ def test_that_there_are_more_orders_is_said():
     many = [OrderChanged(at=AT, client_order_id=f"o{n}", state="filled", filled=1) for n in range(9)]
 
     assert "orders of the session, the last 8 of 9" in drawn(*many)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "interval", "is_stale"), [(290, 60, False), (310, 60, True), (310, 180, False), (370, 180, True)]
+)  # fmt: skip
+def test_positions_that_two_cycles_did_not_read_are_marked(seconds, interval, is_stale):
+    opens_at = AT - timedelta(hours=1)
+    day = TradingDayOpened(at=opens_at, day=AT.date(), opens_at=opens_at, closes_at=AT + timedelta(hours=1))
+    read = PositionsSeen(at=AT - timedelta(seconds=seconds), positions=(held("SPY", ()),))
+    happened = (day, CycleStarted(at=opens_at, number=1, interval=interval), read)
+
+    in_red = f"\x1b[1;31m{seconds} s ago"
+
+    assert (in_red in in_colour(*happened)) is is_stale
+    assert in_red not in in_colour(*happened, TradingDayClosed(at=AT, day=AT.date()))
+    assert f"positions, read {seconds} s ago" in drawn(*happened)
+
+
+def in_colour(*happened):
+    data = snapshot_data(fold(Snapshot(), happened), now=AT)
+    console = Console(width=140, file=io.StringIO(), force_terminal=True, color_system="standard")
+    console.print(screen(View(origin="bot", data=data), ""))
+    return console.file.getvalue()
 
 
 def test_a_halt_is_said_at_the_top_with_its_reason():

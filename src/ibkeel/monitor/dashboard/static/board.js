@@ -53,7 +53,9 @@ function span(seconds) {
 
 const now = () => Date.now() + offset;
 const ago = (iso) => span((now() - Date.parse(iso)) / 1000) + " ago";
-const age = (iso) => (iso ? h("span", { "data-at": iso, class: "faint" }, ago(iso)) : "–");
+const age = (iso, ages) => (iso ? h("span", { "data-at": iso, "data-ages": ages, class: "faint" }, ago(iso)) : "–");
+// What each cycle reads anew is no longer true when two cycles of a session did not.
+const isStale = (iso) => board.run.opens_at && !board.run.day_is_over && now() > Date.parse(board.run.opens_at) && now() - Date.parse(iso) > 1000 * Math.max(SILENT, 2 * board.run.interval);
 
 const TONES = {
   ok: "good", ready: "good", closed: "good", filled: "good", entry: "good", submitted: "good", delivered: "good",
@@ -134,7 +136,7 @@ const PANELS = {
         : row.protection.length ? [row.uncovered ? badge(number(row.uncovered, 4) + " unprotected", "bad") : null, row.protection.map((order) => h("div", {}, `${order.order_type} ${number(order.quantity, 4)} at ${money(order.price)} `, badge(order.state)))]
         : badge("unprotected", "bad"),
     ]);
-    return [table(["position", "#quantity", "#average", "protected by"], rows, data.money.positions_at ? "Flat." : "Not known: no bot has read them. Look in TWS or Client Portal."), data.money.positions_at ? h("p", { class: "faint" }, "read ", age(data.money.positions_at)) : null];
+    return [table(["position", "#quantity", "#average", "protected by"], rows, data.money.positions_at ? "Flat." : "Not known: no bot has read them. Look in TWS or Client Portal."), data.money.positions_at ? h("p", { class: "faint" }, "read ", age(data.money.positions_at, true)) : null];
   },
   money(data) {
     const account = data.money.account, exposure = data.money.exposure;
@@ -143,7 +145,7 @@ const PANELS = {
         ["Equity", `${money(account.net_liquidation)} ${account.currency}`],
         ["Available", money(account.available_funds)],
         ["Cushion", money(account.excess_liquidity)],
-        ["Read", age(account.at)],
+        ["Read", age(account.at, true)],
         exposure ? ["At cost", money(exposure.at_cost)] : null,
         exposure ? ["Delta, gamma", `${number(exposure.delta)}, ${number(exposure.gamma, 4)}`] : null,
         exposure ? ["Theta, vega", `${number(exposure.theta)}, ${number(exposure.vega)}`] : null,
@@ -346,5 +348,6 @@ listen();
 setInterval(() => {
   fresh();
   document.querySelectorAll("[data-at]").forEach((each) => { each.textContent = ago(each.dataset.at); });
+  document.querySelectorAll("[data-ages]").forEach((each) => { each.className = isStale(each.dataset.at) ? "badge bad" : "faint"; });
 }, 1000);
 setInterval(() => { if (stream.readyState === EventSource.CLOSED) listen(); }, 5000); // refused, as by a proxy, it gives up
