@@ -30,7 +30,6 @@ from ibkeel.model import (
     OrderState,
     OrderTicket,
     Placement,
-    name_of_series,
 )
 from ibkeel.orders import check_name
 from ibkeel.resilience import Deadlines, Lane
@@ -194,17 +193,7 @@ class Trading:
             self._tell(leg.ticket, leg.client_order_id, was_sent=True)
 
     def _tell(self, ticket: OrderTicket, name: ClientOrderId, *, was_sent: bool) -> None:
-        self._link.observer.on_event(
-            OrderPlaced(
-                at=self._link.clock.now(),
-                client_order_id=name,
-                subject=name_of_series(ticket.contract),
-                side=ticket.side.value,
-                quantity=ticket.quantity,
-                was_sent=was_sent,
-                terms=ticket.terms,
-            )
-        )
+        self._link.observer.on_event(OrderPlaced.of(ticket, name, self._link.clock.now(), was_sent=was_sent))
 
     async def _acknowledged(self, legs: list[_Leg], deadlines: Deadlines) -> bool:
         """Wait until the venue has said something of all members, or refused one; whether it did in time."""

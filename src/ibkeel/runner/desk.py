@@ -38,8 +38,8 @@ from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of, may_live
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
-from ibkeel.runner.telling import intended, order_placed
-from ibkeel.telemetry import Observer
+from ibkeel.runner.telling import intended
+from ibkeel.telemetry import Observer, OrderPlaced
 
 _NO_FUNDS: Final = 201
 _STANDING: Final = Standing()
@@ -395,5 +395,5 @@ class OrderDesk:
             if self._doorkeeper is not None:
                 self._doorkeeper.sent(len(tickets))
         self._observer.on_event(
-            order_placed(self._clock.now(), name, tickets[0], was_sent=placement.was_sent)
+            OrderPlaced.of(tickets[0], name, self._clock.now(), was_sent=placement.was_sent)
         )

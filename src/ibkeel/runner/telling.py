@@ -9,7 +9,6 @@ from ibkeel.clock import Clock
 from ibkeel.journal import RunStarted
 from ibkeel.model import (
     AccountValues,
-    ClientOrderId,
     OrderReport,
     OrderTicket,
     Position,
@@ -32,7 +31,6 @@ from ibkeel.telemetry import (
     LossGuardRead,
     Observer,
     OrderIntended,
-    OrderPlaced,
     PositionsSeen,
     ProtectiveOrder,
     RunBegan,
@@ -273,19 +271,6 @@ def intended(intent: EntryIntent | ExitIntent | StopIntent, signal_id: str) -> O
         side=ticket.side.value,
         quantity=ticket.quantity,
         reason=intent.reason,
-    )
-
-
-def order_placed(at: datetime, name: ClientOrderId, ticket: OrderTicket, *, was_sent: bool) -> OrderPlaced:
-    """An order that left, or would have."""
-    return OrderPlaced(
-        at=at,
-        client_order_id=name,
-        subject=name_of_series(ticket.contract),
-        side=ticket.side.value,
-        quantity=ticket.quantity,
-        was_sent=was_sent,
-        terms=ticket.terms,
     )
 
 

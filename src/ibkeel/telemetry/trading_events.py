@@ -9,7 +9,7 @@ from typing import Self
 
 import attrs
 
-from ibkeel.model import Execution, OrderReport, name_of_series
+from ibkeel.model import Execution, OrderReport, OrderTicket, name_of_series
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
 
@@ -94,6 +94,19 @@ class OrderPlaced:
     quantity: int
     was_sent: bool
     terms: str = ""
+
+    @classmethod
+    def of(cls, order: OrderTicket | OrderReport, name: str, at: datetime, *, was_sent: bool) -> Self:
+        """The event of an order that has that name."""
+        return cls(
+            at=at,
+            client_order_id=name,
+            subject=name_of_series(order.contract),
+            side=order.side.value,
+            quantity=int(order.quantity),
+            was_sent=was_sent,
+            terms=order.terms,
+        )
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

@@ -67,19 +67,6 @@ class OrderRow:
     changed_at: datetime
 
 
-@attrs.frozen(kw_only=True)
-class FillRow:
-    """One execution of today."""
-
-    at: datetime
-    exec_id: str
-    client_order_id: str
-    subject: str
-    side: str
-    quantity: float
-    price: float
-
-
 def _row_after(row: OrderRow, event: OrderPlaced | OrderChanged | OrderFilled) -> OrderRow:
     match event:
         case OrderPlaced():
@@ -136,7 +123,7 @@ class OrdersPanel:
     """
 
     rows: Mapping[str, OrderRow] = _NOTHING
-    fills: tuple[FillRow, ...] = ()
+    fills: tuple[OrderFilled, ...] = ()
 
     def after(self, event: Event) -> "OrdersPanel":
         """The panel after one more event."""
@@ -173,9 +160,7 @@ class OrdersPanel:
                 return self  # adapter and runner both tell of it
             row = row if event.is_leg else _without(row, before)
         fills = tuple(fill for fill in self.fills if fill is not before)
-        return OrdersPanel(
-            rows=self._with(_row_after(row, event)), fills=(*fills[1 - _FILLS :], _fill(event))
-        )
+        return OrdersPanel(rows=self._with(_row_after(row, event)), fills=(*fills[1 - _FILLS :], event))
 
     def _with(self, row: OrderRow) -> Mapping[str, OrderRow]:
         rows = {**self.rows, row.client_order_id: row}
@@ -190,7 +175,7 @@ def _execution(exec_id: str) -> str:
     return exec_id.rpartition(".")[0] or exec_id
 
 
-def _without(row: OrderRow, fill: FillRow) -> OrderRow:
+def _without(row: OrderRow, fill: OrderFilled) -> OrderRow:
     """The row as it was before a fill that is corrected."""
     left = row.priced - fill.quantity
     cost = (row.price or 0.0) * row.priced - fill.price * fill.quantity
@@ -211,16 +196,4 @@ def _intended(event: OrderIntended) -> OrderRow:
         reason=event.reason,
         intended_at=event.at,
         changed_at=event.at,
-    )
-
-
-def _fill(event: OrderFilled) -> FillRow:
-    return FillRow(
-        at=event.at,
-        exec_id=event.exec_id,
-        client_order_id=event.client_order_id,
-        subject=event.subject,
-        side=event.side,
-        quantity=event.quantity,
-        price=event.price,
     )

@@ -107,24 +107,12 @@ def _events(records: Iterable[Record]) -> Iterator[Event]:
                 combos[record.client_order_id] = isinstance(_ticket(record).contract, Combo)
             case OrderUpdate(report=report) if report.client_order_id not in combos:
                 combos[report.client_order_id] = isinstance(report.contract, Combo)
-                yield _first_heard(record)
+                # A bracket's child has no intent of its own.
+                yield OrderPlaced.of(report, report.client_order_id, record.at, was_sent=True)
             case FillSeen(execution=done):
                 is_leg = combos.get(done.client_order_id, False) and not done.is_of_combo
                 yield OrderFilled.of(done, is_leg=is_leg)
         yield from _told(record, f"j{number}")
-
-
-def _first_heard(record: OrderUpdate) -> Event:
-    """A bracket's child has no intent of its own."""
-    report = record.report
-    return OrderPlaced(
-        at=record.at,
-        client_order_id=report.client_order_id,
-        subject=name_of_series(report.contract),
-        side=report.side.value,
-        quantity=int(report.quantity),
-        was_sent=True,
-    )
 
 
 def _told(record: Record, name: str) -> Iterator[Event]:
