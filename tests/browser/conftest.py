@@ -35,18 +35,19 @@ def browser():
 
 
 class Shown(BoardSource):
-    """A board that a test may replace by a fresh one, or call that of a journal."""
+    """A board that a test may replace by a fresh one, call that of a journal, or change in parts."""
 
     def __init__(self):
         super().__init__(Board(), SystemClock())
-        self.origin = "bot"
+        self.origin, self.others = "bot", {}
 
     def begin(self):
-        self._board, self.origin = Board(), "bot"
+        self._board, self.origin, self.others = Board(), "bot", {}
         return self._board
 
     async def view(self):
-        return attrs.evolve(await super().view(), origin=self.origin)
+        seen = await super().view()
+        return attrs.evolve(seen, origin=self.origin, data={**seen.data, **self.others})
 
 
 @attrs.define

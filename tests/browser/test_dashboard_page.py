@@ -133,6 +133,19 @@ def test_when_a_bot_is_gone_nothing_that_its_journal_does_not_know_is_said_to_be
     assert "Not known" in page.inner_text("#positions")
 
 
+def test_what_cannot_be_shown_says_so_and_freezes_nothing_else(page, site):
+    site.source.begin().on_event(OrderChanged(at=AT, client_order_id="a", state="working", filled=0))
+    site.source.others = {"session": {"state": "ready"}, "pacing": {}}
+
+    page.goto(site.url)
+    page.wait_for_selector("#orders tbody tr")
+
+    for panel in ("session", "pacing"):
+        assert "cannot be shown" in page.inner_text(f"#{panel}")
+    assert page.inner_text("#incidents > div") == "None."
+    assert page.inner_text("#overall") == "ready, silent"
+
+
 def test_what_protects_only_a_part_and_the_terms_of_an_order_are_shown(page, site):
     stop = ProtectiveOrder(client_order_id="s", order_type="STP", price=1.5, quantity=3, state="working")
     held = HeldPosition(

@@ -242,7 +242,7 @@ class HeldPosition:
         covered = {True: 0.0, False: 0.0}
         for row in self.protection:
             covered[row.order_type == "LMT"] += row.quantity
-        return max(0.0, abs(self.signed_quantity) - max(covered.values()))
+        return max(abs(self.signed_quantity) - max(covered.values()), 0.0)  # NaN stays
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

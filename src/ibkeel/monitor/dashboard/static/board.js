@@ -245,6 +245,10 @@ const PARTS = {
 const drawn = {};
 const UNWRITTEN = ["session", "health", "money", "requests", "pacing", "lines", "services", "alerts", "incidents"]; // what no journal knows
 
+function whole(panel) { // what a bot of another version tells may lack something: the other panels go on
+  try { return panel(board); } catch (error) { return badge(`cannot be shown: ${error.message}; bot and page are of different versions`, "bad"); }
+}
+
 function draw() {
   if (!board) return;
   const day = today();
@@ -255,7 +259,7 @@ function draw() {
     drawn[name] = mark;
     const place = $(name).querySelector(":scope > div");
     const opened = [...place.querySelectorAll("details")].map((each) => each.open);
-    place.replaceChildren(...[isKnown ? panel(board) : h("p", { class: "faint" }, "Not known without a bot that runs.")].flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+    place.replaceChildren(...[isKnown ? whole(panel) : h("p", { class: "faint" }, "Not known without a bot that runs.")].flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
     place.querySelectorAll("details").forEach((each, at) => { if (opened[at] !== undefined) each.open = opened[at]; });
   }
   head();
