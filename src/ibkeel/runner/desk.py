@@ -352,7 +352,7 @@ class OrderDesk:
             except asyncio.CancelledError:
                 settle(ours.values(), OrderState.INTENT)
                 raise
-            self._observer.on_event(intended(intent, signal_id))
+            self._observer.on_event(intended(record, signal_id))
             if intent.symbol in self._tally.symbols:
                 self._tally.symbols[intent.symbol].intents += 1
             # A halt may come while the disk is slow, and while a session comes back or a contract is looked up.

@@ -6,16 +6,17 @@ from datetime import datetime
 from typing import TypeVar
 
 from ibkeel.clock import Clock
-from ibkeel.journal import RunStarted
+from ibkeel.journal import Intent, RunStarted
 from ibkeel.model import (
     AccountValues,
+    Bracket,
     OrderReport,
     OrderTicket,
     Position,
     Signal,
     name_of_series,
 )
-from ibkeel.orders import EntryIntent, ExitIntent, StopIntent, is_same_contract
+from ibkeel.orders import is_same_contract
 from ibkeel.risk import Exposure, LossVerdict
 from ibkeel.runner.entry import Verdict
 from ibkeel.runner.schedule import Session
@@ -257,20 +258,24 @@ def exposure_seen(at: datetime, positions: Iterable[Position], exposure: Exposur
     )
 
 
-def intended(intent: EntryIntent | ExitIntent | StopIntent, signal_id: str) -> OrderIntended:
-    """An order that is about to leave."""
-    ticket: OrderTicket = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
-    purpose = {EntryIntent: "entry", ExitIntent: "exit", StopIntent: "protection"}[type(intent)]
+def ticket_of(record: Intent) -> OrderTicket:
+    """The order that an intent begins with."""
+    return record.order.entry if isinstance(record.order, Bracket) else record.order
+
+
+def intended(record: Intent, signal_id: str = "") -> OrderIntended:
+    """An order that is about to leave, as its journal has it."""
+    ticket = ticket_of(record)
     return OrderIntended(
-        at=intent.at,
-        client_order_id=intent.client_order_id,
+        at=record.at,
+        client_order_id=record.client_order_id,
         signal_id=signal_id,
-        symbol=intent.symbol,
+        symbol=record.symbol,
         subject=name_of_series(ticket.contract),
-        purpose=purpose,
+        purpose=record.purpose.value,
         side=ticket.side.value,
         quantity=ticket.quantity,
-        reason=intent.reason,
+        reason=record.reason,
     )
 
 

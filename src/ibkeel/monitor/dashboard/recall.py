@@ -17,14 +17,14 @@ from ibkeel.journal import (
     RunStarted,
     SparingReader,
 )
-from ibkeel.model import Bracket, Combo, OrderTicket, name_of_series
+from ibkeel.model import Combo
 from ibkeel.monitor.board import Snapshot, fold
+from ibkeel.runner.telling import intended, ticket_of
 from ibkeel.telemetry import (
     DecisionMade,
     Event,
     OrderChanged,
     OrderFilled,
-    OrderIntended,
     OrderPlaced,
     RunBegan,
     RunFinished,
@@ -104,7 +104,7 @@ def _events(records: Iterable[Record]) -> Iterator[Event]:
     for number, record in enumerate(records):
         match record:
             case Intent():
-                combos[record.client_order_id] = isinstance(_ticket(record).contract, Combo)
+                combos[record.client_order_id] = isinstance(ticket_of(record).contract, Combo)
             case OrderUpdate(report=report) if report.client_order_id not in combos:
                 combos[report.client_order_id] = isinstance(report.contract, Combo)
                 # A bracket's child has no intent of its own.
@@ -130,7 +130,7 @@ def _told(record: Record, name: str) -> Iterator[Event]:
         case Decision():
             yield from _decision(record, name)
         case Intent():
-            yield _intended(record)
+            yield intended(record)
         case OrderUpdate(report=report):
             yield OrderChanged.of(report, at=record.at)
         case Failure():
@@ -160,22 +160,4 @@ def _decision(record: Decision, name: str) -> Iterator[Event]:
         symbol=record.symbol,
         outcome=record.outcome,
         reasons=record.reasons or facts,
-    )
-
-
-def _ticket(record: Intent) -> OrderTicket:
-    return record.order.entry if isinstance(record.order, Bracket) else record.order
-
-
-def _intended(record: Intent) -> Event:
-    ticket = _ticket(record)
-    return OrderIntended(
-        at=record.at,
-        client_order_id=record.client_order_id,
-        symbol=record.symbol,
-        subject=name_of_series(ticket.contract),
-        purpose=record.purpose.value,
-        side=ticket.side.value,
-        quantity=ticket.quantity,
-        reason=redact(record.reason),
     )
