@@ -19,10 +19,11 @@ class Taken:
     """A channel that keeps what it is given."""
 
     def __init__(self):
-        self.name, self.titles = "1 (json)", []
+        self.name, self.titles, self.texts = "1 (json)", [], []
 
     def deliver(self, message):
         self.titles.append(message.title)
+        self.texts.append(message.text)
 
 
 def test_what_quiet_hours_keep_back_is_told_to_the_board_and_to_nobody_else():
@@ -44,6 +45,7 @@ def test_what_quiet_hours_keep_back_is_told_to_the_board_and_to_nobody_else():
     ]
     assert len(channel.titles) == 1
     assert "stop" in channel.titles[0]
+    assert channel.texts[0].endswith("When: 2026-01-05 17:00:00 UTC")
 
 
 class Noon:
