@@ -7,7 +7,7 @@ from datetime import time
 import attrs
 import pytest
 
-from ibkeel.errors import AccountMismatch, NotConnected, OrderRejected, RequestTimeout
+from ibkeel.errors import AccountMismatch, DataUnavailable, NotConnected, OrderRejected, RequestTimeout
 from ibkeel.ibkr import Deadlines, IBKRBroker, IBKRConfig, SessionPolicy
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS
 from ibkeel.model import Bracket, Grade, OrderState, OrderTicket, Stock
@@ -133,6 +133,42 @@ async def test_a_stream_whose_data_were_taken_gives_its_line_back(stage, revives
         assert [row["request_id"] for row in on.board.asked("cancel_market_data")] == [taken["request_id"]]
         assert (list(on.broker.open_lines), on.gateway.counters.open_lines) == ([anew["request_id"]], 1)
         reading.cancel()
+
+
+async def test_a_quote_that_a_bust_ends_gives_its_line_back(stage):
+    async with stage() as on:
+        asking = asyncio.create_task(on.broker.quote(SPY))
+        await asyncio.sleep(0.1)
+        on.gateway.inject(faults.Bust())
+        with pytest.raises(DataUnavailable, match="10225"):
+            await asking
+        await asyncio.sleep(1)
+
+        assert on.gateway.counters.open_lines == 0
+
+
+# Balances.
+
+
+async def test_balances_are_read_however_often_the_servers_were_lost(stage):
+    async with stage() as on:
+        for _ in range(3):
+            on.gateway.inject(faults.UpstreamLost(duration=5.0, restores_as=1102))
+            await asyncio.sleep(30)
+
+        assert (await on.broker.account()).net_liquidation > 0
+        assert on.broker.explain_pacing() == "nothing waits"
+        assert len(on.board.asked("account_summary")) == 1
+
+
+# Definitions.
+
+
+async def test_a_definition_that_comes_twice_is_one(stage):
+    async with stage() as on:
+        on.board.doubled = {"contract_data"}
+
+        assert (await on.broker.qualify(SPY)).contract.con_id
 
 
 # Orders.

@@ -128,6 +128,9 @@ async def test_a_loss_that_is_never_taken_back_ends_when_the_servers_answer(stag
 
         assert states(on)[-1] == "ready"
         assert (await on.broker.quote(SPY)).bid is not None
+        assert (await on.broker.health()).is_ok
+        told = [(event.after, event.evidence) for event in on.told.of("FarmChanged")]
+        assert told[-1] == ("ok", "the servers answered")
 
 
 async def test_a_loss_that_lasts_is_not_doubted_away(stage):

@@ -28,6 +28,7 @@ __all__ = [
     "import_with_loop",
     "is_waited_for",
     "keep_orders_back",
+    "keep_summaries_back",
     "library",
     "loop_of",
     "next_request_id",
@@ -70,6 +71,11 @@ def keep_orders_back(client: Any) -> None:
 
     for call in ("placeOrder", "cancelOrder", "reqGlobalCancel", "exerciseOptions"):
         setattr(client, call, refuse)
+
+
+def keep_summaries_back(ib: Any) -> None:
+    """Let the library subscribe to no account summary after a 1102: it ends none, and only two may be open."""
+    ib.errorEvent -= ib._onError  # noqa: SLF001 - what this module is for
 
 
 def next_request_id(ib: Any) -> int:

@@ -61,8 +61,7 @@ class Keeper:
         self._hurry = asyncio.Event()
         self._failed: list[ConnectionFailure | AccountMismatch] = []
         self._askers = 0
-        self._has_traded = False
-        self._was_good = False  # since somebody asked for it
+        self._has_traded = self._was_good = False  # the latter since somebody asked for it
         self._alarms: dict[str, str] = {}
         config = link.config
         self._lock = ProcessLock(config.host, config.port, config.client_id) if config.exclusive else None
@@ -311,7 +310,9 @@ class Keeper:
 
     def servers_answered(self, generation: int) -> None:
         """What only they know came back to who asked in that generation."""
-        self._on(SessionEvent.RESTORED_DATA_KEPT, generation=generation)
+        if generation == self.session.generation:
+            self._link.notices.servers_answered()
+            self._on(SessionEvent.RESTORED_DATA_KEPT)
 
     def reconnect(self, cause: str) -> None:
         """Drop the link and look for a new one, if there is one that could be at fault."""

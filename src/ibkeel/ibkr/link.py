@@ -14,6 +14,7 @@ from ibkeel.ibkr.client import (
     hear_history,
     is_waited_for,
     keep_orders_back,
+    keep_summaries_back,
     library,
     loop_of,
     next_request_id,
@@ -309,6 +310,7 @@ class Link:
         for message, (key, keep) in BY_NAME.items():
             hear(message, self._by_name(message, key, keep=keep))
         hear_history(self.ib, self._on_history)
+        keep_summaries_back(self.ib)
         self.ib.client.decoder.parse = give_types
         hear("error", self._on_error)
         hear("connectionClosed", self._on_closed)

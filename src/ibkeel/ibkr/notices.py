@@ -86,15 +86,21 @@ class Notices:
 
     def on_error(self, code: int, text: str) -> None:
         """A message that names no request."""
-        now = self._clock.now()
-        self._observer.on_event(GatewayNoticed(at=now, code=code, text=text))
+        self._observer.on_event(GatewayNoticed(at=self._clock.now(), code=code, text=text))
         meaning = self._codes.find(code, text, About.SYSTEM)
         grade = _GRADES.get(meaning.reaction)
         if grade is None:
             return
         farm = text.rpartition(":")[2].strip() or "unnamed"
         name = "upstream" if meaning.farm is None else f"farm {farm}"
-        before = self._last.get(name)
+        self._note(name, grade, f"{code}: {text}", "" if grade is Grade.OK else meaning.remedy)
+
+    def servers_answered(self) -> None:
+        """What only they know came back, though no notice said that they are there again."""
+        self._note("upstream", Grade.OK, "the servers answered")
+
+    def _note(self, name: str, grade: Grade, evidence: str, remedy: str = "") -> None:
+        now, before = self._clock.now(), self._last.pop(name, None)  # last heard of stands last
         if before is None or before.grade is not grade:
             self._observer.on_event(
                 FarmChanged(
@@ -102,17 +108,10 @@ class Notices:
                     farm=name,
                     before="" if before is None else before.grade.value,
                     after=grade.value,
-                    evidence=f"{code}: {text}",
+                    evidence=evidence,
                 )
             )
-        self._last.pop(name, None)  # to the end: who was heard of longest ago stands first
-        self._last[name] = HealthCheck(
-            name=name,
-            grade=grade,
-            evidence=f"{code}: {text}",
-            at=now,
-            remedy="" if grade is Grade.OK else meaning.remedy,
-        )
+        self._last[name] = HealthCheck(name=name, grade=grade, evidence=evidence, at=now, remedy=remedy)
         if len(self._last) > _MOST:
             del self._last[min(self._last, key=self._worth)]
 

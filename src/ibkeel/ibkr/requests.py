@@ -28,6 +28,7 @@ _REMEMBERED_SECONDS: Final = 600.0  # no deadline is longer, so no answer is muc
 _SETTLES_AFTER: Final = 2.0  # an end that follows another does so at once
 _OWED_SECONDS: Final = 30.0  # an answer that is later than that will not come any more
 _REMEMBERED: Final = 4096
+_MAY_RUN_ON: Final = frozenset({Reaction.RESUBSCRIBE, Reaction.WAIT_COMPETING})
 
 
 class Sender(Protocol):
@@ -345,10 +346,8 @@ class Requests:
         if meaning.effect is Effect.DELAYED:
             pending.delayed = True
         if meaning.effect is Effect.ENDS:
-            # What ran may run on when the other session ends; only a cancel gives its line back for sure.
-            pending.is_given_up = (
-                meaning.reaction is Reaction.WAIT_COMPETING and pending.kind is RequestKind.QUOTE
-            )
+            # What was deactivated holds its line, and may run on; only a cancel gives it back for sure.
+            pending.is_given_up = meaning.reaction in _MAY_RUN_ON and pending.kind is RequestKind.QUOTE
             pending.fail(
                 meaning.error(
                     f"{pending.what}: the Gateway said {meaning.words(text)}", code=code
