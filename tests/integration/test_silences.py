@@ -133,6 +133,18 @@ async def test_a_loss_that_is_never_taken_back_ends_when_the_servers_answer(stag
         assert told[-1] == ("ok", "the servers answered")
 
 
+async def test_a_link_that_brings_bytes_and_no_answers_is_found_dead_while_the_servers_are_lost(stage):
+    async with stage() as on:
+        reading = asyncio.create_task(read(on.broker, SPY, []))
+        await asyncio.sleep(5)
+        on.gateway.broadcast(2110, "broken")
+        on.gateway.inject(faults.Garbage(framed=False))
+        await asyncio.sleep(300)
+
+        assert states(on)[-1] == "ready"
+        reading.cancel()
+
+
 async def test_a_loss_that_lasts_is_not_doubted_away(stage):
     async with stage() as on:
         on.gateway.inject(faults.UpstreamLost(duration=900.0, restores_as=1102))

@@ -208,9 +208,9 @@ class Pulse:
             self._link.save_pacing()
             wait = interval
             generation = self._keeper.session.generation
-            if self._keeper.session.doubts_loss(self._now()) and await self.ask_servers():
+            if (is_in_doubt := self._keeper.session.doubts_loss(self._now())) and await self.ask_servers():
                 self._keeper.servers_answered(generation)
-            if self._keeper.session.may_probe and (was_waked or self._is_silent(interval)):
+            if self._keeper.session.may_probe and (was_waked or is_in_doubt or self._is_silent(interval)):
                 wait = interval if await self._is_alive() else _AGAIN_AFTER
                 if wait < interval:
                     self._wake.clear()
