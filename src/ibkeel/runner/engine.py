@@ -326,6 +326,7 @@ class Runner:
         await self._retuning.look()
         view = await self._account.view(self._tally.cycles, session)
         await self._catch_up(view.open_orders)
+        self._watch.held(view.positions or ())
         await self._crew.leaving.look(view.positions or (), session, self._stop(session))
         try:
             await self._round.go(lambda symbol: self._visiting.visit(symbol, view))

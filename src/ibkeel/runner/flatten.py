@@ -14,6 +14,7 @@ from ibkeel.runner.flatten_requests import Flattened, Leftover
 from ibkeel.runner.tally import Held
 
 _POLL: Final = 1.0
+_READS: Final = 3
 _FEW: Final = 8  # contracts that are asked for one by one
 _FIRST_TURN: Final = 1.0  # seconds, after which the exit of a bot without a turn to wait for is on the lists
 _TURN: Final = 2.0  # seconds between two bots' turns: a cancel is answered and an exit listed
@@ -194,8 +195,9 @@ async def leave_position(
 ) -> None:
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
-    Nothing is cancelled where orders that stay leave no room for an exit: a stop would be gone for nothing. Where
-    there are any, or none at all, bots take turns by their client ids: two that leave at one instant would sell all twice.
+    Nothing is cancelled where what is held cannot be read, or orders that stay leave no room for an exit: a stop would
+    be gone for nothing. Where there are any, or none at all, bots take turns by their client ids: two that leave at one
+    instant would sell all twice.
     `of_anybody` is as of `cancel_ours`.
 
     Raises:
@@ -203,9 +205,8 @@ async def leave_position(
     """
     rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
     stay = [row for row in rows if not (desk.owns(row) or (of_anybody and row.client_id == broker.client_id))]
-    for position in await broker.positions() if stay or not rows else ():
-        if not is_same_contract(position.contract, contract):
-            continue
+    held = await _of(broker, contract)
+    for position in held if stay or not rows else ():
         if not exit_room(position.signed_quantity, stay):
             raise _no_room(position)
         # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts
@@ -231,12 +232,26 @@ async def leave_position(
 
 
 async def _held_in(broker: Account, desk: OrderDesk, contract: Contract) -> Sequence[Position]:
-    """What is held of it; an entry that filled in the race with its cancel may be listed seconds later."""
+    """What is held of it; an entry that filled in the race with its cancel may be listed seconds later.
+
+    A read that fails is tried again, for by now no stop works.
+    """
+    failures = 0
     while True:
-        rows = [row for row in await broker.positions() if is_same_contract(row.contract, contract)]
-        if rows or not desk.may_hold_more:
-            return rows
+        try:
+            rows = await _of(broker, contract)
+        except RequestFailed:
+            failures += 1
+            if failures == _READS:
+                raise
+        else:
+            if rows or not desk.may_hold_more:
+                return rows
         await asyncio.sleep(_POLL)
+
+
+async def _of(broker: Account, contract: Contract) -> Sequence[Position]:
+    return [row for row in await broker.positions() if is_same_contract(row.contract, contract)]
 
 
 def _no_room(position: Position) -> OrderRefused:

@@ -11,8 +11,18 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
 from ibkeel.journal import CommissionSeen, Failure, FillSeen, OrderSettled, OrderUpdate
-from ibkeel.model import ClientOrderId, Combo, ExecId, Execution, OrderReport, Orders, OrderState
-from ibkeel.orders import Reading, doubled_orders, proof_of_absence
+from ibkeel.model import (
+    ClientOrderId,
+    Combo,
+    ExecId,
+    Execution,
+    OrderReport,
+    Orders,
+    OrderState,
+    Position,
+    Stock,
+)
+from ibkeel.orders import Reading, doubled_orders, is_same_contract, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.fates import is_lost
 from ibkeel.runner.recorder import Recorder
@@ -173,6 +183,19 @@ class Watch:
         now = self._clock.now()
         self._recorder.keep(Failure(at=now, symbol="", kind="Alarm", message=message, service="orders"))
         self._observer.on_event(AlarmRaised(at=now, name=name, message=message))
+
+    def held(self, positions: Iterable[Position]) -> None:
+        """Tell a person, once, of shares that no order of ours bought: of an exercise or an assignment nobody else tells."""
+        for row in positions:
+            held, ours = row.contract, self._desk.contracts
+            is_own = any(is_same_contract(held, each) for each in ours)
+            if isinstance(held, Stock) and held.symbol in self._tally.symbols and not is_own:
+                words = (
+                    f"the account holds {row.signed_quantity:+g} {held}, which no order of this run bought: from an "
+                    "exercise or an assignment, or somebody else's. No stop of the bot's protects them, and as long as "
+                    f"they are there it enters nothing in {held.symbol}"
+                )
+                self._alarm(f"shares of {held.symbol}", words)
 
     def listed(self, report: OrderReport) -> None:
         """Take in an order from a list; what the journal has already changes nothing.

@@ -3,6 +3,7 @@
 import asyncio
 
 import attrs
+import pytest
 
 from ibkeel.errors import RequestTimeout
 from ibkeel.model import Bracket, Direction, OrderTicket, Signal
@@ -94,6 +95,29 @@ async def test_positions_that_are_not_answered_once_are_asked_for_again(crew):
         done = await close(on, wait=15)
 
         assert (len(done.closed), done.is_flat) == (1, True)
+
+
+async def test_the_stop_of_what_cannot_be_read_stays(crew):
+    async with crew() as on:
+        await on.enter()
+        before = on.working()
+        on.stage.gateway.inject(faults.Unanswered(when_request="positions"))
+
+        with pytest.raises(RequestTimeout, match="positions"):
+            await flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="")
+
+        assert [row for row in before if row[0] == "STP"]
+        assert on.working() == before
+
+
+async def test_what_is_held_is_asked_for_again_once_its_stop_is_gone(crew):
+    async with crew() as on:
+        await on.enter()
+        on.stage.gateway.inject(faults.Unanswered(when_request="positions", skip=1, times=1))
+
+        held = await flatten(on.stage.broker, on.desk, session=DAY, wait=5, reason="")
+
+        assert (held, on.working(), on.venue.positions()) == ((), [], [])
 
 
 async def test_what_is_left_behind_too_small_a_stop_is_said_to_be(crew):

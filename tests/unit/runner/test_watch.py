@@ -4,7 +4,18 @@ from datetime import UTC, date, datetime, timedelta
 import attrs
 
 from ibkeel.journal import CommissionSeen, Failure, FillSeen, Journal, OrderSettled
-from ibkeel.model import Execution, Option, OrderReport, OrderState, OrderTicket, Quote, Right, Side
+from ibkeel.model import (
+    Execution,
+    Option,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    Position,
+    Quote,
+    Right,
+    Side,
+    Stock,
+)
 from ibkeel.runner import OrderDesk
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder
@@ -240,3 +251,28 @@ async def test_a_list_that_says_nothing_new_is_no_news():
         await post.watch.reconcile(rows)
 
     assert (first, len(news)) == (1, 1)
+
+
+def holding(contract, quantity):
+    return Position(account="DU1", contract=contract, signed_quantity=quantity, average_price=5.0)
+
+
+async def test_shares_that_no_order_of_ours_bought_are_told_once_for_each_quantity():
+    post = posted()
+    for quantity in (100, 100, -300):
+        post.watch.held([holding(Stock("SPY"), quantity), holding(CALL, 4), holding(Stock("QQQ"), 7)])
+
+    assert [words[:29] for words in post.told.alarms()] == [
+        "the account holds +100 SPY, w",
+        "the account holds -300 SPY, w",
+    ]
+    assert len(post.records(Failure)) == 2
+
+
+def test_a_run_tells_of_an_exercise_in_its_next_cycle(held_day):
+    told = Told()
+    shares = {"positions": (holding(Stock("SPY"), 100),)}
+
+    held_day(broker=shares, observer=told)
+
+    assert [words[:26] for words in told.alarms()] == ["the account holds +100 SPY"]
