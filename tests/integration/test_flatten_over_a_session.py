@@ -222,7 +222,7 @@ async def test_what_is_left_gets_its_stop_back_though_another_exit_has_just_fill
 async def test_when_positions_cannot_be_read_any_more_the_stops_come_back_and_the_run_ends_in_order(held):
     async with held(all_ours=True) as (gateway, config, path):
         gateway.inject(faults.AnsweredWith(times=2, **REFUSED))
-        gateway.inject(faults.Unanswered(when_request="positions", skip=4, times=2))
+        gateway.inject(faults.Unanswered(when_request="positions", skip=6, times=2))
 
         with pytest.raises(RequestTimeout):
             await flatten_over_a_session(config, options(path, wait=1.0), OrderMode.PAPER)
@@ -238,7 +238,7 @@ async def test_when_positions_cannot_be_read_any_more_the_stops_come_back_and_th
 async def test_whoever_interrupts_it_leaves_no_position_without_its_stop(held):
     async with held(all_ours=True) as (gateway, config, path):
         gateway.inject(faults.AnsweredWith(times=1, **REFUSED))
-        gateway.inject(faults.Unanswered(when_request="positions", skip=3, times=1))
+        gateway.inject(faults.Unanswered(when_request="positions", skip=5, times=3))
         task = asyncio.create_task(flatten_over_a_session(config, options(path), OrderMode.PAPER))
         await asyncio.sleep(5)
         before = stops(gateway)
