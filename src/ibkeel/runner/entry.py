@@ -332,7 +332,7 @@ def _said(strategy: Strategy, kind: type[T], ask: Callable[[], object]) -> T:
     """What a strategy says, as long as it is of its kind, else InvalidInput: it is somebody else's code."""
     try:
         said = ask()
-    except (CancelledError, GeneratorExit) as error:
+    except (CancelledError, GeneratorExit, SystemExit) as error:
         raise InvalidInput(f"strategy {strategy.name!r} raised {error!r}") from error
     # Of a subclass the journal would keep fields that nobody reads back.
     if type(said) is kind:

@@ -135,6 +135,7 @@ def facts(*rows):
         (raises(TimeoutError("its own")), "TimeoutError", "its own"),
         (raises(asyncio.CancelledError("its own")), "InvalidInput", "raised CancelledError('its own')"),
         (raises(GeneratorExit()), "InvalidInput", "strategy 'does' raised GeneratorExit()"),
+        (raises(SystemExit(0)), "InvalidInput", "strategy 'does' raised SystemExit(0)"),
         (raises(Wordless()), "Wordless", "its words could not be read: TypeError"),
         (raises(Coded("no such column")), "Coded", "no such column"),
         (lambda _: None, "InvalidInput", "strategy 'does' said None; valid: a Signal"),
