@@ -10,6 +10,7 @@ import attrs
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, Bracket, OrderTicket, Stock
 from ibkeel.sim import GatewaySettings, SimulatedGateway, faults
+from ibkeel.sim.codec import REPLIES
 from ibkeel.virtual import virtual_clock
 
 from .adapter_soak_judge import (
@@ -55,6 +56,8 @@ ANSWERED = (
     "option_parameters",
     "positions",
 )
+# A definition that comes twice is two definitions.
+DOUBLED = tuple(sorted(set(REPLIES) - {"completed_order", "contract_data", "option_parameters"}))
 EXECUTED = ("open_order", "order_status", "execution", "commission_report")
 
 
@@ -243,7 +246,7 @@ class Soak:
             },
             faults.Slow: {"delay": draw.uniform(0.1, 20), "when_request": draw.choice((None, *ANSWERED))},
             faults.LostAcknowledgement: {"times": 2},
-            faults.Duplicated: {},
+            faults.Duplicated: {"messages": DOUBLED},
             faults.Delayed: {"delay": draw.choice((0.05, 3.0))},
             faults.Reordered: {"messages": EXECUTED},
             faults.Truncated: {},

@@ -161,16 +161,6 @@ async def test_balances_are_read_however_often_the_servers_were_lost(stage):
         assert len(on.board.asked("account_summary")) == 1
 
 
-# Definitions.
-
-
-async def test_a_definition_that_comes_twice_is_one(stage):
-    async with stage() as on:
-        on.board.doubled = {"contract_data"}
-
-        assert (await on.broker.qualify(SPY)).contract.con_id
-
-
 # Orders.
 
 

@@ -120,7 +120,7 @@ class Definitions:
             send=lambda: self._link.ib.client.reqContractDetails(request_id, ib_contract),
             heard=_collect("contractDetails"),
         )
-        found = [*{row[0].contract.conId: row[0] for row in rows}.values()]  # a message may come twice
+        found = [row[0] for row in rows]
         if not found:
             raise UnknownContract(f"the contract {contract}: the Gateway sent no definition", code=200)
         if len(found) > 1:
