@@ -185,17 +185,16 @@ class Watch:
         self._observer.on_event(AlarmRaised(at=now, name=name, message=message))
 
     def held(self, positions: Iterable[Position]) -> None:
-        """Tell a person, once, of shares that no order of ours bought: of an exercise or an assignment nobody else tells."""
+        """Tell a person, once, of shares that no order of ours bought, as after an exercise or an assignment."""
         for row in positions:
-            held, ours = row.contract, self._desk.contracts
-            is_own = any(is_same_contract(held, each) for each in ours)
-            if isinstance(held, Stock) and held.symbol in self._tally.symbols and not is_own:
+            symbol = row.contract.symbol
+            is_own = any(is_same_contract(row.contract, ours) for ours in self._desk.contracts)
+            if isinstance(row.contract, Stock) and symbol in self._tally.symbols and not is_own:
                 words = (
-                    f"the account holds {row.signed_quantity:+g} {held}, which no order of this run bought: from an "
-                    "exercise or an assignment, or somebody else's. No stop of the bot's protects them, and as long as "
-                    f"they are there it enters nothing in {held.symbol}"
+                    f"the account holds {row.signed_quantity:+g} {symbol}, which no order of this run bought"
                 )
-                self._alarm(f"shares of {held.symbol}", words)
+                why = "was an option exercised or assigned? No stop of the bot's protects them, and it enters nothing there"
+                self._alarm(f"shares of {symbol}", f"{words}: {why}")
 
     def listed(self, report: OrderReport) -> None:
         """Take in an order from a list; what the journal has already changes nothing.
