@@ -1,7 +1,7 @@
 """Validators for the fields of rules and settings: what is not valid is refused with what is."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
 from types import MappingProxyType
@@ -43,8 +43,18 @@ def valid(
 
 
 def number(words: str, holds: Callable[[Any], bool], *more: Any, **options: Any) -> Validator:
-    """As `valid`, of real numbers, seen as floats; True and False are none."""
-    return valid(words, lambda value: is_number(value) and holds(float(value)), *more, **options)
+    """As `valid`, of real numbers, seen as floats; True and False are none.
+
+    A `Decimal`, or another kind that does not mix with floats, becomes one, unless the field has a converter.
+    """
+    check = valid(words, lambda value: is_number(value) and holds(float(value)), *more, **options)
+
+    def plain(instance: object, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        check(instance, attribute, value)
+        if not isinstance(value, int | float) and attribute.converter is None:
+            object.__setattr__(instance, attribute.name, float(value))
+
+    return plain
 
 
 def whole(words: str, holds: Callable[[Any], bool], *more: Any, **options: Any) -> Validator:
@@ -85,6 +95,33 @@ def expect(value: object, *kinds: type) -> None:
         raise InvalidInput(f"{value!r} is no {names}; give one of those")
 
 
+def whole_number(name: str, value: object, *, least: int = 0) -> int:
+    """A whole number of any kind, such as numpy's, as an int; not below `least`.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
+        return int(value)
+    raise InvalidInput(f"{name} is {value!r}; valid: a whole number, {least} or more, as an int")
+
+
+def ask(may_leave: Callable[[], None] | None) -> None:
+    """Ask, right before an order would leave, whether it may.
+
+    Raises:
+        InvalidInput: The function answers, and does not raise: whatever it meant would be ignored.
+    """
+    answer = None if may_leave is None else may_leave()
+    if answer is not None:
+        if isinstance(answer, Coroutine):
+            answer.close()
+        raise InvalidInput(
+            f"may_leave returned {answer!r}, so nothing was sent; valid: a plain function, not async, which "
+            "raises to hold the order back, and else returns None"
+        )
+
+
 def is_number(value: object) -> bool:
     """Whether it is a real number, finite or not."""
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)
@@ -104,6 +141,12 @@ seconds: Final = number("seconds, finite and above 0", lambda value: 0 < value <
 optional_seconds: Final = optional(
     number("seconds, finite and above 0, or None", lambda value: 0 < value < math.inf)
 )
+truth: Final = valid("True or False", lambda value: value is True or value is False)
 count: Final = whole("a whole number from 1", lambda value: value >= 1)
 above_zero: Final = number("a finite number above 0", lambda value: 0 < value < math.inf)
 from_zero: Final = number("a finite number from 0", lambda value: 0 <= value < math.inf)
+
+
+def flag(default: bool) -> Any:
+    """A field that is True or False, and not a text, for `"False"` would count as true."""
+    return attrs.field(default=default, validator=truth)

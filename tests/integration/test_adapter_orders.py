@@ -4,6 +4,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import attrs
+import numpy as np
 import pytest
 
 from ibkeel.errors import (
@@ -279,6 +280,33 @@ async def test_an_order_that_ended_is_neither_changed_nor_cancelled_again(stage)
 
         assert first.state is second.state is OrderState.CANCELLED
         assert on.gateway.counters.requests["cancel_order"] == 1
+
+
+async def test_an_order_is_named_by_a_whole_number_and_by_nothing_that_equals_one(stage):
+    async with stage() as on:
+        placed = await on.broker.place(FAR)
+        for wrong in (float(placed.order_id), str(placed.order_id), True, None, [], Decimal(placed.order_id)):
+            with pytest.raises(InvalidInput, match="order_id is"):
+                await on.broker.cancel(wrong)
+            with pytest.raises(InvalidInput, match="order_id is"):
+                await on.broker.modify(wrong, FAR)
+        for wrong in (float("inf"), float("nan"), 100.0, "100", -1):
+            with pytest.raises(InvalidInput, match="highest is"):
+                on.broker.use_order_ids_above(wrong)
+        sent = len(on.board.asked("cancel_order")) + len(on.board.asked("place_order"))
+        cancelled = await on.broker.cancel(np.int64(placed.order_id))
+
+    assert sent == 1
+    assert cancelled.state is OrderState.CANCELLED
+
+
+@pytest.mark.parametrize("answer", [False, True])
+async def test_an_order_whose_last_look_answers_and_does_not_raise_does_not_leave(stage, answer):
+    async with stage() as on:
+        with pytest.raises(InvalidInput, match="raises to hold the order back"):
+            await on.broker.place(FAR, may_leave=lambda: answer)
+
+        assert on.board.asked("place_order") == []
 
 
 async def test_an_order_that_nobody_knows_cannot_be_cancelled(stage):

@@ -42,7 +42,7 @@ from ibkeel.model import (
 )
 from ibkeel.sim.values import Market, SimContract, SimPosition
 from ibkeel.sim.venue import Settlement, Valuation, Venue, VenueSettings
-from ibkeel.validators import expect, series
+from ibkeel.validators import ask, expect, series
 
 ACCOUNT: Final = "DU0000001"
 """The account of every backtest."""
@@ -212,8 +212,7 @@ class VenueBroker(Broker):
         """Give an order, or a bracket whole, to the venue."""
         self._now()
         expect(order, OrderTicket, Bracket)
-        if may_leave is not None:
-            may_leave()
+        ask(may_leave)
         return self._dealing.place(order)
 
     @override

@@ -50,7 +50,7 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
-from ibkeel.validators import expect, is_number
+from ibkeel.validators import ask, expect, whole_number
 
 
 class IBKRBroker(Broker):
@@ -165,8 +165,11 @@ class IBKRBroker(Broker):
     @override
     async def ready(self, within: float | None = None) -> None:
         self._link.check_loop()
-        if within is not None and not (is_number(within) and within > 0):
-            raise InvalidInput(f"within is {within!r}; valid: seconds, above 0, or None")
+        is_number = isinstance(within, int | float) and not isinstance(within, bool)
+        if within is not None and not (is_number and within > 0):
+            raise InvalidInput(
+                f"within is {within!r}; valid: seconds, above 0, as an int or a float, or None"
+            )
         try:
             async with asyncio.timeout(within):
                 await self._keeper.usable()
@@ -261,6 +264,7 @@ class IBKRBroker(Broker):
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
+        expect(underlying, Stock, Index)
         await self._gate.ready_for_requests()
         return await self._definitions.option_chain(underlying, self._deadlines)
 
@@ -279,8 +283,7 @@ class IBKRBroker(Broker):
 
         def may_go() -> None:
             check()
-            if may_leave is not None:
-                may_leave()
+            ask(may_leave)
 
         await ready()
         return await self._trading.place(order, self._deadlines, may_go)
@@ -292,13 +295,15 @@ class IBKRBroker(Broker):
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
+        number = OrderId(whole_number("order_id", order_id))
         self._gate.check_link()
-        return await self._trading.modify(order_id, order, self._deadlines)
+        return await self._trading.modify(number, order, self._deadlines)
 
     @override
     async def cancel(self, order_id: OrderId) -> OrderReport:
+        number = OrderId(whole_number("order_id", order_id))
         self._gate.check_link()
-        return await self._trading.cancel(order_id, self._deadlines)
+        return await self._trading.cancel(number, self._deadlines)
 
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:
@@ -331,7 +336,7 @@ class IBKRBroker(Broker):
                 that left and were not written down.
         """
         self._link.check_loop()
-        self._trading.use_order_ids_above(highest)
+        self._trading.use_order_ids_above(whole_number("highest", highest))
 
     @override
     def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:

@@ -118,7 +118,7 @@ class IBKRConfig:
     pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
     pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     pacing_store: str | None = None
-    pace_long_bars: bool = False
+    pace_long_bars: bool = validators.flag(False)
     order_reserve: int = attrs.field(default=6, validator=_at_least(1))
     breakers: Mapping[str, BreakerPolicy] = attrs.field(
         factory=dict, converter=validators.mapping, validator=_services
@@ -127,13 +127,13 @@ class IBKRConfig:
     quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
     deadlines: Deadlines = attrs.field(factory=Deadlines)
     connect_backoff: Backoff = attrs.field(factory=Backoff)
-    reconnect: bool = True
+    reconnect: bool = validators.flag(True)
     session: SessionPolicy = attrs.field(factory=SessionPolicy)
     reset_windows: tuple[ResetWindow, ...] = attrs.field(default=DEFAULT_WINDOWS, converter=validators.series)
     competing_session_wait: float = attrs.field(default=120.0, validator=_at_least(1))
     codes: ErrorTable = ERROR_TABLE
     cache: CachePolicy = attrs.field(factory=_cache)
-    exclusive: bool = True
+    exclusive: bool = validators.flag(True)
     heartbeat: float = attrs.field(default=30.0, validator=_at_least(1))
 
     def __attrs_post_init__(self) -> None:

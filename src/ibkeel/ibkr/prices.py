@@ -173,6 +173,7 @@ class Prices:
 
     def last_good_bars(self, contract: Contract, spec: BarSpec) -> StaleBars | None:
         """The last bars that came, with their age; None when they are too old or never came."""
+        expect(spec, BarSpec)
         found = self._link.cache.get((*key_of(contract), spec), self._now())
         if isinstance(found, Fresh | Stale):
             return StaleBars(bars=found.value, age=found.age)

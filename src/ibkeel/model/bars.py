@@ -12,8 +12,9 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import Words, as_utc
+from ibkeel.model.checks import Words, as_flag, as_utc
 from ibkeel.model.contracts import Contract
+from ibkeel.validators import truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +88,7 @@ class BarSpec:
     duration: str = attrs.field(default="1 D", validator=_duration)
     size: str = attrs.field(default="1 min")
     kind: BarKind = attrs.field(default=BarKind.TRADES, converter=BarKind)
-    rth: bool = True
+    rth: bool = attrs.field(default=True, converter=as_flag, validator=truth)
     end: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
 
     @size.validator

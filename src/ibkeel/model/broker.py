@@ -97,11 +97,12 @@ class Orders(Protocol):
         Args:
             order: What to place.
             may_leave: Asked after everything that waits, right before the first byte would leave. What
-                it raises is raised here, and nothing was sent. A kill switch is looked at in this way,
+                it raises is raised here, and nothing was sent; it returns None, and an answer such as False
+                is refused, not ignored. A kill switch is looked at in this way,
                 for a contract's lookup or a session that comes back may outlast the moment of the order.
 
         Raises:
-            InvalidInput: It is neither; nothing was sent.
+            InvalidInput: It is neither, or `may_leave` returned something; nothing was sent.
             SafetyRefused: A rule of ours said no; nothing was sent. A `client_order_id`
                 belongs to one order until that has ended.
             UnknownContract: There is no such contract; nothing was sent.

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from numbers import Real
-from typing import Any, Final, NoReturn, SupportsFloat
+from typing import Any, Final, NoReturn, SupportsFloat, TypeVar
 
 import attrs
 import numpy as np
@@ -15,6 +15,7 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.validators import is_number, is_whole
 
+_Flag = TypeVar("_Flag", bool, bool | None)
 # A name, as wide as services and containers write theirs; or an address of IPv6.
 _HOST: Final = re.compile(r"[\w.-]{1,253}|(?=.*:.*:)[\dA-Fa-f:.]+(%[\w.-]+)?")
 
@@ -91,10 +92,10 @@ def as_optional_count(value: SupportsFloat | None) -> int | None:
 
 def as_whole(value: int) -> int:
     """A whole number of any kind, such as numpy's, as an int; what is none stays, for a validator to refuse."""
-    return int(value) if is_whole(value) else value
+    return int(value) if type(value) is not int and is_whole(value) else value
 
 
-def as_optional_flag(value: bool | None) -> bool | None:
+def as_flag(value: _Flag) -> _Flag:
     """A truth value of numpy's as Python's; anything else stays, for a validator to refuse."""
     return bool(value) if isinstance(value, np.bool_) else value
 

@@ -3,16 +3,16 @@
 An identifier has a type of its own, so that one is never passed for another.
 """
 
-from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import NewType
+from typing import Final, NewType
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import Words, as_decimal, as_utc, day, field_text, name, positive, whole
+from ibkeel.model.checks import Words, as_decimal, as_utc, as_whole, day, field_text, name, positive, whole
+from ibkeel.validators import series
 
 ConId = NewType("ConId", int)
 """Interactive Brokers' number of a contract."""
@@ -57,6 +57,14 @@ class Right(Words):
     PUT = "P"
 
 
+_number: Final = attrs.validators.optional(whole)
+
+
+def _as_number(value: ConId | None) -> ConId | None:
+    """On the wire it counts for more than the rest of a contract."""
+    return value if value is None else ConId(as_whole(value))
+
+
 @attrs.frozen(cache_hash=True)  # a key of many books
 class Stock:
     """A share or an exchange-traded fund.
@@ -73,7 +81,9 @@ class Stock:
     exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
     currency: str = attrs.field(default="USD", kw_only=True, validator=name)
     primary_exchange: str = attrs.field(default="", kw_only=True, validator=field_text)
-    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+    con_id: ConId | None = attrs.field(
+        default=None, kw_only=True, eq=False, converter=_as_number, validator=_number
+    )
 
     @override
     def __str__(self) -> str:
@@ -94,7 +104,9 @@ class Index:
     symbol: str = attrs.field(validator=name)
     exchange: str = attrs.field(default="CBOE", kw_only=True, validator=name)
     currency: str = attrs.field(default="USD", kw_only=True, validator=name)
-    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+    con_id: ConId | None = attrs.field(
+        default=None, kw_only=True, eq=False, converter=_as_number, validator=_number
+    )
 
     @override
     def __str__(self) -> str:
@@ -122,10 +134,12 @@ class Option:
     strike: Decimal = attrs.field(converter=as_decimal, validator=positive)
     right: Right = attrs.field(converter=Right)
     trading_class: str = attrs.field(default="", kw_only=True, validator=field_text)
-    multiplier: int = attrs.field(default=100, kw_only=True, validator=whole)
+    multiplier: int = attrs.field(default=100, kw_only=True, converter=as_whole, validator=whole)
     exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
     currency: str = attrs.field(default="USD", kw_only=True, validator=name)
-    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+    con_id: ConId | None = attrs.field(
+        default=None, kw_only=True, eq=False, converter=_as_number, validator=_number
+    )
 
     @property
     def symbol(self) -> str:
@@ -150,12 +164,8 @@ class ComboLeg:
 
     con_id: ConId = attrs.field(validator=whole)
     side: Side = attrs.field(converter=Side)
-    ratio: int = attrs.field(default=1, validator=whole)
+    ratio: int = attrs.field(default=1, converter=as_whole, validator=whole)
     exchange: str = attrs.field(default="SMART", validator=name)
-
-
-def _legs(legs: Iterable[ComboLeg]) -> tuple[ComboLeg, ...]:
-    return tuple(legs)
 
 
 @attrs.frozen
@@ -177,13 +187,17 @@ class Combo:
     """
 
     underlying: str = attrs.field(validator=name)
-    legs: tuple[ComboLeg, ...] = attrs.field(converter=_legs)
+    legs: tuple[ComboLeg, ...] = attrs.field(converter=series)
     exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
     currency: str = attrs.field(default="USD", kw_only=True, validator=name)
-    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+    con_id: ConId | None = attrs.field(
+        default=None, kw_only=True, eq=False, converter=_as_number, validator=_number
+    )
 
     @legs.validator
     def _check_legs(self, _: "attrs.Attribute[tuple[ComboLeg, ...]]", value: tuple[ComboLeg, ...]) -> None:
+        if not all(isinstance(leg, ComboLeg) for leg in value):
+            raise InvalidInput(f"Combo.legs is {value!r}; valid: two or more of ComboLeg")
         numbers = [leg.con_id for leg in value]
         if len(set(numbers)) != len(numbers) or len(numbers) < 2:  # noqa: PLR2004 - one leg is no combo
             raise InvalidInput(f"Combo.legs has the contracts {numbers}; valid: two or more, each once")
@@ -217,7 +231,9 @@ class OtherContract:
     local_symbol: str = attrs.field(default="", kw_only=True)
     exchange: str = attrs.field(default="SMART", kw_only=True)
     currency: str = attrs.field(default="USD", kw_only=True)
-    con_id: ConId | None = attrs.field(default=None, kw_only=True, eq=False)
+    con_id: ConId | None = attrs.field(
+        default=None, kw_only=True, eq=False, converter=_as_number, validator=_number
+    )
 
     @override
     def __str__(self) -> str:

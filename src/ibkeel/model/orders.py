@@ -12,6 +12,7 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import (
     Words,
     as_decimal,
+    as_flag,
     as_optional_decimal,
     as_utc,
     as_whole,
@@ -32,6 +33,7 @@ from ibkeel.model.contracts import (
     Side,
     Stock,
 )
+from ibkeel.validators import truth, valid
 
 
 class OrderType(Words):
@@ -128,10 +130,10 @@ class OrderTicket:
     )
     stop_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
     tif: TimeInForce = attrs.field(default=TimeInForce.DAY, converter=TimeInForce)
-    outside_rth: bool = False
+    outside_rth: bool = attrs.field(default=False, converter=as_flag, validator=truth)
     oca_group: str = attrs.field(default="", validator=field_text)
     client_order_id: ClientOrderId | None = attrs.field(default=None, validator=field_text)
-    is_closing: bool = False
+    is_closing: bool = attrs.field(default=False, converter=as_flag, validator=truth)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.contract, Stock | Option | Combo):
@@ -176,7 +178,9 @@ class Bracket:
             combo.
     """
 
-    entry: OrderTicket
+    entry: OrderTicket = attrs.field(
+        validator=valid("an OrderTicket", lambda value: isinstance(value, OrderTicket))
+    )
     stop_loss: Decimal = attrs.field(converter=as_decimal, validator=positive)
     stop_limit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
     take_profit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)

@@ -10,9 +10,9 @@ from typing_extensions import override
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import (
     Words,
+    as_flag,
     as_number,
     as_optional_count,
-    as_optional_flag,
     as_optional_number,
     as_text,
     count,
@@ -143,7 +143,7 @@ class ExitPolicy:
         default=None, converter=as_optional_count, validator=[count, positive]
     )
     min_dte: int | None = attrs.field(default=None, converter=as_optional_count, validator=[count, positive])
-    ends_with_session: bool | None = attrs.field(default=None, converter=as_optional_flag, validator=flag)
+    ends_with_session: bool | None = attrs.field(default=None, converter=as_flag, validator=flag)
 
     def __attrs_post_init__(self) -> None:
         if self.stop_fraction is not None and self.stop_fraction >= 1:

@@ -9,7 +9,7 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Quote
 from ibkeel.model.checks import as_decimal, as_utc
-from ibkeel.validators import from_zero, optional
+from ibkeel.validators import flag, from_zero, optional
 
 
 class RejectionKind(StrEnum):
@@ -74,7 +74,7 @@ class LiquidityRule:
     min_open_interest: float = attrs.field(default=0, validator=from_zero)
     min_size: float = attrs.field(default=0, validator=from_zero)
     max_age: float | None = attrs.field(default=None, validator=optional(from_zero))
-    live_only: bool = False
+    live_only: bool = flag(False)
 
 
 STANDARD_LIQUIDITY = LiquidityRule()

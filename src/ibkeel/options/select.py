@@ -14,7 +14,7 @@ from ibkeel.model import Option, OptionChain, OptionClass, Right
 from ibkeel.model.checks import Words, as_decimal, finite, whole
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.series import SeriesKind, is_adjusted, series_kind
-from ibkeel.validators import number
+from ibkeel.validators import number, whole_number
 
 
 class ExpiryChoice(Words):
@@ -197,7 +197,12 @@ def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
 
 
 def nearest_strikes(strikes: Iterable[Decimal], to: Decimal, count: int) -> tuple[Decimal, ...]:
-    """The `count` strikes nearest to a price, nearest first; the lower one of two as near."""
+    """The `count` strikes nearest to a price, nearest first; the lower one of two as near.
+
+    Raises:
+        InvalidInput: `count` is no whole number, or below 0.
+    """
+    count = whole_number("count", count)
     return tuple(sorted(strikes, key=lambda strike: (abs(strike - to), strike))[:count])
 
 

@@ -175,8 +175,12 @@ class Reading:
 
 
 def venue_day(instant: datetime) -> date:
-    """The day whose fills and ended orders the venue lists at an instant."""
-    return instant.astimezone(_VENUE_ZONE).date()
+    """The day whose fills and ended orders the venue lists at an instant.
+
+    Raises:
+        InvalidInput: The instant has no time zone.
+    """
+    return as_utc(instant).astimezone(_VENUE_ZONE).date()
 
 
 def proof_of_absence(name: ClientOrderId, *, sent_at: datetime, readings: Iterable[Reading]) -> str | None:

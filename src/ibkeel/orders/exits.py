@@ -17,6 +17,7 @@ from ibkeel.model import (
     Side,
     TimeInForce,
 )
+from ibkeel.validators import whole_number
 
 
 @attrs.frozen(kw_only=True)
@@ -97,11 +98,14 @@ def plan_exit(
         limit_price: Makes it a limit order; None for a market order.
         client_order_id: Our name of the order.
         tif: How long it works.
+
+    Raises:
+        InvalidInput: `quantity` is no whole number, or below 0.
     """
     held = position.signed_quantity
     orders = _of_contract(position, open_orders)
     room = exit_room(held, orders)
-    amount = room if quantity is None else min(room, quantity)
+    amount = room if quantity is None else min(room, whole_number("quantity", quantity))
     pending = _pending(held, orders) if held else 0
     if amount <= 0:
         return ExitPlan(ticket=None, held=held, already_exiting=pending)

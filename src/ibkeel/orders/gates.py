@@ -28,7 +28,7 @@ from ibkeel.model import (
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.exits import is_same_contract
 from ibkeel.orders.ticks import TickLadder
-from ibkeel.validators import number, optional
+from ibkeel.validators import flag, number, optional
 
 # Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
 _LIVE_PORTS: Final = frozenset({4001, 7496})
@@ -111,12 +111,12 @@ class OrderLimits:
     max_spread: float | None = attrs.field(default=1.0, validator=_from_zero)
     collar: float | None = attrs.field(default=0.10, validator=_from_zero)
     max_quote_age: float | None = attrs.field(default=15.0, validator=_from_zero)
-    live_only: bool = True
+    live_only: bool = flag(True)
     open_orders: int | None = attrs.field(default=20, validator=_from_zero)
     orders_per_minute: int | None = attrs.field(default=60, validator=_from_zero)
     efficiency: float | None = attrs.field(default=20.0, validator=_from_zero)
     duplicate_within: float | None = attrs.field(default=10.0, validator=_from_zero)
-    what_if: bool = True
+    what_if: bool = flag(True)
 
 
 @attrs.frozen(kw_only=True)

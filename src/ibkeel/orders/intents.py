@@ -26,6 +26,7 @@ from ibkeel.model import (
 from ibkeel.model.checks import as_decimal, as_utc, name
 from ibkeel.orders.protection import GapKind
 from ibkeel.orders.ticks import PENNY, TickLadder, round_to_tick
+from ibkeel.validators import expect, is_number
 
 _LONGEST: Final = 40
 
@@ -206,10 +207,10 @@ def _sides(quote: Quote) -> tuple[Decimal, Decimal]:
 
 
 def _check_fractions(side: Side, stop: float, profit: float | None) -> None:
-    if not 0.0 < stop < 1.0:
+    if not (is_number(stop) and 0.0 < float(stop) < 1.0):
         raise InvalidInput(f"stop_fraction is {stop!r}; valid: above 0, below 1")
     most = 1.0 if side is Side.SELL else float("inf")
-    if profit is not None and not 0.0 < profit < most:
+    if profit is not None and not (is_number(profit) and 0.0 < float(profit) < most):
         raise InvalidInput(f"take_profit_fraction is {profit!r}; valid: above 0, below {most}")
 
 
@@ -243,6 +244,7 @@ def build_bracket(
         InvalidInput: A fraction is out of its range.
         OrderRefused: The quote lacks a side or is crossed, or the stop would fire at once.
     """
+    expect(quote, Quote)
     side = Side(side)
     _check_fractions(side, stop_fraction, take_profit_fraction)
     bid, ask = _sides(quote)

@@ -20,7 +20,7 @@ from ibkeel.model import (
 )
 from ibkeel.orders.exits import exit_room, is_same_contract
 from ibkeel.orders.standing import Standing, age, are_family, is_stop, standings, units
-from ibkeel.validators import series
+from ibkeel.validators import flag, series
 
 
 class GapKind(StrEnum):
@@ -122,11 +122,11 @@ class ProtectionPolicy:
     """
 
     tifs: tuple[TimeInForce, ...] = attrs.field(default=(TimeInForce.DAY, TimeInForce.GTC), converter=_times)
-    stocks: bool = True
-    long_options: bool = True
-    short_options: bool = True
+    stocks: bool = flag(True)
+    long_options: bool = flag(True)
+    short_options: bool = flag(True)
     covered_otherwise: tuple[Contract, ...] = attrs.field(default=(), converter=series)
-    stops_only_close: bool = True
+    stops_only_close: bool = flag(True)
 
     def demands(self, contract: Contract, held: float) -> bool:
         """Whether a position needs a stop; a combo never does, for the venue takes none.

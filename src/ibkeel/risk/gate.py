@@ -10,7 +10,7 @@ from ibkeel.model import Quote
 from ibkeel.model.checks import as_utc
 from ibkeel.risk.daily_loss import LossVerdict
 from ibkeel.risk.sizing import Amount, readable
-from ibkeel.validators import from_zero
+from ibkeel.validators import flag, from_zero
 
 
 class RefusalKind(StrEnum):
@@ -78,7 +78,7 @@ class GateRule:
     max_open_positions: int = attrs.field(default=5, validator=from_zero)
     entries_stop_before_close: float = attrs.field(default=900.0, validator=from_zero)
     cooldown: float = attrs.field(default=1800.0, validator=from_zero)
-    live_only: bool = True
+    live_only: bool = flag(True)
 
 
 @attrs.frozen(kw_only=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.validators import whole_number
 
 Amount = Decimal | float | None
 """Money as a broker reports it: None, NaN and infinity all mean that it could not be read."""
@@ -24,9 +25,10 @@ def readable(amount: Amount) -> Decimal | None:
 
 def require_fraction(name: str, value: float) -> Decimal:
     """A fraction above 0 and up to 1, exact; else InvalidInput."""
-    if not 0.0 < value <= 1.0:
+    number = readable(value)
+    if number is None or not 0 < number <= 1:
         raise InvalidInput(f"{name} is {value!r}; valid: above 0, up to 1")
-    return Decimal(str(value))
+    return number
 
 
 class SizeLimit(StrEnum):
@@ -92,13 +94,6 @@ def _cap(limit: SizeLimit, budget: Decimal, each: Decimal, words: str) -> SizeCa
     return SizeCap(limit=limit, quantity=count, detail=detail)
 
 
-def _checked(multiplier: int, max_contracts: int | None) -> None:
-    if multiplier < 1:
-        raise InvalidInput(f"multiplier is {multiplier}; valid: 1 or more")
-    if max_contracts is not None and max_contracts < 0:
-        raise InvalidInput(f"max_contracts is {max_contracts}; valid: 0 or more, or None for no limit")
-
-
 def position_size(
     *,
     equity: Amount,
@@ -134,13 +129,14 @@ def position_size(
     stop = require_fraction("stop_fraction", stop_fraction)
     risk = require_fraction("risk_fraction", risk_fraction)
     part = require_fraction("cash_fraction", cash_fraction)
-    _checked(multiplier, max_contracts)
+    shares = whole_number("multiplier", multiplier, least=1)
+    most = None if max_contracts is None else whole_number("max_contracts", max_contracts)
     worth, paid = readable(equity), readable(premium)
     if worth is None or worth <= 0:
         return _nothing(SizeLimit.EQUITY_UNREADABLE, "equity", equity)
     if paid is None or paid <= 0:
         return _nothing(SizeLimit.PREMIUM_UNREADABLE, "premium", premium)
-    each = paid * multiplier
+    each = paid * shares
     caps = [
         _cap(SizeLimit.RISK, worth * risk, each * stop, "at risk"),
         _cap(SizeLimit.CASH, worth * part, each, "to spend of equity"),
@@ -150,7 +146,7 @@ def position_size(
         if funds is None:
             return _nothing(SizeLimit.FUNDS_UNREADABLE, "available funds", available_funds)
         caps.append(_cap(SizeLimit.FUNDS, funds, each, "available"))
-    if max_contracts is not None:
-        detail = f"configured limit {max_contracts}"
-        caps.append(SizeCap(limit=SizeLimit.MAX_CONTRACTS, quantity=max_contracts, detail=detail))
+    if most is not None:
+        detail = f"configured limit {most}"
+        caps.append(SizeCap(limit=SizeLimit.MAX_CONTRACTS, quantity=most, detail=detail))
     return PositionSize(caps=tuple(caps))

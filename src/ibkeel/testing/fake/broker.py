@@ -43,7 +43,7 @@ from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
 from ibkeel.testing.fake.prices import PriceScript, preview_of
 from ibkeel.testing.fake.troubles import Call, Troubles
-from ibkeel.validators import expect, series
+from ibkeel.validators import ask, expect, series
 
 OrderEvent = OrderReport | Execution
 _Queue = asyncio.Queue[OrderEvent | Exception]
@@ -244,8 +244,7 @@ class FakeBroker(Broker):
             self.intents.append(order)
             name = entry.client_order_id or ClientOrderId(f"fake-intent-{len(self.intents)}")
             return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT)
-        if may_leave is not None:
-            may_leave()
+        ask(may_leave)
         placement, reports = self._book.enter(order, self._clock.now())
         self._tell(reports)
         self._match()
