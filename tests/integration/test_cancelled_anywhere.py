@@ -3,14 +3,16 @@
 import asyncio
 from contextlib import aclosing, suppress
 
+import attrs
 import pytest
 
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
-from ibkeel.model import BarSpec, OrderTicket, Stock
+from ibkeel.model import BarSpec, Bracket, OrderTicket, Stock
 from ibkeel.sim import SimulatedGateway
 from ibkeel.virtual import virtual_clock
 
 SPY, QQQ = Stock("SPY"), Stock("QQQ")
+FAR = OrderTicket(contract=SPY, side="BUY", quantity=1, order_type="LMT", limit_price="1")
 MINUTES = BarSpec(duration="3600 S", size="1 min")
 TURNS = range(40)
 AT_THE_GATEWAY = 0.5  # seconds: whatever was on its way has arrived
@@ -62,7 +64,53 @@ async def health(broker):
     await broker.health()
 
 
-CALLS = [a_quote, two_quotes, some_bars, a_chain, balances, holdings, a_stream, health]
+async def lists(broker):
+    await broker.all_open_orders()
+    await broker.completed_orders()
+    await broker.executions()
+
+
+async def profit_and_loss(broker):
+    await broker.pnl()
+
+
+async def a_preview(broker):
+    await broker.preview(FAR)
+
+
+async def an_order_from_first_to_last(broker):
+    placed = await broker.place(FAR)
+    await broker.modify(placed.order_id, attrs.evolve(FAR, quantity=2))
+    await broker.cancel(placed.order_id)
+
+
+async def a_bracket(broker):
+    placed = await broker.place(Bracket(entry=FAR, stop_loss="0.5", take_profit="600"))
+    await broker.cancel(placed.order_id)
+
+
+async def events_of_orders(broker):
+    async with aclosing(broker.order_events()) as events:
+        async for _ in events:
+            pass
+
+
+CALLS = [
+    a_quote,
+    two_quotes,
+    some_bars,
+    a_chain,
+    balances,
+    holdings,
+    a_stream,
+    health,
+    lists,
+    profit_and_loss,
+    a_preview,
+    an_order_from_first_to_last,
+    a_bracket,
+    events_of_orders,
+]
 
 
 def left_behind(on):

@@ -227,6 +227,28 @@ def test_the_brokers_own_loop_may_not_call(broker):
     assert broker.is_connected
 
 
+def test_a_session_that_outlived_its_loop_says_so(served):
+    ran = subprocess.run(
+        [sys.executable, "-c", OUTLIVED, str(served.port)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert "WrongLoopError: the event loop that this broker was connected on has ended" in ran.stderr
+
+
+OUTLIVED = """
+import asyncio, sys
+from ibkeel.ibkr import IBKRBroker, IBKRConfig
+
+broker = IBKRBroker(IBKRConfig(port=int(sys.argv[1]), client_id=9))
+asyncio.run(broker.connect())
+asyncio.run(broker.health())
+"""
+
+
 def test_coroutines_of_the_client_library_run_on_its_loop(broker):
     [details] = broker.run(lambda: broker.ib.reqContractDetailsAsync(_contract(broker)))
 

@@ -147,8 +147,12 @@ class Link:
 
     def check_loop(self) -> None:
         """Refuse a call from a loop that does not own the connection, with a WrongLoopError."""
-        running = asyncio.get_running_loop()
-        if self._loop is not None and running is not self._loop:
+        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+            if self._loop.is_closed():
+                raise WrongLoopError(
+                    "the event loop that this broker was connected on has ended, and with it the session. Each "
+                    "asyncio.run() has a loop of its own: use 'async with' within one, or BlockingBroker"
+                )
             raise WrongLoopError(
                 "this broker was connected on another event loop, and only that loop reads its socket: a request from "
                 "here would be answered, and nobody would read the answer. Call it on the loop that connected it "

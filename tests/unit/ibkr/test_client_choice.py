@@ -69,6 +69,14 @@ def test_a_library_that_asks_for_a_loop_is_lent_one(current_loops):
         asyncio.get_event_loop_policy().get_event_loop()
 
 
+def test_it_can_be_imported_where_there_is_no_loop():
+    code = "import asyncio; asyncio.set_event_loop(None); import ibkeel.ibkr.client as it; print(it.LIBRARY)"
+
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout.strip()) == (0, LIBRARY), done.stderr
+
+
 def test_a_lent_loop_is_taken_away_when_the_import_fails(current_loops):
     def importer(_):
         current_loops.append(asyncio.get_event_loop_policy().get_event_loop())
