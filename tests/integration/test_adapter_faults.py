@@ -222,7 +222,9 @@ async def test_a_wrong_account_says_what_to_set(stage):
 )
 async def test_a_ticker_is_no_contract_and_the_refusal_shows_one(stage, ask):
     async with stage() as on:
-        with pytest.raises(InvalidInput, match=r"'SPY' is no contract; valid: such as Stock\('SPY'\)"):
+        with pytest.raises(
+            InvalidInput, match=r"'SPY' (is no contract|has no chain); valid: such as Stock\('SPY'\)"
+        ):
             await ask(on.broker)
 
 

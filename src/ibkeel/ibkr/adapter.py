@@ -264,7 +264,8 @@ class IBKRBroker(Broker):
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
-        expect(underlying, Stock, Index)
+        if not isinstance(underlying, Stock | Index):
+            raise InvalidInput(f"{underlying!r} has no chain; valid: such as Stock('SPY') of ibkeel")
         await self._gate.ready_for_requests()
         return await self._definitions.option_chain(underlying, self._deadlines)
 
