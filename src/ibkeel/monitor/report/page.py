@@ -147,17 +147,18 @@ def _head(report: DayReport) -> str:
 
 
 def _figures(report: DayReport) -> str:
+    never = report.start_equity is None
     flat = "result of the fills" if not report.open_after else "cash of the fills, which change what is held"
     if any(fill.commission is None for fill in report.fills):
         flat += ", before commissions"
     rows = [
         (flat, f"{report.cash:+,.2f}"),
-        ("equity at the start", "not read" if report.start_equity is None else f"{report.start_equity:,.2f}"),
+        ("equity at the start", "not read" if never else f"{report.start_equity:,.2f}"),
         ("cycles", str(report.cycles)),
         ("decisions", str(sum(row.count for row in report.outcomes))),
         ("fills", str(len(report.fills))),
         ("incidents", str(len(report.incidents))),
-        ("daily loss guard", "tripped" if report.guard_tripped else "held"),
+        ("daily loss guard", "tripped" if report.guard_tripped else "had no equity" if never else "held"),
     ]
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
     held = "; ".join(f"{quantity:+g} {subject}" for subject, quantity in report.open_after.items())

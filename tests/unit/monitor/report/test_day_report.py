@@ -173,6 +173,7 @@ def test_a_day_without_an_equity_is_known_to_the_bots_own_board(tmp_path):
         report = report_of(journal, DAY, snapshot=fold(Snapshot(), (opened,)))
 
     assert (report.runs, len(report.incidents)) == (("r1",), 1)
+    assert "<dt>daily loss guard</dt><dd>had no equity</dd>" in report_page(report)
 
 
 def test_cycles_of_a_run_that_took_over_count_too(journal):
