@@ -75,6 +75,7 @@ class Chains(Protocol):
         """Option classes of an underlying; their expiries and strikes are unions.
 
         Raises:
+            InvalidInput: It is neither a stock nor an index.
             NoData: The underlying has no options.
             UnknownContract: There is no such underlying.
         """
