@@ -178,7 +178,7 @@ def test_what_was_silently_taken_for_something_else_is_refused(make, words):
     assert words in str(refused.value)
 
 
-@pytest.mark.parametrize("quantity", [float("nan"), float("inf"), 2.0, -1, "1"])
+@pytest.mark.parametrize("quantity", [float("nan"), float("inf"), 2.5, -1, "1"])
 def test_part_of_an_exit_is_a_whole_number(quantity):
     position = Position(account="DU1", contract=SPY, signed_quantity=5.0, average_price=2.0)
 

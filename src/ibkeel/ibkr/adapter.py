@@ -50,7 +50,7 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
-from ibkeel.validators import ask, expect, whole_number
+from ibkeel.validators import ask, expect, is_number, whole_number
 
 
 class IBKRBroker(Broker):
@@ -165,13 +165,10 @@ class IBKRBroker(Broker):
     @override
     async def ready(self, within: float | None = None) -> None:
         self._link.check_loop()
-        is_number = isinstance(within, int | float) and not isinstance(within, bool)
-        if within is not None and not (is_number and within > 0):
-            raise InvalidInput(
-                f"within is {within!r}; valid: seconds, above 0, as an int or a float, or None"
-            )
+        if within is not None and not (is_number(within) and within > 0):
+            raise InvalidInput(f"within is {within!r}; valid: seconds, above 0, or None")
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(None if within is None else float(within)):
                 await self._keeper.usable()
         except TimeoutError:
             raise self._keeper.refusal() from None

@@ -69,7 +69,8 @@ class LoopThread:
         self._at_end = at_end
         # Reentrant: the collector may close a forgotten iterator at any point, within a call too.
         self._gate = threading.RLock()
-        self._alive = threading.Lock()
+        self._begun, self._alive = threading.Lock(), threading.Lock()
+        self._begun.acquire()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
@@ -172,22 +173,25 @@ class LoopThread:
                     "which has one loop, in the main thread; rehearse IBKRBroker here, or this program against "
                     "`ibkeel sim serve --speed FACTOR`"
                 )
-            self._loop, self._process = loop, os.getpid()
             self._begin(loop)
         elif self._process != os.getpid():
             raise NotConnected(
                 "the broker's thread is not in this process: it was forked; make a broker here, with another client id"
             )
+        assert self._loop is not None
         return self._loop
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._alive.acquire()
         try:
+            self._loop, self._process = loop, os.getpid()
+            self._alive.acquire()
             self._thread.start()
-        except RuntimeError:  # the system gives no more threads
-            self._alive.release()
-            self._loop = None
-            loop.close()
+        except BaseException:  # no more threads, or an interrupt, which may come once this one has begun
+            if not self._begun.acquire(timeout=1.0):
+                self._loop = None
+                loop.close()
+                if self._alive.locked():
+                    self._alive.release()
             raise
 
     def _hand_over(self, do: Callable[..., object], *args: Any) -> bool:
@@ -212,6 +216,7 @@ class LoopThread:
 
     def _main(self) -> None:
         loop = self._loop
+        self._begun.release()
         assert loop is not None
         # One of ours, for the loop's own can end only by starting a thread, which an ending interpreter refuses.
         executor = ThreadPoolExecutor(thread_name_prefix=self._thread.name)

@@ -42,6 +42,7 @@ from ibkeel.journal.schema import (
 )
 from ibkeel.locks import LockFile
 
+_BARRED: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 _BUSY_SECONDS: Final = 5.0
 _PAGE: Final = 500
 _DURABLE: Final = frozenset({FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted})
@@ -73,7 +74,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         return _connected(uri, path, read_only=read_only)
     except sqlite3.OperationalError as error:
         # SQLite would make files beside it, and may not. Without a `-wal` there nobody writes it now.
-        is_barred = read_only and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN
+        is_barred = read_only and error.sqlite_errorcode & 0xFF in _BARRED
         if not is_barred or Path(f"{path.resolve()}-wal").exists():
             raise
         return _connected(f"{uri}&immutable=1", path, read_only=True)

@@ -17,6 +17,7 @@ from ibkeel.model import (
     Side,
     TimeInForce,
 )
+from ibkeel.model.checks import as_optional_count
 from ibkeel.validators import whole_number
 
 
@@ -105,7 +106,7 @@ def plan_exit(
     held = position.signed_quantity
     orders = _of_contract(position, open_orders)
     room = exit_room(held, orders)
-    amount = room if quantity is None else min(room, whole_number("quantity", quantity))
+    amount = room if quantity is None else min(room, whole_number("quantity", as_optional_count(quantity)))
     pending = _pending(held, orders) if held else 0
     if amount <= 0:
         return ExitPlan(ticket=None, held=held, already_exiting=pending)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.model.checks import as_optional_count
 from ibkeel.validators import whole_number
 
 Amount = Decimal | float | None
@@ -130,7 +131,7 @@ def position_size(
     risk = require_fraction("risk_fraction", risk_fraction)
     part = require_fraction("cash_fraction", cash_fraction)
     shares = whole_number("multiplier", multiplier, least=1)
-    most = None if max_contracts is None else whole_number("max_contracts", max_contracts)
+    most = None if max_contracts is None else whole_number("max_contracts", as_optional_count(max_contracts))
     worth, paid = readable(equity), readable(premium)
     if worth is None or worth <= 0:
         return _nothing(SizeLimit.EQUITY_UNREADABLE, "equity", equity)

@@ -185,14 +185,12 @@ class Watch:
         self._observer.on_event(AlarmRaised(at=now, name=name, message=message))
 
     def held(self, positions: Iterable[Position]) -> None:
-        """Tell a person, once, of shares that no order of ours bought, as after an exercise or an assignment."""
+        """Tell a person, once of each quantity, of shares that no order of ours bought, as after an exercise."""
         for row in positions:
             symbol = row.contract.symbol
             is_own = any(is_same_contract(row.contract, ours) for ours in self._desk.contracts)
             if isinstance(row.contract, Stock) and symbol in self._tally.symbols and not is_own:
-                words = (
-                    f"the account holds {row.signed_quantity:+g} {symbol}, which no order of this run bought"
-                )
+                words = f"the account holds {row.signed_quantity:+.10g} {symbol}, which no order of this run bought"
                 why = "was an option exercised or assigned? No stop of the bot's protects them, and it enters nothing there"
                 self._alarm(f"shares of {symbol}", f"{words}: {why}")
 

@@ -5,13 +5,15 @@ the intent, and from the intent on the order's own name: in its placement, its c
 """
 
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from ibkeel.model import Execution, OrderReport, OrderTicket, name_of_series
 from ibkeel.model.checks import as_utc
 from ibkeel.telemetry.redaction import masked
+
+_RESIDUE: Final = 1e-9  # of shares, from the sums of floats
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
@@ -242,7 +244,8 @@ class HeldPosition:
         covered = {True: 0.0, False: 0.0}
         for row in self.protection:
             covered[row.order_type == "LMT"] += row.quantity
-        return max(abs(self.signed_quantity) - max(covered.values()), 0.0)  # NaN stays
+        left = abs(self.signed_quantity) - max(covered.values())
+        return 0.0 if left < _RESIDUE else left  # NaN stays
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

@@ -265,6 +265,24 @@ def test_a_call_whose_caller_was_interrupted_may_fail_unheard(thread):
     assert complaints == []
 
 
+@pytest.mark.parametrize("is_too_late", [False, True], ids=["before it began", "after it began"])
+def test_an_interrupt_as_the_thread_starts_hangs_nothing_that_follows(thread, monkeypatch, is_too_late):
+    start = thread._thread.start
+
+    def interrupted():
+        if is_too_late:
+            start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(thread._thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        thread.run(lambda: asyncio.sleep(0))
+    monkeypatch.undo()
+
+    assert thread.run(lambda: asyncio.sleep(0, "value")) == "value"
+    thread.close()
+
+
 def test_where_no_more_threads_are_to_be_had_a_call_says_so_and_the_next_may_work(thread, monkeypatch):
     def refuse():
         raise RuntimeError("can't start new thread")

@@ -335,6 +335,16 @@ def test_a_position_without_a_stop_is_told_until_it_has_one():
     ]
 
 
+def test_what_the_sums_of_floats_leave_over_is_covered():
+    stop = ProtectiveOrder(
+        client_order_id="s", order_type="STP", price=1, quantity=0.3 - 0.1, state="working"
+    )
+    held = HeldPosition(subject="SPY", symbol="SPY", signed_quantity=0.2, average_price=1, protection=(stop,))
+
+    assert stop.quantity < held.signed_quantity
+    assert held.uncovered == 0.0
+
+
 def test_of_two_classes_with_one_strike_and_day_each_has_its_own_trouble():
     stop = OrderReport(
         order_id=3, perm_id=9, client_id=7, client_order_id="s", contract=series("SPXW"), side=Side.SELL, quantity=1,

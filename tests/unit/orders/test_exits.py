@@ -56,6 +56,7 @@ def test_a_short_position_is_bought_back_at_a_limit():
 
 def test_a_part_may_be_asked_for_but_never_more_than_is_held():
     assert plan_exit(held(3), (), quantity=2).ticket.quantity == 2
+    assert plan_exit(held(3), (), quantity=abs(held(3).signed_quantity)).ticket.quantity == 3
     assert plan_exit(held(3), (), quantity=9).ticket.quantity == 3
     assert plan_exit(held(3), (), quantity=0).ticket is None
 

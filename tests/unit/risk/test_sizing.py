@@ -31,6 +31,8 @@ def test_available_funds_are_a_further_limit():
 def test_a_configured_limit_is_a_further_limit():
     size = position_size(equity=100_000, premium=5.0, max_contracts=2)
 
+    assert position_size(equity=100_000, premium=5.0, max_contracts=2.0) == size
+
     assert size.quantity == 2
     assert size.binding.limit is SizeLimit.MAX_CONTRACTS
 

@@ -141,7 +141,7 @@ class OptionLines:
 
     def _read(self, file: Recording, day: str) -> None:
         found = self._rows.setdefault(file.kind, {})
-        for key, row in filter(None, rows(file.path, lambda line: _option_row(line, file, day))):
+        for key, row in rows(file.path, lambda line: _option_row(line, file, day)):
             found.setdefault(key, []).append(row)
 
 
@@ -218,8 +218,8 @@ def _option_row(line: str, file: Recording, day: str) -> tuple[OptionKey, tuple[
     if not line.startswith(day):
         return None
     stamp, root, expiry, strike, right, rest = line.split(",", 5)
-    if root != file.root:
-        raise ValueError(f"its root is {root!r}; valid: {file.root!r}, as the file's name says")
+    if _ROOTS.get(root, root) != _ROOTS.get(file.root, file.root):
+        raise ValueError(f"its root is {root!r}; valid: {file.root!r} or another class of its underlying")
     return (root, expiry, strike, right), (epoch(stamp), rest, file.seconds)
 
 
@@ -247,7 +247,7 @@ def _spot_trade(line: str) -> tuple[int, RecordedBar]:
 
 def _daily_bars(files: Iterable[Recording]) -> Mapping[date, RecordedBar]:
     """Daily bars by date, ascending."""
-    return dict(in_order(filter(None, (row for file in files for row in rows(file.path, _daily_bar)))))
+    return dict(in_order(row for file in files for row in rows(file.path, _daily_bar)))
 
 
 def _daily_bar(line: str) -> tuple[date, RecordedBar] | None:

@@ -97,17 +97,21 @@ def described(recordings: Sequence[Recording]) -> str:
     return "; ".join(ranges) or "none"
 
 
-def rows(path: Path, read: Callable[[str], _V]) -> Iterator[_V]:
-    """What `read` makes of each line of a file after its header; blank lines are left out.
+def rows(path: Path, read: Callable[[str], _V | None]) -> list[_V]:
+    """What `read` makes of each line of a file after its header; blank lines and None are left out.
 
     Raises:
         ConfigurationError: The file, or a line of it, cannot be read.
     """
-    for number, line in enumerate(_lines(path), start=2):
-        if line.strip():
-            with told(f"{path}, line {number}"):
-                row = read(line)
-            yield row
+    made, lines = list[_V](), enumerate(_lines(path), start=1)
+    number, _ = next(lines, (1, ""))
+    try:
+        for number, line in lines:  # noqa: B007 - told when it cannot be read
+            if line.strip() and (row := read(line)) is not None:
+                made.append(row)
+    except (ValueError, IndexError) as error:
+        raise ConfigurationError(f"{path}, line {number} cannot be read: {error}") from error
+    return made
 
 
 @contextmanager
@@ -129,9 +133,7 @@ def _lines(path: Path) -> Iterator[str]:
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
-    found = iter(text.splitlines())
-    next(found, None)
-    return found
+    return iter(text.splitlines())
 
 
 @attrs.frozen

@@ -528,6 +528,25 @@ def test_a_row_that_cannot_be_read_is_refused_with_its_file_and_line(
         ReplayMarket(rewritten(twin, tmp_path, broken), day=DAY, symbols=["GOOG"])
 
 
+def test_one_file_may_hold_the_classes_of_one_underlying(tmp_path):
+    names, parts = ["ts", "symbol"], [*PARTS, "volume"]
+    write(
+        tmp_path / "index" / "spx_minute_trades_2015-12-24.csv.gz",
+        [*names, *parts],
+        [[local(OPEN), "SPX", *[2060] * 4, 0]],
+    )
+    two_sided = [f"{side}_{part}" for side in SIDES for part in (*PARTS, "size")]
+    rows = [
+        [local(OPEN), root, "2016-01-15", "2050.00", "C", *[9] * 5, *[10] * 5] for root in ("SPX", "SPXW")
+    ]
+    write(tmp_path / "options" / "spx_2015-12-24_minute_quote.csv.gz", ["ts", *KEY, *two_sided], rows)
+
+    market = ReplayMarket(tmp_path, day=DAY, symbols=["SPX"])
+
+    found = market.find(ContractPattern(symbol="SPX", sec_type="OPT"))
+    assert sorted(each.trading_class for each in found) == ["SPX", "SPXW"]
+
+
 def test_numbers_of_an_option_that_cannot_be_read_are_told_with_its_name(twin, tmp_path):
     def broken(part, rows):
         is_meant = part.parent.name == "options" and "quote" in part.name
