@@ -47,6 +47,7 @@ def test_it_starts_with_the_first_call_and_ends_when_it_is_closed(thread, sessio
     answer = thread.run(lambda: asyncio.sleep(0, "value"))
     during = threading.active_count()
     thread.close()
+    thread._thread.join(10)  # its last steps come after ours
 
     assert answer == "value"
     assert (during - before, threading.active_count() - before) == (1, 0)
@@ -209,19 +210,21 @@ def interrupts(thread, monkeypatch):
 
 
 def test_what_is_interrupted_as_it_is_handed_over_does_not_happen(thread, interrupts):
-    done = []
+    done, may_leave = [], asyncio.Event()
 
     async def order():
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await may_leave.wait()
         done.append("sent")
+
+    async def let_it_leave():
+        may_leave.set()
 
     interrupts()
     with pytest.raises(KeyboardInterrupt):
         thread.run(order)
 
     for _ in range(10):
-        thread.run(lambda: asyncio.sleep(0))
+        thread.run(let_it_leave)
     assert done == []
 
 
@@ -241,9 +244,10 @@ def test_to_close_again_goes_on_where_an_interrupt_ended_it(thread, session, int
     with pytest.raises(KeyboardInterrupt):
         thread.close()
     thread.close()
+    thread._thread.join(10)  # its last steps come after ours
 
     assert session.ended == 1
-    assert not any(other.name == "a loop" for other in threading.enumerate())
+    assert not thread._thread.is_alive()
 
 
 def test_a_call_whose_caller_was_interrupted_may_fail_unheard(thread):
