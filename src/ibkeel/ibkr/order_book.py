@@ -26,6 +26,7 @@ from ibkeel.model import (
     OrderState,
     OrderTicket,
     PermId,
+    fill_name,
 )
 from ibkeel.orders import (
     CancelRequested,
@@ -207,8 +208,7 @@ class OrderBook:
 
     def on_execution(self, _: int, contract: Any, ib_execution: Any) -> None:
         """An `execDetails` message, live or asked for."""
-        # A correction repeats the id with another last part. Source: TWS API, "Execution Details".
-        name = ib_execution.execId.rpartition(".")[0] or ib_execution.execId
+        name = fill_name(ib_execution.execId)
         known = self._fills.get(name)
         if ib_execution.clientId != self._client_id or (known and known.exec_id >= ib_execution.execId):
             return
@@ -226,7 +226,7 @@ class OrderBook:
 
     def on_commission(self, report: Any) -> None:
         """A `commissionReport` message; the fill is told again, complete."""
-        name = report.execId.rpartition(".")[0] or report.execId
+        name = fill_name(report.execId)
         fill = self._fills.get(name)
         if fill is None or fill.exec_id != report.execId:
             self._early.append(report)

@@ -138,8 +138,7 @@ class Journal:
 
         Raises:
             JournalInUse: Somebody else writes it.
-            JournalError: The path cannot be read or written, is not a journal, or is a newer
-                ibkeel's.
+            JournalError: The path cannot be read or written, is not a journal, or is a newer ibkeel's.
         """
         file = Path(path)
         with _told(file, "opened"):

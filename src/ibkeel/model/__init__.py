@@ -50,6 +50,7 @@ from ibkeel.model.orders import (
     OrderType,
     Placement,
     TimeInForce,
+    fill_name,
 )
 from ibkeel.model.quotes import DataType, Greeks, Quote
 from ibkeel.model.signal import Direction, ExitPolicy, OptionWish, Reason, Signal
@@ -112,6 +113,7 @@ __all__ = [
     "Streams",
     "TimeInForce",
     "TradingHours",
+    "fill_name",
     "from_data",
     "from_json",
     "from_toml",

@@ -288,6 +288,14 @@ class OrderReport:
         return _terms(self.order_type, self.stop_price, self.limit_price)
 
 
+def fill_name(exec_id: str) -> str:
+    """What a fill and its corrections have in common: each has another, higher, last part.
+
+    Source: TWS API, "Execution Details".
+    """
+    return exec_id.rpartition(".")[0] or exec_id
+
+
 @attrs.frozen(kw_only=True)
 class Execution:
     """One fill.

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.model import OrderState
+from ibkeel.model import OrderState, fill_name
 from ibkeel.telemetry import (
     Event,
     OrderChanged,
@@ -134,9 +134,8 @@ class OrdersPanel:
                 return self._filled(event)
             case OrderPlaced() | OrderChanged():
                 return attrs.evolve(self, rows=self._with(_row_after(self._row(event), event)))
-            case TradingDayOpened(
-                opens_at=opens_at
-            ):  # an earlier run's of the same day stay, and what is in doubt
+            case TradingDayOpened(opens_at=opens_at):
+                # An earlier run's of the same day stay, and what is in doubt.
                 rows = {
                     name: row
                     for name, row in self.rows.items()
@@ -152,8 +151,8 @@ class OrdersPanel:
         return self.rows.get(name) or OrderRow(client_order_id=name, changed_at=event.at)
 
     def _filled(self, event: OrderFilled) -> "OrdersPanel":
-        name = _execution(event.exec_id)
-        before = next((fill for fill in self.fills if _execution(fill.exec_id) == name), None)
+        name = fill_name(event.exec_id)
+        before = next((fill for fill in self.fills if fill_name(fill.exec_id) == name), None)
         row = self._row(event)
         if before is not None:
             if before.exec_id >= event.exec_id:
@@ -168,11 +167,6 @@ class OrdersPanel:
             over = (name for name, each in rows.items() if each.state in _OVER)
             del rows[next(over, next(iter(rows)))]
         return MappingProxyType(rows)
-
-
-def _execution(exec_id: str) -> str:
-    """What a fill and its correction have in common: the latter's last part is a higher one."""
-    return exec_id.rpartition(".")[0] or exec_id
 
 
 def _without(row: OrderRow, fill: OrderFilled) -> OrderRow:

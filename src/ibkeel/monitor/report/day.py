@@ -25,7 +25,7 @@ from ibkeel.journal import (
     RunEnded,
     RunStarted,
 )
-from ibkeel.model import Side, Stock, name_of_series
+from ibkeel.model import Side, Stock, fill_name, name_of_series
 from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.report.sessions import NEW_YORK, records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
@@ -272,9 +272,8 @@ class _Reading:
     def _fills(self) -> Iterator[TradeLeg]:
         why = {row.client_order_id: row.reason for row in self._all(Intent)}
         corrected: dict[str, FillSeen] = {}
-        for row in self._all(FillSeen):  # a correction bears its predecessor's name with a higher number
-            name = row.execution.exec_id
-            corrected[name.rpartition(".")[0] or name] = row
+        for row in self._all(FillSeen):
+            corrected[fill_name(row.execution.exec_id)] = row
         costs = {row.exec_id: row.commission for row in self._all(CommissionSeen)}
         for row in corrected.values():
             done = row.execution
