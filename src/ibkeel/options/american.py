@@ -89,7 +89,8 @@ def american_price(
 def _volatility_reasons(piece: Puts, european: Codes) -> Codes:
     """The European reason where there is one, else that of a price with the right to exercise."""
     given = np.broadcast_to(piece.inputs.given, piece.inputs.shape)
-    codes = european
+    # What exercise brings now may be more than the European price can be.
+    codes = np.where(european == Unsolved.ABOVE_MAXIMUM, np.int8(Unsolved.SOLVED), european)
     computable = (codes != Unsolved.NOT_FINITE) & (codes != Unsolved.OUT_OF_DOMAIN)
     noise = _ROUNDING * piece.intrinsic
     checks = (
@@ -145,7 +146,8 @@ def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
     solution = solve(inputs)
     reasons = _volatility_reasons(piece, solution.reasons)
     solved = reasons == Unsolved.SOLVED
-    highest = np.clip(np.where(solved, solution.deviation, 0.5), LEAST, MOST)
+    european = np.where(solution.reasons == Unsolved.ABOVE_MAXIMUM, MOST, solution.deviation)
+    highest = np.clip(np.where(solved, european, 0.5), LEAST, MOST)
     found, slope, is_astray = _search(piece, highest)
     rows = np.flatnonzero(is_astray & solved)
     if rows.size:

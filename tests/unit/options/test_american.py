@@ -7,6 +7,7 @@ import pytest
 
 from ibkeel.options import (
     Unsolved,
+    american_greeks,
     american_implied_volatility,
     american_price,
     implied_volatility,
@@ -69,6 +70,34 @@ def test_volatilities_far_below_the_interest_are_no_trouble(volatility, expected
 
     assert american_price(volatility, **at) == pytest.approx(expected, abs=2e-3)
     assert american_implied_volatility(expected, **at).values == pytest.approx(volatility, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("volatility", "change"),
+    [
+        (0.73, {"spot": 111.0, "years": 0.5, "dividend_yield": 1.6}),
+        (0.59, {"spot": 96.0, "years": 2.0, "dividend_yield": 0.96}),
+        (0.6, {"spot": 113.5, "years": 2.0, "dividend_yield": 0.97}),
+        (0.73, {"spot": 98.0, "years": 1.5, "dividend_yield": 1.33}),
+        (0.24, {"right": "P", "spot": 94.0, "years": 4.0, "rate": 0.17}),
+    ],
+)
+def test_shares_that_are_dear_to_borrow_are_no_trouble(volatility, change):
+    at = {**PUT, "strike": 100.0, "right": "C", "rate": 0.03, "dividend_yield": 0.0, **change}
+    value = tree(volatility, **at)
+
+    assert american_price(volatility, **at) == pytest.approx(value, abs=1e-2)
+    assert american_greeks(volatility, **at).price == pytest.approx(value, abs=1e-2)
+    assert american_implied_volatility(value, **at).values == pytest.approx(volatility, abs=1e-2)
+
+
+def test_a_price_above_any_european_one_has_its_volatility():
+    at = {**PUT, "strike": 100.0, "spot": 116.0, "right": "C", "years": 2.0, "dividend_yield": 1.07}
+    value = american_price(0.9, **at)
+
+    assert implied_volatility(value, **at).reasons == Unsolved.ABOVE_MAXIMUM
+    assert american_implied_volatility(value, **at).values == pytest.approx(0.9, abs=1e-5)
+    assert american_implied_volatility(116.0, **at).reasons == Unsolved.ABOVE_MAXIMUM
 
 
 def test_a_search_that_goes_astray_is_made_again():
