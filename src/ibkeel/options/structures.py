@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Final
 
 import attrs
 from typing_extensions import override
@@ -16,6 +17,8 @@ from ibkeel.errors import InvalidInput, QuoteUnavailable, RequestFailed
 from ibkeel.model import Combo, ComboLeg, Contract, ContractDetails, Option, Quote, Side, Stock
 from ibkeel.model.checks import Words, as_decimal, as_optional_decimal, name, whole
 from ibkeel.options.series import end_of
+
+_WORTHLESS: Final = Decimal("0.50")
 
 
 class PriceBasis(Words):
@@ -238,7 +241,12 @@ class Structure:
         return f"{self.name} ({', '.join(map(str, self.legs))})"
 
 
-def closing(structure: Structure, quotes: Mapping[Contract, Quote | RequestFailed]) -> Structure:
+def closing(
+    structure: Structure,
+    quotes: Mapping[Contract, Quote | RequestFailed],
+    *,
+    worthless: Decimal | float | str = _WORTHLESS,
+) -> Structure:
     """The other side of a structure, without the legs that nobody would buy.
 
     A wing far out of the money may have an offer and no bid. It is worth nothing, and an order that
@@ -248,12 +256,15 @@ def closing(structure: Structure, quotes: Mapping[Contract, Quote | RequestFaile
         structure: As it is held.
         quotes: What `Broker.quotes` answered for its legs. A leg without any quote stays in: that it is
             worthless is not known.
+        worthless: Per share, the most that an option nobody bids for is offered at and left out. One that
+            is offered for more may be in the money in a market that has gone: it stays in, without a price.
 
     Raises:
         InvalidInput: No leg is left: nothing is owed, and nobody bids.
     """
     opposite = structure.opposite()
-    legs = [leg for leg in opposite.legs if not _is_worthless(leg, quotes.get(leg.contract))]
+    most = as_decimal(worthless)
+    legs = [leg for leg in opposite.legs if not _is_worthless(leg, quotes.get(leg.contract), most)]
     if not legs:
         raise InvalidInput(f"{opposite.name}: nobody bids for any leg; there is nothing to close")
     return attrs.evolve(opposite, legs=legs)
@@ -284,7 +295,7 @@ def _combo_leg(leg: Leg, details: Mapping[Contract, ContractDetails]) -> ComboLe
     return ComboLeg(con_id=con_id, side=leg.side, ratio=leg.ratio, exchange=leg.contract.exchange)
 
 
-def _is_worthless(leg: Leg, quote: Quote | RequestFailed | None) -> bool:
-    if not isinstance(quote, Quote) or leg.side is Side.BUY:
+def _is_worthless(leg: Leg, quote: Quote | RequestFailed | None, most: Decimal) -> bool:
+    if not isinstance(quote, Quote) or leg.side is Side.BUY or not isinstance(leg.contract, Option):
         return False
-    return quote.bid is None and quote.ask is not None
+    return quote.bid is None and quote.ask is not None and as_decimal(quote.ask) <= most
