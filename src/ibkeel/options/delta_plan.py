@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput, RequestFailed, UnknownContract
+from ibkeel.errors import DataUnavailable, InvalidInput, RequestFailed, UnknownContract
 from ibkeel.model import Contract, Option, OptionChain, Quote, Right
 from ibkeel.model.checks import as_decimal
 from ibkeel.options.delta_rule import DeltaRule, Listing
@@ -86,6 +86,11 @@ def _against(quote: Quote, rule: DeltaRule, now: datetime | None, mark: Marked |
         yield from liquidity_rejections(quote, rule.liquidity, now=now)
 
 
+def _has_failed(answer: Quote | RequestFailed | None) -> bool:
+    """Whether a request failed of itself, such as by its deadline, and not because there is nothing to quote."""
+    return isinstance(answer, RequestFailed) and not isinstance(answer, UnknownContract | DataUnavailable)
+
+
 def error_of(candidate: Candidate, rule: DeltaRule) -> float:
     """How far a candidate's delta is from the target; infinite when it has none."""
     return float("inf") if candidate.delta is None else abs(abs(candidate.delta) - rule.delta)
@@ -113,9 +118,9 @@ class DeltaPick:
             those that were rejected last.
         forward: Per share.
         has_parity: Whether the forward is that of put-call parity; else it is the spot, carried.
-        is_proven: Whether no option that was not quoted can be nearer, as delta is monotone in the strike;
-            those beyond the end of the list, or of a step that is not listed there, as far as that shows, do
-            not count.
+        is_proven: Whether no option that was not quoted can be nearer, as delta is monotone in the strike; one
+            whose request failed may be. Those beyond the end of the list, or of a step that is not listed
+            there, as far as that shows, do not count.
         quoted: How many options were asked for, those of the other right included.
         waves: In how many rounds.
         missing: Those of them that do not exist: leave them out the next time.
@@ -291,9 +296,11 @@ class DeltaPlan:
         best = next(iter(self._candidates()), None)
         if best is None or not best.is_kept or self._next_pair():
             return False
+        wanted = self.view.expiry.wanted
         # Ascending in delta without sign: that of a put grows with the strike, that of a call falls.
-        strikes = list(self.view.expiry.wanted)[:: 1 if self.rule.right is Right.PUT else -1]
-        unseen = frozenset(self._open())
+        strikes = list(wanted)[:: 1 if self.rule.right is Right.PUT else -1]
+        failed = (strike for strike, one in wanted.items() if _has_failed(self.answers.get(one)))
+        unseen = {*self._open(), *failed}
         ladder = [None if strike in unseen else self._size(strike) for strike in strikes]
         return is_settled(ladder, strikes.index(best.option.strike), self.rule.delta)
 

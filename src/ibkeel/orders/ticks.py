@@ -80,8 +80,8 @@ def round_to_tick(price: Decimal | float | str, *, ticks: TickLadder | Decimal, 
     exact = as_decimal(price)
     if exact <= 0:
         raise InvalidInput(f"price is {price!r}; valid: above 0")
-    tick = ladder.tick_at(exact)
-    direction = ROUND_FLOOR if Side(side) is Side.BUY else ROUND_CEILING
+    tick, side = ladder.tick_at(exact), Side(side)
+    direction = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
     rounded = (exact / tick).to_integral_value(rounding=direction) * tick
     if rounded <= 0:
         raise InvalidInput(f"price {price!r} to {side.value} is below the smallest step {tick}")

@@ -6,7 +6,14 @@ import attrs
 import pytest
 from typing_extensions import override
 
-from ibkeel.errors import InvalidInput, NoData, QuoteUnavailable, UnknownContract
+from ibkeel.errors import (
+    InvalidInput,
+    NoData,
+    PacingExceeded,
+    QuoteUnavailable,
+    RequestTimeout,
+    UnknownContract,
+)
 from ibkeel.model import (
     ContractDetails,
     DataType,
@@ -205,6 +212,49 @@ def test_a_budget_is_kept_and_an_unproven_pick_says_so():
     assert not few.is_proven
     assert "may be nearer" in few.explain()
     assert pick.chosen is not None
+
+
+def run_failing(error, failing):
+    plan = DeltaPlan.start(CHAIN, LISTING, rule=PUT, spot=SPOT, years=YEARS)
+    while wave := plan.next_wave():
+        came = {one: error if failing(one, plan.waves) else quote(one) for one in wave}
+        plan = plan.saw(came, now=NOON)
+    return plan.result
+
+
+@pytest.mark.parametrize(
+    ("error", "is_proven"),
+    [
+        (RequestTimeout("no answer"), False),
+        (PacingExceeded("too many"), False),
+        (QuoteUnavailable("nothing came"), True),
+        (UnknownContract("no such contract", code=200), True),
+    ],
+)
+def test_a_nearer_one_whose_request_failed_leaves_a_pick_unproven(error, is_proven):
+    best = run()[0].chosen.option
+
+    found = run_failing(error, lambda option, _: option == best)
+
+    assert found.chosen.option != best
+    assert found.is_proven is is_proven
+
+
+def test_when_all_about_the_target_time_out_the_pick_is_not_proven_and_others_are_asked():
+    found = run_failing(RequestTimeout("no answer"), lambda _, waves: waves == 1)
+
+    assert not found.is_proven
+    assert found.waves == 3
+    assert "may be nearer" in found.explain()
+
+
+def test_a_failed_twin_leaves_the_pick_proven():
+    found = run_failing(
+        RequestTimeout("no answer"), lambda option, waves: waves == 0 and option.right is Right.CALL
+    )
+
+    assert found.is_proven
+    assert found.has_parity
 
 
 def test_a_target_beyond_the_last_strike_takes_the_last_one():

@@ -26,10 +26,11 @@ def test_a_price_is_rounded_to_the_side_that_is_not_worse(price, side, ticks, ex
     assert round_to_tick(price, ticks=ticks, side=side) == Decimal(expected)
 
 
+@pytest.mark.parametrize("side", [Side.BUY, "BUY"])
 @pytest.mark.parametrize("price", [0, -1, "0.004"])
-def test_a_price_that_comes_to_nothing_is_refused(price):
+def test_a_price_that_comes_to_nothing_is_refused(price, side):
     with pytest.raises(InvalidInput):
-        round_to_tick(price, ticks=CENT, side=Side.BUY)
+        round_to_tick(price, ticks=CENT, side=side)
 
 
 @pytest.mark.parametrize(
