@@ -28,7 +28,6 @@ from ibkeel.options.greeks import (
     implied_volatility,
     price,
 )
-from ibkeel.options.history import VolatilityStanding, volatility_standing
 from ibkeel.options.inputs import CashDividend, Unsolved, escrowed_spot
 from ibkeel.options.leg_risks import LegRisk, LegRiskKind, LegRiskRule, leg_risks
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, is_liquid, liquidity_rejections
@@ -86,7 +85,14 @@ from ibkeel.options.spreads import (
     vertical,
 )
 from ibkeel.options.structures import Leg, Net, PriceBasis, Structure, closing
-from ibkeel.options.surface import ArbitrageKind, ArbitrageWarning, Surface, TermPoint
+from ibkeel.options.surface import (
+    ArbitrageKind,
+    ArbitrageWarning,
+    Surface,
+    TermPoint,
+    VolatilityStanding,
+    volatility_standing,
+)
 from ibkeel.options.surface_svg import surface_svg
 
 __all__ = [

@@ -26,7 +26,7 @@ from ibkeel.options.inputs import Floats, Inputs
 from ibkeel.options.normal import density, rough_mills
 
 # Carry over variance: above, sweeps by the slope drift apart; below, they settle faster than those by the value.
-# It falls as the carry over the life exceeds 0.4. Measured: else prices are off by up to 6 % of the strike.
+# Less where the carry over the life exceeds 0.4: else prices are off by up to 6 % of the strike.
 _STEEP: Final = 3.0
 _TINY: Final = 1e-300
 

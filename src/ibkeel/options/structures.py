@@ -256,8 +256,8 @@ def closing(
         structure: As it is held.
         quotes: What `Broker.quotes` answered for its legs. A leg without any quote stays in: that it is
             worthless is not known.
-        worthless: Per share, the most that an option nobody bids for is offered at and left out. One that
-            is offered for more may be in the money in a market that has gone: it stays in, without a price.
+        worthless: Most that an option without a bid may be offered at, per share, to be left out: one
+            offered for more may be in the money.
 
     Raises:
         InvalidInput: No leg is left: nothing is owed, and nobody bids.
