@@ -172,7 +172,7 @@ def sessions_of(at: npt.NDArray[np.datetime64], timezone: str = "America/New_Yor
         timezone: IANA name of the exchange's time zone.
     """
     zone = ZoneInfo(timezone)
-    hours, position = np.unique(at.astype("datetime64[h]"), return_inverse=True)
+    hours, position = np.unique(np.asarray(at, "datetime64[h]"), return_inverse=True)
     days = [
         datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).toordinal()
         for hour in hours.astype(np.int64).tolist()

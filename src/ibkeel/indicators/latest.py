@@ -36,6 +36,7 @@ def last_emas(values: Floats, periods: Sequence[int]) -> list[float]:
     Raises:
         InvalidInput: A value is not finite, or a period not above zero.
     """
+    values = np.asarray(values, np.float64)
     count = len(values)
     weights = _ema_weights(count, tuple(periods))
     if not count:
@@ -64,6 +65,7 @@ def last_rsi(closes: Floats, period: int = 14) -> float:
     Raises:
         InvalidInput: A close is not finite, or the period not above zero.
     """
+    closes = np.asarray(closes, np.float64)
     weights = _wilder_weights(len(closes), period)
     if weights is None:
         return nan
@@ -90,8 +92,7 @@ def last_session_vwap(high: Floats, low: Floats, close: Floats, volume: Floats, 
     Raises:
         InvalidInput: A value is not finite.
     """
-    if start:
-        high, low, close, volume = high[start:], low[start:], close[start:], volume[start:]
+    high, low, close, volume = (np.asarray(each, np.float64)[start:] for each in (high, low, close, volume))
     paid, traded = float((high + low + close).dot(volume)), float(np.add.reduce(volume))
     if paid - paid != 0.0 or traded - traded != 0.0:
         raise not_finite(paid, traded)
@@ -107,7 +108,7 @@ def session_start(at: npt.NDArray[np.datetime64], timezone: str = "America/New_Y
     """
     if not len(at):
         return 0
-    seconds = at if at.dtype == _SECONDS else at.astype(_SECONDS)
+    seconds = np.asarray(at, _SECONDS)
     first: datetime = seconds.item(0)  # type: ignore[assignment]  # of seconds, an item is an instant
     last: datetime = seconds.item(-1)  # type: ignore[assignment]
     begin = _day_begin(last.replace(minute=0, second=0), timezone)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
+from ibkeel.validators import whole_number
 
 Floats = npt.NDArray[np.float64]
 
@@ -153,9 +154,7 @@ def _scan(rows: Floats, decay: float, start: float) -> float:
 
 def checked_period(period: int, *, least: int = 1) -> int:
     """The period, if it is a whole number of at least `least`; else InvalidInput."""
-    if isinstance(period, bool) or not isinstance(period, int) or period < least:
-        raise InvalidInput(f"period is {period!r}; valid: a whole number from {least} on")
-    return period
+    return whole_number("period", period, least=least)
 
 
 def checked_positive(name: str, value: float) -> float:

@@ -32,8 +32,8 @@ class Sma:
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
-        self._window = [0.0] * period  # a ring, gone round backwards
-        self._place = period - 1
+        self._window = [0.0] * self.period  # a ring, gone round backwards
+        self._place = self.period - 1
         self._sum = nan
 
     @property
@@ -47,6 +47,7 @@ class Sma:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
+        value = float(value)
         window = self._window
         place = self._place
         total = self._sum + (value - window[place])
@@ -100,7 +101,7 @@ class Ema:
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
-        self._weight = 2.0 / (period + 1)
+        self._weight = 2.0 / (self.period + 1)
         self._average = nan
         self._first: list[float] = []
 
@@ -115,6 +116,7 @@ class Ema:
         Raises:
             InvalidInput: The value is not finite; nothing is taken.
         """
+        value = float(value)
         average = self._average
         average += self._weight * (value - average)
         if average - average != 0.0:
@@ -139,7 +141,7 @@ class Rsi:
 
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
-        self._weight = 1.0 / period
+        self._weight = 1.0 / self.period
         self._decay = 1.0 - self._weight
         self._gain = self._moved = 0.0  # averages of gains, and of gains and losses
         self._previous = nan
@@ -156,6 +158,7 @@ class Rsi:
         Raises:
             InvalidInput: The close is not finite; nothing is taken.
         """
+        close = float(close)
         change = self._weight * (close - self._previous)
         if change - change != 0.0:
             return self._begin(close)
@@ -189,7 +192,7 @@ class Atr:
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
         self.value: float | None = None
-        self._weight = 1.0 / period
+        self._weight = 1.0 / self.period
         self._previous: float | None = None
         self._first: list[float] = []
 
@@ -204,6 +207,7 @@ class Atr:
         Raises:
             InvalidInput: A price is not finite; nothing is taken.
         """
+        high, low, close = float(high), float(low), float(close)
         total = high + low + close
         if total - total != 0.0:
             raise not_finite(high, low, close)
@@ -248,7 +252,8 @@ class SessionVwap:
         Raises:
             InvalidInput: A number is not finite, or the volume negative; nothing is taken.
         """
-        paid = (high + low + close) / 3.0 * volume
+        volume = float(volume)
+        paid = (float(high) + float(low) + float(close)) / 3.0 * volume
         if paid - paid != 0.0:
             raise not_finite(high, low, close, volume)
         if volume < 0.0:
@@ -276,10 +281,11 @@ class _Window:
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
-        self._values: deque[float] = deque(maxlen=period)
+        self._values: deque[float] = deque(maxlen=self.period)
 
     def _take(self, value: float) -> bool:
         """Take the next value, or nothing of one that is not finite; whether there are `period` of them."""
+        value = float(value)
         if value - value != 0.0:
             raise not_finite(value)
         self._values.append(value)
@@ -359,7 +365,7 @@ class RealisedVolatility:
         self.value: float | None = None
         self._scale = sqrt(checked_positive("bars_a_year", bars_a_year))
         self._previous: float | None = None
-        self._window: deque[float] = deque(maxlen=period)
+        self._window: deque[float] = deque(maxlen=self.period)
 
     def update(self, close: float) -> float | None:
         """Take the next close; the volatility, or None before `period + 1` closes.
@@ -367,6 +373,7 @@ class RealisedVolatility:
         Raises:
             InvalidInput: The close is not finite or not above 0; nothing is taken.
         """
+        close = float(close)
         if close - close != 0.0:
             raise not_finite(close)
         if close <= 0.0:

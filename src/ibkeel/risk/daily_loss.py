@@ -1,6 +1,6 @@
 """The daily loss limit: stops new entries for the rest of the session."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -8,7 +8,7 @@ import attrs
 
 from ibkeel.model.checks import as_optional_decimal, positive
 from ibkeel.risk.sizing import Amount, readable
-from ibkeel.validators import number
+from ibkeel.validators import flag, number, optional, truth, valid
 
 
 @attrs.frozen(kw_only=True)
@@ -21,12 +21,18 @@ class LossVerdict:
         reason: The figures, in words.
     """
 
-    allowed: bool
+    allowed: bool = attrs.field(validator=truth)
     loss: float | None
     reason: str
 
 
 _limit: Final = number("above 0, up to 1", lambda value: 0 < value <= 1)
+
+
+_day: Final = valid(  # an instant is a date too, but another one at each reading: the loss would begin anew
+    "a trading date, without a time of day",
+    lambda value: isinstance(value, date) and not isinstance(value, datetime),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,11 +50,11 @@ class DailyLossGuard:
     """
 
     limit: float = attrs.field(default=0.15, validator=_limit)
-    session: date | None = None
+    session: date | None = attrs.field(default=None, validator=optional(_day))
     start_equity: Decimal | None = attrs.field(
         default=None, converter=as_optional_decimal, validator=positive
     )
-    tripped: bool = False
+    tripped: bool = flag(False)
     owner: str = ""
 
     def observe(self, session: date, equity: Amount) -> "tuple[DailyLossGuard, LossVerdict]":
@@ -63,13 +69,16 @@ class DailyLossGuard:
 
         Returns:
             The guard to keep, and whether an entry is allowed.
+
+        Raises:
+            InvalidInput: `session` is no date, or a date with a time of day.
         """
-        if self.session is not None and session < self.session:
-            reason = f"session {session} is before {self.session}, which was seen already"
-            return self, LossVerdict(allowed=False, loss=None, reason=reason)
         guard = self
         if session != self.session:
             guard = DailyLossGuard(limit=self.limit, session=session, owner=self.owner)
+        if self.session is not None and session < self.session:
+            reason = f"session {session} is before {self.session}, which was seen already"
+            return self, LossVerdict(allowed=False, loss=None, reason=reason)
         worth = readable(equity)
         if worth is None or worth <= 0:
             return guard, LossVerdict(allowed=False, loss=None, reason=f"equity is unreadable: {equity}")

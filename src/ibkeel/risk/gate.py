@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
@@ -10,7 +11,7 @@ from ibkeel.model import Quote
 from ibkeel.model.checks import as_utc
 from ibkeel.risk.daily_loss import LossVerdict
 from ibkeel.risk.sizing import Amount, readable
-from ibkeel.validators import flag, from_zero
+from ibkeel.validators import flag, from_zero, whole
 
 
 class RefusalKind(StrEnum):
@@ -81,6 +82,9 @@ class GateRule:
     live_only: bool = flag(True)
 
 
+_tally: Final = whole("a whole number from 0", lambda value: value >= 0)
+
+
 @attrs.frozen(kw_only=True)
 class EntryFacts:
     """What is known when an entry is about to leave.
@@ -103,10 +107,10 @@ class EntryFacts:
     quote: Quote | None
     available_funds: Amount
     loss: LossVerdict | None
-    open_positions: int
-    unknown_orders: int = 0
+    open_positions: int = attrs.field(validator=_tally)
+    unknown_orders: int = attrs.field(default=0, validator=_tally)
     closes_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
-    session_open: bool = True
+    session_open: bool = flag(True)
     halted: str = ""
     last_entry_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
     funds_rejected: bool = False

@@ -81,9 +81,9 @@ def test_what_has_no_logarithm_is_refused():
 
 
 def test_a_deviation_of_one_return_does_not_exist():
-    with pytest.raises(InvalidInput, match="from 2 on"):
+    with pytest.raises(InvalidInput, match="2 or more"):
         realised_volatility([1.0, 2.0], 1, bars_a_year=252)
-    with pytest.raises(InvalidInput, match="from 2 on"):
+    with pytest.raises(InvalidInput, match="2 or more"):
         RealisedVolatility(1, bars_a_year=252)
 
 

@@ -1,12 +1,12 @@
 import math
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import from_data, to_data
-from ibkeel.risk import DailyLossGuard
+from ibkeel.risk import DailyLossGuard, LossVerdict
 
 MONDAY, TUESDAY = date(2024, 3, 4), date(2024, 3, 5)
 
@@ -75,3 +75,23 @@ def test_the_state_survives_a_restart_as_plain_data():
 def test_a_limit_that_is_no_fraction_is_refused(limit):
     with pytest.raises(InvalidInput, match="limit"):
         DailyLossGuard(limit=limit)
+
+
+@pytest.mark.parametrize("session", [datetime(2024, 3, 4, 17, tzinfo=UTC), "2024-03-04", 20240304])
+def test_what_is_no_trading_date_is_refused_for_the_loss_would_begin_anew_at_each_reading(session):
+    guard, _ = after((MONDAY, 1000))
+
+    with pytest.raises(InvalidInput, match="trading date, without a time of day"):
+        guard.observe(session, 500)
+
+
+def test_a_guard_is_not_restored_from_texts():
+    with pytest.raises(InvalidInput, match="session"):
+        DailyLossGuard(session="2024-03-04")
+    with pytest.raises(InvalidInput, match="tripped"):
+        DailyLossGuard(tripped="False")
+
+
+def test_a_verdict_that_is_a_text_allows_nothing():
+    with pytest.raises(InvalidInput, match="allowed"):
+        LossVerdict(allowed="False", loss=0.5, reason="")

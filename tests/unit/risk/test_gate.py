@@ -97,3 +97,20 @@ def test_delayed_quotes_pass_when_the_user_says_so():
 def test_a_negative_limit_is_refused(field):
     with pytest.raises(InvalidInput, match=field):
         GateRule(**{field: -1})
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"open_positions": math.nan},
+        {"open_positions": -1},
+        {"open_positions": None},
+        {"unknown_orders": None},
+        {"unknown_orders": ["an order"]},
+        {"session_open": "closed"},
+    ],
+    ids=str,
+)
+def test_what_nobody_counted_is_no_fact(facts):
+    with pytest.raises(InvalidInput, match=next(iter(facts))):
+        attrs.evolve(FINE, **facts)
