@@ -733,3 +733,23 @@ async def test_the_deadline_of_an_answered_question_does_not_end_the_next_of_its
 
         assert await hardened.checked(ib.reqPositionsAsync) == []
         assert hardened.failures == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"market_data_lines": 100}, "IBKRConfig"),
+        (IBKRConfig(order_reserve=50), "order_reserve is 50 of 50"),
+        (
+            IBKRConfig(pacing_rules=(Rule(name="messages", limit=9, seconds=1.0, source="a test"),)),
+            "two rules have the same name",
+        ),
+    ],
+)
+async def test_settings_that_no_message_could_leave_by_are_refused_before_it_connects(config, said):
+    ib = library.IB()
+
+    with pytest.raises(InvalidInput, match=said):
+        harden(ib, config=config)
+
+    harden(ib)

@@ -2,9 +2,10 @@
 
 import functools
 import inspect
+import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, TypeVar, cast
 
@@ -24,8 +25,10 @@ from ibkeel.errors import (
 )
 from ibkeel.resilience import Breaker, BreakerPolicy, BreakerState, Outcome
 
+_log: Final = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
+F = TypeVar("F")
 
 Counting = type[Exception] | tuple[type[Exception], ...] | Callable[[Exception], bool]
 """Which errors: a type, several, or a function that says so."""
@@ -77,8 +80,15 @@ class Attempt:
 
 def _predicate(which: Counting) -> Callable[[Exception], bool]:
     if isinstance(which, (type, tuple)):
+        isinstance(None, which)  # raises for what is no type, now and not with the first failure
         return lambda error: isinstance(error, which)
-    return which
+    return _called(which)
+
+
+def _called(function: F) -> F:
+    if not callable(function):
+        raise InvalidInput(f"{function!r} cannot be called; valid: a function, or error types in a tuple")
+    return function
 
 
 def _no_jitter() -> float:
@@ -96,14 +106,16 @@ class CircuitBreaker:
     Args:
         name: Of the service; stands in errors.
         policy: When it opens, and for how long.
-        counts: The errors that are faults of the service.
+        counts: The errors that are faults of the service; by default Python's own `ConnectionError` and
+            `TimeoutError`. Those of HTTP libraries are others: name `requests.RequestException`,
+            `httpx.TransportError`, or `OSError` for urllib.
         answers: The errors that prove that the service works, such as "no data". Any other error
             says nothing about the service.
         clock: Monotonic seconds; None: `time.monotonic`, as it is when the breaker is made.
         jitter: A number in [0, 1) each time it opens; `random.Random(seed).random` keeps many
             clients from coming back in step.
         on_change: Told of each change of state, on the thread that caused it, after the lock is
-            given back. It must return at once and must not raise.
+            given back. It must return at once; what it raises is logged, and changes nothing.
 
     Examples:
         >>> breaker = CircuitBreaker("history", policy=BreakerPolicy(failures=1))
@@ -149,8 +161,8 @@ class CircuitBreaker:
         self.name = name
         self._breaker = Breaker(policy=policy or BreakerPolicy())
         self._counts, self._answers = _predicate(counts), _predicate(answers)
-        self._clock = clock or time.monotonic  # noqa: TID251 - threads have no loop to ask
-        self._jitter, self._on_change = jitter, on_change
+        self._clock = _called(clock or time.monotonic)  # noqa: TID251 - threads have no loop to ask
+        self._jitter, self._on_change = _called(jitter), on_change
         self._is_timed = self._breaker.policy.slow_after is not None
         self._cause = ""
         self._lock = threading.Lock()
@@ -195,11 +207,12 @@ class CircuitBreaker:
         """Guard a function or a coroutine function, as a decorator.
 
         Raises:
-            InvalidInput: It is a generator; use `attempt` inside it.
+            InvalidInput: It is a generator; use `attempt` inside it. When called: it is not a coroutine
+                function, and returns what is to be awaited.
         """
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise InvalidInput(f"{function!r} is a generator; guard the block that fails with attempt()")
-        if _is_async(function):
+        if _is_async(_called(function)):
             return cast("Callable[P, R]", self._guard_async(cast("Callable[P, Awaitable[Any]]", function)))
         return self._guard(function)
 
@@ -208,7 +221,8 @@ class CircuitBreaker:
 
         Raises:
             CircuitOpen: It does not.
-            InvalidInput: It is a coroutine function; `await breaker.call_async(...)`.
+            InvalidInput: It is a coroutine function, or returns what is to be awaited; `await
+                breaker.call_async(...)`.
         """
         if _is_async(function):
             raise InvalidInput(f"{function!r} is a coroutine function; await call_async()")
@@ -246,14 +260,20 @@ class CircuitBreaker:
         self._returned(ticket, attempt.started)
 
     def _guard(self, function: Callable[P, R]) -> Callable[P, R]:
+        is_new = True  # looked at once: to ask each result would cost as much as half of the rest
+
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            nonlocal is_new
             ticket = self._calm
             if ticket is None:
                 ticket = self._admit()
             started = self._clock() if self._is_timed else 0.0
             try:
                 result = function(*args, **kwargs)
+                if is_new:
+                    _check_ended(function, result)
+                    is_new = False
             except BaseException as error:
                 self._raised(ticket, error, started)
                 raise
@@ -336,9 +356,21 @@ class CircuitBreaker:
 
     def _tell(self, before: Breaker, after: Breaker, now: float, cause: str) -> None:
         if self._on_change is not None and before.generation != after.generation:
-            self._on_change(
-                BreakerChanged(name=self.name, at=now, before=before.state, after=after, cause=cause)
-            )
+            change = BreakerChanged(name=self.name, at=now, before=before.state, after=after, cause=cause)
+            try:
+                self._on_change(change)
+            except Exception:  # noqa: BLE001 - somebody's own: the call has its own end, and its probe goes on
+                _log.exception("on_change of the breaker %s raised", self.name)
+
+
+def _check_ended(function: object, result: object) -> None:
+    if isinstance(result, Coroutine):
+        result.close()
+    if hasattr(result, "__await__"):
+        raise InvalidInput(
+            f"{function!r} returns what is to be awaited, so its end would not be seen; write it as `async def`, or "
+            "await call_async()"
+        )
 
 
 def _is_async(function: Callable[..., object]) -> bool:

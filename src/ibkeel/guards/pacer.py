@@ -267,7 +267,8 @@ class Pacer:
             self._timer = None
 
     def _now(self) -> float:
-        return self._own_loop().time() if self._clock is None else self._clock.monotonic()
+        loop = self._own_loop()  # also with a clock: what comes from elsewhere could never be woken
+        return loop.time() if self._clock is None else self._clock.monotonic()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
         try:

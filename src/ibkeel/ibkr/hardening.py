@@ -22,6 +22,7 @@ from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
 from ibkeel.model import Grade, Health, HealthCheck
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, unfailing
+from ibkeel.validators import expect
 
 __all__ = ["Failure", "Hardened", "harden"]
 
@@ -70,6 +71,7 @@ def harden(
     if "sendMsg" in vars(ib.client):
         raise InvalidInput("this IB object is hardened already, or belongs to a broker; release it first")
     config = config or IBKRConfig()
+    expect(config, IBKRConfig)
     if orders is not None:
         config = attrs.evolve(config, orders=orders)
     return Hardened(

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.errors import AccountMismatch, ConfigurationError, InvalidInput, NotConnected, WrongLoopError
-from ibkeel.guards import LEAST_LINES, gateway_rules
 from ibkeel.ibkr.client import (
     adopt_running_loop,
     hear_history,
@@ -31,9 +30,9 @@ from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.tap import Tap, give_types
 from ibkeel.ibkr.waiting import SharedAnswers
-from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer
+from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer, rules_of
 from ibkeel.model import OrderId, mask_account
-from ibkeel.resilience import Cache, Escalation, Rule
+from ibkeel.resilience import Cache, Escalation
 from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer, redact, unfailing
 
 T = TypeVar("T")
@@ -43,18 +42,6 @@ _REFUSED_INPUT = 321
 _READ_ONLY = "read-only"
 _OUTAGES = {Reaction.UPSTREAM_LOST, Reaction.FARM_BROKEN}
 _HOLDS = {Reaction.SLOW_DOWN: "messages", Reaction.HOLD_HISTORY: "history"}
-
-
-def _gateway_rules(config: IBKRConfig) -> tuple[Rule, ...]:
-    # In dry run nothing leaves that a place should be kept for.
-    reserve = 0 if config.orders is OrderMode.DRY_RUN else config.order_reserve
-    return gateway_rules(
-        lines=max(LEAST_LINES, config.market_data_lines),
-        share=config.market_data_lines,
-        order_reserve=reserve,
-        closing_reserve=min(1, reserve),
-        pace_long_bars=config.pace_long_bars,
-    )
 
 
 class Link:
@@ -84,7 +71,8 @@ class Link:
         self.wire = WirePacer(
             self.ib,
             self._tap,
-            (*config.pacing_rules, *_gateway_rules(config)),
+            # In dry run nothing leaves that a place should be kept for.
+            rules_of(config, 0 if config.orders is OrderMode.DRY_RUN else config.order_reserve),
             clock=clock,
             observer=observer,
             ends=lambda code, text: config.codes.find(code, text, About.REQUEST).effect is Effect.ENDS,

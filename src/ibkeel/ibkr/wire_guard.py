@@ -19,14 +19,14 @@ from ibkeel.errors import (
     RequestTimeout,
     WrongLoopError,
 )
-from ibkeel.guards import LEAST_LINES, gateway_rules
+from ibkeel.guards import Pacer
 from ibkeel.ibkr.client import end_request, is_waited_for, loop_of, take_queue, when_given_up
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.meaning import Reaction
 from ibkeel.ibkr.sent_ledger import Failure, Scope, Sent, SentLedger
 from ibkeel.ibkr.tap import Tap
-from ibkeel.ibkr.wire_pacing import WirePacer
+from ibkeel.ibkr.wire_pacing import WirePacer, rules_of
 from ibkeel.ibkr.wire_table import ENDINGS, KINDS, MESSAGES, SUBSCRIPTIONS, WAITS_UNDER, Reading, read
 from ibkeel.orders import ErrorFate
 from ibkeel.resilience import RequestKind
@@ -60,6 +60,7 @@ class WireGuard:
         on_failure: Callable[[Failure], object],
         on_reset: Callable[[], None],
     ) -> None:
+        Pacer(rules_of(config, config.order_reserve))  # raises here what the library would swallow later
         self._ib, self._tap, self._config, self._orders = ib, tap, config, orders
         self._observer, self._clock, self._on_reset = observer, clock, on_reset
         self._on_failure = on_failure
@@ -145,16 +146,10 @@ class WireGuard:
 
     def _pace(self, loop: asyncio.AbstractEventLoop) -> WirePacer:
         config = self._config
-        limits = gateway_rules(
-            lines=max(LEAST_LINES, config.market_data_lines),
-            share=config.market_data_lines,
-            order_reserve=config.order_reserve,
-            pace_long_bars=config.pace_long_bars,
-        )
         wire = WirePacer(
             self._ib,
             self._tap,
-            (*config.pacing_rules, *limits),
+            rules_of(config, config.order_reserve),
             clock=self._clock,
             observer=self._observer,
             ends=_ends_a_request,

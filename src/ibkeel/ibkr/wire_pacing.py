@@ -12,14 +12,27 @@ from typing import Any, Final
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, NotConnected, PacingExceeded
-from ibkeel.guards import Lease, Pacer
+from ibkeel.guards import LEAST_LINES, Lease, Pacer, gateway_rules
 from ibkeel.ibkr.client import frame_writer, replace_sender
+from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, SUBSCRIPTIONS, Reading, read
 from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.telemetry import BudgetUse, Observer, PacingHeld, PacingWaited, QueueState
 
 _NO_REQUEST: Final = -1
+
+
+def rules_of(config: IBKRConfig, reserve: int) -> tuple[Rule, ...]:
+    """The limits of one connection that keeps so many messages for orders: those of its own, then the Gateway's."""
+    limits = gateway_rules(
+        lines=max(LEAST_LINES, config.market_data_lines),
+        share=config.market_data_lines,
+        order_reserve=reserve,
+        closing_reserve=min(1, reserve),
+        pace_long_bars=config.pace_long_bars,
+    )
+    return (*config.pacing_rules, *limits)
 
 
 class PacingStore:

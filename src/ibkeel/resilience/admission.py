@@ -43,7 +43,7 @@ class Admission:
         names = [rule.name for rule in self.rules]
         if len(set(names)) < len(names):
             raise InvalidInput(f"two rules have the same name; names: {', '.join(names)}")
-        if not 0 <= margin < math.inf or patience <= 0:
+        if not (0 <= margin < math.inf and patience > 0):
             raise InvalidInput(f"margin is {margin!r} s, patience {patience!r} s; valid: from 0, above 0")
         self._tiers = tuple((rule, rule.tiers()) for rule in self.rules)
         self._margin = margin

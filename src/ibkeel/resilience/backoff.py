@@ -102,7 +102,7 @@ class Deadlines:
 
     def of(self, kind: RequestKind) -> float:
         """Seconds allowed for one kind of request."""
-        allowed: float = getattr(self, kind.value)
+        allowed: float = getattr(self, kind)
         return allowed
 
     @classmethod

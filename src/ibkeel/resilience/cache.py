@@ -83,7 +83,7 @@ class CachePolicy:
 
     def of(self, kind: CacheKind) -> Lifetime:
         """How long one kind of answer is good."""
-        lifetime: Lifetime = getattr(self, kind.value)
+        lifetime: Lifetime = getattr(self, kind)
         return lifetime
 
 

@@ -8,12 +8,13 @@ open at the same time. A request is counted by every rule that it touches, in ea
 import math
 from collections import deque
 from collections.abc import Callable, Hashable
+from typing import Final
 
 import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.resilience.lanes import Lane
-from ibkeel.validators import count, optional_seconds
+from ibkeel.validators import count, optional_seconds, valid
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +31,9 @@ class Request:
     """
 
     kind: str
-    lane: Lane = Lane.QUOTES
+    lane: Lane = attrs.field(
+        default=Lane.QUOTES, validator=valid("a Lane", lambda value: value.__class__ is Lane)
+    )
     subject: str = ""
     feed: str = ""
     identity: str = ""
@@ -45,6 +48,9 @@ def everything(_: Request) -> str:
 def one(_: Request) -> int:
     """The weight of a request that counts once."""
     return 1
+
+
+_function: Final = valid("a function of the request", callable)
 
 
 def _not_all(instance: "Rule", attribute: "attrs.Attribute[int]", value: int) -> None:
@@ -78,8 +84,8 @@ class Rule:
     limit: int = attrs.field(validator=count)
     seconds: float | None = attrs.field(validator=optional_seconds)
     source: str
-    key: Callable[[Request], Hashable | None] = everything
-    weight: Callable[[Request], int] = one
+    key: Callable[[Request], Hashable | None] = attrs.field(default=everything, validator=_function)
+    weight: Callable[[Request], int] = attrs.field(default=one, validator=_function)
     order_reserve: int = attrs.field(default=0, validator=_not_all)
     closing_reserve: int = attrs.field(default=0, validator=_not_all)
 

@@ -95,7 +95,11 @@ class RedactingFilter(logging.Filter):
     @override
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace the record's text by its redacted form; let every record pass."""
-        record.msg, record.args = redact(record.getMessage()), None
+        try:
+            text = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - as in a handler: a faulty line must not end its program
+            text = f"{record.msg!r} % {record.args!r} is no message, {type(error).__name__}: {error}"
+        record.msg, record.args = redact(text), None
         if record.exc_info or record.exc_text:
             record.exc_text = redact(record.exc_text or _PLAIN.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here
             record.exc_info = None

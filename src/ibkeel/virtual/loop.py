@@ -38,7 +38,7 @@ class VirtualClock:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start: datetime) -> None:
-        if start.tzinfo is None:
+        if getattr(start, "tzinfo", None) is None:
             raise InvalidInput(f"virtual time cannot start at {start!r}: it has no time zone")
         self._loop = loop
         self.start = start.astimezone(UTC)

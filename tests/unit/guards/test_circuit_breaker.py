@@ -36,6 +36,9 @@ class Service:
     async def fetch_async(self):
         return self.fetch()
 
+    def begin(self):
+        return self.fetch_async()
+
     async def fetch_slowly(self):
         self.calls += 1
         await self.may_end.wait()
@@ -567,3 +570,74 @@ def test_a_guarded_function_keeps_its_name_and_arguments(breaker):
     assert multiply(6, b=7) == 42
     assert (multiply.__name__, multiply.__doc__) == ("multiply", "Multiplies.")
     assert repr(breaker) == "<CircuitBreaker history: closed>"
+
+
+@pytest.mark.parametrize(
+    "counts", [[TimeoutError], None, "TimeoutError", TimeoutError(), {TimeoutError}], ids=str
+)
+def test_what_says_of_no_error_whether_it_counts_is_refused_before_the_first_one_comes(counts):
+    with pytest.raises(InvalidInput, match="error types in a tuple"):
+        CircuitBreaker("history", counts=counts)
+
+
+def test_what_is_no_type_among_types_is_refused_before_the_first_error_comes():
+    with pytest.raises(TypeError, match="must be a type"):
+        CircuitBreaker("history", answers=(NoData, "NoData"))
+
+
+@pytest.mark.parametrize("more", [{"jitter": 0.5}, {"clock": 5.0}], ids=str)
+def test_a_number_for_a_function_is_refused(more):
+    with pytest.raises(InvalidInput, match="cannot be called"):
+        CircuitBreaker("history", **more)
+
+
+def test_what_cannot_be_called_is_not_guarded(breaker):
+    with pytest.raises(InvalidInput, match="cannot be called"):
+        breaker(property(lambda self: 42))
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_a_plain_function_that_returns_what_is_to_be_awaited_is_not_guarded(breaker, service, times):
+    service.raises = TimeoutError()
+    guarded = breaker(service.begin)
+
+    for _ in range(times):
+        with pytest.raises(InvalidInput, match="call_async"):
+            guarded()
+    with pytest.raises(InvalidInput, match="call_async"):
+        breaker.call(asyncio.get_running_loop().create_future)
+
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await breaker.call_async(service.begin)
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_a_probe_that_is_no_probe_is_followed_by_another(breaker, service, clock):
+    trip(breaker, service)
+    clock.seconds += 10.0
+    service.raises = None
+
+    with pytest.raises(InvalidInput, match="call_async"):
+        breaker.call(service.fetch_async)
+    with pytest.raises(InvalidInput, match="call_async"):
+        breaker.call(service.begin)
+
+    assert breaker.call(service.fetch) == 42
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_what_on_change_raises_is_logged_and_ends_no_call(service, clock, caplog):
+    def fail(change):
+        raise ZeroDivisionError(change.name)
+
+    policy = BreakerPolicy(failures=1, open_seconds=10.0)
+    breaker = CircuitBreaker("history", policy=policy, clock=clock, on_change=fail)
+
+    trip(breaker, service, RequestTimeout("no answer"))
+    clock.seconds += 10.0
+    service.raises = None
+
+    assert breaker.call(service.fetch) == 42
+    assert breaker.state is BreakerState.CLOSED
+    assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * 3

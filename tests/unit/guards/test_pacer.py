@@ -444,3 +444,35 @@ async def test_a_pacer_says_how_much_of_each_limit_is_used_and_since_when_somebo
     assert [rule.name for rule in pacer.rules] == ["messages", "open"]
     assert used == {"messages": 2, "open": 2}
     assert waited == [0.0, 0.0, pytest.approx(0.4, abs=1e-3)]
+
+
+def test_with_a_clock_of_its_own_too_it_refuses_another_thread_and_goes_on():
+    sent, refused = [], []
+
+    async def main():
+        pacer = Pacer([messages(limit=1)], clock=asyncio.get_running_loop().clock)
+        pacer.submit(DATA, lambda: sent.append("first"))
+
+        def elsewhere():
+            try:
+                pacer.submit(DATA, lambda: sent.append("from another thread"))
+            except RuntimeError as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        pacer.submit(DATA, lambda: sent.append("second"))
+        await asyncio.sleep(5)
+        return pacer.waiting()
+
+    waiting = run_virtual(main())
+
+    assert sent == ["first", "second"]
+    assert len(refused) == 1
+    assert waiting == 0
+
+
+def test_a_patience_that_is_no_number_is_refused():
+    with pytest.raises(InvalidInput, match="patience nan"):
+        Pacer([messages()], patience=float("nan"))

@@ -150,3 +150,11 @@ def test_an_answer_may_be_kept_exactly_as_long_as_it_is_fresh():
 def test_a_cache_that_keeps_nothing_is_refused():
     with pytest.raises(InvalidInput, match="most"):
         CachePolicy(most=0)
+
+
+def test_a_kind_may_be_named_by_its_text():
+    cache = Cache()
+
+    cache.put("SPY", 1, 0.0, kind="bars")
+
+    assert cache.get("SPY", 1.0).value == 1

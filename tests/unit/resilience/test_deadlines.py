@@ -27,3 +27,8 @@ def test_one_deadline_may_serve_all(seconds):
 def test_a_deadline_that_never_comes_is_refused(kind, seconds):
     with pytest.raises(InvalidInput, match=f"Deadlines.{kind.value} is"):
         Deadlines(**{kind.value: seconds})
+
+
+@pytest.mark.parametrize("kind", RequestKind)
+def test_a_kind_may_be_named_by_its_text(kind):
+    assert Deadlines(quote=7.0).of(kind.value) == Deadlines(quote=7.0).of(kind)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import InvalidInput
-from ibkeel.resilience import Lane, Rule
+from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.resilience.pacing import Window
 
 
@@ -135,3 +135,15 @@ def test_whoever_subtracts_finds_the_whole_window(start, seconds):
 
     assert again_at - start >= seconds
     assert again_at >= start + seconds
+
+
+@pytest.mark.parametrize("lane", [-1, 0, 9, "HISTORY", None])
+def test_a_lane_is_one_of_the_lanes_for_another_number_would_pass_every_limit(lane):
+    with pytest.raises(InvalidInput, match="lane"):
+        Request(kind="data", lane=lane)
+
+
+@pytest.mark.parametrize("more", [{"key": "SPY"}, {"key": None}, {"weight": 2}], ids=str)
+def test_key_and_weight_are_functions(more):
+    with pytest.raises(InvalidInput, match="a function of the request"):
+        Rule(name="mine", limit=1, seconds=1.0, source="a test", **more)

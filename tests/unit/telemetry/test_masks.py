@@ -69,3 +69,21 @@ def test_a_traceback_is_masked_too():
 
     assert "ValueError" in seen[0]
     assert "DU1234567" not in seen[0]
+
+
+class Unprintable:
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [("filled %d for DU1234567", ("ten",)), (Unprintable(), ()), ("%s of %s", ("DU1234567",))],
+)
+def test_a_line_that_is_no_message_does_not_end_its_program(line, arguments):
+    record = logging.LogRecord("bot", logging.INFO, __file__, 1, line, arguments, None)
+
+    assert RedactingFilter().filter(record)
+
+    assert "is no message" in record.getMessage()
+    assert "DU1234567" not in record.getMessage()

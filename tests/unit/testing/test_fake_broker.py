@@ -349,3 +349,9 @@ def test_a_preview_is_that_of_a_cash_account(ticket, change):
     assert preview.initial_margin.change == preview.maintenance_margin.change == change
     assert preview.equity_with_loan.after == 100_000
     assert working == ()
+
+
+@pytest.mark.parametrize("error", [RequestTimeout, "no answer", None])
+def test_what_cannot_be_raised_is_refused_and_not_met_by_the_bot(error):
+    with pytest.raises(InvalidInput, match="is no BaseException"):
+        FakeBroker().fail("quote", error)

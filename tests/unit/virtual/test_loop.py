@@ -222,3 +222,9 @@ def test_a_timer_that_a_jump_to_another_lands_on_finds_the_clock_past_it():
         return await passed
 
     assert run_virtual(main()) <= 2
+
+
+@pytest.mark.parametrize("start", [datetime(2026, 1, 5).date(), "2026-01-05"])
+def test_it_does_not_start_at_a_day_or_a_text(start):
+    with pytest.raises(InvalidInput, match="no time zone"):
+        run_virtual(asyncio.sleep(0), start=start)

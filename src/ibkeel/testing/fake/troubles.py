@@ -6,6 +6,7 @@ from typing import Final
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.validators import expect
 
 KINDS: Final = (
     "account", "all_open_orders", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
@@ -53,6 +54,7 @@ class Troubles:
 
     def fail(self, kind: str, error: Exception, times: int | None, subject: object | None) -> None:
         """From now on end requests of a kind in an error, so many times, or until `heal`."""
+        expect(error, BaseException)
         self._faults.setdefault(_known(kind), []).append(_Fault(error, times, subject))
 
     def heal(self, kind: str) -> None:
