@@ -40,9 +40,7 @@ Messages say what was asked, what came, what is valid and what to do next; attri
 objects.
 """
 
-from copyreg import __newobj__  # type: ignore[attr-defined]  # documented as what pickle calls
 from datetime import datetime
-from typing import Any
 
 from typing_extensions import override
 
@@ -89,9 +87,9 @@ class IbkeelError(Exception):
     """Root of every error that ibkeel raises on purpose."""
 
     @override
-    def __reduce__(self) -> tuple[Any, ...]:
-        """As it is, past `__init__`: a process that sends an error which cannot be made again ends its whole pool."""
-        return __newobj__, (type(self),), {**vars(self), "args": self.args}
+    def __reduce__(self) -> tuple[object, ...]:
+        """As it is: a process that sends what cannot be made again ends its pool."""
+        return type(self).__new__, (type(self),), {**vars(self), "args": self.args}
 
 
 class InvalidInput(IbkeelError, ValueError):

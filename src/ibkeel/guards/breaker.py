@@ -25,7 +25,6 @@ from ibkeel.errors import (
 )
 from ibkeel.resilience import Breaker, BreakerPolicy, BreakerState, Outcome
 
-_log: Final = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F")
@@ -67,8 +66,6 @@ class BreakerChanged:
 class Attempt:
     """A guarded block under way."""
 
-    __slots__ = ("_clock", "started")
-
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.started = clock()
@@ -107,8 +104,7 @@ class CircuitBreaker:
         name: Of the service; stands in errors.
         policy: When it opens, and for how long.
         counts: The errors that are faults of the service; by default Python's own `ConnectionError` and
-            `TimeoutError`. Those of HTTP libraries are others: name `requests.RequestException`,
-            `httpx.TransportError`, or `OSError` for urllib.
+            `TimeoutError`, as those of HTTP libraries often are not.
         answers: The errors that prove that the service works, such as "no data". Any other error
             says nothing about the service.
         clock: Monotonic seconds; None: `time.monotonic`, as it is when the breaker is made.
@@ -132,20 +128,6 @@ class CircuitBreaker:
             ...
         ibkeel.errors.CircuitOpen: history is not called for another 30.0 s: TimeoutError: no answer
     """
-
-    __slots__ = (
-        "_answers",
-        "_breaker",
-        "_calm",
-        "_cause",
-        "_clock",
-        "_counts",
-        "_is_timed",
-        "_jitter",
-        "_lock",
-        "_on_change",
-        "name",
-    )
 
     def __init__(
         self,
@@ -207,7 +189,7 @@ class CircuitBreaker:
         """Guard a function or a coroutine function, as a decorator.
 
         Raises:
-            InvalidInput: It is a generator; use `attempt` inside it. When called: it is not a coroutine
+            InvalidInput: It is a generator; use `attempt` inside it. When it is called: it is no coroutine
                 function, and returns what is to be awaited.
         """
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -221,8 +203,7 @@ class CircuitBreaker:
 
         Raises:
             CircuitOpen: It does not.
-            InvalidInput: It is a coroutine function, or returns what is to be awaited; `await
-                breaker.call_async(...)`.
+            InvalidInput: Its result is to be awaited; `await breaker.call_async(...)`.
         """
         if _is_async(function):
             raise InvalidInput(f"{function!r} is a coroutine function; await call_async()")
@@ -260,7 +241,7 @@ class CircuitBreaker:
         self._returned(ticket, attempt.started)
 
     def _guard(self, function: Callable[P, R]) -> Callable[P, R]:
-        is_new = True  # looked at once: to ask each result would cost as much as half of the rest
+        is_new = True  # a look at each result would cost half as much as all the rest
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -359,8 +340,8 @@ class CircuitBreaker:
             change = BreakerChanged(name=self.name, at=now, before=before.state, after=after, cause=cause)
             try:
                 self._on_change(change)
-            except Exception:  # noqa: BLE001 - somebody's own: the call has its own end, and its probe goes on
-                _log.exception("on_change of the breaker %s raised", self.name)
+            except Exception:
+                logging.getLogger(__name__).exception("on_change of the breaker %s raised", self.name)
 
 
 def _check_ended(function: object, result: object) -> None:
@@ -368,8 +349,7 @@ def _check_ended(function: object, result: object) -> None:
         result.close()
     if hasattr(result, "__await__"):
         raise InvalidInput(
-            f"{function!r} returns what is to be awaited, so its end would not be seen; write it as `async def`, or "
-            "await call_async()"
+            f"{function!r} returns what is to be awaited, so its end would not be seen; await call_async()"
         )
 
 

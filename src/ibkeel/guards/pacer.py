@@ -29,8 +29,6 @@ class Lease:
     not be ended; one that counts while it is open must be.
     """
 
-    __slots__ = ("_on_grant", "_pacer", "_ticket")
-
     def __init__(self, pacer: "Pacer", ticket: Ticket, on_grant: Callable[[], object]) -> None:
         self._pacer, self._ticket, self._on_grant = pacer, ticket, on_grant
 

@@ -13,8 +13,6 @@ T = TypeVar("T")
 class _Flight:
     """Work under way, how many wait for it, and where it failed."""
 
-    __slots__ = ("_landings", "task", "trace", "waiters")
-
     def __init__(self, loop: asyncio.AbstractEventLoop, factory: Callable[[], Awaitable[Any]]) -> None:
         self._landings: list[asyncio.Future[None]] = []
         self.waiters = 0

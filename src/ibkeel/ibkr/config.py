@@ -46,14 +46,6 @@ def _at_least(least: float) -> Any:
     )
 
 
-_rules: Final = validators.valid(
-    "a list of Rule",
-    lambda value: all(isinstance(each, Rule) for each in value),
-    ConfigurationError,
-    names_class=False,
-)
-
-
 def _services(_: object, attribute: "attrs.Attribute[Any]", value: Mapping[str, BreakerPolicy]) -> None:
     unknown = sorted(set(value) - {service.value for service in Service})
     if unknown:
@@ -122,7 +114,13 @@ class IBKRConfig:
     account: str | None = attrs.field(default=None, repr=False)
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
     line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
-    pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=validators.series, validator=_rules)
+    pacing_rules: tuple[Rule, ...] = attrs.field(
+        default=(),
+        converter=validators.series,
+        validator=attrs.validators.deep_iterable(
+            validators.valid("a Rule", lambda value: isinstance(value, Rule), ConfigurationError)
+        ),
+    )
     pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
     pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     pacing_store: str | None = None

@@ -60,7 +60,7 @@ class WireGuard:
         on_failure: Callable[[Failure], object],
         on_reset: Callable[[], None],
     ) -> None:
-        Pacer(rules_of(config, config.order_reserve))  # raises here what the library would swallow later
+        Pacer(rules_of(config, config.order_reserve))  # the library would swallow what it raises
         self._ib, self._tap, self._config, self._orders = ib, tap, config, orders
         self._observer, self._clock, self._on_reset = observer, clock, on_reset
         self._on_failure = on_failure

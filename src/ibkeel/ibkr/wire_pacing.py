@@ -83,8 +83,6 @@ class PacingStore:
 class Outgoing:
     """One message on its way: waiting, written, or given up."""
 
-    __slots__ = ("_ends", "_lease", "_text", "_turn", "_wire", "is_sent", "reading", "waited_for")
-
     def __init__(self, wire: "WirePacer", text: str, reading: Reading, ends: "Outgoing | None") -> None:
         self._wire, self._text, self.reading, self._ends = wire, text, reading, ends
         self._turn: asyncio.Future[None] | None = None

@@ -28,8 +28,6 @@ from ibkeel.indicators.smoothing import (
 class Sma:
     """Simple moving average of the last `period` values."""
 
-    __slots__ = ("_place", "_sum", "_window", "period")
-
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
         self._window = [0.0] * self.period  # a ring, gone round backwards
@@ -77,8 +75,6 @@ class Sma:
 class VolumeMean(Sma):
     """Mean volume of the last `period` bars, the one just taken included."""
 
-    __slots__ = ()
-
     @override
     def update(self, value: float) -> float | None:
         """Take the next bar's volume; the mean, or None before `period` bars.
@@ -96,8 +92,6 @@ class VolumeMean(Sma):
 
 class Ema:
     """Exponential moving average with weight 2 / (period + 1), seeded with a simple average."""
-
-    __slots__ = ("_average", "_first", "_weight", "period")
 
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
@@ -136,8 +130,6 @@ class Ema:
 
 class Rsi:
     """Wilder's relative strength index, 0 to 100; 50 when nothing moved at all."""
-
-    __slots__ = ("_decay", "_first", "_gain", "_moved", "_previous", "_weight", "period")
 
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
@@ -187,8 +179,6 @@ class Rsi:
 class Atr:
     """Wilder's average true range, per share."""
 
-    __slots__ = ("_first", "_previous", "_weight", "period", "value")
-
     def __init__(self, period: int = 14) -> None:
         self.period = checked_period(period)
         self.value: float | None = None
@@ -227,8 +217,6 @@ class Atr:
 
 class SessionVwap:
     """Volume-weighted average of the typical price since the session began."""
-
-    __slots__ = ("_paid", "_session", "_traded")
 
     def __init__(self) -> None:
         self._session: object = None
@@ -277,8 +265,6 @@ class Band(NamedTuple):
 class _Window:
     """The last `period` values."""
 
-    __slots__ = ("_values", "period")
-
     def __init__(self, period: int) -> None:
         self.period = checked_period(period)
         self._values: deque[float] = deque(maxlen=self.period)
@@ -294,8 +280,6 @@ class _Window:
 
 class RollingHigh(_Window):
     """Greatest of the last `period` values, the one just taken included."""
-
-    __slots__ = ("value",)
 
     def __init__(self, period: int) -> None:
         super().__init__(period)
@@ -315,8 +299,6 @@ class RollingHigh(_Window):
 class RollingLow(_Window):
     """Least of the last `period` values, the one just taken included."""
 
-    __slots__ = ("value",)
-
     def __init__(self, period: int) -> None:
         super().__init__(period)
         self.value: float | None = None
@@ -334,8 +316,6 @@ class RollingLow(_Window):
 
 class Bollinger(_Window):
     """Simple moving average and `width` population standard deviations on either side of it."""
-
-    __slots__ = ("value", "width")
 
     def __init__(self, period: int = 20, width: float = 2.0) -> None:
         super().__init__(period)
@@ -357,8 +337,6 @@ class Bollinger(_Window):
 
 class RealisedVolatility:
     """Annualised sample standard deviation of the last `period` log returns, a fraction a year."""
-
-    __slots__ = ("_previous", "_scale", "_window", "period", "value")
 
     def __init__(self, period: int, *, bars_a_year: float) -> None:
         self.period = checked_period(period, least=2)

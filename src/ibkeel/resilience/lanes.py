@@ -84,8 +84,6 @@ class LaneQueue(Generic[Q]):
     comes to the front, and all of it when it is more than half.
     """
 
-    __slots__ = ("_gone", "_lanes", "_length", "_patience")
-
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._lanes: list[list[tuple[int, Q]]] = [[] for _ in Lane]

@@ -29,7 +29,7 @@ class LossVerdict:
 _limit: Final = number("above 0, up to 1", lambda value: 0 < value <= 1)
 
 
-_day: Final = valid(  # an instant is a date too, but another one at each reading: the loss would begin anew
+_day: Final = valid(  # an instant is a date too, and another one at each reading
     "a trading date, without a time of day",
     lambda value: isinstance(value, date) and not isinstance(value, datetime),
 )
@@ -71,7 +71,7 @@ class DailyLossGuard:
             The guard to keep, and whether an entry is allowed.
 
         Raises:
-            InvalidInput: `session` is no date, or a date with a time of day.
+            InvalidInput: `session` is no date without a time of day.
         """
         guard = self
         if session != self.session:

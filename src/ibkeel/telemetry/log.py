@@ -97,8 +97,8 @@ class RedactingFilter(logging.Filter):
         """Replace the record's text by its redacted form; let every record pass."""
         try:
             text = record.getMessage()
-        except Exception as error:  # noqa: BLE001 - as in a handler: a faulty line must not end its program
-            text = f"{record.msg!r} % {record.args!r} is no message, {type(error).__name__}: {error}"
+        except Exception:  # noqa: BLE001 - as in a handler: a faulty line ends no program
+            text = f"{record.msg!r} % {record.args!r} is no message"
         record.msg, record.args = redact(text), None
         if record.exc_info or record.exc_text:
             record.exc_text = redact(record.exc_text or _PLAIN.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here

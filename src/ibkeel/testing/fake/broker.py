@@ -41,8 +41,7 @@ from ibkeel.model import (
 )
 from ibkeel.system import SystemClock
 from ibkeel.testing.fake.book import Book
-from ibkeel.testing.fake.prices import PriceScript, preview_of
-from ibkeel.testing.fake.troubles import Call, Troubles
+from ibkeel.testing.fake.script import Call, PriceScript, Troubles, preview_of
 from ibkeel.validators import ask, expect, series
 
 OrderEvent = OrderReport | Execution

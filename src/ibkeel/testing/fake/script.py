@@ -1,15 +1,16 @@
-"""A script of prices: what a `FakeBroker` can be asked about, and what it answers when."""
+"""What a `FakeBroker` answers when: prices, and the errors and delays in their place."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from operator import attrgetter
 from typing import Final, get_args
 
+import attrs
 import numpy as np
 
-from ibkeel.errors import AmbiguousContract, NoData, QuoteUnavailable, UnknownContract
+from ibkeel.errors import AmbiguousContract, InvalidInput, NoData, QuoteUnavailable, UnknownContract
 from ibkeel.model import (
     AccountValues,
     Bars,
@@ -187,3 +188,78 @@ def _shares(ticket: OrderTicket) -> int:
 def _added(before: Decimal | None, change: Decimal | None) -> MarginChange:
     start = before or Decimal(0)
     return MarginChange(before=start, change=change, after=None if change is None else start + change)
+
+
+KINDS: Final = (
+    "account", "all_open_orders", "bars", "cancel", "completed_orders", "connect", "executions", "health", "modify",
+    "open_orders", "option_chain", "order_events", "place", "pnl", "positions", "preview", "qualify",
+    "quote", "stream_quotes",
+)  # fmt: skip
+"""What a `FakeBroker` can be told to fail or delay: its methods; `quotes` counts as `quote`."""
+
+
+@attrs.frozen
+class Call:
+    """One request that a `FakeBroker` was asked.
+
+    Args:
+        kind: One of `KINDS`.
+        subject: A contract, an order or an order id; None where there is none.
+    """
+
+    kind: str
+    subject: object = None
+
+
+@attrs.define
+class _Fault:
+    error: Exception
+    times: int | None
+    subject: object | None
+
+
+class Troubles:
+    """Errors and delays, by kind of request.
+
+    Args:
+        delays: Seconds that a kind of request takes.
+
+    Raises:
+        InvalidInput: There is no such kind.
+    """
+
+    def __init__(self, delays: Mapping[str, float]) -> None:
+        self._delays: dict[str, float] = {}
+        self._faults: dict[str, list[_Fault]] = {}
+        for kind, seconds in delays.items():
+            self.delay(kind, seconds)
+
+    def fail(self, kind: str, error: Exception, times: int | None, subject: object | None) -> None:
+        """From now on end requests of a kind in an error, so many times, or until `heal`."""
+        expect(error, BaseException)
+        self._faults.setdefault(_known(kind), []).append(_Fault(error, times, subject))
+
+    def heal(self, kind: str) -> None:
+        """Forget the errors of a kind."""
+        self._faults.pop(_known(kind), None)
+
+    def delay(self, kind: str, seconds: float) -> None:
+        """From now on let requests of a kind take so many seconds."""
+        self._delays[_known(kind)] = seconds
+
+    def delay_of(self, kind: str) -> float:
+        """Seconds that a request of a kind takes."""
+        return self._delays.get(kind, 0.0)
+
+    def strike(self, kind: str, subject: object) -> None:
+        """Raise the error that is due for a request, if one is."""
+        for fault in self._faults.get(kind, ()):
+            if fault.times != 0 and (fault.subject is None or fault.subject == subject):
+                fault.times = None if fault.times is None else fault.times - 1
+                raise fault.error
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise InvalidInput(f"{kind!r} is no kind of request; valid: {', '.join(KINDS)}")
+    return kind
