@@ -243,7 +243,9 @@ class Pacer:
         """Send in order; should one raise, the loop reports it and the others still go."""
         try:
             while granted:
-                granted.popleft()._on_grant()  # noqa: SLF001
+                lease = granted.popleft()
+                if lease._ticket.is_open:  # noqa: SLF001 - one before it may have ended it
+                    lease._on_grant()  # noqa: SLF001
         finally:
             if granted:
                 self._own_loop().call_soon(self._go, granted)

@@ -476,3 +476,16 @@ def test_with_a_clock_of_its_own_too_it_refuses_another_thread_and_goes_on():
 def test_a_patience_that_is_no_number_is_refused():
     with pytest.raises(InvalidInput, match="patience nan"):
         Pacer([messages()], patience=float("nan"))
+
+
+async def test_what_is_taken_back_by_one_that_was_granted_with_it_is_not_sent():
+    pacer, sent, later = Pacer([messages(limit=2)]), [], []
+    for _ in range(2):
+        pacer.submit(DATA, lambda: None)
+    pacer.submit(DATA, lambda: (sent.append("first"), later[0].end()))
+    later.append(pacer.submit(DATA, lambda: sent.append("second")))
+
+    await asyncio.sleep(5)
+
+    assert sent == ["first"]
+    assert pacer.waiting() == 0
