@@ -738,7 +738,6 @@ async def test_the_deadline_of_an_answered_question_does_not_end_the_next_of_its
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"market_data_lines": 100}, "IBKRConfig"),
         (IBKRConfig(order_reserve=50), "order_reserve is 50 of 50"),
         (
             IBKRConfig(pacing_rules=(Rule(name="messages", limit=9, seconds=1.0, source="a test"),)),

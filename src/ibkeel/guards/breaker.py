@@ -5,9 +5,8 @@ import inspect
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
 import attrs
 from typing_extensions import override
@@ -64,15 +63,25 @@ class BreakerChanged:
 
 
 class Attempt:
-    """A guarded block under way."""
+    """A guarded block."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.started = clock()
+    def __init__(self, breaker: "CircuitBreaker") -> None:
+        self._breaker = breaker
 
     def restart(self) -> None:
         """Count the block's time from now on."""
-        self.started = self._clock()
+        self.started = self._breaker._clock()  # noqa: SLF001 - two halves of one thing
+
+    def __enter__(self) -> Self:
+        self._ticket = self._breaker._admit()  # noqa: SLF001
+        self.restart()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self._breaker._returned(self._ticket, self.started)  # noqa: SLF001
+        else:
+            self._breaker._raised(self._ticket, error, self.started)  # noqa: SLF001
 
 
 def _predicate(which: Counting) -> Callable[[Exception], bool]:
@@ -143,7 +152,7 @@ class CircuitBreaker:
         self.name = name
         self._breaker = Breaker(policy=policy or BreakerPolicy())
         self._counts, self._answers = _predicate(counts), _predicate(answers)
-        self._clock = _called(clock or time.monotonic)  # noqa: TID251 - threads have no loop to ask
+        self._clock = clock or time.monotonic  # noqa: TID251 - threads have no loop to ask
         self._jitter, self._on_change = _called(jitter), on_change
         self._is_timed = self._breaker.policy.slow_after is not None
         self._cause = ""
@@ -219,26 +228,14 @@ class CircuitBreaker:
         """
         return await self._guard_async(function)(*args, **kwargs)
 
-    @contextmanager
-    def attempt(self) -> "Iterator[Attempt]":
+    def attempt(self) -> Attempt:
         """Guard a block, awaiting or not.
 
-        Yields:
-            The attempt; its `restart` keeps what the block waited for by itself out of its time.
-
-        Raises:
-            CircuitOpen: It is not to be entered.
+        Returns:
+            The attempt, to be entered once by `with`, which raises CircuitOpen when it is not to be; its
+            `restart` keeps what the block waited for by itself out of its time.
         """
-        ticket = self._calm
-        if ticket is None:
-            ticket = self._admit()
-        attempt = Attempt(self._clock)
-        try:
-            yield attempt
-        except BaseException as error:
-            self._raised(ticket, error, attempt.started)
-            raise
-        self._returned(ticket, attempt.started)
+        return Attempt(self)
 
     def _guard(self, function: Callable[P, R]) -> Callable[P, R]:
         is_new = True  # a look at each result would cost half as much as all the rest

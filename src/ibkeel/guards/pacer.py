@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,6 +30,7 @@ class Lease:
 
     def __init__(self, pacer: "Pacer", ticket: Ticket, on_grant: Callable[[], object]) -> None:
         self._pacer, self._ticket, self._on_grant = pacer, ticket, on_grant
+        self._turn: asyncio.Future[None] | None = None
 
     @property
     def request(self) -> Request:
@@ -132,11 +132,16 @@ class Pacer:
             NotConnected: The pacer was closed meanwhile.
             WrongLoopError: The pacer belongs to another loop.
         """
-        lease = self.submit(request, _nothing)
+        lease = self.submit(request, lambda: None)
         if lease.is_granted:
             return lease
         turn: asyncio.Future[None] = self._own_loop().create_future()
-        lease._on_grant = partial(_come, turn)  # noqa: SLF001 - two halves of one thing
+
+        def come() -> None:
+            if not turn.done():
+                turn.set_result(None)
+
+        lease._turn, lease._on_grant = turn, come  # noqa: SLF001 - two halves of one thing
         try:
             await turn
         except asyncio.CancelledError:
@@ -219,7 +224,7 @@ class Pacer:
         now = self._now()
         for ticket, lease in self._waiting.items():
             self._admission.withdraw(ticket, now)
-            if isinstance(lease._on_grant, partial) and lease._on_grant.func is _come:  # noqa: SLF001
+            if lease._turn:  # noqa: SLF001
                 lease._on_grant()  # noqa: SLF001
         self._waiting.clear()
         self._disarm()
@@ -305,12 +310,3 @@ def _from_plain(plain: Mapping[str, Any], now: datetime) -> list[Usage]:
 def _key(key: Any) -> Any:
     """JSON turns tuples into lists, which cannot be keys."""
     return tuple(_key(part) for part in key) if isinstance(key, list) else key
-
-
-def _nothing() -> None:
-    pass
-
-
-def _come(turn: "asyncio.Future[None]") -> None:
-    if not turn.done():
-        turn.set_result(None)

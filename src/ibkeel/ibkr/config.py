@@ -114,13 +114,7 @@ class IBKRConfig:
     account: str | None = attrs.field(default=None, repr=False)
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
     line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
-    pacing_rules: tuple[Rule, ...] = attrs.field(
-        default=(),
-        converter=validators.series,
-        validator=attrs.validators.deep_iterable(
-            validators.valid("a Rule", lambda value: isinstance(value, Rule), ConfigurationError)
-        ),
-    )
+    pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=validators.series)
     pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
     pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     pacing_store: str | None = None

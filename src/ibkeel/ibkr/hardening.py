@@ -22,7 +22,6 @@ from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
 from ibkeel.model import Grade, Health, HealthCheck
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, unfailing
-from ibkeel.validators import expect
 
 __all__ = ["Failure", "Hardened", "harden"]
 
@@ -71,7 +70,6 @@ def harden(
     if "sendMsg" in vars(ib.client):
         raise InvalidInput("this IB object is hardened already, or belongs to a broker; release it first")
     config = config or IBKRConfig()
-    expect(config, IBKRConfig)
     if orders is not None:
         config = attrs.evolve(config, orders=orders)
     return Hardened(
@@ -93,14 +91,6 @@ class Hardened:
 
     The object belongs to the thread and the loop on which it connects: a message from another one
     raises WrongLoopError, for the answer to it would never be read.
-
-    Args:
-        ib: The object.
-        config: Limits and deadlines.
-        orders: Which orders may leave; None leaves them alone.
-        observer: Told of waits, notices and failures.
-        clock: Wall time.
-        on_failure: Called with each failure.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ _NO_REQUEST: Final = -1
 
 
 def rules_of(config: IBKRConfig, reserve: int) -> tuple[Rule, ...]:
-    """The limits of one connection that keeps so many messages for orders: those of its own, then the Gateway's."""
+    """The limits of one connection that keeps so many messages for orders."""
     limits = gateway_rules(
         lines=max(LEAST_LINES, config.market_data_lines),
         share=config.market_data_lines,

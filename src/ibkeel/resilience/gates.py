@@ -13,8 +13,6 @@ from ibkeel.resilience.pacing import Request, Tier, Window
 class Gate:
     """A window of a limit, some seconds longer than that says, and those who wait for it."""
 
-    __slots__ = ("_claims", "holders", "key", "queue", "tier", "wake_at", "window")
-
     def __init__(self, tier: Tier, key: Hashable, *, margin: float, patience: Patience) -> None:
         seconds = None if tier.seconds is None else tier.seconds + margin
         self.tier, self.key = tier, key

@@ -138,8 +138,6 @@ class Window:
         seconds: How long each entry counts; None: until it is given back.
     """
 
-    __slots__ = ("_entries", "_seconds", "limit", "used")
-
     def __init__(self, limit: int, seconds: float | None) -> None:
         self.limit, self._seconds = limit, seconds
         self.used = 0

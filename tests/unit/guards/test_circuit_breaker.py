@@ -585,10 +585,9 @@ def test_what_is_no_type_among_types_is_refused_before_the_first_error_comes():
         CircuitBreaker("history", answers=(NoData, "NoData"))
 
 
-@pytest.mark.parametrize("more", [{"jitter": 0.5}, {"clock": 5.0}], ids=str)
-def test_a_number_for_a_function_is_refused(more):
+def test_a_number_for_the_jitter_is_refused():
     with pytest.raises(InvalidInput, match="cannot be called"):
-        CircuitBreaker("history", **more)
+        CircuitBreaker("history", jitter=0.5)
 
 
 def test_what_cannot_be_called_is_not_guarded(breaker):
@@ -641,3 +640,8 @@ def test_what_on_change_raises_is_logged_and_ends_no_call(service, clock, caplog
     assert breaker.call(service.fetch) == 42
     assert breaker.state is BreakerState.CLOSED
     assert [record.exc_info[0] for record in caplog.records] == [ZeroDivisionError] * 3
+
+
+def test_an_attempt_is_no_decorator_for_of_a_coroutine_function_it_would_guard_nothing(breaker, service):
+    with pytest.raises(TypeError, match="not callable"):
+        breaker.attempt()(service.fetch_async)

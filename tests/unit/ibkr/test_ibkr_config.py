@@ -123,9 +123,3 @@ def test_no_order_mode_ever_takes_a_live_account_for_paper(orders, port, account
         return
 
     assert orders is OrderMode.DRY_RUN or is_paper(account) == (orders is OrderMode.PAPER)
-
-
-@pytest.mark.parametrize("rules", ["messages", ["messages"], [None]])
-def test_limits_of_ones_own_are_rules(rules):
-    with pytest.raises(ConfigurationError, match="pacing_rules"):
-        IBKRConfig(pacing_rules=rules)
