@@ -17,7 +17,7 @@ from ibkeel.errors import (
 from ibkeel.ibkr import Backoff, IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, Grade, OrderTicket, Stock
 from ibkeel.resilience import BreakerPolicy, Deadlines
-from ibkeel.sim import faults
+from ibkeel.sim import GatewaySettings, Latency, faults
 from ibkeel.virtual import virtual_clock
 
 SPY, QQQ = Stock("SPY"), Stock("QQQ")
@@ -57,6 +57,12 @@ async def paper_and_live(on):
 async def half_open(on):
     await asyncio.sleep(2)  # an answer younger than a second is shared
     on.gateway.inject(faults.HalfOpen(duration=600.0))
+    return await on.broker.health()
+
+
+async def clock_off(on):
+    await asyncio.sleep(2)
+    on.gateway.inject(faults.ClockSkew(seconds=180.0, duration=600.0))
     return await on.broker.health()
 
 
@@ -121,6 +127,7 @@ TROUBLES = [
     (id_in_use, "handshake", Grade.DOWN, "end the other program"),
     (paper_and_live, "handshake", Grade.DOWN, "make port, account and IBKRConfig.orders fit"),
     (half_open, "server time", Grade.DOWN, "half open"),
+    (clock_off, "clock", Grade.DOWN, "turn on network time"),
     (undrained, "loop", Grade.DEGRADED, "asyncio.sleep"),
     (upstream_lost, "upstream", Grade.DOWN, "check the Gateway's network"),
     (farm_lost, "farm usfarm", Grade.DEGRADED, "wait for the farm"),
@@ -165,6 +172,7 @@ def test_no_two_troubles_have_the_same_tier_and_remedy():
 async def test_only_the_tiers_that_a_trouble_touches_are_not_well(on_stage, trouble):
     touched = {
         half_open: {"server time"},
+        clock_off: {"clock"},
         undrained: {"loop"},
         upstream_lost: {"upstream", "session"},
         farm_lost: {"farm usfarm", "session"},
@@ -179,6 +187,47 @@ async def test_only_the_tiers_that_a_trouble_touches_are_not_well(on_stage, trou
 
         assert {check.name for check in health.checks if check.grade is not Grade.OK} == touched[trouble]
         on.gateway.heal()
+
+
+@pytest.mark.parametrize("took", [0.0, 3.0])
+@pytest.mark.parametrize(
+    ("seconds", "grade", "says"),
+    [
+        (-3600, Grade.DOWN, "3600 s ahead of"),
+        (-64, Grade.DOWN, "s ahead of"),
+        (-59, Grade.DEGRADED, "s ahead of"),
+        (-2, Grade.OK, "agree"),
+        (0, Grade.OK, "agree"),
+        (2, Grade.OK, "agree"),
+        (59, Grade.DEGRADED, "s behind"),
+        (64, Grade.DOWN, "s behind"),
+        (5 * 3600, Grade.DOWN, "s behind"),
+    ],
+)
+async def test_what_a_clock_is_surely_off_by_counts(stage, seconds, grade, says, took):
+    async with stage(settings=GatewaySettings(latency=Latency(local=took))) as on:
+        await asyncio.sleep(2.4)
+        on.gateway.inject(faults.ClockSkew(seconds=float(seconds), duration=600.0))
+
+        check = (await on.broker.health()).check("clock")
+
+        assert (check.grade, says.split()[-1] in check.evidence) == (grade, True)
+
+
+async def test_of_a_clock_that_is_off_a_person_hears_once_until_it_was_right(stage):
+    async with stage() as on:
+        for seconds in (-180.0, -170.0, 0.0, 7200.0):
+            on.gateway.heal()
+            on.gateway.inject(faults.ClockSkew(seconds=seconds, duration=600.0))
+            await asyncio.sleep(2)
+            await on.broker.health()
+
+        told = [row.message for row in on.told.of("AlarmRaised") if row.name == "clock"]
+
+    assert [words.partition(" s ")[2].partition(",")[0] for words in told] == [
+        "ahead of the Gateway's",
+        "behind the Gateway's",
+    ]
 
 
 async def test_a_foreign_loop_is_told_so_and_how_to_do_it_right(stage):

@@ -19,7 +19,7 @@ from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import Outcome
-from ibkeel.ibkr.pulse import Beat, Pulse
+from ibkeel.ibkr.pulse import CLOCK_LIMIT, SET_CLOCKS, Beat, Pulse
 from ibkeel.ibkr.states import SessionState
 from ibkeel.model import Grade, Health, HealthCheck, OrderState
 from ibkeel.resilience import BreakerState, RequestKind
@@ -27,6 +27,7 @@ from ibkeel.resilience import BreakerState, RequestKind
 _DATA: Final = (RequestKind.QUOTE, RequestKind.HISTORY)
 _ORDERS: Final = (RequestKind.ORDERS,)
 _RECENT: Final = 300.0
+_SKEW: Final = 2.0  # seconds that clocks may differ
 _READ_ONLY: Final = "untick 'Read-Only API' in the Gateway's API settings"
 _TRY: Final = "ask again: the next request tries whether it is well"
 _HALF_OPEN: Final = (
@@ -137,10 +138,17 @@ class _Examination:
         if beat is not None:
             evidence = f"the Gateway said {beat.server_time:%H:%M:%S} UTC in {beat.seconds:.3f} s"
             yield self._check("server time", Grade.OK, evidence)
+            yield self._clock(beat)
         elif isinstance(failure, PacingExceeded):  # nothing was sent
             yield self._check("server time", Grade.DEGRADED, str(failure), _PACED)
         elif failure is not None:
             yield self._check("server time", Grade.DOWN, str(failure), _HALF_OPEN)
+
+    def _clock(self, beat: Beat) -> HealthCheck:
+        if abs(beat.ahead) <= _SKEW:
+            return self._check("clock", Grade.OK, "this machine and the Gateway agree on the time")
+        grade = Grade.DOWN if abs(beat.ahead) > CLOCK_LIMIT else Grade.DEGRADED
+        return self._check("clock", grade, beat.skew, SET_CLOCKS)
 
     # What lies beyond.
 

@@ -25,6 +25,10 @@ _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as 
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
 _REMEMBERED: Final = 16
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
+CLOCK_LIMIT: Final = 60.0
+"""Seconds that this machine's clock may be off; with more a person is told, and no runner enters."""
+SET_CLOCKS: Final = "turn on network time on both machines: schedules, exits and ages of quotes go by this clock"
+"""What to do about a clock that is off."""
 
 
 class Gate:
@@ -101,11 +105,27 @@ class Gate:
 
 @attrs.frozen(kw_only=True)
 class Beat:
-    """One round trip: when its answer came, in monotonic seconds, and what the Gateway's clock said, to the second."""
+    """One round trip: when its answer came, in monotonic seconds, and what the Gateway's clock said, to the second.
+
+    `ahead` is how many seconds our clock is at least ahead of the Gateway's, negative when behind; 0 when they may agree.
+    """
 
     at: float
     server_time: datetime
     seconds: float
+    ahead: float
+
+    @property
+    def skew(self) -> str:
+        """The same, in words."""
+        side = "ahead of" if self.ahead > 0 else "behind"
+        return f"this machine's clock is {abs(self.ahead):.0f} s {side} the Gateway's"
+
+
+def _ahead(received_at: datetime, server_time: datetime, seconds: float) -> float:
+    """The least that explains an answer in whole seconds, given at any moment of the round trip."""
+    most = (received_at - server_time).total_seconds()
+    return max(most - seconds - 1.0, 0.0) + min(most, 0.0)
 
 
 class Pulse:
@@ -125,6 +145,7 @@ class Pulse:
         self._wake = asyncio.Event()
         hear_bytes(link.ib, self._heard)
         self._told_at = -math.inf
+        self._is_clock_off = False
         self.heard_at = -math.inf
         """When bytes last came, in monotonic seconds."""
         self.blocked: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
@@ -195,8 +216,12 @@ class Pulse:
             self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise
         self._keeper.probed(answered=True, generation=generation)
-        now = self._now()
-        self._last = Beat(at=now, server_time=datetime.fromtimestamp(epoch, UTC), seconds=now - began)
+        now, server_time = self._now(), datetime.fromtimestamp(epoch, UTC)
+        ahead = _ahead(self._link.clock.now(), server_time, now - began)
+        self._last = Beat(at=now, server_time=server_time, seconds=now - began, ahead=ahead)
+        was_off, self._is_clock_off = self._is_clock_off, abs(ahead) > CLOCK_LIMIT
+        if self._is_clock_off and not was_off:
+            self._keeper.raise_alarm("clock", f"{self._last.skew}, so a runner enters nothing. {SET_CLOCKS}")
         return self._last
 
     async def _beat_on(self) -> None:

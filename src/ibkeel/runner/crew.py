@@ -258,7 +258,8 @@ def crew_of(
     news = asyncio.Event()
 
     async def is_ready() -> bool:
-        return (await broker.health()).grade is Grade.OK
+        grades = {row.grade for row in (await broker.health()).checks if row.name != "clock"}
+        return grades == {Grade.OK}  # a clock that is off makes no list less true
 
     watch = Watch(broker, desk, recorder, tally, clock, observer, is_ready=is_ready, changed=news.set)
     teller = Teller(observer, clock, run)

@@ -3,6 +3,7 @@
 import asyncio
 
 import attrs
+import pytest
 
 from ibkeel.model import OrderTicket
 from ibkeel.orders import GateKind
@@ -77,3 +78,22 @@ async def test_when_the_contract_does_not_trade_no_order_leaves(stage):
         standing = await Lookout(on.broker, virtual_clock()).standing(ticket)
 
     assert not standing.market_open
+
+
+@pytest.mark.parametrize("seconds", [-3600, -180, 180, 3600])
+async def test_while_the_clocks_disagree_no_entry_leaves(stage, seconds):
+    async with stage() as on:
+        on.gateway.inject(faults.ClockSkew(seconds=float(seconds), duration=60))
+        await asyncio.sleep(2)
+        found = await refusals(on)
+
+    assert list(found) == [GateKind.HEALTH]
+    assert "this machine's clock is" in found[GateKind.HEALTH].value
+
+
+async def test_a_clock_that_is_a_little_off_keeps_no_entry_back(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.ClockSkew(seconds=30.0, duration=60))
+        await asyncio.sleep(2)
+
+        assert await refusals(on) == {}
