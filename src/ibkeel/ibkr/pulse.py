@@ -27,7 +27,9 @@ _REMEMBERED: Final = 16
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 CLOCK_LIMIT: Final = 60.0
 """Seconds that this machine's clock may be off; with more a person is told, and no runner enters."""
-SET_CLOCKS: Final = "turn on network time on both machines: schedules, exits and ages of quotes go by this clock"
+SET_CLOCKS: Final = (
+    "turn on network time on both machines: schedules, exits and ages of quotes go by this clock"
+)
 """What to do about a clock that is off."""
 
 

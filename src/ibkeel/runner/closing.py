@@ -22,7 +22,8 @@ from ibkeel.runner.tally import Failures, Held
 from ibkeel.runner.watch import Watch
 from ibkeel.strategy import ExitRule, PositionFacts, due_exits, trail_bars
 
-_AGAIN: Final = 15.0  # seconds between two attempts
+_AGAIN: Final = 15.0  # seconds between two attempts, the last ones closer together
+_LAST: Final = 3.0  # seconds before the close, after which none begins: an exit must not come after it
 
 
 class Closing:
@@ -55,9 +56,13 @@ class Closing:
                 and is_done
                 and not (self._desk.is_placing or self._desk.may_hold_more)
             )
-            if is_done or self._left(session) <= _AGAIN:
+            left = self._left(session)
+            pause = min(_AGAIN, left / 2)
+            # So late no exit is withdrawn for another that would take its place.
+            is_leaving = held is not None and all(row.is_leaving for row in held if self._is_late(row))
+            if is_done or left - pause < _LAST or (left <= _AGAIN and is_leaving):
                 return held
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(pause)
 
     def _is_late(self, held: Held) -> bool:
         return held.is_ours and self._ends(held.contract)

@@ -67,13 +67,13 @@ async def flatten(
     for contract in await _present(broker, wanted):
         try:
             async with desk.turn:
-                leaving = leave_position(
-                    broker, desk, contract, session, reason, cause, of_anybody=of_anybody
+                await finish(
+                    leave_position(broker, desk, contract, session, reason, cause, of_anybody=of_anybody)
                 )
-                await finish(leaving)
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
-    positions = await _until_flat(broker, [row for row in wanted if row not in trouble], wait)
+    leaving = [row for row in wanted if row not in trouble]
+    positions = await _until_flat(broker, leaving, wait)
     if not positions:
         return ()
     late = f"the exit did not fill within {wait:g} s"
@@ -83,7 +83,7 @@ async def flatten(
         found = (why for failed, why in trouble.items() if is_same_contract(contract, failed))
         return next(found, late if is_among(wanted, contract) else held_for) + bare[contract]
 
-    return tuple(_held(row, desk, words(row.contract), wanted) for row in positions)
+    return tuple(_held(row, desk, words(row.contract), wanted, leaving) for row in positions)
 
 
 async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequence[Contract]:
@@ -155,13 +155,20 @@ async def cancel_ours(
             desk.saw(await desk.cancel(report))
 
 
-def _held(position: Position, desk: OrderDesk, reason: str, wanted: Sequence[Contract]) -> Held:
+def _held(
+    position: Position,
+    desk: OrderDesk,
+    reason: str,
+    wanted: Sequence[Contract],
+    leaving: Sequence[Contract],
+) -> Held:
     is_ours = is_among((*desk.contracts, *wanted), position.contract)
     return Held(
         contract=position.contract,
         signed_quantity=position.signed_quantity,
         reason=reason if is_ours else _NOT_OURS,
         is_ours=is_ours,
+        is_leaving=is_among(leaving, position.contract),
     )
 
 

@@ -27,12 +27,14 @@ class Held:
         signed_quantity: How much.
         reason: Why it was not closed.
         is_ours: Whether this run or one that it took over traded the contract.
+        is_leaving: Whether its exit was sent, and has not filled in time.
     """
 
     contract: Contract
     signed_quantity: float
     reason: str
     is_ours: bool = True
+    is_leaving: bool = False
 
 
 @attrs.frozen(kw_only=True)
