@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from ibkeel.cli.news import News
 from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
-from ibkeel.clock import OffsetClock
+from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
@@ -168,7 +168,7 @@ async def _trade(
 ) -> RunReport:
     machine = SystemClock()
     theirs = await fetch_time(address.host, address.port) if options.follow_gateway else None
-    clock = OffsetClock(machine, theirs or machine.now())  # from the first event on
+    clock = clock_of(machine, theirs, follow=options.follow_gateway)  # from the first event on
     monitor = Monitor(config.telemetry, config.alerts, clock, LoggingObserver())
     state = options.journal.parent if options.halt is None else options.halt.parent
     reports = DayReports(state / "reports", options.journal, monitor.board, clock, monitor)
@@ -253,12 +253,17 @@ def _halted_by_signal(runner: Runner) -> Iterator[None]:
         loop.remove_signal_handler(number)
 
 
-async def agree_on_time(broker: IBKRBroker, clock: OffsetClock, *, follow: bool) -> None:
+def clock_of(machine: Clock, theirs: datetime | None, *, follow: bool) -> Clock:
+    """The machine's, which is set at times and counts on while the machine sleeps; or one set to the Gateway's."""
+    return OffsetClock(machine, theirs or machine.now()) if follow else machine
+
+
+async def agree_on_time(broker: IBKRBroker, clock: Clock, *, follow: bool) -> None:
     """See that this machine and the Gateway mean the same day; else, and unless the Gateway is followed, refuse."""
     theirs = await broker.server_time()
     if abs(theirs - clock.now()) <= _CLOSE_ENOUGH:
         return
-    if not follow:
+    if not (follow and isinstance(clock, OffsetClock)):
         raise ConfigurationError(
             f"the Gateway's clock says {theirs:%Y-%m-%d %H:%M} UTC, this machine's {clock.now():%Y-%m-%d %H:%M} UTC: set "
             "the clocks, or rehearse on a simulated Gateway with --follow-gateway-clock"
@@ -266,7 +271,7 @@ async def agree_on_time(broker: IBKRBroker, clock: OffsetClock, *, follow: bool)
     clock.show(theirs)
 
 
-async def _same_pace(broker: IBKRBroker, clock: OffsetClock) -> None:
+async def _same_pace(broker: IBKRBroker, clock: Clock) -> None:
     """Refuse a Gateway whose clock, which was read once, does not run as ours: the bot would live on another time."""
     began, theirs = clock.now(), await broker.server_time()
     await asyncio.sleep(_PACE_AFTER)
@@ -279,7 +284,7 @@ async def _same_pace(broker: IBKRBroker, clock: OffsetClock) -> None:
         )
 
 
-def _waiting_for(clock: OffsetClock) -> str:
+def _waiting_for(clock: Clock) -> str:
     now = clock.now()
     session = session_now(ExchangeCalendar(start=now.date() - timedelta(days=7)), now)
     opens, closes = session.opens_at.astimezone(NEW_YORK), session.closes_at.astimezone(NEW_YORK)

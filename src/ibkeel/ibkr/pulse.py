@@ -223,7 +223,7 @@ class Pulse:
         self._last = Beat(at=now, server_time=server_time, seconds=now - began, ahead=ahead)
         was_off, self._is_clock_off = self._is_clock_off, abs(ahead) > CLOCK_LIMIT
         if self._is_clock_off and not was_off:
-            self._keeper.raise_alarm("clock", f"{self._last.skew}, so a runner enters nothing. {SET_CLOCKS}")
+            self._keeper.raise_alarm("clock", f"{self._last.skew}, so a runner enters nothing; {SET_CLOCKS}")
         return self._last
 
     async def _beat_on(self) -> None:

@@ -76,7 +76,7 @@ async def flatten(
     positions = await _until_flat(broker, leaving, wait)
     if not positions:
         return ()
-    late = f"the exit did not fill within {wait:g} s"
+    late = f"the exit did not fill within {wait:.3g} s"
     bare = await unprotected(broker, positions)
 
     def words(contract: Contract) -> str:

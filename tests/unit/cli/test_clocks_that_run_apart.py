@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from ibkeel.cli.live import _same_pace
+from ibkeel.cli.live import _same_pace, clock_of
 from ibkeel.clock import OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.virtual import run_virtual, virtual_clock
@@ -44,3 +44,37 @@ def test_one_that_runs_as_ours_is_followed(late):
 def test_one_that_runs_faster_or_slower_is_refused_and_the_remedy_named(speed, late):
     with pytest.raises(ConfigurationError, match="serve with --speed 1"):
         looked(speed, late)
+
+
+class Set:
+    """A machine's clock that somebody sets, or that counts a sleep which monotonic seconds do not count."""
+
+    off = timedelta(0)
+
+    def now(self):
+        return virtual_clock().now() + self.off
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=1), timedelta(minutes=-3)])
+def test_a_bot_goes_by_the_machines_clock_also_after_that_was_set(off):
+    async def main():
+        machine = Set()
+        clock = clock_of(machine, None, follow=False)
+        machine.off = off
+        return clock.now() - machine.now(), clock.monotonic() - machine.monotonic()
+
+    assert run_virtual(main(), start=START) == (timedelta(0), 0.0)
+
+
+def test_a_clock_that_follows_a_gateway_is_not_set_with_the_machines():
+    async def main():
+        machine = Set()
+        clock = clock_of(machine, START, follow=True)
+        machine.off = timedelta(hours=1)
+        await asyncio.sleep(5)
+        return (clock.now() - START).total_seconds()
+
+    assert run_virtual(main(), start=START + timedelta(days=300)) == pytest.approx(5.0)
