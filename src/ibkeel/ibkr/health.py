@@ -19,7 +19,7 @@ from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import Outcome
-from ibkeel.ibkr.pulse import CLOCK_LIMIT, SET_CLOCKS, Beat, Pulse
+from ibkeel.ibkr.pulse import CLOCK_LIMIT, Beat, Pulse
 from ibkeel.ibkr.states import SessionState
 from ibkeel.model import Grade, Health, HealthCheck, OrderState
 from ibkeel.resilience import BreakerState, RequestKind
@@ -28,6 +28,10 @@ _DATA: Final = (RequestKind.QUOTE, RequestKind.HISTORY)
 _ORDERS: Final = (RequestKind.ORDERS,)
 _RECENT: Final = 300.0
 _SKEW: Final = 2.0  # seconds that clocks may differ
+_SET_CLOCKS: Final = (
+    "turn on network time on both machines: ages of quotes, schedules and end-of-day exits go wrong by as much; on a "
+    "simulated Gateway run the bot with --follow-gateway-clock"
+)
 _READ_ONLY: Final = "untick 'Read-Only API' in the Gateway's API settings"
 _TRY: Final = "ask again: the next request tries whether it is well"
 _HALF_OPEN: Final = (
@@ -145,10 +149,11 @@ class _Examination:
             yield self._check("server time", Grade.DOWN, str(failure), _HALF_OPEN)
 
     def _clock(self, beat: Beat) -> HealthCheck:
-        if abs(beat.ahead) <= _SKEW:
-            return self._check("clock", Grade.OK, "this machine and the Gateway agree on the time")
-        grade = Grade.DOWN if abs(beat.ahead) > CLOCK_LIMIT else Grade.DEGRADED
-        return self._check("clock", grade, beat.skew, SET_CLOCKS)
+        if beat.off <= _SKEW:
+            agreed = f"this machine and the Gateway agree: {beat.server_time:%H:%M:%S} UTC"
+            return self._check("clock", Grade.OK, agreed)
+        grade = Grade.DOWN if beat.off > CLOCK_LIMIT else Grade.DEGRADED
+        return self._check("clock", grade, beat.skew, _SET_CLOCKS)
 
     # What lies beyond.
 

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -27,10 +27,7 @@ _REMEMBERED: Final = 16
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 CLOCK_LIMIT: Final = 60.0
 """Seconds that this machine's clock may be off; with more a person is told, and no runner enters."""
-SET_CLOCKS: Final = (
-    "turn on network time on both machines: schedules, exits and ages of quotes go by this clock"
-)
-"""What to do about a clock that is off."""
+_LONG: Final = 120.0  # seconds, above which hours are told
 
 
 class Gate:
@@ -107,27 +104,30 @@ class Gate:
 
 @attrs.frozen(kw_only=True)
 class Beat:
-    """One round trip: when its answer came, in monotonic seconds, and what the Gateway's clock said, to the second.
-
-    `ahead` is how many seconds our clock is at least ahead of the Gateway's, negative when behind; 0 when they may agree.
-    """
+    """One round trip: when its answer came, in monotonic seconds and by our clock, and what the Gateway's clock said."""
 
     at: float
+    received_at: datetime
     server_time: datetime
     seconds: float
-    ahead: float
+
+    @property
+    def off(self) -> float:
+        """Seconds that the clocks differ at least: the Gateway tells whole ones, at any moment of the round trip."""
+        return max(abs(self._ahead) - (self.seconds + 1.0) / 2, 0.0)
 
     @property
     def skew(self) -> str:
-        """The same, in words."""
-        side = "ahead of" if self.ahead > 0 else "behind"
-        return f"this machine's clock is {abs(self.ahead):.0f} s {side} the Gateway's"
+        """How far they differ, in words."""
+        off, side = abs(self._ahead), "ahead of" if self._ahead > 0 else "behind"
+        shown = f"{off:.0f} s" if off < _LONG else str(timedelta(seconds=round(off)))
+        return (
+            f"this machine's clock is {shown} {side} the Gateway's ({self.server_time:%Y-%m-%d %H:%M:%S} UTC)"
+        )
 
-
-def _ahead(received_at: datetime, server_time: datetime, seconds: float) -> float:
-    """The least that explains an answer in whole seconds, given at any moment of the round trip."""
-    most = (received_at - server_time).total_seconds()
-    return max(most - seconds - 1.0, 0.0) + min(most, 0.0)
+    @property
+    def _ahead(self) -> float:
+        return (self.received_at - self.server_time).total_seconds() - (self.seconds + 1.0) / 2
 
 
 class Pulse:
@@ -218,12 +218,16 @@ class Pulse:
             self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise
         self._keeper.probed(answered=True, generation=generation)
-        now, server_time = self._now(), datetime.fromtimestamp(epoch, UTC)
-        ahead = _ahead(self._link.clock.now(), server_time, now - began)
-        self._last = Beat(at=now, server_time=server_time, seconds=now - began, ahead=ahead)
-        was_off, self._is_clock_off = self._is_clock_off, abs(ahead) > CLOCK_LIMIT
+        now = self._now()
+        self._last = beat = Beat(
+            at=now,
+            received_at=self._link.clock.now(),
+            server_time=datetime.fromtimestamp(epoch, UTC),
+            seconds=now - began,
+        )
+        was_off, self._is_clock_off = self._is_clock_off, beat.off > CLOCK_LIMIT
         if self._is_clock_off and not was_off:
-            self._keeper.raise_alarm("clock", f"{self._last.skew}, so a runner enters nothing; {SET_CLOCKS}")
+            self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters anything until they agree")
         return self._last
 
     async def _beat_on(self) -> None:

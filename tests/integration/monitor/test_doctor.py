@@ -82,13 +82,17 @@ class Ward:
                 **self.config,
             }
         )
-        return IBKRBroker(config, clock=virtual_clock(), jitter=lambda: 0.0)
+        return IBKRBroker(config, clock=self.clock, jitter=lambda: 0.0)
+
+    @property
+    def clock(self):
+        """The machine's."""
+        return Late(virtual_clock(), self.skew)
 
     async def examined(self) -> Diagnosis:
         session = self.market.sessions(self.market.session_date, self.market.session_date)[0]
         hours = LiquidHours((TradingHours(opens_at=session.opens_at, closes_at=session.closes_at),))
-        clock = Late(virtual_clock(), self.skew)
-        return await examine(self.setup, self.broker, clock, machine=self.machine, calendar=hours)
+        return await examine(self.setup, self.broker, self.clock, machine=self.machine, calendar=hours)
 
 
 Case = Callable[[Ward], Coroutine[Any, Any, None]]

@@ -20,7 +20,6 @@ from ibkeel.monitor.doctor.port import look_at_port
 from ibkeel.monitor.doctor.session import (
     Seen,
     log_on_failed,
-    look_at_clock,
     look_at_data,
     look_at_health,
     look_at_orders,
@@ -119,11 +118,7 @@ def _journal(path: Path) -> Finding:
 
 
 class Patient(Broker, Protocol):
-    """A broker that also tells the Gateway's time and what it waits for."""
-
-    async def server_time(self) -> datetime:
-        """The Gateway's own clock, aware, in UTC, to the second."""
-        ...
+    """A broker that also tells what it waits for."""
 
     def explain_pacing(self) -> str:
         """What waits for its turn now, in words."""
@@ -193,7 +188,7 @@ async def examine(
     for finding in await look_at_port(setup.host, setup.port):
         note(finding)
     if not any(row.verdict is Verdict.FAULT for row in findings if row.check in {"port", "handshake"}):
-        await _look_inside(setup, open_broker(), clock, _is_open(session, clock.now()), note)
+        await _look_inside(setup, open_broker(), _is_open(session, clock.now()), note)
     return Diagnosis(tuple(findings))
 
 
@@ -217,9 +212,7 @@ def _next_session(session: Session | None, now: datetime) -> Finding:
     return Finding(check="session hours", verdict=Verdict.OK, said=said)
 
 
-async def _look_inside(
-    setup: Setup, broker: Patient, clock: Clock, is_open: bool, note: Callable[[Finding], None]
-) -> None:
+async def _look_inside(setup: Setup, broker: Patient, is_open: bool, note: Callable[[Finding], None]) -> None:
     try:
         await broker.connect()
     except IbkeelError as error:
@@ -227,7 +220,7 @@ async def _look_inside(
         return
     try:
         note(await _account(setup, broker))
-        if await _is_answering(broker, clock, note):
+        if await _is_answering(broker, note):
             seen = await look_at_data(broker, setup.symbols, is_open=is_open)
             for each in seen:
                 note(each.finding)
@@ -248,23 +241,13 @@ async def _account(setup: Setup, broker: Broker) -> Finding:
     return Finding(check="account", verdict=Verdict.OK, said=said)
 
 
-async def _is_answering(broker: Patient, clock: Clock, note: Callable[[Finding], None]) -> bool:
+async def _is_answering(broker: Patient, note: Callable[[Finding], None]) -> bool:
     """Whether there is a Gateway behind the socket, and servers behind the Gateway."""
     found = list(look_at_health(await broker.health()))
     for finding in found:
         note(finding)
-    if any(row.check in {"upstream", "session", "round trip"} and row.is_problem for row in found):
-        return False
-    asked = clock.now()
-    try:
-        server_time = await broker.server_time()
-    except (RequestFailed, ConnectionFailure) as error:
-        note(
-            Finding(check="clock", verdict=Verdict.UNKNOWN, said=f"the Gateway's time did not come: {error}")
-        )
-        return False
-    note(look_at_clock(server_time, asked, clock))
-    return True
+    vital = {"upstream", "session", "round trip"}
+    return not any(row.check in vital and row.is_problem for row in found)
 
 
 def _quote(seen: list[Seen]) -> Quote | None:

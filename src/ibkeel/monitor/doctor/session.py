@@ -1,12 +1,10 @@
 """What is wrong with the session: the log-on, the link behind the Gateway, the clocks, the farms, the orders, the data."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import attrs
 
-from ibkeel.clock import Clock
 from ibkeel.errors import (
     AccountMismatch,
     AnotherProcess,
@@ -24,8 +22,6 @@ from ibkeel.errors import (
 from ibkeel.model import Broker, DataType, Grade, Health, OrderTicket, OrderType, Quote, Side, Stock
 from ibkeel.monitor.doctor.findings import Finding, Verdict
 
-_SKEW: Final = timedelta(seconds=2)  # the Gateway tells whole seconds, half a second is our own error
-_LONG: Final = timedelta(minutes=2)
 _READ_ONLY: Final = "read-only"
 _DELAYED_ONLY: Final = frozenset({10089, 10167})
 _SUBSCRIBE: Final = (
@@ -68,6 +64,10 @@ def look_at_health(health: Health) -> Iterator[Finding]:
     if trip is not None:
         yield _round_trip(trip.grade, trip.evidence, health.round_trip)
     yield from _farms(health)
+    clock = rows.get("clock")
+    if clock is not None:
+        verdict = Verdict.OK if clock.grade is Grade.OK else Verdict.FAULT
+        yield Finding(check="clock", verdict=verdict, said=clock.evidence, remedy=clock.remedy)
 
 
 def _round_trip(grade: Grade, evidence: str, seconds: float | None) -> Finding:
@@ -93,26 +93,6 @@ def _farms(health: Health) -> Iterator[Finding]:
         )
     elif farms:
         yield Finding(check="farms", verdict=Verdict.OK, said=f"{len(farms)} data farms are well")
-
-
-def look_at_clock(server_time: datetime, asked: datetime, clock: Clock) -> Finding:
-    """Whether this machine and the Gateway, which said its time in whole seconds when it was asked, agree on the time."""
-    middle = asked + (clock.now() - asked) / 2
-    ahead = server_time + timedelta(milliseconds=500) - middle
-    shown = f"{abs(ahead.total_seconds()):.0f} s" if abs(ahead) < _LONG else str(abs(ahead)).partition(".")[0]
-    if abs(ahead) <= _SKEW:
-        return Finding(
-            check="clock",
-            verdict=Verdict.OK,
-            said=f"this machine and the Gateway agree: {server_time.astimezone(UTC):%H:%M:%S} UTC",
-        )
-    side = "behind" if ahead > timedelta() else "ahead of"
-    return _fault(
-        "clock",
-        f"this machine's clock is {shown} {side} the Gateway's ({server_time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)",
-        "turn on network time on both machines: ages of quotes, schedules and end-of-day exits go wrong by as much; on a "
-        "simulated Gateway run the bot with --follow-gateway-clock",
-    )
 
 
 async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, sends: bool) -> Finding:
