@@ -225,8 +225,8 @@ async def test_of_a_clock_that_is_off_a_person_hears_once_until_it_was_right(sta
         told = [row.message for row in on.told.of("AlarmRaised") if row.name == "clock"]
 
     assert [words.partition(" the Gateway's")[0] for words in told] == [
-        "this machine's clock is 0:03:00 ahead of",
-        "this machine's clock is 2:00:00 behind",
+        "this machine's clock is 180 s ahead of",
+        "this machine's clock is 7200 s behind",
     ]
 
 

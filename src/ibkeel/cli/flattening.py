@@ -10,9 +10,9 @@ from typing import Final
 
 import attrs
 
-from ibkeel.cli.live import address_of, agree_on_time, interlock_of
+from ibkeel.cli.live import address_of, agree_on_time, clock_of, interlock_of
 from ibkeel.cli.screen import announce
-from ibkeel.clock import OffsetClock
+from ibkeel.clock import Clock
 from ibkeel.errors import (
     ConfigurationError,
     GatewayMute,
@@ -187,7 +187,7 @@ class _Hand:
 
     broker: IBKRBroker
     crew: Crew
-    clock: OffsetClock
+    clock: Clock
     session: Session
     run: str
 
@@ -196,7 +196,7 @@ class _Hand:
 async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> AsyncIterator[_Hand]:
     """A session under the bot's client id, and a desk that knows the bot's orders."""
     machine, observer = SystemClock(), LoggingObserver()
-    clock = OffsetClock(machine, machine.now())
+    clock = clock_of(machine, None, follow=options.follow_gateway)
     address = attrs.evolve(address_of(config, options.journal), orders=mode)
     # The journal first: a bot that has lost its Gateway holds it all the same, and must find its client id free.
     with _opened(options) as journal:

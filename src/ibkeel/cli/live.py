@@ -24,7 +24,7 @@ from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
-from ibkeel.model import Stock, to_data
+from ibkeel.model import Grade, Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
@@ -52,7 +52,6 @@ from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
 
 _FIGURES: Final = ("cycles", "signals", "intents", "orders", "orders_sent", "fills", "timeouts")
-_CLOSE_ENOUGH: Final = timedelta(seconds=60)
 _PACE_AFTER: Final = 5.0
 _OFF_PACE: Final = 0.5  # the Gateway tells whole seconds
 
@@ -260,15 +259,12 @@ def clock_of(machine: Clock, theirs: datetime | None, *, follow: bool) -> Clock:
 
 async def agree_on_time(broker: IBKRBroker, clock: Clock, *, follow: bool) -> None:
     """See that this machine and the Gateway mean the same day; else, and unless the Gateway is followed, refuse."""
-    theirs = await broker.server_time()
-    if abs(theirs - clock.now()) <= _CLOSE_ENOUGH:
+    seen = (await broker.health()).check("clock")
+    if seen is None or seen.grade is not Grade.DOWN:
         return
     if not (follow and isinstance(clock, OffsetClock)):
-        raise ConfigurationError(
-            f"the Gateway's clock says {theirs:%Y-%m-%d %H:%M} UTC, this machine's {clock.now():%Y-%m-%d %H:%M} UTC: set "
-            "the clocks, or rehearse on a simulated Gateway with --follow-gateway-clock"
-        )
-    clock.show(theirs)
+        raise ConfigurationError(f"{seen.evidence}: {seen.remedy}")
+    clock.show(await broker.server_time())
 
 
 async def _same_pace(broker: IBKRBroker, clock: Clock) -> None:

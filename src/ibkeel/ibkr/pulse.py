@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import deque
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -27,7 +28,6 @@ _REMEMBERED: Final = 16
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 CLOCK_LIMIT: Final = 60.0
 """Seconds that this machine's clock may be off; with more a person is told, and no runner enters."""
-_LONG: Final = 120.0  # seconds, above which hours are told
 
 
 class Gate:
@@ -119,11 +119,9 @@ class Beat:
     @property
     def skew(self) -> str:
         """How far they differ, in words."""
-        off, side = abs(self._ahead), "ahead of" if self._ahead > 0 else "behind"
-        shown = f"{off:.0f} s" if off < _LONG else str(timedelta(seconds=round(off)))
-        return (
-            f"this machine's clock is {shown} {side} the Gateway's ({self.server_time:%Y-%m-%d %H:%M:%S} UTC)"
-        )
+        side = "ahead of" if self._ahead > 0 else "behind"
+        theirs = f"the Gateway's ({self.server_time:%Y-%m-%d %H:%M:%S} UTC)"
+        return f"this machine's clock is {abs(self._ahead):.0f} s {side} {theirs}"
 
     @property
     def _ahead(self) -> float:
@@ -147,7 +145,6 @@ class Pulse:
         self._wake = asyncio.Event()
         hear_bytes(link.ib, self._heard)
         self._told_at = -math.inf
-        self._is_clock_off = False
         self.heard_at = -math.inf
         """When bytes last came, in monotonic seconds."""
         self.blocked: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
@@ -199,19 +196,10 @@ class Pulse:
             raise RequestTimeout(f"no answer to the server's time within {deadline:g} s") from late
 
     async def _ask(self) -> Beat:
-        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
-            pending.finish(args[0])
-
         began, generation = self._now(), self._keeper.session.generation
         try:
-            epoch = await self._link.requests.ask(
-                "currentTime",
-                RequestKind.PROBE,
-                "the server's time",
-                deadline=self._link.config.deadlines.probe,  # whose patience ends sooner, leaves sooner
-                send=self._link.ib.client.reqCurrentTime,
-                heard=heard,
-            )
+            send = self._link.ib.client.reqCurrentTime
+            epoch = await self._probe("currentTime", "the server's time", send)
         except PacingExceeded:  # our own limits kept it here, which says nothing of the link
             raise
         except (RequestFailed, ConnectionFailure) as error:
@@ -219,16 +207,24 @@ class Pulse:
             raise
         self._keeper.probed(answered=True, generation=generation)
         now = self._now()
-        self._last = beat = Beat(
-            at=now,
-            received_at=self._link.clock.now(),
-            server_time=datetime.fromtimestamp(epoch, UTC),
-            seconds=now - began,
+        received_at, server_time = self._link.clock.now(), datetime.fromtimestamp(epoch, UTC)
+        beat = Beat(at=now, received_at=received_at, server_time=server_time, seconds=now - began)
+        before, self._last = self._last, beat
+        if beat.off > CLOCK_LIMIT and (before is None or before.off <= CLOCK_LIMIT):
+            self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
+        return beat
+
+    async def _probe(self, key: int | str, what: str, send: Callable[[], None]) -> Any:
+        """Ask with the configured patience: whose own ends sooner, leaves sooner."""
+
+        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
+            pending.finish(args[0])
+
+        link = self._link
+        deadline = link.config.deadlines.probe
+        return await link.requests.ask(
+            key, RequestKind.PROBE, what, deadline=deadline, send=send, heard=heard
         )
-        was_off, self._is_clock_off = self._is_clock_off, beat.off > CLOCK_LIMIT
-        if self._is_clock_off and not was_off:
-            self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters anything until they agree")
-        return self._last
 
     async def _beat_on(self) -> None:
         interval = self._link.config.heartbeat
@@ -272,19 +268,9 @@ class Pulse:
             with link.wire.lane(Lane.PROBE):  # before the searches of the program itself
                 link.ib.client.reqMatchingSymbols(key, "SPY")
 
-        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
-            pending.finish(args[0])
-
         try:
             key = link.request_id()
-            found = await link.requests.ask(
-                key,
-                RequestKind.PROBE,
-                "a sign of the servers",
-                deadline=link.config.deadlines.probe,
-                send=send,
-                heard=heard,
-            )
+            found = await self._probe(key, "a sign of the servers", send)
         except (RequestFailed, ConnectionFailure):
             return False
         if not found:

@@ -15,7 +15,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, ConnectionFailure, IbkeelError, JournalError, RequestFailed
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Quote, mask_account
-from ibkeel.monitor.doctor.findings import Diagnosis, Finding, Verdict
+from ibkeel.monitor.doctor.findings import Diagnosis, Finding, Verdict, fault, well
 from ibkeel.monitor.doctor.port import look_at_port
 from ibkeel.monitor.doctor.session import (
     Seen,
@@ -68,53 +68,48 @@ def _python(machine: Machine) -> Finding:
     own = machine.version_of("ibkeel") or "from a source tree"
     said = f"Python {shown} ({platform.python_implementation()}), ibkeel {own}"
     if machine.python < _FIRST:
-        return Finding(
-            check="python", verdict=Verdict.FAULT, said=said, remedy="install Python 3.11, 3.12 or 3.13"
-        )
+        return fault("python", said, "install Python 3.11, 3.12 or 3.13")
     if machine.python > _LAST_TESTED:
         said += "; tested with 3.11 to 3.13"
-    return Finding(check="python", verdict=Verdict.OK, said=said)
+    return well("python", said)
 
 
 def _library(machine: Machine) -> Finding:
     found = {name: version for name in _LIBRARIES if (version := machine.version_of(name)) is not None}
     said = ", ".join(f"{name} {version}" for name, version in found.items())
     if len(found) == len(_LIBRARIES):
-        return _library_fault(
+        return fault(
+            "library",
             f"both {said} are installed; they overwrite each other's eventkit folder, so one of them is broken",
             "pip uninstall ib_async eventkit aeventkit, then pip install --force-reinstall ib_insync (or the reverse)",
         )
     if not found:
-        return _library_fault("no Interactive Brokers client is installed", "pip install ib_async")
+        return fault("library", "no Interactive Brokers client is installed", "pip install ib_async")
     if machine.python >= _WITHOUT_INSYNC and "ib_insync" in found:
         shown = ".".join(map(str, machine.python))
-        return _library_fault(
+        return fault(
+            "library",
             f"{said} cannot be imported on Python {shown}: its event library asks for a loop that is not there",
             "pip uninstall ib_insync eventkit, then pip install ib_async, its maintained successor",
         )
-    return Finding(check="library", verdict=Verdict.OK, said=said)
-
-
-def _library_fault(said: str, remedy: str) -> Finding:
-    return Finding(check="library", verdict=Verdict.FAULT, said=said, remedy=remedy)
+    return well("library", said)
 
 
 def _journal(path: Path) -> Finding:
     if not path.exists():
-        return Finding(check="journal", verdict=Verdict.OK, said=f"{path} is not there yet; a bot makes it")
+        return well("journal", f"{path} is not there yet; a bot makes it")
     try:
         with Journal.open(path, read_only=True) as journal:
             journal.check_integrity()
             said = f"{path} is whole: {journal.count()} records"
     except JournalError as error:
-        return Finding(
-            check="journal",
-            verdict=Verdict.FAULT,
-            said=str(error),
-            remedy="stop the bot, put the file aside for a look, and restore the last backup; without one begin with a new "
-            "file: open, completed and executed orders are then read from the Gateway",
+        return fault(
+            "journal",
+            str(error),
+            "stop the bot, put the file aside for a look, and restore the last backup; without one begin with a "
+            "new file: open, completed and executed orders are then read from the Gateway",
         )
-    return Finding(check="journal", verdict=Verdict.OK, said=said)
+    return well("journal", said)
 
 
 class Patient(Broker, Protocol):
@@ -180,7 +175,7 @@ async def examine(
     for finding in look_at_machine(machine or Machine(), setup.journal):
         note(finding)
     for said in setup.unmet:
-        note(Finding(check="extras", verdict=Verdict.FAULT, said=said, remedy=_NOT_YET))
+        note(fault("extras", said, _NOT_YET))
     session = _session(calendar, clock.now())
     note(_next_session(session, clock.now()))
     if any(row.check == "library" and row.verdict is Verdict.FAULT for row in findings):
@@ -209,7 +204,7 @@ def _next_session(session: Session | None, now: datetime) -> Finding:
     opens, closes = session.opens_at.astimezone(_NEW_YORK), session.closes_at.astimezone(_NEW_YORK)
     state = "is open" if _is_open(session, now) else "opens next"
     said = f"the exchange {state}: {opens:%A, %d %B %Y}, {opens:%H:%M} to {closes:%H:%M} New York"
-    return Finding(check="session hours", verdict=Verdict.OK, said=said)
+    return well("session hours", said)
 
 
 async def _look_inside(setup: Setup, broker: Patient, is_open: bool, note: Callable[[Finding], None]) -> None:
@@ -225,7 +220,7 @@ async def _look_inside(setup: Setup, broker: Patient, is_open: bool, note: Calla
             for each in seen:
                 note(each.finding)
             note(await look_at_orders(broker, setup.symbols[0], _quote(seen), sends=setup.sends_orders))
-        note(Finding(check="pacing", verdict=Verdict.OK, said=broker.explain_pacing()))
+        note(well("pacing", broker.explain_pacing()))
     finally:
         await broker.disconnect()
 
@@ -238,7 +233,7 @@ async def _account(setup: Setup, broker: Broker) -> Finding:
             check="account", verdict=Verdict.UNKNOWN, said=f"the account could not be read: {error}"
         )
     said = f"client id {setup.client_id} is logged on to {account}"
-    return Finding(check="account", verdict=Verdict.OK, said=said)
+    return well("account", said)
 
 
 async def _is_answering(broker: Patient, note: Callable[[Finding], None]) -> bool:

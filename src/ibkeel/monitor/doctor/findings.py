@@ -41,6 +41,16 @@ class Finding:
         return self.verdict in {Verdict.WARNING, Verdict.FAULT}
 
 
+def well(check: str, said: str) -> Finding:
+    """Nothing is wrong there."""
+    return Finding(check=check, verdict=Verdict.OK, said=said)
+
+
+def fault(check: str, said: str, remedy: str) -> Finding:
+    """A bot cannot do its work."""
+    return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)
+
+
 @attrs.frozen
 class Diagnosis:
     """What was found, in the order in which it was looked at: a later finding may follow from an earlier one.

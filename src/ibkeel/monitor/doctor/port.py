@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from ibkeel.monitor.doctor.findings import Finding, Verdict
+from ibkeel.monitor.doctor.findings import Finding, fault, well
 
 _PATIENCE: Final = 5.0
 _HELLO: Final = b"API\0\x00\x00\x00\x09v157..178"
@@ -39,16 +39,16 @@ async def look_at_port(host: str, port: int) -> list[Finding]:
     try:
         reply = await _knocked(host, port)
     except TimeoutError:
-        return [_fault("port", f"{host}:{port} does not answer within {_PATIENCE:g} s", _unreached(host))]
+        return [fault("port", f"{host}:{port} does not answer within {_PATIENCE:g} s", _unreached(host))]
     except OSError as error:
         said = f"nobody listens on {host}:{port} ({error.strerror or error})"
-        return [_fault("port", said, _START)]
+        return [fault("port", said, _START)]
     except UnicodeError:
         said = f"{host!r} cannot be the name of a machine: a part of it is empty or too long"
         return [
-            _fault("port", said, "give the Gateway's name or address with --host, or in the configuration")
+            fault("port", said, "give the Gateway's name or address with --host, or in the configuration")
         ]
-    accepted = Finding(check="port", verdict=Verdict.OK, said=f"{host}:{port} accepts connections")
+    accepted = well("port", f"{host}:{port} accepts connections")
     return [accepted, *_judged(f"{host}:{port}", reply)]
 
 
@@ -130,19 +130,15 @@ def _judged(where: str, reply: _Reply) -> Iterator[Finding]:
     version = _version(reply.data)
     if version is not None:
         said = f"{where} speaks the API, server version {version}"
-        yield Finding(check="handshake", verdict=Verdict.OK, said=said)
+        yield well("handshake", said)
     elif reply.data:
         shown = reply.data[:40].decode("ascii", "replace").splitlines()[0]
-        yield _fault("handshake", f"what listens on {where} is no Gateway: it said {shown!r}", _OTHER)
+        yield fault("handshake", f"what listens on {where} is no Gateway: it said {shown!r}", _OTHER)
     elif reply.was_closed:
-        yield _fault(
+        yield fault(
             "handshake",
             f"{where} closes the connection at the API's greeting",
             "add this machine's address to 'Trusted IPs' in the Gateway's API settings; or another program owns that port",
         )
     else:
-        yield _fault("handshake", f"{where} accepts connections and says nothing", _WINDOW)
-
-
-def _fault(check: str, said: str, remedy: str) -> Finding:
-    return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)
+        yield fault("handshake", f"{where} accepts connections and says nothing", _WINDOW)

@@ -20,7 +20,7 @@ from ibkeel.errors import (
     UnknownContract,
 )
 from ibkeel.model import Broker, DataType, Grade, Health, OrderTicket, OrderType, Quote, Side, Stock
-from ibkeel.monitor.doctor.findings import Finding, Verdict
+from ibkeel.monitor.doctor.findings import Finding, Verdict, fault, well
 
 _READ_ONLY: Final = "read-only"
 _DELAYED_ONLY: Final = frozenset({10089, 10167})
@@ -34,17 +34,17 @@ def log_on_failed(error: IbkeelError) -> Finding:
     """Why a session could not be had."""
     said = str(error)
     if isinstance(error, AccountMismatch):
-        return _fault("account", said, "make port, account and `orders` fit together: nothing was sent")
+        return fault("account", said, "make port, account and `orders` fit together: nothing was sent")
     if isinstance(error, AnotherProcess):
-        return _fault("client id", said, "end that program, or run `ibkeel doctor` with another --client-id")
+        return fault("client id", said, "end that program, or run `ibkeel doctor` with another --client-id")
     if isinstance(error, ClientIdInUse):
-        return _fault(
+        return fault(
             "client id",
             said,
             "end the other program, or wait a minute if it has just ended; a bot must keep its id: its orders are "
             "bound to it. To look beside a bot that runs: --client-id with another number",
         )
-    return _fault("session", said, "restart the Gateway, and look at its window for a dialog that waits")
+    return fault("session", said, "restart the Gateway, and look at its window for a dialog that waits")
 
 
 def look_at_health(health: Health) -> Iterator[Finding]:
@@ -53,28 +53,28 @@ def look_at_health(health: Health) -> Iterator[Finding]:
     session = rows.get("session")
     upstream = rows.get("upstream")
     if upstream is not None and upstream.grade is not Grade.OK:
-        yield _fault(
+        yield fault(
             "upstream",
             f"the Gateway has no link to Interactive Brokers' servers ({upstream.evidence})",
             "check this machine's network; in the hours of the nightly reset just wait; if it lasts, restart the Gateway",
         )
     elif session is not None and session.grade is Grade.DOWN:
-        yield _fault("session", session.evidence, session.remedy)
+        yield fault("session", session.evidence, session.remedy)
     trip = rows.get("server time")
     if trip is not None:
         yield _round_trip(trip.grade, trip.evidence, health.round_trip)
     yield from _farms(health)
     clock = rows.get("clock")
     if clock is not None:
-        verdict = Verdict.OK if clock.grade is Grade.OK else Verdict.FAULT
-        yield Finding(check="clock", verdict=verdict, said=clock.evidence, remedy=clock.remedy)
+        is_well = clock.grade is Grade.OK
+        yield well("clock", clock.evidence) if is_well else fault("clock", clock.evidence, clock.remedy)
 
 
 def _round_trip(grade: Grade, evidence: str, seconds: float | None) -> Finding:
     if grade is Grade.OK and seconds is not None:
         said = f"the Gateway answered in {seconds * 1000:.0f} ms"
-        return Finding(check="round trip", verdict=Verdict.OK, said=said)
-    return _fault(
+        return well("round trip", said)
+    return fault(
         "round trip",
         f"the session is open and nothing comes back ({evidence}): the connection is half open, or the Gateway hangs",
         "restart the Gateway; with a tunnel or a container between, restart that first",
@@ -86,13 +86,13 @@ def _farms(health: Health) -> Iterator[Finding]:
     bad = [row for row in farms if row.grade is not Grade.OK]
     if bad:
         said = "; ".join(row.evidence for row in bad)
-        yield _fault(
+        yield fault(
             "farms",
             said,
             "wait some minutes: farms come back by themselves; if one does not, restart the Gateway",
         )
     elif farms:
-        yield Finding(check="farms", verdict=Verdict.OK, said=f"{len(farms)} data farms are well")
+        yield well("farms", f"{len(farms)} data farms are well")
 
 
 async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, sends: bool) -> Finding:
@@ -106,7 +106,7 @@ async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, se
     """
     if not sends:
         said = "orders is DRY_RUN: none is sent, so it was not asked whether the Gateway would take one"
-        return Finding(check="orders", verdict=Verdict.OK, said=said)
+        return well("orders", said)
     price = None if quote is None else quote.ask or quote.last
     ticket = OrderTicket(
         contract=Stock(symbol),
@@ -123,7 +123,7 @@ async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, se
         said = f"a what-if of one {symbol} was not answered: {error}"
         return Finding(check="orders", verdict=Verdict.WARNING, said=said, remedy="see the findings above")
     said = f"a what-if of one {symbol} was taken; nothing was executed"
-    return Finding(check="orders", verdict=Verdict.OK, said=said)
+    return well("orders", said)
 
 
 @attrs.frozen
@@ -141,7 +141,7 @@ async def look_at_data(broker: Broker, symbols: Iterable[str], *, is_open: bool)
 
 def _orders_refused(said: str) -> Finding:
     if _READ_ONLY in said.lower():
-        return _fault(
+        return fault(
             "read-only",
             f"the Gateway's API takes no orders: {said}",
             "untick 'Read-Only API' in the Gateway's API settings, or set orders to DRY_RUN",
@@ -154,10 +154,6 @@ def _orders_refused(said: str) -> Finding:
     )
 
 
-def _fault(check: str, said: str, remedy: str) -> Finding:
-    return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)
-
-
 async def _data_of(broker: Broker, symbol: str, *, is_open: bool) -> Seen:
     check = f"data {symbol}"
     try:
@@ -166,7 +162,7 @@ async def _data_of(broker: Broker, symbol: str, *, is_open: bool) -> Seen:
         return Seen(_data_failed(check, symbol, error, is_open=is_open))
     if quote.data_type is DataType.LIVE or (quote.data_type is DataType.FROZEN and not is_open):
         shown = f"bid {quote.bid}, ask {quote.ask}, last {quote.last}"
-        return Seen(Finding(check=check, verdict=Verdict.OK, said=f"{quote.data_type}: {shown}"), quote)
+        return Seen(well(check, f"{quote.data_type}: {shown}"), quote)
     return Seen(_data_delayed(check, symbol, f"prices of {symbol} are {quote.data_type}"), quote)
 
 
@@ -191,9 +187,7 @@ def _data_failed(check: str, symbol: str, error: Exception, *, is_open: bool) ->
         case UnknownContract():
             remedy = "check the ticker; a share class is written with a space, such as 'BRK B'"
         case QuoteUnavailable() if not is_open:
-            return Finding(
-                check=check, verdict=Verdict.OK, said=f"no prices of {symbol}: the exchange is closed"
-            )
+            return well(check, f"no prices of {symbol}: the exchange is closed")
         case _:
             remedy = "see the findings above: farms and upstream come first"
-    return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)
+    return fault(check, said, remedy)
