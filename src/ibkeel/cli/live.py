@@ -28,7 +28,7 @@ from ibkeel.model import Grade, Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
-from ibkeel.monitor.doctor.port import fetch_time
+from ibkeel.monitor.doctor.looks import fetch_time
 from ibkeel.monitor.report import DayReports
 from ibkeel.orders import Interlock
 from ibkeel.runner import (

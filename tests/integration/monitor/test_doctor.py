@@ -16,7 +16,7 @@ from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import Journal
 from ibkeel.model import TradingHours
 from ibkeel.monitor.doctor import Diagnosis, Machine, Setup, Verdict, examine
-from ibkeel.monitor.doctor.port import fetch_time
+from ibkeel.monitor.doctor.looks import fetch_time
 from ibkeel.resilience import Backoff
 from ibkeel.runner import LiquidHours
 from ibkeel.sim import GatewaySettings, SimulatedGateway, faults

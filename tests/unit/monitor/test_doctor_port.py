@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ibkeel.monitor.doctor import Verdict
-from ibkeel.monitor.doctor.port import fetch_time, look_at_port
+from ibkeel.monitor.doctor.looks import fetch_time, look_at_port
 
 
 @pytest.mark.parametrize("host", ["a..b", f"{'x' * 64}.example"])

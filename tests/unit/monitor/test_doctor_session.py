@@ -14,7 +14,7 @@ from ibkeel.errors import (
 )
 from ibkeel.model import DataType, Grade, Health, HealthCheck, OrderType, Quote, Stock
 from ibkeel.monitor.doctor import Machine, Setup, Verdict, examine
-from ibkeel.monitor.doctor.session import log_on_failed, look_at_data, look_at_health, look_at_orders
+from ibkeel.monitor.doctor.looks import log_on_failed, look_at_data, look_at_health, look_at_orders
 from ibkeel.system import SystemClock
 from ibkeel.testing import FakeBroker
 

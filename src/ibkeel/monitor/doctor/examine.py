@@ -16,13 +16,13 @@ from ibkeel.errors import ConfigurationError, ConnectionFailure, IbkeelError, Jo
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Quote, mask_account
 from ibkeel.monitor.doctor.findings import Diagnosis, Finding, Verdict, fault, well
-from ibkeel.monitor.doctor.port import look_at_port
-from ibkeel.monitor.doctor.session import (
+from ibkeel.monitor.doctor.looks import (
     Seen,
     log_on_failed,
     look_at_data,
     look_at_health,
     look_at_orders,
+    look_at_port,
 )
 from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_now
 
