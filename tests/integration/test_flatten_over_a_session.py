@@ -305,3 +305,25 @@ async def test_a_record_that_cannot_be_read_keeps_nothing_else_from_being_closed
         assert done.closed == ("+3 SPY",)
     said = capsys.readouterr().err
     assert re.search(r"not known: record 4 of .* is damaged: .*; compare orders and positions", said)
+
+
+@pytest.mark.parametrize("seconds", [-7200.0, -180.0, 180.0, 7200.0])
+async def test_a_clock_that_is_off_keeps_nobody_from_closing(held, monkeypatch, seconds):
+    monkeypatch.setattr(flattening, "SystemClock", virtual_clock)
+    async with held() as (gateway, config, path):
+        gateway.inject(faults.ClockSkew(seconds=seconds, duration=3600.0))
+        mine = attrs.evolve(options(path), follow_gateway=False)
+
+        done = await flatten_over_a_session(config, mine, OrderMode.PAPER)
+
+    assert (done.closed, done.is_flat) == (("+3 SPY",), True)
+
+
+async def test_a_gateway_of_another_day_is_followed_only_when_told_so(held, monkeypatch):
+    monkeypatch.setattr(flattening, "SystemClock", virtual_clock)
+    async with held() as (gateway, config, path):
+        gateway.inject(faults.ClockSkew(seconds=30 * 86400.0, duration=3600.0))
+        mine = attrs.evolve(options(path), follow_gateway=False)
+
+        with pytest.raises(ConfigurationError, match="clock is 2592000 s behind .*--follow-gateway-clock"):
+            await flatten_over_a_session(config, mine, OrderMode.PAPER)

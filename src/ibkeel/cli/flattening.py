@@ -46,7 +46,7 @@ from ibkeel.telemetry import LoggingObserver
 
 _LOOK: Final = 0.5
 _PATIENCE: Final = 30.0  # beyond the exits' own wait, for what comes before and after
-_WEEK: Final = timedelta(days=7)
+_DAY: Final = timedelta(days=1)
 _MENDING: Final = 60.0  # a stop waits until the last fill has settled, and for answers
 _STOP_IT: Final = "Stop it, which leaves its stops in place, and ask again"
 
@@ -195,13 +195,14 @@ class _Hand:
 @asynccontextmanager
 async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> AsyncIterator[_Hand]:
     """A session under the bot's client id, and a desk that knows the bot's orders."""
-    machine, observer = SystemClock(), LoggingObserver()
-    clock = clock_of(machine, None, follow=options.follow_gateway)
+    clock, observer = clock_of(SystemClock(), None, follow=True), LoggingObserver()
     address = attrs.evolve(address_of(config, options.journal), orders=mode)
     # The journal first: a bot that has lost its Gateway holds it all the same, and must find its client id free.
     with _opened(options) as journal:
         async with IBKRBroker(address, clock=clock, observer=observer) as broker:
-            await agree_on_time(broker, clock, follow=options.follow_gateway)
+            # A clock that is some hours off keeps nobody from closing.
+            is_near = abs(await broker.server_time() - clock.now()) < _DAY
+            await agree_on_time(broker, clock, follow=is_near or options.follow_gateway)
             broker.use_order_ids_above(highest_order_id(journal, address.client_id))
             run = f"r{journal.count(RunStarted) + 1}"
             crew = crew_of(
@@ -220,7 +221,7 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
                 ),
             )
             now = clock.now()
-            session = session_now(ExchangeCalendar(start=now.date() - _WEEK), now)
+            session = session_now(ExchangeCalendar(start=now.date() - 7 * _DAY), now)
             memory = remember(journal, session)
             for words in memory.unread:
                 announce(f"not known: {words}")
