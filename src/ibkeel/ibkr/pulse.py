@@ -104,7 +104,10 @@ class Gate:
 
 @attrs.frozen(kw_only=True)
 class Beat:
-    """One round trip: when its answer came, in monotonic seconds and by our clock, and what the Gateway's clock said."""
+    """One round trip: when its answer came, in monotonic seconds and by our clock, and what the Gateway's clock said.
+
+    That a Gateway tells the servers' time, and not its own machine's, is unverified.
+    """
 
     at: float
     received_at: datetime
