@@ -5,9 +5,13 @@ from datetime import date, timedelta
 
 import pytest
 
-from ibkeel.model import Bracket, Direction, OrderTicket, Signal
+from ibkeel.journal import Journal
+from ibkeel.model import Bracket, Direction, Grade, OrderState, OrderTicket, Signal
 from ibkeel.orders import RepricePolicy
 from ibkeel.runner import Supervisor
+from ibkeel.runner.crew import crew_of
+from ibkeel.runner.memory import OwnOrder
+from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 
 DAY = date(2026, 1, 5)
@@ -61,3 +65,25 @@ async def test_an_entry_has_its_time_whatever_the_clock_is_set_to(crew, off):
         await asyncio.gather(task, return_exceptions=True)
 
         assert (early, late) == (2, 0)
+
+
+async def test_a_clock_that_is_off_keeps_no_order_of_before_in_doubt(stage):
+    async with stage() as on:
+        clock = virtual_clock()
+        lost = OwnOrder(
+            contract=on.option,
+            is_entry=True,
+            state=OrderState.UNKNOWN,
+            placed_at=clock.now() - timedelta(minutes=5),
+            is_restored=True,
+        )
+        with Journal.in_memory() as journal:
+            crew = crew_of(on.broker, journal, run="t", symbols=("SPY",), clock=clock, observer=on.told)
+            crew.desk.restore({"mine": lost})
+            on.gateway.inject(faults.ClockSkew(seconds=3600.0, duration=600.0))
+            for _ in range(2):
+                await asyncio.sleep(31)
+                await crew.watch.catch_up()
+
+            assert (await on.broker.health()).grade is Grade.DOWN
+            assert crew.desk.state_of("mine") is OrderState.CANCELLED
