@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ _REMEMBERED: Final = 16
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 CLOCK_LIMIT: Final = 60.0
 """Seconds that this machine's clock may be off; with more a person is told, and no runner enters."""
+_LONG: Final = 120.0  # seconds, from which on hours are told
 
 
 class Gate:
@@ -122,9 +123,10 @@ class Beat:
     @property
     def skew(self) -> str:
         """How far they differ, in words."""
-        side = "ahead of" if self._ahead > 0 else "behind"
+        off, side = abs(self._ahead), "ahead of" if self._ahead > 0 else "behind"
+        shown = f"{off:.0f} s" if off < _LONG else timedelta(seconds=round(off))
         theirs = f"the Gateway's ({self.server_time:%Y-%m-%d %H:%M:%S} UTC)"
-        return f"this machine's clock is {abs(self._ahead):.0f} s {side} {theirs}"
+        return f"this machine's clock is {shown} {side} {theirs}"
 
     @property
     def _ahead(self) -> float:

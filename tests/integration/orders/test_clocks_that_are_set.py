@@ -85,5 +85,5 @@ async def test_a_clock_that_is_off_keeps_no_order_of_before_in_doubt(stage):
                 await asyncio.sleep(31)
                 await crew.watch.catch_up()
 
-            assert (await on.broker.health()).grade is Grade.DOWN
+            assert (await on.broker.health()).check("clock").grade is Grade.DOWN
             assert crew.desk.state_of("mine") is OrderState.CANCELLED
