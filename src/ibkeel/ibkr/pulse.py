@@ -118,7 +118,7 @@ class Beat:
     @property
     def off(self) -> float:
         """Seconds that the clocks differ at least: the Gateway tells whole ones, at any moment of the round trip."""
-        return max(abs(self._ahead) - (self.seconds + 1.0) / 2, 0.0)
+        return abs(self._ahead) - (self.seconds + 1.0) / 2
 
     @property
     def skew(self) -> str:

@@ -23,7 +23,7 @@ from ibkeel.runner.watch import Watch
 from ibkeel.strategy import ExitRule, PositionFacts, due_exits, trail_bars
 
 _AGAIN: Final = 15.0  # seconds between two attempts, the last ones closer together
-_LAST: Final = 3.0  # seconds before the close, after which none begins: an exit must not come after it
+_LAST: Final = 3.0  # seconds before the close, after which none begins
 
 
 class Closing:
@@ -58,7 +58,7 @@ class Closing:
             )
             left = self._left(session)
             pause = min(_AGAIN, left / 2)
-            # So late no exit is withdrawn for another that would take its place.
+            # So late no exit is withdrawn for another.
             is_leaving = held is not None and all(row.is_leaving for row in held if self._is_late(row))
             if is_done or left - pause < _LAST or (left <= _AGAIN and is_leaving):
                 return held
