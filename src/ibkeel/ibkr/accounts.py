@@ -13,7 +13,7 @@ from ibkeel.errors import NoData, OrderRefused, OrderRejected, RequestFailed, Re
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.pending import Pending, collecting
 from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.translate import contract_of, decimal_of, reading, to_ib_contract, to_ib_order
 from ibkeel.model import (
@@ -50,13 +50,6 @@ class Accounts:
     async def positions(self, account: str | None, deadlines: Deadlines) -> tuple[Position, ...]:
         """Positions that are not zero, by contract."""
         name = self._link.account_or(account)
-
-        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-            if message == "positionEnd":
-                pending.finish(pending.rows)
-            else:
-                pending.rows.append(args)
-
         async with self._link.lock("positions"):
             rows = await self._link.requests.ask(
                 "positions",
@@ -64,7 +57,7 @@ class Accounts:
                 "the positions",
                 deadline=deadlines.account,
                 send=self._link.ib.client.reqPositions,
-                heard=heard,
+                heard=collecting("position"),
             )
         latest = {
             contract.conId: (contract, size, cost) for owner, contract, size, cost in rows if owner == name
@@ -80,13 +73,6 @@ class Accounts:
             NoData: The Gateway sent no net liquidation value: nobody knows what the account is worth.
         """
         name, request_id = self._link.account_or(account), self._link.request_id()
-
-        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-            if message == "accountSummaryEnd":
-                pending.finish(pending.rows)
-            elif message == "accountSummary":
-                pending.rows.append(args)
-
         # At most two summaries may be open at a time, so each is closed once it is read.
         async with self._link.lock("accountSummary"):
             rows = await self._link.requests.ask(
@@ -97,7 +83,7 @@ class Accounts:
                 send=lambda: self._link.ib.client.reqAccountSummary(request_id, "All", ",".join(_TAGS)),
                 cancel=lambda: self._link.ib.client.cancelAccountSummary(request_id),
                 goes_on=True,
-                heard=heard,
+                heard=collecting("accountSummary"),
             )
         mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
         with reading("the balances"):

@@ -3,11 +3,11 @@
 import asyncio
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.pending import collecting
 from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, reading, to_ib_contract
 from ibkeel.model import Combo, ConId, Contract, ContractDetails, Index, OptionChain, Stock
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
@@ -20,18 +20,6 @@ def key_of(contract: Contract) -> tuple[Contract, ConId | None]:
     if not isinstance(contract, Contract):
         to_ib_contract(contract)  # refuses it with a sentence
     return contract, contract.con_id
-
-
-def _collect(row: str) -> Any:
-    """Keep the messages of that name until their end; others, under an id of ours, are some mistake."""
-
-    def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-        if message == f"{row}End":
-            pending.finish(pending.rows)
-        elif message == row:
-            pending.rows.append(args)
-
-    return heard
 
 
 class Definitions:
@@ -118,7 +106,7 @@ class Definitions:
             f"the contract {contract}",
             deadline=deadlines.definitions,
             send=lambda: self._link.ib.client.reqContractDetails(request_id, ib_contract),
-            heard=_collect("contractDetails"),
+            heard=collecting("contractDetails"),
         )
         found = [row[0] for row in rows]
         if not found:
@@ -163,7 +151,7 @@ class Definitions:
             send=lambda: self._link.ib.client.reqSecDefOptParams(
                 request_id, underlying.symbol, "", kind, details.contract.con_id
             ),
-            heard=_collect("securityDefinitionOptionParameter"),
+            heard=collecting("securityDefinitionOptionParameter"),
         )
         if not rows:
             raise NoData(f"{underlying} has no options")

@@ -19,7 +19,7 @@ from ibkeel.ibkr.listed_orders import (
     ended_at,
     foreign_orders,
 )
-from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.pending import Pending, collecting
 from ibkeel.model import Execution, OrderId, OrderReport, OrderState
 from ibkeel.resilience import Deadlines, RequestKind
 
@@ -45,7 +45,7 @@ class OrderLists:
     async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, after a round trip."""
         await self._list_orders("the open orders", self._link.ib.client.reqOpenOrders, deadlines)
-        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
+        return self._ours_open()
 
     async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, ours and those of other clients and of people."""
@@ -109,13 +109,6 @@ class OrderLists:
 
     async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders of this session that ended, of every client id."""
-
-        def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
-            if message == "completedOrdersEnd":
-                pending.finish(pending.rows)
-            else:
-                pending.rows.append(args)
-
         async with self._link.lock("completedOrders"):
             turn = self._link.book.roll.begin()
             rows = await self._link.requests.ask(
@@ -124,7 +117,7 @@ class OrderLists:
                 "the completed orders",
                 deadline=deadlines.orders,
                 send=lambda: self._link.ib.client.reqCompletedOrders(False),
-                heard=heard,
+                heard=collecting("completedOrder", "completedOrdersEnd"),
             )
         reports = []
         for row in rows:

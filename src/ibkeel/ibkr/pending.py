@@ -137,6 +137,26 @@ class Pending:
         self.fail(error)
 
 
+Heard = Callable[[Pending, str, tuple[Any, ...]], None]
+
+
+def collecting(row: str, end: str = "") -> Heard:
+    """Keep the messages of a name until their end; others, under an id of ours, are some mistake."""
+
+    def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
+        if message == (end or f"{row}End"):
+            pending.finish(pending.rows)
+        elif message == row:
+            pending.rows.append(args)
+
+    return heard
+
+
+def first_answer(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
+    """End with what the first message says."""
+    pending.finish(args[0])
+
+
 @attrs.frozen(kw_only=True)
 class Outcome:
     """How one request ended.

@@ -15,7 +15,7 @@ from ibkeel.guards import SingleFlight, cut_short, keep_running
 from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.requests import Pending
+from ibkeel.ibkr.pending import first_answer
 from ibkeel.resilience import Lane, RequestKind
 
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
@@ -221,14 +221,10 @@ class Pulse:
 
     async def _probe(self, key: int | str, what: str, send: Callable[[], None]) -> Any:
         """Ask with the configured patience: whose own ends sooner, leaves sooner."""
-
-        def heard(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
-            pending.finish(args[0])
-
         link = self._link
         deadline = link.config.deadlines.probe
         return await link.requests.ask(
-            key, RequestKind.PROBE, what, deadline=deadline, send=send, heard=heard
+            key, RequestKind.PROBE, what, deadline=deadline, send=send, heard=first_answer
         )
 
     async def _beat_on(self) -> None:

@@ -16,7 +16,7 @@ from ibkeel.errors import (
 )
 from ibkeel.guards import Attempt
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
-from ibkeel.ibkr.pending import NO_WAY, Outcome, Pending, SubscribeAgain, Vitals, Way
+from ibkeel.ibkr.pending import NO_WAY, Heard, Outcome, Pending, SubscribeAgain, Vitals, Way
 from ibkeel.ibkr.services import Services, is_answer
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
@@ -89,7 +89,7 @@ class Requests:
         send: Callable[[], None],
         cancel: Callable[[], None] | None = None,
         goes_on: bool = False,
-        heard: Callable[[Pending, str, tuple[Any, ...]], None] | None = None,
+        heard: Heard | None = None,
     ) -> Any:
         """Send a request and wait for its end.
 
@@ -240,7 +240,7 @@ class Requests:
         *,
         cancel: Callable[[], None] | None = None,
         goes_on: bool = False,
-        heard: Callable[[Pending, str, tuple[Any, ...]], None] | None = None,
+        heard: Heard | None = None,
     ) -> Pending:
         """Enter a request in the books; the caller sends it, awaits its future and closes it."""
         future = asyncio.get_running_loop().create_future()
