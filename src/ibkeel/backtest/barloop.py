@@ -90,11 +90,7 @@ class _Book:
         self.refused = 0
 
     def move(self, row: int, target: float, price: float, cause: str) -> None:
-        """Trade to another target at a bar's price, unless it is more than the account can hold.
-
-        Raises:
-            InvalidInput: The target is no number.
-        """
+        """Trade to another target at a bar's price, unless it is more than the account can hold."""
         if math.isnan(target):
             raise InvalidInput(f"the strategy wants {target} shares at bar {row}; valid: a number, or None")
         signed = target - self.held

@@ -65,13 +65,7 @@ class Dealing:
         self._timer: asyncio.TimerHandle | None = None
 
     def place(self, order: OrderTicket | Bracket) -> Placement:
-        """Give an order, or a bracket whole, to the venue.
-
-        Raises:
-            OrderRefused: An order of that name works.
-            OrderRejected: The venue refused it; nothing of it works.
-            UnknownContract: There is no such contract.
-        """
+        """Give an order, or a bracket whole, to the venue."""
         check_name(order, self._reports.values())
         entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         family = (entry, *children)
@@ -133,13 +127,7 @@ class Dealing:
         return attrs.evolve(rows[0], children=tuple(rows[1:]))
 
     def modify(self, order_id: OrderId, ticket: OrderTicket) -> OrderReport:
-        """Give a working order another price or quantity.
-
-        Raises:
-            OrderRefused: It has ended.
-            InvalidInput: There is no such order, or contract, side or type differ.
-            OrderRejected: The venue refused the change; the order works on as it was.
-        """
+        """Give a working order another price or quantity."""
         expect(ticket, OrderTicket)
         before = self.report(order_id)
         if before.state.is_final:
@@ -169,11 +157,7 @@ class Dealing:
         return self.report(order_id)
 
     def report(self, order_id: OrderId) -> OrderReport:
-        """What is known of an order.
-
-        Raises:
-            InvalidInput: There is no such order.
-        """
+        """What is known of an order."""
         if order_id not in self._reports:
             raise InvalidInput(f"there is no order {order_id}; {len(self._reports)} were placed")
         return self._reports[order_id]

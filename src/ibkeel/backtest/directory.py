@@ -34,12 +34,7 @@ class Directory:
         self._names: dict[int, Contract] = {}
 
     def find(self, contract: Contract) -> SimContract:
-        """The one listed contract that fits.
-
-        Raises:
-            UnknownContract: None does.
-            AmbiguousContract: More than one does.
-        """
+        """The one listed contract that fits."""
         known = self._found.get(contract)
         if known is not None:
             return known
@@ -77,11 +72,7 @@ class Directory:
         )
 
     def chain(self, underlying: Stock | Index) -> OptionChain:
-        """The option classes of an underlying.
-
-        Raises:
-            NoData: It has no options.
-        """
+        """The option classes of an underlying."""
         rows = self._market.option_classes(self.find(underlying).con_id)
         if not rows:
             raise NoData(f"{underlying} has no options")

@@ -168,11 +168,7 @@ class _Play:
         self._sessions = MarketSessions(market)
 
     def opens_at(self) -> datetime:
-        """When the first session opens.
-
-        Raises:
-            ConfigurationError: The market has none on its day.
-        """
+        """When the first session opens."""
         session = self._sessions.session(self._market.session_date)
         if session is None:
             raise ConfigurationError(f"{self._market.session_date} is no trading day; give another")

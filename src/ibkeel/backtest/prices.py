@@ -31,12 +31,7 @@ class Prices:
         self._market, self._directory = market, directory
 
     def quote(self, contract: Contract, now: datetime) -> Quote:
-        """What the market shows of a contract.
-
-        Raises:
-            QuoteUnavailable: It has neither bid, ask nor last.
-            UnknownContract: There is no such contract.
-        """
+        """What the market shows of a contract."""
         listed = self._directory.find(contract)
         shown = self._market.quote(listed, now)
         greeks = self._market.greeks(listed, now) if isinstance(contract, Option) else None
@@ -50,12 +45,7 @@ class Prices:
         return self._market.next_change(self._directory.find(contract), now)
 
     def bars(self, contract: Contract, spec: BarSpec, now: datetime) -> Bars:
-        """Bars up to now; the one that covers now holds what has traded, as a live Gateway's does.
-
-        Raises:
-            NoData: There are none, or the market keeps no bars of that size.
-            UnknownContract: There is no such contract.
-        """
+        """Bars up to now; the one that covers now holds what has traded, as a live Gateway's does."""
         expect(spec, BarSpec)
         listed, size = self._directory.find(contract), _SIZES.get(spec.size)
         if size is None:

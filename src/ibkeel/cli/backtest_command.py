@@ -226,12 +226,7 @@ def _processes(number: int) -> ProcessPoolExecutor:
 
 
 def _trial(given: dict[str, Any]) -> MarketTrial:
-    """What the options and the file describe.
-
-    Raises:
-        ConfigurationError: They do not fit together, or the file is not valid.
-        UnknownStrategy: There is no such strategy.
-    """
+    """What the options and the file describe."""
     bot = (
         MonitoredBot()
         if given["config"] is None

@@ -187,16 +187,7 @@ def _series_data(series: Series, today: date) -> dict[str, Any]:
 
 
 def look(options: ChainOptions) -> ChainReport:
-    """Ask a Gateway.
-
-    Raises:
-        UnknownContract: It knows no such underlying.
-        InvalidInput: The chain has no such class.
-        NoData: The underlying has no options.
-        QuoteUnavailable: It has neither price nor close, around which strikes could be quoted.
-        ConnectionFailure: There is no Gateway to talk to.
-        ConfigurationError: The day is no session of the simulated exchange.
-    """
+    """Ask a Gateway."""
     if isinstance(options.where, Address):
         return asyncio.run(_real(options, options.where))
     rehearsal = options.where

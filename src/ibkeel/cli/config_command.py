@@ -97,9 +97,6 @@ def template(strategy: str | None = None, profile: str | None = None) -> str:
     Args:
         strategy: A registered name, or names joined by `+`; None for the profile's, else the default.
         profile: Whose values to begin with; None for the defaults.
-
-    Raises:
-        UnknownStrategy: There is none of that name.
     """
     named = {} if profile is None else {f"{ENVIRONMENT_PREFIX}RUNNER__PROFILE": profile}
     bot = load_config_as(MonitoredBot, None, named)

@@ -183,13 +183,7 @@ def play(
     progress: Callable[[Progress], None] | None = None,
     observer: Observer | None = None,
 ) -> DemoResult:
-    """Play the day on virtual time; `progress` is called after each cycle.
-
-    Raises:
-        ConfigurationError: An option is not valid, or the recorded data lack the day.
-        UnknownStrategy: No strategy has that name.
-        UnknownContract: The market does not list a symbol.
-    """
+    """Play the day on virtual time; `progress` is called after each cycle."""
     machine = SystemClock()
     started = machine.monotonic()
     phase = options.phase or _day_of(options)

@@ -88,12 +88,7 @@ class Plan:
 
 
 def planned(config: BotConfig, options: FlattenOptions) -> Plan:
-    """What would be done, read from the Gateway; nothing is sent.
-
-    Raises:
-        ConnectionFailure: There is no Gateway to talk to, or the bot holds the session.
-        JournalInUse: The bot runs.
-    """
+    """What would be done, read from the Gateway; nothing is sent."""
     return asyncio.run(plan_over_a_session(config, options))
 
 
@@ -231,12 +226,7 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
 
 
 def _opened(options: FlattenOptions) -> Journal:
-    """The bot's journal, if need be to be read only: on a full disk positions are closed all the same.
-
-    Raises:
-        ConfigurationError: There is no journal, and what to close depends on it.
-        JournalError: Somebody else writes it, or it cannot even be read, and what to close depends on it.
-    """
+    """The bot's journal, if need be to be read only: on a full disk positions are closed all the same."""
     if not options.journal.is_file():
         return _without_journal(options)
     try:
@@ -265,12 +255,7 @@ def _without_journal(options: FlattenOptions) -> Journal:
 
 
 def flatten_through_the_bot(options: FlattenOptions) -> Flattened:
-    """Ask the bot that holds the session to close what it holds, and wait for its answer.
-
-    Raises:
-        ConfigurationError: The request cannot be written.
-        GatewayMute: The bot did not answer in time.
-    """
+    """Ask the bot that holds the session to close what it holds, and wait for its answer."""
     return asyncio.run(ask_the_bot(options))
 
 

@@ -125,15 +125,7 @@ def run_bot(
 
 
 def trade(config: MonitoredBot, options: LiveOptions) -> RunReport:
-    """Run a bot until its sessions are over or it is interrupted.
-
-    Raises:
-        UnknownStrategy: No strategy has that name.
-        ConnectionFailure: There is no Gateway to talk to.
-        SafetyRefused: Port, account and order mode do not fit together.
-        UnknownContract: The Gateway does not know a symbol.
-        ConfigurationError: The clocks disagree, and nobody said which one to follow.
-    """
+    """Run a bot until its sessions are over or it is interrupted."""
     strategy = default_registry().create(config.strategy.name, config.strategy.params)
     return asyncio.run(_trade(config, address_of(config, options.journal), strategy, options))
 

@@ -32,11 +32,7 @@ def state_directory(environ: Mapping[str, str], given: Path | None = None) -> Pa
 
 
 def in_a_folder(path: Path) -> Path:
-    """The same path, whose folder is there: one that is misspelt is not made.
-
-    Raises:
-        ConfigurationError: There is no such folder, or no file can have that name.
-    """
+    """The same path, whose folder is there: one that is misspelt is not made."""
     try:
         is_lost = not (path.exists() or path.parent.is_dir())
     except OSError as error:
@@ -47,11 +43,7 @@ def in_a_folder(path: Path) -> Path:
 
 
 def fresh_journal(path: Path, run: str = DEMO_RUN) -> Path:
-    """A path for the journal of a demo or a backtest: an earlier one's is replaced, anything else is not touched.
-
-    Raises:
-        ConfigurationError: There is a file that none such made, or no folder.
-    """
+    """A path for the journal of a demo or a backtest: an earlier one's is replaced, anything else is not touched."""
     in_a_folder(path)
     if path.exists():
         if not _is_of(path, run):
@@ -62,11 +54,7 @@ def fresh_journal(path: Path, run: str = DEMO_RUN) -> Path:
 
 
 def page_path(path: Path) -> Path:
-    """A path for a report: an earlier report is replaced, anything else is not touched.
-
-    Raises:
-        ConfigurationError: It is a directory, there is a file that is no report, or no folder.
-    """
+    """A path for a report: an earlier report is replaced, anything else is not touched."""
     in_a_folder(path)
     if path.is_dir():
         raise ConfigurationError(

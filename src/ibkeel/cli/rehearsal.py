@@ -127,9 +127,6 @@ def rehearse(options: RehearsalOptions, cut_off: Callable[[Rehearsal], None] | N
         options: What to rehearse.
         cut_off: Told what came of a script that goes on a minute after its time was up; it has to end the
             process, since the script may catch whatever could be raised. None: the script goes on.
-
-    Raises:
-        ConfigurationError: There is no such script, the day is no session, or it starts after its end.
     """
     if not options.script.is_file():
         raise ConfigurationError(f"there is no script {options.script}")

@@ -39,11 +39,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def chosen(text: str | None) -> Scenario | None:
-    """The scenario of that name, or in that file when the text ends in `.toml`; None for no text.
-
-    Raises:
-        ConfigurationError: There is no such scenario, or the file is none.
-    """
+    """The scenario of that name, or in that file when the text ends in `.toml`; None for no text."""
     if text is None:
         return None
     return Scenario.load(Path(text)) if text.endswith(".toml") else Scenario.named(text)

@@ -67,20 +67,12 @@ class RecordOptions:
 
 
 def record(options: RecordOptions, announce: Callable[[str], None]) -> None:
-    """Stand between clients and a Gateway, and write down what they say, until interrupted.
-
-    Raises:
-        ConfigurationError: The address cannot be bound, or the file cannot be written.
-    """
+    """Stand between clients and a Gateway, and write down what they say, until interrupted."""
     asyncio.run(_record(options, announce))
 
 
 def replay(path: Path, host: str, port: int, announce: Callable[[str], None]) -> None:
-    """Answer clients as a transcript did, until interrupted.
-
-    Raises:
-        ConfigurationError: The file is no transcript, or the address cannot be bound.
-    """
+    """Answer clients as a transcript did, until interrupted."""
     asyncio.run(_replay(path, host, port, announce))
 
 
@@ -166,9 +158,6 @@ def comparison_of(recorded: Transcript, seed: int | None = None) -> Comparison:
     """Play the client's side of a transcript against a fresh simulator, and compare the answers.
 
     The seed is the recorded one where none is given, else 7.
-
-    Raises:
-        ConfigurationError: No message, or a version or a day that cannot be simulated.
     """
     if not any(entry.name for entry in recorded.entries):
         raise ConfigurationError(

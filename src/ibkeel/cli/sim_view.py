@@ -63,11 +63,7 @@ class Company:
     web: int | None = None
 
     def check(self) -> None:
-        """Refuse what cannot be shown here, before anything is served.
-
-        Raises:
-            ConfigurationError: There is no terminal, or the extra `[dashboard]` is not installed.
-        """
+        """Refuse what cannot be shown here, before anything is served."""
         if self.view and not sys.stdout.isatty():
             raise ConfigurationError("--view draws in a terminal, and this output is none")
         if self.web is not None:

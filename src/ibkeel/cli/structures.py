@@ -28,9 +28,6 @@ def payoff_table(
         spot: Price of the underlying per share, now; gets a row of its own.
         spots: Prices to show the profit at; None takes strikes, break-evens and `spot`.
         preview: What the broker said of it, for the margin; None leaves it out.
-
-    Raises:
-        InvalidInput: A leg has no price, or expiries differ.
     """
     exact = payoff(structure)
     asked = [Decimal(str(each)) for each in spots or ()]

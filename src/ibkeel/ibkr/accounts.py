@@ -67,11 +67,7 @@ class Accounts:
         return tuple(sorted(held, key=lambda position: str(position.contract)))
 
     async def account(self, account: str | None, deadlines: Deadlines) -> AccountValues:
-        """Balances of one account.
-
-        Raises:
-            NoData: The Gateway sent no net liquidation value: nobody knows what the account is worth.
-        """
+        """Balances of one account."""
         name, request_id = self._link.account_or(account), self._link.request_id()
         # At most two summaries may be open at a time, so each is closed once it is read.
         async with self._link.lock("accountSummary"):
@@ -102,11 +98,7 @@ class Accounts:
         )
 
     async def pnl(self, account: str | None) -> PnL:
-        """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill).
-
-        Raises:
-            NoData: No account update has come, or the session's updates are another account's.
-        """
+        """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill)."""
         name = self._link.account_or(account)
         if name != self._link.account:
             raise NoData(
@@ -147,14 +139,7 @@ class Previews:
         return order.whatIf and self._link.requests.on_message("openOrder", order_id, state)
 
     async def preview(self, ticket: OrderTicket, deadlines: Deadlines) -> OrderPreview:
-        """Ask what an order would do to margin and equity.
-
-        Raises:
-            OrderRefused: Orders are kept back in dry run, and a what-if travels as one.
-            OrderRejected: The venue would refuse the order.
-            UnknownContract: There is no such contract.
-            RequestTimeout: No answer within the deadline.
-        """
+        """Ask what an order would do to margin and equity."""
         expect(ticket, OrderTicket)
         if self._link.config.orders is OrderMode.DRY_RUN:
             raise OrderRefused(

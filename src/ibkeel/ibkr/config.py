@@ -149,11 +149,7 @@ def is_paper(account: str) -> bool:
 
 
 def check_account(config: IBKRConfig, account: str) -> None:
-    """Refuse to go on when port, account and order mode do not fit together.
-
-    Raises:
-        AccountMismatch: They do not fit; the message says how.
-    """
+    """Refuse to go on when port, account and order mode do not fit together."""
     shown, paper = mask_account(account), is_paper(account)
     kind = "a paper" if paper else "a live"
     if config.port in (_LIVE_PORTS if paper else _PAPER_PORTS):

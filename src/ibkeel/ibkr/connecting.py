@@ -72,14 +72,7 @@ def _in_use(config: IBKRConfig, text: str) -> ClientIdInUse:
 
 
 async def attempt(ib: Any, config: IBKRConfig) -> None:
-    """Open the session once; returns when every start-up answer is in.
-
-    Raises:
-        GatewayUnreachable: Nobody listens or takes the connection, or the host is unknown.
-        ClientIdInUse: Error 326, or closed during the handshake.
-        GatewayMute: The port is open, but answers are missing.
-        UnsupportedVersion: The Gateway is too old.
-    """
+    """Open the session once; returns when every start-up answer is in."""
     refusal, is_open = _Refusal(ib, config), False
     # Our own deadline ends first, so that the library cannot call a partial start a success.
     patience = config.deadlines.connect

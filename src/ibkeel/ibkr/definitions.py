@@ -37,12 +37,7 @@ class Definitions:
         self._day = today
 
     def refuse_known_bad(self, contract: Contract) -> None:
-        """Raise what an earlier look-up of the same contract raised; nothing is sent.
-
-        Raises:
-            UnknownContract: The Gateway knows none.
-            AmbiguousContract: It knows several.
-        """
+        """Raise what an earlier look-up of the same contract raised; nothing is sent."""
         found = self._link.cache.get(key_of(contract), self._now())
         if isinstance(found, Refused):
             raise found.as_error()
@@ -67,12 +62,7 @@ class Definitions:
         return found.value if isinstance(found, Fresh) else None
 
     async def qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
-        """The one contract that fits.
-
-        Raises:
-            UnknownContract: None fits.
-            AmbiguousContract: More than one fits.
-        """
+        """The one contract that fits."""
         if isinstance(contract, Combo):  # it has no definition: its legs carry their own numbers
             return ContractDetails(contract=contract, min_tick=_COMBO_TICK)
         self._forget_yesterday()
@@ -122,12 +112,7 @@ class Definitions:
             return details_of(found[0], contract)
 
     async def option_chain(self, underlying: Stock | Index, deadlines: Deadlines) -> OptionChain:
-        """The option classes of an underlying.
-
-        Raises:
-            NoData: It has no options.
-            UnknownContract: There is no such underlying.
-        """
+        """The option classes of an underlying."""
         details = await self.qualify(underlying, deadlines)
         found = self._link.cache.get(("chain", *key_of(underlying)), self._now())
         if isinstance(found, Fresh):

@@ -67,9 +67,6 @@ async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float)
 
     Where the Gateway has said nothing yet of what lies behind it, its servers are asked for a sign: that it
     tells whoever connects while it is cut off is unverified.
-
-    Raises:
-        WrongLoopError: Called from a loop that does not own the connection.
     """
     link.check_loop()
     examination = _Examination(link, keeper, pulse)

@@ -86,12 +86,7 @@ class Keeper:
             await self._waiters.until(lambda: self.session.state is not SessionState.SYNCING)
 
     async def connect(self) -> None:
-        """Open the session and wait until it is good, or as good as it gets.
-
-        Raises:
-            ConnectionFailure: It could not be opened, as often as `connect_backoff` says.
-            AccountMismatch: Port, account and order mode do not fit together.
-        """
+        """Open the session and wait until it is good, or as good as it gets."""
         self._askers += 1
         try:
             if not self.session.has_link:
@@ -137,11 +132,7 @@ class Keeper:
         return self._failed[-1] if self._failed else None
 
     async def usable(self) -> None:
-        """Wait until data may be asked for.
-
-        Raises:
-            NotConnected: There is no session, and none is being sought.
-        """
+        """Wait until data may be asked for."""
         await self._waiters.until(lambda: self.session.may_request or not self._may_come_back())
         if not self.session.may_request:
             raise self.refusal()

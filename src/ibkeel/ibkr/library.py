@@ -16,11 +16,7 @@ _FIRST_WITHOUT_INSYNC: Final = (3, 14)
 
 
 def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -> str:
-    """Name of the client library to use; ib_insync cannot be imported on Python 3.14.
-
-    Raises:
-        ConfigurationError: Neither is there.
-    """
+    """Name of the client library to use; ib_insync cannot be imported on Python 3.14."""
     found = [name for name in _KNOWN if installed(name)]
     if version >= _FIRST_WITHOUT_INSYNC and "ib_async" in found:
         return "ib_async"

@@ -37,11 +37,7 @@ class Lines:
 
     @asynccontextmanager
     async def lease(self, subject: str, request_id: Callable[[], int]) -> AsyncIterator[int]:
-        """Hold one line, whose id is drawn once it is ours; waits, in order of asking, while all are out.
-
-        Raises:
-            PacingExceeded: None became free in time; the message names who holds them.
-        """
+        """Hold one line, whose id is drawn once it is ours; waits, in order of asking, while all are out."""
         free = self._free
         try:
             async with asyncio.timeout(self._patience):

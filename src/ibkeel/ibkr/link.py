@@ -120,12 +120,7 @@ class Link:
         return self._is_up and bool(self.ib.isConnected())
 
     def check(self) -> None:
-        """Refuse a call that cannot work.
-
-        Raises:
-            WrongLoopError: Called from a loop that does not own the connection.
-            NotConnected: There is no session.
-        """
+        """Refuse a call that cannot work."""
         self.check_loop()
         if not self.is_up:
             raise NotConnected(
@@ -181,12 +176,7 @@ class Link:
             self._is_restored = True
 
     async def open(self) -> None:
-        """Open the session once; returns when every start-up answer is in and the account fits.
-
-        Raises:
-            ConnectionFailure: It could not be opened.
-            AccountMismatch: Port, account and order mode do not fit together.
-        """
+        """Open the session once; returns when every start-up answer is in and the account fits."""
         # The library's own start-up draws ids anew: one that was ours must not be taken for ours still.
         self.requests.forget_ended()
         await attempt(self.ib, self.config)

@@ -87,10 +87,6 @@ class LoopThread:
         """Run a coroutine on the loop and wait for its end.
 
         An exception in the caller while it waits, such as KeyboardInterrupt, cancels the coroutine.
-
-        Raises:
-            NotConnected: The loop was closed, before or meanwhile, or belongs to a parent process.
-            WrongLoopError: Called from the loop's own thread, which would wait for itself.
         """
         if self.is_here:
             raise WrongLoopError(
@@ -125,10 +121,6 @@ class LoopThread:
         """Iterate over an asynchronous generator, made on the loop.
 
         With `at_once` it is made now, so that nothing is missed before the first item is asked for.
-
-        Raises:
-            NotConnected: The loop was closed.
-            WrongLoopError: Called from the loop's own thread.
         """
         return Stream(self, begin, at_once=at_once)
 
@@ -136,9 +128,6 @@ class LoopThread:
         """End the loop and the thread; does nothing when that was done, and goes on where it was interrupted.
 
         What is under way ends with NotConnected in its caller.
-
-        Raises:
-            WrongLoopError: Called from the loop's own thread.
         """
         if self.is_here:
             raise WrongLoopError(

@@ -358,11 +358,7 @@ class OrderBook:
         return max(self._entries, default=0)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition on the book holds; the caller sets the deadline.
-
-        Raises:
-            NotConnected: The session ended first.
-        """
+        """Wait until a condition on the book holds; the caller sets the deadline."""
         if condition():
             return
         waiter: _Waiter = (condition, asyncio.get_running_loop().create_future())

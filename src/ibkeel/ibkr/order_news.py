@@ -65,9 +65,6 @@ class OrderNews:
         Args:
             check: Asked first when they are read; what it raises is raised there, but for a lost session of which
                 there is more to tell.
-
-        Raises:
-            NotConnected: The session ended.
         """
         queue: _Queue = asyncio.Queue()
         self._listeners[queue] = None

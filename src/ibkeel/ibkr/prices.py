@@ -130,12 +130,7 @@ class Prices:
     async def quotes(
         self, contracts: Sequence[Contract], deadlines: Deadlines
     ) -> Mapping[Contract, Quote | RequestFailed]:
-        """One quote or one typed error for each contract, in the order asked.
-
-        Raises:
-            NotConnected: The session ended while some were under way.
-            InvalidInput: What was asked for is no contract, or two are alike but for their numbers.
-        """
+        """One quote or one typed error for each contract, in the order asked."""
         contracts = series(contracts)
         keys = [key_of(each) for each in contracts]
         numbered = {key for key in keys if key[1]}
@@ -235,9 +230,6 @@ def bars_of(fields: Sequence[Any], *, contract: Contract, spec: BarSpec, timezon
         contract: What the bars are of.
         spec: What was asked for.
         timezone: The exchange's time zone, for dates that name none.
-
-    Raises:
-        GatewayRejected: A field is not what it should be, or the bars do not ascend.
     """
     with reading(f"{spec.size} bars of {contract}"):
         number = len(fields) // BAR_FIELDS

@@ -51,52 +51,31 @@ class Gate:
         self._link.check()
 
     async def ready_for_exits(self) -> None:
-        """Wait while a sync is under way; an exit passes also while the servers are out of reach.
-
-        Raises:
-            NotConnected: There is no link.
-        """
+        """Wait while a sync is under way; an exit passes also while the servers are out of reach."""
         self._link.check_loop()
         await self._keeper.synced()
         self.check_exit()
 
     def check_exit(self) -> None:
-        """The same, without waiting.
-
-        Raises:
-            NotConnected: There is no link.
-        """
+        """The same, without waiting."""
         if not self._keeper.session.may_exit:
             raise self._keeper.refusal()
         self._link.check()
 
     async def ready_for_entries(self) -> None:
-        """Wait while a sync is under way.
-
-        Raises:
-            NotConnected: The session is not good enough to open a position on.
-        """
+        """Wait while a sync is under way."""
         self._link.check_loop()
         await self._keeper.synced()
         self.check_entry()
 
     def check_entry(self) -> None:
-        """The same, without waiting.
-
-        Raises:
-            NotConnected: The session is not good enough to open a position on.
-        """
+        """The same, without waiting."""
         if not self._keeper.session.may_enter:
             raise NotConnected(f"no new position now: {self._keeper.session.entry_refusal}; nothing was sent")
         self._link.check()
 
     def check_link(self) -> None:
-        """Refuse what needs no more than a link: probes, cancels, lists of orders.
-
-        Raises:
-            WrongLoopError: Called from a loop that does not own the connection.
-            NotConnected: There is no link.
-        """
+        """Refuse what needs no more than a link: probes, cancels, lists of orders."""
         self._link.check_loop()
         if not self._keeper.session.has_link:
             raise self._keeper.refusal()
@@ -181,10 +160,6 @@ class Pulse:
 
         Args:
             deadline: Seconds until the caller gives up, if that is sooner than the configured one.
-
-        Raises:
-            NotConnected: There is no link.
-            RequestTimeout: No answer within the deadline.
         """
         self._gate.check_link()
         if self._last is not None and self._now() - self._last.at < LEAST_GAP:

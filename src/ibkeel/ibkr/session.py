@@ -216,9 +216,6 @@ class Session:
             farm: Which, for `FARM_BROKEN` and `FARM_WELL`.
             generation: That of the session when the attempt, sync or probe began; the result of an
                 older one changes nothing.
-
-        Raises:
-            ImpossibleEvent: It cannot happen in this state: a fault in ibkeel.
         """
         if generation is not None and generation != self.generation:
             return self

@@ -256,11 +256,7 @@ IGNORED: Final = MappingProxyType(
 
 
 def next_state(state: SessionState, event: SessionEvent) -> SessionState | None:
-    """Where an event leads; None when it is to be ignored.
-
-    Raises:
-        ImpossibleEvent: The tables have no place for it.
-    """
+    """Where an event leads; None when it is to be ignored."""
     following = TRANSITIONS.get((state, event))
     if following is None and state not in IGNORED.get(event, ()):
         raise ImpossibleEvent(state, event)

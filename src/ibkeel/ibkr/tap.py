@@ -20,11 +20,7 @@ Hearer = Callable[..., bool | None]
 
 
 def give_types(decoded: Any) -> None:
-    """Turn the texts of numbers and flags into numbers and flags; an empty one becomes the default.
-
-    Raises:
-        ValueError: A text is none of its type.
-    """
+    """Turn the texts of numbers and flags into numbers and flags; an empty one becomes the default."""
     values = vars(decoded)
     kind: type = type(decoded)
     for name, default, made_of in _columns(kind):

@@ -121,11 +121,7 @@ class WireGuard:
             when_given_up(self._ib.wrapper, key, lambda: self._abandoned(sent, key))
 
     def bind(self) -> WirePacer:
-        """Belong to whoever comes first in a session, and refuse all others.
-
-        Raises:
-            WrongLoopError: Called from another thread or loop than the session's.
-        """
+        """Belong to whoever comes first in a session, and refuse all others."""
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:

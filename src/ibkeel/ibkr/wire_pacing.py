@@ -42,11 +42,7 @@ class PacingStore:
         self._path = path
 
     def load(self) -> dict[str, Any] | None:
-        """What was saved last; None when nothing was.
-
-        Raises:
-            ConfigurationError: The file holds something else.
-        """
+        """What was saved last; None when nothing was."""
         try:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -62,11 +58,7 @@ class PacingStore:
         return saved
 
     def save(self, saved: dict[str, Any]) -> None:
-        """Replace what was saved.
-
-        Raises:
-            ConfigurationError: It cannot be written.
-        """
+        """Replace what was saved."""
         half = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,9 +121,6 @@ class Outgoing:
 
         Args:
             wanted: The answer; should it be there before the question was asked, the wait ends with it.
-
-        Raises:
-            NotConnected: It was given up meanwhile.
         """
         if self.is_sent:
             return
@@ -225,12 +214,7 @@ class WirePacer:
             self._lane, self._has_turn = before, False
 
     async def turn_of_order(self, lane: Lane, patience: float) -> None:
-        """Wait until an order may leave, which is then to be written at once, in `lane(..., has_turn=True)`.
-
-        Raises:
-            PacingExceeded: Its turn did not come in time.
-            NotConnected: The session ended meanwhile.
-        """
+        """Wait until an order may leave, which is then to be written at once, in `lane(..., has_turn=True)`."""
         request = Request(kind="order", lane=lane)
         try:
             async with asyncio.timeout(patience):

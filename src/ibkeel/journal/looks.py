@@ -75,9 +75,6 @@ def data_of(look: Look) -> str:
     """JSON of a look: a list, for names in every row would be half of the file.
 
     Its own instant and symbol are columns of the row. Other instants are microseconds before that one.
-
-    Raises:
-        ValueError: A number is NaN or infinite.
     """
     at, quote, signal = look.at, look.quote, look.signal
     return _ENCODER.encode(

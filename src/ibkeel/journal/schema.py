@@ -64,11 +64,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def check(connection: sqlite3.Connection, path: str) -> int:
-    """The file's version; 0 for a new file.
-
-    Raises:
-        JournalError: It is another program's database, or of a newer ibkeel.
-    """
+    """The file's version; 0 for a new file."""
     version, owner = _pragma(connection, "user_version"), _pragma(connection, "application_id")
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if owner != APPLICATION_ID and (owner or version or tables):
@@ -81,11 +77,7 @@ def check(connection: sqlite3.Connection, path: str) -> int:
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring a file to the present version, whole or not at all.
-
-    Raises:
-        JournalError: It is another program's database, or of a newer ibkeel.
-    """
+    """Bring a file to the present version, whole or not at all."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = check(connection, path)

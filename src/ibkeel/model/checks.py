@@ -35,11 +35,7 @@ def _refuse(instance: object, attribute: "attrs.Attribute[Any]", value: object, 
 
 
 def as_utc(instant: datetime) -> datetime:
-    """The same instant in UTC; a naive one is refused, for nobody knows what it means.
-
-    Raises:
-        InvalidInput: `instant` has no time zone.
-    """
+    """The same instant in UTC; a naive one is refused, for nobody knows what it means."""
     if type(instant) is datetime and instant.tzinfo is UTC:
         return instant  # as most are
     if not isinstance(instant, datetime) or instant.tzinfo is None:
@@ -48,11 +44,7 @@ def as_utc(instant: datetime) -> datetime:
 
 
 def as_decimal(value: Decimal | float | str) -> Decimal:
-    """An exact decimal; a float counts as its shortest decimal text.
-
-    Raises:
-        InvalidInput: `value` is not a finite number.
-    """
+    """An exact decimal; a float counts as its shortest decimal text."""
     try:
         number = value if isinstance(value, Decimal) else Decimal(str(value))
     except InvalidOperation:

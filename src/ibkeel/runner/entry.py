@@ -262,11 +262,7 @@ class EntryPlanner:
         *,
         last_entry_at: datetime | None = None,
     ) -> Verdict:
-        """The verdict on one symbol; what this run did in it is asked when a signal makes that matter.
-
-        Raises:
-            RequestFailed: The market did not give what the rules need.
-        """
+        """The verdict on one symbol; what this run did in it is asked when a signal makes that matter."""
         quote = await self._feed.underlying(symbol)
         quoted_at = self._feed.now()
         needs = needs_of(self._strategy)

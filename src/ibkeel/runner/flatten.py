@@ -57,10 +57,6 @@ async def flatten(
 
     Returns:
         Everything that the account still holds, and why; empty when flat.
-
-    Raises:
-        RequestFailed: What is held could not be read.
-        ConnectionFailure: The same, for want of a session.
     """
     trouble: dict[Contract, str] = {}
     wanted = distinct(desk.contracts if contracts is None else contracts)
@@ -108,10 +104,6 @@ async def cancel_entries(broker: Orders, desk: OrderDesk) -> Mapping[ClientOrder
 
     Returns:
         What came of each: the error of a cancel that failed, which keeps none of the others.
-
-    Raises:
-        RequestFailed: The venue did not say what works.
-        ConnectionFailure: There is no session.
     """
 
     async def attempt(report: OrderReport) -> IbkeelError | None:
@@ -141,10 +133,6 @@ async def cancel_ours(
     """Cancel our working orders in a contract, parents before children, and wait for each one's fate.
 
     With `of_anybody` also those of our client id that the desk does not know.
-
-    Raises:
-        RequestFailed: The venue did not say what became of one of them.
-        ConnectionFailure: There is no session.
     """
     rows = await broker.open_orders()
     wanted = [row for row in rows if of_anybody or desk.owns(row)]

@@ -151,9 +151,6 @@ def remember(
         look_back: How long before the session entries still count as the last ones.
         today: The venue's day, whose fills it still lists: in the evening before the session, the day that ends. None
             for the session's.
-
-    Raises:
-        JournalError: The journal cannot be read.
     """
     reader = SparingReader(journal)
     memory = _remembered(reader, session, look_back, min(session.day, today or session.day))

@@ -97,12 +97,7 @@ def lines_of(text: str) -> dict[str, int]:
 
 
 def checked(attribute: "attrs.Attribute[Any]", value: object) -> Any:
-    """The value, which is text where the environment says it, in its field's type, once its validator has let it pass.
-
-    Raises:
-        ValueError: It does not fit, and why.
-        TypeError: The same.
-    """
+    """The value, text where the environment says it, in its field's type, once its validator has let it pass."""
     kind, is_optional = _kind_of(attribute.type)
     if is_optional and value == _OFF:
         return None

@@ -103,10 +103,6 @@ class Watch:
         """Learn from lists what events did not tell: the fate of unknown orders, and what was missed.
 
         What works is told, where it could be read.
-
-        Raises:
-            RequestFailed: The venue did not say.
-            ConnectionFailure: There is no session.
         """
         for report in open_orders or ():
             self.listed(report)
@@ -115,12 +111,7 @@ class Watch:
             self._changed()
 
     async def catch_up(self) -> None:
-        """Ask for fills, ended and open orders, in case the stream missed some.
-
-        Raises:
-            RequestFailed: The venue did not say.
-            ConnectionFailure: There is no session.
-        """
+        """Ask for fills, ended and open orders, in case the stream missed some."""
         was_ready = await self._is_ready()
         executions = await self._broker.executions()
         for execution in executions:

@@ -41,11 +41,7 @@ class ListeningPort:
         return 0 if self._address is None else self._address[1]
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; the port that is bound.
-
-        Raises:
-            OSError: The address cannot be bound.
-        """
+        """Listen; the port that is bound."""
         self._loop = loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._factory, host, port)
         bound: int = self._server.sockets[0].getsockname()[1] if self._server.sockets else port

@@ -63,11 +63,7 @@ def encode(fields: Sequence[str]) -> bytes:
 
 
 def parse_hello(payload: bytes) -> Hello:
-    """What the first frame of a client says, as in `v157..176 +PACEAPI`.
-
-    Raises:
-        WireError: The frame does not name versions.
-    """
+    """What the first frame of a client says, as in `v157..176 +PACEAPI`."""
     match = _VERSIONS.fullmatch(payload.decode(errors="replace").rstrip("\0"))
     if match is None:
         raise WireError(f"{payload[:40]!r} does not name versions; v157..176 would")

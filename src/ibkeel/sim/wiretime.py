@@ -50,9 +50,6 @@ def parse_instant(text: str, zone: str) -> datetime | None:
 
     Forms: `YYYYMMDD HH:MM:SS Zone/Name`, `YYYYMMDD-HH:MM:SS` (UTC), and `YYYYMMDD HH:MM:SS`, which
     is in the Gateway's own zone.
-
-    Raises:
-        WireError: The text has another form, or its year is out of reach.
     """
     if not text.strip():
         return None

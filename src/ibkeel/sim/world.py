@@ -323,11 +323,7 @@ class World:
         return True
 
     def open_stream(self, client: Client, stream: Stream) -> Stream:
-        """Begin what goes on until it is cancelled; the stream.
-
-        Raises:
-            Rejection: The client uses that id for another one, or there is no line left.
-        """
+        """Begin what goes on until it is cancelled; the stream."""
         if (stream.kind, stream.request_id) in client.streams:
             raise error_322("bW", "Duplicate ticker id")
         if stream.holds_line:
@@ -354,11 +350,7 @@ class World:
         return sum(key[0] == kind for client in self.clients.values() for key in client.streams)
 
     def take_line(self) -> None:
-        """Use a market data line.
-
-        Raises:
-            Rejection: All are in use.
-        """
+        """Use a market data line."""
         lines = self.settings.market_data_lines
         if lines is not None and self.counters.open_lines >= lines:
             raise Rejection(101, "Max number of tickers has been reached", rule="market_data_lines")

@@ -52,9 +52,6 @@ class Sign:
 
         Args:
             port: On which the API listens.
-
-        Raises:
-            ConfigurationError: It cannot be written.
         """
         address = {"host": _HOST, "port": port, "token": self.token, "pid": os.getpid()}
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")

@@ -222,9 +222,6 @@ async def serve_page(app: Starlette, host: str, port: int) -> None:
         app: From `dashboard_app`.
         host: Address to listen on.
         port: 1 to 65535.
-
-    Raises:
-        ConfigurationError: The port is taken, or none.
     """
     if not 0 < port <= _HIGHEST_PORT:
         raise ConfigurationError(f"port is {port}; valid: 1 to {_HIGHEST_PORT}")

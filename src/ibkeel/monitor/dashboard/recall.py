@@ -68,9 +68,6 @@ def orders_of_last_session(journal: Journal) -> Iterator[Event]:
     """What became of the orders of the journal's last session, for the board of a run that takes over.
 
     What cannot be read is left out: no run waits for its board.
-
-    Raises:
-        JournalError: It cannot be read.
     """
     reader = SparingReader(journal)
     found = _begin(reader)

@@ -40,11 +40,7 @@ class Kind(Enum):
 
 
 def read(kind: Kind, text: str) -> Any:
-    """A value from its wire text; None when a number is unset.
-
-    Raises:
-        WireError: A number field holds something else, NaN, or a whole number of more than 64 bits.
-    """
+    """A value from its wire text; None when a number is unset."""
     try:
         return _READERS[kind](text)
     except ValueError as error:

@@ -80,11 +80,7 @@ def early_closes(year: int) -> Mapping[date, str]:
 
 @lru_cache(maxsize=8192)
 def session_on(day: date) -> SimSession | None:
-    """The session of a date; None when the exchange is closed.
-
-    Raises:
-        InvalidInput: The table does not cover the year.
-    """
+    """The session of a date; None when the exchange is closed."""
     if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise InvalidInput(
             f"no session table for {day}: the simulated calendar covers {FIRST_YEAR} to {LAST_YEAR}"
@@ -121,11 +117,7 @@ def sessions_between(start: date, end: date) -> tuple[SimSession, ...]:
 
 @lru_cache(maxsize=8192)
 def latest_session(day: date) -> SimSession:
-    """The session of a date, or the nearest one before it.
-
-    Raises:
-        InvalidInput: The table does not reach back or forward so far.
-    """
+    """The session of a date, or the nearest one before it."""
     position = bisect_right(_all_days(), day)
     if position == 0 or day.year > LAST_YEAR:
         raise InvalidInput(

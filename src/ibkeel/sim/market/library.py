@@ -116,11 +116,7 @@ class OptionLines:
         return sorted(live or self._rows.get("option openinterest", {}))
 
     def feed(self, key: OptionKey) -> Feed:
-        """The feed of one contract.
-
-        Raises:
-            ConfigurationError: A line of it cannot be read.
-        """
+        """The feed of one contract."""
         with told(f"the recording of {' '.join(key)}"):
             return Feed.of(
                 [
@@ -146,11 +142,7 @@ class OptionLines:
 
 
 class Library:
-    """What a folder of recordings holds for one day and some symbols.
-
-    Raises:
-        ConfigurationError: `day` is no session, or a symbol was not recorded on it.
-    """
+    """What a folder of recordings holds for one day and some symbols."""
 
     def __init__(self, folder: Path, *, day: date, symbols: Iterable[str]) -> None:
         if session_on(day) is None:

@@ -65,11 +65,7 @@ class Recording:
 
 
 def catalogue(folder: Path) -> Sequence[Recording]:
-    """The files of a folder, ordered by name.
-
-    Raises:
-        ConfigurationError: There is no such folder, or nothing in it has a known name.
-    """
+    """The files of a folder, ordered by name."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder; name one that holds recorded data")
     found = (
@@ -98,11 +94,7 @@ def described(recordings: Sequence[Recording]) -> str:
 
 
 def rows(path: Path, read: Callable[[str], _V | None]) -> list[_V]:
-    """What `read` makes of each line of a file after its header; blank lines and None are left out.
-
-    Raises:
-        ConfigurationError: The file, or a line of it, cannot be read.
-    """
+    """What `read` makes of each line of a file after its header; blank lines and None are left out."""
     made, lines = list[_V](), enumerate(_lines(path), start=1)
     number, _ = next(lines, (1, ""))
     try:
@@ -116,11 +108,7 @@ def rows(path: Path, read: Callable[[str], _V | None]) -> list[_V]:
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """Say where it was that numbers or instants could not be read.
-
-    Raises:
-        ConfigurationError: Instead of the error.
-    """
+    """Say where it was that numbers or instants could not be read."""
     try:
         yield
     except (ValueError, IndexError) as error:
@@ -182,11 +170,7 @@ class Printed:
 
 @lru_cache(maxsize=65_536)
 def epoch(text: str) -> int:
-    """Seconds since 1970 of an ISO-8601 time stamp.
-
-    Raises:
-        ValueError: It is none, or has no offset: it would be taken for this machine's time.
-    """
+    """Seconds since 1970 of an ISO-8601 time stamp."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError(f"{text} has no offset from UTC; valid: {text}-05:00")
@@ -205,9 +189,6 @@ def parsed_bar(start: int, fields: Sequence[str], *, seconds: int = MINUTE) -> R
     """A bar from its texts: open, high, low, close, and volume or size.
 
     An hourly bar that starts before its session's open is taken to start at the open.
-
-    Raises:
-        ValueError: One of the texts is no finite number.
     """
     first, high, low, last, amount = map(float, (*fields[:4], fields[4] or 0))
     if not all(map(math.isfinite, (first, high, low, last, amount))):

@@ -16,11 +16,7 @@ _SUMMARY: Final = "account_summary"
 
 
 def check_account(world: World, account: str) -> None:
-    """Make sure that a request is about the account that there is.
-
-    Raises:
-        Rejection: It names another one.
-    """
+    """Make sure that a request is about the account that there is."""
     if account not in {"", "All", world.account}:
         # The code is documented for bad parameters; the text is unverified.
         raise error_321("bS", f"Invalid account code '{account}'")

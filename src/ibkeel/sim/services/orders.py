@@ -88,11 +88,7 @@ def _preview(world: World, client: Client, order: SimOrder, now: datetime) -> No
 
 
 def check_writable(world: World) -> None:
-    """Make sure that the API takes orders.
-
-    Raises:
-        Rejection: It is read-only.
-    """
+    """Make sure that the API takes orders."""
     if world.settings.is_read_only:
         raise error_321("bF", "The API interface is currently in Read-Only mode.")
 
