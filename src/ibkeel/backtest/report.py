@@ -245,12 +245,7 @@ def _figures(report: "BacktestReport") -> str:
 
 
 def figure_text(name: str, value: float | None) -> str:
-    """A figure as people read it.
-
-    Args:
-        name: A field of `Figures`.
-        value: What it is.
-    """
+    """A figure as people read it."""
     if value is None:
         return _NONE
     if name in {"total_return", "max_drawdown", "win_rate"}:

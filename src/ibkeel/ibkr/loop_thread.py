@@ -26,11 +26,7 @@ _GLANCE: Final = 0.2 if sys.platform == "win32" else -1
 
 
 class _Call(Generic[T]):
-    """A coroutine that one thread asks for, and the loop's thread runs.
-
-    Args:
-        begin: Makes it; called on the loop.
-    """
+    """A coroutine that one thread asks for, and the loop's thread runs."""
 
     def __init__(self, begin: Callable[[], Awaitable[T]]) -> None:
         self._begin = begin

@@ -30,13 +30,7 @@ _ROUNDS: Final = 3  # without a fate before a person must look
 
 
 class OrderLists:
-    """Asks for lists of orders and fills.
-
-    Args:
-        link: The session.
-        is_ready: Whether the session is good: lists that are read on another prove nothing.
-        alarm: Tells a person: what it is about, and what to do.
-    """
+    """Asks for lists of orders and fills."""
 
     def __init__(self, link: Link, is_ready: Callable[[], bool], alarm: Callable[[str, str], None]) -> None:
         self._link, self._is_ready, self._alarm = link, is_ready, alarm

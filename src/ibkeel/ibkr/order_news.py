@@ -85,12 +85,6 @@ def of_orphan(meaning: Meaning, text: str, child: OrderTruth, parent: OrderRepor
 
     Alone, 135 proves nothing, for it is also said of an order that works. Here the venue has refused
     the entry, never accepted the child, and names the entry as what it cannot find.
-
-    Args:
-        meaning: As the table has it.
-        text: Of the error.
-        child: What is known of the order that the error is about.
-        parent: The entry that it protects; None for an order that is no child.
     """
     is_unclear = meaning.code == _NO_PARENT and meaning.fate is ErrorFate.UNCERTAIN
     if not is_unclear or parent is None or child.may_work:

@@ -159,15 +159,7 @@ def first_answer(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """How one request ended.
-
-    Args:
-        at: When.
-        subject: What was asked.
-        error: Type of the error; empty for a value.
-        code: The Gateway's code, if it sent one.
-        is_answer: Whether the error is a plain no, and no failure.
-    """
+    """How one request ended."""
 
     at: datetime
     subject: str

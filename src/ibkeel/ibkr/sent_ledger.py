@@ -40,10 +40,6 @@ class Failure:
 class Scope:
     """A block in which failures are raised.
 
-    Args:
-        ledger: Of the object whose failures these are.
-        around: The block that it stands in, of this object or of another.
-
     Attributes:
         left: Failures of requests for which nobody waits, to be raised where the block ends.
         is_over: Whether it has ended; what began in it, such as a session, goes on in its context.
@@ -63,15 +59,7 @@ class Scope:
 
 @attrs.define(kw_only=True, eq=False)
 class Sent:
-    """One request.
-
-    Args:
-        reading: What the message said.
-        scope: The strict block that it was sent in.
-        asked_at: When it was asked for, in the loop's seconds.
-        outgoing: The message on its way; None when nothing left.
-        rows: Answers that came so far.
-    """
+    """One request."""
 
     reading: Reading
     scope: Scope | None

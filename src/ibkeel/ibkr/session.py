@@ -244,12 +244,7 @@ class Session:
         )
 
     def observe_window(self, window: ResetWindow | None, now: float) -> "Session":
-        """The session after a look at the calendar; to be called before each attempt.
-
-        Args:
-            window: The one that the present instant falls into, if any.
-            now: Monotonic seconds.
-        """
+        """The session after a look at the calendar; to be called before each attempt."""
         if not self.has_link and not self.wants_link:
             return self
         if window is None:

@@ -49,16 +49,7 @@ class _Subscription:
 
 
 class Streams:
-    """The streams of one session.
-
-    Args:
-        link: The session.
-        definitions: Knows the contracts' numbers and hours.
-        ready: Waits until data may be asked for.
-        is_sought: Whether a session that is gone is being sought.
-        reconnect: Asks for a new connection, with the reason.
-        alarm: Told what only a person can mend.
-    """
+    """The streams of one session."""
 
     def __init__(
         self,

@@ -215,14 +215,7 @@ _OTHER_PLAIN: Final = _OTHER.plain
 
 @attrs.frozen(kw_only=True)
 class Reading:
-    """What a message says.
-
-    Args:
-        message: Its kind.
-        request: What the limits look at.
-        key: Its request or order id; None when it has none.
-        goes_on: Whether it goes on after its answer, until it is cancelled.
-    """
+    """What a message says."""
 
     message: Message
     request: Request

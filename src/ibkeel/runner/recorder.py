@@ -105,12 +105,7 @@ class Recorder:
             await self.try_record(intent, _EXIT_PATIENCE)
 
     async def try_record(self, record: Record, patience: float) -> None:
-        """Wait for a record to be written, but not for ever: what it announces happens in any case.
-
-        Args:
-            record: It is written later when it cannot be written now.
-            patience: Seconds to wait.
-        """
+        """Wait for a record to be written, but not for ever: what it announces happens in any case."""
         self.keep(record)
         try:
             async with asyncio.timeout(patience):

@@ -95,11 +95,7 @@ def negotiate(hello: Hello, highest: int = MAX_VERSION) -> int | None:
 
 
 class Session:
-    """The protocol state of one connection.
-
-    Args:
-        highest_version: The most that the Gateway is willing to speak.
-    """
+    """The protocol state of one connection."""
 
     def __init__(self, highest_version: int = MAX_VERSION) -> None:
         self.state = State.GREETING

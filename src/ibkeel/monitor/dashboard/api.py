@@ -37,22 +37,13 @@ _ROUND: Final = 1.0  # seconds between two looks at the file and at those who li
 
 
 class Sign:
-    """Names one bot's API, and leaves those of others alone.
-
-    Args:
-        path: The file.
-        token: What a reader must know.
-    """
+    """Names one bot's API, and leaves those of others alone."""
 
     def __init__(self, path: Path, token: str) -> None:
         self._path, self.token = path, token
 
     def put_up(self, port: int) -> None:
-        """Write the file, for its owner's eyes only; another's is replaced.
-
-        Args:
-            port: On which the API listens.
-        """
+        """Write the file, for its owner's eyes only; another's is replaced."""
         address = {"host": _HOST, "port": port, "token": self.token, "pid": os.getpid()}
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
@@ -64,11 +55,7 @@ class Sign:
             raise ConfigurationError(f"cannot write {self._path}: {error.strerror}") from error
 
     def look_after(self, port: int) -> None:
-        """Put the file up again when it is gone, or names a bot that is.
-
-        Args:
-            port: On which the API listens.
-        """
+        """Put the file up again when it is gone, or names a bot that is."""
         address = self._read()
         if address.get("token") == self.token or _is_listening(address.get("port")):
             return

@@ -216,13 +216,7 @@ class _Page:
 
 
 async def serve_page(app: Starlette, host: str, port: int) -> None:
-    """Serve an application; returns when the task is cancelled or the process is told to end.
-
-    Args:
-        app: From `dashboard_app`.
-        host: Address to listen on.
-        port: 1 to 65535.
-    """
+    """Serve an application; returns when the task is cancelled or the process is told to end."""
     if not 0 < port <= _HIGHEST_PORT:
         raise ConfigurationError(f"port is {port}; valid: 1 to {_HIGHEST_PORT}")
     config = uvicorn.Config(

@@ -200,13 +200,7 @@ class Look:
 
 
 class Looks:
-    """Looks at a source at most so often, however many pages are open: each look costs the bot something.
-
-    Args:
-        source: What is looked at.
-        controls: Whether entries are halted.
-        every: Seconds for which a look holds.
-    """
+    """Looks at a source at most so often, however many pages are open: each look costs the bot something."""
 
     def __init__(self, source: Source, controls: Controls, every: float) -> None:
         self._source, self._controls, self._every = source, controls, every

@@ -23,12 +23,7 @@ _BAD: Final = frozenset(
 
 
 def screen(view: View, halted: str) -> RenderableType:
-    """The view as something that rich can show.
-
-    Args:
-        view: From a `Source`.
-        halted: Why entries are halted; empty when they are not.
-    """
+    """The view as something that rich can show."""
     data = view.data
     parts: list[RenderableType] = [_head(data, view, halted)]
     troubles = data["incidents"]["open"]

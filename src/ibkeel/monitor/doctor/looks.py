@@ -231,14 +231,7 @@ def _farms(health: Health) -> Iterator[Finding]:
 
 
 async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, sends: bool) -> Finding:
-    """Whether an order would be taken: by a what-if, which is never executed.
-
-    Args:
-        broker: Connected.
-        symbol: Of a stock, one share of which is asked about.
-        quote: Of it, for a price; None asks about a market order.
-        sends: Whether the configuration lets orders leave at all.
-    """
+    """Whether an order would be taken: by a what-if, which is never executed."""
     if not sends:
         said = "orders is DRY_RUN: none is sent, so it was not asked whether the Gateway would take one"
         return well("orders", said)

@@ -89,14 +89,7 @@ class Account:
         return self.holdings.get(contract.con_id, Holding(contract=contract))
 
     def traded(self, contract: SimContract, signed: float, price: float, commission: float) -> Booking:
-        """Book a trade.
-
-        Args:
-            contract: What was traded.
-            signed: Units bought, or sold when negative; not 0.
-            price: Per share.
-            commission: Dollars for the whole trade.
-        """
+        """Book a trade."""
         before = self.holding(contract)
         value = price * contract.multiplier
         after = before.traded(signed, value, commission)

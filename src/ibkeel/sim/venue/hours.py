@@ -46,11 +46,7 @@ class Window:
 
 
 class TradingHours:
-    """The market's sessions, as windows in which an order trades.
-
-    Args:
-        market: Where the sessions come from.
-    """
+    """The market's sessions, as windows in which an order trades."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -108,13 +104,7 @@ def _traded(order: SimOrder) -> list[SimContract]:
 
 
 def window_of(session: SimSession, zone: ZoneInfo, *, extended: bool) -> Window:
-    """A session as a window.
-
-    Args:
-        session: Which.
-        zone: Of the contract; the extended hours are in it.
-        extended: Take the hours before and after it in.
-    """
+    """A session as a window."""
     if not extended:
         return Window(opens_at=session.opens_at, closes_at=session.closes_at)
     return Window(

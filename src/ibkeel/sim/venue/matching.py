@@ -184,12 +184,7 @@ def combined(legs: Sequence[SimLeg], quotes: Sequence[MarketQuote], at: datetime
 
 
 class Board:
-    """Quotes by order.
-
-    Args:
-        market: Quotes by contract.
-        queues: Whether limits fill behind others, so that each quote may fill them.
-    """
+    """Quotes by order."""
 
     def __init__(self, market: Market, *, queues: bool = False) -> None:
         self._market = market
