@@ -111,7 +111,6 @@ class VenueBroker(Broker):
     @property
     @override
     def is_connected(self) -> bool:
-        """Whether it was connected and not disconnected since."""
         return self._is_connected
 
     @override
@@ -123,7 +122,6 @@ class VenueBroker(Broker):
 
     @override
     async def disconnect(self) -> None:
-        """End; streams end in `NotConnected`."""
         self._is_connected = False
         self._ended.set()
         self._dealing.stop()
@@ -132,7 +130,6 @@ class VenueBroker(Broker):
 
     @override
     async def ready(self, within: float | None = None) -> None:
-        """Nothing to wait for, `within` any seconds."""
         self._now()
 
     @override
@@ -147,12 +144,10 @@ class VenueBroker(Broker):
 
     @override
     async def quote(self, contract: Contract) -> Quote:
-        """What the market shows now."""
         return self._prices.quote(contract, self._now())
 
     @override
     async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
-        """One quote or one typed error for each contract, in the order asked."""
         now, answers = self._now(), dict[Contract, Quote | RequestFailed]()
         for contract in series(contracts):
             try:
@@ -163,7 +158,6 @@ class VenueBroker(Broker):
 
     @override
     async def bars(self, contract: Contract, spec: BarSpec) -> Bars:
-        """Bars up to now."""
         return self._prices.bars(contract, spec, self._now())
 
     @override
@@ -194,12 +188,10 @@ class VenueBroker(Broker):
 
     @override
     async def qualify(self, contract: Contract) -> ContractDetails:
-        """The definition of a contract."""
         return self._directory.details(contract, self._now())
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
-        """The option classes of an underlying."""
         self._now()
         return self._directory.chain(underlying)
 
@@ -209,7 +201,6 @@ class VenueBroker(Broker):
     async def place(
         self, order: OrderTicket | Bracket, *, may_leave: Callable[[], None] | None = None
     ) -> Placement:
-        """Give an order, or a bracket whole, to the venue."""
         self._now()
         expect(order, OrderTicket, Bracket)
         ask(may_leave)
@@ -241,13 +232,11 @@ class VenueBroker(Broker):
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
-        """Replace price or quantity of a working order."""
         self._now()
         return self._dealing.modify(order_id, order)
 
     @override
     async def cancel(self, order_id: OrderId) -> OrderReport:
-        """Cancel an order; the venue answers at once."""
         self._now()
         return self._dealing.cancel(order_id)
 
@@ -258,30 +247,25 @@ class VenueBroker(Broker):
 
     @override
     async def open_orders(self) -> tuple[OrderReport, ...]:
-        """Orders that work now."""
         self._now()
         return self._dealing.open_orders()
 
     @override
     async def all_open_orders(self) -> tuple[OrderReport, ...]:
-        """Orders that work now; there is no other client."""
         return await self.open_orders()
 
     @override
     async def completed_orders(self) -> tuple[OrderReport, ...]:
-        """Orders that have ended since the start."""
         self._now()
         return self._dealing.completed_orders()
 
     @override
     async def executions(self) -> tuple[Execution, ...]:
-        """Fills since the start."""
         self._now()
         return self._dealing.executions()
 
     @override
     def order_events(self) -> AsyncGenerator[OrderEvent, None]:
-        """Reports and fills from the call on."""
         queue = self._dealing.listen()
         return AsyncStream(lambda: self._heard(queue))
 
@@ -293,14 +277,12 @@ class VenueBroker(Broker):
 
     @override
     async def positions(self, account: str | None = None) -> tuple[Position, ...]:
-        """Positions that are not zero."""
         self._now()
         _check_account(account)
         return tuple(self._position(row) for row in self._venue.positions())
 
     @override
     async def account(self, account: str | None = None) -> AccountValues:
-        """Balances, to the cent."""
         now = self._now()
         _check_account(account)
         worth = self._venue.valuation(now)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.cli.paths import DEMO_RUN
 from ibkeel.cli.phases import Phase
@@ -294,14 +295,14 @@ _GRACE: Final = timedelta(
 )  # a deadline may pass, and an attempt fail, after the fault itself is over
 
 
-class Watcher:
+class Watcher(Observer):
     """An observer that remembers how session and services fared."""
 
     def __init__(self) -> None:
         self.events: list[SessionChanged | ServiceChanged | StreamRestored] = []
 
+    @override
     def on_event(self, event: Event) -> None:
-        """Keep what tells of trouble or of its end."""
         if isinstance(event, SessionChanged | ServiceChanged | StreamRestored):
             self.events.append(event)
 

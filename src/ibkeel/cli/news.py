@@ -46,7 +46,6 @@ class News(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Tell it, if a person wants to know."""
         words = self._words(event)
         if words:
             self._tell(f"{event.at.astimezone(NEW_YORK):%H:%M:%S} {' '.join(words.split())}")

@@ -50,7 +50,6 @@ class EventLog(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Keep one event for the writer."""
         self._told += 1
         self._waiting.append(event)
 

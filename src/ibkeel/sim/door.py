@@ -178,7 +178,7 @@ class Listener(Protocol):
         ...
 
 
-class OverheardDoor:
+class OverheardDoor(Door):
     """Passes everything on to another door."""
 
     def __init__(self, door: Door, now: Callable[[], datetime]) -> None:
@@ -192,8 +192,8 @@ class OverheardDoor:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    @override
     def attach(self, sink: Sink) -> Client:
-        """Take a new connection."""
         self._connections += 1
         if not self._listeners:
             return self._door.attach(sink)
@@ -204,22 +204,22 @@ class OverheardDoor:
         self._numbers[client] = number
         return client
 
+    @override
     def receive(self, client: Client, data: bytes) -> None:
-        """Pass bytes on from a client."""
         number = self._numbers.get(client)
         if number is not None:
             self._tell(number, _CLIENT, data)
         self._door.receive(client, data)
 
+    @override
     def detach(self, client: Client) -> None:
-        """Forget a connection that has ended."""
         self._door.detach(client)
         number = self._numbers.pop(client, None)
         for listener in () if number is None else self._listeners:
             listener.closed(number or 0, self._now())
 
+    @override
     def overflow(self, client: Client) -> None:
-        """A client leaves more unread than the Gateway keeps, and goes on doing so."""
         self._door.overflow(client)
 
     def _tell(self, connection: int, sender: str, data: bytes) -> None:
@@ -227,21 +227,21 @@ class OverheardDoor:
             listener.heard(connection, sender, data, self._now())
 
 
-class _OverheardSink:
+class _OverheardSink(Sink):
     """Bytes on their way to a client, told before they leave."""
 
     def __init__(self, sink: Sink, tell: Callable[[bytes], None]) -> None:
         self._sink, self._tell = sink, tell
 
+    @override
     def write(self, data: bytes) -> None:
-        """Tell, and send."""
         self._tell(data)
         self._sink.write(data)
 
+    @override
     def close(self) -> None:
-        """Close it."""
         self._sink.close()
 
+    @override
     def abort(self) -> None:
-        """Close it at once."""
         self._sink.abort()

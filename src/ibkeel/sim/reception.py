@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Final
 
+from typing_extensions import override
+
 from ibkeel.sim.client import Client, LateSink, Sink
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.director import Director
-from ibkeel.sim.door import GatewayProtocol, ListeningPort, OverheardDoor
+from ibkeel.sim.door import Door, GatewayProtocol, ListeningPort, OverheardDoor
+from ibkeel.sim.effects import Stage
 from ibkeel.sim.fault import WHAT_IF
 from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute, RejectsOverRate
 from ibkeel.sim.scenario import Scenario
@@ -36,7 +39,7 @@ _logger: Final = logging.getLogger("ibkeel.sim")
 _ID_IN_USE: Final = "Unable to connect as the client id is already in use. Retry with a unique client id."
 
 
-class Reception:
+class Reception(Door, Stage):
     """Connections, from the first byte to the last, and what faults do to them.
 
     What was received is followed by `settle`, which sends what was said, and waits for what comes.
@@ -52,8 +55,8 @@ class Reception:
         self._noted: set[str] = set()
 
     @property
+    @override
     def world(self) -> World:
-        """The state behind all sessions."""
         return self._world
 
     @property
@@ -62,8 +65,8 @@ class Reception:
         return self._director
 
     @property
+    @override
     def port(self) -> ListeningPort:
-        """Where connections come in."""
         return self._port
 
     @property
@@ -72,15 +75,16 @@ class Reception:
         return self._door
 
     @property
+    @override
     def connections(self) -> tuple[Client, ...]:
-        """Every connection, in order of connecting."""
         return tuple(self._connections)
 
+    @override
     def tell(self, code: int, text: str) -> None:
-        """Put a notice into the outbox of every started client."""
         for client in list(self._world.clients.values()):
             client.error(-1, code, text, at=self._world.now())
 
+    @override
     def hang_up(self, client: Client, *, abruptly: bool = False) -> None:
         """End a connection; what was said before arrives, unless it ends abruptly."""
         if not abruptly:
@@ -88,8 +92,8 @@ class Reception:
         client.close(abruptly=abruptly)
         self._forget(client)
 
+    @override
     def attach(self, sink: Sink) -> Client:
-        """Take a new connection; the shell calls it."""
         self._world.counters.connections += 1
         settings = self._world.settings
         late = LateSink(sink, self._world.agenda, self._world.now, lambda: self._delay(client))
@@ -105,8 +109,8 @@ class Reception:
             client.close()
         return client
 
+    @override
     def receive(self, client: Client, data: bytes) -> None:
-        """Act on bytes from a client; the shell calls it."""
         if client.is_deaf:
             return
         if self._is_frozen(client):
@@ -115,6 +119,7 @@ class Reception:
         self._take(client, data)
         self._settle()
 
+    @override
     def catch_up(self, client: Client) -> None:
         """Act on what a client sent while nobody read, its end included."""
         if self._is_frozen(client):
@@ -124,6 +129,7 @@ class Reception:
         self._take(client, data)
         self._part(client)
 
+    @override
     def detach(self, client: Client) -> None:
         """Forget a connection that has ended, as soon as that is read; idempotent; the shell calls it."""
         client.has_hung_up = True
@@ -142,6 +148,7 @@ class Reception:
             self._connections.remove(client)
         self._world.release(client)
 
+    @override
     def overflow(self, client: Client) -> None:
         """End a connection whose client does not read; the shell calls it."""
         if client.is_open:

@@ -92,7 +92,6 @@ class Alerter(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Hear one event."""
         if is_news(event):
             self._book, alerts = self._book.hear(news_of(event), self._clock.now())
             self._dispatch(alerts)

@@ -98,7 +98,6 @@ class RestByWaiting(Rest):
 
     @override
     def until(self, event: threading.Event, seconds: float | None) -> None:
-        """Wait."""
         event.wait(seconds)
 
 

@@ -177,7 +177,6 @@ class Board(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Take notice of one event."""
         snapshot, new = self._kept
         new.append(event)
         if len(new) >= _AT_ONCE:

@@ -178,7 +178,6 @@ class Counts(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Count one event."""
         hear = _HEARERS.get(type(event))
         if hear is not None:
             hear(self, event)

@@ -46,7 +46,6 @@ class Metrics(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Count one event."""
         self._counts.on_event(event)
 
     def text(self) -> str:

@@ -42,7 +42,6 @@ class DayReports(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Take notice of a day's end."""
         if isinstance(event, TradingDayClosed):
             loop = asyncio.get_running_loop()
             self._due[event.day] = loop.call_later(_SETTLE, self._start, event.day)

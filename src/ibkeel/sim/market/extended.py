@@ -104,6 +104,7 @@ class ExtendedMarket(Overlay):
         self._early = lru_cache(maxsize=_SPANS)(self._drawn_early)
         self._latest = lru_cache(maxsize=_SPANS)(self._session_before)
 
+    @override
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; between two days of trading, what the first one left."""
         base = self._market.quote(contract, at)
@@ -124,8 +125,8 @@ class ExtendedMarket(Overlay):
             is_extended=at < thin.span.ends_at,
         )
 
+    @override
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
-        """First instant after `after` at which the quote may differ."""
         change = self._market.next_change(contract, after)
         own = (_next_step(span, after) for span in self._spans(contract, after))
         return min((at for at in (change, *own) if at is not None), default=None)

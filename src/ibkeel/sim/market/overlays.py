@@ -58,36 +58,37 @@ class Halt:
             raise InvalidInput(f"a halt ends after it starts; not {self.starts_at} to {ends_at}")
 
 
-class Overlay:
+class Overlay(Market):
     """A market that lists what the one under it lists."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
 
+    @override
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
-        """Every contract that fits."""
         return self._market.find(pattern)
 
+    @override
     def by_con_id(self, con_id: int) -> SimContract | None:
-        """The contract of that id."""
         return self._market.by_con_id(con_id)
 
+    @override
     def underlyings(self) -> Sequence[SimContract]:
-        """Every stock and index that is listed."""
         return self._market.underlyings()
 
+    @override
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
-        """Option-chain definitions."""
         return self._market.option_classes(under_con_id)
 
+    @override
     def sessions(self, start: date, end: date) -> Sequence[SimSession]:
-        """Regular sessions with start <= day <= end."""
         return self._market.sessions(start, end)
 
+    @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
-        """Model greeks, as of the market under it."""
         return self._market.greeks(contract, at)
 
+    @override
     def bars(
         self,
         contract: SimContract,
@@ -98,7 +99,6 @@ class Overlay:
         what: str,
         rth: bool,
     ) -> Sequence[SimBar]:
-        """Bars of the market under it."""
         return self._market.bars(contract, start=start, end=end, size=size, what=what, rth=rth)
 
 
@@ -119,6 +119,7 @@ class HaltedMarket(Overlay):
         super().__init__(market)
         self._halts = tuple(halts)
 
+    @override
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; no sides in a halt."""
         halt = self._halt(contract, at)
@@ -134,8 +135,8 @@ class HaltedMarket(Overlay):
             halted=_VOLATILITY if halt.is_volatility else _GENERAL,
         )
 
+    @override
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
-        """First instant after `after` at which the quote may differ."""
         halt = self._halt(contract, after)
         if halt is not None:
             return halt.ends_at
@@ -202,7 +203,6 @@ class SplitMarket(Overlay):
 
     @override
     def by_con_id(self, con_id: int) -> SimContract | None:
-        """The contract of that id."""
         return self._market.by_con_id(con_id) or self._by_number.get(con_id)
 
     @override
@@ -213,6 +213,7 @@ class SplitMarket(Overlay):
             return rows
         return (*rows, *(_adjusted_class(row, split) for row in rows))
 
+    @override
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; an option that does not trade yet shows nothing, and one that no longer does no sides."""
         split, original = self._split_of(contract), self._original.get(contract.con_id)
@@ -227,8 +228,8 @@ class SplitMarket(Overlay):
         left = self._market.quote(contract, split.at)
         return left._replace(at=at, bid=None, ask=None, bid_size=None, ask_size=None)
 
+    @override
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
-        """First instant after `after` at which the quote may differ."""
         split = self._split_of(contract)
         change = self._market.next_change(self._original.get(contract.con_id, contract), after)
         ahead = [split.at] if split is not None and split.at > after else []

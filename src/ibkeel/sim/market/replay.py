@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.market.bars import BarTable, aligned
@@ -28,6 +29,7 @@ from ibkeel.sim.market.recordings import RecordedBar, table_of
 from ibkeel.sim.values import (
     BarSize,
     ContractPattern,
+    Market,
     MarketQuote,
     ModelGreeks,
     OptionClass,
@@ -40,7 +42,7 @@ _YEAR: Final = 365.0 * 86400.0
 _FIRST_DAY: Final = date(FIRST_YEAR, 1, 2)
 
 
-class ReplayMarket:
+class ReplayMarket(Market):
     """Recorded quotes, trades and open interest of one day, with the history before it.
 
     Each bar shows its open at its start and everything else at its last whole second (`minute +
@@ -70,25 +72,25 @@ class ReplayMarket:
         for contract in self._library.contracts.values():
             self._listing.setdefault(contract.symbol, []).append(contract)
 
+    @override
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
-        """Every contract that fits, ordered by expiry, right and strike; empty when none."""
         if pattern.con_id:
             known = self.by_con_id(pattern.con_id)
             return (known,) if known is not None and fits(known, pattern) else ()
         listing = self._listing.get(wanted_symbol(pattern), ())
         return tuple(contract for contract in listing if fits(contract, pattern))
 
+    @override
     def by_con_id(self, con_id: int) -> SimContract | None:
-        """The contract of that id."""
         return self._library.contracts.get(con_id)
 
+    @override
     def underlyings(self) -> Sequence[SimContract]:
-        """Every stock and index that was asked for, by symbol."""
         spots = (each for each in self._library.contracts.values() if each.sec_type != "OPT")
         return tuple(sorted(spots, key=lambda contract: contract.symbol))
 
+    @override
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
-        """Option-chain definitions of an underlying; empty when it has no options."""
         options = [
             contract
             for contract in self._library.contracts.values()
@@ -105,10 +107,11 @@ class ReplayMarket:
             for name in sorted({contract.trading_class for contract in options})
         )
 
+    @override
     def sessions(self, start: date, end: date) -> Sequence[SimSession]:
-        """Regular sessions with start <= day <= end, ascending, by the simulator's calendar."""
         return sessions_between(start, end)
 
+    @override
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed showed; figures of the day are None until its first trade."""
         feed, second = self._library.feed(contract.con_id), math.floor(at.timestamp())
@@ -132,6 +135,7 @@ class ReplayMarket:
             open_interest=feed.interest.at(second),
         )
 
+    @override
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
         """The next bar boundary that has data, or 04:00 before it when a day begins in between."""
         changes = self._library.feed(contract.con_id).changes
@@ -144,6 +148,7 @@ class ReplayMarket:
         following = next_session(trading_day(after).day)
         return change if following is None else min(change, trading_day_start(following))
 
+    @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Greeks at the volatility implied by the middle of the quote.
 
@@ -168,6 +173,7 @@ class ReplayMarket:
             underlying_price=spot,
         )
 
+    @override
     def bars(
         self,
         contract: SimContract,

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.sim.market.bars import BarTable, aligned
@@ -31,6 +32,7 @@ from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import (
     BarSize,
     ContractPattern,
+    Market,
     MarketQuote,
     ModelGreeks,
     OptionClass,
@@ -91,7 +93,7 @@ class _SpotDay:
         )
 
 
-class SeededMarket:
+class SeededMarket(Market):
     """Prices as a pure function of seed, contract and time.
 
     Every draw comes from a generator named after what it is for, so queries may come in any
@@ -130,26 +132,27 @@ class SeededMarket:
         self._spot_day = lru_cache(maxsize=_SPOT_DAYS)(self._drawn_spot_day)
         self._shown = latest_session(self.session_date)  # the trading day that was asked about last
 
+    @override
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
-        """Every contract that fits, ordered by expiry, right and strike; empty when none."""
         return self._universe.find(pattern)
 
+    @override
     def by_con_id(self, con_id: int) -> SimContract | None:
-        """The contract of that id."""
         return self._universe.by_con_id(con_id)
 
+    @override
     def underlyings(self) -> Sequence[SimContract]:
-        """Every stock and index that is listed, by symbol."""
         return self._universe.underlyings()
 
+    @override
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
-        """Option-chain definitions; unions, so that some combinations do not exist."""
         return self._universe.option_classes(under_con_id)
 
+    @override
     def sessions(self, start: date, end: date) -> Sequence[SimSession]:
-        """Regular sessions with start <= day <= end, ascending."""
         return sessions_between(start, end)
 
+    @override
     def quote(self, contract: SimContract, at: datetime) -> MarketQuote:
         """What the feed shows; every field is None before history begins."""
         session = self._session_of(contract, at)
@@ -159,6 +162,7 @@ class SeededMarket:
             return self._option_quote(contract, session, at)
         return self._spot_quote(contract, session, at)
 
+    @override
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
         """The next whole second inside a session, or the next 04:00, when a new day begins."""
         session = self._session_of(contract, after)
@@ -180,6 +184,7 @@ class SeededMarket:
         there = (prices >= reach.level) if reach.rises else (prices <= reach.level) & (prices > 0.0)
         return at + _SECOND * (int(there.argmax()) if there.any() else len(prices))
 
+    @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
         """Model greeks; None for what is no option, before the open and after expiry."""
         session = self._session_of(contract, at)
@@ -197,6 +202,7 @@ class SeededMarket:
             underlying_price=float(day.spots[second]),
         )
 
+    @override
     def bars(
         self,
         contract: SimContract,

@@ -15,8 +15,10 @@ from types import TracebackType
 from typing import Final, Self
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, WireError
+from ibkeel.sim.door import Listener
 from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, message_of, whole_number
 from ibkeel.sim.transcripts.redaction import Redactor
 from ibkeel.sim.transcripts.values import Entry, Form, Header, as_line
@@ -130,7 +132,7 @@ class Transcriber:
         )
 
 
-class Recorder:
+class Recorder(Listener):
     """Hears connections and tells what was said on them.
 
     Args:
@@ -142,19 +144,20 @@ class Recorder:
         self._began_at, self._tell = began_at, tell
         self._transcribers: dict[int, Transcriber] = {}
 
+    @override
     def opened(self, connection: int, at: datetime) -> None:
-        """A connection begins."""
         transcriber = self._transcribers[connection] = Transcriber(connection)
         self._tell(transcriber.opened(self._seconds(at)))
 
+    @override
     def heard(self, connection: int, sender: str, data: bytes, at: datetime) -> None:
         """One side has sent bytes; nothing is told of connections that began before this heard them."""
         transcriber = self._transcribers.get(connection)
         for entry in () if transcriber is None else transcriber.heard(sender, data, self._seconds(at)):
             self._tell(entry)
 
+    @override
     def closed(self, connection: int, at: datetime) -> None:
-        """A connection ends."""
         transcriber = self._transcribers.pop(connection, None)
         for entry in () if transcriber is None else transcriber.closed(self._seconds(at)):
             self._tell(entry)
@@ -216,7 +219,7 @@ class TranscriptFile:
                 self.path.unlink(missing_ok=True)
 
 
-class Scribe:
+class Scribe(Listener):
     """A listener that reads, hides and writes elsewhere than where it hears.
 
     Args:
@@ -241,16 +244,16 @@ class Scribe:
         self._thread = threading.Thread(target=self._run, name="ibkeel-transcript", daemon=True)
         self._thread.start()
 
+    @override
     def opened(self, connection: int, at: datetime) -> None:
-        """A connection begins."""
         self._heard.put(("opened", connection, "", b"", at))
 
+    @override
     def heard(self, connection: int, sender: str, data: bytes, at: datetime) -> None:
-        """One side has sent bytes."""
         self._heard.put(("heard", connection, sender, bytes(data), at))
 
+    @override
     def closed(self, connection: int, at: datetime) -> None:
-        """A connection ends."""
         self._heard.put(("closed", connection, "", b"", at))
 
     def stop(self, at: datetime) -> int:
