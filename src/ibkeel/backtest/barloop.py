@@ -79,8 +79,6 @@ class BarTrial:
 
 
 class _Book:
-    """Cash, one position, and every fill."""
-
     __slots__ = ("cash", "entry", "fills", "held", "refused", "settings")
 
     def __init__(self, settings: BarSettings) -> None:
@@ -90,7 +88,6 @@ class _Book:
         self.refused = 0
 
     def move(self, row: int, target: float, price: float, cause: str) -> None:
-        """Trade to another target at a bar's price, unless it is more than the account can hold."""
         if math.isnan(target):
             raise InvalidInput(f"the strategy wants {target} shares at bar {row}; valid: a number, or None")
         signed = target - self.held
@@ -109,7 +106,6 @@ class _Book:
         self.fills.append((row, signed, paid, charge, cause))
 
     def stop_price(self, fraction: float) -> float:
-        """Where the position that is held is closed."""
         return self.entry * (1.0 - fraction) if self.held > 0 else self.entry * (1.0 + fraction)
 
 
@@ -165,7 +161,6 @@ def _rows(bars: Bars) -> Iterator[Bar]:
 
 
 def _walk(strategy: BarStrategy, bars: Bars, book: _Book) -> list[float]:
-    """Equity at the close of each bar."""
     decide, fraction = strategy.on_bar, book.settings.stop_fraction
     equity: list[float] = []
     wanted: float | None = None

@@ -312,11 +312,6 @@ class VenueBroker(Broker):
         )
 
     def _now(self) -> datetime:
-        """The present instant of a session that is open.
-
-        Raises:
-            NotConnected: It is not.
-        """
         if not self._is_connected:
             raise NotConnected("the backtest's broker is not connected; call connect() first")
         return self._clock.now()

@@ -215,7 +215,6 @@ class Dealing:
     # News.
 
     def _take(self, events: Iterable[VenueEvent]) -> None:
-        """Take the venue's news in, in their order."""
         now = self._clock.now()
         for event in events:
             match event:

@@ -41,8 +41,6 @@ class Mark(NamedTuple):
 
 @attrs.frozen
 class _Frame:
-    """From data to the picture."""
-
     width: float
     low: float
     high: float

@@ -150,8 +150,6 @@ def _listed(strategy: Strategy, config: RunnerConfig) -> tuple[str, ...]:
 
 
 class _Play:
-    """One backtest while it runs."""
-
     def __init__(
         self,
         strategy: Strategy,
@@ -168,7 +166,6 @@ class _Play:
         self._sessions = MarketSessions(market)
 
     def opens_at(self) -> datetime:
-        """When the first session opens."""
         session = self._sessions.session(self._market.session_date)
         if session is None:
             raise ConfigurationError(f"{self._market.session_date} is no trading day; give another")

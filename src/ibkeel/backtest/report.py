@@ -159,7 +159,6 @@ class BacktestReport:
 
 
 def _page_of(report: "BacktestReport") -> str:
-    """The whole page of a report."""
     sections = [
         _cards(report.figures),
         _drawn("Equity, in dollars", line_picture("Equity over time", report.equity, _dollars)),

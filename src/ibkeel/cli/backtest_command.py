@@ -49,7 +49,6 @@ _FEW: Final = ("net_profit", "total_return", "max_drawdown", "trades", "win_rate
 
 
 def _what_to_play(command: F) -> F:
-    """The options that both commands have."""
     options = (
         click.argument("config", type=PATH, required=False),
         click.option("--replay", type=PATH, default=None, help="Folder of recorded data; needs --date."),
@@ -226,7 +225,6 @@ def _processes(number: int) -> ProcessPoolExecutor:
 
 
 def _trial(given: dict[str, Any]) -> MarketTrial:
-    """What the options and the file describe."""
     bot = (
         MonitoredBot()
         if given["config"] is None

@@ -192,7 +192,6 @@ def _where(given: dict[str, Any]) -> Address | Rehearsal:
 
 
 def _print_chain(console: Console, report: ChainReport) -> None:
-    """Print what was found."""
     console.print(Group(*_parts(report)))
 
 

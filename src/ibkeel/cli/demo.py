@@ -278,7 +278,6 @@ async def _day(
 
 
 async def _lasting(runner: Runner, hours: float | None) -> None:
-    """Run for a session, or for so long."""
     limit = asyncio.timeout(None if hours is None else hours * 3600)
     try:
         async with limit:

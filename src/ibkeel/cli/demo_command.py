@@ -118,7 +118,6 @@ def _phase(name: str | None) -> Phase | None:
 
 
 def _print_demo(console: Console, result: DemoResult) -> None:
-    """Print a demo's summary."""
     options, report = result.options, result.report
     source = f"recorded in {options.replay}" if options.replay else f"simulated, seed {options.seed}"
     lines = f"at most {result.max_open_lines} market data lines, {result.open_lines_at_end} left open"

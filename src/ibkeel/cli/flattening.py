@@ -178,8 +178,6 @@ async def _is_mended(crew: Crew) -> bool:
 
 @attrs.frozen(kw_only=True)
 class _Hand:
-    """What it takes to act as the bot does."""
-
     broker: IBKRBroker
     crew: Crew
     clock: Clock

@@ -231,7 +231,6 @@ async def _shown(api: BoardApi, folder: Path) -> AsyncIterator[None]:
 
 @contextmanager
 def _halted_by_signal(runner: Runner) -> Iterator[None]:
-    """SIGUSR1 halts entries, where there is such a signal."""
     number = getattr(signal, "SIGUSR1", None)
     if number is None:
         yield

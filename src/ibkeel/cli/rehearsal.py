@@ -206,7 +206,6 @@ def _seconds(options: RehearsalOptions, market: SeededMarket, start: datetime) -
 
 
 def _played(options: RehearsalOptions, loop: ProcessLoop) -> tuple[Ending, int]:
-    """Run the script; how it ended, and its exit code."""
     with _as_main(options), _deaf_to_no_second_signal():
         try:
             runpy.run_path(str(options.script), run_name="__main__")

@@ -231,7 +231,6 @@ def _quote_text(quote: "Quote") -> str:
 
 
 def _report_text(report: "OrderReport") -> str:
-    """Contract, state and reason of what the venue said."""
     price = report.limit_price if report.limit_price is not None else report.stop_price
     order = f"{report.side.value} {report.quantity:.10g} {report.contract} {report.order_type}"
     at = "" if price is None else f" {price}"

@@ -234,7 +234,6 @@ sim.add_command(sim_record)
 
 
 def _print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
-    """Print what can go wrong: name, title and kinds of faults."""
     rows = table("name", "what happens", "faults")
     for column in rows.columns:
         column.justify = "left"
@@ -246,7 +245,6 @@ def _print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
 
 
 def _scenario_data(scenario: Scenario) -> dict[str, Any]:
-    """One object of `--json`."""
     return {
         "name": scenario.name,
         "title": scenario.title,

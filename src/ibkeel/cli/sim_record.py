@@ -120,8 +120,6 @@ async def _replay(path: Path, host: str, port: int, announce: Callable[[str], No
 
 
 class _Address(click.ParamType[tuple[str, int]]):
-    """A host and a port, with a colon between them."""
-
     name = "HOST:PORT"
 
     @override

@@ -127,7 +127,6 @@ def _is_local(request: Request) -> bool:
 
 
 def _is_own(request: Request) -> bool:
-    """Whether the request comes from the page itself."""
     origin = urlsplit(request.headers.get("origin", ""))
     return origin.scheme == "http" and origin.netloc == request.headers.get("host")
 

@@ -177,7 +177,6 @@ class IBKRBroker(Broker):
         self._streams.restore(must_send)
 
     async def _reconcile(self) -> None:
-        """Learn what became of our orders while there was no link."""
         await self._lists.open_orders(self.config.deadlines)
         await self._lists.executions(self.config.deadlines)
         try:

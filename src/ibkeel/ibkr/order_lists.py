@@ -199,7 +199,6 @@ class FateFinder:
                 continue  # what was alive is of unknown fate now, and looked for on the next link
 
     async def _find(self) -> None:
-        """Ask until nothing is open any more."""
         pause = self._link.config.deadlines.orders
         while self.is_needed:
             await asyncio.sleep(pause)
@@ -210,7 +209,6 @@ class FateFinder:
         self._tell_lost()
 
     def _open(self) -> Sequence[OrderReport]:
-        """Orders of which the venue has said nothing that tells their fate."""
         return [row for row in self._link.book.reports() if row.state in _DOUBTFUL]
 
     @property

@@ -277,7 +277,6 @@ class Session:
         return tuple(other for other in self.farms if other != farm)
 
     def _changed(self, event: SessionEvent, now: float, farm: DataFarm | None) -> dict[str, Any]:
-        """What an event changes, the state apart."""
         changes = dict(_REMEMBERED.get(event, {}))
         if event in _ENDS_A_LINK:
             changes["failures"] = self.failures + 1

@@ -43,7 +43,6 @@ class _Subscription:
         self.timer: asyncio.TimerHandle | None = None
 
     def tell(self) -> None:
-        """Something changed."""
         for listener in self.listeners:
             listener.set()
 

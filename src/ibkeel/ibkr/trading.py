@@ -41,8 +41,6 @@ _UNRECORDED: Final = 100
 
 @attrs.frozen(kw_only=True)
 class _Leg:
-    """One order of a family, ready to be sent."""
-
     order_id: OrderId
     ticket: OrderTicket
     client_order_id: ClientOrderId

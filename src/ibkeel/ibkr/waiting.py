@@ -79,7 +79,6 @@ class SharedAnswers:
         self._questions: dict[Hashable, _Question] = {}
 
     def __len__(self) -> int:
-        """How many questions are under way."""
         return len(self._questions)
 
     async def get(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:

@@ -236,7 +236,6 @@ class WireGuard:
             self._ib.client.sendMsg = send
 
     def _reset(self) -> None:
-        """The session ended."""
         self._end_strict()
         self._expired.clear()
         self._loop = None
@@ -308,7 +307,6 @@ class WireGuard:
             self._note(sent, OrderRejected(f"{sent}: the Gateway said {code}, {redact(text)!r}", code=code))
 
     def _fail(self, sent: Sent, error: IbkeelError) -> None:
-        """Note a failure and, within a strict block, let whoever waits hear of it."""
         self._note(sent, error)
         key = sent.reading.key
         if sent.scope is None or key is None:

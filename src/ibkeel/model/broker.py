@@ -229,7 +229,6 @@ class Broker(MarketData, Streams, Chains, Orders, Account, Lifecycle, Protocol):
     """All roles; ask for the narrowest that serves."""
 
     async def __aenter__(self) -> Self:
-        """Connect."""
         await self.connect()
         return self
 
@@ -239,5 +238,4 @@ class Broker(MarketData, Streams, Chains, Orders, Account, Lifecycle, Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Disconnect."""
         await self.disconnect()

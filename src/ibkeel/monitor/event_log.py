@@ -54,7 +54,6 @@ class EventLog(Observer):
         self._waiting.append(event)
 
     def __enter__(self) -> Self:
-        """Start the writer."""
         self._thread.start()
         return self
 

@@ -250,7 +250,6 @@ def _of_position(view: _View, policy: ProtectionPolicy) -> Iterable[Gap]:
 
 
 def _closes(order: Standing, policy: ProtectionPolicy) -> bool:
-    """Whether it works, and is there to close a position."""
     is_like_a_stop = is_stop(order.report) or order.is_profit
     return order.works and (order.is_child or (is_like_a_stop and policy.stops_only_close))
 
@@ -329,7 +328,6 @@ def _mends_of_profits(
 
 
 def _left_after(order: Standing, advised: Iterable[Mend]) -> int:
-    """How much of an order is left once it was done."""
     for step in advised:
         if isinstance(step, CancelOrder) and step.order is order.report:
             return 0

@@ -198,7 +198,6 @@ class PortfolioGreeks:
         return (quote.mid or quote.last) if isinstance(quote, Quote) else None
 
     def _part(self, contract: Contract, quantity: float, currency: str | None) -> Exposure:
-        """Of one position or order."""
         if quantity == 0:
             return FLAT
         if isinstance(contract, Stock):

@@ -218,7 +218,6 @@ class _FileOrigin:
 
 
 def _variable(key: str) -> str:
-    """The variable of the environment that sets a key."""
     return f"{ENVIRONMENT_PREFIX}{key.upper().replace('.', _DELIMITER, 1)}"
 
 
@@ -234,7 +233,6 @@ class _Layer:
         self._values, self._origin, self._problems = values, origin, problems
 
     def __call__(self, settings_cls: type, options: "OptionList") -> "LoadedSettings":  # noqa: ARG002 - the protocol of a loader
-        """The valid values, as typed-settings wants them."""
         from typed_settings.dict_utils import set_path  # noqa: PLC0415 - an extra
         from typed_settings.types import LoadedSettings, LoaderMeta  # noqa: PLC0415 - an extra
 
@@ -285,7 +283,6 @@ class _Layer:
 
 
 def _is_table(value: object) -> bool:
-    """Whether a value is one, or a list of them."""
     return isinstance(value[0] if isinstance(value, list) and value else value, dict)
 
 

@@ -125,7 +125,6 @@ class Supervisor:
                 self._failures.note("", error, "supervision")
 
     def _entries(self) -> Sequence[tuple[ClientOrderId, OwnOrder]]:
-        """Those that may fill, or go on filling."""
         return [(name, row) for name, row in self._desk.alive if row.is_entry and not row.is_past]
 
     async def look(self) -> None:

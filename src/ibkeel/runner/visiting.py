@@ -318,7 +318,6 @@ class _Shift:
         self._is_over = False
 
     async def work(self) -> None:
-        """Visit what is left, until nothing is."""
         self._may_come -= 1
         called = self._loop.call_soon(self._call_another)
         try:

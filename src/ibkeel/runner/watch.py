@@ -167,7 +167,6 @@ class Watch:
                 await self._broker.cancel(report.order_id)
 
     def _alarm(self, name: str, message: str) -> None:
-        """Tell a person, once."""
         if message in self._alarmed:
             return
         self._alarmed[message] = None

@@ -71,7 +71,6 @@ class Alerter(Observer):
         self._heart = None if heartbeat is None else made(heartbeat, retries=_ONCE, capacity=2)
 
     async def __aenter__(self) -> Self:
-        """Start the couriers."""
         self._loop = asyncio.get_running_loop()
         for courier in self._all():
             courier.start()

@@ -96,8 +96,6 @@ class _Page:
         self._looks, self._streams = Looks(source, controls, every), 0
 
     def guarded(self, handler: Handler) -> Handler:
-        """The handler behind the door."""
-
         async def answer(request: Request) -> Response:
             why = self._access.against_reading(request.headers, request.cookies.get(_COOKIE))
             if not why:
@@ -128,14 +126,12 @@ class _Page:
         return Response(text, 200, _HEADERS, "text/html")
 
     async def static(self, request: Request) -> Response:
-        """What the page is made of."""
         name = request.path_params["name"]
         if name not in _FILES:
             return _refused(404, "no such file")
         return Response(_file(name), 200, _HEADERS, _FILES[name])
 
     async def board(self, _: Request) -> Response:
-        """The view, once."""
         look = await self._looks.look()
         return Response(look.text, 200, _HEADERS, "application/json")
 
@@ -161,7 +157,6 @@ class _Page:
             self._streams -= 1
 
     async def halt(self, request: Request) -> Response:
-        """Let no entry leave."""
         refusal = self._against_changing(request)
         if refusal is not None:
             return refusal
@@ -169,7 +164,6 @@ class _Page:
         return self._turned(lambda: self._controls.halt(reason))
 
     async def lift(self, request: Request) -> Response:
-        """Let entries pass again."""
         refusal = self._against_changing(request)
         return refusal if refusal is not None else self._turned(self._controls.lift)
 
@@ -197,13 +191,11 @@ class _Page:
         return JSONResponse({"halted": redact(self._controls.halted)}, headers=_HEADERS)
 
     async def metrics(self, _: Request) -> Response:
-        """What Prometheus scrapes."""
         if self._metrics is None:
             return _refused(404, "metrics are served by the bot itself: [telemetry] metrics_port")
         return PlainTextResponse(self._metrics(), headers=_HEADERS)
 
     async def alive(self, _: Request) -> Response:
-        """This process answers."""
         return PlainTextResponse("ok\n", headers=_HEADERS)
 
     async def ready(self, _: Request) -> Response:

@@ -61,7 +61,6 @@ def _word(word: Any) -> Text:
 
 
 def _text(value: Any, style: str = "") -> Text:
-    """A value as it stands, whatever is in it."""
     return Text(printable(str(value)), style)
 
 
@@ -218,7 +217,6 @@ def _figure(value: float | None, form: str = ",.2f") -> str:
 
 
 def _time(instant: str | None, data: Mapping[str, Any]) -> str:
-    """The time of day, with the day where that is not today."""
     if instant is None:
         return "-"
     at, now = (datetime.fromisoformat(text).astimezone(_NEW_YORK) for text in (instant, data["now"]))

@@ -35,7 +35,6 @@ _WITHOUT_INSYNC: Final = (3, 14)
 
 
 def _version_of(package: str) -> str | None:
-    """The version of an installed package; None when it is not there."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

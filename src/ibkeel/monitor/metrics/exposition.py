@@ -138,8 +138,6 @@ class Metrics(Observer):
 
 
 def _guarded(app: Any, host: str, names: tuple[str, ...]) -> Any:
-    """The same, for requests that name nobody else."""
-
     def answer(environ: Mapping[str, Any], start: Callable[..., Any]) -> Any:
         given = environ.get("HTTP_HOST", _LOCAL)  # a browser, which a foreign site needs, always sends it
         if _ADDRESS.fullmatch(given) or answers_to(given, host, names):

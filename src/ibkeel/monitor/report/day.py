@@ -218,8 +218,6 @@ def report_of(
 
 
 class _Reading:
-    """Sorts a day's records."""
-
     def __init__(self, session: date, runs: Sequence[RunStarted], records: Iterable[Record]) -> None:
         self._session, self._runs = session, runs
         self._by_kind: dict[type[Any], list[Any]] = {}
@@ -262,7 +260,6 @@ class _Reading:
         return len({(bisect_right(began, row.at), row.cycle) for row in self._all(CycleDone)})
 
     def _touches(self, begin: datetime, end: datetime | None) -> bool:
-        """Whether something that lasted was of this day."""
         last = None if end is None else end.astimezone(NEW_YORK).date()
         return begin.astimezone(NEW_YORK).date() <= self._session and (last is None or last >= self._session)
 

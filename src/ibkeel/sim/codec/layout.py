@@ -267,14 +267,11 @@ def message(number: int, name: str, *items: Item, version: int | None = None) ->
 
 
 class _Plan:
-    """Items that are all on the wire."""
-
     def __init__(self, items: tuple[Item, ...]) -> None:
         self.items = items
         self._columns = _columns(items)
 
     def texts(self, values: Values) -> list[str]:
-        """The texts of the values."""
         if self._columns is None:
             texts: list[str] = []
             _write_items(self.items, values, {}, texts)

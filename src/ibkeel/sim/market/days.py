@@ -79,11 +79,9 @@ class Days:
         self._minutes = lru_cache(maxsize=_TABLES)(self._drawn_minutes)
 
     def _drawn_quote_key(self, symbol: str, day: date) -> int:
-        """Key of the small draws of a symbol's quotes."""
         return digest(self._seed, symbol, day, "sizes")
 
     def _rounded_close(self, symbol: str, day: date) -> float:
-        """Close of a session, rounded to a cent."""
         row = self._universe.row(symbol)
         if symbol == _VOLATILITY_INDEX:
             return round(_points(self._heat_at_close(day)), 2)

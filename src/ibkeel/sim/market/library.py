@@ -158,7 +158,6 @@ class Library:
         self.feed = lru_cache(maxsize=None)(self._feed)
 
     def _feed(self, con_id: int) -> Feed:
-        """The record of a contract."""
         key = self._keys.get(con_id)
         if key is not None:
             return self._options.feed(key)
@@ -216,7 +215,6 @@ def _option_row(line: str, file: Recording, day: str) -> tuple[OptionKey, tuple[
 
 
 def _spot_feed(files: Iterable[Recording]) -> Feed:
-    """The feed of a stock or index from its trade and quote files, oldest first."""
     trades: list[tuple[int, RecordedBar]] = []
     quotes: list[_Quoted] = []
     for file in files:
@@ -238,7 +236,6 @@ def _spot_trade(line: str) -> tuple[int, RecordedBar]:
 
 
 def _daily_bars(files: Iterable[Recording]) -> Mapping[date, RecordedBar]:
-    """Daily bars by date, ascending."""
     return dict(in_order(row for file in files for row in rows(file.path, _daily_bar)))
 
 

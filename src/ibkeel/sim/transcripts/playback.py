@@ -103,8 +103,6 @@ class Playback:
 
 @attrs.frozen(kw_only=True)
 class _Session:
-    """One recorded connection."""
-
     handshake: Entry
     by_name: Mapping[str, Sequence[Exchange]]
 
@@ -121,8 +119,6 @@ class _Session:
 
 
 class _Connection(asyncio.Protocol):
-    """One client of the playback."""
-
     def __init__(self, house: Playback, session: _Session, speed: float) -> None:
         self._house, self._session, self._speed = house, session, speed
         self._reader = Transcriber(1)
@@ -154,7 +150,6 @@ class _Connection(asyncio.Protocol):
         self._house.forget(self)
 
     def end(self) -> None:
-        """Close."""
         if self._transport is not None:
             self._transport.close()
 
@@ -193,7 +188,6 @@ class _Connection(asyncio.Protocol):
             self._planned[now].append(loop.call_later(seconds, self._write, self._translated(answer)))
 
     def _forget(self, number: int | None) -> None:
-        """Say nothing more to a request."""
         for timer in self._planned.pop(number, ()):
             timer.cancel()
 

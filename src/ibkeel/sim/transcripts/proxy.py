@@ -119,7 +119,6 @@ class _Bridge:
         self._head: bytearray | None = bytearray()  # of the client, until its first message is whole
 
     def opened(self, side: "_Side") -> None:
-        """A side is connected."""
         if side is self.client:
             self._office.opened(self._number)
             side.pause()
@@ -153,7 +152,6 @@ class _Bridge:
             other.resume()
 
     def close(self) -> None:
-        """End both sides."""
         if self._connecting is not None:
             self._connecting.cancel()
         self.client.close()
@@ -191,15 +189,12 @@ def _capped(hello: bytes) -> bytes:
 
 
 class _Side(asyncio.Protocol):
-    """One of two sockets."""
-
     def __init__(self, bridge: _Bridge, name: str) -> None:
         self.name, self._bridge = name, bridge
         self._transport: asyncio.Transport | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it is connected."""
         return self._transport is not None
 
     @override
@@ -236,11 +231,9 @@ class _Side(asyncio.Protocol):
             self._transport.close()
 
     def pause(self) -> None:
-        """Read no further."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
