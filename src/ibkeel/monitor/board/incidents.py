@@ -249,22 +249,8 @@ def _of_service(event: ServiceChanged) -> tuple[_Step, ...]:
     return (_lasting("service", event.service, event.cause, event.at),) if event.before == "closed" else ()
 
 
-def _of_farm(event: FarmChanged) -> tuple[_Step, ...]:
-    if event.after == "ok":
-        return (_End("farm", event.farm, event.at),)
-    return (_lasting("farm", event.farm, event.evidence, event.at),)
-
-
-def _of_halt(event: HaltChanged) -> tuple[_Step, ...]:
-    if event.is_halted:
-        return (_lasting("halt", "entries", event.reason, event.at),)
-    return (_End("halt", "entries", event.at),)
-
-
-def _of_loss(event: LossGuardRead) -> tuple[_Step, ...]:
-    if event.tripped:
-        return (_lasting("loss", "daily loss", event.reason, event.at),)
-    return (_End("loss", "daily loss", event.at),)
+def _turned(is_on: bool, kind: str, name: str, text: str, at: datetime) -> tuple[_Step, ...]:
+    return (_lasting(kind, name, text, at) if is_on else _End(kind, name, at),)
 
 
 _STEPS: Final[Mapping[type, Callable[[Any], tuple[_Step, ...]]]] = MappingProxyType(
@@ -279,9 +265,9 @@ _STEPS: Final[Mapping[type, Callable[[Any], tuple[_Step, ...]]]] = MappingProxyT
                 event.at,
             ),
         ),
-        FarmChanged: _of_farm,
-        HaltChanged: _of_halt,
-        LossGuardRead: _of_loss,
+        FarmChanged: lambda event: _turned(event.after != "ok", "farm", event.farm, event.evidence, event.at),
+        HaltChanged: lambda event: _turned(event.is_halted, "halt", "entries", event.reason, event.at),
+        LossGuardRead: lambda event: _turned(event.tripped, "loss", "daily loss", event.reason, event.at),
         PacingHeld: lambda event: (
             _passing("pacing", event.rule, "the Gateway said that the limit was passed", event.at),
         ),

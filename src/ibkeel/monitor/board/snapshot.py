@@ -200,34 +200,35 @@ def snapshot_data(snapshot: Snapshot, *, now: datetime) -> dict[str, Any]:
         snapshot: Of a `Board`.
         now: Aware; ages count to it.
     """
-    data: dict[str, Any] = _plain(snapshot)
+    data: dict[str, Any] = plain(snapshot)
     data["now"] = now.isoformat()
     data["age"] = None if snapshot.at is None else max(0.0, (now - snapshot.at).total_seconds())
-    data["health"]["tiers"] = [{**_plain(tier), "age": tier.age(now)} for tier in snapshot.tiers]
+    data["health"]["tiers"] = [{**plain(tier), "age": tier.age(now)} for tier in snapshot.tiers]
     for name in ("state", "since", "cause"):
-        data["session"][name] = _plain(getattr(snapshot.session, name))
-    data["incidents"]["open"] = _plain(snapshot.incidents.open)
+        data["session"][name] = plain(getattr(snapshot.session, name))
+    data["incidents"]["open"] = plain(snapshot.incidents.open)
     data["alerts"]["waiting"] = snapshot.alerts.waiting
     data["alerts"]["rows"] = list(data["alerts"]["rows"].values())
     data["orders"]["rows"] = list(data["orders"]["rows"].values())
     return data
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON knows values."""
     kind = type(value)
     if kind in _AS_IT_IS:
         return value
     if kind is float:
         return value if isfinite(value) else None  # JSON knows no NaN
     if isinstance(value, Mapping):
-        return {str(key): _plain(row) for key, row in value.items()}
+        return {str(key): plain(row) for key, row in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(row) for row in value]
+        return [plain(row) for row in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
-    return {name: _plain(getattr(value, name)) for name in _shown(kind)} if attrs.has(kind) else value
+    return {name: plain(getattr(value, name)) for name in _shown(kind)} if attrs.has(kind) else value
 
 
 @cache

@@ -27,6 +27,7 @@ from ibkeel.journal import (
 )
 from ibkeel.model import Side, Stock, fill_name, name_of_series
 from ibkeel.monitor.board import Snapshot
+from ibkeel.monitor.board.snapshot import plain
 from ibkeel.monitor.report.sessions import NEW_YORK, records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
 
@@ -178,18 +179,8 @@ class DayReport:
 
     def as_data(self) -> dict[str, Any]:
         """The report as JSON knows values."""
-        data: dict[str, Any] = _plain(attrs.asdict(self))
+        data: dict[str, Any] = plain(self)
         return data
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(row) for key, row in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(row) for row in value]
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def report_of(
