@@ -10,8 +10,7 @@ from typing import Final
 from typing_extensions import override
 
 from ibkeel.backtest.dealing import CLIENT, Dealing, OrderEvent, order_of
-from ibkeel.backtest.directory import Directory
-from ibkeel.backtest.prices import Prices
+from ibkeel.backtest.prices import Directory, Prices
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRejected, QuoteUnavailable, RequestFailed
 from ibkeel.guards import AsyncStream, Held, next_of

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import attrs
 
-from ibkeel.backtest.directory import Directory
+from ibkeel.backtest.prices import Directory
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, OrderRejected
 from ibkeel.model import (

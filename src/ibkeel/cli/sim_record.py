@@ -35,7 +35,7 @@ from ibkeel.sim.transcripts import (
 )
 from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.sim.transcripts.redaction import SHORTEST
-from ibkeel.sim.wiretime import parse_instant
+from ibkeel.sim.wire import parse_instant
 from ibkeel.system import SystemClock
 from ibkeel.virtual import run_virtual, virtual_clock
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from ibkeel.errors import NoData, OrderRefused, OrderRejected, RequestFailed, RequestTimeout, UnknownContract
+from ibkeel.ibkr.client import Tap
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import Pending, collecting
-from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.translate import contract_of, decimal_of, reading, to_ib_contract, to_ib_order
 from ibkeel.model import (
     AccountValues,

@@ -1,13 +1,19 @@
-"""The client library: the one place that knows which it is, and reads its private attributes.
+"""The client library: the one place that knows which it is, reads its private attributes, and taps what it hears.
 
 ib_insync is archived, ib_async is its successor with the same surface; the adapter uses what both
 have. Everything that is not part of their documented surface is read here, and nowhere else.
+
+The library's own bookkeeping guesses (it declares live orders cancelled, it ends failed requests
+with an empty list, it never forgets a snapshot), so ours is fed from the wire. A tap replaces
+methods on one wrapper object only; the library's classes are not touched.
 """
 
 import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import fields
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -18,11 +24,13 @@ from ibkeel.telemetry import RedactingFilter
 __all__ = [
     "BAR_FIELDS",
     "LIBRARY",
+    "Tap",
     "adopt_running_loop",
     "choose_library",
     "end_request",
     "forget_tickers",
     "frame_writer",
+    "give_types",
     "hear_bytes",
     "hear_history",
     "import_with_loop",
@@ -201,3 +209,66 @@ def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:
             original(fields)
 
     handlers[_HISTORY_MESSAGE] = handler
+
+
+_Column = tuple[str, Any, Callable[[Any], Any]]
+"""Name of a field, its default, and what makes a value of the wire's text."""
+
+Hearer = Callable[..., bool | None]
+
+
+def give_types(decoded: Any) -> None:
+    """Turn the texts of numbers and flags into numbers and flags; an empty one becomes the default."""
+    values = vars(decoded)
+    kind: type = type(decoded)
+    for name, default, made_of in _columns(kind):
+        value = values[name]
+        if value is not default:
+            values[name] = made_of(value) if value else default
+
+
+class Tap:
+    """Calls hearers before the library's own handler; a hearer that returns True keeps the message."""
+
+    def __init__(self, wrapper: Any) -> None:
+        self._wrapper = wrapper
+        self._hearers: dict[str, list[Hearer]] = {}
+
+    def hear(self, message: str, hearer: Hearer) -> None:
+        """Tell `hearer` of every message of a wrapper method, such as `orderStatus`, with the decoder's arguments."""
+        if message not in self._hearers:
+            self._hearers[message] = []
+            self._install(message)
+        self._hearers[message].append(hearer)
+
+    def _install(self, message: str) -> None:
+        original = getattr(self._wrapper, message)
+        hearers = self._hearers[message]
+
+        def handler(*args: Any, **kwargs: Any) -> Any:
+            kept = False
+            for hearer in hearers:
+                kept = bool(hearer(*args, **kwargs)) or kept
+            return None if kept else original(*args, **kwargs)
+
+        setattr(self._wrapper, message, handler)
+
+    def remove(self) -> None:
+        """Give the library its own methods back."""
+        for message in self._hearers:
+            vars(self._wrapper).pop(message, None)
+        self._hearers.clear()
+
+
+@cache  # the library looks them up for each object anew, and an order has some 130
+def _columns(kind: type) -> tuple[_Column, ...]:
+    made: dict[type, Callable[[Any], Any]] = {int: int, float: float, bool: _flag}
+    return tuple(
+        (field.name, field.default, made[type(field.default)])
+        for field in fields(kind)
+        if type(field.default) in made
+    )
+
+
+def _flag(text: Any) -> bool:
+    return bool(int(text))

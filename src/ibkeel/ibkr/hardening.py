@@ -12,12 +12,11 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
-from ibkeel.ibkr.client import forget_tickers, loop_of
+from ibkeel.ibkr.client import Tap, forget_tickers, loop_of
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.ibkr.sent_ledger import Failure, Scope
-from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
 from ibkeel.model import Grade, Health, HealthCheck
 from ibkeel.system import SystemClock

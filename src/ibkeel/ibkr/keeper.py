@@ -20,10 +20,9 @@ from ibkeel.ibkr.codes import About, Farm, Reaction
 from ibkeel.ibkr.connecting import should_try_again
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.notices import DataFarm, heard
-from ibkeel.ibkr.patience import advice, alarm, next_wait
 from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.ibkr.services import Service
-from ibkeel.ibkr.session import Session
+from ibkeel.ibkr.session import Session, advice, alarm, next_wait
 from ibkeel.ibkr.states import SessionEvent, SessionState
 from ibkeel.ibkr.waiting import Waiters, gone
 from ibkeel.ibkr.windows import in_window

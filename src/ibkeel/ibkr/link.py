@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from ibkeel.clock import Clock
 from ibkeel.errors import AccountMismatch, ConfigurationError, InvalidInput, NotConnected, WrongLoopError
 from ibkeel.ibkr.client import (
+    Tap,
     adopt_running_loop,
+    give_types,
     hear_history,
     is_waited_for,
     keep_orders_back,
@@ -28,7 +30,6 @@ from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
-from ibkeel.ibkr.tap import Tap, give_types
 from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer, rules_of
 from ibkeel.model import OrderId, mask_account

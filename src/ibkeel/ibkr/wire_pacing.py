@@ -13,9 +13,8 @@ from typing import Any, Final
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, NotConnected, PacingExceeded
 from ibkeel.guards import LEAST_LINES, Lease, Pacer, gateway_rules
-from ibkeel.ibkr.client import frame_writer, replace_sender
+from ibkeel.ibkr.client import Tap, frame_writer, replace_sender
 from ibkeel.ibkr.config import IBKRConfig
-from ibkeel.ibkr.tap import Tap
 from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, SUBSCRIPTIONS, Reading, read
 from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.telemetry import BudgetUse, Observer, PacingHeld, PacingWaited, QueueState

@@ -16,7 +16,7 @@ from ibkeel.sim.fault import Fault, FaultSeen
 from ibkeel.sim.faults import AnsweredWith, LostAcknowledgement, Slow, Unanswered
 from ibkeel.sim.market.draws import uniform
 from ibkeel.sim.scenario import Scenario
-from ibkeel.sim.wiretime import parse_zone
+from ibkeel.sim.wire import parse_zone
 
 _logger: Final = logging.getLogger("ibkeel.sim")
 _NOTHING: Final = Scenario(name="nothing goes wrong")

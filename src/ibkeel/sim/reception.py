@@ -30,7 +30,7 @@ from ibkeel.sim.session import (
     State,
     Unknown,
 )
-from ibkeel.sim.wiretime import clock_text, zoned
+from ibkeel.sim.wire import clock_text, zoned
 from ibkeel.sim.world import World
 
 _BREACHES: Final = 3  # so many messages above the rate end the session

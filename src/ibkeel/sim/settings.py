@@ -5,7 +5,7 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.checks import not_negative, number, optional, valid, whole
-from ibkeel.sim.wiretime import parse_zone
+from ibkeel.sim.wire import parse_zone
 
 _interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # noqa: PLR2004 - a millisecond
 _at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))

@@ -10,8 +10,7 @@ import pytest
 
 from ibkeel.backtest import BacktestSettings, SeededData, VenueBroker, backtest
 from ibkeel.backtest.barloop import settings_of
-from ibkeel.backtest.directory import Directory
-from ibkeel.backtest.prices import MarketSessions
+from ibkeel.backtest.prices import Directory, MarketSessions
 from ibkeel.errors import (
     AmbiguousContract,
     ConfigurationError,

@@ -6,8 +6,7 @@ import pytest
 
 from ibkeel.ibkr.codes import ERROR_TABLE, About, Farm
 from ibkeel.ibkr.notices import DataFarm, heard
-from ibkeel.ibkr.patience import alarm, next_wait
-from ibkeel.ibkr.session import Session
+from ibkeel.ibkr.session import Session, alarm, next_wait
 from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionPolicy, SessionState, next_state
 from ibkeel.ibkr.windows import (
     DEFAULT_WINDOWS,

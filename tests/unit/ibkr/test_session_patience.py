@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from ibkeel.ibkr.codes import Farm
 from ibkeel.ibkr.notices import DataFarm
-from ibkeel.ibkr.patience import alarm, next_wait
-from ibkeel.ibkr.session import Session
+from ibkeel.ibkr.session import Session, alarm, next_wait
 from ibkeel.ibkr.states import SessionEvent, SessionPolicy, SessionState
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS, in_window
 from ibkeel.resilience import Backoff

@@ -1,4 +1,4 @@
-from ibkeel.ibkr.tap import Tap
+from ibkeel.ibkr.client import Tap
 
 
 class Wrapper:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibkeel.ibkr.client import give_types
 from ibkeel.ibkr.library import LIBRARY, library
-from ibkeel.ibkr.tap import give_types
 
 Contract, Order, OrderState = library.Contract, library.Order, library.OrderState
 Decoder = import_module(f"{LIBRARY}.decoder").Decoder

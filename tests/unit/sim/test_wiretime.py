@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import WireError
-from ibkeel.sim.wiretime import clock_text, compact, parse_instant, zoned
+from ibkeel.sim.wire import clock_text, compact, parse_instant, zoned
 
 ZONE = "US/Eastern"
 AT = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.services.contracts import cancels, contract_values
 from ibkeel.sim.values import SimContract, SimPosition
 from ibkeel.sim.venue import PortfolioRow
-from ibkeel.sim.wiretime import clock_text, parse_zone
+from ibkeel.sim.wire import clock_text, parse_zone
 from ibkeel.sim.world import Handler, World, error_321, error_322
 
 _SUMMARY: Final = "account_summary"

@@ -11,7 +11,7 @@ import attrs
 from ibkeel.sim.client import Client
 from ibkeel.sim.values import ContractPattern, SimContract, SimLeg
 from ibkeel.sim.venue.hours import has_ended
-from ibkeel.sim.wiretime import compact
+from ibkeel.sim.wire import compact
 from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 NO_DEFINITION: Final = "No security definition has been found for the request"

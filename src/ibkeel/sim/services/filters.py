@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ibkeel.errors import WireError
 from ibkeel.sim.values import Execution
-from ibkeel.sim.wiretime import parse_instant, parse_zone
+from ibkeel.sim.wire import parse_instant, parse_zone
 from ibkeel.sim.world import World
 
 _SIDES: Final = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD"}

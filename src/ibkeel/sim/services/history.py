@@ -33,7 +33,7 @@ from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
 from ibkeel.sim.services.volatility import volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
 from ibkeel.sim.venue.hours import Window, window_of
-from ibkeel.sim.wiretime import compact, parse_instant, parse_zone, zoned
+from ibkeel.sim.wire import compact, parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 _KINDS: Final = {

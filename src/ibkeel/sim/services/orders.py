@@ -23,7 +23,7 @@ from ibkeel.sim.values import (
     VenueEvent,
 )
 from ibkeel.sim.venue import MarginPreview
-from ibkeel.sim.wiretime import parse_instant, parse_zone, zoned
+from ibkeel.sim.wire import parse_instant, parse_zone, zoned
 from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 _logger: Final = logging.getLogger("ibkeel.sim")

@@ -26,7 +26,7 @@ from ibkeel.sim.services.durations import (
 )
 from ibkeel.sim.services.feed import Change, changes, price_of, trade_of
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
-from ibkeel.sim.wiretime import parse_instant, parse_zone
+from ibkeel.sim.wire import parse_instant, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World, error_321
 
 Tick = dict[str, Any]

@@ -11,7 +11,7 @@ from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import NO_DEFINITION, contract_values, existing, find, pattern_from
 from ibkeel.sim.values import SimContract
 from ibkeel.sim.venue.hours import Window, window_of
-from ibkeel.sim.wiretime import compact, parse_zone
+from ibkeel.sim.wire import compact, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World, error_321, error_322
 
 _CENT: Final = 26  # the rule of US stocks: one cent at every price
