@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Meaning
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, Meaning
 from ibkeel.model import OrderState
 from ibkeel.orders import (
     STATUS,

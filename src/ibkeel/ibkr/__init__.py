@@ -15,7 +15,8 @@ from ibkeel.ibkr.library import LIBRARY
 if TYPE_CHECKING:
     from ibkeel.ibkr.adapter import IBKRBroker
     from ibkeel.ibkr.blocking import BlockingBroker
-    from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction
+    from ibkeel.ibkr.code_rows import ERROR_TABLE
+    from ibkeel.ibkr.codes import About, Effect, ErrorTable, Farm, Meaning, Reaction
     from ibkeel.ibkr.config import IBKRConfig, OrderMode
     from ibkeel.ibkr.hardening import Failure, Hardened, harden
     from ibkeel.ibkr.loop_thread import Stream
@@ -69,7 +70,8 @@ __all__ = [
 _NAMES: Final = {
     "ibkeel.ibkr.adapter": ("IBKRBroker",),
     "ibkeel.ibkr.blocking": ("BlockingBroker",),
-    "ibkeel.ibkr.codes": ("About", "ERROR_TABLE", "Effect", "ErrorTable", "Farm", "Meaning", "Reaction"),
+    "ibkeel.ibkr.code_rows": ("ERROR_TABLE",),
+    "ibkeel.ibkr.codes": ("About", "Effect", "ErrorTable", "Farm", "Meaning", "Reaction"),
     "ibkeel.ibkr.config": ("IBKRConfig", "OrderMode"),
     "ibkeel.ibkr.hardening": ("Failure", "Hardened", "harden"),
     "ibkeel.ibkr.loop_thread": ("Stream",),

@@ -17,11 +17,8 @@ from ibkeel.errors import (
     RequestFailed,
     UnknownContract,
 )
-from ibkeel.ibkr.meaning import About, Effect, Farm, Meaning, Reaction
+from ibkeel.ibkr.codes import RECONCILE, About, Effect, ErrorTable, Farm, Meaning, Reaction
 from ibkeel.orders import ErrorFate
-
-RECONCILE: Final = "read open_orders() and executions() before acting on it"
-"""Remedy when nobody knows what became of an order."""
 
 _OFFICIAL: Final = "TWS API, Message Codes"
 _SEEN: Final = "seen in public logs; not in the official table"
@@ -352,3 +349,6 @@ SYSTEM_ROWS: Final[tuple[Meaning, ...]] = (
     ),
 )
 """Sorted by code."""
+
+ERROR_TABLE: Final = ErrorTable((*REQUEST_ROWS, *ORDER_ROWS, *SYSTEM_ROWS))
+"""What is known of the Gateway's codes, each row with its source."""

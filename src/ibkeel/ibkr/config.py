@@ -10,7 +10,8 @@ import attrs
 
 from ibkeel import validators
 from ibkeel.errors import AccountMismatch, ConfigurationError
-from ibkeel.ibkr.codes import ERROR_TABLE, ErrorTable
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import ErrorTable
 from ibkeel.ibkr.services import Service
 from ibkeel.ibkr.states import SessionPolicy
 from ibkeel.ibkr.windows import DEFAULT_WINDOWS, ResetWindow

@@ -7,8 +7,8 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.clock import Clock
-from ibkeel.ibkr.codes import ERROR_TABLE, ErrorTable
-from ibkeel.ibkr.meaning import About, Farm, Meaning, Reaction
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, ErrorTable, Farm, Meaning, Reaction
 from ibkeel.ibkr.states import SessionEvent
 from ibkeel.model import Grade, HealthCheck
 from ibkeel.telemetry import FarmChanged, GatewayNoticed, Observer

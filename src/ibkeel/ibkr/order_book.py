@@ -12,7 +12,8 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
-from ibkeel.ibkr.codes import ERROR_TABLE, About, ErrorTable, Meaning
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, ErrorTable, Meaning
 from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of, with_average
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
 from ibkeel.ibkr.translate import execution_of, number_of, price_of

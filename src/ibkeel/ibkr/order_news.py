@@ -11,7 +11,7 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.guards import AsyncStream, Held, next_of
-from ibkeel.ibkr.meaning import Meaning, Reaction
+from ibkeel.ibkr.codes import Meaning, Reaction
 from ibkeel.model import Execution, OrderReport, OrderState
 from ibkeel.orders import ErrorFate, OrderTruth
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled

@@ -15,7 +15,8 @@ from ibkeel.errors import (
     RequestTimeout,
 )
 from ibkeel.guards import Attempt
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Reaction
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.pending import NO_WAY, Heard, Outcome, Pending, SubscribeAgain, Vitals, Way
 from ibkeel.ibkr.services import Services, is_answer
 from ibkeel.ibkr.wire_pacing import Outgoing

@@ -9,7 +9,7 @@ from typing import Final
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, NotConnected, RequestFailed, RequestTimeout
 from ibkeel.guards import BreakerChanged, CircuitBreaker
-from ibkeel.ibkr.meaning import Farm
+from ibkeel.ibkr.codes import Farm
 from ibkeel.resilience import BreakerPolicy, BreakerState, Deadlines, Escalation, RequestKind
 from ibkeel.telemetry import Observer, ServiceChanged
 

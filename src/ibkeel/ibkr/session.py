@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.ibkr.meaning import Farm
+from ibkeel.ibkr.codes import Farm
 from ibkeel.ibkr.notices import DataFarm
 from ibkeel.ibkr.states import SessionEvent, SessionPolicy, SessionState, next_state
 from ibkeel.ibkr.windows import ResetWindow, in_window

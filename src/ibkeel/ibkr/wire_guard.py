@@ -21,9 +21,9 @@ from ibkeel.errors import (
 )
 from ibkeel.guards import Pacer
 from ibkeel.ibkr.client import Tap, end_request, is_waited_for, loop_of, take_queue, when_given_up
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, Effect, Reaction
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
-from ibkeel.ibkr.meaning import Reaction
 from ibkeel.ibkr.sent_ledger import Failure, Scope, Sent, SentLedger
 from ibkeel.ibkr.wire_pacing import WirePacer, rules_of
 from ibkeel.ibkr.wire_table import ENDINGS, KINDS, MESSAGES, SUBSCRIPTIONS, WAITS_UNDER, Reading, read

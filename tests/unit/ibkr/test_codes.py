@@ -15,8 +15,8 @@ from ibkeel.errors import (
     RequestFailed,
     SafetyRefused,
 )
-from ibkeel.ibkr.code_rows import RECONCILE
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect, ErrorTable, Farm, Meaning, Reaction, classify
+from ibkeel.ibkr.code_rows import ERROR_TABLE, RECONCILE
+from ibkeel.ibkr.codes import About, Effect, ErrorTable, Farm, Meaning, Reaction
 from ibkeel.orders import ErrorFate
 
 ROWS = ERROR_TABLE.rows
@@ -149,7 +149,7 @@ def test_what_is_not_listed_says_so_and_an_order_is_to_be_looked_up(code, about)
 
 @given(st.integers(2100, 2199), st.text())
 def test_a_notice_ends_no_request(code, text):
-    assert classify(code, text).effect is Effect.NONE
+    assert ERROR_TABLE.find(code, text, About.REQUEST).effect is Effect.NONE
 
 
 @given(st.integers(), st.text())
@@ -157,7 +157,7 @@ def test_a_request_with_a_code_that_nobody_knows_ends(code, text):
     if (About.REQUEST, code) in LISTED or 2100 <= code < 2200:
         return
 
-    meaning = classify(code, text)
+    meaning = ERROR_TABLE.find(code, text, About.REQUEST)
 
     assert (meaning.effect, meaning.error) == (Effect.ENDS, GatewayRejected)
 
@@ -228,7 +228,7 @@ def test_a_users_row_comes_first_and_leaves_the_table_as_it_was():
     assert table.find(354, "No subscription for VIX", About.REQUEST) is mine
     assert table.find(354, "No subscription for SPY", About.REQUEST).error is NotEntitled
     assert table.find(354, "VIX", About.ORDER).fate is ErrorFate.UNCERTAIN
-    assert classify(354, "VIX").error is NotEntitled
+    assert ERROR_TABLE.find(354, "VIX", About.REQUEST).error is NotEntitled
     assert table.rows[1:] == ERROR_TABLE.rows
     assert ERROR_TABLE.with_rows() == ERROR_TABLE
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.ibkr.codes import ERROR_TABLE, About
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About
 from ibkeel.ibkr.notices import Notices
 from ibkeel.model import Grade
 from ibkeel.telemetry import FarmChanged, GatewayNoticed, NullObserver

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Farm
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, Farm
 from ibkeel.ibkr.notices import DataFarm, heard
 from ibkeel.ibkr.session import Session, alarm, next_wait
 from ibkeel.ibkr.states import ImpossibleEvent, SessionEvent, SessionPolicy, SessionState, next_state

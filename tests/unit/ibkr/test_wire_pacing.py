@@ -8,7 +8,8 @@ import pytest
 from ibkeel.errors import NotConnected
 from ibkeel.guards import gateway_rules
 from ibkeel.ibkr.client import Tap, library
-from ibkeel.ibkr.codes import ERROR_TABLE, About, Effect
+from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.codes import About, Effect
 from ibkeel.ibkr.wire_pacing import WirePacer
 from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.telemetry import PacingHeld, PacingWaited
