@@ -59,12 +59,14 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ibkr.codes": ("tests/unit/ibkr/test_codes.py",),
     "ibkr.lines": ("tests/unit/ibkr/test_lines.py",),
-    "ibkr.meaning": ("tests/unit/ibkr/test_codes.py",),
     "ibkr.notices": (*_SESSION, "tests/unit/ibkr/test_codes.py", "tests/unit/ibkr/test_notices.py"),
-    "ibkr.patience": _SESSION,
     "ibkr.session": _SESSION,
     "ibkr.states": _SESSION,
-    "ibkr.ticks": ("tests/unit/ibkr/test_tick_collector.py",),
+    "ibkr.ticks": (
+        "tests/unit/ibkr/test_stream_rhythm.py",
+        "tests/unit/ibkr/test_tick_collector.py",
+        "tests/property/test_restoration_machine.py",
+    ),
     "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py", "tests/unit/ibkr/test_session_edges.py"),
     "ibkr.wire_table": ("tests/unit/ibkr/test_wire_readings.py", "tests/unit/ibkr/test_wire_table.py"),
 }

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import attrs
 
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.exits import ExitCode
 from ibkeel.monitor import alert_rules
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ibkeel.ibkr.restoration import Restoration, Step
+from ibkeel.ibkr.ticks import Restoration, Step
 
 ORDER = (Step.RESUBSCRIBE, Step.RECONNECT, Step.GIVE_UP)
 

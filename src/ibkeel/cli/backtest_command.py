@@ -29,8 +29,8 @@ from ibkeel.backtest import (
 )
 from ibkeel.backtest.play import RUN
 from ibkeel.backtest.report import figure_text
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import MonitoredBot, tickers
-from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import DATE, PATH, fresh_journal, page_path
 from ibkeel.cli.screen import NEW_YORK, bar, part_of, plain, table, unbroken
 from ibkeel.errors import ConfigurationError

@@ -12,8 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
-from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.screen import NEW_YORK, Number, host_name, plain, unbroken
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte

@@ -11,8 +11,8 @@ import attrs
 import click
 import tomli_w
 
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.exits import ExitCode
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import to_data
 from ibkeel.monitor.monitor import unmet

@@ -13,9 +13,9 @@ from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import tickers
 from ibkeel.cli.demo import DemoOptions, DemoResult, play
-from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import DATE, PATH, fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
 from ibkeel.cli.screen import NEW_YORK, body, listed, plain, progress, table, told

@@ -11,8 +11,8 @@ import click
 from rich.console import Console
 from rich.padding import Padding
 
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import MonitoredBot, tickers
-from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import host_name, plain
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode

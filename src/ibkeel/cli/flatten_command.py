@@ -12,8 +12,8 @@ from pathlib import Path
 import attrs
 import click
 
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.exits import ExitCode
 from ibkeel.cli.flattening import FlattenOptions, flatten_directly, flatten_through_the_bot, planned
 from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import Number

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from typing_extensions import override
 
-from ibkeel.cli.exits import ExitCode
+from ibkeel.cli.app import ExitCode
 from ibkeel.cli.screen import NEW_YORK, announce, host_name, plain
 from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.model import checks

@@ -16,8 +16,7 @@ from ibkeel.guards import AsyncStream, Held
 from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending, SubscribeAgain
-from ibkeel.ibkr.restoration import Restoration, Rhythm, Step, expects_ticks
-from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
+from ibkeel.ibkr.ticks import GENERIC_TICKS, Restoration, Rhythm, Step, TickCollector, expects_ticks
 from ibkeel.ibkr.translate import to_ib_contract
 from ibkeel.model import Contract, Option, Quote
 from ibkeel.resilience import RequestKind

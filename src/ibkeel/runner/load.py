@@ -13,8 +13,16 @@ import attrs
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner.config import PROFILES, BotConfig
-from ibkeel.runner.config_rules import Clash, clashes, strategy_clashes
-from ibkeel.runner.settings import ACCOUNTS, ConfigurationProblem, checked, lines_of, refuse
+from ibkeel.runner.settings import (
+    ACCOUNTS,
+    Clash,
+    ConfigurationProblem,
+    checked,
+    clashes,
+    lines_of,
+    refuse,
+    strategy_clashes,
+)
 
 if TYPE_CHECKING:
     from typed_settings.loaders import Loader

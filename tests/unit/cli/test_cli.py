@@ -19,8 +19,7 @@ import pytest
 import time_machine
 
 from ibkeel.cli import main
-from ibkeel.cli.app import commands, run
-from ibkeel.cli.exits import ExitCode, cause_of, exit_code, sentence
+from ibkeel.cli.app import ExitCode, cause_of, commands, exit_code, run, sentence
 from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.screen import progress
 from ibkeel.errors import (

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.ibkr.restoration import Rhythm
+from ibkeel.ibkr.ticks import Rhythm
 
 GAPS = st.lists(st.floats(0.01, 600), min_size=20, max_size=60)
 

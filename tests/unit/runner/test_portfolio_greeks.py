@@ -30,10 +30,10 @@ from ibkeel.model import (
 from ibkeel.options import implied_greeks
 from ibkeel.risk import FLAT, Exposure, ExposureLimits
 from ibkeel.runner import BotConfig, RiskConfig, RunnerConfig, Session
-from ibkeel.runner.config_rules import clashes
 from ibkeel.runner.entry import View
 from ibkeel.runner.exposure import PortfolioGreeks, own_greeks
 from ibkeel.runner.load import load_config
+from ibkeel.runner.settings import clashes
 from ibkeel.virtual import run_virtual, virtual_clock
 
 HELD_CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")  # of `held_day`
