@@ -2,12 +2,11 @@
 
 from ibkeel.backtest.barloop import BarSettings, BarStrategy, BarTrial, backtest_bars
 from ibkeel.backtest.broker import VenueBroker
-from ibkeel.backtest.figures import Curve, Drawdown, Figures
+from ibkeel.backtest.figures import Curve, Drawdown, Figures, Trade
 from ibkeel.backtest.play import BacktestSettings, MarketTrial, backtest
 from ibkeel.backtest.prices import DatedMarket, MarketSource, RecordedData, SeededData
 from ibkeel.backtest.report import BacktestReport
 from ibkeel.backtest.sweeps import Sweep, SweepRow, Trial, sweep
-from ibkeel.backtest.trades import Trade
 
 __all__ = [
     "BacktestReport",

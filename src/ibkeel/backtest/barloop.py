@@ -10,9 +10,8 @@ import attrs
 import numpy as np
 
 from ibkeel.backtest.broker import ACCOUNT
-from ibkeel.backtest.figures import Curve, figures_of
+from ibkeel.backtest.figures import Curve, Deal, figures_of, trades_of
 from ibkeel.backtest.report import BacktestReport
-from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bar, Bars, mask_account
 from ibkeel.sim.venue import CommissionPlan

@@ -10,10 +10,9 @@ import attrs
 
 from ibkeel.backtest.barloop import settings_of
 from ibkeel.backtest.broker import ACCOUNT, VenueBroker
-from ibkeel.backtest.figures import Curve, figures_of
+from ibkeel.backtest.figures import Curve, Deal, figures_of, trades_of
 from ibkeel.backtest.prices import DatedMarket, MarketSessions, MarketSource
 from ibkeel.backtest.report import BacktestReport
-from ibkeel.backtest.trades import Deal, trades_of
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.model import Execution, Option, Stock, mask_account

@@ -13,9 +13,8 @@ from typing import Any, Final
 
 import attrs
 
-from ibkeel.backtest.figures import Curve, Figures, lasting
+from ibkeel.backtest.figures import Curve, Figures, Trade, lasting
 from ibkeel.backtest.pictures import NEW_YORK, Mark, area_picture, histogram, line_picture
-from ibkeel.backtest.trades import Trade
 from ibkeel.errors import ConfigurationError
 
 _MOST_ROWS: Final = 500

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.backtest import BarSettings, Curve, backtest_bars
-from ibkeel.backtest.figures import figures_of
-from ibkeel.backtest.trades import Deal, trades_of
+from ibkeel.backtest.figures import Deal, figures_of, trades_of
 from ibkeel.model import Bars, BarSpec, Stock
 from ibkeel.sim.venue import CommissionPlan
 

@@ -28,9 +28,8 @@ from ibkeel.sim.services.durations import (
     parse_duration,
     start_of,
 )
-from ibkeel.sim.services.feed import short_bars
-from ibkeel.sim.services.volatility import KINDS as VOLATILITIES
-from ibkeel.sim.services.volatility import volatility_bars
+from ibkeel.sim.services.feed import KINDS as VOLATILITIES
+from ibkeel.sim.services.feed import short_bars, volatility_bars
 from ibkeel.sim.values import BarSize, SimBar, SimContract, SimSession
 from ibkeel.sim.venue.hours import Window, window_of
 from ibkeel.sim.wire import compact, parse_instant, parse_zone, zoned

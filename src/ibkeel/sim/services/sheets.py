@@ -18,8 +18,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from ibkeel.sim.codec import REPLIES, Sheet
-from ibkeel.sim.services.feed import trade_of
-from ibkeel.sim.services.volatility import historical_volatility, implied_volatility
+from ibkeel.sim.services.feed import historical_volatility, implied_volatility, trade_of
 from ibkeel.sim.values import BarSize, Market, MarketQuote, ModelGreeks, SimBar, SimContract
 
 Tick = tuple[str, dict[str, Any]]

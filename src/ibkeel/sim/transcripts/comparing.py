@@ -9,8 +9,7 @@ import attrs
 
 from ibkeel.sim.codec import UNSET_DOUBLE, UNSET_INTEGER, Kind
 from ibkeel.sim.transcripts.exchanges import Exchange, exchanges
-from ibkeel.sim.transcripts.labels import GATEWAY, Label, message_of, reading
-from ibkeel.sim.transcripts.values import Entry, Form, Transcript
+from ibkeel.sim.transcripts.values import GATEWAY, Entry, Form, Label, Transcript, message_of, reading
 
 _UNSET: Final = frozenset({UNSET_DOUBLE, UNSET_INTEGER, "1.7976931348623157e+308", "9223372036854775807"})
 _INTEGER: Final = re.compile(r"[+-]?\d+")

@@ -6,8 +6,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, whole_number
-from ibkeel.sim.transcripts.values import Entry, Form
+from ibkeel.sim.transcripts.values import CLIENT, GATEWAY, Entry, Form, whole_number
 
 _LONGEST_ID: Final = 10  # digits
 _LISTS: Final = ("open_orders", "all_open_orders", "auto_open_orders")

@@ -19,9 +19,8 @@ from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.transcripts.exchanges import Exchange, exchanges, number_of
-from ibkeel.sim.transcripts.labels import CLIENT
 from ibkeel.sim.transcripts.scribe import Recorder, Transcriber
-from ibkeel.sim.transcripts.values import Entry, Form, Header, Transcript
+from ibkeel.sim.transcripts.values import CLIENT, Entry, Form, Header, Transcript
 from ibkeel.sim.values import ContractPattern, Market
 from ibkeel.sim.wire import encode, frame, parse_hello
 

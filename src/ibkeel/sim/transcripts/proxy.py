@@ -12,7 +12,7 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.door import Listener
-from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY
+from ibkeel.sim.transcripts.values import CLIENT, GATEWAY
 from ibkeel.sim.wire import GREETING, frame
 
 _logger: Final = logging.getLogger("ibkeel.sim")

@@ -10,8 +10,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.transcripts.labels import Label
-from ibkeel.sim.transcripts.values import Entry, Form
+from ibkeel.sim.transcripts.values import Entry, Form, Label
 
 # Source: IB's account windows; live, paper and advisor accounts, with a letter behind for a group of all.
 _ACCOUNT: Final = re.compile(r"(?<![A-Za-z0-9])(?:D[UFI][A-Z]?|[UFI])\d{4,9}[A-Z]?(?![A-Za-z0-9])")

@@ -19,9 +19,17 @@ from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.sim.door import Listener
-from ibkeel.sim.transcripts.labels import CLIENT, GATEWAY, message_of, whole_number
 from ibkeel.sim.transcripts.redaction import Redactor
-from ibkeel.sim.transcripts.values import Entry, Form, Header, as_line
+from ibkeel.sim.transcripts.values import (
+    CLIENT,
+    GATEWAY,
+    Entry,
+    Form,
+    Header,
+    as_line,
+    message_of,
+    whole_number,
+)
 from ibkeel.sim.wire import GREETING, FrameReader
 
 _OF_HANDSHAKE = 2  # fields: the version and the time

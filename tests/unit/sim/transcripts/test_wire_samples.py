@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ibkeel.sim.codec import REPLIES, REQUESTS
-from ibkeel.sim.transcripts.labels import message_of, reading
+from ibkeel.sim.transcripts.values import message_of, reading
 
 VERSION = 173  # of the Gateway that was recorded
 
