@@ -58,13 +58,7 @@ class Address:
 
 @attrs.frozen(kw_only=True)
 class Rehearsal:
-    """The simulated Gateway, on virtual time.
-
-    Args:
-        seed: Of the market.
-        day: Trading date; None lets the seed choose.
-        at: Time of day in New York.
-    """
+    """The simulated Gateway, on virtual time."""
 
     seed: int = 7
     day: date | None = None
@@ -73,17 +67,7 @@ class Rehearsal:
 
 @attrs.frozen(kw_only=True)
 class ChainOptions:
-    """What to look at.
-
-    Args:
-        symbol: Ticker of a stock, a fund or an index.
-        rule: Range of days to expiry, right, and the delta when one is wanted.
-        has_target: Whether the delta is wanted.
-        strikes: How many strikes nearest the price to quote; 0 for none.
-        trading_class: Which class; None takes any that no corporate action has adjusted.
-        is_index: Whether the ticker is an index's; else it is one only when no stock has it.
-        where: The Gateway.
-    """
+    """What to look at: the options of `ibkeel chain`."""
 
     symbol: str
     rule: DeltaRule

@@ -79,22 +79,7 @@ class Survived:
 
 @attrs.frozen(kw_only=True)
 class DemoOptions:
-    """What a demo was asked to do.
-
-    Args:
-        symbols: Tickers.
-        journal: Where the journal goes; there is no file yet.
-        seed: Of the simulated market and venue.
-        replay: Folder of recorded data; None for the seeded market.
-        day: Trading date; None lets the seed choose.
-        preset: Option selection rule.
-        min_dte: Fewest days to expiry; None leaves it to the preset.
-        orders: DRY_RUN, or PAPER to send orders to the simulated venue.
-        strategy: Its registered name.
-        scenario: What the Gateway suffers; None for a good day.
-        market: One of `MOODS`; None for a day that is made for the strategy.
-        phase: What to play in place of all of the above but journal and seed; None for a day.
-    """
+    """What a demo was asked to do: the options of `ibkeel demo`; a phase replaces all but journal and seed."""
 
     symbols: tuple[str, ...]
     journal: Path

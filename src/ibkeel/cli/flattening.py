@@ -53,17 +53,7 @@ _STOP_IT: Final = "Stop it, which leaves its stops in place, and ask again"
 
 @attrs.frozen(kw_only=True)
 class FlattenOptions:
-    """What to close, and how.
-
-    Args:
-        journal: The bot's journal: it knows which positions are the bot's.
-        state: The bot's state directory.
-        port: Of the bot's Gateway.
-        client_id: The bot's.
-        everything: Whether positions that the bot did not trade are closed too.
-        wait: Seconds that the exits may take to fill.
-        follow_gateway: Take the time of day from the Gateway, as a rehearsal on a simulated one needs.
-    """
+    """What to close, and how: the options of `ibkeel flatten`, and where the bot is."""
 
     journal: Path
     state: Path

@@ -52,20 +52,7 @@ class Ending(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class RehearsalOptions:
-    """What to rehearse.
-
-    Args:
-        script: A Python file.
-        arguments: What the script finds in `sys.argv` after its own name.
-        seed: Of market and venue.
-        day: Trading date; None lets the seed choose.
-        start: Time of day in New York at which the script starts.
-        seconds: Virtual seconds after which it ends; None: at the close of the session.
-        scenario: What goes wrong; None: nothing.
-        zone: Local time zone that the script sees; None: the machine's.
-        ports: More ports at which the Gateway is found.
-        quiet_output: Send what the script prints to the error stream.
-    """
+    """What to rehearse: the options of `ibkeel sim run`."""
 
     script: Path
     arguments: tuple[str, ...] = ()

@@ -50,13 +50,7 @@ def picture(view: GatewayView, title: str) -> Layout:
 
 @attrs.frozen(kw_only=True)
 class Company:
-    """Who watches.
-
-    Args:
-        record: Where a transcript of everything goes; None: nowhere.
-        view: Whether the terminal shows a live picture.
-        web: Port of a web page on loopback; None: there is none.
-    """
+    """Who watches."""
 
     record: Path | None = None
     view: bool = False
