@@ -54,7 +54,7 @@ class Closing:
             is_done = (
                 await self._knows_all()
                 and is_done
-                and not (self._desk.is_placing or self._desk.may_hold_more)
+                and not (self._desk.is_placing or self._desk.may_hold_more())
             )
             left = self._left(session)
             pause = min(_AGAIN, left / 2)

@@ -80,7 +80,7 @@ class OrderDesk:
         """Whether the venue refused an order for lack of funds in this session."""
         self.filled_at = -math.inf
         """When an order of ours last filled, whole or in part, in monotonic seconds."""
-        self._opened_at = -math.inf
+        self._opened: dict[Contract, float] = {}
         self.stirred = asyncio.Event()
         """Set when an order of ours is placed, taken over or found in another state."""
         self.turn = asyncio.Lock()
@@ -123,13 +123,13 @@ class OrderDesk:
         """Take notice that some of an order of ours filled just now, and give it back."""
         order, self.filled_at = self._ours[name], self._clock.monotonic()
         if order.is_entry:
-            self._opened_at = self.filled_at
+            self._opened[order.contract] = self.filled_at
         return order
 
-    @property
-    def may_hold_more(self) -> bool:
-        """Whether an entry filled so lately that the account's list may lack what it opened."""
-        return self._clock.monotonic() - self._opened_at < _LAG
+    def may_hold_more(self, of: Contract | None = None) -> bool:
+        """Whether an entry, of a contract or any, filled so lately that the account's list may lack what it opened."""
+        late = [each for each, at in self._opened.items() if self._clock.monotonic() - at < _LAG]
+        return any(of is None or is_same_contract(of, each) for each in late)
 
     def is_entry(self, report: OrderReport) -> bool:
         """Whether a report is of an entry of ours."""

@@ -240,7 +240,7 @@ async def _held_in(broker: Account, desk: OrderDesk, contract: Contract) -> Sequ
             if failures == _READS:
                 raise
         else:
-            if rows or not desk.may_hold_more:
+            if rows or not desk.may_hold_more(contract):
                 return rows
         await asyncio.sleep(_POLL)
 

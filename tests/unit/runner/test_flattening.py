@@ -79,10 +79,10 @@ def test_a_bot_that_is_asked_closes_what_it_holds_and_enters_no_more(held_day, a
     assert "ibkeel flatten" in (tmp_path / "halt").read_text()
 
 
-async def left_by_a_long_run(count, prepare=lambda _: None):
+async def left_by_a_long_run(count, prepare=lambda _: None, *, just_filled=()):
     """A run that holds the last of so many calls closes it: the broker, and what was sold."""
     clock = StandingClock()
-    clock.monotonic = lambda: 0.0
+    clock.monotonic = asyncio.get_running_loop().time
     calls = [*(attrs.evolve(HELD_CALL, strike=strike) for strike in range(100, 99 + count)), HELD_CALL]
     held = Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4)
     past = {"is_entry": True, "state": OrderState.FILLED, "placed_at": NOW}
@@ -90,6 +90,8 @@ async def left_by_a_long_run(count, prepare=lambda _: None):
         with Journal.in_memory() as journal:
             crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
             crew.desk.restore({f"n{n}": OwnOrder(contract=each, **past) for n, each in enumerate(calls)})
+            for name in just_filled:
+                crew.desk.filled(name)
             prepare(broker)
             await flatten(broker, crew.desk, session=NOW.date(), wait=0, reason="the close")
             return broker, [entry.record.order.contract for entry in journal.events(Intent)]
@@ -118,6 +120,16 @@ async def test_where_nobody_says_what_is_there_everything_is_asked_about():
 
     assert sold == [HELD_CALL]
     assert len(broker.calls) > 40
+
+
+@pytest.mark.parametrize("others", [2, 6])
+async def test_what_was_just_bought_does_not_wait_for_what_has_gone(others):
+    began = asyncio.get_running_loop().time()
+
+    _, sold = await left_by_a_long_run(others + 1, just_filled=[f"n{others}"])
+
+    assert sold == [HELD_CALL]
+    assert asyncio.get_running_loop().time() - began < 3  # the turn of client 0 lasts one second
 
 
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
