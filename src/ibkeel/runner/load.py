@@ -143,7 +143,7 @@ class _Reading:
         self._add(values, _FileOrigin(path, text))
 
     def _add(self, values: Mapping[str, Any], origin: Callable[[str], str]) -> None:
-        self._origins |= {key: origin(key) for key in values}
+        self._origins |= {key: origin(key) for key in _deep(values)}
         self._said |= values
         self._layers.append(_Layer(values, origin, self._problems))
 
@@ -193,6 +193,14 @@ def _flat(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield section, content
 
 
+def _deep(values: Mapping[str, Any]) -> Iterator[str]:
+    """Every key, those of tables below one too."""
+    for key, value in values.items():
+        yield key
+        if isinstance(value, dict):
+            yield from (f"{key}.{below}" for below in _deep(value))
+
+
 def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
     return {
         name.removeprefix(ENVIRONMENT_PREFIX).lower().replace(_DELIMITER, ".", 1): text
@@ -222,6 +230,8 @@ class _FileOrigin:
         """Such as `bot.toml:12`."""
         below = (line for one, line in self._lines.items() if one.startswith(f"{key}."))
         line = self._lines.get(key) or next(below, None)
+        if line is None and "." in key:  # in a table on one line
+            return self(key.rpartition(".")[0])
         return str(self._path) if line is None else f"{self._path}:{line}"
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, InvalidInput, UnknownStrategy
 from ibkeel.model import mask_account
-from ibkeel.runner.config import BotConfig, StrategyConfig
+from ibkeel.runner.config import BotConfig
 from ibkeel.strategy import default_registry
 from ibkeel.telemetry import redact
 
@@ -288,28 +288,41 @@ def strategy_clashes(config: BotConfig) -> Found:
     except UnknownStrategy as error:
         yield Clash(key="strategy.name", value=named.name, valid=str(error))
     except InvalidInput as error:
-        yield from _of_each_part(named) or (_misfit(named.params, error),)
+        yield from _one_by_one(named.name, named.params, "strategy.params") or [
+            _misfit("strategy.params", dict(named.params), error)
+        ]
 
 
-def _of_each_part(named: StrategyConfig) -> tuple[Clash, ...]:
-    """What is wrong with the settings of each of several strategies; nothing when that is not where the fault is."""
-    parts = named.name.split("+")
-    if len(parts) == 1 or not set(named.params) <= set(parts):
-        return ()
-    found = []
-    for part in parts:
-        own = named.params.get(part, {})
-        if not isinstance(own, Mapping):
-            return ()
+def _one_by_one(name: str, params: Mapping[str, object], at: str) -> list[Clash]:
+    """What is wrong with each setting, beside those that are good; nothing when that is not where the fault is."""
+    good: dict[str, object] = {}
+    left, wrong = params, _refused(name, good, params)
+    while len(wrong) < len(left):  # what is good may be so only beside one that came later
+        left = {key: params[key] for key in wrong}
+        wrong = _refused(name, good, left)
+    found: list[Clash] = []
+    for key, error in wrong.items():
+        own, value = f"{at}.{key}", params[key]
+        is_part = key != name and key in name.split("+")
+        below = _one_by_one(key, value, own) if is_part and isinstance(value, Mapping) else []
+        found += below or [_misfit(own, value, error)]
+    return found
+
+
+def _refused(name: str, good: dict[str, object], left: Mapping[str, object]) -> dict[str, InvalidInput]:
+    """Settings that the strategy does not take beside the good ones; the others become good."""
+    wrong = {}
+    for key, value in left.items():
         try:
-            default_registry().create(part, own)
+            default_registry().create(name, {**good, key: value})
+            good[key] = value
         except InvalidInput as error:
-            found.append(_misfit({part: dict(own)}, error))
-    return tuple(found)
+            wrong[key] = error
+    return wrong
 
 
-def _misfit(params: Mapping[str, object], error: InvalidInput) -> Clash:
-    return Clash(key="strategy.params", value=dict(params), others=("strategy.name",), valid=str(error))
+def _misfit(key: str, value: object, error: InvalidInput) -> Clash:
+    return Clash(key=key, value=value, others=("strategy.name",), valid=str(error))
 
 
 _RULES: Final[tuple[Callable[[BotConfig], Found], ...]] = (

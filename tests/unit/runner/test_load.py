@@ -294,8 +294,35 @@ def test_of_a_value_that_is_wrong_by_itself_it_is_not_said_that_it_does_not_fit(
 def test_a_check_knows_the_strategys_own_settings(bot):
     (problem,) = check_config(bot("[strategy]\nname = 'scalp'\nparams = { fst = 1 }\n"), {})
 
-    assert problem.key == "strategy.params"
-    assert "fst" in problem.valid
+    assert problem.key == "strategy.params.fst"
+    assert "unknown fst; valid: fast" in problem.valid
+
+
+def test_each_of_the_strategys_own_settings_that_is_wrong_is_told_with_its_line(bot):
+    text = "[strategy]\nname = 'scalp'\n[strategy.params]\nfast = 0\nslow = 'x'\nmin_bars = 40\nfoo = 1\n"
+
+    found = check_config(bot(text), {})
+
+    assert [(row.key, row.value) for row in found] == [
+        ("strategy.params.fast", "0"),
+        ("strategy.params.slow", "'x'"),
+        ("strategy.params.foo", "1"),
+    ]
+    assert [row.origin.rpartition(":")[2] for row in found] == ["4", "5", "7"]
+
+
+def test_a_setting_that_is_good_beside_a_later_one_is_no_problem(bot):
+    text = "[strategy]\nname = 'scalp'\nparams = { fast = 30, slow = 40, min_bars = 50, foo = 1 }\n"
+
+    assert [row.key for row in check_config(bot(text), {})] == ["strategy.params.foo"]
+
+
+def test_settings_that_do_not_fit_together_are_told_of_one_of_them(bot):
+    text = "[strategy]\nname = 'scalp'\nparams = { fast = 20, slow = 10 }\n"
+
+    (problem,) = check_config(bot(text), {})
+
+    assert "valid: fast < slow" in problem.valid
 
 
 def test_of_strategies_together_each_ones_settings_are_told(bot):
@@ -304,6 +331,7 @@ def test_of_strategies_together_each_ones_settings_are_told(bot):
     one, other = check_config(bot(text), {})
 
     assert ("fast 50" in one.valid, "look_back" in other.valid) == (True, True)
+    assert (one.key, other.key) == ("strategy.params.scalp.fast", "strategy.params.whale.look_back")
     assert one.origin.endswith("bot.toml:3")
 
 
