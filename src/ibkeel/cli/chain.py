@@ -88,6 +88,7 @@ class ChainReport:
         spot: Price of the underlying; None when nothing was quoted.
         close: Its last close, which strikes are quoted around where there is no price.
         series: Listed series in the range of days, ascending.
+        listed: Every expiry of the chain.
         pick: What the search for a delta gave; None when no delta was wanted.
         window: Options quoted around the price, ascending by strike.
         check: The broker's greeks of the option chosen beside our own; None when it sent none.
@@ -98,6 +99,7 @@ class ChainReport:
     spot: float | None = None
     close: float | None = None
     series: tuple[Series, ...] = ()
+    listed: tuple[date, ...] = ()
     pick: DeltaPick | None = None
     window: tuple[Candidate, ...] = ()
     check: CrossCheck | None = None
@@ -262,7 +264,7 @@ def _listed(
     alive = [series for series in found if series.trades_until > now]
     fitting = [series for series in alive if not rule.kinds or series.kind in rule.kinds]
     fitting.sort(key=lambda series: (series.expiry, series.trading_class))
-    return ChainReport(options=options, at=now, series=tuple(fitting))
+    return ChainReport(options=options, at=now, series=tuple(fitting), listed=chain.expiries)
 
 
 async def _window(

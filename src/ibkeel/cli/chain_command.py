@@ -143,6 +143,11 @@ def _options(given: dict[str, Any]) -> ChainOptions:
     if given["within"] is not None and given["delta"] is None:
         raise click.UsageError("--within goes with --delta")
     least, most = given["dte"]
+    liquidity = _liquidity(given)
+    if liquidity is not None and given["delta"] is None and given["strikes"] is None:
+        raise click.UsageError(
+            "--max-spread, --min-volume and --min-open-interest go with --delta or --strikes"
+        )
     rule = DeltaRule(
         delta=0.30 if given["delta"] is None else given["delta"],
         right=Right(given["right"]),
@@ -151,7 +156,7 @@ def _options(given: dict[str, Any]) -> ChainOptions:
         target_dte=given["target_dte"],
         kinds=given["kinds"],
         rate=given["rate"],
-        liquidity=_liquidity(given),
+        liquidity=liquidity,
         live_only=not given["delayed"],
         max_error=given["within"],
     )
@@ -201,7 +206,7 @@ def _parts(report: ChainReport) -> Iterator[RenderableType]:
     if report.spot is None and report.close is not None:
         price = f", no price now, closed at {report.close:.2f}"
     yield f"{report.options.symbol}{price}, {at:%A, %d %B %Y, %H:%M} New York"
-    if report.pick is None and not report.options.strikes:
+    if report.pick is None and not report.window:
         yield _series(report)
         return
     candidates = report.window if report.pick is None else report.pick.candidates
@@ -263,7 +268,10 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _series(report: ChainReport) -> Table:
+def _series(report: ChainReport) -> RenderableType:
+    if not report.series:
+        there = ", ".join(map(str, report.listed)) or "none"
+        return plain(f"no expiry fits --dte, --kind and --class; listed are {there}", "yellow")
     table = Table(
         box=box.SIMPLE_HEAD, title="listed", title_justify="left", title_style="bold", pad_edge=False
     )

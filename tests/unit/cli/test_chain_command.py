@@ -139,11 +139,14 @@ def test_strikes_around_the_price_are_quoted_in_one_wave(capsys):
     [
         (("SPY", "--delta", "0.3", "--min-open-interest", "900000000"), "nothing fits"),
         (("SPY", "--strikes", "3", "--at", "09:00"), "no quote"),
-        (("SPY", "--strikes", "3", "--dte", "1000"), "0 of 0"),
+        (
+            ("SPY", "--strikes", "3", "--dte", "1000"),
+            "no expiry fits --dte, --kind and --class; listed are 2024-09-06,",
+        ),
         (("SPY", "--delta", "0.3", "--max-spread", "0%"), "nothing fits"),
         (("SPY", "--delta", "0.3", "--within", "0.0001"), "nothing fits"),
-        (("SPX", "--date", "2024-09-20", "--dte", "0"), "listed"),
-        (("SPY", "--kind", "quarterly", "--dte", "1"), "listed"),
+        (("SPX", "--date", "2024-09-20", "--dte", "0"), "listed are 2024-09-"),
+        (("SPY", "--kind", "quarterly", "--dte", "1"), "listed are 2024-09-06,"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -167,6 +170,8 @@ def test_when_nothing_fits_the_code_says_so(arguments, words, capsys):
         (("SPY", "--delta", "0.3", "--strikes", "3"), 2, "exclude"),
         (("SPY", "--delta", "0.3", "--rate", "4"), 2, "-1<=x<=1"),
         (("SPY", "--within", "0.05"), 2, "goes with --delta"),
+        (("SPY", "--max-spread", "1%"), 2, "go with --delta or --strikes"),
+        (("SPY", "--min-volume", "1"), 2, "go with --delta or --strikes"),
         (("SPX", "--delta", "0.3", "--date", "2024-09-20", "--dte", "0"), 3, "that still trades"),
         (("SPY", "--date", "2024-12-25"), 2, "2024-12-25"),
         (("SPY", "--class", "NOPE", "--delta", "0.3"), 2, "NOPE"),
