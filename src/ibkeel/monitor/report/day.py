@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from math import isfinite
 from typing import Any, Final
 
@@ -320,13 +321,21 @@ class _Reading:
             )
             for row in self._all(OrderSettled)
         ]
+        ended = {row.run for row in self._all(RunEnded)}
+        killed = [
+            Incident(
+                at=after.at, what="run killed", text=f"the run {run.run} before this one did not end in order"
+            )
+            for run, after in pairwise(self._runs)
+            if run.run not in {after.run, *ended}
+        ]
         rows = () if snapshot is None else snapshot.incidents.rows
         of_board = [
             Incident(at=row.at, what=f"{row.kind} {row.name}", text=row.text, ended_at=row.ended_at)
             for row in rows
             if self._touches(row.at, row.ended_at)
         ]
-        yield from sorted([*failures, *settled, *of_board], key=lambda row: row.at)
+        yield from sorted([*failures, *settled, *killed, *of_board], key=lambda row: row.at)
 
 
 def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:

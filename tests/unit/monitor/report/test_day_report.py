@@ -197,6 +197,18 @@ def test_a_run_that_went_on_from_the_day_before_is_told_with_the_one_that_took_o
     assert report_of(journal, day).runs == ("r1", "r2")
 
 
+def test_a_run_that_was_killed_is_an_incident_of_the_one_that_took_over(journal):
+    for minutes, name in ((10, "r2"), (20, "r3")):
+        start = RunStarted(at=later(minutes), run=name, session=DAY, mode="PAPER", strategy="scalp")
+        journal.record(start)
+
+    killed = [row for row in report_of(journal).incidents if row.what == "run killed"]
+
+    assert [(row.at, row.text) for row in killed] == [
+        (later(20), "the run r2 before this one did not end in order")
+    ]
+
+
 def test_cash_whose_commissions_nobody_told_says_so(journal):
     told = report_page(report_of(journal))
     row = fill(5, Side.BUY, 1.0, 1.0)
