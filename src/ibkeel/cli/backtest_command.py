@@ -173,7 +173,8 @@ def print_backtest(console: Console, report: BacktestReport, page: Path | None) 
 
 def _print_trades(console: Console, trades: Sequence[Trade]) -> None:
     if not trades:
-        console.print("No trades.")
+        why = "with --journal PATH, `ibkeel journal show PATH` tells why each entry was refused"
+        console.print(f"No trades; {why}.", highlight=False)
         return
     rows = _table("trade", "quantity", "entered", "at", "left", "at", "by", "profit")
     for trade in trades[:_SHOWN]:

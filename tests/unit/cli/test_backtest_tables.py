@@ -57,7 +57,7 @@ def test_the_page_is_named_when_it_was_written(screen, tmp_path):
 
     print_backtest(screen, report, tmp_path / "report.html")
 
-    assert "No trades." in shown(screen)
+    assert "No trades; with --journal PATH, `ibkeel journal show PATH` tells why" in shown(screen)
     assert shown(screen).endswith("report.html")
 
 
