@@ -44,7 +44,7 @@ from ibkeel.virtual import run_virtual, virtual_clock
 
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
-_ANY_SPREAD: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
+ANY_SPREAD: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
 
 
 @attrs.frozen(kw_only=True)
@@ -288,7 +288,7 @@ async def _window(
         return ()
     wanted = _nearest(chain, listing, options, spot)
     answers = await broker.quotes(wanted)
-    asked = rule.liquidity or LiquidityRule(min_volume=0, max_relative_spread=_ANY_SPREAD)
+    asked = rule.liquidity or LiquidityRule(min_volume=0, max_relative_spread=ANY_SPREAD)
     judge = Liquid(attrs.evolve(asked, live_only=rule.live_only))
     return tuple(_marked(one) for one in sift(candidates_of(wanted, answers, spot=spot), [judge]))
 

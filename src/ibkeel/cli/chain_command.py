@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ibkeel.cli.app import ExitCode
-from ibkeel.cli.chain import Address, ChainOptions, ChainReport, Rehearsal, look
+from ibkeel.cli.chain import ANY_SPREAD, Address, ChainOptions, ChainReport, Rehearsal, look
 from ibkeel.cli.screen import NEW_YORK, Number, host_name, plain, unbroken
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
@@ -42,7 +42,7 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     if match is None:
         raise click.BadParameter(f"{value!r} is no share; valid: 10% or 0.1")
     share = float(match[1]) / (100 if match[2] else 1)
-    if share > _NO_LIMIT:
+    if share > ANY_SPREAD:
         raise click.BadParameter(f"{value!r} is {share:.0%}, more than a spread can be; valid: 10% or 0.1")
     return share
 
@@ -178,12 +178,9 @@ def _liquidity(given: dict[str, Any]) -> LiquidityRule | None:
     return LiquidityRule(
         min_volume=given["min_volume"],
         min_open_interest=given["min_open_interest"],
-        max_relative_spread=_NO_LIMIT if spread is None else spread,
+        max_relative_spread=ANY_SPREAD if spread is None else spread,
         max_absolute_spread=0.0,
     )
-
-
-_NO_LIMIT: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
 
 
 def _where(given: dict[str, Any]) -> Address | Rehearsal:

@@ -140,10 +140,12 @@ class _Reading:
             problem = ConfigurationProblem(key="", valid=f"is not TOML: {error}{quotes}", origin=str(path))
             self._problems.append(problem)
             return
-        self._add(values, _FileOrigin(path, text))
+        origin = _FileOrigin(path, text)
+        self._origins |= {key: origin(key) for key in origin.lines}
+        self._add(values, origin)
 
     def _add(self, values: Mapping[str, Any], origin: Callable[[str], str]) -> None:
-        self._origins |= {key: origin(key) for key in _deep(values)}
+        self._origins |= {key: origin(key) for key in values}
         self._said |= values
         self._layers.append(_Layer(values, origin, self._problems))
 
@@ -193,14 +195,6 @@ def _flat(data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield section, content
 
 
-def _deep(values: Mapping[str, Any]) -> Iterator[str]:
-    """Every key, those of tables below one too."""
-    for key, value in values.items():
-        yield key
-        if isinstance(value, dict):
-            yield from (f"{key}.{below}" for below in _deep(value))
-
-
 def _environment_values(environ: Mapping[str, str]) -> dict[str, Any]:
     return {
         name.removeprefix(ENVIRONMENT_PREFIX).lower().replace(_DELIMITER, ".", 1): text
@@ -224,14 +218,12 @@ class _FileOrigin:
     """Says on which line of a file a key stands."""
 
     def __init__(self, path: Path, text: str) -> None:
-        self._path, self._lines = path, lines_of(text)
+        self._path, self.lines = path, lines_of(text)
 
     def __call__(self, key: str) -> str:
         """Such as `bot.toml:12`."""
-        below = (line for one, line in self._lines.items() if one.startswith(f"{key}."))
-        line = self._lines.get(key) or next(below, None)
-        if line is None and "." in key:  # in a table on one line
-            return self(key.rpartition(".")[0])
+        below = (line for one, line in self.lines.items() if one.startswith(f"{key}."))
+        line = self.lines.get(key) or next(below, None)
         return str(self._path) if line is None else f"{self._path}:{line}"
 
 

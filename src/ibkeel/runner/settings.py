@@ -296,33 +296,23 @@ def strategy_clashes(config: BotConfig) -> Found:
 def _one_by_one(name: str, params: Mapping[str, object], at: str) -> list[Clash]:
     """What is wrong with each setting, beside those that are good; nothing when that is not where the fault is."""
     good: dict[str, object] = {}
-    left, wrong = params, _refused(name, good, params)
-    while len(wrong) < len(left):  # what is good may be so only beside one that came later
-        left = {key: params[key] for key in wrong}
-        wrong = _refused(name, good, left)
-    found: list[Clash] = []
-    for key, error in wrong.items():
-        own, value = f"{at}.{key}", params[key]
-        is_part = key != name and key in name.split("+")
-        below = _one_by_one(key, value, own) if is_part and isinstance(value, Mapping) else []
-        found += below or [_misfit(own, value, error)]
-    return found
-
-
-def _refused(name: str, good: dict[str, object], left: Mapping[str, object]) -> dict[str, InvalidInput]:
-    """Settings that the strategy does not take beside the good ones; the others become good."""
-    wrong = {}
-    for key, value in left.items():
+    wrong: dict[str, list[Clash]] = {}
+    for key in [*params] * len(params):  # what is good may be so only beside one that comes later
+        if key in good:
+            continue
+        value, own = params[key], f"{at}.{key}"
         try:
             default_registry().create(name, {**good, key: value})
             good[key] = value
         except InvalidInput as error:
-            wrong[key] = error
-    return wrong
+            is_part = key != name and key in name.split("+")
+            below = _one_by_one(key, value, own) if is_part and isinstance(value, Mapping) else []
+            wrong[key] = below or [_misfit(own, value, error)]
+    return [clash for key, found in wrong.items() if key not in good for clash in found]
 
 
 def _misfit(key: str, value: object, error: InvalidInput) -> Clash:
-    return Clash(key=key, value=value, others=("strategy.name",), valid=str(error))
+    return Clash(key=key, value=value, others=("strategy.params", "strategy.name"), valid=str(error))
 
 
 _RULES: Final[tuple[Callable[[BotConfig], Found], ...]] = (
