@@ -17,6 +17,7 @@ from ibkeel.errors import (
 )
 from ibkeel.ibkr import ERROR_TABLE, About, Meaning, Reaction
 from ibkeel.model import BarSpec, Grade, OrderTicket, Stock
+from ibkeel.resilience import Rule
 from ibkeel.sim import faults
 from ibkeel.sim.codec import REPLIES
 
@@ -86,6 +87,24 @@ async def test_a_pacing_violation_holds_the_history_of_small_bars_and_nothing_el
         assert (held, len(on.board.asked("historical_data"))) == (1, 3)
         assert asking.done()
         assert not isinstance(asking.exception(), RequestTimeout)  # its time ran from when it was sent
+
+
+async def test_a_request_that_is_given_up_names_the_limit_that_held_it_back_in_the_end(stage):
+    """It waited for another one first, which had room long before."""
+    slow = Rule(
+        name="slow",
+        limit=1,
+        seconds=600.0,
+        source="a test",
+        key=lambda one: "" if one.kind == "history" else None,
+    )
+    rules = (attrs.evolve(slow, name="quick", seconds=5.0), attrs.evolve(slow, limit=2))
+    async with stage(pacing_rules=rules, pacing_patience=60.0) as on:
+        await on.broker.bars(SPY, LONG)
+        await on.broker.bars(QQQ, LONG)
+
+        with pytest.raises(PacingExceeded, match=r"60 s for its turn, behind the limit slow \(2 in 600 s\)"):
+            await on.broker.bars(SPY, SMALL)
 
 
 @pytest.mark.parametrize("code", RESUBSCRIBES)

@@ -180,7 +180,9 @@ class Pacer:
     def explain(self, request: Request) -> str:
         """Say in words what such a request would wait for, and about how long."""
         waits = self._admission.explain(request, self._now())
-        return "; ".join(map(str, waits)) or f"{request.kind} could go now"
+        # A place that somebody keeps for later is told of only where nothing else holds it back.
+        held = [wait for wait in waits if wait.seconds > 0 or wait.ahead]
+        return "; ".join(map(str, held or waits)) or f"{request.kind} could go now"
 
     def waiting(self, lane: Lane | None = None) -> int:
         """How many wait, in one lane or in all."""

@@ -229,7 +229,7 @@ class Requests:
             if not limit.expired():
                 raise
             raise PacingExceeded(
-                f"{pending.what} waited {self._patience:g} s for its turn, behind the limit {outgoing.waited_for}; "
+                f"{pending.what} waited {self._patience:g} s for its turn, behind the limit {outgoing.waits_for}; "
                 "nothing was sent. Ask for less, ask later, or raise IBKRConfig.pacing_patience"
             ) from late
 

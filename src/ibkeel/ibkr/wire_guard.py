@@ -344,7 +344,7 @@ def _waits_under(sent: Sent) -> int | str | None:
 def _given_up(sent: Sent) -> IbkeelError:
     if sent.outgoing is not None and sent.is_waiting:
         return PacingExceeded(
-            f"{sent} waited for its turn, behind the limit {sent.outgoing.waited_for}, until it was given up; nothing "
+            f"{sent} waited for its turn, behind the limit {sent.outgoing.waits_for}, until it was given up; nothing "
             "was sent. Ask for less, or ask later"
         )
     return RequestTimeout(

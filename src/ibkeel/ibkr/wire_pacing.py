@@ -88,6 +88,11 @@ class Outgoing:
         """Seconds until its turn came; None before."""
         return None if self._lease is None else self._lease.waited
 
+    @property
+    def waits_for(self) -> str:
+        """The limit that holds it back now, or did so last, which need not be the first."""
+        return (self._lease.waits_for if self._lease else "") or self.waited_for
+
     def submit(self, pacer: Pacer) -> None:
         """Ask for its turn, which may come at once."""
         self._lease = pacer.submit(self.reading.request, self)
@@ -111,6 +116,7 @@ class Outgoing:
         """Stop waiting, or count no longer as open; again does nothing."""
         self._wire.drop(self)
         if self._lease is not None:
+            self.waited_for = self.waits_for
             self._lease.end()
         if self._turn is not None and not self._turn.done():
             self._turn.cancel()

@@ -139,7 +139,9 @@ class Wait:
 
     @override
     def __str__(self) -> str:
-        which = f" for {self.key}" if self.key != "" else ""
+        parts = self.key if isinstance(self.key, tuple) else (self.key,)
+        named = " ".join(" ".join(map(str, parts)).replace("\0", " ").split())  # some are fields of a message
+        which = named and f" for {named}"
         until = "until one ends" if math.isinf(self.seconds) else f"about {self.seconds:.3f} s"
         return f"{self.limit}{which}: {self.used} used, waits {until}, {self.ahead} ahead"
 

@@ -411,7 +411,7 @@ async def test_windows_of_a_contract_are_found_again_after_a_restart():
     after = Pacer(gateway_rules(), clock=clock)
     after.restore(json.loads(json.dumps(before.saved())))
 
-    assert "history of a contract (5 in 2 s) for ('SPY@SMART', 'TRADES'): 5 used" in after.explain(bars[5])
+    assert "history of a contract (5 in 2 s) for SPY@SMART TRADES: 5 used" in after.explain(bars[5])
 
 
 async def test_a_wall_clock_that_was_set_back_frees_nothing():

@@ -234,6 +234,46 @@ async def test_it_says_how_long_one_more_would_wait():
     assert "waits about 6.000 s, 50 ahead" in line
 
 
+async def test_it_names_the_limits_that_hold_one_more_back_and_no_field_of_the_wire():
+    wire = Wire()
+    for key in range(8):
+        wire.client.reqHistoricalData(
+            key, SPY, "", f"{60 + 5 * key} S", "5 secs", "TRADES", True, 2, False, []
+        )
+
+    [line] = wire.pacer.queues()
+
+    assert line == (
+        "3 of history wait; one more: history of a contract (5 in 2 s) for SPY STK on SMART TRADES: "
+        "5 used, waits about 2.000 s, 3 ahead"
+    )
+
+
+async def test_a_history_that_is_identical_is_named_in_words():
+    wire = Wire()
+    wire.bars(1)
+    wire.bars(2)
+
+    [line] = wire.pacer.queues()
+
+    assert "identical history (1 in 15 s) for 0 SPY STK 0.0 SMART USD" in line
+    assert line.isprintable()
+
+
+async def test_it_knows_the_limit_that_it_waits_for_now_and_the_one_that_held_it_back_first():
+    def per_kind(name, limit, seconds):
+        return Rule(name=name, limit=limit, seconds=seconds, source="a test")
+
+    wire = Wire([per_kind("narrow", 1, 5.0), per_kind("broad", 2, 60.0)])
+    wire.quote(1)
+    wire.quote(2)
+    outgoing = [wire.pacer.sent_by(lambda key=key: wire.quote(key)) for key in (3, 4)]
+    await asyncio.sleep(30)
+
+    assert outgoing[0].waited_for == "narrow (1 in 5 s)"
+    assert outgoing[0].waits_for == "broad (2 in 60 s)"
+
+
 async def test_a_limit_that_the_gateway_reached_first_is_held_but_for_closing_orders():
     wire = Wire()
     wire.pacer.hold("messages")
