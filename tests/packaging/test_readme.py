@@ -79,6 +79,20 @@ def test_the_figures_of_the_bad_days_are_those_of_the_page():
     assert f"told in {told} minutes" in said
 
 
+def test_it_shows_a_script_of_plain_ib_insync_that_does_a_bots_work():
+    """What it prints is run against `ibkeel sim serve` by tests/documents and `nox -s wheel`."""
+    [script] = [
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+        if "from ib_insync" in block and "def test_" not in block
+    ]
+
+    asked = ("connect", "reqTickers", "reqHistoricalData", "reqSecDefOptParams", "placeOrder")
+    assert [call for call in asked if f"ib.{call}(" not in script] == []
+    assert "ibkeel" not in script
+    assert len(script.splitlines()) <= 13
+
+
 def test_the_table_of_pythons_has_those_that_are_classified_and_the_next():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     classified = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', project)
