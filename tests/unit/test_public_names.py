@@ -8,6 +8,7 @@ from pkgutil import walk_packages
 import pytest
 
 import ibkeel
+from ibkeel.model import Broker
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 SITE = REFERENCE.parents[1] / "mkdocs.yml"
@@ -75,6 +76,18 @@ def test_the_reference_has_a_page_that_documents_each_public_package(name):
 
     assert page is not None
     assert page in navigation
+
+
+def test_the_page_of_the_adapter_has_every_method_of_every_role():
+    page = (REFERENCE / "ibkr.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"ibkeel\.model\.(\w+)\] \| (.+?) \|$", page, re.MULTILINE))
+
+    named = {role: set(re.findall(r"`(\w+)`", row)) for role, row in rows.items()}
+
+    roles = [role for role in Broker.__mro__ if role.__module__ == Broker.__module__ and role is not Broker]
+    assert named == {
+        role.__name__: {name for name in vars(role) if not name.startswith("_")} for role in roles
+    }
 
 
 def test_the_reference_documents_nothing_that_is_not_there():
