@@ -2,8 +2,9 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import walk_packages
+from pkgutil import resolve_name, walk_packages
 
 import pytest
 
@@ -68,7 +69,10 @@ def test_a_package_that_imports_on_demand_still_refuses_what_it_has_not(package)
         _ = import_module(package).nonsense
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, "ibkeel.errors", "ibkeel.sim.market", "ibkeel.testing.plugin"])
+@pytest.mark.parametrize(
+    "name",
+    [*PUBLIC, "ibkeel.clock", "ibkeel.errors", "ibkeel.system", "ibkeel.sim.market", "ibkeel.testing.plugin"],
+)
 def test_the_reference_has_a_page_that_documents_each_public_package(name):
     navigation = SITE.read_text(encoding="utf-8")
 
@@ -90,6 +94,16 @@ def test_the_page_of_the_adapter_has_every_method_of_every_role():
     }
 
 
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name in pages()])
+def test_a_name_that_a_module_of_the_package_has_too_is_documented_by_itself(package):
+    """The reference takes it for the module, and leaves it out."""
+    names = import_module(package).__all__
+
+    hidden = {f"{package}.{name}.{name}" for name in names if find_spec(f"{package}.{name}")}
+
+    assert hidden - set(pages()) == set()
+
+
 def test_the_reference_documents_nothing_that_is_not_there():
     for name in pages():
-        assert import_module(name)
+        assert resolve_name(name)

@@ -19,7 +19,6 @@ from ibkeel.validators import truth
 if TYPE_CHECKING:
     import pandas as pd
 
-# Text on the wire: seconds. Source: TWS API, "Historical Bars", valid bar sizes.
 BAR_SIZES: Final = MappingProxyType(
     {
         "1 secs": 1, "5 secs": 5, "10 secs": 10, "15 secs": 15, "30 secs": 30,
@@ -29,6 +28,7 @@ BAR_SIZES: Final = MappingProxyType(
         "1 day": 86400, "1 week": 604800, "1 month": 2592000,
     }
 )  # fmt: skip
+"""Seconds of each size, by its text on the wire. Source: TWS API, "Historical Bars", valid bar sizes."""
 
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,5}) ([SDWMY])")
 _UNIT_SECONDS: Final = MappingProxyType({"S": 1, "D": 86400, "W": 604800, "M": 2592000, "Y": 31536000})

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typed_settings.types import LoadedSettings, OptionList
 
 ENVIRONMENT_PREFIX: Final = "IBKEEL_"
+"""What a variable that sets a key begins with."""
 _DELIMITER: Final = "__"
 _DEFAULT: Final = "default"
 _HIDDEN: Final = "***"
