@@ -145,7 +145,7 @@ class Registry:
         if isinstance(factory, type) and attrs.has(factory):
             kind: type[Any] = factory
             strategy: Strategy = from_data(dict(params), kind)
-            _check_whole(params, strategy)
+            _check_kinds(params, strategy)
             return strategy
         try:
             return factory(**params)
@@ -190,11 +190,15 @@ def _loaded(point: EntryPoint) -> Factory:
     return factory
 
 
-def _check_whole(params: Mapping[str, object], strategy: Strategy) -> None:
+def _check_kinds(params: Mapping[str, object], strategy: Strategy) -> None:
     for name, value in params.items():
         kept = getattr(strategy, name, None)
         if isinstance(value, float) and isinstance(kept, int) and kept != value:
             raise InvalidInput(f"{name} is {value!r}; valid: a whole number")
+        if isinstance(kept, int | float) and isinstance(value, bool) != isinstance(kept, bool):
+            raise InvalidInput(
+                f"{name} is {value!r}; valid: {'true or false' if isinstance(kept, bool) else 'a number'}"
+            )
 
 
 @cache

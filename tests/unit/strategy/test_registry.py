@@ -96,6 +96,32 @@ def test_a_fraction_is_no_whole_number():
         default_registry().create("scalp", {"fast": 5.5})
 
 
+@attrs.frozen(kw_only=True)
+class Switched(Scalp):
+    """One with a switch."""
+
+    shorts: bool = False
+
+
+@pytest.mark.parametrize(
+    ("param", "words"),
+    [
+        ({"fast": True}, "fast is True; valid: a number"),
+        ({"rsi_high": True, "rsi_low": 0.5, "rsi_exit": 0.5}, "rsi_high is True; valid: a number"),
+        ({"shorts": "no"}, "shorts is 'no'; valid: true or false"),
+        ({"shorts": 0}, "shorts is 0; valid: true or false"),
+    ],
+)
+def test_a_switch_is_no_number_and_a_text_no_switch(param, words):
+    """The converter would make 1 of true, and true of "no"."""
+    registry = Registry({"switched": Switched})
+
+    with pytest.raises(InvalidInput, match=words):
+        registry.create("switched", param)
+
+    assert registry.create("switched", {"shorts": True, "fast": 5, "rsi_high": 70}).shorts
+
+
 def test_a_name_cannot_be_taken_twice_by_different_strategies():
     registry = make_registry()
 
