@@ -1,4 +1,7 @@
-"""Files that one holder has at a time, by a lock of the operating system: it ends with its process."""
+"""Files that one holder has at a time, by a lock of the operating system: it ends with its process.
+
+And files that are replaced whole.
+"""
 
 import errno
 import json
@@ -14,11 +17,30 @@ import attrs
 from typing_extensions import override
 
 from ibkeel.clock import Clock
+from ibkeel.errors import ConfigurationError
 from ibkeel.system import SystemClock
 
 _HELD: Final = frozenset({errno.EACCES, errno.EAGAIN, errno.EDEADLK})
 # Windows locks bytes, and nobody else may read those: one far behind the text.
 _LOCKED_BYTE: Final = 1 << 20
+
+
+def replace_file(path: Path, data: object) -> None:
+    """Replace a file by data as JSON, whole or not at all, for its owner alone.
+
+    Raises:
+        ConfigurationError: It cannot be written, or holds what is no JSON.
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(data, stream)
+        beside.replace(path)
+    except (OSError, TypeError) as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise ConfigurationError(f"cannot write {path}: {getattr(error, 'strerror', error)}") from error
 
 
 class FileLock(Protocol):

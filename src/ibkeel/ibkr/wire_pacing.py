@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from ibkeel.guards import LEAST_LINES, Lease, Pacer, gateway_rules
 from ibkeel.ibkr.client import Tap, frame_writer, replace_sender
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.wire_table import ENDINGS, OPEN_MESSAGES, SUBSCRIPTIONS, Reading, read
+from ibkeel.locks import replace_file
 from ibkeel.resilience import Lane, Request, Rule
 from ibkeel.telemetry import BudgetUse, Observer, PacingHeld, PacingWaited, QueueState
 
@@ -58,17 +58,11 @@ class PacingStore:
 
     def save(self, saved: dict[str, Any]) -> None:
         """Replace what was saved."""
-        half = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                json.dump(saved, stream)
-            half.replace(self._path)
-        except (OSError, TypeError) as error:  # the latter for keys of somebody's own that are no JSON
-            raise ConfigurationError(
-                f"the pacing windows cannot be written to {self._path}: {error}"
-            ) from error
+        except OSError as error:
+            raise ConfigurationError(f"cannot write {self._path}: {error}") from error
+        replace_file(self._path, saved)
 
 
 class Outgoing:

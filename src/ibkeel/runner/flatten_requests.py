@@ -13,6 +13,7 @@ import cattrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, IbkeelError
+from ibkeel.locks import replace_file
 from ibkeel.model import make_converter
 from ibkeel.model.checks import as_utc
 from ibkeel.runner.tally import Held
@@ -22,7 +23,6 @@ _MACHINE: Final = SystemClock()
 
 _ASKED: Final = "flatten-request"
 _ANSWERED: Final = "flatten-answer"
-_OWNER_ONLY: Final = 0o600
 _CONVERTER: Final = make_converter()
 
 
@@ -113,7 +113,7 @@ class FlattenRequests:
         Raises:
             ConfigurationError: The file cannot be written.
         """
-        _write(self._path(_ASKED, request.name), _CONVERTER.unstructure(request))
+        replace_file(self._path(_ASKED, request.name), _CONVERTER.unstructure(request))
 
     def withdraw(self, name: str) -> None:
         """Take a request back, answered or not."""
@@ -139,7 +139,7 @@ class FlattenRequests:
         """Leave the answer; a disk that takes none costs the answer, not the bot."""
         try:
             data = {"name": request.name, "done": _CONVERTER.unstructure(done)}
-            _write(self._path(_ANSWERED, request.name), data)
+            replace_file(self._path(_ANSWERED, request.name), data)
         except ConfigurationError:
             return
 
@@ -149,18 +149,6 @@ class FlattenRequests:
         if data is None or data.get("name") != name:
             return None
         return _CONVERTER.structure(data["done"], Flattened)
-
-
-def _write(path: Path, data: object) -> None:
-    """Whole or not at all, for its owner alone."""
-    beside = path.with_suffix(".new")
-    try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(data, stream)
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _plain(path: Path) -> Mapping[str, Any] | None:

@@ -193,12 +193,10 @@ def _loaded(point: EntryPoint) -> Factory:
 def _check_kinds(params: Mapping[str, object], strategy: Strategy) -> None:
     for name, value in params.items():
         kept = getattr(strategy, name, None)
-        if isinstance(value, float) and isinstance(kept, int) and kept != value:
-            raise InvalidInput(f"{name} is {value!r}; valid: a whole number")
-        if isinstance(kept, int | float) and isinstance(value, bool) != isinstance(kept, bool):
-            raise InvalidInput(
-                f"{name} is {value!r}; valid: {'true or false' if isinstance(kept, bool) else 'a number'}"
-            )
+        valid = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(kept), "")
+        is_rounded = isinstance(value, float) and type(kept) is int and kept != value
+        if valid and (is_rounded or isinstance(value, bool) != isinstance(kept, bool)):
+            raise InvalidInput(f"{name} is {value!r}; valid: {valid}")
 
 
 @cache

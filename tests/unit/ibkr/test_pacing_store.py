@@ -41,3 +41,15 @@ def test_a_path_that_cannot_be_used_is_named(tmp_path):
         store.save(WINDOWS)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         PacingStore(tmp_path).load()
+
+
+def test_what_is_no_json_is_refused_and_what_was_saved_before_stays(tmp_path):
+    """As the keys of somebody's own rule may be."""
+    store = PacingStore(tmp_path / "pacing.json")
+    store.save(WINDOWS)
+
+    with pytest.raises(ConfigurationError, match=r"cannot write .*pacing\.json: .*not JSON serializable"):
+        store.save({**WINDOWS, "entries": [["mine", 1, object(), 0.0, 1]]})
+
+    assert store.load() == WINDOWS
+    assert [path.name for path in tmp_path.iterdir()] == ["pacing.json"]

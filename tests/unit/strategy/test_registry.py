@@ -106,7 +106,7 @@ class Switched(Scalp):
 @pytest.mark.parametrize(
     ("param", "words"),
     [
-        ({"fast": True}, "fast is True; valid: a number"),
+        ({"fast": True}, "fast is True; valid: a whole number"),
         ({"rsi_high": True, "rsi_low": 0.5, "rsi_exit": 0.5}, "rsi_high is True; valid: a number"),
         ({"shorts": "no"}, "shorts is 'no'; valid: true or false"),
         ({"shorts": 0}, "shorts is 0; valid: true or false"),

@@ -20,12 +20,12 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
+from ibkeel.locks import replace_file
 from ibkeel.monitor.board import Board, snapshot_data
 
 API_FILE: Final = "api.json"
 """Name of the file in the state directory that says where a bot's API is, and by which token."""
 
-_OWNER_ONLY: Final = 0o600
 
 _HOST: Final = "127.0.0.1"
 _KNOCK: Final = 0.2
@@ -45,14 +45,7 @@ class Sign:
     def put_up(self, port: int) -> None:
         """Write the file, for its owner's eyes only; another's is replaced."""
         address = {"host": _HOST, "port": port, "token": self.token, "pid": os.getpid()}
-        new = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        try:
-            handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(address, stream)
-            new.replace(self._path)
-        except OSError as error:
-            raise ConfigurationError(f"cannot write {self._path}: {error.strerror}") from error
+        replace_file(self._path, address)
 
     def look_after(self, port: int) -> None:
         """Put the file up again when it is gone, or names a bot that is."""
