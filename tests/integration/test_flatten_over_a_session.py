@@ -325,5 +325,7 @@ async def test_a_gateway_of_another_day_is_followed_only_when_told_so(held, monk
         gateway.inject(faults.ClockSkew(seconds=30 * 86400.0, duration=3600.0))
         mine = attrs.evolve(options(path), follow_gateway=False)
 
-        with pytest.raises(ConfigurationError, match=r"clock is 30 days, 0:00:00 behind .*--follow-gateway-clock"):
+        with pytest.raises(
+            ConfigurationError, match=r"clock is 30 days, 0:00:00 behind .*--follow-gateway-clock"
+        ):
             await flatten_over_a_session(config, mine, OrderMode.PAPER)
