@@ -57,6 +57,20 @@ def tests(session):
 
 
 @nox.session
+def oldest(session):
+    """The commands, the runner and the kit for tests with the oldest of every library that is allowed."""
+    project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    named = ("bot", "telemetry", "dashboard", "alerts", "pandas", "testing")
+    wanted = [*project["dependencies"], *(each for extra in named for each in extras[extra])]
+    oldest = [each.replace(">=", "==") for each in wanted]
+    # The last two are for tests only: the test client of that starlette wants an httpx of its time.
+    session.install("-e", ".", *oldest, "pytest-xdist>=3.6", "pyarrow>=15", "httpx<0.27")
+    parts = ("backtest", "cli", "journal", "model", "monitor", "runner", "strategy", "telemetry", "testing")
+    session.run("pytest", *(session.posargs or [f"tests/unit/{part}" for part in parts]))
+
+
+@nox.session
 def ib_async(session):
     """The adapter and the simulator with ib_async, which cannot share an environment with ib_insync."""
     project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]

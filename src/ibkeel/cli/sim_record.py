@@ -12,7 +12,6 @@ import attrs
 import click
 from rich.console import Console
 from rich.table import Table
-from typing_extensions import override
 
 from ibkeel.cli.app import ExitCode
 from ibkeel.cli.screen import NEW_YORK, announce, host_name, plain
@@ -119,24 +118,19 @@ async def _replay(path: Path, host: str, port: int, announce: Callable[[str], No
         announce(f"stopped: {playback.answered} requests answered, {playback.unknown} not in the transcript")
 
 
-class _Address(click.ParamType[tuple[str, int]]):
-    name = "HOST:PORT"
-
-    @override
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
-            self.fail(f"{value!r} is no address; 127.0.0.1:4002 would be", param, ctx)
-        host = host.strip("[]")
-        checks.host(None, param, host)
-        return host, int(port)
+def _address(_ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
+    """A host and a port, with a colon between them."""
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= _HIGHEST_PORT:
+        raise click.BadParameter(f"{value!r} is no address; 127.0.0.1:4002 would be")
+    host = host.strip("[]")
+    checks.host(None, param, host)
+    return host, int(port)
 
 
 @click.command("record")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--upstream", type=_Address(), required=True, help="The real Gateway.")
+@click.option("--upstream", metavar="HOST:PORT", callback=_address, required=True, help="The real Gateway.")
 @click.option(
     "--host", callback=host_name, default="127.0.0.1", show_default=True, help="Address to listen on."
 )

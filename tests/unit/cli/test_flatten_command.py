@@ -96,7 +96,7 @@ def test_a_person_who_says_no_is_obeyed(bot, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def asked(bot, monkeypatch):
+def asked(bot, monkeypatch, capsys):
     """What a person was asked beside a bot that holds the session, and said no to."""
     questions = []
 
@@ -113,7 +113,8 @@ def asked(bot, monkeypatch):
         monkeypatch.setattr("click.termui.visible_prompt_func", answer)
         monkeypatch.setattr(flatten_command, "planned", is_held)
         assert run(["flatten", path, *arguments]) == 130
-        return questions[0]
+        printed = capsys.readouterr()  # where an older click prints the question, before it asks
+        return printed.out + printed.err + questions[0]
 
     return ask
 

@@ -26,10 +26,9 @@ def test_a_clock_runs_so_many_times_faster_from_the_time_it_shows():
         await asyncio.sleep(1)
         return before - START, clock.now() - START
 
-    assert run_virtual(main()) == (
-        pytest.approx(timedelta(minutes=2), abs=timedelta(milliseconds=1)),
-        pytest.approx(timedelta(minutes=1), abs=timedelta(milliseconds=1)),
-    )
+    first, second = run_virtual(main())
+    assert abs(first - timedelta(minutes=2)) < timedelta(milliseconds=1)
+    assert abs(second - timedelta(minutes=1)) < timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 60.0])

@@ -1,6 +1,7 @@
 """Unmodified scripts are rehearsed: whatever they use of time, loops and exits."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -155,8 +156,9 @@ when_request = "historical_data"
 
 
 @pytest.fixture
-def rehearsed(tmp_path, capfd):
-    """Runs a script; exit code, what it printed, what was said about it."""
+def rehearsed(tmp_path, capfd, monkeypatch):
+    """Runs a script; exit code, what it printed, what was said about it, without how far it has come."""
+    monkeypatch.setattr("ibkeel.cli.rehearsal._SILENCE", math.inf)  # a busy machine takes ten seconds
 
     def rehearse(text, *options, arguments=()):
         script = tmp_path / "bot.py"
