@@ -17,6 +17,7 @@ SAID = {
     "wheel.py": "covered: nothing more is sold",
     "managed_condor.py": "stop, gain",
     "vix_hedge.py": "insurance is dear, nothing is bought",
+    "follow_bars.py": "180 bars, 0 gaps, ",
     "scanner.py": " s at the Gateway, 0 limits passed",
     "alerts.py": "2 alerts delivered",
 }

@@ -13,9 +13,10 @@ from ibkeel.backtest.dealing import CLIENT, Dealing, OrderEvent, order_of
 from ibkeel.backtest.prices import Directory, Prices
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRejected, QuoteUnavailable, RequestFailed
-from ibkeel.guards import AsyncStream, Held, next_of
+from ibkeel.guards import AsyncStream, Held, bar_stream, next_of
 from ibkeel.model import (
     AccountValues,
+    Bar,
     Bars,
     BarSpec,
     Bracket,
@@ -167,6 +168,10 @@ class VenueBroker(Broker):
             NoData: The recorded market has no further quote.
         """
         return AsyncStream(lambda: self._quoted(contract))
+
+    @override
+    def stream_bars(self, contract: Contract, spec: BarSpec) -> AsyncGenerator[Bar, None]:
+        return bar_stream(lambda wanted: self.bars(contract, wanted), spec, self._clock)
 
     async def _quoted(self, contract: Contract) -> Held[Quote]:
         due: datetime | None = self._now()

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, RequestFailed
+from ibkeel.guards import bar_stream
 from ibkeel.ibkr.accounts import Accounts, Previews
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions
@@ -26,6 +27,7 @@ from ibkeel.ibkr.trading import Trading
 from ibkeel.ibkr.waiting import gone
 from ibkeel.model import (
     AccountValues,
+    Bar,
     Bars,
     BarSpec,
     Bracket,
@@ -250,6 +252,14 @@ class IBKRBroker(Broker):
     @override
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         return self._streams.quotes(contract, self._gate.ready_for_requests)
+
+    @override
+    def stream_bars(self, contract: Contract, spec: BarSpec) -> AsyncGenerator[Bar, None]:
+        async def ask(wanted: BarSpec) -> Bars:
+            await self._gate.ready_for_requests()
+            return await self._prices.new_bars(contract, wanted, self._deadlines)
+
+        return bar_stream(ask, spec, self._link.clock)
 
     # Definitions.
 

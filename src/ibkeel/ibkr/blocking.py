@@ -15,6 +15,7 @@ from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.loop_thread import LoopThread, Stream
 from ibkeel.model import (
     AccountValues,
+    Bar,
     Bars,
     BarSpec,
     Bracket,
@@ -212,6 +213,10 @@ class BlockingBroker:
         in it. Close it, or use it in `with`, to give the line back.
         """
         return self._thread.iterate(lambda: self._broker.stream_quotes(contract), at_once=False)
+
+    def stream_bars(self, contract: Contract, spec: BarSpec) -> Stream[Bar]:
+        """The bars of the span that are over, then each as it closes, as `IBKRBroker.stream_bars`."""
+        return self._thread.iterate(lambda: self._broker.stream_bars(contract, spec), at_once=False)
 
     # Definitions.
 

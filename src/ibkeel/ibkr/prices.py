@@ -162,6 +162,10 @@ class Prices:
         if isinstance(found, Fresh):
             bars: Bars = found.value
             return bars
+        return await self.new_bars(contract, spec, deadlines)
+
+    async def new_bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
+        """The same, whatever was heard before."""
         return await self._link.shared(
             (*key_of(contract), spec, deadlines.history), lambda: self._fetch_bars(contract, spec, deadlines)
         )

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from ibkeel.errors import RequestFailed
 from ibkeel.model.account import AccountValues, PnL, Position
-from ibkeel.model.bars import Bars, BarSpec
+from ibkeel.model.bars import Bar, Bars, BarSpec
 from ibkeel.model.contracts import Contract, ContractDetails, Index, OptionChain, OrderId, Stock
 from ibkeel.model.health import Health
 from ibkeel.model.orders import Bracket, Execution, OrderPreview, OrderReport, OrderTicket, Placement
@@ -55,6 +55,18 @@ class Streams(Protocol):
 
         Close it (`aclosing`) to give its market data line back. A time limit on a wait ends
         that wait alone.
+        """
+        ...
+
+    def stream_bars(self, contract: Contract, spec: BarSpec) -> AsyncGenerator[Bar, None]:
+        """The bars of the span that are over, then each as it closes, none twice and none left out.
+
+        Nothing is kept open at the Gateway: `bars` is asked again when the next should have closed, at least
+        15 s and at most an hour later. Where nothing trades no bar comes; a question that fails ends the stream
+        in its error. Whoever begins again gets the span again: pass over what is not later than the last.
+
+        Raises:
+            InvalidInput: `spec` has an end, or is no `BarSpec`; when the first bar is asked for.
         """
         ...
 

@@ -132,13 +132,16 @@ async def _an_unknown_contract_is_named_as_such(broker: Broker, world: World) ->
 
 async def _bars_ascend_and_are_what_was_asked_for(broker: Broker, world: World) -> None:
     bars = await broker.bars(world.stock, world.spec)
-    assert len(bars) > 0
     assert (bars.contract, bars.spec) == (world.stock, world.spec)
     instants = [bar.at for bar in bars]
-    assert instants == sorted(set(instants))
-    assert all(0 < bar.low <= min(bar.open, bar.close) for bar in bars)
-    assert all(bar.high >= max(bar.open, bar.close) for bar in bars)
+    assert instants == sorted(set(instants)) != []
+    assert all(
+        0 < bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high for bar in bars
+    )
     assert instants[-1] <= (await broker.quote(world.stock)).at
+    async with asyncio.timeout(_WAIT), aclosing(broker.stream_bars(world.stock, world.spec)) as stream:
+        closed = [(await anext(stream)).at for _ in range(min(2, len(bars) - 1))]
+    assert closed == sorted({*closed} & {*instants})
 
 
 async def _qualifying_twice_gives_the_same_contract(broker: Broker, world: World) -> None:
@@ -192,7 +195,7 @@ async def _a_closed_broker_refuses_every_call(broker: Broker, world: World) -> N
         broker.option_chain(world.stock), broker.place(ticket), broker.preview(ticket), broker.open_orders(),
         broker.all_open_orders(), broker.completed_orders(), broker.executions(), broker.positions(),
         broker.account(), broker.pnl(), broker.ready(), anext(broker.stream_quotes(world.stock)),
-        anext(broker.order_events()),
+        anext(broker.order_events()), anext(broker.stream_bars(world.stock, world.spec)),
     ):  # fmt: skip
         await _raises(NotConnected, asked)
     assert not broker.is_connected
@@ -218,6 +221,7 @@ async def _what_is_no_contract_order_or_account_is_refused(broker: Broker, world
         broker.bars(wrong, world.spec), broker.bars(world.stock, wrong), broker.option_chain(wrong),
         broker.place(wrong), broker.preview(wrong), anext(broker.stream_quotes(wrong)),
         broker.cancel(OrderId(10**9)), broker.modify(OrderId(10**9), _ticket(world.stock)),
+        anext(broker.stream_bars(wrong, world.spec)), anext(broker.stream_bars(world.stock, wrong)),
         broker.account("DU9999999"), broker.positions("DU9999999"), broker.pnl("DU9999999"),
     ):  # fmt: skip
         await _raises(InvalidInput, asked)
@@ -226,8 +230,7 @@ async def _what_is_no_contract_order_or_account_is_refused(broker: Broker, world
 async def _a_dry_run_keeps_the_order_to_itself(broker: Broker, world: World) -> None:
     placement = await broker.place(await _resting_bracket(broker, world))
     assert placement.state is OrderState.INTENT
-    assert not placement.was_sent
-    assert not any(child.was_sent for child in placement.children)
+    assert not any(row.was_sent for row in (placement, *placement.children))
     assert await broker.open_orders() == ()
     assert await broker.executions() == ()
 
@@ -248,8 +251,7 @@ async def _a_preview_tells_the_margin_and_places_nothing(broker: Broker, world: 
             assert abs(figure.after - figure.before - figure.change) <= 2 * _PLACES, preview
         assert preview.commission is None or preview.commission >= 0
     await _raises(UnknownContract, broker.preview(_ticket(world.unknown)))
-    assert await broker.open_orders() == ()
-    assert await broker.executions() == ()
+    assert await broker.open_orders() == await broker.executions() == ()
     assert await broker.positions() == ()
 
 
@@ -260,8 +262,7 @@ async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: 
     anywhere = [row.order_id for row in await broker.all_open_orders() if row.client_id == broker.client_id]
     fate = await broker.cancel(_sent(placement))
     assert open_ids == anywhere == [order_id]
-    assert fate.state is OrderState.CANCELLED
-    assert fate.filled == 0
+    assert (fate.state, fate.filled) == (OrderState.CANCELLED, 0)
     assert await broker.open_orders() == ()
     # Completed orders carry no order id on the wire, only the venue's lasting number.
     assert fate.perm_id in [report.perm_id for report in await broker.completed_orders()]
@@ -290,8 +291,7 @@ async def _a_modified_order_works_at_its_new_price(broker: Broker, world: World)
     placement = await broker.place(ticket)
     lower = (ticket.limit_price or Decimal(1)) - _PLACES
     report = await broker.modify(_sent(placement), attrs.evolve(ticket, limit_price=lower))
-    assert report.limit_price == lower
-    assert [row.limit_price for row in await broker.open_orders()] == [lower]
+    assert [row.limit_price for row in (report, *await broker.open_orders())] == [lower, lower]
     await broker.cancel(_sent(placement))
 
 

@@ -12,9 +12,10 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, RequestFailed, RequestTimeout
-from ibkeel.guards import AsyncStream, Held, next_of
+from ibkeel.guards import AsyncStream, Held, bar_stream, next_of
 from ibkeel.model import (
     AccountValues,
+    Bar,
     Bars,
     BarSpec,
     Bracket,
@@ -199,6 +200,11 @@ class FakeBroker(Broker):
     def stream_quotes(self, contract: Contract) -> AsyncGenerator[Quote, None]:
         """Each quote of the script as its time comes."""
         return AsyncStream(lambda: self._quoted(contract))
+
+    @override
+    def stream_bars(self, contract: Contract, spec: BarSpec) -> AsyncGenerator[Bar, None]:
+        """Rows of the script as they close; asks for `bars`, whose troubles are its own."""
+        return bar_stream(lambda wanted: self.bars(contract, wanted), spec, self._clock)
 
     async def _quoted(self, contract: Contract) -> Held[Quote]:
         await self._answer("stream_quotes", contract)

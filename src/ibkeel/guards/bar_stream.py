@@ -1,0 +1,100 @@
+"""Bars as they close, out of questions for bars."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from ibkeel.clock import Clock
+from ibkeel.errors import InvalidInput
+from ibkeel.guards.tasks import AsyncStream, Held
+from ibkeel.model import Bar, Bars, BarSpec
+from ibkeel.validators import expect
+
+# Nobody is asked the same more often: the Gateway takes identical questions for history 15 s apart.
+_LEAST_STEP: Final = 15
+_LONGEST_STEP: Final = 3600
+# Between the end of a bar and the question for it. Unverified: how late a Gateway's history is.
+_SETTLES: Final = 2.0
+_DAY: Final = 86_400
+
+
+def bar_stream(
+    ask: Callable[[BarSpec], Awaitable[Bars]], spec: BarSpec, clock: Clock
+) -> AsyncGenerator[Bar, None]:
+    """Bars of a span that are over, then each as it closes: what `Streams.stream_bars` promises.
+
+    A bar is over when a later one has begun, or when it was seen for as long as it lasts: no wall clock
+    judges that, for the Gateway's may be another. The clock says when to ask, and nothing else.
+
+    Args:
+        ask: Answers with bars up to now, past any cache.
+        spec: Which bars, and how far back the first ones lie.
+        clock: Wall time.
+
+    Raises:
+        InvalidInput: When the first is asked for: `spec` is no `BarSpec`, or has an end.
+    """
+    return AsyncStream(lambda: _closing(ask, spec, clock))
+
+
+async def _closing(ask: Callable[[BarSpec], Awaitable[Bars]], spec: BarSpec, clock: Clock) -> Held[Bar]:
+    expect(spec, BarSpec)
+    if spec.end is not None:
+        raise InvalidInput(f"a stream of bars goes on from now: BarSpec.end is {spec.end}, leave it out")
+    feed = _Feed(spec)
+
+    async def following() -> Bar:
+        loop = asyncio.get_running_loop()
+        while not feed.closed:
+            await asyncio.sleep(feed.due - loop.time())
+            began = loop.time()
+            bars = await ask(feed.question(began))
+            feed.take(bars, began, loop.time())
+            feed.due = loop.time() + _until_the_next(clock.now(), feed.step)
+        return feed.closed.popleft()
+
+    yield following
+
+
+def _until_the_next(now: datetime, step: int) -> float:
+    return step - now.timestamp() % step + _SETTLES
+
+
+class _Feed:
+    """What the answers say, in the order in which they came; times are the loop's, in seconds."""
+
+    def __init__(self, spec: BarSpec) -> None:
+        self._spec = spec
+        self.step = min(max(spec.size_seconds, _LEAST_STEP), _LONGEST_STEP)
+        self.closed: deque[Bar] = deque()
+        self.due = -math.inf
+        self._told: datetime | None = None
+        self._last: datetime | None = None
+        self._last_seen = self._answered = math.inf
+
+    def question(self, now: float) -> BarSpec:
+        """As far back as was asked for, or to the last answer and three bars before it, if that is longer."""
+        if math.isinf(self._answered):
+            return self._spec
+        span = math.ceil(now - self._answered) + 3 * self._spec.size_seconds
+        if span <= self._spec.duration_seconds:
+            return self._spec
+        duration = f"{span} S" if span <= _DAY else f"{math.ceil(span / _DAY)} D"
+        return attrs.evolve(self._spec, duration=duration)
+
+    def take(self, bars: Bars, asked: float, answered: float) -> None:
+        """Enter an answer."""
+        last = bars[-1].at
+        is_over = last == self._last and asked - self._last_seen >= self._spec.size_seconds
+        if last != self._last:
+            self._last, self._last_seen = last, answered
+        self._answered = answered
+        for bar in bars if is_over else bars[:-1]:
+            if self._told is None or bar.at > self._told:
+                self.closed.append(bar)
+                self._told = bar.at
