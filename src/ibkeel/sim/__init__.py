@@ -1,5 +1,7 @@
 """A simulated Gateway that speaks the real wire protocol; any client may connect to it."""
 
+import logging
+
 from ibkeel.sim.counters import GatewayCounters
 from ibkeel.sim.fault import Fault, FaultSeen
 from ibkeel.sim.gateway import SimulatedGateway
@@ -16,3 +18,6 @@ __all__ = [
     "Scenario",
     "SimulatedGateway",
 ]
+
+# Who uses nothing else of ibkeel gets no lines that nobody asked for, either.
+logging.getLogger("ibkeel").addHandler(logging.NullHandler())

@@ -251,8 +251,7 @@ async def _a_preview_tells_the_margin_and_places_nothing(broker: Broker, world: 
             assert abs(figure.after - figure.before - figure.change) <= 2 * _PLACES, preview
         assert preview.commission is None or preview.commission >= 0
     await _raises(UnknownContract, broker.preview(_ticket(world.unknown)))
-    assert await broker.open_orders() == await broker.executions() == ()
-    assert await broker.positions() == ()
+    assert not [*await broker.open_orders(), *await broker.executions(), *await broker.positions()]
 
 
 async def _a_resting_order_is_open_until_it_is_cancelled(broker: Broker, world: World) -> None:
