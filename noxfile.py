@@ -37,9 +37,10 @@ def lint(session):
 
 @nox.session
 def types(session):
-    """mypy --strict."""
-    session.install("-e", ".[all]", "mypy>=1.13", "pandas-stubs")
+    """mypy --strict; pyright on what users write."""
+    session.install("-e", ".[all]", "mypy>=1.13", "pandas-stubs", "pyright[nodejs]>=1.1.400")
     session.run("mypy", "--strict", "src", "examples/reference_bot", "tests/typing")
+    session.run("pyright", "tests/typing")
 
 
 @nox.session
