@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ibkeel import BarSpec, Stock
 from ibkeel.errors import InvalidInput, NoData, RequestTimeout
-from ibkeel.guards import bar_stream
+from ibkeel.guards.bar_stream import bar_stream
 from ibkeel.model import Bar, Bars
 from ibkeel.virtual import run_virtual, virtual_clock
 

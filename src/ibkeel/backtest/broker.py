@@ -13,7 +13,8 @@ from ibkeel.backtest.dealing import CLIENT, Dealing, OrderEvent, order_of
 from ibkeel.backtest.prices import Directory, Prices
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData, NotConnected, OrderRejected, QuoteUnavailable, RequestFailed
-from ibkeel.guards import AsyncStream, Held, bar_stream, next_of
+from ibkeel.guards import AsyncStream, Held, next_of
+from ibkeel.guards.bar_stream import bar_stream
 from ibkeel.model import (
     AccountValues,
     Bar,

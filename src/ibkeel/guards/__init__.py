@@ -1,6 +1,5 @@
 """Guards around calls: asyncio and thread shells over the rules of `ibkeel.resilience`."""
 
-from ibkeel.guards.bar_stream import bar_stream
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
 from ibkeel.guards.pacer import Lease, Pacer
@@ -18,7 +17,6 @@ __all__ = [
     "Lease",
     "Pacer",
     "SingleFlight",
-    "bar_stream",
     "cut_short",
     "finish",
     "gateway_rules",

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, RequestFailed
-from ibkeel.guards import bar_stream
+from ibkeel.guards.bar_stream import bar_stream
 from ibkeel.ibkr.accounts import Accounts, Previews
 from ibkeel.ibkr.config import IBKRConfig
 from ibkeel.ibkr.definitions import Definitions

@@ -338,7 +338,7 @@ def test_whatever_happens_a_request_ends_in_just_one_way(happenings):
 class Held:
     """A message whose turn comes after a while."""
 
-    waits_for = "messages (2 in 1 s)"
+    waits_for = waited_for = "messages (2 in 1 s)"
 
     def __init__(self, seconds):
         self.seconds, self.is_sent = seconds, False

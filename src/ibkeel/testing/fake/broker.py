@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NotConnected, OrderRefused, RequestFailed, RequestTimeout
-from ibkeel.guards import AsyncStream, Held, bar_stream, next_of
+from ibkeel.guards import AsyncStream, Held, next_of
+from ibkeel.guards.bar_stream import bar_stream
 from ibkeel.model import (
     AccountValues,
     Bar,
