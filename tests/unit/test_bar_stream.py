@@ -92,6 +92,33 @@ def test_each_bar_comes_once_whole_and_soon_after_its_end(skew, late):
     assert all((now - bar.at).total_seconds() <= most for bar, now in told[-10:])
 
 
+@pytest.mark.parametrize("size", ["20 mins", "30 mins", "1 hour", "2 hours"])
+@pytest.mark.parametrize("begins", [0, 30])
+def test_long_bars_come_as_they_close_whether_they_begin_with_the_hour_or_the_session(size, begins):
+    first = OPEN + timedelta(minutes=begins)
+
+    async def main():
+        clock, heard = virtual_clock(), []
+        length = timedelta(seconds=spec.size_seconds)
+
+        async def bars(spec):
+            rows = [
+                Bar(at=first + number * length, open=1.0, high=1.0, low=1.0, close=1.0, volume=1.0)
+                for number in range((clock.now() - first) // length + 1)
+            ]
+            return Bars.from_rows(rows, contract=SPY, spec=spec)
+
+        async with aclosing(bar_stream(bars, spec, clock)) as stream:
+            while len(heard) < 3:
+                bar = await anext(stream)
+                heard.append(clock.now() - bar.at - length)
+        return heard
+
+    spec = BarSpec(duration="1 D", size=size)
+
+    assert all(timedelta(0) <= late < timedelta(seconds=3) for late in played(main, first))
+
+
 def test_where_nothing_trades_the_last_bar_comes_all_the_same_and_then_none():
     async def main():
         venue = Venue(minutes=[0, 1, 2, 8, 9])
@@ -143,7 +170,7 @@ def test_a_reader_that_was_away_gets_what_it_missed():
 
 
 @pytest.mark.parametrize(
-    ("size", "least"), [("5 secs", 15), ("15 secs", 15), ("1 min", 60), ("1 hour", 3600)]
+    ("size", "least"), [("5 secs", 15), ("15 secs", 15), ("1 min", 60), ("1 hour", 1800)]
 )
 def test_nobody_is_asked_more_often_than_the_gateway_allows(size, least):
     async def main():

@@ -17,7 +17,8 @@ from ibkeel.validators import expect
 
 # Nobody is asked the same more often: the Gateway takes identical questions for history 15 s apart.
 _LEAST_STEP: Final = 15
-_LONGEST_STEP: Final = 3600
+# Longer bars may begin with the clock's hour or with the session, on the half: both are on this grid.
+_GRID: Final = 1800
 # Between the end of a bar and the question for it. Unverified: how late a Gateway's history is.
 _SETTLES: Final = 2.0
 _DAY: Final = 86_400
@@ -70,7 +71,7 @@ class _Feed:
 
     def __init__(self, spec: BarSpec) -> None:
         self._spec = spec
-        self.step = min(max(spec.size_seconds, _LEAST_STEP), _LONGEST_STEP)
+        self.step = max(math.gcd(spec.size_seconds, _GRID), _LEAST_STEP)
         self.closed: deque[Bar] = deque()
         self.due = -math.inf
         self._told: datetime | None = None

@@ -62,8 +62,8 @@ class Streams(Protocol):
         """The bars of the span that are over, then each as it closes, none twice and none left out.
 
         Nothing is kept open at the Gateway: `bars` is asked again when the next should have closed, at least
-        15 s and at most an hour later. Where nothing trades no bar comes; a question that fails ends the stream
-        in its error. Whoever begins again gets the span again: pass over what is not later than the last.
+        15 s and at most half an hour later. Where nothing trades no bar comes; a question that fails ends the
+        stream in its error. Whoever begins again gets the span again: pass over what is not later than the last.
 
         Raises:
             InvalidInput: `spec` has an end, or is no `BarSpec`; when the first bar is asked for.
