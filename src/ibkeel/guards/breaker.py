@@ -344,7 +344,7 @@ class CircuitBreaker:
 def _check_ended(function: object, result: object) -> None:
     if isinstance(result, Coroutine):
         result.close()
-    if hasattr(result, "__await__"):
+    if isinstance(result, Awaitable):
         raise InvalidInput(
             f"{function!r} returns what is to be awaited, so its end would not be seen; await call_async()"
         )

@@ -612,6 +612,18 @@ async def test_a_plain_function_that_returns_what_is_to_be_awaited_is_not_guarde
     assert breaker.state is BreakerState.OPEN
 
 
+class _Obliging:
+    """Has every attribute that it is asked for, as a proxy of a remote server."""
+
+    def __getattr__(self, name):
+        return lambda: name
+
+
+@pytest.mark.parametrize("result", [_Obliging(), asyncio.Future])
+def test_a_result_that_only_looks_like_one_to_be_awaited_passes(breaker, result):
+    assert breaker.call(lambda: result) is result
+
+
 def test_a_probe_that_is_no_probe_is_followed_by_another(breaker, service, clock):
     trip(breaker, service)
     clock.seconds += 10.0
