@@ -48,8 +48,9 @@ class Closing:
 
         It goes on while an order's fate is unknown: tomorrow nobody asks the venue for it any more.
         """
+        leaving: tuple[Held, ...] = ()
         while True:
-            held = await self._attempt(session)
+            held = await self._attempt(session, leaving)
             is_done = held is not None and not any(self._is_late(row) for row in held)
             is_done = (
                 await self._knows_all()
@@ -58,9 +59,11 @@ class Closing:
             )
             left = self._left(session)
             pause = min(_AGAIN, left / 2)
+            late = tuple(row for row in held or () if self._is_late(row))
             # So late no exit is withdrawn for another.
-            is_leaving = held is not None and all(row.is_leaving for row in held if self._is_late(row))
-            if is_done or left - pause < _LAST or (left <= _AGAIN and is_leaving):
+            leaving = tuple(row for row in late if row.is_leaving) if left <= _AGAIN else ()
+            is_leaving = held is not None and left <= _AGAIN and leaving == late
+            if is_done or left - pause < _LAST or is_leaving:
                 return held
             await asyncio.sleep(pause)
 
@@ -78,8 +81,9 @@ class Closing:
     def _left(self, session: Session) -> float:
         return (session.closes_at - self._clock.now()) / timedelta(seconds=1)
 
-    async def _attempt(self, session: Session) -> tuple[Held, ...] | None:
-        """Close our positions but for those that are to be held; what stays open, and why."""
+    async def _attempt(self, session: Session, leaving: tuple[Held, ...]) -> tuple[Held, ...] | None:
+        """Close our positions but for those that are to be held, or leave by now; what stays open, and why."""
+        left_alone = {row.contract: row for row in leaving}
         is_hold = self._config.end_of_day is EndOfDay.HOLD
         try:
             held = await flatten(
@@ -88,12 +92,17 @@ class Closing:
                 session=session.day,
                 wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
                 reason=f"{self._config.flatten_before_close:g} s before the close",
-                contracts=[contract for contract in self._desk.contracts if self._ends(contract)],
+                contracts=[
+                    contract
+                    for contract in self._desk.contracts
+                    if contract not in left_alone and self._ends(contract)
+                ],
                 held_for="end_of_day is hold" if is_hold else "its strategy holds it",
             )
         except IbkeelError as error:
             self._failed(error)
             return None
+        held = tuple(left_alone.get(row.contract, row) for row in held)
         for row in filter(self._is_late, held):
             symbol = row.contract.symbol
             self._recorder.keep(

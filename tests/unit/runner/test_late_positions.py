@@ -1,12 +1,20 @@
 """The account's list shows what an entry opened only seconds after its fill: the session's end waits for it."""
 
 import asyncio
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from ibkeel.errors import NotConnected
+from ibkeel.errors import NotConnected, RequestTimeout
+from ibkeel.journal import Intent, Journal
+from ibkeel.model import Option, OrderState, Position, Quote
+from ibkeel.runner import RunnerConfig, Session
+from ibkeel.runner.closing import Closing
+from ibkeel.runner.crew import crew_of
+from ibkeel.runner.memory import OwnOrder
+from ibkeel.telemetry import NullObserver
 from ibkeel.testing import FakeBroker
-from ibkeel.virtual import virtual_clock
+from ibkeel.virtual import run_virtual, virtual_clock
 
 FLATTEN_AT = 3600 - 308.0
 
@@ -76,3 +84,65 @@ def test_right_before_the_close_no_exit_is_begun_that_could_come_after_it(held_d
 
     assert [row.purpose for row in day.intents] == ["entry"]
     assert [row.is_leaving for row in day.report.held] == [False]
+
+
+def answered(place, *, but):
+    async def answered_place(order, **more):
+        if order.contract == but:
+            raise RequestTimeout("no answer")
+        return await place(order, **more)
+
+    return answered_place
+
+
+def test_right_before_the_close_an_exit_that_works_is_left_alone_whatever_ails_another():
+    began = datetime(2025, 3, 14, 19, 58, tzinfo=UTC)
+    works, ails = (
+        Option("SPY", date(2025, 3, 21), strike, "C", trading_class="SPY") for strike in (560, 565)
+    )
+
+    async def main():
+        held = [
+            Position(account="DU1", contract=each, signed_quantity=1, average_price=4)
+            for each in (works, ails)
+        ]
+        quotes = [
+            Quote(contract=each, at=began, ask=0.05, last=0.05) for each in (works, ails)
+        ]  # nobody buys
+        clock = virtual_clock()
+        async with FakeBroker(clock=clock, positions=held, quotes=quotes) as broker:
+            broker.place = answered(broker.place, but=ails)
+            with Journal.in_memory() as journal:
+                crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
+                entry = {"is_entry": True, "state": OrderState.FILLED, "placed_at": began}
+                crew.desk.restore(
+                    {str(each.strike): OwnOrder(contract=each, **entry) for each in (works, ails)}
+                )
+                closing = Closing(
+                    broker,
+                    crew.desk,
+                    crew.watch,
+                    RunnerConfig(exit_wait=5.0),
+                    crew.recorder,
+                    clock,
+                    print,
+                    bool,
+                )
+                session = Session(
+                    day=began.date(),
+                    opens_at=began - timedelta(hours=1),
+                    closes_at=began + timedelta(seconds=62),
+                )
+                left = await closing.close(session)
+                intents = [entry.record for entry in journal.events(Intent)]
+        return {row.contract: row for row in left}, [
+            ((session.closes_at - row.at).total_seconds(), row.order.contract) for row in intents
+        ]
+
+    left, sent = run_virtual(main(), start=began)
+
+    assert left[works].is_leaving
+    assert "did not fill" in left[works].reason
+    assert "no answer" in left[ails].reason
+    assert min(before for before, contract in sent if contract == works) > 15
+    assert min(before for before, contract in sent if contract == ails) < 15
