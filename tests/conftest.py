@@ -73,11 +73,6 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"{number} skipped: {reason}")
 
 
-def pytest_xdist_auto_num_workers():
-    """One more than there are processors, up to four: some tests wait for sockets and processes."""
-    return min((os.cpu_count() or 1) + 1, 4)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
     """What thousands of tests bring along at collection is all kept, and need not be searched for garbage."""

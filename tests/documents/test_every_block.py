@@ -68,6 +68,11 @@ def test_the_python_of_a_page_runs_from_its_first_block_to_its_last(page, tmp_pa
                 asyncio.get_event_loop().run_until_complete(found)
 
 
+typed = pytest.mark.skipif(
+    not os.environ.get("IBKEEL_SNIPPETS"), reason="pages are typed by `nox -s snippets`"
+)
+
+
 def pages_of_tests():
     """Pages that show tests, but not the command that runs them: where they do, the page is typed."""
     for page in PAGES:
@@ -77,6 +82,7 @@ def pages_of_tests():
             yield page
 
 
+@typed
 @pytest.mark.parametrize("page", tuple(pages_of_tests()), ids=name_of)
 def test_the_tests_on_a_page_pass_as_a_reader_would_run_them(page, tmp_path):
     alone = {
@@ -136,7 +142,7 @@ def test_a_command_on_a_page_has_its_options(line):
     command.make_parser(click.Context(command, parent=context)).parse_args(words)
 
 
-@pytest.mark.skipif(not os.environ.get("IBKEEL_SNIPPETS"), reason="pages are typed by `nox -s snippets`")
+@typed
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize("page", pages_with("bash"), ids=name_of)
 def test_a_page_typed_as_it_is_printed_shows_what_it_says(page, tmp_path):
