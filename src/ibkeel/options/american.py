@@ -24,7 +24,8 @@ _FINE: Final = grid(nodes=6, points=8, sweeps=4, last_points=16)
 # For all but the last step of an implied volatility.
 _COARSE: Final = grid(nodes=4, points=5, sweeps=2, last_points=8)
 _STEPS: Final = 3
-_ASTRAY: Final = 0.02  # of the deviation: a search whose last step is longer has not settled
+_SETTLED: Final = 0.001  # of the deviation: a search whose last step is longer goes on
+_SECANTS: Final = 3  # before it is held to have gone astray
 _HALVINGS: Final = 26
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 _ROUNDING: Final = 8 * _EPSILON
@@ -104,11 +105,11 @@ def _volatility_reasons(piece: Puts, european: Codes) -> Codes:
     return codes
 
 
-def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """The deviation whose American price is the given one, the slope there, and whether that is not yet it.
+def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats, Floats]:
+    """A deviation near the one whose American price is the given, its price, and the slope there.
 
     The European deviation is too high by what early exercise adds. From there: Newton's step with the
-    European slope, secants on a coarse grid, and a last one on the fine grid with the coarse slope.
+    European slope, and secants on a coarse grid. The price is that on the fine grid.
     """
     given = piece.inputs.given
     low, high, at = np.full_like(highest, LEAST), highest, highest
@@ -126,8 +127,31 @@ def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats, npt.NDArray[n
             moved = at - last
             slope = np.where(np.abs(moved) > 1e-12 * at, (value - before) / moved, slope)
             slope = np.where(slope > 1e-3 * european, slope, european)
-    found = np.clip(at - (value - given) / slope, LEAST, highest)
-    return found, slope, ~(np.abs(found - at) <= _ASTRAY * at)
+    return at, value, slope
+
+
+def _settle(
+    piece: Puts, highest: Floats, wanted: npt.NDArray[np.bool_]
+) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+    """Deviation and slope on the fine grid, and the wanted rows on which the search goes astray.
+
+    One step with the slope of the search does for most; where it is long, secants go on.
+    """
+    at, value, slope = _search(piece, highest)
+    given = np.broadcast_to(piece.inputs.given, at.shape)
+    found, rows = np.full_like(at, np.nan), np.arange(at.size)
+    for step in range(1 + _SECANTS):
+        if step:
+            before, last = value[rows], at[rows]
+            at[rows] = found[rows]
+            value[rows] = Puts.of(piece.inputs.piece(rows)).price(at[rows], _FINE)[0]
+            slope[rows] = (value[rows] - before) / (at[rows] - last)
+        to = at[rows] - (value[rows] - given[rows]) / slope[rows]
+        found[rows] = np.clip(to, LEAST, highest[rows])
+        rows = rows[wanted[rows] & ~(np.abs(found - at)[rows] <= _SETTLED * at[rows])]
+        if not rows.size:
+            break
+    return found, slope, rows
 
 
 def _halved(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
@@ -148,8 +172,7 @@ def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
     solved = reasons == Unsolved.SOLVED
     european = np.where(solution.reasons == Unsolved.ABOVE_MAXIMUM, MOST, solution.deviation)
     highest = np.clip(np.where(solved, european, 0.5), LEAST, MOST)
-    found, slope, is_astray = _search(piece, highest)
-    rows = np.flatnonzero(is_astray & solved)
+    found, slope, rows = _settle(piece, highest, solved)
     if rows.size:
         found[rows], slope[rows] = _halved(Puts.of(inputs.piece(rows)), highest[rows])
     root = np.sqrt(inputs.years)

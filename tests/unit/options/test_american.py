@@ -235,3 +235,27 @@ def test_published_prices_agree_as_far_as_an_independent_tree_does():
     # Many of the published values are approximations: the table says how far off each is.
     allowed = column("check_abs_err") + 1e-3 + 1e-5 * at["strike"]
     assert (np.abs(got - column("value")) < allowed).all()
+
+
+@pytest.mark.parametrize(
+    ("strike", "years", "dividend", "volatility"), [(60.3, 1.0, 0.03, 0.36), (64.6, 2.0, 0.3, 0.65)]
+)
+def test_a_call_deep_in_the_money_gives_back_its_volatility(strike, years, dividend, volatility):
+    call = {"spot": 100.0, "strike": strike, "years": years, "right": "C", "dividend_yield": dividend}
+
+    found = american_implied_volatility(american_price(volatility, **call), **call)
+
+    assert float(found.values) == pytest.approx(volatility, abs=1e-4)
+
+
+def test_one_price_fits_options_of_many_strikes():
+    strikes = np.array([100.0, 101.0, 200.0, 60.3])
+
+    found = american_implied_volatility(45.0, spot=100.0, strike=strikes, years=1.0, right="C")
+
+    each = [
+        float(american_implied_volatility(45.0, spot=100.0, strike=k, years=1.0, right="C").values)
+        for k in strikes
+    ]
+    assert found.values == pytest.approx(each, rel=1e-12)
+    assert np.isfinite(found.values).all()
