@@ -263,11 +263,11 @@ def bench(session):
 
 @nox.session
 def campaign(session):
-    """Orders under every trouble: 200 seeds, and each known mistake must be noticed within them."""
+    """Orders under every trouble: 200 seeds, and each known mistake must be noticed; a few whole bots over days."""
     session.install("-e", ".[testing]")
-    session.run(
-        "python", "-m", "benchmarks", "campaign", "--seeds", "200", "--processes", "2", *session.posargs
-    )
+    play = ("python", "-m", "benchmarks", "--processes", "2")
+    session.run(*play, "campaign", "--seeds", "200", *session.posargs)
+    session.run(*play, "days", "--seeds", "2")
 
 
 @nox.session

@@ -34,6 +34,7 @@ _LONGEST: Final = 10.0  # seconds that a client may hold a thread
 _CLIENTS: Final = 16  # at once
 _FRESH: Final = 0.4  # seconds for which one text serves all who ask
 _ROUND: Final = 1.0  # seconds between two looks at the file and at those who linger
+_POLL: Final = 0.1  # seconds after which a server that is to stop notices
 
 
 class Sign:
@@ -115,7 +116,7 @@ class BoardApi:
             server = _Server((_HOST, port), self, Sign(folder / API_FILE, self._token))
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
-        thread = threading.Thread(target=server.serve_forever, name="ibkeel api", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=[_POLL], name="ibkeel api", daemon=True)
         with server:
             server.sign.put_up(server.server_port)
             thread.start()

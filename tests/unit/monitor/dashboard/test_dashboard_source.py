@@ -192,7 +192,7 @@ class Stranger(BaseHTTPRequestHandler):
 def test_another_program_on_a_dead_bots_port_is_not_believed(tmp_path, source, said):
     handler = type("Other", (Stranger,), {"said": said})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         address = {"host": "127.0.0.1", "port": server.server_port, "token": "x", "pid": 1}
         (tmp_path / API_FILE).write_text(json.dumps(address))

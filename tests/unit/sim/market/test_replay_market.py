@@ -134,23 +134,29 @@ def rows_of(folder, name):
     return found
 
 
-def slow_quote(quotes, trades, at):
-    """What shows at an instant: walk every row from the first on, keep what was last."""
-    seen = dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "last", "volume"))
+def changes(quotes, trades):
+    """What each row changes, and when, in the order of time."""
+    found, traded = [], 0
     for start, row in quotes:
+        end = start + timedelta(seconds=59)
         for side in SIDES:
-            if row[f"{side}_open"] and start <= at:
-                seen[side] = float(row[f"{side}_open"])
-            if row[f"{side}_open"] and start + timedelta(seconds=59) <= at:
-                seen[side] = float(row[f"{side}_close"])
-                seen[f"{side}_size"] = int(row[f"{side}_size"])
+            if row[f"{side}_open"]:
+                found.append((start, {side: float(row[f"{side}_open"])}))
+                closed = {side: float(row[f"{side}_close"]), f"{side}_size": int(row[f"{side}_size"])}
+                found.append((end, closed))
     for start, row in trades:
-        if start <= at:
-            seen["last"] = float(row["open"])
-            seen["volume"] = seen["volume"] or 0
-        if start + timedelta(seconds=59) <= at:
-            seen["last"] = float(row["close"])
-            seen["volume"] += int(row["volume"])
+        found.append((start, {"last": float(row["open"]), "volume": traded}))
+        traded += int(row["volume"])
+        found.append((start + timedelta(seconds=59), {"last": float(row["close"]), "volume": traded}))
+    return sorted(found, key=lambda change: change[0])
+
+
+def slow_quote(changed, at):
+    """What shows at an instant: walk every change from the first on, keep what was last."""
+    seen = dict.fromkeys(("bid", "ask", "bid_size", "ask_size", "last", "volume"))
+    for when, values in changed:
+        if when <= at:
+            seen |= values
     return seen
 
 
@@ -165,9 +171,10 @@ def check_against_the_slow_reading(market, folder, contracts, minutes):
     quotes, trades = rows_of(folder, "quote"), rows_of(folder, "trade")
     for contract in contracts:
         key = (f"{contract.expiry}", contract.strike, contract.right)
+        changed = changes(quotes.get(key, ()), trades.get(key, ()))
         for at in instants(minutes):
             quote = market.quote(contract, at)
-            expected = slow_quote(quotes.get(key, ()), trades.get(key, ()), at)
+            expected = slow_quote(changed, at)
             assert {name: getattr(quote, name) for name in expected} == expected
 
 
