@@ -64,3 +64,24 @@ def test_a_configuration_is_rehearsed_until_it_is_interrupted(config, tmp_path):
     assert journal.with_name("pacing.json").exists()
     with Journal.open(journal, read_only=True) as opened:
         assert opened.count(RunStarted) == opened.count(RunEnded)
+
+
+def test_a_bot_that_has_run_starts_though_one_of_its_symbols_is_unknown(config, tmp_path):
+    journal = tmp_path / "journal.sqlite"
+    config.write_text(config.read_text().replace("['SPY']", "['NOSUCH', 'SPY']"))
+    arguments = ("run", config, "--journal", journal, "--follow-gateway-clock")
+
+    with running(*arguments) as bot:
+        assert "UnknownContract" in bot.stderr.read()
+    assert bot.returncode == 2
+
+    Journal.open(journal).close()
+    with running(*arguments) as bot:
+        news = [bot.stderr.readline() for _ in range(4)]
+        bot.send_signal(signal.SIGINT)
+        bot.communicate(timeout=20)
+
+    assert "orders: DRY_RUN" in news[0]
+    assert "NOSUCH: UnknownContract" in news[2]
+    assert "ALARM symbol NOSUCH" in news[3]
+    assert bot.returncode == 130

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
@@ -21,10 +21,10 @@ from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import Clock, OffsetClock
-from ibkeel.errors import ConfigurationError
+from ibkeel.errors import ConfigurationError, RequestFailed
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
-from ibkeel.model import Grade, Stock, to_data
+from ibkeel.model import Chains, Grade, Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
@@ -178,8 +178,7 @@ async def _trade(
             page = web_address(config.telemetry.metrics_host, monitor.metrics_port)
             options.announce(f"metrics at {page}/metrics")
         await agree_on_time(broker, clock, follow=options.follow_gateway)
-        for symbol in config.runner.symbols:  # an unknown one is told before anything else is asked
-            await broker.qualify(Stock(symbol))
+        unknown = await unknown_symbols(broker, config.runner.symbols, is_new=not options.journal.exists())
         options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")
         options.announce(_waiting_for(clock))
         manager.ready(_waiting_for(clock))
@@ -216,10 +215,34 @@ async def _trade(
             with _halted_by_signal(runner):
                 async with asyncio.TaskGroup() as beside:
                     looks = beside.create_task(_same_pace(broker, clock)) if options.follow_gateway else None
-                    report = await runner.run(sessions=options.sessions)
+                    report = await runner.run(sessions=options.sessions, unknown=unknown)
                     if looks is not None:
                         looks.cancel()
                 return report
+
+
+async def unknown_symbols(
+    broker: Chains, symbols: Sequence[str], *, is_new: bool
+) -> Mapping[str, RequestFailed]:
+    """The symbols that cannot be looked up, each with the reason.
+
+    A new bot is refused for one of them. One that has traded may hold positions in the others: it is refused only
+    when none can be looked up.
+
+    Raises:
+        RequestFailed: The bot is refused.
+    """
+    failed: dict[str, RequestFailed] = {}
+    for symbol in symbols:
+        try:
+            await broker.qualify(Stock(symbol))
+        except RequestFailed as error:
+            if is_new:
+                raise
+            failed[symbol] = error
+    if len(failed) == len(symbols):
+        raise failed[symbols[0]]
+    return failed
 
 
 @asynccontextmanager

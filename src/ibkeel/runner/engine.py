@@ -1,13 +1,14 @@
 """The runner: waits for the session, looks at each symbol in each cycle, and closes before the end."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
+from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, UnknownContract
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker, OrderReport
 from ibkeel.orders import OrderLimits, venue_day
@@ -35,6 +36,7 @@ from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, unfailing
 
+_NONE: Final[Mapping[str, RequestFailed]] = MappingProxyType({})
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
 _LOOK: Final = 60.0  # seconds after which the clock is looked at again
 _COOLDOWN: Final = 86_400.0  # seconds: the longest that it may be set to while the run goes on
@@ -156,11 +158,14 @@ class Runner:
             limits=safety.limits,
         )
 
-    async def run(self, *, sessions: int | None = None) -> RunReport:
+    async def run(
+        self, *, sessions: int | None = None, unknown: Mapping[str, RequestFailed] = _NONE
+    ) -> RunReport:
         """Trade.
 
         Args:
             sessions: How many, the one that is open included; None never ends by itself.
+            unknown: Symbols that could not be looked up: told now, and asked for again in the cycles.
 
         Returns:
             What was done; `report` gives the same at any time.
@@ -180,6 +185,8 @@ class Runner:
             )
             await self._recorder.record(began)
             self._crew.teller.run_began(began)
+            for symbol, error in unknown.items():
+                self._failures.note(symbol, error, "qualify")
             async with beside(*self._crew.companions()):
                 await self._handover.begin()
                 await self._catch_up(())  # tomorrow the fills of today are not listed any more
@@ -287,14 +294,18 @@ class Runner:
         return session.closes_at - timedelta(seconds=self._config.flatten_before_close)
 
     async def _own_hours(self, listed: Session) -> Session | None:
-        """The session as the first symbol's own liquid hours have it: they win over the calendar."""
-        try:
-            details = await self._feed.definition(self._config.symbols[0])
-        except (RequestFailed, ConnectionFailure) as error:
-            self._failures.note(self._config.symbols[0], error, "qualify")
-            return listed
-        hours = LiquidHours(details.liquid_hours)
-        return hours.session(listed.day) if hours.covers(listed.day) else listed
+        """The session as the first known symbol's own liquid hours have it: they win over the calendar."""
+        for symbol in self._config.symbols:
+            try:
+                details = await self._feed.definition(symbol)
+            except (RequestFailed, ConnectionFailure) as error:
+                self._failures.note(symbol, error, "qualify")
+                if not isinstance(error, UnknownContract):
+                    break
+            else:
+                hours = LiquidHours(details.liquid_hours)
+                return hours.session(listed.day) if hours.covers(listed.day) else listed
+        return listed
 
     async def _wait_until(self, instant: datetime) -> None:
         while (wait := (instant - self._clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock may be set meanwhile

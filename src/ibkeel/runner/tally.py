@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import UnwritableRecord
+from ibkeel.errors import UnknownContract, UnwritableRecord
 from ibkeel.journal import Failure
 from ibkeel.model import Contract
 from ibkeel.runner.recorder import Recorder
@@ -200,12 +200,16 @@ class Progress:
     symbols: int = 0
 
 
+_OF_A_SYMBOL: Final = ("", "qualify")  # services that fail when the symbol itself is unknown
+
+
 class Failures:
     """Takes note of what went wrong."""
 
     def __init__(self, recorder: Recorder, tally: Tally, clock: Clock, observer: Observer) -> None:
         self._recorder, self._tally = recorder, tally
         self._clock, self._observer = clock, observer
+        self._unknown: set[str] = set()
         recorder.lost = self.lost
 
     def note(self, symbol: str, error: BaseException, service: str = "") -> None:
@@ -224,6 +228,11 @@ class Failures:
             )
         )
         self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))
+        is_unknown = symbol and service in _OF_A_SYMBOL and isinstance(error, UnknownContract)
+        if is_unknown and symbol not in self._unknown:
+            self._unknown.add(symbol)
+            words = f"{message}; nothing is entered there, and it is asked for again"
+            self._observer.on_event(AlarmRaised(at=now, name=f"symbol {symbol}", message=words))
 
     def lost(self, error: UnwritableRecord) -> None:
         """Note that the journal lacks a record for good, and tell a person."""

@@ -8,7 +8,14 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from ibkeel.errors import GatesShut, JournalError, NotConnected, OrderRejected, RequestTimeout
+from ibkeel.errors import (
+    GatesShut,
+    JournalError,
+    NotConnected,
+    OrderRejected,
+    RequestTimeout,
+    UnknownContract,
+)
 from ibkeel.journal import (
     CycleDone,
     Decision,
@@ -61,7 +68,7 @@ from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs
-from ibkeel.telemetry import NullObserver, Observer, OrderFilled, PositionsSeen
+from ibkeel.telemetry import AlarmRaised, NullObserver, Observer, OrderFilled, PositionsSeen
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -144,6 +151,7 @@ def play(tmp_path):
         start=OPEN,
         broker=None,
         clock=None,
+        unknown=None,
         **options,
     ):
         steps = {CALL: fresh(CALL, 4.0, 4.05), PUT: fresh(PUT, 4.0, 4.05)} | (steps or {})
@@ -172,7 +180,7 @@ def play(tmp_path):
                     )
                     if prepare:
                         prepare(fake, asyncio.get_running_loop())
-                    report = await runner.run(sessions=sessions)
+                    report = await runner.run(sessions=sessions, **({"unknown": unknown} if unknown else {}))
                 records = [entry.record for entry in journal.events()]
             return SimpleNamespace(report=report, broker=fake, records=records)
 
@@ -591,6 +599,50 @@ def test_without_the_definition_the_calendar_serves(play):
 
     assert world.report.cycles == 16
     assert [error.kind for error in world.report.errors] == ["RequestTimeout"]
+
+
+def test_an_unknown_symbol_is_told_and_counted_and_asked_for_again_while_the_others_are_traded(play):
+    gone, told = UnknownContract("no security definition has been found", code=200), []
+
+    def prepare(broker, loop):
+        run, late = broker.quote, gone
+        qqq_is_back = OPEN + timedelta(minutes=30)
+
+        async def quote(contract):
+            if contract == QQQ and virtual_clock().now() < qqq_is_back:
+                raise late
+            return await run(contract)
+
+        broker.quote = quote
+        broker.fail("qualify", gone, subject=QQQ)
+
+    class Alarms(NullObserver):
+        def on_event(self, event):
+            told.extend([event] if isinstance(event, AlarmRaised) else [])
+
+    hours = own_hours((0, 3000))
+    world = play(
+        strategy=Says(by_symbol={"QQQ": Direction.NONE}),
+        symbols=("QQQ", "SPY"),
+        prepare=prepare,
+        broker=hours,
+        observer=Alarms(),
+        unknown={"QQQ": gone},
+    )
+
+    [alarm] = told
+    assert alarm.name == "symbol QQQ"
+    assert "no security definition" in alarm.message
+    qqq, spy = world.report.symbols["QQQ"], world.report.symbols["SPY"]
+    assert qqq.failures > 2
+    assert qqq.skipped > 1
+    assert qqq.answers > 1, "it is asked for again"
+    assert (spy.failures, spy.signals > 1, world.report.fills) == (0, True, 2)
+    assert world.report.held == ()
+    failures = [row for row in of_kind(world.records, Failure) if row.symbol == "QQQ"]
+    assert failures[0].service == "qualify"
+    assert isinstance(world.records[0], RunStarted)
+    assert max(row.at for row in of_kind(world.records, CycleDone)) - OPEN < timedelta(seconds=3000)
 
 
 def test_a_run_that_is_cancelled_says_so_in_its_journal(play):
