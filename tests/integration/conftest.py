@@ -149,11 +149,11 @@ def stage(listed_call):
     """Opens a connected broker ten minutes into the session; takes settings and configuration."""
 
     @asynccontextmanager
-    async def opened(*, settings=None, account="DU1234567", kept_back=(), **config):
+    async def opened(*, settings=None, account="DU1234567", kept_back=(), market=_MARKET, **config):
         await asyncio.sleep(FIRST_MINUTES)
         clock, board, told = virtual_clock(), Switchboard(), Told()
         board.kept_back = set(kept_back)
-        gateway = SimulatedGateway(market=_MARKET, clock=clock, settings=settings, account=account)
+        gateway = SimulatedGateway(market=market, clock=clock, settings=settings, account=account)
         broker = IBKRBroker(
             IBKRConfig(**{"orders": "PAPER", "port": PORT, **config}),
             clock=clock,

@@ -17,9 +17,10 @@ from ibkeel.errors import (
 )
 from ibkeel.model import BarSpec, DataType, Option, Quote, Stock
 from ibkeel.resilience import Deadlines
+from ibkeel.sim.market import Halt, HaltedMarket
 from ibkeel.sim.settings import GatewaySettings, Latency
 from ibkeel.sim.wire import frame
-from ibkeel.virtual import DEFAULT_START, run_virtual
+from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock
 
 HOUR = BarSpec(duration="3600 S", size="1 min")
 SLOW = GatewaySettings(latency=Latency(history=3600.0, first_tick=3600.0))
@@ -316,3 +317,38 @@ async def test_bars_of_a_gateway_that_adds_a_field_are_read_by_the_librarys_own_
 
         read = [(bar.at, bar.close) for bar in await asking]
         assert read == [(datetime(2026, 1, 5, 14, minute, tzinfo=UTC), 1.5) for minute in (30, 31)]
+
+
+class QuotedHalt(HaltedMarket):
+    """A halt in which the feed goes on showing both sides."""
+
+    def quote(self, contract, at):
+        sides = {name: getattr(self._market.quote(contract, at), name) for name in ("bid", "ask")}
+        return super().quote(contract, at)._replace(**sides)
+
+
+async def test_a_quote_in_a_halt_says_so_whoever_asks_and_however(stage, market):
+    began = virtual_clock().now()
+    starts, ends = began + timedelta(minutes=10, seconds=30), began + timedelta(minutes=12)
+    halted = QuotedHalt(market, [Halt(symbol="SPY", starts_at=starts, ends_at=ends)])
+    async with stage(market=halted) as on:
+        streamed = {on.stock: [], on.option: []}
+
+        async def follow(contract):
+            async for quote in on.broker.stream_quotes(contract):
+                streamed[contract].append(quote.is_halted)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(follow(contract)) for contract in streamed]
+            await asyncio.sleep(45)
+            during = [await on.broker.quote(contract) for contract in streamed]
+            for task in tasks:
+                task.cancel()
+        alone = [await on.broker.quote(contract) for contract in streamed]
+        await asyncio.sleep(120)
+        after = [await on.broker.quote(contract) for contract in streamed]
+
+    assert [quote.is_halted for quote in (*during, *alone)] == [True] * 4
+    assert all(quote.bid and quote.ask for quote in alone), "only tick 49 tells"
+    assert [quote.is_halted for quote in after] == [False, False]
+    assert all(seen[0] is False and seen[-1] is True for seen in streamed.values())

@@ -231,6 +231,7 @@ def _quote(contract: Contract, shown: MarketQuote, greeks: ModelGreeks | None, n
         open_interest=shown.open_interest,
         close=_price(shown.close),
         greeks=None if greeks is None else Greeks(**attrs.asdict(greeks)),
+        is_halted=shown.halted > 0,
     )
 
 

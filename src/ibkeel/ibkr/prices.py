@@ -97,7 +97,7 @@ class Prices:
                 collector.delayed()
             collector.on_message(message, args)
             if collector.is_complete:
-                pending.finish()
+                loop.call_soon(pending.finish)  # what came with it, such as a halt, is heard too
             elif collector.is_two_sided and not was_two_sided:
                 timers.append(loop.call_later(self._link.config.quote_settle, pending.finish))
             elif collector.is_priced and not was_priced:

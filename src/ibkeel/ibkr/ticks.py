@@ -31,6 +31,9 @@ _SIZES: Final = MappingProxyType(
 _OPEN_INTEREST: Final = MappingProxyType({27: Right.CALL, 28: Right.PUT})
 _DELAYED_IDS: Final = range(66, 91)  # every twin lies here. Source: TWS API, "Available Tick Types"
 _MODEL: Final = frozenset({13, 83})
+# Source: TWS API, "Available Tick Types": 1 and 2 are halts, -1 is not known. That 49 comes unasked, with the first
+# prices, is unverified.
+_HALTED: Final = 49
 _DATA_TYPES: Final = MappingProxyType(
     {1: DataType.LIVE, 2: DataType.FROZEN, 3: DataType.DELAYED, 4: DataType.DELAYED_FROZEN}
 )
@@ -52,6 +55,7 @@ class TickCollector:
         self._fields: dict[str, float] = {}
         self._greeks: Greeks | None = None
         self._type = DataType.LIVE
+        self._is_halted = False
         self._answered: set[str] = set()
         self._at = clock.now()
 
@@ -84,6 +88,8 @@ class TickCollector:
                 self._size(*args)
             case "tickOptionComputation":
                 self._computation(*args)
+            case "tickGeneric" if args[0] == _HALTED:
+                self._is_halted = args[1] > 0
             case "marketDataType":
                 self._type = _DATA_TYPES.get(args[0], self._type)
 
@@ -148,7 +154,12 @@ class TickCollector:
     def quote(self) -> Quote:
         """What is known by now."""
         return Quote(
-            contract=self._contract, at=self._at, data_type=self._type, greeks=self._greeks, **self._fields
+            contract=self._contract,
+            at=self._at,
+            data_type=self._type,
+            greeks=self._greeks,
+            is_halted=self._is_halted,
+            **self._fields,
         )
 
 

@@ -103,6 +103,7 @@ def data_of(look: Look) -> str:
             [(reason.name, reason.value, reason.rule) for reason in signal.reasons],
             None if signal.wish is _NO_WISH else to_plain(signal.wish),
             None if signal.exits is _NO_EXITS else to_plain(signal.exits),
+            *((True,) if quote.is_halted else ()),
         )
     )
 
@@ -112,8 +113,10 @@ def parts(ended: str, symbol: str, data: Sequence[Any]) -> tuple[dict[str, Any],
 
     Data that are no look raise a TypeError or a ValueError.
     """
-    cycle, outcome, seconds, reasons, quoted, decided, contract, *quote = data
-    *quote, direction, confidence, facts, wish, exits = quote
+    cycle, outcome, seconds, reasons, quoted, decided, contract, *rest = data
+    quote = rest[: len(_QUOTE)]
+    direction, confidence, facts, wish, exits, *halted = rest[len(_QUOTE) :]
+    [is_halted] = halted or [False]
     at = datetime.fromisoformat(ended)
     signal = {
         "direction": direction,
@@ -122,7 +125,7 @@ def parts(ended: str, symbol: str, data: Sequence[Any]) -> tuple[dict[str, Any],
         "wish": to_plain(_NO_WISH) if wish is None else wish,
         "exits": to_plain(_NO_EXITS) if exits is None else exits,
     }
-    shown = dict(zip(_QUOTE, [_before(at, quote[0]), *quote[1:]], strict=True))
+    shown = dict(zip(_QUOTE, [_before(at, quote[0]), *quote[1:]], strict=True)) | {"is_halted": is_halted}
     stock = to_plain(Stock(symbol), Contract) if contract is None else contract
     return (
         {"at": _before(at, quoted), "symbol": symbol, "quote": {"contract": stock, **shown}},
@@ -142,7 +145,9 @@ def _before(at: datetime, microseconds: int) -> str:
 
 
 _REASON: Final = tuple(field.name for field in attrs.fields(Reason))
-_QUOTE: Final = tuple(field.name for field in attrs.fields(Quote) if field.name != "contract")
+_QUOTE: Final = tuple(
+    field.name for field in attrs.fields(Quote) if field.name not in {"contract", "is_halted"}
+)
 
 
 @lru_cache(maxsize=4096)

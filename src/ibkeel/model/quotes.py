@@ -7,6 +7,7 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model.checks import Words, as_utc, finite, positive
 from ibkeel.model.contracts import Contract
+from ibkeel.validators import flag
 
 
 class DataType(Words):
@@ -69,6 +70,7 @@ class Quote:
         open_interest: Contracts open at the start of the session.
         close: The previous session's close.
         greeks: The broker's model computation, for options.
+        is_halted: Whether the feed says that the venue has halted the contract: no entry then.
     """
 
     contract: Contract
@@ -84,6 +86,7 @@ class Quote:
     open_interest: float | None = attrs.field(default=None, validator=_not_negative)
     close: float | None = attrs.field(default=None, validator=positive)
     greeks: Greeks | None = None
+    is_halted: bool = flag(False)
 
     @property
     def mid(self) -> float | None:

@@ -242,6 +242,8 @@ def _interlock(lock: Interlock | None) -> Found:
 def _state(facts: OrderFacts) -> Found:
     if facts.halted:
         yield _refusal(GateKind.HALTED, facts.halted, "no halt")
+    if facts.quote is not None and facts.quote.is_halted:
+        yield _refusal(GateKind.HALTED, f"the venue has halted {facts.quote.contract}", "no halt")
     if facts.is_read_only:
         yield _refusal(GateKind.READ_ONLY, "the Gateway's API is read-only", "that setting off")
     if facts.session_refusal:

@@ -183,6 +183,8 @@ def _market(facts: EntryFacts, rule: GateRule) -> Found:
     if quote is None:
         yield RefusalKind.NO_QUOTE, "the contract was not quoted"
         return
+    if quote.is_halted:
+        yield RefusalKind.HALTED, f"the venue has halted {quote.contract}"
     if quote.bid is None or quote.ask is None:
         yield RefusalKind.ONE_SIDED, f"bid {quote.bid}, ask {quote.ask}; needed: both"
     elif quote.bid > quote.ask:

@@ -202,7 +202,7 @@ class Supervisor:
         if isinstance(report.contract, Combo):
             return None
         quote = await self._broker.quote(report.contract)
-        return quote if quote.is_live else None
+        return quote if quote.is_live and not quote.is_halted else None
 
     async def _move(self, report: OrderReport, price: Decimal, minded: _Minded) -> _Again | None:
         """Change the order's limit; where the venue refuses that, cancel it for another of what is left."""

@@ -64,6 +64,26 @@ def test_a_quote_is_of_the_contract_that_was_asked_for():
     assert collected(CALL, price(BID, 1.0)).quote().contract is CALL
 
 
+@pytest.mark.parametrize(
+    ("told", "is_halted"), [([], False), ([0.0], False), ([-1.0], False), ([1.0], True), ([2.0], True), ([2.0, 0.0], False)]
+)  # fmt: skip
+def test_tick_49_says_that_a_contract_is_halted_and_makes_no_price_newer(told, is_halted):
+    ticks = [("tickGeneric", 49, value) for value in told]
+
+    halted = collected(SPY, price(BID, 479.6), ("tickGeneric", 46, 3.0), *ticks).quote()
+
+    assert halted.is_halted is is_halted
+    assert halted.at == collected(SPY, price(BID, 479.6)).quote().at
+
+
+def test_a_halt_outlasts_the_loss_of_the_source_until_its_end_is_told():
+    collector = collected(SPY, price(BID, 479.6), ("tickGeneric", 49, 1.0))
+
+    collector.forget()
+
+    assert collector.quote().is_halted
+
+
 @pytest.mark.parametrize("number", [0.0, 0.5])
 def test_a_size_of_nothing_or_of_a_fraction_is_a_size(number):
     quote = collected(SPY, price(BID, 1.0, number), size(VOLUME, number)).quote()

@@ -237,3 +237,14 @@ def test_one_side_is_enough_where_the_spread_does_not_matter():
     limits = OrderLimits(max_spread=None)
 
     assert kinds(attrs.evolve(GOOD, quote=attrs.evolve(QUOTE, ask=None)), limits) == []
+
+
+def test_a_contract_that_its_venue_has_halted_is_not_entered_and_is_left_all_the_same():
+    halted = attrs.evolve(GOOD, quote=attrs.evolve(QUOTE, is_halted=True))
+    leaves = attrs.evolve(TICKET, side="SELL", is_closing=True)
+
+    [refusal] = check_order(halted)
+
+    assert refusal.kind is GateKind.HALTED
+    assert str(refusal).startswith("halted: the venue has halted SPY")
+    assert kinds(attrs.evolve(halted, ticket=leaves)) == []

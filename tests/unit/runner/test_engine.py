@@ -319,6 +319,39 @@ def test_an_entry_is_sized_by_what_the_one_before_it_in_the_cycle_left(play):
     assert sum(row.quantity * row.limit_price * 100 for row in bought) <= 5000
 
 
+@pytest.mark.parametrize("halted", [Stock("SPY"), CALL], ids=["the stock", "the option"])
+def test_what_its_venue_has_halted_is_not_entered(play, halted):
+    def prepare(fake, _):
+        quote, quotes = fake.quote, fake.quotes
+
+        def told(row):
+            return attrs.evolve(row, is_halted=True) if row.contract == halted else row
+
+        async def one(contract):
+            return told(await quote(contract))
+
+        async def many(contracts):
+            return {contract: told(row) for contract, row in (await quotes(contracts)).items()}
+
+        fake.quote, fake.quotes = one, many
+
+    world = play(prepare=prepare)
+
+    assert f"the venue has halted {halted}" in " ".join(of_kind(world.records, Decision)[0].reasons)
+    assert of_kind(world.records, Intent) == []
+    seen = {row.quote.contract: row.quote.is_halted for row in of_kind(world.records, QuoteSeen)}
+    assert seen[halted] is True
+
+
+def test_what_is_held_leaves_though_its_venue_has_halted_it(play):
+    late = [attrs.evolve(row, is_halted=True) for row in fresh(CALL, 4.0, 4.05, start=1200)]
+
+    world = play(steps={CALL: [*fresh(CALL, 4.0, 4.05, stop=1200), *late]})
+
+    assert world.report.held == ()
+    assert [row.execution.side for row in of_kind(world.records, FillSeen)] == [Side.BUY, Side.SELL]
+
+
 class ClockSetForward:
     """Somebody sets it 45 minutes forward, 12 minutes after the open."""
 
