@@ -62,27 +62,31 @@ def ladder_of(bid: Decimal | None, ask: Decimal | None) -> TickLadder:
     return NICKEL if sides and all(side % NICKEL.tick_at(side) == 0 for side in sides) else PENNY
 
 
-def round_to_tick(price: Decimal | float | str, *, ticks: TickLadder | Decimal, side: Side) -> Decimal:
+def round_to_tick(
+    price: Decimal | float | str, *, ticks: TickLadder | Decimal, side: Side, is_combo: bool = False
+) -> Decimal:
     """The nearest price the venue takes that is not worse than the one asked.
 
     A purchase is rounded down and a sale up; so a protective stop of a long position triggers no
-    later than asked.
+    later than asked, and a combo that is bought for a credit brings no less.
 
     Args:
-        price: Per share, above 0.
-        ticks: The class's ladder, or a single step.
+        price: Per share; above 0 but for a combo.
+        ticks: The class's ladder, or a single step. Which one holds for a combo is unverified: the coarsest of its
+            legs' is on every finer one too.
         side: Of the order that bears the price.
+        is_combo: Whether it is the price of a combo: it may be zero, or below for a credit.
 
     Raises:
-        InvalidInput: The price is not above zero, as that of a combo may be, or rounds down to nothing.
+        InvalidInput: The price is no number; or, but for a combo, it is not above zero or rounds down to nothing.
     """
     ladder = ticks if isinstance(ticks, TickLadder) else TickLadder(((Decimal(0), as_decimal(ticks)),))
     exact = as_decimal(price)
-    if exact <= 0:
+    if exact <= 0 and not is_combo:
         raise InvalidInput(f"price is {price!r}; valid: above 0")
-    tick, side = ladder.tick_at(exact), Side(side)
+    tick, side = ladder.tick_at(abs(exact)), Side(side)
     direction = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
-    rounded = (exact / tick).to_integral_value(rounding=direction) * tick
-    if rounded <= 0:
+    rounded = (exact / tick).to_integral_value(rounding=direction) * tick + 0  # no -0.00
+    if rounded <= 0 and not is_combo:
         raise InvalidInput(f"price {price!r} to {side.value} is below the smallest step {tick}")
     return rounded

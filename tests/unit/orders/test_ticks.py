@@ -26,6 +26,32 @@ def test_a_price_is_rounded_to_the_side_that_is_not_worse(price, side, ticks, ex
     assert round_to_tick(price, ticks=ticks, side=side) == Decimal(expected)
 
 
+@pytest.mark.parametrize(
+    ("price", "side", "ticks", "expected"),
+    [
+        ("-1.234", Side.BUY, CENT, "-1.24"),
+        ("-1.234", Side.SELL, CENT, "-1.23"),
+        ("-1.234", "BUY", "0.05", "-1.25"),
+        (-3.02, Side.BUY, PENNY, "-3.05"),
+        ("-2.997", Side.BUY, PENNY, "-3.00"),
+        ("0.004", Side.BUY, CENT, "0.00"),
+        ("-0.004", Side.SELL, CENT, "0.00"),
+        (0, Side.BUY, CENT, "0"),
+        ("1.234", Side.SELL, CENT, "1.24"),
+    ],
+)
+def test_the_price_of_a_combo_may_be_a_credit(price, side, ticks, expected):
+    rounded = round_to_tick(price, ticks=ticks, side=side, is_combo=True)
+
+    assert str(rounded) == expected
+
+
+@pytest.mark.parametrize("price", ["nan", float("nan"), float("inf"), "x"])
+def test_what_is_no_number_is_no_price_of_a_combo_either(price):
+    with pytest.raises(InvalidInput):
+        round_to_tick(price, ticks=CENT, side=Side.BUY, is_combo=True)
+
+
 @pytest.mark.parametrize("side", [Side.BUY, "BUY"])
 @pytest.mark.parametrize("price", [0, -1, "0.004"])
 def test_a_price_that_comes_to_nothing_is_refused(price, side):
