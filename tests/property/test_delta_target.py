@@ -3,6 +3,7 @@
 import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 import attrs
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ibkeel.errors import UnknownContract
-from ibkeel.model import OptionChain, OptionClass, Quote, Right, Stock
+from ibkeel.model import Option, OptionChain, OptionClass, Quote, Right, Stock
 from ibkeel.options import DeltaPlan, DeltaRule, Listing, greeks, price
+from ibkeel.options.delta_search import Expiry, pair_strikes, view_of
 
 NOON = datetime(2024, 3, 4, 17, tzinfo=UTC)
 
@@ -38,6 +40,14 @@ class Surface:
         volatility = self.level * (1.2 - np.tanh(self.skew * reach / self.level))
         rest = {"spot": self.spot, "strike": strikes, "years": self.years, "right": right}
         return volatility, {**rest, "dividend_yield": -self.carry}
+
+    def expiry(self, right):
+        on = NOON.date() + timedelta(days=self.days)
+        tables = [
+            {strike: Option("XYZ", on, strike, each, trading_class="XYZ") for strike in self.strikes}
+            for each in sorted(Right, key=lambda one: one is not right)
+        ]
+        return Expiry(wanted=tables[0], twins=tables[1], spot=self.spot, years=self.years, rate=0.0)
 
     def quotes(self, wave):
         """An answer for each option; those of one wave are of few rights, so of few calls."""
@@ -77,6 +87,25 @@ def surfaces(draw):
     )
 
 
+@attrs.frozen(kw_only=True)
+class Lopsided(Surface):
+    """One whose quotes near the money may be wide, with the value anywhere between their sides."""
+
+    seed: int
+
+    def quote(self, option, value):
+        random = Random(f"{self.seed} {option}")
+        is_near = abs(float(option.strike) / self.spot - 1) < 0.05
+        width = value * random.choice((0.002, 0.05, 0.5) if is_near else (0.002,))
+        bid = value - width * random.random()
+        return Quote(contract=option, at=NOON, bid=bid if bid > 1e-9 else None, ask=bid + width + 1e-9)
+
+
+@st.composite
+def lopsided(draw):
+    return Lopsided(**attrs.asdict(draw(surfaces()), recurse=False), seed=draw(st.integers(0, 2**32)))
+
+
 def searched(surface, rule, *, strikes=None, known=()):
     row = OptionClass(
         trading_class="XYZ",
@@ -103,6 +132,23 @@ def test_a_proven_pick_is_the_one_that_quoting_everything_gives(surface, right, 
     found = abs(deltas[pick.chosen.option.strike] - target)
     assert found <= best + 2e-3  # the middle of bid and ask is not the value that the surface was made of
     assert len(asked) == len(set(asked)) == pick.quoted <= 13
+
+
+@given(lopsided(), st.sampled_from(Right), st.floats(0.08, 0.6))
+def test_however_wide_the_pairs_are_a_proven_pick_rests_on_the_forward_of_all_quotes(surface, right, target):
+    pick, _ = searched(surface, DeltaRule(right=right, delta=target))
+    assume(pick.is_proven and pick.has_parity)
+
+    expiry = surface.expiry(right)
+    told = surface.quotes([*expiry.wanted.values(), *expiry.twins.values()])
+    every = {one: row for one, row in told.items() if isinstance(row, Quote) and row.mid is not None}
+
+    assert pick.forward == view_of(expiry, every).forward
+    pairs = [(every.get(expiry.wanted[one]), every.get(expiry.twins[one])) for one in pair_strikes(expiry)]
+    narrowest = min(one.spread + other.spread for one, other in pairs if one and other)
+    room = 0.04 * surface.spot * 0.25 * math.sqrt(surface.years)
+    true = surface.spot * math.exp(surface.carry * surface.years)
+    assert abs(pick.forward - true) <= max(narrowest, room) + 1e-6
 
 
 @settings(max_examples=30)

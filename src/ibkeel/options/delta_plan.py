@@ -156,7 +156,7 @@ class DeltaPlan:
     """The state of a search; each answer makes a new one.
 
     The winner is the option whose own delta, at the volatility that its mid implies and from the forward
-    that parity gives at a round strike near the spot, comes nearest to the target; of two as near the one
+    that parity gives at round strikes near the spot, comes nearest to the target; of two as near the one
     of the smaller delta, which is farther out of the money.
 
     Args:
@@ -326,8 +326,8 @@ class DeltaPlan:
             yield expiry.wanted[strike]
 
     def _next_pair(self) -> tuple[Option, ...]:
-        """Another pair to give the forward, as long as none was whole."""
-        if self.view.has_parity:
+        """Another pair to give the forward, as long as those that were whole leave it room."""
+        if self.view.is_pinned:
             return ()
         expiry = self.view.expiry
         pairs = [(expiry.wanted[strike], expiry.twins[strike]) for strike in pair_strikes(expiry)]

@@ -179,6 +179,7 @@ _GUESS: Final = 0.25  # a volatility to begin with, when no quote gives one
 _NORMAL: Final = NormalDist()
 _ALIKE: Final = 1e-6
 _CURVE: Final = 3  # points of a parabola
+_ROOM: Final = 0.04  # deviations between the bounds of a forward: a delta moves by less than 0.01 there
 
 
 @attrs.frozen(kw_only=True)
@@ -217,12 +218,14 @@ class View:
         expiry: Its options.
         forward: Per share; from parity, or the spot carried at the rate.
         has_parity: Whether the forward is from parity.
+        is_pinned: Whether the pairs leave it little room, so that no other is asked for.
         marks: Volatility and delta by strike, ascending, of those that have them.
     """
 
     expiry: Expiry
     forward: float
     has_parity: bool
+    is_pinned: bool = False
     marks: Mapping[Decimal, Marked]
 
     @property
@@ -283,42 +286,58 @@ def pair_strikes(expiry: Expiry) -> tuple[Decimal, ...]:
     """Strikes whose pairs may give the forward, the first choice first.
 
     Those within 1 % of the spot, where early exercise is worth next to nothing; the roundest first, for
-    round ones are listed at every expiry, and of these the nearest. The three nearest when none is within.
+    round ones are listed at every expiry, and of these the nearest. Then the nearest, to make three.
     """
     spot = Decimal(str(expiry.spot))
     within = [strike for strike in expiry.wanted if abs(strike - spot) <= _NEAR * spot]
-    if not within:
-        return nearest_strikes(expiry.wanted, spot, _PAIRS)
-    return tuple(sorted(within, key=lambda strike: (-grain(strike), abs(strike - spot), strike))[:_PAIRS])
+    within.sort(key=lambda strike: (-grain(strike), abs(strike - spot), strike))
+    return tuple(dict.fromkeys((*within, *nearest_strikes(expiry.wanted, spot, _PAIRS))))[:_PAIRS]
 
 
 def view_of(expiry: Expiry, quotes: Mapping[Option, Quote]) -> View:
     """What two-sided quotes of some options, each with the ask not below the bid, say of their expiry."""
-    forward = _forward(expiry, quotes)
+    forward, is_pinned = _forward(expiry, quotes)
     carried = expiry.spot * math.exp(expiry.rate * expiry.years)
-    view = View(expiry=expiry, forward=forward or carried, has_parity=forward is not None, marks={})
+    view = View(
+        expiry=expiry,
+        forward=forward or carried,
+        has_parity=forward is not None,
+        is_pinned=is_pinned,
+        marks={},
+    )
     return attrs.evolve(view, marks=_marks(view, quotes))
 
 
-def _forward(expiry: Expiry, quotes: Mapping[Option, Quote]) -> float | None:
-    """From the first pair that is quoted whole: one pair, so that whoever asks gets the same."""
+def _forward(expiry: Expiry, quotes: Mapping[Option, Quote]) -> tuple[float | None, bool]:
+    """From the first pairs that are quoted whole, and whether they pin it down.
+
+    A further pair counts only where those before it leave too much room, so that whoever asks gets the same.
+    """
+    rows: list[tuple[float, ...]] = []
+    forward = None
+    room = _ROOM * expiry.spot * _GUESS * math.sqrt(expiry.years)
     for strike in pair_strikes(expiry):
         one, other = quotes.get(expiry.wanted[strike]), quotes.get(expiry.twins[strike])
         if one is None or other is None:
             continue
         call, put = (one, other) if expiry.right is Right.CALL else (other, one)
+        row = (float(strike), *(side or 0.0 for side in (call.bid, call.ask, put.bid, put.ask)))
+        table = np.array([*rows, row]).T
         found = parity_forward(
-            strike=[float(strike)],
-            call_bid=[call.bid or 0.0],
-            call_ask=[call.ask or 0.0],
-            put_bid=[put.bid or 0.0],
-            put_ask=[put.ask or 0.0],
+            strike=table[0],
+            call_bid=table[1],
+            call_ask=table[2],
+            put_bid=table[3],
+            put_ask=table[4],
             years=expiry.years,
             rate=expiry.rate,
         )
         if found.forward > 0:
-            return found.forward
-    return None
+            rows.append(row)
+            forward = found.forward
+            if abs(found.upper - found.lower) <= room:
+                return forward, True
+    return forward, False
 
 
 def _marks(view: View, quotes: Mapping[Option, Quote]) -> dict[Decimal, Marked]:

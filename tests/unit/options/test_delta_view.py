@@ -44,8 +44,10 @@ def view(marks):
     return View(expiry=of, forward=100.0, has_parity=True, marks={Decimal(k): m for k, m in marks.items()})
 
 
-def test_pairs_are_sought_at_round_strikes_within_one_per_cent_of_the_spot():
-    assert pair_strikes(expiry(95, 99, 100, 101, 105, spot=100.4)) == (100, 101)
+def test_pairs_are_sought_at_round_strikes_within_one_per_cent_of_the_spot_and_then_at_the_nearest():
+    assert pair_strikes(expiry(95, 99, 100, 101, 105, spot=100.4)) == (100, 101, 99)
+    assert pair_strikes(expiry(90, 99, 100, 101, 102, spot=100.4)) == (100, 101, 99)
+    assert pair_strikes(expiry(100)) == (100,)
     assert pair_strikes(expiry(96, 98, 102, 104)) == (98, 102, 96)
 
 
@@ -58,6 +60,38 @@ def test_the_forward_is_that_of_parity_and_may_differ_from_the_spot(right):
     assert seen.has_parity
     assert seen.forward == pytest.approx(102.0, abs=1e-9)
     assert [mark.iv for mark in seen.marks.values()] == pytest.approx([0.2] * 3, abs=1e-9)
+
+
+def lopsided(of, *, wide, forward=100.0):
+    """Quotes of which some pairs are wide: the true price is at one end of them."""
+    made = quotes(of, forward, 0.2)
+    for option, row in made.items():
+        if option.strike in wide:
+            call = option.right is Right.CALL
+            sides = {"ask": row.bid * 1.4} if call else {"bid": row.ask * 0.6}
+            made[option] = Quote(contract=option, at=NOON, **{"bid": row.bid, "ask": row.ask, **sides})
+    return made
+
+
+def test_a_wide_pair_alone_does_not_give_the_forward():
+    of = expiry(90, 99, 100, 101, 110)
+
+    narrow, first = view_of(of, lopsided(of, wide=())), view_of(of, lopsided(of, wide={100}))
+    alone = view_of(expiry(90, 100, 110), lopsided(expiry(90, 100, 110), wide={90, 100, 110}))
+
+    assert narrow.is_pinned
+    assert first.is_pinned
+    assert first.forward == pytest.approx(100.0, abs=0.05)
+    assert alone.has_parity
+    assert not alone.is_pinned
+
+
+def test_a_narrow_first_pair_gives_it_alone_so_that_others_need_not_be_asked():
+    of = expiry(90, 99, 100, 101, 110)
+    every, moved = quotes(of), quotes(of, forward=101.0)
+    pair = {option: every[option] for option in every if option.strike == 100}
+
+    assert view_of(of, {**moved, **pair}).forward == view_of(of, pair).forward
 
 
 def test_a_pair_that_makes_no_sense_gives_no_forward():
