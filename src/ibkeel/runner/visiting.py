@@ -191,6 +191,8 @@ class Entering:
             return verdict
         entry, pending = verdict.bracket.entry, self._pending(symbol)
         self._greeks.learn(quote, verdict.spot)
+        if view.open_orders is not None:
+            view = attrs.evolve(view, open_orders=(*view.open_orders, *working))  # those of other clients too
         against = (
             *self._planner.refusals(symbol, view, pending, now=self._clock.now(), quote=quote),
             *map(str, self._crew.doorkeeper.refusals(entry, quote, working, standing)),

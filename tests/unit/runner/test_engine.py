@@ -35,11 +35,13 @@ from ibkeel.model import (
     Bar,
     Bars,
     BarSpec,
+    ClientOrderId,
     ContractDetails,
     Direction,
     Option,
     OptionChain,
     OptionClass,
+    OrderReport,
     OrderState,
     OrderTicket,
     Position,
@@ -350,6 +352,23 @@ def test_what_is_held_leaves_though_its_venue_has_halted_it(play):
 
     assert world.report.held == ()
     assert [row.execution.side for row in of_kind(world.records, FillSeen)] == [Side.BUY, Side.SELL]
+
+
+def test_what_another_bot_is_about_to_buy_is_not_bought_as_well(play):
+    put = option("SPY", Right.PUT, 550)
+    theirs = OrderReport(
+        order_id=3, perm_id=4, client_id=8, contract=put, side="BUY", quantity=1, order_type="LMT", tif="DAY", limit_price=1,
+        state=OrderState.WORKING, filled=0, client_order_id=ClientOrderId(""), at=OPEN,
+    )  # fmt: skip
+
+    world = play(
+        symbols=("SPY", "QQQ"), strategy=Says(by_symbol={"QQQ": Direction.NONE}),
+        prepare=lambda fake, _: fake.set_foreign_orders([theirs]),
+    )  # fmt: skip
+
+    decided = [row for row in of_kind(world.records, Decision) if row.symbol == "SPY"]
+    assert "SPY has a position or a working order already" in decided[0].reasons
+    assert of_kind(world.records, Intent) == []
 
 
 class ClockSetForward:
