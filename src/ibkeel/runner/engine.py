@@ -253,7 +253,7 @@ class Runner:
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back), today=today)
         self._handover.look_back(self._journal, memory.unread)
         self._desk.restore(memory.orders)
-        self._watch.restore(memory.fills, is_behind=bool(memory.orders))
+        self._watch.restore(memory.fills, is_behind=bool(memory.orders), alarmed=memory.alarmed)
         self._entering.restore(memory.last_entry)
         self._crew.leaving.restore(memory.signals)
         self._account.restore(memory.guards)
@@ -337,7 +337,8 @@ class Runner:
         await self._retuning.look()
         view = await self._account.view(self._tally.cycles, session)
         await self._catch_up(view.open_orders)
-        self._watch.held(view.positions or ())
+        if view.positions is not None:
+            self._watch.held(view.positions)
         await self._crew.leaving.look(view.positions or (), session, self._stop(session))
         try:
             await self._round.go(lambda symbol: self._visiting.visit(symbol, view))

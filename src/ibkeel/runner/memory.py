@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from ibkeel.journal import (
+    Failure,
     Intent,
     Journal,
     LossGuardKept,
@@ -39,6 +40,8 @@ _DRY_RUN: Final = "DRY_RUN"
 _BEFORE_OPEN: Final = timedelta(hours=12)
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
 _LISTED: Final = timedelta(days=7)  # as long a venue may list fills: before this session's open too
+FOREIGN_SHARES: Final = "shares"
+"""Where the journal has the alarms about shares that no order of ours bought."""
 
 
 @attrs.define(kw_only=True)
@@ -120,6 +123,7 @@ class Memory:
         last_entry: When a symbol was last entered.
         guards: The daily loss guards of the session, the last of each account that was traded in it.
         signals: What the strategy said when it last entered a contract, earlier sessions included.
+        alarmed: What a person was told since the night before of shares that no order bought.
         unread: A sentence for each record that could not be read, so that what it told is not known.
     """
 
@@ -128,6 +132,7 @@ class Memory:
     last_entry: Mapping[str, datetime]
     guards: tuple[DailyLossGuard, ...]
     signals: Mapping[Contract, Signal] = attrs.field(factory=dict)
+    alarmed: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
 
 
@@ -182,7 +187,13 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
         last_entry=last_entry,
         guards=_guards(journal, session),
         signals=_signals(journal, session),
+        alarmed=_alarmed(journal, first - _BEFORE_OPEN),
     )
+
+
+def _alarmed(journal: SparingReader, since: datetime) -> tuple[str, ...]:
+    rows = (entry.record for entry in journal.events(Failure, since=since))
+    return tuple(row.message for row in rows if isinstance(row, Failure) and row.service == FOREIGN_SHARES)
 
 
 def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]:

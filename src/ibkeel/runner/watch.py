@@ -25,6 +25,7 @@ from ibkeel.model import (
 from ibkeel.orders import Reading, doubled_orders, is_same_contract, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.fates import is_lost
+from ibkeel.runner.memory import FOREIGN_SHARES
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled, redact
@@ -59,14 +60,18 @@ class Watch:
         self._seen: dict[ExecId, bool] = {}  # whether what it cost is known
         self._readings: list[Reading] = []
         self._alarmed: dict[str, None] = {}
+        self._foreign: set[str] = set()  # those of them about shares
         self.is_behind = False
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
-    def restore(self, fills: Mapping[ExecId, bool], *, is_behind: bool) -> None:
+    def restore(self, fills: Mapping[ExecId, bool], *, is_behind: bool, alarmed: Iterable[str] = ()) -> None:
         """Take over the fills that an earlier run journaled, each with whether its cost is journaled.
 
-        Others may have come while nobody listened: when it `is_behind`, the lists are to be read.
+        Others may have come while nobody listened: when it `is_behind`, the lists are to be read. What a person was
+        `alarmed` of is not told again.
         """
+        self._foreign = set(alarmed)
+        self._alarmed.update(dict.fromkeys(self._foreign))
         self._seen.update(fills)
         self.is_behind = is_behind
 
@@ -166,23 +171,29 @@ class Watch:
             for report in seconds:
                 await self._broker.cancel(report.order_id)
 
-    def _alarm(self, name: str, message: str) -> None:
+    def _alarm(self, name: str, message: str, service: str = "orders") -> None:
         if message in self._alarmed:
             return
         self._alarmed[message] = None
         now = self._clock.now()
-        self._recorder.keep(Failure(at=now, symbol="", kind="Alarm", message=message, service="orders"))
+        self._recorder.keep(Failure(at=now, symbol="", kind="Alarm", message=message, service=service))
         self._observer.on_event(AlarmRaised(at=now, name=name, message=message))
 
     def held(self, positions: Iterable[Position]) -> None:
-        """Tell a person, once of each quantity, of shares that no order of ours bought, as after an exercise."""
+        """Tell a person of shares that no order of ours bought, as after an exercise: once, while their number stays."""
+        foreign: dict[str, str] = {}
         for row in positions:
             symbol = row.contract.symbol
             is_own = any(is_same_contract(row.contract, ours) for ours in self._desk.contracts)
             if isinstance(row.contract, Stock) and symbol in self._tally.symbols and not is_own:
                 words = f"the account holds {row.signed_quantity:+.10g} {symbol}, which no order of this run bought"
                 why = "was an option exercised or assigned? No stop of the bot's protects them, and it enters nothing there"
-                self._alarm(f"shares of {symbol}", f"{words}: {why}")
+                foreign[f"{words}: {why}"] = symbol
+        for gone in self._foreign - foreign.keys():
+            del self._alarmed[gone]
+        self._foreign = set(foreign)
+        for message, symbol in foreign.items():
+            self._alarm(f"shares of {symbol}", message, FOREIGN_SHARES)
 
     def listed(self, report: OrderReport) -> None:
         """Take in an order from a list; what the journal has already changes nothing.

@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import attrs
 
+from ibkeel.errors import RequestTimeout
 from ibkeel.journal import CommissionSeen, Failure, FillSeen, Journal, OrderSettled
 from ibkeel.model import (
     Execution,
@@ -269,10 +270,49 @@ async def test_shares_that_no_order_of_ours_bought_are_told_once_for_each_quanti
     assert len(post.records(Failure)) == 2
 
 
-def test_a_run_tells_of_an_exercise_in_its_next_cycle(held_day):
-    told = Told()
+async def test_shares_that_were_gone_are_told_of_again():
+    post = posted()
+    shares = [holding(Stock("SPY"), 100)]
+
+    for positions in (shares, [], shares, shares):
+        post.watch.held(positions)
+
+    assert len(post.told.alarms()) == 2
+
+
+def test_a_run_tells_of_an_exercise_in_its_next_cycle_and_another_run_of_the_day_does_not_tell_it_again(
+    held_day,
+):
+    told, again, more = Told(), Told(), Told()
     shares = {"positions": (holding(Stock("SPY"), 100),)}
 
     held_day(broker=shares, observer=told)
+    held_day(broker=shares, observer=again)
+    held_day(broker={"positions": (holding(Stock("SPY"), 200),)}, observer=more)
 
     assert [words[:26] for words in told.alarms()] == ["the account holds +100 SPY"]
+    assert again.alarms() == []
+    assert [words[:26] for words in more.alarms()] == ["the account holds +200 SPY"]
+
+
+def test_the_next_day_tells_of_shares_that_are_still_there(held_day):
+    told = Told()
+    shares = {"positions": (holding(Stock("SPY"), 100),)}
+
+    held_day(broker=shares, days=2)
+    held_day(broker=shares, observer=told, start=datetime(2025, 3, 15, 13, 30, tzinfo=UTC), days=2)
+
+    assert [words[:26] for words in told.alarms()] == ["the account holds +100 SPY"]
+
+
+def test_a_reading_that_failed_is_no_sign_that_shares_are_gone(held_day):
+    told = Told()
+    shares = {"positions": (holding(Stock("SPY"), 100),)}
+
+    async def beside(fake, _):
+        await asyncio.sleep(400)
+        fake.fail("positions", RequestTimeout("no answer"), times=3)
+
+    held_day(broker=shares, observer=told, beside=beside)
+
+    assert len(told.alarms()) == 1
