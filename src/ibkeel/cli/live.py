@@ -232,16 +232,17 @@ async def unknown_symbols(
     Raises:
         RequestFailed: The bot is refused.
     """
-    failed: dict[str, RequestFailed] = {}
-    for symbol in symbols:
+
+    async def ask(symbol: str) -> tuple[str, RequestFailed] | None:
         try:
             await broker.qualify(Stock(symbol))
         except RequestFailed as error:
-            if is_new:
-                raise
-            failed[symbol] = error
-    if len(failed) == len(symbols):
-        raise failed[symbols[0]]
+            return symbol, error
+        return None
+
+    failed = dict(filter(None, await asyncio.gather(*map(ask, symbols))))
+    if failed and (is_new or len(failed) == len(symbols)):
+        raise next(iter(failed.values()))
     return failed
 
 

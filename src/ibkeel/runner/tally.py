@@ -10,7 +10,7 @@ from typing import Final, Self
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import UnknownContract, UnwritableRecord
+from ibkeel.errors import AmbiguousContract, UnknownContract, UnwritableRecord
 from ibkeel.journal import Failure
 from ibkeel.model import Contract
 from ibkeel.runner.recorder import Recorder
@@ -228,7 +228,9 @@ class Failures:
             )
         )
         self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))
-        is_unknown = symbol and service in _OF_A_SYMBOL and isinstance(error, UnknownContract)
+        is_unknown = (
+            symbol and service in _OF_A_SYMBOL and isinstance(error, UnknownContract | AmbiguousContract)
+        )
         if is_unknown and symbol not in self._unknown:
             self._unknown.add(symbol)
             words = f"{message}; nothing is entered there, and it is asked for again"

@@ -9,6 +9,7 @@ from ibkeel.cli.live import unknown_symbols
 from ibkeel.errors import NotConnected, RequestTimeout, UnknownContract
 from ibkeel.model import Quote, Stock
 from ibkeel.testing import FakeBroker
+from ibkeel.virtual import run_virtual
 
 SPY = Stock("SPY")
 NOW = datetime(2025, 3, 14, 13, 30, tzinfo=UTC)
@@ -49,3 +50,15 @@ def test_a_bot_that_knows_no_symbol_is_refused_with_the_first_reason():
 def test_a_lost_session_is_no_unknown_symbol():
     with pytest.raises(NotConnected):
         learned("SPY", "QQQ", QQQ=NotConnected("the session is lost"))
+
+
+def test_symbols_that_are_not_answered_for_cost_one_deadline_together():
+    async def main():
+        broker = FakeBroker(
+            quotes=[Quote(contract=SPY, at=NOW, bid=560.0, ask=560.02)], delays={"qualify": 10.0}
+        )
+        async with broker:
+            await unknown_symbols(broker, ("SPY", *(f"A{number}" for number in range(50))), is_new=False)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) < 11
