@@ -352,3 +352,21 @@ async def test_a_quote_in_a_halt_says_so_whoever_asks_and_however(stage, market)
     assert all(quote.bid and quote.ask for quote in alone), "only tick 49 tells"
     assert [quote.is_halted for quote in after] == [False, False]
     assert all(seen[0] is False and seen[-1] is True for seen in streamed.values())
+
+
+async def test_a_halt_whose_end_a_stream_was_not_told_of_keeps_nobody_from_a_quote(stage, market):
+    began = virtual_clock().now()
+    halt = Halt(symbol="SPY", starts_at=began, ends_at=began + timedelta(minutes=11))
+    async with (
+        stage(market=QuotedHalt(market, [halt])) as on,
+        aclosing(on.broker.stream_quotes(on.stock)) as stream,
+    ):
+        during = await anext(stream)
+        on.board.kept_back = {"tick_generic"}
+        while (streamed := await anext(stream)).at <= halt.ends_at + timedelta(seconds=5):
+            pass
+
+        asked = await on.broker.quote(on.stock)
+
+    assert (during.is_halted, streamed.is_halted) == (True, True)
+    assert not asked.is_halted

@@ -89,12 +89,12 @@ class Streams:
             await self._leave(subscription, changed)
 
     def fresh(self, contract: Contract) -> Quote | None:
-        """The quote of a stream that is complete and has just ticked."""
+        """The quote of a stream that is complete and has just ticked; none in a halt, whose end may never be told."""
         subscription = self._open.get(key_of(contract))
         if subscription is None or not subscription.collector.is_complete or subscription.restoration:
             return None
-        is_fresh = self._now() - subscription.rhythm.last <= _FRESH
-        return subscription.collector.quote() if is_fresh else None
+        quote, is_fresh = subscription.collector.quote(), self._now() - subscription.rhythm.last <= _FRESH
+        return quote if is_fresh and not quote.is_halted else None
 
     def restore(self, must_send: bool) -> None:
         """The session is good again.
