@@ -192,7 +192,8 @@ class Entering:
         entry, pending = verdict.bracket.entry, self._pending(symbol)
         self._greeks.learn(quote, verdict.spot)
         if view.open_orders is not None:
-            view = attrs.evolve(view, open_orders=(*view.open_orders, *working))  # those of other clients too
+            here = (row for row in working if row.contract.symbol == symbol)  # other clients' too
+            view = attrs.evolve(view, open_orders=(*view.open_orders, *here))
         against = (
             *self._planner.refusals(symbol, view, pending, now=self._clock.now(), quote=quote),
             *map(str, self._crew.doorkeeper.refusals(entry, quote, working, standing)),

@@ -361,14 +361,20 @@ def test_what_another_bot_is_about_to_buy_is_not_bought_as_well(play):
         state=OrderState.WORKING, filled=0, client_order_id=ClientOrderId(""), at=OPEN,
     )  # fmt: skip
 
+    elsewhere = [
+        attrs.evolve(theirs, contract=Stock(symbol), order_id=number)
+        for number, symbol in enumerate(("A", "B", "C", "D", "E"), 10)
+    ]
+    qqq = option("QQQ", Right.CALL, 560)
     world = play(
-        symbols=("SPY", "QQQ"), strategy=Says(by_symbol={"QQQ": Direction.NONE}),
-        prepare=lambda fake, _: fake.set_foreign_orders([theirs]),
+        symbols=("SPY", "QQQ"), steps={qqq: fresh(qqq, 4.0, 4.05)},
+        prepare=lambda fake, _: fake.set_foreign_orders([theirs, *elsewhere]),
     )  # fmt: skip
 
     decided = [row for row in of_kind(world.records, Decision) if row.symbol == "SPY"]
-    assert "SPY has a position or a working order already" in decided[0].reasons
-    assert of_kind(world.records, Intent) == []
+    assert decided[0].reasons == ("SPY has a position or a working order already",)
+    bought = [row.symbol for row in of_kind(world.records, Intent) if row.purpose == "entry"]
+    assert bought == ["QQQ"], "what others order elsewhere counts for nothing"
 
 
 class ClockSetForward:
