@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 from ibkeel.clock import Clock
@@ -36,7 +35,6 @@ from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, unfailing
 
-_NONE: Final[Mapping[str, RequestFailed]] = MappingProxyType({})
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
 _LOOK: Final = 60.0  # seconds after which the clock is looked at again
 _COOLDOWN: Final = 86_400.0  # seconds: the longest that it may be set to while the run goes on
@@ -159,7 +157,7 @@ class Runner:
         )
 
     async def run(
-        self, *, sessions: int | None = None, unknown: Mapping[str, RequestFailed] = _NONE
+        self, *, sessions: int | None = None, unknown: Mapping[str, RequestFailed] | None = None
     ) -> RunReport:
         """Trade.
 
@@ -185,7 +183,7 @@ class Runner:
             )
             await self._recorder.record(began)
             self._crew.teller.run_began(began)
-            for symbol, error in unknown.items():
+            for symbol, error in (unknown or {}).items():
                 self._failures.note(symbol, error, "qualify")
             async with beside(*self._crew.companions()):
                 await self._handover.begin()

@@ -40,8 +40,7 @@ _DRY_RUN: Final = "DRY_RUN"
 _BEFORE_OPEN: Final = timedelta(hours=12)
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
 _LISTED: Final = timedelta(days=7)  # as long a venue may list fills: before this session's open too
-FOREIGN_SHARES: Final = "shares"
-"""Where the journal has the alarms about shares that no order of ours bought."""
+FOREIGN_SHARES: Final = "shares"  # the service under which the journal has alarms about them
 
 
 @attrs.define(kw_only=True)
