@@ -279,8 +279,9 @@ def _price(facts: OrderFacts, limits: OrderLimits) -> Found:
     ticket, price = facts.ticket, facts.ticket.limit_price
     if price is None:
         return
-    if facts.ticks is not None and price > 0 and price % facts.ticks.tick_at(price):
-        yield _refusal(GateKind.TICK, price, f"a multiple of {facts.ticks.tick_at(price)}")
+    tick = facts.ticks and facts.ticks.tick_at(abs(price))
+    if tick and price % tick:
+        yield _refusal(GateKind.TICK, price, f"a multiple of {tick}")
     if limits.collar is None or facts.quote is None:
         return
     far = facts.quote.ask if ticket.side is Side.BUY else facts.quote.bid
@@ -298,11 +299,13 @@ def _size(facts: OrderFacts, limits: OrderLimits) -> Found:
         yield _refusal(GateKind.QUANTITY, ticket.quantity, f"{limits.max_quantity} or fewer")
     if limits.max_notional is None:
         return
-    price = ticket.limit_price or (facts.quote and facts.quote.ask)
-    if not price:
+    price = ticket.limit_price
+    if price is None:
+        price = facts.quote and as_optional_decimal(facts.quote.ask)
+    if price is None:
         yield _refusal(GateKind.NOTIONAL, "no price", f"{limits.max_notional} or less")
         return
-    notional = abs(as_decimal(price)) * ticket.quantity * _multiplier(ticket.contract)
+    notional = abs(price) * ticket.quantity * _multiplier(ticket.contract)
     if notional > limits.max_notional:
         yield _refusal(GateKind.NOTIONAL, f"{notional:.2f}", f"{limits.max_notional} or less")
 

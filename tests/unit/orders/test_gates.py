@@ -128,6 +128,18 @@ def test_the_money_of_an_order_has_a_limit(limit, refused):
     assert kinds(GOOD, OrderLimits(max_notional=Decimal(limit))) == refused
 
 
+@pytest.mark.parametrize(
+    ("price", "refused"),
+    [("2.11", []), ("-2.11", []), ("3.11", [GateKind.TICK]), ("-3.11", [GateKind.TICK]), ("0", [])],
+)
+def test_a_combo_keeps_to_its_steps_for_a_debit_as_for_a_credit_and_may_cost_nothing(price, refused):
+    combo = Combo("SPY", [ComboLeg(con_id=1, side="BUY"), ComboLeg(con_id=2, side="SELL")])
+    ticket = attrs.evolve(TICKET, contract=combo, limit_price=Decimal(price))
+    limits = OrderLimits(max_notional=1000, max_quote_age=None, max_spread=None)
+
+    assert kinds(attrs.evolve(GOOD, quote=None, ticket=ticket), limits) == refused
+
+
 @pytest.mark.parametrize("price", ["2.10", "-2.10"])
 def test_a_combo_moves_the_money_of_its_options(price):
     combo = Combo("SPY", [ComboLeg(con_id=1, side="BUY"), ComboLeg(con_id=2, side="SELL")])
