@@ -300,8 +300,8 @@ def _size(facts: OrderFacts, limits: OrderLimits) -> Found:
     if limits.max_notional is None:
         return
     price = ticket.limit_price
-    if price is None:
-        price = facts.quote and as_optional_decimal(facts.quote.ask)
+    if price is None and facts.quote is not None:
+        price = as_optional_decimal(facts.quote.ask)
     if price is None:
         yield _refusal(GateKind.NOTIONAL, "no price", f"{limits.max_notional} or less")
         return
