@@ -6,6 +6,7 @@ from contextlib import aclosing, suppress
 import attrs
 import pytest
 
+from ibkeel.cli.live import unknown_symbols
 from ibkeel.errors import (
     CompetingSession,
     NotConnected,
@@ -231,6 +232,21 @@ async def test_no_such_contract_is_not_believed_while_the_definitions_are_broken
             await on.broker.qualify(SPY)
 
         assert (await on.broker.qualify(SPY)).contract.con_id is not None
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+async def test_a_bot_is_not_refused_for_its_symbols_while_the_definitions_are_broken(stage, is_new):
+    async with stage() as on:
+        no = faults.AnsweredWith(
+            when_request="contract_details", code=200, text="No security definition", times=2
+        )
+        on.gateway.inject(no)
+        with pytest.raises(UnknownContract):
+            await unknown_symbols(on.broker, ["QQQ"], is_new=is_new)
+
+        await hear(on, -1, 2157, "Sec-def data farm connection is broken:secdefnj")
+
+        assert list(await unknown_symbols(on.broker, ["IWM"], is_new=is_new)) == ["IWM"]
 
 
 async def test_a_competing_session_is_waited_for_for_minutes_and_told_once(stage):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 import click
@@ -24,7 +24,7 @@ from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError, RequestFailed
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
-from ibkeel.model import Chains, Grade, Stock, to_data
+from ibkeel.model import Chains, Grade, Lifecycle, Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
@@ -221,13 +221,18 @@ async def _trade(
                 return report
 
 
+class Known(Chains, Lifecycle, Protocol):
+    """Who is asked whether symbols are known."""
+
+
 async def unknown_symbols(
-    broker: Chains, symbols: Sequence[str], *, is_new: bool
+    broker: Known, symbols: Sequence[str], *, is_new: bool
 ) -> Mapping[str, RequestFailed]:
     """The symbols that cannot be looked up, each with the reason.
 
     A new bot is refused for one of them. One that has traded may hold positions in the others: it is refused only
-    when none can be looked up.
+    when none can be looked up. None is while a farm is broken: the Gateway may then say of anything that there is
+    no such contract.
 
     Raises:
         RequestFailed: The bot is refused.
@@ -241,7 +246,12 @@ async def unknown_symbols(
         return None
 
     failed = dict(filter(None, await asyncio.gather(*map(ask, symbols))))
-    if failed and (is_new or len(failed) == len(symbols)):
+    may_refuse = failed and (is_new or len(failed) == len(symbols))
+    if may_refuse and all(
+        row.grade is Grade.OK
+        for row in (await broker.health()).checks
+        if row.name.startswith(("session", "farm"))
+    ):
         raise next(iter(failed.values()))
     return failed
 

@@ -62,3 +62,13 @@ def test_symbols_that_are_not_answered_for_cost_one_deadline_together():
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) < 11
+
+
+def test_while_the_session_is_not_well_nothing_that_is_said_of_symbols_is_believed():
+    async def main():
+        broker = FakeBroker()
+        async with broker:
+            broker.fail("health", RequestTimeout("no answer"))
+            return await unknown_symbols(broker, ("SPY",), is_new=False)
+
+    assert set(asyncio.run(main())) == {"SPY"}
