@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 import click
@@ -24,7 +24,7 @@ from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError, RequestFailed
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
-from ibkeel.model import Chains, Grade, Lifecycle, Stock, to_data
+from ibkeel.model import Grade, Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
@@ -221,12 +221,8 @@ async def _trade(
                 return report
 
 
-class Known(Chains, Lifecycle, Protocol):
-    """Who is asked whether symbols are known."""
-
-
 async def unknown_symbols(
-    broker: Known, symbols: Sequence[str], *, is_new: bool
+    broker: IBKRBroker, symbols: Sequence[str], *, is_new: bool
 ) -> Mapping[str, RequestFailed]:
     """The symbols that cannot be looked up, each with the reason.
 
@@ -246,13 +242,10 @@ async def unknown_symbols(
         return None
 
     failed = dict(filter(None, await asyncio.gather(*map(ask, symbols))))
-    may_refuse = failed and (is_new or len(failed) == len(symbols))
-    if may_refuse and all(
-        row.grade is Grade.OK
-        for row in (await broker.health()).checks
-        if row.name.startswith(("session", "farm"))
-    ):
-        raise next(iter(failed.values()))
+    if failed and (is_new or len(failed) == len(symbols)):
+        tiers = (await broker.health()).checks
+        if all(row.grade is Grade.OK for row in tiers if row.name.startswith(("session", "farm"))):
+            raise next(iter(failed.values()))
     return failed
 
 

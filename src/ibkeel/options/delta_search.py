@@ -298,12 +298,9 @@ def view_of(expiry: Expiry, quotes: Mapping[Option, Quote]) -> View:
     """What two-sided quotes of some options, each with the ask not below the bid, say of their expiry."""
     forward, is_pinned = _forward(expiry, quotes)
     carried = expiry.spot * math.exp(expiry.rate * expiry.years)
+    has_parity = forward is not None
     view = View(
-        expiry=expiry,
-        forward=forward or carried,
-        has_parity=forward is not None,
-        is_pinned=is_pinned,
-        marks={},
+        expiry=expiry, forward=forward or carried, has_parity=has_parity, is_pinned=is_pinned, marks={}
     )
     return attrs.evolve(view, marks=_marks(view, quotes))
 

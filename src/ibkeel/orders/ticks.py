@@ -78,7 +78,7 @@ def round_to_tick(
         is_combo: Whether it is the price of a combo: it may be zero, or below for a credit.
 
     Raises:
-        InvalidInput: The price is no number; or, but for a combo, it is not above zero or rounds down to nothing.
+        InvalidInput: The price is no number, or but for a combo not above zero, or rounds down to nothing.
     """
     ladder = ticks if isinstance(ticks, TickLadder) else TickLadder(((Decimal(0), as_decimal(ticks)),))
     exact = as_decimal(price)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Self
 
 import attrs
 
@@ -200,9 +200,6 @@ class Progress:
     symbols: int = 0
 
 
-_OF_A_SYMBOL: Final = ("", "qualify")  # services that fail when the symbol itself is unknown
-
-
 class Failures:
     """Takes note of what went wrong."""
 
@@ -228,24 +225,24 @@ class Failures:
             )
         )
         self._observer.on_event(SymbolFailed(at=now, symbol=symbol, error=kind, message=message))
-        is_unknown = (
-            symbol and service in _OF_A_SYMBOL and isinstance(error, UnknownContract | AmbiguousContract)
-        )
-        if is_unknown and symbol not in self._unknown:
+        is_unknown = isinstance(error, UnknownContract | AmbiguousContract) and service in {"", "qualify"}
+        if is_unknown and symbol and symbol not in self._unknown:
             self._unknown.add(symbol)
-            words = f"{message}; nothing is entered there, and it is asked for again"
-            self._observer.on_event(AlarmRaised(at=now, name=f"symbol {symbol}", message=words))
+            self._alarm(f"symbol {symbol}", f"{message}; nothing is entered there, and it is asked for again")
 
     def lost(self, error: UnwritableRecord) -> None:
         """Note that the journal lacks a record for good, and tell a person."""
         self.note("", error, "journal")
         words = f"the journal lacks a record, and what it was about may be unknown after a restart: {error}"
-        self._observer.on_event(AlarmRaised(at=self._clock.now(), name="journal", message=redact(words)))
+        self._alarm("journal", words)
 
     def broke(self, name: str, error: BaseException, words: str) -> None:
         """Note a fault of our own in what runs beside the cycles, and tell a person what it means."""
         self.note("", error, name)
-        self._observer.on_event(AlarmRaised(at=self._clock.now(), name=f"task {name}", message=redact(words)))
+        self._alarm(f"task {name}", words)
+
+    def _alarm(self, name: str, words: str) -> None:
+        self._observer.on_event(AlarmRaised(at=self._clock.now(), name=name, message=redact(words)))
 
 
 def _words(error: BaseException) -> str:

@@ -67,8 +67,7 @@ class Watch:
     def restore(self, fills: Mapping[ExecId, bool], *, is_behind: bool, alarmed: Iterable[str] = ()) -> None:
         """Take over the fills that an earlier run journaled, each with whether its cost is journaled.
 
-        Others may have come while nobody listened: when it `is_behind`, the lists are to be read. What a person was
-        `alarmed` of is not told again.
+        Others may have come while nobody listened: when it `is_behind`, the lists are to be read.
         """
         self._foreign = set(alarmed)
         self._alarmed.update(dict.fromkeys(self._foreign))
