@@ -166,17 +166,24 @@ def step_of(strike):
 
 
 def slow_forward(minute, expiry, strikes, years):
-    """By the roundest strike within 1 % of the spot, of those the nearest; three are tried."""
+    """By the roundest strike within 1 % of the spot, of those the nearest; wide ones with up to two more."""
     spot = Decimal(str(minute.spot))
     near = [strike for strike in strikes if abs(strike - spot) <= spot / 100]
     near.sort(key=lambda strike: (-step_of(strike), abs(strike - spot), strike))
+    near += [
+        strike for strike in sorted(strikes, key=lambda strike: abs(strike - spot))[:3] if strike not in near
+    ]
+    whole, found = [], None
     for strike in near[:3]:
         call, put = (minute.table.get((expiry, strike, right), Side()) for right in Right)
         if None not in (call.bid, call.ask, put.bid, put.ask) and call.bid <= call.ask and put.bid <= put.ask:
-            sides = {"call_bid": call.bid, "call_ask": call.ask, "put_bid": put.bid, "put_ask": put.ask}
-            prices = {name: [cell / 10_000] for name, cell in sides.items()}
-            return parity_forward(strike=[float(strike)], **prices, years=years, rate=RATE).forward
-    return minute.spot * math.exp(RATE * years)
+            whole.append([strike * 10_000, call.bid, call.ask, put.bid, put.ask])
+            names = ("strike", "call_bid", "call_ask", "put_bid", "put_ask")
+            prices = {name: [float(row[n]) / 10_000 for row in whole] for n, name in enumerate(names)}
+            found = parity_forward(**prices, years=years, rate=RATE)
+            if abs(found.upper - found.lower) <= 0.01 * minute.spot * math.sqrt(years):
+                break
+    return minute.spot * math.exp(RATE * years) if found is None else found.forward
 
 
 def slow_deltas(day, minute, expiry, right):
