@@ -36,6 +36,7 @@ async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: 
         client_id=config.gateway.client_id,
         orders=config.gateway.orders,
         live_account=config.gateway.live_account,
+        aliases=config.gateway.aliases,
     )
     strategy = default_registry().create(config.strategy.name, config.strategy.params)
     async with IBKRBroker(gateway, clock=clock, observer=LoggingObserver()) as broker:

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from ibkeel.errors import (
+    AccountMismatch,
     AmbiguousContract,
     GatewayRejected,
     InvalidInput,
@@ -17,6 +18,8 @@ from ibkeel.errors import (
 )
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, Grade, OrderTicket, Stock
+from ibkeel.monitor import Board
+from ibkeel.resilience import Backoff
 from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway
 from ibkeel.virtual import virtual_clock
 
@@ -233,6 +236,27 @@ async def test_profit_and_loss_are_those_of_the_account_of_the_session(market, c
         assert (await broker.pnl()).realized == 12.5
         with pytest.raises(NoData, match=r"tells a session of one account's"):
             await broker.pnl(first)
+
+
+async def test_accounts_with_a_name_are_shown_by_it_wherever_the_bot_names_one(market):
+    clock, names = virtual_clock(), {"DU2222222": "main", "DU3333333": "spare"}
+    gateway, board = SimulatedGateway(market=market, clock=clock, account="DU1111111,DU2222222"), Board()
+    config = IBKRConfig(port=5000, account="DU2222222", aliases=names)
+    lost = attrs.evolve(config, account="DU3333333", client_id=2, connect_backoff=Backoff(attempts=1))
+    async with (
+        gateway.listening("127.0.0.1", 5000),
+        IBKRBroker(config, clock=clock, observer=board) as broker,
+    ):
+        with pytest.raises(NoData, match=r"profit and loss of DU\*\*\*11: .* here of main's"):
+            await broker.pnl("DU1111111")
+        with pytest.raises(InvalidInput, match=r"no account spare; this login has DU\*\*\*11, main"):
+            await broker.positions("DU3333333")
+        with pytest.raises(
+            AccountMismatch, match=r"accounts DU\*\*\*11, main, and account spare is not among"
+        ):
+            await IBKRBroker(lost, clock=clock).connect()
+
+        assert board.snapshot.session.account == "main"
 
 
 # The library's own questions, by `broker.ib`.

@@ -107,9 +107,9 @@ def template(strategy: str | None = None, profile: str | None = None) -> str:
 
 def _section(name: str, keys: Mapping[str, Any]) -> str:
     """A section as TOML, which has no null: a comment names the keys that are not set."""
-    unset = [key for key, value in keys.items() if value is None]
+    unset = [key for key, value in keys.items() if value in (None, {})]
     comment = f"# not set: {', '.join(unset)}\n" if unset else ""
-    return tomli_w.dumps({name: _given(keys)}) + comment
+    return tomli_w.dumps({name: _given({key: keys[key] for key in keys if key not in unset})}) + comment
 
 
 def _settings(strategy: Strategy) -> dict[str, Any]:

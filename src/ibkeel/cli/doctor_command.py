@@ -77,6 +77,7 @@ def doctor(
         client_id=gateway.client_id if client_id is None else client_id,
         orders=OrderMode(gateway.orders),
         live_account=gateway.live_account,
+        aliases=gateway.aliases,
         connect_backoff=Backoff(attempts=1),
         reconnect=False,
     )
@@ -88,6 +89,7 @@ def doctor(
         sends_orders=address.orders is not OrderMode.DRY_RUN,
         journal=journal or _journal(bot),
         unmet=unmet(bot.telemetry, bot.alerts),
+        aliases=gateway.aliases,
     )
     console = Console()
     diagnosis = asyncio.run(_examined(setup, address, None if as_json else _printing(console)))

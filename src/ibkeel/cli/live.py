@@ -139,6 +139,7 @@ def address_of(config: BotConfig, journal: Path) -> IBKRConfig:
         client_id=gateway.client_id,
         orders=OrderMode(gateway.orders),
         live_account=gateway.live_account,
+        aliases=gateway.aliases,
         # What was sent lately counts at the Gateway also when the bot is new.
         pacing_store=str(journal.with_name("pacing.json")),
     )

@@ -26,7 +26,6 @@ from ibkeel.model import (
     OrderTicket,
     PnL,
     Position,
-    mask_account,
 )
 from ibkeel.resilience import Deadlines, RequestKind
 from ibkeel.validators import expect
@@ -101,9 +100,10 @@ class Accounts:
         """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill)."""
         name = self._link.account_or(account)
         if name != self._link.account:
+            shown = self._link.config.shown
             raise NoData(
-                f"profit and loss of {mask_account(name)}: the Gateway tells a session of one account's, here of "
-                f"{mask_account(self._link.account)}'s; read it by a broker of its own, with another client id"
+                f"profit and loss of {shown(name)}: the Gateway tells a session of one account's, here of "
+                f"{shown(self._link.account)}'s; read it by a broker of its own, with another client id"
             )
         unrealized, realized = self._in_base("UnrealizedPnL", name), self._in_base("RealizedPnL", name)
         if unrealized is None and realized is None:

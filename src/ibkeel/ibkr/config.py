@@ -78,6 +78,7 @@ class IBKRConfig:
         orders: DRY_RUN sends none, PAPER and LIVE send to that kind of account only.
         live_account: For LIVE: the account id, which must be the one the Gateway reports.
         account: Which account to use, when the login has several; None means the only one.
+        aliases: Names by which accounts are shown instead of masked, by their whole ids.
         market_data_lines: How many lines may be open at once; the Gateway's default is 100.
         line_patience: Seconds that a quote waits for a free market data line.
         pacing_rules: Limits of your own, such as one for each symbol; they go before the Gateway's.
@@ -113,6 +114,9 @@ class IBKRConfig:
     orders: OrderMode = attrs.field(default=OrderMode.DRY_RUN, converter=_mode)
     live_account: str | None = attrs.field(default=None, repr=False)
     account: str | None = attrs.field(default=None, repr=False)
+    aliases: Mapping[str, str] = attrs.field(
+        factory=dict, converter=validators.mapping, validator=checks.account_aliases, repr=False
+    )
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
     line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=validators.series)
@@ -143,6 +147,10 @@ class IBKRConfig:
                 "orders is LIVE without live_account; give the account id, such as 'U1234567'"
             )
 
+    def shown(self, account: str | None) -> str:
+        """An account id fit to be shown: its alias, or masked."""
+        return mask_account(account or "", self.aliases)
+
 
 def is_paper(account: str) -> bool:
     """Whether an account id is a paper account's: `DU` for one, `DF` for an advisor's."""
@@ -151,7 +159,7 @@ def is_paper(account: str) -> bool:
 
 def check_account(config: IBKRConfig, account: str) -> None:
     """Refuse to go on when port, account and order mode do not fit together."""
-    shown, paper = mask_account(account), is_paper(account)
+    shown, paper = config.shown(account), is_paper(account)
     kind = "a paper" if paper else "a live"
     if config.port in (_LIVE_PORTS if paper else _PAPER_PORTS):
         raise AccountMismatch(
@@ -162,6 +170,6 @@ def check_account(config: IBKRConfig, account: str) -> None:
         raise AccountMismatch(f"orders is PAPER, but the Gateway reports {kind} account, {shown}")
     if config.orders is OrderMode.LIVE and account != config.live_account:
         raise AccountMismatch(
-            f"orders is LIVE for {mask_account(config.live_account or '')}, but the Gateway reports {shown}; "
+            f"orders is LIVE for {config.shown(config.live_account)}, but the Gateway reports {shown}; "
             "live_account must be equal to it"
         )

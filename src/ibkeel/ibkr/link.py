@@ -32,7 +32,7 @@ from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer, rules_of
-from ibkeel.model import OrderId, mask_account
+from ibkeel.model import OrderId
 from ibkeel.resilience import Cache, Escalation
 from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer, redact, unfailing
 
@@ -202,7 +202,7 @@ class Link:
                 port=self.config.port,
                 client_id=self.config.client_id,
                 server_version=self.ib.client.serverVersion(),
-                account=mask_account(self.account),
+                account=self.config.shown(self.account),
             )
         )
 
@@ -214,9 +214,11 @@ class Link:
             return str(accounts[0])
         if asked in accounts:
             return str(asked)
-        shown = ", ".join(map(mask_account, accounts))
+        shown = ", ".join(map(self.config.shown, accounts))
         wanted = (
-            "no account was named" if asked is None else f"account {mask_account(asked)} is not among them"
+            "no account was named"
+            if asked is None
+            else f"account {self.config.shown(asked)} is not among them"
         )
         raise AccountMismatch(
             f"the Gateway reports the accounts {shown}, and {wanted}; set `live_account` in "
@@ -229,8 +231,9 @@ class Link:
             return self.account
         known = [str(name) for name in self.ib.client.getAccounts()]
         if account not in known:
+            shown = self.config.shown
             raise InvalidInput(
-                f"no account {mask_account(str(account))}; this login has {', '.join(map(mask_account, known))}"
+                f"no account {shown(str(account))}; this login has {', '.join(map(shown, known))}"
             )
         return account
 

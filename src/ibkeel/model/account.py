@@ -8,18 +8,6 @@ import attrs
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc, finite
 from ibkeel.model.contracts import Contract
 
-_SHOWN = 2
-
-
-def mask_account(account: str) -> str:
-    """An account id fit to be shown: first and last two characters.
-
-    Examples:
-        >>> mask_account("DU1234567")
-        'DU***67'
-    """
-    return f"{account[:_SHOWN]}***{account[-_SHOWN:]}" if len(account) > 2 * _SHOWN else "***"
-
 
 @attrs.frozen(kw_only=True)
 class Position:

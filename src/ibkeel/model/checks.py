@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -18,6 +19,9 @@ from ibkeel.validators import is_number, is_whole
 _Flag = TypeVar("_Flag", bool, bool | None)
 # A name, as wide as services and containers write theirs; or an address of IPv6.
 _HOST: Final = re.compile(r"[\w.-]{1,253}|(?=.*:.*:)[\dA-Fa-f:.]+(%[\w.-]+)?")
+_SHOWN: Final = 2
+_ACCOUNT: Final = re.compile(r"[A-Z]+\d{4,}[A-Z]*")
+_ALIAS: Final = re.compile(r"(?!.*\d{4})\w([\w .-]{0,22}[\w.-])?")
 
 
 class Words(StrEnum):
@@ -119,6 +123,35 @@ def host(_: object, attribute: Any, value: object) -> None:
         raise ConfigurationError(
             f"{attribute.name} is {value!r}; valid: a host name or address, such as 127.0.0.1"
         )
+
+
+def mask_account(account: str, aliases: Mapping[str, str] | None = None) -> str:
+    """An account id fit to be shown: its alias, else its first and last two characters.
+
+    Args:
+        account: The whole id.
+        aliases: Other names, by whole ids.
+
+    Examples:
+        >>> mask_account("DU1234567")
+        'DU***67'
+    """
+    if aliases and account in aliases:
+        return aliases[account]
+    return f"{account[:_SHOWN]}***{account[-_SHOWN:]}" if len(account) > 2 * _SHOWN else "***"
+
+
+def account_aliases(_: object, attribute: Any, value: Mapping[str, Any]) -> None:
+    """Refuse what are no other names of accounts, with a ConfigurationError that shows no id."""
+    for account, alias in value.items():
+        if not (isinstance(alias, str) and _ACCOUNT.fullmatch(str(account)) and _ALIAS.fullmatch(alias)):
+            given = "a text with four digits in a row" if re.search(r"\d{4}", str(alias)) else repr(alias)
+            raise ConfigurationError(
+                f"{attribute.name} calls {mask_account(str(account))} {given}; valid: whole account ids, each "
+                "with a name of 1 to 24 letters, digits, spaces, '.', '-' and '_', without four digits in a row"
+            )
+    if len({alias.casefold() for alias in value.values()}) < len(value):
+        raise ConfigurationError(f"{attribute.name} calls two accounts the same; valid: a name for each")
 
 
 def field_text(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

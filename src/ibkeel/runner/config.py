@@ -260,6 +260,7 @@ class GatewayConfig:
         client_id: Orders are bound to it.
         orders: DRY_RUN sends none; PAPER and LIVE send to that kind of account only.
         live_account: For LIVE: the account id that the Gateway must report.
+        aliases: Names by which accounts are shown instead of masked, by their whole ids.
     """
 
     host: str = attrs.field(default="127.0.0.1", validator=checks.host)
@@ -267,6 +268,9 @@ class GatewayConfig:
     client_id: int = attrs.field(default=1, validator=_whole(0, 2**31 - 1))
     orders: str = attrs.field(default="DRY_RUN", validator=_valid(", ".join(_MODES), _MODES.__contains__))
     live_account: str | None = attrs.field(default=None, repr=False)
+    aliases: Mapping[str, str] = attrs.field(
+        factory=dict, converter=validators.mapping, validator=checks.account_aliases, repr=False
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -329,3 +329,14 @@ async def test_what_tells_no_time_has_none(ward, answer):
             await ward(stack).serve(answer)
 
         assert await fetch_time(HOST, PORT) is None
+
+
+async def test_an_account_with_a_name_is_told_by_it(ward):
+    async with AsyncExitStack() as stack:
+        patient = ward(stack)
+        await patient.open_gateway()
+        patient.setup = attrs.evolve(patient.setup, aliases={"DU1234567": "main"})
+
+        diagnosis = await patient.examined()
+
+    assert "client id 5 is logged on to main" in str(diagnosis.as_data())

@@ -112,6 +112,35 @@ def test_a_bad_file_is_told_line_by_line_and_ends_with_2(tmp_path, capsys, monke
     assert data["problems"][2]["origin"] == "IBKEEL_RUNNER__INTERVAL"
 
 
+@pytest.mark.parametrize(
+    ("aliases", "code", "said"),
+    [
+        ('{DU1234567 = "main", U7654321 = "live one"}', 0, "nothing is wrong"),
+        (
+            '{main = "DU1234567"}',
+            2,
+            "bot.toml:3): aliases calls *** a text with four digits in a row; valid: whole",
+        ),
+        (
+            '{DU1234567 = "main", U7654321 = "MAIN"}',
+            2,
+            "aliases calls two accounts the same; valid: a name for each",
+        ),
+        ('"DU1234567"', 2, "*** is not a table"),
+    ],
+)
+def test_names_of_accounts_are_checked_and_no_id_is_told(aliases, code, said, tmp_path, capsys):
+    path = tmp_path / "bot.toml"
+    path.write_text(f"[gateway]\nport = 4002\naliases = {aliases}\n")
+
+    ended = run(["config", "check", str(path)])
+
+    told = capsys.readouterr()
+    assert ended == code
+    assert said in told.out
+    assert "1234567" not in told.out + told.err
+
+
 def test_a_file_that_is_not_there_cannot_be_checked(tmp_path, capsys):
     assert run(["config", "check", str(tmp_path / "no.toml")]) == 2
     assert "cannot read" in capsys.readouterr().err

@@ -123,3 +123,42 @@ def test_no_order_mode_ever_takes_a_live_account_for_paper(orders, port, account
         return
 
     assert orders is OrderMode.DRY_RUN or is_paper(account) == (orders is OrderMode.PAPER)
+
+
+def test_an_account_is_shown_by_its_alias_and_others_masked():
+    config = IBKRConfig(orders="LIVE", port=4003, live_account=LIVE, aliases={LIVE: "main", PAPER: "Бот 2"})
+
+    with pytest.raises(AccountMismatch) as refused:
+        check_account(config, PAPER)
+
+    assert "LIVE for main, but the Gateway reports Бот 2" in str(refused.value)
+    assert config.shown(OTHER_LIVE) == "U1***11"
+    assert LIVE not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        {PAPER: LIVE},
+        {"main": PAPER},
+        {PAPER: "the one of DU1234567"},
+        {PAPER: "12 3456"},
+        {PAPER: ""},
+        {PAPER: " main"},
+        {PAPER: "main "},
+        {PAPER: "x" * 25},
+        {PAPER: "two\nlines"},
+        {PAPER: "[red]paint"},
+        {PAPER: "DU***67"},
+        {PAPER: 3},
+        {1234567: "main"},
+        {"DU***67": "main"},
+        {PAPER: "main", LIVE: "Main"},
+    ],
+)
+def test_what_is_no_other_name_is_refused_and_no_id_shown(aliases):
+    with pytest.raises(ConfigurationError, match=r"^aliases calls .*; valid: ") as refused:
+        IBKRConfig(aliases=aliases)
+
+    assert "1234567" not in str(refused.value)
+    assert "7654321" not in str(refused.value)

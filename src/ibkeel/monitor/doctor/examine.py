@@ -2,7 +2,7 @@
 
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -131,6 +131,7 @@ class Setup:
         sends_orders: Whether the bot's configuration lets orders leave.
         journal: The bot's journal; None leaves it out.
         unmet: What keeps the bot's metrics and alerts from being set up, in words.
+        aliases: Names of accounts, by their whole ids.
     """
 
     host: str = "127.0.0.1"
@@ -140,6 +141,7 @@ class Setup:
     sends_orders: bool = False
     journal: Path | None = None
     unmet: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
 async def examine(
@@ -226,7 +228,7 @@ async def _look_inside(setup: Setup, broker: Patient, is_open: bool, note: Calla
 
 async def _account(setup: Setup, broker: Broker) -> Finding:
     try:
-        account = mask_account((await broker.account()).account)
+        account = mask_account((await broker.account()).account, setup.aliases)
     except (RequestFailed, ConnectionFailure) as error:
         return Finding(
             check="account", verdict=Verdict.UNKNOWN, said=f"the account could not be read: {error}"
