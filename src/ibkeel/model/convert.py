@@ -2,15 +2,16 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from functools import partial
 from typing import Any, Final, TypeVar, get_args
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.gen import make_dict_unstructure_fn
 from cattrs.strategies import configure_tagged_union
 from cattrs.v import format_exception
 
@@ -18,18 +19,99 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model.bars import Bar, Bars, BarSpec
 from ibkeel.model.checks import as_utc
 from ibkeel.model.contracts import Contract, Index, Stock
+from ibkeel.validators import expect, series
 
 T = TypeVar("T")
 
 
-def _instant(value: Any, _: type[datetime]) -> datetime:
+class _Misfit(InvalidInput):
+    """Says what came and what is valid; where is for whoever knows the way to it to say."""
+
+
+def _instant(value: Any) -> datetime:
     return as_utc(value if isinstance(value, datetime) else datetime.fromisoformat(value))
 
 
-def _day(value: Any, _: type[date]) -> date:
-    if isinstance(value, date) and not isinstance(value, datetime):
+def _day(value: Any) -> date:
+    return value if type(value) is date else date.fromisoformat(value)
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, bool) or (not isinstance(value, str) and number != value):
+        raise TypeError
+    return number
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def _exactly(kind: type[T]) -> Callable[[Any], T]:
+    def same(value: Any) -> T:
+        if not isinstance(value, kind):
+            raise TypeError
         return value
-    return date.fromisoformat(value)
+
+    return same
+
+
+_SCALARS: Final[tuple[tuple[type, Callable[[Any], Any], str], ...]] = (
+    (bool, _exactly(bool), "true or false"),
+    (date, _day, "a date such as 2026-01-16"),
+    (datetime, _instant, "an instant such as 2026-01-16T14:30:00+00:00"),
+    (Decimal, lambda value: Decimal(str(value)), "a number"),
+    (float, _number, "a number"),
+    (int, _whole, "a whole number"),
+    (str, _exactly(str), "a text"),
+)
+
+
+def _named(scalar: type, make: Callable[[Any], Any], words: str) -> Callable[[Any, type], Any]:
+    """Makes a scalar, or one of a subclass, such as an enum; an error names the value."""
+
+    def structure(value: Any, kind: type) -> Any:
+        try:
+            return make(value) if kind is scalar else kind(value)
+        except InvalidInput:
+            raise
+        except (ArithmeticError, TypeError, ValueError):
+            valid = ", ".join(map(str, kind)) if issubclass(kind, Enum) else words
+            raise _Misfit(f"{value!r:.99}; valid: {valid}") from None
+
+    return structure
+
+
+def _table(kind: type[T], converter: cattrs.Converter) -> Callable[[Any, object], T]:
+    """A value out of a mapping; the keys are checked by name."""
+    fill = converter.gen_structure_attrs_fromdict(kind)
+
+    def structure(data: Any, _: object) -> T:
+        if not isinstance(data, Mapping):
+            raise _Misfit(f"{data!r:.99}; valid: a table of {kind.__name__}")
+        return fill(data, kind)
+
+    return structure
+
+
+def _tagged(union: Any, converter: cattrs.Converter) -> None:
+    """Whoever reads one of several kinds is told by its `type` which."""
+    valid = {kind.__name__.lower(): kind for kind in get_args(union)}
+    configure_tagged_union(
+        union, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
+    )
+    fill = converter.get_structure_hook(union)
+
+    def structure(data: Any, _: object) -> Any:
+        if not isinstance(data, Mapping):
+            raise _Misfit(f"{data!r:.99}; valid: a table with a type, {', '.join(valid)}")
+        if data.get("type") not in tuple(valid):
+            raise InvalidInput(f"type is {data.get('type')!r:.99}; valid: {', '.join(valid)}")
+        return fill(data, union)
+
+    converter.register_structure_hook(union, structure)
 
 
 def _bars_data(converter: cattrs.Converter, bars: Bars) -> dict[str, Any]:
@@ -41,17 +123,24 @@ def _bars_data(converter: cattrs.Converter, bars: Bars) -> dict[str, Any]:
     }
 
 
-def _bars(converter: cattrs.Converter, data: Mapping[str, Any], _: type[Bars]) -> Bars:
+def _bars(converter: cattrs.Converter, data: Any, _: type[Bars]) -> Bars:
+    if not isinstance(data, Mapping):
+        raise _Misfit(f"{data!r:.99}; valid: a table of Bars")
     valid = {"contract", "spec", "timezone", "rows"}
     if set(data) != valid:
         raise InvalidInput(f"Bars has keys {sorted(data)}; valid: {sorted(valid)}")
-    rows = (Bar(datetime.fromisoformat(at), *map(float, values)) for at, *values in data["rows"])
+    row = _named(Bar, _row, f"a row of {', '.join(Bar._fields)}")
     return Bars.from_rows(
-        rows,
+        [row(each, Bar) for each in series(data["rows"])],
         contract=converter.structure(data["contract"], Contract),  # type: ignore[arg-type]  # a union is a form, not a type
         spec=converter.structure(data["spec"], BarSpec),
-        timezone=data["timezone"],
+        timezone=converter.structure(data["timezone"], str),
     )
+
+
+def _row(data: Any) -> Bar:
+    at, *figures = data
+    return Bar(_instant(at), *map(_number, figures))
 
 
 def make_converter() -> cattrs.Converter:
@@ -62,25 +151,21 @@ def make_converter() -> cattrs.Converter:
     """
     converter = cattrs.Converter(forbid_extra_keys=True, unstruct_collection_overrides={tuple: list})
     converter.register_unstructure_hook(Decimal, str)
-    converter.register_structure_hook(Decimal, lambda value, _: Decimal(str(value)))
     converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_structure_hook(datetime, _instant)
     converter.register_unstructure_hook(date, date.isoformat)
-    converter.register_structure_hook(date, _day)
+    converter.register_structure_hook_factory(attrs.has, lambda kind: _table(kind, converter))
+    for scalar, make, words in _SCALARS:
+        converter.register_structure_hook(scalar, _named(scalar, make, words))
     for kind in get_args(Contract):
-        converter.register_structure_hook(
-            kind, make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
-        )
         converter.register_unstructure_hook(kind, make_dict_unstructure_fn(kind, converter))
     for union in (Contract, Stock | Index):
-        configure_tagged_union(
-            union, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
-        )
+        _tagged(union, converter)
     converter.register_unstructure_hook(Bars, partial(_bars_data, converter))
     converter.register_structure_hook(Bars, partial(_bars, converter))
     return converter
 
 
+_IS: Final = " is "
 _CONVERTER: Final = make_converter()
 
 
@@ -103,13 +188,9 @@ def from_data(data: Any, kind: type[T]) -> T:
         InvalidInput: A key is unknown or missing, or a value is not valid; the message names
             each of them.
     """
-    name = getattr(kind, "__name__", str(kind))
-    if (kind == Contract or attrs.has(kind)) and not isinstance(data, Mapping):
-        raise InvalidInput(f"not a valid {name}: {type(data).__name__} is no table")
+    name = "Contract" if kind == Contract else getattr(kind, "__name__", str(kind))
     try:
         return _CONVERTER.structure(data, kind)
-    except InvalidInput:
-        raise
     except (
         cattrs.BaseValidationError,
         cattrs.StructureHandlerNotFoundError,
@@ -125,9 +206,16 @@ def _words(error: BaseException, kind: type | None) -> str:
     if isinstance(error, cattrs.ForbiddenExtraKeysError) and attrs.has(error.cl):
         valid = ", ".join(sorted(each.name for each in attrs.fields(error.cl)))
         return f"unknown {', '.join(sorted(error.extra_fields))}; valid: {valid or 'nothing'}"
+    if isinstance(error, _Misfit):
+        return f"{_IS}{error}"
     # Without a type it is of a class as a whole: one of its validators refused a value.
     own = isinstance(error, InvalidInput) or (isinstance(error, ValueError) and kind is None)
     return str(error) if own else format_exception(error, kind)
+
+
+def _placed(words: str) -> str:
+    said, _, place = words.rpartition(" @ ")
+    return f"{place}{said}" if said.startswith(_IS) else words
 
 
 def problems(error: BaseException) -> list[str]:
@@ -135,7 +223,7 @@ def problems(error: BaseException) -> list[str]:
     if isinstance(error, cattrs.BaseValidationError):
         path = error.cl.__name__ if isinstance(error.cl, type) else "$"
         words = cattrs.transform_error(error, path, format_exception=_words)
-        return [each.removesuffix(f" @ {path}") for each in words]
+        return [_placed(each).removesuffix(f" @ {path}") for each in words]
     return [str(error)]
 
 
@@ -150,9 +238,10 @@ def from_json(text: str, kind: type[T]) -> T:
     Raises:
         InvalidInput: The text is not JSON, or not a valid value.
     """
+    expect(text, str)
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}") from error
     return from_data(data, kind)
 
@@ -176,8 +265,9 @@ def from_toml(text: str, kind: type[T]) -> T:
     Raises:
         InvalidInput: The text is not TOML, or not a valid value.
     """
+    expect(text, str)
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"not TOML: {error}") from error
     return from_data(data, kind)

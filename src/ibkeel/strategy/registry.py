@@ -145,7 +145,6 @@ class Registry:
         if isinstance(factory, type) and attrs.has(factory):
             kind: type[Any] = factory
             strategy: Strategy = from_data(dict(params), kind)
-            _check_kinds(params, strategy)
             return strategy
         try:
             return factory(**params)
@@ -188,15 +187,6 @@ def _loaded(point: EntryPoint) -> Factory:
             f"strategy {point.name!r}: {point.value!r} is {factory!r}; valid: a class or function"
         )
     return factory
-
-
-def _check_kinds(params: Mapping[str, object], strategy: Strategy) -> None:
-    for name, value in params.items():
-        kept = getattr(strategy, name, None)
-        valid = {bool: "true or false", int: "a whole number", float: "a number"}.get(type(kept), "")
-        is_rounded = isinstance(value, float) and type(kept) is int and kept != value
-        if valid and (is_rounded or isinstance(value, bool) != isinstance(kept, bool)):
-            raise InvalidInput(f"{name} is {value!r}; valid: {valid}")
 
 
 @cache

@@ -15,6 +15,7 @@ from ibkeel.model import (
     ClientOrderId,
     Contract,
     Execution,
+    HealthCheck,
     Option,
     OptionChain,
     OptionClass,
@@ -204,6 +205,77 @@ def test_what_is_neither_json_nor_toml_is_refused(reader, what):
         reader("{", OrderTicket)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("expiry", "20260116x", "Option.expiry is '20260116x'; valid: a date such as 2026-01-16"),
+        ("expiry", "2026-02-31", "Option.expiry is '2026-02-31'; valid: a date"),
+        ("strike", "abc", "Option.strike is 'abc'; valid: a number"),
+        ("strike", None, "Option.strike is None; valid: a number"),
+        ("con_id", 1.5, "Option.con_id is 1.5; valid: a whole number"),
+        ("multiplier", True, "Option.multiplier is True; valid: a whole number"),
+        ("underlying", None, "Option.underlying is None; valid: a text"),
+        ("right", "X", "'X' is not a valid Right; valid: 'C', 'P' @ Option.right"),
+        ("type", "opt", "type is 'opt'; valid: stock, index, option, combo, othercontract"),
+        ("type", ["option"], "type is ['option']; valid: stock, index"),
+    ],
+)
+def test_a_wrong_part_is_named_with_its_value_and_what_is_valid(key, value, words):
+    with pytest.raises(InvalidInput) as refused:
+        from_data({**to_data(CALL), key: value}, Contract)
+
+    assert str(refused.value).startswith(f"not a valid Contract: {words}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "words"),
+    [
+        (BarSpec, {"rth": "false"}, "BarSpec.rth is 'false'; valid: true or false"),
+        (BarSpec, {"end": "yesterday"}, "BarSpec.end is 'yesterday'; valid: an instant such as 2026-01-16T14"),
+        (BarSpec, {"size": None}, "BarSpec.size is None; valid: a text"),
+        (BarSpec, 5, "5; valid: a table of BarSpec"),
+        (Quote, {"contract": 5, "at": "2026-01-05T14:30:00Z"}, "Quote.contract is 5; valid: a table with a type"),
+        (Quote, {"contract": {"type": "stock", "symbol": "SPY"}, "at": NOW, "bid": True}, "Quote.bid is True; valid: a"),
+        (HealthCheck, {"name": "", "grade": "fine", "evidence": "", "at": NOW}, "HealthCheck.grade is 'fine'; valid: ok,"),
+        (Decimal, "x", "'x'; valid: a number"),
+        (Decimal, None, "None; valid: a number"),
+        (date, 5, "5; valid: a date"),
+    ],
+)  # fmt: skip
+def test_wrong_values_of_any_kind_are_named(kind, data, words):
+    with pytest.raises(InvalidInput) as refused:
+        from_data(data, kind)
+
+    assert str(refused.value).startswith(f"not a valid {kind.__name__}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rows": [["x", 1, 2, 3, 4, 5]]}, "['x', 1, 2, 3, 4, 5]; valid: a row of at, open, high, low, close, volume"),
+        ({"rows": [["2026-01-05T14:30:00Z", 1]]}, "['2026-01-05T14:30:00Z', 1]; valid: a row of at, open"),
+        ({"rows": [[]]}, "[]; valid: a row of at"),
+        ({"rows": 5}, "5 is no series; valid: a tuple or a list"),
+        ({"contract": 5}, "5; valid: a table with a type"),
+        ({"spec": 5}, "5; valid: a table of BarSpec"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_bars_is_named(change, words):
+    data = to_data(Bars.from_rows([], contract=CALL, spec=BarSpec()))
+
+    with pytest.raises(InvalidInput) as refused:
+        from_data({**data, **change}, Bars)
+
+    assert str(refused.value).startswith(f"not a valid Bars: {words}")
+
+
+@pytest.mark.parametrize("reader", [from_json, from_toml])
+@pytest.mark.parametrize("text", [None, b"\xff", 5, "a = " + "[" * 100_000, "[" * 100_000])
+def test_what_is_no_text_or_has_no_end_is_refused(reader, text):
+    with pytest.raises(InvalidInput):
+        reader(text, BarSpec)
+
+
 def test_a_time_of_day_is_written_in_utc():
     eastern = datetime.fromisoformat("2026-01-05T09:30:00-05:00")
 
@@ -222,7 +294,7 @@ class Margined:
     [
         ({"margin": -1}, "not a valid Margined: 'margin' must be >= 0.0: -1.0"),
         ({"mragin": 1}, "not a valid Margined: unknown mragin; valid: margin"),
-        ({"margin": "x"}, "not a valid Margined: invalid value for type, expected float @ Margined.margin"),
+        ({"margin": "x"}, "not a valid Margined: Margined.margin is 'x'; valid: a number"),
     ],
 )
 def test_what_a_foreign_validator_says_is_passed_on(data, words):
