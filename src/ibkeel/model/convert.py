@@ -15,7 +15,7 @@ from cattrs.gen import make_dict_unstructure_fn
 from cattrs.strategies import configure_tagged_union
 from cattrs.v import format_exception
 
-from ibkeel.errors import InvalidInput
+from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model.bars import Bar, Bars, BarSpec
 from ibkeel.model.checks import as_utc
 from ibkeel.model.contracts import Contract, Index, Stock
@@ -253,8 +253,15 @@ def _without_none(data: Any) -> Any:
 
 
 def to_toml(value: object) -> str:
-    """A model value as TOML; absent values are left out. Needs the extra `[bot]`."""
-    import tomli_w  # noqa: PLC0415 - an extra
+    """A model value as TOML; absent values are left out.
+
+    Raises:
+        ConfigurationError: The extra `[bot]` is not installed.
+    """
+    try:
+        import tomli_w  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError("to_toml needs tomli-w; install 'ibkeel[bot]'") from None
 
     return tomli_w.dumps(_without_none(to_data(value)))
 

@@ -1,4 +1,5 @@
 import json
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.errors import InvalidInput
+from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import (
     Bars,
     BarSpec,
@@ -156,6 +157,13 @@ def test_toml_may_hold_dates_as_dates():
     text = to_toml(CALL).replace('"2026-01-16"', "2026-01-16")
 
     assert from_toml(text, Contract) == CALL
+
+
+def test_toml_without_its_library_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tomli_w", None)
+
+    with pytest.raises(ConfigurationError, match=r"to_toml needs tomli-w; install 'ibkeel\[bot\]'"):
+        to_toml(CALL)
 
 
 def test_the_message_names_every_fault():
