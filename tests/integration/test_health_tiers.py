@@ -165,6 +165,27 @@ async def test_a_trouble_shows_in_its_tier_with_a_remedy(on_stage, trouble, tier
         on.gateway.heal()
 
 
+async def test_without_a_session_each_tier_that_is_down_says_what_to_do():
+    broker = IBKRBroker(IBKRConfig(port=4999, connect_backoff=Backoff(attempts=1)), clock=virtual_clock())
+
+    before = await broker.health()
+    with pytest.raises(GatewayUnreachable):
+        await broker.connect()
+    failed = await broker.health()
+    await broker.disconnect()
+    after = await broker.health()
+
+    for health, remedy in (
+        (before, "call connect() first"),
+        (failed, "call connect() to"),
+        (after, "call connect() to"),
+    ):
+        down = [check for check in health.checks if check.grade is Grade.DOWN]
+        assert {check.name for check in down} == {"port", "session"}
+        assert all(check.remedy for check in down)
+        assert remedy in health.check("session").remedy
+
+
 def test_no_two_troubles_have_the_same_tier_and_remedy():
     assert len({(tier, remedy) for _, tier, _, remedy in TROUBLES}) == len(TROUBLES)
 

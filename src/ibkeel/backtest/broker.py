@@ -138,7 +138,10 @@ class VenueBroker(Broker):
         """One tier; DOWN when it is not connected."""
         grade = Grade.OK if self._is_connected else Grade.DOWN
         evidence = "a backtest has no link to lose" if self._is_connected else "not connected"
-        check = HealthCheck(name="session", grade=grade, evidence=evidence, at=self._clock.now())
+        remedy = "" if self._is_connected else "call connect() first"
+        check = HealthCheck(
+            name="session", grade=grade, evidence=evidence, at=self._clock.now(), remedy=remedy
+        )
         return Health(checks=(check,), round_trip=0.0 if self._is_connected else None)
 
     # Prices and definitions.

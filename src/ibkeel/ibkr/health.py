@@ -20,6 +20,7 @@ from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import Outcome
 from ibkeel.ibkr.pulse import CLOCK_LIMIT, Beat, Pulse
+from ibkeel.ibkr.session import advice
 from ibkeel.ibkr.states import SessionState
 from ibkeel.model import Grade, Health, HealthCheck, OrderState
 from ibkeel.resilience import BreakerState, RequestKind
@@ -113,8 +114,9 @@ class _Examination:
             yield self._check("port", Grade.OK, f"{where} accepted the connection")
             yield self._check("handshake", Grade.OK, f"client id {config.client_id} is logged on")
         elif failure is None or isinstance(failure, GatewayUnreachable):
-            evidence = str(failure or self._keeper.refusal())
-            yield self._check("port", Grade.DOWN, evidence, _REMEDIES[GatewayUnreachable] if failure else "")
+            evidence = str(failure or f"there is no link to {where}")
+            remedy = _REMEDIES[GatewayUnreachable] if failure else advice(session)
+            yield self._check("port", Grade.DOWN, evidence, remedy)
         else:
             yield self._check("port", Grade.OK, f"{where} accepts connections")
             yield self._check("handshake", Grade.DOWN, str(failure), _remedy(failure))
@@ -131,6 +133,8 @@ class _Examination:
             remedy = "wait: the Gateway itself has no link to its servers; check the network if it lasts"
         elif session.state is SessionState.MAINTENANCE:
             remedy = "wait: it is the hour of the Gateway's restart or of the servers' reset"
+        elif not session.has_link:
+            remedy = advice(session)
         return self._check("session", grade, f"{session.state}{cause}", remedy)
 
     # The round trip.

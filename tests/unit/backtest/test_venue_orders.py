@@ -165,7 +165,9 @@ async def test_without_a_session_nothing_is_answered():
     with pytest.raises(NotConnected):
         await broker.quote(SPY)
 
-    assert (await broker.health()).grade is Grade.DOWN
+    health = await broker.health()
+    assert health.grade is Grade.DOWN
+    assert "call connect()" in health.checks[0].remedy
 
 
 async def test_there_is_one_account():

@@ -23,6 +23,7 @@ from ibkeel.model import (
     Combo,
     ComboLeg,
     ConId,
+    Grade,
     Option,
     OptionChain,
     OptionClass,
@@ -355,3 +356,13 @@ def test_a_preview_is_that_of_a_cash_account(ticket, change):
 def test_what_cannot_be_raised_is_refused_and_not_met_by_the_bot(error):
     with pytest.raises(InvalidInput, match="is no BaseException"):
         FakeBroker().fail("quote", error)
+
+
+def test_a_broker_without_a_session_says_in_its_health_what_to_do():
+    async def body(broker):
+        await broker.disconnect()
+        return await broker.health()
+
+    [check] = run(body).checks
+
+    assert (check.grade, check.remedy) == (Grade.DOWN, "call connect() first")

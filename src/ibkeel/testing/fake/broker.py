@@ -170,7 +170,10 @@ class FakeBroker(Broker):
             await self._answer("health")
         except (NotConnected, RequestFailed) as error:
             grade, evidence = Grade.DOWN, str(error)
-        check = HealthCheck(name="session", grade=grade, evidence=evidence, at=self._clock.now())
+        remedy = "" if self._is_connected else "call connect() first"
+        check = HealthCheck(
+            name="session", grade=grade, evidence=evidence, at=self._clock.now(), remedy=remedy
+        )
         took = asyncio.get_running_loop().time() - started
         return Health(checks=(check,), round_trip=took if grade is Grade.OK else None)
 
