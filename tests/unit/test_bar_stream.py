@@ -169,6 +169,41 @@ def test_a_reader_that_was_away_gets_what_it_missed():
     assert 3600 < max(asked) < 4000
 
 
+@pytest.mark.parametrize(("size", "farthest"), [("1 secs", 1796), ("5 secs", 3584), ("30 secs", 28_709)])
+@pytest.mark.parametrize("too_long", [2, 86_400, 9e7])
+def test_a_reader_of_short_bars_that_was_away_for_longer_than_a_question_reaches_is_told_so(
+    size, farthest, too_long
+):
+    async def main(away):
+        venue, length = Venue(), BarSpec(duration="1800 S", size=size).size_seconds
+        spec = BarSpec(duration=f"{max(60, length)} S", size=size)
+        async with aclosing(venue.stream(spec)) as stream:
+            await anext(stream)
+            await asyncio.sleep(away)
+            await anext(stream)
+        return venue.questions[-1][1]
+
+    assert played(lambda: main(farthest)) in {"1800 S", "3600 S", "28800 S"}
+    with pytest.raises(NoData, match=f"bars of {size} was not read for .* Begin a new stream"):
+        played(lambda: main(farthest + too_long))
+
+
+@pytest.mark.parametrize("size", ["1 min", "30 mins", "8 hours", "1 day"])
+@pytest.mark.parametrize("away", [3600, 86_400, 4e6, 4e7])
+def test_a_reader_of_longer_bars_may_be_away_for_any_time(size, away):
+    async def main():
+        venue = Venue(minutes=[0, 1, 2])
+        spec = BarSpec(duration="86400 S" if size != "1 day" else "1 D", size=size)
+        async with aclosing(venue.stream(spec)) as stream:
+            await anext(stream)
+            await anext(stream)
+            venue.minutes = range(9)
+            await asyncio.sleep(away)
+            return minutes_of([await anext(stream)])
+
+    assert played(main) == [2]
+
+
 @pytest.mark.parametrize(
     ("size", "least"), [("5 secs", 15), ("15 secs", 15), ("1 min", 60), ("1 hour", 1800)]
 )
@@ -241,3 +276,27 @@ def test_whatever_trades_and_whoever_dawdles_bars_are_whole_and_in_order(trades,
     numbers = minutes_of(found)
     assert numbers == sorted(minutes)[: len(numbers)]
     assert all(bar.volume == 61 for bar in found)
+
+
+class Sleeper:
+    """A machine whose wall clock goes on while it sleeps and its loop does not, as with the lid closed."""
+
+    def __init__(self, venue):
+        self.venue = venue
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+    def now(self):
+        return self.venue.now()
+
+
+def test_a_machine_that_slept_leaves_no_bar_out():
+    async def main():
+        venue = Venue()
+        async with aclosing(bar_stream(venue.bars, MINUTES, Sleeper(venue))) as stream:
+            found = await taken(stream, 6)
+            venue.skew = 3600.0
+            return minutes_of([*found, *await taken(stream, 64)])
+
+    assert played(main) == list(range(70))

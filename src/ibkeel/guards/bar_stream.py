@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import InvalidInput
+from ibkeel.errors import InvalidInput, NoData
 from ibkeel.guards.tasks import AsyncStream, Held
 from ibkeel.model import Bar, Bars, BarSpec
 from ibkeel.validators import expect
@@ -22,6 +22,9 @@ _GRID: Final = 1800
 # Between the end of a bar and the question for it. Unverified: how late a Gateway's history is.
 _SETTLES: Final = 2.0
 _DAY: Final = 86_400
+# Longest span, in seconds, that takes bars so short; longer bars take any. Source: TWS API, "Historical Bars", the
+# stricter of its two tables.
+_LONGEST: Final = {1: 1800, 5: 3600, 10: 14_400, 15: 14_400, 30: 28_800}
 
 
 def bar_stream(
@@ -30,7 +33,7 @@ def bar_stream(
     """Bars of a span that are over, then each as it closes: what `Streams.stream_bars` promises.
 
     A bar is over when a later one has begun, or when it was seen for as long as it lasts: no wall clock
-    judges that, for the Gateway's may be another. The clock says when to ask, and nothing else.
+    judges that, for the Gateway's may be another. The clock says when to ask, and how far back after a sleep.
 
     Args:
         ask: Answers with bars up to now, past any cache.
@@ -39,6 +42,7 @@ def bar_stream(
 
     Raises:
         InvalidInput: When the first is asked for: `spec` is no `BarSpec`, or has an end.
+        NoData: The reader of bars shorter than a minute was away for longer than one question reaches back.
     """
     return AsyncStream(lambda: _closing(ask, spec, clock))
 
@@ -54,8 +58,8 @@ async def _closing(ask: Callable[[BarSpec], Awaitable[Bars]], spec: BarSpec, clo
         while not feed.closed:
             await asyncio.sleep(feed.due - loop.time())
             began = loop.time()
-            bars = await ask(feed.question(began))
-            feed.take(bars, began, loop.time())
+            bars = await ask(feed.question(began, clock.now()))
+            feed.take(bars, began, loop.time(), clock.now())
             feed.due = loop.time() + _until_the_next(clock.now(), feed.step)
         return feed.closed.popleft()
 
@@ -76,25 +80,35 @@ class _Feed:
         self.due = -math.inf
         self._told: datetime | None = None
         self._last: datetime | None = None
-        self._last_seen = self._answered = math.inf
+        self._last_seen, self._answered = math.inf, 0.0
+        self._answered_at: datetime | None = None
 
-    def question(self, now: float) -> BarSpec:
+    def question(self, now: float, now_at: datetime) -> BarSpec:
         """As far back as was asked for, or to the last answer and three bars before it, if that is longer."""
-        if math.isinf(self._answered):
+        if self._answered_at is None:
             return self._spec
-        span = math.ceil(now - self._answered) + 3 * self._spec.size_seconds
+        # A loop's time stands still while the machine sleeps.
+        away = max(now - self._answered, (now_at - self._answered_at).total_seconds())
+        span = math.ceil(away) + 3 * self._spec.size_seconds
         if span <= self._spec.duration_seconds:
             return self._spec
+        longest = _LONGEST.get(self._spec.size_seconds, math.inf)
+        if span > longest:
+            raise NoData(
+                f"a stream of bars of {self._spec.size} was not read for {away:.0f} s, and a question for "
+                f"such bars reaches {longest} S back: bars between would be left out. Begin a new stream, and ask bars() "
+                "with BarSpec.end for those"
+            )
         duration = f"{span} S" if span <= _DAY else f"{math.ceil(span / _DAY)} D"
         return attrs.evolve(self._spec, duration=duration)
 
-    def take(self, bars: Bars, asked: float, answered: float) -> None:
+    def take(self, bars: Bars, asked: float, answered: float, answered_at: datetime) -> None:
         """Enter an answer."""
         last = bars[-1].at
         is_over = last == self._last and asked - self._last_seen >= self._spec.size_seconds
         if last != self._last:
             self._last, self._last_seen = last, answered
-        self._answered = answered
+        self._answered, self._answered_at = answered, answered_at
         for bar in bars if is_over else bars[:-1]:
             if self._told is None or bar.at > self._told:
                 self.closed.append(bar)
