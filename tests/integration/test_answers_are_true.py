@@ -1,7 +1,8 @@
 """Answers that are of what was asked for, of now, and say what they are; also where the Gateway errs."""
 
 import asyncio
-from contextlib import aclosing
+import itertools
+from contextlib import aclosing, suppress
 
 import attrs
 import pytest
@@ -12,6 +13,7 @@ from ibkeel.errors import (
     GatewayRejected,
     InvalidInput,
     NoData,
+    NotConnected,
     QuoteUnavailable,
     RequestTimeout,
     UnknownContract,
@@ -257,6 +259,27 @@ async def test_accounts_with_a_name_are_shown_by_it_wherever_the_bot_names_one(m
             await IBKRBroker(lost, clock=clock).connect()
 
         assert board.snapshot.session.account == "main"
+
+
+async def test_whoever_waits_for_bars_less_than_the_gateway_takes_gets_them_and_asks_no_oftener(stage):
+    async with stage(settings=GatewaySettings(latency=Latency(history=1.5))) as on:
+        found = []
+        async with aclosing(on.broker.stream_bars(SPY, BarSpec(duration="60 S", size="1 min"))) as bars:
+            while len(found) < 5:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        found.append((await anext(bars)).at)
+
+            asked = on.gateway.counters.requests["historical_data"]
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(bars), 59.2)  # a question is under way
+            await on.broker.disconnect()
+            with pytest.raises(NotConnected):
+                await anext(bars)
+
+        assert {(late - early).total_seconds() for early, late in itertools.pairwise(found)} == {60.0}
+        assert asked <= 7
+        assert on.gateway.counters.requests["cancel_historical_data"] <= 1
 
 
 # The library's own questions, by `broker.ib`.

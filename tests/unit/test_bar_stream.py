@@ -1,6 +1,7 @@
 """A stream of bars: none twice, none left out, none before it is over, whatever the clocks say."""
 
 import asyncio
+import gc
 import itertools
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
@@ -150,6 +151,58 @@ def test_a_time_limit_on_a_wait_loses_nothing():
         return found
 
     assert minutes_of(played(main)) == list(range(20))
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.5, 2.9])
+def test_whoever_waits_for_less_than_an_answer_takes_gets_all_bars_by_as_many_questions(limit):
+    async def main():
+        venue, found = Venue(late=3.0), []
+        async with aclosing(venue.stream()) as stream:
+            while len(found) < 12:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(limit):
+                        found.append(await anext(stream))
+                await asyncio.sleep(0.1)
+        return found, venue.questions
+
+    found, questions = played(main)
+
+    assert minutes_of(found) == list(range(12))
+    assert all(bar.volume == 61 for bar in found)
+    assert len(questions) == 8  # six bars by the first
+
+
+@pytest.mark.parametrize("trouble", [None, RequestTimeout("late")])
+@pytest.mark.parametrize("pause", [1.0, 10.0])
+def test_a_stream_that_is_closed_leaves_no_question_behind(trouble, pause):
+    async def main():
+        venue, heard = Venue(late=3.0), []
+        venue.trouble = trouble
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+        async with aclosing(venue.stream()) as stream:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 1)
+            await asyncio.sleep(pause)
+        del stream
+        gc.collect()
+        return heard, asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert played(main) == ([], set())
+
+
+def test_a_question_that_failed_while_nobody_waited_is_told_to_whoever_waits_next():
+    async def main():
+        venue = Venue(late=3.0)
+        venue.trouble = RequestTimeout("late")
+        async with aclosing(venue.stream()) as stream:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 1)
+            await asyncio.sleep(600)
+            with pytest.raises(RequestTimeout):
+                await anext(stream)
+        return len(venue.questions)
+
+    assert played(main) == 1
 
 
 def test_a_reader_that_was_away_gets_what_it_missed():

@@ -11,7 +11,7 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import InvalidInput, NoData
-from ibkeel.guards.tasks import AsyncStream, Held
+from ibkeel.guards.tasks import AsyncStream, Held, cut_short
 from ibkeel.model import Bar, Bars, BarSpec
 from ibkeel.validators import expect
 
@@ -51,19 +51,12 @@ async def _closing(ask: Callable[[BarSpec], Awaitable[Bars]], spec: BarSpec, clo
     expect(spec, BarSpec)
     if spec.end is not None:
         raise InvalidInput(f"a stream of bars goes on from now: BarSpec.end is {spec.end}, leave it out")
-    feed = _Feed(spec)
-
-    async def following() -> Bar:
-        loop = asyncio.get_running_loop()
-        while not feed.closed:
-            await asyncio.sleep(feed.due - loop.time())
-            began = loop.time()
-            bars = await ask(feed.question(began, clock.now()))
-            feed.take(bars, began, loop.time(), clock.now())
-            feed.due = loop.time() + _until_the_next(clock.now(), feed.step)
-        return feed.closed.popleft()
-
-    yield following
+    feed = _Feed(ask, spec, clock)
+    try:
+        yield feed.following
+    finally:
+        if pending := cut_short(feed.asked):
+            await asyncio.wait(pending)
 
 
 def _until_the_next(now: datetime, step: int) -> float:
@@ -73,17 +66,41 @@ def _until_the_next(now: datetime, step: int) -> float:
 class _Feed:
     """What the answers say, in the order in which they came; times are the loop's, in seconds."""
 
-    def __init__(self, spec: BarSpec) -> None:
-        self._spec = spec
-        self.step = max(math.gcd(spec.size_seconds, _GRID), _LEAST_STEP)
-        self.closed: deque[Bar] = deque()
-        self.due = -math.inf
+    def __init__(self, ask: Callable[[BarSpec], Awaitable[Bars]], spec: BarSpec, clock: Clock) -> None:
+        self._ask, self._spec, self._clock = ask, spec, clock
+        self.asked: asyncio.Task[None] | None = None
+        self._step = max(math.gcd(spec.size_seconds, _GRID), _LEAST_STEP)
+        self._closed: deque[Bar] = deque()
+        self._due = -math.inf
         self._told: datetime | None = None
         self._last: datetime | None = None
         self._last_seen, self._answered = math.inf, 0.0
         self._answered_at: datetime | None = None
 
-    def question(self, now: float, now_at: datetime) -> BarSpec:
+    async def following(self) -> Bar:
+        """The next bar; nothing is waited for that is there, for a limit of 0 would end that wait."""
+        while not self._closed:
+            if self.asked is None:
+                if (rest := self._due - asyncio.get_running_loop().time()) > 0:
+                    await asyncio.sleep(rest)
+                self.asked = asyncio.create_task(self._get())
+                self.asked.add_done_callback(lambda task: task.cancelled() or task.exception())
+            # Whoever waits for less than an answer takes gets it later, and no further question is sent.
+            if not self.asked.done():
+                await asyncio.wait([self.asked])
+            done, self.asked = self.asked, None
+            done.result()
+        return self._closed.popleft()
+
+    async def _get(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        bars = await self._ask(self._question(began, self._clock.now()))
+        now = self._clock.now()
+        self._take(bars, began, loop.time(), now)
+        self._due = loop.time() + _until_the_next(now, self._step)
+
+    def _question(self, now: float, now_at: datetime) -> BarSpec:
         """As far back as was asked for, or to the last answer and three bars before it, if that is longer."""
         if self._answered_at is None:
             return self._spec
@@ -102,7 +119,7 @@ class _Feed:
         duration = f"{span} S" if span <= _DAY else f"{math.ceil(span / _DAY)} D"
         return attrs.evolve(self._spec, duration=duration)
 
-    def take(self, bars: Bars, asked: float, answered: float, answered_at: datetime) -> None:
+    def _take(self, bars: Bars, asked: float, answered: float, answered_at: datetime) -> None:
         """Enter an answer."""
         last = bars[-1].at
         is_over = last == self._last and asked - self._last_seen >= self._spec.size_seconds
@@ -111,5 +128,5 @@ class _Feed:
         self._answered, self._answered_at = answered, answered_at
         for bar in bars if is_over else bars[:-1]:
             if self._told is None or bar.at > self._told:
-                self.closed.append(bar)
+                self._closed.append(bar)
                 self._told = bar.at
