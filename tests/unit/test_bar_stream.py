@@ -237,7 +237,7 @@ def test_a_reader_of_short_bars_that_was_away_for_longer_than_a_question_reaches
         return venue.questions[-1][1]
 
     assert played(lambda: main(farthest)) in {"1800 S", "3600 S", "28800 S"}
-    with pytest.raises(NoData, match=f"bars of {size} was not read for .* Begin a new stream"):
+    with pytest.raises(NoData, match=f"bars of {size} were not read for .* begin a new stream"):
         played(lambda: main(farthest + too_long))
 
 

@@ -22,8 +22,7 @@ _GRID: Final = 1800
 # Between the end of a bar and the question for it. Unverified: how late a Gateway's history is.
 _SETTLES: Final = 2.0
 _DAY: Final = 86_400
-# Longest span, in seconds, that takes bars so short; longer bars take any. Source: TWS API, "Historical Bars", the
-# stricter of its two tables.
+# Longest span of so short bars, in seconds. Source: TWS API, "Historical Bars", the stricter of two tables.
 _LONGEST: Final = {1: 1800, 5: 3600, 10: 14_400, 15: 14_400, 30: 28_800}
 
 
@@ -42,7 +41,7 @@ def bar_stream(
 
     Raises:
         InvalidInput: When the first is asked for: `spec` is no `BarSpec`, or has an end.
-        NoData: The reader of bars shorter than a minute was away for longer than one question reaches back.
+        NoData: Nobody read for longer than one question reaches back.
     """
     return AsyncStream(lambda: _closing(ask, spec, clock))
 
@@ -78,14 +77,14 @@ class _Feed:
         self._answered_at: datetime | None = None
 
     async def following(self) -> Bar:
-        """The next bar; nothing is waited for that is there, for a limit of 0 would end that wait."""
+        """The next bar. What is there is not waited for: a limit of 0 would end that wait."""
         while not self._closed:
             if self.asked is None:
                 if (rest := self._due - asyncio.get_running_loop().time()) > 0:
                     await asyncio.sleep(rest)
                 self.asked = asyncio.create_task(self._get())
                 self.asked.add_done_callback(lambda task: task.cancelled() or task.exception())
-            # Whoever waits for less than an answer takes gets it later, and no further question is sent.
+            # A wait that ends leaves the question: the next has its answer.
             if not self.asked.done():
                 await asyncio.wait([self.asked])
             done, self.asked = self.asked, None
@@ -112,9 +111,8 @@ class _Feed:
         longest = _LONGEST.get(self._spec.size_seconds, math.inf)
         if span > longest:
             raise NoData(
-                f"a stream of bars of {self._spec.size} was not read for {away:.0f} s, and a question for "
-                f"such bars reaches {longest} S back: bars between would be left out. Begin a new stream, and ask bars() "
-                "with BarSpec.end for those"
+                f"bars of {self._spec.size} were not read for {away:.0f} s, and one question reaches {longest} s back: "
+                "begin a new stream, and ask bars() for those between"
             )
         duration = f"{span} S" if span <= _DAY else f"{math.ceil(span / _DAY)} D"
         return attrs.evolve(self._spec, duration=duration)

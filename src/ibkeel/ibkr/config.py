@@ -78,7 +78,7 @@ class IBKRConfig:
         orders: DRY_RUN sends none, PAPER and LIVE send to that kind of account only.
         live_account: For LIVE: the account id, which must be the one the Gateway reports.
         account: Which account to use, when the login has several; None means the only one.
-        aliases: Names by which accounts are shown instead of masked, by their whole ids.
+        aliases: Names under which accounts are shown, by their whole ids.
         market_data_lines: How many lines may be open at once; the Gateway's default is 100.
         line_patience: Seconds that a quote waits for a free market data line.
         pacing_rules: Limits of your own, such as one for each symbol; they go before the Gateway's.

@@ -67,7 +67,7 @@ class Streams(Protocol):
 
         Raises:
             InvalidInput: `spec` has an end, or is no `BarSpec`; when the first bar is asked for.
-            NoData: There is none; or nobody read bars of less than a minute for longer than one question reaches.
+            NoData: There is none; or nobody read for longer than one question reaches back.
         """
         ...
 

@@ -145,10 +145,10 @@ def account_aliases(_: object, attribute: Any, value: Mapping[str, Any]) -> None
     """Refuse what are no other names of accounts, with a ConfigurationError that shows no id."""
     for account, alias in value.items():
         if not (isinstance(alias, str) and _ACCOUNT.fullmatch(str(account)) and _ALIAS.fullmatch(alias)):
-            given = "a text with four digits in a row" if re.search(r"\d{4}", str(alias)) else repr(alias)
+            given = re.sub(r"\w*\d{4}\w*", "***", repr(alias))
             raise ConfigurationError(
-                f"{attribute.name} calls {mask_account(str(account))} {given}; valid: whole account ids, each "
-                "with a name of 1 to 24 letters, digits, spaces, '.', '-' and '_', without four digits in a row"
+                f"{attribute.name} calls {mask_account(str(account))} {given}; valid: account ids, each with 1 to 24 "
+                "letters, digits, spaces, '.', '-', '_', no four digits in a row"
             )
     if len({alias.casefold() for alias in value.values()}) < len(value):
         raise ConfigurationError(f"{attribute.name} calls two accounts the same; valid: a name for each")

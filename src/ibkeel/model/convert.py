@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _Misfit(InvalidInput):
-    """Says what came and what is valid; where is for whoever knows the way to it to say."""
+    """Does not say where: `_placed` does."""
 
 
 def _instant(value: Any) -> datetime:
@@ -38,80 +38,67 @@ def _day(value: Any) -> date:
 
 def _whole(value: Any) -> int:
     number = int(value)
-    if isinstance(value, bool) or (not isinstance(value, str) and number != value):
+    if not isinstance(value, str) and number != value:
         raise TypeError
     return number
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool):
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
         raise TypeError
-    return float(value)
-
-
-def _exactly(kind: type[T]) -> Callable[[Any], T]:
-    def same(value: Any) -> T:
-        if not isinstance(value, kind):
-            raise TypeError
-        return value
-
-    return same
+    return value
 
 
 _SCALARS: Final[tuple[tuple[type, Callable[[Any], Any], str], ...]] = (
-    (bool, _exactly(bool), "true or false"),
+    (bool, bool, "true or false"),
     (date, _day, "a date such as 2026-01-16"),
     (datetime, _instant, "an instant such as 2026-01-16T14:30:00+00:00"),
     (Decimal, lambda value: Decimal(str(value)), "a number"),
-    (float, _number, "a number"),
+    (float, float, "a number"),
     (int, _whole, "a whole number"),
-    (str, _exactly(str), "a text"),
+    (str, _text, "a text"),
 )
 
 
 def _named(scalar: type, make: Callable[[Any], Any], words: str) -> Callable[[Any, type], Any]:
-    """Makes a scalar, or one of a subclass, such as an enum; an error names the value."""
+    """Also makes one of a subclass, such as an enum."""
 
     def structure(value: Any, kind: type) -> Any:
         try:
-            return make(value) if kind is scalar else kind(value)
+            if isinstance(value, bool) is (scalar is bool):
+                return make(value) if kind is scalar else kind(value)
         except InvalidInput:
             raise
         except (ArithmeticError, TypeError, ValueError):
-            valid = ", ".join(map(str, kind)) if issubclass(kind, Enum) else words
-            raise _Misfit(f"{value!r:.99}; valid: {valid}") from None
+            pass  # told as what is of the wrong kind
+        valid = ", ".join(map(str, kind)) if issubclass(kind, Enum) else words
+        raise _Misfit(f"{value!r:.99}; valid: {valid}")
 
     return structure
 
 
-def _table(kind: type[T], converter: cattrs.Converter) -> Callable[[Any, object], T]:
-    """A value out of a mapping; the keys are checked by name."""
-    fill = converter.gen_structure_attrs_fromdict(kind)
-
+def _table(fill: Callable[[Any, Any], T], kind: Any, words: str) -> Callable[[Any, object], T]:
     def structure(data: Any, _: object) -> T:
         if not isinstance(data, Mapping):
-            raise _Misfit(f"{data!r:.99}; valid: a table of {kind.__name__}")
+            raise _Misfit(f"{data!r:.99}; valid: a table {words}")
         return fill(data, kind)
 
     return structure
 
 
 def _tagged(union: Any, converter: cattrs.Converter) -> None:
-    """Whoever reads one of several kinds is told by its `type` which."""
-    valid = {kind.__name__.lower(): kind for kind in get_args(union)}
+    valid = tuple(kind.__name__.lower() for kind in get_args(union))
     configure_tagged_union(
         union, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
     )
     fill = converter.get_structure_hook(union)
 
     def structure(data: Any, _: object) -> Any:
-        if not isinstance(data, Mapping):
-            raise _Misfit(f"{data!r:.99}; valid: a table with a type, {', '.join(valid)}")
-        if data.get("type") not in tuple(valid):
+        if data.get("type") not in valid:
             raise InvalidInput(f"type is {data.get('type')!r:.99}; valid: {', '.join(valid)}")
         return fill(data, union)
 
-    converter.register_structure_hook(union, structure)
+    converter.register_structure_hook(union, _table(structure, union, f"with a type, {', '.join(valid)}"))
 
 
 def _bars_data(converter: cattrs.Converter, bars: Bars) -> dict[str, Any]:
@@ -124,8 +111,6 @@ def _bars_data(converter: cattrs.Converter, bars: Bars) -> dict[str, Any]:
 
 
 def _bars(converter: cattrs.Converter, data: Any, _: type[Bars]) -> Bars:
-    if not isinstance(data, Mapping):
-        raise _Misfit(f"{data!r:.99}; valid: a table of Bars")
     valid = {"contract", "spec", "timezone", "rows"}
     if set(data) != valid:
         raise InvalidInput(f"Bars has keys {sorted(data)}; valid: {sorted(valid)}")
@@ -140,7 +125,7 @@ def _bars(converter: cattrs.Converter, data: Any, _: type[Bars]) -> Bars:
 
 def _row(data: Any) -> Bar:
     at, *figures = data
-    return Bar(_instant(at), *map(_number, figures))
+    return Bar(_instant(at), *map(float, figures))
 
 
 def make_converter() -> cattrs.Converter:
@@ -153,7 +138,10 @@ def make_converter() -> cattrs.Converter:
     converter.register_unstructure_hook(Decimal, str)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_unstructure_hook(date, date.isoformat)
-    converter.register_structure_hook_factory(attrs.has, lambda kind: _table(kind, converter))
+    converter.register_structure_hook_factory(
+        attrs.has,
+        lambda kind: _table(converter.gen_structure_attrs_fromdict(kind), kind, f"of {kind.__name__}"),
+    )
     for scalar, make, words in _SCALARS:
         converter.register_structure_hook(scalar, _named(scalar, make, words))
     for kind in get_args(Contract):
@@ -161,7 +149,7 @@ def make_converter() -> cattrs.Converter:
     for union in (Contract, Stock | Index):
         _tagged(union, converter)
     converter.register_unstructure_hook(Bars, partial(_bars_data, converter))
-    converter.register_structure_hook(Bars, partial(_bars, converter))
+    converter.register_structure_hook(Bars, _table(partial(_bars, converter), Bars, "of Bars"))
     return converter
 
 
@@ -238,12 +226,15 @@ def from_json(text: str, kind: type[T]) -> T:
     Raises:
         InvalidInput: The text is not JSON, or not a valid value.
     """
+    return from_data(_loaded(text, json.loads, "JSON"), kind)
+
+
+def _loaded(text: str, load: Callable[[str], Any], what: str) -> Any:
     expect(text, str)
     try:
-        data = json.loads(text)
+        return load(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"not JSON: {error}") from error
-    return from_data(data, kind)
+        raise InvalidInput(f"not {what}: {error}") from error
 
 
 def _without_none(data: Any) -> Any:
@@ -272,9 +263,4 @@ def from_toml(text: str, kind: type[T]) -> T:
     Raises:
         InvalidInput: The text is not TOML, or not a valid value.
     """
-    expect(text, str)
-    try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"not TOML: {error}") from error
-    return from_data(data, kind)
+    return from_data(_loaded(text, tomllib.loads, "TOML"), kind)

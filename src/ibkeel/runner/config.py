@@ -260,7 +260,7 @@ class GatewayConfig:
         client_id: Orders are bound to it.
         orders: DRY_RUN sends none; PAPER and LIVE send to that kind of account only.
         live_account: For LIVE: the account id that the Gateway must report.
-        aliases: Names by which accounts are shown instead of masked, by their whole ids.
+        aliases: Names under which accounts are shown, by their whole ids.
     """
 
     host: str = attrs.field(default="127.0.0.1", validator=checks.host)

@@ -119,7 +119,7 @@ def test_a_bad_file_is_told_line_by_line_and_ends_with_2(tmp_path, capsys, monke
         (
             '{main = "DU1234567"}',
             2,
-            "bot.toml:3): aliases calls *** a text with four digits in a row; valid: whole",
+            "bot.toml:3): aliases calls *** '***'; valid: account ids",
         ),
         (
             '{DU1234567 = "main", U7654321 = "MAIN"}',

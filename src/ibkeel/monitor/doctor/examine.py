@@ -131,7 +131,7 @@ class Setup:
         sends_orders: Whether the bot's configuration lets orders leave.
         journal: The bot's journal; None leaves it out.
         unmet: What keeps the bot's metrics and alerts from being set up, in words.
-        aliases: Names of accounts, by their whole ids.
+        aliases: As `GatewayConfig` has them.
     """
 
     host: str = "127.0.0.1"
