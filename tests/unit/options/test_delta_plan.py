@@ -546,3 +546,16 @@ def test_a_delta_too_far_from_the_target_is_not_taken():
     assert strict.chosen is None
     assert "from 0.3; allowed: 0.05" in strict.explain()
     assert {reason.kind for one in strict.candidates for reason in one.rejections} >= {RejectionKind.DELTA}
+
+
+def test_a_delta_near_enough_is_taken_and_its_error_told():
+    plan = DeltaPlan.start(
+        CHAIN, LISTING, rule=attrs.evolve(PUT, delta=0.30, max_error=0.05), spot=SPOT, years=YEARS
+    )
+    while wave := plan.next_wave():
+        plan = plan.saw(answers(wave), now=NOON)
+
+    chosen = plan.result.chosen
+
+    assert abs(abs(chosen.delta) - 0.30) <= 0.05
+    assert chosen.rejections == ()

@@ -16,6 +16,7 @@ from ibkeel.options import (
     payoff_svg,
     straddle,
     value_at_near_expiry,
+    vertical,
 )
 
 NEAR, FAR = date(2026, 2, 20), date(2026, 3, 20)
@@ -127,3 +128,12 @@ def test_a_picture_that_cannot_be_drawn_is_refused(options, message):
 def test_a_calendar_without_a_model_value_is_not_drawn():
     with pytest.raises(InvalidInput, match="use value_at_near_expiry"):
         payoff_svg(CALENDAR)
+
+
+def test_a_credit_above_the_width_has_no_break_even_to_name():
+    rich = at(vertical(long=option(570), short=option(560)), "1.00", "12.00")
+
+    _, words = drawn(rich, spot=565)
+
+    assert "net credit of 11.00 per share, 1,100.00 per contract" in words
+    assert {"max gain1,100", "max loss0"} <= set(words)

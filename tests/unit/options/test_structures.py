@@ -147,3 +147,11 @@ def test_a_crossed_market_gives_no_price(basis):
 
     with pytest.raises(QuoteUnavailable, match=f"no {basis.value} price for -1 SPY 2026-02-20 510 C"):
         SPREAD.priced(crossed, basis)
+
+
+def test_a_mid_needs_both_sides_of_the_market_a_natural_price_one():
+    quotes = {LOW: quoted(LOW, None, 6.3), HIGH: quoted(HIGH, 1.95, 2.05)}
+
+    assert SPREAD.priced(quotes, PriceBasis.NATURAL).net.per_share == Decimal("4.35")
+    with pytest.raises(QuoteUnavailable, match=r"no mid price for \+1 SPY .* 500 C"):
+        SPREAD.priced(quotes)
