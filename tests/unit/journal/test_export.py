@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+import os
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 
 import pytest
@@ -101,6 +103,23 @@ def test_an_export_replaces_no_file_least_of_all_the_journal(name, journal, reco
 
     assert journal.count() == len(records)
     assert (tmp_path / "notes.csv").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_what_another_program_takes_through_a_pipe_goes_into_it(journal, records, tmp_path):
+    journal.record_all(records)
+    journal.export_csv(tmp_path / "journal.csv")
+    os.mkfifo(tmp_path / "pipe")
+    taken = []
+    reader = threading.Thread(target=lambda: taken.append((tmp_path / "pipe").read_text(encoding="utf-8")))
+
+    reader.start()
+    count = journal.export_csv(tmp_path / "pipe")
+    reader.join()
+
+    assert count == len(records)
+    assert taken == [(tmp_path / "journal.csv").read_text(encoding="utf-8")]
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_an_export_that_breaks_off_leaves_nothing_behind(journal, records, tmp_path):

@@ -370,3 +370,20 @@ def test_a_journal_whose_companion_file_cannot_be_read_is_not_read_without_it(tm
 
     with pytest.raises(JournalError, match="unable to open"):
         Journal.open(path, read_only=True)
+
+
+def test_an_index_that_misses_a_record_is_damage_and_named(journal, records):
+    journal.record_all(records)
+    with closing(sqlite3.connect(journal.path)) as file, file:
+        file.execute("PRAGMA writable_schema = ON")
+        file.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, '(kind,', '(symbol,') WHERE name = 'events_by_kind'"
+        )
+
+    with (
+        Journal.open(journal.path, read_only=True) as damaged,
+        pytest.raises(
+            JournalError, match=r"journal\.sqlite is damaged: row 1 missing from index events_by_kind"
+        ),
+    ):
+        damaged.check_integrity()
