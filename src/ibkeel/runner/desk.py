@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import IbkeelError, OrderRejected
+from ibkeel.errors import IbkeelError, OrderRejected, SafetyRefused
 from ibkeel.journal import Intent
 from ibkeel.model import (
     Bracket,
@@ -350,7 +350,7 @@ class OrderDesk:
             try:
                 await self._recorder.announce(record)
             except asyncio.CancelledError:
-                settle(ours.values(), OrderState.INTENT)
+                self._failed(ours, record, SafetyRefused("it was given up while its record was written"))
                 raise
             self._observer.on_event(intended(record, signal_id))
             if intent.symbol in self._tally.symbols:

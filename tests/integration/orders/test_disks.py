@@ -15,9 +15,9 @@ import attrs
 import pytest
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import FillSeen, Intent, OrderUpdate
+from ibkeel.journal import FillSeen, Intent, OrderSettled, OrderUpdate
 from ibkeel.journal import store as journal_store
-from ibkeel.model import Bracket, Direction, OrderTicket, Signal
+from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
 from ibkeel.runner.flatten import flatten
 from ibkeel.runner.recorder import Recorder
@@ -276,6 +276,33 @@ async def test_an_entry_whose_record_a_hanging_disk_does_not_take_never_leaves(s
             entering.result()
         assert (on.stage.board.asked("place_order"), on.venue.positions()) == ([], [])
         assert on.desk.unknown_orders == 0
+
+
+async def test_an_entry_given_up_while_the_disk_is_slow_is_journaled_as_never_sent(slow_crew):
+    disk = SlowDisk(0.0)
+    async with slow_crew(disk) as on:
+        quote = await on.stage.broker.quote(on.stage.option)
+        bracket = build_bracket(quote=quote, quantity=1)
+        disk.seconds = 5.0
+        entering = asyncio.ensure_future(on.desk.enter("SPY", bracket, SIGNAL, DAY, "", quote=quote))
+        await asyncio.sleep(1)
+
+        entering.cancel()
+        await asyncio.wait([entering])
+        await asyncio.sleep(30)
+
+        assert entering.cancelled()
+        assert (on.stage.board.asked("place_order"), on.desk.unknown_orders, on.desk.contracts) == ([], 0, ())
+        (intent,) = [entry.record for entry in on.journal.events(Intent)]
+        settled = [entry.record for entry in on.journal.events(OrderSettled)]
+        # Or the next run, which finds the intent alone, would look for an order that nobody has.
+        assert intent.client_order_id in {each.client_order_id for each in settled}
+        assert {(each.state, each.reason) for each in settled} == {
+            (
+                OrderState.CANCELLED,
+                "it never left: SafetyRefused: it was given up while its record was written",
+            )
+        }
 
 
 async def test_an_exit_does_not_wait_for_an_entry_that_is_made_anew_while_the_disk_hangs(slow_crew):
