@@ -1,7 +1,9 @@
 import asyncio
 import errno
 from contextlib import aclosing, suppress
+from datetime import time
 
+import attrs
 import pytest
 
 from ibkeel.errors import (
@@ -16,7 +18,7 @@ from ibkeel.errors import (
     UnsupportedVersion,
     WrongLoopError,
 )
-from ibkeel.ibkr import Backoff, IBKRBroker, IBKRConfig
+from ibkeel.ibkr import DEFAULT_WINDOWS, Backoff, IBKRBroker, IBKRConfig
 from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.model import BarSpec, Grade, OrderState, OrderTicket, Stock
 from ibkeel.resilience import Deadlines
@@ -122,6 +124,35 @@ async def test_a_broker_is_patient_with_a_gateway_that_starts_late(market):
 
         assert now() == pytest.approx(7, abs=0.5)
         await broker.disconnect()
+
+
+async def test_a_connect_after_a_disconnect_is_as_patient_as_the_first_one(market):
+    broker = made(connect_backoff=Backoff(first=1, factor=2, cap=10, attempts=5))
+    async with SimulatedGateway(market=market, clock=virtual_clock()).listening("127.0.0.1", 4002):
+        await broker.connect()
+        await broker.disconnect()
+
+    took = []
+    for _ in range(3):
+        began = now()
+        with pytest.raises(GatewayUnreachable):
+            await broker.connect()
+        took.append(now() - began)
+
+    assert took == pytest.approx([15, 15, 15])  # 1 + 2 + 4 + 8, and nothing is held back
+
+
+async def test_in_the_hours_of_a_reset_a_connect_has_its_number_of_attempts_too(market):
+    window = attrs.evolve(DEFAULT_WINDOWS[0], weekdays=range(7), begins=time(9), ends=time(11))
+    broker = made(connect_backoff=Backoff(attempts=2), reset_windows=(window,))
+
+    with pytest.raises(GatewayUnreachable):
+        await broker.connect()
+
+    assert (await broker.health()).check("session").evidence.startswith("stopped")
+    async with SimulatedGateway(market=market, clock=virtual_clock()).listening("127.0.0.1", 4002):
+        await asyncio.sleep(300)
+        assert not broker.is_connected  # nobody seeks behind the back of who was refused
 
 
 @pytest.mark.parametrize("first", [b"", encode(("176", "20260105 09:30:00 US/Eastern"))])

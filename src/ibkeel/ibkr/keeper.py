@@ -170,11 +170,11 @@ class Keeper:
                 self._link.clock.now(),
                 now=self._now(),
                 jitter=self._jitter(),
-                backoff=config.connect_backoff if self._failed and not self._has_traded else None,
+                backoff=config.connect_backoff if self._failed and not self._was_good else None,
             )
             if wait is None:
                 self._on(SessionEvent.GIVEN_UP, cause=self.session.cause)
-                if self._has_traded:  # else whoever connects is told
+                if self._was_good:  # else whoever connects is told
                     self.raise_alarm("session", f"gave up looking for a session: {self.session.cause}")
                 return
             await self._pause(max(wait, self._held_back_for()))
@@ -183,7 +183,7 @@ class Keeper:
 
     def _held_back_for(self) -> float:
         """Seconds for which the breaker holds attempts back; those that somebody waits for pass."""
-        return self._link.services[Service.CONNECT].breaker.wait(self._now()) if self._has_traded else 0.0
+        return self._link.services[Service.CONNECT].breaker.wait(self._now()) if self._was_good else 0.0
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -222,7 +222,7 @@ class Keeper:
     ) -> None:
         self._failed.append(error)
         self._on(event, cause=str(error), generation=generation)
-        if event is SessionEvent.REFUSED_FOR_GOOD and self._has_traded:
+        if event is SessionEvent.REFUSED_FOR_GOOD and self._was_good:
             self.raise_alarm("session", f"the session cannot be resumed: {error}")
 
     # The comparison with the venue.
