@@ -173,8 +173,7 @@ def _unlisted(code: int, about: About) -> Meaning:
             if code in _NOTICES:
                 return Meaning(code=code, about=about, fate=ErrorFate.NOTICE, source=source)
             return Meaning(code=code, about=about, remedy=RECONCILE, source=source)
-        case About.SYSTEM:
-            return Meaning(code=code, about=about, source=source)
+    return Meaning(code=code, about=about, source=source)
 
 
 def _by_key(table: "ErrorTable") -> Mapping[tuple[About, int], tuple[Meaning, ...]]:

@@ -285,7 +285,7 @@ class Keeper:
         self._on(event, cause=f"{code}: {text}" if event in _TROUBLE else "", farm=farm)
         if event is SessionEvent.PORT_RESET:
             self.raise_alarm("session", f"the Gateway changed its port, set IBKRConfig.port: {text}")
-        elif event in _WELL_AGAIN and self.session.may_request:
+        elif event is SessionEvent.FARM_WELL and self.session.may_request:
             if farm is not None:
                 self._link.services.farm_is_well(farm.kind)
             self._restore(False)
@@ -377,4 +377,3 @@ class Keeper:
 
 
 _TROUBLE: Final = frozenset({SessionEvent.UPSTREAM_LOST, SessionEvent.FARM_BROKEN, SessionEvent.PORT_RESET})
-_WELL_AGAIN: Final = frozenset({SessionEvent.FARM_WELL, SessionEvent.ALL_FARMS_WELL})

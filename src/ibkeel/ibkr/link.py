@@ -351,9 +351,8 @@ class Link:
         if code == _REFUSED_INPUT and _READ_ONLY in text.lower():
             self.is_read_only = True  # a what-if is told so as an order is
         # An order's id may be one that a request of an earlier session had.
-        if self.requests.get(request_id) is None and self.book.report(OrderId(request_id)) is not None:
-            meaning = self.book.on_error(request_id, code, text)
-            if meaning is not None:
-                self.react(meaning.reaction)
+        meaning = None if self.requests.get(request_id) else self.book.on_error(request_id, code, text)
+        if meaning is not None:
+            self.react(meaning.reaction)
             return False
         return self.requests.on_error(request_id, code, text)

@@ -107,7 +107,7 @@ class Streams:
             begun = subscription.restoration or Restoration(since=now)
             subscription.restoration = begun.sent() if must_send else begun
             if must_send and subscription.pending is not None:
-                self._send_again(subscription)
+                subscription.pending.give_up(SubscribeAgain())
             self._watch(subscription)
 
     def _forget_prices(self) -> None:
@@ -249,11 +249,11 @@ class Streams:
             return
         if restoration is None:
             restoration = self._fell_silent(subscription)
-        if restoration is not None and not self._go_on(subscription, restoration):
+        if restoration is not None and not self._go_on(subscription, restoration, pending):
             return
         self._watch(subscription)
 
-    def _go_on(self, subscription: _Subscription, restoration: Restoration) -> bool:
+    def _go_on(self, subscription: _Subscription, restoration: Restoration, pending: Pending) -> bool:
         """The next step towards a tick; false when it was the last."""
         subscription.restoration, step = restoration.step(
             has_ticked=subscription.rhythm.last > restoration.since,
@@ -261,11 +261,15 @@ class Streams:
         )
         match step:
             case Step.RESUBSCRIBE:
-                self._send_again(subscription)
+                pending.give_up(SubscribeAgain())
             case Step.RECONNECT if not self._others_tick(subscription):
                 self._reconnect(f"the stream of {subscription.contract} does not tick")
             case Step.GIVE_UP:
-                self._give_up(subscription)
+                text = (
+                    f"the stream of {subscription.contract} did not come back, not even on a new connection"
+                )
+                self._tell_once(subscription, text)
+                pending.give_up(QuoteUnavailable(f"{text}; ask health() about its market data farm"))
                 return False
         return True
 
@@ -300,7 +304,7 @@ class Streams:
             pending.give_up(QuoteUnavailable(f"{text}; ask health() what is wrong"))
             return
         subscription.was_nudged = True
-        self._send_again(subscription)
+        pending.give_up(SubscribeAgain())
         self._watch(subscription)
 
     def _is_due(self, subscription: _Subscription, restoration: Restoration) -> bool:
@@ -315,17 +319,6 @@ class Streams:
             ticked_before=not restoration.is_silence
             and restoration.since - subscription.rhythm.last <= patience,
         )
-
-    def _send_again(self, subscription: _Subscription) -> None:
-        """Ask anew; the server is told of the end of the old one, unless it has forgotten that itself."""
-        if subscription.pending is not None:
-            subscription.pending.give_up(SubscribeAgain())
-
-    def _give_up(self, subscription: _Subscription) -> None:
-        text = f"the stream of {subscription.contract} did not come back, not even on a new connection"
-        self._tell_once(subscription, text)
-        if subscription.pending is not None:
-            subscription.pending.give_up(QuoteUnavailable(f"{text}; ask health() about its market data farm"))
 
     def _tell_once(self, subscription: _Subscription, text: str) -> None:
         if not subscription.was_told:
