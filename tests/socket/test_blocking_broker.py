@@ -180,6 +180,15 @@ def test_a_stream_is_an_iterator_and_gives_its_line_back(broker, served):
     served.requests.wait_for("cancel_market_data")
 
 
+def test_a_stream_of_bars_begins_with_those_that_are_over(broker):
+    spec = BarSpec(duration="600 S", size="1 min")
+    with broker.stream_bars(SPY, spec) as bars:
+        first, second = next(bars), next(bars)
+
+    assert (second.at - first.at).total_seconds() == 60
+    assert first.at == broker.bars(SPY, spec)[0].at
+
+
 def test_a_stream_ends_in_an_error_when_the_broker_is_closed(served):
     broker = broker_for(served)
     broker.connect()

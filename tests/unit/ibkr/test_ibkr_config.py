@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from ibkeel.errors import AccountMismatch, ConfigurationError
 from ibkeel.ibkr import IBKRConfig, OrderMode
 from ibkeel.ibkr.config import check_account, is_paper
+from ibkeel.resilience import BreakerPolicy
 
 PAPER, LIVE, OTHER_LIVE = "DU1234567", "U7654321", "U1111111"
 PORTS = {4001: "live", 7496: "live", 4002: "paper", 7497: "paper", 4003: None, 9999: None}
@@ -162,3 +163,8 @@ def test_what_is_no_other_name_is_refused_and_no_id_shown(aliases):
 
     assert "1234567" not in str(refused.value)
     assert "7654321" not in str(refused.value)
+
+
+def test_a_breaker_of_a_service_that_there_is_not_is_refused_with_those_that_there_are():
+    with pytest.raises(ConfigurationError, match=r"breakers names 'history'; valid: .*historical data"):
+        IBKRConfig(breakers={"history": BreakerPolicy(), "historical data": BreakerPolicy()})

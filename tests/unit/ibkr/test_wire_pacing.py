@@ -115,6 +115,31 @@ async def test_what_was_given_up_does_not_wait_any_more():
     assert (waited, wire.pacer.holds_order(9)) == (True, False)
 
 
+async def test_a_cancel_of_all_orders_takes_back_no_question():
+    wire = Wire(few())
+    for key in range(3):
+        wire.bars(key)
+    wire.client.placeOrder(7, SPY, library.LimitOrder("BUY", 1, 1.0))
+    wire.bars(8)
+
+    wire.client.reqGlobalCancel()
+    await asyncio.sleep(10)
+
+    left = [fields[:2] for _, fields in wire.sent if fields[0] in {"3", "4", "20", "58"}]
+    assert left.count(["3", "7"]) == left.count(["4", "1"]) <= 1  # the order, and its own cancel after it
+    assert [fields[0] for fields in left].count("20") == 4
+    assert [fields[0] for fields in left].count("58") == 1
+
+
+async def test_what_the_librarys_own_timer_says_sends_nothing():
+    wire = Wire()
+
+    wire.client.sendMsg("")
+    await asyncio.sleep(1)
+
+    assert (wire.sent, wire.pacer.counts) == ([], {})
+
+
 async def test_a_cancel_never_overtakes_its_order():
     wire = Wire(few(1))
     wire.client.reqCurrentTime()
