@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, InvalidInput, RequestFailed
+from ibkeel.errors import IbkeelError, InvalidInput
 from ibkeel.model import Contract, Greeks, Option, OrderReport, Position, Quote, Stock
 from ibkeel.options import implied_greeks, settles_at, years_to_expiry
 from ibkeel.orders import is_same_contract
@@ -133,13 +133,11 @@ class PortfolioGreeks:
         try:
             async with limit:
                 await self._read(wanted)
-        except TimeoutError:
+        except (IbkeelError, TimeoutError) as error:  # nothing that is only for information ends a run
             if not limit.expired():
-                raise
-        except (RequestFailed, ConnectionFailure) as error:
-            self._failures.note("", error, "greeks")
-            for option in wanted:
-                self._readings.pop(option, None)
+                self._failures.note("", error, "greeks")
+                for option in wanted:
+                    self._readings.pop(option, None)
         return True
 
     def _due(self, view: View) -> list[Option]:

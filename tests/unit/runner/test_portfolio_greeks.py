@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import attrs
 import pytest
 
-from ibkeel.errors import NotConnected, QuoteUnavailable, RequestTimeout
+from ibkeel.errors import InvalidInput, NotConnected, QuoteUnavailable, RequestTimeout
 from ibkeel.journal import Decision, Journal
 from ibkeel.model import (
     AccountValues,
@@ -146,13 +146,16 @@ def test_one_quote_that_fails_leaves_the_whole_unknown_not_a_part_of_it():
     assert after == Exposure()
 
 
-def test_a_lost_session_is_noted_and_leaves_the_figures_unknown():
+@pytest.mark.parametrize(
+    "error", [NotConnected("gone"), RequestTimeout("slow"), InvalidInput("alike"), TimeoutError()]
+)
+def test_what_fails_as_a_whole_is_noted_and_leaves_the_figures_unknown(error):
     market = _Market(quote(call()))
 
     async def script(greeks):
         seen = view(held(call()))
         await greeks.refresh(seen, within=60)
-        market.fails = NotConnected("gone")
+        market.fails = error
         await asyncio.sleep(180)
         await greeks.refresh(seen, within=60)
         return greeks.of(seen.positions)
@@ -160,7 +163,7 @@ def test_a_lost_session_is_noted_and_leaves_the_figures_unknown():
     played = play(market, script)
 
     assert played.found == Exposure()
-    assert played.failures == [("", NotConnected, "greeks")]
+    assert played.failures == [("", type(error), "greeks")]
 
 
 def test_figures_from_before_the_clock_was_set_back_are_read_again():
@@ -509,6 +512,21 @@ def test_quotes_that_fail_leave_the_run_as_it_is_and_its_exposure_unknown(held_d
     last = [event for event in told.of("ExposureSeen") if event.at_cost][-1]
     assert (last.delta, last.vega) == (None, None)
     assert (played.report.fills, played.report.errors) == (2, ())
+
+
+@pytest.mark.parametrize("error", [RequestTimeout("no answer"), InvalidInput("two are alike")])
+def test_a_reading_that_fails_as_a_whole_ends_no_run_that_holds_something(held_day, error):
+    async def stop_quoting(fake, _):
+        await asyncio.sleep(90)
+
+        async def broken(contracts):
+            raise error
+
+        fake.quotes = broken
+
+    played = held_day(observer=_Told(), beside=stop_quoting)
+
+    assert (played.report.fills, {row.kind for row in played.report.errors}) == (2, {type(error).__name__})
 
 
 @pytest.mark.parametrize(("limit", "outcome"), [(1e6, "entry"), (1.0, "refused")])
