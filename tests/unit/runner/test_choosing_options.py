@@ -6,7 +6,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ibkeel.errors import UnknownContract
+from ibkeel.errors import QuoteUnavailable, UnknownContract
 from ibkeel.journal import Journal
 from ibkeel.model import (
     AccountValues,
@@ -21,7 +21,7 @@ from ibkeel.model import (
 )
 from ibkeel.runner import RiskConfig, RunnerConfig
 from ibkeel.runner.entry import EntryPlanner, sized_bracket
-from ibkeel.runner.feed import Feed
+from ibkeel.runner.feed import Feed, spot_of
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs
@@ -84,3 +84,39 @@ def test_a_quote_in_nickels_and_dimes_has_a_stop_and_a_profit_in_them(bid, ask, 
     bracket, _ = sized_bracket(Quote(contract=NEAR, at=at, bid=bid, ask=ask), 100, account, risk)
 
     assert (bracket.stop_loss, bracket.take_profit) == (Decimal(stop), Decimal(profit))
+
+
+def test_an_option_too_cheap_for_a_stop_has_no_order_and_says_why():
+    at = datetime(2025, 3, 17, 14, 0, tzinfo=UTC)
+    account = AccountValues(account="DU0000001", at=at, net_liquidation=100_000, available_funds=100_000)
+
+    bracket, why = sized_bracket(
+        Quote(contract=NEAR, at=at, bid=0.01, ask=0.02), 100, account, RiskConfig(stop_fraction=0.2)
+    )
+
+    assert bracket is None
+    assert "stop" in why
+
+
+async def test_of_pairs_that_are_unlisted_again_and_again_nothing_is_chosen():
+    clock = virtual_clock()
+    strikes = tuple(Decimal(strike) for strike in range(540, 580))
+    row = OptionClass(trading_class="SPY", expiries=(EXPIRY,), strikes=strikes)
+    broker = FakeBroker(chains=[OptionChain(underlying=SPY, classes=(row,))], clock=clock)
+    broker.fail("quote", UnknownContract("not listed", code=200))
+    feed = Feed(broker, Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
+    await broker.connect()
+
+    choice = await planner._choice("SPY", Up().decide(None), 560.0, date(2025, 3, 17))
+
+    assert choice.chosen is None
+    assert sum(call.kind == "quote" for call in broker.calls) < 20  # it is not gone through strike by strike
+
+
+def test_a_quote_of_a_stock_that_has_no_price_is_no_price_to_go_by():
+    at = datetime(2025, 3, 17, 14, 0, tzinfo=UTC)
+
+    assert spot_of(Quote(contract=SPY, at=at, last=560.0)) == 560.0
+    with pytest.raises(QuoteUnavailable, match=r"the quote of SPY at 2025-03-17.* has no price to go by"):
+        spot_of(Quote(contract=SPY, at=at, bid=560.0))

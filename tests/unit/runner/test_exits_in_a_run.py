@@ -4,6 +4,7 @@ from datetime import timedelta
 import attrs
 import pytest
 
+from ibkeel.errors import OrderRejected
 from ibkeel.journal import Journal, Purpose
 from ibkeel.model import ExitPolicy, OrderTicket
 from ibkeel.runner import EndOfDay, Session
@@ -218,3 +219,18 @@ def test_what_is_held_over_night_is_known_the_next_day(held_day):
     assert [row.stop_price for row in later.orders.values() if row.stop_price]
     assert held.contract in later.signals
     assert after.orders == {}
+
+
+def test_an_exit_that_the_venue_refuses_is_noted_and_tried_again_in_the_next_cycle(held_day):
+    async def refuse_one(fake, _):
+        while not await fake.positions():
+            await asyncio.sleep(1)
+        fake.fail("place", OrderRejected("no", code=201), times=1)
+
+    world = held_day(exits=ExitPolicy(min_dte=8), beside=refuse_one)
+
+    first, second = exits(world)
+    assert second.at - first.at < timedelta(seconds=61)
+    assert first.reason == second.reason == "expiry: dte is 7; held while at least 8"
+    assert {row.kind for row in world.report.errors} == {"OrderRejected"}
+    assert world.report.fills == 2

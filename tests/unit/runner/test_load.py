@@ -381,3 +381,12 @@ def test_without_its_extra_a_file_is_not_read_and_the_sentence_says_what_to_inst
 
     with pytest.raises(ConfigurationError, match=r"install 'ibkeel\[bot\]'"):
         load_config(bot("[runner]\ninterval = 60\n"), {})
+
+
+def test_a_file_that_cannot_be_read_or_is_no_text_says_so(tmp_path):
+    (tmp_path / "bot.toml").write_bytes(b"\xff\xfe[runner]")
+
+    with pytest.raises(ConfigurationError, match=r"cannot read the configuration .*: "):
+        load_config(tmp_path, {})
+    with pytest.raises(ConfigurationError, match=r"bot\.toml is not TOML: .*codec can't decode"):
+        load_config(tmp_path / "bot.toml", {})

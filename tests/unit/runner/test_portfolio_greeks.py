@@ -570,3 +570,23 @@ def test_a_limit_of_the_portfolio_is_set_in_the_file(tmp_path):
 
     assert config.risk.exposure == ExposureLimits(max_delta=300.0, max_vega=50.0)
     assert config.runner.greeks_interval == 30.0
+
+
+def test_each_underlyings_own_price_stands_behind_our_figures_of_its_options():
+    other = attrs.evolve(call(), underlying="QQQ", trading_class="QQQ")
+    market = _Market(
+        quote(call(), None),
+        quote(other, None, mid=25.0),
+        quote(Stock("SPY"), None, mid=560.0),
+        quote(Stock("QQQ"), None, mid=580.0),
+    )
+
+    async def script(greeks):
+        await greeks.refresh(view(held(call()), held(other)), within=60)
+        return greeks.of((held(call()),)), greeks.of((held(other),)), greeks.of((held(other, 0.0),))
+
+    near, deep, nothing = play(market, script).found
+
+    assert 45 < near.delta < 60
+    assert deep.delta > 70
+    assert nothing == FLAT
