@@ -8,7 +8,7 @@ import pytest
 
 from ibkeel.errors import OrderRejected, RequestTimeout
 from ibkeel.journal import Intent, Journal
-from ibkeel.model import Direction, Option, OrderState, Quote, Right, Signal
+from ibkeel.model import Bracket, Direction, Option, OrderState, OrderTicket, Quote, Right, Side, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
 from ibkeel.runner import Entered, OrderDesk, Supervisor
 from ibkeel.runner.feed import Feed
@@ -176,3 +176,26 @@ async def test_a_change_that_is_not_answered_is_told_and_makes_no_second_order(t
 
     assert len(world.names) == 1
     assert {row.kind for row in world.tally.errors} == {"RequestTimeout"}
+
+
+async def test_an_entry_without_a_limit_has_no_price_to_follow_with(tmp_path):
+    clock = virtual_clock()
+    broker = FakeBroker(quotes=[Quote(contract=CALL, at=clock.now(), bid=4.0)], clock=clock)
+    await broker.connect()
+    with Journal.open(tmp_path / "journal.sqlite") as journal:
+        recorder, tally = Recorder(journal), Tally("t", ("SPY",))
+        desk = OrderDesk(
+            broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, NullObserver(), "t"
+        )
+        supervisor = Supervisor(broker, desk, Failures(recorder, tally, clock, NullObserver()), clock, POLICY)
+        ticket = OrderTicket(contract=CALL, side=Side.BUY, quantity=1, order_type="MKT")
+        bracket = Bracket(entry=ticket, stop_loss="3")
+        placed = await desk.enter("SPY", bracket, SIGNAL, DAY, "")
+        supervisor.mind(placed, Entered(symbol="SPY", bracket=bracket, signal=SIGNAL, session=DAY))
+
+        await asyncio.sleep(500)
+        await supervisor.look()
+
+        assert [row.order_type for row in entries(await broker.open_orders())] == ["MKT"]
+        assert {call.kind for call in broker.calls}.isdisjoint({"modify", "cancel", "quote"})
+        assert tally.errors == []
