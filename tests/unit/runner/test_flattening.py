@@ -7,6 +7,7 @@ import pytest
 from ibkeel.errors import ConfigurationError, OrderRejected, RequestTimeout
 from ibkeel.journal import Intent, Journal, Purpose
 from ibkeel.model import Option, OrderState, OrderTicket, Position, Quote, Right, Stock
+from ibkeel.orders import ExitCause
 from ibkeel.runner import (
     EndOfDay,
     Flattened,
@@ -18,7 +19,7 @@ from ibkeel.runner import (
     Safety,
 )
 from ibkeel.runner.crew import crew_of
-from ibkeel.runner.flatten import flatten
+from ibkeel.runner.flatten import flatten, leave_position
 from ibkeel.runner.memory import OwnOrder
 from ibkeel.telemetry import NullObserver
 from ibkeel.testing import FakeBroker
@@ -130,6 +131,34 @@ async def test_what_was_just_bought_does_not_wait_for_what_has_gone(others):
 
     assert sold == [HELD_CALL]
     assert asyncio.get_running_loop().time() - began < 3  # the turn of client 0 lasts one second
+
+
+@pytest.mark.parametrize(("failures", "is_sold"), [(2, True), (3, False)])
+async def test_what_is_held_is_read_three_times_before_an_exit_is_given_up(failures, is_sold):
+    clock = StandingClock()
+    clock.monotonic = asyncio.get_running_loop().time
+    quote = Quote(contract=HELD_CALL, at=NOW, bid=4.0, ask=4.05)
+    held = Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4)
+    async with FakeBroker(clock=clock, positions=(held,), quotes=(quote,)) as broker:
+        with Journal.in_memory() as journal:
+            crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
+            read, answers = broker.positions, [True] + [False] * failures
+
+            async def positions():
+                if not (answers.pop(0) if answers else True):
+                    raise RequestTimeout("no answer")
+                return await read()
+
+            broker.positions = positions
+            leaving = leave_position(broker, crew.desk, HELD_CALL, NOW.date(), "now", ExitCause.MANUAL)
+            if is_sold:
+                await leaving
+            else:
+                with pytest.raises(RequestTimeout):
+                    await leaving
+
+            sold = [entry.record.order.contract for entry in journal.events(Intent)]
+    assert (sold, answers) == ([HELD_CALL] if is_sold else [], [])
 
 
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
