@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from ibkeel.telemetry import (
     ConnectionLost,
+    HeldPosition,
     LoggingObserver,
     NullObserver,
     Observers,
+    PositionsSeen,
     RedactingFilter,
     RequestEnded,
     event_line,
@@ -128,6 +130,14 @@ def test_the_filter_masks_what_passes_a_handler():
     assert record.getMessage() == "for DU***67"
 
 
+def test_the_filter_masks_the_stack_that_is_logged_along():
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "here", (), None, sinfo="at account = DU1234567")
+
+    RedactingFilter().filter(record)
+
+    assert logging.Formatter().format(record) == "here\nat account = DU***67"
+
+
 def test_nobody_listens_to_an_observer_that_forgets():
     class Listening:
         def on_event(self, event):
@@ -149,3 +159,15 @@ def test_a_figure_that_is_none_is_null_in_a_line(figure):
     line = event_line(RequestEnded(at=AT, kind="quote", seconds=figure))
 
     assert json.loads(line, parse_constant=pytest.fail)["seconds"] is None
+
+
+def test_nor_does_one_within_a_row_of_an_event_keep_the_others_from_the_line():
+    rows = [
+        HeldPosition(subject=name, symbol=name, signed_quantity=1.0, average_price=price)
+        for name, price in (("SPY", float("nan")), ("QQQ", 4.5))
+    ]
+
+    line = event_line(PositionsSeen(at=AT, positions=tuple(rows)))
+
+    told = json.loads(line, parse_constant=pytest.fail)["positions"]
+    assert [row["average_price"] for row in told] == [None, 4.5]
