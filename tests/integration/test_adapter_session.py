@@ -127,7 +127,7 @@ async def test_a_broker_is_patient_with_a_gateway_that_starts_late(market):
 
 
 async def test_a_connect_after_a_disconnect_is_as_patient_as_the_first_one(market):
-    broker = made(connect_backoff=Backoff(first=1, factor=2, cap=10, attempts=5))
+    broker = made(connect_backoff=Backoff(first=2, factor=3, cap=10, attempts=5))
     async with SimulatedGateway(market=market, clock=virtual_clock()).listening("127.0.0.1", 4002):
         await broker.connect()
         await broker.disconnect()
@@ -139,7 +139,7 @@ async def test_a_connect_after_a_disconnect_is_as_patient_as_the_first_one(marke
             await broker.connect()
         took.append(now() - began)
 
-    assert took == pytest.approx([15, 15, 15])  # 1 + 2 + 4 + 8, and nothing is held back
+    assert took == pytest.approx([28, 28, 28])  # 2 + 6 + 10 + 10, and nothing is held back
 
 
 async def test_in_the_hours_of_a_reset_a_connect_has_its_number_of_attempts_too(market):
