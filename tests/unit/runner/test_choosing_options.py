@@ -104,11 +104,12 @@ async def test_of_pairs_that_are_unlisted_again_and_again_nothing_is_chosen():
     row = OptionClass(trading_class="SPY", expiries=(EXPIRY,), strikes=strikes)
     broker = FakeBroker(chains=[OptionChain(underlying=SPY, classes=(row,))], clock=clock)
     broker.fail("quote", UnknownContract("not listed", code=200))
-    feed = Feed(broker, Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
-    planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
     await broker.connect()
 
-    choice = await planner._choice("SPY", Up().decide(None), 560.0, date(2025, 3, 17))
+    with Journal.in_memory() as journal:
+        feed = Feed(broker, Recorder(journal), Tally("t", ("SPY",)), clock)
+        planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
+        choice = await planner._choice("SPY", Up().decide(None), 560.0, date(2025, 3, 17))
 
     assert choice.chosen is None
     assert sum(call.kind == "quote" for call in broker.calls) < 20  # it is not gone through strike by strike
