@@ -1,15 +1,27 @@
 """What a program does to a hardened object on a bad day: bursts, shutdowns, blocks that are over."""
 
 import asyncio
+import inspect
+from functools import partial
 
 import pytest
 from tests.integration.hardened import PORT, bars_of, connected, no_such, spy_of
 
-from ibkeel.errors import GatewayRejected, PacingExceeded, RequestFailed, RequestTimeout, UnknownContract
-from ibkeel.ibkr import IBKRConfig
+from ibkeel.errors import (
+    GatewayRejected,
+    InvalidInput,
+    NotEntitled,
+    PacingExceeded,
+    RequestFailed,
+    RequestTimeout,
+    UnknownContract,
+)
+from ibkeel.ibkr import IBKRConfig, harden
 from ibkeel.ibkr.client import library
+from ibkeel.model import Grade
 from ibkeel.resilience import Rule
 from ibkeel.sim import GatewaySettings, Latency, faults
+from ibkeel.virtual import virtual_clock
 
 
 def limit(spy, price):
@@ -244,3 +256,134 @@ async def test_a_cancel_does_not_overtake_the_second_of_two_changes():
 
         assert trade.orderStatus.status == "Cancelled"
         assert gateway.counters.requests["place_order"] == 2
+
+
+# A strict function.
+
+
+def asks_for_none(ib):
+    async def ask():
+        await asyncio.sleep(1)
+        return await ib.reqContractDetailsAsync(no_such())
+
+    return ask
+
+
+class Asker:
+    def __init__(self, ask):
+        self.ask = ask
+
+    async def __call__(self):
+        return await self.ask()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda ask: ask,
+        partial,
+        Asker,
+        lambda ask: lambda: ask(),  # noqa: PLW0108 - a plain function
+        lambda ask: Asker(ask).__call__,
+    ],
+    ids=["a coroutine function", "a part of one", "an object", "a function that returns one", "a method"],
+)
+async def test_a_coroutine_function_that_is_decorated_is_strict_to_its_end_and_nobody_else_is(made):
+    async with connected() as (ib, hardened, _):
+        strict = hardened.strict()(made(asks_for_none(ib)))
+
+        outcomes = await asyncio.gather(strict(), asks_for_none(ib)(), strict(), return_exceptions=True)
+
+        assert [type(each) for each in outcomes] == [UnknownContract, list, UnknownContract]
+        assert await asks_for_none(ib)() == []
+
+
+async def test_a_decorated_function_is_itself_and_raises_what_nobody_waits_for_at_its_end():
+    async with connected(GatewaySettings(is_entitled=False)) as (ib, hardened, _):
+        spy, heard = await spy_of(ib), []
+
+        @hardened.strict()
+        async def subscribe(seconds):
+            """Ask."""
+            ib.reqMktData(spy)
+            await asyncio.sleep(seconds)
+            heard.append(seconds)
+
+        with pytest.raises(NotEntitled):
+            await subscribe(2)
+
+        assert heard == [2]
+        assert inspect.iscoroutinefunction(subscribe)
+        assert (subscribe.__name__, subscribe.__doc__) == ("subscribe", "Ask.")
+
+
+async def test_a_plain_function_that_is_decorated_has_its_own_value():
+    async with connected() as (ib, hardened, _):
+        ask = hardened.strict()(
+            ib.reqContractDetailsAsync
+        )  # no coroutine function: it asks, and returns a future
+
+        with pytest.raises(UnknownContract):
+            await ask(no_such())
+        assert hardened.strict()(len)("abc") == 3
+
+
+async def rows():
+    yield 1
+
+
+def lines():
+    yield 1
+
+
+@pytest.mark.parametrize("function", [rows, lines, partial(rows)])
+async def test_a_generator_is_no_strict_function(function):
+    async with connected() as (_, hardened, _):
+        with pytest.raises(InvalidInput, match="is a generator"):
+            hardened.strict()(function)
+        with pytest.raises(InvalidInput, match="is a generator"):
+            hardened.strict()(lambda: function())()  # noqa: PLW0108 - what it returns is seen when it is called
+
+
+async def test_a_block_is_entered_once_and_a_function_of_a_released_object_never():
+    async with connected() as (ib, hardened, _):
+        block = hardened.strict()
+        with block, pytest.raises(InvalidInput, match="entered already"):
+            block.__enter__()
+        ask = hardened.strict()(asks_for_none(ib))
+        hardened.release()
+
+        with pytest.raises(InvalidInput, match="was released"):
+            await ask()
+
+
+# Clocks.
+
+
+@pytest.mark.parametrize(
+    ("seconds", "grade"),
+    [(0, Grade.OK), (-2, Grade.OK), (-30, Grade.DEGRADED), (90, Grade.DOWN), (-86400, Grade.DOWN)],
+)
+async def test_health_says_how_far_the_clocks_differ(seconds, grade):
+    async with connected() as (ib, hardened, gateway):
+        gateway.inject(faults.ClockSkew(seconds=float(seconds), duration=600.0))
+
+        health = await hardened.health()
+        await asyncio.sleep(2)
+        await ib.reqCurrentTimeAsync()  # the program's own question
+        await asyncio.sleep(0.9)
+        again = await hardened.health()
+
+        assert [row.check("clock").grade for row in (health, again)] == [grade, grade]
+        assert health.is_ok
+        assert ("network time" in health.check("clock").remedy) is (grade is not Grade.OK)
+
+
+async def test_a_session_that_was_open_before_has_its_clock_compared_too():
+    async with connected() as (ib, hardened, _):
+        hardened.release()
+        asked = asyncio.ensure_future(ib.reqCurrentTimeAsync())
+        again = harden(ib, clock=virtual_clock())
+        await asked
+
+        assert (await again.health()).check("clock").grade is Grade.OK

@@ -1,12 +1,15 @@
 """`harden`: pacing, a ledger, typed errors and a probe for an `IB` object that a program has already."""
 
 import asyncio
+import inspect
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from functools import wraps
+from types import TracebackType
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
@@ -14,8 +17,9 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
 from ibkeel.ibkr.client import Tap, forget_tickers, loop_of
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
+from ibkeel.ibkr.health import clock_check
 from ibkeel.ibkr.notices import Notices
-from ibkeel.ibkr.pulse import LEAST_GAP
+from ibkeel.ibkr.pulse import LEAST_GAP, Beat
 from ibkeel.ibkr.sent_ledger import Failure, Scope
 from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
 from ibkeel.model import Grade, Health, HealthCheck
@@ -25,6 +29,7 @@ from ibkeel.telemetry import NullObserver, Observer, unfailing
 __all__ = ["Failure", "Hardened", "harden"]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 _NO_REQUEST: Final = -1
 
@@ -85,6 +90,60 @@ def _nothing(_: Failure) -> None:
     pass
 
 
+class Strict:
+    """A block, entered once; or, as a decorator, one around each call, to the end of what it awaits."""
+
+    def __init__(self, block: Callable[[], AbstractContextManager[None]]) -> None:
+        self._block = block
+        self._entered: AbstractContextManager[None] | None = None
+
+    def __enter__(self) -> None:
+        if self._entered is not None:
+            raise InvalidInput("this strict() block was entered already; ask for another by strict()")
+        self._entered = self._block()
+        self._entered.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._entered is not None:
+            self._entered.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        """Make every call strict.
+
+        Raises:
+            InvalidInput: It is a generator. When it is called: the same, of what it returns.
+        """
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise _no_generator(function)
+
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            with self._block():
+                return await function(*args, **kwargs)
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._block():
+                result = function(*args, **kwargs)
+            if inspect.isgenerator(result) or inspect.isasyncgen(result):
+                raise _no_generator(function)
+            return self(_itself)(result) if inspect.iscoroutine(result) else result
+
+        return cast("F", wraps(function)(call_async) if inspect.iscoroutinefunction(function) else call)
+
+
+async def _itself(coroutine: Awaitable[T]) -> T:
+    return await coroutine
+
+
+def _no_generator(function: object) -> InvalidInput:
+    return InvalidInput(
+        f"{function!r} is a generator, between whose items others run; write `with hardened.strict():` inside it, around "
+        "what asks, with no yield in it"
+    )
+
+
 class Hardened:
     """What `harden` attached to an `IB` object.
 
@@ -106,9 +165,9 @@ class Hardened:
         self._config, self._clock = config, clock
         self._notices = Notices(clock, observer)
         self._is_attached = True
-        self._askers: set[asyncio.Future[int]] = set()
+        self._askers: set[asyncio.Future[Beat]] = set()
         self._asked_at = -math.inf
-        self._answered = -math.inf, 0
+        self._last: Beat | None = None
         self._tap = Tap(ib.wrapper)
         self._guard = WireGuard(
             ib,
@@ -181,9 +240,8 @@ class Hardened:
 
     # Failures as exceptions.
 
-    @contextmanager
-    def strict(self) -> Iterator[None]:
-        """Raise what fails among the requests that are sent within the block.
+    def strict(self) -> Strict:
+        """Raise what fails among the requests that are sent within the block, or the function that it decorates.
 
         A request that somebody waits for raises there and then, and has a deadline; the failure of
         one that nobody waits for, such as a subscription, is raised where the block ends.
@@ -192,8 +250,12 @@ class Hardened:
             RequestTimeout: No answer within the deadline; it was cancelled at the server.
             NoData: A request for history brought no rows.
             RequestFailed: The Gateway refused; the type says why.
-            InvalidInput: The object was released.
+            InvalidInput: The object was released; or a generator is decorated.
         """
+        return Strict(self._strict)
+
+    @contextmanager
+    def _strict(self) -> Iterator[None]:
         self._check_attached()
         scope = Scope(self._guard.ledger, STRICT_SCOPE.get())
         token = STRICT_SCOPE.set(scope)
@@ -220,7 +282,7 @@ class Hardened:
             return await call(*args, **kwargs)
 
     async def health(self) -> Health:
-        """Make a round trip and say how things stand; several callers share one.
+        """Make a round trip and say how things stand, and how far the clocks differ; several callers share one.
 
         In a program that does not await: `ib.run(hardened.health())`.
 
@@ -234,29 +296,28 @@ class Hardened:
         socket = self._check("socket", Grade.OK, "a session is open")
         began = asyncio.get_running_loop().time()
         try:
-            epoch = await self._round_trip()
+            beat = await self._round_trip()
         except (TimeoutError, ConnectionError) as error:
             evidence = str(error) or f"no answer within {self._config.deadlines.probe:g} s"
             probe = self._check("server time", Grade.DOWN, evidence)
             return Health(checks=(socket, probe, *self._notices.checks()))
         took = asyncio.get_running_loop().time() - began
-        said = f"the Gateway said {datetime.fromtimestamp(epoch, UTC):%H:%M:%S} UTC in {took:.3f} s"
-        probe = self._check("server time", Grade.OK, said)
-        return Health(checks=(socket, probe, *self._notices.checks()), round_trip=took)
+        said = f"the Gateway said {beat.server_time:%H:%M:%S} UTC in {took:.3f} s"
+        probe, clock = self._check("server time", Grade.OK, said), clock_check(beat, self._clock.now())
+        return Health(checks=(socket, probe, clock, *self._notices.checks()), round_trip=took)
 
     def _check(self, name: str, grade: Grade, evidence: str) -> HealthCheck:
         return HealthCheck(name=name, grade=grade, evidence=evidence, at=self._clock.now())
 
-    async def _round_trip(self) -> int:
+    async def _round_trip(self) -> Beat:
         self._guard.bind()
         loop, patience = asyncio.get_running_loop(), self._config.deadlines.probe
-        answered_at, epoch = self._answered
-        if loop.time() - answered_at < LEAST_GAP:
-            return epoch
+        if self._last is not None and loop.time() - self._last.at < LEAST_GAP:
+            return self._last
         if not self._askers or loop.time() - self._asked_at >= patience:
             self.ib.client.reqCurrentTime()
             self._asked_at = loop.time()
-        asker: asyncio.Future[int] = loop.create_future()
+        asker: asyncio.Future[Beat] = loop.create_future()
         self._askers.add(asker)
         try:
             async with asyncio.timeout(patience):
@@ -265,10 +326,16 @@ class Hardened:
             self._askers.discard(asker)
 
     def _on_time(self, epoch: int) -> None:
-        self._answered = asyncio.get_running_loop().time(), epoch
+        now, sent = asyncio.get_running_loop().time(), self._guard.ledger.named.get("reqCurrentTime")
+        self._last = Beat(
+            at=now,
+            received_at=self._clock.now(),
+            server_time=datetime.fromtimestamp(epoch, UTC),
+            seconds=0.0 if sent is None else now - sent.asked_at,
+        )
         for asker in self._askers:
             if not asker.done():
-                asker.set_result(epoch)
+                asker.set_result(self._last)
 
     def _on_error(self, key: int, code: int, text: str, *_: object) -> None:
         if key == _NO_REQUEST:
@@ -276,7 +343,7 @@ class Hardened:
 
     def _on_reset(self) -> None:
         self._notices.forget()
-        self._answered, self._asked_at = (-math.inf, 0), -math.inf
+        self._last, self._asked_at = None, -math.inf
         for asker in self._askers:
             if not asker.done():
                 asker.set_exception(NotConnected("the session ended"))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -94,6 +95,20 @@ async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float)
     )
 
 
+def clock_check(beat: Beat, now: datetime) -> HealthCheck:
+    """Whether this machine's clock and the Gateway's agree."""
+    if beat.off <= _SKEW:
+        grade, said, remedy = (
+            Grade.OK,
+            f"this machine and the Gateway agree: {beat.server_time:%H:%M:%S} UTC",
+            "",
+        )
+    else:
+        grade = Grade.DOWN if beat.off > CLOCK_LIMIT else Grade.DEGRADED
+        said, remedy = beat.skew, _SET_CLOCKS
+    return HealthCheck(name="clock", grade=grade, evidence=said, at=now, remedy=remedy)
+
+
 class _Examination:
     """One look at everything."""
 
@@ -143,18 +158,11 @@ class _Examination:
         if beat is not None:
             evidence = f"the Gateway said {beat.server_time:%H:%M:%S} UTC in {beat.seconds:.3f} s"
             yield self._check("server time", Grade.OK, evidence)
-            yield self._clock(beat)
+            yield clock_check(beat, self._now)
         elif isinstance(failure, PacingExceeded):  # nothing was sent
             yield self._check("server time", Grade.DEGRADED, str(failure), _PACED)
         elif failure is not None:
             yield self._check("server time", Grade.DOWN, str(failure), _HALF_OPEN)
-
-    def _clock(self, beat: Beat) -> HealthCheck:
-        if beat.off <= _SKEW:
-            agreed = f"this machine and the Gateway agree: {beat.server_time:%H:%M:%S} UTC"
-            return self._check("clock", Grade.OK, agreed)
-        grade = Grade.DOWN if beat.off > CLOCK_LIMIT else Grade.DEGRADED
-        return self._check("clock", grade, beat.skew, _SET_CLOCKS)
 
     # What lies beyond.
 
