@@ -329,3 +329,15 @@ async def test_a_gateway_of_another_day_is_followed_only_when_told_so(held, monk
             ConfigurationError, match=r"clock is 30 days, 0:00:00 behind .*--follow-gateway-clock"
         ):
             await flatten_over_a_session(config, mine, OrderMode.PAPER)
+
+
+@pytest.mark.usefixtures("virtual_machine")
+async def test_a_gateway_that_does_not_tell_its_time_keeps_nobody_from_closing(held, capsys):
+    async with held() as (gateway, config, path):
+        gateway.inject(faults.Unanswered(when_request="current_time", times=1))
+        mine = attrs.evolve(options(path), follow_gateway=False)
+
+        done = await flatten_over_a_session(config, mine, OrderMode.PAPER)
+
+    assert (done.closed, done.is_flat) == (("+3 SPY",), True)
+    assert "the Gateway's time did not come, so this machine's counts" in capsys.readouterr().err

@@ -20,6 +20,7 @@ from ibkeel.errors import (
     JournalError,
     JournalInUse,
     OrderRefused,
+    RequestFailed,
 )
 from ibkeel.ibkr import IBKRBroker, OrderMode
 from ibkeel.journal import Journal, RunEnded, RunStarted, highest_order_id
@@ -183,9 +184,12 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
     # The journal first: a bot that has lost its Gateway holds it all the same, and must find its client id free.
     with _opened(options) as journal:
         async with IBKRBroker(address, clock=clock, observer=observer) as broker:
-            # A clock that is some hours off keeps nobody from closing.
-            is_near = abs(await broker.server_time() - clock.now()) < _DAY
-            await agree_on_time(broker, clock, follow=is_near or options.follow_gateway)
+            # A clock that is some hours off, or not told, keeps nobody from closing.
+            try:
+                is_near = abs(await broker.server_time() - clock.now()) < _DAY
+                await agree_on_time(broker, clock, follow=is_near or options.follow_gateway)
+            except RequestFailed as error:
+                announce(f"the Gateway's time did not come, so this machine's counts: {error}")
             broker.use_order_ids_above(highest_order_id(journal, address.client_id))
             run = f"r{journal.count(RunStarted) + 1}"
             crew = crew_of(

@@ -277,9 +277,15 @@ def clock_of(machine: Clock, theirs: datetime | None, *, follow: bool) -> Clock:
 
 
 async def agree_on_time(broker: IBKRBroker, clock: Clock, *, follow: bool) -> None:
-    """See that this machine and the Gateway mean the same day; else, and unless the Gateway is followed, refuse."""
-    seen = (await broker.health()).check("clock")
-    if seen is None or seen.grade is not Grade.DOWN:
+    """See that this machine and the Gateway mean the same day; else, and unless the Gateway is followed, refuse.
+
+    Raises:
+        RequestFailed: The Gateway did not tell its time, asked twice.
+        ConnectionFailure: The same, for want of a session.
+    """
+    while (seen := (await broker.health()).check("clock")) is None:
+        await broker.server_time()  # asks once more, and says why it does not come
+    if seen.grade is not Grade.DOWN:
         return
     if not (follow and isinstance(clock, OffsetClock)):
         raise ConfigurationError(f"{seen.evidence}: {seen.remedy}")
