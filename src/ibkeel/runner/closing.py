@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
+import attrs
+
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.guards import finish
@@ -15,7 +17,7 @@ from ibkeel.orders import ExitCause, is_same_contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
-from ibkeel.runner.flatten import OrdersAndAccount, flatten, leave_position
+from ibkeel.runner.flatten import OrdersAndAccount, flatten, is_among, leave_position
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import NEW_YORK, Session
 from ibkeel.runner.tally import Failures, Held
@@ -83,26 +85,32 @@ class Closing:
 
     async def _attempt(self, session: Session, leaving: tuple[Held, ...]) -> tuple[Held, ...] | None:
         """Close our positions but for those that are to be held, or leave by now; what stays open, and why."""
-        left_alone = {row.contract: row for row in leaving}
-        is_hold = self._config.end_of_day is EndOfDay.HOLD
+        left_alone = {row.contract: row.reason for row in leaving}
+        is_hold, left = self._config.end_of_day is EndOfDay.HOLD, self._left(session)
         try:
             held = await flatten(
                 self._broker,
                 self._desk,
                 session=session.day,
-                wait=max(min(self._config.exit_wait, self._left(session)), 0.0),
+                wait=max(min(self._config.exit_wait, left), 0.0),
+                within=left,
                 reason=f"{self._config.flatten_before_close:g} s before the close",
                 contracts=[
                     contract
                     for contract in self._desk.contracts
-                    if contract not in left_alone and self._ends(contract)
+                    if not is_among(left_alone, contract) and self._ends(contract)
                 ],
                 held_for="end_of_day is hold" if is_hold else "its strategy holds it",
             )
         except IbkeelError as error:
             self._failed(error)
             return None
-        held = tuple(left_alone.get(row.contract, row) for row in held)
+        held = tuple(
+            attrs.evolve(row, reason=left_alone[row.contract], is_leaving=True)
+            if row.contract in left_alone
+            else row
+            for row in held
+        )
         for row in filter(self._is_late, held):
             symbol = row.contract.symbol
             self._recorder.keep(

@@ -1,6 +1,7 @@
 """Closing what a run holds, or all there is: children cancelled first, then exactly what is held is sold."""
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
@@ -38,6 +39,7 @@ async def flatten(
     contracts: Sequence[Contract] | None = None,
     of_anybody: bool = False,
     held_for: str = "it is to be held",
+    within: float = math.inf,
 ) -> tuple[Held, ...]:
     """Try once to close every position in a contract that this run traded, and verify it.
 
@@ -54,18 +56,21 @@ async def flatten(
         contracts: Only those; None for all that orders of ours were sent for.
         of_anybody: Whether orders of this client id that the desk does not know are cancelled too.
         held_for: Why any other position of ours stays, in words.
+        within: Seconds, such as those to the close, after which no exit leaves.
 
     Returns:
         Everything that the account still holds, and why; empty when flat.
     """
     trouble: dict[Contract, str] = {}
+    until = asyncio.get_running_loop().time() + within
     wanted = distinct(desk.contracts if contracts is None else contracts)
     for contract in await _present(broker, wanted):
         try:
             async with desk.turn:
-                await finish(
-                    leave_position(broker, desk, contract, session, reason, cause, of_anybody=of_anybody)
+                leave = leave_position(
+                    broker, desk, contract, session, reason, cause, of_anybody=of_anybody, until=until
                 )
+                await finish(leave)
         except IbkeelError as error:
             trouble[contract] = f"{type(error).__name__}: {error}"
     leaving = [row for row in wanted if row not in trouble]
@@ -187,13 +192,14 @@ async def leave_position(
     cause: ExitCause,
     *,
     of_anybody: bool = False,
+    until: float = math.inf,
 ) -> None:
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
     Nothing is cancelled where what is held cannot be read, or orders that stay leave no room for an exit: a stop would
     be gone for nothing. Where there are any, or none at all, bots take turns by their client ids: two that leave at one
     instant would sell all twice.
-    `of_anybody` is as of `cancel_ours`.
+    Neither where an exit would come after `until`, by the loop's clock. `of_anybody` is as of `cancel_ours`.
 
     Raises:
         IbkeelError: One of the two did not succeed.
@@ -201,12 +207,17 @@ async def leave_position(
     rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
     stay = [row for row in rows if not (desk.owns(row) or (of_anybody and row.client_id == broker.client_id))]
     held = await _of(broker, contract)
-    for position in held if stay or not rows else ():
+    # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts what the
+    # other has sent.
+    turn = _FIRST_TURN + _TURN * (broker.client_id % _TURNS) if stay or not rows else 0.0
+    for position in held:
         if not exit_room(position.signed_quantity, stay):
             raise _no_room(position)
-        # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts
-        # what the other has sent.
-        await asyncio.sleep(_FIRST_TURN + _TURN * (broker.client_id % _TURNS))
+        if asyncio.get_running_loop().time() + turn >= until:
+            raise OrderRefused(
+                f"an exit of {contract} would leave after the close; nothing was cancelled or sent"
+            )
+        await asyncio.sleep(turn)
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     before = await broker.all_open_orders()
     for position in await _held_in(broker, desk, contract):

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, date, datetime, timedelta
 
+import attrs
 import pytest
 
 from ibkeel.errors import NotConnected, RequestTimeout
@@ -95,54 +96,69 @@ def answered(place, *, but):
     return answered_place
 
 
-def test_right_before_the_close_an_exit_that_works_is_left_alone_whatever_ails_another():
-    began = datetime(2025, 3, 14, 19, 58, tzinfo=UTC)
-    works, ails = (
-        Option("SPY", date(2025, 3, 21), strike, "C", trading_class="SPY") for strike in (560, 565)
-    )
+BEGAN = datetime(2025, 3, 14, 19, 58, tzinfo=UTC)
+WORKS, AILS = (
+    Option("SPY", date(2025, 3, 21), strike, "C", trading_class="SPY", con_id=strike) for strike in (560, 565)
+)
+
+
+def closed(contracts, *, seconds, ordered=(), number=0, ails=None):
+    """The end of a session in which nobody buys: what is left, and the exits, with their seconds before the close."""
 
     async def main():
         held = [
-            Position(account="DU1", contract=each, signed_quantity=1, average_price=4)
-            for each in (works, ails)
+            Position(account="DU1", contract=each, signed_quantity=1, average_price=4) for each in contracts
         ]
-        quotes = [
-            Quote(contract=each, at=began, ask=0.05, last=0.05) for each in (works, ails)
-        ]  # nobody buys
+        quotes = [Quote(contract=each, at=BEGAN, ask=0.05, last=0.05) for each in contracts]
         clock = virtual_clock()
         async with FakeBroker(clock=clock, positions=held, quotes=quotes) as broker:
+            broker._book.client_id = number
             broker.place = answered(broker.place, but=ails)
             with Journal.in_memory() as journal:
                 crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
-                entry = {"is_entry": True, "state": OrderState.FILLED, "placed_at": began}
+                entry = {"is_entry": True, "state": OrderState.FILLED, "placed_at": BEGAN}
                 crew.desk.restore(
-                    {str(each.strike): OwnOrder(contract=each, **entry) for each in (works, ails)}
+                    {str(each.strike): OwnOrder(contract=each, **entry) for each in ordered or contracts}
                 )
-                closing = Closing(
-                    broker,
-                    crew.desk,
-                    crew.watch,
-                    RunnerConfig(exit_wait=5.0),
-                    crew.recorder,
-                    clock,
-                    print,
-                    bool,
-                )
-                session = Session(
-                    day=began.date(),
-                    opens_at=began - timedelta(hours=1),
-                    closes_at=began + timedelta(seconds=62),
-                )
+                config = RunnerConfig(exit_wait=5.0)
+                closing = Closing(broker, crew.desk, crew.watch, config, crew.recorder, clock, print, bool)
+                closes_at = BEGAN + timedelta(seconds=seconds)
+                session = Session(day=BEGAN.date(), opens_at=BEGAN - timedelta(hours=1), closes_at=closes_at)
                 left = await closing.close(session)
                 intents = [entry.record for entry in journal.events(Intent)]
         return {row.contract: row for row in left}, [
-            ((session.closes_at - row.at).total_seconds(), row.order.contract) for row in intents
+            ((closes_at - row.at).total_seconds(), row.order.contract) for row in intents
         ]
 
-    left, sent = run_virtual(main(), start=began)
+    return run_virtual(main(), start=BEGAN)
 
-    assert left[works].is_leaving
-    assert "did not fill" in left[works].reason
-    assert "no answer" in left[ails].reason
-    assert min(before for before, contract in sent if contract == works) > 15
-    assert min(before for before, contract in sent if contract == ails) < 15
+
+@pytest.mark.parametrize("trading_class", ["SPY", ""], ids=["as listed", "left open"])
+def test_right_before_the_close_an_exit_that_works_is_left_alone_whatever_ails_another(trading_class):
+    ordered = [attrs.evolve(each, trading_class=trading_class) for each in (WORKS, AILS)]
+
+    left, sent = closed((WORKS, AILS), seconds=62, ordered=ordered, ails=AILS)
+
+    assert left[WORKS].is_leaving
+    assert "did not fill" in left[WORKS].reason
+    assert "no answer" in left[AILS].reason
+    assert min(before for before, contract in sent if contract == WORKS) > 15
+    assert min(before for before, contract in sent if contract == AILS) < 15
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_no_exit_leaves_after_the_close_because_other_bots_go_first(number):
+    left, sent = closed((WORKS, AILS), seconds=4.5, number=number)
+
+    assert all(before > 0 for before, _ in sent)
+    assert sum("after the close" in row.reason for row in left.values()) == 2 - len(sent)
+    assert {contract for contract, row in left.items() if row.is_leaving} == {
+        contract for _, contract in sent
+    }
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_every_bot_has_its_turn_twenty_seconds_before_the_close(number):
+    _, sent = closed((WORKS,), seconds=20, number=number)
+
+    assert [contract for _, contract in sent] == [WORKS]
