@@ -284,30 +284,42 @@ def strategy_clashes(config: BotConfig) -> Found:
     """What is wrong with the strategy's name or settings, as far as the registry knows it."""
     named = config.strategy
     try:
-        default_registry().create(named.name, named.params)
+        yield from _wrong(named.name, named.params, "strategy.params")
     except UnknownStrategy as error:
         yield Clash(key="strategy.name", value=named.name, valid=str(error))
+
+
+def _wrong(name: str, params: Mapping[str, object], at: str) -> list[Clash]:
+    error = _refusal(name, params)
+    return [] if error is None else _one_by_one(name, params, at) or [_misfit(at, dict(params), error)]
+
+
+def _refusal(name: str, params: Mapping[str, object]) -> InvalidInput | None:
+    try:
+        default_registry().create(name, params)
+    except UnknownStrategy:
+        raise
     except InvalidInput as error:
-        yield from _one_by_one(named.name, named.params, "strategy.params") or [
-            _misfit("strategy.params", dict(named.params), error)
-        ]
+        return error
+    return None
 
 
 def _one_by_one(name: str, params: Mapping[str, object], at: str) -> list[Clash]:
     """What is wrong with each setting, beside those that are good; nothing when that is not where the fault is."""
+    parts = {
+        key: _wrong(key, value, f"{at}.{key}")
+        for key, value in params.items()
+        if key != name and key in name.split("+") and isinstance(value, Mapping)
+    }
+    if _refusal(name, {}) is not None:  # it needs some, and would refuse each alone for want of the others
+        return [clash for found in parts.values() for clash in found]
     good: dict[str, object] = {}
     wrong: dict[str, list[Clash]] = {}
     for key in [*params] * len(params):  # what is good may be so only beside one that comes later
-        if key in good:
-            continue
-        value, own = params[key], f"{at}.{key}"
-        try:
-            default_registry().create(name, {**good, key: value})
-            good[key] = value
-        except InvalidInput as error:
-            is_part = key != name and key in name.split("+")
-            below = _one_by_one(key, value, own) if is_part and isinstance(value, Mapping) else []
-            wrong[key] = below or [_misfit(own, value, error)]
+        if key not in good and (error := _refusal(name, {**good, key: params[key]})):
+            wrong[key] = parts.get(key) or [_misfit(f"{at}.{key}", params[key], error)]
+        else:
+            good[key] = params[key]
     return [clash for key, found in wrong.items() if key not in good for clash in found]
 
 

@@ -1,12 +1,14 @@
 import sys
 from decimal import Decimal
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner import EndOfDay, RiskConfig, RunnerConfig, check_config, load_config
+from ibkeel.strategy import default_registry
 
 _SECTIONS = "valid: gateway, journal, limits, risk, runner, strategy"
 
@@ -323,6 +325,37 @@ def test_settings_that_do_not_fit_together_are_told_of_one_of_them(bot):
     (problem,) = check_config(bot(text), {})
 
     assert "valid: fast < slow" in problem.valid
+
+
+@attrs.frozen(kw_only=True)
+class Needy:
+    """A strategy of somebody's own, without defaults."""
+
+    fast: int = attrs.field(validator=attrs.validators.gt(0))
+    slow: int
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow", "key", "words"),
+    [
+        ("-5", "9", "strategy.params", "fast"),
+        ("5", "'x'", "strategy.params", "slow"),
+    ],
+)
+@pytest.mark.parametrize("name", ["needy", "scalp+needy"])
+def test_of_a_strategy_without_defaults_no_setting_that_is_there_is_called_missing(
+    bot, monkeypatch, fast, slow, key, words, name
+):
+    monkeypatch.setitem(default_registry()._factories, "needy", Needy)
+    own = f"{{ fast = {fast}, slow = {slow} }}"
+    params = own if name == "needy" else f"{{ needy = {own}, scalp = {{ foo = 1 }} }}"
+
+    found = check_config(bot(f"[strategy]\nname = '{name}'\nparams = {params}\n"), {})
+
+    expected = [key] if name == "needy" else [f"{key}.needy", f"{key}.scalp.foo"]
+    assert [row.key for row in found] == expected
+    assert words in found[0].valid
+    assert "missing" not in found[0].valid
 
 
 def test_of_strategies_together_each_ones_settings_are_told(bot):
