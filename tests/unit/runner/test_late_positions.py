@@ -102,7 +102,7 @@ WORKS, AILS = (
 )
 
 
-def closed(contracts, *, seconds, ordered=(), number=0, ails=None):
+def closed(contracts, *, seconds, ordered=(), number=0, ails=None, mute=None):
     """The end of a session in which nobody buys: what is left, and the exits, with their seconds before the close."""
 
     async def main():
@@ -114,6 +114,10 @@ def closed(contracts, *, seconds, ordered=(), number=0, ails=None):
         async with FakeBroker(clock=clock, positions=held, quotes=quotes) as broker:
             broker._book.client_id = number
             broker.place = answered(broker.place, but=ails)
+            if mute is not None:
+                loop = asyncio.get_running_loop()
+                loop.call_later(mute, broker.fail, "positions", RequestTimeout("no answer"))
+                loop.call_later(mute + 1.5, broker.heal, "positions")
             with Journal.in_memory() as journal:
                 crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
                 entry = {"is_entry": True, "state": OrderState.FILLED, "placed_at": BEGAN}
@@ -162,3 +166,10 @@ def test_every_bot_has_its_turn_twenty_seconds_before_the_close(number):
     _, sent = closed((WORKS,), seconds=20, number=number)
 
     assert [contract for _, contract in sent] == [WORKS]
+
+
+def test_no_exit_leaves_after_the_close_because_positions_were_read_anew():
+    left, sent = closed((WORKS,), seconds=4, number=1, mute=2.5)
+
+    assert sent == []
+    assert "none was sent" in left[WORKS].reason
