@@ -32,7 +32,8 @@ from ibkeel.model import (
 )
 from ibkeel.runner import Session, SessionCalendar
 from ibkeel.sim.market import ReplayMarket, SeededMarket
-from ibkeel.sim.services.durations import Duration, start_of
+from ibkeel.sim.services.durations import Duration, ShortBar, start_of
+from ibkeel.sim.services.feed import short_bars
 from ibkeel.sim.values import BarSize, ContractPattern, Market, MarketQuote, ModelGreeks, SimBar, SimContract
 from ibkeel.validators import expect
 
@@ -99,7 +100,9 @@ class Directory:
                 expiries=row.expiries,
                 strikes=tuple(Decimal(str(strike)) for strike in row.strikes),
             )
-            for row in rows
+            for row in sorted(
+                rows, key=lambda row: (row.exchange != "SMART", row.exchange, row.trading_class)
+            )
         )
         return OptionChain(underlying=underlying, classes=classes)
 
@@ -154,7 +157,7 @@ def _contract(listed: SimContract) -> Contract:
     )
 
 
-_SIZES: Final = {size.text: size for size in BarSize}
+_SIZES: Final = {size.text: size for size in (*ShortBar, *BarSize)}
 _DURATION: Final = re.compile(r"(\d+) ([SDWMY])")
 
 
@@ -181,25 +184,22 @@ class Prices:
     def bars(self, contract: Contract, spec: BarSpec, now: datetime) -> Bars:
         """Bars up to now; the one that covers now holds what has traded, as a live Gateway's does."""
         expect(spec, BarSpec)
-        listed, size = self._directory.find(contract), _SIZES.get(spec.size)
-        if size is None:
-            raise NoData(f"the market keeps no bars of {spec.size!r}; it has {', '.join(_SIZES)}")
+        listed, size = self._directory.find(contract), _SIZES[spec.size]
         end = now if spec.end is None else min(spec.end, now)
-        rows = self._market.bars(
-            listed,
-            start=self._start(listed, spec, size, end),
-            end=end,
-            size=size,
-            what=spec.kind.value,
-            rth=spec.rth,
-        )
+        start, what = self._start(listed, spec, size, end), spec.kind.value
+        if isinstance(size, ShortBar):
+            rows: Sequence[SimBar] = short_bars(
+                self._market, listed, start=start, end=end, seconds=size.seconds, what=what
+            )
+        else:
+            rows = self._market.bars(listed, start=start, end=end, size=size, what=what, rth=spec.rth)
         if not rows:
             raise NoData(
                 f"no bars of {spec.size!r} over {spec.duration!r} of {contract} to {end.isoformat()}"
             )
         return _bars(rows, contract, spec, listed.timezone)
 
-    def _start(self, listed: SimContract, spec: BarSpec, size: BarSize, end: datetime) -> datetime:
+    def _start(self, listed: SimContract, spec: BarSpec, size: BarSize | ShortBar, end: datetime) -> datetime:
         match = _DURATION.fullmatch(spec.duration)
         assert match is not None
         return start_of(
@@ -218,14 +218,15 @@ def _price(value: float | None) -> float | None:
 
 def _quote(contract: Contract, shown: MarketQuote, greeks: ModelGreeks | None, now: datetime) -> Quote:
     is_index = isinstance(contract, Index)
+    bid, ask = _price(shown.bid), _price(shown.ask)
     return Quote(
         contract=contract,
         at=now,
-        bid=_price(shown.bid),
-        ask=_price(shown.ask),
+        bid=bid,
+        ask=ask,
         last=_price(shown.last),
-        bid_size=shown.bid_size,
-        ask_size=shown.ask_size,
+        bid_size=None if bid is None else shown.bid_size,
+        ask_size=None if ask is None else shown.ask_size,
         last_size=shown.last_size,
         volume=None if is_index else shown.volume,
         open_interest=shown.open_interest,
@@ -236,10 +237,13 @@ def _quote(contract: Contract, shown: MarketQuote, greeks: ModelGreeks | None, n
 
 
 def _bars(rows: Sequence[SimBar], contract: Contract, spec: BarSpec, timezone: str) -> Bars:
+    starts = [row.at for row in rows]
+    if spec.size == BarSize.DAY_1.text:  # as the adapter's: midnight of the exchange's day
+        starts = [at.astimezone(ZoneInfo(timezone)).replace(hour=0, minute=0) for at in starts]
     return Bars(
         contract=contract,
         spec=spec,
-        at=np.array([int(row.at.timestamp()) for row in rows], dtype="datetime64[s]"),
+        at=np.array([int(at.timestamp()) for at in starts], dtype="datetime64[s]"),
         open=[row.open for row in rows],
         high=[row.high for row in rows],
         low=[row.low for row in rows],
