@@ -34,7 +34,7 @@ class SimulatedGateway:
         market: Where quotes, history and definitions come from.
         clock: Wall time; on a virtual loop the clock that moves with it.
         venue: Where orders go; None makes one from `account`, `cash` and `seed`.
-        account: Account id that clients see; that of the venue, when one is given.
+        account: Account id that clients see; give that of `venue`, if you give one.
         cash: Opening cash of the venue that is made, in its currency.
         seed: Seed of the venue that is made.
         settings: Limits and habits.
