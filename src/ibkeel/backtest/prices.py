@@ -1,6 +1,5 @@
 """Contracts, quotes and bars of a simulated market, as the model has them."""
 
-import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -158,7 +157,6 @@ def _contract(listed: SimContract) -> Contract:
 
 
 _SIZES: Final = {size.text: size for size in (*ShortBar, *BarSize)}
-_DURATION: Final = re.compile(r"(\d+) ([SDWMY])")
 
 
 class Prices:
@@ -186,7 +184,16 @@ class Prices:
         expect(spec, BarSpec)
         listed, size = self._directory.find(contract), _SIZES[spec.size]
         end = now if spec.end is None else min(spec.end, now)
-        start, what = self._start(listed, spec, size, end), spec.kind.value
+        amount, unit = spec.duration.split()
+        start = start_of(
+            Duration(int(amount), unit),
+            end,
+            size,
+            sessions=self._market.sessions,
+            zone=ZoneInfo(listed.timezone),
+            rth=spec.rth,
+        )
+        what = spec.kind.value
         if isinstance(size, ShortBar):
             rows: Sequence[SimBar] = short_bars(
                 self._market, listed, start=start, end=end, seconds=size.seconds, what=what
@@ -198,18 +205,6 @@ class Prices:
                 f"no bars of {spec.size!r} over {spec.duration!r} of {contract} to {end.isoformat()}"
             )
         return _bars(rows, contract, spec, listed.timezone)
-
-    def _start(self, listed: SimContract, spec: BarSpec, size: BarSize | ShortBar, end: datetime) -> datetime:
-        match = _DURATION.fullmatch(spec.duration)
-        assert match is not None
-        return start_of(
-            Duration(int(match[1]), match[2]),
-            end,
-            size,
-            sessions=self._market.sessions,
-            zone=ZoneInfo(listed.timezone),
-            rth=spec.rth,
-        )
 
 
 def _price(value: float | None) -> float | None:
