@@ -37,7 +37,10 @@ _STEPS: Final = MappingProxyType(
     {"S": (1, 60), "D": (5, 3600), "W": (10, 14400), "M": (30, 28800), "Y": (60, 86400)}
 )
 _SECONDS_STEPS: Final = ((1800, 1800), (3600, 3600), (14400, 10800), (86400, 28800))
-_LONGEST_SECONDS: Final = 86400
+# How long a request may be, and the next unit. Source: TWS API, "Historical Bars", durations.
+_LONGEST: Final = MappingProxyType(
+    {"S": (86400, "D"), "D": (365, "Y"), "W": (52, "Y"), "M": (12, "Y"), "Y": (68, "Y")}
+)
 
 
 class BarKind(Words):
@@ -63,10 +66,11 @@ def _duration(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
             f"BarSpec.{attribute.name} is {value!r}; valid: a number and S, D, W, M or Y, "
             "such as '3600 S' or '1 D'"
         )
-    if match[2] == "S" and int(match[1]) > _LONGEST_SECONDS:
+    longest, unit = _LONGEST[match[2]]
+    if int(match[1]) > longest:
+        fits = min(-(-int(match[1]) * _UNIT_SECONDS[match[2]] // _UNIT_SECONDS[unit]), 68)
         raise InvalidInput(
-            f"BarSpec.duration is {value!r}; above 86400 S give days, "
-            f"such as '{-(-int(match[1]) // 86400)} D'"
+            f"BarSpec.duration is {value!r}; valid: up to '{longest} {match[2]}', or such as '{fits} {unit}'"
         )
 
 

@@ -163,9 +163,18 @@ def test_a_duration_is_a_number_and_a_unit(duration):
         BarSpec(duration=duration)
 
 
-def test_too_many_seconds_are_answered_with_the_days_they_are():
-    with pytest.raises(InvalidInput, match="such as '2 D'"):
-        BarSpec(duration="172800 S")
+@pytest.mark.parametrize(
+    ("asked", "instead"),
+    [("172800 S", "2 D"), ("366 D", "2 Y"), ("53 W", "2 Y"), ("13 M", "2 Y"), ("69 Y", "68 Y")],
+)
+def test_what_is_longer_than_a_gateway_serves_is_answered_with_what_fits(asked, instead):
+    with pytest.raises(InvalidInput, match=f"such as '{instead}'"):
+        BarSpec(duration=asked, size="1 day")
+
+
+@pytest.mark.parametrize("longest", ["86400 S", "365 D", "52 W", "12 M", "68 Y"])
+def test_the_longest_spans_are_taken(longest):
+    assert BarSpec(duration=longest, size="1 hour").duration == longest
 
 
 @pytest.mark.parametrize("size", ["", "1 minute", "1 hours", "60", "5 min"])
