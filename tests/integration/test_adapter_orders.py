@@ -263,11 +263,16 @@ async def test_a_refused_change_leaves_the_order_as_it_was(stage):
     async with stage() as on:
         placement = await on.broker.place(FAR)
 
-        report = await on.broker.modify(placement.order_id, attrs.evolve(FAR, limit_price="100.001"))
+        with pytest.raises(OrderRejected, match=r"error 110.* it is working, LMT 100") as refused:
+            await on.broker.modify(placement.order_id, attrs.evolve(FAR, limit_price="100.001"))
+        (report,) = await on.broker.open_orders()
+        changed = await on.broker.modify(placement.order_id, attrs.evolve(FAR, limit_price="101"))
 
+        assert refused.value.code == 110
         assert report.state is OrderState.WORKING
         assert "110" in report.reason
         assert report.limit_price == 100
+        assert (changed.limit_price, changed.reason) == (101, "")
 
 
 async def test_an_order_that_ended_is_neither_changed_nor_cancelled_again(stage):

@@ -128,6 +128,9 @@ ORDER_ROWS: Final[tuple[Meaning, ...]] = (
 )
 """Sorted by what they speak of, then by code; of one code, those with a pattern come first."""
 
+REFUSED_CHANGES: Final = frozenset({104, 105, 110, 321, 2102})
+"""Codes by which a change is refused, and the order stays as it was; the rows above call them notices."""
+
 
 def _ends(
     code: int,

@@ -12,7 +12,7 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.client import numeric_unset
-from ibkeel.ibkr.code_rows import ERROR_TABLE
+from ibkeel.ibkr.code_rows import ERROR_TABLE, REFUSED_CHANGES
 from ibkeel.ibkr.codes import About, ErrorTable, Meaning
 from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of, with_average
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
@@ -59,6 +59,7 @@ class _Entry:
     is_closing: bool = False
     told: OrderReport | None = None
     modifying: bool = False
+    refusal: str = ""
     is_changed: bool = False
     answered: bool = False
     code: int | None = None
@@ -125,7 +126,8 @@ class OrderBook:
     def modifying(self, order_id: OrderId) -> None:
         """Note that a change's bytes left: until it is answered, errors are about the change."""
         entry = self._entries[order_id]
-        entry.modifying, entry.is_changed, entry.answered = True, True, False
+        entry.modifying, entry.is_changed, entry.answered, entry.refusal = True, True, False, ""
+        entry.report = attrs.evolve(entry.report, reason="")
 
     def cancelling(self, order_id: OrderId) -> None:
         """Note that a cancel's bytes left; what was said before is no answer to it."""
@@ -171,6 +173,7 @@ class OrderBook:
             limit_price=price_of(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
             stop_price=price_of(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
             order_type=order.orderType,
+            tif=order.tif or entry.report.tif,
         )
         entry.truth = _changed(entry.truth, quantity=quantity)
         self._answer(OrderId(order_id), StatusSeen(status=state.status))
@@ -258,6 +261,8 @@ class OrderBook:
         meaning = of_orphan(meaning, text, entry.truth, parent)
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
         entry.code, entry.has_fault = code, meaning.counts
+        if entry.modifying and code in REFUSED_CHANGES:
+            entry.refusal = f"error {code}: {words}"
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
         is_of_change = entry.is_changed and meaning.fate is ErrorFate.REJECTED  # the order works on as it was
         fate = ErrorFate.UNCERTAIN if is_of_change else meaning.fate
@@ -348,6 +353,11 @@ class OrderBook:
         """The code of the last error that named the order; None when there was none."""
         entry = self._entries.get(order_id)
         return None if entry is None else entry.code
+
+    def refusal(self, order_id: OrderId) -> str:
+        """Why the venue left an order as it was when it was last to be changed; empty when it did not say so."""
+        entry = self._entries.get(order_id)
+        return "" if entry is None else entry.refusal
 
     def has_fault(self, order_id: OrderId) -> bool:
         """Whether that error was a failure of the service, and not its answer."""

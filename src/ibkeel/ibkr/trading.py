@@ -307,7 +307,14 @@ class Trading:
         with self._link.wire.lane(Lane.CLOSING if is_protective else Lane.OPENING):
             self._link.ib.client.placeOrder(order_id, to_ib_contract(before.contract), ib_order)
         await self._told(order_id, lambda: self._link.book.has_answer(order_id), "the change of", deadlines)
-        return self._require(order_id)
+        after = self._require(order_id)
+        refusal = self._link.book.refusal(order_id)
+        if refusal and not after.state.is_final:
+            raise OrderRejected(
+                f"the change of order {order_id} was refused: {refusal}; it is {after.state.value}, {after.terms}",
+                code=self._link.book.last_code(order_id),
+            )
+        return after
 
     async def cancel(self, order_id: OrderId, deadlines: Deadlines) -> OrderReport:
         """Ask for a cancel and wait for the order's fate."""
