@@ -172,11 +172,14 @@ class OrderDesk:
             return False
         order.state = report.state
         self.stirred.set()
+        self._note_fill(order, report.client_order_id)
+        return True
+
+    def _note_fill(self, order: OwnOrder, name: ClientOrderId) -> None:
         if order.state in {OrderState.FILLED, OrderState.PARTIALLY_FILLED}:
-            self.filled(report.client_order_id)
+            self.filled(name)
         if order.state is OrderState.FILLED and self._doorkeeper is not None:
             self._doorkeeper.filled()
-        return True
 
     def is_untold(self, report: OrderReport) -> bool:
         """Whether it is what we know of an order of ours, and the journal does not have it."""
@@ -385,11 +388,12 @@ class OrderDesk:
             ours = child_name(name, number) if number else name
             # A broker that keeps a bracket to itself may not name the children.
             said = placed[number] if number < len(placed) else None
-            order = self._ours.pop(ours)
+            order, named = self._ours.pop(ours), said.client_order_id if said else ours
+            self._ours[named] = order
             # The venue may have answered, and the watch told of it, before the placement came.
             if order.state is OrderState.SENT:
                 order.state = said.state if said else placement.state
-            self._ours[said.client_order_id if said else ours] = order
+                self._note_fill(order, named)
         if placement.was_sent:
             self._tally.orders_sent += len(tickets)
             if self._doorkeeper is not None:
