@@ -106,6 +106,12 @@ def whole_number(name: str, value: object, *, least: int = 0) -> int:
     raise InvalidInput(f"{name} is {value!r}; valid: a whole number, {least} or more, as an int")
 
 
+def check_wait(within: Any) -> None:
+    """Refuse what is no time to wait: seconds above 0, or None for as long as it takes."""
+    if within is not None and not (is_number(within) and within > 0):
+        raise InvalidInput(f"within is {within!r}; valid: seconds, above 0, or None")
+
+
 def ask(may_leave: Callable[[], None] | None) -> None:
     """Ask, right before an order would leave, whether it may.
 

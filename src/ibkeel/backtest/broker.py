@@ -43,7 +43,7 @@ from ibkeel.model import (
 )
 from ibkeel.sim.values import Market, SimContract, SimPosition
 from ibkeel.sim.venue import Settlement, Valuation, Venue, VenueSettings
-from ibkeel.validators import ask, expect, series
+from ibkeel.validators import ask, check_wait, expect, series, whole_number
 
 ACCOUNT: Final = "DU0000001"
 """The account of every backtest."""
@@ -131,6 +131,7 @@ class VenueBroker(Broker):
 
     @override
     async def ready(self, within: float | None = None) -> None:
+        check_wait(within)
         self._now()
 
     @override
@@ -200,6 +201,7 @@ class VenueBroker(Broker):
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
+        expect(underlying, Stock, Index)
         self._now()
         return self._directory.chain(underlying)
 
@@ -219,11 +221,15 @@ class VenueBroker(Broker):
         """What an order would do to margin and equity; nothing is placed.
 
         Raises:
-            OrderRejected: The market shows no price to reckon with.
+            OrderRejected: The venue would refuse it, or the market shows no price to reckon with.
         """
         now = self._now()
         expect(ticket, OrderTicket)
         order = order_of(ticket, self._directory.find(ticket.contract), order_id=0, name="preview")
+        if (no := self._venue.objection(order, now)) is not None:
+            raise OrderRejected(
+                f"the preview of {ticket.side} {ticket.quantity} {ticket.contract}: {no.text}", code=no.code
+            )
         seen = self._venue.preview(order, now)
         if seen.commission is None:
             raise OrderRejected(f"the market shows no price of {ticket.contract} to reckon with", code=201)
@@ -241,12 +247,12 @@ class VenueBroker(Broker):
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
         self._now()
-        return self._dealing.modify(order_id, order)
+        return self._dealing.modify(OrderId(whole_number("order_id", order_id)), order)
 
     @override
     async def cancel(self, order_id: OrderId) -> OrderReport:
         self._now()
-        return self._dealing.cancel(order_id)
+        return self._dealing.cancel(OrderId(whole_number("order_id", order_id)))
 
     @property
     @override

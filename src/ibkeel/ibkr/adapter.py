@@ -52,7 +52,7 @@ from ibkeel.model import (
 from ibkeel.resilience import Deadlines
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import HealthTaken, NullObserver, Observer, PacingSampled
-from ibkeel.validators import ask, expect, is_number, whole_number
+from ibkeel.validators import ask, check_wait, expect, whole_number
 
 
 class IBKRBroker(Broker):
@@ -167,8 +167,7 @@ class IBKRBroker(Broker):
     @override
     async def ready(self, within: float | None = None) -> None:
         self._link.check_loop()
-        if within is not None and not (is_number(within) and within > 0):
-            raise InvalidInput(f"within is {within!r}; valid: seconds, above 0, or None")
+        check_wait(within)
         try:
             async with asyncio.timeout(None if within is None else float(within)):
                 await self._keeper.usable()

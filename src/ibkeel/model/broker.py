@@ -141,7 +141,9 @@ class Orders(Protocol):
         """Replace price or quantity of a working order.
 
         Raises:
+            InvalidInput: There is no such order, or contract, side or type would change; nothing was sent.
             OrderRefused: It does not work, or not for certain; nothing was sent.
+            OrderRejected: The venue refused the change; the order is as it was.
         """
         ...
 

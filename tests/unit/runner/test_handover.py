@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_said_with_what_was_last_known(stopped):
     assert lines[0] == (
         "left open: it could not be read (RequestTimeout: no answer); look in TWS or Client Portal"
     )
-    assert lines[1].endswith("-1, SPY 2025-03-21 560 C, last known as working")
+    assert lines[1].endswith("-1, SPY 2025-03-21 560 C, last known as acknowledged")
     assert lines[1].removeprefix("left open: ") in ended.detail
 
 

@@ -60,6 +60,6 @@ def test_what_is_held_when_data_are_lost_keeps_its_stop_and_leaves_before_the_cl
     world = held_day(beside=beside, exits=ExitPolicy())
 
     assert [row.purpose for row in world.intents] == [Purpose.ENTRY, Purpose.EXIT]
-    assert [row.state for row in stops] == [OrderState.WORKING]
+    assert [row.state for row in stops] == [OrderState.ACKNOWLEDGED]
     assert "failed" in outcomes(world)
     assert world.report.held == ()

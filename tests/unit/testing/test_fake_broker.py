@@ -42,7 +42,7 @@ from ibkeel.testing.contract import CHECKS, World, run_check
 from ibkeel.virtual import run_virtual, virtual_clock
 
 START = datetime(2025, 3, 14, 14, 30, tzinfo=UTC)
-SPY = Stock("SPY")
+SPY, QQQ = Stock("SPY"), Stock("QQQ")
 CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")
 PAIR = Combo("SPY", [ComboLeg(con_id=ConId(1), side="BUY"), ComboLeg(con_id=ConId(2), side="SELL")])
 MINUTES = BarSpec(duration="3600 S", size="1 min")
@@ -124,9 +124,9 @@ def test_a_quote_or_bars_that_the_script_lacks_are_typed_errors():
         with pytest.raises(NoData, match="5 mins bars of SPY"):
             await broker.bars(SPY, BarSpec(duration="1 D", size="5 mins"))
         with pytest.raises(NoData, match="has no options"):
-            await broker.option_chain(CALL)
+            await broker.option_chain(QQQ)
 
-    run(body, steps=[quote(late, 9.0, 9.1, seconds=100)])
+    run(body, steps=[quote(late, 9.0, 9.1, seconds=100), quote(QQQ, 480.0, 480.1)])
 
 
 def test_an_option_without_its_trading_class_is_found_unless_two_fit():

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput, OrderRefused, QuoteUnavailable
+from ibkeel.errors import InvalidInput, OrderRefused, OrderRejected, QuoteUnavailable
 from ibkeel.model import (
     Bracket,
     ClientOrderId,
@@ -25,11 +25,15 @@ from ibkeel.model import (
     Position,
     Quote,
     Side,
+    TimeInForce,
 )
-from ibkeel.orders import check_name
 
 Prices = Callable[[Contract], Quote]
 
+_HELD: Final = (
+    OrderState.ACKNOWLEDGED
+)  # the venue has it, and works it once its trigger or its parent lets it
+_IMMEDIATE: Final = (TimeInForce.IOC, TimeInForce.FOK)
 _PERM_BASE: Final = 1_000_000
 
 
@@ -49,11 +53,19 @@ class Book:
     """Orders, fills and positions.
 
     A market order fills at the other side of the quote, a limit order when that side reaches its
-    limit, a stop when the side that it would trade at reaches its trigger; always whole.
+    limit, a stop when the side that it would trade at reaches its trigger; always whole. What is good for the
+    moment alone and does not fill is cancelled.
     """
 
-    def __init__(self, *, account: str, positions: tuple[Position, ...] = (), client_id: int = 0) -> None:
-        self._account, self.client_id = account, client_id
+    def __init__(
+        self,
+        *,
+        account: str,
+        find: Callable[[Contract], Contract],
+        positions: tuple[Position, ...] = (),
+        client_id: int = 0,
+    ) -> None:
+        self._account, self._find, self.client_id = account, find, client_id
         self._ids = count(1)
         self._orders: dict[OrderId, _Order] = {}
         self._executions: list[Execution] = []
@@ -66,11 +78,7 @@ class Book:
 
         Returns:
             Its placement, and the first report of each of its orders.
-
-        Raises:
-            OrderRefused: An order of that name works.
         """
-        check_name(order, self.working())
         if isinstance(order, OrderTicket):
             placement = self._add(order, None, at)
             return placement, [self.report(_sent(placement))]
@@ -101,6 +109,10 @@ class Book:
         """Orders that are not final, in the order placed."""
         return tuple(order.report for order in self._orders.values() if order.is_live)
 
+    def lost(self) -> list[OrderReport]:
+        """What is known of the orders that work when the session ends, until it is asked again."""
+        return [attrs.evolve(row, state=OrderState.UNKNOWN) for row in self.working()]
+
     def ended(self) -> tuple[OrderReport, ...]:
         """Orders that are final, in the order placed."""
         return tuple(order.report for order in self._orders.values() if not order.is_live)
@@ -117,22 +129,33 @@ class Book:
             if quantity
         )
 
-    def modify(self, order_id: OrderId, ticket: OrderTicket, at: datetime) -> OrderReport:
-        """Replace price and quantity of a working order.
+    def check_change(self, order_id: OrderId, ticket: OrderTicket) -> None:
+        """Refuse to change what cannot be.
 
         Raises:
-            InvalidInput: There is no such order.
+            InvalidInput: There is no such order, or it would become another one.
             OrderRefused: It is final.
+            OrderRejected: Its group would change.
         """
-        report = self.report(order_id)
+        report, before = self.report(order_id), self._orders[order_id].ticket
         if report.state.is_final:
             raise OrderRefused(
                 f"order {order_id} is {report.state.value}; only a working order can be changed"
             )
+        kept = (before.contract, before.side, before.order_type)
+        if kept != (ticket.contract, ticket.side, ticket.order_type):
+            raise InvalidInput(f"a change keeps contract, side and type: order {order_id} is {kept}")
+        if ticket.oca_group != before.oca_group and report.parent_id is None:
+            raise OrderRejected(
+                f"a change keeps the group: order {order_id} is in {before.oca_group!r}", code=105
+            )
+
+    def modify(self, order_id: OrderId, ticket: OrderTicket, at: datetime) -> OrderReport:
+        """Replace price and quantity of a working order, once `check_change` has passed."""
         order = self._orders[order_id]
         order.ticket = attrs.evolve(ticket, oca_group=order.ticket.oca_group)
         order.report = attrs.evolve(
-            report,
+            order.report,
             quantity=ticket.quantity,
             remaining=ticket.quantity,
             limit_price=ticket.limit_price,
@@ -154,8 +177,12 @@ class Book:
         report = self.report(order_id)
         if report.state.is_final:
             return [report]
-        family = [order_id, *(i for i, row in self._orders.items() if row.parent == order_id and row.is_live)]
-        return [self._end(i, OrderState.CANCELLED, at, reason="cancelled by us") for i in family]
+        return self._cancelled(order_id, at, "cancelled by us")
+
+    def placed(self, placement: Placement) -> Placement:
+        """The placement with what has become of its orders."""
+        rows = tuple(map(self.placed, placement.children))
+        return attrs.evolve(placement, state=self.report(_sent(placement)).state, children=rows)
 
     def match(self, prices: Prices, at: datetime) -> Iterator[OrderReport | Execution]:
         """Fill whatever can fill now; yields what changed, in order."""
@@ -181,7 +208,7 @@ class Book:
             tif=ticket.tif.value,
             parent_id=parent_id,
             oca_group=ticket.oca_group,
-            state=OrderState.WORKING,
+            state=_HELD if parent or ticket.stop_price is not None else OrderState.WORKING,
             remaining=ticket.quantity,
             at=at,
         )
@@ -194,14 +221,18 @@ class Book:
     def _try(self, order_id: OrderId, prices: Prices, at: datetime) -> Iterator[OrderReport | Execution]:
         order = self._orders[order_id]
         try:
-            quote = prices(order.ticket.contract)
+            price = _fill_price(order, prices(order.ticket.contract))
         except QuoteUnavailable:
-            return
-        price = _fill_price(order, quote)
+            price = None
         if price is None:
+            yield from self._rests(order_id, at)
             return
-        yield self._execute(order_id, price, at)
+        fill = self._execute(order_id, price, at)
         yield self._end(order_id, OrderState.FILLED, at, fill=price)
+        yield attrs.evolve(
+            fill, commission=None
+        )  # as a Gateway tells it: first without its commission, then again
+        yield fill
         group = order.ticket.oca_group
         for other_id, other in self._orders.items():
             if group and other_id != order_id and other.ticket.oca_group == group and other.is_live:
@@ -209,26 +240,46 @@ class Book:
                     other_id, OrderState.CANCELLED, at, reason=f"order {order_id} of its group filled"
                 )
 
+    def _rests(self, order_id: OrderId, at: datetime) -> Iterator[OrderReport]:
+        """What is told of an order that may fill, and does not: nothing while a trigger is waited for."""
+        order = self._orders[order_id]
+        if order.ticket.stop_price is not None and not order.is_triggered:
+            return
+        if order.ticket.tif in _IMMEDIATE:
+            yield from self._cancelled(order_id, at, "it could not fill at once")
+        elif order.report.state is _HELD:
+            order.report = attrs.evolve(order.report, state=OrderState.WORKING, at=at)
+            yield order.report
+
+    def _cancelled(self, order_id: OrderId, at: datetime, reason: str) -> list[OrderReport]:
+        """End an order and its children."""
+        family = [order_id, *(i for i, row in self._orders.items() if row.parent == order_id and row.is_live)]
+        return [self._end(i, OrderState.CANCELLED, at, reason=reason) for i in family]
+
     def _execute(self, order_id: OrderId, price: float, at: datetime) -> Execution:
         report = self._orders[order_id].report
-        held, average = self._held.get(report.contract, (0.0, 0.0))
+        contract = self._find(
+            report.contract
+        )  # asked for with its trading class or without, it is one position
+        held, average = self._held.get(contract, (0.0, 0.0))
         total = held + report.side.sign * report.quantity
         if held * report.side.sign >= 0:
             average = (abs(held) * average + report.quantity * price) / abs(total)
         elif total * held < 0:  # it went through zero: what is left was opened at this price
             average = price
-        self._held[report.contract] = (total, average)
+        self._held[contract] = (total, average)
         execution = Execution(
             exec_id=ExecId(f"fake.{len(self._executions) + 1:08d}.01"),
             order_id=order_id,
             perm_id=report.perm_id,
             client_order_id=report.client_order_id,
             account=self._account,
-            contract=report.contract,
+            contract=contract,
             side=report.side,
             quantity=report.quantity,
             price=price,
             at=at,
+            commission=0.0,
         )
         self._executions.append(execution)
         return execution
@@ -254,6 +305,14 @@ class Book:
             at=at,
         )
         return order.report
+
+
+def intent(given: ClientOrderId | None, number: int, children: int) -> Placement:
+    """What dry run makes of an order, the `number`-th, and its children."""
+    name = given or ClientOrderId(f"fake-intent-{number}")
+    names = [name, *(ClientOrderId(f"{name}-{row}") for row in range(1, children + 1))]
+    rows = [Placement(client_order_id=each, order_id=None, state=OrderState.INTENT) for each in names]
+    return attrs.evolve(rows[0], children=tuple(rows[1:]))
 
 
 def _sent(placement: Placement) -> OrderId:

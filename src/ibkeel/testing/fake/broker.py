@@ -21,7 +21,6 @@ from ibkeel.model import (
     BarSpec,
     Bracket,
     Broker,
-    ClientOrderId,
     Contract,
     ContractDetails,
     Execution,
@@ -33,7 +32,6 @@ from ibkeel.model import (
     OrderId,
     OrderPreview,
     OrderReport,
-    OrderState,
     OrderTicket,
     Placement,
     PnL,
@@ -41,10 +39,11 @@ from ibkeel.model import (
     Quote,
     Stock,
 )
+from ibkeel.orders import check_name
 from ibkeel.system import SystemClock
-from ibkeel.testing.fake.book import Book
+from ibkeel.testing.fake.book import Book, intent
 from ibkeel.testing.fake.script import Call, PriceScript, Troubles, preview_of
-from ibkeel.validators import ask, expect, series
+from ibkeel.validators import ask, check_wait, expect, series, whole_number
 
 OrderEvent = OrderReport | Execution
 _Queue = asyncio.Queue[OrderEvent | Exception]
@@ -86,15 +85,14 @@ class FakeBroker(Broker):
     ) -> None:
         held = tuple(positions)
         self._clock = clock or SystemClock()
-        self._prices = PriceScript(quotes=quotes, bars=bars, chains=chains)
+        self._prices = PriceScript(quotes=quotes, bars=bars, chains=chains, details=details)
         self._account = account or AccountValues(
             account=held[0].account if held else "DU0000001",
             at=self._clock.now(),
             net_liquidation=Decimal(100_000),
             available_funds=Decimal(100_000),
         )
-        self._book = Book(account=self._account.account, positions=held)
-        self._details = {row.contract: row for row in details}
+        self._book = Book(account=self._account.account, find=self._prices.find, positions=held)
         self._troubles = Troubles(delays or {})
         self._dry_run = dry_run
         self._listeners: WeakKeyDictionary[_Queue, None] = WeakKeyDictionary()
@@ -137,7 +135,7 @@ class FakeBroker(Broker):
         self._is_connected = False
         if self._timer:
             self._timer.cancel()
-        self._tell([NotConnected("the session of the fake broker ended")])
+        self._tell([*self._book.lost(), NotConnected("the session of the fake broker ended")])
 
     @property
     @override
@@ -159,6 +157,7 @@ class FakeBroker(Broker):
     @override
     async def ready(self, within: float | None = None) -> None:
         """Nothing to wait for, `within` any seconds: the fake seeks no session; NotConnected when there is none."""
+        check_wait(within)
         self._require_session("ready")
 
     @override
@@ -186,6 +185,7 @@ class FakeBroker(Broker):
     @override
     async def quotes(self, contracts: Sequence[Contract]) -> Mapping[Contract, Quote | RequestFailed]:
         """One quote or one typed error for each contract, in the order asked."""
+        self._require_session("quotes")
         answers: dict[Contract, Quote | RequestFailed] = {}
         for contract in series(contracts):
             try:
@@ -231,12 +231,12 @@ class FakeBroker(Broker):
     async def qualify(self, contract: Contract) -> ContractDetails:
         """The script's contract."""
         await self._answer("qualify", contract)
-        known = self._prices.find(contract)
-        return self._details.get(known) or ContractDetails(contract=known, min_tick=Decimal("0.01"))
+        return self._prices.details(contract)
 
     @override
     async def option_chain(self, underlying: Stock | Index) -> OptionChain:
         """The script's chain."""
+        expect(underlying, Stock, Index)
         await self._answer("option_chain", underlying)
         return self._prices.chain(underlying)
 
@@ -248,16 +248,18 @@ class FakeBroker(Broker):
         expect(order, OrderTicket, Bracket)
         await self._answer("place", order)
         entry = order if isinstance(order, OrderTicket) else order.entry
+        children = order.children() if isinstance(order, Bracket) else ()
+        check_name(order, self._book.working())
         self._prices.find(entry.contract)
         if self._dry_run:
             self.intents.append(order)
-            name = entry.client_order_id or ClientOrderId(f"fake-intent-{len(self.intents)}")
-            return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT)
+            return intent(entry.client_order_id, len(self.intents), len(children))
         ask(may_leave)
+        self._prices.check_ticks(entry, *children)
         placement, reports = self._book.enter(order, self._clock.now())
         self._tell(reports)
         self._match()
-        return placement
+        return self._book.placed(placement)
 
     @override
     async def preview(self, ticket: OrderTicket) -> OrderPreview:
@@ -266,24 +268,29 @@ class FakeBroker(Broker):
         await self._answer("preview", ticket)
         if self._dry_run:
             raise OrderRefused("the fake is in dry run, and a what-if travels as an order")
+        self._prices.check_ticks(ticket)
         return preview_of(ticket, self._prices, self._account, self._clock.now())
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:
         """Replace price or quantity of a working order."""
         expect(order, OrderTicket)
-        await self._answer("modify", order_id)
-        self._tell([self._book.modify(order_id, order, self._clock.now())])
+        number = OrderId(whole_number("order_id", order_id))
+        await self._answer("modify", number)
+        self._book.check_change(number, order)
+        self._prices.check_ticks(order)
+        self._tell([self._book.modify(number, order, self._clock.now())])
         self._match()
-        return self._book.report(order_id)
+        return self._book.report(number)
 
     @override
     async def cancel(self, order_id: OrderId) -> OrderReport:
         """Cancel an order and its children; a final order is reported as it is."""
-        await self._answer("cancel", order_id)
+        number = OrderId(whole_number("order_id", order_id))
+        await self._answer("cancel", number)
         self._match()
-        was_final = self._book.report(order_id).state.is_final
-        reports = self._book.cancel(order_id, self._clock.now())
+        was_final = self._book.report(number).state.is_final
+        reports = self._book.cancel(number, self._clock.now())
         self._tell([] if was_final else reports)
         return reports[0]
 

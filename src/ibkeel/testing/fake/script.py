@@ -10,13 +10,21 @@ from typing import Final, get_args
 import attrs
 import numpy as np
 
-from ibkeel.errors import AmbiguousContract, InvalidInput, NoData, QuoteUnavailable, UnknownContract
+from ibkeel.errors import (
+    AmbiguousContract,
+    InvalidInput,
+    NoData,
+    OrderRejected,
+    QuoteUnavailable,
+    UnknownContract,
+)
 from ibkeel.model import (
     AccountValues,
     Bars,
     BarSpec,
     Combo,
     Contract,
+    ContractDetails,
     MarginChange,
     Option,
     OptionChain,
@@ -31,6 +39,8 @@ from ibkeel.validators import expect
 
 _COMBO_MULTIPLIER: Final = 100
 _NO_SUCH_CONTRACT: Final = 200
+_OFF_TICK: Final = 110
+_CENT: Final = Decimal("0.01")
 
 
 class PriceScript:
@@ -40,11 +50,18 @@ class PriceScript:
         quotes: Several quotes of one contract follow each other: each holds from its `at` on.
         bars: Rows to answer from, one value for each contract, size and kind.
         chains: One for each underlying.
+        details: Definitions; others get a tick of 0.01.
     """
 
     def __init__(
-        self, *, quotes: Iterable[Quote] = (), bars: Iterable[Bars] = (), chains: Iterable[OptionChain] = ()
+        self,
+        *,
+        quotes: Iterable[Quote] = (),
+        bars: Iterable[Bars] = (),
+        chains: Iterable[OptionChain] = (),
+        details: Iterable[ContractDetails] = (),
     ) -> None:
+        self._details = {row.contract: row for row in details}
         self._quotes: dict[Contract, list[Quote]] = {}
         for quote in quotes:
             self._quotes.setdefault(quote.contract, []).append(quote)
@@ -76,6 +93,23 @@ class PriceScript:
                 code=_NO_SUCH_CONTRACT,
             )
         return fitting[0]
+
+    def details(self, contract: Contract) -> ContractDetails:
+        """The definition of a contract."""
+        known = self.find(contract)
+        return self._details.get(known) or ContractDetails(contract=known, min_tick=_CENT)
+
+    def check_ticks(self, *tickets: OrderTicket) -> None:
+        """Refuse a price between two ticks, as the venue does: OrderRejected."""
+        for ticket in tickets:
+            is_combo = isinstance(ticket.contract, Combo)
+            tick = _CENT if is_combo else self.details(ticket.contract).min_tick
+            for price in (ticket.limit_price, ticket.stop_price):
+                if price is not None and price % tick:
+                    raise OrderRejected(
+                        f"{price} is no multiple of {tick}, the tick of {ticket.contract}; round it",
+                        code=_OFF_TICK,
+                    )
 
     def quote(self, contract: Contract, at: datetime) -> Quote:
         """The quote in force at an instant.
@@ -128,7 +162,7 @@ class PriceScript:
             NoData: It has no options.
         """
         known = self.find(underlying)
-        if isinstance(known, Option) or known not in self._chains:
+        if known not in self._chains:
             raise NoData(f"{underlying} has no options")
         return self._chains[known]
 
