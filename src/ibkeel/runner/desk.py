@@ -383,17 +383,14 @@ class OrderDesk:
 
     def _remember(self, placement: Placement, tickets: tuple[OrderTicket, ...]) -> None:
         self._tally.orders += len(tickets)
-        name, placed = placement.client_order_id, placement.family()
-        for number in range(len(tickets)):
-            ours = child_name(name, number) if number else name
-            # A broker that keeps a bracket to itself may not name the children.
-            said = placed[number] if number < len(placed) else None
-            order, named = self._ours.pop(ours), said.client_order_id if said else ours
-            self._ours[named] = order
+        name = placement.client_order_id
+        for number, said in enumerate(placement.family()):
+            order = self._ours.pop(child_name(name, number) if number else name)
+            self._ours[said.client_order_id] = order
             # The venue may have answered, and the watch told of it, before the placement came.
             if order.state is OrderState.SENT:
-                order.state = said.state if said else placement.state
-                self._note_fill(order, named)
+                order.state = said.state
+                self._note_fill(order, said.client_order_id)
         if placement.was_sent:
             self._tally.orders_sent += len(tickets)
             if self._doorkeeper is not None:
