@@ -153,13 +153,7 @@ class Trading:
         self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId
     ) -> Placement:
         self._tell(entry, name, was_sent=False)
-        placed = [
-            Placement(
-                client_order_id=ClientOrderId(f"{name}-{number}"), order_id=None, state=OrderState.INTENT
-            )
-            for number, _ in enumerate(children, 1)
-        ]
-        return Placement(client_order_id=name, order_id=None, state=OrderState.INTENT, children=tuple(placed))
+        return Placement.kept(name, len(children))
 
     def _family(
         self, entry: OrderTicket, children: tuple[OrderTicket, ...], name: ClientOrderId

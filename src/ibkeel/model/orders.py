@@ -239,6 +239,15 @@ class Placement:
     state: OrderState
     children: "tuple[Placement, ...]" = ()
 
+    @classmethod
+    def kept(cls, name: str, children: int) -> Self:
+        """That of an order with so many children which dry run kept back."""
+        names = [name, *(f"{name}-{number}" for number in range(1, children + 1))]
+        rows = [
+            cls(client_order_id=ClientOrderId(each), order_id=None, state=OrderState.INTENT) for each in names
+        ]
+        return attrs.evolve(rows[0], children=tuple(rows[1:]))
+
     @property
     def was_sent(self) -> bool:
         """Whether bytes of this order left."""

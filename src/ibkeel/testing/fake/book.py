@@ -307,14 +307,6 @@ class Book:
         return order.report
 
 
-def intent(given: ClientOrderId | None, number: int, children: int) -> Placement:
-    """What dry run makes of an order, the `number`-th, and its children."""
-    name = given or ClientOrderId(f"fake-intent-{number}")
-    names = [name, *(ClientOrderId(f"{name}-{row}") for row in range(1, children + 1))]
-    rows = [Placement(client_order_id=each, order_id=None, state=OrderState.INTENT) for each in names]
-    return attrs.evolve(rows[0], children=tuple(rows[1:]))
-
-
 def _sent(placement: Placement) -> OrderId:
     assert placement.order_id is not None
     return placement.order_id

@@ -41,7 +41,7 @@ from ibkeel.model import (
 )
 from ibkeel.orders import check_name
 from ibkeel.system import SystemClock
-from ibkeel.testing.fake.book import Book, intent
+from ibkeel.testing.fake.book import Book
 from ibkeel.testing.fake.script import Call, PriceScript, Troubles, preview_of
 from ibkeel.validators import ask, check_wait, expect, series, whole_number
 
@@ -253,7 +253,7 @@ class FakeBroker(Broker):
         self._prices.find(entry.contract)
         if self._dry_run:
             self.intents.append(order)
-            return intent(entry.client_order_id, len(self.intents), len(children))
+            return Placement.kept(entry.client_order_id or f"fake-intent-{len(self.intents)}", len(children))
         ask(may_leave)
         self._prices.check_ticks(entry, *children)
         placement, reports = self._book.enter(order, self._clock.now())
