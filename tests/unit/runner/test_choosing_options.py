@@ -52,7 +52,8 @@ async def test_a_strike_that_is_listed_overnight_is_looked_at_the_next_day():
     quotes = [Quote(contract=SPY, at=clock.now(), bid=559.99, ask=560.01)]
     quotes += [Quote(contract=one, at=clock.now(), bid=4.0, ask=4.05, volume=500) for one in (NEAR, FAR)]
     broker = FakeBroker(quotes=quotes, chains=[CHAIN], clock=clock)
-    feed = Feed(broker, Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    journal = Journal.in_memory()
+    feed = Feed(broker, Recorder(journal), Tally("t", ("SPY",)), clock)
     planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
     broker.fail("quote", UnknownContract("not listed", code=200), times=1, subject=NEAR)
     await broker.connect()
@@ -63,7 +64,8 @@ async def test_a_strike_that_is_listed_overnight_is_looked_at_the_next_day():
 
     today, tomorrow = date(2025, 3, 17), date(2025, 3, 18)
 
-    assert [await chosen(today), await chosen(today), await chosen(tomorrow)] == [FAR, FAR, NEAR]
+    with journal:
+        assert [await chosen(today), await chosen(today), await chosen(tomorrow)] == [FAR, FAR, NEAR]
 
 
 @pytest.mark.parametrize(

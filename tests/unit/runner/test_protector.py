@@ -1,6 +1,7 @@
 """The verifier where a fake venue is enough: what it asks, what it leaves alone, and where a stop goes."""
 
 import asyncio
+import weakref
 from datetime import date
 from decimal import Decimal
 
@@ -165,7 +166,9 @@ def posted(kind=FakeBroker, **options):
         catch_up=catch_up,
         times=ProtectionTimes(deadline=30.0),
     )
-    return Post(broker, desk, protector, journal, told, news)
+    post = Post(broker, desk, protector, journal, told, news)
+    weakref.finalize(post, journal.close)
+    return post
 
 
 async def run_for(post, seconds):

@@ -1,4 +1,5 @@
 import asyncio
+import weakref
 from datetime import UTC, date, datetime, timedelta
 
 import attrs
@@ -73,7 +74,9 @@ def posted(broker=None, changed=lambda: None):
         is_restored=True,
     )  # fmt: skip
     desk.restore({OLD: lost})
-    return Post(broker, desk, watch, journal, told, ready)
+    post = Post(broker, desk, watch, journal, told, ready)
+    weakref.finalize(post, journal.close)
+    return post
 
 
 async def readings(post, number):
