@@ -43,9 +43,8 @@ def completed_order(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datet
     filled = number_of(ib_order.filledQuantity) or 0.0
     # A completed order reports 0 as its quantity once it filled.
     quantity = max(number_of(ib_order.totalQuantity) or 0.0, filled)
-    told = state_of_status(
-        ib_state.status
-    )  # `Inactive` of an order that could not fill at once: this list is of ended ones
+    # This list is of ended ones; of an order that could not fill at once it says `Inactive`.
+    told = state_of_status(ib_state.status)
     return attrs.evolve(
         report_of(OrderId(ib_order.orderId), ib_contract, ib_order, at=at),
         quantity=quantity,
