@@ -21,10 +21,11 @@ settings.load_profile("default")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _locks_of_their_own(tmp_path_factory):
-    """Locks of client ids are kept in a folder of the tests, not in the user's."""
+def _folders_of_their_own(tmp_path_factory):
+    """Locks of client ids, and state that no test puts elsewhere, are kept in folders of the tests, not in the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IBKEEL_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
 
