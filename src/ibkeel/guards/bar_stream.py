@@ -22,6 +22,8 @@ _GRID: Final = 1800
 # Between the end of a bar and the question for it. Unverified: how late a Gateway's history is.
 _SETTLES: Final = 2.0
 _DAY: Final = 86_400
+# A unit of a span, its seconds, and how many of it a Gateway takes.
+_UNITS: Final = (("S", 1, _DAY), ("D", _DAY, 365), ("Y", 365 * _DAY, math.inf))
 # Longest span of so short bars, in seconds. Source: TWS API, "Historical Bars", the stricter of two tables.
 _LONGEST: Final = {1: 1800, 5: 3600, 10: 14_400, 15: 14_400, 30: 28_800}
 
@@ -114,8 +116,8 @@ class _Feed:
                 f"bars of {self._spec.size} were not read for {away:.0f} s, and one question reaches {longest} s back: "
                 "begin a new stream, and ask bars() for those between"
             )
-        duration = f"{span} S" if span <= _DAY else f"{math.ceil(span / _DAY)} D"
-        return attrs.evolve(self._spec, duration=duration)
+        unit, size, _ = next(each for each in _UNITS if span <= each[1] * each[2])
+        return attrs.evolve(self._spec, duration=f"{math.ceil(span / size)} {unit}")
 
     def _take(self, bars: Bars, asked: float, answered: float, answered_at: datetime) -> None:
         """Enter an answer."""
