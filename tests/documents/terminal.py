@@ -16,7 +16,7 @@ PATIENCE = 300.0  # seconds for one block, on a machine that is busy with others
 # What the programs of the pages must not be told: settings of ours, and that a build server runs them, for pytest
 # prints more there, and Hypothesis draws other examples.
 _FOREIGN = (
-    "IBKEEL_", "COV", "PYTEST", "CI", "GITHUB_", "GITLAB_", "BUILD", "TF_BUILD", "TEAMCITY_", "TOX",
+    "IBKEEL_", "COV", "PYTEST", "CI", "GITHUB_", "GITLAB_", "BUILD", "TF_BUILD", "TEAMCITY_", "TOX", "XDG_",
 )  # fmt: skip
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,:-]\d+)*")
 _FRAME = re.compile(r"[|─━│╭╮╰╯┌┐└┘├┤┬┴┼═]+|-{3,}")
