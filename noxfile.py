@@ -247,7 +247,7 @@ def coverage(session):
     }
     session.run("coverage", "erase", env=env)
     # A test that fails only because it is slow now takes nothing from the figure.
-    session.run("pytest", *(session.posargs or COVERED), env=env, success_codes=[0, 1])
+    session.run("pytest", "-m", "", *(session.posargs or COVERED), env=env, success_codes=[0, 1])
     session.run("coverage", "combine", "--quiet", env=env)
     some = ["--fail-under=0"] if session.posargs else []
     session.run("coverage", "report", *some, env=env)
@@ -286,11 +286,12 @@ def bench(session):
 
 @nox.session
 def campaign(session):
-    """Orders under every trouble: 200 seeds, and each known mistake must be noticed; a few whole bots over days."""
-    session.install("-e", ".[testing]")
+    """Orders under every trouble: 200 seeds, and each known mistake must be noticed; whole days; the long tests."""
+    session.install("-e", ".[test]")
     play = ("python", "-m", "benchmarks", "--processes", "2")
     session.run(*play, "campaign", "--seeds", "200", *session.posargs)
     session.run(*play, "days", "--seeds", "2")
+    session.run("pytest", "-m", "long")
 
 
 @nox.session
@@ -300,6 +301,8 @@ def nightly(session):
     _play_conformance(session, "--all")
     session.run(
         "pytest",
+        "-m",
+        "",
         "--hypothesis-profile=nightly",
         *session.posargs,
         env={"IBKEEL_NIGHTLY": "1", "IBKEEL_BROWSER": "all"},

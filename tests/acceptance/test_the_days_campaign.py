@@ -1,8 +1,11 @@
 """A seed of whole bots over whole days, and a mistake that the judge must notice."""
 
+import pytest
 from benchmarks.campaign_mutants import mutated
 from benchmarks.days_plan import draw_plan
 from benchmarks.days_stage import play
+
+pytestmark = pytest.mark.long
 
 
 def test_a_bot_comes_through_its_days():

@@ -208,6 +208,7 @@ def test_minutes_fill_forward_side_by_side():
     assert allowed(rows, at + timedelta(minutes=5), "bid") == {2.0}
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_every_quote_of_the_replayed_day_is_the_open_or_close_of_its_minute(replayed, recorded_sides):
     _, records = replayed
@@ -225,6 +226,7 @@ def test_every_quote_of_the_replayed_day_is_the_open_or_close_of_its_minute(repl
             assert getattr(quote, side) in allowed(recorded_sides[key], minute, side), (quote, side)
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_a_bracket_fills_inside_its_minute_and_the_half_day_ends_flat(replayed, recorded_sides):
     figures, records = replayed

@@ -61,6 +61,7 @@ def health(environment):
     return done.returncode, done.stdout.strip()
 
 
+@pytest.mark.long
 def test_a_bot_is_well_starts_again_after_a_kill_and_ends_in_order_by_sigterm(config, state, environment):
     said, codes = [], []
 

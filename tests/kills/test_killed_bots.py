@@ -1,11 +1,13 @@
 """A process that dies by SIGKILL at a write point of its journal restarts into the venue's own book.
 
-`pytest --hypothesis-profile=nightly tests/kills` kills at every point, and twice in a row at some.
+`pytest -m long --hypothesis-profile=nightly tests/kills` kills at every point, and twice in a row at some.
 """
 
 import random
 
 import pytest
+
+pytestmark = pytest.mark.long
 
 KILLED = -9
 SAMPLE = (

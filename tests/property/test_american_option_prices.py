@@ -153,6 +153,7 @@ def test_slopes_have_their_signs_and_bounds(ratio, years, vol, rate, carry, righ
     assert sign * got.rho >= -5e-3
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(ratios, times, st.lists(vols, min_size=2, max_size=4), rates, rights, dividends)
 def test_with_dividends_a_price_never_falls_as_volatility_rises(ratio, years, several, rate, right, paid):
@@ -163,6 +164,7 @@ def test_with_dividends_a_price_never_falls_as_volatility_rises(ratio, years, se
     assert (np.diff(got) >= -CLOSE).all()
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(ratios, times, vols, rates, dividends)
 def test_dividends_are_good_for_puts_and_bad_for_calls(ratio, years, vol, rate, paid):
@@ -175,6 +177,7 @@ def test_dividends_are_good_for_puts_and_bad_for_calls(ratio, years, vol, rate, 
     assert less >= max(100 * ratio - 100.0, 0.0)
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(st.lists(ratios, min_size=3, max_size=3, unique=True), times, vols, rates, rights, dividends)
 def test_with_dividends_a_price_is_convex_in_the_strike(three, years, vol, rate, right, paid):
@@ -189,6 +192,7 @@ def test_with_dividends_a_price_is_convex_in_the_strike(three, years, vol, rate,
     assert second <= between + CLOSE
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(ratios, times, vols, rates, rights, dividends, st.floats(0.01, 100))
 def test_with_dividends_twice_the_money_is_twice_the_price(ratio, years, vol, rate, right, paid, factor):
@@ -201,6 +205,7 @@ def test_with_dividends_twice_the_money_is_twice_the_price(ratio, years, vol, ra
     assert many == pytest.approx(factor * float(one), rel=1e-7, abs=1e-7 * factor)
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(st.floats(), st.floats(), st.floats(), st.floats(0, 3), rights, dividends)
 def test_with_dividends_any_input_gives_a_number_or_a_reason_but_never_both(

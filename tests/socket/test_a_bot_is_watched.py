@@ -38,6 +38,7 @@ def shown(capsys):
     return json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
 
 
+@pytest.mark.long
 def test_a_day_is_watched_while_it_lasts_and_reported_when_it_is_over(
     served_at_the_close, started, tmp_path, capsys
 ):
