@@ -81,6 +81,7 @@ def test_a_whole_session_goes_by_in_seconds(first):
         assert figures[clean] == 0, clean
 
 
+@pytest.mark.long
 def test_two_runs_of_one_seed_are_equal_whatever_the_hash_seed(first, tmp_path):
     figures, journal = first
 
@@ -95,6 +96,7 @@ def test_two_runs_of_one_seed_are_equal_whatever_the_hash_seed(first, tmp_path):
     assert exports[0].stdout.count("\n") > 100
 
 
+@pytest.mark.long
 def test_the_pages_show_the_figures_of_the_default_seed(first, tmp_path):
     dry, _ = first
     lesson = (DOCS / "tutorials" / "first-day.md").read_text(encoding="utf-8")

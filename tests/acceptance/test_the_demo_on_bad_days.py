@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from ibkeel.cli.app import commands
 
+pytestmark = pytest.mark.long
+
 GOOD_DAY = {"errors": 0, "timeouts": 0, "pacing_violations": 0, "open_lines_at_end": 0}
 
 

@@ -46,8 +46,11 @@ class Shown(BoardSource):
         return self._board
 
     async def view(self):
-        seen = await super().view()
-        return attrs.evolve(seen, origin=self.origin, data={**seen.data, **self.others})
+        board = None
+        while board is not self._board:  # a test may replace it meanwhile
+            board, seen = self._board, await super().view()
+            seen = attrs.evolve(seen, origin=self.origin, data={**seen.data, **self.others})
+        return seen
 
 
 @attrs.define

@@ -137,6 +137,7 @@ def test_a_client_sees_each_minute_of_a_made_up_day_as_it_was_written(twin):
     assert (counters.failures, counters.violations) == (0, {})
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_a_client_sees_each_minute_of_the_recorded_day_as_it_was():
     folder = Path(os.environ["IBKEEL_DATA"])

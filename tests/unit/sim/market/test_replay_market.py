@@ -198,6 +198,7 @@ def test_every_quote_is_the_open_or_the_close_of_its_minute_carried_forward(mark
     check_against_the_slow_reading(market, twin, chain(market), range(-1, MINUTES + 5))
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_every_quote_of_the_real_chain_is_the_open_or_the_close_of_its_minute():
     folder = recorded()
