@@ -23,8 +23,9 @@ from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price
 _FINE: Final = grid(nodes=6, points=8, sweeps=4, last_points=16)
 # For all but the last step of an implied volatility.
 _COARSE: Final = grid(nodes=4, points=5, sweeps=2, last_points=8)
-_STEPS: Final = 3
-_SETTLED: Final = 0.001  # of the deviation: a search whose last step is longer goes on
+_STEPS: Final = 2
+_SETTLED: Final = 0.0005  # of the deviation: a search whose last step is longer goes on
+_SETTLED_BY_SECANT: Final = 0.002  # the same of a step whose slope comes from the fine grid
 _SECANTS: Final = 3  # before it is held to have gone astray
 _HALVINGS: Final = 26
 _EPSILON: Final = float(np.finfo(np.float64).eps)
@@ -130,30 +131,6 @@ def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats, Floats]:
     return at, value, slope
 
 
-def _settle(
-    piece: Puts, highest: Floats, wanted: npt.NDArray[np.bool_]
-) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
-    """Deviation and slope on the fine grid, and the wanted rows on which the search goes astray.
-
-    One step with the slope of the search does for most; where it is long, secants go on.
-    """
-    at, value, slope = _search(piece, highest)
-    given = np.broadcast_to(piece.inputs.given, at.shape)
-    found, rows = np.full_like(at, np.nan), np.arange(at.size)
-    for step in range(1 + _SECANTS):
-        if step:
-            before, last = value[rows], at[rows]
-            at[rows] = found[rows]
-            value[rows] = Puts.of(piece.inputs.piece(rows)).price(at[rows], _FINE)[0]
-            slope[rows] = (value[rows] - before) / (at[rows] - last)
-        to = at[rows] - (value[rows] - given[rows]) / slope[rows]
-        found[rows] = np.clip(to, LEAST, highest[rows])
-        rows = rows[wanted[rows] & ~(np.abs(found - at)[rows] <= _SETTLED * at[rows])]
-        if not rows.size:
-            break
-    return found, slope, rows
-
-
 def _halved(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
     """Deviation and slope of rows on which the search goes astray, slowly and surely."""
     low, high, slope = np.full_like(highest, LEAST), highest, highest
@@ -166,22 +143,41 @@ def _halved(piece: Puts, highest: Floats) -> tuple[Floats, Floats]:
 
 
 def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
+    """Where the search came to: after a last step, by which slope, whence, the price there, the most; and a reason."""
     piece = Puts.of(inputs)
     solution = solve(inputs)
     reasons = _volatility_reasons(piece, solution.reasons)
     solved = reasons == Unsolved.SOLVED
     european = np.where(solution.reasons == Unsolved.ABOVE_MAXIMUM, MOST, solution.deviation)
     highest = np.clip(np.where(solved, european, 0.5), LEAST, MOST)
-    found, slope, rows = _settle(piece, highest, solved)
-    if rows.size:
-        found[rows], slope[rows] = _halved(Puts.of(inputs.piece(rows)), highest[rows])
-    root = np.sqrt(inputs.years)
-    rounding = _EPSILON * inputs.given / (slope * root)
-    return (
-        np.where(solved, found / root, np.nan),
-        np.where(solved, rounding, np.nan),
-        reasons.astype(np.float64),
-    )
+    at, value, slope = _search(piece, highest)
+    found = np.where(solved, np.clip(at - (value - inputs.given) / slope, LEAST, highest), at)
+    return found, slope, at, value, highest, reasons.astype(np.float64)
+
+
+def _settle(inputs: Inputs, columns: tuple[Floats, ...]) -> None:
+    """Go on in place by secants on the fine grid where the last step is long; where they go astray too, by halves.
+
+    For all such rows at once: a few take nearly as long as many.
+    """
+    found, slope, at, value, highest = columns
+    given = np.broadcast_to(inputs.given, found.shape)
+    rows = np.flatnonzero(~(np.abs(found - at) <= _SETTLED * at))
+    for _ in range(_SECANTS):
+        before, last = value[rows], at[rows]
+        at[rows] = found[rows]
+        for some in _in_chunks(rows):
+            value[some] = Puts.of(inputs.piece(some)).price(at[some], _FINE)[0]
+        slope[rows] = (value[rows] - before) / (at[rows] - last)
+        to = at[rows] - (value[rows] - given[rows]) / slope[rows]
+        found[rows] = np.clip(to, LEAST, highest[rows])
+        rows = rows[~(np.abs(found - at)[rows] <= _SETTLED_BY_SECANT * at[rows])]
+    for some in _in_chunks(rows):
+        found[some], slope[some] = _halved(Puts.of(inputs.piece(some)), highest[some])
+
+
+def _in_chunks(rows: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    return [rows[start : start + CHUNK] for start in range(0, rows.size, CHUNK)]
 
 
 def american_implied_volatility(
@@ -218,8 +214,18 @@ def american_implied_volatility(
         InvalidInput: The shapes do not fit, or a right is neither call nor put.
     """
     inputs = Inputs.of(price, spot, strike, years, right, rate, dividend_yield)
-    values, rounding, reasons = by_chunk(inputs, _implied_columns, 3, size=CHUNK)
-    found = ImpliedVolatility(values=values, rounding=rounding, reasons=reasons.astype(np.int8))
+    flat = inputs.flat
+    *columns, reasons = by_chunk(flat, _implied_columns, 6, size=CHUNK)
+    with np.errstate(all="ignore"):
+        _settle(flat, tuple(columns))
+        deviation, slope, root = columns[0], columns[1], np.sqrt(flat.years)
+        rows = np.where(
+            reasons == Unsolved.SOLVED, [deviation / root, _EPSILON * flat.given / (slope * root)], np.nan
+        )
+    values, rounding = rows.reshape(2, *inputs.shape)
+    found = ImpliedVolatility(
+        values=values, rounding=rounding, reasons=reasons.reshape(inputs.shape).astype(np.int8)
+    )
     return dividend_volatility(inputs, dividends, found) if dividends else found
 
 
