@@ -15,7 +15,6 @@ from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, pr
 from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, greeks_of, solve
 from ibkeel.options.greeks import greeks as european_greeks
 from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Rights, Unsolved, by_chunk
-from ibkeel.options.stepping import Terms
 from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price, dividend_volatility
 
 # Within 5e-4 on the reference table at a strike of 100; twice of all numbers brings 1e-4 at 4 times the cost.
@@ -42,12 +41,15 @@ _STEPPED_RATE_BUMP: Final = 2e-3
 _COLUMNS: Final = 6
 
 
+def _total(inputs: Inputs, volatility: Floats) -> Floats:
+    """American prices on the fine grid."""
+    deviation = np.clip(volatility * np.sqrt(inputs.years), LEAST, MOST)
+    return Puts.of(inputs).price(np.broadcast_to(deviation, inputs.shape), _FINE)[0]
+
+
 def _price_columns(inputs: Inputs) -> tuple[Floats, ...]:
-    piece = Puts.of(inputs)
-    deviation = np.clip(inputs.given * np.sqrt(inputs.years), LEAST, MOST)
-    value, _ = piece.price(np.broadcast_to(deviation, inputs.shape), _FINE)
-    solved = (inputs.reasons() == Unsolved.SOLVED) & ~piece.has_two_boundaries
-    return (np.where(solved, value, np.nan),)
+    solved = (inputs.reasons() == Unsolved.SOLVED) & ~Puts.of(inputs).has_two_boundaries
+    return (np.where(solved, _total(inputs, inputs.given), np.nan),)
 
 
 def american_price(
@@ -110,7 +112,7 @@ def _search(piece: Puts, highest: Floats) -> tuple[Floats, Floats, Floats]:
     """A deviation near the one whose American price is the given, its price, and the slope there.
 
     The European deviation is too high by what early exercise adds. From there: Newton's step with the
-    European slope, and secants on a coarse grid. The price is that on the fine grid.
+    European slope, and a secant on the coarse grid. The price is that on the fine one.
     """
     given = piece.inputs.given
     low, high, at = np.full_like(highest, LEAST), highest, highest
@@ -155,8 +157,9 @@ def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
     return found, slope, at, value, highest, reasons.astype(np.float64)
 
 
-def _settle(inputs: Inputs, columns: tuple[Floats, ...]) -> None:
-    """Go on in place by secants on the fine grid where the last step is long; where they go astray too, by halves.
+@np.errstate(all="ignore")
+def _settled(inputs: Inputs, columns: tuple[Floats, ...]) -> Floats:
+    """Volatility and rounding; by secants on the fine grid where the last step is long, by halves where those go astray.
 
     For all such rows at once: a few take nearly as long as many.
     """
@@ -166,18 +169,18 @@ def _settle(inputs: Inputs, columns: tuple[Floats, ...]) -> None:
     for _ in range(_SECANTS):
         before, last = value[rows], at[rows]
         at[rows] = found[rows]
-        for some in _in_chunks(rows):
-            value[some] = Puts.of(inputs.piece(some)).price(at[some], _FINE)[0]
+        part = inputs.piece(rows)
+        volatile = attrs.evolve(part, given=at[rows] / np.sqrt(part.years))
+        value[rows] = by_chunk(volatile, _price_columns, 1, size=CHUNK)[0]
         slope[rows] = (value[rows] - before) / (at[rows] - last)
         to = at[rows] - (value[rows] - given[rows]) / slope[rows]
         found[rows] = np.clip(to, LEAST, highest[rows])
         rows = rows[~(np.abs(found - at)[rows] <= _SETTLED_BY_SECANT * at[rows])]
-    for some in _in_chunks(rows):
+    for start in range(0, rows.size, CHUNK):
+        some = rows[start : start + CHUNK]
         found[some], slope[some] = _halved(Puts.of(inputs.piece(some)), highest[some])
-
-
-def _in_chunks(rows: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
-    return [rows[start : start + CHUNK] for start in range(0, rows.size, CHUNK)]
+    root = np.sqrt(inputs.years)
+    return np.array([found / root, _EPSILON * given / (slope * root)])
 
 
 def american_implied_volatility(
@@ -215,24 +218,12 @@ def american_implied_volatility(
     """
     inputs = Inputs.of(price, spot, strike, years, right, rate, dividend_yield)
     flat = inputs.flat
-    *columns, reasons = by_chunk(flat, _implied_columns, 6, size=CHUNK)
-    with np.errstate(all="ignore"):
-        _settle(flat, tuple(columns))
-        deviation, slope, root = columns[0], columns[1], np.sqrt(flat.years)
-        rows = np.where(
-            reasons == Unsolved.SOLVED, [deviation / root, _EPSILON * flat.given / (slope * root)], np.nan
-        )
-    values, rounding = rows.reshape(2, *inputs.shape)
-    found = ImpliedVolatility(
-        values=values, rounding=rounding, reasons=reasons.reshape(inputs.shape).astype(np.int8)
-    )
+    *columns, codes = by_chunk(flat, _implied_columns, 6, size=CHUNK)
+    both = np.where(codes == Unsolved.SOLVED, _settled(flat, tuple(columns)), np.nan)
+    values, rounding = both.reshape(2, *inputs.shape)
+    reasons = codes.astype(np.int8).reshape(inputs.shape)
+    found = ImpliedVolatility(values=values, rounding=rounding, reasons=reasons)
     return dividend_volatility(inputs, dividends, found) if dividends else found
-
-
-def _total(inputs: Inputs, volatility: Floats) -> Floats:
-    """American prices on the fine grid."""
-    deviation = np.clip(volatility * np.sqrt(inputs.years), LEAST, MOST)
-    return Puts.of(inputs).price(np.broadcast_to(deviation, inputs.shape), _FINE)[0]
 
 
 def _european(inputs: Inputs) -> GreekColumns:
@@ -333,14 +324,10 @@ def _greek_reasons(inputs: Inputs, *, is_outside: npt.NDArray[np.bool_]) -> Code
     return np.where(outside, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
 
 
+@np.errstate(all="ignore")
 def _stepped_columns(group: Group) -> tuple[Floats, ...]:
     """Price, delta, gamma, theta, vega and rho of rows with dividends in cash."""
     terms = group.terms
-    with np.errstate(all="ignore"):
-        return _stepped_slopes(group, terms)
-
-
-def _stepped_slopes(group: Group, terms: Terms) -> tuple[Floats, ...]:
     volatility, spot, rate = terms.volatility[:, 0], terms.spot[:, 0], terms.rate[:, 0]
     at = group.at(volatility)
     by = _STEPPED_VOLATILITY_BUMP * volatility
