@@ -3,6 +3,7 @@
 import gc
 import inspect
 import os
+import signal
 import sys
 
 import pytest
@@ -27,6 +28,13 @@ def _folders_of_their_own(tmp_path_factory):
         patch.setenv("IBKEEL_LOCKS", str(tmp_path_factory.mktemp("locks")))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_arrive():
+    """A shell without job control starts what goes to the background deaf to Ctrl-C, and all that this starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
