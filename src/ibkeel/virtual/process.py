@@ -9,6 +9,7 @@ import asyncio
 import queue  # noqa: F401 - it takes the clock of its waits from `time`, and those are real: so before time is virtual
 import threading
 import time
+import warnings
 from asyncio import events, tasks
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
@@ -301,7 +302,12 @@ _STAND_INS: Final[Mapping[str, Callable[..., object]]] = {
 }
 
 
-class _OneLoop(asyncio.DefaultEventLoopPolicy):
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of 3.14 and later, where policies still decide
+    _Policy = asyncio.DefaultEventLoopPolicy
+
+
+class _OneLoop(_Policy):
     """Whoever asks for a loop, or for a new one, gets the one there is."""
 
     def __init__(self, loop: ProcessLoop) -> None:
@@ -316,6 +322,20 @@ class _OneLoop(asyncio.DefaultEventLoopPolicy):
     @override
     def get_event_loop(self) -> asyncio.AbstractEventLoop:
         return self.new_event_loop()
+
+
+@contextmanager
+def _one_loop(loop: ProcessLoop) -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the same
+        before = asyncio.get_event_loop_policy()
+        asyncio.set_event_loop_policy(_OneLoop(loop))
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # the same
+            asyncio.set_event_loop_policy(before)
 
 
 @contextmanager
@@ -351,6 +371,5 @@ def virtual_process(
         for name, stand_in in _STAND_INS.items():
             undo.callback(setattr, time, name, getattr(time, name))
             setattr(time, name, stand_in)
-        undo.callback(asyncio.set_event_loop_policy, asyncio.get_event_loop_policy())
-        asyncio.set_event_loop_policy(_OneLoop(loop))
+        undo.enter_context(_one_loop(loop))
         yield loop

@@ -26,6 +26,42 @@ with virtual_process(DEFAULT_START):
         print("empty")
 """
 
+# As Python 3.14 warns; what warns fails.
+DEPRECATED = """
+import asyncio, warnings
+
+policies = asyncio.DefaultEventLoopPolicy, asyncio.get_event_loop_policy, asyncio.set_event_loop_policy
+names = "DefaultEventLoopPolicy", "get_event_loop_policy", "set_event_loop_policy"
+for name in names:
+    delattr(asyncio, name)
+
+def deprecated(name):
+    if name not in names:
+        raise AttributeError(name)
+    warnings.warn(name + " is deprecated", DeprecationWarning, stacklevel=2)
+    return policies[names.index(name)]
+
+asyncio.__getattr__ = deprecated
+
+from ibkeel.virtual import DEFAULT_START, virtual_process
+
+with virtual_process(DEFAULT_START) as loop:
+    asyncio.run(asyncio.sleep(60))
+    print(round(loop.time()))
+"""
+
+
+def test_that_policies_of_loops_are_deprecated_is_no_news_to_a_users_suite():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", DEPRECATED],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+    assert (done.stdout, done.stderr) == ("60\n", "")
+
 
 def test_a_wait_with_a_limit_on_a_queue_ends_wherever_the_program_imported_it():
     done = subprocess.run(
