@@ -9,6 +9,7 @@ import pytest
 
 from ibkeel.errors import JournalError, UnreadableRecord, UnwritableRecord
 from ibkeel.journal import (
+    CommissionSeen,
     Decision,
     Failure,
     FillSeen,
@@ -16,6 +17,7 @@ from ibkeel.journal import (
     Look,
     OrderUpdate,
     SparingReader,
+    fills_of,
     highest_order_id,
 )
 from ibkeel.model import Direction, Quote, Signal, Stock
@@ -120,3 +122,34 @@ def test_order_ids_are_counted_past_what_is_no_record(journal, records):
         change(journal, seq, "{}")
 
     assert highest_order_id(journal, 7) == 5
+
+
+def test_order_ids_are_those_of_the_client_and_of_every_fill(journal, records):
+    update = next(row for row in records if isinstance(row, OrderUpdate))
+    others = attrs.evolve(update, report=attrs.evolve(update.report, client_id=8, order_id=90))
+    mine = attrs.evolve(update, report=attrs.evolve(update.report, client_id=7, order_id=30))
+    journal.record_all([mine, others])
+
+    assert highest_order_id(journal, 7) == 30
+    assert highest_order_id(journal, 9) == 0
+
+
+def test_a_fill_whose_cost_came_with_it_or_later_is_told_from_one_without(journal, records):
+    fill = next(row for row in records if isinstance(row, FillSeen))
+    names = ("early", "free", "told", "untold")
+    fills = {
+        name: attrs.evolve(
+            fill,
+            execution=attrs.evolve(fill.execution, exec_id=name, commission=1.0 if name == "told" else None),
+        )
+        for name in names
+    }
+    later = attrs.evolve(
+        next(row for row in records if isinstance(row, CommissionSeen)),
+        exec_id="free",
+        at=fill.at + timedelta(hours=1),
+    )
+    early = attrs.evolve(fills["early"], at=fill.at - timedelta(days=1))
+    journal.record_all([early, fills["free"], fills["told"], fills["untold"], later])
+
+    assert fills_of(SparingReader(journal), fill.at) == {"free": True, "told": True, "untold": False}
