@@ -64,7 +64,11 @@ def _what_to_play(command: F) -> F:
         ),
         click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry."),
         click.option(
-            "--cash", type=float, default=100_000.0, show_default=True, help="Dollars at the start."
+            "--cash",
+            type=click.FloatRange(0.0, min_open=True),
+            default=100_000.0,
+            show_default=True,
+            help="Dollars at the start.",
         ),
     )
     for option in reversed(options):
