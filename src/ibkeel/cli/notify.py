@@ -40,12 +40,8 @@ class Notifier:
         return cls(address=environ.get("NOTIFY_SOCKET", ""), watchdog=seconds)
 
     def ready(self, status: str) -> None:
-        """The bot is up; a manager starts what waits for it."""
-        self._tell(f"READY=1\nSTATUS={_one_line(status)}")
-
-    def status(self, text: str) -> None:
-        """One line for `systemctl status`."""
-        self._tell(f"STATUS={_one_line(text)}")
+        """The bot is up, with one line for `systemctl status`; a manager starts what waits for it."""
+        self._tell(f"READY=1\nSTATUS={' '.join(status.split())}")
 
     def alive(self) -> None:
         """Feed the watchdog."""
@@ -112,10 +108,6 @@ def interrupted_by_sigterm() -> None:
 def _interrupt(_: int, __: FrameType | None) -> None:
     # Whatever hears SIGINT at this moment, asyncio's own handler too, hears it from us.
     signal.raise_signal(signal.SIGINT)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def of_this_process() -> Notifier:

@@ -356,6 +356,7 @@ class Keeper:
                     before=before.state.value,
                     after=after.state.value,
                     cause=after.cause,
+                    window=after.window,
                 )
             )
         if after.state is SessionState.STOPPED:

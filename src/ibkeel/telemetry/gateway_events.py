@@ -57,12 +57,14 @@ class SessionChanged:
         before: What it was, such as `ready`.
         after: What it is.
         cause: Why, in words.
+        window: Name of the reset window that it is in; empty outside of all.
     """
 
     at: datetime = attrs.field(converter=as_utc)
     before: str
     after: str
     cause: str = ""
+    window: str = ""
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)

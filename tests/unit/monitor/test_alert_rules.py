@@ -524,3 +524,60 @@ def test_what_was_told_is_remembered_for_the_last_five_hundred_matters():
     assert before == len(names) == 512
     assert len(person.book.told) == 500
     assert [alert.title for alert in person.alerts[before:]] == [person.alerts[0].title]
+
+
+RESET = SessionChanged(at=AT, before="reconnecting", after="maintenance", window="reset")
+NO_SESSION = AlarmRaised(at=AT, name="no session", message="no session for 300 s")
+DOUBTED = OrderChanged(at=AT, client_order_id="ibk-1", state="unknown", filled=0)
+
+
+def test_a_session_that_is_away_in_a_reset_window_is_no_news_until_it_alarms_by_itself():
+    person = Person(patience=60, escalate_after=900)
+
+    for event in (LOST, RESET, DOUBTED):
+        person.hear(event)
+    person.wait(2000)
+    quiet = list(person.titles)
+    person.hear(NO_SESSION, 2001)
+    person.wait(2005)
+
+    assert quiet == []
+    assert person.titles == [
+        "Alarm: no session",
+        "The session with the Gateway is upstream lost",
+        "Nobody knows what became of order ibk-1",
+    ]
+
+
+def test_what_was_told_before_a_reset_window_is_escalated_in_it():
+    person = Person(patience=60, escalate_after=900)
+
+    person.hear(LOST)
+    person.wait(60)
+    person.hear(RESET, 61)
+    person.wait(900)
+
+    assert [alert.severity for alert in person.alerts] == [Severity.WARNING, Severity.CRITICAL]
+
+
+@pytest.mark.parametrize("after", ["ready", "stopped", "idle"])
+def test_a_session_that_is_back_or_wanted_no_more_holds_nothing_back(after):
+    person = Person(patience=60)
+
+    person.hear(RESET)
+    person.hear(SessionChanged(at=AT, before="syncing", after=after, window="reset"), 30)
+    person.hear(DOUBTED, 30)
+    person.wait(90)
+
+    assert person.titles == ["Nobody knows what became of order ibk-1"]
+
+
+def test_a_position_without_a_stop_is_told_in_a_reset_window_too():
+    person = Person(patience=60)
+    bare = HeldPosition(subject="SPY", symbol="SPY", signed_quantity=1, average_price=1, protection=())
+
+    person.hear(RESET)
+    person.hear(PositionsSeen(at=AT, positions=(bare,)))
+    person.wait(60)
+
+    assert person.titles == ["SPY has no order that protects it"]

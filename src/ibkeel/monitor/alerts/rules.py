@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.monitor.alerts.settings import AlertsConfig, Severity
-from ibkeel.monitor.alerts.wording import Concern, Relief
+from ibkeel.monitor.alerts.wording import PROTECTION, Concern, Expected, News, Relief
 from ibkeel.telemetry import redact
 
 _HOUR: Final = timedelta(hours=1)
@@ -74,6 +74,7 @@ class AlertBook:
         sent: When alerts were sent in the last hour.
         held: Titles that quiet hours and the limit kept back, to be summed up.
         number: Of the last alert.
+        is_expected: Whether the session is away in a reset window: what comes of that waits.
     """
 
     config: AlertsConfig
@@ -82,8 +83,9 @@ class AlertBook:
     sent: tuple[datetime, ...] = ()
     held: tuple[str, ...] = ()
     number: int = 0
+    is_expected: bool = False
 
-    def hear(self, news: Iterable[Concern | Relief], now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+    def hear(self, news: Iterable[News], now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         """Take in news.
 
         Args:
@@ -96,6 +98,9 @@ class AlertBook:
         book: AlertBook = self
         alerts: list[Alert] = []
         for item in news:
+            if isinstance(item, Expected):
+                book = attrs.evolve(book, is_expected=item.holds)
+                continue
             book, more = book._relieved(item, now) if isinstance(item, Relief) else book._concerned(item, now)
             alerts += more
         return book, tuple(alerts)
@@ -125,7 +130,8 @@ class AlertBook:
         """What was told of an earlier one of its kind a moment ago is told, or escalated, once it may be repeated."""
         lasted = (now - trouble.since).total_seconds()
         worse = _worse(trouble.concern, lasted)
-        if trouble.told_at is None and lasted < self.config.patience:
+        is_held = self.is_expected and trouble.concern.may_pass and not key.startswith(PROTECTION)
+        if trouble.told_at is None and (is_held or lasted < self.config.patience):
             return self, ()
         if trouble.told_at is None and not self._is_repeated(trouble.concern, now):
             book, alerts = self._tell(trouble.concern, now)

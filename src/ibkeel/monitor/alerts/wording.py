@@ -12,8 +12,10 @@ from ibkeel.monitor.alerts.settings import Severity
 from ibkeel.telemetry import Event, redact
 
 _WELL: Final = frozenset({"ready", "stopped", "idle"})
+_NO_SESSION: Final = "no session"  # the adapter's own alarm, which knows the windows
 _FIGURES: Final = re.compile(r"\d[\d.,:]*")
-_PROTECTION: Final = "protection"
+PROTECTION: Final = "protection"
+"""Begins the key of a position that lacks a stop."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,7 +69,14 @@ class Relief:
         return key == self.key if self.but is None else key.startswith(self.key) and key not in self.but
 
 
-News = Concern | Relief
+@attrs.frozen
+class Expected:
+    """Whether the session is away in a reset window: what comes of that is no news."""
+
+    holds: bool
+
+
+News = Concern | Relief | Expected
 
 _CRITICAL, _WARNING, _INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
 
@@ -89,6 +98,7 @@ def is_news(event: Event) -> bool:
 
 def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
     return (
+        *((Expected(False),) if event.name == _NO_SESSION else ()),
         Concern(
             key=f"alarm {event.name}: {_FIGURES.sub('#', event.message)}",
             severity=_CRITICAL,
@@ -103,10 +113,13 @@ def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
 def _session(event: events.SessionChanged) -> tuple[News, ...]:
     if event.after in _WELL:
         # That it was ended on purpose mends nothing, and is no news.
-        return (Relief("session", "the session is ready"),) if event.after == "ready" else ()
+        relief = (Relief("session", "the session is ready"),) if event.after == "ready" else ()
+        return *relief, Expected(False)
+    expected = (Expected(True),) if event.window else ()
     if event.before not in _WELL:
-        return ()
+        return expected
     return (
+        *expected,
         Concern(
             key="session",
             severity=_WARNING,
@@ -170,13 +183,13 @@ def _order(event: events.OrderChanged) -> tuple[News, ...]:
 
 
 def _positions(event: events.PositionsSeen) -> tuple[News, ...]:
-    held = frozenset(f"{_PROTECTION} {row.subject}" for row in event.positions)
-    gone = Relief(f"{_PROTECTION} ", "it is held no more", held)
+    held = frozenset(f"{PROTECTION} {row.subject}" for row in event.positions)
+    gone = Relief(f"{PROTECTION} ", "it is held no more", held)
     return (gone, *(_protection(row) for row in event.positions if row.protection is not None))
 
 
 def _protection(row: events.HeldPosition) -> News:
-    key = f"{_PROTECTION} {row.subject}"
+    key = f"{PROTECTION} {row.subject}"
     if not row.uncovered:
         return Relief(key, f"{row.subject} is protected")
     part = f"{row.uncovered:.10g} of " if row.protection else ""
