@@ -113,6 +113,20 @@ async def test_what_filled_while_no_bot_ran_is_closed_on_the_next_day_too(held):
         assert [row.contract.symbol for row in gateway.venue.positions()] == ["QQQ"]
 
 
+async def test_an_exit_that_waits_for_the_opening_is_named_and_gets_no_stop_beside_it(held):
+    async with held() as (gateway, config, path):
+        await asyncio.sleep(8 * 3600)
+
+        done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
+        works = [(order.order_type, order.action) for order in gateway.venue.open_orders()]
+        await asyncio.sleep(16 * 3600)
+        symbols = [row.contract.symbol for row in gateway.venue.positions()]
+
+    assert ([row.contract for row in done.left], done.is_flat) == (["SPY"], False)
+    assert works == [("MKT", "SELL")]
+    assert symbols == ["QQQ"]
+
+
 async def test_everything_is_closed_where_that_is_wanted(held):
     async with held() as (gateway, config, path):
         done = await flatten_over_a_session(config, options(path, everything=True), OrderMode.PAPER)
