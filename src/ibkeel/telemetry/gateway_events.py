@@ -57,7 +57,7 @@ class SessionChanged:
         before: What it was, such as `ready`.
         after: What it is.
         cause: Why, in words.
-        window: Name of the reset window that it is in; empty outside of all.
+        window: Name of the reset window that it is in, if any.
     """
 
     at: datetime = attrs.field(converter=as_utc)

@@ -12,10 +12,9 @@ from ibkeel.monitor.alerts.settings import Severity
 from ibkeel.telemetry import Event, redact
 
 _WELL: Final = frozenset({"ready", "stopped", "idle"})
-_NO_SESSION: Final = "no session"  # the adapter's own alarm, which knows the windows
+_NO_SESSION: Final = "no session"  # the adapter's alarm knows the windows
 _FIGURES: Final = re.compile(r"\d[\d.,:]*")
 PROTECTION: Final = "protection"
-"""Begins the key of a position that lacks a stop."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +70,7 @@ class Relief:
 
 @attrs.frozen
 class Expected:
-    """Whether the session is away in a reset window: what comes of that is no news."""
+    """Whether the session is away in a reset window."""
 
     holds: bool
 
