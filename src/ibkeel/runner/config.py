@@ -206,7 +206,7 @@ class RiskConfig:
         max_contracts: Most contracts of one entry.
         max_daily_loss: Part of the session's first equity whose loss stops new entries.
         min_funds: Least available funds for an entry, in the account's currency.
-        max_open_positions: Most underlyings at once with a position or a working order, those of others included.
+        max_open_positions: Most underlyings at once with a position, those of others included, or a working order of ours.
         cooldown: Seconds between two entries in one symbol, intended ones included.
         max_quote_age: Oldest quote good for an entry, in seconds.
         max_delta: Most delta of all positions and the entry, in shares, long or short; None for no limit.
