@@ -24,7 +24,7 @@ class SessionState(StrEnum):
     CONNECTING = "connecting"
     """The first attempt is under way."""
     SYNCING = "syncing"
-    """There is a link; orders, fills and positions are being compared, streams sent again."""
+    """There is a link; open orders, fills and ended orders are being compared."""
     READY = "ready"
     """Everything works, as far as anybody knows."""
     DEGRADED = "degraded"
