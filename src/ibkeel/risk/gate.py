@@ -100,7 +100,7 @@ class EntryFacts:
         session_open: Whether the contract trades now.
         halted: Why entries are halted; empty when they are not.
         last_entry_at: When the same symbol was last entered; None for never.
-        funds_rejected: Whether the venue refused an order for lack of funds (error 201).
+        funds_rejected: Whether the venue rejected an order with code 201, as for lack of funds.
     """
 
     now: datetime = attrs.field(converter=as_utc)
@@ -153,7 +153,7 @@ def _money(facts: EntryFacts, rule: GateRule) -> Found:
     elif funds < rule.min_funds:
         yield RefusalKind.FUNDS_LOW, f"available funds {funds:.2f}; needed: {rule.min_funds:.2f} or more"
     if facts.funds_rejected:
-        yield RefusalKind.FUNDS_REJECTED, "the venue refused an order for lack of funds"
+        yield RefusalKind.FUNDS_REJECTED, "the venue rejected an order with code 201, as for lack of funds"
     if facts.loss is None:
         yield RefusalKind.DAILY_LOSS, "the daily loss is unknown"
     elif not facts.loss.allowed:

@@ -77,7 +77,7 @@ class OrderDesk:
         self._doorkeeper = doorkeeper
         self._ours: dict[ClientOrderId, OwnOrder] = {}
         self.funds_rejected = False
-        """Whether the venue refused an order for lack of funds in this session."""
+        """Whether the venue rejected an order with code 201, as for lack of funds, in this session."""
         self.filled_at = -math.inf
         """When an order of ours last filled, whole or in part, in monotonic seconds."""
         self._opened: dict[Contract, float] = {}

@@ -86,7 +86,7 @@ class Pending:
         last_entry_at: When it last entered; None for never.
         entered: Underlyings entered in the cycle that runs.
         unknown_orders: Orders whose fate nobody knows.
-        funds_rejected: Whether the venue refused an order for lack of funds.
+        funds_rejected: Whether the venue rejected an order with code 201, as for lack of funds.
         halted: Why entries are halted; empty when they are not.
     """
 
