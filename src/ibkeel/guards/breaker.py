@@ -107,7 +107,9 @@ class CircuitBreaker:
     Use it as a decorator over a plain function or a coroutine function, through `call` and
     `call_async`, or around a block with `attempt`. All three may be mixed, among tasks and among
     threads; no lock is held while a call runs. A cancelled call counts neither way, and a result
-    that comes in after the breaker has changed is ignored.
+    that comes in after the breaker has changed is ignored. A group of errors is one failure when it
+    or any error in it counts, else an answer when one is. What a function given here raises is logged, and
+    hides no result.
 
     Args:
         name: Of the service; stands in errors.
@@ -120,7 +122,7 @@ class CircuitBreaker:
         jitter: A number in [0, 1) each time it opens; `random.Random(seed).random` keeps many
             clients from coming back in step.
         on_change: Told of each change of state, on the thread that caused it, after the lock is
-            given back. It must return at once; what it raises is logged, and changes nothing.
+            given back. It must return at once.
 
     Examples:
         >>> breaker = CircuitBreaker("history", policy=BreakerPolicy(failures=1))
@@ -183,7 +185,8 @@ class CircuitBreaker:
     def open(self, cause: str) -> None:
         """Open it now: the service is known to be gone."""
         now = self._clock()
-        self._replace(lambda breaker: breaker.opened(now, jitter=self._jitter()), now, cause)
+        jitter = self._asked(self._drawn) or 0.0
+        self._replace(lambda breaker: breaker.opened(now, jitter=jitter), now, cause)
 
     def close(self) -> None:
         """Close it now: the service is known to be back."""
@@ -299,18 +302,36 @@ class CircuitBreaker:
 
     def _raised(self, ticket: int, error: BaseException, started: float) -> None:
         now = self._clock()
+        outcome, error = self._judge(error)
         cause = f"{type(error).__name__}: {error}"
-        self._settle(ticket, self._judge(error), now, now - started if self._is_timed else 0.0, cause)
+        self._settle(ticket, outcome, now, now - started if self._is_timed else 0.0, cause)
 
-    def _judge(self, error: BaseException) -> Outcome:
-        if not isinstance(error, Exception):  # cancelled, interrupted, closed
-            return Outcome.IGNORED
-        if self._counts(error):
-            return Outcome.FAILED
-        return Outcome.SUCCEEDED if self._answers(error) else Outcome.IGNORED
+    def _judge(self, error: BaseException) -> tuple[Outcome, BaseException]:
+        errors = [error]  # and those in it, at any depth
+        for each in errors:
+            if isinstance(each, BaseExceptionGroup):
+                errors += each.exceptions
+        for says, outcome in ((self._counts, Outcome.FAILED), (self._answers, Outcome.SUCCEEDED)):
+            for each in errors:
+                if isinstance(each, Exception) and self._asked(says, each):
+                    return outcome, each
+        return Outcome.IGNORED, error  # or cancelled, interrupted, closed
+
+    def _asked(self, function: Callable[..., R], *args: object) -> R | None:
+        """What a function of the user returns; None when it raised."""
+        try:
+            return function(*args)
+        except Exception:
+            logging.getLogger(__name__).exception("%r raised, of %r", function, self)
+            return None
+
+    def _drawn(self) -> float:
+        jitter = self._jitter()
+        self._breaker.policy.open_for(1, jitter=jitter)  # or raises
+        return jitter
 
     def _settle(self, ticket: int, outcome: Outcome, now: float, seconds: float, cause: str) -> None:
-        jitter = self._jitter()
+        jitter = self._asked(self._drawn) or 0.0
 
         def settled(breaker: Breaker) -> Breaker:
             return breaker.settle(ticket, outcome, now=now, seconds=seconds, jitter=jitter)
@@ -335,10 +356,7 @@ class CircuitBreaker:
     def _tell(self, before: Breaker, after: Breaker, now: float, cause: str) -> None:
         if self._on_change is not None and before.generation != after.generation:
             change = BreakerChanged(name=self.name, at=now, before=before.state, after=after, cause=cause)
-            try:
-                self._on_change(change)
-            except Exception:
-                logging.getLogger(__name__).exception("on_change of the breaker %s raised", self.name)
+            self._asked(self._on_change, change)
 
 
 def _check_ended(function: object, result: object) -> None:

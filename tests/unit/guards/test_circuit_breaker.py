@@ -601,7 +601,7 @@ async def test_a_plain_function_that_returns_what_is_to_be_awaited_is_not_guarde
     guarded = breaker(service.begin)
 
     for _ in range(times):
-        with pytest.raises(InvalidInput, match="call_async"):
+        with pytest.raises(InvalidInput, match=r"Service\.begin .*call_async"):
             guarded()
     with pytest.raises(InvalidInput, match="call_async"):
         breaker.call(asyncio.get_running_loop().create_future)
@@ -657,3 +657,129 @@ def test_what_on_change_raises_is_logged_and_ends_no_call(service, clock, caplog
 def test_an_attempt_is_no_decorator_for_of_a_coroutine_function_it_would_guard_nothing(breaker, service):
     with pytest.raises(TypeError, match="not callable"):
         breaker.attempt()(service.fetch_async)
+
+
+LOST = TimeoutError("no answer")
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ExceptionGroup("of a task group", [ValueError("x"), LOST]), BreakerState.OPEN),
+        (ExceptionGroup("outer", [ExceptionGroup("inner", [KeyError("x"), LOST])]), BreakerState.OPEN),
+        (
+            BaseExceptionGroup("stopped", [KeyboardInterrupt(), asyncio.CancelledError(), LOST]),
+            BreakerState.OPEN,
+        ),
+        (ExceptionGroup("both", [NoData("none"), LOST]), BreakerState.OPEN),
+        (BaseExceptionGroup("cancelled", [asyncio.CancelledError()]), BreakerState.CLOSED),
+        (ExceptionGroup("of the caller", [ValueError("x")]), BreakerState.CLOSED),
+    ],
+    ids=lambda value: value.args[0] if isinstance(value, BaseException) else str(value),
+)
+async def test_a_group_of_errors_counts_when_one_in_it_does(service, clock, error, state):
+    service.raises = error
+    breakers = [CircuitBreaker("history", policy=BreakerPolicy(failures=1), clock=clock) for _ in range(3)]
+
+    with pytest.raises(type(error)):
+        breakers[0].call(service.fetch)
+    with pytest.raises(type(error)):
+        await breakers[1].call_async(service.fetch_async)
+    with pytest.raises(type(error)), breakers[2].attempt():
+        service.fetch()
+
+    assert [breaker.state for breaker in breakers] == [state] * 3
+    causes = {breaker.cause for breaker in breakers}
+    assert causes == ({"TimeoutError: no answer"} if state is BreakerState.OPEN else {""})
+
+
+async def test_tasks_that_fail_together_fail_once(breaker):
+    async def fail():
+        raise LOST
+
+    @breaker
+    async def gather():
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup):
+        await gather()
+
+    assert (breaker.state, breaker.breaker.failures) == (BreakerState.CLOSED, 1)
+
+
+def test_an_answer_in_a_group_of_errors_ends_a_row_of_failures(breaker, service):
+    service.raises = LOST
+    with pytest.raises(TimeoutError):
+        breaker.call(service.fetch)
+    service.raises = ExceptionGroup("a", [ValueError("x"), ExceptionGroup("b", [NoData("none")])])
+
+    with pytest.raises(ExceptionGroup):
+        breaker.call(service.fetch)
+
+    assert breaker.breaker.failures == 0
+
+
+def test_whoever_counts_groups_by_their_type_goes_on_doing_so(service, clock):
+    policy = BreakerPolicy(failures=1)
+    breaker = CircuitBreaker("history", policy=policy, counts=ExceptionGroup, clock=clock)
+    service.raises = ExceptionGroup("of the caller", [ValueError("x")])
+
+    with pytest.raises(ExceptionGroup):
+        breaker.call(service.fetch)
+
+    assert breaker.cause == "ExceptionGroup: of the caller (1 sub-exception)"
+
+
+def by_code(error):
+    return error.code > 0
+
+
+@pytest.mark.parametrize("which", ["counts", "answers"])
+def test_a_predicate_that_raises_hides_no_error_and_keeps_no_probe(service, clock, caplog, which):
+    breaker = CircuitBreaker("history", policy=BreakerPolicy(failures=1), clock=clock, **{which: by_code})
+    breaker.open("as an example")
+    clock.seconds += 30.0
+    service.raises = KeyError("not an error with a code")
+
+    with pytest.raises(KeyError, match="not an error with a code"):
+        breaker.call(service.fetch)
+
+    (record,) = caplog.records
+    assert (record.name, record.exc_info[0]) == ("ibkeel.guards.breaker", AttributeError)
+    assert record.message == f"{by_code!r} raised, of <CircuitBreaker history: half open>"
+    service.raises = None
+    assert breaker.call(service.fetch) == 42
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_predicate_that_cannot_tell_of_one_error_is_asked_of_the_others(service, clock):
+    breaker = CircuitBreaker("history", policy=BreakerPolicy(failures=1), clock=clock, counts=by_code)
+    lost = RequestTimeout("no answer", code=504)
+    service.raises = ExceptionGroup("both", [KeyError("x"), lost])
+
+    with pytest.raises(ExceptionGroup):
+        breaker.call(service.fetch)
+
+    assert breaker.cause == "RequestTimeout: no answer"
+
+
+def no_number():
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("jitter", [no_number, lambda: 1.5, lambda: "half", lambda: float("nan")])
+def test_a_faulty_jitter_hides_no_error_and_no_result_and_lengthens_nothing(service, clock, caplog, jitter):
+    policy = BreakerPolicy(failures=1, open_seconds=10.0)
+    breaker = CircuitBreaker("history", policy=policy, clock=clock, jitter=jitter)
+
+    trip(breaker, service)
+    assert breaker.breaker.wait(clock.seconds) == 10.0
+    clock.seconds += 10.0
+
+    assert breaker.call(service.fetch) == 42
+    assert breaker.state is BreakerState.CLOSED
+    breaker.open("as an example")
+    assert breaker.state is BreakerState.OPEN
+    assert len(caplog.records) == 3
