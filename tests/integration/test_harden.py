@@ -485,6 +485,19 @@ async def test_health_says_when_nobody_answers():
         assert (await hardened.health()).checks[0].evidence == "no session"
 
 
+async def test_health_says_when_the_answer_is_no_time():
+    async with connected() as (ib, hardened, gateway):
+        gateway.inject(faults.Unanswered(when_request="current_time", times=1))
+        asked = asyncio.create_task(hardened.health())
+        await asyncio.sleep(0.5)
+        ib.client.decoder.interpret(["49", "1", str(10**13)])
+
+        (check,) = [check for check in (await asked).checks if check.name == "server time"]
+        assert check.grade is Grade.DOWN
+        assert "10000000000000 s from 1970 on: the Gateway sent what cannot be read" in check.evidence
+        assert (await hardened.health()).is_ok
+
+
 async def test_an_asker_who_leaves_takes_the_answer_from_nobody():
     async with connected() as (_, hardened, _):
         first, second = asyncio.create_task(hardened.health()), asyncio.create_task(hardened.health())

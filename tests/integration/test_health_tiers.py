@@ -10,6 +10,7 @@ from ibkeel.errors import (
     AccountMismatch,
     ClientIdInUse,
     GatewayMute,
+    GatewayRejected,
     GatewayUnreachable,
     IbkeelError,
     WrongLoopError,
@@ -305,3 +306,26 @@ async def test_a_sign_of_the_servers_is_not_that_of_another_session(stage):
         health = await on.broker.health()
 
         assert health.check("upstream").grade is Grade.DOWN
+
+
+@pytest.mark.parametrize("epoch", [10**13, -(10**12), 10**20])
+async def test_a_time_that_is_none_is_an_answer_that_cannot_be_read(stage, epoch):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="current_time", duration=3.0))
+        await asyncio.sleep(2)
+        asked = [asyncio.create_task(call()) for call in (on.broker.health, on.broker.server_time)]
+        await asyncio.sleep(0.5)
+        on.broker.ib.client.decoder.interpret(["49", "1", str(epoch)])
+        health, error = await asyncio.gather(*asked, return_exceptions=True)
+
+        check = health.check("server time")
+        assert isinstance(error, GatewayRejected)
+        assert f"the server's time, {epoch} s from 1970 on: the Gateway sent what cannot be read" in str(
+            error
+        )
+        assert (check.grade, check.evidence) == (Grade.DOWN, str(error))
+        assert "network time" in check.remedy
+        assert health.check("clock") is None
+        await asyncio.sleep(300)
+        assert (await on.broker.health()).is_ok
+        assert on.told.of("AlarmRaised") == []

@@ -283,7 +283,9 @@ class Pacer:
         except RuntimeError:
             # Between two runs of the loop that it was given, in the same thread, it works too.
             if self._loop is None or self._thread != threading.get_ident():
-                raise
+                raise WrongLoopError(
+                    "no running event loop; call from a coroutine on the pacer's own, or make it with loop="
+                ) from None
             return self._loop
         if self._loop is None:
             self._loop = running

@@ -213,6 +213,7 @@ class IBKRBroker(Broker):
         Raises:
             NotConnected: There is no session.
             RequestTimeout: No answer within the deadline of a probe.
+            GatewayRejected: It said no time.
         """
         return (await self._pulse.beat(self._deadlines.probe)).server_time
 

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from functools import wraps
 from types import TracebackType
 from typing import Any, Final, TypeVar, cast
@@ -14,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import IbkeelError, InvalidInput, NotConnected
+from ibkeel.errors import GatewayRejected, IbkeelError, InvalidInput, NotConnected
 from ibkeel.ibkr.client import Tap, forget_tickers, loop_of
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
 from ibkeel.ibkr.health import clock_check
@@ -297,7 +296,7 @@ class Hardened:
         began = asyncio.get_running_loop().time()
         try:
             beat = await self._round_trip()
-        except (TimeoutError, ConnectionError) as error:
+        except (TimeoutError, ConnectionError, GatewayRejected) as error:
             evidence = str(error) or f"no answer within {self._config.deadlines.probe:g} s"
             probe = self._check("server time", Grade.DOWN, evidence)
             return Health(checks=(socket, probe, *self._notices.checks()))
@@ -327,12 +326,12 @@ class Hardened:
 
     def _on_time(self, epoch: int) -> None:
         now, sent = asyncio.get_running_loop().time(), self._guard.ledger.named.get("reqCurrentTime")
-        self._last = Beat(
-            at=now,
-            received_at=self._clock.now(),
-            server_time=datetime.fromtimestamp(epoch, UTC),
-            seconds=0.0 if sent is None else now - sent.asked_at,
-        )
+        took = 0.0 if sent is None else now - sent.asked_at
+        try:
+            self._last = Beat(at=now, received_at=self._clock.now(), server_time=epoch, seconds=took)
+        except GatewayRejected as error:
+            self._fail_askers(error)
+            return
         for asker in self._askers:
             if not asker.done():
                 asker.set_result(self._last)
@@ -344,6 +343,9 @@ class Hardened:
     def _on_reset(self) -> None:
         self._notices.forget()
         self._last, self._asked_at = None, -math.inf
+        self._fail_askers(NotConnected("the session ended"))
+
+    def _fail_askers(self, error: Exception) -> None:
         for asker in self._askers:
             if not asker.done():
-                asker.set_exception(NotConnected("the session ended"))
+                asker.set_exception(error)

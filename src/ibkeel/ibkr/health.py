@@ -11,6 +11,7 @@ from ibkeel.errors import (
     ClientIdInUse,
     ConnectionFailure,
     GatewayMute,
+    GatewayRejected,
     GatewayUnreachable,
     PacingExceeded,
     RequestFailed,
@@ -162,7 +163,8 @@ class _Examination:
         elif isinstance(failure, PacingExceeded):  # nothing was sent
             yield self._check("server time", Grade.DEGRADED, str(failure), _PACED)
         elif failure is not None:
-            yield self._check("server time", Grade.DOWN, str(failure), _HALF_OPEN)
+            remedy = _SET_CLOCKS if isinstance(failure, GatewayRejected) else _HALF_OPEN
+            yield self._check("server time", Grade.DOWN, str(failure), remedy)
 
     # What lies beyond.
 

@@ -16,6 +16,7 @@ from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import first_answer
+from ibkeel.ibkr.translate import reading
 from ibkeel.resilience import Lane, RequestKind
 
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
@@ -82,6 +83,11 @@ class Gate:
         self._link.check()
 
 
+def _instant(epoch: int) -> datetime:
+    with reading(f"the server's time, {epoch} s from 1970 on"):
+        return datetime.fromtimestamp(epoch, UTC)
+
+
 @attrs.frozen(kw_only=True)
 class Beat:
     """One round trip: when its answer came, in monotonic seconds and by our clock, and what the Gateway's clock said.
@@ -91,7 +97,7 @@ class Beat:
 
     at: float
     received_at: datetime
-    server_time: datetime
+    server_time: datetime = attrs.field(converter=_instant)
     seconds: float
 
     @property
@@ -187,8 +193,7 @@ class Pulse:
             raise
         self._keeper.probed(answered=True, generation=generation)
         now = self._now()
-        received_at, server_time = self._link.clock.now(), datetime.fromtimestamp(epoch, UTC)
-        beat = Beat(at=now, received_at=received_at, server_time=server_time, seconds=now - began)
+        beat = Beat(at=now, received_at=self._link.clock.now(), server_time=epoch, seconds=now - began)
         before, self._last = self._last, beat
         if beat.off > CLOCK_LIMIT and (before is None or before.off <= CLOCK_LIMIT):
             self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")

@@ -46,7 +46,7 @@ def reading(what: str) -> Iterator[None]:
     """Turn what goes wrong with a field of an answer into GatewayRejected."""
     try:
         yield
-    except (ValueError, TypeError, ArithmeticError) as error:
+    except (ValueError, TypeError, ArithmeticError, OSError) as error:
         raise GatewayRejected(f"{what}: the Gateway sent what cannot be read: {error}") from error
 
 

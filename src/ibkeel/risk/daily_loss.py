@@ -74,6 +74,7 @@ class DailyLossGuard:
             InvalidInput: `session` is no date without a time of day.
         """
         guard = self
+        _day(self, attrs.fields(DailyLossGuard).session, session)
         if session != self.session:
             guard = DailyLossGuard(limit=self.limit, session=session, owner=self.owner)
         if self.session is not None and session < self.session:

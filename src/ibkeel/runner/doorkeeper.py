@@ -40,6 +40,7 @@ from ibkeel.orders import (
 from ibkeel.runner.schedule import NEW_YORK, LiquidHours, Session
 
 _TOLD_OTHERWISE: Final = frozenset({"session", "order path"})
+_UNSEEN: Final = ("server time", Grade.DEGRADED)  # our own limits kept the question: the clocks may differ
 HALT_FILE: Final = "halt"
 """Name of the file in the state directory."""
 
@@ -356,7 +357,11 @@ def _within(session: Session, now: datetime) -> bool:
 
 
 def _of_health(health: Health) -> Standing:
-    down = {check.name: check.evidence for check in health.checks if check.grade is Grade.DOWN}
+    down = {
+        check.name: check.evidence
+        for check in health.checks
+        if check.grade is Grade.DOWN or (check.name, check.grade) == _UNSEEN
+    }
     sick = [f"{name}: {evidence}" for name, evidence in down.items() if name not in _TOLD_OTHERWISE]
     return Standing(
         is_read_only=health.is_read_only,

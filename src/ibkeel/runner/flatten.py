@@ -213,14 +213,14 @@ async def leave_position(
     for position in held:
         if not exit_room(position.signed_quantity, stay):
             raise _no_room(position)
-        _check_time(until - turn)
+        _check_time(contract, until - turn)
         await asyncio.sleep(turn)
     await cancel_ours(broker, desk, contract, of_anybody=of_anybody)
     before = await broker.all_open_orders()
     for position in await _held_in(broker, desk, contract):
         # What fills between two lists is on one of them still, and what is sent then on the other.
         open_orders = (*before, *await broker.all_open_orders())
-        _check_time(until)
+        _check_time(contract, until)
         placed = await desk.leave(
             lambda name, held=position, orders=open_orders: (
                 plan_exit(  # type: ignore[misc]
@@ -235,9 +235,11 @@ async def leave_position(
             raise _no_room(position)
 
 
-def _check_time(until: float) -> None:
+def _check_time(contract: Contract, until: float) -> None:
     if asyncio.get_running_loop().time() >= until:
-        raise OrderRefused("an exit would leave after the close; none was sent")
+        raise OrderRefused(
+            f"an exit of {contract} would leave after the close; none was sent: close it when it trades again"
+        )
 
 
 async def _held_in(broker: Account, desk: OrderDesk, contract: Contract) -> Sequence[Position]:

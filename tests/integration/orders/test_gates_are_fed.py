@@ -7,13 +7,14 @@ import pytest
 
 from ibkeel.model import OrderTicket
 from ibkeel.orders import GateKind
+from ibkeel.resilience import Rule
 from ibkeel.runner import Doorkeeper, Lookout
 from ibkeel.sim import GatewaySettings, faults
 from ibkeel.virtual import virtual_clock
 
 
-async def refusals(on, quantity=1):
-    quote = await on.broker.quote(on.option)
+async def refusals(on, quantity=1, quote=None):
+    quote = quote or await on.broker.quote(on.option)
     ticket = OrderTicket(
         contract=on.option, side="BUY", quantity=quantity, order_type="LMT", limit_price=f"{quote.ask:.2f}"
     )
@@ -97,3 +98,17 @@ async def test_a_clock_that_is_a_little_off_keeps_no_entry_back(stage):
         await asyncio.sleep(2)
 
         assert await refusals(on) == {}
+
+
+async def test_a_clock_that_our_own_limits_keep_from_being_seen_is_not_taken_to_agree(stage):
+    rule = Rule(name="mine", limit=30, seconds=5.0, source="a program's own")
+    async with stage(pacing_rules=(rule,), pacing_patience=3.0) as on:
+        quote = await on.broker.quote(on.option)
+        await asyncio.sleep(2)
+        on.gateway.inject(faults.ClockSkew(seconds=180.0, duration=600.0))
+        for _ in range(40):
+            on.broker.ib.client.reqIds(1)
+
+        (refusal,) = (await refusals(on, quote=quote)).values()
+
+    assert (refusal.kind, "behind the limit mine" in str(refusal)) == (GateKind.HEALTH, True)

@@ -286,8 +286,8 @@ def test_a_pacer_that_was_given_its_loop_belongs_to_the_thread_of_it():
     def submit():
         try:
             pacer.submit(DATA, lambda: None)
-        except RuntimeError as error:
-            raised.append(str(error))
+        except WrongLoopError as error:
+            raised.append(str(error).partition(";")[0])
 
     elsewhere = threading.Thread(target=submit)
     elsewhere.start()
@@ -324,13 +324,21 @@ def test_a_pacer_whose_loop_has_ended_does_not_work_outside_one():
 
     run_virtual(first_use())
 
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(WrongLoopError, match="no running event loop"):
         pacer.submit(DATA, lambda: None)
 
 
 def test_without_a_loop_nothing_can_be_asked_for():
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(WrongLoopError, match="no running event loop"):
         Pacer([messages()]).submit(DATA, lambda: None)
+
+
+@pytest.mark.parametrize("ask", [Pacer.saved, Pacer.used, Pacer.close])
+def test_what_it_is_asked_after_its_run_says_where_to_ask(ask):
+    with pytest.raises(
+        WrongLoopError, match="call from a coroutine on the pacer's own, or make it with loop="
+    ):
+        ask(Pacer([messages()]))
 
 
 async def test_closing_lets_nobody_wait_for_ever():

@@ -77,12 +77,14 @@ def test_a_limit_that_is_no_fraction_is_refused(limit):
         DailyLossGuard(limit=limit)
 
 
-@pytest.mark.parametrize("session", [datetime(2024, 3, 4, 17, tzinfo=UTC), "2024-03-04", 20240304])
+@pytest.mark.parametrize("session", [datetime(2024, 3, 4, 17, tzinfo=UTC), "2024-03-04", 20240304, None])
 def test_what_is_no_trading_date_is_refused_for_the_loss_would_begin_anew_at_each_reading(session):
     guard, _ = after((MONDAY, 1000))
 
     with pytest.raises(InvalidInput, match="trading date, without a time of day"):
         guard.observe(session, 500)
+    with pytest.raises(InvalidInput, match="trading date, without a time of day"):
+        DailyLossGuard().observe(session, 500)
 
 
 def test_a_guard_is_not_restored_from_texts():

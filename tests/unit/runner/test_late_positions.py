@@ -155,7 +155,11 @@ def test_no_exit_leaves_after_the_close_because_other_bots_go_first(number):
     left, sent = closed((WORKS, AILS), seconds=4.5, number=number)
 
     assert all(before > 0 for before, _ in sent)
-    assert sum("after the close" in row.reason for row in left.values()) == 2 - len(sent)
+    late = [(contract, row.reason) for contract, row in left.items() if "after the close" in row.reason]
+    assert len(late) == 2 - len(sent)
+    for contract, reason in late:
+        assert f"an exit of {contract} would" in reason
+        assert "close it when it trades again; when that was found, no stop worked for it" in reason
     assert {contract for contract, row in left.items() if row.is_leaving} == {
         contract for _, contract in sent
     }
