@@ -34,7 +34,7 @@ class SimulatedGateway:
         market: Where quotes, history and definitions come from.
         clock: Wall time; on a virtual loop the clock that moves with it.
         venue: Where orders go; None makes one from `account`, `cash` and `seed`.
-        account: Account id that clients see; give that of `venue`, if you give one.
+        account: Account id that clients see, where `venue` has none of its own.
         cash: Opening cash of the venue that is made, in its currency.
         seed: Seed of the venue that is made.
         settings: Limits and habits.
@@ -61,7 +61,7 @@ class SimulatedGateway:
         self._world = World(
             market=market,
             venue=venue,
-            account=account,
+            account=getattr(venue, "account", account),
             clock=clock,
             settings=settings or GatewaySettings(),
         )

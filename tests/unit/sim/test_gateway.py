@@ -10,6 +10,7 @@ import pytest
 from ibkeel.sim import SimulatedGateway, faults
 from ibkeel.sim.codec import REQUESTS
 from ibkeel.sim.transcripts import Form, Recorder
+from ibkeel.sim.venue import Venue
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -775,3 +776,15 @@ def test_a_gateway_that_listens_refuses_to_start_again(gateway_run):
         return True
 
     assert gateway_run(scene)
+
+
+def test_clients_see_the_account_that_the_venue_keeps(gateway_run, small_market):
+    async def scene(gateway, ib):
+        state = await ib.whatIfOrderAsync(STOCK, ii.LimitOrder("BUY", 10, 450))
+        ib.placeOrder(STOCK, ii.LimitOrder("BUY", 10, 450))
+        await asyncio.sleep(1)
+        return ib.managedAccounts(), state.status, len(gateway.venue.open_orders()), ib.errors
+
+    venue = Venue(small_market, account="DU7654321")
+
+    assert gateway_run(scene, venue=venue) == (["DU7654321"], "PreSubmitted", 1, [])

@@ -210,6 +210,11 @@ class Venue:
         """Every fill since the start, oldest first, each with its commission."""
         return list(self._ledger.fills)
 
+    @property
+    def account(self) -> str:
+        """Id of the account that it keeps."""
+        return self._ledger.account.name
+
     def positions(self) -> list[SimPosition]:
         """Positions that are not flat, in the order in which they were first traded."""
         return self._ledger.account.positions()
@@ -224,7 +229,7 @@ class Venue:
         RealizedPnL counts from the start of the venue, not from midnight.
         """
         valuation = self._ledger.valuation(at)
-        return account_rows(self._ledger.account.name, valuation, self._settings)
+        return account_rows(self.account, valuation, self._settings)
 
     def _expire(self, at: datetime) -> list[VenueEvent]:
         """Exercise, assign or drop the options that have ended, as executions without an order."""
@@ -259,7 +264,7 @@ class Venue:
         )
 
     def _refusal_by_account(self, order: SimOrder) -> Refusal | None:
-        return None if order.account in {"", self._ledger.account.name} else Refusal.BAD_ACCOUNT
+        return None if order.account in {"", self.account} else Refusal.BAD_ACCOUNT
 
     def _refused(self, refusal: Refusal, order: SimOrder, existing: WorkingOrder | None) -> OrderError:
         facts = {
@@ -290,7 +295,7 @@ class Venue:
     def _own_copy(self, order: SimOrder) -> SimOrder:
         """A copy without what only the venue may say."""
         mine = copy.copy(order)
-        mine.account = self._ledger.account.name
+        mine.account = self.account
         mine.perm_id, mine.status, mine.why_held = 0, "", ""
         mine.filled = mine.average_fill_price = mine.last_fill_price = 0.0
         mine.placed_at = mine.completed_at = None
