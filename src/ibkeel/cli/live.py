@@ -21,7 +21,7 @@ from ibkeel.cli.notify import of_this_process, supervised
 from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import Clock, OffsetClock
-from ibkeel.errors import ConfigurationError, RequestFailed
+from ibkeel.errors import ConfigurationError, RequestFailed, UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.journal import Journal, highest_order_id
 from ibkeel.model import Grade, Stock, to_data
@@ -246,7 +246,8 @@ async def unknown_symbols(
     if failed and (is_new or len(failed) == len(symbols)):
         tiers = (await broker.health()).checks
         if all(row.grade is Grade.OK for row in tiers if row.name.startswith(("session", "farm"))):
-            raise next(iter(failed.values()))
+            # UnknownContract ends it for good: not while others of a bot that has traded may be answered for.
+            raise min(failed.values(), key=lambda error: not is_new and isinstance(error, UnknownContract))
     return failed
 
 

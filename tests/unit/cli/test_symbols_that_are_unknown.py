@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ibkeel.cli.app import ExitCode, exit_code
 from ibkeel.cli.live import unknown_symbols
 from ibkeel.errors import NotConnected, RequestTimeout, UnknownContract
 from ibkeel.model import Quote, Stock
@@ -43,8 +44,22 @@ def test_a_bot_that_has_never_run_is_refused_for_one_unknown_symbol():
 
 
 def test_a_bot_that_knows_no_symbol_is_refused_with_the_first_reason():
+    for is_new in (True, False):
+        with pytest.raises(UnknownContract, match="no security definition"):
+            learned("NOSUCH", "GONE", NOSUCH=GONE, GONE=UnknownContract("gone too"), is_new=is_new)
     with pytest.raises(UnknownContract, match="no security definition"):
-        learned("NOSUCH", "LATE", NOSUCH=GONE, LATE=RequestTimeout("no answer in 10 s"))
+        learned("NOSUCH", "LATE", NOSUCH=GONE, LATE=RequestTimeout("no answer in 10 s"), is_new=True)
+
+
+@pytest.mark.parametrize("symbols", [("LATE", "SLOW"), ("NOSUCH", "LATE"), ("LATE", "NOSUCH")])
+def test_a_bot_that_has_traded_and_gets_no_answer_ends_with_a_code_after_which_it_is_started_again(symbols):
+    late = RequestTimeout("no answer in 10 s")
+    reasons = {"NOSUCH": GONE, "LATE": late, "SLOW": late}
+
+    with pytest.raises(RequestTimeout) as refused:
+        learned(*symbols, **{symbol: reasons[symbol] for symbol in symbols})
+
+    assert exit_code(refused.value) is ExitCode.UNREACHABLE
 
 
 def test_a_lost_session_is_no_unknown_symbol():
