@@ -70,4 +70,5 @@ async def test_a_filled_combo_is_one_order_of_one_and_two_positions(stage):
     assert [event.is_leg for event in heard] == [False, True, True]
     by_adapter = {(row.exec_id, row.is_leg) for row in on.told.events if isinstance(row, OrderFilled)}
     assert by_adapter == {(row.exec_id, row.is_leg) for row in heard}
-    assert len(list(journal.events(FillSeen))) == 3
+    with journal:
+        assert len(list(journal.events(FillSeen))) == 3

@@ -250,8 +250,11 @@ def test_a_page_of_garbage_is_told(journal, records):
         file.seek(4096)
         file.write(b"\xa5" * 3 * 4096)
 
-    with pytest.raises(JournalError, match=r"cannot be (opened|read): database disk image is malformed"):
-        list(Journal.open(journal.path).events())
+    with (
+        pytest.raises(JournalError, match=r"cannot be (opened|read): database disk image is malformed"),
+        Journal.open(journal.path) as damaged,
+    ):
+        list(damaged.events())
 
 
 def test_a_journal_that_another_process_is_writing_cannot_be_opened_for_writing(

@@ -26,9 +26,10 @@ _HEADER: Final = 4
 
 def not_listening(host: str, port: int, error: OSError) -> ConfigurationError:
     """Why an address cannot be bound, and which of its two parts to change."""
-    is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+    # From 3.13 on asyncio gives no number with an address that is not this machine's.
+    is_host = isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}
     remedy = "choose another --host, such as 127.0.0.1" if is_host else "choose another --port"
-    return ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror}; {remedy}")
+    return ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}; {remedy}")
 
 
 class RecordingProxy:

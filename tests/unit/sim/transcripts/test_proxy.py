@@ -1,6 +1,7 @@
 """A proxy passes every byte, writes down what it may, and survives either side."""
 
 import asyncio
+import errno
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,6 +19,7 @@ from ibkeel.sim.transcripts import (
     TranscriptFile,
     compared,
 )
+from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -154,3 +156,17 @@ async def test_a_port_that_is_taken_is_refused_in_a_sentence():
         await proxies[1].start("127.0.0.1", PROXY)
 
     await proxies[0].stop()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("could not bind on any address out of [('192.0.2.1', 4902)]"),  # asyncio of Python 3.13
+        OSError(errno.EADDRNOTAVAIL, "could not bind on any address out of [('192.0.2.1', 4902)]"),
+    ],
+)
+def test_an_address_of_another_machine_is_told_from_a_port_that_is_taken(error):
+    told = str(not_listening("192.0.2.1", 4902, error))
+
+    assert told.startswith("cannot listen on 192.0.2.1:4902: could not bind on any address")
+    assert told.endswith("choose another --host, such as 127.0.0.1")
