@@ -147,7 +147,7 @@ class Runner:
         )
         self._retuning = Retuning(
             limits,
-            self,
+            self.use,
             self._recorder,
             self._failures,
             self._clock,

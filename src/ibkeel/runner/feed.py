@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from ibkeel.clock import Clock
 from ibkeel.errors import QuoteUnavailable, RequestFailed
@@ -11,23 +11,18 @@ from ibkeel.journal import QuoteSeen
 from ibkeel.model import (
     Bars,
     BarSpec,
-    Chains,
     Contract,
     ContractDetails,
-    MarketData,
     OptionChain,
     Quote,
     Stock,
 )
+from ibkeel.options import QuotedChains
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.strategy import Needs, StrategyContext
 
 T = TypeVar("T")
-
-
-class PricedChains(MarketData, Chains, Protocol):
-    """Prices and definitions: all that a decision needs."""
 
 
 def spot_of(quote: Quote) -> float:
@@ -43,7 +38,7 @@ def spot_of(quote: Quote) -> float:
 class Feed:
     """Asks the broker on behalf of one run."""
 
-    def __init__(self, broker: PricedChains, recorder: Recorder, tally: Tally, clock: Clock) -> None:
+    def __init__(self, broker: QuotedChains, recorder: Recorder, tally: Tally, clock: Clock) -> None:
         self._broker, self._recorder, self._tally, self._clock = broker, recorder, tally, clock
         self._chains: dict[str, OptionChain] = {}
         self._stocks: dict[str, Stock] = {}

@@ -1,7 +1,7 @@
 """The configuration file of a bot that runs: what may change under it, and what may not."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -131,14 +131,6 @@ def _shown(value: object) -> str:
     return "off" if value is None else str(value)
 
 
-class Retuned(Protocol):
-    """Whom new limits are given to."""
-
-    def use(self, risk: RiskConfig, limits: OrderLimits) -> None:
-        """Keep to these from now on."""
-        ...
-
-
 class Retuning:
     """Looks whether there are new limits, and gives them to those who keep them.
 
@@ -148,7 +140,7 @@ class Retuning:
     def __init__(
         self,
         source: LimitsSource | None,
-        whom: Retuned,
+        use: Callable[[RiskConfig, OrderLimits], None],
         recorder: Recorder,
         failures: Failures,
         clock: Clock,
@@ -157,7 +149,7 @@ class Retuning:
         risk: RiskConfig,
         limits: OrderLimits,
     ) -> None:
-        self._source, self._whom, self._recorder, self._failures = source, whom, recorder, failures
+        self._source, self._use, self._recorder, self._failures = source, use, recorder, failures
         self._clock, self._observer = clock, observer
         self._risk, self._limits = risk, limits
         self._needs_restart: tuple[str, ...] = ()
@@ -188,7 +180,7 @@ class Retuning:
         if not changes and found.needs_restart == self._needs_restart:
             return
         self._risk, self._limits, self._needs_restart = found.risk, limits, found.needs_restart
-        self._whom.use(found.risk, limits)
+        self._use(found.risk, limits)
         now, kept = self._clock.now(), found.needs_restart
         self._recorder.keep(LimitsTaken(at=now, changes=changes, needs_restart=kept))
         self._observer.on_event(LimitsChanged(at=now, changes=changes, needs_restart=kept))

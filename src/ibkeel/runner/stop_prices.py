@@ -7,8 +7,8 @@ from typing import Final
 from ibkeel.errors import OrderRefused
 from ibkeel.model import Option, Position, Quote, Side
 from ibkeel.model.checks import as_decimal
+from ibkeel.options import QuotedChains
 from ibkeel.orders import CENT, NICKEL, PENNY, round_to_tick
-from ibkeel.runner.feed import PricedChains
 from ibkeel.runner.memory import OwnOrder
 
 _NICKEL_TICK: Final = Decimal("0.05")
@@ -29,7 +29,7 @@ def is_explained(orders: Iterable[OwnOrder], *, is_long: bool) -> bool:
     return not entries or (Side.BUY if is_long else Side.SELL) in entries or None in entries
 
 
-async def stop_price_for(broker: PricedChains, position: Position, fraction: float) -> Decimal:
+async def stop_price_for(broker: QuotedChains, position: Position, fraction: float) -> Decimal:
     """A stop so far from the average price, a fraction of it, on the tick, and proved against the contract's own quote.
 
     Raises:

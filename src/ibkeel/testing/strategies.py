@@ -1,9 +1,12 @@
-"""Hypothesis strategies for the values of the model; needs the extra `[testing]`."""
+"""Hypothesis strategies for the values of the model, and for events; needs the extra `[testing]`."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from types import NoneType, UnionType
+from typing import Any, Final, get_args, get_origin
 
+import attrs
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -15,6 +18,9 @@ from ibkeel.model import (
     Bracket,
     Contract,
     DataType,
+    Grade,
+    Health,
+    HealthCheck,
     Index,
     Option,
     OptionChain,
@@ -26,6 +32,7 @@ from ibkeel.model import (
     Side,
     Stock,
 )
+from ibkeel.telemetry import Event
 
 __all__ = [
     "START",
@@ -33,6 +40,7 @@ __all__ = [
     "brackets",
     "chains",
     "contracts",
+    "events",
     "histories",
     "indices",
     "options",
@@ -47,6 +55,11 @@ START: Final = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
 _MOST_CENTS: Final = 1_000_000
 _TICKER: Final = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1, max_size=5)
 _INSTANT: Final = st.datetimes(datetime(2013, 1, 2), datetime(2030, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants naive bounds
+
+_WORDS: Final = st.sampled_from(
+    ["", "SPY", "quote", "history", "ready", "open", "closed", "filled", "unknown"]
+)
+_FIGURES: Final = st.floats(0.0, 1e6, allow_nan=False)
 
 
 def _decimals(least: int = 1, most: int = _MOST_CENTS) -> SearchStrategy[Decimal]:
@@ -208,3 +221,45 @@ def brackets(draw: DrawFn) -> Bracket:
     )
     stop, profit = (low, high) if side is Side.BUY else (high, low)
     return Bracket(entry=entry, stop_loss=stop, take_profit=draw(st.none() | st.just(profit)))
+
+
+def events(*kinds: type[Any], texts: SearchStrategy[str] = _WORDS) -> SearchStrategy[Any]:
+    """Events of some kinds, with every field drawn.
+
+    Args:
+        kinds: Which; none means all.
+        texts: What stands in text fields.
+    """
+    return st.one_of([_built(kind, texts) for kind in kinds or get_args(Event)])
+
+
+def _built(kind: type[Any], texts: SearchStrategy[str]) -> SearchStrategy[Any]:
+    if kind is Health:
+        return st.builds(Health, checks=st.lists(_checks(texts), max_size=3).map(tuple))
+    fields = {field.name: _of_type(field.type, texts) for field in attrs.fields(kind)}
+    return st.builds(kind, **fields)
+
+
+def _checks(texts: SearchStrategy[str]) -> SearchStrategy[HealthCheck]:
+    return st.builds(
+        HealthCheck, name=texts, grade=st.sampled_from(Grade), evidence=texts, at=_INSTANT, remedy=texts
+    )
+
+
+def _of_type(annotation: Any, texts: SearchStrategy[str]) -> SearchStrategy[Any]:
+    simple: Mapping[Any, SearchStrategy[Any]] = {
+        NoneType: st.none(),
+        bool: st.booleans(),
+        date: st.dates(date(2024, 1, 2), date(2026, 12, 30)),
+        datetime: _INSTANT,
+        float: _FIGURES,
+        int: st.integers(0, 10_000),
+        str: texts,
+    }
+    if annotation in simple:
+        return simple[annotation]
+    if get_origin(annotation) is UnionType:
+        return st.one_of([_of_type(part, texts) for part in get_args(annotation)])
+    if get_origin(annotation) is tuple:
+        return st.lists(_of_type(get_args(annotation)[0], texts), max_size=3).map(tuple)
+    return _built(annotation, texts)

@@ -27,7 +27,7 @@ from ibkeel.telemetry import (
     SessionChanged,
     TradingDayClosed,
 )
-from ibkeel.testing.event_strategies import events
+from ibkeel.testing.strategies import events
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 LOST = SessionChanged(at=AT, before="ready", after="upstream lost", cause="1100")

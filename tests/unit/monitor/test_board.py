@@ -45,7 +45,7 @@ from ibkeel.telemetry import (
     SymbolSkipped,
     TradingDayOpened,
 )
-from ibkeel.testing.event_strategies import events
+from ibkeel.testing.strategies import events
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 

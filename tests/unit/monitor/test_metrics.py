@@ -48,7 +48,7 @@ from ibkeel.telemetry import (
     SymbolSkipped,
 )
 from ibkeel.telemetry.gateway_events import BudgetUse, QueueState
-from ibkeel.testing.event_strategies import events
+from ibkeel.testing.strategies import events
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 NAME = re.compile(r"ibkeel_[a-z_]+")

@@ -17,7 +17,7 @@ from ibkeel.monitor import AlertsConfig, Board, Metrics, snapshot_data
 from ibkeel.monitor.alerts import AlertBook, news_of
 from ibkeel.runner import GatewayConfig, load_config_as
 from ibkeel.telemetry import Event, LoggingObserver, event_line
-from ibkeel.testing.event_strategies import events
+from ibkeel.testing.strategies import events
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 TOKEN = "sEcReT0123456789"

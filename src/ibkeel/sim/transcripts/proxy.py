@@ -5,7 +5,7 @@ import errno
 import logging
 import re
 import socket
-from typing import Final, Protocol
+from typing import Final
 
 from typing_extensions import override
 
@@ -26,7 +26,7 @@ _HEADER: Final = 4
 
 def not_listening(host: str, port: int, error: OSError) -> ConfigurationError:
     """Why an address cannot be bound, and which of its two parts to change."""
-    # From 3.13 on asyncio gives no number with an address that is not this machine's.
+    # Of another machine's address asyncio of Python 3.13 gives no number.
     is_host = isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}
     remedy = "choose another --host, such as 127.0.0.1" if is_host else "choose another --port"
     return ConfigurationError(f"cannot listen on {host}:{port}: {error.strerror or error}; {remedy}")
@@ -101,19 +101,10 @@ class RecordingProxy:
             self._listener.closed(number, self._clock.now())
 
 
-class _Office(Protocol):
-    """What a bridge asks of the proxy."""
-
-    async def connect(self, side: asyncio.Protocol) -> None: ...
-    def opened(self, number: int) -> None: ...
-    def heard(self, number: int, sender: str, data: bytes) -> None: ...
-    def closed(self, number: int) -> None: ...
-
-
 class _Bridge:
     """One client and its connection to the Gateway."""
 
-    def __init__(self, office: _Office, number: int) -> None:
+    def __init__(self, office: RecordingProxy, number: int) -> None:
         self._office, self._number = office, number
         self.client, self.gateway = _Side(self, CLIENT), _Side(self, GATEWAY)
         self._connecting: asyncio.Task[None] | None = None
@@ -147,10 +138,7 @@ class _Bridge:
     def hold(self, side: "_Side", *, is_full: bool) -> None:
         """A side cannot take more, or can again: the other reads no further until then."""
         other = self._other(side)
-        if is_full:
-            other.pause()
-        else:
-            other.resume()
+        (other.pause if is_full else other.resume)()
 
     def close(self) -> None:
         if self._connecting is not None:
