@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from threading import Event
 
 import pytest
 
@@ -26,7 +27,8 @@ def running(*arguments):
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.wait(timeout=10)
+        process.stderr.close()
 
 
 @pytest.fixture
@@ -86,3 +88,39 @@ def test_a_bot_says_what_it_leaves_and_what_it_takes_over_and_flatten_closes_it(
     assert "behind a stop at" in details[0]
     assert (flat.returncode, flat.stdout.partition("\n")[0][:17]) == (0, "closed +10 SPY 20")
     assert len(set(fills)) == len(fills) == 2
+
+
+def journaled(path, kind, looks=300):
+    """Wait until a bot has journaled such a record."""
+    for _ in range(looks):
+        if path.exists():
+            with Journal.open(path, read_only=True) as journal:
+                if journal.last(kind) is not None:
+                    return
+        Event().wait(0.2)
+    raise AssertionError(f"no {kind.__name__} in {looks} looks")
+
+
+def test_a_bot_trades_and_ends_in_order_though_nobody_reads_its_log(config, tmp_path):
+    with running("-vv", "run", config, "--follow-gateway-clock") as process:
+        journaled(tmp_path / "journal.sqlite", FillSeen)  # far more was logged by then than a pipe holds
+        process.send_signal(signal.SIGTERM)
+        journaled(tmp_path / "journal.sqlite", RunEnded)
+        left = process.stderr.read()
+        ended = process.wait(timeout=20)
+
+    assert ended == 130
+    assert "left open: +10 SPY" in left
+
+
+def test_a_bot_ends_in_order_when_nobody_reads_it_any_more(config, tmp_path):
+    with running("run", config, "--follow-gateway-clock") as process:
+        heard(process, "connected to")
+        process.stderr.close()
+        journaled(tmp_path / "journal.sqlite", FillSeen)
+        process.send_signal(signal.SIGHUP)
+        ended = process.wait(timeout=20)
+
+        with Journal.open(tmp_path / "journal.sqlite", read_only=True) as journal:
+            assert journal.last(RunEnded).record.outcome == "interrupted"
+    assert ended == 130

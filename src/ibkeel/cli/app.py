@@ -10,7 +10,9 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 from importlib import import_module
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final, TextIO
 
 import click
@@ -42,7 +44,8 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-_CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
+_CODES: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
+    (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (InvalidInput, ExitCode.USAGE),
     (JournalError, ExitCode.USAGE),
     (UnknownContract, ExitCode.USAGE),
@@ -61,8 +64,6 @@ def cause_of(error: BaseException) -> BaseException:
 
 def exit_code(error: BaseException) -> ExitCode:
     """The exit code of an error."""
-    if isinstance(error, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.UNEXPECTED)
 
 
@@ -70,8 +71,10 @@ def sentence(error: BaseException) -> str:
     """What to tell the user of an error, account ids and secrets masked."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, InvalidInput):
+        return redact(str(error))  # a refused value explains itself
     if isinstance(error, IbkeelError):
-        return redact(f"{_named(error)}{error}")
+        return redact(f"{type(error).__name__}: {error}")
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return redact(
@@ -80,18 +83,11 @@ def sentence(error: BaseException) -> str:
     )
 
 
-def _named(error: IbkeelError) -> str:
-    """Errors of the venue lead with their type; a refused value explains itself."""
-    return "" if isinstance(error, InvalidInput) else f"{type(error).__name__}: "
-
-
 _HOMES: Final = {
-    "backtest": "backtest_command backtest",
-    "chain": "chain_command chain",
-    "config": "config_command config",
-    "demo": "demo_command demo",
-    "doctor": "doctor_command doctor",
-    "flatten": "flatten_command flatten",
+    **{
+        name: f"{name}_command {name}"
+        for name in ("backtest", "chain", "config", "demo", "doctor", "flatten")
+    },
     "halt": "flatten_command halt_entries",
     "journal": "journal_commands journal",
     "monitor": "monitor_command monitor",
@@ -115,11 +111,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.USAGE
     except (KeyboardInterrupt, click.Abort):
         return _told(KeyboardInterrupt())
-    except (BrokenPipeError, SystemExit):  # SystemExit is rich's word for a broken pipe
-        _drop_output()  # whoever read it has enough
-        return ExitCode.SUCCESS
     except BaseException as error:  # noqa: BLE001 - the last place where an error can become a sentence
-        return _told(_of_output(cause_of(error)))
+        cause = cause_of(error)
+        if isinstance(cause, OSError) and isinstance(cause.__context__, KeyboardInterrupt):
+            return _told(cause.__context__)
+        if isinstance(cause, BrokenPipeError | SystemExit):  # SystemExit is rich's word for a broken pipe
+            _drop_output(sys.stdout)  # whoever read it has enough
+            return ExitCode.SUCCESS
+        return _told(_of_output(cause))
     return ended if isinstance(ended, int) else ExitCode.SUCCESS
 
 
@@ -130,9 +129,9 @@ def _flush(more: str = "") -> None:
         output.flush()
 
 
-def _drop_output() -> None:
+def _drop_output(stream: TextIO) -> None:
     """What is left to flush must not raise again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _of_output(error: BaseException) -> BaseException:
@@ -141,13 +140,16 @@ def _of_output(error: BaseException) -> BaseException:
         try:
             _flush("\n")  # without a buffer there is nothing else left to write
         except OSError as full:
-            _drop_output()
+            _drop_output(sys.stdout)
             return ConfigurationError(f"cannot write the output: {(full.strerror or str(full)).lower()}")
     return error
 
 
 def _told(error: BaseException) -> int:
-    click.echo(f"ibkeel: {sentence(error)}", err=True)
+    try:
+        click.echo(f"ibkeel: {sentence(error)}", err=True)
+    except OSError:  # nobody reads it any more; the code still tells
+        _drop_output(sys.stderr)
     return exit_code(error)
 
 
@@ -185,5 +187,9 @@ def _log_to_stderr(verbose: int) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.addFilter(RedactingFilter())
-    root.addHandler(handler)
+    lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    listener = QueueListener(lines, handler)
+    listener.start()
+    click.get_current_context().call_on_close(listener.stop)
+    root.addHandler(QueueHandler(lines))
     root.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)

@@ -4,9 +4,8 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.news import News
-from ibkeel.cli.notify import of_this_process, supervised
+from ibkeel.cli.notify import Notifier, supervised
 from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import Clock, OffsetClock
@@ -38,7 +37,6 @@ from ibkeel.runner import (
     ExchangeCalendar,
     FlattenRequests,
     Halt,
-    Held,
     LimitsSource,
     Progress,
     Runner,
@@ -106,7 +104,10 @@ def run_bot(
     configured = Path(bot.journal.path) if bot.journal.path else None
     folder = state_directory(os.environ, state)
     path = journal or configured or folder / "journal.sqlite"
-    with progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen:
+    with (
+        progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen,
+        ThreadPoolExecutor(1) as teller,  # a terminal that was stopped must not hold up the bot
+    ):
         options = LiveOptions(
             journal=path,
             halt=folder / HALT_FILE,
@@ -114,7 +115,7 @@ def run_bot(
             sessions=sessions,
             follow_gateway=follow,
             is_quiet=quiet,
-            announce=screen.announce,
+            announce=lambda line: teller.submit(screen.announce, line),  # type: ignore[arg-type]  # returns more
             progress=screen.advance,
         )
         report = trade(bot, options)
@@ -167,53 +168,57 @@ async def _trade(
     monitor.also(reports)
     if not options.is_quiet:
         monitor.also(News(options.announce))
-    async with (
-        supervised(of_this_process()) as manager,
-        monitor.watching(),
-        reports.kept(),
-        _shown(BoardApi(monitor.board, clock), state),
-        IBKRBroker(address, clock=clock, observer=monitor) as broker,
-        monitor.examining(broker),
-    ):
-        if monitor.metrics_port is not None:
-            page = web_address(config.telemetry.metrics_host, monitor.metrics_port)
-            options.announce(f"metrics at {page}/metrics")
-        await agree_on_time(broker, clock, follow=options.follow_gateway)
-        unknown = await unknown_symbols(broker, config.runner.symbols, is_new=not options.journal.exists())
-        options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")
-        options.announce(_waiting_for(clock))
-        manager.ready(_waiting_for(clock))
-        with (
-            Journal.open(options.journal) as journal,
-            ThreadPoolExecutor(1, thread_name_prefix="ibkeel journal") as writer,
+    with BoardApi(monitor.board, clock).served(state):  # for `ibkeel monitor`
+        async with (
+            supervised(Notifier.of(os.environ, os.getpid())) as manager,
+            monitor.watching(),
+            reports.kept(),
+            IBKRBroker(address, clock=clock, observer=monitor) as broker,
+            monitor.examining(broker),
         ):
-            for event in orders_of_last_session(journal):
-                monitor.board.on_event(event)
-            broker.use_order_ids_above(highest_order_id(journal, address.client_id))
-            runner = Runner(
-                broker,
-                strategy,
-                config.runner,
-                journal,
-                risk=config.risk,
-                clock=clock,
-                observer=monitor,
-                progress=options.progress,
-                mode=address.orders.value,
-                safety=Safety.of(
-                    config.risk,
-                    Halt(options.halt),
-                    limits=config.limits,
-                    interlock=await interlock_of(config, broker),
-                    requests=None
-                    if options.halt is None
-                    else FlattenRequests(options.halt.parent, port=address.port, client_id=address.client_id),
-                ),
-                limits=options.limits,
-                executor=writer,
-                announce=options.announce,
+            if monitor.metrics_port is not None:
+                page = web_address(config.telemetry.metrics_host, monitor.metrics_port)
+                options.announce(f"metrics at {page}/metrics")
+            await agree_on_time(broker, clock, follow=options.follow_gateway)
+            unknown = await unknown_symbols(
+                broker, config.runner.symbols, is_new=not options.journal.exists()
             )
-            with _halted_by_signal(runner):
+            options.announce(f"connected to {address.host}:{address.port}; orders: {address.orders.value}")
+            options.announce(waiting := _waiting_for(clock))
+            manager.ready(waiting)
+            with (
+                Journal.open(options.journal) as journal,
+                ThreadPoolExecutor(1, thread_name_prefix="ibkeel journal") as writer,
+            ):
+                for event in orders_of_last_session(journal):
+                    monitor.board.on_event(event)
+                broker.use_order_ids_above(highest_order_id(journal, address.client_id))
+                runner = Runner(
+                    broker,
+                    strategy,
+                    config.runner,
+                    journal,
+                    risk=config.risk,
+                    clock=clock,
+                    observer=monitor,
+                    progress=options.progress,
+                    mode=address.orders.value,
+                    safety=Safety.of(
+                        config.risk,
+                        Halt(options.halt),
+                        limits=config.limits,
+                        interlock=await interlock_of(config, broker),
+                        requests=None
+                        if options.halt is None
+                        else FlattenRequests(
+                            options.halt.parent, port=address.port, client_id=address.client_id
+                        ),
+                    ),
+                    limits=options.limits,
+                    executor=writer,
+                    announce=options.announce,
+                )
+                _halt_by_signal(runner)
                 async with asyncio.TaskGroup() as beside:
                     looks = beside.create_task(_same_pace(broker, clock)) if options.follow_gateway else None
                     report = await runner.run(sessions=options.sessions, unknown=unknown)
@@ -251,25 +256,11 @@ async def unknown_symbols(
     return failed
 
 
-@asynccontextmanager
-async def _shown(api: BoardApi, folder: Path) -> AsyncIterator[None]:
-    """The board is to be had by `ibkeel monitor`, from a thread of its own."""
-    with api.served(folder):
-        yield
-
-
-@contextmanager
-def _halted_by_signal(runner: Runner) -> Iterator[None]:
+def _halt_by_signal(runner: Runner) -> None:
+    """From now on; the loop's end ends it."""
     number = getattr(signal, "SIGUSR1", None)
-    if number is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(number, runner.halt, "SIGUSR1")
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(number)
+    if number is not None:
+        asyncio.get_running_loop().add_signal_handler(number, runner.halt, "SIGUSR1")
 
 
 def clock_of(machine: Clock, theirs: datetime | None, *, follow: bool) -> Clock:
@@ -319,12 +310,13 @@ def _report_data(report: RunReport, path: Path) -> dict[str, Any]:
     return {
         **{name: getattr(report, name) for name in _FIGURES},
         "errors": len(report.errors),
-        "held": None if report.held is None else [_held_data(row) for row in report.held],
+        "held": None
+        if report.held is None
+        else [
+            {"contract": str(row.contract), "quantity": row.signed_quantity, "reason": row.reason}
+            for row in report.held
+        ],
         "symbols": {name: attrs.asdict(row) for name, row in report.symbols.items()},
         "latencies": {name: to_data(row) for name, row in report.latencies.items()},
         "journal": str(path),
     }
-
-
-def _held_data(held: Held) -> dict[str, Any]:
-    return {"contract": str(held.contract), "quantity": held.signed_quantity, "reason": held.reason}

@@ -1,7 +1,6 @@
 """What a service manager is told of a bot: that it is ready, that it lives, that it stops."""
 
 import asyncio
-import os
 import signal
 import socket
 import threading
@@ -80,36 +79,30 @@ async def supervised(notifier: Notifier) -> AsyncIterator[Notifier]:
 
 
 async def _feed(notifier: Notifier) -> None:
-    if notifier.watchdog is None:
-        return
-    while True:
+    while notifier.watchdog is not None:
         notifier.alive()
         await asyncio.sleep(notifier.watchdog / _BEATS)
 
 
 def interrupted_by_sigterm() -> None:
-    """Let SIGTERM end this process as Ctrl-C does: in order, with the journal closed, by exit code 130.
+    """Let SIGTERM, and a terminal that goes away, end this process as Ctrl-C does: in order.
 
-    It is how systemd, Docker and `kill` ask a program to stop; without a handler Python dies at once and,
+    SIGTERM is how systemd, Docker and `kill` ask a program to stop; without a handler Python dies at once and,
     as the first process of a container, does not hear it at all. Only the main thread can say so, and a
-    handler that is already there stays.
+    handler that is already there stays, as that of `nohup`.
 
     A script that starts the process with `&` lets it ignore SIGINT. That is undone, for what SIGTERM is
     passed on as would be ignored with it, and nothing but SIGKILL could end the process.
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _interrupt)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
     # Whatever hears SIGINT at this moment, asyncio's own handler too, hears it from us.
     signal.raise_signal(signal.SIGINT)
-
-
-def of_this_process() -> Notifier:
-    """Whoever manages this process, if anybody does."""
-    return Notifier.of(os.environ, os.getpid())

@@ -1,5 +1,6 @@
 import builtins
 import json
+import logging
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ import pytest
 import time_machine
 
 from ibkeel.cli import main
-from ibkeel.cli.app import ExitCode, cause_of, commands, exit_code, run, sentence
+from ibkeel.cli.app import ExitCode, _log_to_stderr, cause_of, commands, exit_code, run, sentence
 from ibkeel.cli.paths import fresh_journal, state_directory
 from ibkeel.cli.screen import progress
 from ibkeel.errors import (
@@ -805,3 +806,28 @@ def test_a_name_that_no_file_can_have_is_a_sentence(command, dry_day, tmp_path, 
 
     assert code == ExitCode.USAGE
     assert ".html: File name too long" in capsys.readouterr().err
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody(monkeypatch):
+    reader, writer = os.pipe()
+    root, told = logging.getLogger(), "x" * 100_000  # more than a pipe holds
+    monkeypatch.setattr(root, "handlers", [])
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader) as lines:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with click.Context(commands):
+            _log_to_stderr(1)
+            logging.getLogger("ibkeel.test").error("%s of DU1234567", told)
+            line = lines.readline()
+
+    assert line.endswith(f" ERROR ibkeel.test {told} of DU***67\n")
+
+
+def test_an_error_has_its_exit_code_though_nobody_reads_it(tmp_path):
+    command = [sys.executable, "-m", "ibkeel", "run", str(tmp_path / "none.toml")]
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run(command, stderr=writer, check=False)
+    finally:
+        os.close(writer)
+    assert ended.returncode == ExitCode.USAGE

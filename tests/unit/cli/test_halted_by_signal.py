@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from ibkeel.cli.live import _halted_by_signal
+from ibkeel.cli.live import _halt_by_signal
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no SIGUSR1 on this system")
 
@@ -20,13 +20,14 @@ class Told:
 
 
 def test_a_signal_halts_entries_while_a_bot_runs_and_not_after():
-    async def main():
-        before = signal.getsignal(signal.SIGUSR1)
-        runner = Told()
-        with _halted_by_signal(runner):
-            os.kill(os.getpid(), signal.SIGUSR1)
-            async with asyncio.timeout(10):
-                reason = await runner.reason
-        return reason, signal.getsignal(signal.SIGUSR1) is before
+    before = signal.getsignal(signal.SIGUSR1)
 
-    assert asyncio.run(main()) == ("SIGUSR1", True)
+    async def main():
+        runner = Told()
+        _halt_by_signal(runner)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        async with asyncio.timeout(10):
+            return await runner.reason
+
+    assert asyncio.run(main()) == "SIGUSR1"
+    assert signal.getsignal(signal.SIGUSR1) is before

@@ -118,11 +118,12 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a word")
-def test_sigterm_ends_a_process_in_order():
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_sigterm_and_a_terminal_that_goes_away_end_a_process_in_order(name):
     process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
 
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(getattr(signal, name))
     said, _ = process.communicate(timeout=10)
 
     assert (said, process.returncode) == ("closed\n", 130)
@@ -142,3 +143,20 @@ def test_a_process_that_a_script_put_in_the_background_ends_in_order_too(number)
         process.kill()
 
     assert (said, process.returncode) == ("closed\n", 130)
+
+
+UNDER_NOHUP = """
+import signal
+from ibkeel.cli.notify import interrupted_by_sigterm
+
+interrupted_by_sigterm()
+signal.raise_signal(signal.SIGHUP)
+print("lives")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_a_process_under_nohup_outlives_its_terminal():
+    command = ["sh", "-c", 'trap "" HUP; exec "$0" -c "$1"', sys.executable, UNDER_NOHUP]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ended.stdout == "lives\n"
