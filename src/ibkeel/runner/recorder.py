@@ -37,8 +37,9 @@ class Recorder:
 
     def __init__(self, journal: Journal, executor: Executor | None = None) -> None:
         self._journal, self._executor = journal, executor
-        self.lost: Callable[[UnwritableRecord], None] | None = None
-        """Told of each record that is not in the journal and never will be, for which nobody waited."""
+        self.lost: Callable[[JournalError], None] | None = None
+        """Told of each record, for which nobody waited, that never can be written, and when none can be any more."""
+        self._is_stuck = False
         self._waiting: list[_Line] = []
         self._writing: asyncio.Future[object] | None = None
         self._since = 0.0  # when the first of those that wait was noted
@@ -59,16 +60,12 @@ class Recorder:
             self._since = now
         self._waiting.append((record, None))
         if len(self._waiting) >= _MOST or now - self._since > _LONGEST:
-            self._write()
-
-    def flush(self) -> None:
-        """Write what waits."""
-        self._write()
+            self.flush()
 
     def keep(self, record: Record) -> None:
         """Write a record of what happens in any case; one that cannot be written waits for the next."""
         self._waiting.append((record, None))
-        self._write()
+        self.flush()
 
     async def record(self, record: Record, patience: float | None = None) -> None:
         """Write a record without which its cause must not happen, and wait until it is written.
@@ -83,7 +80,7 @@ class Recorder:
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, done))
-        self._write()
+        self.flush()
         try:
             async with asyncio.timeout(patience):
                 await done
@@ -120,7 +117,8 @@ class Recorder:
         while self._writing is not None:
             await asyncio.wait([self._writing])
 
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Write what waits."""
         if self._writing is not None or not self._waiting:
             return
         if self._executor is None:
@@ -152,16 +150,17 @@ class Recorder:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, UnwritableRecord):
             lost = self._put_aside(batch, error)
-            self._write()
+            self.flush()
             self._tell(lost)
         elif error is None and not future.cancelled():
             self._written(batch)
-            self._write()
+            self.flush()
         elif self._failed(batch, JournalError(f"the journal could not be written: {error}")):
-            self._write()
+            self.flush()
 
     def _written(self, batch: Sequence[_Line]) -> None:
         del self._waiting[: len(batch)]
+        self._is_stuck = False
         for _, done in batch:
             if done is not None and not done.done():
                 done.set_result(None)
@@ -177,7 +176,7 @@ class Recorder:
             done.set_exception(error)
         return ()
 
-    def _tell(self, lost: Sequence[UnwritableRecord]) -> None:
+    def _tell(self, lost: Sequence[JournalError]) -> None:
         for error in lost:
             if self.lost is not None:
                 self.lost(error)
@@ -197,4 +196,7 @@ class Recorder:
         if kept:
             kind = type(kept[-1][0]).__name__
             _LOG.error("record kept in memory kind=%s waiting=%d", kind, self.waiting, exc_info=error)
+            if not self._is_stuck:
+                self._is_stuck = True
+                self._tell((error,))
         return self.waiting > len(kept)

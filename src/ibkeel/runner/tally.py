@@ -10,7 +10,7 @@ from typing import Self
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import AmbiguousContract, UnknownContract, UnwritableRecord
+from ibkeel.errors import AmbiguousContract, JournalError, UnknownContract
 from ibkeel.journal import Failure
 from ibkeel.model import Contract
 from ibkeel.runner.recorder import Recorder
@@ -230,8 +230,8 @@ class Failures:
             self._unknown.add(symbol)
             self._alarm(f"symbol {symbol}", f"{message}; nothing is entered there, and it is asked for again")
 
-    def lost(self, error: UnwritableRecord) -> None:
-        """Note that the journal lacks a record for good, and tell a person."""
+    def lost(self, error: JournalError) -> None:
+        """Note that the journal lacks a record, for good or for now, and tell a person."""
         self.note("", error, "journal")
         words = f"the journal lacks a record, and what it was about may be unknown after a restart: {error}"
         self._alarm("journal", words)

@@ -150,6 +150,8 @@ async def suffer(on, mishap, words):
         "acknowledged",
     ]
     assert on.desk.unknown_orders == 0
+    [told] = [alarm.message for alarm in on.alarms() if alarm.name == "journal"]
+    assert "may be unknown after a restart" in told
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,9 @@ async def test_under_another_client_id_a_bot_knows_its_orders_and_leaves_them(bo
             "OrderRefused"
         }  # the alarm; nothing was tried
         assert working(on) == [(1, "SPY", "STP"), (2, "QQQ", "STP")]
-        assert ["oversized" in alarm.message for alarm in on.told.of("AlarmRaised")] == [True]
+        closed, told = on.told.of("AlarmRaised")
+        assert closed.message.endswith("Cannot operate on a closed database.")  # of the bot before
+        assert "oversized" in told.message
         assert again.crew.desk.unknown_orders == 0
 
 

@@ -387,3 +387,29 @@ def test_what_is_told_of_a_lost_record_may_be_recorded_itself(journal, writer):
     asyncio.run(main())
 
     assert messages(journal) == ["UnwritableRecord"] * 300
+
+
+def test_of_a_journal_that_takes_nothing_is_told_once_each_time(journal, monkeypatch):
+    told = []
+    recorder = Recorder(journal)
+    recorder.lost = told.append
+    for day in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "record_all", full)
+            recorder.keep(failure(f"first {day}"))
+            recorder.keep(failure(f"second {day}"))
+        recorder.keep(failure(f"third {day}"))
+
+    assert [str(error) for error in told] == ["disk full"] * 2
+    assert len(messages(journal)) == 6
+
+
+async def test_who_is_refused_is_told_by_that_alone(journal, monkeypatch):
+    told = []
+    recorder = Recorder(journal)
+    recorder.lost = told.append
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "record_all", full)
+        with pytest.raises(JournalError):
+            await recorder.record(failure("entry"))
+    assert told == []
