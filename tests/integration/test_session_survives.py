@@ -7,9 +7,17 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from ibkeel.errors import ClientIdInUse, CompetingSession, GatewayMute, NotConnected, RequestTimeout
+from ibkeel.errors import (
+    ClientIdInUse,
+    CompetingSession,
+    GatewayMute,
+    NotConnected,
+    QuoteUnavailable,
+    RequestTimeout,
+)
 from ibkeel.ibkr import Backoff, Deadlines, IBKRBroker, IBKRConfig
 from ibkeel.model import BarSpec, Grade, OrderState, OrderTicket, Stock
+from ibkeel.resilience import BreakerPolicy
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 
@@ -160,6 +168,24 @@ async def test_a_half_open_socket_is_found_and_replaced(stage):
 
         assert noticed < 60
         assert (await on.broker.quote(SPY)).bid is not None
+
+
+async def test_quotes_that_a_stream_serves_again_leave_no_service_ill(stage):
+    first = BreakerPolicy(failures=1, open_seconds=5.0)
+    async with stage(breakers={"market data": first}) as on:
+        reading = asyncio.create_task(keep_reading(on.broker, SPY, []))
+        await asyncio.sleep(10)
+        on.gateway.inject(faults.HalfOpen(duration=60.0))
+        await asyncio.sleep(3)  # the stream's own quote is no longer fresh
+        with pytest.raises(QuoteUnavailable):
+            await on.broker.quote(SPY)
+        assert not (await on.broker.health()).is_ok
+        await asyncio.sleep(120)
+        assert (await on.broker.quote(SPY)).bid is not None
+        health = await on.broker.health()
+
+        assert (health.grade, health.check("service market data")) == (Grade.OK, None)
+        reading.cancel()
 
 
 async def test_a_request_without_an_answer_hurries_the_probe(stage):

@@ -1,6 +1,5 @@
 """Contracts and chains: each looked up once, the answer remembered, also when it is no."""
 
-import asyncio
 from datetime import date
 from decimal import Decimal
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import collecting
+from ibkeel.ibkr.services import loop_time
 from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, reading, to_ib_contract
 from ibkeel.model import Combo, ConId, Contract, ContractDetails, Index, OptionChain, Stock
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
@@ -38,7 +38,7 @@ class Definitions:
 
     def refuse_known_bad(self, contract: Contract) -> None:
         """Raise what an earlier look-up of the same contract raised; nothing is sent."""
-        found = self._link.cache.get(key_of(contract), self._now())
+        found = self._link.cache.get(key_of(contract), loop_time())
         if isinstance(found, Refused):
             raise found.as_error()
 
@@ -49,7 +49,7 @@ class Definitions:
         """
         if self._link.trusts_definitions():
             remembered = type(error)(f"remembered from an earlier request: {error}", code=error.code)
-            self._link.cache.refuse(key_of(contract), remembered, self._now(), kind=CacheKind.DEFINITIONS)
+            self._link.cache.refuse(key_of(contract), remembered, loop_time(), kind=CacheKind.DEFINITIONS)
 
     def best_known(self, contract: Contract) -> Contract:
         """The contract with its number, when it was looked up before."""
@@ -58,7 +58,7 @@ class Definitions:
 
     def known(self, contract: Contract) -> ContractDetails | None:
         """What an earlier look-up said of a contract."""
-        found = self._link.cache.get(key_of(contract), self._now())
+        found = self._link.cache.get(key_of(contract), loop_time())
         return found.value if isinstance(found, Fresh) else None
 
     async def qualify(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
@@ -81,12 +81,8 @@ class Definitions:
             self.note_refusal(contract, error)
             raise
         for key in (key_of(contract), (contract, details.contract.con_id)):
-            self._link.cache.put(key, details, self._now(), kind=CacheKind.DEFINITIONS)
+            self._link.cache.put(key, details, loop_time(), kind=CacheKind.DEFINITIONS)
         return details
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
     async def _look_up(self, contract: Contract, deadlines: Deadlines) -> ContractDetails:
         request_id, ib_contract = self._link.request_id(), to_ib_contract(contract)
@@ -114,7 +110,7 @@ class Definitions:
     async def option_chain(self, underlying: Stock | Index, deadlines: Deadlines) -> OptionChain:
         """The option classes of an underlying."""
         details = await self.qualify(underlying, deadlines)
-        found = self._link.cache.get(("chain", *key_of(underlying)), self._now())
+        found = self._link.cache.get(("chain", *key_of(underlying)), loop_time())
         if isinstance(found, Fresh):
             chain: OptionChain = found.value
             return chain
@@ -147,5 +143,5 @@ class Definitions:
             ]
         classes.sort(key=lambda row: (row.exchange != "SMART", row.exchange, row.trading_class))
         chain = OptionChain(underlying=underlying, classes=tuple(classes))
-        self._link.cache.put(("chain", *key_of(underlying)), chain, self._now(), kind=CacheKind.CHAINS)
+        self._link.cache.put(("chain", *key_of(underlying)), chain, loop_time(), kind=CacheKind.CHAINS)
         return chain

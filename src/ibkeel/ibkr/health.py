@@ -1,6 +1,5 @@
 """Health in tiers, each with its verdict, its evidence and what to do about it."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from types import MappingProxyType
@@ -21,7 +20,8 @@ from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import Outcome
-from ibkeel.ibkr.pulse import CLOCK_LIMIT, Beat, Pulse
+from ibkeel.ibkr.pulse import CLOCK_LIMIT, YIELD, Beat, Pulse
+from ibkeel.ibkr.services import loop_time
 from ibkeel.ibkr.session import advice
 from ibkeel.ibkr.states import SessionState
 from ibkeel.model import Grade, Health, HealthCheck, OrderState
@@ -222,7 +222,7 @@ class _Examination:
         for breaker in self._link.services:
             if breaker.state is not BreakerState.CLOSED:
                 evidence = f"its circuit is {breaker.state}: {breaker.cause or 'it was opened by hand'}"
-                wait = breaker.breaker.wait(asyncio.get_running_loop().time())
+                wait = breaker.breaker.wait(loop_time())
                 remedy = f"wait: in {wait:.0f} s one request may try whether it is well" if wait else _TRY
                 yield self._check(f"service {breaker.name}", Grade.DEGRADED, evidence, remedy)
 
@@ -235,7 +235,7 @@ class _Examination:
                 grade=Grade.DEGRADED if is_recent else Grade.OK,
                 evidence=f"it did not run for about {seconds:.0f} s, so nothing was read",
                 at=at,
-                remedy="await asyncio.sleep() instead of time.sleep(), and move long work to a thread",
+                remedy=YIELD,
             )
 
 

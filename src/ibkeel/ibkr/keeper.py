@@ -21,7 +21,7 @@ from ibkeel.ibkr.connecting import should_try_again
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.notices import DataFarm, heard
 from ibkeel.ibkr.process_lock import ProcessLock
-from ibkeel.ibkr.services import Service
+from ibkeel.ibkr.services import Service, loop_time
 from ibkeel.ibkr.session import Session, advice, alarm, next_wait
 from ibkeel.ibkr.states import SessionEvent, SessionState
 from ibkeel.ibkr.waiting import Waiters, gone
@@ -168,7 +168,7 @@ class Keeper:
                 self.session,
                 config.reset_windows,
                 self._link.clock.now(),
-                now=self._now(),
+                now=loop_time(),
                 jitter=self._jitter(),
                 backoff=config.connect_backoff if self._failed and not self._was_good else None,
             )
@@ -183,7 +183,7 @@ class Keeper:
 
     def _held_back_for(self) -> float:
         """Seconds for which the breaker holds attempts back; those that somebody waits for pass."""
-        return self._link.services[Service.CONNECT].breaker.wait(self._now()) if self._was_good else 0.0
+        return self._link.services[Service.CONNECT].breaker.wait(loop_time()) if self._was_good else 0.0
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -323,9 +323,9 @@ class Keeper:
     def look_at_calendar(self) -> None:
         """Note whether a reset window is open; to be called now and then."""
         window = in_window(self._link.clock.now(), self._link.config.reset_windows)
-        self._become(self.session.observe_window(window, self._now()))
-        told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=self._now())
-        if told is None and not self.session.is_fresh(self._now()):
+        self._become(self.session.observe_window(window, loop_time()))
+        told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=loop_time())
+        if told is None and not self.session.is_fresh(loop_time()):
             self._alarms.pop(_NO_SESSION, None)
         elif told is not None and _NO_SESSION not in self._alarms:
             self.raise_alarm(_NO_SESSION, told)
@@ -343,7 +343,7 @@ class Keeper:
         farm: DataFarm | None = None,
         generation: int | None = None,
     ) -> None:
-        after = self.session.on(event, self._now(), cause=cause, farm=farm, generation=generation)
+        after = self.session.on(event, loop_time(), cause=cause, farm=farm, generation=generation)
         if after is not self.session:
             self._become(after)
 
@@ -372,9 +372,6 @@ class Keeper:
         self._waiters.wake()
         if after.state is SessionState.STOPPED and self._lock is not None:
             self._lock.release()
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 _TROUBLE: Final = frozenset({SessionEvent.UPSTREAM_LOST, SessionEvent.FARM_BROKEN, SessionEvent.PORT_RESET})

@@ -177,8 +177,8 @@ class Vitals:
         self._failed: dict[RequestKind, Outcome] = {}
         self._last: Outcome | None = None
 
-    def note(self, kind: RequestKind, outcome: Outcome, seconds: float) -> None:
-        """A request ended; one that was never sent tells nothing."""
+    def note(self, kind: RequestKind, outcome: Outcome, seconds: float | None) -> None:
+        """A request ended, if its seconds count; one that was never sent tells nothing."""
         if outcome.error in _SAYS_NOTHING:
             return
         if self._last is not None and outcome.at < self._last.at:
@@ -189,7 +189,8 @@ class Vitals:
             self._failed[kind] = outcome
         else:
             self._answered[kind] = outcome
-            self._seconds.setdefault(kind, deque(maxlen=_KEPT)).append(seconds)
+            if seconds is not None:
+                self._seconds.setdefault(kind, deque(maxlen=_KEPT)).append(seconds)
 
     def answered(self, *kinds: RequestKind) -> Outcome | None:
         """The last value that came of any of these kinds."""

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
@@ -24,26 +23,16 @@ from ibkeel.ibkr.client import BAR_FIELDS, UNSET_DOUBLE
 from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.requests import Pending
-from ibkeel.ibkr.streams import Streams
-from ibkeel.ibkr.ticks import GENERIC_TICKS, TickCollector
-from ibkeel.ibkr.translate import day_of, reading, to_ib_contract, utc_of, zone
-from ibkeel.model import Bars, BarSpec, ConId, Contract, Option, Quote, StaleBars
+from ibkeel.ibkr.services import loop_time
+from ibkeel.ibkr.streams import Streams, subscribe, to_read
+from ibkeel.ibkr.ticks import TickCollector
+from ibkeel.ibkr.translate import day_of, reading, utc_of, zone
+from ibkeel.model import Bars, BarSpec, Contract, Quote, StaleBars
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, RequestKind, Stale
 from ibkeel.validators import expect, series
 
 _DAY: Final = len("20260105")
 _EPOCH: Final = len("1767623400")  # from 2001 to 2286
-
-
-def _to_read(contract: Contract) -> Any:
-    """The library's contract; data requests only read it, while an order keeps one of its own."""
-    return _made(*key_of(contract))
-
-
-@lru_cache(maxsize=4096)
-def _made(contract: Contract, _con_id: ConId | None) -> Any:
-    """Its number stands beside it, for it plays no part in equality: another Gateway may give another."""
-    return to_ib_contract(contract)
 
 
 class Prices:
@@ -109,8 +98,8 @@ class Prices:
                 RequestKind.QUOTE,
                 f"a quote of {contract}",
                 deadline=deadlines.quote,
-                send=lambda: self._subscribe(key, contract),
-                cancel=self._cancel(key),
+                send=lambda: subscribe(self._link, self._definitions, key, contract),
+                cancel=lambda: self._link.ib.client.cancelMktData(key),
                 goes_on=True,
                 heard=heard,
             )
@@ -118,14 +107,6 @@ class Prices:
             for timer in timers:
                 timer.cancel()
         return collector.quote()
-
-    def _subscribe(self, key: int, contract: Contract) -> None:
-        ib_contract = _to_read(self._definitions.best_known(contract))
-        generic = GENERIC_TICKS if isinstance(contract, Option) else ""
-        self._link.ib.client.reqMktData(key, ib_contract, generic, False, False, [])
-
-    def _cancel(self, key: int) -> Any:
-        return lambda: self._link.ib.client.cancelMktData(key)
 
     async def quotes(
         self, contracts: Sequence[Contract], deadlines: Deadlines
@@ -158,7 +139,7 @@ class Prices:
     async def bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
         """Historical bars; never empty. Those who ask for the same at once get the same."""
         expect(spec, BarSpec)
-        found = self._link.cache.get((*key_of(contract), spec), self._now())
+        found = self._link.cache.get((*key_of(contract), spec), loop_time())
         if isinstance(found, Fresh):
             bars: Bars = found.value
             return bars
@@ -173,20 +154,16 @@ class Prices:
     def last_good_bars(self, contract: Contract, spec: BarSpec) -> StaleBars | None:
         """The last bars that came, with their age; None when they are too old or never came."""
         expect(spec, BarSpec)
-        found = self._link.cache.get((*key_of(contract), spec), self._now())
+        found = self._link.cache.get((*key_of(contract), spec), loop_time())
         if isinstance(found, Fresh | Stale):
             return StaleBars(bars=found.value, age=found.age)
         return None
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
     async def _fetch_bars(self, contract: Contract, spec: BarSpec, deadlines: Deadlines) -> Bars:
         details = await self._definitions.qualify(contract, deadlines)
         request_id = self._link.request_id()
         end = "" if spec.end is None else f"{spec.end:%Y%m%d %H:%M:%S} UTC"
-        ib_contract = _to_read(details.contract)
+        ib_contract = to_read(details.contract)
         what = f"{spec.duration} of {spec.size} bars of {contract}"
 
         def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
@@ -222,7 +199,7 @@ class Prices:
         if not fields:
             raise NoData(f"{what}: the Gateway sent none")
         bars = bars_of(fields, contract=contract, spec=spec, timezone=details.timezone)
-        self._link.cache.put((*key_of(contract), spec), bars, self._now(), kind=CacheKind.BARS)
+        self._link.cache.put((*key_of(contract), spec), bars, loop_time(), kind=CacheKind.BARS)
         return bars
 
 

@@ -16,6 +16,7 @@ from ibkeel.ibkr.client import hear_bytes
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import first_answer
+from ibkeel.ibkr.services import loop_time
 from ibkeel.ibkr.translate import reading
 from ibkeel.resilience import Lane, RequestKind
 
@@ -26,6 +27,9 @@ _AGAIN_AFTER: Final = 5.0
 _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
 _REMEMBERED: Final = 16
+YIELD: Final = (
+    "Unless the machine slept, await asyncio.sleep() instead of time.sleep(), and move long work to a thread"
+)
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 CLOCK_LIMIT: Final = 60.0
 """Seconds that this machine's clock may be off; with more a person is told, and no runner enters."""
@@ -168,7 +172,7 @@ class Pulse:
             deadline: Seconds until the caller gives up, if that is sooner than the configured one.
         """
         self._gate.check_link()
-        if self._last is not None and self._now() - self._last.at < LEAST_GAP:
+        if self._last is not None and loop_time() - self._last.at < LEAST_GAP:
             return self._last
         if deadline >= self._link.config.deadlines.probe:
             return await self._questions.do("time", self._ask)
@@ -182,7 +186,7 @@ class Pulse:
             raise RequestTimeout(f"no answer to the server's time within {deadline:g} s") from late
 
     async def _ask(self) -> Beat:
-        began, generation = self._now(), self._keeper.session.generation
+        began, generation = loop_time(), self._keeper.session.generation
         try:
             send = self._link.ib.client.reqCurrentTime
             epoch = await self._probe("currentTime", "the server's time", send)
@@ -192,7 +196,7 @@ class Pulse:
             self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise
         self._keeper.probed(answered=True, generation=generation)
-        now = self._now()
+        now = loop_time()
         beat = Beat(at=now, received_at=self._link.clock.now(), server_time=epoch, seconds=now - began)
         before, self._last = self._last, beat
         if beat.off > CLOCK_LIMIT and (before is None or before.off <= CLOCK_LIMIT):
@@ -216,7 +220,7 @@ class Pulse:
             self._link.save_pacing()
             wait = interval
             generation = self._keeper.session.generation
-            if (is_in_doubt := self._keeper.session.doubts_loss(self._now())) and await self.ask_servers():
+            if (is_in_doubt := self._keeper.session.doubts_loss(loop_time())) and await self.ask_servers():
                 self._keeper.servers_answered(generation)
             if self._keeper.session.may_probe and (was_waked or is_in_doubt or self._is_silent(interval)):
                 wait = interval if await self._is_alive() else _AGAIN_AFTER
@@ -228,7 +232,7 @@ class Pulse:
         """Whether the servers are there: as `ask_servers`, but who asks within a second gets the same answer."""
         if self._sign is not None:
             generation, at = self._sign
-            if generation == self._keeper.session.generation and self._now() - at < LEAST_GAP:
+            if generation == self._keeper.session.generation and loop_time() - at < LEAST_GAP:
                 return True
         return await self.ask_servers()
 
@@ -257,7 +261,7 @@ class Pulse:
         if not found:
             return False
         link.book.roll.servers_answered(turn)
-        self._sign = generation, self._now()
+        self._sign = generation, loop_time()
         return True
 
     async def _is_alive(self) -> bool:
@@ -268,18 +272,18 @@ class Pulse:
         return True
 
     def _is_silent(self, seconds: float) -> bool:
-        return self._now() - self.heard_at >= seconds
+        return loop_time() - self.heard_at >= seconds
 
     async def _pause(self, seconds: float) -> bool:
         """Wait, looking at the clock now and then; true when somebody asked for haste."""
-        due = self._now() + seconds
-        while (now := self._now()) < due:
+        due = loop_time() + seconds
+        while (now := loop_time()) < due:
             glance = min(due, now + _GLANCE)
             try:
                 async with asyncio.timeout_at(glance):
                     await self._wake.wait()
             except TimeoutError:
-                self._note_lateness(self._now() - glance)
+                self._note_lateness(loop_time() - glance)
             else:
                 self._wake.clear()
                 return True
@@ -290,18 +294,14 @@ class Pulse:
         if late < _BLOCKED:
             return
         self.blocked.append((self._link.clock.now(), late))
-        if self._now() - self._told_at < _TELLS_AGAIN:
+        if loop_time() - self._told_at < _TELLS_AGAIN:
             return
-        self._told_at = self._now()
+        self._told_at = loop_time()
         self._keeper.raise_alarm(
             "loop",
-            f"this program kept its event loop busy for about {late:.0f} s: nothing was read from the Gateway "
-            "meanwhile. Await asyncio.sleep() instead of time.sleep(), and move long work to a thread",
+            f"this program did not run its event loop for about {late:.0f} s: nothing was read from the Gateway "
+            f"meanwhile. {YIELD}",
         )
 
     def _heard(self) -> None:
-        self.heard_at = self._now()
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+        self.heard_at = loop_time()

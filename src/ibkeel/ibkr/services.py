@@ -100,7 +100,7 @@ class Services:
                 policy=policies.get(service.value, defaults[service]),
                 counts=is_fault if service is Service.CONNECT else is_fault_of_service,
                 answers=is_answer,
-                clock=_loop_time,
+                clock=loop_time,
                 jitter=jitter,
                 on_change=self._changed,
             )
@@ -150,5 +150,6 @@ class Services:
             self._on_escalation(Service(change.name), escalation, change.cause)
 
 
-def _loop_time() -> float:
+def loop_time() -> float:
+    """Monotonic seconds, as the running loop counts them."""
     return asyncio.get_running_loop().time()

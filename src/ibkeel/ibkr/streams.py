@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 from ibkeel.errors import (
@@ -15,14 +16,33 @@ from ibkeel.errors import (
 from ibkeel.guards import AsyncStream, Held
 from ibkeel.ibkr.definitions import Definitions, key_of
 from ibkeel.ibkr.link import Link
+from ibkeel.ibkr.pending import Outcome
 from ibkeel.ibkr.requests import Pending, SubscribeAgain
+from ibkeel.ibkr.services import Service, loop_time
 from ibkeel.ibkr.ticks import GENERIC_TICKS, Restoration, Rhythm, Step, TickCollector, expects_ticks
 from ibkeel.ibkr.translate import to_ib_contract
-from ibkeel.model import Contract, Option, Quote
+from ibkeel.model import ConId, Contract, Option, Quote
 from ibkeel.resilience import RequestKind
 from ibkeel.telemetry import StreamRestored
 
 _FRESH: Final = 2.0  # seconds: a stream's quote that is younger answers a question for one
+
+
+def to_read(contract: Contract) -> Any:
+    """The library's contract; data requests only read it, while an order keeps one of its own."""
+    return _made(*key_of(contract))
+
+
+@lru_cache(maxsize=4096)
+def _made(contract: Contract, _con_id: ConId | None) -> Any:
+    """Its number stands beside it, for it plays no part in equality: another Gateway may give another."""
+    return to_ib_contract(contract)
+
+
+def subscribe(link: Link, definitions: Definitions, key: int, contract: Contract) -> None:
+    """Ask for the ticks of a contract."""
+    generic = GENERIC_TICKS if isinstance(contract, Option) else ""
+    link.ib.client.reqMktData(key, to_read(definitions.best_known(contract)), generic, False, False, [])
 
 
 class _Subscription:
@@ -40,6 +60,11 @@ class _Subscription:
         self.learning: asyncio.Task[None] | None = None
         self.restoration: Restoration | None = None
         self.timer: asyncio.TimerHandle | None = None
+
+    def rest(self) -> None:
+        """Watch it no more."""
+        if self.timer is not None:
+            self.timer.cancel()
 
     def tell(self) -> None:
         for listener in self.listeners:
@@ -93,7 +118,7 @@ class Streams:
         subscription = self._open.get(key_of(contract))
         if subscription is None or not subscription.collector.is_complete or subscription.restoration:
             return None
-        quote, is_fresh = subscription.collector.quote(), self._now() - subscription.rhythm.last <= _FRESH
+        quote, is_fresh = subscription.collector.quote(), loop_time() - subscription.rhythm.last <= _FRESH
         return quote if is_fresh and not quote.is_halted else None
 
     def restore(self, must_send: bool) -> None:
@@ -102,7 +127,7 @@ class Streams:
         Args:
             must_send: Whether the Gateway has forgotten the streams; else they are only watched.
         """
-        now = self._now()
+        now = loop_time()
         for subscription in self._open.values():
             begun = subscription.restoration or Restoration(since=now)
             subscription.restoration = begun.sent() if must_send else begun
@@ -132,8 +157,7 @@ class Streams:
         if subscription.listeners:
             return
         self._forget(subscription)
-        if subscription.timer is not None:
-            subscription.timer.cancel()
+        subscription.rest()
         tasks = [task for task in (subscription.learning, subscription.task) if task is not None]
         for task in tasks:
             task.cancel()
@@ -145,7 +169,7 @@ class Streams:
         try:
             while True:
                 await self._usable()
-                asked_at = self._now()
+                asked_at = loop_time()
                 try:
                     await self._subscribe(subscription)
                 except SubscribeAgain as again:
@@ -154,8 +178,10 @@ class Streams:
                         await self._rest(subscription, again, self._link.config.session.restore_deadline)
                 except CompetingSession as error:
                     await self._rest(subscription, error, self._link.config.competing_session_wait)
-                except NotConnected as error:
-                    self._interrupted(subscription, error)
+                except NotConnected:
+                    if not self._link.config.reconnect:
+                        raise
+                    subscription.restoration = subscription.restoration or Restoration(since=loop_time())
         finally:
             self._forget(subscription)
 
@@ -169,12 +195,6 @@ class Streams:
         key = key_of(subscription.contract)
         if self._open.get(key) is subscription:
             del self._open[key]
-
-    def _interrupted(self, subscription: _Subscription, error: NotConnected) -> None:
-        if not self._link.config.reconnect:
-            raise error
-        if subscription.restoration is None:
-            subscription.restoration = Restoration(since=self._now())
 
     async def _subscribe(self, subscription: _Subscription) -> None:
         contract, link = subscription.contract, self._link
@@ -198,7 +218,9 @@ class Streams:
             pending.is_stream = True
             subscription.pending = pending
             try:
-                pending.outgoing = link.wire.sent_by(lambda: self._send(key, contract))
+                pending.outgoing = link.wire.sent_by(
+                    lambda: subscribe(link, self._definitions, key, contract)
+                )
                 if subscription.restoration is None:
                     self._watch(subscription)
                 await pending.future
@@ -206,13 +228,8 @@ class Streams:
                 subscription.pending = None
                 link.requests.close(pending)
 
-    def _send(self, key: int, contract: Contract) -> None:
-        ib_contract = to_ib_contract(self._definitions.best_known(contract))
-        generic = GENERIC_TICKS if isinstance(contract, Option) else ""
-        self._link.ib.client.reqMktData(key, ib_contract, generic, False, False, [])
-
     def _ticked(self, subscription: _Subscription) -> None:
-        subscription.rhythm.ticked(self._now())
+        subscription.rhythm.ticked(loop_time())
         subscription.was_told = False
         if subscription.restoration is not None:
             self._restored(subscription, subscription.restoration)
@@ -222,35 +239,29 @@ class Streams:
 
     def _restored(self, subscription: _Subscription, restoration: Restoration) -> None:
         subscription.restoration = None
-        if subscription.timer is not None:
-            subscription.timer.cancel()
-        self._link.observer.on_event(
-            StreamRestored(
-                at=self._link.clock.now(),
-                subject=str(subscription.contract),
-                seconds=self._now() - restoration.since,
-            )
-        )
+        subscription.rest()
+        link, at = self._link, self._link.clock.now()
+        # Who reads streams alone asks for nothing else that shows it.
+        outcome = Outcome(at=at, subject=f"the subscription to {subscription.contract}")
+        link.requests.vitals.note(RequestKind.QUOTE, outcome, None)
+        link.services[Service.MARKET_DATA].close()
+        seconds = loop_time() - restoration.since
+        link.observer.on_event(StreamRestored(at=at, subject=str(subscription.contract), seconds=seconds))
 
     def _watch(self, subscription: _Subscription) -> None:
-        if subscription.timer is not None:
-            subscription.timer.cancel()
-        loop = asyncio.get_running_loop()
+        subscription.rest()
         wait = self._link.config.session.restore_deadline
-        subscription.timer = loop.call_later(wait, self._deadline, subscription)
+        subscription.timer = asyncio.get_running_loop().call_later(wait, self._deadline, subscription)
 
     def _deadline(self, subscription: _Subscription) -> None:
         restoration, pending = subscription.restoration, subscription.pending
-        if pending is None:  # it waits for its turn, as behind a competing session
-            self._watch(subscription)
-            return
-        if restoration is None and not pending.was_heard:
-            self._nudge(subscription, pending)
-            return
-        if restoration is None:
-            restoration = self._fell_silent(subscription)
-        if restoration is not None and not self._go_on(subscription, restoration, pending):
-            return
+        if pending is not None:  # else it waits for its turn, as behind a competing session
+            if restoration is None and not pending.was_heard:
+                self._nudge(subscription, pending)
+                return
+            restoration = restoration or self._fell_silent(subscription)
+            if restoration is not None and not self._go_on(subscription, restoration, pending):
+                return
         self._watch(subscription)
 
     def _go_on(self, subscription: _Subscription, restoration: Restoration, pending: Pending) -> bool:
@@ -276,7 +287,7 @@ class Streams:
     def _fell_silent(self, subscription: _Subscription) -> Restoration | None:
         """Whether a stream that nothing interrupted has been silent for longer than it ever is."""
         rhythm, least = subscription.rhythm, self._link.config.session.stream_silence
-        if self._now() - rhythm.last <= rhythm.silence(least):  # both are infinite until it has ticked
+        if loop_time() - rhythm.last <= rhythm.silence(least):  # both are infinite until it has ticked
             return None
         silence = Restoration(since=rhythm.last, is_silence=True)
         return silence if self._is_due(subscription, silence) else None
@@ -294,7 +305,7 @@ class Streams:
 
     def _others_tick(self, subscription: _Subscription) -> bool:
         """Whether the connection brings other streams their ticks: then a new one would mend nothing."""
-        recent = self._now() - self._link.config.session.restore_deadline
+        recent = loop_time() - self._link.config.session.restore_deadline
         return any(other.rhythm.last > recent for other in self._open.values() if other is not subscription)
 
     def _nudge(self, subscription: _Subscription, pending: Pending) -> None:
@@ -324,6 +335,3 @@ class Streams:
         if not subscription.was_told:
             subscription.was_told = True
             self._alarm(f"stream of {subscription.contract}", text)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
