@@ -71,6 +71,7 @@ def rehearse(config: BotConfig, seed: int = 7) -> RunReport:
 
 def main(path: Path, environ: Mapping[str, str]) -> int:
     """Run the bot that a file describes."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a script's `&` would have it ignore
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # as Ctrl-C: in order
     try:
         config = load_config(path, environ)

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 
 import pytest
 
-from ibkeel.journal import FillSeen, Journal, RunEnded
+from ibkeel.journal import FillSeen, Journal, RunEnded, RunStarted
 
 CONSOLE = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
 
@@ -123,4 +124,21 @@ def test_a_bot_ends_in_order_when_nobody_reads_it_any_more(config, tmp_path):
 
         with Journal.open(tmp_path / "journal.sqlite", read_only=True) as journal:
             assert journal.last(RunEnded).record.outcome == "interrupted"
+    assert ended == 130
+
+
+def test_the_reference_bot_ends_in_order_though_a_script_began_it_in_the_background(config, tmp_path):
+    journal = tmp_path / "reference.sqlite"
+    config.write_text(f"{config.read_text()}[journal]\npath = '{journal}'\n")
+    bot = Path(__file__).parents[2] / "examples" / "reference_bot" / "bot.py"
+    process = subprocess.Popen(["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, bot, config])
+    try:
+        journaled(journal, RunStarted)
+        process.send_signal(signal.SIGTERM)
+        ended = process.wait(timeout=20)
+        journaled(journal, RunEnded, looks=1)
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
     assert ended == 130
