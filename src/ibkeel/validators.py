@@ -1,15 +1,18 @@
 """Validators for the fields of rules and settings: what is not valid is refused with what is."""
 
 import math
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
-from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
+from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -80,10 +83,33 @@ def series(values: Iterable[Any]) -> tuple[Any, ...]:
         raise InvalidInput(f"{values!r} is no series; valid: a tuple or a list") from None
 
 
+class Fixed(Mapping[K, V]):
+    """A mapping that nobody can change and that, unlike a `MappingProxyType`, goes to another process."""
+
+    def __init__(self, rows: Mapping[K, V]) -> None:
+        self._rows = dict(rows)
+
+    @override
+    def __getitem__(self, key: K) -> V:
+        return self._rows[key]
+
+    @override
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._rows)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self._rows)
+
+
 def mapping(values: Mapping[Any, Any]) -> Mapping[Any, Any]:
     """The same, as nobody can change it; InvalidInput for what is no mapping."""
     try:
-        return MappingProxyType(dict(values))
+        return Fixed(values)
     except (TypeError, ValueError):
         raise InvalidInput(f"{values!r} is no mapping; valid: a dict") from None
 

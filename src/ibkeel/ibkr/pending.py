@@ -2,9 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -13,6 +12,7 @@ from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.model import LatencySummary
 from ibkeel.resilience import RequestKind
+from ibkeel.validators import Fixed
 
 _KEPT: Final = 512
 _SAYS_NOTHING: Final = frozenset(
@@ -202,9 +202,9 @@ class Vitals:
         """The last failure of any of these kinds."""
         return max((self._failed[kind] for kind in kinds if kind in self._failed), key=_when, default=None)
 
-    def latencies(self) -> MappingProxyType[str, LatencySummary]:
+    def latencies(self) -> Mapping[str, LatencySummary]:
         """Seconds to a value, by kind of request, from sending on."""
-        return MappingProxyType(
+        return Fixed(
             {kind.value: LatencySummary.of(seconds) for kind, seconds in sorted(self._seconds.items())}
         )
 

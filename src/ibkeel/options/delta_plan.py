@@ -8,7 +8,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -36,6 +35,7 @@ from ibkeel.options.liquidity import (
     side_rejections,
 )
 from ibkeel.options.rank import Candidate, candidate_of
+from ibkeel.validators import Fixed
 
 
 def faults_of(quote: Quote, rule: DeltaRule, now: datetime | None) -> Iterator[Rejection]:
@@ -177,8 +177,8 @@ class DeltaPlan:
 
     rule: DeltaRule
     view: View
-    answers: Mapping[Option, Quote | RequestFailed] = MappingProxyType({})
-    came_at: Mapping[Option, datetime] = MappingProxyType({})
+    answers: Mapping[Option, Quote | RequestFailed] = Fixed({})
+    came_at: Mapping[Option, datetime] = Fixed({})
     waves: int = 0
 
     @classmethod

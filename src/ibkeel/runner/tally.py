@@ -4,7 +4,6 @@ from array import array
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Self
 
 import attrs
@@ -16,6 +15,7 @@ from ibkeel.model import Contract
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.schedule import Session
 from ibkeel.telemetry import AlarmRaised, Observer, SymbolFailed, redact
+from ibkeel.validators import Fixed
 
 
 @attrs.frozen(kw_only=True)
@@ -169,15 +169,13 @@ class Tally:
         return RunReport(
             run=self._run,
             cycles=self.cycles,
-            symbols=MappingProxyType({name: attrs.evolve(row) for name, row in self.symbols.items()}),
+            symbols=Fixed({name: attrs.evolve(row) for name, row in self.symbols.items()}),
             orders=self.orders,
             orders_sent=self.orders_sent,
             fills=self.fills,
             errors=tuple(self.errors),
             held=self.held,
-            latencies=MappingProxyType(
-                {kind: Latency.of(row) for kind, row in sorted(self._seconds.items())}
-            ),
+            latencies=Fixed({kind: Latency.of(row) for kind, row in sorted(self._seconds.items())}),
         )
 
 

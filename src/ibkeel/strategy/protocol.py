@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Protocol
 
 import attrs
@@ -10,7 +9,7 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, OptionChain, Quote, Signal
 from ibkeel.model.checks import as_utc
-from ibkeel.validators import from_zero, is_whole, mapping
+from ibkeel.validators import Fixed, from_zero, is_whole, mapping
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +74,7 @@ class StrategyContext:
     symbol: str
     now: datetime = attrs.field(converter=as_utc)
     bars: Mapping[BarSpec, Bars]
-    quotes: Mapping[Contract, Quote] = MappingProxyType({})
+    quotes: Mapping[Contract, Quote] = Fixed({})
     chain: OptionChain | None = None
     last_entry_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
 
