@@ -21,7 +21,7 @@ from ibkeel.cli.phases import PHASES, Phase
 from ibkeel.cli.screen import NEW_YORK, body, listed, plain, progress, table, told
 from ibkeel.cli.sim_commands import chosen
 from ibkeel.ibkr import OrderMode
-from ibkeel.journal import Decision, FillSeen, Intent, Journal, Record
+from ibkeel.journal import Decision, Entry, FillSeen, Intent, Journal, Record
 from ibkeel.options import PRESETS
 from ibkeel.runner import RunReport
 from ibkeel.sim.market import MOODS
@@ -141,8 +141,8 @@ def _print_demo(console: Console, result: DemoResult) -> None:
     console.print(Panel(head, title=title, title_align="left", border_style=colour))
     with Journal.open(options.journal, read_only=True) as journal:
         # By number, not by time: the venue stamps fills to the second.
-        entries = sorted((*journal.events(Intent), *journal.events(FillSeen)), key=attrgetter("seq"))
-        records = [entry.record for entry in entries]
+        entries: tuple[Entry, ...] = (*journal.events(Intent), *journal.events(FillSeen))
+        records = [entry.record for entry in sorted(entries, key=attrgetter("seq"))]
         silent = list(_without_signal(journal, report))
     console.print(Group(*body(report), *silent, *_faults(result), *_orders(records)))
     console.print(f"journal: {options.journal}", soft_wrap=True, highlight=False)
@@ -162,10 +162,10 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Table:
 
 def _without_signal(journal: Journal, report: RunReport) -> Iterator[RenderableType]:
     """Why a symbol had no signal: the facts of its last decision."""
-    last = {entry.record.symbol: entry.record for entry in journal.events(Decision)}  # type: ignore[union-attr]
+    last = {entry.record.symbol: entry.record for entry in journal.events(Decision)}
     for symbol, row in report.symbols.items():
         decision = last.get(symbol)
-        if not row.signals and isinstance(decision, Decision) and decision.signal.reasons:
+        if not row.signals and decision is not None and decision.signal.reasons:
             yield plain(f"{symbol} had no signal; at the end: {listed(decision.signal.reasons)}")
 
 

@@ -78,9 +78,8 @@ def _is_page(path: Path) -> bool:
 def _is_of(path: Path, run: str) -> bool:
     try:
         with Journal.open(path, read_only=True) as journal:
-            started = [entry.record for entry in journal.events(RunStarted)]
+            runs = {entry.record.run for entry in journal.events(RunStarted)}
             is_blank = not journal.count()
     except JournalError:
         return False
-    runs = {record.run for record in started if isinstance(record, RunStarted)}
     return is_blank or runs == {run}

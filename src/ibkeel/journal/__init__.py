@@ -7,6 +7,7 @@ from ibkeel.journal.records import (
     CommissionSeen,
     CycleDone,
     Decision,
+    Entry,
     Failure,
     FillSeen,
     Intent,
@@ -22,7 +23,7 @@ from ibkeel.journal.records import (
     kind_of,
 )
 from ibkeel.journal.sparing import SparingReader, fills_of, highest_order_id
-from ibkeel.journal.store import Entry, Journal
+from ibkeel.journal.store import Journal
 
 __all__ = [
     "CommissionSeen",

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final, Self, get_args
+from typing import Any, Final, Generic, Self, get_args
 
 import attrs
 import cattrs
 from cattrs.strategies import configure_tagged_union
+from typing_extensions import TypeVar
 
 from ibkeel.errors import JournalError
 from ibkeel.model import (
@@ -293,6 +294,17 @@ Record = (
     | Failure
 )
 """Anything the journal keeps."""
+
+R_co = TypeVar("R_co", bound=Record, covariant=True, default=Record)
+
+
+@attrs.frozen
+class Entry(Generic[R_co]):
+    """A record and its number, `seq`, counted from 1 in the order of writing."""
+
+    seq: int
+    record: R_co
+
 
 KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {

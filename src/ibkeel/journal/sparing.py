@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from ibkeel.errors import UnreadableRecord
-from ibkeel.journal.records import CommissionSeen, FillSeen, OrderUpdate
-from ibkeel.journal.store import Entry, Journal
+from ibkeel.journal.records import CommissionSeen, Entry, FillSeen, OrderUpdate, R_co
+from ibkeel.journal.store import Journal
 from ibkeel.model import ExecId
 
 _LOG: Final = logging.getLogger("ibkeel.journal")
@@ -27,12 +27,12 @@ class SparingReader:
 
     def events(
         self,
-        kind: type[Any] | str | None = None,
+        kind: type[R_co] | str | None = None,
         *,
         after: int = 0,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> Iterator[Entry]:
+    ) -> Iterator[Entry[R_co]]:
         """As `Journal.events`, but for what is no record.
 
         Args:
@@ -73,11 +73,10 @@ def highest_order_id(journal: Journal, client_id: int) -> int:
     """
     highest, reader = 0, SparingReader(journal)
     for entry in reader.events(OrderUpdate):
-        if isinstance(entry.record, OrderUpdate) and entry.record.report.client_id == client_id:
+        if entry.record.report.client_id == client_id:
             highest = max(highest, entry.record.report.order_id)
-    for entry in reader.events(FillSeen):
-        if isinstance(entry.record, FillSeen):
-            highest = max(highest, entry.record.execution.order_id)
+    for fill in reader.events(FillSeen):
+        highest = max(highest, fill.record.execution.order_id)
     return highest
 
 
@@ -87,11 +86,8 @@ def fills_of(reader: SparingReader, since: datetime) -> dict[ExecId, bool]:
     Raises:
         JournalError: The journal cannot be read.
     """
-    fills: dict[ExecId, bool] = {}
-    for entry in reader.events(FillSeen, since=since):
-        if isinstance(entry.record, FillSeen):
-            fills[entry.record.execution.exec_id] = entry.record.execution.commission is not None
+    executions = (entry.record.execution for entry in reader.events(FillSeen, since=since))
+    fills = {execution.exec_id: execution.commission is not None for execution in executions}
     for entry in reader.events(CommissionSeen, since=since):
-        if isinstance(entry.record, CommissionSeen):
-            fills[entry.record.exec_id] = True
+        fills[entry.record.exec_id] = True
     return fills

@@ -10,18 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
 
-import attrs
-
 from ibkeel.errors import JournalError, UnreadableRecord
 from ibkeel.journal import schema
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
 from ibkeel.journal.looks import KIND, PARTS, RECORDS, Look, parts
 from ibkeel.journal.records import (
+    Entry,
     FillSeen,
     Intent,
     LossGuardKept,
     OrderSettled,
     OrderUpdate,
+    R_co,
     Record,
     RunStarted,
     from_row,
@@ -48,14 +48,6 @@ _PAGE: Final = 500
 _DURABLE: Final = frozenset({FillSeen, Intent, LossGuardKept, OrderSettled, OrderUpdate, RunStarted})
 _FIRST, _LAST = "", "~"
 _MEMORY: Final = Path(":memory:")
-
-
-@attrs.frozen
-class Entry:
-    """A record and its number, `seq`, counted from 1 in the order of writing."""
-
-    seq: int
-    record: Record
 
 
 @contextmanager
@@ -240,13 +232,13 @@ class Journal:
 
     def events(
         self,
-        kind: type[Any] | str | None = None,
+        kind: type[R_co] | str | None = None,
         *,
         symbol: str | None = None,
         after: int = 0,
         since: datetime | None = None,
         until: datetime | None = None,
-    ) -> Iterator[Entry]:
+    ) -> Iterator[Entry[R_co]]:
         """Records in the order of writing; more may be written meanwhile.
 
         Those that a look is made of are taken together, by the instant at which it ended.
@@ -314,7 +306,7 @@ class Journal:
         except json.JSONDecodeError as error:
             raise self._damaged(seq, error) from error
 
-    def _entry(self, seq: int, name: str, data: Mapping[str, Any]) -> Entry:
+    def _entry(self, seq: int, name: str, data: Mapping[str, Any]) -> Entry[Any]:
         try:
             return Entry(seq, from_row(name, data))
         except JournalError as error:
@@ -323,19 +315,19 @@ class Journal:
     def _damaged(self, seq: int, error: Exception) -> UnreadableRecord:
         return UnreadableRecord(f"record {seq} of {self.path} is damaged: {error}", seq=seq)
 
-    def last(self, kind: type[Any] | str, *, symbol: str = "") -> Entry | None:
+    def last(self, kind: type[R_co] | str, *, symbol: str | None = None) -> Entry[R_co] | None:
         """The latest record of a kind; None when there is none.
 
         Args:
             kind: A record type or its stored name.
-            symbol: Ticker; empty for any.
+            symbol: Ticker; None for all.
 
         Raises:
             JournalError: The file cannot be read, or holds what is no record.
         """
         with self._lock, _told(self.path, "read"):
             name = kind_of(kind)
-            wanted = (name, KIND if name in PARTS else name, symbol, symbol)
+            wanted = (name, KIND if name in PARTS else name, symbol or "", symbol)
             row = self._connection.execute(SELECT_LAST, wanted).fetchone()
         found = () if row is None else self._read(*row, name=name)
         return next((self._entry(*row) for row in found), None)

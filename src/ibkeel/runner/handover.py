@@ -91,7 +91,6 @@ class Handover:
             return
         if began is None or (ended is not None and ended.seq > began.seq):
             return
-        assert isinstance(began.record, RunStarted)
         self._killed = began.record.run
 
     async def begin(self) -> None:

@@ -170,7 +170,6 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
     last_entry = _entries(journal, first - look_back, first)
     for entry in intents:
         intent = entry.record
-        assert isinstance(intent, Intent)
         orders.update(family_of(intent, _unheard(is_dry=is_dry(entry.seq))))
         if intent.purpose is Purpose.ENTRY:
             last_entry[intent.symbol] = intent.at
@@ -192,7 +191,7 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
 
 def _alarmed(journal: SparingReader, since: datetime) -> tuple[str, ...]:
     rows = (entry.record for entry in journal.events(Failure, since=since))
-    return tuple(row.message for row in rows if isinstance(row, Failure) and row.service == FOREIGN_SHARES)
+    return tuple(row.message for row in rows if row.service == FOREIGN_SHARES)
 
 
 def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]:
@@ -201,15 +200,15 @@ def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]
     return {
         row.order.entry.contract: row.signal
         for row in rows
-        if isinstance(row, Intent) and isinstance(row.order, Bracket) and row.signal is not None
+        if isinstance(row.order, Bracket) and row.signal is not None
     }
 
 
 def _dry_runs(journal: SparingReader) -> Callable[[int], bool]:
     """Tells by its number whether a record is of a dry run."""
-    starts = [(entry.seq, entry.record) for entry in journal.events(RunStarted)]
-    numbers = [seq for seq, _ in starts]
-    modes = ["", *(row.mode for _, row in starts if isinstance(row, RunStarted))]
+    starts = list(journal.events(RunStarted))
+    numbers = [entry.seq for entry in starts]
+    modes = ["", *(entry.record.mode for entry in starts)]
     return lambda seq: modes[bisect(numbers, seq)] == _DRY_RUN
 
 
@@ -226,7 +225,6 @@ def _held_over(
     families = [
         family_of(row.record, _unheard(is_dry=is_dry(row.seq)))
         for row in journal.events(Intent, since=since, until=until)
-        if isinstance(row.record, Intent)
     ]
     orders = {name: order for family in families for name, order in family.items()}
     _catch_up(orders, journal, since, until, until)
@@ -286,7 +284,7 @@ def _as_spoken_of(report: OrderReport) -> OwnOrder:
 def _entries(journal: SparingReader, since: datetime, until: datetime) -> dict[str, datetime]:
     """When each symbol was last entered in a span; intended entries count like sent ones."""
     rows = (entry.record for entry in journal.events(Intent, since=since, until=until))
-    return {row.symbol: row.at for row in rows if isinstance(row, Intent) and row.purpose is Purpose.ENTRY}
+    return {row.symbol: row.at for row in rows if row.purpose is Purpose.ENTRY}
 
 
 def family_of(
@@ -325,7 +323,6 @@ def _catch_up(
     """
     heard: dict[ClientOrderId, int] = {}
     for entry in journal.events(OrderUpdate, since=first, until=until):
-        assert isinstance(entry.record, OrderUpdate)
         report = entry.record.report
         order = orders.get(report.client_order_id)
         if order is not None:
@@ -335,19 +332,18 @@ def _catch_up(
         elif entry.record.at < end:
             orders[report.client_order_id] = _as_spoken_of(report)
             heard[report.client_order_id] = entry.seq
-    for entry in journal.events(OrderSettled, since=first, until=until):
-        assert isinstance(entry.record, OrderSettled)
-        settled = orders.get(entry.record.client_order_id)
-        is_last = entry.seq > heard.get(entry.record.client_order_id, 0)  # it may have been heard of again
+    for ending in journal.events(OrderSettled, since=first, until=until):
+        name = ending.record.client_order_id
+        settled = orders.get(name)
+        is_last = ending.seq > heard.get(name, 0)  # it may have been heard of again
         if settled is not None and is_last and not settled.state.is_final:
-            settled.state = entry.record.state
+            settled.state = ending.record.state
 
 
 def _guards(journal: SparingReader, session: Session) -> tuple[DailyLossGuard, ...]:
     skipped = len(journal.skipped)
     guards: dict[str, DailyLossGuard] = {}
     for entry in journal.events(LossGuardKept, since=session.opens_at - _BEFORE_OPEN):
-        assert isinstance(entry.record, LossGuardKept)
         guard = entry.record.guard
         # That of another day is not the last word on this one: the clock may have been wrong for a while.
         if guard.session == session.day:

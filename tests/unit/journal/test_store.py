@@ -390,3 +390,11 @@ def test_an_index_that_misses_a_record_is_damage_and_named(journal, records):
         ),
     ):
         damaged.check_integrity()
+
+
+def test_the_last_of_all_symbols_is_asked_for_as_those_of_all_are(journal, records):
+    for record in records:
+        journal.record(record)
+
+    for kind in {type(record) for record in records}:
+        assert journal.last(kind, symbol=None) == list(journal.events(kind, symbol=None))[-1]
