@@ -11,6 +11,7 @@ from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 import attrs
 from typing_extensions import override
 
+from ibkeel.clock import Clock
 from ibkeel.errors import (
     AmbiguousContract,
     CircuitOpen,
@@ -118,7 +119,8 @@ class CircuitBreaker:
             `TimeoutError`, as those of HTTP libraries often are not.
         answers: The errors that prove that the service works, such as "no data". Any other error
             says nothing about the service.
-        clock: Monotonic seconds; None: `time.monotonic`, as it is when the breaker is made.
+        clock: A clock, or a function that tells monotonic seconds; None: `time.monotonic`, as it is when
+            the breaker is made.
         jitter: A number in [0, 1) each time it opens; `random.Random(seed).random` keeps many
             clients from coming back in step.
         on_change: Told of each change of state, on the thread that caused it, after the lock is
@@ -147,14 +149,16 @@ class CircuitBreaker:
         policy: BreakerPolicy | None = None,
         counts: Counting = FAULTS_OF_THE_LINK,
         answers: Counting = ANSWERS,
-        clock: Callable[[], float] | None = None,
+        clock: Clock | Callable[[], float] | None = None,
         jitter: Callable[[], float] = _no_jitter,
         on_change: Callable[[BreakerChanged], None] | None = None,
     ) -> None:
         self.name = name
         self._breaker = Breaker(policy=policy or BreakerPolicy())
         self._counts, self._answers = _predicate(counts), _predicate(answers)
-        self._clock = clock or time.monotonic  # noqa: TID251 - threads have no loop to ask
+        # Threads have no loop to ask.
+        told: Any = clock or time.monotonic  # noqa: TID251
+        self._clock: Callable[[], float] = _called(getattr(told, "monotonic", told))
         self._jitter, self._on_change = _called(jitter), on_change
         self._is_timed = self._breaker.policy.slow_after is not None
         self._cause = ""

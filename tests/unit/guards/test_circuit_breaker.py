@@ -1,12 +1,15 @@
 import asyncio
 import functools
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
+from ibkeel.clock import OffsetClock
 from ibkeel.errors import CircuitOpen, InvalidInput, NoData, RequestTimeout
 from ibkeel.guards import CircuitBreaker
 from ibkeel.resilience import BreakerPolicy, BreakerState
+from ibkeel.system import SystemClock
 
 
 class Clock:
@@ -783,3 +786,19 @@ def test_a_faulty_jitter_hides_no_error_and_no_result_and_lengthens_nothing(serv
     breaker.open("as an example")
     assert breaker.state is BreakerState.OPEN
     assert len(caplog.records) == 3
+
+
+def test_a_clock_of_the_library_tells_the_time_as_a_function_does(service):
+    clock = OffsetClock(SystemClock(), datetime(2026, 1, 5, 14, 30, tzinfo=UTC))
+    breaker = CircuitBreaker("history", policy=BreakerPolicy(failures=1), clock=clock)
+    service.raises = TimeoutError("no answer")
+
+    with pytest.raises(TimeoutError):
+        breaker.call(service.fetch)
+
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_a_clock_that_tells_nothing_is_refused_before_the_first_failure():
+    with pytest.raises(InvalidInput, match="cannot be called"):
+        CircuitBreaker("history", clock=30.0)
