@@ -1,9 +1,16 @@
 """Only type-checked: what users write against the public names must satisfy mypy --strict."""
 
-from ibkeel import BarSpec, Broker, Stock
+from datetime import date, datetime
+from typing import assert_type
+
+from ibkeel import BarSpec, Broker, Option, Right, Stock
+from ibkeel.guards import CircuitBreaker
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.journal import Entry, Intent, Journal, OrderUpdate, Record
 from ibkeel.model import Bars, Chains, Direction, MarketData, OptionChain, Quote, Signal
+from ibkeel.options import GreekColumns, greeks, nearest_strikes, out_of_the_money
 from ibkeel.strategy import Confirmed, Needs, Strategy, StrategyContext
+from ibkeel.system import SystemClock
 from ibkeel.testing import FakeBroker
 
 
@@ -42,3 +49,34 @@ class Never:
 
 strategy: Strategy = Never()
 composed: Strategy = Confirmed(decides=strategy, confirms=(strategy,))
+
+
+def told(entry: Entry) -> datetime:
+    return entry.record.at
+
+
+def read(journal: Journal) -> str:
+    for entry in journal.events(OrderUpdate):
+        assert_type(entry.record, OrderUpdate)
+        told(entry)
+    last = journal.last(Intent)
+    assert_type(last, Entry[Intent] | None)
+    assert_type(next(journal.events("intent")).record, Record)
+    assert_type(next(journal.events()).record, Record)
+    return last.record.reason if last else ""
+
+
+def priced(chain: OptionChain, quote: Quote) -> GreekColumns:
+    option = Option("SPY", date(2026, 1, 16), 600, Right.CALL)
+    spot = quote.mid or 600.0
+    near = nearest_strikes(chain.strikes, spot, 3)
+    out_of_the_money(option.strike, spot, option.right)
+    greeks(0.2, spot=spot, strike=chain.strikes, years=0.1, right="C")
+    greeks(0.2, spot=spot, strike=list(near), years=0.1, right="C")
+    return greeks(0.2, spot=spot, strike=option.strike, years=0.1, right=option.right)
+
+
+breakers = [
+    CircuitBreaker("mine", clock=SystemClock()),
+    CircuitBreaker("mine", clock=SystemClock().monotonic),
+]

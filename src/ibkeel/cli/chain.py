@@ -12,7 +12,6 @@ from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import QuoteUnavailable, UnknownContract
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.model import Broker, Index, Option, OptionChain, Stock
-from ibkeel.model.checks import as_decimal
 from ibkeel.options import (
     Candidate,
     CheckTerms,
@@ -294,7 +293,7 @@ async def _window(
 
 
 def _nearest(chain: OptionChain, listing: Listing, options: ChainOptions, spot: float) -> list[Option]:
-    strikes = sorted(nearest_strikes(listing.row.strikes, as_decimal(spot), options.strikes))
+    strikes = sorted(nearest_strikes(listing.row.strikes, spot, options.strikes))
     return [chain.option(listing.row, listing.expiry, strike, options.rule.right) for strike in strikes]
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
 from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, greeks_of, solve
 from ibkeel.options.greeks import greeks as european_greeks
-from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Rights, Unsolved, by_chunk
+from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Numbers, Rights, Unsolved, by_chunk
 from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price, dividend_volatility
 
 # Within 5e-4 on the reference table at a strike of 100; twice of all numbers brings 1e-4 at 4 times the cost.
@@ -53,14 +53,14 @@ def _price_columns(inputs: Inputs) -> tuple[Floats, ...]:
 
 
 def american_price(
-    volatility: npt.ArrayLike,
+    volatility: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
     dividends: Sequence[CashDividend] = (),
 ) -> Floats:
     """Price of American options, within 5e-6 of the strike (1e-5 with dividends in cash); rarely, 3e-5.
@@ -184,14 +184,14 @@ def _settled(inputs: Inputs, columns: tuple[Floats, ...]) -> Floats:
 
 
 def american_implied_volatility(
-    price: npt.ArrayLike,
+    price: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
     dividends: Sequence[CashDividend] = (),
 ) -> ImpliedVolatility:
     """The volatility at which an American option has the price.
@@ -347,14 +347,14 @@ def _stepped_columns(group: Group) -> tuple[Floats, ...]:
 
 
 def american_greeks(
-    volatility: npt.ArrayLike,
+    volatility: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
     dividends: Sequence[CashDividend] = (),
 ) -> GreekColumns:
     """Price and sensitivities of American options.

@@ -8,23 +8,22 @@ from typing import Final
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from ibkeel.options import greeks as merton
 from ibkeel.options.greeks import GreekColumns, ImpliedVolatility
-from ibkeel.options.inputs import Floats, Rights
+from ibkeel.options.inputs import Floats, Numbers, Rights
 
 _POINTS: Final = 100.0
 
 
 def black76_price(
-    volatility: npt.ArrayLike,
+    volatility: Numbers,
     *,
-    forward: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    forward: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
 ) -> Floats:
     """Price of European options on a forward.
 
@@ -57,13 +56,13 @@ def black76_price(
 
 
 def black76_implied_volatility(
-    price: npt.ArrayLike,
+    price: Numbers,
     *,
-    forward: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    forward: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
 ) -> ImpliedVolatility:
     """The volatility at which Black's model gives the price.
 
@@ -93,13 +92,13 @@ def black76_implied_volatility(
 
 
 def black76_greeks(
-    volatility: npt.ArrayLike,
+    volatility: Numbers,
     *,
-    forward: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    forward: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
 ) -> GreekColumns:
     """Price and sensitivities of European options on a forward.
 

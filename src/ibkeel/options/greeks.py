@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.black import NormalForm, Reach, bell, deviation, normal_form, reach, spread
-from ibkeel.options.inputs import Codes, Floats, Inputs, Rights, Unsolved, by_chunk
+from ibkeel.options.inputs import Codes, Floats, Inputs, Numbers, Rights, Unsolved, by_chunk
 
 _EPSILON: Final = float(np.finfo(np.float64).eps)
 # An in-the-money price is the sum of rounded terms: less time value than this is their rounding.
@@ -97,14 +97,14 @@ def _volatility_columns(inputs: Inputs) -> tuple[Floats, ...]:
 
 
 def implied_volatility(
-    price: npt.ArrayLike,
+    price: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
 ) -> ImpliedVolatility:
     """The volatility at which Black-Scholes-Merton gives the price of a European option.
 
@@ -240,14 +240,14 @@ def _implied_columns(inputs: Inputs) -> tuple[Floats, ...]:
 
 
 def price(
-    volatility: npt.ArrayLike,
+    volatility: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
 ) -> Floats:
     """Price of European options.
 
@@ -274,14 +274,14 @@ def price(
 
 
 def greeks(
-    volatility: npt.ArrayLike,
+    volatility: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
 ) -> GreekColumns:
     """Price and sensitivities of European options.
 
@@ -319,14 +319,14 @@ def greeks_of(columns: tuple[Floats, ...]) -> GreekColumns:
 
 
 def implied_greeks(
-    price: npt.ArrayLike,
+    price: Numbers,
     *,
-    spot: npt.ArrayLike,
-    strike: npt.ArrayLike,
-    years: npt.ArrayLike,
+    spot: Numbers,
+    strike: Numbers,
+    years: Numbers,
     right: Rights,
-    rate: npt.ArrayLike = 0.0,
-    dividend_yield: npt.ArrayLike = 0.0,
+    rate: Numbers = 0.0,
+    dividend_yield: Numbers = 0.0,
 ) -> ImpliedGreeks:
     """Implied volatility of European options and the sensitivities at it, in one pass.
 

@@ -11,12 +11,11 @@ from typing import Final, TypeVar
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 from ibkeel.options.american import american_implied_volatility, american_price
 from ibkeel.options.greeks import price as european_price
-from ibkeel.options.inputs import Floats
+from ibkeel.options.inputs import Floats, Numbers
 
 _PAIRS: Final = 10
 
@@ -52,11 +51,11 @@ class ParityForward:
 
 def parity_forward(
     *,
-    strike: npt.ArrayLike,
-    call_bid: npt.ArrayLike,
-    call_ask: npt.ArrayLike,
-    put_bid: npt.ArrayLike,
-    put_ask: npt.ArrayLike,
+    strike: Numbers,
+    call_bid: Numbers,
+    call_ask: Numbers,
+    put_bid: Numbers,
+    put_ask: Numbers,
     years: float,
     rate: float,
     pairs: int = _PAIRS,
@@ -91,7 +90,7 @@ def parity_forward(
     return _from_quotes(strikes, quotes, math.exp(rate * years), pairs)
 
 
-def table_of(*columns: npt.ArrayLike) -> Floats:
+def table_of(*columns: Numbers) -> Floats:
     """Columns of one length and one dimension, as the rows of one table; else InvalidInput."""
     rows = [np.asarray(each, dtype=np.float64) for each in columns]
     if any(row.ndim != 1 or row.shape != rows[0].shape for row in rows):
@@ -100,7 +99,7 @@ def table_of(*columns: npt.ArrayLike) -> Floats:
     return np.array(rows)
 
 
-def _whole_pairs(*columns: npt.ArrayLike) -> Floats:
+def _whole_pairs(*columns: Numbers) -> Floats:
     """Strike, bid and ask of the call, bid and ask of the put: of those strikes that have them all."""
     table = table_of(*columns)
     quoted = ((table > 0) & (table < math.inf)).all(axis=0) & (table[2] >= table[1]) & (table[4] >= table[3])
@@ -157,11 +156,11 @@ def implied_dividend_yield(*, forward: float, spot: float, years: float, rate: f
 
 def american_parity_forward(
     *,
-    strike: npt.ArrayLike,
-    call_bid: npt.ArrayLike,
-    call_ask: npt.ArrayLike,
-    put_bid: npt.ArrayLike,
-    put_ask: npt.ArrayLike,
+    strike: Numbers,
+    call_bid: Numbers,
+    call_ask: Numbers,
+    put_bid: Numbers,
+    put_ask: Numbers,
     spot: float,
     years: float,
     rate: float,

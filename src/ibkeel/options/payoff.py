@@ -13,13 +13,12 @@ from typing import Final
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Right
 from ibkeel.options.american import american_price
 from ibkeel.options.greeks import price
-from ibkeel.options.inputs import Floats
+from ibkeel.options.inputs import Floats, Numbers
 from ibkeel.options.series import Exercise, end_of
 from ibkeel.options.structures import Leg, Structure
 
@@ -50,7 +49,7 @@ class Payoff:
     slope: Decimal
     multiplier: int
 
-    def at(self, spots: npt.ArrayLike) -> Floats:
+    def at(self, spots: Numbers) -> Floats:
         """Profit per share.
 
         Args:
@@ -169,7 +168,7 @@ class NearExpiryValue:
 
 def value_at_near_expiry(
     structure: Structure,
-    spots: npt.ArrayLike,
+    spots: Numbers,
     *,
     volatility: float | Mapping[Option, float],
     rate: float = 0.0,

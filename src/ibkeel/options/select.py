@@ -190,20 +190,21 @@ def weekly_expiry(expiries: Iterable[date], *, today: date, min_dte: int = 0) ->
     return max(expiry for expiry in ahead if expiry.isocalendar()[:2] == week)
 
 
-def out_of_the_money(strike: Decimal, spot: Decimal, right: Right) -> Decimal:
+def out_of_the_money(strike: float | Decimal, spot: float | Decimal, right: Right) -> Decimal:
     """How far out of the money a strike lies, as a fraction of spot; negative when in the money."""
+    strike, spot = as_decimal(strike), _spot(spot)
     distance = strike - spot if Right(right) is Right.CALL else spot - strike
     return distance / spot
 
 
-def nearest_strikes(strikes: Iterable[Decimal], to: Decimal, count: int) -> tuple[Decimal, ...]:
+def nearest_strikes(strikes: Iterable[Decimal], to: float | Decimal, count: int) -> tuple[Decimal, ...]:
     """The `count` strikes nearest to a price, nearest first; the lower one of two as near.
 
     Raises:
         InvalidInput: `count` is no whole number, or below 0.
     """
-    count = whole_number("count", count)
-    return tuple(sorted(strikes, key=lambda strike: (abs(strike - to), strike))[:count])
+    count, price = whole_number("count", count), as_decimal(to)
+    return tuple(sorted(strikes, key=lambda strike: (abs(strike - price), strike))[:count])
 
 
 def at_the_money(strikes: Iterable[Decimal], forward: float | Decimal) -> Decimal:
@@ -216,7 +217,7 @@ def at_the_money(strikes: Iterable[Decimal], forward: float | Decimal) -> Decima
     Raises:
         InvalidInput: There is no strike.
     """
-    found = nearest_strikes(strikes, as_decimal(forward), 1)
+    found = nearest_strikes(strikes, forward, 1)
     if not found:
         raise InvalidInput("no strike is listed; valid: one or more")
     return found[0]

@@ -12,7 +12,7 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import Right
 from ibkeel.options.american import american_greeks
 from ibkeel.options.greeks import GreekColumns, greeks
-from ibkeel.options.inputs import Floats
+from ibkeel.options.inputs import Floats, Numbers
 from ibkeel.options.series import Exercise
 
 # Relative to the stiffest mode; the lowest ones are stiffer than 1e-12 of it for 1000 points.
@@ -182,13 +182,13 @@ class Smile:
         """Lowest and highest strike that the smile covers."""
         return self.points[0].strike, self.points[-1].strike
 
-    def covers(self, strike: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    def covers(self, strike: Numbers) -> npt.NDArray[np.bool_]:
         """Whether a strike lies between the lowest and the highest that was used."""
         given = np.asarray(strike, dtype=np.float64)
         low, high = self.strikes
         return np.asarray((given >= low) & (given <= high))
 
-    def volatility(self, strike: npt.ArrayLike, *, extrapolate: bool = False) -> Floats:
+    def volatility(self, strike: Numbers, *, extrapolate: bool = False) -> Floats:
         """Implied volatility at strikes.
 
         Args:
@@ -231,7 +231,7 @@ class Smile:
             high=self.forward * float(np.exp(deviation)),
         )
 
-    def greeks(self, strike: npt.ArrayLike, right: Right, *, extrapolate: bool = False) -> GreekColumns:
+    def greeks(self, strike: Numbers, right: Right, *, extrapolate: bool = False) -> GreekColumns:
         """Price and sensitivities at the smile's volatility, which stays with the strike.
 
         Args:

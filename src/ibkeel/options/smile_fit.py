@@ -6,13 +6,12 @@ from typing import Final
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Option, Quote, Right
 from ibkeel.options.american import american_implied_volatility
 from ibkeel.options.greeks import implied_volatility
-from ibkeel.options.inputs import Floats
+from ibkeel.options.inputs import Floats, Numbers
 from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_forward, table_of
 from ibkeel.options.series import Exercise
 from ibkeel.options.smile import LeftOut, Smile, SmilePoint, WhyLeftOut, smoothed
@@ -29,11 +28,11 @@ _BLENDED: Final = 0.75
 def fit_smile(
     *,
     expiry: date,
-    strike: npt.ArrayLike,
-    call_bid: npt.ArrayLike,
-    call_ask: npt.ArrayLike,
-    put_bid: npt.ArrayLike,
-    put_ask: npt.ArrayLike,
+    strike: Numbers,
+    call_bid: Numbers,
+    call_ask: Numbers,
+    put_bid: Numbers,
+    put_ask: Numbers,
     spot: float,
     years: float,
     rate: float = 0.0,

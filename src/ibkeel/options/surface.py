@@ -14,7 +14,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.options.inputs import Floats
+from ibkeel.options.inputs import Floats, Numbers
 from ibkeel.options.smile import ExpectedMove, Smile
 
 _FEWEST: Final = 20
@@ -148,7 +148,7 @@ class Surface:
         beyond = pace * np.maximum(given - times[-1], 0.0)
         return np.asarray(np.exp(np.interp(given, times, logs) + beyond))
 
-    def volatility(self, strike: npt.ArrayLike, years: npt.ArrayLike, *, extrapolate: bool = False) -> Floats:
+    def volatility(self, strike: Numbers, years: Numbers, *, extrapolate: bool = False) -> Floats:
         """Implied volatility at any strike and time.
 
         Args:
@@ -271,9 +271,7 @@ class VolatilityStanding:
     days: int
 
 
-def volatility_standing(
-    current: float, history: npt.ArrayLike, *, fewest: int = _FEWEST
-) -> VolatilityStanding:
+def volatility_standing(current: float, history: Numbers, *, fewest: int = _FEWEST) -> VolatilityStanding:
     """IV rank and IV percentile.
 
     Args:

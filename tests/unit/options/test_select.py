@@ -78,6 +78,21 @@ def test_a_range_out_of_the_money_knows_call_from_put():
     ]
 
 
+def test_a_price_may_be_a_float_as_those_of_quotes_are():
+    strikes = [Decimal(499), Decimal(501)]
+
+    assert nearest_strikes(strikes, 500.4, 1) == (Decimal(501),)
+    assert out_of_the_money(strikes[0], 500.0, Right.PUT) == Decimal("0.002")
+
+
+@pytest.mark.parametrize("price", [float("nan"), "near", None])
+def test_a_price_that_is_none_is_refused(price):
+    with pytest.raises(InvalidInput, match="valid: a finite decimal"):
+        nearest_strikes([Decimal(500)], price, 1)
+    with pytest.raises(InvalidInput, match="valid: a finite decimal"):
+        out_of_the_money(Decimal(500), price, Right.PUT)
+
+
 def test_distance_out_of_the_money_is_negative_in_the_money():
     assert out_of_the_money(Decimal(90), Decimal(100), Right.CALL) == Decimal("-0.1")
     assert out_of_the_money(Decimal(90), Decimal(100), Right.PUT) == Decimal("0.1")
