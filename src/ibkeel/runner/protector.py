@@ -305,7 +305,7 @@ class Protector:
             client_order_id=order.client_order_id,
             is_closing=True,
         )
-        after = await self._broker.modify(order.order_id, ticket)
+        after = await self._desk.change(order, ticket)
         if after.quantity == step.quantity < order.quantity:
             self._tell_of_profit(gap, order, f"was cut from {order.quantity:g} to {step.quantity}")
 

@@ -132,7 +132,6 @@ class Watch:
             # What has no lasting number is only what we ourselves believe.
             open_orders=[row for row in open_orders if row.perm_id],
         )
-        self.is_behind = False
         self._settle_lost(reading, {row.client_order_id for row in open_orders if self._desk.owns(row)})
         await self._undouble(open_orders)
 
@@ -168,7 +167,9 @@ class Watch:
             numbers = ", ".join(str(row.order_id) for row in seconds)
             self._alarm(f"order {name}", f"more than one order of {name} works; cancelling {numbers}")
             for report in seconds:
-                await self._broker.cancel(report.order_id)
+                self.is_behind = True  # one that does not get through is tried again
+                await self._desk.cancel(report)
+        self.is_behind = False
 
     def _alarm(self, name: str, message: str, service: str = "orders") -> None:
         if message in self._alarmed:

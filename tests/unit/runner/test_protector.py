@@ -24,8 +24,8 @@ from ibkeel.model import (
     Signal,
     Stock,
 )
-from ibkeel.orders import ProtectionPolicy, build_bracket
-from ibkeel.runner import OrderDesk
+from ibkeel.orders import GateKind, OrderLimits, ProtectionPolicy, build_bracket
+from ibkeel.runner import Doorkeeper, OrderDesk
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder
 from ibkeel.runner.protector import ProtectionTimes, Protector
@@ -38,6 +38,7 @@ from ibkeel.virtual import virtual_clock
 DAY = date(2026, 1, 5)
 CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
 PUT = Option("SPY", date(2026, 1, 16), 560, Right.PUT)
+NEXT = OrderTicket(contract=PUT, side="BUY", quantity=1, order_type="LMT", limit_price=4.0)
 
 
 class Told:
@@ -141,13 +142,15 @@ class Doubtful(FakeBroker):
         return attrs.evolve(row, reason="error 161: not now")
 
 
-def posted(kind=FakeBroker, **options):
+def posted(kind=FakeBroker, doorkeeper=None, **options):
     clock, tally, told, news = virtual_clock(), Tally("t", ("SPY",)), Told(), asyncio.Event()
     quotes = [Quote(contract=each, at=clock.now(), bid=4.0, ask=4.05) for each in (CALL, PUT)]
     broker = kind(quotes=quotes, clock=clock, **options)
     journal = Journal.in_memory()
     recorder = Recorder(journal)
-    desk = OrderDesk(broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t")
+    desk = OrderDesk(
+        broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t", doorkeeper
+    )
 
     async def catch_up():
         for report in await broker.open_orders():
@@ -482,6 +485,22 @@ async def test_a_take_profit_that_cannot_be_cut_is_told_of_in_time():
 
     [alarm] = post.told.alarms()
     assert "take profits for 2; it could not be mended" in alarm
+
+
+async def test_a_stop_that_is_cut_counts_as_a_message_as_one_that_is_cancelled_does():
+    limits = OrderLimits(efficiency=1.7, max_quote_age=None, max_spread=None, collar=None, what_if=False)
+    doorkeeper = Doorkeeper(virtual_clock(), limits=limits)
+    post = posted(Sold, doorkeeper)
+    async with post.broker:
+        await post.enter()  # two messages, one fill
+        before = doorkeeper.refusals(NEXT, await post.broker.quote(PUT))
+        post.broker.left = 1.0
+        await run_for(post, 60)
+        after = doorkeeper.refusals(NEXT, await post.broker.quote(PUT))
+
+    assert post.asked("modify") == 1
+    assert before == ()
+    assert [refusal.kind for refusal in after] == [GateKind.EFFICIENCY]
 
 
 async def test_a_position_that_no_entry_of_ours_opened_gets_no_stop_and_is_told_of():

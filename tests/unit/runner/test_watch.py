@@ -3,6 +3,7 @@ import weakref
 from datetime import UTC, date, datetime, timedelta
 
 import attrs
+import pytest
 
 from ibkeel.errors import RequestTimeout
 from ibkeel.journal import CommissionSeen, Failure, FillSeen, Journal, OrderSettled
@@ -154,6 +155,34 @@ async def test_of_two_orders_of_one_name_the_second_is_cancelled_and_told():
 
     assert left == [first.order_id]
     assert "more than one order" in post.told.alarms()[0]
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+async def test_a_double_whose_cancel_did_not_get_through_is_cancelled_in_the_next_cycle(is_cut_short):
+    post = posted()
+    ticket = OrderTicket(
+        contract=CALL, side="BUY", quantity=1, order_type="LMT", limit_price=1, client_order_id=OLD
+    )
+    async with post.broker:
+        first = await post.broker.place(ticket)
+        await post.broker.place(attrs.evolve(ticket, client_order_id="double"))
+        [one, double] = await post.broker.open_orders()
+        post.broker.set_foreign_orders([attrs.evolve(double, client_order_id=OLD)])
+        if is_cut_short:
+            post.broker.delay("cancel", 60)
+        else:
+            post.broker.fail("cancel", RequestTimeout("no answer"), times=1)
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(30):
+                await post.watch.catch_up()
+        assert post.desk.unknown_orders == 0
+        post.broker.delay("cancel", 0)
+        await post.watch.reconcile([one])
+        left = [row.order_id for row in await post.broker.open_orders()]
+
+    assert left == [first.order_id]
+    assert not post.watch.is_behind
 
 
 async def test_fills_of_an_order_of_an_earlier_run_are_journaled_once():
