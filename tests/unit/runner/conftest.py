@@ -133,3 +133,24 @@ def held_day(tmp_path):
         return run_virtual(main(), start=start)
 
     return play
+
+
+@pytest.fixture
+def parts():
+    """What a day is made of, for those who play it themselves: a venue, a strategy that enters once, a run."""
+
+    def venue(**options):
+        row = OptionClass(trading_class="SPY", expiries=(HELD_CALL.expiry,), strikes=(HELD_CALL.strike,))
+        return FakeBroker(
+            quotes=[*_quotes(_SPY, 560.0, 560.02, 1), *_quotes(HELD_CALL, 4.0, 4.05, 1)],
+            bars=[_bars(1)],
+            chains=[OptionChain(underlying=_SPY, classes=(row,))],
+            clock=virtual_clock(),
+            **options,
+        )
+
+    def run(broker, strategy, journal, **options):
+        config, clock = RunnerConfig(interval=60.0), virtual_clock()
+        return Runner(broker, strategy, config, journal, calendar=_OneHour(), clock=clock, **options)
+
+    return SimpleNamespace(venue=venue, once_up=lambda: _OnceUp(ExitPolicy()), run=run, opens_at=HELD_OPEN)
