@@ -52,6 +52,7 @@ _WIDTH: Final = 14
 @click.option(
     "--symbols", callback=tickers, default=None, help="Tickers with commas, whose data is asked for."
 )
+@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
 @click.option("--journal", type=PATH, default=None, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(
@@ -60,6 +61,7 @@ def doctor(
     port: int | None,
     client_id: int | None,
     symbols: tuple[str, ...] | None,
+    state: Path | None,
     journal: Path | None,
     *,
     as_json: bool,
@@ -87,7 +89,7 @@ def doctor(
         client_id=address.client_id,
         symbols=symbols or bot.runner.symbols,
         sends_orders=address.orders is not OrderMode.DRY_RUN,
-        journal=journal or _journal(bot),
+        journal=journal or _journal(bot, state),
         unmet=unmet(bot.telemetry, bot.alerts),
         aliases=gateway.aliases,
     )
@@ -100,8 +102,9 @@ def doctor(
     return ExitCode.SUCCESS if diagnosis.cause is None else ExitCode.FOUND
 
 
-def _journal(bot: BotConfig) -> Path:
-    return Path(bot.journal.path) if bot.journal.path else state_directory(os.environ) / "journal.sqlite"
+def _journal(bot: BotConfig, state: Path | None) -> Path:
+    named = bot.journal.path
+    return Path(named) if named else state_directory(os.environ, state) / "journal.sqlite"
 
 
 async def _examined(setup: Setup, address: IBKRConfig, told: Callable[[Finding], None] | None) -> Diagnosis:

@@ -491,11 +491,14 @@ def test_the_end_of_a_long_journal_is_shown_without_reading_the_rest(tmp_path, c
     assert "run=early" in early.out
 
 
+@pytest.mark.parametrize("is_named", [False, True])
 @pytest.mark.parametrize("command", [["journal", "show"], ["report"]])
-def test_a_journal_that_is_not_there_is_said_to_be_written_by_a_bot(command, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path))
+def test_a_journal_that_is_not_there_is_said_to_be_written_by_a_bot(
+    command, is_named, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("IBKEEL_STATE", str(tmp_path / "elsewhere" if is_named else tmp_path))
 
-    code = run(command)
+    code = run([*command, *(["--state", str(tmp_path)] if is_named else [])])
 
     assert code == ExitCode.USAGE
     assert f"there is no journal at {tmp_path / 'journal.sqlite'}; a bot writes it" in capsys.readouterr().err

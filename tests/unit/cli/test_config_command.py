@@ -175,3 +175,17 @@ def test_what_a_bot_cannot_be_watched_with_is_told_before_it_runs(text, words, t
     [extras] = [row for row in findings if row["check"] == "extras"]
     assert extras["verdict"] == "fault"
     assert words in extras["said"]
+
+
+def test_the_doctor_looks_into_the_journal_of_the_state_directory_that_is_named(tmp_path, capsys):
+    path, state = tmp_path / "bot.toml", tmp_path / "state"
+    path.write_text("[gateway]\nport = 1\n")
+    state.mkdir()
+    (state / "journal.sqlite").write_text("no journal")
+
+    run(["doctor", str(path), "--state", str(state), "--json"])
+
+    said = [
+        row["said"] for row in json.loads(capsys.readouterr().out)["findings"] if row["check"] == "journal"
+    ]
+    assert str(state / "journal.sqlite") in said[0]

@@ -1,6 +1,7 @@
 import http.client
 import json
 import re
+import sys
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
@@ -289,6 +290,14 @@ def test_every_metric_of_the_alert_rules_exists(shown):
     assert len(rules) == alert_rules().count("- alert:")
     assert named <= {name for name, *_ in shown}
     assert named
+
+
+def test_without_its_package_the_page_says_what_to_install(monkeypatch):
+    metrics = Metrics(Board())
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+
+    with pytest.raises(ConfigurationError, match="install 'ibkeel\\[telemetry\\]'"):
+        metrics.text()
 
 
 def test_metrics_are_served_on_loopback():

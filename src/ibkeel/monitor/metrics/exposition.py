@@ -54,9 +54,10 @@ class Metrics(Observer):
         Raises:
             ConfigurationError: `prometheus-client` is not installed.
         """
+        registry = self.registry()
         from prometheus_client import generate_latest  # noqa: PLC0415 - an extra
 
-        return generate_latest(self.registry()).decode()
+        return generate_latest(registry).decode()
 
     def registry(self) -> "CollectorRegistry":
         """A registry that holds nothing else, for other ways to expose it.
