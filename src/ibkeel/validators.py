@@ -4,15 +4,12 @@ import math
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 Validator: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -83,18 +80,18 @@ def series(values: Iterable[Any]) -> tuple[Any, ...]:
         raise InvalidInput(f"{values!r} is no series; valid: a tuple or a list") from None
 
 
-class Fixed(Mapping[K, V]):
+class Fixed(Mapping[Any, Any]):
     """A mapping that nobody can change and that, unlike a `MappingProxyType`, goes to another process."""
 
-    def __init__(self, rows: Mapping[K, V]) -> None:
+    def __init__(self, rows: Mapping[Any, Any]) -> None:
         self._rows = dict(rows)
 
     @override
-    def __getitem__(self, key: K) -> V:
+    def __getitem__(self, key: Any) -> Any:
         return self._rows[key]
 
     @override
-    def __iter__(self) -> Iterator[K]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._rows)
 
     @override

@@ -19,7 +19,7 @@ from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
 from ibkeel.monitor.monitor import unmet
 from ibkeel.resilience import Backoff
-from ibkeel.runner import BotConfig, load_config_as
+from ibkeel.runner import load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
 
@@ -89,7 +89,7 @@ def doctor(
         client_id=address.client_id,
         symbols=symbols or bot.runner.symbols,
         sends_orders=address.orders is not OrderMode.DRY_RUN,
-        journal=journal or _journal(bot, state),
+        journal=journal or Path(bot.journal.path or state_directory(os.environ, state) / "journal.sqlite"),
         unmet=unmet(bot.telemetry, bot.alerts),
         aliases=gateway.aliases,
     )
@@ -100,11 +100,6 @@ def doctor(
     else:
         _print_cause(console, diagnosis)
     return ExitCode.SUCCESS if diagnosis.cause is None else ExitCode.FOUND
-
-
-def _journal(bot: BotConfig, state: Path | None) -> Path:
-    named = bot.journal.path
-    return Path(named) if named else state_directory(os.environ, state) / "journal.sqlite"
 
 
 async def _examined(setup: Setup, address: IBKRConfig, told: Callable[[Finding], None] | None) -> Diagnosis:

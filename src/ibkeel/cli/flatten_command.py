@@ -55,9 +55,8 @@ def flatten(
     """
     bot = load_config_as(MonitoredBot, config, os.environ)
     folder = state_directory(os.environ, state)
-    configured = Path(bot.journal.path) if bot.journal.path else None
     options = FlattenOptions(
-        journal=journal or configured or folder / "journal.sqlite",
+        journal=journal or Path(bot.journal.path or folder / "journal.sqlite"),
         state=folder,
         port=bot.gateway.port,
         client_id=bot.gateway.client_id,

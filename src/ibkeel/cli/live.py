@@ -101,9 +101,8 @@ def run_bot(
 ) -> None:
     """Run the bot that a TOML file describes, against the Gateway that it names."""
     bot = load_config_as(MonitoredBot, config, os.environ)
-    configured = Path(bot.journal.path) if bot.journal.path else None
     folder = state_directory(os.environ, state)
-    path = journal or configured or folder / "journal.sqlite"
+    path = journal or Path(bot.journal.path or folder / "journal.sqlite")
     with (
         progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen,
         ThreadPoolExecutor(1) as teller,  # a terminal that was stopped must not hold up the bot
