@@ -45,6 +45,27 @@ def test_a_figure_that_cannot_be_is_refused(wrong):
 
 
 @pytest.mark.parametrize(
+    ("wrong", "valid"),
+    [
+        ({"deadlines": 30}, "Deadlines"),
+        ({"deadlines": {}}, "Deadlines"),
+        ({"connect_backoff": 3}, "Backoff"),
+        ({"session": None}, "SessionPolicy"),
+        ({"codes": None}, "ErrorTable"),
+        ({"cache": ()}, "CachePolicy"),
+        ({"pacing_rules": ["one"]}, "Rule"),
+        ({"reset_windows": [None]}, "ResetWindow"),
+        ({"breakers": {"account": 3}}, "BreakerPolicy"),
+    ],
+)
+def test_another_kind_than_what_a_session_works_with_is_refused_at_once(wrong, valid):
+    [name] = wrong
+
+    with pytest.raises(ConfigurationError, match=rf"^{name} is .*; valid: {valid}\(\.\.\.\)$"):
+        IBKRConfig(**wrong)
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "a..b",
