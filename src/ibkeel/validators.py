@@ -81,7 +81,7 @@ def series(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 class Fixed(Mapping[Any, Any]):
-    """A mapping that nobody can change and that, unlike a `MappingProxyType`, goes to another process."""
+    """Cannot be changed and, unlike a `MappingProxyType`, goes to another process."""
 
     def __init__(self, rows: Mapping[Any, Any]) -> None:
         self._rows = dict(rows)

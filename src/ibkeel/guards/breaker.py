@@ -119,8 +119,7 @@ class CircuitBreaker:
             `TimeoutError`, as those of HTTP libraries often are not.
         answers: The errors that prove that the service works, such as "no data". Any other error
             says nothing about the service.
-        clock: A clock, or a function that tells monotonic seconds; None: `time.monotonic`, as it is when
-            the breaker is made.
+        clock: A clock, or monotonic seconds; None: `time.monotonic`, as it is when the breaker is made.
         jitter: A number in [0, 1) each time it opens; `random.Random(seed).random` keeps many
             clients from coming back in step.
         on_change: Told of each change of state, on the thread that caused it, after the lock is
@@ -156,8 +155,7 @@ class CircuitBreaker:
         self.name = name
         self._breaker = Breaker(policy=policy or BreakerPolicy())
         self._counts, self._answers = _predicate(counts), _predicate(answers)
-        # Threads have no loop to ask.
-        told: Any = clock or time.monotonic  # noqa: TID251
+        told: Any = clock or time.monotonic  # noqa: TID251 - threads have no loop to ask
         self._clock: Callable[[], float] = _called(getattr(told, "monotonic", told))
         self._jitter, self._on_change = _called(jitter), on_change
         self._is_timed = self._breaker.policy.slow_after is not None

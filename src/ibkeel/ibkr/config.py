@@ -1,7 +1,7 @@
 """How to reach a Gateway, and what may be sent to it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -43,16 +43,6 @@ def _at_least(least: float) -> Any:
         f"a finite number from {least:g}",
         lambda value: least <= value < math.inf,
         error=ConfigurationError,
-        names_class=False,
-    )
-
-
-def _made_of(kind: type, rows: Callable[[Any], Iterable[Any]] = lambda value: [value]) -> Any:
-    """One of a kind, or rows of it; another would break a session that stands."""
-    return validators.valid(
-        f"{kind.__name__}(...)",
-        lambda value: all(isinstance(row, kind) for row in rows(value)),
-        ConfigurationError,
         names_class=False,
     )
 
@@ -129,9 +119,7 @@ class IBKRConfig:
     )
     market_data_lines: int = attrs.field(default=100, validator=_at_least(1))
     line_patience: float = attrs.field(default=60.0, validator=_at_least(0))
-    pacing_rules: tuple[Rule, ...] = attrs.field(
-        default=(), converter=validators.series, validator=_made_of(Rule, iter)
-    )
+    pacing_rules: tuple[Rule, ...] = attrs.field(default=(), converter=validators.series)
     pacing_margin: float = attrs.field(default=0.02, validator=_at_least(0))
     pacing_patience: float = attrs.field(default=60.0, validator=_at_least(0))
     pacing_store: str | None = None
@@ -140,24 +128,26 @@ class IBKRConfig:
     breakers: Mapping[str, BreakerPolicy] = attrs.field(
         factory=dict,
         converter=validators.mapping,
-        validator=[_services, _made_of(BreakerPolicy, Mapping.values)],
+        validator=_services,
     )
     quote_settle: float = attrs.field(default=0.5, validator=_at_least(0))
     quote_one_sided: float = attrs.field(default=2.0, validator=_at_least(0))
-    deadlines: Deadlines = attrs.field(factory=Deadlines, validator=_made_of(Deadlines))
-    connect_backoff: Backoff = attrs.field(factory=Backoff, validator=_made_of(Backoff))
+    deadlines: Deadlines = attrs.field(factory=Deadlines)
+    connect_backoff: Backoff = attrs.field(factory=Backoff)
     reconnect: bool = validators.flag(True)
-    session: SessionPolicy = attrs.field(factory=SessionPolicy, validator=_made_of(SessionPolicy))
-    reset_windows: tuple[ResetWindow, ...] = attrs.field(
-        default=DEFAULT_WINDOWS, converter=validators.series, validator=_made_of(ResetWindow, iter)
-    )
+    session: SessionPolicy = attrs.field(factory=SessionPolicy)
+    reset_windows: tuple[ResetWindow, ...] = attrs.field(default=DEFAULT_WINDOWS, converter=validators.series)
     competing_session_wait: float = attrs.field(default=120.0, validator=_at_least(1))
-    codes: ErrorTable = attrs.field(default=ERROR_TABLE, validator=_made_of(ErrorTable))
-    cache: CachePolicy = attrs.field(factory=_cache, validator=_made_of(CachePolicy))
+    codes: ErrorTable = ERROR_TABLE
+    cache: CachePolicy = attrs.field(factory=_cache)
     exclusive: bool = validators.flag(True)
     heartbeat: float = attrs.field(default=30.0, validator=_at_least(1))
 
     def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(IBKRConfig):
+            kind, value = field.type, getattr(self, field.name)
+            if isinstance(kind, type) and attrs.has(kind) and not isinstance(value, kind):
+                raise ConfigurationError(f"{field.name} is {value!r}; valid: {kind.__name__}(...)")
         if self.orders is OrderMode.LIVE and not self.live_account:
             raise ConfigurationError(
                 "orders is LIVE without live_account; give the account id, such as 'U1234567'"

@@ -16,7 +16,6 @@ from ibkeel.model import Right
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int8]
 Numbers: TypeAlias = npt.ArrayLike | Decimal | Sequence[Decimal]
-"""One number or columns of them, as numpy takes them, and decimals, as strikes are."""
 Rights: TypeAlias = Right | str | npt.ArrayLike
 
 # Measured: a dozen columns of 8192 rows stay in a second-level cache of 1 MB; 2048 rows take 1.7

@@ -53,9 +53,6 @@ def test_a_figure_that_cannot_be_is_refused(wrong):
         ({"session": None}, "SessionPolicy"),
         ({"codes": None}, "ErrorTable"),
         ({"cache": ()}, "CachePolicy"),
-        ({"pacing_rules": ["one"]}, "Rule"),
-        ({"reset_windows": [None]}, "ResetWindow"),
-        ({"breakers": {"account": 3}}, "BreakerPolicy"),
     ],
 )
 def test_another_kind_than_what_a_session_works_with_is_refused_at_once(wrong, valid):

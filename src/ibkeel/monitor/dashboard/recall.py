@@ -78,21 +78,17 @@ def orders_of_last_session(journal: Journal) -> Iterator[Event]:
 
 def _begin(journal: SparingReader) -> tuple[int, RunStarted] | None:
     """Number of the record before the last session, and its last run; a run says only once that it began."""
-    starts = [
-        (entry.seq, row)
-        for entry in journal.events(RunStarted)
-        if isinstance(row := entry.record, RunStarted)
-    ]
+    starts = list(journal.events(RunStarted))
     if not starts:
         return None
-    seq, run = starts[-1]
-    begin = next(number for number, row in starts if row.session == run.session)
+    seq, run = starts[-1].seq, starts[-1].record
     session = run.session
+    begin = next(entry.seq for entry in starts if entry.record.session == session)
     # The first of a session is kept in its first cycle.
-    for entry in journal.events(LossGuardKept, after=seq):
-        day = entry.record.guard.session if isinstance(entry.record, LossGuardKept) else None
+    for kept in journal.events(LossGuardKept, after=seq):
+        day = kept.record.guard.session
         if day is not None and day > session:
-            begin, session = entry.seq, day
+            begin, session = kept.seq, day
     return begin - 1, run
 
 

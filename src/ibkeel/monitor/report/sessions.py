@@ -16,9 +16,8 @@ def sessions_of(journal: Journal) -> tuple[date, ...]:
     Raises:
         JournalError: It cannot be read.
     """
-    kept = (entry.record for entry in SparingReader(journal).events(LossGuardKept))
-    guarded = {row.guard.session for row in kept if isinstance(row, LossGuardKept) and row.guard.session}
-    return tuple(sorted(guarded | {row.session for row in _starts(journal)}))
+    kept = (entry.record.guard.session for entry in SparingReader(journal).events(LossGuardKept))
+    return tuple(sorted({*filter(None, kept), *(row.session for row in _starts(journal))}))
 
 
 def records_of(journal: Journal, session: date) -> Iterator[Record]:
@@ -46,5 +45,4 @@ def runs_on(journal: Journal, session: date, records: Sequence[Record]) -> tuple
 
 
 def _starts(journal: Journal) -> Iterator[RunStarted]:
-    found = (entry.record for entry in SparingReader(journal).events(RunStarted))
-    return (row for row in found if isinstance(row, RunStarted))
+    return (entry.record for entry in SparingReader(journal).events(RunStarted))
