@@ -59,7 +59,8 @@ class Runner:
         clock: Wall time; by default the machine's.
         observer: Told what happens.
         progress: Called after each cycle.
-        mode: Named in the journal, such as `DRY_RUN`.
+        mode: Named in the journal; None takes `config.orders` of the broker, else `DRY_RUN`. Of a dry run's orders
+            the next run looks for none.
         run: Name of the run, letters and digits; by default counted from the journal.
         safety: What stands between the strategy and money; by default every position must have a stop.
         limits: Where changed limits are read, before each cycle; None keeps to those given.
@@ -81,7 +82,7 @@ class Runner:
         clock: Clock | None = None,
         observer: Observer | None = None,
         progress: Callable[[Progress], None] | None = None,
-        mode: str = "DRY_RUN",
+        mode: str | None = None,
         run: str | None = None,
         safety: Safety | None = None,
         limits: LimitsSource | None = None,
@@ -93,7 +94,8 @@ class Runner:
         self._broker, self._strategy, self._config, self._journal = broker, strategy, config, journal
         self._clock = clock or SystemClock()
         self._observer = unfailing(observer or NullObserver(), asyncio.get_running_loop)
-        self._calendar, self._mode = calendar, mode
+        self._calendar = calendar
+        self._mode = mode or str(getattr(getattr(broker, "config", None), "orders", "DRY_RUN"))
         self._progress = progress = progress and aside(progress)
         self._run = run or f"r{journal.count(RunStarted) + 1}"
         crew = crew_of(

@@ -4,8 +4,11 @@ from decimal import Decimal
 import attrs
 import pytest
 
+from ibkeel.ibkr import IBKRConfig
+from ibkeel.journal import Journal, RunStarted
 from ibkeel.model import Option, OrderReport, OrderState, Right, Side
 from ibkeel.runner.memory import Names, OwnOrder
+from ibkeel.virtual import run_virtual
 
 DAY = date(2026, 1, 5)
 BEGAN = datetime(2026, 1, 5, 14, 29, 7, tzinfo=UTC)
@@ -95,3 +98,18 @@ def test_what_is_heard_of_an_order_of_the_past_makes_it_one_of_the_present():
     order.heard(report(state=OrderState.UNKNOWN))
 
     assert (order.is_past, order.is_in_doubt, order.has_filled) == (False, True, False)
+
+
+@pytest.mark.parametrize("orders", ["DRY_RUN", "PAPER"])
+def test_a_run_whose_mode_is_not_named_has_that_of_its_broker(parts, orders):
+    """After a dry run nobody looks for what it sent: one that sends must not pass for it."""
+
+    async def main():
+        broker = parts.venue(dry_run=orders == "DRY_RUN")
+        broker.config = IBKRConfig(orders=orders)
+        with Journal.in_memory() as journal:
+            async with broker:
+                await parts.run(broker, parts.once_up(), journal).run(sessions=1)
+            return journal.last(RunStarted).record.mode
+
+    assert run_virtual(main(), start=parts.opens_at) == orders
