@@ -79,7 +79,6 @@ def _is_of(path: Path, run: str) -> bool:
     try:
         with Journal.open(path, read_only=True) as journal:
             runs = {entry.record.run for entry in journal.events(RunStarted)}
-            is_blank = not journal.count()
+            return not journal.count() or runs == {run}
     except JournalError:
         return False
-    return is_blank or runs == {run}

@@ -12,7 +12,6 @@ from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.model import LatencySummary
 from ibkeel.resilience import RequestKind
-from ibkeel.validators import Fixed
 
 _KEPT: Final = 512
 _SAYS_NOTHING: Final = frozenset(
@@ -204,9 +203,7 @@ class Vitals:
 
     def latencies(self) -> Mapping[str, LatencySummary]:
         """Seconds to a value, by kind of request, from sending on."""
-        return Fixed(
-            {kind.value: LatencySummary.of(seconds) for kind, seconds in sorted(self._seconds.items())}
-        )
+        return {kind.value: LatencySummary.of(seconds) for kind, seconds in sorted(self._seconds.items())}
 
 
 def _when(outcome: Outcome) -> datetime:

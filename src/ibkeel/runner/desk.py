@@ -340,13 +340,13 @@ class OrderDesk:
         may_leave: Callable[[], None] | None = None,
     ) -> Placement:
         """Register, record and send; what closes a position leaves though it cannot be recorded."""
-        entry = intent.bracket.entry if isinstance(intent, EntryIntent) else intent.ticket
-        children = intent.bracket.children() if isinstance(intent, EntryIntent) else ()
+        order = intent.order
+        entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
         record = Intent.of(intent)
         # Known before they leave: a child of an order whose answer is lost is ours too.
         ours = family_of(record, OrderState.SENT, is_placing=True)
-        for order in ours.values():
-            order.since, order.client_id = self._clock.monotonic(), self._broker.client_id
+        for own in ours.values():
+            own.since, own.client_id = self._clock.monotonic(), self._broker.client_id
         self._ours |= ours
         self.stirred.set()
         try:
@@ -363,14 +363,14 @@ class OrderDesk:
                 may_leave()
             if self._doorkeeper is not None:
                 self._doorkeeper.passed(entry)
-            placement = await self._feed.timed("place", self._broker.place(intent.order, may_leave=may_leave))
+            placement = await self._feed.timed("place", self._broker.place(order, may_leave=may_leave))
         except IbkeelError as error:
             self._failed(ours, record, error)
             raise
         finally:
             # A cancelled task knows no fate: its orders stay SENT, which counts as unknown.
-            for order in ours.values():
-                order.is_placing = False
+            for own in ours.values():
+                own.is_placing = False
         self._remember(placement, (entry, *children))
         return placement
 

@@ -59,8 +59,8 @@ class Runner:
         clock: Wall time; by default the machine's.
         observer: Told what happens.
         progress: Called after each cycle.
-        mode: Named in the journal; None takes `config.orders` of the broker, else `DRY_RUN`. Of a dry run's orders
-            the next run looks for none.
+        mode: Named in the journal; None: the broker's `config.orders`, else `DRY_RUN`, whose orders the next run
+            does not look for.
         run: Name of the run, letters and digits; by default counted from the journal.
         safety: What stands between the strategy and money; by default every position must have a stop.
         limits: Where changed limits are read, before each cycle; None keeps to those given.
@@ -91,7 +91,7 @@ class Runner:
     ) -> None:
         risk = risk or RiskConfig()
         safety = safety or Safety.of(risk)
-        self._broker, self._strategy, self._config, self._journal = broker, strategy, config, journal
+        self._strategy, self._config, self._journal = strategy, config, journal
         self._clock = clock or SystemClock()
         self._observer = unfailing(observer or NullObserver(), asyncio.get_running_loop)
         self._calendar = calendar

@@ -291,14 +291,12 @@ def family_of(
     intent: Intent, state: OrderState, *, is_placing: bool = False
 ) -> dict[ClientOrderId, OwnOrder]:
     """An order and its children, under their names."""
-    is_bracket = isinstance(intent.order, Bracket)
-    entry = intent.order.entry if isinstance(intent.order, Bracket) else intent.order
-    children = intent.order.children() if isinstance(intent.order, Bracket) else ()
-    name = intent.client_order_id
+    name, order = intent.client_order_id, intent.order
+    entry, children = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
     return {
         child_name(name, number) if number else name: OwnOrder(
             contract=entry.contract,
-            is_entry=is_bracket and number == 0,
+            is_entry=bool(children) and number == 0,
             state=state,
             placed_at=intent.at,
             is_placing=is_placing,

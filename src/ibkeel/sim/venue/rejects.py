@@ -57,7 +57,6 @@ class Row:
     code: int
     text: str
     source: str
-    is_verified: bool = False
 
 
 _CODES = "TWS API, 'Error Codes': number and meaning; wording of other editions may differ"
@@ -86,7 +85,6 @@ REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
             321,
             "Error validating request.-'bF' : cause - Invalid order type was entered",
             _LIVE,
-            is_verified=True,
         ),
         Refusal.UNSERVED_TYPE: Row(
             201, f"{_REJECTED}The simulated Gateway does not serve orders of type {{order_type}}.", _OWN
