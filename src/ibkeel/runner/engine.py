@@ -59,8 +59,7 @@ class Runner:
         clock: Wall time; by default the machine's.
         observer: Told what happens.
         progress: Called after each cycle.
-        mode: Named in the journal; None: the broker's `config.orders`, else `DRY_RUN`, whose orders the next run
-            does not look for.
+        mode: For the journal; None: the broker's `config.orders`, else `DRY_RUN`, whose orders no run looks for.
         run: Name of the run, letters and digits; by default counted from the journal.
         safety: What stands between the strategy and money; by default every position must have a stop.
         limits: Where changed limits are read, before each cycle; None keeps to those given.

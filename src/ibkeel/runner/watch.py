@@ -167,7 +167,7 @@ class Watch:
             numbers = ", ".join(str(row.order_id) for row in seconds)
             self._alarm(f"order {name}", f"more than one order of {name} works; cancelling {numbers}")
             for report in seconds:
-                self.is_behind = True  # one that does not get through is tried again
+                self.is_behind = True  # until it is answered
                 await self._desk.cancel(report)
         self.is_behind = False
 
