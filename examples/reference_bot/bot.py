@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
-from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.ibkr import IBKRBroker, IBKRConfig, windows_of
 from ibkeel.journal import Journal, highest_order_id
 from ibkeel.runner import HALT_FILE, BotConfig, Halt, Runner, RunReport, Safety, load_config
 from ibkeel.sim import SimulatedGateway
@@ -37,6 +37,8 @@ async def trade(config: BotConfig, journal: Journal, clock: Clock, *, sessions: 
         orders=config.gateway.orders,
         live_account=config.gateway.live_account,
         aliases=config.gateway.aliases,
+        reset_windows=windows_of(config.gateway.region, config.gateway.auto_restart),
+        market_data_lines=config.gateway.market_data_lines,
     )
     strategy = default_registry().create(config.strategy.name, config.strategy.params)
     async with IBKRBroker(gateway, clock=clock, observer=LoggingObserver()) as broker:

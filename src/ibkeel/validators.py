@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 from typing_extensions import override
@@ -159,6 +160,15 @@ def is_number(value: object) -> bool:
 def is_whole(value: object) -> bool:
     """Whether it is a whole number of any kind, such as numpy's."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_zone(name: str) -> bool:
+    """Whether it is the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def between(least: float, most: float, *more: Any, **options: Any) -> Validator:

@@ -21,7 +21,7 @@ from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError, RequestFailed, UnknownContract
-from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
+from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode, windows_of
 from ibkeel.journal import Journal, highest_order_id
 from ibkeel.model import Grade, Stock, to_data
 from ibkeel.monitor import Monitor
@@ -140,6 +140,8 @@ def address_of(config: BotConfig, journal: Path) -> IBKRConfig:
         orders=OrderMode(gateway.orders),
         live_account=gateway.live_account,
         aliases=gateway.aliases,
+        reset_windows=windows_of(gateway.region, gateway.auto_restart),
+        market_data_lines=gateway.market_data_lines,
         # What was sent lately counts at the Gateway also when the bot is new.
         pacing_store=str(journal.with_name("pacing.json")),
     )

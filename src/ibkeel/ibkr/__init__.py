@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ResetWindow,
         in_window,
         next_window,
+        windows_of,
     )
     from ibkeel.resilience import Backoff, Deadlines
 
@@ -65,6 +66,7 @@ __all__ = [
     "harden",
     "in_window",
     "next_window",
+    "windows_of",
 ]
 
 _NAMES: Final = {
@@ -87,6 +89,7 @@ _NAMES: Final = {
         "WINDOWS_OF_REGION",
         "in_window",
         "next_window",
+        "windows_of",
     ),
     "ibkeel.resilience": ("Backoff", "Deadlines"),
 }

@@ -8,14 +8,14 @@ North America, whose servers paper accounts use wherever they are.
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
-from itertools import chain
 from types import MappingProxyType
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from ibkeel.errors import InvalidInput
+from ibkeel.validators import is_zone
 
 _DAYS: Final = range(7)
 _ONE_DAY: Final = timedelta(days=1)
@@ -41,12 +41,10 @@ def _naive(instance: "ResetWindow", attribute: "attrs.Attribute[time]", value: t
 
 
 def _zone(instance: "ResetWindow", _: object, value: str) -> None:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    if not is_zone(value):
         raise InvalidInput(
             f"window {instance.name!r}: no time zone {value!r}; valid: a name such as 'America/New_York'"
-        ) from error
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -271,17 +269,48 @@ WEEKLY_LOGIN: Final = ResetWindow(
 
 
 def _of_region(region: str) -> tuple[ResetWindow, ...]:
-    pages = chain(NEWER_PAGE, OLDER_PAGE)
-    resets = [window for window in pages if window.region in {region, EVERYWHERE}]
-    # Both pages have the same weekend.
-    distinct = {attrs.evolve(window, source=""): window for window in reversed(resets)}
-    return (*reversed(distinct.values()), WEEKLY_LOGIN)
+    resets = [window for window in NEWER_PAGE + OLDER_PAGE if window.region == region]
+    return (*resets, NEWER_PAGE[-1], WEEKLY_LOGIN)  # both pages have the same weekend
 
 
 WINDOWS_OF_REGION: Final = MappingProxyType(
     {region: _of_region(region) for region in (NORTH_AMERICA, EUROPE, ASIA_PACIFIC)}
 )
 """For each region the windows of both pages, and the weekly login."""
+
+
+def windows_of(region: str, auto_restart: str = "") -> tuple[ResetWindow, ...]:
+    """Windows of a region, and before them the quarter of an hour in which a Gateway restarts by itself.
+
+    Args:
+        region: A key of `WINDOWS_OF_REGION`.
+        auto_restart: Local time and place, such as `23:55 Europe/Berlin`; empty for none.
+
+    Raises:
+        InvalidInput: There is no such region, time or time zone.
+    """
+    try:
+        windows = WINDOWS_OF_REGION[region]
+        if not auto_restart:
+            return windows
+        at, zone = auto_restart.split()
+        begins = datetime.combine(date.min, time.fromisoformat(at))
+    except (KeyError, ValueError):
+        raise InvalidInput(
+            f"no windows of {region!r} with {auto_restart!r}; valid: {', '.join(WINDOWS_OF_REGION)}, "
+            "and a time such as 23:55 Europe/Berlin, or empty"
+        ) from None
+    restart = ResetWindow(
+        name="its own restart",
+        region=region,
+        weekdays=_DAYS,
+        begins=begins.timetz(),
+        ends=(begins + timedelta(minutes=15)).timetz(),
+        timezone=zone,
+        source="the Gateway's settings",
+    )
+    return restart, *windows
+
 
 DEFAULT_WINDOWS: Final = WINDOWS_OF_REGION[NORTH_AMERICA]
 """Those of North America."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import time
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -56,6 +57,7 @@ PROFILES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 
 _HIGHEST_PORT: Final = 65535
 _LONGEST: Final = 23_400.0  # a regular session, in seconds
+_REGIONS: Final = ("north america", "europe", "asia pacific")
 _MODES: Final = ("DRY_RUN", "PAPER", "LIVE")
 
 # The Gateway writes a share class with a space, such as BRK B.
@@ -100,6 +102,11 @@ def _anchors(_: object, attribute: "attrs.Attribute[Any]", values: tuple[str, ..
         tuple(map(Anchor.of, values))
     except ConfigurationError as error:
         raise ConfigurationError(f"{attribute.name} is {values!r}; {error}") from None
+
+
+def _is_restart(text: str) -> bool:
+    at, _, zone = text.partition(" ")
+    return not text or (time.fromisoformat(at).tzinfo is None and validators.is_zone(zone))
 
 
 def _are_symbols(symbols: tuple[str, ...]) -> bool:
@@ -261,6 +268,9 @@ class GatewayConfig:
         orders: DRY_RUN sends none; PAPER and LIVE send to that kind of account only.
         live_account: For LIVE: the account id that the Gateway must report.
         aliases: Names under which accounts are shown, by their whole ids.
+        region: Whose servers, and so when they are reset: `north america`, `europe`, `asia pacific`.
+        auto_restart: When the Gateway restarts by itself, such as `23:55 Europe/Berlin`; empty for never.
+        market_data_lines: How many the Gateway allows.
     """
 
     host: str = attrs.field(default="127.0.0.1", validator=checks.host)
@@ -271,6 +281,13 @@ class GatewayConfig:
     aliases: Mapping[str, str] = attrs.field(
         factory=dict, converter=validators.mapping, validator=checks.account_aliases, repr=False
     )
+    region: str = attrs.field(
+        default=_REGIONS[0], validator=_valid(", ".join(_REGIONS), _REGIONS.__contains__)
+    )
+    auto_restart: str = attrs.field(
+        default="", validator=_valid("a time and a place, such as 23:55 Europe/Berlin, or empty", _is_restart)
+    )
+    market_data_lines: int = attrs.field(default=100, validator=_whole(1, 10_000))
 
 
 @attrs.frozen(kw_only=True)

@@ -15,6 +15,7 @@ from ibkeel.ibkr.windows import (
     ResetWindow,
     in_window,
     next_window,
+    windows_of,
 )
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -262,3 +263,36 @@ def test_a_time_with_a_zone_of_its_own_is_refused():
 def test_an_instant_without_a_time_zone_is_refused(ask):
     with pytest.raises(InvalidInput, match="no time zone"):
         ask(datetime(2026, 7, 7), DEFAULT_WINDOWS)
+
+
+def test_the_windows_of_a_region_are_those_of_its_pages():
+    for region, windows in WINDOWS_OF_REGION.items():
+        assert windows_of(region) == windows
+
+
+def test_a_gateways_own_restart_is_a_quarter_of_an_hour_of_every_day_before_the_rest():
+    own, *others = windows_of("europe", "23:55 Europe/Zurich")
+
+    assert tuple(others) == WINDOWS_OF_REGION["europe"]
+    for day in range(5, 12):
+        assert in_window(at(ZURICH, 2026, 1, day, 23, 55), [own])
+        assert in_window(at(ZURICH, 2026, 1, day + 1, 0, 9, 59), [own])
+        assert not in_window(at(ZURICH, 2026, 1, day, 23, 54, 59), [own])
+        assert not in_window(at(ZURICH, 2026, 1, day + 1, 0, 10), [own])
+
+
+@pytest.mark.parametrize(
+    ("region", "restart"),
+    [
+        ("Europe", ""),
+        ("", ""),
+        ("europe", "23:55"),
+        ("europe", "25:00 Europe/Zurich"),
+        ("europe", "23:55 Europe/Zurich now"),
+        ("europe", "23:55 Europe/Zuerich"),
+        ("europe", "23:55+01:00 Europe/Zurich"),
+    ],
+)
+def test_a_region_or_a_restart_that_there_is_not_is_refused_with_what_is_valid(region, restart):
+    with pytest.raises(InvalidInput, match=r"valid|time zone of its own"):
+        windows_of(region, restart)

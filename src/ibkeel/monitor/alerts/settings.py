@@ -3,13 +3,13 @@
 from datetime import datetime, time
 from functools import partial
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.model.checks import Words
-from ibkeel.validators import between, texts, valid
+from ibkeel.validators import between, is_zone, texts, valid
 
 _DAY: Final = 86_400.0
 _LEAST_PARTS: Final = 2
@@ -64,14 +64,6 @@ def _are_hours(text: str) -> bool:
     return True
 
 
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError):
-        return False
-    return True
-
-
 @attrs.frozen(kw_only=True)
 class AlertsConfig:
     """Who is told of what, and when.
@@ -101,7 +93,7 @@ class AlertsConfig:
         default="", validator=_valid("two times of day, such as 22:00-07:00, or empty", _are_hours)
     )
     time_zone: str = attrs.field(
-        default="America/New_York", validator=_valid("a time zone such as America/New_York", _is_zone)
+        default="America/New_York", validator=_valid("a time zone such as America/New_York", is_zone)
     )
     patience: float = attrs.field(default=60.0, validator=_between(0, _DAY))
     repeat_after: float = attrs.field(default=1800.0, validator=_between(0, _DAY))
