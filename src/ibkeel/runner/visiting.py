@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import attrs
 
 from ibkeel.clock import Clock
-from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
+from ibkeel.errors import IbkeelError, RequestFailed
 from ibkeel.journal import CycleDone, Decision, Look
 from ibkeel.model import Bracket, OrderReport, Placement
 from ibkeel.runner.config import RunnerConfig
@@ -246,7 +246,7 @@ class Visiting:
         tally.cycles += 1
         try:
             verdict = await self._entering.consider(symbol, view)
-        except (RequestFailed, ConnectionFailure) as error:
+        except RequestFailed as error:
             self._backoff[symbol] = self._backoff[symbol].failed()
             failures.note(symbol, error)
         except IbkeelError as error:

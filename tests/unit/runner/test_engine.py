@@ -479,6 +479,16 @@ def test_a_symbol_that_recovers_is_looked_at_in_every_cycle_again(play):
     assert outcomes == ["failed"] * 3 + ["skipped"] * 2 + ["no_signal"] * 11
 
 
+def test_after_a_lost_session_every_symbol_is_looked_at_again_at_once(play):
+    def prepare(broker, _):
+        broker.fail("quote", NotConnected("no session"), times=4)
+
+    world = play(strategy=Says(Direction.NONE), prepare=prepare, config={"warm_up": 0})
+
+    outcomes = [row.outcome for row in of_kind(world.records, CycleDone)]
+    assert outcomes == ["failed"] * 4 + ["no_signal"] * 12
+
+
 def test_a_strategy_with_a_bug_is_reported_and_the_others_go_on(play, caplog):
     world = play(strategy=Says(Direction.NONE, {"SPY": ZeroDivisionError("oops")}), symbols=("SPY", "QQQ"))
 
