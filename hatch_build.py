@@ -14,6 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 LINK = re.compile(r"(!?)(\[[^\]]*\])\((?!https?:|#)([^)\s]+)\)")
 
 
@@ -32,7 +33,7 @@ class Home(MetadataHookInterface):
 
     def update(self, metadata: dict[str, Any]) -> None:
         """Called by hatchling before it writes the metadata."""
-        text = (Path(self.root) / "README.md").read_text(encoding="utf-8")
+        text = COMMENT.sub("", (Path(self.root) / "README.md").read_text(encoding="utf-8"))
         home, ref = os.environ.get("IBKEEL_HOME", "").rstrip("/"), os.environ.get("IBKEEL_REF", "main")
         if home:
             text = at_home(text, home, ref)

@@ -11,7 +11,7 @@ from ibkeel.sim import SimulatedGateway, faults
 from ibkeel.sim.codec import REQUESTS
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.wire import GREETING, encode, frame
-from ibkeel.testing.fault_strategies import fault_schedules
+from ibkeel.testing.strategies import fault_schedules
 from ibkeel.virtual import run_virtual, virtual_clock
 
 HOST, PORT, VERSION = "127.0.0.1", 4002, 176
