@@ -302,8 +302,15 @@ _STAND_INS: Final[Mapping[str, Callable[..., object]]] = {
 }
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # of 3.14 and later, where policies still decide
+@contextmanager
+def _undeprecated() -> Iterator[None]:
+    """Policies of loops still decide on Python 3.14, where each word about them warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+with _undeprecated():
     _Policy = asyncio.DefaultEventLoopPolicy
 
 
@@ -326,15 +333,13 @@ class _OneLoop(_Policy):
 
 @contextmanager
 def _one_loop(loop: ProcessLoop) -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the same
+    with _undeprecated():
         before = asyncio.get_event_loop_policy()
         asyncio.set_event_loop_policy(_OneLoop(loop))
     try:
         yield
     finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the same
+        with _undeprecated():
             asyncio.set_event_loop_policy(before)
 
 

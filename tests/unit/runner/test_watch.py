@@ -139,17 +139,22 @@ async def test_an_order_that_a_list_names_is_not_gone():
     assert post.desk.unknown_orders == 0
 
 
-async def test_of_two_orders_of_one_name_the_second_is_cancelled_and_told():
-    post = posted()
+async def doubled(post):
+    """Two orders of one name: no broker of ours sends one twice, but the venue may list it so all the same."""
     ticket = OrderTicket(
         contract=CALL, side="BUY", quantity=1, order_type="LMT", limit_price=1, client_order_id=OLD
     )
+    first = await post.broker.place(ticket)
+    await post.broker.place(attrs.evolve(ticket, client_order_id="double"))
+    [one, double] = await post.broker.open_orders()
+    post.broker.set_foreign_orders([attrs.evolve(double, client_order_id=OLD)])
+    return first, one
+
+
+async def test_of_two_orders_of_one_name_the_second_is_cancelled_and_told():
+    post = posted()
     async with post.broker:
-        first = await post.broker.place(ticket)
-        await post.broker.place(attrs.evolve(ticket, client_order_id="double"))
-        [_, double] = await post.broker.open_orders()
-        # No broker of ours sends a name twice; the venue may list it so all the same.
-        post.broker.set_foreign_orders([attrs.evolve(double, client_order_id=OLD)])
+        first, _ = await doubled(post)
         await post.watch.catch_up()
         left = [row.order_id for row in await post.broker.open_orders()]
 
@@ -160,14 +165,8 @@ async def test_of_two_orders_of_one_name_the_second_is_cancelled_and_told():
 @pytest.mark.parametrize("is_cut_short", [False, True])
 async def test_a_double_whose_cancel_did_not_get_through_is_cancelled_in_the_next_cycle(is_cut_short):
     post = posted()
-    ticket = OrderTicket(
-        contract=CALL, side="BUY", quantity=1, order_type="LMT", limit_price=1, client_order_id=OLD
-    )
     async with post.broker:
-        first = await post.broker.place(ticket)
-        await post.broker.place(attrs.evolve(ticket, client_order_id="double"))
-        [one, double] = await post.broker.open_orders()
-        post.broker.set_foreign_orders([attrs.evolve(double, client_order_id=OLD)])
+        first, one = await doubled(post)
         if is_cut_short:
             post.broker.delay("cancel", 60)
         else:

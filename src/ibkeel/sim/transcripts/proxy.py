@@ -138,7 +138,10 @@ class _Bridge:
     def hold(self, side: "_Side", *, is_full: bool) -> None:
         """A side cannot take more, or can again: the other reads no further until then."""
         other = self._other(side)
-        (other.pause if is_full else other.resume)()
+        if is_full:
+            other.pause()
+        else:
+            other.resume()
 
     def close(self) -> None:
         if self._connecting is not None:
