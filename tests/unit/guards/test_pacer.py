@@ -388,6 +388,29 @@ async def test_it_explains_every_limit():
     )
 
 
+async def test_a_place_that_another_request_keeps_is_named_only_where_nothing_else_holds_one_back():
+    def slow(kind):
+        return Rule(
+            name=f"slow {kind}",
+            limit=1,
+            seconds=60.0,
+            source="a test",
+            key=lambda one: "" if one.kind == kind else None,
+        )
+
+    pacer = Pacer([messages(limit=1), slow("bars"), slow("ticks")])
+    bars, ticks, depth = (Request(kind=kind, lane=Lane.HISTORY) for kind in ("bars", "ticks", "depth"))
+    await pacer.acquire(bars)
+    await pacer.acquire(ticks)
+    await asyncio.sleep(9.0)
+    pacer.submit(bars, lambda: None)  # keeps the place among the messages until the slow limit lets it go
+
+    assert pacer.explain(bars) == "slow bars (1 in 60 s): 1 used, waits about 110.000 s, 1 ahead"
+    assert pacer.explain(ticks) == "slow ticks (1 in 60 s): 1 used, waits about 51.000 s, 0 ahead"
+    assert pacer.explain(depth) == "messages (1 in 1 s): 0 used, waits about 0.000 s, 0 ahead"
+    pacer.close()
+
+
 async def test_a_request_that_could_never_go_is_refused():
     pacer = Pacer([messages(limit=1, weight=lambda _: 2)])
 
@@ -443,6 +466,7 @@ async def test_stored_windows_that_cannot_be_read_are_refused(saved):
 
 async def test_a_pacer_says_how_much_of_each_limit_is_used_and_since_when_somebody_waits():
     pacer = Pacer([messages(2), opens(5)])
+    await asyncio.sleep(7.0)
     leases = [pacer.submit(DATA, lambda: None) for _ in range(3)]
     await asyncio.sleep(0.4)
 
