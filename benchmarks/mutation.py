@@ -69,6 +69,12 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ibkr.windows": ("tests/unit/ibkr/test_reset_windows.py", "tests/unit/ibkr/test_session_edges.py"),
     "ibkr.wire_table": ("tests/unit/ibkr/test_wire_readings.py", "tests/unit/ibkr/test_wire_table.py"),
+    "risk": (
+        "tests/unit/risk",
+        "tests/property/test_exposure_limits.py",
+        "tests/property/test_loss_guard.py",
+        "tests/property/test_sizing_limits.py",
+    ),
 }
 """What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
 
@@ -76,13 +82,25 @@ _FRAMES: Final = (
     "tests/unit/guards/test_single_flight.py"
     "::test_an_error_shows_every_caller_where_the_work_failed_and_no_other_caller"
 )
+_LEFT_OUT: Final = (_FRAMES,)
+"""Counts the frames of a traceback, to which mutmut adds its own."""
+
+_FORGETS: Final = """
+
+def pytest_runtest_setup(item):
+    # What was remembered before a change would answer in its place.
+    modules = [module for name, module in sys.modules.items() if name.startswith("ibkeel.")]
+    for value in [value for module in modules for value in vars(module).values()]:
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+"""
+
 _SETTINGS: Final = """
 [tool.mutmut]
 source_paths = ["src/"]
 only_mutate = {files}
 pytest_add_cli_args_test_selection = {tests}
-# It counts the frames of a traceback, to which mutmut adds its own.
-pytest_add_cli_args = ["--deselect={frames}", "-n0"]
+pytest_add_cli_args = {arguments}
 # Texts of errors, decorators, and types that only the type checker reads.
 do_not_mutate_patterns = ["^ *raise ", "{mark}$", "[^a-z]cast[(]"]
 # A loop that never ends is noticed too; a busy machine must not pass for one.
@@ -107,7 +125,8 @@ def run(*, quick: bool, modules: Sequence[str] = (), processes: int = 1) -> Repo
     tests = sorted({test for name in wanted for test in _tests_of(name)})
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder)
-        settings = _SETTINGS.format(files=_files(wanted), tests=tests, mark=MARK, frames=_FRAMES)
+        arguments = ["-n0", *(f"--deselect={test}" for test in _LEFT_OUT)]
+        settings = _SETTINGS.format(files=_files(wanted), tests=tests, mark=MARK, arguments=arguments)
         _copy(tree, settings)
         statuses = _mutate(tree, processes)
         survivors = [_described(tree, name) for name, how in statuses.items() if how not in _NOTICED]
@@ -143,6 +162,8 @@ def _copy(tree: Path, settings: str) -> None:
     for name in RULES:
         for place in _places(tree, name):
             place.write_text(undecorated(place.read_text(encoding="utf-8")), encoding="utf-8")
+    with (tree / "tests" / "conftest.py").open("a", encoding="utf-8") as shared:
+        shared.write(_FORGETS)
     project = (_ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (tree / "pyproject.toml").write_text(project + settings, encoding="utf-8")
 

@@ -93,6 +93,5 @@ def _read(guard: DailyLossGuard, worth: Decimal) -> tuple[DailyLossGuard, LossVe
     words = f"loss {loss:.2%} of {start:.2f} since the session began; limit {guard.limit:.2%}"
     if tripped:
         words += "; no new entries for the rest of the session"
-    is_same = guard.start_equity is not None and tripped is guard.tripped
-    kept = guard if is_same else attrs.evolve(guard, start_equity=start, tripped=tripped)
+    kept = attrs.evolve(guard, start_equity=start, tripped=tripped)
     return kept, LossVerdict(allowed=not tripped, loss=float(loss), reason=words)

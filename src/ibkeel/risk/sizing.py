@@ -18,7 +18,7 @@ def readable(amount: Amount) -> Decimal | None:
     if amount is None:
         return None
     try:
-        number = amount if isinstance(amount, Decimal) else Decimal(str(amount))
+        number = Decimal(str(amount))
     except InvalidOperation:
         return None
     return number if number.is_finite() else None

@@ -45,6 +45,40 @@ def test_the_next_session_starts_anew():
     assert guard.start_equity == 800
 
 
+def test_the_limit_and_the_account_of_a_guard_hold_for_the_next_session_too():
+    guard = DailyLossGuard(limit=0.02, owner="DU1")
+
+    for day, equity in [(MONDAY, 1000), (TUESDAY, 1000), (TUESDAY, 980)]:
+        guard, verdict = guard.observe(day, equity)
+
+    assert (guard.limit, guard.owner) == (0.02, "DU1")
+    assert (guard.tripped, verdict.allowed) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("readings", "words"),
+    [
+        ([(MONDAY, 1000), (MONDAY, 990)], "loss 1.00% of 1000.00 since the session began; limit 15.00%"),
+        (
+            [(MONDAY, 1000), (MONDAY, 850)],
+            "loss 15.00% of 1000.00 since the session began; limit 15.00%; no new entries for the rest of the session",
+        ),
+        ([(MONDAY, math.nan)], "equity is unreadable: nan"),
+        (
+            [(TUESDAY, 1000), (MONDAY, 1000)],
+            "session 2024-03-04 is before 2024-03-05, which was seen already",
+        ),
+    ],
+    ids=["within", "reached", "unreadable", "backwards"],
+)
+def test_a_verdict_tells_its_figures(readings, words):
+    assert after(*readings)[1].reason == words
+
+
+def test_an_equity_below_one_is_an_equity():
+    assert after((MONDAY, 0.5), (MONDAY, 0.25))[1].loss == 0.5
+
+
 def test_a_gain_is_a_negative_loss():
     assert after((MONDAY, 1000), (MONDAY, 1100))[1].loss == pytest.approx(-0.1)
 
@@ -81,7 +115,7 @@ def test_a_limit_that_is_no_fraction_is_refused(limit):
 def test_what_is_no_trading_date_is_refused_for_the_loss_would_begin_anew_at_each_reading(session):
     guard, _ = after((MONDAY, 1000))
 
-    with pytest.raises(InvalidInput, match="trading date, without a time of day"):
+    with pytest.raises(InvalidInput, match=r"DailyLossGuard\.session .* trading date, without a time of day"):
         guard.observe(session, 500)
     with pytest.raises(InvalidInput, match="trading date, without a time of day"):
         DailyLossGuard().observe(session, 500)

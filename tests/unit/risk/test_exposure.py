@@ -55,3 +55,19 @@ def test_orders_that_work_are_not_set_off_against_each_other():
     (refused,) = check_exposure(FLAT, Exposure(delta=30.0), ExposureLimits(max_delta=100.0), pending=pending)
 
     assert "110.00" in refused.detail
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_order_of_half_a_share_that_works_counts_too(sign):
+    pending = [Exposure(delta=0.5), Exposure(delta=-0.5)]
+
+    (refused,) = check_exposure(
+        FLAT, Exposure(delta=sign * 100.0), ExposureLimits(max_delta=100.0), pending=pending
+    )
+
+    assert f"{sign * 100.5:.2f}" in refused.detail
+
+
+def test_limits_are_set_once_one_of_them_is():
+    assert not ExposureLimits().is_set
+    assert ExposureLimits(max_vega=20.0).is_set

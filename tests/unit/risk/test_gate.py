@@ -89,6 +89,41 @@ def test_all_reasons_are_told_at_once():
     ]
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"halted": "by hand"}, "entries are halted: by hand"),
+        ({"session_open": False}, "the contract does not trade now"),
+        ({"closes_at": None}, "nobody knows when the session ends"),
+        ({"closes_at": NOW + timedelta(seconds=60)}, "60 s to the close; entries stop 900 s before it"),
+        ({"available_funds": None}, "available funds are unreadable: None"),
+        ({"available_funds": 499.99}, "available funds 499.99; needed: 500.00 or more"),
+        ({"funds_rejected": True}, "the venue rejected an order with code 201, as for lack of funds"),
+        ({"loss": None}, "the daily loss is unknown"),
+        ({"loss": LossVerdict(allowed=False, loss=0.2, reason="lost 20%")}, "lost 20%"),
+        ({"open_positions": 7}, "7 positions are open; at most 5"),
+        ({"unknown_orders": 2}, "the fate of 2 orders is unknown"),
+        (
+            {"last_entry_at": NOW - timedelta(seconds=60)},
+            "last entry in this symbol 60 s ago; the pause is 1800 s",
+        ),
+        ({"quote": None}, "the contract was not quoted"),
+        ({"quote": quote(bid=None)}, "bid None, ask 1.1; needed: both"),
+        ({"quote": quote(bid=1.2)}, "bid 1.2 is above ask 1.1"),
+        ({"quote": quote(data_type=DataType.DELAYED)}, "the quote is delayed; needed: live"),
+        (
+            {"quote": quote(at=NOW - timedelta(seconds=16))},
+            "the quote is 16.0 s old; needed: 15.0 s or less",
+        ),
+    ],
+    ids=str,
+)
+def test_a_refusal_says_what_was_seen_and_what_is_wanted(facts, words):
+    (refusal,) = check_entry(attrs.evolve(FINE, **facts), GateRule()).refusals
+
+    assert refusal.detail == words
+
+
 def test_delayed_quotes_pass_when_the_user_says_so():
     assert refused(GateRule(live_only=False), quote=quote(data_type=DataType.DELAYED)) == []
 

@@ -58,6 +58,39 @@ def test_an_unreadable_premium_buys_nothing(premium):
     assert position_size(equity=1e5, premium=premium).binding.limit is SizeLimit.PREMIUM_UNREADABLE
 
 
+@pytest.mark.parametrize(
+    ("amounts", "words"),
+    [
+        ({}, "10 contracts, limited by risk: 1000.00 at risk, 100.00 a contract"),
+        (
+            {"risk_fraction": 1},
+            "190 contracts, limited by cash: 95000.00 to spend of equity, 500.00 a contract",
+        ),
+        ({"available_funds": 1600}, "3 contracts, limited by funds: 1600.00 available, 500.00 a contract"),
+        ({"max_contracts": 2}, "2 contracts, limited by max_contracts: configured limit 2"),
+        (
+            {"equity": math.nan},
+            "0 contracts, limited by equity_unreadable: equity is nan; needed: a finite number above 0",
+        ),
+        (
+            {"premium": 0},
+            "0 contracts, limited by premium_unreadable: premium is 0; needed: a finite number above 0",
+        ),
+        (
+            {"available_funds": math.nan},
+            "0 contracts, limited by funds_unreadable: available funds is nan; needed: a finite number above 0",
+        ),
+    ],
+    ids=str,
+)
+def test_a_size_tells_the_figures_behind_it(amounts, words):
+    assert position_size(**{"equity": 100_000, "premium": 5.0} | amounts).explain() == words
+
+
+def test_an_equity_of_one_buys_what_is_cheap_enough():
+    assert position_size(equity=1, premium=0.01, multiplier=1).quantity == 5
+
+
 def test_unreadable_funds_buy_nothing():
     size = position_size(equity=1e5, premium=5.0, available_funds=math.nan)
 
@@ -80,5 +113,5 @@ def test_negative_funds_buy_nothing():
     ],
 )
 def test_a_setting_out_of_its_range_is_refused(fields):
-    with pytest.raises(InvalidInput, match=next(iter(fields))):
+    with pytest.raises(InvalidInput, match=f"^{next(iter(fields))} is "):
         position_size(equity=1e5, premium=5.0, **fields)
