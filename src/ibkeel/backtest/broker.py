@@ -217,31 +217,31 @@ class VenueBroker(Broker):
         return self._dealing.place(order)
 
     @override
-    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+    async def preview(self, order: OrderTicket) -> OrderPreview:
         """What an order would do to margin and equity; nothing is placed.
 
         Raises:
             OrderRejected: The venue would refuse it, or the market shows no price to reckon with.
         """
         now = self._now()
-        expect(ticket, OrderTicket)
-        order = order_of(ticket, self._directory.find(ticket.contract), order_id=0, name="preview")
-        if (no := self._venue.objection(order, now)) is not None:
+        expect(order, OrderTicket)
+        asked = order_of(order, self._directory.find(order.contract), order_id=0, name="preview")
+        if (no := self._venue.objection(asked, now)) is not None:
             raise OrderRejected(
-                f"the preview of {ticket.side} {ticket.quantity} {ticket.contract}: {no.text}", code=no.code
+                f"the preview of {order.side} {order.quantity} {order.contract}: {no.text}", code=no.code
             )
-        seen = self._venue.preview(order, now)
+        seen = self._venue.preview(asked, now)
         if seen.commission is None:
-            raise OrderRejected(f"the market shows no price of {ticket.contract} to reckon with", code=201)
+            raise OrderRejected(f"the market shows no price of {order.contract} to reckon with", code=201)
         before, after = seen.before, seen.after
         return OrderPreview(
-            ticket=ticket,
+            ticket=order,
             at=now,
             initial_margin=_change(before.initial, after.initial),
             maintenance_margin=_change(before.maintenance, after.maintenance),
             equity_with_loan=_change(before.equity_with_loan, after.equity_with_loan),
             commission=_dollars(seen.commission),
-            currency=ticket.contract.currency,
+            currency=order.contract.currency,
         )
 
     @override

@@ -114,12 +114,12 @@ def _of_kind(source: SparingReader, kind: str | None, after: int) -> Iterator[En
 
 @click.command()
 @click.argument("output", type=PATH, required=False)
-@click.option("--session", type=DATE, default=None, help="Trading date. [default: the journal's last]")
+@click.option("--date", "wanted", type=DATE, default=None, help="Trading date. [default: the journal's last]")
 @click.option("--state", type=PATH, default=None, help="The bot's state directory.")
 @click.option("--journal", type=PATH, default=None, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; OUTPUT is not needed then.")
 def report(
-    output: Path | None, session: datetime | None, state: Path | None, journal: Path | None, *, as_json: bool
+    output: Path | None, wanted: datetime | None, state: Path | None, journal: Path | None, *, as_json: bool
 ) -> None:
     """Write the report of a trading day to OUTPUT, one HTML file; by default `ibkeel-DATE.html`.
 
@@ -127,7 +127,7 @@ def report(
     """
     path = journal or state_directory(os.environ, state) / "journal.sqlite"
     with Journal.open(path, read_only=True) as source:
-        day = report_of(source, None if session is None else session.date())
+        day = report_of(source, None if wanted is None else wanted.date())
     if as_json:
         click.echo(json.dumps(day.as_data(), indent=2))
         return

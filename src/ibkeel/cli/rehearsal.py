@@ -61,7 +61,7 @@ class RehearsalOptions:
     start: time = time(9, 30)
     seconds: float | None = None
     scenario: Scenario | None = None
-    zone: str | None = None
+    timezone: str | None = None
     ports: tuple[int, ...] = ()
     quiet_output: bool = False
 
@@ -120,7 +120,7 @@ def rehearse(options: RehearsalOptions, cut_off: Callable[[Rehearsal], None] | N
     began = machine_monotonic()
     market = SeededMarket(options.seed, options.day)
     start = datetime.combine(market.session_date, options.start, NEW_YORK)
-    with virtual_process(start, seconds=_seconds(options, market, start), zone=options.zone) as loop:
+    with virtual_process(start, seconds=_seconds(options, market, start), timezone=options.timezone) as loop:
         gateway = SimulatedGateway(
             market=market, seed=options.seed, clock=loop.clock, scenario=options.scenario
         )

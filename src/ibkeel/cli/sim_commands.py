@@ -84,7 +84,9 @@ def _zone(_: click.Context, __: click.Parameter, name: str | None) -> str | None
     metavar="DURATION",
     help="When it ends, such as 90s, 30m, 1h30m or 2d. [default: at the close of the session]",
 )
-@click.option("--zone", callback=_zone, help="Local time zone that the script sees. [default: the machine's]")
+@click.option(
+    "--timezone", callback=_zone, help="Local time zone that the script sees. [default: the machine's]"
+)
 @click.option(
     "--port", "ports", type=_OTHER_PORT, multiple=True, help="One more port at which the Gateway is found."
 )
@@ -112,7 +114,7 @@ def sim_run(**given: Any) -> int:
             start=time(start.hour, start.minute),
             seconds=given["seconds"],
             scenario=chosen(given["scenario"]),
-            zone=given["zone"],
+            timezone=given["timezone"],
             ports=given["ports"],
             quiet_output=as_json,
         ),

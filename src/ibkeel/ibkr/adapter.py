@@ -296,9 +296,9 @@ class IBKRBroker(Broker):
         return await self._trading.place(order, self._deadlines, may_go)
 
     @override
-    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+    async def preview(self, order: OrderTicket) -> OrderPreview:
         await self._gate.ready_for_requests()
-        return await self._previews.preview(ticket, self._deadlines)
+        return await self._previews.preview(order, self._deadlines)
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:

@@ -244,9 +244,9 @@ class BlockingBroker:
         """Cancel and wait for the order's fate, as `IBKRBroker.cancel`."""
         return self._thread.run(lambda: self._broker.cancel(order_id))
 
-    def preview(self, ticket: OrderTicket) -> OrderPreview:
+    def preview(self, order: OrderTicket) -> OrderPreview:
         """Margin and commission that an order would bring, as `IBKRBroker.preview`."""
-        return self._thread.run(lambda: self._broker.preview(ticket))
+        return self._thread.run(lambda: self._broker.preview(order))
 
     def open_orders(self) -> tuple[OrderReport, ...]:
         """Orders that work now, as `IBKRBroker.open_orders`."""

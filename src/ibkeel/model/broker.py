@@ -125,7 +125,7 @@ class Orders(Protocol):
         """
         ...
 
-    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+    async def preview(self, order: OrderTicket) -> OrderPreview:
         """Ask what an order would do to margin and equity; nothing is placed.
 
         Raises:

@@ -219,7 +219,7 @@ class Director:
 
     @property
     def _zone(self) -> str:
-        return self._stage.world.settings.zone
+        return self._stage.world.settings.timezone
 
 
 def _treated(treatment: Treatment, fault: Fault) -> Treatment:

@@ -172,7 +172,7 @@ class Reception(Door, Stage):
         world = self._world
         match event:
             case Negotiated():
-                at = zoned(world.shown(world.now()), world.settings.zone, event.version)
+                at = zoned(world.shown(world.now()), world.settings.timezone, event.version)
                 client.raw(client.session.handshake(at))
             case Refused():
                 self._refuse(client, event)
@@ -286,7 +286,7 @@ class Reception(Door, Stage):
         faults: Sequence[Fault] = ()
         if client.session.state is State.STARTED:
             faults = world.disorder.every(Fault, client.client_id)
-        client.flush(lambda: clock_text(world.now(), world.settings.zone), faults)
+        client.flush(lambda: clock_text(world.now(), world.settings.timezone), faults)
 
     def _delay(self, client: Client) -> float:
         delayed = self._world.disorder.every(Delayed, client.client_id)

@@ -124,7 +124,7 @@ class GatewaySettings:
     latency: Latency = attrs.field(factory=Latency)
     highest_version: int = attrs.field(default=200, validator=whole(157, 200))
     """The most that the Gateway speaks: 157 to 200."""
-    zone: str = attrs.field(
+    timezone: str = attrs.field(
         default="US/Eastern", validator=valid("a time zone, such as US/Eastern", parse_zone)
     )
     """Time zone of the times on the wire."""

@@ -345,7 +345,7 @@ def _one_loop(loop: ProcessLoop) -> Iterator[None]:
 
 @contextmanager
 def virtual_process(
-    start: datetime, *, seconds: float | None = None, zone: str | None = None
+    start: datetime, *, seconds: float | None = None, timezone: str | None = None
 ) -> Iterator[ProcessLoop]:
     """Put the whole process on virtual time, until the context ends.
 
@@ -358,7 +358,7 @@ def virtual_process(
     Args:
         start: Wall time at which it begins, aware, a whole second.
         seconds: How long it lasts: then `TimeIsUp` is raised in the program; None: for ever.
-        zone: Local time zone of the process; None leaves it as it is.
+        timezone: Local time zone of the process; None leaves it as it is.
 
     Yields:
         The loop.
@@ -366,7 +366,7 @@ def virtual_process(
     Raises:
         ConfigurationError: `time-machine` is not installed.
     """
-    shown = int(start.timestamp()) if zone is None else start.astimezone(ZoneInfo(zone))
+    shown = int(start.timestamp()) if timezone is None else start.astimezone(ZoneInfo(timezone))
     with wall_clock(start, travel=True, shown=shown) as move_to, ordered_clients(), ExitStack() as undo:
         loop = ProcessLoop(start, on_jump=move_to)
         _LOOPS.append(loop)

@@ -170,7 +170,7 @@ def rehearsed(tmp_path, capfd, monkeypatch):
 
 
 def test_a_blocking_script_trades_and_time_sleep_keeps_it_from_hearing_of_it(rehearsed):
-    code, out, err = rehearsed(BLOCKING, "--zone", "America/New_York", arguments=["--paper", "7"])
+    code, out, err = rehearsed(BLOCKING, "--timezone", "America/New_York", arguments=["--paper", "7"])
 
     assert code == 0
     assert out.splitlines() == [
@@ -238,7 +238,7 @@ def test_a_loop_that_was_made_nestable_works(tmp_path):
 
     # In a process of its own: what makes loops nestable changes asyncio for good.
     done = subprocess.run(
-        [*CONSOLE, "sim", "run", str(script), "--zone", "UTC"],
+        [*CONSOLE, "sim", "run", str(script), "--timezone", "UTC"],
         check=False,
         capture_output=True,
         text=True,
@@ -414,7 +414,7 @@ def test_logging_of_the_script_is_set_up_by_the_script(rehearsed):
     [
         (["--for", "soon"], "not a duration"),
         (["--for", "0s"], "no time at all"),
-        (["--zone", "Mars"], "not a time zone"),
+        (["--timezone", "Mars"], "not a time zone"),
         (["--start", "17:00"], "--for"),
         (["--scenario", "nonsense"], "nonsense"),
     ],
@@ -436,6 +436,6 @@ def test_a_script_that_is_not_there_is_named(tmp_path, capsys):
 def test_a_fault_is_told_with_whose_clock_its_time_is_of(rehearsed):
     text = "import time; time.sleep(900)"
 
-    _, _, err = rehearsed(text, "--scenario", "nightly-restart", "--for", "15m", "--zone", "Asia/Tokyo")
+    _, _, err = rehearsed(text, "--scenario", "nightly-restart", "--for", "15m", "--timezone", "Asia/Tokyo")
 
     assert re.search(r"^ibkeel: fault: \d\d:\d\d:\d\d New York restart", err, re.MULTILINE)

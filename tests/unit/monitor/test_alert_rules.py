@@ -486,7 +486,7 @@ def test_numbers_count_up_and_the_limit_holds_whatever_happens(happened):
     [
         ({"quiet_hours": "22-late"}, "quiet_hours is '22-late'; valid: two times of day"),
         ({"quiet_hours": "22:00"}, "valid: two times of day"),
-        ({"time_zone": "Mars/Olympus"}, "valid: a time zone"),
+        ({"timezone": "Mars/Olympus"}, "valid: a time zone"),
         ({"per_hour": 0}, "per_hour is 0; valid: 1 to 1000"),
         ({"urls": ["discord://a/b", "my-secret-token"]}, "number 2 is not an address of apprise"),
         ({"heartbeat_url": "ftp://my-secret-token"}, "heartbeat_url is not a web address"),

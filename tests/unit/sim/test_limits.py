@@ -396,7 +396,7 @@ def test_a_kept_history_and_a_head_timestamp_stay_open_until_they_are_cancelled(
 @pytest.mark.parametrize("zone", ["Mars/Base", "", None])
 def test_a_zone_that_is_none_is_refused(zone):
     with pytest.raises(ValueError, match="valid: a time zone, such as US/Eastern"):
-        GatewaySettings(zone=zone)
+        GatewaySettings(timezone=zone)
 
 
 @pytest.mark.parametrize("name", ["profit_seconds", "account_update_seconds"])

@@ -170,7 +170,7 @@ def test_a_gateway_in_another_time_zone_tells_the_same_hours_in_its_own(gateway_
             await asyncio.sleep(1)
         return details, told
 
-    details, [regular, extended] = gateway_run(scene, zone="Europe/Berlin")
+    details, [regular, extended] = gateway_run(scene, timezone="Europe/Berlin")
 
     assert details.timeZoneId == "Europe/Berlin"
     assert details.liquidHours.startswith("20260105:1530-20260105:2200;")
@@ -184,7 +184,7 @@ def test_the_hours_of_the_session_that_runs_are_told_far_to_the_east_too(gateway
         await asyncio.sleep(3600)  # past midnight in Tokyo
         return (await ib.reqContractDetailsAsync(spy))[0]
 
-    details = gateway_run(scene, zone="Asia/Tokyo")
+    details = gateway_run(scene, timezone="Asia/Tokyo")
 
     assert details.liquidHours.startswith("20260105:2330-20260106:0600;")
 

@@ -168,7 +168,7 @@ def test_who_goes_on_after_the_last_minute_is_no_longer_asked():
 
 
 def test_the_local_time_zone_can_be_chosen():
-    with virtual_process(DEFAULT_START, zone="Asia/Tokyo"):
+    with virtual_process(DEFAULT_START, timezone="Asia/Tokyo"):
         time.sleep(60)
 
         assert datetime.now().astimezone().tzname() == "JST"

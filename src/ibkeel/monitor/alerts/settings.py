@@ -74,7 +74,7 @@ class AlertsConfig:
         least: The least severity that is sent: `info`, `warning` or `critical`.
         quiet_hours: Such as `22:00-07:00`, when only what is critical is sent; the rest is summed up
             afterwards. Empty for none.
-        time_zone: Of the quiet hours.
+        timezone: Of the quiet hours.
         patience: Seconds that a trouble that may pass must last before it is told.
         repeat_after: Seconds for which the same news is not told again.
         escalate_after: Seconds after which a trouble that lasts is told again, as critical.
@@ -92,7 +92,7 @@ class AlertsConfig:
     quiet_hours: str = attrs.field(
         default="", validator=_valid("two times of day, such as 22:00-07:00, or empty", _are_hours)
     )
-    time_zone: str = attrs.field(
+    timezone: str = attrs.field(
         default="America/New_York", validator=_valid("a time zone such as America/New_York", is_zone)
     )
     patience: float = attrs.field(default=60.0, validator=_between(0, _DAY))
@@ -118,5 +118,5 @@ class AlertsConfig:
         if hours is None:
             return False
         begin, end = hours
-        clock = now.astimezone(ZoneInfo(self.time_zone)).time()
+        clock = now.astimezone(ZoneInfo(self.timezone)).time()
         return begin <= clock < end if begin <= end else clock >= begin or clock < end

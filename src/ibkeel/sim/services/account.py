@@ -56,7 +56,7 @@ def _send_image(world: World, client: Client, now: datetime) -> None:
             realized_pnl=realized,
             account=position.account,
         )
-    client.reply("account_time", time=clock_text(now, world.settings.zone))
+    client.reply("account_time", time=clock_text(now, world.settings.timezone))
 
 
 def after_fills(world: World, contracts: Sequence[SimContract], now: datetime) -> None:
@@ -274,7 +274,7 @@ def _daily(world: World, row: PortfolioRow, today: _Today, now: datetime) -> flo
 
 def _traded_today(world: World, now: datetime) -> dict[int, _Today]:
     """By contract id."""
-    zone = parse_zone(world.settings.zone)
+    zone = parse_zone(world.settings.timezone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
     found: dict[int, _Today] = {}
     for execution, commission in world.books.executions():

@@ -14,7 +14,7 @@ _MOST_DAYS: Final = 7  # the longest trade log of a TWS
 
 def is_wanted(world: World, execution: Execution, values: dict[str, Any], now: datetime) -> bool:
     """Whether an execution is of the days asked for and passes the filter; empty fields pass all."""
-    zone = parse_zone(world.settings.zone)
+    zone = parse_zone(world.settings.timezone)
     day = execution.at.astimezone(zone).date()
     if not _is_of_days(day, values, now.astimezone(zone).date(), world.settings.execution_days):
         return False
@@ -45,6 +45,6 @@ def _is_of_days(day: date, values: dict[str, Any], today: date, days: int) -> bo
 def _since(world: World, text: str) -> datetime | None:
     """The filter's time; one that cannot be read filters nothing (unverified)."""
     try:
-        return parse_instant(text, world.settings.zone)
+        return parse_instant(text, world.settings.timezone)
     except WireError:
         return None

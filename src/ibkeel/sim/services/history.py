@@ -101,7 +101,7 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
         # Documented; the code and the text are unverified.
         raise error_321("bX", "Only TRADES, MIDPOINT, BID and ASK up to now can be kept up to date")
     try:
-        end = parse_instant(values["end"], world.settings.zone)
+        end = parse_instant(values["end"], world.settings.timezone)
     except WireError as error:
         raise Rejection(10314, f"End Date/Time: {error}") from error
     contract = resolve(world, values, has_expired=True)
@@ -126,7 +126,7 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
         contract = query.contract
         what = f"{contract.symbol}@{query.exchange} {_KINDS[query.what]}"
         raise Rejection(162, f"{OF_HISTORY}HMDS query returned no data: {what}")
-    zone, version = world.settings.zone, client.session.version
+    zone, version = world.settings.timezone, client.session.version
     span = {"start": zoned(start, zone, version), "end": zoned(end, zone, version)}
     rows = [_row(world, client, query, bar) for bar in bars]
     client.reply("historical_data", request_id=query.request_id, bars=rows, **span)
@@ -213,7 +213,7 @@ def _date(world: World, client: Client, query: _Query, at: datetime) -> str:
         return f"{at.astimezone(parse_zone(query.contract.timezone)):%Y%m%d}"
     if query.epoch:
         return str(int(at.timestamp()))
-    return zoned(at, world.settings.zone, client.session.version)
+    return zoned(at, world.settings.timezone, client.session.version)
 
 
 def _follow(world: World, client: Client, query: _Query, now: datetime, since: datetime | None) -> None:
@@ -284,7 +284,7 @@ def _schedule_values(
     world: World, contract: SimContract, start: datetime, end: datetime, *, rth: bool
 ) -> dict[str, Any]:
     """The sessions of a span, as the wire tells them, in the Gateway's time zone."""
-    zone, shown = parse_zone(contract.timezone), world.settings.zone
+    zone, shown = parse_zone(contract.timezone), world.settings.timezone
     first, last = (at.astimezone(zone).date() for at in (start, end))
     extended = contract.sec_type == "STK" and not rth
     rows = [

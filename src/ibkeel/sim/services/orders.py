@@ -127,7 +127,7 @@ def _instant(world: World, text: str) -> datetime | None:
     """An instant of an order; a date alone means its end (unverified)."""
     text = text.strip()
     try:
-        return parse_instant(f"{text} 23:59:59" if len(text) == _DATE else text, world.settings.zone)
+        return parse_instant(f"{text} 23:59:59" if len(text) == _DATE else text, world.settings.timezone)
     except WireError as error:
         # 337 is documented for invalid time formats; the text is unverified.
         raise Rejection(337, f"Invalid time format: {error}") from error
@@ -287,7 +287,7 @@ def _auto_open_orders(world: World, client: Client, _values: dict[str, Any]) -> 
 
 def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
     def answer(now: datetime) -> None:
-        zone = parse_zone(world.settings.zone)
+        zone = parse_zone(world.settings.timezone)
         midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
         for order in world.books.completed_orders():
             at = order.completed_at
@@ -300,7 +300,7 @@ def _completed_orders(world: World, client: Client, _values: dict[str, Any]) -> 
                 **_order_values(order),
                 status=order.status,
                 filled=order.filled,
-                completed_time="" if at is None else zoned(at, world.settings.zone, version),
+                completed_time="" if at is None else zoned(at, world.settings.timezone, version),
                 completed_status=order.completed_status or order.status,
             )
         client.reply("completed_orders_end")
@@ -328,7 +328,7 @@ def _send_execution(world: World, client: Client, execution: Execution, *, reque
         **contract_values(execution.contract),
         order_id=execution.order_id,
         exec_id=execution.exec_id,
-        time=zoned(execution.at, world.settings.zone, client.session.version),
+        time=zoned(execution.at, world.settings.timezone, client.session.version),
         account=execution.account,
         exec_exchange=execution.exchange,
         side=execution.side,

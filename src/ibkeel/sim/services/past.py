@@ -83,7 +83,7 @@ def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> N
 def _understood(world: World, client: Client, values: dict[str, Any]) -> _Query:
     what, count = values["what"].upper(), values["count"] or 0
     try:
-        start, end = (parse_instant(values[name], world.settings.zone) for name in ("start", "end"))
+        start, end = (parse_instant(values[name], world.settings.timezone) for name in ("start", "end"))
     except WireError as error:
         raise Rejection(10314, f"End Date/Time: {error}") from error
     # The code is documented for bad parameters; the texts are unverified.

@@ -156,7 +156,7 @@ def _details(world: World, contract: SimContract, exchange: str, hours: tuple[st
         "under_con_id": contract.under_con_id,
         "long_name": contract.long_name or contract.symbol,
         "contract_month": compact(contract.expiry)[:6],
-        "time_zone": world.settings.zone,
+        "time_zone": world.settings.timezone,
         "trading_hours": trading,
         "liquid_hours": liquid,
         "ev_multiplier": "0",
@@ -182,7 +182,7 @@ def _hours(world: World, zone: ZoneInfo, now: datetime) -> tuple[str, str]:
     Trading hours of stocks are 04:00 to 20:00 on every session day; those after an early close are
     not known here and are unverified. Days are those of the contract's zone.
     """
-    today, shown = now.astimezone(zone).date(), parse_zone(world.settings.zone)
+    today, shown = now.astimezone(zone).date(), parse_zone(world.settings.timezone)
     days = [today + timedelta(days=offset) for offset in range(_DAYS_OF_HOURS)]
     sessions = {each.day: each for each in world.market.sessions(days[0], days[-1])}
 
@@ -205,7 +205,7 @@ def _span(window: Window, zone: ZoneInfo) -> str:
 def _option_parameters(world: World, client: Client, values: dict[str, Any]) -> None:
     def answer(now: datetime) -> None:
         con_id = values["con_id"] or 0
-        today = now.astimezone(parse_zone(world.settings.zone)).date()
+        today = now.astimezone(parse_zone(world.settings.timezone)).date()
         if world.market.by_con_id(con_id) is None:
             # Unverified text.
             raise error_321("cD", "Invalid contract id")

@@ -262,14 +262,14 @@ class FakeBroker(Broker):
         return self._book.placed(placement)
 
     @override
-    async def preview(self, ticket: OrderTicket) -> OrderPreview:
+    async def preview(self, order: OrderTicket) -> OrderPreview:
         """What the order would tie up in a cash account; OrderRefused in dry run."""
-        expect(ticket, OrderTicket)
-        await self._answer("preview", ticket)
+        expect(order, OrderTicket)
+        await self._answer("preview", order)
         if self._dry_run:
             raise OrderRefused("the fake is in dry run, and a what-if travels as an order")
-        self._prices.check_ticks(ticket)
-        return preview_of(ticket, self._prices, self._account, self._clock.now())
+        self._prices.check_ticks(order)
+        return preview_of(order, self._prices, self._account, self._clock.now())
 
     @override
     async def modify(self, order_id: OrderId, order: OrderTicket) -> OrderReport:

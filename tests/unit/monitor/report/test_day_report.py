@@ -349,13 +349,13 @@ def test_the_command_writes_a_page_or_one_json_object(journal, tmp_path, capsys)
 
     assert run(["report", str(target), "--journal", str(journal.path)]) == 0
     assert "2 fills" in capsys.readouterr().out
-    assert run(["report", "--json", "--session", "2024-03-05", "--journal", str(journal.path)]) == 0
+    assert run(["report", "--json", "--date", "2024-03-05", "--journal", str(journal.path)]) == 0
     told = json.loads(capsys.readouterr().out)
 
     assert target.read_text().startswith("<!doctype html>")
     assert told["fills"][0]["price"] == 2.5
     assert run(["report", str(tmp_path / "no" / "day.html"), "--journal", str(journal.path)]) == 2
-    assert run(["report", "--session", "2020-01-01", "--journal", str(journal.path)]) == 2
+    assert run(["report", "--date", "2020-01-01", "--journal", str(journal.path)]) == 2
 
 
 def test_the_command_calls_no_result_what_is_the_price_of_a_position(journal, tmp_path, capsys):
