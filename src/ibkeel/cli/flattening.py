@@ -35,11 +35,10 @@ from ibkeel.runner import (
     Halt,
     Safety,
     Session,
-    close_everything,
     session_now,
 )
 from ibkeel.runner.crew import Crew, beside, crew_of
-from ibkeel.runner.flatten import is_open_entry, to_be_closed
+from ibkeel.runner.flatten import close_everything, is_open_entry, to_be_closed
 from ibkeel.runner.handover import Handover
 from ibkeel.runner.memory import remember
 from ibkeel.system import SystemClock

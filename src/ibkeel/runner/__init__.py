@@ -10,15 +10,12 @@ from ibkeel.runner.config import (
     RunnerConfig,
     StrategyConfig,
 )
-from ibkeel.runner.crew import Flattening, Safety
-from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.doorkeeper import HALT_FILE, Doorkeeper, Halt, Lookout, Standing
+from ibkeel.runner.crew import Safety
+from ibkeel.runner.doorkeeper import HALT_FILE, Halt
 from ibkeel.runner.engine import Runner
-from ibkeel.runner.flatten import close_everything
 from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenRequests, Leftover
 from ibkeel.runner.limits_file import ConfigurationFile, LimitsSource, Reread
 from ibkeel.runner.load import ENVIRONMENT_PREFIX, check_config, load_config, load_config_as
-from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.schedule import (
     Anchor,
     ExchangeCalendar,
@@ -30,7 +27,6 @@ from ibkeel.runner.schedule import (
     session_now,
 )
 from ibkeel.runner.settings import ConfigurationProblem
-from ibkeel.runner.supervisor import Entered, Supervisor
 from ibkeel.runner.tally import ErrorSeen, Held, Latency, Progress, RunReport, SymbolTally
 
 __all__ = [
@@ -41,15 +37,12 @@ __all__ = [
     "BotConfig",
     "ConfigurationFile",
     "ConfigurationProblem",
-    "Doorkeeper",
     "EndOfDay",
-    "Entered",
     "ErrorSeen",
     "ExchangeCalendar",
     "FlattenRequest",
     "FlattenRequests",
     "Flattened",
-    "Flattening",
     "GatewayConfig",
     "Halt",
     "Held",
@@ -58,12 +51,8 @@ __all__ = [
     "Leftover",
     "LimitsSource",
     "LiquidHours",
-    "Lookout",
-    "OrderDesk",
     "OverrunPolicy",
     "Progress",
-    "ProtectionTimes",
-    "Protector",
     "Reread",
     "RiskConfig",
     "RunReport",
@@ -72,13 +61,10 @@ __all__ = [
     "Safety",
     "Session",
     "SessionCalendar",
-    "Standing",
     "StrategyConfig",
-    "Supervisor",
     "SymbolTally",
     "Timetable",
     "check_config",
-    "close_everything",
     "load_config",
     "load_config_as",
     "session_now",

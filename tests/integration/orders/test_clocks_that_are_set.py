@@ -8,9 +8,9 @@ import pytest
 from ibkeel.journal import Journal
 from ibkeel.model import Bracket, Direction, Grade, OrderState, OrderTicket, Signal
 from ibkeel.orders import RepricePolicy
-from ibkeel.runner import Supervisor
 from ibkeel.runner.crew import crew_of
 from ibkeel.runner.memory import OwnOrder
+from ibkeel.runner.supervisor import Supervisor
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 

@@ -7,8 +7,8 @@ import attrs
 
 from ibkeel.model import Direction, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
-from ibkeel.runner import Entered, Supervisor
 from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.supervisor import Entered, Supervisor
 from ibkeel.runner.tally import Failures, Tally
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock

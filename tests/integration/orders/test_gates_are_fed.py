@@ -8,7 +8,7 @@ import pytest
 from ibkeel.model import OrderTicket
 from ibkeel.orders import GateKind
 from ibkeel.resilience import Rule
-from ibkeel.runner import Doorkeeper, Lookout
+from ibkeel.runner.doorkeeper import Doorkeeper, Lookout
 from ibkeel.sim import GatewaySettings, faults
 from ibkeel.virtual import virtual_clock
 

@@ -5,7 +5,7 @@ import pytest
 from ibkeel.errors import GatesShut
 from ibkeel.model import Option, OrderTicket, Quote, Right
 from ibkeel.orders import GateKind, OrderLimits
-from ibkeel.runner import Doorkeeper
+from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.virtual import virtual_clock
 
 CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)

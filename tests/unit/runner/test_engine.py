@@ -54,18 +54,9 @@ from ibkeel.model import (
 )
 from ibkeel.orders import Interlock, OrderLimits, build_bracket
 from ibkeel.risk import DailyLossGuard
-from ibkeel.runner import (
-    Doorkeeper,
-    EndOfDay,
-    Halt,
-    OrderDesk,
-    OverrunPolicy,
-    RiskConfig,
-    Runner,
-    RunnerConfig,
-    Safety,
-    Session,
-)
+from ibkeel.runner import EndOfDay, Halt, OverrunPolicy, RiskConfig, Runner, RunnerConfig, Safety, Session
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally

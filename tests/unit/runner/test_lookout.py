@@ -7,7 +7,8 @@ import pytest
 from ibkeel.errors import GatesShut, NotConnected, OrderRejected, RequestTimeout
 from ibkeel.model import ContractDetails, Grade, Health, HealthCheck, OrderTicket, Quote, Stock, TradingHours
 from ibkeel.orders import GateKind
-from ibkeel.runner import Doorkeeper, Lookout, Session
+from ibkeel.runner import Session
+from ibkeel.runner.doorkeeper import Doorkeeper, Lookout
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import virtual_clock
 

@@ -25,7 +25,8 @@ from ibkeel.model import (
     Stock,
 )
 from ibkeel.orders import GateKind, OrderLimits, ProtectionPolicy, build_bracket
-from ibkeel.runner import Doorkeeper, OrderDesk
+from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder
 from ibkeel.runner.protector import ProtectionTimes, Protector

@@ -10,9 +10,10 @@ from ibkeel.errors import OrderRejected, RequestTimeout
 from ibkeel.journal import Intent, Journal
 from ibkeel.model import Bracket, Direction, Option, OrderState, OrderTicket, Quote, Right, Side, Signal
 from ibkeel.orders import RepricePolicy, build_bracket
-from ibkeel.runner import Entered, OrderDesk, Supervisor
+from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.recorder import Recorder
+from ibkeel.runner.supervisor import Entered, Supervisor
 from ibkeel.runner.tally import Failures, Tally
 from ibkeel.telemetry import NullObserver
 from ibkeel.testing import FakeBroker

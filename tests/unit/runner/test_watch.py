@@ -19,7 +19,7 @@ from ibkeel.model import (
     Side,
     Stock,
 )
-from ibkeel.runner import OrderDesk
+from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder
 from ibkeel.runner.recorder import Recorder
