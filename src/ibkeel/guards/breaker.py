@@ -89,12 +89,18 @@ def _predicate(which: Counting) -> Callable[[Exception], bool]:
     if isinstance(which, (type, tuple)):
         isinstance(None, which)  # raises for what is no type, now and not with the first failure
         return lambda error: isinstance(error, which)
-    return _called(which)
+    return _answering(which)
 
 
 def _called(function: F) -> F:
     if not callable(function):
         raise InvalidInput(f"{function!r} cannot be called; valid: a function, or error types in a tuple")
+    return function
+
+
+def _answering(function: F) -> F:
+    if _is_async(_called(function)):
+        raise InvalidInput(f"{function!r} is async, so nobody would hear its answer; valid: a plain function")
     return function
 
 
@@ -157,7 +163,7 @@ class CircuitBreaker:
         self._counts, self._answers = _predicate(counts), _predicate(answers)
         told: Any = clock or time.monotonic  # noqa: TID251 - threads have no loop to ask
         self._clock: Callable[[], float] = _called(getattr(told, "monotonic", told))
-        self._jitter, self._on_change = _called(jitter), on_change
+        self._jitter, self._on_change = _answering(jitter), on_change
         self._is_timed = self._breaker.policy.slow_after is not None
         self._cause = ""
         self._lock = threading.Lock()

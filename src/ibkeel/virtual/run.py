@@ -87,9 +87,12 @@ def virtual_clock() -> Clock:
     """The clock of the virtual loop that runs now.
 
     Raises:
-        InvalidInput: The running loop is not a virtual one.
+        InvalidInput: No loop runs, or none that is virtual.
     """
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise InvalidInput("no loop runs here, so there is no virtual clock; use run_virtual") from error
     if not isinstance(loop, VirtualLoop):
         raise InvalidInput(f"the running loop is {loop!r}, which has no virtual clock; use run_virtual")
     return loop.clock

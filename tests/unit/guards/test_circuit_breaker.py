@@ -593,6 +593,17 @@ def test_a_number_for_the_jitter_is_refused():
         CircuitBreaker("history", jitter=0.5)
 
 
+@pytest.mark.parametrize("which", ["counts", "answers", "jitter"])
+def test_what_a_breaker_asks_answers_at_once(which):
+    """A coroutine is true whatever it would say: every error would count."""
+
+    async def later(*_):
+        return False
+
+    with pytest.raises(InvalidInput, match="is async"):
+        CircuitBreaker("history", **{which: later})
+
+
 def test_what_cannot_be_called_is_not_guarded(breaker):
     with pytest.raises(InvalidInput, match="cannot be called"):
         breaker(property(lambda self: 42))

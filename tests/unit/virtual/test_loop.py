@@ -190,6 +190,11 @@ def test_the_clock_is_only_there_on_a_virtual_loop():
         asyncio.run(main())
 
 
+def test_there_is_no_virtual_clock_where_no_loop_runs():
+    with pytest.raises(InvalidInput, match="no loop runs here"):
+        virtual_clock()
+
+
 async def test_the_loop_counts_its_jumps():
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
