@@ -1,17 +1,66 @@
-"""Who may look, and who may halt: decided from a request's headers alone."""
+"""Who may look, who may halt, decided from a request's headers alone; and how many may come at once."""
 
+import contextlib
 import secrets
+import socket
 from collections.abc import Iterable, Mapping
+from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 import attrs
+from typing_extensions import override
 
+from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
+from ibkeel.system import SystemClock
 
 _LONGEST_BODY: Final = 2048
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _JSON: Final = "application/json"
+_LONGEST: Final = 10.0  # seconds that a client may hold a thread
+_CLIENTS: Final = 16  # at once
+
+PATIENCE: Final = 5.0
+"""Seconds that a client of `FewClients` may be silent, for its handlers."""
+POLL: Final = 0.1
+"""Seconds after which `FewClients` notices that it is to stop."""
+
+
+class FewClients(ThreadingHTTPServer):
+    """Serves a few clients at once, and none of them for long: strangers must not use up the bot's threads and files."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: Any, clock: Clock | None = None) -> None:
+        self._since: dict[Any, float] = {}
+        self.clock: Clock = clock or SystemClock()
+        super().__init__(address, handler)
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle is nobody's fault."""
+
+    @override
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._since) >= _CLIENTS:
+            self.shutdown_request(request)
+            return
+        self._since[request] = self.clock.monotonic()
+        super().process_request(request, client_address)
+
+    @override
+    def shutdown_request(self, request: Any) -> None:
+        self._since.pop(request, None)
+        super().shutdown_request(request)
+
+    @override
+    def service_actions(self) -> None:
+        now = self.clock.monotonic()
+        for request, since in tuple(self._since.items()):
+            if now - since > _LONGEST:
+                with contextlib.suppress(OSError):  # it went by itself
+                    request.shutdown(socket.SHUT_RDWR)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,8 @@
+import contextlib
 import http.client
 import json
 import re
+import socket
 import sys
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -345,6 +347,34 @@ def test_metrics_answer_to_their_own_names_only(host, names, given, status):
 
     assert (answer.status, "ibkeel_requests_total" in text) == (status, status == 200)
     assert status == 200 or "metrics_names" in text
+
+
+def test_clients_that_hang_take_few_of_the_bots_threads_and_the_next_are_served():
+    with contextlib.ExitStack() as hanging, told(*EVERYTHING).served(0) as port:
+        for _ in range(16):
+            client = hanging.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            client.sendall(b"GET /me")
+        with socket.create_connection(("127.0.0.1", port), 5) as one_too_many:
+            refused = one_too_many.recv(1)
+
+        hanging.close()
+        # The first ones may come before it is noticed that those have gone.
+        status = next(filter(None, (asked(port) for _ in range(1000))), None)
+
+    assert refused == b""
+    assert status == 200
+
+
+def asked(port):
+    """The status of a scrape; None when it was sent away."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().status
+    except (http.client.HTTPException, OSError):
+        return None
+    finally:
+        connection.close()
 
 
 def test_buckets_ascend():

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.locks import replace_file
 from ibkeel.monitor.board import Board, snapshot_data
+from ibkeel.monitor.doors import PATIENCE, POLL, FewClients
 
 API_FILE: Final = "api.json"
 """Name of the file in the state directory that says where a bot's API is, and by which token."""
@@ -29,12 +30,8 @@ API_FILE: Final = "api.json"
 
 _HOST: Final = "127.0.0.1"
 _KNOCK: Final = 0.2
-_PATIENCE: Final = 5.0  # seconds that a client may be silent
-_LONGEST: Final = 10.0  # seconds that a client may hold a thread
-_CLIENTS: Final = 16  # at once
 _FRESH: Final = 0.4  # seconds for which one text serves all who ask
-_ROUND: Final = 1.0  # seconds between two looks at the file and at those who linger
-_POLL: Final = 0.1  # seconds after which a server that is to stop notices
+_ROUND: Final = 1.0  # seconds between two looks at the file
 
 
 class Sign:
@@ -116,7 +113,7 @@ class BoardApi:
             server = _Server((_HOST, port), self, Sign(folder / API_FILE, self._token))
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
-        thread = threading.Thread(target=server.serve_forever, args=[_POLL], name="ibkeel api", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=[POLL], name="ibkeel api", daemon=True)
         with server:
             server.sign.put_up(server.server_port)
             thread.start()
@@ -128,48 +125,24 @@ class BoardApi:
                 server.sign.take_down()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(FewClients):
     def __init__(self, address: tuple[str, int], api: BoardApi, sign: Sign) -> None:
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, api.clock)
         self.api, self.sign = api, sign
-        self._since: dict[Any, float] = {}
         self._rounds_at = 0.0
 
     @override
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is nobody's fault."""
-
-    @override
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if len(self._since) >= _CLIENTS:
-            self.shutdown_request(request)
-            return
-        self._since[request] = self.api.clock.monotonic()
-        super().process_request(request, client_address)
-
-    @override
-    def shutdown_request(self, request: Any) -> None:
-        self._since.pop(request, None)
-        super().shutdown_request(request)
-
-    @override
     def service_actions(self) -> None:
-        now = self.api.clock.monotonic()
-        if now - self._rounds_at < _ROUND:
-            return
-        self._rounds_at = now
-        self.sign.look_after(self.server_port)
-        for request, since in tuple(self._since.items()):
-            if now - since > _LONGEST:
-                with contextlib.suppress(OSError):  # it went by itself
-                    request.shutdown(socket.SHUT_RDWR)
+        super().service_actions()
+        now = self.clock.monotonic()
+        if now - self._rounds_at >= _ROUND:
+            self._rounds_at = now
+            self.sign.look_after(self.server_port)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = _PATIENCE
+    timeout = PATIENCE
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

@@ -1,18 +1,21 @@
 """The metrics as Prometheus reads them, gauges from the board; and files for it, shipped with the package."""
 
 import re
+import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import Grade
 from ibkeel.monitor.board import Board, Snapshot
-from ibkeel.monitor.doors import answers_to
+from ibkeel.monitor.doors import PATIENCE, POLL, FewClients, answers_to
 from ibkeel.monitor.metrics.counts import FAMILIES, Counts, Family, MetricKind
 from ibkeel.telemetry import Event, Observer
 
@@ -121,21 +124,40 @@ class Metrics(Observer):
             ConfigurationError: `prometheus-client` is not installed, or the port is taken.
         """
         registry = self.registry()
-        from prometheus_client import start_http_server  # noqa: PLC0415 - an extra
+        from prometheus_client import make_wsgi_app  # noqa: PLC0415 - an extra
 
         try:
-            server, thread = start_http_server(port, addr=host, registry=registry)
+            server = _Server(host, port)
         except OSError as error:
             raise ConfigurationError(
                 f"cannot serve metrics on {host}:{port}: {error.strerror}; metrics_port = 0 takes a free one"
             ) from error
-        server.set_app(_guarded(server.get_app(), host, tuple(names)))
+        server.set_app(_guarded(make_wsgi_app(registry), host, tuple(names)))
+        thread = threading.Thread(
+            target=server.serve_forever, args=[POLL], name="ibkeel metrics", daemon=True
+        )
+        thread.start()
         try:
             yield int(server.server_port)
         finally:
             server.shutdown()
             server.server_close()
             thread.join()
+
+
+class _Server(FewClients, WSGIServer):
+    def __init__(self, host: str, port: int) -> None:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        self.address_family = found[0][0]
+        super().__init__((host, port), _Handler)
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = PATIENCE
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are not news."""
 
 
 def _guarded(app: Any, host: str, names: tuple[str, ...]) -> Any:
