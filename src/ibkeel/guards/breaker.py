@@ -376,7 +376,7 @@ def _check_ended(function: object, result: object) -> None:
         )
 
 
-def _is_async(function: Callable[..., object]) -> bool:
+def _is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object whose call is a coroutine function
     )
