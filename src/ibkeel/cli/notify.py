@@ -1,9 +1,11 @@
 """What a service manager is told of a bot: that it is ready, that it lives, that it stops."""
 
 import asyncio
+import math
 import signal
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import FrameType
@@ -13,6 +15,7 @@ import attrs
 
 _MICROSECONDS: Final = 1e6
 _BEATS: Final = 3  # in one period of the watchdog, so that a late one does not cost the bot its life
+_ONE_ASKING: Final = 5.0  # seconds
 
 
 @attrs.frozen(kw_only=True)
@@ -93,16 +96,24 @@ def interrupted_by_sigterm() -> None:
 
     A script that starts the process with `&` lets it ignore SIGINT. That is undone, for what SIGTERM is
     passed on as would be ignored with it, and nothing but SIGKILL could end the process.
+
+    The end of a login session is told by SIGTERM and SIGHUP, that of a terminal often by two SIGHUP. They count once,
+    for a second SIGINT breaks off what ends in order.
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    heard = -math.inf
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        nonlocal heard
+        now = time.monotonic()  # noqa: TID251 - a process that ends may have no loop to ask
+        if now - heard > _ONE_ASKING:
+            heard = now
+            # Whatever hears SIGINT at this moment, asyncio's own handler too, hears it from us.
+            signal.raise_signal(signal.SIGINT)
+
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
+            signal.signal(number, interrupt)
             if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    # Whatever hears SIGINT at this moment, asyncio's own handler too, hears it from us.
-    signal.raise_signal(signal.SIGINT)

@@ -160,3 +160,43 @@ def test_a_process_under_nohup_outlives_its_terminal():
     command = ["sh", "-c", 'trap "" HUP; exec "$0" -c "$1"', sys.executable, UNDER_NOHUP]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ended.stdout == "lives\n"
+
+
+TOLD_TWICE = """
+import asyncio, os, signal
+from ibkeel.cli.notify import interrupted_by_sigterm
+
+first, second = signal.{first}, signal.{second}
+interrupted_by_sigterm()
+
+async def main():
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM, signal.SIGHUP}})
+        os.kill(os.getpid(), first)
+        if {at_once}:
+            os.kill(os.getpid(), second)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {{signal.SIGTERM, signal.SIGHUP}})
+        await asyncio.Event().wait()
+    finally:
+        if not {at_once}:
+            os.kill(os.getpid(), second)
+        await asyncio.sleep(0)
+        print("in order")
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize(
+    ("first", "second"), [("SIGHUP", "SIGHUP"), ("SIGTERM", "SIGHUP"), ("SIGHUP", "SIGTERM")]
+)
+def test_the_end_of_a_session_that_is_told_twice_breaks_off_nothing(first, second, at_once):
+    """As that of a login session, by SIGTERM and SIGHUP, and that of a terminal whose shell passes it on."""
+    script = TOLD_TWICE.format(first=first, second=second, at_once=at_once)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "in order\nended\n"
