@@ -18,7 +18,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from ibkeel.model import checks
-from ibkeel.telemetry.redaction import printable
+from ibkeel.telemetry.redaction import printable, redact
 
 if TYPE_CHECKING:
     from ibkeel.journal import Record
@@ -59,7 +59,7 @@ def web_address(host: str, port: int) -> str:
 
 def announce(line: str) -> None:
     """News of a long-running command, beside its output."""
-    click.echo(line, err=True)
+    click.echo(printable(line), err=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -109,7 +109,7 @@ def progress(what: str) -> Iterator[Screen]:
 
         yield Screen(
             advance=advance,
-            announce=lambda line: console.print(line, soft_wrap=True, highlight=False, markup=False),
+            announce=lambda line: console.print(plain(line), soft_wrap=True, highlight=False),
         )
 
 
@@ -147,7 +147,7 @@ def print_records(console: Console, records: Iterable["tuple[int, Record]"]) -> 
         column.justify = "left"
     for number, record in records:
         at = f"{record.at.astimezone(NEW_YORK):%m-%d %H:%M:%S}"
-        lines.add_row(str(number), at, *map(plain, told(record)))
+        lines.add_row(str(number), at, *(plain(redact(words)) for words in told(record)))
     console.print(lines)
 
 

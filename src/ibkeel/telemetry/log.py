@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from ibkeel.telemetry import gateway_events, run_events, trading_events
 from ibkeel.telemetry.observer import Event, Observer
-from ibkeel.telemetry.redaction import redact
+from ibkeel.telemetry.redaction import printable, redact
 
 _AS_IT_IS: Final = frozenset({bool, float, int, type(None)})
 LOGGER_NAME: Final = "ibkeel"
@@ -64,7 +64,11 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     text = redact(str(value))
-    return repr(text) if not text or any(letter.isspace() or letter in "'\"=" for letter in text) else text
+    return (
+        repr(text)
+        if not text or any(letter in " '\"=" or not letter.isprintable() for letter in text)
+        else text
+    )
 
 
 class LoggingObserver(Observer):
@@ -90,7 +94,10 @@ class LoggingObserver(Observer):
 
 
 class RedactingFilter(logging.Filter):
-    """Masks account ids and secrets in whatever passes a handler."""
+    """Masks account ids and secrets in whatever passes a handler, and escapes what a terminal would obey.
+
+    What a Gateway says is in the client library's records as it came, line ends included: it begins no line of its own.
+    """
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
@@ -99,9 +106,10 @@ class RedactingFilter(logging.Filter):
             text = record.getMessage()
         except Exception:  # noqa: BLE001 - as in a handler: a faulty line ends no program
             text = f"{record.msg!r} % {record.args!r} is no message"
-        record.msg, record.args = redact(text), None
+        record.msg, record.args = printable(redact(text)), None
         if record.exc_info or record.exc_text:
-            record.exc_text = redact(record.exc_text or _PLAIN.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here
+            text = redact(record.exc_text or _PLAIN.formatException(record.exc_info))  # type: ignore[arg-type]  # never True here
+            record.exc_text = "\n".join(map(printable, text.split("\n")))
             record.exc_info = None
         if record.stack_info:
             record.stack_info = redact(record.stack_info)

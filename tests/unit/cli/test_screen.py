@@ -91,6 +91,16 @@ def test_a_bar_shows_what_is_warmed_up_then_the_time_of_new_york(capsys, monkeyp
     assert words in Text.from_ansi(capsys.readouterr().err).plain
 
 
+@pytest.mark.parametrize("forced", ["", "1"])
+def test_news_command_no_terminal(capsys, monkeypatch, forced):
+    monkeypatch.setenv("FORCE_COLOR", forced)
+
+    with progress("a bot") as screen:
+        screen.announce("rejected: \x1b]0;x\x07no [red]margin[/red]\x9b2J\u202e")
+
+    assert "rejected: \\x1b]0;x\\x07no [red]margin[/red]\\x9b2J\\u202e" in capsys.readouterr().err
+
+
 def ticket(**fields):
     return OrderTicket(contract=SPY, side="SELL", quantity=3, **fields)
 
@@ -166,3 +176,14 @@ def test_no_line_is_broken_where_nobody_looks(monkeypatch, columns, is_terminal,
     print_records(unbroken(console), [(1, record)])
 
     assert (words.strip() in console.file.getvalue()) is is_whole
+
+
+def test_records_are_printed_with_accounts_masked_for_they_are_pasted_into_reports():
+    console = Console(width=200, file=io.StringIO())
+    record = Failure(
+        at=AT, symbol="SPY", kind="OrderRejected", message="DUM1234567 may not; \x1b[2J token=abcd1234"
+    )
+
+    print_records(console, [(1, record)])
+
+    assert "message=DU***67 may not; \\x1b[2J token=***" in console.file.getvalue()

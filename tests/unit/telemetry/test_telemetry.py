@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from ibkeel.telemetry import (
     ConnectionLost,
+    FarmChanged,
     HeldPosition,
     LoggingObserver,
     NullObserver,
@@ -128,6 +130,29 @@ def test_the_filter_masks_what_passes_a_handler():
 
     assert RedactingFilter().filter(record)
     assert record.getMessage() == "for DU***67"
+
+
+def test_what_a_gateway_said_neither_commands_a_terminal_nor_begins_a_line_of_the_log():
+    said = "no permissions \x1b]0;x\x07\x1b[2J\r\n2026-01-05 ERROR all is well\x9b2J\u202e"
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.addFilter(RedactingFilter())
+    error = ValueError(said)
+
+    handler.handle(logging.LogRecord("x", logging.INFO, "f", 1, "Warning %d: %s", (2104, said), None))
+    handler.handle(logging.LogRecord("x", logging.INFO, "f", 1, "it failed", (), (ValueError, error, None)))
+
+    warned, failed, *trace = lines.getvalue().split("\n")
+    assert (warned, failed) == (f"Warning 2104: {ascii(said)[1:-1]}", "it failed")
+    assert [line for line in (*trace, warned) if not line.isprintable()] == []
+
+
+@pytest.mark.parametrize("name", ["usfarm\x1b[31m", "us\u202efarm"])
+def test_an_event_is_logged_without_what_a_terminal_obeys(caplog, name):
+    with caplog.at_level(logging.DEBUG, logger="ibkeel.events"):
+        LoggingObserver().on_event(FarmChanged(at=AT, farm=name, before="", after="ok", evidence="2104"))
+
+    assert f"farm={name!r} " in caplog.text
 
 
 def test_the_filter_masks_the_stack_that_is_logged_along():

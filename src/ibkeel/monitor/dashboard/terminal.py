@@ -41,7 +41,7 @@ def screen(view: View, halted: str) -> RenderableType:
 
 def _head(data: Mapping[str, Any], view: View, halted: str) -> Text:
     run = data["run"]
-    text = Text.assemble(("ibkeel ", "bold"), f"{run['run']} {run['strategy']} {run['mode']}  ")
+    text = Text.assemble(("ibkeel ", "bold"), _text(f"{run['run']} {run['strategy']} {run['mode']}  "))
     text.append_text(_word("no bot" if view.origin != "bot" else data["session"]["state"]))
     if run["day"]:
         text.append(f"  {run['day']}{' (over)' if run['day_is_over'] else ''}, cycle {run['cycle']}")

@@ -21,6 +21,7 @@ from ibkeel.telemetry import (
     ProtectiveOrder,
     QueueState,
     RequestEnded,
+    RunBegan,
     TradingDayClosed,
     TradingDayOpened,
 )
@@ -104,6 +105,14 @@ def in_colour(*happened):
 
 def test_a_halt_is_said_at_the_top_with_its_reason():
     assert "entries are halted: news at noon" in drawn(halted="news at noon")[:3]
+
+
+def test_the_name_of_a_run_in_somebody_elses_journal_commands_no_terminal():
+    began = RunBegan(
+        at=AT, run="r1\x1b]0;x\x07", mode="PAPER", strategy="scalp\x9b2J\u202e", symbols=("SPY",)
+    )
+
+    assert drawn(began)[0].startswith("ibkeel r1\\x1b]0;x\\x07 scalp\\x9b2J\\u202e PAPER")
 
 
 def test_equity_and_what_waits_and_how_long_answers_take_are_shown():
