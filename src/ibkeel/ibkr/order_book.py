@@ -11,7 +11,6 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
-from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.code_rows import ERROR_TABLE, REFUSED_CHANGES
 from ibkeel.ibkr.codes import About, ErrorTable, Meaning
 from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of, with_average
@@ -235,10 +234,10 @@ class OrderBook:
         if fill is None or fill.exec_id != report.execId:
             self._early.append(report)
             return
-        if fill.commission is not None:
+        cost = number_of(report.commission)
+        if fill.commission is not None or cost is None:
             return
-        realized = None if numeric_unset(report.realizedPNL) else float(report.realizedPNL)
-        fill = attrs.evolve(fill, commission=float(report.commission), realized_pnl=realized)
+        fill = attrs.evolve(fill, commission=cost, realized_pnl=number_of(report.realizedPNL))
         self._fills[name] = fill
         self._news.publish(fill, is_leg=is_leg(fill, self.report(fill.order_id)))
 

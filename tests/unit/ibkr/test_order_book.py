@@ -1,4 +1,5 @@
 import asyncio
+import math
 import weakref
 from contextlib import aclosing
 from datetime import date
@@ -305,6 +306,18 @@ def test_a_commission_completes_its_fill_once(wire):
 
     (fill,) = wire.book.fills()
     assert (fill.commission, fill.realized_pnl) == (0.65, None)
+
+
+@pytest.mark.parametrize("unset", [1.7976931348623157e308, math.nan])
+def test_a_commission_that_says_that_there_is_no_figure_is_none(wire, unset):
+    wire.fill("0001.01", 4.0)
+
+    wire.commission("0001.01", unset)
+    [without] = wire.book.fills()
+    wire.commission("0001.01", 0.65)
+
+    [fill] = wire.book.fills()
+    assert (without.commission, fill.commission) == (None, 0.65)
 
 
 def test_a_commission_that_comes_before_its_fill_completes_it(wire):
