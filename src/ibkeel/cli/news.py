@@ -57,8 +57,8 @@ class News(Observer):
             case OrderPlaced() if self._is_new("placed", event.client_order_id):
                 return self._sent(event)
             case OrderFilled(is_leg=False) if self._is_new("filled", event.exec_id) and self._has_begun:
-                number = event.client_order_id
-                return f"filled: {event.side} {event.quantity:.10g} {event.subject} at {event.price:.10g} ({number})"
+                number, word = event.client_order_id, "corrected" if event.is_correction else "filled"
+                return f"{word}: {event.side} {event.quantity:.10g} {event.subject} at {event.price:.10g} ({number})"
             case OrderChanged(state="rejected") if self._is_new("rejected", event.client_order_id):
                 return f"rejected by the venue: {event.client_order_id}: {event.reason}"
             case DecisionMade() if event.outcome in _NO_ORDER:

@@ -21,6 +21,7 @@ from ibkeel.model import (
     OrderState,
     Position,
     Stock,
+    fill_name,
 )
 from ibkeel.orders import Reading, doubled_orders, is_same_contract, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
@@ -211,8 +212,9 @@ class Watch:
             return
         if isinstance(event, Execution):
             if event.exec_id not in self._seen:
+                known = map(fill_name, self._seen)
+                self._tally.fills += fill_name(event.exec_id) not in known
                 self._seen[event.exec_id] = event.commission is not None
-                self._tally.fills += 1
                 order = self._desk.filled(event.client_order_id)
                 self._recorder.keep(FillSeen(at=event.at, execution=event))
                 is_leg = isinstance(order.contract, Combo) and not event.is_of_combo

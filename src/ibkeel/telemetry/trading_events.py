@@ -166,6 +166,15 @@ class OrderFilled:
     price: float
     is_leg: bool = False
 
+    @property
+    def is_correction(self) -> bool:
+        """Whether it stands in the place of a fill that was told before, whose name ends in a lower number, from 01 on.
+
+        Source: TWS API, "Execution Details".
+        """
+        name, _, revision = self.exec_id.rpartition(".")
+        return bool(name) and revision > "01"
+
     @classmethod
     def of(cls, execution: Execution, *, is_leg: bool = False) -> Self:
         """The event of an execution."""

@@ -83,6 +83,16 @@ def test_a_fill_is_one_line_and_the_part_of_a_leg_none():
     assert told(fill, fill, leg) == ["filled: BUY 1 SPY 600 C at 4.05 (a)"]
 
 
+def test_a_corrected_fill_is_not_told_as_one_more():
+    first = OrderFilled(**ORDER, exec_id="1f.2a.01.01", quantity=1.0, price=4.05)
+    corrected = OrderFilled(**ORDER, exec_id="1f.2a.01.02", quantity=1.0, price=4.15)
+
+    assert told(first, corrected) == [
+        "filled: BUY 1 SPY 600 C at 4.05 (a)",
+        "corrected: BUY 1 SPY 600 C at 4.15 (a)",
+    ]
+
+
 def test_a_fill_of_a_dear_share_is_told_to_the_cent():
     fill = Execution(
         exec_id="e",

@@ -436,6 +436,14 @@ def test_a_fill_is_for_information():
     assert "What you should do: nothing" in concern.text
 
 
+def test_a_corrected_fill_is_said_to_be_one():
+    fill = {"at": AT, "client_order_id": "o", "subject": "SPY", "side": "BUY", "quantity": 2, "price": 4.15}
+
+    (concern,) = news_of(OrderFilled(**fill, exec_id="1f.2a.01.02"))
+
+    assert concern.title == "Corrected: BUY 2 SPY at 4.15"
+
+
 def test_a_figure_of_many_digits_is_told_whole():
     fill = OrderFilled(
         at=AT, client_order_id="o", exec_id="e", subject="NDX", side="BUY", quantity=1234567, price=20512.35

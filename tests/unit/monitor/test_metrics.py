@@ -189,6 +189,20 @@ def test_what_adapter_and_runner_both_tell_is_counted_once():
     assert figures["ibkeel_fills_total", "BUY"] == 1
 
 
+def test_a_fill_and_its_correction_are_one_execution():
+    fill = {"at": AT, "client_order_id": "a", "subject": "SPY", "side": "BUY", "quantity": 1}
+
+    figures = parsed(
+        told(
+            OrderFilled(**fill, exec_id="1f.2a.01.01", price=2.0),
+            OrderFilled(**fill, exec_id="1f.2a.01.02", price=2.1),
+            OrderFilled(**fill, exec_id="1f.2a.02.01", price=2.0),
+        )
+    )
+
+    assert figures["ibkeel_fills_total", "BUY"] == 2
+
+
 def test_a_label_with_endless_values_ends_as_other():
     metrics = told(*(GatewayNoticed(at=AT, code=code, text="x") for code in range(500)))
 

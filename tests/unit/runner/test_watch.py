@@ -53,6 +53,7 @@ class Post:
     journal: Journal
     told: Told
     ready: list
+    tally: Tally
 
     def records(self, kind):
         return [entry.record for entry in self.journal.events(kind)]
@@ -75,7 +76,7 @@ def posted(broker=None, changed=lambda: None):
         is_restored=True,
     )  # fmt: skip
     desk.restore({OLD: lost})
-    post = Post(broker, desk, watch, journal, told, ready)
+    post = Post(broker, desk, watch, journal, told, ready, tally)
     weakref.finalize(post, journal.close)
     return post
 
@@ -200,6 +201,15 @@ def filled(**changes):
     at = virtual_clock().now()
     execution = Execution(**usual, exec_id="e.01", side=Side.BUY, quantity=1, price=4.05, at=at)
     return attrs.evolve(execution, **changes)
+
+
+async def test_a_corrected_fill_is_journaled_and_counts_once():
+    post = posted()
+
+    for name in ("1f.2a.01.01", "1f.2a.01.02", "1f.2a.02.01"):
+        post.watch.saw(filled(exec_id=name))
+
+    assert (len(post.records(FillSeen)), post.tally.fills) == (3, 2)
 
 
 async def test_what_a_fill_cost_is_journaled_once_when_it_is_told_after_the_fill():

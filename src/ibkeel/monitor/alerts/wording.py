@@ -288,7 +288,8 @@ def _run_over(event: events.RunFinished) -> tuple[News, ...]:
 
 
 def _filled(event: events.OrderFilled) -> tuple[News, ...]:
-    title = f"{event.side} {event.quantity:.10g} {event.subject} at {event.price:.10g}"
+    word = "Corrected: " if event.is_correction else ""
+    title = f"{word}{event.side} {event.quantity:.10g} {event.subject} at {event.price:.10g}"
     return (
         Concern(key=f"fill {event.exec_id}", severity=_INFO, title=title, what=title, did="journaled it"),
     )

@@ -16,6 +16,7 @@ import attrs
 from typing_extensions import override
 
 from ibkeel import telemetry as events
+from ibkeel.model import fill_name
 from ibkeel.telemetry import Event, Observer
 
 _MOST_SERIES: Final = 200
@@ -225,8 +226,9 @@ class Counts(Observer):
 
     def filled(self, event: events.OrderFilled) -> None:
         """An order was executed."""
-        if event.exec_id not in self._fills:
-            _remember(self._fills, event.exec_id, None)
+        name = fill_name(event.exec_id)
+        if name not in self._fills:
+            _remember(self._fills, name, None)
             self.count("ibkeel_fills_total", event.side)
 
 
