@@ -19,7 +19,7 @@ from ibkeel.monitor.alerts.courier import AppriseChannel
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.event_log import EventLog
 from ibkeel.monitor.metrics import Metrics
-from ibkeel.telemetry import AlarmRaised, Event, Observer
+from ibkeel.telemetry import AlarmRaised, Event, Observer, OrderFilled, RunBegan
 from ibkeel.validators import between, optional
 
 _HIGHEST_PORT: Final = 65535
@@ -111,6 +111,7 @@ class Monitor(Observer):
         self, telemetry: TelemetryConfig, alerts: AlertsConfig, clock: Clock, *also: Observer
     ) -> None:
         self._telemetry, self._clock = telemetry, clock
+        self._made_at, self._has_begun = clock.now(), False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failed: set[str] = set()
         self.board = Board()
@@ -141,8 +142,16 @@ class Monitor(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
-        """Hand an event to each sink; one that fails is named in an alarm, and harms nobody else."""
+        """Hand an event to each sink; one that fails is named in an alarm, and harms nobody else.
+
+        The fills of the day that a session begins with are shown, and neither counted nor told as if they were new:
+        those that the journal lacks the run tells again.
+        """
+        self._has_begun |= isinstance(event, RunBegan)
+        is_old = isinstance(event, OrderFilled) and event.at < self._made_at and not self._has_begun
         for sink in self._sinks:
+            if is_old and sink in {self.metrics, self.alerter}:
+                continue
             try:
                 sink.on_event(event)
             except Exception as error:  # noqa: BLE001 - whoever watches must not stop who trades

@@ -9,7 +9,14 @@ from ibkeel.errors import ConfigurationError, NotConnected
 from ibkeel.model import Health
 from ibkeel.monitor import AlertsConfig, Monitor, TelemetryConfig
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import AlarmRaised, ConnectionLost, HealthTaken
+from ibkeel.telemetry import (
+    AlarmRaised,
+    AlertQueued,
+    ConnectionLost,
+    HealthTaken,
+    OrderFilled,
+    RunBegan,
+)
 
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
@@ -123,6 +130,30 @@ def test_a_sink_that_fails_is_an_alarm_and_harms_nobody_else():
     assert [alarm.name for alarm in alarms] == ["Broken"]
     assert "ZeroDivisionError: no idea" in alarms[0].message
     assert monitor.board.snapshot.session.losses == 3
+
+
+def test_fills_that_a_bot_finds_when_it_begins_again_are_shown_and_no_news():
+    heard = []
+
+    class Also:
+        def on_event(self, event):
+            heard.append(event)
+
+    alerts = AlertsConfig(urls=("json://127.0.0.1:1/",), least="info")
+    monitor = Monitor(TelemetryConfig(), alerts, SystemClock(), Also())
+    fill = {"client_order_id": "a", "subject": "SPY", "side": "BUY", "quantity": 1, "price": 2.0, "at": AT}
+    journaled = OrderFilled(**fill, exec_id="1f.2a.01.01")
+    missed = OrderFilled(**fill, exec_id="1f.2a.02.01")
+
+    for event in (
+        journaled, missed, RunBegan(at=SystemClock().now(), run="r", mode="PAPER", strategy="scalp"), missed
+    ):  # fmt: skip
+        monitor.on_event(event)
+
+    told = [event.title for event in heard if isinstance(event, AlertQueued)]
+    assert told == ["scalp runs on 0 symbols, PAPER", "BUY 1 SPY at 2"]
+    assert 'ibkeel_fills_total{side="BUY"} 1.0' in monitor.metrics.text()
+    assert monitor.board.snapshot.orders.fills == (journaled, missed)
 
 
 async def test_a_look_that_fails_as_none_should_is_an_alarm():
