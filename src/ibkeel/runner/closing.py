@@ -69,6 +69,22 @@ class Closing:
                 return held
             await asyncio.sleep(pause)
 
+    async def left_of(self, held: tuple[Held, ...] | None) -> tuple[Held, ...] | None:
+        """What is held of it at the close: until then a stop may fill, or an exit that was late."""
+        if not held:
+            return held
+        try:
+            positions = await self._broker.positions()
+        except IbkeelError as error:
+            self._failed(error)
+            return held
+        return tuple(
+            attrs.evolve(row, signed_quantity=position.signed_quantity)
+            for row in held
+            for position in positions
+            if is_same_contract(row.contract, position.contract)
+        )
+
     def _is_late(self, held: Held) -> bool:
         return held.is_ours and self._ends(held.contract)
 

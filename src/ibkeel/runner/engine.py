@@ -285,6 +285,7 @@ class Runner:
         await self._wait_until(stop)
         self._tally.held = await self._closing.close(session)
         await self._wait_until(session.closes_at)
+        self._tally.held = await self._closing.left_of(self._tally.held)
         self._crew.teller.day_closed(session, self._tally.held)
         return session
 

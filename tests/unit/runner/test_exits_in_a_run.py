@@ -6,7 +6,7 @@ import pytest
 
 from ibkeel.errors import OrderRejected
 from ibkeel.journal import Journal, Purpose
-from ibkeel.model import ExitPolicy, OrderTicket
+from ibkeel.model import ExitPolicy, OrderTicket, Quote
 from ibkeel.runner import EndOfDay, Session
 from ibkeel.runner.memory import remember
 
@@ -200,6 +200,20 @@ def test_what_is_held_over_night_without_a_stop_is_said_so(held_day, own, config
 
     (held,) = world.report.held
     assert held.reason == f"{why}; when that was found, no stop worked for it"
+
+
+def test_what_its_stop_closed_in_the_last_minutes_is_not_said_to_be_held(held_day, request):
+    made = request.config.pluginmanager.get_plugin(str(request.path.with_name("conftest.py")))
+    quotes = [
+        Quote(contract=made.HELD_CALL, at=at, bid=bid, ask=bid + 0.05, last=bid, volume=500.0)
+        for second in range(0, 3600, 5)
+        for at in [made.HELD_OPEN + timedelta(seconds=second)]
+        for bid in [4.0 if second < 3400 else 1.0]
+    ]
+
+    world = held_day(config={"end_of_day": EndOfDay.HOLD}, quotes=quotes)
+
+    assert (world.report.fills, world.report.held) == (2, ())
 
 
 def test_what_is_held_over_night_is_known_the_next_day(held_day):
