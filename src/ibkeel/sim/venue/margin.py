@@ -93,16 +93,16 @@ class MarginPreview:
 def market_price(market: Market, holding: Holding, at: datetime) -> float:
     """Price per share at which a holding is valued.
 
-    Mid of a two-sided quote, else the last trade, else the previous close, else its own cost.
+    Mid of a two-sided quote, else the last trade, else the previous close, else its own cost: these no higher
+    than an ask, nor lower than a bid, that stands alone.
     """
     quote = market.quote(holding.contract, at)
     bid, ask = usable_price(quote.bid), usable_price(quote.ask)
     if bid is not None and ask is not None:
         return (bid + ask) / 2
-    for price in map(usable_price, (quote.last, quote.close)):
-        if price is not None:
-            return price
-    return holding.average_cost / holding.contract.multiplier
+    cost = holding.average_cost / holding.contract.multiplier
+    price = usable_price(quote.last) or usable_price(quote.close) or cost
+    return min(price, ask) if ask is not None else max(price, bid or price)
 
 
 def _value(holding: Holding, mark: Mark) -> float:

@@ -78,6 +78,25 @@ def test_without_a_two_sided_quote_the_next_best_price_values(bench, at, shown, 
     assert row.market_price == pytest.approx(price)
 
 
+@pytest.mark.parametrize(
+    ("shown", "price"),
+    [
+        ({"ask": 0.05, "last": 2.8}, 0.05),
+        ({"ask": 0.05, "close": 2.8}, 0.05),
+        ({"ask": 0.05}, 0.05),
+        ({"ask": 0.05, "last": 0.01}, 0.01),
+        ({"bid": 9.0, "last": 7.0}, 9.0),
+    ],
+)
+def test_nothing_is_valued_beyond_the_one_side_that_is_shown(bench, at, shown, price):
+    bench.send("BUY", 2)
+    bench.show(at(11), **shown)
+
+    (row,) = bench.venue.portfolio(at(11))
+
+    assert row.market_price == pytest.approx(price)
+
+
 def test_the_minimum_commission_is_for_the_order_not_the_fill(bench, at):
     bench.show(at(10, 5), bid=4.9, ask=5.1, bid_size=50, ask_size=1)
     bench.show(at(10, 6), bid=4.9, ask=5.1, bid_size=50, ask_size=1)
