@@ -144,8 +144,7 @@ class Monitor(Observer):
     def on_event(self, event: Event) -> None:
         """Hand an event to each sink; one that fails is named in an alarm, and harms nobody else.
 
-        The fills of the day that a session begins with are shown, and neither counted nor told as if they were new:
-        those that the journal lacks the run tells again.
+        Fills of earlier runs are shown, and no news.
         """
         self._has_begun |= isinstance(event, RunBegan)
         is_old = isinstance(event, OrderFilled) and event.at < self._made_at and not self._has_begun

@@ -53,15 +53,11 @@ class Closing:
         leaving: tuple[Held, ...] = ()
         while True:
             held = await self._attempt(session, leaving)
-            is_done = held is not None and not any(self._is_late(row) for row in held)
-            is_done = (
-                await self._knows_all()
-                and is_done
-                and not (self._desk.is_placing or self._desk.may_hold_more())
-            )
+            late = tuple(row for row in held or () if self._is_late(row))
+            is_done = await self._knows_all() and held is not None and not late
+            is_done = is_done and not (self._desk.is_placing or self._desk.may_hold_more())
             left = self._left(session)
             pause = min(_AGAIN, left / 2)
-            late = tuple(row for row in held or () if self._is_late(row))
             # So late no exit is withdrawn for another.
             leaving = tuple(row for row in late if row.is_leaving) if left <= _AGAIN else ()
             is_leaving = held is not None and left <= _AGAIN and leaving == late

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+import attrs
+
 from ibkeel.clock import Clock
 from ibkeel.journal import Intent, RunStarted
 from ibkeel.model import (
@@ -248,14 +250,7 @@ def exposure_seen(at: datetime, positions: Iterable[Position], exposure: Exposur
         abs(row.signed_quantity) * row.average_price * getattr(row.contract, "multiplier", 1)
         for row in positions
     )
-    return ExposureSeen(
-        at=at,
-        at_cost=at_cost,
-        delta=exposure.delta,
-        gamma=exposure.gamma,
-        theta=exposure.theta,
-        vega=exposure.vega,
-    )
+    return ExposureSeen(at=at, at_cost=at_cost, **attrs.asdict(exposure))
 
 
 def ticket_of(record: Intent) -> OrderTicket:

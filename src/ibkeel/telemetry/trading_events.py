@@ -168,12 +168,8 @@ class OrderFilled:
 
     @property
     def is_correction(self) -> bool:
-        """Whether it stands in the place of a fill that was told before, whose name ends in a lower number, from 01 on.
-
-        Source: TWS API, "Execution Details".
-        """
-        name, _, revision = self.exec_id.rpartition(".")
-        return bool(name) and revision > "01"
+        """Whether it stands in the place of a fill whose name ends in 01; see `fill_name`."""
+        return "." in self.exec_id and not self.exec_id.endswith(".01")
 
     @classmethod
     def of(cls, execution: Execution, *, is_leg: bool = False) -> Self:

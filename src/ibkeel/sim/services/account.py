@@ -1,18 +1,21 @@
-"""The account: its values, positions and their profit, also by account and model, and summaries of it."""
+"""The account: its values, positions and profit, also by account and model; summaries; who is told which executions."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from ibkeel.errors import WireError
 from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.services.contracts import cancels, contract_values
-from ibkeel.sim.values import SimContract, SimPosition
+from ibkeel.sim.values import Execution, SimContract, SimPosition
 from ibkeel.sim.venue import PortfolioRow
-from ibkeel.sim.wire import clock_text, parse_zone
+from ibkeel.sim.wire import clock_text, parse_instant, parse_zone
 from ibkeel.sim.world import Handler, World, error_321, error_322
 
 _SUMMARY: Final = "account_summary"
+_SIDES: Final = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD"}
+_MOST_DAYS: Final = 7  # the longest trade log of a TWS
 
 
 def check_account(world: World, account: str) -> None:
@@ -286,6 +289,44 @@ def _traded_today(world: World, now: datetime) -> dict[int, _Today]:
         value = signed * execution.price * contract.multiplier
         found[contract.con_id] = _Today(before.signed + signed, before.paid + value + commission.commission)
     return found
+
+
+def is_wanted(world: World, execution: Execution, values: dict[str, Any], now: datetime) -> bool:
+    """Whether an execution is of the days asked for and passes the filter; empty fields pass all."""
+    zone = parse_zone(world.settings.timezone)
+    day = execution.at.astimezone(zone).date()
+    if not _is_of_days(day, values, now.astimezone(zone).date(), world.settings.execution_days):
+        return False
+    since = _since(world, values["time"])
+    contract = execution.contract
+    asked = (
+        (values["client_id"] or 0, execution.client_id),
+        (values["account"], execution.account),
+        (values["symbol"], contract.symbol),
+        (values["sec_type"], contract.sec_type),
+        (values["exchange"], execution.exchange),
+        (_SIDES.get(values["side"].upper(), values["side"]), execution.side),
+    )
+    passes = all(not wanted or wanted == value for wanted, value in asked)
+    return passes and (since is None or execution.at >= since)
+
+
+def _is_of_days(day: date, values: dict[str, Any], today: date, days: int) -> bool:
+    """By the dates or the number of days that newer clients send, else by the Gateway's habit."""
+    dates = [row["date"] for row in values.get("dates") or ()]
+    if dates:
+        return f"{day:%Y%m%d}" in dates
+    wanted = values.get("last_days")
+    span = days if wanted is None or wanted < 1 else min(wanted, _MOST_DAYS)
+    return day > today - timedelta(days=span)
+
+
+def _since(world: World, text: str) -> datetime | None:
+    """The filter's time; one that cannot be read filters nothing (unverified)."""
+    try:
+        return parse_instant(text, world.settings.timezone)
+    except WireError:
+        return None
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

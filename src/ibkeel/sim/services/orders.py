@@ -10,9 +10,8 @@ import attrs
 from ibkeel.errors import WireError
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
-from ibkeel.sim.services.account import after_fills
+from ibkeel.sim.services.account import after_fills, is_wanted
 from ibkeel.sim.services.contracts import contract_values, ordered
-from ibkeel.sim.services.filters import is_wanted
 from ibkeel.sim.values import (
     Commission,
     Execution,

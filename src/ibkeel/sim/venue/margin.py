@@ -93,8 +93,7 @@ class MarginPreview:
 def market_price(market: Market, holding: Holding, at: datetime) -> float:
     """Price per share at which a holding is valued.
 
-    Mid of a two-sided quote, else the last trade, else the previous close, else its own cost: these no higher
-    than an ask, nor lower than a bid, that stands alone.
+    Mid of a two-sided quote; else the last trade, the previous close or its own cost, but not beyond the one side.
     """
     quote = market.quote(holding.contract, at)
     bid, ask = usable_price(quote.bid), usable_price(quote.ask)
@@ -105,21 +104,11 @@ def market_price(market: Market, holding: Holding, at: datetime) -> float:
     return min(price, ask) if ask is not None else max(price, bid or price)
 
 
-def _value(holding: Holding, mark: Mark) -> float:
-    return holding.quantity * mark(holding) * holding.contract.multiplier
-
-
-def _cost(holding: Holding) -> float:
-    return holding.quantity * holding.average_cost
-
-
 def _option_margin(account: Account, mark: Mark, fraction: float) -> float:
     """Zero for a long option, which is paid in full."""
     lines, naked = paired(account.holdings.values())
     return covered_margin(lines) + sum(
-        -each.quantity
-        * each.contract.multiplier
-        * (mark(account.holding(each.contract)) + fraction * each.contract.strike)
+        -each.quantity * each.contract.multiplier * (mark(each) + fraction * each.contract.strike)
         for each in naked
     )
 
@@ -128,10 +117,10 @@ def valued(account: Account, mark: Mark, settings: VenueSettings) -> Valuation:
     """The account at the prices that `mark` gives."""
     stocks = options = gross_stocks = gross_options = unrealized = 0.0
     short_options = _option_margin(account, mark, settings.short_option_margin)
-    for holding in account.holdings.values():
-        value = _value(holding, mark)
-        unrealized += value - _cost(holding)
-        if holding.contract.sec_type == "OPT":
+    for row in portfolio(account, mark):
+        value = row.market_value
+        unrealized += row.unrealized
+        if row.position.contract.sec_type == "OPT":
             options += value
             gross_options += abs(value)
         else:
@@ -153,13 +142,14 @@ def portfolio(account: Account, mark: Mark) -> list[PortfolioRow]:
     """Every holding, flat ones that once traded included, in the order of their first trade."""
     rows = []
     for holding in account.holdings.values():
-        value = _value(holding, mark)
+        price = mark(holding)
+        value = holding.quantity * price * holding.contract.multiplier
         rows.append(
             PortfolioRow(
                 position=account.position(holding),
-                market_price=mark(holding),
+                market_price=price,
                 market_value=value,
-                unrealized=value - _cost(holding),
+                unrealized=value - holding.quantity * holding.average_cost,
                 realized=holding.realized,
             )
         )
@@ -222,13 +212,6 @@ def after_order(account: Account, order: SimOrder, price: float, commission: flo
     return account.traded(contract, signed, price, commission).account, reduces
 
 
-class _Naked(NamedTuple):
-    """Short options that no long option covers; `quantity` is below zero."""
-
-    contract: SimContract
-    quantity: float
-
-
 class _Line(NamedTuple):
     strike: float
     right: str
@@ -262,12 +245,12 @@ def _cheapest_first(holding: Holding) -> tuple[str, float]:
     return contract.right, contract.strike if contract.right == "C" else -contract.strike
 
 
-def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[_Naked]]:
+def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[Holding]]:
     """Short options with the long ones that cover them, by underlying and expiry; and the naked."""
     options = sorted((each for each in holdings if each.contract.sec_type == "OPT"), key=_cheapest_first)
     pools = [_Pool(each.contract, each.quantity) for each in options if each.quantity > 0]
     lines: _Lines = {}
-    naked: list[_Naked] = []
+    naked: list[Holding] = []
     for short in (each for each in options if each.quantity < 0):
         needed = -short.quantity
         group = lines.setdefault((short.contract.symbol, short.contract.expiry), [])
@@ -278,7 +261,7 @@ def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[_Naked]]:
                 needed -= taken
                 group += _pair(pool.contract, short.contract, taken)
         if needed:
-            naked.append(_Naked(short.contract, -needed))
+            naked.append(attrs.evolve(short, quantity=-needed))
     return lines, naked
 
 
