@@ -145,7 +145,7 @@ def _contract(listed: SimContract) -> Contract:
         return OtherContract(listed.symbol, kind=listed.sec_type, con_id=number)
     return Option(
         listed.symbol,
-        listed.expiry,
+        listed.last_trading_day or listed.expiry,
         Decimal(str(listed.strike)),
         Right(listed.right),
         trading_class=listed.trading_class,

@@ -6,12 +6,11 @@ from typing import Final
 
 import attrs
 
-from ibkeel.errors import InvalidInput
 from ibkeel.model import OptionChain, OptionClass, Right
 from ibkeel.model.checks import as_utc, finite, whole
 from ibkeel.options.liquidity import LiquidityRule
-from ibkeel.options.select import dte, expiries_within
-from ibkeel.options.series import SeriesKind, is_adjusted, kind_set, series_kind, series_of
+from ibkeel.options.select import check_dte, classes_of, dte, expiries_within
+from ibkeel.options.series import SeriesKind, kind_set, series_kind, series_of
 from ibkeel.validators import number, optional
 
 _share: Final = number("above 0 and below 1, without sign", lambda value: 0 < value < 1)
@@ -57,10 +56,7 @@ class DeltaRule:
     max_waves: int = attrs.field(default=3, validator=whole)
 
     def __attrs_post_init__(self) -> None:
-        if not 0 <= self.min_dte <= self.max_dte:
-            raise InvalidInput(
-                f"DeltaRule DTE range {self.min_dte} to {self.max_dte}; valid: 0 <= min_dte <= max_dte"
-            )
+        check_dte("DeltaRule DTE range", self.min_dte, self.max_dte)
 
     @property
     def wanted_dte(self) -> float:
@@ -110,7 +106,7 @@ def delta_listing(
     """
     fitting = [
         Listing(row=row, expiry=expiry)
-        for row in _classes(chain, trading_class)
+        for row in classes_of(chain, trading_class)
         for expiry in _expiries(row, today, rule)
         if now is None
         or series_of(chain.underlying, row, expiry, today=today, closes=closes).trades_until > as_utc(now)
@@ -125,13 +121,6 @@ def delta_listing(
         ),
         default=None,
     )
-
-
-def _classes(chain: OptionChain, trading_class: str | None) -> Iterable[OptionClass]:
-    if trading_class is not None:
-        return (chain.of_class(trading_class),)
-    plain = [row for row in chain.classes if not is_adjusted(row.trading_class, chain.underlying.symbol)]
-    return [row for row in plain if row.exchange == "SMART"] or plain
 
 
 def _expiries(row: OptionClass, today: date, rule: DeltaRule) -> Iterable[date]:

@@ -40,6 +40,12 @@ class Preference(Words):
     BUSIEST = "busiest"
 
 
+def check_dte(what: str, least: int, most: int | None) -> None:
+    """Refuse what is no range of days to expiry."""
+    if least < 0 or (most is not None and least > most):
+        raise InvalidInput(f"{what} {least} to {most}; valid: 0 <= min_dte <= max_dte")
+
+
 @attrs.frozen(kw_only=True)
 class SelectionRule:
     """Which options of a chain to quote, and which of them to take.
@@ -78,10 +84,7 @@ class SelectionRule:
     prefer: Preference = attrs.field(default=Preference.TIGHTEST, converter=Preference)
 
     def __attrs_post_init__(self) -> None:
-        if self.min_dte < 0 or (self.max_dte is not None and self.max_dte < self.min_dte):
-            raise InvalidInput(
-                f"SelectionRule DTE range {self.min_dte} to {self.max_dte}; valid: 0 <= min_dte <= max_dte"
-            )
+        check_dte("SelectionRule DTE range", self.min_dte, self.max_dte)
         for what, least, most in (
             ("out of the money", self.min_otm, self.max_otm),
             ("of the premium", self.min_premium, self.max_premium),
@@ -148,8 +151,7 @@ def expiries_within(
     Raises:
         InvalidInput: `min_dte` is negative or above `max_dte`.
     """
-    if min_dte < 0 or (max_dte is not None and min_dte > max_dte):
-        raise InvalidInput(f"DTE range {min_dte} to {max_dte}; valid: 0 <= min_dte <= max_dte")
+    check_dte("DTE range", min_dte, max_dte)
     return tuple(
         expiry
         for expiry in sorted(set(expiries))
@@ -270,18 +272,12 @@ def _is_monthly(row: OptionClass, expiry: date, today: date) -> bool:
     return kind in {SeriesKind.MONTHLY, SeriesKind.LEAPS}
 
 
-def _class_of(chain: OptionChain, trading_class: str | None) -> OptionClass | None:
-    """The named class, or the one with the most expiries that no corporate action has adjusted."""
+def classes_of(chain: OptionChain, trading_class: str | None) -> list[OptionClass]:
+    """The named class, or those that no corporate action has adjusted."""
     if trading_class is not None:
-        return chain.of_class(trading_class)
-    symbol = chain.underlying.symbol
-    plain = [row for row in chain.classes if not is_adjusted(row.trading_class, symbol)]
-    smart = [row for row in plain if row.exchange == "SMART"] or plain
-    return min(
-        smart,
-        key=lambda row: (-len(row.expiries), -len(row.strikes), row.trading_class, row.exchange),
-        default=None,
-    )
+        return [chain.of_class(trading_class)]
+    plain = [row for row in chain.classes if not is_adjusted(row.trading_class, chain.underlying.symbol)]
+    return [row for row in plain if row.exchange == "SMART"] or plain
 
 
 def _is_in_range(strike: Decimal, spot: Decimal, right: Right, rule: SelectionRule) -> bool:
@@ -323,7 +319,11 @@ def select(
         InvalidInput: `spot` is not above zero, or the chain has no such class.
     """
     price, right = _spot(spot), Right(right)
-    row = _class_of(chain, trading_class)
+    row = min(
+        classes_of(chain, trading_class),
+        key=lambda row: (-len(row.expiries), -len(row.strikes), row.trading_class, row.exchange),
+        default=None,
+    )
     if row is None or not row.strikes:
         return ()
     target = _wanted_strike(row.strikes, price, right, rule.step)

@@ -22,14 +22,17 @@ _SECONDS_A_YEAR: Final = 365 * 86_400
 _OPEN: Final = time(9, 30)
 _CLOSE: Final = time(16, 0)
 
+_WEDNESDAY: Final = 2
 _FRIDAY: Final = 4
 _SATURDAY: Final = 5
 _QUARTER_ENDS: Final = frozenset({3, 6, 9, 12})
 _A_YEAR: Final = 365
 
-# Classes of index options that settle from the opening prices; other classes settle from the close.
-# Source: Cboe and Nasdaq, contract specifications.
-_AT_OPEN: Final = frozenset({"DJX", "NDX", "RUT", "SPX", "VIX", "VIXW"})
+# Classes of index options that settle from the opening prices, of that day of the week but for holidays; other
+# classes settle from the close. Source: Cboe and Nasdaq, contract specifications.
+_AT_OPEN: Final = MappingProxyType(
+    dict.fromkeys(("DJX", "NDX", "RUT", "SPX"), _FRIDAY) | dict.fromkeys(("VIX", "VIXW"), _WEDNESDAY)
+)
 # Its monthly expiries are Wednesdays; weekly ones are of the class VIXW. Source: Cboe, VIX option specifications.
 _MONTHLY_ONLY: Final = frozenset({"VIX"})
 _AMERICAN_INDICES: Final = frozenset({"OEX"})
@@ -84,7 +87,21 @@ def settles_at(
 
 def end_of(option: Option) -> datetime:
     """When an option is settled, in its exchange's time: at the open or the usual close, by its class."""
-    return datetime.combine(option.expiry, _OPEN if option.trading_class in _AT_OPEN else _CLOSE)
+    name = option.trading_class
+    return datetime.combine(_days(option.expiry, name)[1], _OPEN if name in _AT_OPEN else _CLOSE)
+
+
+def _days(listed: date, trading_class: str) -> tuple[date, date]:
+    """Last trading day and expiration, by rule alone: no holiday is known here."""
+    day, usual = listed, _AT_OPEN.get(trading_class)
+    if day.weekday() == _SATURDAY:  # the stamp of the years before 2015
+        day -= timedelta(days=1)
+    if usual is None:
+        return day, day
+    # Listed by the last trading day; the usual day of the expiration is taken for that.
+    # Source: a Gateway's answer in erdewit/ib_insync, notebooks/option_chain.ipynb.
+    day -= timedelta(days=day.weekday() == usual)
+    return day, day + timedelta(days=3 if day.weekday() == _FRIDAY else 1)
 
 
 def closes_by_day(
@@ -143,12 +160,12 @@ class Series:
 
     Args:
         trading_class: Such as `"SPXW"`.
-        expiry: Expiration date, as the definitions have it.
+        expiry: As the definitions have it, see `series_of`.
         kind: Weekly stands for every date that is none of the others, daily ones included.
         settlement: From the opening or the closing prices.
         exercise: American or European.
         is_adjusted: Whether a corporate action made the class: what it delivers is not 100 shares.
-        last_trading_day: The day before `expiry` where the opening prices settle.
+        last_trading_day: The day before the expiration where the opening prices settle.
         ticks: Pairs of the premium from which a price step holds and the step, both per share; empty
             when no definition gave the smallest step.
         closes_at: Close of the last session in which it trades; None for the usual 16:00 New York time.
@@ -170,7 +187,7 @@ class Series:
     @property
     def expires_at(self) -> datetime:
         """When its time value is gone, in UTC: the opening of its expiry, or the close."""
-        day = _settlement_day(self.expiry)
+        _, day = _days(self.expiry, self.trading_class)
         return settles_at(day, Settlement.AM) if self.settlement is Settlement.AM else self._close_of(day)
 
     @property
@@ -179,8 +196,6 @@ class Series:
 
         Index options trade a quarter of an hour longer than their index; that is not counted here.
         """
-        if self.settlement is Settlement.PM:
-            return self.expires_at
         return min(self.expires_at, self._close_of(self.last_trading_day))
 
     def _close_of(self, day: date) -> datetime:
@@ -208,11 +223,11 @@ def series_kind(
         expiry: Which one.
         listed: Every expiry of its class: a holiday moves an expiry to the day before.
         today: Trading date: a monthly one more than a year away belongs to the LEAPS.
-        trading_class: For the class whose monthly expiries are not third Fridays: VIX.
+        trading_class: For VIX, whose monthly expiries are not third Fridays, and for what settles at the open.
     """
     if trading_class in _MONTHLY_ONLY:
         return SeriesKind.MONTHLY
-    dates = frozenset(listed)
+    dates, expiry = frozenset(listed), _days(expiry, trading_class or "")[1]
     if _stands_for(_third_friday(expiry), expiry, dates):
         return SeriesKind.LEAPS if (expiry - today).days > _A_YEAR else SeriesKind.MONTHLY
     if expiry.month in _QUARTER_ENDS and _stands_for(_last_weekday(expiry), expiry, dates):
@@ -234,8 +249,8 @@ def series_of(
     Args:
         underlying: Of the class.
         row: The class, from a chain.
-        expiry: One of its dates, taken for the expiration date; that the Gateway lists what settles at the
-            open by it, and not by the last trading day, is unverified.
+        expiry: One of its dates. A Gateway lists what settles at the open by its last trading day; the usual day of
+            its expiration, such as a Friday for SPX, is taken for that.
         today: Trading date, in the exchange's calendar.
         details: Definition of any contract of the series; it gives the last trading day and the
             smallest price step.
@@ -249,10 +264,9 @@ def series_of(
     settlement = Settlement.AM if is_index and name in _AT_OPEN else Settlement.PM
     american = not is_index or name in _AMERICAN_INDICES
     told = details.last_trading_day if details is not None else None
-    if settlement is Settlement.AM and told == expiry:
-        told = None  # the expiry itself, in a field that stands for both
-    last_day = told or _last_day(expiry, settlement)
-    session = last_day if settlement is Settlement.AM else _settlement_day(expiry)
+    last_day, ends = _days(expiry, name)
+    if told == ends != last_day:
+        told = None  # the expiration itself, in a field that stands for both
     inferred = {"kind", "settlement", "exercise", "is_adjusted", "ticks"}
     return Series(
         trading_class=name,
@@ -261,9 +275,9 @@ def series_of(
         settlement=settlement,
         exercise=Exercise.AMERICAN if american else Exercise.EUROPEAN,
         is_adjusted=is_adjusted(name, underlying.symbol),
-        last_trading_day=last_day,
+        last_trading_day=told or last_day,
         ticks=() if details is None else _ladder(name, details.min_tick),
-        closes_at=(closes or {}).get(session),
+        closes_at=(closes or {}).get(told or last_day),
         inferred=frozenset(inferred if told else {*inferred, "last_trading_day"}),
     )
 
@@ -284,17 +298,6 @@ def _last_weekday(day: date) -> date:
     following = (day.replace(day=1) + timedelta(days=31)).replace(day=1)
     last = following - timedelta(days=1)
     return last - timedelta(days=max(0, last.weekday() - _FRIDAY))
-
-
-def _settlement_day(expiry: date) -> date:
-    """The Friday before the Saturday stamp of the years before 2015."""
-    return expiry - timedelta(days=expiry.weekday() == _SATURDAY)
-
-
-def _last_day(expiry: date, settlement: Settlement) -> date:
-    """By rule alone: no holiday is known here."""
-    day = _settlement_day(expiry) - timedelta(days=settlement is Settlement.AM)
-    return day - timedelta(days=max(0, day.weekday() - _FRIDAY))
 
 
 def _ladder(trading_class: str, least: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:

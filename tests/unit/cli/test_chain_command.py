@@ -105,7 +105,7 @@ def test_an_index_series_settled_at_the_open_is_not_offered_on_the_evening_befor
         _, found = told(capsys, "SPX", "--class", "SPX", "--date", "2024-09-19", "--dte", "0..7", "--at", at)
         return [row["expiry"] for row in found["series"]]
 
-    assert (monthly("15:59"), monthly("17:30")) == (["2024-09-20"], [])
+    assert (monthly("15:59"), monthly("17:30")) == (["2024-09-19"], [])
 
 
 def test_without_a_target_the_listed_series_are_shown_and_nothing_is_quoted(capsys):
@@ -116,7 +116,7 @@ def test_without_a_target_the_listed_series_are_shown_and_nothing_is_quoted(caps
     assert (code, shown) == (0, 0)
     assert found["quotes"] == 0
     assert {row["settlement"] for row in found["series"]} == {"am"}
-    assert all(row["last_trading_day"] < row["expiry"] for row in found["series"])
+    assert all(row["last_trading_day"] == row["expiry"] for row in found["series"])
     for words in ("SPXW", "weekly", "monthly", "AM", "european"):
         assert words in out
 

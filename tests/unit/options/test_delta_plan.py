@@ -405,16 +405,14 @@ def test_a_series_that_trades_no_more_is_passed_over_when_the_hour_is_known():
     monthly = OptionClass(trading_class="SPX", expiries=(TODAY,), strikes=(5000,))
     chain = OptionChain(underlying=Index("SPX"), classes=(monthly, weekly))
     rule = DeltaRule(right="P", min_dte=0, max_dte=14, target_dte=0)
-    last_day = NOON - timedelta(days=3)  # the Friday before
 
     def taken(**known):
         return delta_listing(chain, today=TODAY, rule=rule, **known).row.trading_class
 
     assert taken() == "SPX"
-    assert taken(now=last_day.replace(hour=20)) == "SPX"
-    assert taken(now=last_day.replace(hour=21)) == "SPXW"
-    assert taken(now=NOON.replace(hour=13)) == "SPXW"
-    assert taken(now=NOON) == "SPXW"
+    assert taken(now=NOON) == "SPX"  # what settles at the open is listed by its last trading day
+    assert taken(now=NOON.replace(hour=20, minute=59)) == "SPX"
+    assert taken(now=NOON.replace(hour=21)) == "SPXW"
 
 
 HALF_DAY = datetime(2024, 11, 29, 17, tzinfo=UTC)

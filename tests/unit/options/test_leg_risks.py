@@ -215,6 +215,9 @@ def spx(side, trading_class, expiry=NEAR, right="C", strike=5600):
         (("SPXW", NEAR), ("SPX", NEAR), False),
         (("SPXW", NEAR - timedelta(days=1)), ("SPX", NEAR), True),
         (("SPX", NEAR), ("SPXW", NEAR - timedelta(days=1)), False),
+        # The Gateway lists what settles at the open by its last trading day: it lives for the night.
+        (("SPXW", NEAR - timedelta(days=1)), ("SPX", NEAR - timedelta(days=1)), True),
+        (("SPX", NEAR - timedelta(days=1)), ("SPXW", NEAR - timedelta(days=1)), False),
     ],
 )
 def test_what_is_settled_at_the_open_covers_nothing_until_the_close(bought, sold, uncovered):

@@ -5,7 +5,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import ContractDetails, Index, Option, OptionClass, Right, Stock
-from ibkeel.options import Exercise, SeriesKind, Settlement, is_adjusted, series_kind, series_of
+from ibkeel.options import Exercise, SeriesKind, Settlement, is_adjusted, series_kind, series_of, settles_at
 
 TODAY = date(2024, 3, 4)
 SPX, SPY = Index("SPX"), Stock("SPY")
@@ -89,19 +89,46 @@ def test_a_definition_gives_last_trading_day_and_price_steps():
     assert plain.inferred - defined.inferred == {"last_trading_day"}
 
 
-@pytest.mark.parametrize(("expiry", "last"), [(15, 14), (18, 15)])
-def test_the_day_on_which_the_opening_prices_settle_is_no_trading_day_though_a_definition_names_it(
-    expiry, last
-):
-    """The wire has one field for both, and a Gateway may put the expiry there."""
-    day = date(2024, 3, expiry)
+@pytest.mark.parametrize(
+    ("name", "listed", "opens"),
+    [
+        ("SPX", date(2020, 1, 16), datetime(2020, 1, 17, 14, 30, tzinfo=UTC)),  # as a Gateway listed them
+        ("SPX", date(2019, 4, 17), datetime(2019, 4, 18, 13, 30, tzinfo=UTC)),  # before Good Friday
+        ("VIX", date(2023, 6, 20), datetime(2023, 6, 21, 13, 30, tzinfo=UTC)),
+        ("VIXW", date(2024, 5, 24), datetime(2024, 5, 27, 13, 30, tzinfo=UTC)),  # no holiday is known
+    ],
+)
+def test_what_settles_at_the_open_is_listed_by_its_last_trading_day(name, listed, opens):
+    """Source: erdewit/ib_insync, notebooks/option_chain.ipynb: expirations of SPX, 20200116 for SPX 200117P03205000."""
+    series = told(Index(name[:3]), name, listed)
+
+    assert (series.expiry, series.last_trading_day) == (listed, listed)
+    assert series.expires_at == opens
+    assert series.trades_until == settles_at(listed)
+    assert (series.kind is SeriesKind.WEEKLY) is (name == "VIXW")
+
+
+def test_a_definition_that_names_the_listed_day_tells_the_last_trading_day():
+    day = date(2024, 3, 14)
     option = Option("SPX", day, 5000, Right.CALL, trading_class="SPX")
     details = ContractDetails(contract=option, min_tick=Decimal("0.05"), last_trading_day=day)
 
     series = told(SPX, "SPX", day, details=details)
 
-    assert series.last_trading_day == date(2024, 3, last)
-    assert series.trades_until == datetime(2024, 3, last, 20, tzinfo=UTC)
+    assert (series.last_trading_day, series.kind) == (day, SeriesKind.MONTHLY)
+    assert "last_trading_day" not in series.inferred
+
+
+def test_the_day_on_which_the_opening_prices_settle_is_no_trading_day_though_a_definition_names_it():
+    """The wire has one field for both, and a Gateway may put the expiry there."""
+    day = date(2024, 3, 15)
+    option = Option("SPX", day, 5000, Right.CALL, trading_class="SPX")
+    details = ContractDetails(contract=option, min_tick=Decimal("0.05"), last_trading_day=day)
+
+    series = told(SPX, "SPX", day, details=details)
+
+    assert series.last_trading_day == date(2024, 3, 14)
+    assert series.trades_until == datetime(2024, 3, 14, 20, tzinfo=UTC)
     assert "last_trading_day" in series.inferred
 
 

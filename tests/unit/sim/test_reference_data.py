@@ -64,6 +64,22 @@ def test_the_rule_of_a_contract_tells_its_tick(gateway_run, symbol, ticks):
     assert (tick, rule) == (ticks, [ii.PriceIncrement(0.0, ticks)])
 
 
+def test_what_settles_at_the_open_bears_its_last_trading_day(gateway_run):
+    """Source: erdewit/ib_insync, notebooks/option_chain.ipynb: 20200116 for SPX 200117P03205000."""
+
+    async def scene(_gateway, ib):
+        [under] = await ib.qualifyContractsAsync(ii.Index("SPX", "CBOE"))
+        chains = await ib.reqSecDefOptParamsAsync("SPX", "", "IND", under.conId)
+        [chain] = [row for row in chains if (row.tradingClass, row.exchange) == ("SPX", "SMART")]
+        option = ii.Option("SPX", chain.expirations[0], exchange="SMART", right="C", tradingClass="SPX")
+        return chain.expirations[0], (await ib.reqContractDetailsAsync(option))[0]
+
+    listed, row = gateway_run(scene, **MORNING)
+
+    assert row.contract.lastTradeDateOrContractMonth == listed
+    assert row.contract.localSymbol[6:12] == row.realExpirationDate[2:] > listed[2:]
+
+
 def test_a_rule_that_is_none_is_refused(gateway_run):
     async def scene(_gateway, ib):
         ib.client.reqMarketRule(4)

@@ -101,7 +101,15 @@ class ReplayMarket(Market):
                 exchange="SMART",
                 trading_class=name,
                 multiplier=100,
-                expiries=tuple(sorted({c.expiry for c in options if c.trading_class == name and c.expiry})),
+                expiries=tuple(
+                    sorted(
+                        {
+                            c.last_trading_day
+                            for c in options
+                            if c.trading_class == name and c.last_trading_day
+                        }
+                    )
+                ),
                 strikes=tuple(sorted({c.strike for c in options if c.trading_class == name})),
             )
             for name in sorted({contract.trading_class for contract in options})

@@ -108,7 +108,7 @@ class Universe:
                 exchange=exchange,
                 trading_class=name,
                 multiplier=100,
-                expiries=tuple(s.expiry for s in listing if s.trading_class == name),
+                expiries=tuple(s.last_trading_day for s in listing if s.trading_class == name),
                 strikes=tuple(sorted({k for s in listing if s.trading_class == name for k in s.strikes})),
             )
             for exchange in OPTION_EXCHANGES

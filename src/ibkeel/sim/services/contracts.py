@@ -77,7 +77,8 @@ def contract_values(contract: SimContract, *, exchange: str | None = None) -> di
         "con_id": contract.con_id,
         "symbol": contract.symbol,
         "sec_type": contract.sec_type,
-        "expiry": compact(contract.expiry),
+        # Seen in ib_insync's option_chain.ipynb.
+        "expiry": compact(contract.last_trading_day or contract.expiry),
         "strike": contract.strike,
         "right": contract.right,
         "multiplier": str(contract.multiplier) if is_option else "",
