@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import date
 
 import attrs
 import pytest
 
-from ibkeel.errors import OrderRefused, OrderRejected, PacingExceeded
+from ibkeel.errors import GatewayRejected, OrderRefused, OrderRejected, PacingExceeded
 from ibkeel.ibkr.client import library
-from ibkeel.model import Bracket, DataType, OrderState, OrderTicket, OtherContract, Stock
+from ibkeel.model import Bracket, DataType, Option, OrderState, OrderTicket, OtherContract, Stock
 from ibkeel.orders import plan_exit
 
 SPY = Stock("SPY")
@@ -148,6 +149,56 @@ async def test_a_position_of_another_kind_hides_no_other(stage):
         held = {type(row.contract): row.signed_quantity for row in await reading}
 
         assert held == {Stock: 1.0, OtherContract: 1000.0}
+
+
+ODD = {"sec_type": "OPT", "symbol": "XYZ", "expiry": "20261218", "strike": 10.0, "right": "C"}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"sec_type": "BOND", "symbol": "", "local_symbol": ""}, "9 (BOND)"),
+        ({"sec_type": "STK", "symbol": ""}, "9 (STK)"),
+        (ODD | {"expiry": ""}, "XYZ (OPT)"),
+        (ODD | {"expiry": "202612"}, "XYZ (OPT)"),
+        (ODD | {"strike": 0.0}, "XYZ (OPT)"),
+        (ODD | {"right": "0"}, "XYZ (OPT)"),
+        (ODD | {"multiplier": "0.5"}, "XYZ (OPT)"),
+    ],
+)
+async def test_a_position_that_cannot_be_read_hides_no_other(stage, row, said):
+    async with stage() as on:
+        await on.broker.place(BUY)
+        on.board.kept_back = {"position_end"}
+        reading = asyncio.ensure_future(on.broker.positions())
+        await asyncio.sleep(1)
+        on.board.say("position", account="DU1234567", con_id=9, position=-2.0, average_cost=1.1, **row)
+        on.board.say("position_end")
+
+        held = {str(one.contract): one.signed_quantity for one in await reading}
+
+        assert held == {"SPY": 1.0, said: -2.0}
+
+
+async def test_a_definition_without_a_date_is_a_typed_error(stage):
+    async with stage() as on:
+        on.board.kept_back = {"error"}
+        asking = asyncio.ensure_future(on.broker.qualify(Option("SPY", date(2030, 1, 18), 500, "C")))
+        await asyncio.sleep(1)
+        request_id = on.board.asked("contract_details")[0]["request_id"]
+        on.board.say(
+            "contract_data",
+            request_id=request_id,
+            symbol="SPY",
+            sec_type="OPT",
+            con_id=9,
+            right="C",
+            strike=500.0,
+        )
+        on.board.say("contract_data_end", request_id=request_id)
+
+        with pytest.raises(GatewayRejected, match="cannot be read"):
+            await asking
 
 
 async def test_a_bracket_that_loses_its_stop_before_it_fills_is_no_bracket(stage):

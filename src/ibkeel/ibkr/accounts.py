@@ -196,7 +196,10 @@ class Previews:
 
 def _position(account: str, ib_contract: Any, size: float, cost: float) -> Position:
     # A position is held at no exchange; the message names where the stock is listed.
-    contract = contract_of(ib_contract, exchange="SMART")
+    try:
+        contract = contract_of(ib_contract, exchange="SMART")
+    except (ValueError, ArithmeticError):  # it hides no other: exits need them
+        contract = contract_of(ib_contract, exchange="SMART", is_odd=True)
     # The wire's average cost is for a whole contract.
     multiplier = contract.multiplier if isinstance(contract, Option) else 1
     return Position(

@@ -69,7 +69,7 @@ def utc_of(text: str, *, default_zone: str = "UTC") -> datetime:
 
 def day_of(text: str) -> date:
     """A date as the Gateway writes it, `20260105`, with or without a time behind it."""
-    return date.fromisoformat(text.split(maxsplit=1)[0][:8])
+    return date.fromisoformat(text.strip()[:8])
 
 
 def optional(value: float | None) -> float | None:
@@ -140,26 +140,21 @@ def to_ib_contract(contract: Contract) -> Any:
     return made
 
 
-def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
+def contract_of(ib_contract: Any, *, exchange: str | None = None, is_odd: bool = False) -> Contract:
     """The model's contract: a stock, an index, an option, or a combo whose legs are told, else an `OtherContract`.
 
-    `exchange` stands in for that of messages that carry none.
+    `exchange` stands in for that of messages that carry none. Of an odd one no more is read than that it is there.
     """
-    con_id = ConId(ib_contract.conId) if ib_contract.conId else None
-    where = exchange or ib_contract.exchange or "SMART"
-    match ib_contract.secType:
+    place: dict[str, Any] = {
+        "exchange": exchange or ib_contract.exchange or "SMART",
+        "currency": ib_contract.currency or "USD",
+        "con_id": ConId(ib_contract.conId) if ib_contract.conId else None,
+    }
+    match None if is_odd else ib_contract.secType:
         case "STK":
-            return Stock(
-                ib_contract.symbol,
-                exchange=where,
-                currency=ib_contract.currency or "USD",
-                primary_exchange=ib_contract.primaryExchange or "",
-                con_id=con_id,
-            )
+            return Stock(ib_contract.symbol, primary_exchange=ib_contract.primaryExchange or "", **place)
         case "IND":
-            return Index(
-                ib_contract.symbol, exchange=where, currency=ib_contract.currency or "USD", con_id=con_id
-            )
+            return Index(ib_contract.symbol, **place)
         case "OPT":
             return Option(
                 ib_contract.symbol,
@@ -168,26 +163,16 @@ def contract_of(ib_contract: Any, *, exchange: str | None = None) -> Contract:
                 Right(ib_contract.right[:1]),
                 trading_class=ib_contract.tradingClass or "",
                 multiplier=int(float(ib_contract.multiplier or 100)),
-                exchange=where,
-                currency=ib_contract.currency or "USD",
-                con_id=con_id,
+                **place,
             )
         case "BAG" if ib_contract.comboLegs:
-            return Combo(
-                ib_contract.symbol,
-                tuple(_leg_of(leg) for leg in ib_contract.comboLegs),
-                exchange=where,
-                currency=ib_contract.currency or "USD",
-                con_id=con_id,
-            )
-        case other:
+            return Combo(ib_contract.symbol, tuple(_leg_of(leg) for leg in ib_contract.comboLegs), **place)
+        case _:
             return OtherContract(
-                ib_contract.symbol or ib_contract.localSymbol,
-                kind=other or "?",
+                ib_contract.symbol or ib_contract.localSymbol or str(ib_contract.conId),
+                kind=ib_contract.secType or "?",
                 local_symbol=ib_contract.localSymbol,
-                exchange=where,
-                currency=ib_contract.currency or "USD",
-                con_id=con_id,
+                **place,
             )
 
 
