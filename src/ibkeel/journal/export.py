@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,25 +10,26 @@ from typing import Any, Final, TextIO
 
 from ibkeel.errors import JournalError
 from ibkeel.model import mask_account
+from ibkeel.telemetry import redact
 
 Row = tuple[int, str, dict[str, Any]]
 
-# Individual, paper, advisor and their paper accounts.
-_ACCOUNT: Final = re.compile(r"\b(?:DU|DF|DI|U|F|I)[0-9]{5,9}\b")
+_OWNER_ONLY: Final = 0o600
+_FORMULA: Final = tuple("=+-@\t\r")
 _COLUMNS: Final = ("seq", "at", "kind", "symbol", "data")
 
 
 def _masked(value: Any, key: str = "") -> Any:
-    """The same data with account ids masked, those within longer text too."""
+    """The same data with account ids and secrets masked, those within longer text too."""
     if isinstance(value, dict):
         return {name: _masked(item, name) for name, item in value.items()}
     if isinstance(value, list):
         return [_masked(item) for item in value]
-    if not isinstance(value, str):
+    if not isinstance(value, str) or key == "at":
         return value
     if key == "account":
         return mask_account(value)
-    return _ACCOUNT.sub(lambda match: mask_account(match[0]), value)
+    return redact(value)
 
 
 def _text(data: Any) -> str:
@@ -50,13 +50,19 @@ def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, 
 
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
-    """Where to write what has the name `path` once it is whole; JournalError for a file that is there already."""
+    """Where to write, for one's own eyes, what has the name `path` once it is whole.
+
+    Raises:
+        JournalError: A file is there already.
+    """
     if path.is_char_device() or path.is_fifo():  # /dev/stdout, or another program
         yield path
         return
     if path.exists():
         raise JournalError(f"{path} exists; an export never replaces a file: choose another name")
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
+    draft.unlink(missing_ok=True)  # of a process that was killed; or a link, which would lead elsewhere
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
     try:
         yield draft
         draft.replace(path)
@@ -81,7 +87,8 @@ def write_csv(rows: Iterable[Row], path: Path, *, full: bool = False) -> int:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for row in _table(rows, full=full):
-            writer.writerow(row)
+            # A spreadsheet runs a formula that somebody else's journal brings.
+            writer.writerow([f"'{cell}" if str(cell).startswith(_FORMULA) else cell for cell in row])
             count += 1
     return count
 

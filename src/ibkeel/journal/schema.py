@@ -32,6 +32,7 @@ SELECT_LAST: Final = (
     "WHERE kind IN (?, ?) AND (? = '' OR symbol = ?) ORDER BY seq DESC LIMIT 1"
 )
 COUNT: Final = "SELECT count(*) FROM events WHERE ? = '' OR kind = ?"
+_CODE: Final = "SELECT count(*) FROM sqlite_master WHERE type IN ('view', 'trigger')"
 APPLICATION_ID: Final = 0x69626B6C
 """Marks the file as an ibkeel journal in SQLite's header: the letters `ibkl`."""
 
@@ -69,6 +70,10 @@ def check(connection: sqlite3.Connection, path: str) -> int:
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if owner != APPLICATION_ID and (owner or version or tables):
         raise JournalError(f"{path} is a database, but not an ibkeel journal; give another path")
+    if connection.execute(_CODE).fetchone()[0]:
+        raise JournalError(
+            f"{path} has views or triggers, which no ibkeel made; they may do anything, so it is not read"
+        )
     if version > SCHEMA_VERSION:
         raise JournalError(
             f"{path} has journal version {version}, this ibkeel reads up to {SCHEMA_VERSION}; upgrade ibkeel"

@@ -303,7 +303,7 @@ class Journal:
     def _parsed(self, seq: int, text: str) -> Any:
         try:
             return json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise self._damaged(seq, error) from error
 
     def _entry(self, seq: int, name: str, data: Mapping[str, Any]) -> Entry[Any]:

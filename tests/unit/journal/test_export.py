@@ -3,15 +3,19 @@ import io
 import json
 import os
 import sqlite3
+import stat
 import sys
 import threading
 from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
 from ibkeel.errors import JournalError
-from ibkeel.journal import Journal
+from ibkeel.journal import Failure, Journal
 from ibkeel.journal.records import from_row
+
+AT = datetime(2024, 3, 4, 17, tzinfo=UTC)
 
 
 def exported(journal, **options):
@@ -51,6 +55,38 @@ def test_account_ids_are_masked_wherever_they_stand(journal, records):
     assert "U7654321" not in text
     assert text.count("DU***67") == 2
     assert "U7***21" in text
+
+
+@pytest.mark.parametrize("secret", ["DUM1234567", "abcd1234", "B0/xyz"])
+def test_newer_paper_accounts_and_secrets_within_a_message_are_masked(journal, secret):
+    said = "for DUM1234567 with token=abcd1234 at https://hooks.slack.com/services/T0/B0/xyz"
+    journal.record(Failure(at=AT, kind="OrderRejected", message=said))
+
+    assert secret in exported(journal, full=True)
+    assert secret not in exported(journal)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has no such rights")
+def test_an_export_is_its_owners_alone_and_follows_no_link(journal, records, tmp_path):
+    journal.record_all(records)
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / f"journal.csv.{os.getpid()}.part").symlink_to(tmp_path / "theirs")
+
+    journal.export_csv(tmp_path / "journal.csv", full=True)
+
+    assert stat.S_IMODE((tmp_path / "journal.csv").lstat().st_mode) == 0o600
+    assert (tmp_path / "theirs").read_text() == "theirs"
+
+
+def test_a_spreadsheet_finds_no_formula_in_somebody_elses_journal(journal, tmp_path):
+    journal.record(Failure(at=AT, symbol="=cmd|' /C calc'!A0", kind="-x", message="@y"))
+
+    journal.export_csv(tmp_path / "journal.csv")
+
+    with (tmp_path / "journal.csv").open(encoding="utf-8", newline="") as stream:
+        _, row = csv.reader(stream)
+    assert [cell for cell in row if cell[0] in "=+-@"] == []
+    assert row[3] == "'=cmd|' /C calc'!A0"
 
 
 def test_account_ids_are_whole_when_asked_for(journal, records):

@@ -5,14 +5,16 @@ import stat
 import tempfile
 import threading
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from ibkeel.errors import JournalError
-from ibkeel.journal import CycleDone, Entry, Intent, Journal, back_up, store
+from ibkeel.errors import JournalError, UnreadableRecord
+from ibkeel.journal import CycleDone, Entry, Failure, Intent, Journal, back_up, store
 from ibkeel.journal.schema import APPLICATION_ID, SCHEMA_VERSION
+
+AT = datetime(2024, 3, 4, 17, tzinfo=UTC)
 
 
 def test_what_was_recorded_is_read_back_in_order(journal, records):
@@ -190,6 +192,35 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path):
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("songs",)]
     other.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW more AS WITH RECURSIVE all_of AS (SELECT 1 UNION ALL SELECT 1 FROM all_of) SELECT * FROM all_of",
+        "CREATE TRIGGER loss AFTER INSERT ON events BEGIN DELETE FROM events; END",
+    ],
+)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_journal_that_brings_code_is_refused(journal, statement, read_only):
+    journal.close()
+    with sqlite3.connect(journal.path) as crafted:
+        crafted.execute(statement)
+    crafted.close()
+
+    with pytest.raises(JournalError, match="has views or triggers"):
+        Journal.open(journal.path, read_only=read_only)
+
+
+@pytest.mark.parametrize("data", ["[" * 100_000, '{"code": ' + "9" * 5000 + "}"], ids=["deep", "long"])
+def test_data_that_no_parser_takes_is_a_damaged_record(journal, data):
+    journal.record(Failure(at=AT, kind="x", message="y"))
+    with sqlite3.connect(journal.path) as crafted:
+        crafted.execute("UPDATE events SET data = ?", (data,))
+    crafted.close()
+
+    with pytest.raises(UnreadableRecord, match=r"record 1 of .* is damaged"):
+        list(journal.events())
 
 
 def test_a_newer_journal_is_refused(tmp_path, journal):
