@@ -177,6 +177,13 @@ def test_a_state_directory_that_cannot_be_made_is_named(tmp_path):
         state_directory({"IBKEEL_STATE": str(tmp_path / "file" / "state")})
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the system has no such rights")
+def test_a_state_directory_is_made_for_its_owner_alone(tmp_path):
+    path = state_directory({}, tmp_path / "state")
+
+    assert path.stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -26,7 +26,8 @@ from ibkeel.monitor.doors import PATIENCE, POLL, FewClients
 
 API_FILE: Final = "api.json"
 """Name of the file in the state directory that says where a bot's API is, and by which token."""
-
+PROOF: Final = "X-Ibkeel-Proof"
+"""Header by which a bot shows that it wrote the file: whoever takes the port of one that is gone hears the token only."""
 
 _HOST: Final = "127.0.0.1"
 _KNOCK: Final = 0.2
@@ -39,10 +40,11 @@ class Sign:
 
     def __init__(self, path: Path, token: str) -> None:
         self._path, self.token = path, token
+        self.proof = secrets.token_urlsafe(24)
 
     def put_up(self, port: int) -> None:
         """Write the file, for its owner's eyes only; another's is replaced."""
-        address = {"host": _HOST, "port": port, "token": self.token, "pid": os.getpid()}
+        address = {"host": _HOST, "port": port, "token": self.token, "proof": self.proof, "pid": os.getpid()}
         replace_file(self._path, address)
 
     def look_after(self, port: int) -> None:
@@ -152,10 +154,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path != "/board":
             self._answer(HTTPStatus.NOT_FOUND, b'{"error":"valid: /board"}')
         else:
-            self._answer(HTTPStatus.OK, self.server.api.text())
+            self._answer(HTTPStatus.OK, self.server.api.text(), self.server.sign.proof)
 
-    def _answer(self, status: HTTPStatus, body: bytes) -> None:
+    def _answer(self, status: HTTPStatus, body: bytes, proof: str = "") -> None:
         self.send_response(status)
+        if proof:
+            self.send_header(PROOF, proof)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")

@@ -14,7 +14,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
 from ibkeel.monitor.board import Board, Snapshot, snapshot_data
-from ibkeel.monitor.dashboard.api import API_FILE
+from ibkeel.monitor.dashboard.api import API_FILE, PROOF
 from ibkeel.monitor.dashboard.recall import recalled
 from ibkeel.runner import Halt
 from ibkeel.telemetry import redact
@@ -143,7 +143,7 @@ class BotSource(Source):
         try:
             address = json.loads(path.read_text(encoding="utf-8"))
             connection = http.client.HTTPConnection(address["host"], address["port"], timeout=_PATIENCE)
-            token = address["token"]
+            token, proof = address["token"], address.get("proof", "")
         except FileNotFoundError:
             return None, "no bot runs"
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -151,7 +151,8 @@ class BotSource(Source):
         try:
             connection.request("GET", "/board", headers={"Authorization": f"Bearer {token}"})
             answer = connection.getresponse()
-            data = json.loads(answer.read(_LONGEST)) if answer.status == http.HTTPStatus.OK else None
+            is_ours = answer.status == http.HTTPStatus.OK and answer.getheader(PROOF, "") == proof
+            data = json.loads(answer.read(_LONGEST)) if is_ours else None
         except (OSError, http.client.HTTPException, ValueError) as error:
             return None, f"the bot does not answer ({error})"
         finally:

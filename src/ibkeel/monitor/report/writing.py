@@ -94,7 +94,8 @@ def write_private(path: Path, text: str) -> None:
         text: What is to be in it.
     """
     new = path.with_name(f"{path.name}.new")
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+    new.unlink(missing_ok=True)  # of a process that was killed; or a link, which would lead elsewhere
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(text)
     new.replace(path)

@@ -42,7 +42,7 @@ from ibkeel.model import (
     Signal,
     Stock,
 )
-from ibkeel.monitor.board import Board, Snapshot
+from ibkeel.monitor.board import Board, Snapshot, snapshot_data
 from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource, recalled
 from ibkeel.monitor.dashboard.recall import orders_of_last_session
 from ibkeel.risk import DailyLossGuard
@@ -204,6 +204,32 @@ def test_another_program_on_a_dead_bots_port_is_not_believed(tmp_path, source, s
 
     assert view.origin == "none"
     assert view.data["session"]["state"]
+
+
+def test_who_takes_the_port_of_a_bot_that_was_killed_is_not_believed_whatever_it_learned(tmp_path, source):
+    class Impostor(Stranger):
+        said = json.dumps(snapshot_data(Snapshot(), now=AT)).encode()
+
+        def do_GET(self):
+            self.heard.append(self.headers["Authorization"])
+            super().do_GET()
+
+    with BoardApi(Board(), Standing()).served(tmp_path):
+        left = json.loads((tmp_path / API_FILE).read_text())
+    Impostor.heard = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Impostor) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        (tmp_path / API_FILE).write_text(json.dumps({**left, "port": server.server_port}))
+
+        view = source.look()
+
+        server.shutdown()
+        thread.join()
+
+    assert view.origin == "none"
+    assert "another program has the port" in view.note
+    assert [left["proof"] in heard for heard in Impostor.heard] == [False]
 
 
 def started(run, day):

@@ -11,7 +11,7 @@ import pytest
 
 from ibkeel.journal import Journal, RunStarted
 from ibkeel.monitor.board import Board
-from ibkeel.monitor.report import DayReports
+from ibkeel.monitor.report import DayReports, write_private
 from ibkeel.telemetry import AccountSeen, AlarmRaised, TradingDayClosed
 
 DAY = date(2024, 3, 5)
@@ -116,3 +116,14 @@ async def test_a_fault_that_nobody_foresaw_is_an_alarm_too(tmp_path, journal, bo
         reports.on_event(CLOSED)
 
     assert re.search("ValueError: .*embedded null", heard.events[0].message)
+
+
+def test_a_report_is_written_to_no_place_that_a_link_leads_to(tmp_path):
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "day.html.new").symlink_to(tmp_path / "theirs")
+
+    write_private(tmp_path / "day.html", "ours")
+
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert (tmp_path / "day.html").read_text() == "ours"
+    assert not (tmp_path / "day.html").is_symlink()
