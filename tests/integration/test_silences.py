@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import aclosing
 
+import pytest
+
 from ibkeel.errors import QuoteUnavailable
 from ibkeel.ibkr import Backoff, IBKRBroker, IBKRConfig, SessionPolicy
 from ibkeel.model import BarSpec, OrderTicket, Stock
@@ -84,6 +86,31 @@ async def test_silence_leads_to_one_new_connection_and_then_to_one_alarm(stage):
         await asyncio.sleep(400)
 
         assert states(on).count("reconnecting") == 1
+        [alarm] = on.told.of("AlarmRaised")
+        assert "did not come back" in alarm.message
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        faults.UpstreamLost(duration=3.0, restores_as=1101),
+        faults.UpstreamLost(duration=3.0, restores_as=1102),
+        faults.Restart(duration=3.0),
+    ],
+)
+async def test_a_silence_after_an_outage_is_noticed_too(stage, outage):
+    async with stage() as on:
+        ticks = []
+        reading = asyncio.create_task(read(on.broker, SPY, ticks))
+        await asyncio.sleep(60)
+        on.gateway.inject(outage)
+        await asyncio.sleep(120)
+        assert ticks[-1] > now() - 5
+
+        on.gateway.inject(faults.SilentStreams(duration=600.0))
+        await asyncio.sleep(400)
+
         [alarm] = on.told.of("AlarmRaised")
         assert "did not come back" in alarm.message
         await asyncio.gather(reading, return_exceptions=True)

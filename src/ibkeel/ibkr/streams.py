@@ -157,7 +157,6 @@ class Streams:
         if subscription.listeners:
             return
         self._forget(subscription)
-        subscription.rest()
         tasks = [task for task in (subscription.learning, subscription.task) if task is not None]
         for task in tasks:
             task.cancel()
@@ -192,6 +191,7 @@ class Streams:
 
     def _forget(self, subscription: _Subscription) -> None:
         """Whoever comes next opens a line of its own; it may have done so already."""
+        subscription.rest()
         key = key_of(subscription.contract)
         if self._open.get(key) is subscription:
             del self._open[key]
@@ -239,7 +239,7 @@ class Streams:
 
     def _restored(self, subscription: _Subscription, restoration: Restoration) -> None:
         subscription.restoration = None
-        subscription.rest()
+        self._watch(subscription)  # it may fall silent later
         link, at = self._link, self._link.clock.now()
         # Who reads streams alone asks for nothing else that shows it.
         outcome = Outcome(at=at, subject=f"the subscription to {subscription.contract}")
