@@ -83,7 +83,8 @@ async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None
             f"the page needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"
         ) from None
     access = Access(host=page.host, token=page.token, names=page.names)
-    click.echo(f"the page is at {web_address(page.host, page.port)}; stop with Ctrl-C", err=True)
+    whose = "" if page.token else ", open to every user of this machine"
+    click.echo(f"the page is at {web_address(page.host, page.port)}{whose}; stop with Ctrl-C", err=True)
     await serve_page(dashboard_app(source, controls, access), page.host, page.port)
 
 

@@ -218,3 +218,13 @@ def test_a_port_that_is_taken_is_named(state, capsys):
         assert run(["monitor", "--web", "--port", str(port)]) == 2
 
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("token", [None, "correct horse battery staple"])
+def test_that_a_page_without_a_token_is_open_to_the_machine_is_said(state, capsys, token):
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        run(
+            ["monitor", "--web", "--port", str(door.getsockname()[1]), *(["--token", token] if token else [])]
+        )
+
+    assert ("open to every user of this machine" in capsys.readouterr().err) is (token is None)

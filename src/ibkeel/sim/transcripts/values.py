@@ -304,7 +304,7 @@ def _numbered(lines: Iterable[str], path: Path) -> Iterator[tuple[int, dict[str,
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigurationError(f"{path}, line {number}: no JSON object: {error}") from error
         if not isinstance(row, dict):
             raise ConfigurationError(f"{path}, line {number}: no JSON object")

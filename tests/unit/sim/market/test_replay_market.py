@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError, InvalidInput
-from ibkeel.sim.market import ReplayMarket
+from ibkeel.sim.market import ReplayMarket, recordings
 from ibkeel.sim.values import BarSize, ContractPattern, MarketQuote
 
 DAY = date(2015, 12, 24)
@@ -470,6 +470,27 @@ def test_a_broken_file_is_refused_by_name(tmp_path):
 
     with pytest.raises(ConfigurationError, match="goog_minute_trades"):
         ReplayMarket(tmp_path, day=DAY, symbols=["GOOG"])
+
+
+@pytest.mark.parametrize(
+    "damage", [b"not gzip", gzip.compress(b"ts\n" * 99)[:-20], gzip.compress(b"ts\n")[:10] + b"\xff" * 30]
+)
+def test_a_packed_file_that_is_damaged_is_named(tmp_path, damage):
+    path = tmp_path / "equity" / "goog_minute_trades_2015-12-24.csv.gz"
+    path.parent.mkdir()
+    path.write_bytes(damage)
+
+    with pytest.raises(ConfigurationError, match=f"cannot read {path}"):
+        recordings.rows(path, str)
+
+
+def test_a_small_file_that_unpacks_to_more_than_a_machine_holds_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(recordings, "_LONGEST", 1000)
+    path = tmp_path / "equity" / "goog_minute_trades_2015-12-24.csv.gz"
+    write(path, ["ts"], [["0"]] * 499)
+
+    with pytest.raises(ConfigurationError, match="holds more than 1000 bytes"):
+        recordings.rows(path, str)
 
 
 def rewritten(twin, folder, change):

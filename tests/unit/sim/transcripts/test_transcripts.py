@@ -100,6 +100,7 @@ def test_a_line_that_was_cut_short_is_left_out(transcript, tmp_path):
         ('{"ibkeel_transcript": 1, "began_at": "never"}\n', "line 1"),
         ('{"ibkeel_transcript": 1, "began_at": "2026-01-05T14:30:00+00:00"}\n{"t": 1}\n', "line 2"),
         ('{"ibkeel_transcript": 1, "began_at": "2026-01-05T14:30:00+00:00"}\n[]\n', "line 2"),
+        ("[" * 100_000 + "\n", "line 1"),
     ],
 )
 def test_a_file_that_is_no_transcript_is_refused_with_the_line(text, reason, tmp_path):
