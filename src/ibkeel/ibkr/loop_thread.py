@@ -152,12 +152,7 @@ class LoopThread:
             raise NotConnected("the broker was closed; make a new one")
         if self._loop is None:
             loop = asyncio.new_event_loop()
-            if getattr(loop, "stays_with_its_thread", False):
-                raise WrongLoopError(
-                    "a blocking broker has its loop in a thread of its own, but this process is on virtual time, "
-                    "which has one loop, in the main thread; rehearse IBKRBroker here, or this program against "
-                    "`ibkeel sim serve --speed FACTOR`"
-                )
+            getattr(loop, "another_loop", lambda: None)()  # on virtual time there is but one
             self._begin(loop)
         elif self._process != os.getpid():
             raise NotConnected(

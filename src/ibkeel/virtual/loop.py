@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from typing_extensions import override
 
-from ibkeel.errors import InvalidInput, Stalled
+from ibkeel.errors import InvalidInput, Stalled, WrongLoopError
 from ibkeel.virtual.network import MemoryNetwork, MemoryServer
 
 T = TypeVar("T")
@@ -24,6 +24,14 @@ _PAST_TIMER: Final = 1e-6
 _FARTHEST: Final = 4e9  # seconds, over a century: beyond, a float cannot be so little past a timer
 _TURNS_WITHOUT_TIME: Final = 5_000_000
 _TURNS_UNSEEN: Final = 50  # that a busy loop goes on before it looks at files; an idle one always looks
+
+
+def another_loop(*_: object, **__: object) -> Any:
+    """Refuse a loop beside the one of virtual time: it would reach a real Gateway."""
+    raise WrongLoopError(
+        "an event loop of its own is out of the question: the process is on virtual time, which has one loop, in the "
+        "main thread; use that, as asyncio.run and IBKRBroker do, or rehearse against `ibkeel sim serve --speed FACTOR`"
+    )
 
 
 class VirtualClock:
@@ -215,6 +223,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, protocol_factory: Callable[[], Any], host: Any = None, port: Any = None, **_: object
     ) -> tuple[asyncio.Transport, Any]:
         """Connect to a server on this loop's own network."""
+        if asyncio.get_running_loop() is not self:
+            another_loop()
         order_sets()  # a client library may have been imported since the loop started
         await asyncio.sleep(0)
         protocol = protocol_factory()

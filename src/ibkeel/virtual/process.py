@@ -10,8 +10,8 @@ import queue  # noqa: F401 - it takes the clock of its waits from `time`, and th
 import threading
 import time
 import warnings
-from asyncio import events, tasks
-from collections.abc import Callable, Iterator, Mapping
+from asyncio import Runner, events, tasks
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from contextvars import Context, ContextVar, copy_context
@@ -24,8 +24,7 @@ from zoneinfo import ZoneInfo
 import attrs
 from typing_extensions import override
 
-from ibkeel.errors import WrongLoopError
-from ibkeel.virtual.loop import VirtualLoop
+from ibkeel.virtual.loop import VirtualLoop, another_loop
 from ibkeel.virtual.run import ordered_clients, wall_clock
 
 T = TypeVar("T")
@@ -195,15 +194,15 @@ class ProcessLoop(VirtualLoop):
     and the servers on it go on.
 
     Attributes:
+        thread: Where it runs.
         at_last: Called in place of the second `TimeIsUp`, and of each later one; it may end the process.
             Should it return, the program gets one more.
     """
 
-    stays_with_its_thread: Final = True
-    """Whether a loop in a thread of its own is out of the question."""
+    another_loop = staticmethod(another_loop)
 
     def __init__(self, start: datetime, *, on_jump: Callable[[datetime], None] | None = None) -> None:
-        self._thread = threading.current_thread()
+        self.thread = threading.current_thread()
         self._sleepers = Sleepers()
         self._default_executor: Executor | None
         super().__init__(start, on_jump=on_jump)
@@ -222,7 +221,7 @@ class ProcessLoop(VirtualLoop):
         """
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")
-        if threading.current_thread() is self._thread:
+        if threading.current_thread() is self.thread:
             pass_time(self, seconds)
         else:
             self._sleepers.sleep(self.time(), seconds)
@@ -233,18 +232,6 @@ class ProcessLoop(VirtualLoop):
             super().pass_until(due)
             self._sleepers.wake(self.time())
         super().pass_until(time)
-
-    def refuse_threads(self) -> None:
-        """Raise unless the loop's own thread calls.
-
-        Raises:
-            WrongLoopError: It is another one.
-        """
-        if threading.current_thread() is not self._thread:
-            raise WrongLoopError(
-                "this thread wants an event loop of its own, but the process is on virtual time, which has one "
-                "loop, in the main thread; use that, or rehearse against `ibkeel sim serve --speed FACTOR`"
-            )
 
     @override
     def close(self) -> None:
@@ -285,21 +272,12 @@ def _sleep(seconds: float) -> None:
 
 
 def _either(virtual: Callable[[VirtualLoop], T], machines: Callable[[], T]) -> Callable[[], T]:
-    """What a module takes from `time` outlives the loop: it finds the one that holds the process, if any."""
+    """What a module takes outlives the loop: it finds the one that holds the process, if any."""
     return lambda: virtual(_LOOPS[-1]) if _LOOPS else machines()
 
 
 def _nanoseconds(loop: VirtualLoop) -> int:
     return round(loop.time() * 1e9)
-
-
-_STAND_INS: Final[Mapping[str, Callable[..., object]]] = {
-    "sleep": _sleep,
-    "monotonic": _either(VirtualLoop.time, machine_monotonic),
-    "monotonic_ns": _either(_nanoseconds, time.monotonic_ns),
-    "perf_counter": _either(VirtualLoop.time, time.perf_counter),
-    "perf_counter_ns": _either(_nanoseconds, time.perf_counter_ns),
-}
 
 
 @contextmanager
@@ -312,35 +290,47 @@ def _undeprecated() -> Iterator[None]:
 
 with _undeprecated():
     _Policy = asyncio.DefaultEventLoopPolicy
+    _set_policy = asyncio.set_event_loop_policy
 
 
 class _OneLoop(_Policy):
     """Whoever asks for a loop, or for a new one, gets the one there is."""
 
-    def __init__(self, loop: ProcessLoop) -> None:
-        super().__init__()
-        self._one = loop
-
     @override
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        self._one.refuse_threads()
-        return self._one
+        if threading.current_thread() is not _LOOPS[-1].thread:
+            another_loop()
+        return _LOOPS[-1]
 
-    @override
-    def get_event_loop(self) -> asyncio.AbstractEventLoop:
-        return self.new_event_loop()
+    get_event_loop = new_event_loop
 
 
-@contextmanager
-def _one_loop(loop: ProcessLoop) -> Iterator[None]:
-    with _undeprecated():
-        before = asyncio.get_event_loop_policy()
-        asyncio.set_event_loop_policy(_OneLoop(loop))
-    try:
-        yield
-    finally:
-        with _undeprecated():
-            asyncio.set_event_loop_policy(before)
+def _runner(*, debug: bool | None = None, loop_factory: Any = None) -> Runner:
+    """Runs on the one loop, whatever factory is given."""
+    return Runner(debug=debug, loop_factory=None if _LOOPS else loop_factory)
+
+
+_STAND_INS: Final[tuple[tuple[Any, str, object], ...]] = (
+    (time, "sleep", _sleep),
+    (time, "monotonic", _either(VirtualLoop.time, machine_monotonic)),
+    (time, "monotonic_ns", _either(_nanoseconds, time.monotonic_ns)),
+    (time, "perf_counter", _either(VirtualLoop.time, time.perf_counter)),
+    (time, "perf_counter_ns", _either(_nanoseconds, time.perf_counter_ns)),
+    (asyncio, "Runner", _runner),
+    (asyncio.runners, "Runner", _runner),
+    (asyncio, "set_event_loop_policy", lambda policy: _LOOPS or _set_policy(policy)),
+    (asyncio.BaseEventLoop, "create_connection", another_loop),
+)
+
+
+@_undeprecated()
+def _take_over(undo: ExitStack) -> None:
+    """Let whoever asks for a clock or a loop get that of virtual time, until it is undone."""
+    undo.callback(_undeprecated()(_set_policy), asyncio.get_event_loop_policy())
+    _set_policy(_OneLoop())
+    for holder, name, stand_in in _STAND_INS:
+        undo.callback(setattr, holder, name, getattr(holder, name))
+        setattr(holder, name, stand_in)
 
 
 @contextmanager
@@ -373,8 +363,5 @@ def virtual_process(
         undo.callback(_LOOPS.remove, loop)
         undo.callback(loop.end)
         loop.ends_at = seconds
-        for name, stand_in in _STAND_INS.items():
-            undo.callback(setattr, time, name, getattr(time, name))
-            setattr(time, name, stand_in)
-        undo.enter_context(_one_loop(loop))
+        _take_over(undo)
         yield loop

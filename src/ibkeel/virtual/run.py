@@ -1,6 +1,7 @@
 """Run a coroutine on virtual time."""
 
 import asyncio
+from asyncio import Runner  # by its name, which `virtual_process` gives to another
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -67,9 +68,7 @@ def run_virtual(
         with (
             wall_clock(start, travel=travel) as move_to,
             ordered_clients(),
-            asyncio.Runner(
-                loop_factory=lambda: _current(VirtualLoop(start, on_jump=move_to)), debug=debug
-            ) as runner,
+            Runner(loop_factory=lambda: _current(VirtualLoop(start, on_jump=move_to)), debug=debug) as runner,
         ):
             return runner.run(main)
     finally:

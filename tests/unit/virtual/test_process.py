@@ -11,7 +11,14 @@ from itertools import pairwise
 import pytest
 
 from ibkeel.errors import WrongLoopError
-from ibkeel.virtual import DEFAULT_START, TimeIsUp, VirtualLoop, bystander_context, virtual_process
+from ibkeel.virtual import (
+    DEFAULT_START,
+    TimeIsUp,
+    VirtualLoop,
+    bystander_context,
+    run_virtual,
+    virtual_process,
+)
 from ibkeel.virtual.process import pass_time
 
 IMPORTS_MEANWHILE = """
@@ -310,3 +317,69 @@ def test_the_programs_own_timers_wait_until_it_has_slept():
 def test_a_negative_sleep_is_refused_as_by_the_machine():
     with virtual_process(DEFAULT_START), pytest.raises(ValueError, match="non-negative"):
         time.sleep(-1)
+
+
+def set_policy():
+    asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+    asyncio.run(asyncio.sleep(60))
+
+
+def give_a_factory():
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(asyncio.sleep(60))
+
+
+@pytest.mark.parametrize("program", [set_policy, give_a_factory])
+def test_a_program_that_chooses_its_kind_of_loop_gets_the_one_there_is(program):
+    with virtual_process(DEFAULT_START) as loop:
+        program()
+        assert round(loop.time()) == 60
+
+    assert not isinstance(asyncio.run(running_loop()), VirtualLoop)
+
+
+async def running_loop():
+    return asyncio.get_running_loop()
+
+
+def test_what_a_module_took_from_asyncio_meanwhile_chooses_again_afterwards():
+    class Chosen(asyncio.SelectorEventLoop):
+        pass
+
+    with virtual_process(DEFAULT_START):
+        runner, set_policy = asyncio.Runner, asyncio.set_event_loop_policy
+
+    before = asyncio.get_event_loop_policy()
+    with runner(loop_factory=Chosen) as running:
+        assert isinstance(running.get_loop(), Chosen)
+    set_policy(chosen := asyncio.DefaultEventLoopPolicy())
+    assert asyncio.get_event_loop_policy() is chosen
+    set_policy(before)
+
+
+@pytest.mark.parametrize("is_virtual", [False, True])
+def test_a_loop_that_was_made_before_reaches_no_gateway_of_the_machine(is_virtual):
+    """Where a library asks the running loop for a connection, and where it asks that of the process."""
+    loop = asyncio.SelectorEventLoop()
+
+    async def connect(asked):
+        await asked.create_connection(Reader, "127.0.0.1", 4002)
+
+    try:
+        with (
+            virtual_process(DEFAULT_START) as process,
+            pytest.raises(WrongLoopError, match=r"which has one loop.*asyncio\.run"),
+        ):
+            loop.run_until_complete(connect(process if is_virtual else loop))
+    finally:
+        loop.close()
+
+
+def test_a_virtual_loop_within_a_process_on_virtual_time_has_its_own_time():
+    async def nap():
+        await asyncio.sleep(3600)
+        return datetime.now(UTC)
+
+    with virtual_process(DEFAULT_START):
+        assert run_virtual(nap(), start=DEFAULT_START.replace(year=2025)).year == 2025
+        assert datetime.now(UTC) == DEFAULT_START
