@@ -206,7 +206,7 @@ def nearest_strikes(strikes: Iterable[Decimal], to: float | Decimal, count: int)
         InvalidInput: `count` is no whole number, or below 0.
     """
     count, price = whole_number("count", count), as_decimal(to)
-    return tuple(sorted(strikes, key=lambda strike: (abs(strike - price), strike))[:count])
+    return tuple(sorted(strikes, key=lambda strike: (abs(as_decimal(strike) - price), strike))[:count])
 
 
 def at_the_money(strikes: Iterable[Decimal], forward: float | Decimal) -> Decimal:

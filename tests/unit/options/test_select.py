@@ -82,6 +82,7 @@ def test_a_price_may_be_a_float_as_those_of_quotes_are():
     strikes = [Decimal(499), Decimal(501)]
 
     assert nearest_strikes(strikes, 500.4, 1) == (Decimal(501),)
+    assert nearest_strikes([499.0, 501.0], 500.4, 1) == (501.0,)
     assert out_of_the_money(strikes[0], 500.0, Right.PUT) == Decimal("0.002")
 
 
