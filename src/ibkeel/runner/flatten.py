@@ -80,11 +80,12 @@ async def flatten(
     late = f"the exit did not fill within {wait:.3g} s"
     bare = await unprotected(broker, positions)
 
-    def words(contract: Contract) -> str:
-        found = (why for failed, why in trouble.items() if is_same_contract(contract, failed))
-        return next(found, late if is_among(wanted, contract) else held_for) + bare[contract]
+    def words(row: Position) -> str:
+        found = (why for failed, why in trouble.items() if is_same_contract(row.contract, failed))
+        why = str(_no_room(row)) if abs(row.signed_quantity) < 1 else late
+        return next(found, why if is_among(wanted, row.contract) else held_for) + bare[row.contract]
 
-    return tuple(_held(row, desk, words(row.contract), wanted, leaving) for row in positions)
+    return tuple(_held(row, desk, words(row), wanted, leaving) for row in positions)
 
 
 async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequence[Contract]:
@@ -266,9 +267,11 @@ async def _of(broker: Account, contract: Contract) -> Sequence[Position]:
 
 
 def _no_room(position: Position) -> OrderRefused:
+    what = f"{position.signed_quantity:g} {position.contract}"
+    if abs(position.signed_quantity) < 1:
+        return OrderRefused(f"{what} is less than one, and orders here are for whole ones: close it in TWS")
     return OrderRefused(
-        f"orders that have not ended, of ours or of others, may still close {position.signed_quantity:g} "
-        f"{position.contract}; another exit could pass zero"
+        f"orders that have not ended, of ours or of others, may still close {what}; another exit could pass zero"
     )
 
 

@@ -161,6 +161,26 @@ async def test_what_is_held_is_read_three_times_before_an_exit_is_given_up(failu
     assert (sold, answers) == ([HELD_CALL] if is_sold else [], [])
 
 
+@pytest.mark.parametrize(("quantity", "sold"), [(0.5, []), (3.5, [3])])
+async def test_a_part_of_a_share_is_left_and_named(quantity, sold):
+    clock = StandingClock()
+    clock.monotonic = asyncio.get_running_loop().time
+    spy = Stock("SPY")
+    quote = Quote(contract=spy, at=NOW, bid=560.0, ask=560.02)
+    held = Position(account="DU1", contract=spy, signed_quantity=quantity, average_price=500)
+    async with FakeBroker(clock=clock, positions=(held,), quotes=(quote,)) as broker:
+        with Journal.in_memory() as journal:
+            crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
+            (left,) = await flatten(
+                broker, crew.desk, session=NOW.date(), wait=0, reason="now", contracts=[spy]
+            )
+            orders = [entry.record.order.quantity for entry in journal.events(Intent)]
+
+    assert (orders, left.signed_quantity) == (sold, 0.5)
+    assert "0.5 SPY is less than one" in left.reason
+    assert "close it in TWS" in left.reason
+
+
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
     def prepare(broker):
         place = broker.place
