@@ -167,11 +167,15 @@ class PortfolioGreeks:
         left, bare = _MOST - len(wanted), list[Quote]()
         for first in range(0, len(wanted), _AT_ONCE):
             bare += await self._read_some(wanted[first : first + _AT_ONCE])
-        for symbol in tuple(dict.fromkeys(quote.contract.symbol for quote in bare))[:left]:
-            spot = await self._spot(symbol)
-            for quote in bare:
-                if quote.contract.symbol == symbol:
-                    self.learn(quote, spot)
+        by_stock: dict[Stock, list[Quote]] = {}
+        for quote in bare:
+            # A ticker may stand for another stock, or the same at another price, in another currency.
+            stock = Stock(quote.contract.symbol, currency=quote.contract.currency)
+            by_stock.setdefault(stock, []).append(quote)
+        for stock in tuple(by_stock)[:left]:
+            spot = await self._spot(stock)
+            for quote in by_stock[stock]:
+                self.learn(quote, spot)
 
     async def _read_some(self, options: Sequence[Option]) -> list[Quote]:
         """Ask for some; those to whose greeks the price of the underlying is missing are given back."""
@@ -190,9 +194,8 @@ class PortfolioGreeks:
                         bare.append(answer)
         return bare
 
-    async def _spot(self, symbol: str) -> float | None:
-        stock = Stock(symbol)
-        quote = (await self._feed.quotes(symbol, (stock,))).get(stock)
+    async def _spot(self, stock: Stock) -> float | None:
+        quote = (await self._feed.quotes(stock.symbol, (stock,))).get(stock)
         return (quote.mid or quote.last) if isinstance(quote, Quote) else None
 
     def _part(self, contract: Contract, quantity: float, currency: str | None) -> Exposure:

@@ -368,6 +368,18 @@ def test_money_of_another_currency_is_not_added_to_the_accounts():
     assert total == Exposure(delta=50.0, gamma=3.125)
 
 
+def test_the_price_of_an_underlying_is_asked_for_in_the_money_of_its_options():
+    option = attrs.evolve(call(), currency="CAD")
+    market = _Market(quote(option, None), Quote(contract=Stock("SPY"), at=START, last=560.0))
+
+    async def script(greeks):
+        await greeks.refresh(view(held(option)), within=60)
+        return greeks.of((held(option),))
+
+    assert play(market, script).found == Exposure()
+    assert market.asked[-1] == (Stock("SPY", currency="CAD"),)
+
+
 @pytest.mark.parametrize("options", [{"is_told": False}, {"every": None}])
 def test_what_nobody_wants_to_know_is_not_asked(options):
     market = _Market(quote(call()))
