@@ -77,6 +77,7 @@ async def test_two_definitions_are_ambiguous_and_that_is_remembered(stage):
                 await on.broker.qualify(SPY)
 
         assert "remembered" in str(refused.value)
+        assert "(SPY SPY ARCA USD, SPY SPY ARCA USD" in str(refused.value)
         assert len(on.board.asked("contract_details")) == 1
 
 

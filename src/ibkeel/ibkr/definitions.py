@@ -2,13 +2,13 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from ibkeel.errors import AmbiguousContract, NoData, UnknownContract
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import collecting
 from ibkeel.ibkr.services import loop_time
-from ibkeel.ibkr.translate import contract_of, details_of, option_class_of, reading, to_ib_contract
+from ibkeel.ibkr.translate import details_of, option_class_of, reading, to_ib_contract
 from ibkeel.model import Combo, ConId, Contract, ContractDetails, Index, OptionChain, Stock
 from ibkeel.resilience import CacheKind, Deadlines, Fresh, Refused, RequestKind
 
@@ -20,6 +20,11 @@ def key_of(contract: Contract) -> tuple[Contract, ConId | None]:
     if not isinstance(contract, Contract):
         to_ib_contract(contract)  # refuses it with a sentence
     return contract, contract.con_id
+
+
+def _told(one: Any) -> str:
+    """What tells one of several alike from the others."""
+    return f"{one.localSymbol} {one.tradingClass} {one.primaryExchange or one.exchange} {one.currency}"
 
 
 class Definitions:
@@ -98,7 +103,7 @@ class Definitions:
         if not found:
             raise UnknownContract(f"the contract {contract}: the Gateway sent no definition", code=200)
         if len(found) > 1:
-            some = ", ".join(str(contract_of(row.contract)) for row in found[:4])
+            some = ", ".join(_told(row.contract) for row in found[:4])
             raise AmbiguousContract(
                 f"the contract {contract} fits {len(found)} definitions ({some}...); "
                 "name the exchange, currency, primary exchange or trading class",
