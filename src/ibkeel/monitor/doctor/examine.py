@@ -15,14 +15,18 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, ConnectionFailure, IbkeelError, JournalError, RequestFailed
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Quote, mask_account
-from ibkeel.monitor.doctor.findings import Diagnosis, Finding, Verdict, fault, well
 from ibkeel.monitor.doctor.looks import (
+    Diagnosis,
+    Finding,
     Seen,
+    Verdict,
+    fault,
     log_on_failed,
     look_at_data,
     look_at_health,
     look_at_orders,
     look_at_port,
+    well,
 )
 from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_now
 
