@@ -279,8 +279,10 @@ class Runner:
                 await asyncio.sleep(min(wait, _LOOK))
                 # A clock that was set back has instants before this one again.
                 due = min(due, timetable.next(session, now=self._clock.now(), stop=stop, last=last) or due)
+            last = max(due, self._clock.now())
+            if last >= stop:  # the machine slept over it
+                break
             await self._cycle_until(stop, session, timetable.allowed(session, due=due, stop=stop))
-            last = due
             due = timetable.next(session, now=self._clock.now(), stop=stop, last=last)
         await self._wait_until(stop)
         self._tally.held = await self._closing.close(session)

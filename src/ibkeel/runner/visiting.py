@@ -55,6 +55,7 @@ _LOG: Final = logging.getLogger("ibkeel.runner")
 _SKIPPED: Final = "skipped"
 _FAILED: Final = "failed"
 _OLD: Final = 15.0  # seconds, after which the account is read anew before an entry
+_TOO_OLD: Final = 120.0  # seconds, after which nothing is entered on what was seen
 
 
 class Entering:
@@ -69,7 +70,7 @@ class Entering:
         look: Callable[[int, Session], Awaitable[View]],
     ) -> None:
         self._planner, self._crew, self._clock, self._greeks = planner, crew, clock, greeks
-        self._look, self._began = look, 0.0
+        self._look, self._began_at = look, clock.now()
         self._last_entry: dict[str, datetime] = {}
         self._entered: list[str] = []
         self._entering = asyncio.Lock()
@@ -81,7 +82,7 @@ class Entering:
     def begin_cycle(self) -> None:
         """Forget what was entered in the cycle before."""
         self._entered.clear()
-        self._began = self._clock.monotonic()
+        self._began_at = self._clock.now()
         self._greeks.begin_cycle()
 
     async def consider(self, symbol: str, view: View) -> Verdict:
@@ -92,9 +93,13 @@ class Entering:
         Raises:
             IbkeelError: Something that had to be known could not be, or the order was refused.
         """
+        began_at = self._clock.now()
         verdict = await self._planner.plan(
             symbol, view, lambda: self._pending(symbol), last_entry_at=self._last_entry.get(symbol)
         )
+        if verdict.bracket is not None and (took := self._since(began_at)) > _TOO_OLD:
+            why = f"it took {took:.0f} s to decide"
+            verdict = Verdict(signal=verdict.signal, outcome=Outcome.REFUSED, reasons=(why,))
         if verdict.signal.is_entry:
             self._crew.tally.symbols[symbol].signals += 1
         if verdict.bracket is not None:
@@ -109,11 +114,15 @@ class Entering:
 
     async def _afresh(self, view: View, verdict: Verdict) -> tuple[View, Verdict]:
         """The account as it is now, and the size for it: a long cycle began with another, or an entry took of it."""
-        is_new = not self._entered and self._clock.monotonic() - self._began <= _OLD
+        is_new = not self._entered and self._since(self._began_at) <= _OLD
         if is_new or verdict.candidate is None:
             return view, verdict
         view = await self._look(view.number, view.session)
         return view, self._planner.sized(verdict.signal, verdict.candidate, view, verdict.spot)
+
+    def _since(self, instant: datetime) -> float:
+        """Seconds by wall time, which alone goes on while the machine sleeps."""
+        return abs((self._clock.now() - instant).total_seconds())
 
     async def _attempt(self, symbol: str, view: View, verdict: Verdict, bracket: Bracket) -> Verdict:
         standing = await self._crew.lookout.standing(bracket.entry, view.session)

@@ -157,8 +157,7 @@ def play(tmp_path):
                 quotes=[*quotes, *(row for rows in steps.values() for row in rows)],
                 bars=[bars_of(stock) for stock in stocks],
                 chains=[chain_of(stock) for stock in stocks],
-                clock=virtual_clock(),
-                **(broker or {}),
+                **{"clock": virtual_clock(), **(broker or {})},
             )
             with Journal.open(tmp_path / "journal.sqlite") as journal:
                 async with fake:
@@ -402,6 +401,88 @@ def test_a_clock_that_is_set_back_does_not_keep_the_cycles_waiting(play, config)
 
     minutes = [(row.at - OPEN) // timedelta(minutes=1) for row in of_kind(world.records, CycleDone)]
     assert minutes == [*range(1, 12), *range(2, 50)]
+
+
+class Asleep:
+    """Virtual time, but for `off`, for which the machine slept: only wall time went on, the market's too."""
+
+    def __init__(self, *, minutes=0, at=None):
+        self.off, self.minutes, self.at = timedelta(0), minutes, at
+
+    def now(self):
+        now = virtual_clock().now()
+        if self.at is not None and now - OPEN > timedelta(minutes=self.at):
+            self.off = timedelta(minutes=self.minutes)
+        return now + self.off
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+
+@attrs.define
+class SleepsAfter(Says):
+    """The machine sleeps for 20 minutes when a symbol was decided about for the first time."""
+
+    clock: Asleep = attrs.field(factory=Asleep)
+    symbol: str = "SPY"
+
+    def decide(self, context):
+        said = super().decide(context)
+        if context.symbol == self.symbol:
+            self.clock.off = timedelta(minutes=20)
+        return said
+
+
+@pytest.mark.parametrize("minutes", [42, 6 * 60])
+def test_a_cycle_that_the_machine_slept_over_does_not_begin_when_positions_leave_or_the_market_is_closed(
+    play, minutes
+):
+    clock = Asleep(minutes=minutes, at=12)
+    world = play(config={"interval": 600.0}, clock=clock, broker={"clock": clock})
+
+    assert (world.report.cycles, [row.kind for row in world.report.errors]) == (1, [])
+
+
+@pytest.mark.parametrize("overrun", OverrunPolicy)
+def test_cycles_that_the_machine_slept_over_are_made_up_for_once(play, overrun):
+    clock = Asleep(minutes=20, at=10.5)
+    world = play(
+        config={"interval": 60.0, "overrun": overrun},
+        clock=clock,
+        broker={"clock": clock},
+        strategy=Says(Direction.NONE),
+    )
+
+    minutes = [(row.at - OPEN) // timedelta(minutes=1) for row in of_kind(world.records, CycleDone)]
+    assert minutes == [*range(1, 11), *range(31, 50)]
+
+
+def test_nothing_is_entered_on_what_was_decided_before_the_machine_slept(play):
+    strategy = SleepsAfter()
+    world = play(
+        config={"interval": 600.0},
+        clock=strategy.clock,
+        broker={"clock": strategy.clock},
+        strategy=strategy,
+    )
+
+    decided = of_kind(world.records, Decision)
+    assert [row.outcome for row in decided[:2]] == ["refused", "entry"]
+    assert decided[0].reasons == ("it took 1200 s to decide",)
+
+
+def test_the_account_is_read_anew_before_an_entry_when_the_machine_slept_in_the_cycle(play):
+    strategy = SleepsAfter(by_symbol={"QQQ": Direction.NONE}, symbol="QQQ")
+    world = play(
+        config={"interval": 600.0},
+        clock=strategy.clock,
+        broker={"clock": strategy.clock},
+        strategy=strategy,
+        symbols=("QQQ", "SPY"),
+    )
+
+    kinds = [call.kind for call in world.broker.calls]
+    assert kinds[: kinds.index("place")].count("account") == 2
 
 
 def test_children_are_cancelled_before_the_position_is_sold(play):
