@@ -146,17 +146,19 @@ def listed_call():
 
 @pytest.fixture
 def stage(listed_call):
-    """Opens a connected broker ten minutes into the session; takes settings and configuration."""
+    """Opens a connected broker ten minutes into the session; takes settings, its own clock and configuration."""
 
     @asynccontextmanager
-    async def opened(*, settings=None, account="DU1234567", kept_back=(), market=_MARKET, **config):
+    async def opened(
+        *, settings=None, account="DU1234567", kept_back=(), market=_MARKET, own_clock=None, **config
+    ):
         await asyncio.sleep(FIRST_MINUTES)
         clock, board, told = virtual_clock(), Switchboard(), Told()
         board.kept_back = set(kept_back)
         gateway = SimulatedGateway(market=market, clock=clock, settings=settings, account=account)
         broker = IBKRBroker(
             IBKRConfig(**{"orders": "PAPER", "port": PORT, **config}),
-            clock=clock,
+            clock=own_clock or clock,
             observer=told,
             jitter=lambda: 0.0,
         )

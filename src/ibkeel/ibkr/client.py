@@ -186,7 +186,10 @@ def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
 
 def hear_bytes(ib: Any, hearer: Callable[[], None]) -> None:
     """Call a function whenever bytes have come, before they are decoded."""
-    ib.client.conn.hasData += lambda _: hearer()
+    event, decode = ib.client.conn.hasData, ib.client._onSocketHasData  # noqa: SLF001 - what this module is for
+    event -= decode
+    event += lambda _: hearer()
+    event += decode
 
 
 def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:

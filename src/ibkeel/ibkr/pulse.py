@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -26,9 +27,11 @@ LEAST_GAP: Final = 1.0
 _AGAIN_AFTER: Final = 5.0
 _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
+_OLD: Final = 10.0  # the same, before what is read then is too old for a quote
 _REMEMBERED: Final = 16
 YIELD: Final = (
-    "Unless the machine slept, await asyncio.sleep() instead of time.sleep(), and move long work to a thread"
+    "Unless the machine slept, or its clock was set, await asyncio.sleep() instead of time.sleep(), and move long "
+    "work to a thread"
 )
 _TELLS_AGAIN: Final = 900.0  # seconds: a program that blocks its loop does so again and again
 CLOCK_LIMIT: Final = 60.0
@@ -137,6 +140,7 @@ class Pulse:
         self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._due: tuple[float, datetime] | None = None  # the next look at the clock, by both clocks
         hear_bytes(link.ib, self._heard)
         self._told_at = -math.inf
         self.heard_at = -math.inf
@@ -174,9 +178,7 @@ class Pulse:
         self._gate.check_link()
         if self._last is not None and loop_time() - self._last.at < LEAST_GAP:
             return self._last
-        if deadline >= self._link.config.deadlines.probe:
-            return await self._questions.do("time", self._ask)
-        mine = asyncio.timeout(deadline)
+        mine = asyncio.timeout(deadline if deadline < self._link.config.deadlines.probe else None)
         try:
             async with mine:
                 return await self._questions.do("time", self._ask)
@@ -279,21 +281,34 @@ class Pulse:
         due = loop_time() + seconds
         while (now := loop_time()) < due:
             glance = min(due, now + _GLANCE)
+            self._due = glance, self._link.clock.now() + timedelta(seconds=glance - now)
             try:
-                async with asyncio.timeout_at(glance):
-                    await self._wake.wait()
-            except TimeoutError:
-                self._note_lateness(loop_time() - glance)
-            else:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(glance):
+                        await self._wake.wait()
+                self._look()
+            finally:
+                self._due = None
+            if self._wake.is_set():
                 self._wake.clear()
                 return True
         return False
 
-    def _note_lateness(self, late: float) -> None:
-        """A timer that comes late tells that the loop did not run."""
+    def _look(self) -> None:
+        """A look that comes late tells that the loop did not run; while the machine sleeps, wall time alone goes on."""
+        if self._due is None:
+            return
+        (due, due_at), now = self._due, self._link.clock.now()
+        late = max(loop_time() - due, (now - due_at).total_seconds())
         if late < _BLOCKED:
             return
-        self.blocked.append((self._link.clock.now(), late))
+        self._due = None
+        if late >= _OLD:
+            self._link.cache.clear()
+            self._link.requests.stood_still(f"this program did not run for about {late:.0f} s")
+            self._last = None
+            self.hurry()
+        self.blocked.append((now, late))
         if loop_time() - self._told_at < _TELLS_AGAIN:
             return
         self._told_at = loop_time()
@@ -304,4 +319,5 @@ class Pulse:
         )
 
     def _heard(self) -> None:
+        self._look()
         self.heard_at = loop_time()

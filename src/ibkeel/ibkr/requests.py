@@ -1,6 +1,7 @@
 """Every request ends, in exactly one way: with a value, or with one typed error."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any, Final, Protocol
@@ -27,6 +28,7 @@ __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
 _REMEMBERED_SECONDS: Final = 600.0  # no deadline is longer, so no answer is much later
 _SETTLES_AFTER: Final = 2.0  # an end that follows another does so at once
+_LATE: Final = 1.0  # seconds that the loop may run late before its own deadlines wait as long
 _OWED_SECONDS: Final = 30.0  # an answer that is later than that will not come any more
 _REMEMBERED: Final = 4096
 _MAY_RUN_ON: Final = frozenset({Reaction.RESUBSCRIBE, Reaction.WAIT_COMPETING})
@@ -144,7 +146,8 @@ class Requests:
                 if attempt is not None:
                     attempt.restart()
             self._tell_sent(pending, sent - began)
-            deadline_timer = loop.call_at(sent + deadline, self._expire, pending, deadline)
+            due = sent + deadline
+            deadline_timer = loop.call_at(due, self._expire, pending, deadline, due)
             return await pending.future
         except BaseException as failure:
             error = failure
@@ -161,8 +164,12 @@ class Requests:
             way = Way(began, sent if was_sent else None, pending.heard_at, loop.time())
             self._tell(pending.kind, pending.what, error, way)
 
-    def _expire(self, pending: Pending, deadline: float) -> None:
+    def _expire(self, pending: Pending, deadline: float, due: float = math.inf) -> None:
         """The deadline has passed; an answer that came in the same turn of the loop still counts."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - due > _LATE:  # what came meanwhile is yet to be read
+            loop.call_later(_LATE, self._expire, pending, deadline)
+            return
         pending.settle()
         if pending.future.done():
             return
@@ -370,6 +377,13 @@ class Requests:
                     pending.cancel = None  # what has yet to leave was not forgotten
                 if not pending.is_stream:
                     pending.fail(NotConnected(f"{pending.what}: {why}"))
+
+    def stood_still(self, why: str) -> None:
+        """What is read now may be from long ago: quotes that wait for one end; streams are asked for again."""
+        for pending in list(self._open.values()):
+            if pending.kind is RequestKind.QUOTE:
+                again = NotConnected(f"{pending.what}: {why}; ask again")
+                pending.give_up(SubscribeAgain() if pending.is_stream else again)
 
     def fail_all(self, why: str) -> None:
         """End every request, and tell the server while it still listens."""

@@ -118,7 +118,9 @@ class Streams:
         subscription = self._open.get(key_of(contract))
         if subscription is None or not subscription.collector.is_complete or subscription.restoration:
             return None
-        quote, is_fresh = subscription.collector.quote(), loop_time() - subscription.rhythm.last <= _FRESH
+        quote = subscription.collector.quote()
+        # By wall time, which alone goes on while the machine sleeps.
+        is_fresh = abs((self._link.clock.now() - quote.at).total_seconds()) <= _FRESH
         return quote if is_fresh and not quote.is_halted else None
 
     def restore(self, must_send: bool) -> None:

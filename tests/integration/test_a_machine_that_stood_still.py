@@ -1,0 +1,187 @@
+"""The machine sleeps, or the process is stopped: what was sent before is not taken for news afterwards."""
+
+import asyncio
+from contextlib import aclosing
+from datetime import timedelta
+
+import pytest
+
+from ibkeel.errors import NotConnected
+from ibkeel.model import BarSpec, Stock
+from ibkeel.sim import GatewaySettings, Latency
+from ibkeel.sim.codec import REPLIES
+from ibkeel.sim.wire import split
+from ibkeel.virtual import virtual_clock
+
+STALL = 1200.0  # seconds
+HOURS = timedelta(hours=3)
+DAY = BarSpec(duration="1 D", size="5 mins")
+SYMBOLS = ("SPY", "QQQ", "AAPL", "MSFT")
+
+
+class Asleep:
+    """Virtual time, but for `off`, for which the machine slept: only wall time went on."""
+
+    def __init__(self):
+        self.off = timedelta(0)
+
+    def now(self):
+        return virtual_clock().now() + self.off
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+
+def stop_the_process(seconds):
+    """Nothing runs for so long, and all that was due comes late."""
+    loop = asyncio.get_running_loop()
+    loop._move_to(loop.time() + seconds)
+
+
+def stop_at(board, name, seconds):
+    """Stop the process when the first reply of a name is on its way to it; how often that was."""
+    passes, stopped = board.times, []
+
+    def times(payload):
+        if not stopped and split(payload)[0] == str(REPLIES[name].number):
+            stopped.append(name)
+            stop_the_process(seconds)
+        return passes(payload)
+
+    board.times = times
+    return stopped
+
+
+async def a_price(stream):
+    return await asyncio.wait_for(anext(stream), 30)
+
+
+async def complete(on, stream):
+    """Follow a stream of a stock until it answers for a quote."""
+    quote = await a_price(stream)
+    while None in {quote.bid, quote.ask, quote.last, quote.volume, quote.close}:
+        quote = await a_price(stream)
+    asked = len(on.board.asked("market_data"))
+    assert (await on.broker.quote(on.stock)).at == quote.at
+    assert len(on.board.asked("market_data")) == asked
+    return quote
+
+
+async def test_a_quote_that_was_asked_for_before_the_machine_slept_is_no_answer_afterwards(stage):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        asked = asyncio.create_task(on.broker.quote(on.option))
+        await asyncio.sleep(0.02)
+        clock.off = HOURS
+
+        with pytest.raises(NotConnected, match="did not run for about 10795 s; ask again"):
+            await asked
+
+        again = await on.broker.quote(on.option)
+        assert abs(again.at - clock.now()) < timedelta(seconds=1)
+        await asyncio.sleep(1)
+        assert len(on.board.asked("cancel_market_data")) == 2
+
+
+async def test_a_quote_that_came_while_the_process_was_stopped_is_no_answer_afterwards(stage):
+    async with stage() as on:
+        stopped = stop_at(on.board, "tick_price", STALL)
+
+        with pytest.raises(NotConnected, match="ask again"):
+            await on.broker.quote(on.option)
+
+        assert stopped
+        assert (await on.broker.quote(on.option)).bid
+        assert [row.name for row in on.told.of("AlarmRaised")] == ["loop"]
+        assert on.told.of("ServiceChanged") == []
+
+
+@pytest.mark.parametrize("slept", [True, False])
+async def test_a_streams_price_from_before_answers_no_question_and_the_stream_is_asked_for_again(
+    stage, slept
+):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+        before = await complete(on, stream)
+        asked = len(on.board.asked("market_data"))
+        if slept:
+            clock.off = HOURS
+        else:
+            stop_the_process(STALL)
+
+        await asyncio.sleep(10)
+        after = await on.broker.quote(on.stock)
+        while (told := await a_price(stream)).at == before.at:
+            pass
+
+        assert abs(after.at - clock.now()) < timedelta(seconds=5)
+        assert told.at > before.at + timedelta(seconds=STALL)
+        assert len(on.board.asked("market_data")) > asked
+        assert len(on.broker.open_lines) == 1
+
+
+async def test_right_after_a_sleep_a_streams_price_does_not_look_two_seconds_old(stage):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+        before = await complete(on, stream)
+        asked = len(on.board.asked("market_data"))
+        clock.off = HOURS
+
+        task = asyncio.create_task(on.broker.quote(on.stock))
+        await asyncio.gather(task, return_exceptions=True)
+
+        assert len(on.board.asked("market_data")) > asked
+        assert task.exception() or task.result().at > before.at
+
+
+async def test_bars_from_before_a_sleep_are_not_shown_as_seconds_old(stage):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        await on.broker.bars(on.stock, DAY)
+        known = await on.broker.last_good_bars(on.stock, DAY)
+        clock.off = HOURS
+        await asyncio.sleep(6)
+
+        assert known.age < 1
+        assert await on.broker.last_good_bars(on.stock, DAY) is None
+
+
+async def test_a_link_is_probed_as_soon_as_the_machine_is_awake(stage):
+    clock = Asleep()
+    async with stage(own_clock=clock, heartbeat=300.0) as on:
+        await asyncio.sleep(3)
+        asked = len(on.board.asked("current_time"))
+        clock.off = HOURS
+
+        await asyncio.sleep(6)
+
+        assert len(on.board.asked("current_time")) == asked + 1
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 4.0])
+async def test_a_clock_that_is_set_back_or_slewed_is_no_sleep(stage, seconds):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        clock.off = timedelta(seconds=seconds)
+
+        await asyncio.sleep(20)
+
+        assert [row.name for row in on.told.of("AlarmRaised") if row.name == "loop"] == []
+
+
+async def test_answers_that_came_while_the_process_was_stopped_are_not_late(stage):
+    """Its deadlines come with the first turn of the loop, and the answers with the next ones."""
+    slow = GatewaySettings(latency=Latency(history=1.0))
+    async with stage(settings=slow) as on:
+        stocks = [Stock(symbol) for symbol in SYMBOLS]
+        for stock in stocks:
+            await on.broker.qualify(stock)
+        asked = [asyncio.create_task(on.broker.with_deadline(5).bars(stock, DAY)) for stock in stocks]
+        await asyncio.sleep(0.5)
+
+        stop_the_process(8)
+        bars = await asyncio.gather(*asked, return_exceptions=True)
+
+        assert [len(row) > 0 for row in bars] == [True] * 4
+        assert on.told.of("ServiceChanged") == []
+        assert (await on.broker.health()).check("data path").grade == "ok"
