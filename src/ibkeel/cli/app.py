@@ -31,6 +31,8 @@ from ibkeel.errors import (
 )
 from ibkeel.telemetry import RedactingFilter, redact
 
+_MOST_LINES: Final = 20_000  # of a log that nobody reads: they would fill the memory of a bot that trades on
+
 
 class ExitCode(IntEnum):
     """What the script's end means to its caller."""
@@ -191,5 +193,7 @@ def _log_to_stderr(verbose: int) -> None:
     listener = QueueListener(lines, handler)
     listener.start()
     click.get_current_context().call_on_close(listener.stop)
-    root.addHandler(QueueHandler(lines))
+    waits = QueueHandler(lines)
+    waits.addFilter(lambda _: lines.qsize() < _MOST_LINES)
+    root.addHandler(waits)
     root.setLevel(logging.INFO if verbose == 1 else logging.DEBUG)

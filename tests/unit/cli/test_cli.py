@@ -832,6 +832,24 @@ def test_a_log_that_nobody_reads_holds_up_nobody(monkeypatch):
     assert line.endswith(f" ERROR ibkeel.test {told} of DU***67\n")
 
 
+def test_of_a_log_that_nobody_reads_no_more_is_kept_than_memory_bears(monkeypatch):
+    reader, writer = os.pipe()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    log, kept = logging.getLogger("ibkeel.test"), 20_000
+    with os.fdopen(writer, "w") as stream, os.fdopen(reader) as lines:
+        monkeypatch.setattr(sys, "stderr", stream)
+        with click.Context(commands):
+            _log_to_stderr(1)
+            for number in range(2 * kept):
+                log.error("%d", number)
+            read = [lines.readline().split()[-1] for _ in range(kept)]
+            log.error("read again")
+            read += iter(lambda: lines.readline().split()[-1], "again")
+
+    assert read == [str(number) for number in range(len(read))]
+    assert len(read) < 1.5 * kept
+
+
 def test_an_error_has_its_exit_code_though_nobody_reads_it(tmp_path):
     command = [sys.executable, "-m", "ibkeel", "run", str(tmp_path / "none.toml")]
     reader, writer = os.pipe()
