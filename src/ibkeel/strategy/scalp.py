@@ -134,7 +134,7 @@ class Scalp:
             score = max(0.0, (self.rsi_exit - seen.strength) / self.rsi_exit)
         else:
             return 0.0
-        return min(1.0, _GAP_WEIGHT * min(1.0, _GAP_SCALE * gap) + _STRENGTH_WEIGHT * score)
+        return _GAP_WEIGHT * min(1.0, _GAP_SCALE * gap) + _STRENGTH_WEIGHT * score
 
     def _reasons(self, seen: _Readings) -> tuple[Reason, ...]:
         trend = "above" if seen.fast > seen.slow else "not above"

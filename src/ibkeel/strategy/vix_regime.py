@@ -35,24 +35,20 @@ _SAYS: Final = MappingProxyType(
 """Direction and confidence of each regime: puts while nobody is afraid, calls once some are."""
 
 
-def _wish(min_otm: float, max_otm: float, min_dte: int, max_dte: int) -> OptionWish:
-    return OptionWish(min_otm=min_otm, max_otm=max_otm, min_dte=min_dte, max_dte=max_dte)
-
-
 _PUTS: Final = MappingProxyType(
     {
-        "SPY": _wish(0.05, 0.10, 30, 60),
-        "QQQ": _wish(0.00, 0.10, 30, 45),
-        "IWM": _wish(0.05, 0.10, 30, 60),
-        "NVDA": _wish(0.00, 0.10, 30, 60),
-        "TSLA": _wish(0.10, 0.20, 30, 60),
+        "SPY": OptionWish(min_otm=0.05, max_otm=0.10, min_dte=30, max_dte=60),
+        "QQQ": OptionWish(min_otm=0.00, max_otm=0.10, min_dte=30, max_dte=45),
+        "IWM": OptionWish(min_otm=0.05, max_otm=0.10, min_dte=30, max_dte=60),
+        "NVDA": OptionWish(min_otm=0.00, max_otm=0.10, min_dte=30, max_dte=60),
+        "TSLA": OptionWish(min_otm=0.10, max_otm=0.20, min_dte=30, max_dte=60),
     }
 )
 _CALLS: Final = MappingProxyType(
     {
-        "GLD": _wish(0.02, 0.05, 60, 90),
-        "LMT": _wish(0.02, 0.05, 45, 90),
-        "XLE": _wish(0.02, 0.05, 30, 60),
+        "GLD": OptionWish(min_otm=0.02, max_otm=0.05, min_dte=60, max_dte=90),
+        "LMT": OptionWish(min_otm=0.02, max_otm=0.05, min_dte=45, max_dte=90),
+        "XLE": OptionWish(min_otm=0.02, max_otm=0.05, min_dte=30, max_dte=60),
     }
 )
 

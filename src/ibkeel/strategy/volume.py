@@ -86,7 +86,7 @@ class Whale:
             rested = Reason("seconds_since_entry", since, f"at least {self.rest:g}")
             return Signal(direction=Direction.NONE, reasons=(*reasons, rested))
         confidence = _BREAK_WEIGHT * min(1.0, _BREAK_SCALE * reach) + _VOLUME_WEIGHT * min(1.0, ratio)
-        return Signal(direction=direction, confidence=min(1.0, confidence), reasons=reasons)
+        return Signal(direction=direction, confidence=confidence, reasons=reasons)
 
     @staticmethod
     def _break(close: float, top: float, bottom: float) -> tuple[Direction, float]:

@@ -65,9 +65,25 @@ def test_a_refusal_to_confirm_leaves_no_confidence():
 
 
 def test_everybodys_reasons_are_told_under_their_names():
-    both = Confirmed(decides=Says("one", UP), confirms=(Says("other", DOWN),))
+    for first, second, told in [
+        (UP, DOWN, ["one.said", "other.said"]),
+        (UP, UP, ["one.said", "other.said"]),
+        (NONE, UP, ["one.said"]),
+    ]:
+        both = Confirmed(decides=Says("one", first), confirms=(Says("other", second),))
 
-    assert [reason.name for reason in both.decide(CONTEXT).reasons] == ["one.said", "other.said"]
+        assert [reason.name for reason in both.decide(CONTEXT).reasons] == told
+
+
+def test_everybody_is_shown_the_same_market():
+    @attrs.frozen
+    class Names(Says):
+        def decide(self, context):
+            return Signal(direction=UP, confidence=0.5, reasons=(Reason(context.symbol, 1.0),))
+
+    both = Confirmed(decides=Names("one", UP), confirms=(Names("other", UP),))
+
+    assert [reason.name for reason in both.decide(CONTEXT).reasons] == ["one.SPY", "other.SPY"]
 
 
 def test_options_and_exits_are_those_of_the_one_that_decides():

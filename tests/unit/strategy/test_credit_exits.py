@@ -57,6 +57,17 @@ def test_a_loss_comes_before_the_days():
     assert str(second[1]) == "dte 9 (above 21)"
 
 
+def test_a_profit_is_told_with_what_was_wanted():
+    [(rule, reason)] = due_credit_exits(CreditExitPolicy(), facts(debit=Decimal("0.50")))
+
+    assert (rule, str(reason)) == (ExitRule.TAKE_PROFIT, "gain 0.75 (below 0.5)")
+
+
+def test_what_it_gained_is_not_known_without_a_price():
+    assert facts(debit=None).gain is None
+    assert facts(debit=Decimal("2.50")).gain == -0.25
+
+
 def test_a_policy_that_asks_for_nothing_ends_nothing():
     never = CreditExitPolicy(take_profit_fraction=None, stop_multiple=None, min_dte=None)
 

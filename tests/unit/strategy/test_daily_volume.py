@@ -1,8 +1,8 @@
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Direction
-from ibkeel.strategy import DailyVolume, Strategy
+from ibkeel.model import BarSpec, Direction
+from ibkeel.strategy import DailyVolume, Needs, Strategy
 
 FLAT = [100.0] * 10
 DEFAULT = DailyVolume()
@@ -47,6 +47,7 @@ def test_a_market_without_volume_is_nothing(context_of):
     signal = strategy.decide(context_of(strategy, [*FLAT, 105.0], [0.0] * 11))
 
     assert signal.direction is Direction.NONE
+    assert [reason.name for reason in signal.reasons] == ["volume_ratio", "distance"]
 
 
 def test_too_few_bars_are_nothing_with_a_reason(context_of):
@@ -60,7 +61,40 @@ def test_it_is_a_strategy():
     strategy: Strategy = DailyVolume()
 
     assert strategy.name == "daily_volume"
-    assert [spec.size for spec in strategy.needs().bars] == ["1 hour"]
+    spec = BarSpec(duration="1 W", size="1 hour")
+    assert strategy.needs() == Needs(bars=(spec,), least={spec: 11})
+
+
+@pytest.mark.parametrize(("look_back", "span"), [(23, "1 W"), (24, "2 W"), (47, "2 W"), (48, "3 W")])
+def test_more_hours_than_a_week_holds_are_asked_for_where_they_are_needed(context_of, look_back, span):
+    strategy = DailyVolume(look_back=look_back)
+
+    assert [spec.duration for spec in strategy.needs().bars] == [span]
+    assert decide(context_of, 101.0, 100.0, strategy, [100.0] * look_back).direction is Direction.UP
+
+
+def test_the_averages_are_those_of_the_bars_just_before(context_of):
+    strategy = DailyVolume(look_back=3)
+    closes, volumes = [900.0, 70.0, 90.0, 140.0, 120.0], [5e6, 100.0, 200.0, 600.0, 450.0]
+
+    signal = strategy.decide(context_of(strategy, closes, volumes))
+
+    assert [str(reason) for reason in signal.reasons] == [
+        "volume_ratio 1.5 (at least 0.8)",
+        "distance 0.2 (more than 0.001 from sma3 100.0000)",
+    ]
+    assert signal.direction is Direction.UP
+
+
+def test_prices_of_zero_say_nothing(context_of):
+    assert decide(context_of, 0.0, 100.0, before=[0.0] * 10).direction is Direction.NONE
+
+
+def test_a_price_and_a_volume_below_one_are_as_good_as_any(context_of):
+    signal = DEFAULT.decide(context_of(DEFAULT, [0.5] * 10 + [0.6], [0.5] * 11))
+
+    assert signal.direction is Direction.UP
+    assert signal.confidence == 0.6
 
 
 @pytest.mark.parametrize("params", [{"look_back": 0}, {"volume_ratio": 0.0}, {"band": -0.1}])

@@ -88,6 +88,7 @@ def test_a_trail_asks_for_the_hours_of_its_average(period, least):
     weeks = int(trail_bars(period).duration.removesuffix(" W"))
 
     assert weeks * 24 >= least
+    assert (weeks - 1) * 24 < least
 
 
 def test_too_few_hours_do_not_trail():
@@ -113,7 +114,18 @@ def test_everything_that_is_due_is_told_with_its_facts():
     due = due_exits(policy, facts(premium=1.0, hours=hours_of([*RISING, 50.0]), ends_at=NOW))
 
     assert [rule for rule, _ in due] == ["stop", "trail", "expiry", "end_of_session"]
-    assert [reason.value for _, reason in due] == [-0.75, 50.0, 11.0, 0.0]
+    assert [str(reason) for _, reason in due] == [
+        "gain -0.75 (above -0.2)",
+        "hourly_close 50 (at or above ema20 107.4524)",
+        "dte 11 (at least 30)",
+        "seconds_late 0 (below 0)",
+    ]
+
+
+def test_a_profit_is_told_with_what_was_wanted():
+    [(_, reason)] = due_exits(ExitPolicy(take_profit_fraction=0.5), facts(premium=7.0))
+
+    assert str(reason) == "gain 0.75 (below 0.5)"
 
 
 def test_a_position_without_a_direction_is_refused():

@@ -133,8 +133,35 @@ def test_a_name_cannot_be_taken_twice_by_different_strategies():
 
 def test_the_default_registry_is_one_object_with_the_built_ins():
     assert default_registry() is default_registry()
-    assert {"scalp", "whale"} <= set(default_registry().names())
+    for name in ("daily_volume", "scalp", "vix_regime", "whale"):
+        assert default_registry().create(name).name == name
     assert register("scalp")(Scalp) is Scalp
+    with pytest.raises(InvalidInput, match="'scalp' is registered already"):
+        register("scalp")(Idle)
+
+
+def test_a_class_of_any_kind_is_made_with_its_parameters():
+    class Plain:
+        def __init__(self, patience):
+            self.patience = patience
+
+    assert Registry({"plain": Plain}).create("plain", {"patience": 3}).patience == 3
+
+
+def test_an_installed_package_offers_strategies_by_its_entry_points(tmp_path, monkeypatch):
+    package = tmp_path / "offers-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: offers\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[ibkeel.strategies]\noffered = ibkeel.strategy:Scalp\n[console_scripts]\noffers = offers:main\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    names = Registry().names()
+
+    assert "offered" in names
+    assert "offers" not in names
+    assert Registry().create("offered") == Scalp()
 
 
 @pytest.mark.parametrize(

@@ -62,23 +62,30 @@ def test_a_symbol_of_neither_universe_is_nothing_with_a_reason():
     signal = decide("AAPL", 12.0)
 
     assert signal.direction is Direction.NONE
-    assert signal.reasons[-1].name == "in_universe"
+    assert [str(reason) for reason in signal.reasons] == [
+        "vix 12 (complacency)",
+        "in_universe 0 (one of SPY, QQQ, IWM, NVDA, TSLA)",
+    ]
+
+
+def test_an_entry_tells_the_level_and_its_regime():
+    assert [str(reason) for reason in decide("GLD", 17.5).reasons] == ["vix 17.5 (normal)"]
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"last": None}, "vix_known"),
-        ({"at": NOW - timedelta(seconds=901)}, "vix_age"),
-        ({"data_type": DataType.DELAYED}, "vix_live"),
-        ({"data_type": DataType.FROZEN}, "vix_live"),
+        ({"last": None}, "vix_known 0 (a VIX that could be read)"),
+        ({"at": NOW - timedelta(seconds=901)}, "vix_age 901 (at most 900 s)"),
+        ({"data_type": DataType.DELAYED}, "vix_live 0 (live data, not delayed)"),
+        ({"data_type": DataType.FROZEN}, "vix_live 0 (live data, not frozen)"),
     ],
 )
 def test_without_a_fresh_live_level_it_says_nothing(changes, reason):
     signal = decide("SPY", 12.0, **changes)
 
     assert signal.direction is Direction.NONE
-    assert signal.reasons[0].name == reason
+    assert [str(fact) for fact in signal.reasons] == [reason]
 
 
 def test_without_any_quote_it_says_nothing():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Direction, Index, Quote, Reason, Signal, Stock
-from ibkeel.strategy import DailyVolume, Needs, Scalp, VixRegime, Whale, visible, walk_forward
+from ibkeel.strategy import DailyVolume, Needs, Scalp, VixRegime, Whale, visible, walk_forward, warming_up
 from ibkeel.testing.strategies import START, histories
 
 MINUTES = BarSpec(duration="300 S", size="1 min")
@@ -67,6 +67,33 @@ def test_a_walk_says_something_at_every_close():
 
     assert [step.at - START for step in steps] == [timedelta(minutes=n) for n in range(1, 8)]
     assert [step.signal.reasons[0].value for step in steps] == [1, 2, 3, 4, 5, 5, 5]
+
+
+def test_until_a_strategy_is_warm_the_walk_speaks_in_its_place():
+    class Warms(Watches):
+        def needs(self):
+            return Needs(bars=self.specs, least={MINUTES: 3})
+
+        def decide(self, context):
+            return Signal(direction=Direction.NONE, reasons=(Reason(context.symbol, 1.0),))
+
+    steps = list(walk_forward(Warms(), bars_of(MINUTES, 4)))
+
+    assert [str(step.signal.reasons[0]) for step in steps] == [
+        "bars 1 (warming up: 1 of 3 bars of 1 min)",
+        "bars 2 (warming up: 2 of 3 bars of 1 min)",
+        "SPY 1",
+        "SPY 1",
+    ]
+
+
+def test_bars_that_are_not_at_hand_count_as_none():
+    said = warming_up(Needs(bars=(MINUTES, DAYS), least={MINUTES: 1, DAYS: 2}), {})
+
+    assert [str(reason) for reason in said.reasons] == [
+        "bars 0 (warming up: 0 of 1 bars of 1 min)",
+        "bars 0 (warming up: 0 of 2 bars of 1 day)",
+    ]
 
 
 def test_a_second_series_is_cut_at_the_same_instant():

@@ -4,8 +4,8 @@ import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Direction
-from ibkeel.strategy import Strategy, Whale
+from ibkeel.model import BarSpec, Direction
+from ibkeel.strategy import Needs, Strategy, Whale
 
 FLAT = [100.0] * 30
 DEFAULT = Whale()
@@ -57,7 +57,48 @@ def test_too_few_bars_are_nothing_with_a_reason(context_of):
 def test_it_is_a_strategy():
     strategy: Strategy = Whale()
 
+    spec = BarSpec(duration="3 W", size="1 hour")
     assert strategy.name == "whale"
+    assert strategy.needs() == Needs(bars=(spec,), least={spec: 20}, memory=259_200.0)
+
+
+@pytest.mark.parametrize(("look_back", "span"), [(71, "3 W"), (72, "4 W"), (95, "4 W"), (96, "5 W")])
+def test_more_hours_are_asked_for_where_the_range_needs_them(look_back, span):
+    assert [spec.duration for spec in Whale(look_back=look_back).needs().bars] == [span]
+    assert [spec.duration for spec in Whale(min_bars=look_back + 1).needs().bars] == [span]
+
+
+def test_it_tells_the_range_and_the_volume(context_of):
+    for closes, volume in [([*FLAT, 101.0], 130.0), ([*FLAT, 101.0], 110.0)]:
+        signal = decide(context_of, closes, [100.0] * 30 + [volume])
+
+        assert [str(reason) for reason in signal.reasons] == [
+            "close 101 (outside 99.5 to 100.5)",
+            f"volume_ratio {volume / 100:g} (above 1.2)",
+        ]
+
+
+def test_less_than_the_usual_volume_is_less_sure_where_it_counts_as_heavy(context_of):
+    strategy = Whale(volume_ratio=0.5)
+
+    signal = decide(context_of, [*FLAT, 150.0], [100.0] * 30 + [80.0], strategy)
+
+    assert signal.confidence == pytest.approx(0.6 + 0.4 * 0.8)
+    assert decide(context_of, [*FLAT, 150.0], [0.0] * 31, strategy).direction is Direction.NONE
+
+
+@pytest.mark.parametrize("last", [1.0, -1.0])
+def test_prices_of_zero_have_no_range_to_break(context_of, last):
+    context = context_of(DEFAULT, [0.0] * 30 + [last], [100.0] * 30 + [500.0])
+
+    assert DEFAULT.decide(context).direction is Direction.NONE
+
+
+@pytest.mark.parametrize(("last", "direction"), [(0.6, Direction.UP), (0.4, Direction.DOWN)])
+def test_a_price_and_a_volume_below_one_are_as_good_as_any(context_of, last, direction):
+    context = context_of(DEFAULT, [0.5] * 30 + [last], [0.5] * 30 + [1.0])
+
+    assert DEFAULT.decide(context).direction is direction
 
 
 @pytest.mark.parametrize("params", [{"look_back": 0}, {"min_bars": 1}, {"volume_ratio": 0.0}, {"rest": -1.0}])
@@ -84,7 +125,7 @@ def test_a_rest_is_told_as_the_reason(context_of):
 
     signal = DEFAULT.decide(attrs.evolve(context, last_entry_at=context.now - timedelta(hours=1)))
 
-    assert (signal.reasons[-1].name, signal.reasons[-1].value) == ("seconds_since_entry", 3600.0)
+    assert str(signal.reasons[-1]) == "seconds_since_entry 3600 (at least 259200)"
 
 
 @pytest.mark.parametrize("close", [100.5, 99.5])
