@@ -18,6 +18,7 @@ from ibkeel.model.checks import (
     as_whole,
     field_text,
     finite,
+    not_negative,
     positive,
     whole,
 )
@@ -79,13 +80,21 @@ def _is_bag(contract: Contract) -> bool:
     return isinstance(contract, OtherContract) and contract.kind == "BAG"
 
 
+def _is_combo(contract: Contract) -> bool:
+    return isinstance(contract, Combo) or _is_bag(contract)
+
+
 def positive_unless_combo(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
     """Refuse what is not a price: above zero, but finite for a combo, which may pay its buyer.
 
     A fill of a combo names a `BAG` without its legs.
     """
-    check = finite if isinstance(instance.contract, Combo) or _is_bag(instance.contract) else positive
-    check(instance, attribute, value)
+    (finite if _is_combo(instance.contract) else positive)(instance, attribute, value)
+
+
+def not_negative_unless_combo(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+    """The same of a fill: an option that ended is taken from the account at nothing."""
+    (finite if _is_combo(instance.contract) else not_negative)(instance, attribute, value)
 
 
 _NEEDS = {
@@ -313,7 +322,7 @@ class Execution:
         exec_id: Name of the fill; a correction has another.
         account: Whole account id; mask it before it is shown.
         quantity: Contracts or shares, above zero.
-        price: Per share; that of a combo may be zero or below.
+        price: Per share; 0 where an option ended or was exercised, and that of a combo may be below.
         commission: In the account's currency; None until its report arrives.
         realized_pnl: In the account's currency; None on an opening fill.
     """
@@ -326,7 +335,7 @@ class Execution:
     contract: Contract
     side: Side
     quantity: float = attrs.field(validator=positive)
-    price: float = attrs.field(validator=positive_unless_combo)
+    price: float = attrs.field(validator=not_negative_unless_combo)
     at: datetime = attrs.field(converter=as_utc)
     commission: float | None = attrs.field(default=None, validator=finite)
     realized_pnl: float | None = attrs.field(default=None, validator=finite)
@@ -334,7 +343,7 @@ class Execution:
     @property
     def is_of_combo(self) -> bool:
         """Whether a combo is told of as a whole: its legs have fills of their own, which alone move positions."""
-        return _is_bag(self.contract) or isinstance(self.contract, Combo)
+        return _is_combo(self.contract)
 
 
 @attrs.frozen(kw_only=True)

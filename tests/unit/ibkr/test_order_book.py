@@ -53,10 +53,10 @@ class Wire:
             setattr(order, name, value)
         self.book.on_open_order(order_id, to_ib_contract(CALL), order, library.OrderState(status=text))
 
-    def fill(self, exec_id, shares, *, client_id=OURS, order_id=ONE):
+    def fill(self, exec_id, shares, *, client_id=OURS, order_id=ONE, price=2.0):
         execution = library.Execution(
             execId=exec_id, orderId=order_id, clientId=client_id, acctNumber="DU1", side="BOT", shares=shares,
-            price=2.0, time="20260105-14:30:00",
+            price=price, time="20260105-14:30:00",
         )  # fmt: skip
         self.book.on_execution(-1, to_ib_contract(CALL), execution)
 
@@ -285,6 +285,13 @@ def test_a_fill_of_an_order_that_nobody_remembers_is_kept(wire):
 
     assert [fill.exec_id for fill in wire.book.fills()] == ["e7"]
     assert wire.book.report(OrderId(70)) is None
+
+
+def test_an_option_that_ended_is_a_fill_at_nothing(wire):
+    wire.fill("0001.01", 4, order_id=OrderId(0), price=0.0)
+
+    [fill] = wire.book.fills()
+    assert (fill.contract, fill.quantity, fill.price) == (CALL, 4.0, 0.0)
 
 
 def test_the_code_of_the_last_error_is_kept(wire):
