@@ -24,9 +24,9 @@ _ENOUGH: Final = 2  # trades, for a distribution
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5c6877; --paper: #ffffff; --card: #f5f7fa;
-  --rule: #d9dfe7; --line: #1f6feb; --fall: #c93c37; --win: #1a7f4b; --loss: #c93c37; }
+  --rule: #d9dfe7; --line: #1f6feb; --win: #1a7f4b; --loss: #c93c37; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #97a3b4; --paper: #12161c;
-  --card: #1a2029; --rule: #2d3643; --line: #6ea8fe; --fall: #f0736d; --win: #4cc38a; --loss: #f0736d; } }
+  --card: #1a2029; --rule: #2d3643; --line: #6ea8fe; --win: #4cc38a; --loss: #f0736d; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
@@ -36,7 +36,7 @@ p, li { color: var(--soft); }
 svg { display: block; width: 100%; height: auto; background: var(--card); border-radius: 6px; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--rule); } .line { fill: none; stroke: var(--line); stroke-width: 1.6; }
-.area { fill: var(--fall); fill-opacity: .35; stroke: var(--fall); }
+.area { fill: var(--loss); fill-opacity: .35; stroke: var(--loss); }
 .win { fill: var(--win); } .loss { fill: var(--loss); }
 .entry { fill: var(--line); } .mark { stroke: var(--paper); stroke-width: 1; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .5rem; margin-top: 1rem; }

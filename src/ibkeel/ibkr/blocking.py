@@ -261,7 +261,7 @@ class BlockingBroker:
         return self._thread.run(self._broker.completed_orders)
 
     def executions(self) -> tuple[Execution, ...]:
-        """Fills since midnight of the account's day, as `IBKRBroker.executions`."""
+        """Fills of today and those seen before, as `IBKRBroker.executions`."""
         return self._thread.run(self._broker.executions)
 
     def use_order_ids_above(self, highest: int) -> None:

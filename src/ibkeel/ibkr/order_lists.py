@@ -126,7 +126,7 @@ class OrderLists:
         return tuple(reports)
 
     async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
-        """Fills since midnight of the account's day."""
+        """Fills of today, and those that the book has."""
         request_id, turn = self._link.request_id(), self._link.book.roll.begin()
 
         def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:

@@ -172,7 +172,7 @@ class Orders(Protocol):
         ...
 
     async def executions(self) -> tuple[Execution, ...]:
-        """Fills since midnight of the account's day; empty when there are none."""
+        """Fills since midnight of the account's day, and earlier ones that this broker saw itself."""
         ...
 
     def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:

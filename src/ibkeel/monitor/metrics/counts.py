@@ -278,9 +278,8 @@ def _delivered(counts: Counts, event: events.AlertDelivered) -> None:
 
 
 def _undelivered(counts: Counts, event: events.AlertUndelivered) -> None:
-    if not event.number:
-        return
-    counts.count("ibkeel_alert_deliveries_total", "given_up" if event.is_final else "refused")
+    if event.number:
+        counts.count("ibkeel_alert_deliveries_total", "given_up" if event.is_final else "refused")
 
 
 def _adds(name: str, *fields: str) -> Callable[[Counts, Any], None]:

@@ -358,12 +358,5 @@ def _ranked(counts: Mapping[str, int]) -> tuple[Outcome, ...]:
 
 def _latencies(snapshot: Snapshot) -> Iterator[Latency]:
     for row in snapshot.requests.kinds.values():
-        seen = row.latency
-        yield Latency(
-            kind=row.kind,
-            answered=row.answered,
-            failed=row.failed,
-            p50=getattr(seen, "p50", None),
-            p95=getattr(seen, "p95", None),
-            p99=getattr(seen, "p99", None),
-        )
+        seen = {name: getattr(row.latency, name, None) for name in ("p50", "p95", "p99")}
+        yield Latency(kind=row.kind, answered=row.answered, failed=row.failed, **seen)
