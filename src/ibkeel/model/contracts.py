@@ -148,7 +148,7 @@ class Option:
 
     @override
     def __str__(self) -> str:
-        return f"{self.underlying} {self.expiry:%Y-%m-%d} {self.strike:f} {self.right.value}"
+        return f"{self.underlying} {self.expiry:%Y-%m-%d} {self.strike.normalize():f} {self.right.value}"
 
 
 @attrs.frozen(kw_only=True)

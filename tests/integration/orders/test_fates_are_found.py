@@ -29,7 +29,7 @@ def asked(on):
 
 
 def ticket(on, name="mine", **more):
-    return OrderTicket(contract=on.stock, client_order_id=name, **{**RESTING, **more})
+    return OrderTicket(**{"contract": on.stock, "client_order_id": name, **RESTING, **more})
 
 
 async def test_an_order_that_never_arrived_ends_within_a_minute_and_a_person_is_told_once(stage):
@@ -83,6 +83,22 @@ async def test_an_order_whose_answer_was_lost_is_found_and_nobody_is_told(stage)
         await asyncio.sleep(60)
 
         assert states(on, "mine")[-1] == "working"
+        assert alarms(on) == []
+
+
+async def test_a_lost_order_is_known_again_however_its_strike_was_written(stage):
+    async with stage() as on:
+        contract = attrs.evolve(on.option, strike=int(on.option.strike))
+        on.gateway.inject(faults.LostAcknowledgement(when_request="place_order", times=1))
+        placing = asyncio.create_task(on.broker.place(ticket(on, contract=contract, limit_price="0.05")))
+        while not (there := on.gateway.venue.open_orders()):
+            await asyncio.sleep(0.01)
+        on.gateway.venue.cancel(1, there[0].order_id, virtual_clock().now())
+
+        await placing
+        await asyncio.sleep(60)
+
+        assert states(on, "mine")[-1] == "cancelled"
         assert alarms(on) == []
 
 

@@ -69,13 +69,19 @@ def test_the_number_of_a_contract_plays_no_part_in_equality(contract, number):
     assert hash(numbered) == hash(contract)
 
 
+@pytest.mark.parametrize("strike", [500, 500.0, "500.00", Decimal("5E+2")])
+def test_equal_options_read_alike(strike):
+    """The wire's strikes are floats, and an order is known again by what its contract is called."""
+    assert str(Option("SPY", EXPIRY, strike, Right.PUT)) == "SPY 2026-01-16 500 P"
+
+
 def test_a_contract_reads_like_the_thing_it_is():
     option = Option("SPY", EXPIRY, Decimal("500.50"), Right.PUT)
 
     assert [str(each) for each in (Stock("SPY"), Index("VIX"), option)] == [
         "SPY",
         "VIX",
-        "SPY 2026-01-16 500.50 P",
+        "SPY 2026-01-16 500.5 P",
     ]
     assert option.symbol == "SPY"
 
