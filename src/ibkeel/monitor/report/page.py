@@ -1,6 +1,6 @@
 """The report as one HTML page: no script, nothing loaded from elsewhere, light or dark as the reader has it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
 from typing import Final, NamedTuple
@@ -210,7 +210,7 @@ def _fills(report: DayReport) -> str:
             row.order,
             row.reason,
         )
-        for row in report.fills[-_ROWS:]
+        for row in report.fills
     ]
     return _table("Fills", ("@at", "side", "#quantity", "what", "#price", "#cash", "order", "why"), rows)
 
@@ -231,7 +231,7 @@ def _decisions(report: DayReport) -> str:
             "; ".join(row.reasons),
             "; ".join(row.facts),
         )
-        for row in report.notes[-_ROWS:]
+        for row in report.notes
     ]
     names = ("@at", "symbol", "signal", "outcome", "reasons", "facts")
     return _table(
@@ -246,7 +246,7 @@ def _incidents(report: DayReport) -> str:
 
     rows = [
         (when(row.at), row.what, row.symbol, row.text, "" if row.ended_at is None else when(row.ended_at))
-        for row in report.incidents[-_ROWS:]
+        for row in report.incidents
     ]
     return _table("Incidents", ("@at", "what", "symbol", "text", "ended"), rows)
 
@@ -265,14 +265,16 @@ def _latencies(report: DayReport) -> str:
     return _table("Latency", names, rows, "Of the last requests of each kind; counts since the bot began.")
 
 
-def _table(title: str, names: Sequence[str], rows: Iterable[Sequence[str]], lead: str = "") -> str:
+def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], lead: str = "") -> str:
+    if len(rows) > _ROWS:
+        lead = f"{lead} The last {_ROWS} of {len(rows):,}.".strip()
     kinds = {"#": ' class="n"', "@": ' class="t"'}
     classes = [kinds.get(name[0], "") for name in names]
     body = "".join(
         "<tr>"
         + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(classes, row, strict=True))
         + "</tr>"
-        for row in rows
+        for row in rows[-_ROWS:]
     )
     words = f"<p>{escape(lead)}</p>" if lead else ""
     if not body:

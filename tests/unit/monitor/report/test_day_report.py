@@ -344,6 +344,16 @@ def test_the_page_is_whole_loads_nothing_and_shows_no_markup_or_account_of_other
     assert "http" not in page
 
 
+def test_a_page_that_lacks_fills_says_so(journal):
+    for number in range(3, 201):
+        journal.record(fill(number, Side.BUY, 1.0, 2.50))
+    whole = report_page(report_of(journal))
+    journal.record(fill(201, Side.BUY, 1.0, 2.50))
+
+    assert "The last 200 of" not in whole
+    assert "<h2>Fills</h2><p>The last 200 of 201.</p>" in report_page(report_of(journal))
+
+
 def test_the_command_writes_a_page_or_one_json_object(journal, tmp_path, capsys):
     target = tmp_path / "day.html"
 
