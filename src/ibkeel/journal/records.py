@@ -208,7 +208,7 @@ class CommissionSeen:
         symbol: Ticker of what was traded.
         client_order_id: Our name of the order.
         exec_id: Name of the fill.
-        commission: In the account's currency.
+        commission: As in `Execution`.
         realized_pnl: The same; None on an opening fill.
     """
 

@@ -323,8 +323,8 @@ class Execution:
         account: Whole account id; mask it before it is shown.
         quantity: Contracts or shares, above zero.
         price: Per share; 0 where an option ended or was exercised, and that of a combo may be below.
-        commission: In the account's currency; None until its report arrives.
-        realized_pnl: In the account's currency; None on an opening fill.
+        commission: In the currency of its report, which is not kept and need not be the account's; None until then.
+        realized_pnl: The same; None on an opening fill.
     """
 
     exec_id: ExecId
