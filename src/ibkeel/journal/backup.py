@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from ibkeel.errors import JournalError
+from ibkeel.journal.export import claim
 from ibkeel.journal.store import Journal, connect
 
-_OWNER_ONLY: Final = 0o600
 _BESIDE: Final = ("-wal", "-shm")
 
 
@@ -36,7 +36,7 @@ def back_up(source: Path | str, target: Path | str) -> int:
         pass  # says in our words what is wrong with the source
     draft = wanted.with_name(f"{wanted.name}.{os.getpid()}.part")
     try:
-        _claim(wanted)
+        claim(wanted)
         with _cleared(draft, *(draft.with_name(draft.name + suffix) for suffix in _BESIDE)):
             return _copied(origin, draft, wanted)
     except FileExistsError as error:
@@ -45,10 +45,6 @@ def back_up(source: Path | str, target: Path | str) -> int:
         ) from error
     except (sqlite3.Error, OSError) as error:
         raise JournalError(f"journal {origin} cannot be copied to {wanted}: {error}") from error
-
-
-def _claim(path: Path) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
 
 
 @contextlib.contextmanager
@@ -74,7 +70,7 @@ def _copied(origin: Path, draft: Path, wanted: Path) -> int:
 
 
 def _copy(origin: Path, draft: Path) -> None:
-    _claim(draft)
+    claim(draft)
     reading = connect(origin, read_only=True)
     writing = sqlite3.connect(draft)
     with contextlib.closing(reading), contextlib.closing(writing):

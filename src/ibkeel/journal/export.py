@@ -48,6 +48,17 @@ def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, 
         yield seq, data["at"], kind, _symbol(data), _text(shown)
 
 
+def claim(path: Path) -> None:
+    """Make a file that is not there yet, for its owner alone."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+
+
+def claim_anew(path: Path) -> None:
+    """The same in place of what a killed process left, or of a link, which would lead elsewhere."""
+    path.unlink(missing_ok=True)
+    claim(path)
+
+
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
     """Where to write, for one's own eyes, what has the name `path` once it is whole.
@@ -61,8 +72,7 @@ def draft_of(path: Path) -> Iterator[Path]:
     if path.exists():
         raise JournalError(f"{path} exists; an export never replaces a file: choose another name")
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    draft.unlink(missing_ok=True)  # of a process that was killed; or a link, which would lead elsewhere
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    claim_anew(draft)
     try:
         yield draft
         draft.replace(path)

@@ -3,7 +3,8 @@
 import contextlib
 import secrets
 import socket
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from http.server import ThreadingHTTPServer
 from ipaddress import ip_address
 from typing import Any, Final
@@ -19,12 +20,9 @@ _LONGEST_BODY: Final = 2048
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _JSON: Final = "application/json"
 _LONGEST: Final = 10.0  # seconds that a client may hold a thread
+_PATIENCE: Final = 5.0  # seconds that it may be silent
 _CLIENTS: Final = 16  # at once
-
-PATIENCE: Final = 5.0
-"""Seconds that a client of `FewClients` may be silent, for its handlers."""
-POLL: Final = 0.1
-"""Seconds after which `FewClients` notices that it is to stop."""
+_POLL: Final = 0.1  # seconds after which a server that is to stop notices
 
 
 class FewClients(ThreadingHTTPServer):
@@ -37,6 +35,18 @@ class FewClients(ThreadingHTTPServer):
         self.clock: Clock = clock or SystemClock()
         super().__init__(address, handler)
 
+    @contextlib.contextmanager
+    def serving(self, name: str) -> Iterator[int]:
+        """Serve within the block, in a thread of that name; gives the port."""
+        thread = threading.Thread(target=self.serve_forever, args=[_POLL], name=name, daemon=True)
+        thread.start()
+        try:
+            yield self.server_port
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
+
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away in the middle is nobody's fault."""
@@ -47,6 +57,7 @@ class FewClients(ThreadingHTTPServer):
             self.shutdown_request(request)
             return
         self._since[request] = self.clock.monotonic()
+        request.settimeout(_PATIENCE)
         super().process_request(request, client_address)
 
     @override

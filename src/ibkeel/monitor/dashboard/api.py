@@ -22,7 +22,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.locks import replace_file
 from ibkeel.monitor.board import Board, snapshot_data
-from ibkeel.monitor.doors import PATIENCE, POLL, FewClients
+from ibkeel.monitor.doors import FewClients
 
 API_FILE: Final = "api.json"
 """Name of the file in the state directory that says where a bot's API is, and by which token."""
@@ -115,15 +115,11 @@ class BoardApi:
             server = _Server((_HOST, port), self, Sign(folder / API_FILE, self._token))
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
-        thread = threading.Thread(target=server.serve_forever, args=[POLL], name="ibkeel api", daemon=True)
-        with server:
-            server.sign.put_up(server.server_port)
-            thread.start()
+        with server.serving("ibkeel api") as bound:
+            server.sign.put_up(bound)
             try:
-                yield server.server_port
+                yield bound
             finally:
-                server.shutdown()
-                thread.join()
                 server.sign.take_down()
 
 
@@ -144,7 +140,6 @@ class _Server(FewClients):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = PATIENCE
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
@@ -15,7 +14,7 @@ from typing_extensions import override
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import Grade
 from ibkeel.monitor.board import Board, Snapshot
-from ibkeel.monitor.doors import PATIENCE, POLL, FewClients, answers_to
+from ibkeel.monitor.doors import FewClients, answers_to
 from ibkeel.monitor.metrics.counts import FAMILIES, Counts, Family, MetricKind
 from ibkeel.telemetry import Event, Observer
 
@@ -133,16 +132,8 @@ class Metrics(Observer):
                 f"cannot serve metrics on {host}:{port}: {error.strerror}; metrics_port = 0 takes a free one"
             ) from error
         server.set_app(_guarded(make_wsgi_app(registry), host, tuple(names)))
-        thread = threading.Thread(
-            target=server.serve_forever, args=[POLL], name="ibkeel metrics", daemon=True
-        )
-        thread.start()
-        try:
-            yield int(server.server_port)
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with server.serving("ibkeel metrics") as bound:
+            yield bound
 
 
 class _Server(FewClients, WSGIServer):
@@ -153,8 +144,6 @@ class _Server(FewClients, WSGIServer):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = PATIENCE
-
     @override
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not news."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import date
@@ -14,12 +13,12 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
+from ibkeel.journal.export import claim_anew
 from ibkeel.monitor.board import Board, Snapshot
 from ibkeel.monitor.report.day import report_of
 from ibkeel.monitor.report.page import report_page
 from ibkeel.telemetry import AlarmRaised, Event, Observer, TradingDayClosed
 
-_OWNER_ONLY: Final = 0o600
 _SETTLE: Final = 5.0  # seconds after the close, for the last records to be on disk
 
 
@@ -94,8 +93,6 @@ def write_private(path: Path, text: str) -> None:
         text: What is to be in it.
     """
     new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)  # of a process that was killed; or a link, which would lead elsewhere
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    claim_anew(new)
+    new.write_text(text, encoding="utf-8")
     new.replace(path)

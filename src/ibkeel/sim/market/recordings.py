@@ -42,7 +42,6 @@ _OPTION: Final = re.compile(
 )
 _DAILY: Final = re.compile(r"(?P<root>[a-z.]+)_daily_.*\.csv(?:\.gz)?")
 _WHOLE_DATE: Final = 10
-_LONGEST: Final = 300_000_000  # bytes, unpacked: a small file may hold as many as the machine has not
 _V = TypeVar("_V")
 _R = TypeVar("_R", bound=tuple[Any, ...])
 
@@ -119,15 +118,10 @@ def told(where: str) -> Iterator[None]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with (gzip.open if path.suffix == ".gz" else Path.open)(path, "rb") as stream:
-            data = stream.read(_LONGEST + 1)
-        text = data.decode("utf-8")
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
-    if len(data) > _LONGEST:
-        raise ConfigurationError(
-            f"{path} holds more than {_LONGEST} bytes; a day of every option has a tenth of that"
-        )
     return iter(text.splitlines())
 
 

@@ -484,15 +484,6 @@ def test_a_packed_file_that_is_damaged_is_named(tmp_path, damage):
         recordings.rows(path, str)
 
 
-def test_a_small_file_that_unpacks_to_more_than_a_machine_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(recordings, "_LONGEST", 1000)
-    path = tmp_path / "equity" / "goog_minute_trades_2015-12-24.csv.gz"
-    write(path, ["ts"], [["0"]] * 499)
-
-    with pytest.raises(ConfigurationError, match="holds more than 1000 bytes"):
-        recordings.rows(path, str)
-
-
 def rewritten(twin, folder, change):
     """A copy of the twin's files whose rows are others."""
     for source in twin.rglob("*.csv.gz"):
