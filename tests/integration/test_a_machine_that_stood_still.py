@@ -8,6 +8,7 @@ import pytest
 
 from ibkeel.errors import NotConnected
 from ibkeel.model import BarSpec, Stock
+from ibkeel.resilience import BreakerPolicy
 from ibkeel.sim import GatewaySettings, Latency
 from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.wire import split
@@ -127,11 +128,11 @@ async def test_right_after_a_sleep_a_streams_price_does_not_look_two_seconds_old
         asked = len(on.board.asked("market_data"))
         clock.off = HOURS
 
-        task = asyncio.create_task(on.broker.quote(on.stock))
-        await asyncio.gather(task, return_exceptions=True)
+        quote = await on.broker.quote(on.stock)
 
         assert len(on.board.asked("market_data")) > asked
-        assert task.exception() or task.result().at > before.at
+        assert quote.at > before.at
+        assert (await on.broker.account()).at > before.at
 
 
 async def test_bars_from_before_a_sleep_are_not_shown_as_seconds_old(stage):
@@ -185,3 +186,30 @@ async def test_answers_that_came_while_the_process_was_stopped_are_not_late(stag
         assert [len(row) > 0 for row in bars] == [True] * 4
         assert on.told.of("ServiceChanged") == []
         assert (await on.broker.health()).check("data path").grade == "ok"
+
+
+@pytest.mark.parametrize("seconds", [10.5, 14.0])
+async def test_answers_that_were_read_late_do_not_open_a_circuit_as_slow(stage, seconds):
+    policy = BreakerPolicy(slow_after=5.0, slow_limit=2)
+    async with stage(breakers={"market data": policy}) as on:
+        asked = [asyncio.create_task(on.broker.quote(Stock(symbol))) for symbol in SYMBOLS]
+        await asyncio.sleep(0.1)
+
+        stop_the_process(seconds)
+        await asyncio.gather(*asked, return_exceptions=True)
+
+        assert on.told.of("ServiceChanged") == []
+
+
+async def test_balances_from_before_a_sleep_are_no_answer_afterwards(stage):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        asked = asyncio.create_task(on.broker.account())
+        await asyncio.sleep(0.02)
+        clock.off = HOURS
+
+        with pytest.raises(NotConnected, match="ask again"):
+            await asked
+
+        clock.off *= 2  # what is asked after a sleep is answered
+        assert (await on.broker.account()).net_liquidation > 0

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from ibkeel.errors import CircuitOpen, NotConnected, PacingExceeded
+from ibkeel.guards import Attempt
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.model import LatencySummary
 from ibkeel.resilience import RequestKind
@@ -85,6 +86,7 @@ class Pending:
         heard_at: When the first message of it came, in the loop's time; None before.
         is_given_up: Whether it ended without the server's knowledge.
         outgoing: Its message, when somebody needs to know whether that has left.
+        attempt: Counts for its service's circuit breaker.
         settle: Ends it by an end that may be that of an earlier question, when no other has followed.
     """
 
@@ -101,6 +103,7 @@ class Pending:
     heard_at: float | None = None
     is_given_up: bool = False
     outgoing: Outgoing | None = None
+    attempt: Attempt | None = None
     settle: Callable[[], None] = lambda: None
 
     def take(self, message: str, args: tuple[Any, ...]) -> None:
@@ -109,6 +112,11 @@ class Pending:
             self.heard_at = self.future.get_loop().time()
         if self.heard is not None and not self.future.done():
             self.heard(self, message, args)
+
+    def restart(self) -> None:
+        """Count its time from now on, as its service's breaker does."""
+        if self.attempt is not None:
+            self.attempt.restart()
 
     @property
     def was_heard(self) -> bool:

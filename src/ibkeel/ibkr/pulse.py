@@ -27,7 +27,6 @@ LEAST_GAP: Final = 1.0
 _AGAIN_AFTER: Final = 5.0
 _BLOCKED: Final = 5.0  # seconds that the loop may run late before it counts as blocked
 _GLANCE: Final = 5.0  # seconds between two looks at the clock
-_OLD: Final = 10.0  # the same, before what is read then is too old for a quote
 _REMEMBERED: Final = 16
 YIELD: Final = (
     "Unless the machine slept, or its clock was set, await asyncio.sleep() instead of time.sleep(), and move long "
@@ -148,6 +147,7 @@ class Pulse:
         self.blocked: deque[tuple[datetime, float]] = deque(maxlen=_REMEMBERED)
         """When this program kept the loop from reading, and for how many seconds."""
         link.requests.on_timeout = self.hurry
+        link.requests.on_open = self._look  # what is asked now is answered now
 
     def start(self) -> None:
         """Beat by itself from now on; again does nothing."""
@@ -303,11 +303,10 @@ class Pulse:
         if late < _BLOCKED:
             return
         self._due = None
-        if late >= _OLD:
+        if self._link.requests.ran_late(late):
             self._link.cache.clear()
-            self._link.requests.stood_still(f"this program did not run for about {late:.0f} s")
-            self._last = None
-            self.hurry()
+        self._last = None
+        self.hurry()
         self.blocked.append((now, late))
         if loop_time() - self._told_at < _TELLS_AGAIN:
             return

@@ -15,7 +15,6 @@ from ibkeel.errors import (
     RequestFailed,
     RequestTimeout,
 )
-from ibkeel.guards import Attempt
 from ibkeel.ibkr.code_rows import ERROR_TABLE
 from ibkeel.ibkr.codes import About, Effect, ErrorTable, Reaction
 from ibkeel.ibkr.pending import NO_WAY, Heard, Outcome, Pending, SubscribeAgain, Vitals, Way
@@ -29,6 +28,8 @@ __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 _REMEMBERED_SECONDS: Final = 600.0  # no deadline is longer, so no answer is much later
 _SETTLES_AFTER: Final = 2.0  # an end that follows another does so at once
 _LATE: Final = 1.0  # seconds that the loop may run late before its own deadlines wait as long
+_OLD: Final = 10.0  # the same, before what is read then is too old to hold now
+_OF_THE_MOMENT: Final = frozenset({RequestKind.QUOTE, RequestKind.ACCOUNT})
 _OWED_SECONDS: Final = 30.0  # an answer that is later than that will not come any more
 _REMEMBERED: Final = 4096
 _MAY_RUN_ON: Final = frozenset({Reaction.RESUBSCRIBE, Reaction.WAIT_COMPETING})
@@ -68,6 +69,8 @@ class Requests:
         """When a question without an id was given up whose answer may yet come."""
         self.on_timeout: Callable[[], None] = lambda: None
         """Called when a request went unanswered."""
+        self.on_open: Callable[[], None] = lambda: None
+        """Called before a request is entered in the books."""
         self.on_reaction: Callable[[Reaction], None] = lambda _: None
         """Called with what the table says that the session is to do about an error, before it ends."""
 
@@ -120,18 +123,17 @@ class Requests:
         breaker = self._services.of(kind)
         if breaker is None:
             pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
-            return await self._outcome(pending, send, deadline, None)
+            return await self._outcome(pending, send, deadline)
         try:
             with breaker.attempt() as attempt:
                 pending = self.open(key, kind, what, cancel=cancel, goes_on=goes_on, heard=heard)
-                return await self._outcome(pending, send, deadline, attempt)
+                pending.attempt = attempt
+                return await self._outcome(pending, send, deadline)
         except CircuitOpen as error:
             self._tell(kind, what, error)
             raise
 
-    async def _outcome(
-        self, pending: Pending, send: Callable[[], None], deadline: float, attempt: Attempt | None
-    ) -> Any:
+    async def _outcome(self, pending: Pending, send: Callable[[], None], deadline: float) -> Any:
         loop, outgoing = asyncio.get_running_loop(), None
         error: BaseException | None = None
         began = sent = loop.time()
@@ -143,8 +145,7 @@ class Requests:
                 self._tell_queued(pending, outgoing)
                 await self._turn(outgoing, pending)
                 sent = loop.time()
-                if attempt is not None:
-                    attempt.restart()
+                pending.restart()
             self._tell_sent(pending, sent - began)
             due = sent + deadline
             deadline_timer = loop.call_at(due, self._expire, pending, deadline, due)
@@ -251,6 +252,7 @@ class Requests:
         heard: Heard | None = None,
     ) -> Pending:
         """Enter a request in the books; the caller sends it, awaits its future and closes it."""
+        self.on_open()
         future = asyncio.get_running_loop().create_future()
         pending = Pending(
             key=key, kind=kind, what=what, future=future, heard=heard, cancel=cancel, goes_on=goes_on
@@ -378,12 +380,15 @@ class Requests:
                 if not pending.is_stream:
                     pending.fail(NotConnected(f"{pending.what}: {why}"))
 
-    def stood_still(self, why: str) -> None:
-        """What is read now may be from long ago: quotes that wait for one end; streams are asked for again."""
+    def ran_late(self, seconds: float) -> bool:
+        """What is read now may be so old; if that is too old, quotes and balances end, and streams are asked for again."""
+        is_old = seconds >= _OLD
         for pending in list(self._open.values()):
-            if pending.kind is RequestKind.QUOTE:
-                again = NotConnected(f"{pending.what}: {why}; ask again")
-                pending.give_up(SubscribeAgain() if pending.is_stream else again)
+            pending.restart()  # it says nothing of the service
+            if is_old and pending.kind in _OF_THE_MOMENT:
+                why = f"{pending.what}: this program did not run for about {seconds:.0f} s; ask again"
+                pending.give_up(SubscribeAgain() if pending.is_stream else NotConnected(why))
+        return is_old
 
     def fail_all(self, why: str) -> None:
         """End every request, and tell the server while it still listens."""
