@@ -76,6 +76,13 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/property/test_sizing_limits.py",
     ),
     "strategy": ("tests/unit/strategy", "tests/property/test_signals_are_refused_or_read_back.py"),
+    "runner.schedule": ("tests/unit/runner/test_schedule.py", "tests/unit/runner/test_timetable.py"),
+    "runner.stop_prices": ("tests/unit/runner/test_protector.py",),
+    "backtest.figures": (
+        "tests/unit/backtest/test_equity_curve.py",
+        "tests/unit/backtest/test_round_trips.py",
+    ),
+    "options.net_greeks": ("tests/unit/options/test_net_greeks.py",),
 }
 """What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
 

@@ -37,9 +37,8 @@ async def stop_price_for(broker: QuotedChains, position: Position, fraction: flo
             nobody can say.
         RequestFailed: Definition or quote did not come.
     """
-    sign = 1 if position.signed_quantity > 0 else -1
-    side = Side.SELL if sign > 0 else Side.BUY
-    away = as_decimal(position.average_price) * (1 - sign * as_decimal(fraction))
+    side = Side.SELL if position.signed_quantity > 0 else Side.BUY
+    away = as_decimal(position.average_price) * (1 + side.sign * as_decimal(fraction))
     details = await broker.qualify(position.contract)
     ladder = CENT
     if isinstance(position.contract, Option):

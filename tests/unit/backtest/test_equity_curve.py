@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.backtest import Curve
+from ibkeel.backtest import Curve, Drawdown
 from ibkeel.errors import InvalidInput
 
 START = datetime(2024, 3, 4, 14, 30, tzinfo=UTC)
@@ -66,6 +66,17 @@ def test_a_thinned_curve_keeps_its_ends_and_extremes(values, most):
     assert (thin.value.min(), thin.value.max()) == (min(values), max(values))
 
 
+def test_a_thinned_curve_keeps_the_extremes_of_each_stretch():
+    curve = curve_of([0, 5, 9, 6, 4, 7, 2, 3, 6, 8, 0])
+
+    thin = curve.thinned(8)
+
+    # The ends, and of the three stretches between them the least and the greatest.
+    assert thin.value.tolist() == [0, 5, 9, 7, 2, 3, 8, 0]
+    assert thin.instant(3) == curve.instant(5)
+    assert curve.thinned(11).value.tolist() == curve.value.tolist()
+
+
 def test_a_curve_that_only_rises_never_falls():
     fall = curve_of([1.0, 2.0, 3.0]).drawdown()
 
@@ -75,7 +86,14 @@ def test_a_curve_that_only_rises_never_falls():
 def test_a_curve_without_points_has_no_falls():
     empty = Curve(at=[], value=[])
 
-    assert (len(empty.falls()), empty.drawdown().amount) == (0, 0.0)
+    assert (len(empty.falls()), empty.drawdown()) == (0, Drawdown(amount=0.0, fraction=0.0, longest=0.0))
+
+
+def test_a_curve_of_small_or_of_whole_numbers_falls_like_any_other():
+    small, whole = curve_of([0.5, 0.25]), curve_of(np.array([4, 2], dtype=np.int16))
+
+    assert small.falls().value.tolist() == whole.falls().value.tolist() == [0.0, -0.5]
+    assert whole.value.dtype == np.float64
 
 
 def test_a_curve_below_zero_falls_by_no_fraction_of_a_top():
@@ -85,9 +103,9 @@ def test_a_curve_below_zero_falls_by_no_fraction_of_a_top():
 def test_a_point_is_found_by_its_instant():
     curve = curve_of([1.0, 2.0, 3.0])
 
-    found = [curve.index(START + timedelta(seconds=seconds)) for seconds in (-5, 0, 61, 9999)]
+    found = [curve.index(START + timedelta(seconds=seconds)) for seconds in (-5, 0, 59, 60, 61, 9999)]
 
-    assert found == [0, 0, 1, 2]
+    assert found == [0, 0, 0, 1, 1, 2]
     assert curve.instant(1) == START + timedelta(minutes=1)
 
 
@@ -97,4 +115,7 @@ def test_columns_of_different_length_are_refused():
 
 
 def test_rows_are_iso_text_in_utc_and_a_number():
-    assert curve_of([1.5]).rows() == [["2024-03-04T14:30:00Z", 1.5]]
+    assert curve_of([1.5, 2 / 3]).rows() == [
+        ["2024-03-04T14:30:00Z", 1.5],
+        ["2024-03-04T14:31:00Z", 0.666667],
+    ]

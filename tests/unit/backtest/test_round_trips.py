@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.backtest import BarSettings, Curve, backtest_bars
-from ibkeel.backtest.figures import Deal, figures_of, trades_of
+from ibkeel.backtest.figures import Deal, figures_of, lasting, trades_of
 from ibkeel.model import Bars, BarSpec, Stock
 from ibkeel.sim.venue import CommissionPlan
 
@@ -86,6 +86,138 @@ def test_an_option_counts_its_multiplier():
 
     assert trade.profit == pytest.approx(50.0 - 2.0)
     assert trade.as_data()["profit"] == 48.0
+
+
+def test_a_trade_is_told_whole_as_plain_data():
+    closed, held = trades_of(
+        [
+            deal(0, -3, 2.1234567, commission=0.433, multiplier=10, name="SPY P"),
+            deal(1, 3, 1.2345678, commission=0.433, multiplier=10, name="SPY P", cause="stop"),
+            deal(2, 1, 4.0, name="QQQ"),
+        ]
+    )
+
+    assert closed.as_data() == {
+        "contract": "SPY P",
+        "symbol": "SPY",
+        "quantity": -3.0,
+        "entered_at": "2024-03-04T14:30:00+00:00",
+        "entry_price": 2.123457,
+        "left_at": "2024-03-04T14:31:00+00:00",
+        "exit_price": 1.234568,
+        "cause": "stop",
+        "profit": 25.8,
+        "commission": 0.87,
+    }
+    assert held.as_data() == {
+        "contract": "QQQ",
+        "symbol": "SPY",
+        "quantity": 1.0,
+        "entered_at": "2024-03-04T14:32:00+00:00",
+        "entry_price": 4.0,
+        "left_at": None,
+        "exit_price": None,
+        "cause": "",
+        "profit": -1.0,
+        "commission": 1.0,
+    }
+
+
+def test_parts_of_a_share_that_add_up_to_nothing_are_nothing():
+    deals = [deal(0, 0.1, 10.0), deal(1, 0.2, 10.0), deal(2, -0.3, 11.0), deal(3, 2, 10.0)]
+
+    first, second = trades_of(deals)
+
+    assert (first.is_closed, second.is_closed, second.quantity) == (True, False, 2)
+
+
+def test_the_most_that_was_held_is_told_whatever_is_left_of_it():
+    (trade,) = trades_of([deal(0, -2, 10.0), deal(1, -1, 10.0), deal(2, 2, 9.0), deal(3, -1, 10.0)])
+
+    assert (trade.quantity, trade.is_closed, trade.exit_price) == (-3, False, 9.0)
+
+
+def test_a_trade_that_brought_nothing_is_no_win():
+    trades = trades_of(
+        [
+            deal(0, 1, 10.0, commission=0.0),
+            deal(1, -1, 10.0, commission=0.0),
+            deal(2, 1, 10),
+            deal(3, -1, 12.5),
+        ]
+    )
+
+    figures = figures_of(Curve.of([(START, 100.0), (START, 100.5)]), trades)
+
+    assert (figures.win_rate, figures.average_win, figures.average_loss) == (0.5, 0.5, 0.0)
+    assert figures.profit_factor is None
+
+
+def test_the_curve_gives_the_profit_and_the_falls():
+    points = [(0, 200.0), (1, 250.0), (2, 225.0), (4, 300.0), (5, 280.0)]
+    equity = Curve.of((START + timedelta(minutes=minute), value) for minute, value in points)
+
+    data = figures_of(equity, ()).as_data()
+
+    assert {name: value for name, value in data.items() if value is not None} == {
+        "start_equity": 200.0,
+        "end_equity": 280.0,
+        "net_profit": 80.0,
+        "total_return": 0.4,
+        "max_drawdown": 0.1,
+        "max_drawdown_amount": 25.0,
+        "longest_drawdown": 180.0,
+        "trades": 0,
+        "open_trades": 0,
+        "commissions": 0.0,
+    }
+
+
+def test_figures_are_plain_data_of_six_digits():
+    data = figures_of(Curve.of([(START, 3.0), (START, 4.0)]), ()).as_data()
+
+    assert data["total_return"] == 0.333333
+
+
+def test_a_start_with_nothing_has_no_return():
+    assert figures_of(Curve.of([(START, 0.0), (START, 5.0)]), ()).total_return == 0.0
+
+
+def test_a_trade_that_ended_at_once_was_held_for_no_time():
+    trades = trades_of([deal(0, 1, 10), deal(0, -1, 11), deal(1, 1, 10), deal(2, -1, 11)])
+
+    assert figures_of(Curve.of([(START, 100.0)]), trades).average_holding == 30.0
+
+
+def test_the_yearly_ratio_is_the_same_in_any_unit():
+    curve = sessions([0.02, -0.01] * 12, begins=10, ends=16)
+    small = Curve(at=curve.at, value=curve.value / 2**18)
+
+    assert small.value.max() < 1
+    assert figures_of(small, ()).sharpe == figures_of(curve, ()).sharpe
+
+
+def test_an_equity_that_was_lost_has_no_yearly_ratio():
+    curve = sessions([0.01, -0.01] * 12, begins=10, ends=16)
+    curve.value[-1] = 0.0
+
+    assert figures_of(curve, ()).sharpe is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0.0 min"),
+        (600.0, "10.0 min"),
+        (5_999.0, "100.0 min"),
+        (6_000.0, "1.7 h"),
+        (359_000.0, "99.7 h"),
+        (360_000.0, "4.2 days"),
+        (86_400.0 * 100_000, "100,000.0 days"),
+    ],
+)
+def test_a_length_of_time_is_told_in_the_unit_that_reads_best(seconds, words):
+    assert lasting(seconds) == words
 
 
 def test_figures_name_wins_losses_and_what_is_still_open():

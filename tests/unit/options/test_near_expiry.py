@@ -36,9 +36,10 @@ CALENDAR = at(calendar(near=option(565), far=option(565, expiry=FAR)), "9.10", "
 
 
 def test_a_calendar_is_worth_its_far_option_less_what_the_near_one_pays():
-    found = value_at_near_expiry(CALENDAR, SPOTS, volatility=0.16, rate=0.04)
+    market = {"rate": 0.04, "dividend_yield": 0.02}
+    found = value_at_near_expiry(CALENDAR, SPOTS, volatility=0.16, **market)
 
-    far = price(0.16, spot=SPOTS, strike=565.0, years=28 / 365, right=Right.CALL, rate=0.04)
+    far = price(0.16, spot=SPOTS, strike=565.0, years=28 / 365, right=Right.CALL, **market)
     assert found.profits == pytest.approx(far - np.maximum(SPOTS - 565, 0) - 4.1)
     assert found.expiry == NEAR
     assert SPOTS[found.profits.argmax()] == pytest.approx(565)
@@ -94,6 +95,7 @@ def test_each_option_that_lives_on_may_have_a_volatility_of_its_own():
 
     named = value_at_near_expiry(CALENDAR, SPOTS, volatility={far: 0.2})
 
+    assert named.multiplier == 100
     assert named.profits == pytest.approx(value_at_near_expiry(CALENDAR, SPOTS, volatility=0.2).profits)
     with pytest.raises(InvalidInput, match="no volatility for SPY 2026-03-20 565 C"):
         value_at_near_expiry(CALENDAR, SPOTS, volatility={})

@@ -29,17 +29,18 @@ def test_the_figures_of_a_structure_are_its_legs_added_up():
     spread = vertical(long=option(560), short=option(570))
     volatility = {spread.legs[0].contract: 0.2, spread.legs[1].contract: 0.18}
 
-    found = net_greeks(spread, spot=565.0, volatility=volatility, years=0.1, rate=0.04)
+    market = {"spot": 565.0, "years": 0.1, "rate": 0.04, "dividend_yield": 0.02}
+    found = net_greeks(spread, volatility=volatility, **market)
 
     low, high = (
-        greeks(sigma, spot=565.0, strike=strike, years=0.1, right="C", rate=0.04)
-        for sigma, strike in ((0.2, 560.0), (0.18, 570.0))
+        greeks(sigma, strike=strike, right="C", **market) for sigma, strike in ((0.2, 560.0), (0.18, 570.0))
     )
     for figure in ("delta", "gamma", "theta", "vega", "price"):
         expected = float(getattr(low, figure) - getattr(high, figure))
         assert getattr(found.per_share, figure) == pytest.approx(expected)
         assert getattr(found.per_contract, figure) == pytest.approx(100 * expected)
     assert found.missing == ()
+    assert found.per_share.underlying_price == found.per_contract.underlying_price == 565.0
 
 
 def test_shares_have_a_delta_of_one_and_nothing_else():
@@ -49,7 +50,9 @@ def test_shares_have_a_delta_of_one_and_nothing_else():
     call = greeks(0.2, spot=565.0, strike=570.0, years=0.1, right="C")
 
     assert found.per_share.delta == pytest.approx(1 - float(call.delta))
-    assert found.per_share.vega == pytest.approx(-float(call.vega))
+    for figure in ("gamma", "theta", "vega"):
+        assert getattr(found.per_share, figure) == pytest.approx(-float(getattr(call, figure)))
+    assert found.per_share.price == pytest.approx(565.0 - float(call.price))
     assert found.per_contract.delta == pytest.approx(100 * (1 - float(call.delta)))
 
 
@@ -89,6 +92,7 @@ def test_the_brokers_figures_are_added_up_as_far_as_they_go():
     assert found.per_share.delta == pytest.approx(0.1)
     assert found.per_contract.vega == pytest.approx(140)
     assert (found.per_share.gamma, found.missing) == (None, ())
+    assert found.per_share.underlying_price == 565.0
 
 
 def test_a_leg_of_which_the_broker_told_nothing_is_named():

@@ -599,10 +599,10 @@ async def test_a_stop_of_our_own_making_is_on_the_tick(contract, tick, average, 
         assert await stop_price_for(broker, position, 0.2) == Decimal(price)
 
 
-@pytest.mark.parametrize(("quantity", "average"), [(1, 5.0), (1, 470.0), (-1, 3.0)])
+@pytest.mark.parametrize(("quantity", "average"), [(1, 4.44), (1, 470.0), (-1, 2.96), (-1, 3.0)])
 async def test_a_stop_that_would_fire_at_once_is_refused(quantity, average):
     now = virtual_clock().now()
-    broker = FakeBroker(quotes=[Quote(contract=CALL, at=now, bid=4.0, ask=3.6)], clock=virtual_clock())
+    broker = FakeBroker(quotes=[Quote(contract=CALL, at=now, bid=3.5, ask=3.6)], clock=virtual_clock())
     position = Position(account="DU1", contract=CALL, signed_quantity=quantity, average_price=average)
 
     async with broker:

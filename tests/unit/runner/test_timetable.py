@@ -107,7 +107,7 @@ def test_a_cycle_may_take_until_the_next_one_is_due():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "noon", "open - 5 min", "close", "close + 1 h", "open + 5", "open + x s"]
+    "text", [None, 300, "", "noon", "open - 5 min", "close", "close + 1 h", "open + 5", "open + x s"]
 )
 def test_what_is_no_anchor_is_refused_with_what_is_valid(text):
     with pytest.raises(ConfigurationError, match="valid: "):
@@ -117,3 +117,7 @@ def test_what_is_no_anchor_is_refused_with_what_is_valid(text):
 @pytest.mark.parametrize("text", ["open", "open + 90 s", "close - 3600 s"])
 def test_an_anchor_says_what_it_was_made_of(text):
     assert str(Anchor.of(text)) == text
+
+
+def test_an_anchor_may_lie_between_two_seconds():
+    assert str(Anchor(edge="open", offset=0.5)) == "open + 0.5 s"
