@@ -50,7 +50,7 @@ class Home(MetadataHookInterface):
 
 def packed(wheel: bytes, names: zipfile.ZipFile) -> bytes:
     """The same archive, deflated by zopfli: only sizes and places change in its headers and its directory."""
-    from zopfli.zopfli import compress  # noqa: PLC0415  # what builds no wheel does not need it
+    from zopfli.zopfli import compress  # what builds no wheel does not need it
 
     directory, entry = bytearray(wheel[names.start_dir :]), 0
     archive = bytearray()

@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         for name in _EXTRA:  # a command may need them, which is imported later
             import_module(name)
-        from ibkeel.cli.app import run  # noqa: PLC0415 - what it needs comes with an extra
-        from ibkeel.cli.notify import interrupted_by_sigterm  # noqa: PLC0415 - as late as the other
+        from ibkeel.cli.app import run  # what it needs comes with an extra
+        from ibkeel.cli.notify import interrupted_by_sigterm  # as late as the other
     except KeyboardInterrupt:  # loading takes a second, in which somebody may think better of it
         sys.stderr.write("\nibkeel: interrupted\n")
         sys.exit(_INTERRUPTED)

@@ -76,8 +76,8 @@ class _Page:
 
 async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None:
     try:
-        from ibkeel.monitor.dashboard.app import dashboard_app, serve_page  # noqa: PLC0415 - an extra
-        from ibkeel.monitor.doors import Access  # noqa: PLC0415
+        from ibkeel.monitor.dashboard.app import dashboard_app, serve_page
+        from ibkeel.monitor.doors import Access
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the page needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"
@@ -89,7 +89,7 @@ async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None
 
 
 async def _show(source: BotSource, controls: HaltControls) -> None:
-    from ibkeel.monitor.dashboard.terminal import screen  # noqa: PLC0415 - rich, for who looks
+    from ibkeel.monitor.dashboard.terminal import screen  # rich, for who looks
 
     console = Console()
     if not console.is_terminal:

@@ -192,7 +192,7 @@ def _flatness(report: "RunReport") -> str:
 
 def told(record: "Record") -> tuple[str, str]:
     """What a record is and what it says, in words."""
-    from ibkeel.journal import (  # noqa: PLC0415 - many a command shows no journal
+    from ibkeel.journal import (  # many a command shows no journal
         CommissionSeen,
         Decision,
         FillSeen,
@@ -240,7 +240,7 @@ def _report_text(report: "OrderReport") -> str:
 
 
 def _order_text(order: "OrderTicket | Bracket") -> str:
-    from ibkeel.model import Bracket  # noqa: PLC0415 - as the journal
+    from ibkeel.model import Bracket
 
     entry = order.entry if isinstance(order, Bracket) else order
     text = f"{entry.side.value} {entry.quantity} {entry.contract} {entry.terms}"

@@ -191,7 +191,7 @@ async def _draw(gateway: SimulatedGateway, log: MessageLog | None, title: str) -
 
 def _web_module() -> Any:
     try:
-        from ibkeel.cli import sim_web  # noqa: PLC0415 - an extra
+        from ibkeel.cli import sim_web
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"--web needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"

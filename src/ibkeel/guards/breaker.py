@@ -71,18 +71,18 @@ class Attempt:
 
     def restart(self) -> None:
         """Count the block's time from now on."""
-        self.started = self._breaker._clock()  # noqa: SLF001 - two halves of one thing
+        self.started = self._breaker._clock()
 
     def __enter__(self) -> Self:
-        self._ticket = self._breaker._admit()  # noqa: SLF001
+        self._ticket = self._breaker._admit()
         self.restart()
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is None:
-            self._breaker._returned(self._ticket, self.started)  # noqa: SLF001
+            self._breaker._returned(self._ticket, self.started)
         else:
-            self._breaker._raised(self._ticket, error, self.started)  # noqa: SLF001
+            self._breaker._raised(self._ticket, error, self.started)
 
 
 def _predicate(which: Counting) -> Callable[[Exception], bool]:

@@ -51,7 +51,7 @@ class Lease:
     @property
     def waiting_for(self) -> float:
         """Seconds that it has waited by now; 0 once it was granted."""
-        return 0.0 if self.is_granted else self._pacer._now() - self._ticket.asked_at  # noqa: SLF001 - two halves of one thing
+        return 0.0 if self.is_granted else self._pacer._now() - self._ticket.asked_at
 
     @property
     def waits_for(self) -> str:
@@ -60,7 +60,7 @@ class Lease:
 
     def end(self) -> None:
         """Stop waiting, or give back what counts while it is open; again does nothing."""
-        self._pacer._end(self)  # noqa: SLF001 - two halves of one thing
+        self._pacer._end(self)
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +141,7 @@ class Pacer:
             if not turn.done():
                 turn.set_result(None)
 
-        lease._turn, lease._on_grant = turn, come  # noqa: SLF001 - two halves of one thing
+        lease._turn, lease._on_grant = turn, come
         try:
             await turn
         except asyncio.CancelledError:
@@ -226,14 +226,14 @@ class Pacer:
         now = self._now()
         for ticket, lease in self._waiting.items():
             self._admission.withdraw(ticket, now)
-            if lease._turn:  # noqa: SLF001
-                lease._on_grant()  # noqa: SLF001
+            if lease._turn:
+                lease._on_grant()
         self._waiting.clear()
         self._disarm()
 
     def _end(self, lease: Lease) -> None:
         now = self._now()
-        ticket = lease._ticket  # noqa: SLF001
+        ticket = lease._ticket
         if not self._admission.withdraw(ticket, now):
             self._admission.release(ticket, now)
         self._waiting.pop(ticket, None)
@@ -251,8 +251,8 @@ class Pacer:
         try:
             while granted:
                 lease = granted.popleft()
-                if lease._ticket.is_open:  # noqa: SLF001 - one before it may have ended it
-                    lease._on_grant()  # noqa: SLF001
+                if lease._ticket.is_open:  # one before it may have ended it
+                    lease._on_grant()
         finally:
             if granted:
                 self._own_loop().call_soon(self._go, granted)

@@ -83,7 +83,7 @@ def keep_orders_back(client: Any) -> None:
 
 def keep_summaries_back(ib: Any) -> None:
     """Let the library subscribe to no account summary after a 1102: it ends none, and only two may be open."""
-    ib.errorEvent -= ib._onError  # noqa: SLF001 - what this module is for
+    ib.errorEvent -= ib._onError
 
 
 def next_request_id(ib: Any) -> int:
@@ -99,7 +99,7 @@ def note_order_id(ib: Any, order_id: int) -> None:
 
 def frame_writer(client: Any) -> Callable[[str], None]:
     """What turns a message into bytes and hands them to the socket, past the library's own queue."""
-    connection, prefix, logger = client.conn, client._prefix, client._logger  # noqa: SLF001 - what this module is for
+    connection, prefix, logger = client.conn, client._prefix, client._logger
 
     def write(text: str) -> None:
         connection.sendMsg(prefix(text.encode()))
@@ -134,7 +134,7 @@ def replace_sender(
 
 def take_queue(client: Any) -> list[str]:
     """Messages that wait behind the library's own limit; it forgets them."""
-    queue = client._msgQ  # noqa: SLF001 - what this module is for
+    queue = client._msgQ
     texts = list(queue)
     queue.clear()
     return texts
@@ -152,14 +152,14 @@ def loop_of(ib: Any) -> asyncio.AbstractEventLoop:
 
 def is_waited_for(wrapper: Any, key: int | str) -> bool:
     """Whether the library waits for the answer to a request, by its id or its name."""
-    future = wrapper._futures.get(key)  # noqa: SLF001 - what this module is for
+    future = wrapper._futures.get(key)
     return future is not None and not future.done()
 
 
 def when_given_up(wrapper: Any, key: int, do: Callable[[], object]) -> None:
     """Call a function when the caller of a request that is waited for gives it up."""
     if is_waited_for(wrapper, key):
-        future = wrapper._futures[key]  # noqa: SLF001 - what this module is for
+        future = wrapper._futures[key]
         future.add_done_callback(lambda done: done.cancelled() and do())
 
 
@@ -167,7 +167,7 @@ def end_request(wrapper: Any, key: int | str, error: Exception) -> bool:
     """End a request that the library waits for with an error; False when it waits for none of that key."""
     if not is_waited_for(wrapper, key):
         return False
-    wrapper._endReq(key, error, success=False)  # noqa: SLF001 - what this module is for
+    wrapper._endReq(key, error, success=False)
     return True
 
 
@@ -186,7 +186,7 @@ def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
 
 def hear_bytes(ib: Any, hearer: Callable[[], None]) -> None:
     """Call a function whenever bytes have come, before they are decoded."""
-    event, decode = ib.client.conn.hasData, ib.client._onSocketHasData  # noqa: SLF001 - what this module is for
+    event, decode = ib.client.conn.hasData, ib.client._onSocketHasData
     event -= decode
     event += lambda _: hearer()
     event += decode

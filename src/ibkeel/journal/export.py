@@ -110,8 +110,8 @@ def write_parquet(rows: Iterable[Row], path: Path, *, full: bool = False) -> int
         JournalError: pyarrow is not installed.
     """
     try:
-        import pyarrow as pa  # noqa: PLC0415 - optional
-        from pyarrow import parquet  # noqa: PLC0415 - optional
+        import pyarrow as pa
+        from pyarrow import parquet
     except ImportError as error:
         raise JournalError("Parquet needs pyarrow: pip install pyarrow, or export JSONL or CSV") from error
     table = list(_table(rows, full=full))

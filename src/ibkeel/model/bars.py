@@ -254,7 +254,7 @@ class Bars(Sequence[Bar]):
             ImportError: The extra `[pandas]` is not installed.
         """
         try:
-            import pandas as pd  # noqa: PLC0415 - an extra
+            import pandas as pd
         except ImportError as missing:
             raise ImportError("to_pandas needs pandas: pip install 'ibkeel[pandas]'") from missing
 

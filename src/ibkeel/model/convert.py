@@ -250,7 +250,7 @@ def to_toml(value: object) -> str:
         ConfigurationError: The extra `[bot]` is not installed.
     """
     try:
-        import tomli_w  # noqa: PLC0415 - an extra
+        import tomli_w
     except ImportError:
         raise ConfigurationError("to_toml needs tomli-w; install 'ibkeel[bot]'") from None
 

@@ -104,8 +104,8 @@ class _Reading:
     def config(self, kind: type[B]) -> B:
         """The configuration, with the default for each value that has a problem."""
         try:
-            import typed_settings  # noqa: PLC0415 - an extra
-            from typed_settings.converters import get_default_cattrs_converter  # noqa: PLC0415 - an extra
+            import typed_settings
+            from typed_settings.converters import get_default_cattrs_converter
         except ImportError:
             raise ConfigurationError(
                 "reading a configuration needs typed-settings; install 'ibkeel[bot]'"
@@ -244,8 +244,8 @@ class _Layer:
         self._values, self._origin, self._problems = values, origin, problems
 
     def __call__(self, settings_cls: type, options: "OptionList") -> "LoadedSettings":  # noqa: ARG002 - the protocol of a loader
-        from typed_settings.dict_utils import set_path  # noqa: PLC0415 - an extra
-        from typed_settings.types import LoadedSettings, LoaderMeta  # noqa: PLC0415 - an extra
+        from typed_settings.dict_utils import set_path
+        from typed_settings.types import LoadedSettings, LoaderMeta
 
         known = {option.path: option for option in options}
         settings: dict[str, Any] = {}

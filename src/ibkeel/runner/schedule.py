@@ -61,7 +61,7 @@ class ExchangeCalendar(SessionCalendar):
 
     def __init__(self, code: str = "XNYS", *, start: date | None = None) -> None:
         try:
-            import exchange_calendars  # noqa: PLC0415 - an extra
+            import exchange_calendars
         except ImportError:
             raise ConfigurationError(
                 "the session calendar needs exchange_calendars; install 'ibkeel[bot]'"

@@ -86,8 +86,8 @@ def lines_of(text: str) -> dict[str, int]:
         {'runner': 1, 'runner.interval': 2}
     """
     try:
-        import tree_sitter_toml  # noqa: PLC0415 - an extra
-        from tree_sitter import Language, Parser  # noqa: PLC0415 - an extra
+        import tree_sitter_toml
+        from tree_sitter import Language, Parser
     except ImportError:
         raise ConfigurationError("reading a file needs tree-sitter-toml; install 'ibkeel[bot]'") from None
 

@@ -15,7 +15,7 @@ __all__ = ["ibkeel_broker", "ibkeel_gateway", "ibkeel_virtual_time"]
 @pytest.fixture
 def ibkeel_virtual_time() -> Callable[..., Any]:
     """`run_virtual`: runs a coroutine on a loop whose time jumps, and returns its result."""
-    from ibkeel.virtual import run_virtual  # noqa: PLC0415 - the plugin is loaded in every suite
+    from ibkeel.virtual import run_virtual  # the plugin is loaded in every suite
 
     return run_virtual
 
@@ -23,7 +23,7 @@ def ibkeel_virtual_time() -> Callable[..., Any]:
 @pytest.fixture
 def ibkeel_broker() -> "Callable[..., FakeBroker]":
     """`FakeBroker`: makes a broker from quotes, bars, chains and positions."""
-    from ibkeel.testing.fake import FakeBroker  # noqa: PLC0415 - the plugin is loaded in every suite
+    from ibkeel.testing.fake import FakeBroker  # the plugin is loaded in every suite
 
     return FakeBroker
 
@@ -31,7 +31,7 @@ def ibkeel_broker() -> "Callable[..., FakeBroker]":
 @pytest.fixture
 def ibkeel_gateway() -> "Iterator[GatewayMaker]":
     """`GatewayMaker`: `play("nightly-restart")` puts the test on virtual time with a Gateway in trouble."""
-    from ibkeel.testing.gateways import GatewayMaker  # noqa: PLC0415 - the plugin is loaded in every suite
+    from ibkeel.testing.gateways import GatewayMaker  # the plugin is loaded in every suite
 
     with ExitStack() as stack:
         yield GatewayMaker(stack)

@@ -111,7 +111,7 @@ class MemoryTransport(asyncio.Transport):
         if not self._closing:
             self._end(None)
             if self._peer is not None and not self._peer.is_closing():
-                self._peer._end(ConnectionResetError("connection reset by peer"))  # noqa: SLF001 - the other end
+                self._peer._end(ConnectionResetError("connection reset by peer"))
 
     def _end(self, error: Exception | None) -> None:
         self._closing = True
@@ -121,8 +121,8 @@ class MemoryTransport(asyncio.Transport):
     def _send(self, data: bytes | None) -> None:
         peer = self._peer
         if peer is not None and not peer.is_closing():
-            peer._inbox.append(data)  # noqa: SLF001 - the other end
-            self._loop.call_soon(peer._drain, context=peer._context)  # noqa: SLF001 - the other end
+            peer._inbox.append(data)
+            self._loop.call_soon(peer._drain, context=peer._context)
 
     def _drain(self) -> None:
         protocol = self._protocol
@@ -257,8 +257,8 @@ def _connect_pair(
     """
     near = MemoryTransport(loop, client, sockname=client_address, peername=server_address)
     far = MemoryTransport(loop, server, sockname=server_address, peername=client_address)
-    near._pair_with(far, copy_context())  # noqa: SLF001 - made here
-    far._pair_with(near, server_context)  # noqa: SLF001 - made here
+    near._pair_with(far, copy_context())
+    far._pair_with(near, server_context)
     loop.call_soon(server.connection_made, far, context=server_context)
     client.connection_made(near)
     return near

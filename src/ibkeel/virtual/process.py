@@ -68,47 +68,47 @@ def pass_time(loop: VirtualLoop, seconds: float) -> None:
 @contextmanager
 def _entered(loop: VirtualLoop) -> Iterator[None]:
     """Within the loop, between two steps of whatever task is calling."""
-    running = events._get_running_loop()  # noqa: SLF001 - as an event loop does
+    running = events._get_running_loop()  # as an event loop does
     task = None if running is None else asyncio.current_task(loop)
     if task is not None:
-        tasks._leave_task(loop, task)  # noqa: SLF001 - the same
-    events._set_running_loop(loop)  # noqa: SLF001 - the same
+        tasks._leave_task(loop, task)
+    events._set_running_loop(loop)
     try:
         yield
     finally:
-        events._set_running_loop(running)  # noqa: SLF001 - the same
+        events._set_running_loop(running)
         if task is not None:
-            tasks._enter_task(loop, task)  # noqa: SLF001 - the same
+            tasks._enter_task(loop, task)
 
 
 def _run_ready(loop: VirtualLoop) -> None:
-    ready: Any = loop._ready  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no other way
+    ready: Any = loop._ready  # type: ignore[attr-defined]
     while (handle := next(filter(_is_bystanders, ready), None)) is not None:
         ready.remove(handle)
         _run(handle)
 
 
 def _next_timer(loop: VirtualLoop) -> asyncio.TimerHandle | None:
-    timers: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]  # noqa: SLF001 - the same
+    timers: list[asyncio.TimerHandle] = loop._scheduled  # type: ignore[attr-defined]
     return min(filter(_is_bystanders, timers), default=None, key=asyncio.TimerHandle.when)
 
 
 def _forget(loop: VirtualLoop, timer: asyncio.TimerHandle) -> None:
     """Take a timer off the loop's heap, and with it those that were cancelled."""
-    timers: list[Any] = loop._scheduled  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio has no other way
+    timers: list[Any] = loop._scheduled  # type: ignore[attr-defined]
     for each in timers:
-        each._scheduled = not (each is timer or each.cancelled())  # noqa: SLF001 - the same
-    timers[:] = [each for each in timers if each._scheduled]  # noqa: SLF001 - the same
+        each._scheduled = not (each is timer or each.cancelled())
+    timers[:] = [each for each in timers if each._scheduled]
     heapify(timers)
-    loop._timer_cancelled_count = 0  # type: ignore[attr-defined]  # noqa: SLF001 - the same
+    loop._timer_cancelled_count = 0  # type: ignore[attr-defined]
 
 
 def _is_bystanders(handle: Any) -> bool:
-    return not handle.cancelled() and handle._context.get(_IS_BYSTANDER, False)  # noqa: SLF001 - the same
+    return not handle.cancelled() and handle._context.get(_IS_BYSTANDER, False)
 
 
 def _run(handle: Any) -> None:
-    handle._run()  # noqa: SLF001 - asyncio has no other way
+    handle._run()
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -119,7 +119,7 @@ def wall_clock(
         yield None
         return
     try:
-        import time_machine  # noqa: PLC0415 - an extra
+        import time_machine
     except ImportError:
         raise ConfigurationError(
             "virtual wall time needs the package time-machine; "

@@ -247,7 +247,7 @@ class AppriseChannel(Channel):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a hundred services some import what is deprecated
             try:
-                import apprise  # noqa: PLC0415 - an extra
+                import apprise
             except ImportError:
                 raise ConfigurationError("alerts need apprise; install 'ibkeel[alerts]'") from None
             self._apprise: Any = apprise.Apprise()

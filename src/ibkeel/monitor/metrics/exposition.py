@@ -57,7 +57,7 @@ class Metrics(Observer):
             ConfigurationError: `prometheus-client` is not installed.
         """
         registry = self.registry()
-        from prometheus_client import generate_latest  # noqa: PLC0415 - an extra
+        from prometheus_client import generate_latest
 
         return generate_latest(registry).decode()
 
@@ -68,7 +68,7 @@ class Metrics(Observer):
             ConfigurationError: `prometheus-client` is not installed.
         """
         try:
-            from prometheus_client import CollectorRegistry  # noqa: PLC0415 - an extra
+            from prometheus_client import CollectorRegistry
         except ImportError:
             raise ConfigurationError("metrics need prometheus-client; install 'ibkeel[telemetry]'") from None
         registry = CollectorRegistry(auto_describe=False)
@@ -86,7 +86,7 @@ class Metrics(Observer):
                 yield metric
 
     def _metric(self, family: Family, values: Mapping[tuple[str, ...], float]) -> Any:
-        from prometheus_client import metrics_core  # noqa: PLC0415 - an extra
+        from prometheus_client import metrics_core
 
         match family.kind:
             case MetricKind.GAUGE:
@@ -123,7 +123,7 @@ class Metrics(Observer):
             ConfigurationError: `prometheus-client` is not installed, or the port is taken.
         """
         registry = self.registry()
-        from prometheus_client import make_wsgi_app  # noqa: PLC0415 - an extra
+        from prometheus_client import make_wsgi_app
 
         try:
             server = _Server(host, port)
