@@ -10,7 +10,7 @@ import pytest
 from ibkeel.errors import OrderRefused
 from ibkeel.model import Bracket, Option, OrderTicket, Position, Right, Stock
 from ibkeel.orders import build_bracket
-from ibkeel.runner.stop_prices import stop_price_for
+from ibkeel.runner.own_orders import stop_price_for
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.values import ContractPattern
 

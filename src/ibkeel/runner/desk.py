@@ -33,9 +33,9 @@ from ibkeel.orders import (
     is_same_contract,
 )
 from ibkeel.runner.doorkeeper import Doorkeeper, Standing
-from ibkeel.runner.fates import fate_of, never_left, settle
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of, may_live
+from ibkeel.runner.own_orders import fate_of, never_left, settle
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended

@@ -44,8 +44,8 @@ from ibkeel.orders import (
     protection_gaps,
 )
 from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.own_orders import is_explained, last_stop, stop_price_for
 from ibkeel.runner.schedule import NEW_YORK
-from ibkeel.runner.stop_prices import is_explained, last_stop, stop_price_for
 from ibkeel.runner.tally import Failures
 from ibkeel.telemetry import AlarmRaised, Observer
 

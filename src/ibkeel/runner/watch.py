@@ -25,8 +25,8 @@ from ibkeel.model import (
 )
 from ibkeel.orders import Reading, doubled_orders, is_same_contract, proof_of_absence
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.fates import is_lost
 from ibkeel.runner.memory import FOREIGN_SHARES
+from ibkeel.runner.own_orders import is_lost
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled, redact

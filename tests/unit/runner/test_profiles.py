@@ -1,8 +1,7 @@
 import pytest
 
 from ibkeel.cli.app import run
-from ibkeel.cli.bot_config import MonitoredBot
-from ibkeel.cli.config_command import template
+from ibkeel.cli.bot_config import MonitoredBot, template
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner import PROFILES, EndOfDay, check_config, load_config, load_config_as
 

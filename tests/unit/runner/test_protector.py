@@ -29,9 +29,9 @@ from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import OwnOrder
+from ibkeel.runner.own_orders import is_explained, last_stop, stop_price_for
 from ibkeel.runner.protector import ProtectionTimes, Protector
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.stop_prices import is_explained, last_stop, stop_price_for
 from ibkeel.runner.tally import Failures, Tally
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import virtual_clock
