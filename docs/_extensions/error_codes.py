@@ -26,7 +26,7 @@ _BLOCK: Final = re.compile(r"(<!-- codes: (\w+) -->\n).*?(<!-- end -->)", re.DOT
 def _outcome(row: Meaning) -> str:
     if row.about in {About.ORDER, About.CHANGE}:
         # The venue's own word for the end holds for an order that works, too.
-        return "it is refused" if row.code == 201 and row.fate is ErrorFate.REJECTED else _FATES[row.fate]  # noqa: PLR2004 - "Order rejected"
+        return "it is refused" if row.code == 201 and row.fate is ErrorFate.REJECTED else _FATES[row.fate]
     if row.about is About.SYSTEM:
         return "" if row.farm is None else row.farm.value
     return f"`{row.error.__name__}`" if row.effect is Effect.ENDS else row.effect.value

@@ -162,7 +162,7 @@ def _seconds(value: float | None) -> str:
         return "-"
     if value < 1:
         return "at once"
-    return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"  # noqa: PLR2004 - ten minutes
+    return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"
 
 
 def _linked(source: str) -> str:

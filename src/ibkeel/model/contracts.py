@@ -199,7 +199,7 @@ class Combo:
         if not all(isinstance(leg, ComboLeg) for leg in value):
             raise InvalidInput(f"Combo.legs is {value!r}; valid: two or more of ComboLeg")
         numbers = [leg.con_id for leg in value]
-        if len(set(numbers)) != len(numbers) or len(numbers) < 2:  # noqa: PLR2004 - one leg is no combo
+        if len(set(numbers)) != len(numbers) or len(numbers) < 2:  # one leg is no combo
             raise InvalidInput(f"Combo.legs has the contracts {numbers}; valid: two or more, each once")
 
     @property

@@ -277,7 +277,7 @@ def _at(points: Sequence[tuple[float, float]], x: float) -> float:
             left, right = points[i][0], points[i + width][0]
             values[i] = ((x - right) * values[i] + (left - x) * values[i + 1]) / (left - right)
     around = [y for other, y in points if other <= x][:1] + [y for other, y in points if other > x][:1]
-    if len(around) == 2:  # noqa: PLR2004 - one on each side
+    if len(around) == 2:  # one on each side
         return min(max(values[0], min(around)), max(around))
     return values[0]
 

@@ -60,7 +60,7 @@ def _modelled(value: NearExpiryValue) -> _Curve:
     spots = value.spots[known][order].tolist()
     profits = (value.profits[known][order] * value.multiplier).tolist()
     points = tuple(zip(spots, profits, strict=True))
-    if len(set(spots)) < 2:  # noqa: PLR2004 - a curve has two ends
+    if len(set(spots)) < 2:  # a curve has two ends
         raise InvalidInput("the model value has fewer than two prices of the underlying; nothing to draw")
     return _Curve(
         points=points,

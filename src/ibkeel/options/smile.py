@@ -67,14 +67,14 @@ def smoothed(x: Floats, y: Floats, doubt: Floats, *, least: float = 0.0, most: f
         P. J. Green, B. W. Silverman, Nonparametric Regression and Generalized Linear Models, 1994,
         chapters 2 and 3; the common basis: A. Demmler, C. Reinsch, 1975.
     """
-    if x.size == 2:  # noqa: PLR2004 - two points are a line
+    if x.size == 2:  # two points are a line
         return Spline(x=x, y=y, bends=np.zeros(2))
     second, band = _penalty(x)
     roughness = second @ np.linalg.solve(band, second.T)
     scaled = doubt[:, np.newaxis] * roughness * doubt
     stiffness, modes = np.linalg.eigh(0.5 * (scaled + scaled.T))
     # Straight lines bend nowhere: the two lowest are 0 but for rounding.
-    stiffness = np.where(np.arange(x.size) < 2, 0.0, np.maximum(stiffness, 0.0))  # noqa: PLR2004 - dimension of a line
+    stiffness = np.where(np.arange(x.size) < 2, 0.0, np.maximum(stiffness, 0.0))  # dimension of a line
     parts = modes.T @ (y / doubt)
     strength = _strength(stiffness / stiffness[-1], parts, least, most)
     fitted = doubt * (modes @ (parts / (1.0 + strength * stiffness / stiffness[-1])))

@@ -71,7 +71,7 @@ class RequestKind(StrEnum):
 
 
 # Longer than ten minutes is a hang.
-_patience: Final = number("seconds, above 0 and at most 600", lambda value: 0 < value <= 600)  # noqa: PLR2004
+_patience: Final = number("seconds, above 0 and at most 600", lambda value: 0 < value <= 600)
 
 
 @attrs.frozen(kw_only=True)

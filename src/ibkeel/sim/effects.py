@@ -126,7 +126,7 @@ def _lose_upstream(stage: Stage, fault: UpstreamLost, now: datetime) -> Undo:
             again.cancel()
         if world.disorder.first(UpstreamLost) is not None:
             return  # another outage goes on: nothing is restored before its end
-        if fault.restores_as == 1101:  # noqa: PLR2004 - the code of data lost
+        if fault.restores_as == 1101:  # the code of data lost
             for client in stage.connections:
                 world.forget_streams(client)
         stage.tell(fault.restores_as, RESTORED[fault.restores_as])

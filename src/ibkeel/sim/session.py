@@ -89,7 +89,7 @@ def negotiate(hello: Hello, highest: int = MAX_VERSION) -> int | None:
     158 is never chosen: ib_insync and ib_async read `duration` in openOrder only from 159 on.
     """
     version = min(hello.maximum, highest, MAX_VERSION)
-    if version == 158:  # noqa: PLR2004 - a fact about this one version
+    if version == 158:  # a fact about this one version
         version = 157
     return version if version >= max(MIN_VERSION, hello.minimum) else None
 

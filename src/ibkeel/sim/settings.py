@@ -7,7 +7,7 @@ import attrs
 from ibkeel.sim.checks import not_negative, number, optional, valid, whole
 from ibkeel.sim.wire import parse_zone
 
-_interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # noqa: PLR2004 - a millisecond
+_interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # a millisecond
 _at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
 _none_or_more: Final = optional(not_negative)
 _positive: Final = optional(number("above 0, or None", lambda value: value > 0))

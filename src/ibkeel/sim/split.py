@@ -42,7 +42,7 @@ class Split:
             InvalidInput: They are no whole number.
         """
         shares = _SHARES * self.ratio / self.contracts
-        if abs(shares - round(shares)) > 1e-6:  # noqa: PLR2004 - a ratio such as 1/3 is not exact
+        if abs(shares - round(shares)) > 1e-6:  # a ratio such as 1/3 is not exact
             raise InvalidInput(f"options on a split of {self.ratio} would deliver {shares} shares")
         return round(shares)
 

@@ -47,7 +47,7 @@ class Whale:
     rest: float = attrs.field(default=259_200.0, validator=from_zero)
 
     def __attrs_post_init__(self) -> None:
-        if self.min_bars < 2:  # noqa: PLR2004 - the bar under test and one before it
+        if self.min_bars < 2:  # the bar under test and one before it
             raise InvalidInput(f"Whale.min_bars is {self.min_bars}; valid: 2 or more")
 
     @property

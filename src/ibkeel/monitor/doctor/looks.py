@@ -210,7 +210,7 @@ async def _greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _is_whole(data: bytes) -> bool:
-    return len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:4], "big")  # noqa: PLR2004 - a length in front
+    return len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[:4], "big")  # a length in front
 
 
 def _version(data: bytes) -> int | None:

@@ -95,7 +95,7 @@ def _day_picture(points: Sequence[tuple[datetime, float]], signs: Sequence[Sign]
 
     Signs are drawn at the line's height at their time; the title is for those who cannot see it.
     """
-    if len(points) < 2:  # noqa: PLR2004 - no line
+    if len(points) < 2:  # no line
         return ""
     frame = _frame(points, signs)
     path = " ".join(f"{frame.x(at):.1f},{frame.y(value):.1f}" for at, value in points)
@@ -139,7 +139,7 @@ def _sign(frame: _Frame, points: Sequence[tuple[datetime, float]], sign: Sign) -
 
 
 def _head(report: DayReport) -> str:
-    shown = ", ".join(report.symbols[:12]) + (" and others" if len(report.symbols) > 12 else "")  # noqa: PLR2004
+    shown = ", ".join(report.symbols[:12]) + (" and others" if len(report.symbols) > 12 else "")
     runs = ", ".join(report.runs)
     mode = report.mode.replace("_", " ").lower()
     outcome = report.outcome or "not ended"

@@ -240,7 +240,7 @@ def _made_path(
         width = _tick_widths(rng, row, seconds, float(mid[0]))
         low = np.floor(mid / TICK - 0.5 * (width - 1))
         bid, ask = np.round(low * TICK, 2), np.round((low + width) * TICK, 2)
-        trade = np.where(rng.random(seconds) < 0.5, bid, ask)  # noqa: PLR2004 - a fair coin
+        trade = np.where(rng.random(seconds) < 0.5, bid, ask)  # a fair coin
         if not bounces:
             trade = np.round(mid, 2)
         trade[-1] = round(float(mid[-1]), 2)
@@ -265,7 +265,7 @@ def _trends(rng: np.random.Generator, seconds: int) -> Floats:
     lengths = rng.uniform(0.6, 1.6, size=count)
     knots = np.concatenate(([0.0], np.cumsum(lengths / lengths.sum()))) * (seconds - 1)
     sizes = rng.uniform(0.35, 0.9, size=count) * np.sqrt(lengths / lengths.sum())
-    moves = np.where(rng.random(count) < 0.5, -sizes, sizes)  # noqa: PLR2004 - a fair coin
+    moves = np.where(rng.random(count) < 0.5, -sizes, sizes)  # a fair coin
     levels = np.concatenate(([0.0], np.cumsum(moves)))
     return np.asarray(np.interp(np.arange(seconds), knots, levels), dtype=np.float64)
 

@@ -227,7 +227,7 @@ def _thin(rng: np.random.Generator, span: Span, mid: Floats, before: float) -> T
     ask = np.round(np.maximum(np.ceil((mid + half) / _TICK), 2.0) * _TICK, 2)
     is_traded = rng.random(span.steps) < _TRADES
     is_traded[0] = False  # the session's own last price is still the last
-    paid = np.where(rng.random(span.steps) < 0.5, bid, ask)  # noqa: PLR2004 - a fair coin
+    paid = np.where(rng.random(span.steps) < 0.5, bid, ask)  # a fair coin
     shown = np.maximum.accumulate(np.where(is_traded, np.arange(span.steps), 0))
     last = np.where(shown > 0, paid[shown], before)
     sizes = _LOT * rng.integers(1, _MOST_LOTS + 1, size=(3, span.steps))

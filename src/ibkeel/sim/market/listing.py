@@ -173,7 +173,7 @@ def _expiry_fits(contract: SimContract, pattern: ContractPattern) -> bool:
 
 
 def _strike_fits(contract: SimContract, pattern: ContractPattern) -> bool:
-    return not pattern.strike or abs(contract.strike - pattern.strike) < 1e-6  # noqa: PLR2004 - wire rounding
+    return not pattern.strike or abs(contract.strike - pattern.strike) < 1e-6  # wire rounding
 
 
 def _multiplier_fits(contract: SimContract, pattern: ContractPattern) -> bool:
@@ -292,9 +292,9 @@ def _series(underlying: Underlying, expiry: date, *, monthly: bool, today: date,
 
 def _grid(underlying: Underlying, dte: int) -> _Grid:
     near, far = underlying.steps
-    if dte <= 70:  # noqa: PLR2004 - ten weeks: the weeklies and the next two monthlies
+    if dte <= 70:  # ten weeks: the weeklies and the next two monthlies
         return _Grid(near=0.12, near_step=near, far=0.35, far_step=far)
-    if dte <= 300:  # noqa: PLR2004 - monthlies and quarterlies
+    if dte <= 300:  # monthlies and quarterlies
         return _Grid(near=0.20, near_step=far, far=0.45, far_step=far)
     return _Grid(near=0.25, near_step=far, far=0.60, far_step=2 * far)
 

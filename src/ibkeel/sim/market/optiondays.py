@@ -108,7 +108,7 @@ class OptionDay:
         """Trades: at most one each half minute, at the bid or the ask; `day_volume` contracts are to be expected."""
         rng, slots = generator(self.key, "prints"), len(self.spots) // _PRINT_EVERY
         offsets = rng.integers(0, _PRINT_EVERY, size=slots)
-        buys = rng.random(slots) < 0.5  # noqa: PLR2004 - a fair coin
+        buys = rng.random(slots) < 0.5  # a fair coin
         elapsed = np.linspace(0.0, 1.0, slots)
         shape = 1.0 + 2.0 * np.exp(elapsed / -0.06) + 1.2 * np.exp((elapsed - 1.0) / 0.06)
         mean = day_volume * shape / shape.sum() * rng.exponential(size=slots)

@@ -130,7 +130,7 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
     span = {"start": zoned(start, zone, version), "end": zoned(end, zone, version)}
     rows = [_row(world, client, query, bar) for bar in bars]
     client.reply("historical_data", request_id=query.request_id, bars=rows, **span)
-    if version >= 196:  # noqa: PLR2004 - from this version on the end has a message of its own
+    if version >= 196:  # from this version on the end has a message of its own
         client.reply("historical_data_end", request_id=query.request_id, **span)
     if query.keep:
         world.counters.history_opened()  # it stays open until it is cancelled

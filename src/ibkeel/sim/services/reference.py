@@ -67,7 +67,7 @@ def _sample(world: World, contract: SimContract) -> dict[str, Any]:
 
 def _rule_of(contract: SimContract) -> int:
     """The id of the rule for a contract's prices, which have one tick here, however high they are."""
-    return _CENT if contract.min_tick == 0.01 else _OWN_RULES + round(contract.min_tick * 1e6)  # noqa: PLR2004 - a cent
+    return _CENT if contract.min_tick == 0.01 else _OWN_RULES + round(contract.min_tick * 1e6)  # a cent
 
 
 def _tick(rule_id: int) -> float | None:

@@ -208,7 +208,7 @@ def _put(named: dict[str, Any], path: list[str], row: int, text: str) -> None:
     """Put a text into its row; rows within rows are left flat, which is enough to read them."""
     rows = named[path[0]] if isinstance(named.get(path[0]), list) else []
     named[path[0]] = rows
-    if len(path) > 2 or len(rows) <= row:  # noqa: PLR2004 - a row within a row
+    if len(path) > 2 or len(rows) <= row:  # a row within a row
         rows.extend({} for _ in range(row + 1 - len(rows)))
     if text:
         rows[row][".".join(path[1:])] = text
