@@ -90,6 +90,7 @@ _HOMES: Final = {
         name: f"{name}_command {name}"
         for name in ("backtest", "chain", "config", "demo", "doctor", "flatten")
     },
+    "config": "bot_config config",
     "halt": "flatten_command halt_entries",
     "journal": "journal_commands journal",
     "monitor": "monitor_command monitor",

@@ -1,8 +1,7 @@
 """The journal: what was decided, intended, sent and seen, in one SQLite file."""
 
-from ibkeel.journal.backup import back_up
-from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
 from ibkeel.journal.looks import Look
+from ibkeel.journal.reading import SparingReader, back_up, fills_of, highest_order_id
 from ibkeel.journal.records import (
     CommissionSeen,
     CycleDone,
@@ -22,7 +21,6 @@ from ibkeel.journal.records import (
     RunStarted,
     kind_of,
 )
-from ibkeel.journal.sparing import SparingReader, fills_of, highest_order_id
 from ibkeel.journal.store import Journal
 
 __all__ = [
@@ -49,7 +47,4 @@ __all__ = [
     "fills_of",
     "highest_order_id",
     "kind_of",
-    "write_csv",
-    "write_jsonl",
-    "write_parquet",
 ]
