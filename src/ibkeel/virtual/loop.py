@@ -27,7 +27,11 @@ _TURNS_UNSEEN: Final = 50  # that a busy loop goes on before it looks at files; 
 
 
 def another_loop(*_: object, **__: object) -> Any:
-    """Refuse a loop beside the one of virtual time: it would reach a real Gateway."""
+    """Refuse a loop beside the one of virtual time: it would reach a real Gateway.
+
+    Raises:
+        WrongLoopError: Always.
+    """
     raise WrongLoopError(
         "an event loop of its own is out of the question: the process is on virtual time, which has one loop, in the "
         "main thread; use that, as asyncio.run and IBKRBroker do, or rehearse against `ibkeel sim serve --speed FACTOR`"
