@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from html import escape
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
 
 from ibkeel.backtest.figures import Curve, Floats
+from ibkeel.model.checks import NEW_YORK
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 260
@@ -19,7 +19,6 @@ _RIGHT: Final = 14
 _TOP: Final = 12
 _BOTTOM: Final = 26
 _POINTS: Final = 1200
-NEW_YORK: Final = ZoneInfo("America/New_York")
 _ONE_DAY: Final = timedelta(days=1)
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 _TIMES: Final = 6

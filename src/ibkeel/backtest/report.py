@@ -14,8 +14,9 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.backtest.figures import Curve, Figures, Trade, lasting
-from ibkeel.backtest.pictures import NEW_YORK, Mark, area_picture, histogram, line_picture
+from ibkeel.backtest.pictures import Mark, area_picture, histogram, line_picture
 from ibkeel.errors import ConfigurationError
+from ibkeel.model.checks import NEW_YORK
 
 _MOST_ROWS: Final = 500
 _MOST_MARKS: Final = 150

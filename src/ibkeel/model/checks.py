@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from numbers import Real
 from typing import Any, Final, NoReturn, SupportsFloat, TypeVar
+from zoneinfo import ZoneInfo
 
 import attrs
 import numpy as np
@@ -15,6 +16,8 @@ from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.validators import is_number, is_whole
+
+NEW_YORK: Final = ZoneInfo("America/New_York")
 
 _Flag = TypeVar("_Flag", bool, bool | None)
 # A name, as wide as services and containers write theirs; or an address of IPv6.

@@ -128,9 +128,7 @@ class Access:
                 f"the page would listen on {self.host}, where others can reach it, without a token; give --token, or let "
                 "it listen on 127.0.0.1"
             )
-        if self.token is not None and (
-            not isinstance(self.token, str) or len(self.token) < 16
-        ):  # as many as a passphrase has
+        if self.token is not None and (not isinstance(self.token, str) or len(self.token) < 16):
             raise ConfigurationError("the page's token is too short; valid: 16 characters or more")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable()):
             raise ConfigurationError("the page's token is not plain ASCII, which headers and cookies must be")

@@ -3,17 +3,16 @@
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Final, Protocol
-from zoneinfo import ZoneInfo
 
 from ibkeel.clock import Clock
 from ibkeel.errors import NoData, QuoteUnavailable
 from ibkeel.model import Chains, Index, MarketData, Option, OptionChain, Stock
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.options.delta_plan import DeltaPick, DeltaPlan
 from ibkeel.options.delta_rule import DeltaRule, delta_listing
 from ibkeel.options.select import dte
 from ibkeel.options.series import closes_by_day, series_of, years_to_expiry
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _DAYS_TOLD: Final = 7  # a definition tells the hours of about a week
 
 
@@ -105,7 +104,7 @@ async def told_closes(
 
 
 def _day(now: datetime) -> date:
-    return now.astimezone(_NEW_YORK).date()
+    return now.astimezone(NEW_YORK).date()
 
 
 async def _spot(broker: MarketData, underlying: Stock | Index) -> float:

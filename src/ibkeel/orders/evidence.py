@@ -5,12 +5,11 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import attrs
 
 from ibkeel.model import ClientOrderId, ExecId, Execution, OrderReport, OrderState
-from ibkeel.model.checks import as_utc, finite, positive
+from ibkeel.model.checks import NEW_YORK, as_utc, finite, positive
 
 # Source: TWS API, "Order Status"; `Inactive` covers rejected, cancelled and held orders alike.
 STATUS: Final = MappingProxyType(
@@ -28,7 +27,6 @@ STATUS: Final = MappingProxyType(
 )
 """State that each status text of `openOrder` and `orderStatus` stands for."""
 
-_VENUE_ZONE: Final = ZoneInfo("America/New_York")
 _APART: Final = timedelta(seconds=10)
 
 
@@ -180,7 +178,7 @@ def venue_day(instant: datetime) -> date:
     Raises:
         InvalidInput: The instant has no time zone.
     """
-    return as_utc(instant).astimezone(_VENUE_ZONE).date()
+    return as_utc(instant).astimezone(NEW_YORK).date()
 
 
 def proof_of_absence(name: ClientOrderId, *, sent_at: datetime, readings: Iterable[Reading]) -> str | None:

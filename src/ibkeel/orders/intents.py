@@ -127,8 +127,6 @@ class ExitCause(StrEnum):
     TRAIL = "trail"
     EXPIRY = "expiry"
     END_OF_DAY = "end_of_day"
-    DAILY_LOSS = "daily_loss"
-    UNPROTECTED = "unprotected"
     MANUAL = "manual"
 
 

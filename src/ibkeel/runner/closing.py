@@ -13,13 +13,14 @@ from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed
 from ibkeel.guards import finish
 from ibkeel.journal import Failure
 from ibkeel.model import Bars, Contract, Direction, ExitPolicy, Option, Position, Reason, Signal, Stock
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import ExitCause, is_same_contract
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.flatten import OrdersAndAccount, flatten, is_among, leave_position
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.schedule import NEW_YORK, Session
+from ibkeel.runner.schedule import Session
 from ibkeel.runner.tally import Failures, Held
 from ibkeel.runner.watch import Watch
 from ibkeel.strategy import ExitRule, PositionFacts, due_exits, trail_bars

@@ -15,6 +15,7 @@ from ibkeel.errors import IbkeelError
 from ibkeel.guards import keep_running
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Grade, Orders
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
 from ibkeel.runner.closing import Leaving
 from ibkeel.runner.config import RiskConfig, RunnerConfig
@@ -26,7 +27,6 @@ from ibkeel.runner.flatten_requests import Flattened, FlattenRequest, FlattenReq
 from ibkeel.runner.limits_file import limits_at_the_door
 from ibkeel.runner.protector import Protector
 from ibkeel.runner.recorder import Recorder
-from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.supervisor import Supervisor
 from ibkeel.runner.tally import Failures, Tally
 from ibkeel.runner.telling import Teller

@@ -27,6 +27,7 @@ from ibkeel.model import (
     OrderTicket,
     Quote,
 )
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import (
     GateKind,
     GateRefusal,
@@ -37,7 +38,7 @@ from ibkeel.orders import (
     TickLadder,
     check_order,
 )
-from ibkeel.runner.schedule import NEW_YORK, LiquidHours, Session
+from ibkeel.runner.schedule import LiquidHours, Session
 
 _TOLD_OTHERWISE: Final = frozenset({"session", "order path"})
 _UNSEEN: Final = ("server time", Grade.DEGRADED)  # our own limits kept the question: the clocks may differ

@@ -32,6 +32,7 @@ from ibkeel.model import (
     Position,
     TimeInForce,
 )
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import (
     CancelOrder,
     ChangeOrder,
@@ -45,7 +46,6 @@ from ibkeel.orders import (
 )
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.own_orders import is_explained, last_stop, stop_price_for
-from ibkeel.runner.schedule import NEW_YORK
 from ibkeel.runner.tally import Failures
 from ibkeel.telemetry import AlarmRaised, Observer
 

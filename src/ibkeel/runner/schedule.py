@@ -12,10 +12,9 @@ from typing_extensions import override
 
 from ibkeel.errors import ConfigurationError, InvalidInput
 from ibkeel.model import TradingHours
-from ibkeel.model.checks import Words, as_utc
+from ibkeel.model.checks import NEW_YORK, Words, as_utc
 from ibkeel.validators import series
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
 _SEARCH_DAYS: Final = 14
 
 _FORM: Final = re.compile(r"\s*(open|close)\s*(?:([+-])\s*(\d{1,5})\s*(s|min|h))?\s*", re.ASCII)

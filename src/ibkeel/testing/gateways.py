@@ -6,14 +6,13 @@ from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo
 
 from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.sim import Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import ProcessLoop, bystander_context, virtual_clock, virtual_process
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
 _ALIASES: Final = (4001, 7496, 7497)
@@ -39,7 +38,7 @@ async def simulated_gateway(
         InvalidInput: The running loop is not a virtual one; use `run_virtual`.
     """
     clock = virtual_clock()
-    day = clock.now().astimezone(_NEW_YORK).date()
+    day = clock.now().astimezone(NEW_YORK).date()
     market = settings.pop("market", None) or SeededMarket(seed, _session_from(day))
     gateway = SimulatedGateway(market=market, clock=clock, seed=seed, scenario=_chosen(scenario), **settings)
     async with gateway.listening(_HOST, port):
@@ -96,7 +95,7 @@ class GatewayMaker:
             )
         trouble, at = _chosen(scenario), _read(time, start)
         market, on = _market(settings.pop("market", None), seed, None if day is None else _read(date, day))
-        begins = datetime.combine(on, at, _NEW_YORK)
+        begins = datetime.combine(on, at, NEW_YORK)
         loop = self._stack.enter_context(virtual_process(begins, seconds=seconds))
         gateway = SimulatedGateway(market=market, clock=loop.clock, seed=seed, scenario=trouble, **settings)
         loop.network.alias(_ALIASES, port=_PORT)

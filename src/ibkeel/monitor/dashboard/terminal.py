@@ -3,19 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.dashboard.source import SILENT, View
 from ibkeel.telemetry.redaction import printable
 
 _ROWS: Final = 8
 _AT: Final = "at (New York)"
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _GOOD: Final = frozenset({"ok", "ready", "closed", "filled", "entry", "delivered", "working", "submitted"})
 _BAD: Final = frozenset(
     {"down", "open", "failed", "rejected", "unknown", "upstream lost", "reconnecting", "stopped", "critical"}
@@ -219,7 +218,7 @@ def _figure(value: float | None, form: str = ",.2f") -> str:
 def _time(instant: str | None, data: Mapping[str, Any]) -> str:
     if instant is None:
         return "-"
-    at, now = (datetime.fromisoformat(text).astimezone(_NEW_YORK) for text in (instant, data["now"]))
+    at, now = (datetime.fromisoformat(text).astimezone(NEW_YORK) for text in (instant, data["now"]))
     return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S}"
 
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Final, Protocol
-from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -15,6 +14,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, ConnectionFailure, IbkeelError, JournalError, RequestFailed
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Quote, mask_account
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.doctor.looks import (
     Diagnosis,
     Finding,
@@ -30,7 +30,6 @@ from ibkeel.monitor.doctor.looks import (
 )
 from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_now
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _NOT_YET: Final = "install it with pip, or mend the setting; until then ibkeel run refuses to start"
 _LIBRARIES: Final = ("ib_insync", "ib_async")
 _FIRST: Final = (3, 11)
@@ -206,7 +205,7 @@ def _is_open(session: Session | None, now: datetime) -> bool:
 def _next_session(session: Session | None, now: datetime) -> Finding:
     if session is None:
         return Finding(check="session hours", verdict=Verdict.UNKNOWN, said="no calendar of the exchange")
-    opens, closes = session.opens_at.astimezone(_NEW_YORK), session.closes_at.astimezone(_NEW_YORK)
+    opens, closes = session.opens_at.astimezone(NEW_YORK), session.closes_at.astimezone(NEW_YORK)
     state = "is open" if _is_open(session, now) else "opens next"
     said = f"the exchange {state}: {opens:%A, %d %B %Y}, {opens:%H:%M} to {closes:%H:%M} New York"
     return well("session hours", said)

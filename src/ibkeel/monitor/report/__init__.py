@@ -1,5 +1,6 @@
 """What a trading day was: one file to read after the close."""
 
+from ibkeel.journal.reading import sessions_of
 from ibkeel.monitor.report.day import (
     DayReport,
     Incident,
@@ -11,7 +12,6 @@ from ibkeel.monitor.report.day import (
     report_of,
 )
 from ibkeel.monitor.report.page import report_page
-from ibkeel.monitor.report.sessions import sessions_of
 from ibkeel.monitor.report.writing import DayReports, write_private
 
 __all__ = [

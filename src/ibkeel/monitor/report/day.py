@@ -26,10 +26,11 @@ from ibkeel.journal import (
     RunEnded,
     RunStarted,
 )
+from ibkeel.journal.reading import records_of, runs_on, sessions_of
 from ibkeel.model import Side, Stock, fill_name, name_of_series
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.board.snapshot import plain
-from ibkeel.monitor.report.sessions import NEW_YORK, records_of, runs_on, sessions_of
 from ibkeel.telemetry import redact
 
 _NOTES: Final = 500

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Final, NamedTuple
 
+from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.report.day import DayReport, Latency
-from ibkeel.monitor.report.sessions import NEW_YORK
 
 _WIDTH: Final = 960
 _HEIGHT: Final = 240
