@@ -35,6 +35,11 @@ _SESSION: Final = (
     "tests/property/test_session_machine.py",
 )
 
+_STILL: Final = (
+    "tests/unit/indicators/test_a_million_bars.py"
+    "::test_a_market_that_stands_still_has_one_average_whatever_the_period"
+)
+
 RULES: Final[dict[str, tuple[str, ...]]] = {
     "resilience": (
         "tests/unit/resilience",
@@ -76,6 +81,16 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/property/test_sizing_limits.py",
     ),
     "strategy": ("tests/unit/strategy", "tests/property/test_signals_are_refused_or_read_back.py"),
+    "indicators": (
+        _STILL,
+        "tests/unit/indicators/test_batch.py",
+        "tests/unit/indicators/test_kinds_of_numbers.py",
+        "tests/unit/indicators/test_latest.py",
+        "tests/unit/indicators/test_streaming.py",
+        "tests/unit/indicators/test_windows.py",
+        "tests/property/test_indicators_agree.py",
+        "tests/property/test_latest_agree.py",
+    ),
     "runner.schedule": ("tests/unit/runner/test_schedule.py", "tests/unit/runner/test_timetable.py"),
     "runner.stop_prices": ("tests/unit/runner/test_protector.py",),
     "backtest.figures": (

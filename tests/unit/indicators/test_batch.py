@@ -89,7 +89,7 @@ def test_negative_volume_is_refused():
 
 @pytest.mark.parametrize("period", [0, -1, 1.5, True])
 def test_a_period_that_is_no_whole_number_above_zero_is_refused(period):
-    with pytest.raises(InvalidInput, match="period"):
+    with pytest.raises(InvalidInput, match=r"^period is "):
         sma([1.0, 2.0], period)
 
 

@@ -15,12 +15,16 @@ from ibkeel.indicators import (
     SessionVwap,
     Sma,
     VolumeMean,
+    ema,
     last_emas,
     last_rsi,
     last_session_vwap,
+    rolling_high,
+    rsi,
     session_start,
     sessions_of,
     sma,
+    volume_mean,
 )
 
 
@@ -74,6 +78,14 @@ def test_the_last_figure_of_a_column_is_that_of_its_floats(kind):
     assert last_emas(narrow, [3]) == last_emas(plain, [3])
     assert last_rsi(narrow, 3) == last_rsi(plain, 3)
     assert last_session_vwap(*[narrow] * 4) == last_session_vwap(*[plain] * 4)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "uint64", "int16", "float32"])
+@pytest.mark.parametrize("indicator", [sma, ema, rsi, rolling_high, volume_mean])
+def test_a_column_is_that_of_its_floats(indicator, kind):
+    narrow, plain = np.array(VALUES, dtype=kind), np.array(VALUES, dtype=float)
+
+    np.testing.assert_array_equal(indicator(narrow, 3), indicator(plain, 3))
 
 
 @pytest.mark.parametrize("form", [list, pd.Series])

@@ -1,5 +1,6 @@
 """The last values, where there is nothing to sum up or what there is is no number; elsewhere the columns are the reference."""
 
+import time
 from datetime import datetime
 from math import isnan
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.indicators import last_emas, last_rsi, last_session_vwap, session_start
+from ibkeel.indicators import last_emas, last_rsi, last_session_vwap, rsi, session_start, sessions_of
 
 SOME = np.array([100.0, 101.0, 99.0, 102.0])
 
@@ -51,6 +52,32 @@ def test_a_session_begins_with_its_first_bar_or_with_the_first_there_is():
     assert session_start(days) == 1
     assert session_start(days[1:]) == 0
     assert session_start(days[:0]) == 0
+
+
+def test_a_session_holds_what_traded_in_the_night_before_its_open():
+    night = np.array(["2026-01-06T04:59:59", "2026-01-06T05:00", "2026-01-06T14:30:30"], "datetime64[s]")
+
+    assert session_start(night) == 1
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+def test_the_zone_of_the_machine_plays_no_part(monkeypatch, zone):
+    night = np.array(["2026-01-06T04:59", "2026-01-06T05:00", "2026-01-06T14:30"], "datetime64[s]")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+
+        start, labels = session_start(night), sessions_of(night)
+    time.tzset()
+
+    assert start == 1
+    assert np.diff(labels).tolist() == [1, 0]
+
+
+def test_strength_is_that_of_fourteen_closes_unless_told_otherwise():
+    closes = 100.0 + np.cumsum([0.5, -0.25, 0.125] * 10)
+
+    assert last_rsi(closes) == pytest.approx(rsi(closes, 14)[-1], rel=1e-12)
 
 
 def test_a_zone_that_nobody_knows_is_named():

@@ -40,6 +40,13 @@ def test_the_mean_volume_counts_the_present_bar():
     assert [mean.update(volume) for volume in (10, 20, 60)] == [None, 15.0, 40.0]
 
 
+def test_a_bar_without_volume_counts():
+    mean = VolumeMean(2)
+
+    assert [mean.update(volume) for volume in (4.0, 0.0)] == [None, 2.0]
+    assert volume_mean([4.0, 0.0], 2)[1] == 2.0
+
+
 def test_a_negative_volume_is_refused_in_both_forms():
     with pytest.raises(InvalidInput, match="negative"):
         volume_mean([1.0, -1.0], 1)
@@ -89,12 +96,14 @@ def test_a_deviation_of_one_return_does_not_exist():
 
 @pytest.mark.parametrize("width", [0.0, -1.0, math.inf, math.nan])
 def test_a_width_or_a_year_must_be_above_zero(width):
-    with pytest.raises(InvalidInput, match="above 0"):
+    with pytest.raises(InvalidInput, match=r"^width is .* above 0"):
         bollinger([1.0], 1, width)
-    with pytest.raises(InvalidInput, match="above 0"):
+    with pytest.raises(InvalidInput, match=r"^width is .* above 0"):
         Bollinger(1, width)
-    with pytest.raises(InvalidInput, match="above 0"):
+    with pytest.raises(InvalidInput, match=r"^bars_a_year is .* above 0"):
         RealisedVolatility(2, bars_a_year=width)
+    with pytest.raises(InvalidInput, match=r"^bars_a_year is .* above 0"):
+        realised_volatility([1.0, 2.0], 2, bars_a_year=width)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +136,14 @@ def test_windows_that_cross_a_block_are_whole(period):
     assert volume_mean(column, period)[period - 1 :] == pytest.approx(windows.mean(axis=1), rel=1e-13)
 
 
+@pytest.mark.parametrize("period", [1, 20])
+def test_windows_that_end_with_a_block_are_whole(period):
+    bands = bollinger(np.full(8192 + period - 1, 5.0), period)
+
+    for column in bands:
+        assert (np.isnan(column).sum(), set(column[period - 1 :])) == (period - 1, {5.0})
+
+
 def test_no_closes_have_no_volatility():
     assert realised_volatility([], 2, bars_a_year=252).shape == (0,)
 
@@ -137,6 +154,7 @@ def test_streaming_bands_are_as_wide_as_they_are_told():
 
     assert stream.update(5.0) == (-3.0, 3.0, 9.0)
     assert (Bollinger().period, Bollinger().width) == (20, 2.0)
+    assert np.isnan(bollinger(np.arange(30.0)).middle).sum() == 19
 
 
 def test_small_moves_far_from_zero_keep_their_digits():
@@ -147,6 +165,16 @@ def test_small_moves_far_from_zero_keep_their_digits():
 
     assert (bollinger(far, 4).upper[-1] - bollinger(far, 4).middle[-1]) / 2 == pytest.approx(wanted, rel=1e-6)
     assert (last.upper - last.middle) / 2 == pytest.approx(wanted, rel=1e-6)
+
+
+def test_moves_of_the_last_digit_of_a_price_are_seen():
+    far = [4e15 + move for move in (0.0, 1.0, 3.0, 0.5)]  # floats lie half apart there
+    wanted = np.array([0.0, 1.0, 3.0, 0.5]).std()
+    bands, stream = bollinger(far, 4, width=1e7), Bollinger(4, width=1e7)
+    [*_, last] = [stream.update(value) for value in far]
+
+    assert (bands.upper[-1] - bands.middle[-1]) / 1e7 == pytest.approx(wanted, rel=1e-6)
+    assert (last.upper - last.middle) / 1e7 == pytest.approx(wanted, rel=1e-6)
 
 
 @pytest.mark.parametrize("period", [1, 2, 3, 4, 5, 7, 8, 9, 16, 17])
