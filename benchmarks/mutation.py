@@ -92,7 +92,7 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/property/test_latest_agree.py",
     ),
     "runner.schedule": ("tests/unit/runner/test_schedule.py", "tests/unit/runner/test_timetable.py"),
-    "runner.stop_prices": ("tests/unit/runner/test_protector.py",),
+    "runner.own_orders": ("tests/unit/runner/test_own_orders.py", "tests/unit/runner/test_protector.py"),
     "backtest.figures": (
         "tests/unit/backtest/test_equity_curve.py",
         "tests/unit/backtest/test_round_trips.py",

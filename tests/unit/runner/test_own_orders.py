@@ -1,0 +1,92 @@
+"""What an error says of the orders that it came for, and of which orders nobody knows the fate."""
+
+from datetime import UTC, date, datetime
+from itertools import product
+
+import pytest
+
+from ibkeel.errors import (
+    IbkeelError,
+    InvalidInput,
+    NotConnected,
+    OrderRefused,
+    OrderRejected,
+    RequestTimeout,
+    SafetyRefused,
+)
+from ibkeel.journal import OrderSettled
+from ibkeel.model import ClientOrderId, Option, OrderState, Right
+from ibkeel.runner.memory import OwnOrder
+from ibkeel.runner.own_orders import fate_of, is_lost, never_left, settle
+
+AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
+CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
+UNSENT = RequestTimeout("the lane was full")
+UNSENT.is_unsent = True
+
+
+def order(state=OrderState.SENT, **fields):
+    return OwnOrder(contract=CALL, is_entry=True, state=state, placed_at=AT, **fields)
+
+
+@pytest.mark.parametrize(
+    ("error", "fate"),
+    [
+        (OrderRejected("no margin", code=201), OrderState.REJECTED),
+        (OrderRefused("beyond a limit"), OrderState.INTENT),
+        (SafetyRefused("live trading is off"), OrderState.INTENT),
+        (InvalidInput("a quantity of 0"), OrderState.INTENT),
+        (NotConnected("gone"), OrderState.INTENT),
+        (UNSENT, OrderState.INTENT),
+        (RequestTimeout("no answer"), OrderState.UNKNOWN),
+        (IbkeelError("something of another kind"), OrderState.UNKNOWN),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_an_error_tells_what_became_of_the_orders_that_it_came_for(error, fate):
+    assert fate_of(error) is fate
+
+
+def test_orders_that_never_left_are_settled_and_no_others():
+    names = [ClientOrderId("one"), ClientOrderId("one-1")]
+
+    assert list(never_left(names, "SPY", AT, NotConnected("gone"))) == [
+        OrderSettled(
+            at=AT,
+            symbol="SPY",
+            client_order_id=name,
+            state=OrderState.CANCELLED,
+            reason="it never left: NotConnected: gone",
+        )
+        for name in names
+    ]
+    assert list(never_left(names, "SPY", AT, RequestTimeout("no answer"))) == []
+    assert list(never_left(names, "SPY", AT, OrderRejected("no margin", code=201))) == []
+
+
+def test_a_family_is_settled_but_for_those_whose_end_is_known():
+    family = [order(), order(OrderState.FILLED), order(OrderState.WORKING)]
+
+    settle(family, OrderState.UNKNOWN)
+
+    assert [row.state for row in family] == [OrderState.UNKNOWN, OrderState.FILLED, OrderState.UNKNOWN]
+
+
+def test_a_fate_is_lost_where_nobody_finds_it_out():
+    lost = {
+        (state, restored, known)
+        for state, restored, known in product(OrderState, (False, True), (False, True))
+        if is_lost(order(state, is_restored=restored), is_known=known)
+    }
+
+    given_up = {(OrderState.SENT, False, False)}
+    of_an_earlier_run = {
+        (state, True, known) for state in (OrderState.UNKNOWN, OrderState.SENT) for known in (False, True)
+    }
+    assert lost == given_up | of_an_earlier_run
+
+
+@pytest.mark.parametrize("waits", [{"is_placing": True}, {"is_past": True}])
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_an_order_that_is_being_placed_or_of_an_earlier_day_is_not_lost(waits, is_restored):
+    assert not is_lost(order(is_restored=is_restored, **waits), is_known=False)
