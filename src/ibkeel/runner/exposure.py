@@ -10,7 +10,9 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, InvalidInput
 from ibkeel.model import Contract, Greeks, Option, OrderReport, Position, Quote, Stock
-from ibkeel.options import implied_greeks, settles_at, years_to_expiry
+from ibkeel.model.checks import NEW_YORK
+from ibkeel.options import implied_greeks, years_to_expiry
+from ibkeel.options.series import end_of
 from ibkeel.orders import is_same_contract
 from ibkeel.risk import FLAT, Exposure, ExposureLimits, check_exposure
 from ibkeel.runner.entry import View
@@ -249,8 +251,8 @@ def own_greeks(quote: Quote, *, spot: float, now: datetime, session: Session | N
     option, mid = quote.contract, quote.mid
     if not isinstance(option, Option) or mid is None:
         return None
-    ends = settles_at(option.expiry)
-    if session is not None and session.day == option.expiry:
+    ends = end_of(option).replace(tzinfo=NEW_YORK)
+    if session is not None and session.day == ends.date():
         ends = min(ends, session.closes_at)
     try:
         years = years_to_expiry(ends, now=now)

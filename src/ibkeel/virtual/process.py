@@ -305,9 +305,11 @@ class _OneLoop(_Policy):
     get_event_loop = new_event_loop
 
 
-def _runner(*, debug: bool | None = None, loop_factory: Any = None) -> Runner:
-    """Runs on the one loop, whatever factory is given."""
-    return Runner(debug=debug, loop_factory=None if _LOOPS else loop_factory)
+class _OneRunner(Runner):  # type: ignore[misc]
+    """Runs on the one loop, whatever factory is given; a class, for programs that inherit from it or annotate with it."""
+
+    def __init__(self, *, debug: bool | None = None, loop_factory: Any = None) -> None:
+        super().__init__(debug=debug, loop_factory=None if _LOOPS else loop_factory)
 
 
 _STAND_INS: Final[tuple[tuple[Any, str, object], ...]] = (
@@ -316,8 +318,8 @@ _STAND_INS: Final[tuple[tuple[Any, str, object], ...]] = (
     (time, "monotonic_ns", _either(_nanoseconds, time.monotonic_ns)),
     (time, "perf_counter", _either(VirtualLoop.time, time.perf_counter)),
     (time, "perf_counter_ns", _either(_nanoseconds, time.perf_counter_ns)),
-    (asyncio, "Runner", _runner),
-    (asyncio.runners, "Runner", _runner),
+    (asyncio, "Runner", _OneRunner),
+    (asyncio.runners, "Runner", _OneRunner),
     (asyncio, "set_event_loop_policy", lambda policy: _LOOPS or _set_policy(policy)),
     (asyncio.BaseEventLoop, "create_connection", another_loop),
 )

@@ -602,3 +602,17 @@ def test_each_underlyings_own_price_stands_behind_our_figures_of_its_options():
     assert 45 < near.delta < 60
     assert deep.delta > 70
     assert nothing == FLAT
+
+
+def test_what_settles_at_the_open_lives_for_the_night_after_its_last_session():
+    closing = datetime(2026, 1, 15, 20, 30, tzinfo=UTC)
+    last = Session(
+        day=closing.date(), opens_at=closing - timedelta(hours=6), closes_at=closing + timedelta(hours=0.5)
+    )
+    monthly = Option("SPX", closing.date(), 6000, Right.CALL, trading_class="SPX")
+    seen = Quote(contract=monthly, at=closing, bid=19.9, ask=20.1)
+
+    found = own_greeks(seen, spot=6000.0, now=closing, session=last)
+
+    expected = implied_greeks(20.0, spot=6000.0, strike=6000.0, years=18 / (24 * 365), right="C").greeks
+    assert found.theta == pytest.approx(expected.theta)

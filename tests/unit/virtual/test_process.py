@@ -329,7 +329,19 @@ def give_a_factory():
         runner.run(asyncio.sleep(60))
 
 
-@pytest.mark.parametrize("program", [set_policy, give_a_factory])
+def inherit_a_runner():
+    class Loud(asyncio.Runner):
+        pass
+
+    def wait_in(runner: asyncio.Runner | None) -> None:
+        runner.run(asyncio.sleep(60))
+
+    with Loud(loop_factory=asyncio.SelectorEventLoop) as runner:
+        assert isinstance(runner, asyncio.Runner)
+        wait_in(runner)
+
+
+@pytest.mark.parametrize("program", [set_policy, give_a_factory, inherit_a_runner])
 def test_a_program_that_chooses_its_kind_of_loop_gets_the_one_there_is(program):
     with virtual_process(DEFAULT_START) as loop:
         program()
