@@ -147,6 +147,49 @@ async def test_bars_from_before_a_sleep_are_not_shown_as_seconds_old(stage):
         assert await on.broker.last_good_bars(on.stock, DAY) is None
 
 
+@pytest.mark.parametrize("slept", [True, False])
+async def test_contracts_and_chains_are_not_asked_for_again(stage, slept):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        await on.broker.option_chain(on.stock)
+        asked = len(on.board.requests)
+        if slept:
+            clock.off = HOURS
+        else:
+            stop_the_process(STALL)
+
+        await asyncio.sleep(6)
+        await on.broker.option_chain(on.stock)
+        await on.broker.qualify(on.stock)
+
+        assert [row.name for row in on.board.requests[asked:]] == ["current_time"]
+
+
+async def test_bars_from_before_the_loop_was_blocked_are_shown_with_their_age(stage):
+    async with stage() as on:
+        await on.broker.bars(on.stock, DAY)
+        stop_the_process(20)
+        await asyncio.sleep(1)
+
+        known = await on.broker.last_good_bars(on.stock, DAY)
+
+        assert known.age > 20
+
+
+async def test_of_a_clock_that_is_off_a_person_hears_once_also_when_the_loop_is_blocked_again_and_again(
+    stage,
+):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        clock.off = timedelta(minutes=-3)
+        for _ in range(4):
+            await asyncio.sleep(6)
+            stop_the_process(12)
+            await on.broker.health()
+
+        assert [row.name for row in on.told.of("AlarmRaised")] == ["loop", "clock"]
+
+
 async def test_a_link_is_probed_as_soon_as_the_machine_is_awake(stage):
     clock = Asleep()
     async with stage(own_clock=clock, heartbeat=300.0) as on:

@@ -19,7 +19,7 @@ from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.pending import first_answer
 from ibkeel.ibkr.services import loop_time
 from ibkeel.ibkr.translate import reading
-from ibkeel.resilience import Lane, RequestKind
+from ibkeel.resilience import CacheKind, Lane, RequestKind
 
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
 LEAST_GAP: Final = 1.0
@@ -135,6 +135,7 @@ class Pulse:
         self._link, self._keeper = link, keeper
         self._gate = Gate(link, keeper)
         self._last: Beat | None = None
+        self._is_clock_off = False
         self._sign: tuple[int, float] | None = None  # the session's generation, and when it came
         self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +155,7 @@ class Pulse:
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
-            self._sign = None
+            self._sign, self._is_clock_off = None, False
             self.heard_at = self._told_at = -math.inf
             broke = partial(self._keeper.faulted, "heartbeat")
             beating = keep_running(self._beat_on, "nobody notices when the link dies", broke)
@@ -200,8 +201,9 @@ class Pulse:
         self._keeper.probed(answered=True, generation=generation)
         now = loop_time()
         beat = Beat(at=now, received_at=self._link.clock.now(), server_time=epoch, seconds=now - began)
-        before, self._last = self._last, beat
-        if beat.off > CLOCK_LIMIT and (before is None or before.off <= CLOCK_LIMIT):
+        self._last, was_off = beat, self._is_clock_off
+        self._is_clock_off = beat.off > CLOCK_LIMIT
+        if self._is_clock_off and not was_off:
             self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
         return beat
 
@@ -299,12 +301,14 @@ class Pulse:
         if self._due is None:
             return
         (due, due_at), now = self._due, self._link.clock.now()
-        late = max(loop_time() - due, (now - due_at).total_seconds())
+        by_loop, by_wall = loop_time() - due, (now - due_at).total_seconds()
+        late = max(by_loop, by_wall)
         if late < _BLOCKED:
             return
         self._due = None
-        if self._link.requests.ran_late(late):
-            self._link.cache.clear()
+        self._link.requests.ran_late(late)
+        if by_wall - by_loop >= _BLOCKED:  # the ages of what is remembered lack so much
+            self._link.cache.forget_kind(CacheKind.BARS)
         self._last = None
         self.hurry()
         self.blocked.append((now, late))

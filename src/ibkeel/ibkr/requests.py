@@ -380,7 +380,7 @@ class Requests:
                 if not pending.is_stream:
                     pending.fail(NotConnected(f"{pending.what}: {why}"))
 
-    def ran_late(self, seconds: float) -> bool:
+    def ran_late(self, seconds: float) -> None:
         """What is read now may be so old; if that is too old, quotes and balances end, and streams are asked for again."""
         is_old = seconds >= _OLD
         for pending in list(self._open.values()):
@@ -388,7 +388,6 @@ class Requests:
             if is_old and pending.kind in _OF_THE_MOMENT:
                 why = f"{pending.what}: this program did not run for about {seconds:.0f} s; ask again"
                 pending.give_up(SubscribeAgain() if pending.is_stream else NotConnected(why))
-        return is_old
 
     def fail_all(self, why: str) -> None:
         """End every request, and tell the server while it still listens."""

@@ -248,6 +248,12 @@ class Cache(Generic[K, V]):
             (key, entry) for key, entry in self._entries.items() if not entry.lifetime.ends_with_session
         )
 
+    def forget_kind(self, kind: CacheKind) -> None:
+        """Forget all answers and refusals of one kind, and of those that share its lifetime."""
+        lifetime = self.policy.of(kind)
+        for key in [key for key, entry in self._entries.items() if entry.lifetime is lifetime]:
+            del self._entries[key]
+
     def clear(self) -> None:
         """Remember nothing."""
         self._entries.clear()

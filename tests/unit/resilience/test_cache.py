@@ -107,6 +107,19 @@ def test_the_end_of_a_session_takes_the_definitions_and_leaves_the_rest():
     ]  # fmt: skip
 
 
+def test_of_a_kind_that_is_forgotten_answers_and_refusals_are_gone_and_of_the_others_none():
+    cache = short()
+    cache.put("definition", 1, 0.0, kind=DEFINITIONS)
+    cache.refuse("refused", NoData("none"), 0.0, kind=CHAINS)
+    cache.put("chain", 2, 0.0, kind=CHAINS)
+
+    cache.forget_kind(CHAINS)
+
+    assert [cache.get(key, 1.0) is not None for key in ("definition", "refused", "chain")] == [
+        True, False, False
+    ]  # fmt: skip
+
+
 def test_what_is_forgotten_is_gone_and_forgetting_twice_does_nothing():
     cache = short()
     cache.put("a", 1, 0.0, kind=CHAINS)
