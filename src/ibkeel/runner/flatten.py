@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, OrderRejected, RequestFailed
 from ibkeel.guards import finish
 from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, OrderState, Position
-from ibkeel.orders import ExitCause, exit_room, is_same_contract, plan_exit, stops_at_work
+from ibkeel.orders import ExitCause, is_same_contract, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten_requests import Flattened, Leftover
 from ibkeel.runner.tally import Held
@@ -197,9 +197,9 @@ async def leave_position(
 ) -> None:
     """Cancel what works for us in a contract and send the exit of what is held; hold the desk's turn meanwhile.
 
-    Nothing is cancelled where what is held cannot be read, or orders that stay leave no room for an exit: a stop would
-    be gone for nothing. Where there are any, or none at all, bots take turns by their client ids: two that leave at one
-    instant would sell all twice.
+    Nothing is cancelled where what is held cannot be read or, such as a future, not be ordered, or orders that stay leave
+    no room for an exit: a stop would be gone for nothing. Where there are any, or none at all, bots take turns by their
+    client ids: two that leave at one instant would sell all twice.
     Neither where an exit would come after `until`, by the loop's clock. `of_anybody` is as of `cancel_ours`.
 
     Raises:
@@ -212,7 +212,7 @@ async def leave_position(
     # other has sent.
     turn = _FIRST_TURN + _TURN * (broker.client_id % _TURNS) if stay or not rows else 0.0
     for position in held:
-        if not exit_room(position.signed_quantity, stay):
+        if plan_exit(position, stay).ticket is None:
             raise _no_room(position)
         _check_time(contract, until - turn)
         await asyncio.sleep(turn)

@@ -6,7 +6,7 @@ import pytest
 
 from ibkeel.errors import ConfigurationError, OrderRejected, RequestTimeout
 from ibkeel.journal import Intent, Journal, Purpose
-from ibkeel.model import Option, OrderState, OrderTicket, Position, Quote, Right, Stock
+from ibkeel.model import Option, OrderState, OrderTicket, OtherContract, Position, Quote, Right, Stock
 from ibkeel.orders import ExitCause
 from ibkeel.runner import (
     EndOfDay,
@@ -19,7 +19,7 @@ from ibkeel.runner import (
     Safety,
 )
 from ibkeel.runner.crew import crew_of
-from ibkeel.runner.flatten import flatten, leave_position
+from ibkeel.runner.flatten import close_everything, flatten, leave_position
 from ibkeel.runner.memory import OwnOrder
 from ibkeel.telemetry import NullObserver
 from ibkeel.testing import FakeBroker
@@ -179,6 +179,33 @@ async def test_a_part_of_a_share_is_left_and_named(quantity, sold):
     assert (orders, left.signed_quantity) == (sold, 0.5)
     assert "0.5 SPY is less than one" in left.reason
     assert "close it in TWS" in left.reason
+
+
+async def test_what_no_exit_here_can_close_keeps_the_stop_that_another_program_gave_it():
+    clock = StandingClock()
+    clock.monotonic = asyncio.get_running_loop().time
+    future = OtherContract("ES", kind="FUT", con_id=5)
+    held = Position(account="DU1", contract=future, signed_quantity=1, average_price=6000)
+    # By its number the same contract, of a kind that can be ordered here.
+    stop = OrderTicket(
+        contract=Stock("ES", con_id=5),
+        side="SELL",
+        quantity=1,
+        order_type="STP",
+        stop_price=5900,
+        is_closing=True,
+    )
+    quote = Quote(contract=stop.contract, at=NOW, bid=6000.0, ask=6000.25)
+    async with FakeBroker(clock=clock, positions=(held,), quotes=(quote,)) as broker:
+        await broker.place(stop)
+        with Journal.in_memory() as journal:
+            crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
+            found = await close_everything(broker, crew.desk, session=NOW.date(), wait=0, everything=True)
+        (kept,) = await broker.open_orders()
+
+    assert kept.stop_price == 5900
+    (left,) = found.left
+    assert "ES (FUT); only stocks, options and combos" in left.reason
 
 
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
