@@ -14,7 +14,7 @@ from ibkeel.model.checks import NEW_YORK
 from ibkeel.options import implied_greeks, years_to_expiry
 from ibkeel.options.series import end_of
 from ibkeel.orders import is_same_contract
-from ibkeel.risk import FLAT, Exposure, ExposureLimits, check_exposure
+from ibkeel.risk import FLAT, Exposure, ExposureLimits, RefusalKind, check_exposure
 from ibkeel.runner.entry import View
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.schedule import Session
@@ -115,13 +115,24 @@ class PortfolioGreeks:
             return ()
         currency = view.account.currency if view.account else None
         pending = (*_openings(view.positions or (), view.open_orders or ()), *self._entered)
+        on_their_way = [(contract, self._part(contract, shares, currency)) for contract, shares in pending]
+        added = self._part(quote.contract, quantity, currency)
         found = check_exposure(
-            self.of(view.positions, currency),
-            self._part(quote.contract, quantity, currency),
-            self._limits,
-            pending=[self._part(contract, shares, currency) for contract, shares in pending],
+            self.of(view.positions, currency), added, self._limits, pending=[part for _, part in on_their_way]
         )
-        return tuple(refusal.detail for refusal in found)
+        held = [
+            (row.contract, self._part(row.contract, row.signed_quantity, currency))
+            for row in view.positions or ()
+        ]
+        parts = (*held, *on_their_way, (quote.contract, added))
+        figures = [figure for figure, _ in self._limits.set_limits()]
+        whose = ", ".join(str(of) for of, part in parts if None in (getattr(part, each) for each in figures))
+        return tuple(
+            f"{refusal.detail}; not known of {whose}"
+            if whose and refusal.kind is RefusalKind.EXPOSURE_UNKNOWN
+            else refusal.detail
+            for refusal in found
+        )
 
     async def refresh(self, view: View, *, within: float) -> bool:
         """Ask for what is due, the oldest first; whether anything was asked.

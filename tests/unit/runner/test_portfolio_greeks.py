@@ -419,9 +419,12 @@ def test_an_entry_passes_up_to_the_limit_and_not_beyond_it():
 
 
 def test_a_limit_fails_closed_while_the_portfolio_is_unknown():
-    (why,) = refused([held(call(560), 1)], known=False)
+    (why,) = refused([held(call(560), 1), held(call(570), 1)], known=False)
 
-    assert why == "delta of the portfolio with it is unknown; needed: 150 shares or less"
+    assert why == (
+        "delta of the portfolio with it is unknown; needed: 150 shares or less; "
+        f"not known of {call(560)}, {call(570)}"
+    )
 
 
 def test_entries_that_work_or_left_in_this_cycle_count_as_if_they_filled():
