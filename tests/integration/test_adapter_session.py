@@ -19,7 +19,7 @@ from ibkeel.errors import (
     WrongLoopError,
 )
 from ibkeel.ibkr import DEFAULT_WINDOWS, Backoff, IBKRBroker, IBKRConfig
-from ibkeel.ibkr.process_lock import ProcessLock
+from ibkeel.locks import ProcessLock
 from ibkeel.model import BarSpec, Grade, OrderState, OrderTicket, Stock
 from ibkeel.resilience import Deadlines
 from ibkeel.sim import SimulatedGateway

@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from ibkeel.errors import AnotherProcess
-from ibkeel.ibkr.process_lock import ProcessLock
+from ibkeel.locks import ProcessLock
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.system import SystemClock
@@ -19,7 +19,7 @@ from ibkeel.system import SystemClock
 HOLDER = """
 import sys
 from pathlib import Path
-from ibkeel.ibkr.process_lock import ProcessLock
+from ibkeel.locks import ProcessLock
 
 lock = ProcessLock("localhost", 4002, 7, Path(sys.argv[1]))
 lock.acquire()
@@ -56,7 +56,7 @@ asyncio.run(start(Path(sys.argv[1]) / "bot.log", int(sys.argv[2]), 7))
 FORKER = """
 import os, sys
 from pathlib import Path
-from ibkeel.ibkr.process_lock import ProcessLock
+from ibkeel.locks import ProcessLock
 
 lock = ProcessLock("localhost", 4002, 7, Path(sys.argv[1]))
 lock.acquire()

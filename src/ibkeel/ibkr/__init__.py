@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ibkeel.ibkr.config import IBKRConfig, OrderMode
     from ibkeel.ibkr.hardening import Failure, Hardened, harden
     from ibkeel.ibkr.loop_thread import Stream
-    from ibkeel.ibkr.process_lock import ProcessLock
     from ibkeel.ibkr.states import SessionPolicy, SessionState
     from ibkeel.ibkr.windows import (
         DEFAULT_WINDOWS,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
         next_window,
         windows_of,
     )
+    from ibkeel.locks import ProcessLock
     from ibkeel.resilience import Backoff, Deadlines
 
 __all__ = [
@@ -77,7 +77,7 @@ _NAMES: Final = {
     "ibkeel.ibkr.config": ("IBKRConfig", "OrderMode"),
     "ibkeel.ibkr.hardening": ("Failure", "Hardened", "harden"),
     "ibkeel.ibkr.loop_thread": ("Stream",),
-    "ibkeel.ibkr.process_lock": ("ProcessLock",),
+    "ibkeel.locks": ("ProcessLock",),
     "ibkeel.ibkr.states": ("SessionPolicy", "SessionState"),
     "ibkeel.ibkr.windows": (
         "DEFAULT_WINDOWS",

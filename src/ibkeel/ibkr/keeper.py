@@ -20,12 +20,12 @@ from ibkeel.ibkr.codes import About, Farm, Reaction
 from ibkeel.ibkr.connecting import should_try_again
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.notices import DataFarm, heard
-from ibkeel.ibkr.process_lock import ProcessLock
 from ibkeel.ibkr.services import Service, loop_time
 from ibkeel.ibkr.session import Session, advice, alarm, next_wait
 from ibkeel.ibkr.states import SessionEvent, SessionState
 from ibkeel.ibkr.waiting import Waiters, gone
 from ibkeel.ibkr.windows import in_window
+from ibkeel.locks import ProcessLock
 from ibkeel.resilience import BreakerState, Escalation
 from ibkeel.telemetry import AlarmRaised, SessionChanged
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from ibkeel.errors import AnotherProcess, ClientIdInUse, ConfigurationError
-from ibkeel.ibkr.process_lock import ProcessLock, lock_folder
-from ibkeel.locks import ByteLock, WholeFileLock
+from ibkeel.locks import ByteLock, ProcessLock, WholeFileLock, lock_folder
 
 HOME = Path("/home/trader")
 
