@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ibkeel.errors import NotConnected
-from ibkeel.model import BarSpec, Stock
+from ibkeel.model import BarSpec, OrderState, OrderTicket, Stock
 from ibkeel.resilience import BreakerPolicy
 from ibkeel.sim import GatewaySettings, Latency
 from ibkeel.sim.codec import REPLIES
@@ -256,3 +256,18 @@ async def test_balances_from_before_a_sleep_are_no_answer_afterwards(stage):
 
         clock.off *= 2  # what is asked after a sleep is answered
         assert (await on.broker.account()).net_liquidation > 0
+
+
+async def test_the_answer_to_an_order_that_came_while_the_process_was_stopped_is_not_late(stage):
+    far = OrderTicket(contract=Stock("SPY"), side="BUY", quantity=1, order_type="LMT", limit_price="100")
+    async with stage(breakers={"new orders": BreakerPolicy(failures=1)}) as on:
+        await on.broker.qualify(on.stock)
+        stopped = stop_at(on.board, "open_order", 20)
+        placed = await on.broker.place(far)
+
+        again = stop_at(on.board, "order_status", 20)
+        ended = await on.broker.cancel(placed.order_id)
+
+        assert (stopped, again) == (["open_order"], ["order_status"])
+        assert (placed.state, ended.state) == (OrderState.WORKING, OrderState.CANCELLED)
+        assert on.told.of("ServiceChanged") == []

@@ -15,6 +15,7 @@ from ibkeel.ibkr.code_rows import ERROR_TABLE, REFUSED_CHANGES
 from ibkeel.ibkr.codes import About, ErrorTable, Meaning
 from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of, with_average
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
+from ibkeel.ibkr.pending import LATE
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
 from ibkeel.model import (
     ClientOrderId,
@@ -44,7 +45,6 @@ from ibkeel.orders import (
 )
 from ibkeel.telemetry import Observer
 
-_Waiter = tuple[Callable[[], bool], asyncio.Future[None]]
 _Value = TypeVar("_Value", OrderReport, OrderTruth)
 _gist: Final = attrgetter(*(field.name for field in attrs.fields(OrderReport) if field.name != "at"))
 """What makes a report news: all of it but its stamp."""
@@ -71,15 +71,14 @@ class OrderBook:
     def __init__(
         self, clock: Clock, observer: Observer, client_id: int, codes: ErrorTable = ERROR_TABLE
     ) -> None:
-        self._clock = clock
-        self._client_id, self._codes = client_id, codes
+        self._clock, self._client_id, self._codes = clock, client_id, codes
         self._entries: dict[OrderId, _Entry] = {}
         self.roll = RollCall(clock.now)
         """Counts the venue's lists, and signs of its servers."""
         self._fills: dict[str, Execution] = {}
         self._early: deque[Any] = deque(maxlen=100)  # commissions of what is not told yet, or not ours
         self._news = OrderNews(clock, observer)
-        self._waiters: list[_Waiter] = []
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self.is_held_back: Callable[[OrderId], bool] = lambda _: False
         """Whether the bytes of an order wait for their turn here: no list of the venue can name it yet."""
 
@@ -367,16 +366,22 @@ class OrderBook:
         """The highest order id ever seen; 0 when there is none."""
         return max(self._entries, default=0)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition on the book holds; the caller sets the deadline."""
+    async def until(self, condition: Callable[[], bool], seconds: float) -> None:
+        """Wait until a condition on the book holds; TimeoutError when it does not in time."""
         if condition():
             return
-        waiter: _Waiter = (condition, asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
+        loop = asyncio.get_running_loop()
+        due, future = loop.time() + seconds, loop.create_future()
+        self._waiters.append((condition, future))
         try:
-            await waiter[1]
+            await asyncio.wait((future,), timeout=seconds)
+            if loop.time() - due > LATE:  # what came meanwhile is yet to be read
+                await asyncio.wait((future,), timeout=LATE)
+            if not future.done():
+                raise TimeoutError
+            future.result()
         finally:
-            self._waiters.remove(waiter)
+            self._waiters.remove((condition, future))
 
     def _wake(self) -> None:
         for condition, future in self._waiters:

@@ -14,6 +14,8 @@ from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.model import LatencySummary
 from ibkeel.resilience import RequestKind
 
+LATE: Final = 1.0
+"""Seconds that the loop may run late before its own deadlines wait as long."""
 _KEPT: Final = 512
 _SAYS_NOTHING: Final = frozenset(
     {CircuitOpen.__name__, PacingExceeded.__name__, NotConnected.__name__, "CancelledError"}

@@ -17,7 +17,7 @@ from ibkeel.errors import (
 )
 from ibkeel.ibkr.code_rows import ERROR_TABLE
 from ibkeel.ibkr.codes import About, Effect, ErrorTable, Reaction
-from ibkeel.ibkr.pending import NO_WAY, Heard, Outcome, Pending, SubscribeAgain, Vitals, Way
+from ibkeel.ibkr.pending import LATE, NO_WAY, Heard, Outcome, Pending, SubscribeAgain, Vitals, Way
 from ibkeel.ibkr.services import Services, is_answer
 from ibkeel.ibkr.wire_pacing import Outgoing
 from ibkeel.resilience import RequestKind
@@ -27,7 +27,6 @@ __all__ = ["Pending", "Requests", "Sender", "SubscribeAgain"]
 
 _REMEMBERED_SECONDS: Final = 600.0  # no deadline is longer, so no answer is much later
 _SETTLES_AFTER: Final = 2.0  # an end that follows another does so at once
-_LATE: Final = 1.0  # seconds that the loop may run late before its own deadlines wait as long
 _OLD: Final = 10.0  # the same, before what is read then is too old to hold now
 _OF_THE_MOMENT: Final = frozenset({RequestKind.QUOTE, RequestKind.ACCOUNT})
 _OWED_SECONDS: Final = 30.0  # an answer that is later than that will not come any more
@@ -168,8 +167,8 @@ class Requests:
     def _expire(self, pending: Pending, deadline: float, due: float = math.inf) -> None:
         """The deadline has passed; an answer that came in the same turn of the loop still counts."""
         loop = asyncio.get_running_loop()
-        if loop.time() - due > _LATE:  # what came meanwhile is yet to be read
-            loop.call_later(_LATE, self._expire, pending, deadline)
+        if loop.time() - due > LATE:  # what came meanwhile is yet to be read
+            loop.call_later(LATE, self._expire, pending, deadline)
             return
         pending.settle()
         if pending.future.done():

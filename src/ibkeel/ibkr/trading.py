@@ -1,6 +1,5 @@
 """The door by which orders leave: modes are enforced here, where the bytes go."""
 
-import asyncio
 from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
@@ -195,8 +194,7 @@ class Trading:
             return self._refused(legs) is not None or all(book.has_answer(leg.order_id) for leg in legs)
 
         try:
-            async with asyncio.timeout(deadlines.orders):
-                await book.until(settled)
+            await book.until(settled, deadlines.orders)
         except (TimeoutError, NotConnected):
             return False  # no error: the placement says UNKNOWN or SENT, and the caller must reconcile
         refused = self._refused(legs)
@@ -240,10 +238,9 @@ class Trading:
         try:
             for leg in alive:
                 self._send_cancel(leg.order_id)
-            async with asyncio.timeout(deadlines.orders):
-                await self._link.book.until(
-                    lambda: all(self._require(leg.order_id).state.is_final for leg in alive)
-                )
+            await self._link.book.until(
+                lambda: all(self._require(leg.order_id).state.is_final for leg in alive), deadlines.orders
+            )
         except (TimeoutError, ConnectionError) as late:  # bytes of the family have left: it is not "not sent"
             for leg in alive:
                 self._link.book.cancel_unanswered(leg.order_id)
@@ -344,8 +341,7 @@ class Trading:
         given_up: Callable[[OrderId], None] = lambda _: None,
     ) -> None:
         try:
-            async with asyncio.timeout(deadlines.orders):
-                await self._link.book.until(condition)
+            await self._link.book.until(condition, deadlines.orders)
         except TimeoutError as late:
             given_up(order_id)
             raise RequestTimeout(

@@ -373,7 +373,7 @@ async def test_a_stream_of_events_tells_each_change_once_and_ends_in_an_error():
 async def test_who_waits_for_a_condition_is_woken_when_it_holds():
     wire = Wire()
     wire.send()
-    task = asyncio.create_task(wire.book.until(lambda: wire.state.is_final))
+    task = asyncio.create_task(wire.book.until(lambda: wire.state.is_final, 60))
     await asyncio.sleep(1)
 
     wire.status("Submitted")
@@ -389,7 +389,7 @@ async def test_who_waits_for_a_condition_is_woken_when_it_holds():
 async def test_who_waits_when_the_link_ends_is_told_at_once():
     wire = Wire()
     wire.send()
-    task = asyncio.create_task(wire.book.until(lambda: wire.state.is_final))
+    task = asyncio.create_task(wire.book.until(lambda: wire.state.is_final, 60))
     await asyncio.sleep(1)
 
     wire.book.link_lost(NotConnected("gone"))
