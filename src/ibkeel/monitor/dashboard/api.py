@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,26 +116,27 @@ class BoardApi:
             server = _Server((_HOST, port), self, Sign(folder / API_FILE, self._token))
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {_HOST}:{port}: {error.strerror}") from error
-        with server.serving("ibkeel api") as bound:
-            server.sign.put_up(bound)
-            try:
+        try:
+            with server.serving("ibkeel api") as bound:
+                server.sign.put_up(bound)
+                server.rounds_at = self.clock.monotonic()
                 yield bound
-            finally:
-                server.sign.take_down()
+        finally:  # nobody looks after it by now
+            server.sign.take_down()
 
 
 class _Server(FewClients):
     def __init__(self, address: tuple[str, int], api: BoardApi, sign: Sign) -> None:
         super().__init__(address, _Handler, api.clock)
         self.api, self.sign = api, sign
-        self._rounds_at = 0.0
+        self.rounds_at = inf  # until the file is there: two that write it at once fail
 
     @override
     def service_actions(self) -> None:
         super().service_actions()
         now = self.clock.monotonic()
-        if now - self._rounds_at >= _ROUND:
-            self._rounds_at = now
+        if now - self.rounds_at >= _ROUND:
+            self.rounds_at = now
             self.sign.look_after(self.server_port)
 
 

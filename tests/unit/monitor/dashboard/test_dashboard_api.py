@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import threading
+from pathlib import Path
 
 import attrs
 import pytest
@@ -143,3 +144,46 @@ def test_who_asks_for_something_else_is_told_what_there_is(tmp_path):
         connection.close()
 
     assert told == (404, {"error": "valid: /board"})
+
+
+class SlowFolder(type(Path())):
+    """A folder on a disk so slow that others ask the bot for its board before its name is written, and taken away."""
+
+    seen = ()
+
+    def replace(self, target):
+        if threading.current_thread() is threading.main_thread():
+            self.ask()
+        return super().replace(target)
+
+    def unlink(self, missing_ok=False):
+        if self.name == API_FILE:
+            self.ask()
+        super().unlink(missing_ok=missing_ok)
+
+    @classmethod
+    def ask(cls):
+        answers = [
+            cls.answer(),
+            cls.answer(),
+        ]  # when the second has come, the server has taken its turn after the first
+        cls.seen = (*cls.seen, answers[1])
+
+    @classmethod
+    def answer(cls):
+        try:
+            with socket.create_connection(("127.0.0.1", cls.port), 5) as client:
+                client.sendall(b"GET /board HTTP/1.0\r\n\r\n")
+                return client.recv(12).decode()
+        except ConnectionRefusedError:
+            return "nobody"
+
+
+def test_a_name_is_put_up_once_and_taken_down_for_good_however_slow_the_disk(tmp_path):
+    SlowFolder.port, SlowFolder.seen = closed_port(), ()
+
+    with BoardApi(Board(), Turned(10.0)).served(SlowFolder(tmp_path), SlowFolder.port):
+        named(tmp_path)
+
+    assert SlowFolder.seen == ("HTTP/1.1 401", "nobody")
+    assert list(tmp_path.iterdir()) == []
