@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ibkeel.errors import NotConnected
+from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.model import BarSpec, OrderState, OrderTicket, Stock
 from ibkeel.resilience import BreakerPolicy
 from ibkeel.sim import GatewaySettings, Latency
@@ -271,3 +272,35 @@ async def test_the_answer_to_an_order_that_came_while_the_process_was_stopped_is
         assert (stopped, again) == (["open_order"], ["order_status"])
         assert (placed.state, ended.state) == (OrderState.WORKING, OrderState.CANCELLED)
         assert on.told.of("ServiceChanged") == []
+
+
+def ignore_haste(board):
+    """Drop the answer to a question for the time that comes within a second of the last answer, as a Gateway does."""
+    passes, answered = board.times, [-10.0]
+
+    def times(payload):
+        if split(payload)[0] != str(REPLIES["current_time"].number):
+            return passes(payload)
+        now = asyncio.get_running_loop().time()
+        if now - answered[-1] < LEAST_GAP:
+            return 0
+        answered.append(now)
+        return passes(payload)
+
+    board.times = times
+
+
+async def test_a_clock_that_is_set_right_after_a_probe_makes_no_gateway_seem_dead(stage):
+    clock = Asleep()
+    async with stage(own_clock=clock) as on:
+        ignore_haste(on.board)
+        await asyncio.sleep(3)
+        await on.broker.server_time()
+        await asyncio.sleep(0.1)
+        clock.off = timedelta(seconds=30)
+        await on.broker.positions()
+
+        await asyncio.sleep(10)
+
+        assert [row.after for row in on.told.of("SessionChanged")][-1] == "ready"
+        assert [row.error for row in on.told.of("RequestEnded") if row.kind == "probe"] == ["", ""]

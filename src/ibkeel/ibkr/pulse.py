@@ -135,7 +135,7 @@ class Pulse:
         self._link, self._keeper = link, keeper
         self._gate = Gate(link, keeper)
         self._last: Beat | None = None
-        self._is_clock_off = False
+        self._is_old = False  # whether it is from before the program stood still
         self._sign: tuple[int, float] | None = None  # the session's generation, and when it came
         self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
@@ -155,7 +155,7 @@ class Pulse:
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
-            self._sign, self._is_clock_off = None, False
+            self._sign = None
             self.heard_at = self._told_at = -math.inf
             broke = partial(self._keeper.faulted, "heartbeat")
             beating = keep_running(self._beat_on, "nobody notices when the link dies", broke)
@@ -177,7 +177,7 @@ class Pulse:
             deadline: Seconds until the caller gives up, if that is sooner than the configured one.
         """
         self._gate.check_link()
-        if self._last is not None and loop_time() - self._last.at < LEAST_GAP:
+        if self._last is not None and not self._is_old and loop_time() - self._last.at < LEAST_GAP:
             return self._last
         mine = asyncio.timeout(deadline if deadline < self._link.config.deadlines.probe else None)
         try:
@@ -189,7 +189,10 @@ class Pulse:
             raise RequestTimeout(f"no answer to the server's time within {deadline:g} s") from late
 
     async def _ask(self) -> Beat:
-        began, generation = loop_time(), self._keeper.session.generation
+        generation = self._keeper.session.generation
+        if self._last is not None:
+            await asyncio.sleep(self._last.at + LEAST_GAP - loop_time())
+        began = loop_time()
         try:
             send = self._link.ib.client.reqCurrentTime
             epoch = await self._probe("currentTime", "the server's time", send)
@@ -201,9 +204,8 @@ class Pulse:
         self._keeper.probed(answered=True, generation=generation)
         now = loop_time()
         beat = Beat(at=now, received_at=self._link.clock.now(), server_time=epoch, seconds=now - began)
-        self._last, was_off = beat, self._is_clock_off
-        self._is_clock_off = beat.off > CLOCK_LIMIT
-        if self._is_clock_off and not was_off:
+        before, self._last, self._is_old = self._last, beat, False
+        if beat.off > CLOCK_LIMIT and (before is None or before.off <= CLOCK_LIMIT):
             self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
         return beat
 
@@ -309,7 +311,7 @@ class Pulse:
         self._link.requests.ran_late(late)
         if by_wall - by_loop >= _BLOCKED:  # the ages of what is remembered lack so much
             self._link.cache.forget_kind(CacheKind.BARS)
-        self._last = None
+        self._is_old = True
         self.hurry()
         self.blocked.append((now, late))
         if loop_time() - self._told_at < _TELLS_AGAIN:
