@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from ibkeel.errors import NotConnected
+from ibkeel.errors import NotConnected, QuoteUnavailable
 from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.model import BarSpec, OrderState, OrderTicket, Stock
 from ibkeel.resilience import BreakerPolicy
@@ -120,6 +120,29 @@ async def test_a_streams_price_from_before_answers_no_question_and_the_stream_is
         assert told.at > before.at + timedelta(seconds=STALL)
         assert len(on.board.asked("market_data")) > asked
         assert len(on.broker.open_lines) == 1
+
+
+@pytest.mark.parametrize(("seconds", "is_over"), [(150, False), (600, True)])
+async def test_a_stream_whose_servers_come_back_some_minutes_after_a_sleep_goes_on(stage, seconds, is_over):
+    """Until its own link is back, a Gateway on the same machine sends nothing, and may not know it."""
+    clock = Asleep()
+    async with stage(own_clock=clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+        await complete(on, stream)
+        await asyncio.sleep(60)
+        on.board.kept_back |= {"tick_price", "tick_size", "tick_string", "tick_generic"}
+        on.board.kept_back |= {"market_data_type", "tick_parameters"}
+        asyncio.get_running_loop().call_later(seconds, on.board.kept_back.clear)
+        clock.off, back = HOURS, clock.now() + HOURS + timedelta(seconds=seconds)
+
+        async def goes_on():
+            while (await anext(stream)).at < back:
+                pass
+
+        if is_over:
+            with pytest.raises(QuoteUnavailable, match="did not come back"):
+                await goes_on()
+        else:
+            await goes_on()
 
 
 async def test_right_after_a_sleep_a_streams_price_does_not_look_two_seconds_old(stage):

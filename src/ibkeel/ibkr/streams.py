@@ -1,6 +1,7 @@
 """Streams of quotes: shared, carried over every outage, and ended by an error or by nobody."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from functools import lru_cache
@@ -232,7 +233,7 @@ class Streams:
 
     def _ticked(self, subscription: _Subscription) -> None:
         subscription.rhythm.ticked(loop_time())
-        subscription.was_told = False
+        subscription.was_told = subscription.was_nudged = False
         if subscription.restoration is not None:
             self._restored(subscription, subscription.restoration)
         subscription.tell()
@@ -258,7 +259,9 @@ class Streams:
     def _deadline(self, subscription: _Subscription) -> None:
         restoration, pending = subscription.restoration, subscription.pending
         if pending is not None:  # else it waits for its turn, as behind a competing session
-            if restoration is None and not pending.was_heard:
+            # What has ticked for a while, and was asked for again, ends by its silence alone.
+            is_patient = subscription.was_nudged and subscription.rhythm.silence(0.0) < math.inf
+            if restoration is None and not pending.was_heard and not is_patient:
                 self._nudge(subscription, pending)
                 return
             restoration = restoration or self._fell_silent(subscription)
