@@ -179,7 +179,9 @@ class Pulse:
         self._gate.check_link()
         if self._last is not None and not self._is_old and loop_time() - self._last.at < LEAST_GAP:
             return self._last
-        mine = asyncio.timeout(deadline if deadline < self._link.config.deadlines.probe else None)
+        if deadline >= self._link.config.deadlines.probe:
+            return await self._questions.do("time", self._ask)
+        mine = asyncio.timeout(deadline)
         try:
             async with mine:
                 return await self._questions.do("time", self._ask)
@@ -190,9 +192,10 @@ class Pulse:
 
     async def _ask(self) -> Beat:
         generation = self._keeper.session.generation
-        if self._last is not None:
-            await asyncio.sleep(self._last.at + LEAST_GAP - loop_time())
         began = loop_time()
+        if self._last is not None and (gap := self._last.at + LEAST_GAP - began) > 0:
+            await asyncio.sleep(gap)
+            began = loop_time()
         try:
             send = self._link.ib.client.reqCurrentTime
             epoch = await self._probe("currentTime", "the server's time", send)
