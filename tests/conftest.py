@@ -5,11 +5,12 @@ import inspect
 import os
 import signal
 import sys
+from datetime import timedelta
 
 import pytest
 from hypothesis import Phase, settings
 
-from ibkeel.virtual import run_virtual
+from ibkeel.virtual import run_virtual, virtual_clock
 
 PHASES = tuple(
     phase for phase in Phase if phase is not Phase.explain
@@ -50,6 +51,24 @@ def _bytecode_of_what_is_started(tmp_path_factory):
             patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
             patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "bytecode"))
         yield
+
+
+class SetClock:
+    """Goes with virtual time, but for `off`: somebody set it, or the machine slept and only wall time went on."""
+
+    off = timedelta(0)
+
+    def now(self):
+        return virtual_clock().now() + self.off
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+
+@pytest.fixture
+def set_clock():
+    """A machine's clock that somebody sets."""
+    return SetClock()
 
 
 @pytest.hookimpl(tryfirst=True)

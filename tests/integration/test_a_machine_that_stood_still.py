@@ -13,25 +13,11 @@ from ibkeel.resilience import BreakerPolicy
 from ibkeel.sim import GatewaySettings, Latency
 from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.wire import split
-from ibkeel.virtual import virtual_clock
 
 STALL = 1200.0  # seconds
 HOURS = timedelta(hours=3)
 DAY = BarSpec(duration="1 D", size="5 mins")
 SYMBOLS = ("SPY", "QQQ", "AAPL", "MSFT")
-
-
-class Asleep:
-    """Virtual time, but for `off`, for which the machine slept: only wall time went on."""
-
-    def __init__(self):
-        self.off = timedelta(0)
-
-    def now(self):
-        return virtual_clock().now() + self.off
-
-    def monotonic(self):
-        return virtual_clock().monotonic()
 
 
 def stop_the_process(seconds):
@@ -69,18 +55,17 @@ async def complete(on, stream):
     return quote
 
 
-async def test_a_quote_that_was_asked_for_before_the_machine_slept_is_no_answer_afterwards(stage):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
+async def test_a_quote_that_was_asked_for_before_the_machine_slept_is_no_answer_afterwards(stage, set_clock):
+    async with stage(own_clock=set_clock) as on:
         asked = asyncio.create_task(on.broker.quote(on.option))
         await asyncio.sleep(0.02)
-        clock.off = HOURS
+        set_clock.off = HOURS
 
         with pytest.raises(NotConnected, match="did not run for about 10795 s; ask again"):
             await asked
 
         again = await on.broker.quote(on.option)
-        assert abs(again.at - clock.now()) < timedelta(seconds=1)
+        assert abs(again.at - set_clock.now()) < timedelta(seconds=1)
         await asyncio.sleep(1)
         assert len(on.board.asked("cancel_market_data")) == 2
 
@@ -100,14 +85,13 @@ async def test_a_quote_that_came_while_the_process_was_stopped_is_no_answer_afte
 
 @pytest.mark.parametrize("slept", [True, False])
 async def test_a_streams_price_from_before_answers_no_question_and_the_stream_is_asked_for_again(
-    stage, slept
+    stage, slept, set_clock
 ):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+    async with stage(own_clock=set_clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
         before = await complete(on, stream)
         asked = len(on.board.asked("market_data"))
         if slept:
-            clock.off = HOURS
+            set_clock.off = HOURS
         else:
             stop_the_process(STALL)
 
@@ -116,23 +100,24 @@ async def test_a_streams_price_from_before_answers_no_question_and_the_stream_is
         while (told := await a_price(stream)).at == before.at:
             pass
 
-        assert abs(after.at - clock.now()) < timedelta(seconds=5)
+        assert abs(after.at - set_clock.now()) < timedelta(seconds=5)
         assert told.at > before.at + timedelta(seconds=STALL)
         assert len(on.board.asked("market_data")) > asked
         assert len(on.broker.open_lines) == 1
 
 
 @pytest.mark.parametrize(("seconds", "is_over"), [(150, False), (600, True)])
-async def test_a_stream_whose_servers_come_back_some_minutes_after_a_sleep_goes_on(stage, seconds, is_over):
+async def test_a_stream_whose_servers_come_back_some_minutes_after_a_sleep_goes_on(
+    stage, seconds, is_over, set_clock
+):
     """Until its own link is back, a Gateway on the same machine sends nothing, and may not know it."""
-    clock = Asleep()
-    async with stage(own_clock=clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+    async with stage(own_clock=set_clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
         await complete(on, stream)
         await asyncio.sleep(60)
         on.board.kept_back |= {"tick_price", "tick_size", "tick_string", "tick_generic"}
         on.board.kept_back |= {"market_data_type", "tick_parameters"}
         asyncio.get_running_loop().call_later(seconds, on.board.kept_back.clear)
-        clock.off, back = HOURS, clock.now() + HOURS + timedelta(seconds=seconds)
+        set_clock.off, back = HOURS, set_clock.now() + HOURS + timedelta(seconds=seconds)
 
         async def goes_on():
             while (await anext(stream)).at < back:
@@ -145,12 +130,11 @@ async def test_a_stream_whose_servers_come_back_some_minutes_after_a_sleep_goes_
             await goes_on()
 
 
-async def test_right_after_a_sleep_a_streams_price_does_not_look_two_seconds_old(stage):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
+async def test_right_after_a_sleep_a_streams_price_does_not_look_two_seconds_old(stage, set_clock):
+    async with stage(own_clock=set_clock) as on, aclosing(on.broker.stream_quotes(on.stock)) as stream:
         before = await complete(on, stream)
         asked = len(on.board.asked("market_data"))
-        clock.off = HOURS
+        set_clock.off = HOURS
 
         quote = await on.broker.quote(on.stock)
 
@@ -159,12 +143,11 @@ async def test_right_after_a_sleep_a_streams_price_does_not_look_two_seconds_old
         assert (await on.broker.account()).at > before.at
 
 
-async def test_bars_from_before_a_sleep_are_not_shown_as_seconds_old(stage):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
+async def test_bars_from_before_a_sleep_are_not_shown_as_seconds_old(stage, set_clock):
+    async with stage(own_clock=set_clock) as on:
         await on.broker.bars(on.stock, DAY)
         known = await on.broker.last_good_bars(on.stock, DAY)
-        clock.off = HOURS
+        set_clock.off = HOURS
         await asyncio.sleep(6)
 
         assert known.age < 1
@@ -172,13 +155,12 @@ async def test_bars_from_before_a_sleep_are_not_shown_as_seconds_old(stage):
 
 
 @pytest.mark.parametrize("slept", [True, False])
-async def test_contracts_and_chains_are_not_asked_for_again(stage, slept):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
+async def test_contracts_and_chains_are_not_asked_for_again(stage, slept, set_clock):
+    async with stage(own_clock=set_clock) as on:
         await on.broker.option_chain(on.stock)
         asked = len(on.board.requests)
         if slept:
-            clock.off = HOURS
+            set_clock.off = HOURS
         else:
             stop_the_process(STALL)
 
@@ -202,10 +184,10 @@ async def test_bars_from_before_the_loop_was_blocked_are_shown_with_their_age(st
 
 async def test_of_a_clock_that_is_off_a_person_hears_once_also_when_the_loop_is_blocked_again_and_again(
     stage,
+    set_clock,
 ):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
-        clock.off = timedelta(minutes=-3)
+    async with stage(own_clock=set_clock) as on:
+        set_clock.off = timedelta(minutes=-3)
         for _ in range(4):
             await asyncio.sleep(6)
             stop_the_process(12)
@@ -214,12 +196,11 @@ async def test_of_a_clock_that_is_off_a_person_hears_once_also_when_the_loop_is_
         assert [row.name for row in on.told.of("AlarmRaised")] == ["loop", "clock"]
 
 
-async def test_a_link_is_probed_as_soon_as_the_machine_is_awake(stage):
-    clock = Asleep()
-    async with stage(own_clock=clock, heartbeat=300.0) as on:
+async def test_a_link_is_probed_as_soon_as_the_machine_is_awake(stage, set_clock):
+    async with stage(own_clock=set_clock, heartbeat=300.0) as on:
         await asyncio.sleep(3)
         asked = len(on.board.asked("current_time"))
-        clock.off = HOURS
+        set_clock.off = HOURS
 
         await asyncio.sleep(6)
 
@@ -227,10 +208,9 @@ async def test_a_link_is_probed_as_soon_as_the_machine_is_awake(stage):
 
 
 @pytest.mark.parametrize("seconds", [-3600.0, 4.0])
-async def test_a_clock_that_is_set_back_or_slewed_is_no_sleep(stage, seconds):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
-        clock.off = timedelta(seconds=seconds)
+async def test_a_clock_that_is_set_back_or_slewed_is_no_sleep(stage, seconds, set_clock):
+    async with stage(own_clock=set_clock) as on:
+        set_clock.off = timedelta(seconds=seconds)
 
         await asyncio.sleep(20)
 
@@ -268,17 +248,16 @@ async def test_answers_that_were_read_late_do_not_open_a_circuit_as_slow(stage, 
         assert on.told.of("ServiceChanged") == []
 
 
-async def test_balances_from_before_a_sleep_are_no_answer_afterwards(stage):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
+async def test_balances_from_before_a_sleep_are_no_answer_afterwards(stage, set_clock):
+    async with stage(own_clock=set_clock) as on:
         asked = asyncio.create_task(on.broker.account())
         await asyncio.sleep(0.02)
-        clock.off = HOURS
+        set_clock.off = HOURS
 
         with pytest.raises(NotConnected, match="ask again"):
             await asked
 
-        clock.off *= 2  # what is asked after a sleep is answered
+        set_clock.off *= 2  # what is asked after a sleep is answered
         assert (await on.broker.account()).net_liquidation > 0
 
 
@@ -313,14 +292,13 @@ def ignore_haste(board):
     board.times = times
 
 
-async def test_a_clock_that_is_set_right_after_a_probe_makes_no_gateway_seem_dead(stage):
-    clock = Asleep()
-    async with stage(own_clock=clock) as on:
+async def test_a_clock_that_is_set_right_after_a_probe_makes_no_gateway_seem_dead(stage, set_clock):
+    async with stage(own_clock=set_clock) as on:
         ignore_haste(on.board)
         await asyncio.sleep(3)
         await on.broker.server_time()
         await asyncio.sleep(0.1)
-        clock.off = timedelta(seconds=30)
+        set_clock.off = timedelta(seconds=30)
         await on.broker.positions()
 
         await asyncio.sleep(10)

@@ -25,9 +25,8 @@ def state_directory(environ: Mapping[str, str], given: Path | None = None) -> Pa
     named = given or environ.get("IBKEEL_STATE")
     path = Path(named) if named else platformdirs.user_state_path("ibkeel", appauthor=False)
     try:
-        path.mkdir(
-            parents=True, exist_ok=True, mode=0o700
-        )  # who may write there may halt the bot, and lift a halt
+        # Who may write there may halt the bot, and lift a halt.
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"cannot make the state directory {path}: {error.strerror}") from error
     return path

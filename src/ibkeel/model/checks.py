@@ -112,9 +112,8 @@ def day(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> N
 
 def name(instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """Refuse what is not a short printable word: it would break a wire field or a log line."""
-    if (
-        not isinstance(value, str) or not value or not value.isprintable() or len(value) > 64
-    ):  # longer than any IB field
+    # No field of the wire is longer.
+    if not isinstance(value, str) or not value or not value.isprintable() or len(value) > 64:
         raise _refuse(instance, attribute, value, "a printable text of 1 to 64 characters")
 
 

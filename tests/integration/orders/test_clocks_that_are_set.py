@@ -18,24 +18,10 @@ DAY = date(2026, 1, 5)
 HOUR = timedelta(hours=1)
 
 
-class SetClock:
-    """Goes with virtual time, but for `off`, by which somebody has set it."""
-
-    def __init__(self):
-        self.off = timedelta(0)
-
-    def now(self):
-        return virtual_clock().now() + self.off
-
-    def monotonic(self):
-        return virtual_clock().monotonic()
-
-
-async def test_a_clock_that_is_set_back_keeps_no_position_without_its_stop(crew):
-    clock = SetClock()
-    async with crew(clock=clock) as on:
+async def test_a_clock_that_is_set_back_keeps_no_position_without_its_stop(crew, set_clock):
+    async with crew(clock=set_clock) as on:
         await on.enter()
-        clock.off = -HOUR
+        set_clock.off = -HOUR
 
         on.cancel_stop()
         await asyncio.sleep(75)
@@ -45,17 +31,18 @@ async def test_a_clock_that_is_set_back_keeps_no_position_without_its_stop(crew)
 
 
 @pytest.mark.parametrize("off", [-HOUR, HOUR])
-async def test_an_entry_has_its_time_whatever_the_clock_is_set_to(crew, off):
-    clock = SetClock()
-    async with crew(clock=clock) as on:
-        supervisor = Supervisor(on.stage.broker, on.desk, None, clock, RepricePolicy(lifetime=90, every=None))
+async def test_an_entry_has_its_time_whatever_the_clock_is_set_to(crew, off, set_clock):
+    async with crew(clock=set_clock) as on:
+        supervisor = Supervisor(
+            on.stage.broker, on.desk, None, set_clock, RepricePolicy(lifetime=90, every=None)
+        )
         task = asyncio.create_task(supervisor.run())
         entry = OrderTicket(
             contract=on.stage.stock, side="BUY", quantity=2, order_type="LMT", limit_price=100
         )
         signal = Signal(direction=Direction.UP, confidence=0.5)
         await on.desk.enter("SPY", Bracket(entry=entry, stop_loss=90), signal, DAY, "")
-        clock.off = off
+        set_clock.off = off
 
         await asyncio.sleep(80)
         early = len(on.working())

@@ -46,34 +46,20 @@ def test_one_that_runs_faster_or_slower_is_refused_and_the_remedy_named(speed, l
         looked(speed, late)
 
 
-class Set:
-    """A machine's clock that somebody sets, or that counts a sleep which monotonic seconds do not count."""
-
-    off = timedelta(0)
-
-    def now(self):
-        return virtual_clock().now() + self.off
-
-    def monotonic(self):
-        return virtual_clock().monotonic()
-
-
 @pytest.mark.parametrize("off", [timedelta(hours=1), timedelta(minutes=-3)])
-def test_a_bot_goes_by_the_machines_clock_also_after_that_was_set(off):
+def test_a_bot_goes_by_the_machines_clock_also_after_that_was_set(off, set_clock):
     async def main():
-        machine = Set()
-        clock = clock_of(machine, None, follow=False)
-        machine.off = off
-        return clock.now() - machine.now(), clock.monotonic() - machine.monotonic()
+        clock = clock_of(set_clock, None, follow=False)
+        set_clock.off = off
+        return clock.now() - set_clock.now(), clock.monotonic() - set_clock.monotonic()
 
     assert run_virtual(main(), start=START) == (timedelta(0), 0.0)
 
 
-def test_a_clock_that_follows_a_gateway_is_not_set_with_the_machines():
+def test_a_clock_that_follows_a_gateway_is_not_set_with_the_machines(set_clock):
     async def main():
-        machine = Set()
-        clock = clock_of(machine, START, follow=True)
-        machine.off = timedelta(hours=1)
+        clock = clock_of(set_clock, START, follow=True)
+        set_clock.off = timedelta(hours=1)
         await asyncio.sleep(5)
         return (clock.now() - START).total_seconds()
 
