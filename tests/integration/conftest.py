@@ -33,6 +33,8 @@ class Switchboard:
         self.requests = []
         self.kept_back = set()
         self.doubled = set()
+        self.altered = bytes
+        """What becomes of a reply on its way."""
         self._client = None
 
     def __call__(self):
@@ -89,7 +91,7 @@ class _GatewaySide(asyncio.Protocol):
     def data_received(self, data):
         for payload in self.reader.payloads(data):
             for _ in range(self.client.board.times(payload)):
-                self.client.transport.write(frame(payload))
+                self.client.transport.write(frame(self.client.board.altered(payload)))
 
     def connection_lost(self, error):
         self.client.transport.close()
@@ -150,11 +152,18 @@ def stage(listed_call):
 
     @asynccontextmanager
     async def opened(
-        *, settings=None, account="DU1234567", kept_back=(), market=_MARKET, own_clock=None, **config
+        *,
+        settings=None,
+        account="DU1234567",
+        kept_back=(),
+        market=_MARKET,
+        own_clock=None,
+        altered=bytes,
+        **config,
     ):
         await asyncio.sleep(FIRST_MINUTES)
         clock, board, told = virtual_clock(), Switchboard(), Told()
-        board.kept_back = set(kept_back)
+        board.kept_back, board.altered = set(kept_back), altered
         gateway = SimulatedGateway(market=market, clock=clock, settings=settings, account=account)
         broker = IBKRBroker(
             IBKRConfig(**{"orders": "PAPER", "port": PORT, **config}),

@@ -209,7 +209,7 @@ class Link:
     def _choose_account(self) -> str:
         accounts = list(self.ib.client.getAccounts())
         # The orders and positions that we know are those of the account that the first session was of.
-        asked = self.config.account or self.config.live_account or self.account or None
+        asked = self._named_account()
         if asked is None and len(accounts) == 1:
             return str(accounts[0])
         if asked in accounts:
@@ -224,6 +224,14 @@ class Link:
             f"the Gateway reports the accounts {shown}, and {wanted}; set `live_account` in "
             "[gateway], in a program of your own IBKRConfig.account, or log in to the account that is meant"
         )
+
+    def _named_account(self) -> str | None:
+        return self.config.account or self.config.live_account or self.account or None
+
+    def is_elsewhere(self, order: Any) -> bool:
+        """Whether an order is of another account of the login; what goes to a group may be partly of ours."""
+        is_other = order.account != (self._named_account() or order.account) and not order.faGroup
+        return is_other and order.account in self.ib.client.getAccounts()
 
     def account_or(self, account: str | None) -> str:
         """The account that was asked for, or ours; InvalidInput when the login has no such account."""
@@ -301,7 +309,7 @@ class Link:
         hear("error", self._on_error)
         hear("connectionClosed", self._on_closed)
         self.ib.disconnectedEvent += self._on_disconnected
-        hear("openOrder", self.book.on_open_order)
+        hear("openOrder", self._on_open_order)
         hear("orderStatus", self.book.on_status)
         hear("execDetails", self._on_execution)
         hear("commissionReport", self.book.on_commission)
@@ -330,6 +338,10 @@ class Link:
 
     def _on_history(self, key: int, fields: list[str]) -> bool:
         return self.requests.get(key) is not None and self.requests.on_message("historicalTable", key, fields)
+
+    def _on_open_order(self, order_id: int, contract: Any, order: Any, state: Any) -> None:
+        if not self.is_elsewhere(order):
+            self.book.on_open_order(order_id, contract, order, state)
 
     def _on_execution(self, request_id: int, contract: Any, execution: Any) -> bool:
         self.book.on_execution(request_id, contract, execution)

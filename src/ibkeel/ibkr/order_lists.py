@@ -42,7 +42,7 @@ class OrderLists:
         return self._ours_open()
 
     async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
-        """Orders that work now, ours and those of other clients and of people."""
+        """Orders that work now in the account, ours and those of other clients and of people."""
         send = self._link.ib.client.reqAllOpenOrders
         rows = await self._list_orders("all open orders", send, deadlines)
         client_id, now = self._link.config.client_id, self._link.clock.now()
@@ -69,7 +69,7 @@ class OrderLists:
         def heard(pending: Pending, message: str, args: tuple[Any, ...]) -> None:
             if message == "openOrderEnd":
                 pending.finish(pending.rows)
-            else:
+            elif message != "openOrder" or not self._link.is_elsewhere(args[2]):
                 pending.rows.append((message, args))
 
         async with self._link.lock("openOrders"):
@@ -102,7 +102,7 @@ class OrderLists:
         return self._link.book.list_read(which, turn, at)
 
     async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
-        """Orders of this session that ended, of every client id."""
+        """Orders of the account that ended in this session, of every client id."""
         async with self._link.lock("completedOrders"):
             turn = self._link.book.roll.begin()
             rows = await self._link.requests.ask(
@@ -114,6 +114,7 @@ class OrderLists:
                 heard=collecting("completedOrder", "completedOrdersEnd"),
             )
         reports = []
+        rows = [row for row in rows if not self._link.is_elsewhere(row[1])]
         for row in rows:
             try:
                 reports.append(completed_order(*row, at=self._link.clock.now()))
