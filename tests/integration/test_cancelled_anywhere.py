@@ -30,6 +30,31 @@ def others():
     )
 
 
+class WithItsAnswer:
+    """Awaits a coroutine, and cancels its task in the turn of the loop that ends its n-th wait."""
+
+    def __init__(self, work, number):
+        self.work, self.number = work.__await__(), number
+        self.waits = 0
+
+    def __await__(self):
+        cancel = asyncio.current_task().cancel
+        send, given = self.work.send, None
+        while True:
+            try:
+                waited = send(given)
+            except StopIteration as end:
+                return end.value
+            self.waits += 1
+            if self.waits == self.number:
+                # The task adds its own waking later, so this comes before it.
+                waited.add_done_callback(lambda _: cancel()) if waited else cancel()
+            try:
+                send, given = self.work.send, (yield waited)
+            except asyncio.CancelledError as error:
+                send, given = self.work.throw, error
+
+
 async def a_quote(broker):
     await broker.quote(SPY)
 
@@ -187,6 +212,31 @@ async def test_a_connect_that_is_cancelled_at_any_turn_leaves_no_session(market,
             await asyncio.sleep(AT_THE_GATEWAY)
             assert (others(), gateway.client_ids) == ([], ()), number
     assert complaints == []
+
+
+@pytest.mark.parametrize("was_connected", [False, True])
+async def test_a_connect_that_is_cancelled_with_its_answer_leaves_no_session(market, was_connected):
+    await asyncio.sleep(600)
+    gateway = SimulatedGateway(market=market, clock=virtual_clock())
+    was_cut_short, number = True, 0
+    async with gateway.listening("127.0.0.1", 4002):
+        while was_cut_short:
+            broker = IBKRBroker(IBKRConfig(), clock=virtual_clock(), jitter=lambda: 0.0)
+            if was_connected:
+                await broker.connect()
+                await broker.disconnect()
+            number += 1
+            connecting = WithItsAnswer(broker.connect(), number)
+
+            with suppress(asyncio.CancelledError):
+                await (task := asyncio.ensure_future(connecting))
+
+            was_cut_short = task.cancelled()
+            await asyncio.sleep(AT_THE_GATEWAY)
+            if was_cut_short:
+                assert (others(), gateway.client_ids, broker.is_connected) == ([], (), False), number
+            await broker.disconnect()
+    assert number > 2
 
 
 @pytest.mark.parametrize("patience", range(5))

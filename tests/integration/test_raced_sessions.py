@@ -112,6 +112,25 @@ async def test_who_connects_while_another_disconnects_gets_a_session(gateway, pa
             assert (at.client_ids, adapters()) == ((), [])
 
 
+async def test_a_connect_whose_link_is_lost_while_orders_are_compared_leaves_no_session(gateway):
+    async with gateway() as at:
+        broker = made()
+        async with broker:
+            pass
+        connecting = asyncio.create_task(broker.connect())
+        while not broker.is_connected:
+            await asyncio.sleep(0.001)
+        at.inject(faults.Restart(duration=5.0))
+
+        with pytest.raises(NotConnected, match="begin again"):
+            await connecting
+
+        await asyncio.sleep(60)
+        assert (broker.is_connected, at.client_ids, adapters()) == (False, (), [])
+        async with broker:
+            assert (await broker.quote(SPY)).bid is not None
+
+
 async def test_a_connect_that_one_of_two_gives_up_goes_on_for_the_other(gateway):
     async with gateway() as at:
         broker = made()

@@ -60,7 +60,7 @@ class Keeper:
         self._hurry = asyncio.Event()
         self._failed: list[ConnectionFailure | AccountMismatch] = []
         self._askers = 0
-        self._has_traded = self._was_good = False  # the latter since somebody asked for it
+        self._has_traded = self._was_good = False  # the latter since somebody was handed it
         self._alarms: dict[str, str] = {}
         config = link.config
         self._lock = ProcessLock(config.host, config.port, config.client_id) if config.exclusive else None
@@ -99,7 +99,10 @@ class Keeper:
         finally:
             self._askers -= 1
         if not self.session.has_link:
-            raise self.last_failure or self.refusal()
+            ending = [] if self._askers or self._was_good else self.end(self.session.cause)
+            failure = self.last_failure or self.refusal()
+            await gone(ending)
+            raise failure
         # Also where the Gateway lacks its servers: cancels pass, so whoever is handed a session counts on it.
         self._has_traded = self._was_good = True
 
@@ -245,7 +248,7 @@ class Keeper:
             return
         if generation != self.session.generation:
             return
-        self._has_traded = self._was_good = True
+        self._has_traded = True
         self._failed.clear()
         self._link.services.try_again()
         self._on(SessionEvent.SYNCED)
