@@ -56,9 +56,12 @@ class AccountReader:
         """Everything that a cycle needs to know before it looks at a symbol."""
         account = await self._read("account", self._broker.account())
         positions = await self._read("positions", self._broker.positions())
-        open_orders = await self._read("open_orders", self._broker.open_orders())
+        working = await self._read("open_orders", self._broker.all_open_orders())
         exposure = self._greeks.of(positions, account.currency if account else None)
-        self._teller.saw_account(account, positions, open_orders, exposure)
+        # What others hold is protected by orders of theirs; of orders, ours alone count against an entry elsewhere.
+        self._teller.saw_account(account, positions, working, exposure)
+        ours = self._broker.client_id
+        open_orders = None if working is None else tuple(row for row in working if row.client_id == ours)
         loss = self._observe(session, account)
         return View(
             number=number,

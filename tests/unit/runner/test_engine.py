@@ -1222,6 +1222,24 @@ def test_what_a_fill_opened_is_told_before_the_next_cycle_with_what_protects_it(
     assert [row.order_type for row in seen[0][0].protection] == ["STP"]
 
 
+def test_what_another_bot_holds_is_told_with_the_stop_that_the_other_bot_has_for_it(play):
+    put, observer = option("QQQ", Right.PUT, 560), Listening()
+    theirs = OrderReport(
+        order_id=3, perm_id=4, client_id=8, contract=put, side=Side.SELL, quantity=2, order_type="STP", tif="DAY", stop_price=1,
+        state=OrderState.WORKING, filled=0, client_order_id=ClientOrderId("b-1"), at=OPEN,
+    )  # fmt: skip
+    held = Position(account="DU1234567", contract=put, signed_quantity=2.0, average_price=4.0)
+
+    play(
+        observer=observer,
+        broker={"positions": [held]},
+        prepare=lambda fake, _: fake.set_foreign_orders([theirs]),
+    )
+
+    seen = [row for event in observer.events if isinstance(event, PositionsSeen) for row in event.positions]
+    assert {row.uncovered for row in seen if row.symbol == "QQQ"} == {0.0}
+
+
 def test_a_takeover_learns_from_the_open_orders_that_an_unanswered_one_does_not_work(play):
     def prepare(broker, loop):
         broker.fail("place", RequestTimeout("no answer"))
