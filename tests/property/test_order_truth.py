@@ -35,9 +35,12 @@ evidence = st.one_of(
 )
 
 
-@given(st.lists(evidence, max_size=12))
-def test_whatever_arrives_ends_are_final_and_fills_never_shrink(pieces):
-    truth = OrderTruth(client_order_id="x", quantity=3)
+asked = st.sampled_from([0.0, 2.0, 3.0, 4.0])  # by a change
+
+
+@given(st.lists(evidence, max_size=12), asked)
+def test_whatever_arrives_ends_are_final_and_fills_never_shrink(pieces, asked):
+    truth = OrderTruth(client_order_id="x", quantity=3, asked=asked)
 
     for piece in pieces:
         before, truth = truth, truth.saw(piece)
@@ -50,9 +53,9 @@ def test_whatever_arrives_ends_are_final_and_fills_never_shrink(pieces):
             assert truth.filled >= truth.quantity
 
 
-@given(st.lists(evidence, max_size=8))
-def test_the_same_evidence_at_once_again_changes_nothing(pieces):
-    truth = OrderTruth(client_order_id="x", quantity=3)
+@given(st.lists(evidence, max_size=8), asked)
+def test_the_same_evidence_at_once_again_changes_nothing(pieces, asked):
+    truth = OrderTruth(client_order_id="x", quantity=3, asked=asked)
 
     for piece in pieces:
         truth = truth.saw(piece)

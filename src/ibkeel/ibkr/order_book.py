@@ -121,10 +121,11 @@ class OrderBook:
         self.roll.sent(order_id)
         self._saw(order_id, Sent())
 
-    def modifying(self, order_id: OrderId) -> None:
+    def modifying(self, order_id: OrderId, quantity: float) -> None:
         """Note that a change's bytes left: until it is answered, errors are about the change."""
         entry = self._entries[order_id]
         entry.modifying, entry.is_changed, entry.answered, entry.refusal = True, True, False, ""
+        entry.truth = attrs.evolve(entry.truth, asked=float(quantity))
         entry.report = attrs.evolve(entry.report, reason="")
 
     def cancelling(self, order_id: OrderId) -> None:
@@ -159,15 +160,11 @@ class OrderBook:
         if order.clientId != self._client_id or order.whatIf:
             return
         self.roll.named(OrderId(order_id))  # also when the rest of it cannot be read
-        entry = self._entries.get(OrderId(order_id))
-        if entry is None:
-            self._adopt(OrderId(order_id), contract, order)
-            entry = self._entries[OrderId(order_id)]
+        entry = self._entries.get(OrderId(order_id)) or self._adopt(OrderId(order_id), contract, order)
         quantity = number_of(order.totalQuantity) or entry.report.quantity
         entry.report = _changed(
             entry.report,
             perm_id=PermId(order.permId or entry.report.perm_id),
-            quantity=quantity,
             limit_price=price_of(order.lmtPrice, entry.report.contract) if "LMT" in order.orderType else None,
             stop_price=price_of(order.auxPrice, entry.report.contract) if "STP" in order.orderType else None,
             order_type=order.orderType,
@@ -176,10 +173,11 @@ class OrderBook:
         entry.truth = _changed(entry.truth, quantity=quantity)
         self._answer(OrderId(order_id), StatusSeen(status=state.status))
 
-    def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> None:
+    def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> _Entry:
         told = report_of(order_id, contract, order, at=self._clock.now())
         truth = OrderTruth(client_order_id=told.client_order_id, quantity=told.quantity)
-        self._entries[order_id] = _Entry(truth=truth, report=attrs.evolve(told, state=OrderState.INTENT))
+        entry = self._entries[order_id] = _Entry(truth=truth, report=attrs.evolve(told, state=truth.state))
+        return entry
 
     def on_status(
         self,
@@ -261,6 +259,7 @@ class OrderBook:
         entry.code, entry.has_fault = code, meaning.counts
         if entry.modifying and code in REFUSED_CHANGES:
             entry.refusal = f"error {code}: {words}"
+            entry.truth = attrs.evolve(entry.truth, asked=0.0)
         entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
         is_of_change = entry.is_changed and meaning.fate is ErrorFate.REJECTED  # the order works on as it was
         fate = ErrorFate.UNCERTAIN if is_of_change else meaning.fate
@@ -311,8 +310,9 @@ class OrderBook:
         entry.report = attrs.evolve(
             entry.report,
             state=entry.truth.state,
+            quantity=entry.truth.quantity,
             filled=filled,
-            remaining=max(0.0, entry.report.quantity - filled),
+            remaining=max(0.0, entry.truth.quantity - filled),
             reason=entry.truth.reason
             or ("" if entry.report.reason == before.reason else entry.report.reason),
             at=self._clock.now(),

@@ -292,7 +292,7 @@ class Trading:
         )
         ib_order.parentId = before.parent_id or 0
         self._link.check()
-        self._link.book.modifying(order_id)
+        self._link.book.modifying(order_id, order.quantity)
         # Not by the library's own placeOrder: it asserts that its guess of the order's state allows it.
         is_protective = before.parent_id is not None or order.is_closing
         with self._link.wire.lane(Lane.CLOSING if is_protective else Lane.OPENING):

@@ -69,6 +69,7 @@ class OrderTruth:
         client_order_id: Our name.
         quantity: Contracts or shares ordered, a part of a share too; 0 when that was not told, as of an
             order for an amount of cash.
+        asked: What our last change asks for instead, which the venue need not have told of yet; 0 for none.
         state: What the evidence says.
         filled: Contracts filled, by executions or as reported, whichever is more.
         fills: Executions counted so far, in order of arrival.
@@ -81,6 +82,7 @@ class OrderTruth:
 
     client_order_id: ClientOrderId
     quantity: float = attrs.field(validator=not_negative)
+    asked: float = 0.0
     state: OrderState = OrderState.INTENT
     filled: float = 0.0
     fills: tuple[Filled, ...] = ()
@@ -184,15 +186,16 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
     if filled <= truth.filled:
         return truth
     known = attrs.evolve(truth, filled=filled, may_work=True)
-    whole_order = 0 < truth.quantity <= filled + _LEAST
-    if filled - _LEAST > truth.quantity > 0:
-        known = _contradicted(known, f"{filled:g} filled of {truth.quantity:g} ordered")
+    most = max(truth.quantity, truth.asked)  # that it may be for
+    whole_order = 0 < most <= filled + _LEAST
+    if filled - _LEAST > most > 0:
+        known = _contradicted(known, f"{filled:g} filled of {most:g} ordered")
     if truth.state is OrderState.REJECTED or (truth.state is OrderState.CANCELLED and whole_order):
         return _contradicted(known, f"{filled:g} filled, but the order is {truth.state.value}")
     if truth.state.is_final:
         return known
     if whole_order:
-        return attrs.evolve(known, state=OrderState.FILLED)
+        return attrs.evolve(known, state=OrderState.FILLED, quantity=most)
     # A part that was filled says nothing about what became of the rest.
     open_end = truth.state in {OrderState.CANCELLING, OrderState.UNKNOWN}
     return known if open_end else attrs.evolve(known, state=OrderState.PARTIALLY_FILLED)
@@ -200,10 +203,11 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
 
 def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     told = state_of_status(seen.status)
-    if told is not OrderState.CANCELLED:
-        truth = _revived(truth, f"status {seen.status}")
-    elif truth.is_inferred:  # and now it is told
+    if told is OrderState.FILLED and seen.filled == truth.asked and not truth.state.is_final:
+        truth = attrs.evolve(truth, quantity=truth.asked)
+    if told is OrderState.CANCELLED:  # also when that was inferred
         truth = attrs.evolve(truth, is_inferred=False)
+    truth = _revived(truth, f"status {seen.status}")
     all_of_it = float(truth.quantity) if told is OrderState.FILLED else 0.0
     if not truth.may_work and told is not OrderState.SENT:
         truth = attrs.evolve(truth, may_work=True)
@@ -213,7 +217,7 @@ def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
         refused = known.state is OrderState.REJECTED and told in _AT_WORK
         clash = refused or (told.is_final and told is not known.state)
         return _contradicted(known, f"status {seen.status}, but {known.state.value}") if clash else known
-    if told is OrderState.FILLED and truth.quantity:
+    if told is OrderState.FILLED and known.filled + _LEAST < truth.quantity:
         return _settled(
             known, OrderState.UNKNOWN, f"status Filled with {known.filled:g} of {truth.quantity:g}"
         )

@@ -285,3 +285,25 @@ async def test_a_cancelled_order_is_cancelled_though_nobody_says_how_much_filled
         await asyncio.sleep(1)
 
         assert states(on, "mine")[-1] == "cancelled"
+
+
+@pytest.mark.parametrize("quantity", [2, 4])
+async def test_an_order_that_filled_as_it_was_changed_while_the_link_went_is_filled(stage, quantity):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on, quantity=3))
+        on.board.kept_back = {"open_order", "order_status", "execution", "commission_report"}
+        change = ticket(on, quantity=quantity, limit_price=10_000)
+        changing = asyncio.create_task(on.broker.modify(placed.order_id, change))
+        await asyncio.sleep(5)
+
+        on.board.hang_up()
+        on.board.kept_back = set()
+        await asyncio.gather(changing, return_exceptions=True)
+        await asyncio.sleep(200)
+
+        [venue] = [row for row in on.gateway.venue.completed_orders() if row.order_id == placed.order_id]
+        assert (venue.status, venue.filled) == ("Filled", quantity)
+        told = on.told.of("OrderChanged")[-1]
+        assert (told.client_order_id, told.state, told.filled) == ("mine", "filled", quantity)
+        assert await on.broker.open_orders() == ()
+        assert alarms(on) == []

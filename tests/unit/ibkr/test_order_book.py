@@ -4,6 +4,7 @@ import weakref
 from contextlib import aclosing
 from datetime import date
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from ibkeel.ibkr.client import library
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
 from ibkeel.model import ClientOrderId, Option, OrderId, OrderReport, OrderState, OrderTicket, Right
-from ibkeel.telemetry import NullObserver
+from ibkeel.telemetry import AlarmRaised
 from ibkeel.virtual import DEFAULT_START
 
 OURS, OTHERS = 7, 8
@@ -36,7 +37,12 @@ class Wire:
     """An order book, and the Gateway's messages to it."""
 
     def __init__(self):
-        self.book = OrderBook(Still(), NullObserver(), OURS)
+        self.alarms = []
+        self.book = OrderBook(Still(), self, OURS)
+
+    def on_event(self, event):
+        if isinstance(event, AlarmRaised):
+            self.alarms.append(event.message)
 
     def send(self, order_id=ONE, parent=None):
         self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"), parent=parent)
@@ -209,13 +215,68 @@ def test_a_refused_order_says_why(wire):
 def test_a_refused_change_leaves_the_order_working(wire):
     wire.status("Submitted")
 
-    wire.book.modifying(ONE)
+    wire.book.modifying(ONE, 4)
     waits = wire.book.has_answer(ONE)
     wire.book.on_error(ONE, 110, "The price does not conform")
 
     assert not waits
     assert wire.book.has_answer(ONE)
     assert wire.state is OrderState.WORKING
+
+
+def test_a_fill_may_come_before_the_echo_of_the_change_that_left_less_to_fill(wire):
+    wire.book.modifying(ONE, 3)
+
+    wire.fill("e1", 3.0)
+    wire.status("Filled", 3.0)
+    wire.echo("Filled", totalQuantity=3.0)
+
+    report = wire.book.report(ONE)
+    assert (wire.state, report.quantity, report.filled, report.remaining) == (OrderState.FILLED, 3, 3, 0)
+
+
+def test_a_change_that_nobody_told_of_is_known_by_what_filled(wire):
+    wire.status("Submitted")
+    wire.book.modifying(ONE, 3)
+    wire.book.link_lost(NotConnected("gone"))
+
+    wire.fill("e1", 3.0)
+    before = wire.state
+    wire.book.on_completed(attrs.evolve(wire.book.report(ONE), state=OrderState.FILLED))
+
+    assert (before, wire.state) == (OrderState.UNKNOWN, OrderState.FILLED)
+
+
+def test_what_fills_of_an_order_that_may_be_larger_by_now_need_not_be_all_of_it(wire):
+    wire.book.modifying(ONE, 6)
+
+    wire.fill("e1", 4.0)
+    first = wire.state
+    wire.echo("Submitted", totalQuantity=6.0)
+    wire.fill("e2", 2.0)
+
+    assert first is OrderState.PARTIALLY_FILLED
+    assert (wire.state, wire.filled, wire.alarms) == (OrderState.FILLED, 6.0, [])
+
+
+def test_all_that_a_larger_order_filled_is_no_contradiction_before_the_echo_of_the_change(wire):
+    wire.book.modifying(ONE, 6)
+
+    wire.fill("e1", 6.0)
+
+    assert (wire.state, wire.book.report(ONE).quantity, wire.alarms) == (OrderState.FILLED, 6.0, [])
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+def test_an_order_that_filled_before_its_change_is_as_large_as_it_was(wire, refused_first):
+    wire.book.modifying(ONE, 6)
+
+    if refused_first:
+        wire.book.on_error(ONE, 104, "Cannot modify a filled order.")
+    wire.fill("e1", 4.0)
+    wire.status("Filled", 4.0)
+
+    assert (wire.state, wire.book.report(ONE).quantity) == (OrderState.FILLED, 4.0)
 
 
 def test_a_cancel_waits_for_an_answer_of_its_own(wire):
