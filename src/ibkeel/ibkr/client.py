@@ -187,9 +187,15 @@ def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
 def hear_bytes(ib: Any, hearer: Callable[[], None]) -> None:
     """Call a function whenever bytes have come, before they are decoded."""
     event, decode = ib.client.conn.hasData, ib.client._onSocketHasData
+
+    def both(data: bytes) -> None:
+        try:
+            hearer()
+        finally:
+            decode(data)
+
     event -= decode
-    event += lambda _: hearer()
-    event += decode
+    event += both
 
 
 def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:

@@ -18,7 +18,7 @@ from ibkeel.ibkr.client import Tap, forget_tickers, loop_of
 from ibkeel.ibkr.config import IBKRConfig, OrderMode
 from ibkeel.ibkr.health import clock_check
 from ibkeel.ibkr.notices import Notices
-from ibkeel.ibkr.pulse import LEAST_GAP, Beat
+from ibkeel.ibkr.pulse import LEAST_GAP, Beat, instant
 from ibkeel.ibkr.sent_ledger import Failure, Scope
 from ibkeel.ibkr.wire_guard import STRICT_SCOPE, WireGuard
 from ibkeel.model import Grade, Health, HealthCheck
@@ -328,7 +328,7 @@ class Hardened:
         now, sent = asyncio.get_running_loop().time(), self._guard.ledger.named.get("reqCurrentTime")
         took = 0.0 if sent is None else now - sent.asked_at
         try:
-            self._last = Beat(at=now, received_at=self._clock.now(), server_time=epoch, seconds=took)
+            self._last = Beat(at=now, received_at=self._clock.now(), server_time=instant(epoch), seconds=took)
         except GatewayRejected as error:
             self._fail_askers(error)
             return

@@ -166,9 +166,8 @@ def first_answer(pending: Pending, _: str, args: tuple[Any, ...]) -> None:
     pending.finish(args[0])
 
 
-@attrs.frozen(kw_only=True)
-class Outcome:
-    """How one request ended."""
+class Outcome(NamedTuple):
+    """How one request ended; a tuple, as `Way` is."""
 
     at: datetime
     subject: str

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final
-
-import attrs
+from typing import Any, Final, NamedTuple
 
 from ibkeel.errors import ConnectionFailure, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
 from ibkeel.guards import SingleFlight, cut_short, keep_running
@@ -89,13 +87,16 @@ class Gate:
         self._link.check()
 
 
-def _instant(epoch: int) -> datetime:
-    with reading(f"the server's time, {epoch} s from 1970 on"):
+def instant(epoch: int) -> datetime:
+    """What the Gateway's clock says; GatewayRejected when it says no time."""
+    try:
         return datetime.fromtimestamp(epoch, UTC)
+    except (ValueError, TypeError, ArithmeticError, OSError):
+        with reading(f"the server's time, {epoch} s from 1970 on"):
+            raise
 
 
-@attrs.frozen(kw_only=True)
-class Beat:
+class Beat(NamedTuple):
     """One round trip: when its answer came, in monotonic seconds and by our clock, and what the Gateway's clock said.
 
     That a Gateway tells the servers' time, and not its own machine's, is unverified.
@@ -103,7 +104,7 @@ class Beat:
 
     at: float
     received_at: datetime
-    server_time: datetime = attrs.field(converter=_instant)
+    server_time: datetime
     seconds: float
 
     @property
@@ -136,6 +137,7 @@ class Pulse:
         self._gate = Gate(link, keeper)
         self._last: Beat | None = None
         self._is_old = False  # whether it is from before the program stood still
+        self._is_off = False  # whether the clocks differed then
         self._sign: tuple[int, float] | None = None  # the session's generation, and when it came
         self._questions = SingleFlight(goes_on=True)
         self._task: asyncio.Task[None] | None = None
@@ -155,7 +157,7 @@ class Pulse:
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
-            self._sign = None
+            self._sign, self._is_off = None, False
             self.heard_at = self._told_at = -math.inf
             broke = partial(self._keeper.faulted, "heartbeat")
             beating = keep_running(self._beat_on, "nobody notices when the link dies", broke)
@@ -206,9 +208,12 @@ class Pulse:
             raise
         self._keeper.probed(answered=True, generation=generation)
         now = loop_time()
-        beat = Beat(at=now, received_at=self._link.clock.now(), server_time=epoch, seconds=now - began)
-        before, self._last, self._is_old = self._last, beat, False
-        if beat.off > CLOCK_LIMIT and (before is None or before.off <= CLOCK_LIMIT):
+        beat = Beat(
+            at=now, received_at=self._link.clock.now(), server_time=instant(epoch), seconds=now - began
+        )
+        was_off, self._is_off = self._is_off, beat.off > CLOCK_LIMIT
+        self._last, self._is_old = beat, False
+        if self._is_off and not was_off:
             self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
         return beat
 
@@ -301,12 +306,20 @@ class Pulse:
                 return True
         return False
 
-    def _look(self) -> None:
-        """A look that comes late tells that the loop did not run; while the machine sleeps, wall time alone goes on."""
-        if self._due is None:
-            return
-        (due, due_at), now = self._due, self._link.clock.now()
-        by_loop, by_wall = loop_time() - due, (now - due_at).total_seconds()
+    def _look(self) -> float:
+        """A look that comes late tells that the loop did not run; while the machine sleeps, wall time alone goes on.
+
+        It comes with each request and each of the Gateway's words: most are short. Returns the loop's time.
+        """
+        loop_now = loop_time()
+        if self._due is not None:
+            due, due_at = self._due
+            now = self._link.clock.now()
+            if now >= due_at or loop_now >= due:
+                self._look_closer(loop_now - due, now, (now - due_at).total_seconds())
+        return loop_now
+
+    def _look_closer(self, by_loop: float, now: datetime, by_wall: float) -> None:
         late = max(by_loop, by_wall)
         if late < _BLOCKED:
             return
@@ -327,5 +340,4 @@ class Pulse:
         )
 
     def _heard(self) -> None:
-        self._look()
-        self.heard_at = loop_time()
+        self.heard_at = self._look()

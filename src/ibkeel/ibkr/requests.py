@@ -68,7 +68,7 @@ class Requests:
         """When a question without an id was given up whose answer may yet come."""
         self.on_timeout: Callable[[], None] = lambda: None
         """Called when a request went unanswered."""
-        self.on_open: Callable[[], None] = lambda: None
+        self.on_open: Callable[[], object] = lambda: None
         """Called before a request is entered in the books."""
         self.on_reaction: Callable[[Reaction], None] = lambda _: None
         """Called with what the table says that the session is to do about an error, before it ends."""

@@ -17,7 +17,7 @@ from ibkeel.resilience.lanes import Lane
 from ibkeel.validators import count, optional_seconds, valid
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)  # it is looked up with each message
 class Request:
     """What a rule may look at.
 
