@@ -43,6 +43,7 @@ from ibkeel.virtual import run_virtual, virtual_clock
 
 _HOST: Final = "127.0.0.1"
 _PORT: Final = 4002
+_DELAYED: Final = 4  # and frozen, out of hours. Source: TWS API, "Market Data Types"
 ANY_SPREAD: Final = 2.0  # a bid above 0 keeps the spread below twice the middle
 
 
@@ -190,6 +191,8 @@ async def _real(options: ChainOptions, address: Address) -> ChainReport:
     )
     async with IBKRBroker(config, clock=clock) as broker:
         clock.show(await broker.server_time())
+        if not options.rule.live_only:
+            broker.ib.reqMarketDataType(_DELAYED)  # where there are live prices they come all the same
         return await _looked(options, broker, clock)
 
 

@@ -13,6 +13,7 @@ from ibkeel.cli.chain_command import _print_chain
 from ibkeel.errors import QuoteUnavailable
 from ibkeel.model import OptionChain, OptionClass, Quote, Stock
 from ibkeel.options import DeltaRule
+from ibkeel.sim import GatewaySettings
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock
 
@@ -200,6 +201,20 @@ def test_a_closed_port_is_told_as_such(capsys):
 
     assert code == 3
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 3), (("--delayed",), 0)])
+def test_an_account_without_live_data_is_shown_delayed_prices_where_it_asks_for_them(
+    arguments, code, ibkeel_gateway, capsys
+):
+    ibkeel_gateway.play(start="11:00", settings=GatewaySettings(is_entitled=False))
+
+    got = run(["chain", "SPY", "--delta", "0.3", "--host", "127.0.0.1", *arguments, "--json"])
+
+    out, err = capsys.readouterr()
+    assert got == code
+    assert ("NotEntitled" in err) is (code == 3)
+    assert bool(out) is (code == 0)
 
 
 def test_equal_seeds_tell_the_same(capsys):
