@@ -318,6 +318,17 @@ def test_an_event_ends_what_it_mends(event, key):
     assert [row.key for row in news_of(event) if isinstance(row, Relief)] == [key]
 
 
+def test_a_rejection_is_told_with_what_follows_from_it():
+    refused = OrderChanged(
+        at=AT, client_order_id="o", state="rejected", filled=0, reason="error 201: no funds"
+    )
+
+    [told] = [row.text for row in news_of(refused) if isinstance(row, Concern)]
+
+    assert "after code 201 enters nothing more in this session" in told
+    assert "later cycle" not in told
+
+
 def test_a_position_without_a_stop_is_told_until_it_has_one():
     bare = HeldPosition(subject="SPY C", symbol="SPY", signed_quantity=2, average_price=1, protection=())
     stop = ProtectiveOrder(client_order_id="s", order_type="STP", price=1, quantity=2, state="working")

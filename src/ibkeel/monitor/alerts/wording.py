@@ -175,7 +175,7 @@ def _order(event: events.OrderChanged) -> tuple[News, ...]:
         severity=_WARNING,
         title=f"Order {name} was rejected",
         what=event.reason or "the venue gave no reason",
-        did="it withdrew the rest of its bracket, and may try again in a later cycle",
+        did="it withdraws a bracket whole, tries an exit again, and after code 201 enters nothing more in this session",
         todo="see whether funds, permissions and price steps allow such an order",
     )
     return relief, refusal
