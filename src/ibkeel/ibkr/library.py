@@ -28,7 +28,7 @@ def choose_library(installed: Callable[[str], bool], version: tuple[int, int]) -
     if len(found) == len(_KNOWN):
         warnings.warn(
             "both ib_insync and ib_async are installed; they overwrite each other's eventkit folder, so one "
-            "of them is broken: uninstall one. ibkeel uses ib_insync",
+            "of them is broken: `ibkeel doctor` says what mends it. ibkeel uses ib_insync",
             RuntimeWarning,
             stacklevel=2,
         )
