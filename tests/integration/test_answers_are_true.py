@@ -221,6 +221,7 @@ async def test_an_account_id_in_a_message_of_the_gateway_is_masked_wherever_it_s
 @pytest.mark.parametrize(("config", "accounts"), [
     ({"orders": "LIVE", "live_account": "U2222222"}, "U1111111,U2222222"),
     ({"orders": "PAPER", "account": "DU2222222"}, "DU1111111,DU2222222"),
+    ({"orders": "PAPER", "live_account": "DU2222222"}, "DU1111111,DU2222222"),
 ])  # fmt: skip
 async def test_profit_and_loss_are_those_of_the_account_of_the_session(market, config, accounts):
     await asyncio.sleep(600)

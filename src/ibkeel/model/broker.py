@@ -151,6 +151,7 @@ class Orders(Protocol):
         """Ask for a cancel and wait until the venue says what became of the order.
 
         Raises:
+            InvalidInput: There is no such order of this client id.
             RequestTimeout: The venue did not say; the order's state is unknown.
         """
         ...
@@ -241,7 +242,10 @@ class Lifecycle(Protocol):
 
 
 class Broker(MarketData, Streams, Chains, Orders, Account, Lifecycle, Protocol):
-    """All roles; ask for the narrowest that serves."""
+    """All roles; ask for the narrowest that serves.
+
+    What asks the Gateway raises `NotConnected` where there is no session, or it ends meanwhile.
+    """
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -266,7 +266,8 @@ class GatewayConfig:
         port: 4002 paper Gateway, 4001 live Gateway, 7497 paper TWS, 7496 live TWS.
         client_id: Orders are bound to it.
         orders: DRY_RUN sends none; PAPER and LIVE send to that kind of account only.
-        live_account: For LIVE: the account id that the Gateway must report.
+        live_account: For LIVE: the account id that the Gateway must report; of several accounts the one to
+            use, in any mode.
         aliases: Names under which accounts are shown, by their whole ids.
         region: Whose servers, and so when they are reset: `north america`, `europe`, `asia pacific`.
         auto_restart: When the Gateway restarts by itself, such as `23:55 Europe/Berlin`; empty for never.
