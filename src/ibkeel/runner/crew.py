@@ -12,7 +12,7 @@ import attrs
 
 from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
-from ibkeel.guards import keep_running
+from ibkeel.guards import finish, keep_running
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Grade, Orders
 from ibkeel.model.checks import NEW_YORK
@@ -298,13 +298,17 @@ def crew_of(
 
 @asynccontextmanager
 async def beside(*companions: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run coroutines that never end beside the body; whatever ends the body ends them."""
+    """Run coroutines that never end beside the body; whatever ends the body ends them, and who is cancelled then waits."""
     tasks = [asyncio.create_task(companion) for companion in companions]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await finish(_unwound(tasks))
+
+
+async def _unwound(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from ibkeel.journal import Failure, Journal
-from ibkeel.runner.crew import crew_of
+from ibkeel.runner.crew import beside, crew_of
 from ibkeel.telemetry import AlarmRaised
 from ibkeel.testing import FakeBroker
 from ibkeel.virtual import virtual_clock
@@ -77,3 +77,26 @@ async def test_of_a_record_that_the_journal_lacks_for_good_a_person_hears(tmp_pa
     assert alarm.message.startswith("the journal lacks a record, and what it was about may be unknown")
     assert "this Failure cannot be written as data: UnicodeEncodeError" in alarm.message
     assert [(row.kind, row.service) for row in failures] == [("UnwritableRecord", "journal")]
+
+
+async def test_a_cancel_that_comes_while_companions_unwind_is_not_lost_and_leaves_them_to_unwind():
+    ended = []
+
+    async def companion():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(5)
+            ended.append("companion")
+
+    async def work():
+        async with beside(companion(), companion()):
+            await asyncio.sleep(1)
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(2)
+    working.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert ended == ["companion", "companion"]
