@@ -98,6 +98,19 @@ def test_a_recorded_journal_can_be_kept(tmp_path):
         assert kept.count(CycleDone) == 3
 
 
+def test_a_journal_that_holds_the_day_already_is_refused_rather_than_remembered():
+    quiet, thursday, friday = attrs.evolve(CONFIG, interval=7200.0), date(2024, 9, 5), date(2024, 9, 6)
+
+    with Journal.in_memory() as journal:
+        first, second = (
+            backtest(Scalp(), SeededData(day=day), quiet, journal=journal) for day in (thursday, friday)
+        )
+        with pytest.raises(ConfigurationError, match=r"begins at 2024-09-05 13:25.* journal of its own"):
+            backtest(Scalp(), SeededData(day=thursday), quiet, journal=journal)
+
+    assert (first.counts["cycles"], second.counts["cycles"]) == (3, 3)
+
+
 @pytest.mark.parametrize("data", [SeededMarket(7), SeededData(seed=7)], ids=["market", "data"])
 def test_a_symbol_that_is_not_listed_ends_the_backtest_before_it_begins(data):
     with pytest.raises(UnknownContract, match="NOSUCH"):

@@ -124,11 +124,12 @@ def backtest(
         risk: How much; by default the runner's own.
         limits: What every entry must keep to; by default the runner's own.
         settings: What is played.
-        journal: Told of everything, and left open; by default one in memory.
+        journal: Told of everything, and left open; earlier days in it are remembered. By default one in memory.
         progress: Called after each cycle.
 
     Raises:
-        ConfigurationError: The market lacks the day or a symbol, or is recorded and should play several days.
+        ConfigurationError: The market lacks the day or a symbol, or is recorded and should play several days; or the
+            journal holds the day already.
         UnknownContract: The market does not list a symbol.
     """
     settings, risk = settings or BacktestSettings(), risk or RiskConfig()
@@ -138,9 +139,14 @@ def backtest(
             f"sessions is {settings.sessions}; valid: 1, for a recorded day stands alone"
         )
     play = _Play(strategy, market, config, risk, limits, settings)
-    opens_at = play.opens_at()
+    begins = play.opens_at() - _EARLY
     with nullcontext(journal) if journal is not None else Journal.in_memory() as book:
-        return run_virtual(play.run(book, progress), start=opens_at - _EARLY, travel=False)
+        if later := next(book.events(since=begins), None):  # the run would take it for its own past
+            raise ConfigurationError(
+                f"the backtest begins at {begins}, and its journal holds what was done at {later.record.at}; "
+                "give each backtest of a day a journal of its own"
+            )
+        return run_virtual(play.run(book, progress), start=begins, travel=False)
 
 
 def _listed(strategy: Strategy, config: RunnerConfig) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The contracts of a recorded day, and the recorded feed of each, read from files when it is asked for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
@@ -9,7 +9,7 @@ from typing import Final, Self
 import attrs
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.sim.market.calendar import FIRST_YEAR, latest_session, session_on
+from ibkeel.sim.market.calendar import FIRST_YEAR, NEW_YORK, latest_session, session_on
 from ibkeel.sim.market.draws import digest
 from ibkeel.sim.market.listing import listing_order, local_symbol
 from ibkeel.sim.market.recordings import (
@@ -104,7 +104,7 @@ class OptionLines:
     def __init__(self, files: Iterable[Recording], day: date) -> None:
         self._rows: dict[str, dict[OptionKey, list[tuple[int, str, int]]]] = {}
         for file in files:
-            self._read(file, day.isoformat())
+            self._read(file, day)
 
     def contracts(self) -> Sequence[OptionKey]:
         """Contracts of the day that were quoted or traded, or else that had open interest.
@@ -135,9 +135,12 @@ class OptionLines:
     def _of(self, kind: str, key: OptionKey) -> Sequence[tuple[int, str, int]]:
         return in_order(self._rows.get(kind, {}).get(key, ()))
 
-    def _read(self, file: Recording, day: str) -> None:
+    def _read(self, file: Recording, day: date) -> None:
         found = self._rows.setdefault(file.kind, {})
-        for key, row in rows(file.path, lambda line: _option_row(line, file, day)):
+        first = datetime.combine(day, time(), NEW_YORK)
+        # Not by the text, in which a session of New York may have two dates.
+        begins, ends = (int(at.timestamp()) for at in (first, first + timedelta(days=1)))
+        for key, row in rows(file.path, lambda line: _option_row(line, file, begins, ends)):
             found.setdefault(key, []).append(row)
 
 
@@ -204,14 +207,17 @@ class Library:
         return {each.con_id: each for each in listing}, {number: key for key, number in keys.items()}
 
 
-def _option_row(line: str, file: Recording, day: str) -> tuple[OptionKey, tuple[int, str, int]] | None:
+def _option_row(
+    line: str, file: Recording, begins: int, ends: int
+) -> tuple[OptionKey, tuple[int, str, int]] | None:
     """A contract, and when what was said of it in a bar of how many seconds; None on another day."""
-    if not line.startswith(day):
-        return None
     stamp, root, expiry, strike, right, rest = line.split(",", 5)
+    at = epoch(stamp)
+    if not begins <= at < ends:
+        return None
     if _ROOTS.get(root, root) != _ROOTS.get(file.root, file.root):
         raise ValueError(f"its root is {root!r}; valid: {file.root!r} or another class of its underlying")
-    return (root, expiry, strike, right), (epoch(stamp), rest, file.seconds)
+    return (root, expiry, strike, right), (at, rest, file.seconds)
 
 
 def _spot_feed(files: Iterable[Recording]) -> Feed:

@@ -245,13 +245,19 @@ def _cheapest_first(holding: Holding) -> tuple[str, float]:
     return contract.right, contract.strike if contract.right == "C" else -contract.strike
 
 
+def _end(holding: Holding) -> date:
+    return holding.contract.expiry or date.min
+
+
 def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[Holding]]:
     """Short options with the long ones that cover them, by underlying and expiry; and the naked."""
-    options = sorted((each for each in holdings if each.contract.sec_type == "OPT"), key=_cheapest_first)
+    options = sorted((each for each in holdings if each.contract.sec_type == "OPT"), key=_end)
+    options.sort(key=_cheapest_first)
     pools = [_Pool(each.contract, each.quantity) for each in options if each.quantity > 0]
     lines: _Lines = {}
     naked: list[Holding] = []
-    for short in (each for each in options if each.quantity < 0):
+    # The fewest cover the last to end.
+    for short in sorted((each for each in options if each.quantity < 0), key=_end, reverse=True):
         needed = -short.quantity
         group = lines.setdefault((short.contract.symbol, short.contract.expiry), [])
         for pool in pools:

@@ -4,7 +4,7 @@ import csv
 import gzip
 import os
 import random
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -512,6 +512,23 @@ def test_rows_out_of_order_or_told_twice_show_nothing_before_its_time(twin, tmp_
 
     for contract in (*market.underlyings(), *chain(market)):
         for minute in range(0, MINUTES, 7):
+            at = OPEN + timedelta(minutes=minute, seconds=59)
+            assert other.quote(contract, at) == market.quote(contract, at)
+
+
+@pytest.mark.parametrize("hours", [0, 9, -10])
+def test_a_recording_written_in_another_time_zone_is_the_same_market(twin, tmp_path, hours):
+    def elsewhere(part, rows):
+        if part.parent.name == "daily":
+            return rows
+        zone = timezone(timedelta(hours=hours))
+        return [[datetime.fromisoformat(row[0]).astimezone(zone).isoformat(), *row[1:]] for row in rows]
+
+    market = ReplayMarket(twin, day=DAY, symbols=["GOOG"])
+    other = ReplayMarket(rewritten(twin, tmp_path, elsewhere), day=DAY, symbols=["GOOG"])
+
+    for contract in (*market.underlyings(), *chain(market)):
+        for minute in range(-60, MINUTES, 7):
             at = OPEN + timedelta(minutes=minute, seconds=59)
             assert other.quote(contract, at) == market.quote(contract, at)
 

@@ -47,6 +47,17 @@ def margin_of(*rows):
         ([(option(500), -3.0), (option(510), 2.0)], 2000.0, [(500.0, -1.0)]),
         ([(option(500), -1.0), (option(500, expiry=FAR), 1.0)], 0.0, []),
         ([(option(500, expiry=FAR), -1.0), (option(500), 1.0)], 0.0, [(500.0, -1.0)]),
+        # Two spreads of two expiries: the nearer does not use up what alone covers the later.
+        (
+            [
+                (option(505, expiry=FAR), 1.0),
+                (option(506), 1.0),
+                (option(500), -1.0),
+                (option(500, expiry=FAR), -1.0),
+            ],
+            1100.0,
+            [],
+        ),
         ([(option(500), -1.0), (option(500, symbol="QQQ"), 1.0)], 0.0, [(500.0, -1.0)]),
         ([(option(500), -1.0), (option(500, multiplier=10), 10.0)], 0.0, [(500.0, -1.0)]),
         (
@@ -62,6 +73,22 @@ def test_covered_options_tie_up_what_they_can_cost(rows, covered, naked):
 
 
 quantities = st.integers(-4, 4).map(float)
+contracts = st.tuples(st.sampled_from("CP"), st.sampled_from([490, 500, 510]), st.sampled_from([NEAR, FAR]))
+
+
+@given(st.dictionaries(contracts, quantities, max_size=8), st.randoms(use_true_random=False))
+def test_what_is_tied_up_does_not_hang_on_what_was_traded_first(rows, random):
+    held = [
+        (option(strike, right, expiry), quantity)
+        for (right, strike, expiry), quantity in rows.items()
+        if quantity
+    ]
+    covered, naked = margin_of(*held)
+
+    random.shuffle(held)
+
+    other, left = margin_of(*held)
+    assert (other, sorted(left)) == (covered, sorted(naked))
 
 
 @given(st.lists(st.tuples(st.sampled_from("CP"), st.integers(90, 110), quantities), max_size=6))
