@@ -238,14 +238,14 @@ class OrderBook:
         self._fills[name] = fill
         self._news.publish(fill, is_leg=is_leg(fill, self.report(fill.order_id)))
 
-    def on_completed(self, completed: OrderReport, ended: datetime | None = None) -> None:
-        """The venue's own list of ended orders settles what nobody knew."""
-        for order_id in self.roll.of_ended(completed, ended, [row.report for row in self._entries.values()]):
+    def on_completed(self, told: OrderReport, ended: datetime | None = None) -> None:
+        """The venue's own list of ended orders settles what nobody knew: their size too, for it cuts some itself."""
+        for order_id in self.roll.of_ended(told, ended, [row.report for row in self._entries.values()]):
             self.roll.named(order_id)
-            status = _STATUS_OF.get(completed.state)
-            if status is not None and not self._entries[order_id].report.state.is_final:
-                seen = StatusSeen(status=status, filled=completed.filled, reason=completed.reason)
-                self._answer(order_id, seen)
+            status, entry = _STATUS_OF.get(told.state), self._entries[order_id]
+            if status is not None and not entry.report.state.is_final:
+                entry.truth = attrs.evolve(entry.truth, asked=told.filled)
+                self._answer(order_id, StatusSeen(status=status, filled=told.filled, reason=told.reason))
 
     def on_error(self, order_id: int, code: int, text: str) -> Meaning | None:
         """An `error` message with an order's id; returns its row, when the order is known."""
@@ -337,30 +337,27 @@ class OrderBook:
         """Every fill, in order of arrival."""
         return tuple(self._fills.values())
 
+    # Of an order that is known.
+
     def has_answer(self, order_id: OrderId) -> bool:
-        """Whether the venue said anything since we last sent something for the order."""
-        entry = self._entries.get(order_id)
-        return entry is not None and entry.answered
+        """Whether the venue said anything since we last sent something for it."""
+        return self._entries[order_id].answered
 
     def is_inferred(self, order_id: OrderId) -> bool:
-        """Whether the end of an order was inferred from the venue's silence."""
-        entry = self._entries.get(order_id)
-        return entry is not None and entry.truth.is_inferred
+        """Whether its end was inferred from the venue's silence."""
+        return self._entries[order_id].truth.is_inferred
 
     def last_code(self, order_id: OrderId) -> int | None:
-        """The code of the last error that named the order; None when there was none."""
-        entry = self._entries.get(order_id)
-        return None if entry is None else entry.code
+        """The code of the last error that named it; None when there was none."""
+        return self._entries[order_id].code
 
     def refusal(self, order_id: OrderId) -> str:
-        """Why the venue left an order as it was when it was last to be changed; empty when it did not say so."""
-        entry = self._entries.get(order_id)
-        return "" if entry is None else entry.refusal
+        """Why the venue left it as it was when it was last to be changed; empty when it did not say so."""
+        return self._entries[order_id].refusal
 
     def has_fault(self, order_id: OrderId) -> bool:
         """Whether that error was a failure of the service, and not its answer."""
-        entry = self._entries.get(order_id)
-        return entry is not None and entry.has_fault
+        return self._entries[order_id].has_fault
 
     def highest_id(self) -> int:
         """The highest order id ever seen; 0 when there is none."""

@@ -69,7 +69,7 @@ class OrderTruth:
         client_order_id: Our name.
         quantity: Contracts or shares ordered, a part of a share too; 0 when that was not told, as of an
             order for an amount of cash.
-        asked: What our last change asks for instead, which the venue need not have told of yet; 0 for none.
+        asked: Its size by our last change, or by a list of ended orders; 0 for none.
         state: What the evidence says.
         filled: Contracts filled, by executions or as reported, whichever is more.
         fills: Executions counted so far, in order of arrival.
@@ -203,7 +203,7 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
 
 def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     told = state_of_status(seen.status)
-    if told is OrderState.FILLED and seen.filled == truth.asked and not truth.state.is_final:
+    if told is OrderState.FILLED and seen.filled == truth.asked > 0 and not truth.state.is_final:
         truth = attrs.evolve(truth, quantity=truth.asked)
     if told is OrderState.CANCELLED:  # also when that was inferred
         truth = attrs.evolve(truth, is_inferred=False)

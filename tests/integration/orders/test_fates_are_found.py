@@ -307,3 +307,28 @@ async def test_an_order_that_filled_as_it_was_changed_while_the_link_went_is_fil
         assert (told.client_order_id, told.state, told.filled) == ("mine", "filled", quantity)
         assert await on.broker.open_orders() == ()
         assert alarms(on) == []
+
+
+async def test_an_order_that_its_group_cut_and_that_filled_while_the_link_was_gone_is_filled(stage):
+    async with stage() as on:
+        rests = ticket(on, contract=on.option, quantity=100, limit_price="0.05", oca_group="g")
+        placed = await on.broker.place(rests)
+        on.board.kept_back = {"open_order", "order_status", "execution", "commission_report"}
+        venue, now = on.gateway.venue, virtual_clock().now()
+        [mine] = venue.open_orders()
+        dearer = {"limit_price": 9.0, "tif": "IOC"}
+        venue.submit(attrs.evolve(mine, client_id=9, order_id=1, order_ref="", **dearer), now)
+        [cut] = venue.open_orders()
+        venue.submit(attrs.evolve(cut, limit_price=9.0), now)
+        await asyncio.sleep(600)
+
+        on.board.hang_up()
+        on.board.kept_back = set()
+        await asyncio.sleep(200)
+
+        [ended] = [row for row in venue.completed_orders() if row.order_id == placed.order_id]
+        assert (ended.status, ended.filled) == ("Filled", cut.quantity)
+        assert cut.quantity < rests.quantity
+        told = on.told.of("OrderChanged")[-1]
+        assert (told.client_order_id, told.state, told.filled) == ("mine", "filled", cut.quantity)
+        assert alarms(on) == []

@@ -247,6 +247,23 @@ def test_a_change_that_nobody_told_of_is_known_by_what_filled(wire):
     assert (before, wire.state) == (OrderState.UNKNOWN, OrderState.FILLED)
 
 
+def test_the_list_of_ended_orders_tells_the_size_of_one_that_its_group_cut(wire):
+    wire.echo("Submitted")
+    wire.book.link_lost(NotConnected("gone"))
+
+    ended = attrs.evolve(wire.book.report(ONE), quantity=1.0, filled=1.0, state=OrderState.FILLED)
+    wire.book.on_completed(ended)
+
+    assert (wire.state, wire.book.report(ONE).quantity, wire.alarms) == (OrderState.FILLED, 1.0, [])
+
+
+def test_an_order_that_is_said_to_have_filled_with_nothing_filled_is_unknown(wire):
+    wire.status("Filled", 0.0)
+    wire.book.on_completed(attrs.evolve(wire.book.report(ONE), state=OrderState.FILLED))
+
+    assert wire.state is OrderState.UNKNOWN
+
+
 def test_what_fills_of_an_order_that_may_be_larger_by_now_need_not_be_all_of_it(wire):
     wire.book.modifying(ONE, 6)
 
@@ -356,12 +373,12 @@ def test_an_option_that_ended_is_a_fill_at_nothing(wire):
 
 
 def test_the_code_of_the_last_error_is_kept(wire):
-    before = wire.book.last_code(ONE), wire.book.last_code(OrderId(70))
+    before = wire.book.last_code(ONE)
 
     wire.book.on_error(ONE, 399, "held")
     wire.book.on_error(ONE, 201, "rejected")
 
-    assert before == (None, None)
+    assert before is None
     assert wire.book.last_code(ONE) == 201
 
 
