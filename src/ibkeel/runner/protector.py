@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, assert_never
 
@@ -63,11 +64,11 @@ class ProtectionTimes:
             it come as many messages, and one look answers them all.
         settle: Between the two looks that must agree before anything is done: lists of orders and
             of positions are never of one instant.
-        again: Between looks while something is wrong.
+        again: Between looks while something is wrong; a stop that was refused is not sent again earlier.
         rest: Between looks while nothing is heard and all is well, or no more can be done: nothing is left
             to send, and a person was told.
         deadline: That a gap may last before a person is told; only seconds with a session count, those of several
-            sessions together.
+            sessions together. From then on between two stops that are refused.
         calm: Since the last fill before a stop is added: a position may lag behind the fill that closed it.
         sure: Since the last fill before anything is taken for too much: a position may lag behind the fill that
             opened it. Until then, and as long after each mend, it does not rest.
@@ -146,14 +147,14 @@ class Protector:
         ends: Callable[[Contract], bool] = lambda _: True,
         seen: Callable[[Sequence[Position], Sequence[OrderReport]], None] = lambda *_: None,
     ) -> None:
-        self._broker, self._desk, self._failures, self._ends = broker, desk, failures, ends
-        self._seen, self._clock, self._observer = seen, clock, observer
-        self._policy, self._times, self._stop_fraction = policy, times, stop_fraction
-        self._news, self._catch_up = news, catch_up
+        self._broker, self._desk, self._failures, self._clock = broker, desk, failures, clock
+        self._observer, self._policy, self._news, self._catch_up = observer, policy, news, catch_up
+        self._times, self._stop_fraction, self._ends, self._seen = times, stop_fraction, ends, seen
         self._present: dict[_Key, Gap] = {}
         self._deadlines: dict[_Key, _Countdown] = {}
         self._told: dict[_Key, GapKind] = {}
         self._answered: dict[OrderId, str] = {}
+        self._tried_at: dict[Contract, float] = {}  # when a stop was last sent
         self._mended_at = self._looked_at = -math.inf
 
     def use(self, *, stop_fraction: float) -> None:
@@ -170,12 +171,10 @@ class Protector:
             while True:
                 self._news.clear()
                 may_rest = await self._look_after()
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(self._times.rest if may_rest else self._times.again):
                         await self._news.wait()
-                except TimeoutError:
-                    continue
-                await asyncio.sleep(self._times.gather)
+                    await asyncio.sleep(self._times.gather)
         finally:
             self._hold_deadlines()
 
@@ -210,13 +209,11 @@ class Protector:
             return ()
         self._looked_at = self._clock.monotonic()
         gaps, _ = await self._gaps()
-        if not gaps:
-            return ()
         self._begin_deadlines(gaps)
         if any(self._desk.knows_nothing_of(gap.contract) for gap in gaps):
             await self._catch_up()
         elif not any(gap.mends for gap in gaps):
-            return gaps  # only time or a person can mend it
+            return gaps  # nothing is wrong, or only time or a person can mend it
         async with self._desk.turn:
             await asyncio.sleep(self._times.settle)
             again, positions = await self._gaps()
@@ -322,8 +319,10 @@ class Protector:
         )
 
     async def _place(self, gap: Gap, step: PlaceStop, positions: Sequence[Position]) -> None:
-        if self._desk.knows_nothing_of(gap.contract):
-            return  # a stop that is only slow to show would be doubled
+        pause = self._times.deadline if _key(gap) in self._told else self._times.again
+        is_early = not self._is_over(pause, self._tried_at.get(gap.contract, -math.inf))
+        if is_early or self._desk.knows_nothing_of(gap.contract):
+            return  # a refusal is news, and would be followed by the next; a stop that is slow to show be doubled
         position = next(row for row in positions if is_same_contract(row.contract, gap.contract))
         price = last_stop(self._desk.of_contract(gap.contract), step.side)
         if price is None:
@@ -342,6 +341,7 @@ class Protector:
             )
 
         today = self._clock.now().astimezone(NEW_YORK).date()
+        self._tried_at[gap.contract] = self._clock.monotonic()
         await self._desk.protect(ticket, gap.kind, today, gap.detail)
 
     def _is_over(self, patience: float, *instants: float) -> bool:
@@ -349,8 +349,7 @@ class Protector:
 
     def _mind_deadlines(self, gaps: Sequence[Gap]) -> None:
         """Only those that are left count on; of one that went and comes again a person hears again."""
-        present = [_key(gap) for gap in gaps]
-        for key in [key for key in self._deadlines if key not in present]:
+        for key in self._deadlines.keys() - set(map(_key, gaps)):
             self._forget(key)
         self._begin_deadlines(gaps)
 

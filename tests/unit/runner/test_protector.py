@@ -128,6 +128,18 @@ class Unhurried(FakeBroker):
         return await super().positions(account)
 
 
+class Refusing(FakeBroker):
+    """A venue that refuses every stop, and says so in an event, too, which is news."""
+
+    tell = staticmethod(lambda: None)
+
+    async def place(self, order, **more):
+        if isinstance(order, OrderTicket):  # an entry is a bracket
+            asyncio.get_running_loop().call_soon(self.tell)
+            self.fail("place", OrderRefused("no"), times=1)
+        return await super().place(order, **more)
+
+
 class Doubtful(FakeBroker):
     """A venue that does not cancel a stop, and does not say whether it works."""
 
@@ -241,6 +253,23 @@ async def test_a_stop_that_is_refused_is_tried_again_and_told_of_in_time():
     assert len(post.told.alarms()) == 1
     failures = [entry.record for entry in post.journal.events(Failure)]
     assert {row.service for row in failures} == {"protection"}
+
+
+async def test_a_venue_that_refuses_a_stop_is_asked_every_few_seconds_and_less_often_once_a_person_was_told():
+    post = posted(Refusing)
+    post.broker.tell = post.news.set
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        asked = []
+        for seconds in (30, 600):
+            before = post.asked("place")
+            await run_for(post, seconds)
+            asked.append(post.asked("place") - before)
+
+    assert 3 <= asked[0] <= 6
+    assert 15 <= asked[1] <= 26
+    assert len(post.told.alarms()) >= 1
 
 
 async def test_a_stop_that_we_cannot_change_keeps_no_other_position_from_its_own():
