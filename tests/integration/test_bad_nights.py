@@ -238,6 +238,16 @@ async def test_sessions_that_come_and_go_are_told_once(stage, every):
         ]
 
 
+async def test_a_gateway_that_goes_after_a_farm_broke_is_told_of_for_itself(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.FarmBroken(duration=3600.0))
+        await asyncio.sleep(1200)
+        on.gateway.inject(faults.Restart(duration=600.0))
+        await asyncio.sleep(1200)
+
+        assert [name for name, _ in alarms(on)] == ["data farm", "no session", "data farm"]
+
+
 async def test_who_gives_up_the_search_tells_a_person_and_all_who_still_wait(stage):
     async with stage(session=SessionPolicy(give_up_after=60.0)) as on:
         on.gateway.inject(faults.Restart(duration=6000.0))

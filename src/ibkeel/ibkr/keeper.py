@@ -30,6 +30,7 @@ from ibkeel.resilience import BreakerState, Escalation
 from ibkeel.telemetry import AlarmRaised, SessionChanged
 
 _NO_SESSION: Final = "no session"
+_FARM: Final = "data farm"
 
 
 class Keeper:
@@ -328,10 +329,13 @@ class Keeper:
         window = in_window(self._link.clock.now(), self._link.config.reset_windows)
         self._become(self.session.observe_window(window, loop_time()))
         told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=loop_time())
+        name = _FARM if self.session.state is SessionState.DEGRADED else _NO_SESSION
         if told is None and not self.session.is_fresh(loop_time()):
-            self._alarms.pop(_NO_SESSION, None)
-        elif told is not None and _NO_SESSION not in self._alarms:
-            self.raise_alarm(_NO_SESSION, told)
+            self._alarms = {
+                each: said for each, said in self._alarms.items() if each not in {_FARM, _NO_SESSION}
+            }
+        elif told is not None and name not in self._alarms:
+            self.raise_alarm(name, told)
 
     def raise_alarm(self, name: str, message: str) -> None:
         """Tell the observer of something that a person should know."""
