@@ -290,7 +290,14 @@ def test_a_trouble_that_was_too_small_to_tell_still_escalates():
         (ServiceChanged(at=AT, service="quotes", before="closed", after="open"), ["service quotes"]),
         (ServiceChanged(at=AT, service="quotes", before="half open", after="open"), []),
         (OrderChanged(at=AT, client_order_id="o", state="unknown", filled=0), ["order o"]),
-        (OrderChanged(at=AT, client_order_id="o", state="rejected", filled=0), ["order o rejected"]),
+        (
+            OrderChanged(at=AT, client_order_id="o", state="rejected", filled=0),
+            ["rejected: the venue gave no reason"],
+        ),
+        (SessionChanged(at=AT, before="ready", after="degraded", cause="2103"), ["session farm"]),
+        (SessionChanged(at=AT, before="degraded", after="reconnecting"), ["session"]),
+        (SessionChanged(at=AT, before="reconnecting", after="degraded"), ["session farm"]),
+        (ServiceChanged(at=AT, service="connect", before="closed", after="open"), []),
         (LossGuardRead(at=AT, allowed=False, loss=0.2, limit=0.1, tripped=True), ["daily loss"]),
         (HaltChanged(at=AT, is_halted=True, reason="me"), ["halt"]),
         (TradingDayClosed(at=AT, day=date(2026, 1, 5), held=0), []),
@@ -561,11 +568,89 @@ def test_a_session_that_is_away_in_a_reset_window_is_no_news_until_it_alarms_by_
     person.wait(2005)
 
     assert quiet == []
-    assert person.titles == [
-        "Alarm: no session",
-        "The session with the Gateway is upstream lost",
-        "Nobody knows what became of order ibk-1",
+    assert person.titles == ["Alarm: no session", "The session with the Gateway is upstream lost"]
+
+
+def test_what_was_held_back_for_long_is_not_told_twice_at_once():
+    person = Person(patience=60, escalate_after=900)
+
+    for event in (LOST, RESET):
+        person.hear(event)
+    person.hear(NO_SESSION, 2001)
+    for seconds in range(2005, 2400, 5):
+        person.wait(seconds)
+    early = list(person.titles)
+    for seconds in range(2400, 3600, 5):
+        person.wait(seconds)
+
+    assert early == ["Alarm: no session", "The session with the Gateway is upstream lost"]
+    assert [title.partition(": ")[2] for title in person.titles[2:]] == [early[1]]
+
+
+FARM = SessionChanged(at=AT, before="ready", after="degraded", cause="2103")
+FAILING = ServiceChanged(at=AT, service="historical data", before="closed", after="open", cause="no answer")
+
+
+@pytest.mark.parametrize(("cause", "consequence"), [(LOST, DOUBTED), (LOST, FAILING), (FARM, FAILING)])
+def test_what_comes_of_a_trouble_is_told_only_when_it_outlives_it(cause, consequence):
+    person = Person(patience=60)
+
+    person.hear(cause)
+    person.hear(consequence)
+    for seconds in (60, 300, 1200):
+        person.wait(seconds)
+    during = [alert.key for alert in person.alerts]
+    person.hear(BACK, 1201)
+    person.wait(1205)
+
+    assert set(during) == {news_of(cause)[-1].key, f"{news_of(cause)[-1].key} lasts"}
+    assert person.alerts[-1].key == news_of(consequence)[0].key
+
+
+def test_an_order_of_unknown_fate_is_told_of_while_only_a_farm_is_broken():
+    person = Person(patience=60)
+
+    person.hear(FARM)
+    person.hear(DOUBTED)
+    person.wait(60)
+
+    assert [alert.key for alert in person.alerts] == ["session farm", "order ibk-1"]
+
+
+def test_a_session_that_is_lost_after_a_farm_broke_is_told_of_and_each_has_its_end():
+    person = Person(patience=60)
+
+    person.hear(FARM)
+    person.wait(60)
+    person.hear(SessionChanged(at=AT, before="degraded", after="reconnecting"), 1000)
+    person.wait(1060)
+    person.hear(SessionChanged(at=AT, before="reconnecting", after="syncing"), 1100)
+    person.hear(BACK, 1101)
+
+    farm, session = "A data farm of the Gateway is broken", "The session with the Gateway is reconnecting"
+    assert [title for title in person.titles if not title.startswith("For ")] == [
+        farm,
+        session,
+        f"Over: {farm}",
+        f"Over: {session}",
     ]
+
+
+def test_a_venue_that_refuses_order_after_order_is_told_of_once():
+    person = Person()
+
+    for number in range(100):
+        refused = OrderChanged(
+            at=AT, client_order_id=f"ibk-{number}", state="rejected", filled=0, reason="201: no"
+        )
+        person.hear(refused, number)
+    person.hear(
+        OrderChanged(at=AT, client_order_id="ibk-x", state="rejected", filled=0, reason="110: tick"), 100
+    )
+    person.hear(TradingDayClosed(at=AT, day=date(2026, 1, 5), held=1), 101)
+
+    assert [alert.kept_back for alert in person.alerts] == ["", "", ""]
+    assert person.titles[0] == "Order ibk-0 was rejected"
 
 
 def test_what_was_told_before_a_reset_window_is_escalated_in_it():

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.monitor.alerts.settings import AlertsConfig, Severity
-from ibkeel.monitor.alerts.wording import PROTECTION, Concern, Expected, News, Relief
+from ibkeel.monitor.alerts.wording import FARM, PROTECTION, SESSION, Concern, Expected, News, Relief
 from ibkeel.telemetry import redact
 
 _HOUR: Final = timedelta(hours=1)
@@ -130,17 +130,24 @@ class AlertBook:
         """What was told of an earlier one of its kind a moment ago is told, or escalated, once it may be repeated."""
         lasted = (now - trouble.since).total_seconds()
         worse = _worse(trouble.concern, lasted)
-        is_held = self.is_expected and trouble.concern.may_pass and not key.startswith(PROTECTION)
-        if trouble.told_at is None and (is_held or lasted < self.config.patience):
+        if trouble.told_at is None and (self._is_held(trouble.concern) or lasted < self.config.patience):
             return self, ()
         if trouble.told_at is None and not self._is_repeated(trouble.concern, now):
             book, alerts = self._tell(trouble.concern, now)
             return book._with(key, attrs.evolve(trouble, told_at=now)), alerts
-        is_due = lasted >= self.config.escalate_after and not trouble.is_escalated
-        if not is_due or self._is_repeated(worse, now):
+        # What was told late, after a reset window, is not told again at once.
+        told_for = lasted if trouble.told_at is None else (now - trouble.told_at).total_seconds()
+        is_due = min(lasted, 2 * told_for) >= self.config.escalate_after
+        if trouble.is_escalated or not is_due or self._is_repeated(worse, now):
             return self, ()
         book, alerts = self._tell(worse, now, is_escalated=True)
         return book._with(key, attrs.evolve(trouble, told_at=now, is_escalated=True)), alerts
+
+    def _is_held(self, concern: Concern) -> bool:
+        """Whether it comes of something that is told, or will be: of the session, or of a farm."""
+        kind = concern.key.partition(" ")[0]
+        causes = {"order": {SESSION}, "service": {SESSION, FARM}}.get(kind, set()) & self.troubles.keys()
+        return concern.may_pass and kind != PROTECTION and bool(self.is_expected or causes)
 
     def _concerned(self, concern: Concern, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         if not concern.lasts:

@@ -12,9 +12,12 @@ from ibkeel.monitor.alerts.settings import Severity
 from ibkeel.telemetry import Event, redact
 
 _WELL: Final = frozenset({"ready", "stopped", "idle"})
-_NO_SESSION: Final = "no session"  # the adapter's alarm knows the windows
+_KNOWS_WINDOWS: Final = frozenset({"no session", "data farm"})  # alarms of the adapter
 _FIGURES: Final = re.compile(r"\d[\d.,:]*")
 PROTECTION: Final = "protection"
+SESSION: Final = "session"
+FARM: Final = "session farm"
+_ALL: Final[frozenset[str]] = frozenset()
 
 
 @attrs.frozen(kw_only=True)
@@ -97,7 +100,7 @@ def is_news(event: Event) -> bool:
 
 def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
     return (
-        *((Expected(False),) if event.name == _NO_SESSION else ()),
+        *((Expected(False),) if event.name in _KNOWS_WINDOWS else ()),
         Concern(
             key=f"alarm {event.name}: {_FIGURES.sub('#', event.message)}",
             severity=_CRITICAL,
@@ -109,23 +112,37 @@ def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
     )
 
 
+def _part(state: str) -> str:
+    """What is amiss in that state of the session; empty when nothing is."""
+    return "" if state in _WELL else FARM if state == "degraded" else SESSION
+
+
 def _session(event: events.SessionChanged) -> tuple[News, ...]:
-    if event.after in _WELL:
+    before, after = _part(event.before), _part(event.after)
+    if not after:
         # That it was ended on purpose mends nothing, and is no news.
-        relief = (Relief("session", "the session is ready"),) if event.after == "ready" else ()
+        relief = (Relief(SESSION, "the session is ready", _ALL),) if event.after == "ready" else ()
         return *relief, Expected(False)
-    expected = (Expected(True),) if event.window else ()
-    if event.before not in _WELL:
+    expected: tuple[News, ...] = (Expected(True),) if event.window else ()
+    if before == after:
         return expected
+    title = f"The session with the Gateway is {event.after}"
+    did = "it looks for a good session by itself, enters nothing meanwhile, and reconciles its orders afterwards"
+    todo = "see whether the Gateway runs, is logged in and has a network; stops at the venue stay there"
+    if after == FARM:
+        expected = (*expected, Relief(SESSION, "there is a session"))
+        title = "A data farm of the Gateway is broken"
+        did = "it enters nothing on prices that may be old; stops and exits go on"
+        todo = "wait: farms mend themselves"
     return (
         *expected,
         Concern(
-            key="session",
+            key=after,
             severity=_WARNING,
-            title=f"The session with the Gateway is {event.after}",
+            title=title,
             what=f"it was {event.before} and is {event.after}" + (f": {event.cause}" if event.cause else ""),
-            did="it looks for a good session by itself, enters nothing meanwhile, and reconciles its orders afterwards",
-            todo="see whether the Gateway runs, is logged in and has a network; stops at the venue stay there",
+            did=did,
+            todo=todo,
             lasts=True,
             may_pass=True,
         ),
@@ -134,6 +151,8 @@ def _session(event: events.SessionChanged) -> tuple[News, ...]:
 
 def _service(event: events.ServiceChanged) -> tuple[News, ...]:
     key = f"service {event.service}"
+    if event.service == "connect":
+        return ()  # the session says it
     if event.after == "closed":
         return (Relief(key, f"{event.service} works again"),)
     if event.before != "closed":
@@ -170,13 +189,14 @@ def _order(event: events.OrderChanged) -> tuple[News, ...]:
     relief = Relief(key, f"order {name} is {event.state}")
     if event.state != "rejected":
         return (relief,)
+    reason = event.reason or "the venue gave no reason"
     refusal = Concern(
-        key=f"{key} rejected",
+        key=f"rejected: {_FIGURES.sub('#', reason)}",  # a stop is tried again and again
         severity=_WARNING,
         title=f"Order {name} was rejected",
-        what=event.reason or "the venue gave no reason",
+        what=reason,
         did="it withdraws a bracket whole, tries an exit again, and after code 201 enters nothing more in this session",
-        todo="see whether funds, permissions and price steps allow such an order",
+        todo="see whether funds, permissions and price steps allow such an order, and what is held",
     )
     return relief, refusal
 
