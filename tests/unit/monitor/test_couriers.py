@@ -87,6 +87,33 @@ def test_messages_arrive_in_order_each_once_through_refusals(work):
     ]
 
 
+class Broken(Fussy):
+    """A channel of somebody else, which raises what it likes."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.errors = [error]
+
+    def deliver(self, message):
+        if self.errors:
+            raise self.errors.pop()
+        super().deliver(message)
+
+
+@pytest.mark.parametrize("error", [ValueError("https://secret.example"), SystemExit(1)])
+def test_a_channel_that_raises_what_it_should_not_is_told_of_and_tried_again(work, error):
+    channel = Broken(error)
+    courier, _, fates = work(channel)
+    for number in (1, 2):
+        courier.post(message(number))
+
+    courier.start()
+
+    assert courier.drain(10)
+    assert channel.taken == [1, 2]
+    assert [fate.cause for fate in fates] == [f"the channel raised {type(error).__name__}", "", ""]
+
+
 class Picky(Fussy):
     """A channel that never takes some messages."""
 

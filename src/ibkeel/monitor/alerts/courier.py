@@ -209,12 +209,18 @@ class Courier:
         self._under_way = load
         try:
             self._channel.deliver(load.message)
-        except DeliveryFailed as error:
+        except BaseException as error:  # noqa: BLE001 - it would end the thread, and every later message with it
+            # What is not ours may name the address.
+            cause = (
+                str(error)
+                if isinstance(error, DeliveryFailed)
+                else f"the channel raised {type(error).__name__}"
+            )
             pause = self._retries.wait(load.attempts)
             is_old = self._clock.monotonic() - load.posted_at >= self._give_up_after
             is_final = pause is None or is_old
             self._done_with(load, is_over=is_final)
-            self._tell(load, str(error), is_final=is_final)
+            self._tell(load, cause, is_final=is_final)
             return None if is_final else pause
         self._done_with(load, is_over=True)
         self._tell(load, "")
