@@ -11,9 +11,10 @@ from ibkeel.model.checks import as_utc, finite, whole
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.select import check_dte, classes_of, dte, expiries_within
 from ibkeel.options.series import SeriesKind, kind_set, series_kind, series_of
-from ibkeel.validators import number, optional
+from ibkeel.validators import flag, number, optional
 
 _share: Final = number("above 0 and below 1, without sign", lambda value: 0 < value < 1)
+_days: Final = number("0 or more", lambda value: value >= 0)
 _distance: Final = optional(number("0 to 1, or None for any", lambda value: 0 <= value <= 1))
 _seconds: Final = optional(number("above 0, or None for any", lambda value: value > 0))
 
@@ -43,13 +44,13 @@ class DeltaRule:
 
     delta: float = attrs.field(default=0.30, validator=_share)
     right: Right = attrs.field(converter=Right)
-    min_dte: int = 30
-    max_dte: int = 60
-    target_dte: int | None = None
+    min_dte: int = attrs.field(default=30, validator=_days)
+    max_dte: int = attrs.field(default=60, validator=_days)
+    target_dte: int | None = attrs.field(default=None, validator=optional(_days))
     kinds: frozenset[SeriesKind] = attrs.field(default=frozenset(), converter=kind_set)
     rate: float = attrs.field(default=0.0, validator=finite)
     liquidity: LiquidityRule | None = None
-    live_only: bool = True
+    live_only: bool = flag(True)
     max_age: float | None = attrs.field(default=15.0, validator=_seconds)
     max_error: float | None = attrs.field(default=None, validator=_distance)
     max_quotes: int = attrs.field(default=13, validator=whole)

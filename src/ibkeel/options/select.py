@@ -234,8 +234,11 @@ def strikes_around(
         strikes: Those that are listed, in any order.
         centre: The price, per share.
         each_side: Neighbours below, and as many above; fewer where the list ends.
+
+    Raises:
+        InvalidInput: There is no strike, or `each_side` is no whole number, or below 0.
     """
-    listed = sorted(set(strikes))
+    listed, each_side = sorted(set(strikes)), whole_number("each_side", each_side)
     at = listed.index(at_the_money(listed, centre))
     return tuple(listed[max(0, at - each_side) : at + each_side + 1])
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, Direction, Quote, Reason, Signal
+from ibkeel.model.checks import as_utc
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 
 Quotes = Callable[[datetime], Mapping[Contract, Quote]]
@@ -37,7 +38,11 @@ def visible(bars: Bars, spec: BarSpec, now: datetime) -> Bars:
 
     A span in seconds counts trading time: the last bars, whatever lies between them. A longer one
     counts calendar time.
+
+    Raises:
+        InvalidInput: `now` has no time zone.
     """
+    now = as_utc(now)
     size = np.timedelta64(spec.size_seconds, "s")
     end = int(np.searchsorted(bars.at + size, _instant(now), side="right"))
     if spec.duration.endswith("S"):

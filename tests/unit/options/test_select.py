@@ -169,6 +169,12 @@ def test_strikes_around_a_price_are_as_many_on_either_side_as_are_listed():
     assert strikes_around(ROW.strikes, 490, 2) == (490, 491, 492)
 
 
+@pytest.mark.parametrize("each_side", [-1, None, 1.5, float("nan")])
+def test_how_many_strikes_lie_on_either_side_is_a_whole_number(each_side):
+    with pytest.raises(InvalidInput, match="each_side is "):
+        strikes_around(ROW.strikes, 500.2, each_side)
+
+
 def test_no_strike_is_at_the_money_of_an_empty_list():
     with pytest.raises(InvalidInput, match="no strike"):
         at_the_money([], 500)

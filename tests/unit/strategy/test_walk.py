@@ -55,6 +55,11 @@ def test_a_bar_is_seen_when_it_is_over():
     assert visible(bars, MINUTES, START + timedelta(seconds=60)).close.tolist() == [1.0]
 
 
+def test_an_instant_without_a_zone_shows_no_bars_for_it_would_be_that_of_the_machine():
+    with pytest.raises(InvalidInput, match="has no time zone"):
+        visible(bars_of(MINUTES, 3), MINUTES, START.replace(tzinfo=None))
+
+
 def test_seconds_are_the_last_bars_and_weeks_are_calendar_time():
     late = START + timedelta(days=30)
 
