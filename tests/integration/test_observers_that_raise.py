@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import pytest
+
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, harden
 from ibkeel.ibkr.client import library
 from ibkeel.model import OrderState, OrderTicket, Stock
 from ibkeel.sim import SimulatedGateway
-from ibkeel.telemetry import Observer
+from ibkeel.telemetry import Observer, Observers
 from ibkeel.virtual import virtual_clock
 
 SPY = Stock("SPY")
@@ -16,12 +18,12 @@ SPY = Stock("SPY")
 class Faulty(Observer):
     """Raises at every event, and remembers their kinds."""
 
-    def __init__(self):
-        self.kinds = []
+    def __init__(self, error=ZeroDivisionError):
+        self.error, self.kinds = error, []
 
     def on_event(self, event):
         self.kinds.append(type(event).__name__)
-        raise ZeroDivisionError(self.kinds[-1])
+        raise self.error(self.kinds[-1])
 
 
 @asynccontextmanager
@@ -37,8 +39,9 @@ async def gateway(market):
         yield complaints
 
 
-async def test_a_broker_trades_on_and_says_once_of_each_kind_that_its_observer_raised(market):
-    observer = Faulty()
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
+async def test_a_broker_trades_on_and_says_once_of_each_kind_that_its_observer_raised(market, error):
+    observer = Faulty(error)
     broker = IBKRBroker(IBKRConfig(orders="PAPER"), observer=observer, clock=virtual_clock())
 
     async with gateway(market) as complaints, broker:
@@ -52,6 +55,14 @@ async def test_a_broker_trades_on_and_says_once_of_each_kind_that_its_observer_r
     assert not broker.is_connected
     assert {"Connected", "RequestSent", "LineOpened", "OrderPlaced", "OrderChanged"} <= set(observer.kinds)
     assert sorted(complaints) == sorted(set(observer.kinds))
+
+
+async def test_who_is_told_beside_an_observer_that_raises_a_cancel_is_told_too(market):
+    faulty, other = Faulty(asyncio.CancelledError), Faulty()
+    both = Observers([faulty, other])
+    async with gateway(market), IBKRBroker(IBKRConfig(), observer=both, clock=virtual_clock()) as broker:
+        assert (await broker.quote(SPY)).bid
+    assert other.kinds == faulty.kinds
 
 
 async def test_a_hardened_object_gives_its_answers_whatever_its_observer_raises(market):

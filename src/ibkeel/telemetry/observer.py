@@ -4,7 +4,7 @@ Names are in the past tense; durations are seconds, instants aware UTC. A record
 is fit to be shown: an error by its type and message, a contract by its name, an account masked.
 """
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, CancelledError
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -54,16 +54,16 @@ class Observers(Observer):
         """Tell each observer; what some raise is raised when all were told.
 
         Raises:
-            ExceptionGroup: Of what they raised.
+            BaseExceptionGroup: Of what they raised.
         """
         errors = []
         for observer in self._observers:
             try:
                 observer.on_event(event)
-            except Exception as error:  # noqa: BLE001 - the one after it may be who tells people
+            except (Exception, CancelledError) as error:  # noqa: BLE001 - the one after it may be who tells people
                 errors.append(error)
         if errors:
-            raise ExceptionGroup(f"observers raised at {type(event).__name__}", errors)
+            raise BaseExceptionGroup(f"observers raised at {type(event).__name__}", errors)
 
 
 def unfailing(observer: Observer, loop: Callable[[], AbstractEventLoop]) -> Observer:
@@ -85,7 +85,8 @@ class _Unfailing(Observer):
     def on_event(self, event: Event) -> None:
         try:
             self._observer.on_event(event)
-        except Exception as error:  # noqa: BLE001 - somebody's own may raise anything: after an order left, too
+        # Somebody's own may raise anything, after an order left, too; a cancel of it is not that of who asked.
+        except (Exception, CancelledError, BaseExceptionGroup) as error:  # noqa: BLE001
             if type(event) not in self._told:
                 self._told.add(type(event))
                 words = (
