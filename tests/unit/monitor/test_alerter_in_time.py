@@ -100,6 +100,30 @@ def test_the_dead_mans_switch_hears_of_each_interval_and_only_changes_are_news()
     assert {event.number for event in heard} == {0}
 
 
+def test_a_bot_that_finds_no_gateway_gives_no_sign_of_life_and_one_that_loses_it_does():
+    heart, counts = Taken("heartbeat"), []
+
+    async def main():
+        async with alerting([], Taken(), heart, heartbeat_interval=60.0) as alerter:
+            for before, after in (
+                ("idle", "connecting"),
+                ("connecting", "reconnecting"),
+                ("reconnecting", "syncing"),
+                ("syncing", "ready"),
+                ("ready", "reconnecting"),
+            ):
+                alerter.on_event(SessionChanged(at=virtual_clock().now(), before=before, after=after))
+                known = len(heart.messages)
+                await asyncio.sleep(125)
+                if after == "ready" or before == "ready":
+                    await until(lambda: len(heart.messages) >= known + 2)  # noqa: B023 - waited for here
+                counts.append(len(heart.messages) - known)
+
+    run_virtual(main(), start=OPENS_AT)
+
+    assert counts == [0, 0, 0, 2, 2]
+
+
 def lost():
     return SessionChanged(at=virtual_clock().now(), before="ready", after="upstream lost", cause="1100")
 

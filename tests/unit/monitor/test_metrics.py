@@ -299,6 +299,12 @@ def test_every_metric_of_the_grafana_file_exists(shown):
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
+def test_the_rule_about_the_session_outlasts_a_bot_that_is_started_again_and_again():
+    [expression] = re.findall(r"expr: (.*ibkeel_session_state.*)", alert_rules())
+
+    assert expression == 'max_over_time(ibkeel_session_state{state="ready"}[2m]) == 0'
+
+
 def test_every_metric_of_the_alert_rules_exists(shown):
     rules = re.findall(r"expr: (?:>-\n)?(.*?)(?=\n {8}(?:for|labels):)", alert_rules(), re.DOTALL)
     named = {name for rule in rules for name in NAME.findall(rule)}

@@ -15,10 +15,11 @@ from ibkeel.monitor.alerts.rules import Alert, AlertBook
 from ibkeel.monitor.alerts.settings import AlertsConfig
 from ibkeel.monitor.alerts.wording import is_news, news_of
 from ibkeel.resilience import Backoff
-from ibkeel.telemetry import AlertDelivered, AlertQueued, AlertUndelivered, Event, Observer
+from ibkeel.telemetry import AlertDelivered, AlertQueued, AlertUndelivered, Event, Observer, SessionChanged
 
 _LOOK: Final = 5.0
 _PARTING: Final = 5.0
+_HAS_LINK: Final = frozenset({"ready", "degraded", "upstream lost"})
 _BEAT: Final = Message(0, "heartbeat", "", "info")
 # A beat that fails is worth no second attempt: the next one comes.
 _ONCE: Final = Backoff(attempts=1)
@@ -57,7 +58,7 @@ class Alerter(Observer):
         self._config, self._clock, self._tell = config, clock, tell
         self._book = AlertBook(config=config)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_heartless = False
+        self._is_heartless, self._may_beat = False, True
         if channels is None:
             channels = [AppriseChannel(place, url) for place, url in enumerate(config.urls, 1)]
         if escalation is None:
@@ -91,6 +92,9 @@ class Alerter(Observer):
 
     @override
     def on_event(self, event: Event) -> None:
+        if isinstance(event, SessionChanged):
+            # A bot that finds no Gateway ends, and its manager starts it again and again: that is no sign of life.
+            self._may_beat = event.after in _HAS_LINK or (self._may_beat and event.after != "connecting")
         if is_news(event):
             self._book, alerts = self._book.hear(news_of(event), self._clock.now())
             self._dispatch(alerts)
@@ -101,8 +105,8 @@ class Alerter(Observer):
         self._dispatch(alerts)
 
     def beat(self) -> None:
-        """Tell the dead man's switch that the loop runs."""
-        if self._heart is not None:
+        """Tell the dead man's switch that the loop runs, unless the first session is still sought."""
+        if self._heart is not None and self._may_beat:
             self._heart.post(_BEAT)
 
     async def run(self) -> None:
