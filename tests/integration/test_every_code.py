@@ -72,6 +72,7 @@ REQUESTS = [
     (322, "Error processing request.-'bM' : cause - Duplicate ticker id", GatewayRejected),
     (322, "Error processing request: Max number of tick-by-tick requests has been reached", PacingExceeded),
     (322, "Error processing request: Only 50 simultaneous API historical data requests", PacingExceeded),
+    (322, "Maximum number of account summary requests exceeded", PacingExceeded),
     (322, "Error processing request", GatewayRejected),
     (323, "Server error: cause - something", GatewayRejected),
     (354, "Requested market data is not subscribed. Delayed market data is available.", NotEntitled),

@@ -6,10 +6,20 @@ A what-if travels as `placeOrder` with a flag, and its answer as `openOrder` wit
 The order book leaves both alone, so a what-if never becomes an order of ours.
 """
 
+import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
-from ibkeel.errors import NoData, OrderRefused, OrderRejected, RequestFailed, RequestTimeout, UnknownContract
+from ibkeel.errors import (
+    NoData,
+    OrderRefused,
+    OrderRejected,
+    PacingExceeded,
+    RequestFailed,
+    RequestTimeout,
+    UnknownContract,
+)
 from ibkeel.ibkr.client import Tap
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
@@ -38,6 +48,7 @@ _TAGS: Final = {
     "InitMarginReq": "initial_margin",
     "TotalCashValue": "total_cash",
 }
+_TURN: Final = 0.5  # seconds in which other programs close theirs
 
 
 class Accounts:
@@ -67,19 +78,27 @@ class Accounts:
 
     async def account(self, account: str | None, deadlines: Deadlines) -> AccountValues:
         """Balances of one account."""
-        name, request_id = self._link.account_or(account), self._link.request_id()
+        name, time = self._link.account_or(account), asyncio.get_running_loop().time
+        client, until, rows = self._link.ib.client, time() + deadlines.account, None
         # At most two summaries may be open at a time, so each is closed once it is read.
         async with self._link.lock("accountSummary"):
-            rows = await self._link.requests.ask(
-                request_id,
-                RequestKind.ACCOUNT,
-                "the balances",
-                deadline=deadlines.account,
-                send=lambda: self._link.ib.client.reqAccountSummary(request_id, "All", ",".join(_TAGS)),
-                cancel=lambda: self._link.ib.client.cancelAccountSummary(request_id),
-                goes_on=True,
-                heard=collecting("accountSummary"),
-            )
+            while rows is None:
+                request_id = self._link.request_id()
+                try:
+                    rows = await self._link.requests.ask(
+                        request_id,
+                        RequestKind.ACCOUNT,
+                        "the balances",
+                        deadline=deadlines.account,
+                        send=partial(client.reqAccountSummary, request_id, "All", ",".join(_TAGS)),
+                        cancel=partial(client.cancelAccountSummary, request_id),
+                        goes_on=True,
+                        heard=collecting("accountSummary"),
+                    )
+                except PacingExceeded:
+                    if time() > until:
+                        raise
+                    await asyncio.sleep(_TURN)
         mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
         with reading("the balances"):
             values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}

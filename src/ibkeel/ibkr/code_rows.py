@@ -221,6 +221,7 @@ REQUEST_ROWS: Final[tuple[Meaning, ...]] = (
         source=_SEEN,
     ),
     _ends(322, PacingExceeded, _CLOSE_HISTORY, text="simultaneous api historical", source=_SEEN),
+    _ends(322, PacingExceeded, "end programs that keep theirs open", text="account summary", source=_SEEN),
     _ends(322, GatewayRejected, _SEE, counts=True),
     _ends(323, GatewayRejected, _SEE, counts=True),
     _ends(354, NotEntitled, _SUBSCRIBE),
