@@ -26,7 +26,7 @@ async def test_ready_is_no_wait_while_requests_are_taken_and_ends_when_they_are_
 
         on.gateway.inject(faults.Restart(duration=300.0))
         await asyncio.sleep(5)
-        with pytest.raises(NotConnected):
+        with pytest.raises(NotConnected, match=r"it is being sought; ready\(\) waits for it"):
             await on.broker.quote(SPY)
         await asyncio.gather(on.broker.ready(), on.broker.ready(within=3600))
 

@@ -369,7 +369,7 @@ def advice(session: Session) -> str:
             "exits and cancels still pass" if session.may_exit else "cancels still pass, exits once they are"
         )
         return f"the Gateway says when its servers are back; {passes}"
-    return "it is being sought; watch health(), or call connect() to wait for it"
+    return "it is being sought; ready() waits for it, health() tells how it stands"
 
 
 def _about_farms(session: Session, now: float) -> str | None:
