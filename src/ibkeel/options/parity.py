@@ -111,7 +111,7 @@ def _whole_pairs(*columns: Numbers) -> Floats:
 def _from_quotes(strikes: Floats, quotes: list[Floats], growth: float, pairs: int) -> ParityForward:
     call_bid, call_ask, put_bid, put_ask = quotes
     away = np.abs((call_bid + call_ask) - (put_bid + put_ask))
-    near = np.argsort(away, kind="stable")[:pairs]
+    near = np.lexsort((strikes, away))[:pairs]
     below = (strikes + growth * (call_bid - put_ask))[near]
     above = (strikes + growth * (call_ask - put_bid))[near]
     lower, upper = float(below.max()), float(above.min())
@@ -193,7 +193,7 @@ def american_parity_forward(
     table = _whole_pairs(strike, call_bid, call_ask, put_bid, put_ask)
     away = np.abs(table[1] + table[2] - table[3] - table[4])
     # Those far from the money take no part, before or after the correction.
-    strikes, *quotes = table[:, np.argsort(away, kind="stable")[: _SPARE * pairs]]
+    strikes, *quotes = table[:, np.lexsort((table[0], away))[: _SPARE * pairs]]
     calls, puts = np.array(quotes[:2]), np.array(quotes[2:])
     found = _parity(strikes, calls, puts, years, rate, pairs)
     for _ in range(_ROUNDS):

@@ -82,6 +82,8 @@ def walk_forward(
     entered: datetime | None = None
     for start in paced.at:
         now = _aware(start + np.timedelta64(paced.spec.size_seconds, "s"))
+        if entered is not None and (now - entered).total_seconds() > needs.memory:
+            entered = None  # as in a run
         context = StrategyContext(
             symbol=paced.contract.symbol,
             now=now,

@@ -51,6 +51,20 @@ def test_strikes_without_all_four_quotes_take_no_part():
     assert got.pairs == 2
 
 
+@pytest.mark.parametrize("pairs", [1, 3])
+def test_of_pairs_as_near_the_money_the_same_count_in_any_order(pairs):
+    rows = {  # each two as far from the money as each other
+        "strike": np.array([98.0, 99.0, 101.0, 102.0]),
+        "call_bid": np.array([5.0, 3.0, 1.0, 0.5]),
+        "call_ask": np.array([5.5, 3.5, 1.25, 0.75]),
+        "put_bid": np.array([0.5, 1.0, 3.0, 5.0]),
+        "put_ask": np.array([1.0, 1.5, 3.25, 5.25]),
+    }
+    backwards = {name: column[::-1] for name, column in rows.items()}
+
+    assert parity_forward(**backwards, **KNOWN, pairs=pairs) == parity_forward(**rows, **KNOWN, pairs=pairs)
+
+
 def test_one_stale_pair_moves_neither_forward_nor_passes_unseen():
     stale = quotes()
     stale["call_bid"][8] += 3

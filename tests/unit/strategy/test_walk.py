@@ -38,9 +38,10 @@ class Watches:
 
     name = "watches"
     specs: tuple = (MINUTES,)
+    memory: float = 1e9
 
     def needs(self):
-        return Needs(bars=self.specs, memory=1e9)
+        return Needs(bars=self.specs, memory=self.memory)
 
     def decide(self, context):
         shown = [Reason(spec.size, float(len(context.bars_for(spec)))) for spec in self.specs]
@@ -122,6 +123,25 @@ def test_a_signal_may_count_as_an_entry():
     steps = list(walk_forward(Watches(), bars_of(MINUTES, 3), enters=True))
 
     assert [step.signal.reasons[-1].value for step in steps] == [-1.0, 60.0, 60.0]
+
+
+class WatchesOnce(Watches):
+    """Wants something at the first close alone."""
+
+    def decide(self, context):
+        said = super().decide(context)
+        return (
+            said
+            if context.now == START + timedelta(minutes=1)
+            else attrs.evolve(said, direction=Direction.NONE)
+        )
+
+
+@pytest.mark.parametrize(("memory", "told"), [(0.0, [-1, -1, -1, -1]), (120.0, [-1, 60, 120, -1])])
+def test_an_entry_is_told_of_for_as_long_as_a_run_would_tell_of_it(memory, told):
+    steps = walk_forward(WatchesOnce(memory=memory), bars_of(MINUTES, 4), enters=True)
+
+    assert [step.signal.reasons[-1].value for step in steps] == told
 
 
 def test_otherwise_no_signal_is_an_entry():
