@@ -13,6 +13,7 @@ from ibkeel.runner.telling import positions_seen
 from ibkeel.telemetry import (
     AlarmRaised,
     CycleEnded,
+    DecisionMade,
     HaltChanged,
     HeldPosition,
     LossGuardRead,
@@ -25,6 +26,7 @@ from ibkeel.telemetry import (
     RunFinished,
     ServiceChanged,
     SessionChanged,
+    SymbolSkipped,
     TradingDayClosed,
 )
 from ibkeel.testing.strategies import events
@@ -605,6 +607,40 @@ def test_what_comes_of_a_trouble_is_told_only_when_it_outlives_it(cause, consequ
 
     assert set(during) == {news_of(cause)[-1].key, f"{news_of(cause)[-1].key} lasts"}
     assert person.alerts[-1].key == news_of(consequence)[0].key
+
+
+def skipped(symbol):
+    return SymbolSkipped(at=AT, symbol=symbol, failures=3, cycles_left=1)
+
+
+def decided(symbol):
+    return DecisionMade(at=AT, signal_id=f"r1-9-{symbol}", symbol=symbol, outcome="no_signal")
+
+
+def test_a_symbol_without_data_is_told_of_one_at_a_time_until_it_is_decided_on_again():
+    person = Person(patience=60)
+
+    for seconds in (0, 180):
+        for symbol in ("SPY", "QQQ"):
+            person.hear(skipped(symbol), seconds)
+        person.wait(seconds + 60)
+    person.hear(decided("SPY"), 300)
+    person.wait(305)
+    person.hear(decided("QQQ"), 310)
+
+    names = ["No data for SPY", "No data for QQQ"]
+    assert person.titles == [names[0], f"Over: {names[0]}", names[1], f"Over: {names[1]}"]
+
+
+@pytest.mark.parametrize("cause", [LOST, FARM, FAILING], ids=["session", "farm", "service"])
+def test_a_symbol_without_data_is_not_told_of_beside_what_it_comes_of(cause):
+    person = Person(patience=60)
+
+    person.hear(cause)
+    person.hear(skipped("SPY"))
+    person.wait(60)
+
+    assert [alert.key for alert in person.alerts] == [news_of(cause)[-1].key]
 
 
 def test_an_order_of_unknown_fate_is_told_of_while_only_a_farm_is_broken():

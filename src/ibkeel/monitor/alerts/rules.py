@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -144,9 +145,12 @@ class AlertBook:
         return book._with(key, attrs.evolve(trouble, told_at=now, is_escalated=True)), alerts
 
     def _is_held(self, concern: Concern) -> bool:
-        """Whether it comes of something that is told, or will be: of the session, or of a farm."""
+        """Whether it comes of something that is told, or will be: of the session, a farm, or what fails elsewhere."""
         kind = concern.key.partition(" ")[0]
         causes = {"order": {SESSION}, "service": {SESSION, FARM}}.get(kind, set()) & self.troubles.keys()
+        if kind == "symbol":
+            earlier = takewhile(concern.key.__ne__, self.troubles)
+            causes = {key for key in earlier if key.startswith((SESSION, "service", kind))}
         return concern.may_pass and kind != PROTECTION and bool(self.is_expected or causes)
 
     def _concerned(self, concern: Concern, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":

@@ -171,6 +171,25 @@ def _service(event: events.ServiceChanged) -> tuple[News, ...]:
     )
 
 
+def _skipped(event: events.SymbolSkipped) -> tuple[News, ...]:
+    return (
+        Concern(
+            key=f"symbol {event.symbol}",
+            severity=_WARNING,
+            title=f"No data for {event.symbol}",
+            what=f"{event.failures} cycles in a row failed there, and maybe elsewhere",
+            did="it leaves the symbol out of some cycles, then tries again; stops at the venue stay there",
+            todo="run `ibkeel doctor`; another login of this user and subscriptions are the usual causes",
+            lasts=True,
+            may_pass=True,
+        ),
+    )
+
+
+def _decided(event: events.DecisionMade) -> tuple[News, ...]:
+    return (Relief(f"symbol {event.symbol}", f"{event.symbol} is decided on again"),)
+
+
 def _order(event: events.OrderChanged) -> tuple[News, ...]:
     name, key = event.client_order_id, f"order {event.client_order_id}"
     if event.state == "unknown":
@@ -318,6 +337,7 @@ def _filled(event: events.OrderFilled) -> tuple[News, ...]:
 _WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = MappingProxyType(
     {
         events.AlarmRaised: _alarm,
+        events.DecisionMade: _decided,
         events.HaltChanged: _halt,
         events.LossGuardRead: _loss,
         events.OrderChanged: _order,
@@ -328,6 +348,7 @@ _WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = MappingProxyTy
         events.RunFinished: _run_over,
         events.ServiceChanged: _service,
         events.SessionChanged: _session,
+        events.SymbolSkipped: _skipped,
         events.TradingDayClosed: _day_over,
     }
 )
