@@ -153,7 +153,7 @@ class Monitor(Observer):
                 continue
             try:
                 sink.on_event(event)
-            except Exception as error:  # noqa: BLE001 - whoever watches must not stop who trades
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whoever watches must not stop who trades
                 self._sink_failed(sink, error)
 
     @asynccontextmanager
@@ -203,7 +203,7 @@ class Monitor(Observer):
             with contextlib.suppress(RuntimeError):  # it was closed since
                 self._loop.call_soon_threadsafe(self._alarm, f"its file cannot be written: {trouble}")
 
-    def _sink_failed(self, sink: Observer, error: Exception) -> None:
+    def _sink_failed(self, sink: Observer, error: BaseException) -> None:
         name = type(sink).__name__
         if name not in self._failed:
             self._failed.add(name)

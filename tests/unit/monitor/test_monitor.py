@@ -110,25 +110,29 @@ def test_a_setting_that_is_not_valid_is_refused(settings, words):
 class Broken:
     """Fails at each event."""
 
+    def __init__(self, error):
+        self.error = error
+
     def on_event(self, event):
-        raise ZeroDivisionError("no idea")
+        raise self.error("no idea")
 
 
-def test_a_sink_that_fails_is_an_alarm_and_harms_nobody_else():
+@pytest.mark.parametrize("error", [ZeroDivisionError, asyncio.CancelledError])
+def test_a_sink_that_fails_is_an_alarm_and_harms_nobody_else(error):
     heard = []
 
     class After:
         def on_event(self, event):
             heard.append(event)
 
-    monitor = Monitor(TelemetryConfig(), AlertsConfig(), SystemClock(), Broken(), After())
+    monitor = Monitor(TelemetryConfig(), AlertsConfig(), SystemClock(), Broken(error), After())
     for _ in range(3):
         monitor.on_event(ConnectionLost(at=AT, cause="socket"))
 
     alarms = [event for event in heard if isinstance(event, AlarmRaised)]
     assert len(heard) == 4
     assert [alarm.name for alarm in alarms] == ["Broken"]
-    assert "ZeroDivisionError: no idea" in alarms[0].message
+    assert f"{error.__name__}: no idea" in alarms[0].message
     assert monitor.board.snapshot.session.losses == 3
 
 
