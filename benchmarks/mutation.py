@@ -97,7 +97,30 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/backtest/test_equity_curve.py",
         "tests/unit/backtest/test_round_trips.py",
     ),
+    "options.filters": ("tests/unit/options/test_filters.py", "tests/property/test_selection.py"),
+    "options.leg_risks": ("tests/unit/options/test_leg_risks.py",),
+    "options.liquidity": ("tests/unit/options/test_liquidity.py", "tests/unit/options/test_rules.py"),
     "options.net_greeks": ("tests/unit/options/test_net_greeks.py",),
+    "options.payoff": (
+        "tests/unit/options/test_near_expiry.py",
+        "tests/unit/options/test_payoff.py",
+        "tests/property/test_structure_payoffs.py",
+    ),
+    "options.rank": ("tests/unit/options/test_filters.py", "tests/unit/options/test_rank.py"),
+    "options.select": (
+        "tests/unit/options/test_choices_by_name.py",
+        "tests/unit/options/test_expiries.py",
+        "tests/unit/options/test_rules.py",
+        "tests/unit/options/test_select.py",
+        "tests/property/test_selection.py",
+    ),
+    "options.series": ("tests/unit/options/test_series.py", "tests/unit/options/test_settlement.py"),
+    "options.spreads": ("tests/unit/options/test_payoff.py", "tests/unit/options/test_spreads.py"),
+    "options.structures": (
+        "tests/unit/options/test_closing.py",
+        "tests/unit/options/test_structures.py",
+        "tests/property/test_structure_payoffs.py",
+    ),
 }
 """What is mutated, a module or a package below `ibkeel`, and the tests that must notice."""
 

@@ -57,6 +57,13 @@ def test_the_payoff_of_a_structure_is_the_sum_of_its_legs(structure):
 
 
 @given(structures())
+def test_where_it_may_bend_the_profit_is_known_exactly(structure):
+    found = payoff(structure)
+
+    assert [found.exactly_at(spot) for spot in found.spots] == list(found.profits)
+
+
+@given(structures())
 def test_greatest_loss_and_gain_are_never_exceeded_and_are_reached(structure):
     found = payoff(structure)
     profits = found.at(np.concatenate([SPOTS, np.array(found.spots, np.float64)]))

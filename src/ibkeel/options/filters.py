@@ -61,8 +61,8 @@ def _range(least: object, most: object) -> str:
     return f"at least {least}" if most is None else f"{least} to {most}"
 
 
-def _in_order(instance: object, attribute: "attrs.Attribute[Any]", most: Any) -> None:
-    least = getattr(instance, "least", None)
+def _in_order(instance: Any, attribute: "attrs.Attribute[Any]", most: Any) -> None:
+    least = instance.least
     if least is not None and most is not None and least > most:
         raise InvalidInput(f"{type(instance).__name__}.{attribute.name} is {most}; valid: {least} or more")
 

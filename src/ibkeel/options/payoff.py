@@ -15,7 +15,7 @@ import attrs
 import numpy as np
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Option, Right
+from ibkeel.model import Option, Right, Side
 from ibkeel.options.american import american_price
 from ibkeel.options.greeks import price
 from ibkeel.options.inputs import Floats, Numbers
@@ -201,7 +201,7 @@ def value_at_near_expiry(
     model = partial(pricer, spot=spot, rate=rate, dividend_yield=dividend_yield)
     for leg in structure.legs:
         worth += leg.shares / structure.multiplier * _leg_worth(leg, spot, near, volatility, model)
-    is_bounded = all(leg.shares > 0 for leg in structure.legs if _outlives(leg, near))
+    is_bounded = all(leg.side is Side.BUY for leg in structure.legs if _outlives(leg, near))
     return NearExpiryValue(
         expiry=near.date(),
         spots=spot,

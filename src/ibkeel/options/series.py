@@ -283,10 +283,8 @@ def series_of(
 
 
 def _stands_for(usual: date, expiry: date, listed: frozenset[date]) -> bool:
-    """The usual date, the day before it on a holiday, or the Saturday stamp of the years before 2015."""
-    if expiry == usual or (usual.weekday() == _FRIDAY and expiry == usual + timedelta(days=1)):
-        return True
-    return expiry == usual - timedelta(days=1) and usual not in listed
+    """The usual date, or the day before it on a holiday."""
+    return expiry == usual or (expiry == usual - timedelta(days=1) and usual not in listed)
 
 
 def _third_friday(day: date) -> date:

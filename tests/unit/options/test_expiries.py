@@ -22,6 +22,12 @@ def test_a_closed_range_keeps_both_of_its_ends():
     assert found == (THURSDAY, NEXT_THURSDAY)
 
 
+def test_an_expiry_of_today_is_among_them_unless_it_is_asked_for_later():
+    assert expiries_within([THURSDAY], today=THURSDAY) == (THURSDAY,)
+    assert nearest_expiry([THURSDAY], today=THURSDAY) == THURSDAY
+    assert weekly_expiry([THURSDAY], today=THURSDAY) == THURSDAY
+
+
 def test_no_expiry_in_range_is_an_empty_answer():
     assert expiries_within([THURSDAY], today=MONDAY, min_dte=4, max_dte=9) == ()
 
@@ -32,7 +38,7 @@ def test_passed_expiries_are_never_chosen():
 
 @pytest.mark.parametrize(("low", "high"), [(-1, 5), (6, 5)])
 def test_a_range_the_wrong_way_round_is_refused(low, high):
-    with pytest.raises(InvalidInput, match="DTE range"):
+    with pytest.raises(InvalidInput, match=f"^DTE range {low} to {high}; valid: 0 <= min_dte <= max_dte"):
         expiries_within([THURSDAY], today=MONDAY, min_dte=low, max_dte=high)
 
 

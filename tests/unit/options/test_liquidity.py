@@ -1,9 +1,10 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
+import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import Option, Quote, Right
+from ibkeel.model import DataType, Option, Quote, Right
 from ibkeel.options import LiquidityRule, RejectionKind, is_liquid, liquidity_rejections, preset
 
 CALL = Option("SPY", date(2024, 3, 8), 500, Right.CALL)
@@ -59,12 +60,42 @@ def test_the_thin_preset_asks_for_less():
     assert kinds(quote(10.0, 10.7, 9.0), rule) == [RejectionKind.SPREAD_WIDE, RejectionKind.VOLUME_LOW]
 
 
-def test_a_rejection_names_what_was_seen_and_what_is_wanted():
-    (rejection,) = liquidity_rejections(quote(2.0, 2.5))
+SIZED = attrs.evolve(quote(), open_interest=50.0, bid_size=5.0, ask_size=5.0)
 
-    assert "0.5" in rejection.detail
-    assert "22.2%" in rejection.detail
-    assert "0.10" in rejection.detail
+
+@pytest.mark.parametrize(
+    ("seen", "rule", "told"),
+    [
+        (quote(2.0, 2.5), {}, "spread 0.5 is 22.2% of mid; allowed: 2.0% of mid or 0.10"),
+        (quote(2.5, 2.0), {}, "bid 2.5 is above ask 2.0"),
+        (quote(bid=None), {}, "nobody bids"),
+        (quote(ask=None), {}, "nobody offers"),
+        (quote(volume=99.0), {}, "volume 99; wanted: 100 or more"),
+        (quote(volume=None), {"min_volume": 1}, "no volume came; wanted: 1 or more"),
+        (SIZED, {"min_open_interest": 51}, "open interest 50; wanted: 51 or more"),
+        (quote(), {"min_open_interest": 51}, "no open interest came; wanted: 51 or more"),
+        (attrs.evolve(SIZED, bid_size=4.0), {"min_size": 5}, "bid size 4; wanted: 5 or more"),
+        (attrs.evolve(SIZED, ask_size=None), {"min_size": 5}, "no ask size came; wanted: 5 or more"),
+        (quote(), {"max_age": 4.9}, "it is 5.0 s old; allowed: 4.9 s"),
+        (
+            attrs.evolve(quote(), data_type=DataType.DELAYED),
+            {"live_only": True},
+            "its prices are delayed, not live",
+        ),
+    ],
+    ids=str,
+)
+def test_a_rejection_names_what_was_seen_and_what_is_wanted(seen, rule, told):
+    [rejection] = liquidity_rejections(seen, LiquidityRule(**rule), now=NOON + timedelta(seconds=5))
+
+    assert rejection.detail == told
+
+
+def test_whatever_meets_its_limit_exactly_is_liquid():
+    rule = LiquidityRule(min_open_interest=50, min_size=5, max_age=5, live_only=True)
+
+    assert is_liquid(SIZED, rule, now=NOON + timedelta(seconds=5))
+    assert not is_liquid(SIZED, rule, now=NOON + timedelta(seconds=6))
 
 
 @pytest.mark.parametrize("field", ["min_volume", "max_relative_spread", "max_absolute_spread"])

@@ -1,5 +1,6 @@
 import math
 from datetime import date
+from decimal import Decimal
 
 import attrs
 import numpy as np
@@ -88,6 +89,15 @@ def test_options_of_one_expiry_have_their_exact_payoff():
     found = value_at_near_expiry(spread, SPOTS, volatility={})
 
     assert found.profits == pytest.approx(payoff(spread).at(SPOTS))
+    assert found.spots.tolist() == SPOTS.tolist()
+
+
+def test_profits_are_known_for_prices_above_zero_decimals_included():
+    spread = at(vertical(long=option(500), short=option(510)), "6.20", "2")
+
+    found = value_at_near_expiry(spread, [Decimal(0), Decimal("0.01"), Decimal(505)], volatility={})
+
+    assert found.profits == pytest.approx([math.nan, -4.2, 0.8], nan_ok=True)
 
 
 def test_each_option_that_lives_on_may_have_a_volatility_of_its_own():

@@ -101,6 +101,22 @@ def test_a_ratio_makes_a_slope_of_its_own():
     assert found.exactly_at(Decimal(520)) == 12
 
 
+def test_what_cost_nothing_breaks_even_up_to_its_strike():
+    found = payoff(Structure(name="gift", legs=[Leg(contract=option(500), side="BUY", price=0)]))
+
+    assert found.break_evens == (0, 500)
+
+
+def test_a_put_has_a_slope_of_zero_beyond_its_strike_as_a_decimal():
+    found = payoff(Structure(name="put", legs=[Leg(contract=option(500, "P"), side="BUY", price=9)]))
+
+    assert found.slope.is_zero()
+
+
+def test_prices_of_the_underlying_may_be_decimals():
+    assert payoff(CONDOR).at([Decimal(545), Decimal("546.5")]).tolist() == [-1.5, 0.0]
+
+
 def test_a_break_even_that_no_decimal_can_hold_is_still_a_zero():
     thirds = Structure(
         name="thirds", legs=[Leg(contract=option(500), side="BUY", ratio=3, price="3.33"),

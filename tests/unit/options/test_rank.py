@@ -1,8 +1,11 @@
 from datetime import UTC, date, datetime, timedelta
 
-from ibkeel.errors import UnknownContract
+import attrs
+import pytest
+
+from ibkeel.errors import QuoteUnavailable, UnknownContract
 from ibkeel.model import Option, Quote, Right
-from ibkeel.options import LiquidityRule, RejectionKind, SelectionRule, choose
+from ibkeel.options import Candidate, LiquidityRule, RejectionKind, SelectionRule, choose
 
 NOON = datetime(2024, 3, 4, 17, tzinfo=UTC)
 OPTIONS = [Option("SPY", date(2024, 3, 8), strike, Right.CALL) for strike in (499, 500, 501)]
@@ -21,7 +24,8 @@ def chosen(seen, **rule):
     return choice.chosen.option
 
 
-def test_the_tightest_spread_wins():
+def test_the_spread_that_is_tightest_against_its_mid_wins_however_busy_others_are():
+    assert chosen(quotes((1.0, 1.1, 9), (2.0, 2.15, 1), (3.0, 3.3, 5))) == OPTIONS[1]
     assert chosen(quotes((2.0, 2.1, 1), (2.0, 2.05, 1), (2.0, 2.2, 1))) == OPTIONS[1]
 
 
@@ -31,6 +35,18 @@ def test_the_nearest_strike_breaks_a_tie():
 
 def test_the_busiest_wins_when_asked_for_and_the_tightest_of_equals():
     assert chosen(quotes((2.0, 2.1, 5), (2.0, 2.2, 9), (2.0, 2.1, 9)), prefer="busiest") == OPTIONS[2]
+    assert chosen(quotes((2.0, 2.3, 9), (2.0, 2.1, 5), (2.0, 2.1, None)), prefer="busiest") == OPTIONS[0]
+    assert chosen(quotes((2.0, 2.1, 1), (2.0, 2.05, None), (2.0, 2.2, 0)), prefer="busiest") == OPTIONS[0]
+
+
+@pytest.mark.parametrize("prefer", ["tightest", "busiest"])
+def test_those_that_were_rejected_come_last_the_nearest_of_them_first(prefer):
+    seen = quotes((2.0, 2.1, 0), (2.0, 2.9, 9), (2.0, 2.9, 9))
+    rule = SelectionRule(liquidity=attrs.evolve(LOOSE, max_relative_spread=0.1), prefer=prefer)
+
+    choice = choose(OPTIONS, seen, spot=501, rule=rule)
+
+    assert [one.option for one in choice.candidates] == [OPTIONS[0], OPTIONS[2], OPTIONS[1]]
 
 
 def test_every_candidate_carries_its_reason():
@@ -50,10 +66,17 @@ def test_every_candidate_carries_its_reason():
 
 
 def test_nothing_is_chosen_when_all_are_rejected_and_the_summary_says_why():
-    choice = choose(OPTIONS[:1], {}, spot=500, rule=SelectionRule())
+    seen = {**quotes((2.0, None, 1)), OPTIONS[2]: QuoteUnavailable("nobody trades it")}
+
+    choice = choose(OPTIONS, seen, spot=500, rule=SelectionRule())
 
     assert choice.chosen is None
-    assert "not quoted" in choice.summary()
+    assert choice.summary() == (
+        "SPY 2024-03-08 500 C: it was not quoted; "
+        "SPY 2024-03-08 499 C: nobody offers, volume 1; wanted: 100 or more; "
+        "SPY 2024-03-08 501 C: no quote: nobody trades it"
+    )
+    assert "x" not in choice.explain()
 
 
 def test_no_candidates_give_no_choice():
@@ -75,6 +98,32 @@ def test_a_premium_outside_the_range_is_rejected_and_a_missing_one_is_told_once(
         OPTIONS[2]: [RejectionKind.NO_BID],
     }
     assert choice.explain().splitlines()[0] == f"{OPTIONS[0]}: 2.0 x 2.1, kept"
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ({"min_premium": 2.06}, "2.06 to any"),
+        ({"max_premium": 2.04}, "any to 2.04"),
+        ({"min_premium": 2.06, "max_premium": 3}, "2.06 to 3"),
+    ],
+)
+def test_a_rejected_premium_is_told_with_what_was_wanted(rule, wanted):
+    rule = SelectionRule(liquidity=LOOSE, **rule)
+
+    [candidate] = choose(OPTIONS[:1], quotes((2.0, 2.1, 1)), spot=500, rule=rule).candidates
+
+    assert [one.detail for one in candidate.rejections] == [f"premium 2.05; wanted: {wanted}"]
+
+
+def test_a_premium_at_either_end_of_the_range_is_kept():
+    assert chosen(quotes((2.0, 2.1, 1)), min_premium=2.05, max_premium=2.05) == OPTIONS[0]
+
+
+def test_a_volatility_without_a_delta_is_not_shown():
+    bare = Candidate(option=OPTIONS[0], quote=None, distance=1, iv=0.2)
+
+    assert bare.explain() == "SPY 2024-03-08 499 C: kept"
 
 
 def test_the_age_of_quotes_counts_when_the_rule_says_so():

@@ -22,19 +22,19 @@ def test_an_unknown_preset_names_those_there_are():
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "told"),
     [
-        {"min_dte": -1},
-        {"min_dte": 8, "max_dte": 7},
-        {"min_otm": 0.2, "max_otm": 0.1},
-        {"min_premium": 2, "max_premium": 1},
-        {"strike_count": 0},
-        {"expiry_count": 0},
-        {"min_otm": float("nan")},
+        ({"min_dte": -1}, "SelectionRule.min_dte is -1"),
+        ({"min_dte": 8, "max_dte": 7}, "SelectionRule DTE range 8 to 7"),
+        ({"min_otm": 0.2, "max_otm": 0.1}, "SelectionRule range out of the money 0.2 to 0.1"),
+        ({"min_premium": 2, "max_premium": 1}, "SelectionRule range of the premium 2 to 1"),
+        ({"strike_count": 0}, "SelectionRule.strike_count is 0"),
+        ({"expiry_count": 0}, "SelectionRule.expiry_count is 0"),
+        ({"min_otm": float("nan")}, "SelectionRule.min_otm is nan"),
     ],
 )
-def test_a_rule_that_contradicts_itself_is_refused(fields):
-    with pytest.raises(InvalidInput):
+def test_a_rule_that_contradicts_itself_is_refused(fields, told):
+    with pytest.raises(InvalidInput, match=f"^{told}; valid: "):
         SelectionRule(**fields)
 
 

@@ -1,10 +1,11 @@
 from datetime import date
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import OptionChain, OptionClass, Right, Stock
+from ibkeel.model import Index, OptionChain, OptionClass, Right, Stock
 from ibkeel.options import (
     SelectionRule,
     StrikeStep,
@@ -78,6 +79,11 @@ def test_a_range_out_of_the_money_knows_call_from_put():
     ]
 
 
+def test_a_count_of_strikes_that_is_none_is_named():
+    with pytest.raises(InvalidInput, match=r"^count is 1\.5; valid"):
+        nearest_strikes([Decimal(500)], 500, 1.5)
+
+
 def test_a_price_may_be_a_float_as_those_of_quotes_are():
     strikes = [Decimal(499), Decimal(501)]
 
@@ -114,6 +120,24 @@ def test_an_adjusted_class_with_few_expiries_is_passed_over():
     found = select(chain, spot=500, today=TODAY, right=Right.CALL, rule=preset("standard"))
 
     assert {option.trading_class for option in found} == {"SPY"}
+
+
+@pytest.mark.parametrize(
+    ("weekly", "taken"),
+    [
+        ({"expiries": (FRIDAY, date(2024, 3, 11), MONTHLY)}, "SPYW"),
+        ({"expiries": (FRIDAY,), "strikes": tuple(range(400, 600))}, "SPY"),
+        ({"strikes": tuple(range(490, 512))}, "SPYW"),
+        ({}, "SPY"),
+    ],
+)
+def test_the_class_with_the_most_expiries_is_taken_and_of_equals_that_with_the_most_strikes(weekly, taken):
+    other = attrs.evolve(ROW, trading_class="SPYW", **weekly)
+
+    for classes in ((ROW, other), (other, ROW)):
+        chain = OptionChain(underlying=Stock("SPY"), classes=classes)
+        found = select(chain, spot=500, today=TODAY, right=Right.CALL, rule=SelectionRule())
+        assert {option.trading_class for option in found} == {taken}
 
 
 def test_a_class_can_be_named():
@@ -206,3 +230,17 @@ def test_the_first_monthly_expiries_in_the_range_are_taken():
     assert taken() == [MONTHLY]
     assert taken(expiry_count=9) == [MONTHLY, date(2024, 5, 17), date(2026, 1, 16)]
     assert taken(max_dte=10) == []
+
+
+def test_a_monthly_expiry_that_settles_at_the_open_is_known_by_its_class():
+    days = (date(2024, 4, 18), MONTHLY)  # a Gateway lists it by its last trading day, the Thursday
+    names = ("SPX", "SPXW")
+    classes = tuple(OptionClass(trading_class=name, expiries=days, strikes=(5000,)) for name in names)
+    chain, rule = OptionChain(underlying=Index("SPX"), classes=classes), SelectionRule(expiry="monthly")
+
+    found = [
+        select(chain, spot=5000, today=TODAY, right=Right.CALL, rule=rule, trading_class=name)
+        for name in names
+    ]
+
+    assert [[option.expiry for option in options] for options in found] == [[days[0]], [days[1]]]

@@ -37,6 +37,14 @@ def test_the_date_tells_the_kind_of_a_series(expiry, kind):
     assert series_kind(expiry, [expiry], today=min(TODAY, expiry) if expiry.year < 2024 else TODAY) is kind
 
 
+def test_a_monthly_one_belongs_to_the_leaps_when_it_is_more_than_a_year_away():
+    expiry = date(2025, 3, 21)
+
+    kinds = [series_kind(expiry, [expiry], today=date(2024, 3, day)) for day in (21, 20)]
+
+    assert kinds == [SeriesKind.MONTHLY, SeriesKind.LEAPS]
+
+
 def test_a_holiday_moves_a_monthly_expiry_to_the_thursday_unless_the_friday_is_listed():
     thursday, friday = date(2025, 4, 17), date(2025, 4, 18)  # Good Friday
 
@@ -86,7 +94,9 @@ def test_a_definition_gives_last_trading_day_and_price_steps():
 
     assert (plain.ticks, defined.last_trading_day) == ((), date(2024, 3, 13))
     assert defined.ticks == ((Decimal(0), Decimal("0.05")), (Decimal(3), Decimal("0.10")))
-    assert plain.inferred - defined.inferred == {"last_trading_day"}
+    assert defined.inferred == {"kind", "settlement", "exercise", "is_adjusted", "ticks"}
+    assert plain.inferred == defined.inferred | {"last_trading_day"}
+    assert (plain.is_adjusted, told(SPY, "SPY1", date(2024, 3, 15)).is_adjusted) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -17,7 +17,10 @@ from ibkeel.options import Settlement, closes_by_day, settles_at, years_to_expir
     ],
 )
 def test_an_option_is_decided_at_open_or_close_in_new_york(expiry, settlement, closes, expected):
-    assert settles_at(expiry, settlement, closes=closes) == expected
+    found = settles_at(expiry, settlement, closes=closes)
+
+    assert found == expected
+    assert found.tzinfo is UTC
 
 
 def test_another_exchange_has_another_time_zone():
@@ -42,6 +45,13 @@ def test_clocks_that_change_do_not_stretch_the_day():
     got = years_to_expiry(settles_at(date(2025, 3, 9)), now=before)
 
     assert got == pytest.approx(23 / 24 / 365)
+
+
+def test_at_its_end_no_time_is_left():
+    end = settles_at(date(2025, 5, 16))
+
+    assert years_to_expiry(end, now=end) == 0.0
+    assert years_to_expiry(end, now=end - timedelta(seconds=0.5)) == pytest.approx(0.5 / 86_400 / 365)
 
 
 def test_an_expiry_that_has_passed_is_refused():

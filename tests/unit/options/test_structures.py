@@ -5,7 +5,7 @@ import pytest
 
 from ibkeel.errors import InvalidInput, QuoteUnavailable
 from ibkeel.model import ConId, ContractDetails, Option, Quote, Right, Side, Stock
-from ibkeel.options import Leg, PriceBasis, Structure, covered_call, vertical
+from ibkeel.options import Leg, Net, PriceBasis, Structure, butterfly, covered_call, vertical
 
 FRIDAY = date(2026, 2, 20)
 NOON = datetime(2026, 1, 5, 17, tzinfo=UTC)
@@ -40,6 +40,20 @@ def test_what_is_received_is_a_credit():
 
     assert (net.side, net.credit, net.debit, net.per_contract) == (Side.SELL, Decimal("4.2"), 0, -420)
     assert str(net) == "credit of 4.20 per share, 420.00 per contract"
+
+
+@pytest.mark.parametrize(
+    ("per_share", "side", "words"),
+    [
+        ("0.50", Side.BUY, "debit of 0.50 per share, 50.00 per contract"),
+        ("0", Side.BUY, "debit of 0.00 per share, 0.00 per contract"),
+        ("-0.50", Side.SELL, "credit of 0.50 per share, 50.00 per contract"),
+    ],
+)
+def test_what_costs_something_or_nothing_is_bought(per_share, side, words):
+    net = Net(per_share=Decimal(per_share), multiplier=100)
+
+    assert (net.side, str(net)) == (side, words)
 
 
 def test_half_a_cent_is_shown_as_such():
@@ -78,8 +92,11 @@ def test_a_structure_without_prices_has_no_net_price():
 @pytest.mark.parametrize(
     ("legs", "message"),
     [
-        ([], "no legs"),
-        ([Leg(contract=LOW, side="BUY"), Leg(contract=LOW, side="SELL")], "each contract once"),
+        ([], "odd of no legs; valid: one leg or more"),
+        (
+            [Leg(contract=LOW, side="BUY"), Leg(contract=LOW, side="SELL")],
+            "odd of SPY 2026-02-20 500 C, SPY 2026-02-20 500 C; valid: one leg or more, each contract once",
+        ),
         (
             [Leg(contract=LOW, side="BUY"), Leg(contract=Stock("QQQ"), side="SELL")],
             "symbol QQQ and SPY",
@@ -112,6 +129,20 @@ def test_a_combo_carries_numbers_ratios_and_sides():
     assert (combo.underlying, combo.currency) == ("SPY", "USD")
 
 
+def test_a_combo_has_as_many_of_each_leg_as_the_structure_in_its_money_at_its_exchange():
+    def at_eurex(strike, con_id):
+        return option(strike, con_id=ConId(con_id), currency="EUR", exchange="EUREX")
+
+    combo = butterfly(low=at_eurex(490, 21), middle=at_eurex(500, 22), high=at_eurex(510, 23)).combo()
+
+    assert [(leg.con_id, leg.side, leg.ratio, leg.exchange) for leg in combo.legs] == [
+        (21, Side.BUY, 1, "EUREX"),
+        (22, Side.SELL, 2, "EUREX"),
+        (23, Side.BUY, 1, "EUREX"),
+    ]
+    assert (combo.currency, combo.exchange) == ("EUR", "EUREX")
+
+
 def test_a_combo_takes_missing_numbers_from_definitions():
     bare = vertical(long=option(500), short=option(510))
     details = {
@@ -138,7 +169,15 @@ def test_legs_of_different_multipliers_make_no_combo():
 def test_a_structure_says_what_it_is():
     assert str(SPREAD) == "bull call spread (+1 SPY 2026-02-20 500 C, -1 SPY 2026-02-20 510 C)"
     assert (SPREAD.underlying, SPREAD.expiries, SPREAD.multiplier) == ("SPY", (FRIDAY,), 100)
+    assert SPREAD.opposite().name == "bull call spread, opposite"
     assert covered_call(stock=SPY, call=HIGH).option_legs == (Leg(contract=HIGH, side="SELL"),)
+
+
+@pytest.mark.parametrize("basis", list(PriceBasis))
+def test_a_market_whose_sides_have_met_gives_its_price(basis):
+    locked = {LOW: quoted(LOW, 6.2, 6.2), HIGH: quoted(HIGH, 2.0, 2.0)}
+
+    assert SPREAD.priced(locked, basis).net.per_share == Decimal("4.2")
 
 
 @pytest.mark.parametrize("basis", list(PriceBasis))
