@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from platform import node
 from typing import Any, Final, Protocol
 
 import attrs
@@ -121,15 +122,19 @@ class Holder:
     Args:
         pid: Its process; None when it is not known.
         since: When it took the lock, aware, in UTC; None when it is not known.
+        host: The machine or container whose process that is; empty for this one.
     """
 
     pid: int | None = None
     since: datetime | None = None
+    host: str = ""
 
     def words(self, what: str) -> tuple[str, str]:
         """Who it is, `what` being a holder in this process, and since when; the second may be empty."""
         who = "another process" if self.pid is None else f"process {self.pid}"
-        if self.pid == os.getpid():
+        if self.host:  # where each bot may be process 1
+            who += f" on {self.host}"
+        elif self.pid == os.getpid():
             who = f"another {what} of this process ({self.pid})"
         elif self.pid is not None and _has_ended(self.pid):
             who = f"a child of process {self.pid}, which itself has ended,"
@@ -209,8 +214,8 @@ class LockFile:
     def _sign(self, descriptor: int) -> None:
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        text = json.dumps({"pid": os.getpid(), "since": self._clock.now().isoformat(timespec="seconds")})
-        os.write(descriptor, text.encode())
+        since = self._clock.now().isoformat(timespec="seconds")
+        os.write(descriptor, json.dumps({"pid": os.getpid(), "since": since, "host": node()}).encode())
 
     def release(self) -> None:
         """Give the lock back; does nothing when this object has it not."""
@@ -234,7 +239,8 @@ def _signature(descriptor: int) -> Holder:
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
         signed = json.loads(os.read(descriptor, 4096))
-        return Holder(pid=int(signed["pid"]), since=datetime.fromisoformat(signed["since"]).astimezone(UTC))
+        since, host = datetime.fromisoformat(signed["since"]).astimezone(UTC), str(signed.get("host", ""))
+        return Holder(pid=int(signed["pid"]), since=since, host="" if host == node() else host)
     except (ValueError, KeyError, TypeError):
         return Holder()
 

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import sys
 from datetime import UTC, datetime
@@ -120,6 +121,14 @@ def test_a_holder_that_did_not_sign_yet_is_named_as_far_as_it_is_known(held, tmp
         lock(tmp_path).acquire()
 
     assert (caught.value.pid, caught.value.since) == (None, None)
+
+
+def test_a_holder_in_another_container_is_not_taken_for_this_process_which_has_its_number(held, tmp_path):
+    signed = json.loads(held.path.read_text())
+    held.path.write_text(json.dumps({**signed, "host": "another-box"}))
+
+    with pytest.raises(AnotherProcess, match=f"by process {os.getpid()} on another-box; nothing was sent"):
+        lock(tmp_path).acquire()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
