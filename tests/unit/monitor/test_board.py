@@ -25,6 +25,7 @@ from ibkeel.telemetry import (
     FarmChanged,
     HaltChanged,
     HealthTaken,
+    HeldPosition,
     LineClosed,
     LineOpened,
     LossGuardRead,
@@ -34,6 +35,8 @@ from ibkeel.telemetry import (
     OrderPlaced,
     PacingHeld,
     PacingWaited,
+    PositionsSeen,
+    ProtectiveOrder,
     RequestEnded,
     RequestQueued,
     RequestSent,
@@ -461,6 +464,26 @@ def test_a_trouble_begins_once_and_ends():
     assert over.incidents.rows[1].ended_at == later(5)
     assert both.guard.is_halted
     assert not over.guard.is_halted
+
+
+def test_a_position_that_no_order_protects_is_a_trouble_while_it_lasts():
+    stop = ProtectiveOrder(client_order_id="s", order_type="STP", price=1.0, quantity=2, state="working")
+
+    def seen(*protections):
+        rows = (
+            HeldPosition(subject=name, symbol=name, signed_quantity=2, average_price=1, protection=each)
+            for name, each in zip(("SPY", "QQQ"), protections, strict=False)
+        )
+        return PositionsSeen(at=AT, positions=tuple(rows))
+
+    bare = fold(Snapshot(), [seen((), (stop,)), seen((), (stop,))])
+    unread = fold(bare, [seen(None, ())])
+    mended = fold(unread, [seen((stop,), ())])
+    sold = fold(mended, [seen()])
+
+    assert [row.name for row in bare.incidents.rows] == ["SPY"]
+    opened = [[row.name for row in each.incidents.open] for each in (bare, unread, mended, sold)]
+    assert opened == [["SPY"], ["SPY", "QQQ"], ["QQQ"], []]
 
 
 def test_a_session_that_is_well_again_ends_the_trouble():

@@ -20,6 +20,7 @@ from ibkeel.telemetry import (
     HaltChanged,
     LossGuardRead,
     PacingHeld,
+    PositionsSeen,
     ServiceChanged,
     SessionChanged,
 )
@@ -147,7 +148,7 @@ class Incident:
     """One trouble.
 
     Args:
-        kind: `session`, `service`, `farm`, `alarm`, `pacing`, `cycle`, `loss` or `halt`.
+        kind: `session`, `service`, `farm`, `position`, `alarm`, `pacing`, `cycle`, `loss` or `halt`.
         name: What it is about.
         text: What happened, in words.
         at: When it began.
@@ -206,14 +207,15 @@ def _added(rows: tuple[Incident, ...], incident: Incident) -> tuple[Incident, ..
 
 @attrs.frozen
 class _End:
-    """What lasted is over; an empty name ends all of the kind."""
+    """What lasted is over; an empty name ends all of the kind, but for some."""
 
     kind: str
     name: str
     at: datetime
+    but: frozenset[str] = frozenset()
 
     def applied_to(self, row: Incident) -> Incident:
-        if row.is_open and row.kind == self.kind and self.name in {"", row.name}:
+        if row.is_open and row.kind == self.kind and self.name in {"", row.name} and row.name not in self.but:
             return attrs.evolve(row, ended_at=self.at, is_open=False)
         return row
 
@@ -249,6 +251,17 @@ def _of_service(event: ServiceChanged) -> tuple[_Step, ...]:
     return (_lasting("service", event.service, event.cause, event.at),) if event.before == "closed" else ()
 
 
+def _of_positions(event: PositionsSeen) -> tuple[_Step, ...]:
+    """Whatever is held without an order that would close all of it; where orders are not known, what was said stays."""
+    bare = (
+        _lasting("position", row.subject, "no order protects it", event.at)
+        for row in event.positions
+        if row.uncovered
+    )
+    lasting = frozenset(row.subject for row in event.positions if row.uncovered != 0)
+    return _End("position", "", event.at, lasting), *bare
+
+
 def _turned(is_on: bool, kind: str, name: str, text: str, at: datetime) -> tuple[_Step, ...]:
     return (_lasting(kind, name, text, at) if is_on else _End(kind, name, at),)
 
@@ -271,6 +284,7 @@ _STEPS: Final[Mapping[type, Callable[[Any], tuple[_Step, ...]]]] = MappingProxyT
         PacingHeld: lambda event: (
             _passing("pacing", event.rule, "the Gateway said that the limit was passed", event.at),
         ),
+        PositionsSeen: _of_positions,
         ServiceChanged: _of_service,
         SessionChanged: _of_session,
     }

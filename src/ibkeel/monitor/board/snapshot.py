@@ -115,7 +115,7 @@ _HEARD: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
         events.PacingHeld: ("pacing", "incidents"),
         events.PacingSampled: ("pacing", "lines"),
         events.PacingWaited: ("pacing",),
-        events.PositionsSeen: ("money",),
+        events.PositionsSeen: ("money", "incidents"),
         events.RequestEnded: ("requests",),
         events.RequestQueued: ("requests",),
         events.RequestSent: ("requests",),
