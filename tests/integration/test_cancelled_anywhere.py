@@ -263,6 +263,7 @@ async def test_a_disconnect_that_is_given_up_at_any_turn_of_a_connect_leaves_no_
 
 async def test_an_order_that_is_given_up_at_any_turn_is_in_the_books_or_was_never_sent(stage):
     async with stage() as on:
+        await on.broker.qualify(SPY)  # else each is given up while its contract is looked up
         for number in TURNS:
             before = len(on.board.asked("place_order"))
             name = f"order-{number}"
@@ -277,6 +278,29 @@ async def test_an_order_that_is_given_up_at_any_turn_is_in_the_books_or_was_neve
             await asyncio.sleep(AT_THE_GATEWAY)
 
             sent = len(on.board.asked("place_order")) - before
-            known = [row.client_order_id for row in await on.broker.open_orders()]
-            assert known.count(name) == sent
+            works = await on.broker.open_orders()
+            assert [row.client_order_id for row in works] == [name] * sent
             assert left_behind(on) == NOTHING
+            for row in works:
+                await on.broker.cancel(row.order_id)
+        assert {order["order_ref"] for order in on.board.asked("place_order")} > {"order-39"}
+
+
+async def test_a_bracket_that_is_given_up_at_any_turn_is_withdrawn_all_the_same_when_a_child_is_refused(
+    stage,
+):
+    async with stage() as on:
+        refused = Bracket(entry=FAR, stop_loss="0.5001", take_profit="600")
+        await on.broker.qualify(SPY)
+        for number in TURNS:
+            task = asyncio.create_task(on.broker.place(refused))
+            await turns(number)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            await asyncio.sleep(AT_THE_GATEWAY)
+
+            assert await on.broker.open_orders() == (), number
+            assert on.gateway.venue.open_orders() == []
+            assert left_behind(on) == NOTHING
+        assert on.board.asked("place_order")

@@ -1,6 +1,7 @@
 """The door by which orders leave: modes are enforced here, where the bytes go."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any, Final
 
@@ -144,7 +145,10 @@ class Trading:
         legs = self._family(entry, children, name)
         with self._link.wire.lane(_lane_of(entry), has_turn=not entry.is_closing):
             self._send(legs, contract)
-        was_answered = await self._acknowledged(legs, deadlines)
+        answer: Awaitable[bool] = self._acknowledged(legs, deadlines)
+        if children:  # a family that is refused in part is withdrawn though who placed it has left
+            answer = asyncio.shield(answer)
+        was_answered = await answer
         is_well = was_answered and not any(self._link.book.has_fault(leg.order_id) for leg in legs)
         return self._placement(legs), is_well
 
