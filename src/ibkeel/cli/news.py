@@ -9,6 +9,7 @@ from typing_extensions import override
 from ibkeel.cli.screen import NEW_YORK
 from ibkeel.telemetry import (
     AlarmRaised,
+    AlertUndelivered,
     Connected,
     ConnectionLost,
     DecisionMade,
@@ -30,7 +31,7 @@ _FIGURES: Final = re.compile(r"\d[\d.,:]*")
 
 
 class News(Observer):
-    """Tells orders, fills, refusals, halts and failures, each in a line with the time in New York.
+    """Tells orders, fills, refusals, halts, failures and lost alerts, each in a line with the time in New York.
 
     What comes again and again is told once a session: a refusal whose words differ in figures only, and an
     error of one kind in one symbol. An order and a fill are told once, though broker and runner speak of each.
@@ -66,10 +67,17 @@ class News(Observer):
             case SymbolFailed():
                 what = f"{event.symbol or 'bot'}: {event.error}: {event.message}"
                 return what if self._is_new("error", event.symbol, event.error) else ""
+            case _:
+                return self._of_alarms(event) or self._of_the_run(event)
+        return ""
+
+    def _of_alarms(self, event: Event) -> str:
+        match event:
             case AlarmRaised() if self._is_new("alarm", event.name, event.message):
                 return f"ALARM {event.name}: {event.message}"
-            case _:
-                return self._of_the_run(event)
+            case AlertUndelivered() if self._is_new("undelivered", event.channel):
+                what = "an alert" if event.number else "the heartbeat"
+                return f"{what} does not arrive by {event.channel}: {event.cause}"
         return ""
 
     def _of_the_run(self, event: Event) -> str:

@@ -11,6 +11,7 @@ from ibkeel.model import Execution, Side, Stock
 from ibkeel.telemetry import (
     AccountSeen,
     AlarmRaised,
+    AlertUndelivered,
     Connected,
     ConnectionLost,
     DecisionMade,
@@ -190,6 +191,16 @@ def test_an_alarm_is_told_once(times):
     alarm = AlarmRaised(at=AT, name="session", message="look")
 
     assert told(*[alarm] * times) == ["ALARM session: look"]
+
+
+def test_alerts_that_do_not_arrive_are_told_once_for_each_channel():
+    mail = AlertUndelivered(at=AT, number=1, channel="2 (e-mail)", attempts=1, cause="no", is_final=False)
+    beat = AlertUndelivered(at=AT, number=0, channel="heartbeat", attempts=1, cause="404", is_final=True)
+
+    assert told(mail, beat, mail, beat) == [
+        "an alert does not arrive by 2 (e-mail): no",
+        "the heartbeat does not arrive by heartbeat: 404",
+    ]
 
 
 def test_what_goes_on_all_the_time_is_not_told():
