@@ -157,6 +157,35 @@ def test_a_sweep_over_days_of_the_runner_is_equal_to_single_runs():
     assert rows[0].figures != rows[1].figures
 
 
+class Counting(Late):
+    """Keeps what no strategy should: how often it was asked."""
+
+    asked = 0
+
+    def decide(self, context):
+        object.__setattr__(self, "asked", self.asked + 1)
+        return attrs.evolve(
+            super().decide(context), direction=Direction.UP if self.asked == 1 else Direction.NONE
+        )
+
+
+class Uncopied(Counting):
+    """Cannot be copied."""
+
+    def __deepcopy__(self, _):
+        raise TypeError("cannot pickle")
+
+
+@pytest.mark.parametrize(("kind", "signals"), [(Counting, [1, 1]), (Uncopied, [1, 0])])
+def test_what_a_strategy_keeps_in_one_row_of_a_sweep_is_no_other_rows(kind, signals):
+    rare = attrs.evolve(CONFIG, interval=9000.0)
+    trial = MarketTrial(strategy=kind(), data=SeededData(seed=7), runner=rare)
+
+    rows = sweep(trial, {"risk.risk_fraction": [0.001, 0.01]}).rows
+
+    assert [row.counts["signals"] for row in rows] == signals
+
+
 # Ends of options.
 
 HOLDING = RunnerConfig(

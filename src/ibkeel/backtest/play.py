@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -88,9 +89,12 @@ class MarketTrial:
     def run(
         self, journal: Journal | None = None, progress: Callable[[Progress], None] | None = None
     ) -> BacktestReport:
-        """Play it; see `backtest`."""
+        """Play it with a copy of its strategy, where that can be copied; see `backtest`."""
+        strategy = self.strategy
+        with suppress(Exception):  # whatever cannot be copied cannot be sent to another process either
+            strategy = deepcopy(strategy)
         return backtest(
-            self.strategy,
+            strategy,
             self.data,
             self.runner,
             risk=self.risk,
