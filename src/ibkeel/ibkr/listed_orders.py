@@ -64,6 +64,11 @@ def ended_at(ib_state: Any) -> datetime | None:
     return None
 
 
+def is_of_client(client_id: int, order_id: int, order: Any) -> bool:
+    """Whether an `openOrder` message is of an order of a client id; one that a person made may have no number."""
+    return order_id != 0 and order.clientId == client_id
+
+
 def foreign_orders(
     messages: Iterable[Message], client_id: int, at: datetime, unreadable: Unreadable
 ) -> tuple[OrderReport, ...]:
@@ -73,7 +78,7 @@ def foreign_orders(
     for name, args in messages:
         if name == "openOrder":
             order_id, contract, order, state = args
-            if order.clientId != client_id and not order.whatIf:
+            if not (is_of_client(client_id, order_id, order) or order.whatIf):
                 key = (order.clientId, order_id, order.permId)
                 try:
                     report = report_of(OrderId(order_id), contract, order, at=at)

@@ -13,7 +13,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.code_rows import ERROR_TABLE, REFUSED_CHANGES
 from ibkeel.ibkr.codes import About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, report_of, with_average
+from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, is_of_client, report_of, with_average
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
 from ibkeel.ibkr.pending import LATE
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
@@ -157,7 +157,7 @@ class OrderBook:
     def on_open_order(self, order_id: int, contract: Any, order: Any, state: Any) -> None:
         """An `openOrder` message."""
         # Order ids are numbers of one client: the same one of another client is another order.
-        if order.clientId != self._client_id or order.whatIf:
+        if order.whatIf or not is_of_client(self._client_id, order_id, order):
             return
         self.roll.named(OrderId(order_id))  # also when the rest of it cannot be read
         entry = self._entries.get(OrderId(order_id)) or self._adopt(OrderId(order_id), contract, order)

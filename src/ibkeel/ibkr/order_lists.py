@@ -18,6 +18,7 @@ from ibkeel.ibkr.listed_orders import (
     completed_order,
     ended_at,
     foreign_orders,
+    is_of_client,
 )
 from ibkeel.ibkr.pending import Pending, collecting
 from ibkeel.model import Execution, OrderId, OrderReport, OrderState
@@ -92,9 +93,9 @@ class OrderLists:
     def _look_for_ours(self, rows: Sequence[Message]) -> None:
         """What is of our client id, and the book could not take in."""
         for name, args in rows:
-            if name != "openOrder" or args[2].clientId != self._link.config.client_id or args[2].whatIf:
+            if name != "openOrder" or args[2].whatIf or self._link.book.report(args[0]) is not None:
                 continue
-            if self._link.book.report(args[0]) is None:
+            if is_of_client(self._link.config.client_id, args[0], args[2]):
                 self._cannot_read(args[2], ValueError("the book of orders did not take it"))
 
     def _was_read(self, which: OrderList, turn: int, *, is_whole: bool = True) -> bool:

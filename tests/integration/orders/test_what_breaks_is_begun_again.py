@@ -142,3 +142,20 @@ async def test_an_order_of_our_own_number_for_a_part_of_a_share_is_on_the_lists(
         rows = await on.broker.all_open_orders()
 
         assert [(row.order_id, row.quantity) for row in rows][-1] == (50, 0.5)
+
+
+async def test_orders_by_hand_without_a_number_are_told_apart_for_client_0_too(stage, monkeypatch):
+    async with stage(client_id=0) as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        [ours] = on.gateway.venue.open_orders()
+        by_hand = [
+            attrs.evolve(ours, order_id=0, perm_id=perm_id, order_ref="", action=side, quantity=quantity)
+            for perm_id, side, quantity in ((7, "SELL", 1), (8, "BUY", 3))
+        ]
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: [ours, *by_hand])
+
+        rows = await on.broker.all_open_orders()
+
+        told = [(row.perm_id, row.side, row.quantity) for row in rows]
+        assert told == [(ours.perm_id, "BUY", 1), (7, "SELL", 1), (8, "BUY", 3)]
+        assert messages(on.told) == []
