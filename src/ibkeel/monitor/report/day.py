@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from math import isfinite
 from typing import Any, Final
@@ -33,6 +33,7 @@ from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.board.snapshot import plain
 from ibkeel.telemetry import redact
 
+_APART: Final = timedelta(minutes=10)
 _NOTES: Final = 500
 
 
@@ -309,10 +310,6 @@ class _Reading:
         return tuple((at, value) for at, value in rows if isfinite(value) and self._touches(at, at))
 
     def _incidents(self, snapshot: Snapshot | None) -> Iterator[Incident]:
-        failures = [
-            Incident(at=row.at, what=row.kind, symbol=row.symbol, text=redact(row.message))
-            for row in self._all(Failure)
-        ]
         settled = [
             Incident(
                 at=row.at,
@@ -334,9 +331,31 @@ class _Reading:
         of_board = [
             Incident(at=row.at, what=f"{row.kind} {row.name}", text=row.text, ended_at=row.ended_at)
             for row in rows
-            if self._touches(row.at, row.ended_at)
+            if self._touches(row.at, None if row.is_open else row.ended_at or row.at)
         ]
-        yield from sorted([*failures, *settled, *killed, *of_board], key=lambda row: row.at)
+        yield from sorted(
+            [*_failures(self._all(Failure)), *settled, *killed, *of_board], key=lambda row: row.at
+        )
+
+
+def _failures(rows: Iterable[Failure]) -> Iterator[Incident]:
+    """Those that say the same but for figures, one within minutes of the other, as one that ended with the last."""
+    groups: dict[tuple[str, str, str], list[Failure]] = {}
+    for row in rows:
+        group = groups.setdefault((row.kind, row.symbol, _without_figures(row.message)), [])
+        if group and row.at - group[-1].at > _APART:
+            yield _as_one(group)
+            group.clear()
+        group.append(row)
+    yield from map(_as_one, groups.values())
+
+
+def _as_one(rows: Sequence[Failure]) -> Incident:
+    first, text = rows[0], redact(rows[0].message)
+    if len(rows) == 1:
+        return Incident(at=first.at, what=first.kind, symbol=first.symbol, text=text)
+    text = f"{text} ({len(rows)} times)"
+    return Incident(at=first.at, what=first.kind, symbol=first.symbol, text=text, ended_at=rows[-1].at)
 
 
 def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:

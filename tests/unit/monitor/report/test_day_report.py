@@ -40,7 +40,14 @@ from ibkeel.model import (
 from ibkeel.monitor.board import Snapshot, fold
 from ibkeel.monitor.report import report_of, report_page, sessions_of
 from ibkeel.risk import DailyLossGuard
-from ibkeel.telemetry import AccountSeen, RequestEnded, ServiceChanged, TradingDayOpened
+from ibkeel.telemetry import (
+    AccountSeen,
+    AlarmRaised,
+    HaltChanged,
+    RequestEnded,
+    ServiceChanged,
+    TradingDayOpened,
+)
 
 DAY = date(2024, 3, 5)
 AT = datetime(2024, 3, 5, 15, 0, tzinfo=UTC)
@@ -292,6 +299,32 @@ def test_another_session_is_asked_for_by_date_and_an_unknown_one_is_refused(jour
 def test_an_empty_journal_says_that_it_is_empty(tmp_path):
     with Journal.open(tmp_path / "new.sqlite") as empty, pytest.raises(JournalError, match="tells of none"):
         report_of(empty)
+
+
+def test_failures_that_say_the_same_minute_after_minute_are_one_incident(journal):
+    for minute in (10, 11, 12, 40, 41):
+        at = AT + timedelta(minutes=minute)
+        message = f"no session for {minute} s"
+        journal.record(Failure(at=at, symbol="", kind="NotConnected", message=message, service="protection"))
+
+    rows = [row for row in report_of(journal).incidents if row.what == "NotConnected"]
+
+    assert [(row.text, row.ended_at - row.at) for row in rows] == [
+        ("no session for 10 s (3 times)", timedelta(minutes=2)),
+        ("no session for 40 s (2 times)", timedelta(minutes=1)),
+    ]
+
+
+def test_what_happened_in_an_instant_of_an_earlier_session_is_no_incident_of_this_one(journal):
+    before = AT - timedelta(days=1)
+    happened = (
+        AlarmRaised(at=before, name="clock", message="off"),
+        HaltChanged(at=before, is_halted=True, reason="me"),
+    )
+
+    report = report_of(journal, snapshot=fold(Snapshot(), happened))
+
+    assert [row.what for row in report.incidents if row.at < AT] == ["halt entries"]
 
 
 def test_the_board_of_a_bot_that_runs_adds_equity_latency_and_incidents(journal):
