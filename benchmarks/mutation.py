@@ -93,10 +93,33 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "runner.schedule": ("tests/unit/runner/test_schedule.py", "tests/unit/runner/test_timetable.py"),
     "runner.own_orders": ("tests/unit/runner/test_own_orders.py", "tests/unit/runner/test_protector.py"),
+    "runner.exposure": (
+        "tests/unit/runner/test_portfolio_greeks.py",
+        "tests/property/test_exposure_limits.py",
+    ),
+    "runner.limits_file": ("tests/unit/runner/test_retuning.py",),
+    "backtest.barloop": (
+        "tests/unit/backtest/test_bar_loop.py",
+        "tests/unit/backtest/test_round_trips.py",
+        "tests/unit/backtest/test_venue_orders.py",
+    ),
+    "backtest.dealing": (
+        "tests/integration/test_venue_broker.py",
+        "tests/unit/backtest/test_venue_orders.py",
+        "tests/property/test_money_is_that_of_a_ledger.py",
+    ),
     "backtest.figures": (
         "tests/unit/backtest/test_equity_curve.py",
         "tests/unit/backtest/test_round_trips.py",
     ),
+    "model.contracts": (
+        "tests/unit/model/test_chain_values.py",
+        "tests/unit/model/test_combo_values.py",
+        "tests/unit/model/test_contract_values.py",
+    ),
+    "model.orders": ("tests/unit/model/test_combo_values.py", "tests/unit/model/test_order_values.py"),
+    "model.quotes": ("tests/unit/model/test_quote_and_account_values.py",),
+    "model.signal": ("tests/unit/model/test_signal_wishes.py", "tests/unit/model/test_signals_hold_data.py"),
     "options.filters": ("tests/unit/options/test_filters.py", "tests/property/test_selection.py"),
     "options.leg_risks": ("tests/unit/options/test_leg_risks.py",),
     "options.liquidity": ("tests/unit/options/test_liquidity.py", "tests/unit/options/test_rules.py"),

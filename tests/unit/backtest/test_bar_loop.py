@@ -1,5 +1,8 @@
 """The loop over bars: an independent slow account, no look-ahead, stops, limits."""
 
+from datetime import UTC, date, datetime
+
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,6 +122,10 @@ def test_an_order_fills_at_the_next_open_half_a_spread_away():
         (10, [(10, 10, 10, 10), (10, 10, 10, 10), (7, 8, 6, 7)], 7.0),
         (-10, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 12, 10, 10)], 11.0),
         (-10, [(10, 10, 10, 10), (10, 10, 10, 10), (13, 13, 12, 12)], 13.0),
+        (10, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 10, 9, 10)], 9.0),
+        (-10, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 11, 10, 10)], 11.0),
+        (0.5, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 10, 8, 9)], 9.0),
+        (0.5, [(10, 10, 10, 10), (10, 10, 10, 10), (10, 12, 9.5, 12)], None),
     ],
 )
 def test_a_stop_fills_at_its_price_or_beyond_a_gap(wanted, rows, left_at):
@@ -127,7 +134,7 @@ def test_a_stop_fills_at_its_price_or_beyond_a_gap(wanted, rows, left_at):
     report = backtest_bars(Holding(wanted), bars_of(rows), settings)
 
     (trade,) = report.trades
-    assert (trade.cause, trade.exit_price) == ("stop", left_at)
+    assert (trade.cause, trade.exit_price) == ("stop" if left_at else "", left_at)
 
 
 def test_a_stop_is_reckoned_from_the_average_of_all_entries():
@@ -153,6 +160,29 @@ def test_what_is_left_of_a_position_keeps_its_entry_price():
 def test_a_strategy_that_wants_no_number_is_refused():
     with pytest.raises(InvalidInput, match="wants nan shares at bar 1; valid: a number"):
         backtest_bars(Holding(float("nan")), bars_of([(10, 10, 10, 10)] * 2))
+
+
+def test_a_turn_begins_a_position_with_an_entry_price_of_its_own():
+    rows = [(10, 10, 10, 10), (10, 10, 10, 10), (20, 20, 20, 20), (20, 21.9, 20, 20), (20, 22, 20, 20)]
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1)
+
+    report = backtest_bars(Holding(10, -10), bars_of(rows), settings)
+
+    assert [(trade.entry_price, trade.exit_price, trade.cause) for trade in report.trades] == [
+        (10.0, 20.0, "signal"),
+        (20.0, pytest.approx(22.0), "stop"),
+    ]
+
+
+def test_a_part_of_a_share_is_dealt_in_like_a_whole_one():
+    rows = [(10, 10, 10, 10), (10, 10, 10, 10), (12, 12, 12, 12), (12, 12, 10.7, 11)]
+    settings = BarSettings(cash=1000.0, commission=FREE, stop_fraction=0.1, half_spread=0.5)
+
+    report = backtest_bars(Holding(0.1, 0.2), bars_of(rows), settings)
+
+    (trade,) = report.trades
+    assert (trade.entry_price, trade.exit_price) == (pytest.approx(11.5), None)
+    assert report.equity.value.tolist() == pytest.approx([1000, 999.95, 1000.1, 999.9])
 
 
 def test_a_stop_may_fall_in_the_bar_of_the_entry():
@@ -201,6 +231,61 @@ def test_a_trial_makes_a_fresh_strategy_each_time():
     assert one.strategy == "SmaCross"
 
 
+def test_a_trial_is_played_with_its_settings():
+    trial = BarTrial(
+        strategy=SmaCross, bars=bars_of(walk(1)), settings=BarSettings(cash=7_000.0, leverage=9.0)
+    )
+
+    assert trial.run().figures.start_equity == 7_000.0
+
+
+def test_a_report_tells_what_was_played_and_when():
+    rows = [(10, 10, 10, 10)] * 3
+    bars = bars_of(rows)
+    starts = np.array(["2024-03-04T02:00", "2024-03-05T12:00", "2024-03-07T03:00"], dtype="datetime64[s]")
+    bars = attrs.evolve(bars, at=starts, spec=BarSpec(duration="1 W", size="1 hour"))
+    seen = []
+
+    class Looking(Holding):
+        def on_bar(self, bar):
+            seen.append(bar.at)
+            return super().on_bar(bar)
+
+    report = backtest_bars(Looking(10, 0), bars, BarSettings(cash=1000.0, commission=FREE))
+
+    assert (report.strategy, report.symbols, report.account) == ("Looking", ("SPY",), "DU***01")
+    assert (report.first_session, report.last_session) == (date(2024, 3, 3), date(2024, 3, 6))  # New York's
+    assert seen == [datetime(2024, 3, day, hour, tzinfo=UTC) for day, hour in ((4, 2), (5, 12), (7, 3))]
+    assert report.equity.at.tolist() == (starts + np.timedelta64(3600, "s")).tolist()
+    assert report.counts == {"bars": 3, "fills": 2, "refused": 0}
+    (trade,) = report.trades
+    assert (trade.name, trade.symbol, trade.cause, trade.entered_at) == ("SPY", "SPY", "signal", seen[1])
+    assert any("open of the next" in note for note in report.notes)
+
+
+@attrs.define
+class Set:
+    _seen: int = attrs.field(default=0, init=False)
+    size: int = 5
+    count: int = attrs.field(default=0, init=False)
+    _kept: int = 3
+    unit: int = 7
+
+    def on_bar(self, bar):
+        return None
+
+
+def test_the_settings_of_a_report_are_those_of_the_strategy_and_of_the_fills():
+    settings = backtest_bars(Set(), bars_of([(10, 10, 10, 10)])).settings
+
+    assert {key: text for key, text in settings.items() if key.startswith("strategy.")} == {
+        "strategy.size": "5",
+        "strategy.unit": "7",
+    }
+    assert (settings["bars.cash"], settings["bars.commission.per_unit"]) == ("100000.0", "0.005")
+    assert "bars.cash" in backtest_bars(Holding(), bars_of([(10, 10, 10, 10)])).settings
+
+
 def test_no_bars_are_no_backtest():
     with pytest.raises(InvalidInput, match="one bar"):
         backtest_bars(Holding(), bars_of([(1, 1, 1, 1)])[:0])
@@ -227,3 +312,13 @@ def test_a_position_that_has_cost_the_whole_account_is_not_held_until_prices_com
     assert left < 0
     assert report.equity.value.tolist() == [1_000.0, 1_000.0, left, left, left]
     assert (trade.cause, report.counts["refused"], report.held) == ("ruin", 2, ())
+
+
+@pytest.mark.parametrize(("worst", "cause"), [(89.9, "ruin"), (90.0, "ruin"), (90.05, "")])
+def test_an_account_that_is_worth_nothing_is_ruined_and_one_that_is_worth_something_is_not(worst, cause):
+    rows = [(price,) * 4 for price in (100, 100, worst)]
+    settings = BarSettings(cash=100.0, leverage=10.0, commission=FREE)
+
+    report = backtest_bars(Holding(10), bars_of(rows), settings)
+
+    assert report.trades[0].cause == cause

@@ -10,6 +10,7 @@ import pytest
 
 from ibkeel.backtest import BacktestSettings, SeededData, VenueBroker, backtest
 from ibkeel.backtest.barloop import settings_of
+from ibkeel.backtest.dealing import execution_of, order_of, report_of
 from ibkeel.backtest.prices import Directory, MarketSessions
 from ibkeel.errors import (
     AmbiguousContract,
@@ -25,9 +26,11 @@ from ibkeel.errors import (
 from ibkeel.model import (
     BarSpec,
     Bracket,
+    Execution,
     Grade,
     Index,
     Option,
+    OrderReport,
     OrderState,
     OrderTicket,
     OrderType,
@@ -40,7 +43,8 @@ from ibkeel.model import (
 )
 from ibkeel.runner import RunnerConfig
 from ibkeel.sim.market import SeededMarket
-from ibkeel.sim.values import SimContract
+from ibkeel.sim.values import Commission, ContractPattern, SimContract, SimOrder
+from ibkeel.sim.values import Execution as SimExecution
 from ibkeel.strategy import Scalp
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -76,8 +80,13 @@ async def test_an_order_off_the_tick_is_refused_with_the_venues_code():
     async with connected() as broker:
         with pytest.raises(OrderRejected, match="minimum price variation") as refused:
             await broker.place(limit("1.001"))
+        await asyncio.sleep(60)
+        (report,) = await broker.completed_orders()
 
     assert refused.value.code == 110
+    assert str(refused.value).startswith("the order backtest-1 to BUY 10 SPY was refused: ")
+    assert (report.client_order_id, report.limit_price) == ("backtest-1", Decimal("1.001"))
+    assert report.reason.startswith("110 ")
 
 
 async def test_a_bracket_of_which_a_child_is_refused_is_withdrawn_whole():
@@ -87,9 +96,15 @@ async def test_a_bracket_of_which_a_child_is_refused_is_withdrawn_whole():
         with pytest.raises(OrderRejected):
             await broker.place(bracket)
         assert await broker.open_orders() == ()
-        states = [row.state for row in await broker.completed_orders()]
+        rows = await broker.completed_orders()
         assert await broker.positions() == ()
 
+    states = [row.state for row in rows]
+    assert [(row.client_order_id, row.parent_id) for row in rows] == [
+        ("backtest-1", None),
+        ("backtest-1-1", 1),
+        ("backtest-1-2", 1),
+    ]
     assert states.count(OrderState.REJECTED) == 1
     assert states.count(OrderState.CANCELLED) == 2
 
@@ -138,6 +153,155 @@ async def test_children_outlive_the_day_of_an_entry_that_filled_and_end_with_one
 
     assert entry.tif is TimeInForce.DAY
     assert works == left
+
+
+async def test_a_bracket_is_named_after_its_entry_and_its_children_know_it():
+    async with connected() as broker:
+        first = await broker.place(Bracket(entry=limit("1.00"), stop_loss="0.50", take_profit="2.00"))
+        named = await broker.place(limit("1.00", client_order_id="mine"))
+        with pytest.raises(OrderRefused, match="is named 'mine'"):
+            await broker.place(limit("1.00", client_order_id="mine"))
+        family = [await broker.cancel(row.order_id) for row in (*first.children, first)]
+        rows = {row.order_id: row for row in (*await broker.open_orders(), *await broker.completed_orders())}
+
+    names = ["backtest-1", "backtest-1-1", "backtest-1-2"]
+    assert [row.client_order_id for row in first.family()] == names
+    assert [rows[row.order_id].client_order_id for row in first.family()] == names
+    assert [rows[row.order_id].parent_id for row in first.family()] == [None, first.order_id, first.order_id]
+    assert [row.state.value for row in first.family()] == ["working", "acknowledged", "acknowledged"]
+    assert {row.state for row in family} == {OrderState.CANCELLED}
+    assert (named.client_order_id, rows[named.order_id].state) == ("mine", OrderState.WORKING)
+    assert [row.order_id for row in first.family()] == [1, 2, 3]
+
+
+async def test_a_cancelled_order_says_what_it_had_filled():
+    async with connected() as broker:
+        placed = await broker.place(limit("1.00", quantity=7))
+        await asyncio.sleep(30)
+        report = await broker.cancel(placed.order_id)
+
+        assert (report.state, report.filled, report.remaining) == (OrderState.CANCELLED, 0.0, 7.0)
+        assert report.at == virtual_clock().now()
+
+
+async def test_a_fill_comes_with_the_change_of_the_market_that_brings_it():
+    async with connected() as broker:
+        await asyncio.sleep(600.55)
+        ask = (await broker.quote(SPY)).ask
+        await broker.place(limit(str(round(ask - 0.01, 2))))
+        await asyncio.sleep(60)
+        (fill,) = await broker.executions()
+
+    assert fill.at.microsecond < 1000  # this market changes with the second
+
+
+async def test_each_order_is_told_by_its_kind():
+    async with connected() as broker:
+        entry = await broker.place(limit("1.00"))
+        leave = await broker.place(limit("9999", side=Side.SELL, is_closing=True))
+        guard = ticket(side=Side.SELL, order_type=OrderType.STP_LMT, stop_price="1.00", limit_price="0.90")
+        stop = await broker.place(guard)
+        causes = [broker.cause_of(row.order_id) for row in (entry, leave, stop)]
+        (told,) = [row for row in await broker.open_orders() if row.order_id == stop.order_id]
+
+    assert causes == ["entry", "exit", "stop"]
+    assert (told.stop_price, told.limit_price) == (1, Decimal("0.9"))
+
+
+async def test_the_news_of_an_order_are_its_changes_and_its_fill_until_the_session_ends():
+    broker = connected()
+    await broker.connect()
+    async with aclosing(broker.order_events()) as events:
+        news = []
+        following = asyncio.ensure_future(follow(events, news.append))
+        await asyncio.sleep(0)
+        placed = await broker.place(ticket(quantity=3))
+        await asyncio.sleep(5)
+        (fill,) = await broker.executions()
+        await broker.disconnect()
+        with pytest.raises(NotConnected, match=r"^the session ended, and with it the order events$"):
+            await following
+
+    states = [row.state for row in news if not isinstance(row, Execution)]
+    assert states[-1] is OrderState.FILLED
+    assert len(states) == len(set(states))
+    assert [row for row in news if isinstance(row, Execution)] == [fill]
+    assert (fill.client_order_id, fill.order_id, fill.quantity) == ("backtest-1", placed.order_id, 3.0)
+
+
+async def follow(events, told):
+    async for event in events:
+        told(event)
+
+
+async def test_a_change_keeps_name_and_parent():
+    async with connected() as broker:
+        placed = await broker.place(
+            Bracket(entry=limit("1.00", client_order_id="mine"), stop_loss=Decimal("0.50"))
+        )
+        (stop,) = placed.children
+        moved = ticket(side=Side.SELL, order_type=OrderType.STP, stop_price="0.60", is_closing=True)
+        changed = await broker.modify(stop.order_id, moved)
+
+    assert (changed.client_order_id, changed.parent_id) == ("mine-1", placed.order_id)
+    assert changed.stop_price == Decimal("0.6")
+
+
+NOON = datetime(2026, 1, 5, 17, tzinfo=UTC)
+LISTED = MARKET.find(ContractPattern(symbol="SPY", sec_type="STK"))[0]
+
+
+def test_the_venue_is_given_all_that_a_ticket_asks_for():
+    asked = ticket(
+        side=Side.SELL, quantity=7, order_type=OrderType.STP_LMT, stop_price="2.5", limit_price="2.25",
+        tif=TimeInForce.GTC, oca_group="both", outside_rth=True,
+    )  # fmt: skip
+
+    sent = order_of(asked, LISTED, order_id=5, name="mine", parent=4, transmit=False)
+
+    assert sent == SimOrder(
+        client_id=1, order_id=5, contract=LISTED, action="SELL", quantity=7.0, order_type="STP LMT",
+        limit_price=2.25, stop_price=2.5, tif="GTC", oca_group="both", parent_id=4, transmit=False,
+        outside_rth=True, order_ref="mine",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "filled", "state"),
+    [
+        ("Submitted", 0.0, OrderState.WORKING),
+        ("Submitted", 3.0, OrderState.PARTIALLY_FILLED),
+        ("Filled", 7.0, OrderState.FILLED),
+    ],
+)
+def test_a_report_says_all_that_the_venue_knows_of_an_order(status, filled, state):
+    order = SimOrder(
+        client_id=1, order_id=5, contract=LISTED, action="SELL", quantity=7.0, order_type="STP LMT",
+        limit_price=2.25, stop_price=2.5, tif="GTC", oca_group="both", parent_id=4, order_ref="mine",
+        perm_id=99, status=status, filled=filled, average_fill_price=2.3 if filled else 0.0,
+    )  # fmt: skip
+
+    assert report_of(order, SPY, NOON) == OrderReport(
+        order_id=5, perm_id=99, client_id=1, client_order_id="mine", contract=SPY, side=Side.SELL,
+        quantity=7.0, order_type="STP LMT", limit_price=Decimal("2.25"), stop_price=Decimal("2.5"),
+        tif="GTC", parent_id=4, oca_group="both", state=state, filled=filled, remaining=7.0 - filled,
+        average_fill_price=2.3 if filled else None, at=NOON,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "side"), [("BOT", Side.BUY), ("SLD", Side.SELL)])
+def test_a_fill_is_told_with_what_it_cost_and_brought(word, side):
+    fill = SimExecution(
+        exec_id="e1", at=NOON, client_id=1, order_id=5, perm_id=99, contract=LISTED, account="DU1",
+        exchange="SMART", side=word, quantity=7.0, price=2.3, cumulative_quantity=7.0, average_price=2.3,
+        order_ref="mine",
+    )  # fmt: skip
+    cost = Commission(client_id=1, exec_id="e1", commission=1.05, currency="USD", realized_pnl=-4.5)
+
+    assert execution_of(fill, cost, SPY) == Execution(
+        exec_id="e1", order_id=5, perm_id=99, client_order_id="mine", account="DU1", contract=SPY, side=side,
+        quantity=7.0, price=2.3, at=NOON, commission=1.05, realized_pnl=-4.5,
+    )  # fmt: skip
 
 
 async def test_a_change_is_refused_for_what_has_ended_or_is_another_order():

@@ -44,6 +44,15 @@ def test_an_option_of_a_class_carries_what_tells_it_apart():
     assert option == Option("SPX", FRIDAY, 6000, Right.PUT, trading_class="SPX", exchange="CBOE")
 
 
+def test_an_option_of_a_class_is_in_the_money_of_its_underlying_and_stands_for_as_many_shares_as_the_class():
+    mini = OptionClass(trading_class="ODAX", multiplier=5, expiries=(FRIDAY,), strikes=(20_000,))
+    chain = OptionChain(underlying=Index("DAX", currency="EUR"), classes=(mini,))
+
+    option = chain.option(mini, FRIDAY, Decimal(20_000), Right.CALL)
+
+    assert (option.multiplier, option.currency) == (5, "EUR")
+
+
 @pytest.mark.parametrize("wrong", [{"trading_class": ""}, {"multiplier": 0}, {"strikes": (float("nan"),)}])
 def test_a_class_that_cannot_be_is_refused(wrong):
     with pytest.raises(InvalidInput):

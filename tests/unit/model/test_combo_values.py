@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput
@@ -17,6 +18,7 @@ from ibkeel.model import (
     OrderPreview,
     OrderTicket,
     OrderType,
+    OtherContract,
     PermId,
     Side,
     Stock,
@@ -84,7 +86,12 @@ def test_a_combo_may_fill_at_a_price_below_zero_and_a_stock_may_not():
             at=NOON,
         )
 
-    assert fill(PAIR).price == -1.25
+    bag = OtherContract("SPY", kind="BAG")  # so a fill names it
+    assert [fill(combo).price for combo in (PAIR, bag)] == [-1.25, -1.25]
+    assert [fill(combo).is_of_combo for combo in (PAIR, bag)] == [True, True]
+    assert not attrs.evolve(fill(PAIR), price=1.25, contract=Stock("SPY")).is_of_combo
+    with pytest.raises(InvalidInput, match=r"Execution\.price is -1\.25"):
+        fill(OtherContract("ES", kind="FUT"))
     with pytest.raises(InvalidInput, match=r"Execution\.price is -1\.25"):
         fill(Stock("SPY"))
 

@@ -2,12 +2,14 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import attrs
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model import ConId, ContractDetails, Index, Option, Right, Stock, TradingHours
+from ibkeel.model import ConId, ContractDetails, Index, Option, OtherContract, Right, Stock, TradingHours
+from ibkeel.model.contracts import name_of_series
 from ibkeel.testing.strategies import contracts
 
 EXPIRY = date(2026, 1, 16)
@@ -84,6 +86,30 @@ def test_a_contract_reads_like_the_thing_it_is():
         "SPY 2026-01-16 500.5 P",
     ]
     assert option.symbol == "SPY"
+
+
+def test_what_is_not_traded_here_goes_by_its_name_at_the_exchange():
+    future = OtherContract("ES", kind="FUT", local_symbol="ESH6")
+
+    assert [str(future), str(attrs.evolve(future, local_symbol=""))] == ["ESH6 (FUT)", "ES (FUT)"]
+
+
+@pytest.mark.parametrize(
+    ("contract", "shown"),
+    [
+        (Option("SPX", EXPIRY, 6000, "C", trading_class="SPXW"), "SPX 2026-01-16 6000 C (SPXW)"),
+        (Option("SPX", EXPIRY, 6000, "C", trading_class="SPX"), "SPX 2026-01-16 6000 C"),
+        (Option("SPX", EXPIRY, 6000, "C"), "SPX 2026-01-16 6000 C"),
+        (Stock("SPY"), "SPY"),
+    ],
+)
+def test_a_class_is_named_where_it_is_not_that_of_the_underlying(contract, shown):
+    assert name_of_series(contract) == shown
+
+
+def test_a_number_of_numpys_becomes_a_plain_one():
+    assert type(Stock("SPY", con_id=np.int64(7)).con_id) is int
+    assert Stock("SPY").con_id is None
 
 
 def test_a_naive_instant_is_refused():

@@ -1,6 +1,7 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from ibkeel.model import (
     Index,
     Option,
     OrderId,
+    OrderReport,
     OrderState,
     OrderTicket,
     OrderType,
@@ -25,6 +27,7 @@ from ibkeel.model import (
     Stock,
     TimeInForce,
 )
+from ibkeel.model.orders import fill_name
 from ibkeel.testing.strategies import brackets
 
 SPY = Stock("SPY")
@@ -182,6 +185,16 @@ def test_the_children_close_what_the_entry_opens(bracket):
         assert child.client_order_id is None
 
 
+@pytest.mark.parametrize(("exit_tif", "tif"), [(None, TimeInForce.DAY), ("GTC", TimeInForce.GTC)])
+def test_the_children_only_close_and_may_outlive_their_entry(exit_tif, tif):
+    entry = OrderTicket(contract=CALL, side="BUY", quantity=1, client_order_id="mine", oca_group="both")
+
+    children = Bracket(entry=entry, stop_loss=1, take_profit=3, exit_tif=exit_tif).children()
+
+    assert [(row.is_closing, row.tif, row.client_order_id) for row in children] == [(True, tif, None)] * 2
+    assert not entry.is_closing
+
+
 def test_a_stop_limit_makes_the_protective_order_a_stop_limit():
     (stop,) = Bracket(entry=limit(), stop_loss="1.5", stop_limit="1.4").children()
 
@@ -211,6 +224,36 @@ def test_a_placement_knows_its_family_and_whether_it_was_sent():
 
     assert parent.family() == (parent, child)
     assert (parent.was_sent, child.was_sent) == (False, True)
+
+
+@pytest.mark.parametrize("children", range(3))
+def test_what_dry_run_kept_back_has_its_names_and_was_not_sent(children):
+    kept = Placement.kept("mine", children)
+
+    assert [row.client_order_id for row in kept.family()] == ["mine", "mine-1", "mine-2"][: children + 1]
+    assert {(row.order_id, row.state, row.was_sent) for row in kept.family()} == {
+        (None, OrderState.INTENT, False)
+    }
+
+
+@pytest.mark.parametrize(
+    ("exec_id", "name"),
+    [("0000e0d5.6500.01.01", "0000e0d5.6500.01"), ("0000e0d5.6500.01.02", "0000e0d5.6500.01"), ("42", "42")],
+)
+def test_a_correction_goes_by_the_name_of_its_fill(exec_id, name):
+    assert fill_name(exec_id) == name
+
+
+def test_a_report_says_its_type_and_prices_as_its_ticket_does():
+    report = OrderReport(
+        order_id=OrderId(1), perm_id=PermId(1), client_id=1, client_order_id=ClientOrderId("a"),
+        contract=SPY, side=Side.SELL, quantity=1.0, order_type="STP LMT", stop_price=Decimal("1.02"),
+        limit_price=Decimal("1.00"), state=OrderState.WORKING, at=datetime(2026, 1, 5, tzinfo=UTC),
+    )  # fmt: skip
+
+    assert report.terms == "STP 1.02 LMT 1.00"
+    assert attrs.evolve(report, order_type="LMT", stop_price=None).terms == "LMT 1.00"
+    assert attrs.evolve(report, order_type="MKT", stop_price=None, limit_price=None).terms == "MKT"
 
 
 @given(

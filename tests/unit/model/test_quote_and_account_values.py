@@ -63,6 +63,13 @@ def test_mid_and_spread_need_both_sides(quote):
     assert not two_sided or quote.bid <= quote.mid <= quote.ask
 
 
+@pytest.mark.parametrize(("bid", "ask", "spread"), [(1.0, 1.5, 0.5), (1.5, 1.0, -0.5), (1.25, 1.25, 0.0)])
+def test_the_mid_lies_half_way_and_the_spread_of_a_crossed_market_is_negative(bid, ask, spread):
+    quote = Quote(contract=SPY, at=NOW, bid=bid, ask=ask)
+
+    assert (quote.mid, quote.spread) == (1.25, spread)
+
+
 def test_the_kind_of_a_feed_may_be_given_by_its_text():
     told = {kind: Quote(contract=SPY, at=NOW, data_type=kind.value) for kind in DataType}
 

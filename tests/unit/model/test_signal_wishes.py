@@ -5,11 +5,31 @@ from ibkeel.model import Direction, ExitPolicy, OptionWish, Reason, Signal, from
 
 
 @pytest.mark.parametrize(
-    "wish", [{"min_dte": 5, "max_dte": 4}, {"min_otm": 0.1, "max_otm": 0.05}, {"min_dte": -1}]
+    ("wish", "told"),
+    [
+        ({"min_dte": 5, "max_dte": 4}, "OptionWish DTE 5 to 4; valid: min <= max"),
+        ({"min_otm": 0.1, "max_otm": 0.05}, "OptionWish out of the money 0.1 to 0.05; valid: min <= max"),
+        ({"min_dte": -1}, r"OptionWish\.min_dte is -1; valid: 0 or more"),
+    ],
 )
-def test_a_wish_that_nothing_can_meet_is_refused(wish):
-    with pytest.raises(InvalidInput):
+def test_a_wish_that_nothing_can_meet_is_refused(wish, told):
+    with pytest.raises(InvalidInput, match=f"^{told}$"):
         OptionWish(**wish)
+
+
+def test_a_wish_may_be_for_one_distance_alone_and_for_today():
+    wish = OptionWish(min_dte=0, max_dte=0, min_otm=0.1, max_otm=0.1)
+
+    assert (wish.min_dte, wish.max_dte, wish.min_otm, wish.max_otm) == (0, 0, 0.1, 0.1)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 1.5])
+def test_a_stop_at_which_all_or_more_is_lost_is_refused(fraction):
+    with pytest.raises(
+        InvalidInput, match=rf"ExitPolicy\.stop_fraction is {fraction}; valid: above 0, below 1"
+    ):
+        ExitPolicy(stop_fraction=fraction)
+    assert ExitPolicy(trail_period=20).stop_fraction is None
 
 
 def test_a_wish_may_leave_an_end_open():
@@ -35,6 +55,7 @@ def test_a_signal_that_was_written_without_wishes_is_read():
 
 
 def test_a_confidence_out_of_its_range_is_refused():
+    assert Signal(direction=Direction.UP, confidence=1.0).confidence == 1.0
     with pytest.raises(InvalidInput, match="confidence"):
         Signal(direction=Direction.UP, confidence=1.01)
 

@@ -217,6 +217,19 @@ def test_a_contract_is_not_asked_for_again_before_its_time():
     assert len(market.asked) == 2
 
 
+def test_a_contract_is_asked_for_again_as_soon_as_its_time_has_come():
+    market = _Market(quote(call()))
+
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=0.5)
+        await asyncio.sleep(60)
+        await greeks.refresh(view(held(call())), within=0.5)
+
+    play(market, script, every=60.0)
+
+    assert len(market.asked) == 2
+
+
 def test_reading_ends_with_the_time_it_was_given():
     market = _Market(quote(call()), takes=3600.0)
 
@@ -292,6 +305,41 @@ def test_our_own_figures_stand_in_for_those_that_the_broker_did_not_send(sent):
     assert total.gamma > 0 > total.theta
     assert total.vega > 0
     assert market.asked == [(call(),), (Stock("SPY"),)]
+
+
+def test_the_price_that_the_broker_reckoned_with_serves_for_our_own_figures():
+    sent = Greeks(delta=0.5, underlying_price=560.0)
+    market = _Market(quote(call(), sent))
+
+    async def script(greeks):
+        await greeks.refresh(view(held(call())), within=60)
+        return greeks.of((held(call()),))
+
+    found = play(market, script).found
+
+    own = own_greeks(quote(call()), spot=560.0, now=START)
+    assert own.underlying_price == 560.0
+    assert found == Exposure.of(own, 100)
+
+
+def test_our_own_figures_are_made_for_as_many_as_are_read():
+    options = [call(strike) for strike in range(560, 569)]
+    market = _Market(*(quote(one, None) for one in options), quote(Stock("SPY"), None, mid=560.0))
+
+    async def script(greeks):
+        await greeks.refresh(view(*map(held, options)), within=60)
+        return [greeks.of((held(one),)).delta for one in options]
+
+    assert None not in play(market, script).found
+
+
+def test_prices_of_underlyings_count_among_the_dozen_that_are_asked_for():
+    options = [Option(f"S{number}", date(2025, 3, 21), 560, Right.CALL) for number in range(9)]
+    market = _Market(*(quote(one, None) for one in options))
+
+    play(market, lambda greeks: greeks.refresh(view(*map(held, options)), within=60))
+
+    assert sum(map(len, market.asked)) == 12
 
 
 def test_without_a_price_of_the_underlying_only_what_was_sent_is_known():
@@ -427,6 +475,38 @@ def test_a_limit_fails_closed_while_the_portfolio_is_unknown():
     )
 
 
+def test_only_what_is_not_known_is_named_and_only_for_a_limit_that_needs_it():
+    (why,) = refused([held(call(560), 1), held(call(590), 1)])
+    assert why.endswith(f"; not known of {call(590)}")
+
+    limits, foreign = ExposureLimits(max_delta=150.0, max_theta=99.0), call(570, currency="CAD")
+    delta, theta = refused([held(call(560), 2)], entered=[(foreign, 1)], limits=limits)
+    assert delta == "delta of the portfolio with it 200.00; needed: 150 shares or less"
+    assert theta.endswith(f"; not known of {foreign}")
+
+
+@pytest.mark.parametrize("how", ["held", "ordered", "entered", "wanted"])
+def test_money_of_another_currency_than_the_accounts_is_not_known(how):
+    foreign, limits = call(570, currency="CAD"), ExposureLimits(max_vega=99.0)
+
+    async def script(greeks, account):
+        greeks.learn(quote(foreign))
+        greeks.learn(quote(call()))
+        if how == "entered":
+            greeks.entered(foreign, 1)
+        seen = view(
+            *([held(foreign)] if how == "held" else []),
+            orders=[order(foreign)] if how == "ordered" else [],
+            account=account,
+        )
+        return greeks.refusals(seen, quote(foreign if how == "wanted" else call()), 1)
+
+    (why,) = play(_Market(), lambda greeks: script(greeks, ACCOUNT), limits=limits).found
+    assert why.startswith("vega of the portfolio with it is unknown")
+    assert why.endswith(f"; not known of {foreign}")
+    assert play(_Market(), lambda greeks: script(greeks, None), limits=limits).found == ()
+
+
 def test_entries_that_work_or_left_in_this_cycle_count_as_if_they_filled():
     assert refused(orders=[order(call(560), 2)]) == ()
     assert refused(orders=[order(call(560), 3)]) != ()
@@ -443,6 +523,15 @@ def test_stops_and_orders_that_are_over_count_for_nothing():
     ]
 
     assert refused([held(call(560), 2)], exits) == ()
+    assert refused([held(call(560), 2)], [*exits, order(call(560), 1)]) != ()
+
+
+def test_an_order_closes_only_what_is_held_of_its_contract_on_the_other_side():
+    assert refused([held(call(560), 2)], [order(call(560), 1)]) != ()
+    assert refused([held(call(570), -1)], [order(call(560), 4)]) != ()
+    assert refused([held(call(560), 0)], [order(call(560), 2)]) == ()
+    assert refused([held(Stock("SPY"), 0.5)], [order(Stock("SPY"), 100)]) != ()
+    assert refused([held(Stock("SPY"), 99.5)], [order(Stock("SPY"), 1)]) != ()
 
 
 def test_an_order_that_would_go_past_zero_counts_for_what_is_beyond():

@@ -11,6 +11,7 @@ from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Decision, Failure, Journal, LimitsTaken
 from ibkeel.orders import OrderLimits
 from ibkeel.runner import BotConfig, ConfigurationFile, Reread, RiskConfig, load_config
+from ibkeel.runner.limits_file import differences, limits_at_the_door
 from ibkeel.telemetry import AlarmRaised, LimitsChanged
 
 
@@ -133,7 +134,8 @@ def test_a_file_with_problems_is_one_alarm_and_the_limits_that_held_still_hold(h
     [alarm] = [event for event in told.of(AlarmRaised) if event.name == "configuration"]
     assert "bot.toml:3" in alarm.message
     assert "still hold" in alarm.message
-    assert [row.service for row in records(world, Failure)] == ["configuration"]
+    [failure] = records(world, Failure)
+    assert (failure.service, failure.symbol, failure.message) == ("configuration", "", str(problem))
     assert records(world, LimitsTaken) == []
     assert source.reads == 2
 
@@ -147,10 +149,11 @@ def test_what_needs_a_restart_is_said_once(held_day):
         await asyncio.sleep(120)
         source.say(attrs.evolve(BEFORE, needs_restart=("runner.symbols",)))
 
-    held_day(limits=source, observer=told, beside=beside)
+    world = held_day(limits=source, observer=told, beside=beside)
 
-    [event] = told.of(LimitsChanged)
+    [event], [taken] = told.of(LimitsChanged), records(world, LimitsTaken)
     assert (event.changes, event.needs_restart) == ((), ("runner.symbols",))
+    assert (taken.changes, taken.needs_restart) == ((), ("runner.symbols",))
 
 
 def test_a_file_that_is_still_being_written_is_left_until_it_rests(held_day):
@@ -182,6 +185,30 @@ def test_a_daily_loss_limit_that_is_loosened_does_not_reopen_the_session(held_da
     assert [row.changes for row in records(world, LimitsTaken)][-1] == ("risk.max_daily_loss: 0.02 -> 0.9",)
 
 
+@pytest.mark.parametrize(
+    ("limits", "age", "strictest"),
+    [
+        (None, 7.0, 7.0),
+        (OrderLimits(max_quote_age=20.0), 7.0, 7.0),
+        (OrderLimits(max_quote_age=5.0), 7.0, 5.0),
+        (OrderLimits(max_quote_age=None), 7.0, 7.0),
+    ],
+)
+def test_the_stricter_of_two_ages_of_quotes_holds_for_entries(limits, age, strictest):
+    found = limits_at_the_door(limits, RiskConfig(max_quote_age=age))
+
+    assert found == attrs.evolve(limits or OrderLimits(), max_quote_age=strictest)
+
+
+def test_a_limit_that_was_switched_off_is_told_as_off():
+    now = OrderLimits(max_spread=None, max_quantity=7)
+
+    assert differences("limits", OrderLimits(), now) == (
+        "limits.max_quantity: 1000 -> 7",
+        "limits.max_spread: 1.0 -> off",
+    )
+
+
 @pytest.fixture
 def file(tmp_path):
     def write(text, name="bot.toml"):
@@ -202,6 +229,37 @@ def test_a_file_that_is_replaced_has_another_mark_and_says_what_changed(file):
     assert source.mark() != before
     assert source.read().risk.max_contracts == 5
     assert source.read().needs_restart == ("runner.symbols",)
+
+
+def test_limits_of_orders_are_taken_over_and_every_other_section_needs_a_restart(file):
+    path = file("")
+    source = ConfigurationFile(path, {}, BotConfig())
+
+    path.write_text(
+        '[gateway]\nport = 4001\n[limits]\nmax_quantity = 7\n[strategy]\nname = "whale"\n[journal]\npath = "other"\n'
+    )
+
+    found = source.read()
+    assert found.limits == OrderLimits(max_quantity=7)
+    assert found.needs_restart == ("gateway.port", "strategy.name", "journal.path")
+
+
+@attrs.frozen(kw_only=True)
+class Wider(BotConfig):
+    mine: RiskConfig = attrs.field(factory=RiskConfig)
+
+
+def test_a_section_of_ones_own_is_read_with_the_rest_and_needs_a_restart(file):
+    source = ConfigurationFile(file("[mine]\nmax_contracts = 3\n"), {}, Wider())
+
+    assert source.read().needs_restart == ("mine.max_contracts",)
+
+
+def test_a_problem_of_the_environment_is_a_problem_of_the_file_beside_it(file):
+    source = ConfigurationFile(file(""), {"IBKEEL_RISK__MAX_CONTRACTS": "0"}, BotConfig())
+
+    with pytest.raises(ConfigurationError, match=r"risk\.max_contracts = '0' \(IBKEEL_RISK__MAX_CONTRACTS\)"):
+        source.read()
 
 
 def test_a_file_that_is_gone_is_a_problem_and_not_the_defaults(file):
