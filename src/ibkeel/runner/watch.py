@@ -33,6 +33,7 @@ from ibkeel.telemetry import AlarmRaised, Observer, OrderChanged, OrderFilled, r
 
 _LOG: Final = logging.getLogger("ibkeel.runner")
 _PAUSE: Final = 5.0
+_SAME: Final = 600.0
 _READINGS: Final = 3  # without proof before a person must look
 
 
@@ -62,6 +63,7 @@ class Watch:
         self._readings: list[Reading] = []
         self._alarmed: dict[str, None] = {}
         self._foreign: set[str] = set()  # those of them about shares
+        self._failure = ("", -_SAME)  # what was last kept, and when
         self.is_behind = False
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
@@ -94,12 +96,17 @@ class Watch:
             self.is_behind = True  # what happened in the pause was missed too
 
     def _failed(self, error: Exception) -> None:
+        """While a Gateway is away for a night the same comes every few seconds: then it is kept now and then."""
+        now, said = self._clock.monotonic(), str(error)
+        if said == self._failure[0] and now - self._failure[1] < _SAME:
+            return
+        self._failure = said, now
         self._recorder.keep(
             Failure(
                 at=self._clock.now(),
                 symbol="",
                 kind=type(error).__name__,
-                message=redact(str(error)),
+                message=redact(said),
                 service="order_events",
             )
         )

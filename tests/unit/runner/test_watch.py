@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import attrs
 import pytest
 
-from ibkeel.errors import RequestTimeout
+from ibkeel.errors import NotConnected, RequestTimeout
 from ibkeel.journal import CommissionSeen, Failure, FillSeen, Journal, OrderSettled
 from ibkeel.model import (
     Execution,
@@ -357,3 +357,17 @@ def test_a_reading_that_failed_is_no_sign_that_shares_are_gone(held_day):
     held_day(broker=shares, observer=told, beside=beside)
 
     assert len(told.alarms()) == 1
+
+
+async def test_a_night_without_a_session_does_not_fill_the_journal():
+    class Away(FakeBroker):
+        async def order_events(self):
+            raise NotConnected("no session")
+            yield
+
+    post = posted(Away(clock=virtual_clock()))
+    task = asyncio.create_task(post.watch.run())
+    await asyncio.sleep(3600)
+    task.cancel()
+
+    assert 6 <= len(post.records(Failure)) <= 7
