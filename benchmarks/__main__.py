@@ -40,11 +40,15 @@ def main() -> int:
         help="for mutation: only this, such as resilience.breaker",
     )
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="for campaign, mutation: so many at a time; else one"
+        "--processes", type=int, metavar="N", help="for campaign, days, mutation: so many at a time; else one"
     )
-    parser.add_argument("--seeds", type=int, metavar="N", help="for campaign: how many; else 2000")
-    parser.add_argument("--first", type=int, metavar="N", help="for campaign: the first of them; else 0")
-    parser.add_argument("--seed", type=int, metavar="N", help="for campaign: this one alone, with a trace")
+    parser.add_argument("--seeds", type=int, metavar="N", help="for campaign, days: how many; else 2000, 500")
+    parser.add_argument(
+        "--first", type=int, metavar="N", help="for campaign, days: the first of them; else 0"
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="for campaign, days: this one alone, with a trace"
+    )
     parser.add_argument("--mutant", metavar="NAME", help="for campaign: with this mistake in place")
     options = parser.parse_args()
     more = {name: getattr(options, name) for names in _MORE.values() for name in names}
