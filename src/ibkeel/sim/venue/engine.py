@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from ibkeel.sim.settings import Habits, VenueSettings
 from ibkeel.sim.values import Execution, Market, MarketQuote, OrderError, SimOrder, VenueEvent
 from ibkeel.sim.venue.book import (
     Book,
@@ -41,7 +42,6 @@ from ibkeel.sim.venue.orders import (
     stage_after_change,
 )
 from ibkeel.sim.venue.rejects import Refusal, advice, is_beyond, is_overridden, refuse
-from ibkeel.sim.venue.settings import Habits, VenueSettings
 
 _IMMEDIATE: Final = ("IOC", "FOK")
 _ASLEEP: Final = (Stage.DRAFT, Stage.CHILD)

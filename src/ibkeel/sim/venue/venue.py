@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from ibkeel.errors import InvalidInput
+from ibkeel.sim.settings import VenueSettings
 from ibkeel.sim.values import (
     Commission,
     Execution,
@@ -32,7 +33,6 @@ from ibkeel.sim.venue.margin import (
 )
 from ibkeel.sim.venue.orders import Stage, WorkingOrder
 from ibkeel.sim.venue.rejects import Refusal, check_modification, check_new, refuse
-from ibkeel.sim.venue.settings import VenueSettings
 from ibkeel.sim.venue.settlement import CorporateAction, Settlement, after_action, ends_at, settled
 
 _DEFAULTS = VenueSettings()
