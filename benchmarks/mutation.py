@@ -63,7 +63,6 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/property/test_tick_rounding.py",
     ),
     "ibkr.codes": ("tests/unit/ibkr/test_codes.py",),
-    "ibkr.lines": ("tests/unit/ibkr/test_lines.py",),
     "ibkr.notices": (*_SESSION, "tests/unit/ibkr/test_codes.py", "tests/unit/ibkr/test_notices.py"),
     "ibkr.session": _SESSION,
     "ibkr.states": _SESSION,

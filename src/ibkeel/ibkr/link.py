@@ -24,10 +24,9 @@ from ibkeel.ibkr.client import (
 from ibkeel.ibkr.codes import About, Effect, Farm, Reaction
 from ibkeel.ibkr.config import IBKRConfig, OrderMode, check_account
 from ibkeel.ibkr.connecting import attempt
-from ibkeel.ibkr.lines import Lines
 from ibkeel.ibkr.notices import Notices
 from ibkeel.ibkr.order_book import OrderBook
-from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME
+from ibkeel.ibkr.pending import BY_NAME, BY_REQUEST, ENDS_BY_NAME, Lines
 from ibkeel.ibkr.requests import Requests
 from ibkeel.ibkr.services import Service, Services
 from ibkeel.ibkr.waiting import SharedAnswers

@@ -1,6 +1,5 @@
 """The journal: what was decided, intended, sent and seen, in one SQLite file."""
 
-from ibkeel.journal.looks import Look
 from ibkeel.journal.reading import SparingReader, back_up, fills_of, highest_order_id
 from ibkeel.journal.records import (
     CommissionSeen,
@@ -21,6 +20,7 @@ from ibkeel.journal.records import (
     RunStarted,
     kind_of,
 )
+from ibkeel.journal.schema import Look
 from ibkeel.journal.store import Journal
 
 __all__ = [

@@ -13,7 +13,6 @@ from typing import Any, Final, Self, TextIO
 from ibkeel.errors import JournalError, UnreadableRecord
 from ibkeel.journal import schema
 from ibkeel.journal.export import write_csv, write_jsonl, write_parquet
-from ibkeel.journal.looks import KIND, PARTS, RECORDS, Look, parts
 from ibkeel.journal.records import (
     Entry,
     FillSeen,
@@ -30,12 +29,17 @@ from ibkeel.journal.records import (
 from ibkeel.journal.schema import (
     COUNT,
     INSERT,
+    KIND,
     LAST_NUMBER,
+    PARTS,
+    RECORDS,
     SELECT,
     SELECT_LAST,
+    Look,
     Row,
     create,
     inode,
+    parts,
     rows_of,
     stamp,
     taken,

@@ -2,9 +2,8 @@
 
 from ibkeel.monitor.alerts import Alerter, AlertsConfig, Severity
 from ibkeel.monitor.board import Board, Snapshot, fold, snapshot_data
-from ibkeel.monitor.event_log import EventLog
 from ibkeel.monitor.metrics import Metrics, alert_rules, grafana_dashboard
-from ibkeel.monitor.monitor import Examined, Monitor, TelemetryConfig
+from ibkeel.monitor.monitor import EventLog, Examined, Monitor, TelemetryConfig
 
 __all__ = [
     "Alerter",

@@ -19,7 +19,7 @@ from ibkeel.orders.evidence import (
     state_of_status,
     venue_day,
 )
-from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, is_same_contract, plan_exit
+from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, is_same_contract, is_stop, plan_exit
 from ibkeel.orders.gates import (
     GateKind,
     GateRefusal,
@@ -50,7 +50,6 @@ from ibkeel.orders.protection import (
     protection_gaps,
     stops_at_work,
 )
-from ibkeel.orders.standing import is_stop
 from ibkeel.orders.supervision import (
     Reprice,
     RepricePolicy,

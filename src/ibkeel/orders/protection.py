@@ -18,8 +18,16 @@ from ibkeel.model import (
     Side,
     TimeInForce,
 )
-from ibkeel.orders.exits import exit_room, is_same_contract
-from ibkeel.orders.standing import Standing, age, are_family, is_stop, standings, units
+from ibkeel.orders.exits import (
+    Standing,
+    age,
+    are_family,
+    exit_room,
+    is_same_contract,
+    is_stop,
+    standings,
+    units,
+)
 from ibkeel.validators import flag, series
 
 

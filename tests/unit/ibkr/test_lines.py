@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.errors import PacingExceeded
-from ibkeel.ibkr.lines import Lines
+from ibkeel.ibkr.pending import Lines
 from ibkeel.telemetry import NullObserver
 from ibkeel.virtual import run_virtual, virtual_clock
 
