@@ -88,7 +88,6 @@ class IBKRBroker(Broker):
         self._link = Link(self.config, clock or SystemClock(), observer or NullObserver(), jitter)
         self._definitions = Definitions(self._link)
         self._accounts = Accounts(self._link)
-        self._trading = Trading(self._link, self._definitions)
         self._previews = Previews(self._link, self._definitions)
         self._keeper = Keeper(
             self._link,
@@ -97,6 +96,7 @@ class IBKRBroker(Broker):
             restore=self._restore,
         )
         self._lists = OrderLists(self._link, lambda: self._keeper.session.may_enter, self._keeper.raise_alarm)
+        self._trading = Trading(self._link, self._definitions, self._lists.executions)
         self._gate = Gate(self._link, self._keeper)
         self._streams = Streams(
             self._link,

@@ -69,10 +69,12 @@ def _lane_of(ticket: OrderTicket) -> Lane:
 
 
 class Trading:
-    """Places, changes and cancels orders over one session."""
+    """Places, changes and cancels orders over one session; `read_fills` asks the venue for those of today."""
 
-    def __init__(self, link: Link, definitions: Definitions) -> None:
-        self._link = link
+    def __init__(
+        self, link: Link, definitions: Definitions, read_fills: Callable[[Deadlines], Awaitable[object]]
+    ) -> None:
+        self._link, self._read_fills = link, read_fills
         self._definitions = definitions
         self._process = f"ibkeel-{link.config.client_id}-{link.clock.now():%y%m%d%H%M%S}"
         self._unnamed = count(1)
@@ -239,13 +241,17 @@ class Trading:
 
     async def _cancel_all(self, legs: list[_Leg], deadlines: Deadlines) -> None:
         alive = [leg for leg in legs if not self._require(leg.order_id).state.is_final]
+        if not alive:
+            return
         try:
             for leg in alive:
                 self._send_cancel(leg.order_id)
             await self._link.book.until(
                 lambda: all(self._require(leg.order_id).state.is_final for leg in alive), deadlines.orders
             )
-        except (TimeoutError, ConnectionError) as late:  # bytes of the family have left: it is not "not sent"
+            await self._read_fills(deadlines)  # an end may be told before what had filled until then
+        except (TimeoutError, ConnectionError, RequestFailed) as late:
+            # Bytes of the family have left: it is not "not sent".
             for leg in alive:
                 self._link.book.cancel_unanswered(leg.order_id)
             names = ", ".join(leg.client_order_id for leg in alive)

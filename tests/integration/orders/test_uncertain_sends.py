@@ -13,6 +13,7 @@ from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal
 from ibkeel.runner import Session
 from ibkeel.runner.memory import remember
 from ibkeel.sim import faults
+from ibkeel.sim.wire import split
 from ibkeel.virtual import virtual_clock
 
 DAY = date(2026, 1, 5)
@@ -226,3 +227,35 @@ async def test_fills_that_came_while_nobody_listened_are_journaled(crew):
         assert fill.quantity == 2
         states = [entry.record.report.state for entry in on.journal.events(OrderUpdate)]
         assert OrderState.FILLED in states
+
+
+async def test_a_bracket_keeps_its_stop_when_its_entry_filled_in_part_and_its_cancel_is_told_first(stage):
+    def is_news_of_orders(payload):
+        number, request_id = split(payload)[:2]
+        return number in {"3", "5", "59"} or (number, request_id) == ("11", "-1")
+
+    async with stage() as on:
+        on.board.times = lambda payload: 0 if is_news_of_orders(payload) else 1
+        entry = OrderTicket(
+            contract=on.option,
+            side="BUY",
+            quantity=100,
+            order_type="LMT",
+            limit_price=9,
+            client_order_id="mine",
+        )
+        placing = asyncio.create_task(on.broker.place(Bracket(entry=entry, stop_loss=1, take_profit=20)))
+        while not on.gateway.venue.positions():
+            await asyncio.sleep(0.01)
+        profit = on.board.asked("place_order")[1]["order_id"]
+        on.gateway.venue.cancel(1, profit, virtual_clock().now())
+        on.board.say("error", request_id=profit, code=201, text="Order rejected - reason:no")
+
+        placed = await placing
+
+        [held] = on.gateway.venue.positions()
+        works = [(row.order_type, row.quantity) for row in on.gateway.venue.open_orders()]
+        assert 0 < held.quantity < 100
+        assert works == [("STP", held.quantity)]
+        assert placed.state is OrderState.CANCELLED
+        assert on.broker._link.book.report(placed.order_id).filled == held.quantity
