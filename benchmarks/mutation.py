@@ -111,6 +111,7 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/backtest/test_equity_curve.py",
         "tests/unit/backtest/test_round_trips.py",
     ),
+    "model.checks": ("tests/unit/ibkr/test_ibkr_config.py", "tests/unit/model"),
     "model.contracts": (
         "tests/unit/model/test_chain_values.py",
         "tests/unit/model/test_combo_values.py",

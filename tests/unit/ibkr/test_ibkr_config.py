@@ -186,3 +186,10 @@ def test_what_is_no_other_name_is_refused_and_no_id_shown(aliases):
 def test_a_breaker_of_a_service_that_there_is_not_is_refused_with_those_that_there_are():
     with pytest.raises(ConfigurationError, match=r"breakers names 'history'; valid: .*historical data"):
         IBKRConfig(breakers={"history": BreakerPolicy(), "historical data": BreakerPolicy()})
+
+
+def test_a_refused_name_is_shown_without_the_ids_in_it():
+    with pytest.raises(
+        ConfigurationError, match=r"^aliases calls DU\*\*\*67 'my \*\*\* one!'; valid: account ids"
+    ):
+        IBKRConfig(aliases={"DU1234567": "my DU7654321 one!"})

@@ -72,7 +72,7 @@ def test_a_combo_takes_no_stop_and_no_bracket():
 
 
 def test_a_combo_may_fill_at_a_price_below_zero_and_a_stock_may_not():
-    def fill(contract):
+    def fill(contract, price=-1.25):
         return Execution(
             exec_id=ExecId("1"),
             order_id=OrderId(1),
@@ -82,12 +82,13 @@ def test_a_combo_may_fill_at_a_price_below_zero_and_a_stock_may_not():
             contract=contract,
             side="BUY",
             quantity=1,
-            price=-1.25,
+            price=price,
             at=NOON,
         )
 
     bag = OtherContract("SPY", kind="BAG")  # so a fill names it
     assert [fill(combo).price for combo in (PAIR, bag)] == [-1.25, -1.25]
+    assert [fill(Stock("SPY"), price).price for price in (0, 0.01)] == [0, 0.01]  # 0: an option that ended
     assert [fill(combo).is_of_combo for combo in (PAIR, bag)] == [True, True]
     assert not attrs.evolve(fill(PAIR), price=1.25, contract=Stock("SPY")).is_of_combo
     with pytest.raises(InvalidInput, match=r"Execution\.price is -1\.25"):

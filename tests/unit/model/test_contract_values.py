@@ -23,6 +23,10 @@ def test_a_symbol_that_would_break_the_wire_is_refused(kind, symbol):
         kind(symbol)
 
 
+def test_a_symbol_may_have_as_many_letters_as_a_field_of_the_wire():
+    assert Stock("X" * 64).symbol == "X" * 64
+
+
 @pytest.mark.parametrize("strike", [float("nan"), float("inf"), -float("inf"), 0, -1, "abc", "NaN"])
 def test_a_strike_that_is_no_price_is_refused(strike):
     with pytest.raises(InvalidInput):

@@ -50,9 +50,16 @@ def test_a_greek_is_finite_or_none(field, value):
         Greeks(**{field: value})
 
 
-def test_a_naive_quote_is_refused():
+@pytest.mark.parametrize("value", [True, "5", 10**400, Decimal("sNaN"), [1.0]], ids=repr)
+def test_a_figure_that_is_no_number_is_refused_by_its_name(value):
+    with pytest.raises(InvalidInput, match=r"Greeks\.delta is .*; valid: a finite number"):
+        Greeks(delta=value)
+
+
+@pytest.mark.parametrize("at", [NOW.replace(tzinfo=None), NOW.isoformat(), None], ids=repr)
+def test_a_quote_without_an_instant_that_knows_its_zone_is_refused(at):
     with pytest.raises(InvalidInput, match="no time zone"):
-        Quote(contract=SPY, at=NOW.replace(tzinfo=None))
+        Quote(contract=SPY, at=at)
 
 
 @given(quotes())
@@ -88,7 +95,11 @@ def test_only_live_data_are_live(kind):
     ("account", "shown"), [("DU1234567", "DU***67"), ("U12345", "U1***45"), ("U123", "***"), ("", "***")]
 )
 def test_an_account_is_shown_masked(account, shown):
-    assert mask_account(account) == shown
+    assert mask_account(account) == mask_account(account, {"DU7654321": "main"}) == shown
+
+
+def test_an_account_with_an_alias_is_shown_by_it():
+    assert mask_account(ACCOUNT, {ACCOUNT: "main"}) == "main"
 
 
 @pytest.mark.parametrize(

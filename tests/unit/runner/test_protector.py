@@ -23,6 +23,7 @@ from ibkeel.model import (
     Side,
     Signal,
     Stock,
+    TimeInForce,
 )
 from ibkeel.orders import GateKind, OrderLimits, ProtectionPolicy, build_bracket
 from ibkeel.runner.desk import OrderDesk
@@ -106,6 +107,16 @@ class Sold(FakeBroker):
     async def positions(self, account=None):
         rows = await super().positions(account)
         return tuple(attrs.evolve(row, signed_quantity=self.left) for row in rows if self.left)
+
+
+class Listening(Sold):
+    """The same, where every change is kept."""
+
+    changes = ()
+
+    async def modify(self, order_id, order):
+        self.changes = (*self.changes, order)
+        return await super().modify(order_id, order)
 
 
 class Retyped(FakeBroker):
@@ -221,6 +232,40 @@ async def test_a_missing_stop_is_sent_once_and_is_then_enough():
 
     assert [(row.quantity, row.stop_price) for row in stops] == [(2, Decimal("3.25"))]
     assert post.told.alarms() == []
+
+
+async def test_a_stop_that_is_sent_again_goes_where_the_last_one_was_and_only_closes():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter(stop_fraction=0.5)
+        (before,) = await post.stops()
+        await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 120)
+        (after,) = await post.stops()
+    sent = [call.subject for call in post.broker.calls if call.kind == "place"][-1]
+
+    assert after.stop_price == before.stop_price == Decimal("2.03")
+    assert (sent.is_closing, sent.tif, sent.side) == (True, "DAY", "SELL")
+
+
+@pytest.mark.parametrize("row", [0, 1], ids=["take profit", "stop"])
+async def test_an_order_that_is_cut_keeps_all_but_its_quantity(row):
+    post = posted(Listening)
+    async with post.broker:
+        placed = await post.enter(take_profit_fraction=0.8, tif=TimeInForce.GTC)
+        number = placed.children[row].order_id
+        before = {each.order_id: each for each in await post.broker.open_orders()}[number]
+        await post.protector.check()  # learns of the fill
+        post.broker.left = 1.0
+        await run_for(post, 120)
+        after = {each.order_id: each for each in await post.broker.open_orders()}[number]
+
+    assert (before.quantity, after.quantity) == (2, 1)
+    same = attrs.evolve(after, quantity=before.quantity, remaining=before.remaining, at=before.at)
+    assert same == before
+    [asked] = [each for each in post.broker.changes if each.client_order_id == before.client_order_id]
+    assert (asked.oca_group, asked.tif, asked.is_closing) == (before.oca_group, "GTC", True)
+    assert before.oca_group
 
 
 async def test_no_stop_is_added_right_after_a_fill_for_positions_may_lag():
