@@ -106,7 +106,7 @@ async def at_rest(broker, gateway, soak):
         "lines at the Gateway": counters.open_lines,
         "lines too many": max(counters.max_open_lines - LINES, 0),
         "histories at the Gateway": counters.open_histories,
-        "locked": [name for name, lock in link._locks.items() if lock.locked()],
+        "locked": [name for name, lock in link._answers._turns.items() if lock.locked()],
         "tasks": [name for name in tasks() if name not in _OWN],
         "breaches": 0 if hangs else counters.pacing_violations,
         "messages too many": max(soak.rate.most() - _MESSAGES, 0),

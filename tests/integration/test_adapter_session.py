@@ -376,7 +376,28 @@ async def test_many_may_ask_for_what_carries_no_id_at_once(stage):
         assert all(health.is_ok for health in healths)
         assert positions == [()] * 5
         assert len({row.net_liquidation for row in balances}) == 1
-        assert len(on.board.asked("cancel_account_summary")) == 5
+        assert (
+            len(on.board.asked("cancel_account_summary")) == 2
+        )  # of the first, and of those who came meanwhile
+
+
+@pytest.mark.parametrize("ask", ["positions", "account", "open_orders", "completed_orders"])
+async def test_who_asks_for_what_carries_no_id_waits_for_one_lost_answer_and_not_for_those_of_all(stage, ask):
+    async with stage(deadlines=Deadlines(account=10.0, orders=10.0)) as on:
+        loop = asyncio.get_running_loop()
+        on.board.kept_back = {
+            "position_end",
+            "account_summary_end",
+            "open_order_end",
+            "completed_orders_end",
+        }
+        began = loop.time()
+        many = [getattr(on.broker, ask)() for _ in range(8)]
+        hasty = getattr(on.broker.with_deadline(1.0), ask)()
+        outcomes = await asyncio.gather(*many, hasty, return_exceptions=True)
+
+        assert {type(outcome) for outcome in outcomes} == {RequestTimeout}
+        assert loop.time() - began == pytest.approx(10.0 + 10.0 + 1.0, abs=0.5)
 
 
 async def test_an_answer_that_comes_late_does_not_answer_the_next_question(stage):

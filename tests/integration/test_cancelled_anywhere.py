@@ -147,7 +147,7 @@ def left_behind(on):
         "questions": len(link._answers),
         "waiting": link.wire.waiting(),
         "open at the gateway": counters.open_lines,
-        "locked": [name for name, lock in link._locks.items() if lock.locked()],
+        "locked": [name for name, lock in link._answers._turns.items() if lock.locked()],
         "tasks": [name for name in others() if name not in {"ibkeel pulse", "ibkeel fates"}],
     }
 

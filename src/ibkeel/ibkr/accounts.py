@@ -60,15 +60,16 @@ class Accounts:
     async def positions(self, account: str | None, deadlines: Deadlines) -> tuple[Position, ...]:
         """Positions that are not zero, by contract."""
         name = self._link.account_or(account)
-        async with self._link.lock("positions"):
-            rows = await self._link.requests.ask(
-                "positions",
-                RequestKind.ORDERS,  # an exit needs them, so no breaker may keep them back
-                "the positions",
-                deadline=deadlines.account,
-                send=self._link.ib.client.reqPositions,
-                heard=collecting("position"),
-            )
+        ask = partial(
+            self._link.requests.ask,
+            "positions",
+            RequestKind.ORDERS,  # an exit needs them, so no breaker may keep them back
+            "the positions",
+            deadline=deadlines.account,
+            send=self._link.ib.client.reqPositions,
+            heard=collecting("position"),
+        )
+        rows = await self._link.in_turn("positions", deadlines.account, ask)
         latest = {
             contract.conId: (contract, size, cost) for owner, contract, size, cost in rows if owner == name
         }
@@ -78,27 +79,8 @@ class Accounts:
 
     async def account(self, account: str | None, deadlines: Deadlines) -> AccountValues:
         """Balances of one account."""
-        name, time = self._link.account_or(account), asyncio.get_running_loop().time
-        client, until, rows = self._link.ib.client, time() + deadlines.account, None
-        # At most two summaries may be open at a time, so each is closed once it is read.
-        async with self._link.lock("accountSummary"):
-            while rows is None:
-                request_id = self._link.request_id()
-                try:
-                    rows = await self._link.requests.ask(
-                        request_id,
-                        RequestKind.ACCOUNT,
-                        "the balances",
-                        deadline=deadlines.account,
-                        send=partial(client.reqAccountSummary, request_id, "All", ",".join(_TAGS)),
-                        cancel=partial(client.cancelAccountSummary, request_id),
-                        goes_on=True,
-                        heard=collecting("accountSummary"),
-                    )
-                except PacingExceeded:
-                    if time() > until:
-                        raise
-                    await asyncio.sleep(_TURN)
+        name, patience = self._link.account_or(account), deadlines.account
+        rows = await self._link.in_turn("accountSummary", patience, partial(self._balances, patience))
         mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
         with reading("the balances"):
             values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}
@@ -114,6 +96,30 @@ class Accounts:
             net_liquidation=net_liquidation,
             **values,
         )
+
+    async def _balances(self, patience: float) -> list[Any]:
+        client, time = self._link.ib.client, asyncio.get_running_loop().time
+        until = time() + patience
+        # At most two summaries may be open at a time, so each is closed once it is read.
+        while True:
+            request_id = self._link.request_id()
+            try:
+                rows: list[Any] = await self._link.requests.ask(
+                    request_id,
+                    RequestKind.ACCOUNT,
+                    "the balances",
+                    deadline=patience,
+                    send=partial(client.reqAccountSummary, request_id, "All", ",".join(_TAGS)),
+                    cancel=partial(client.cancelAccountSummary, request_id),
+                    goes_on=True,
+                    heard=collecting("accountSummary"),
+                )
+            except PacingExceeded:
+                if time() > until:
+                    raise
+                await asyncio.sleep(_TURN)
+            else:
+                return rows
 
     async def pnl(self, account: str | None) -> PnL:
         """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill)."""

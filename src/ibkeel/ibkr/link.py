@@ -107,7 +107,6 @@ class Link:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_up = self._is_restored = False
         self._highest_id, self._store_trouble = 0, ""
-        self._locks: dict[str, asyncio.Lock] = {}
         if config.orders is OrderMode.DRY_RUN:
             keep_orders_back(self.ib.client)
         self._listen()
@@ -152,9 +151,9 @@ class Link:
         """Ask a question once, however many ask it at the same time; all that its answer depends on is in the key."""
         return await self._answers.get(key, factory)
 
-    def lock(self, key: str) -> asyncio.Lock:
-        """One asker at a time for answers that carry no id."""
-        return self._locks.setdefault(key, asyncio.Lock())
+    async def in_turn(self, what: str, key: Hashable, factory: Callable[[], Awaitable[T]]) -> T:
+        """Ask for what is answered without an id, one at a time; who waits for his turn shares it with his like."""
+        return await self._answers.get_later(what, key, factory)
 
     # Begin and end.
 
@@ -162,8 +161,6 @@ class Link:
         """Belong to the loop that runs from now on; there must be no session."""
         running = asyncio.get_running_loop()
         if running is not self._loop:
-            # Locks and lines that were waited for belong to the loop on which they were.
-            self._locks = {}
             self.lines.begin()
         self._loop = running
         adopt_running_loop()

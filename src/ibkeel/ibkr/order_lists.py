@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final
 
 from ibkeel.errors import IbkeelError, NotConnected
@@ -73,7 +74,7 @@ class OrderLists:
             elif message != "openOrder" or not self._link.is_elsewhere(args[2]):
                 pending.rows.append((message, args))
 
-        async with self._link.lock("openOrders"):
+        async def read() -> tuple[list[Message], bool]:
             turn = self._link.book.roll.begin()
             rows: list[Message] = await self._link.requests.ask(
                 "openOrders",
@@ -85,6 +86,9 @@ class OrderLists:
             )
             lacks = self._was_read(OrderList.OPEN, turn)
             self._look_for_ours(rows)
+            return rows, lacks
+
+        rows, lacks = await self._link.in_turn("openOrders", (what, deadlines.orders), read)
         if lacks:  # what became of it is on the other lists
             await self.executions(deadlines)
             await self.completed_orders(deadlines)
@@ -104,16 +108,19 @@ class OrderLists:
 
     async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders of the account that ended in this session, of every client id."""
-        async with self._link.lock("completedOrders"):
-            turn = self._link.book.roll.begin()
-            rows = await self._link.requests.ask(
-                "completedOrders",
-                RequestKind.ORDERS,
-                "the completed orders",
-                deadline=deadlines.orders,
-                send=lambda: self._link.ib.client.reqCompletedOrders(False),
-                heard=collecting("completedOrder", "completedOrdersEnd"),
-            )
+        patience = deadlines.orders
+        return await self._link.in_turn("completedOrders", patience, partial(self._completed, patience))
+
+    async def _completed(self, patience: float) -> tuple[OrderReport, ...]:
+        turn = self._link.book.roll.begin()
+        rows = await self._link.requests.ask(
+            "completedOrders",
+            RequestKind.ORDERS,
+            "the completed orders",
+            deadline=patience,
+            send=lambda: self._link.ib.client.reqCompletedOrders(False),
+            heard=collecting("completedOrder", "completedOrdersEnd"),
+        )
         reports = []
         rows = [row for row in rows if not self._link.is_elsewhere(row[1])]
         for row in rows:

@@ -77,6 +77,7 @@ class SharedAnswers:
 
     def __init__(self) -> None:
         self._questions: dict[Hashable, _Question] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
 
     def __len__(self) -> int:
         return len(self._questions)
@@ -92,6 +93,20 @@ class SharedAnswers:
             if answer is not None:
                 return answer[0]
         return await self._ask(key, ask)
+
+    async def get_later(self, turn: str, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question that begins after the call: all who come while one is under way share the next.
+
+        Of one `turn` one is asked at a time, as where answers carry no id.
+        """
+        place = turn, key
+
+        async def asked() -> T:
+            async with self._turns.setdefault(turn, asyncio.Lock()):
+                del self._questions[place]  # whoever comes from now on is for the next
+                return await ask()
+
+        return await self.get(place, asked)
 
     async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
         question = self._questions[key] = _Question(asyncio.current_task())

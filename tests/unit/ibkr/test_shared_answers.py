@@ -13,7 +13,7 @@ class Desk:
     def __init__(self):
         self.answers, self.asked = SharedAnswers(), []
 
-    async def get(self, name, *, key="SPY", takes=1.0, error=None):
+    async def get(self, name, *, key="SPY", takes=1.0, error=None, turn=None):
         async def ask():
             self.asked.append(name)
             await asyncio.sleep(takes)
@@ -21,6 +21,8 @@ class Desk:
                 raise error
             return f"answer to {name}"
 
+        if turn is not None:
+            return await self.answers.get_later(turn, key, ask)
         return await self.answers.get(key, ask)
 
 
@@ -125,3 +127,76 @@ def test_everybody_who_stays_gets_an_answer_and_nobody_is_asked_twice_at_once(pl
         for outcome, (_, __, is_cancelled) in zip(outcomes, plan, strict=True)
     )
     assert (most, left) == (1, 0)
+
+
+async def test_who_comes_while_a_list_is_read_shares_the_next_with_all_who_do():
+    desk = Desk()
+
+    async def after(seconds, name):
+        await asyncio.sleep(seconds)
+        return await desk.get(name, turn="list")
+
+    answers = await asyncio.gather(*(after(0.1 * place, name) for place, name in enumerate("abcd")))
+
+    assert answers == ["answer to a", *["answer to b"] * 3]
+    assert desk.asked == ["a", "b"]
+    assert len(desk.answers) == 0
+
+
+async def test_lists_of_one_turn_are_asked_for_one_at_a_time():
+    desk, loop = Desk(), asyncio.get_running_loop()
+    began = loop.time()
+
+    ours, everybodys = await asyncio.gather(
+        desk.get("ours", key="ours", turn="list"), desk.get("all", key="all", turn="list")
+    )
+
+    assert (ours, everybodys) == ("answer to ours", "answer to all")
+    assert loop.time() - began == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("leaves_at", [0.5, 1.5])
+async def test_who_leaves_while_he_waits_or_asks_leaves_the_next_list_to_the_others(leaves_at):
+    desk = Desk()
+    first = asyncio.create_task(desk.get("a", turn="list"))
+    await asyncio.sleep(0.1)
+    leaver = asyncio.create_task(desk.get("b", turn="list"))
+    await asyncio.sleep(0.1)
+    last = asyncio.create_task(desk.get("c", turn="list"))
+    await asyncio.sleep(leaves_at)
+    leaver.cancel()
+
+    assert await first == "answer to a"
+    assert await last == "answer to c"
+    assert leaver.cancelled()
+    assert len(desk.answers) == 0
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from(["ours", "all"]), st.booleans()), max_size=8))
+def test_a_list_was_asked_for_after_who_gets_it_came(callers):
+    asked = {}
+
+    async def main():
+        answers, loop = SharedAnswers(), asyncio.get_running_loop()
+
+        async def ask():
+            began = loop.time()
+            await asyncio.sleep(1.0)
+            return began
+
+        async def call(at, key, leaves):
+            await asyncio.sleep(at)
+            came = loop.time()
+            try:
+                async with asyncio.timeout(0.7 if leaves else None):
+                    assert await answers.get_later("list", key, ask) >= came
+            except TimeoutError:
+                assert leaves
+            else:
+                assert loop.time() - came < 3.1 or any(leaver for *_, leaver in callers)
+
+        await asyncio.gather(*(call(*caller) for caller in callers))
+        asked["left"] = len(answers)
+
+    run_virtual(main())
+    assert asked["left"] == 0
