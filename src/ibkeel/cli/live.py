@@ -26,7 +26,7 @@ from ibkeel.journal import Journal, highest_order_id
 from ibkeel.model import Grade, Stock, to_data
 from ibkeel.monitor import Monitor
 from ibkeel.monitor.dashboard import BoardApi
-from ibkeel.monitor.dashboard.recall import orders_of_last_session
+from ibkeel.monitor.dashboard.source import orders_of_last_session
 from ibkeel.monitor.doctor.looks import fetch_time
 from ibkeel.monitor.report import DayReports
 from ibkeel.orders import Interlock

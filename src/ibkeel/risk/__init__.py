@@ -3,12 +3,13 @@
 They speak of entries only. An exit is another type, and no rule here sees one.
 """
 
-from ibkeel.risk.daily_loss import DailyLossGuard, LossVerdict
 from ibkeel.risk.exposure import FLAT, Exposure, ExposureLimits, check_exposure
 from ibkeel.risk.gate import (
+    DailyLossGuard,
     EntryFacts,
     GateRule,
     GateVerdict,
+    LossVerdict,
     Refusal,
     RefusalKind,
     check_entry,

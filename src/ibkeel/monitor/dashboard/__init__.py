@@ -4,8 +4,15 @@ The page itself is in `ibkeel.monitor.dashboard.app`, which needs the extra `[da
 """
 
 from ibkeel.monitor.dashboard.api import API_FILE, BoardApi
-from ibkeel.monitor.dashboard.recall import recalled
-from ibkeel.monitor.dashboard.source import BoardSource, BotSource, Controls, HaltControls, Source, View
+from ibkeel.monitor.dashboard.source import (
+    BoardSource,
+    BotSource,
+    Controls,
+    HaltControls,
+    Source,
+    View,
+    recalled,
+)
 from ibkeel.monitor.doors import Access
 
 __all__ = [

@@ -11,8 +11,7 @@ from ibkeel.monitor.report.day import (
     TradeLeg,
     report_of,
 )
-from ibkeel.monitor.report.page import report_page
-from ibkeel.monitor.report.writing import DayReports, write_private
+from ibkeel.monitor.report.page import DayReports, report_page, write_private
 
 __all__ = [
     "DayReport",

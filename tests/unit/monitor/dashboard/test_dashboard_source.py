@@ -44,7 +44,7 @@ from ibkeel.model import (
 )
 from ibkeel.monitor.board import Board, Snapshot, snapshot_data
 from ibkeel.monitor.dashboard import API_FILE, BoardApi, BotSource, recalled
-from ibkeel.monitor.dashboard.recall import orders_of_last_session
+from ibkeel.monitor.dashboard.source import orders_of_last_session
 from ibkeel.risk import DailyLossGuard
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import SessionChanged
