@@ -632,6 +632,18 @@ def test_a_symbol_without_data_is_told_of_one_at_a_time_until_it_is_decided_on_a
     assert person.titles == [names[0], f"Over: {names[0]}", names[1], f"Over: {names[1]}"]
 
 
+def test_a_symbol_that_loses_its_data_long_after_another_is_told_of_beside_it():
+    person = Person(patience=60, escalate_after=7200)
+
+    person.hear(skipped("DEAD"))
+    person.wait(60)
+    for symbol in ("SPY", "QQQ"):
+        person.hear(skipped(symbol), 3600)
+    person.wait(3660)
+
+    assert person.titles == ["No data for DEAD", "No data for SPY"]
+
+
 @pytest.mark.parametrize("cause", [LOST, FARM, FAILING], ids=["session", "farm", "service"])
 def test_a_symbol_without_data_is_not_told_of_beside_what_it_comes_of(cause):
     person = Person(patience=60)
@@ -641,6 +653,19 @@ def test_a_symbol_without_data_is_not_told_of_beside_what_it_comes_of(cause):
     person.wait(60)
 
     assert [alert.key for alert in person.alerts] == [news_of(cause)[-1].key]
+
+
+def test_an_order_of_unknown_fate_is_told_of_where_the_session_was_told_too_lately_to_be_told_again():
+    person = Person(patience=60)
+
+    person.hear(LOST)
+    person.wait(60)
+    person.hear(BACK, 100)
+    person.hear(LOST, 600)
+    person.hear(DOUBTED, 601)
+    person.wait(665)
+
+    assert [alert.key for alert in person.alerts] == ["session", "session over", "order ibk-1"]
 
 
 def test_an_order_of_unknown_fate_is_told_of_while_only_a_farm_is_broken():

@@ -14,6 +14,7 @@ from ibkeel.monitor.alerts.wording import FARM, PROTECTION, SESSION, Concern, Ex
 from ibkeel.telemetry import redact
 
 _HOUR: Final = timedelta(hours=1)
+_TOGETHER: Final = timedelta(minutes=5)
 _MOST_KEYS: Final = 500
 _CRITICAL_SHARE: Final = 3
 _SHOWN: Final = 10
@@ -131,7 +132,7 @@ class AlertBook:
         """What was told of an earlier one of its kind a moment ago is told, or escalated, once it may be repeated."""
         lasted = (now - trouble.since).total_seconds()
         worse = _worse(trouble.concern, lasted)
-        if trouble.told_at is None and (self._is_held(trouble.concern) or lasted < self.config.patience):
+        if trouble.told_at is None and (lasted < self.config.patience or self._is_held(trouble, now)):
             return self, ()
         if trouble.told_at is None and not self._is_repeated(trouble.concern, now):
             book, alerts = self._tell(trouble.concern, now)
@@ -144,14 +145,25 @@ class AlertBook:
         book, alerts = self._tell(worse, now, is_escalated=True)
         return book._with(key, attrs.evolve(trouble, told_at=now, is_escalated=True)), alerts
 
-    def _is_held(self, concern: Concern) -> bool:
+    def _is_held(self, trouble: Trouble, now: datetime) -> bool:
         """Whether it comes of something that is told, or will be: of the session, a farm, or what fails elsewhere."""
+        concern = trouble.concern
         kind = concern.key.partition(" ")[0]
-        causes = {"order": {SESSION}, "service": {SESSION, FARM}}.get(kind, set()) & self.troubles.keys()
+        causes = {"order": (SESSION,), "service": (SESSION, FARM)}.get(kind, ())
         if kind == "symbol":
-            earlier = takewhile(concern.key.__ne__, self.troubles)
-            causes = {key for key in earlier if key.startswith((SESSION, "service", kind))}
-        return concern.may_pass and kind != PROTECTION and bool(self.is_expected or causes)
+            causes = tuple(
+                key
+                for key, row in takewhile(lambda item: item[0] != concern.key, self.troubles.items())
+                # One that began long before is another trouble.
+                if key.startswith((SESSION, "service"))
+                or (key.startswith(kind) and trouble.since - row.since < _TOGETHER)
+            )
+        is_told = any(self._is_told(self.troubles[key], now) for key in causes if key in self.troubles)
+        return concern.may_pass and kind != PROTECTION and (self.is_expected or is_told)
+
+    def _is_told(self, trouble: Trouble, now: datetime) -> bool:
+        """Or will be, and is not kept back because an earlier one of its kind was told a moment ago."""
+        return trouble.told_at is not None or not self._is_repeated(trouble.concern, now)
 
     def _concerned(self, concern: Concern, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         if not concern.lasts:
