@@ -33,7 +33,7 @@ from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.board.snapshot import plain
 from ibkeel.telemetry import redact
 
-_APART: Final = timedelta(minutes=10)
+_APART: Final = timedelta(minutes=15)  # more than the ten at which a run keeps what goes on
 _NOTES: Final = 500
 
 
