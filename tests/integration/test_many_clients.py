@@ -38,3 +38,24 @@ async def test_balances_that_others_keep_from_us_break_neither_the_session_nor_t
 
         assert on.told.of("ConnectionLost") == on.told.of("AlarmRaised") == []
         assert len(on.told.of("Connected")) == 1
+
+
+async def test_who_never_gets_his_balances_waits_for_them_once_and_not_in_each_cycle(stage):
+    theirs = IBKRConfig(orders="PAPER", client_id=2)
+    async with stage() as on, IBKRBroker(theirs, clock=virtual_clock(), jitter=lambda: 0.0) as other:
+        loop, waited = asyncio.get_running_loop(), []
+        for number in (9001, 9002):
+            other.ib.client.reqAccountSummary(number, "All", "NetLiquidation")
+        await asyncio.sleep(1)
+        for _ in range(3):
+            began = loop.time()
+            with pytest.raises(PacingExceeded):
+                await on.broker.account()
+            waited.append(loop.time() - began)
+            await asyncio.sleep(60)
+        other.ib.client.cancelAccountSummary(9001)
+        await asyncio.sleep(1)
+
+        assert (await on.broker.account()).net_liquidation
+        assert waited[0] == pytest.approx(10.0, abs=1.0)
+        assert max(waited[1:]) < 3.0

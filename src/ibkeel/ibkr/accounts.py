@@ -49,13 +49,14 @@ _TAGS: Final = {
     "TotalCashValue": "total_cash",
 }
 _TURN: Final = 0.5  # seconds in which other programs close theirs
+_LATER: Final = 2.0  # to wait for them once one wait was for nothing
 
 
 class Accounts:
     """Reads accounts over one session."""
 
     def __init__(self, link: Link) -> None:
-        self._link = link
+        self._link, self._are_taken = link, False
 
     async def positions(self, account: str | None, deadlines: Deadlines) -> tuple[Position, ...]:
         """Positions that are not zero, by contract."""
@@ -99,7 +100,8 @@ class Accounts:
 
     async def _balances(self, patience: float) -> list[Any]:
         client, time = self._link.ib.client, asyncio.get_running_loop().time
-        until = time() + patience
+        # A run's exits wait for its balances: where others keep all of theirs, that is once, and not in each cycle.
+        until = time() + (min(patience, _LATER) if self._are_taken else patience)
         # At most two summaries may be open at a time, so each is closed once it is read.
         while True:
             request_id = self._link.request_id()
@@ -116,9 +118,11 @@ class Accounts:
                 )
             except PacingExceeded:
                 if time() > until:
+                    self._are_taken = True
                     raise
                 await asyncio.sleep(_TURN)
             else:
+                self._are_taken = False
                 return rows
 
     async def pnl(self, account: str | None) -> PnL:
