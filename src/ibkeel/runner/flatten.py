@@ -206,7 +206,9 @@ async def leave_position(
         IbkeelError: One of the two did not succeed.
     """
     rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
-    stay = [row for row in rows if not (desk.owns(row) or (of_anybody and row.client_id == broker.client_id))]
+    whose = broker.client_id if of_anybody else None
+    # Client 0 shares its number with orders by hand, which it cannot cancel before they bear an id.
+    stay = [row for row in rows if not (desk.owns(row) or (row.order_id and row.client_id == whose))]
     held = await _of(broker, contract)
     # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts what the
     # other has sent.

@@ -208,6 +208,28 @@ async def test_what_no_exit_here_can_close_keeps_the_stop_that_another_program_g
     assert "ES (FUT); only stocks, options and combos" in left.reason
 
 
+async def test_client_0_keeps_a_stop_where_an_order_by_hand_without_a_number_leaves_no_room_for_an_exit():
+    clock = StandingClock()
+    clock.monotonic = asyncio.get_running_loop().time
+    quote = Quote(contract=HELD_CALL, at=NOW, bid=4.0, ask=4.05)
+    held = Position(account="DU1", contract=HELD_CALL, signed_quantity=1, average_price=4)
+    stop = OrderTicket(
+        contract=HELD_CALL, side="SELL", quantity=1, order_type="STP", stop_price=3, is_closing=True
+    )
+    async with FakeBroker(clock=clock, positions=(held,), quotes=(quote,)) as broker:
+        await broker.place(stop)
+        [works] = await broker.open_orders()
+        broker.set_foreign_orders([attrs.evolve(works, order_id=0, perm_id=7, client_order_id="")])
+        with Journal.in_memory() as journal:
+            crew = crew_of(broker, journal, run="r1", symbols=(), clock=clock, observer=NullObserver())
+            found = await close_everything(broker, crew.desk, session=NOW.date(), wait=0, everything=True)
+        kept = await broker.open_orders()
+
+    assert [row.stop_price for row in kept] == [3]
+    (left,) = found.left
+    assert "another exit could pass zero" in left.reason
+
+
 def test_what_is_left_is_named_and_gets_its_stop_back(held_day, asked):
     def prepare(broker):
         place = broker.place
