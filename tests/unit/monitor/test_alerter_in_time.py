@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from threading import Event
 
 from ibkeel.monitor import Alerter, AlertsConfig
 from ibkeel.monitor.alerts import DeliveryFailed
@@ -45,6 +46,7 @@ async def until(truth):
     began = clock.monotonic()
     while not truth():
         assert clock.monotonic() - began < PATIENCE
+        Event().wait(0.001)  # a loop that only spins may keep the thread from its turn for seconds
         await asyncio.sleep(0)
 
 
