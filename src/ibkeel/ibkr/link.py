@@ -318,19 +318,13 @@ class Link:
         is_end = message in ENDS_BY_NAME
 
         def hearer(*args: Any) -> bool:
-            pending = self.requests.get(key)
             if is_end:
-                self.requests.takes_end(key, lambda: self._take(key, message, args))
-            elif pending is not None:
+                self.requests.take_end(key, message, args)
+            elif (pending := self.requests.get(key)) is not None:
                 pending.take(message, args)
             return keep and not is_waited_for(self.ib.wrapper, key)
 
         return hearer
-
-    def _take(self, key: str, message: str, args: tuple[Any, ...]) -> None:
-        pending = self.requests.get(key)
-        if pending is not None:
-            pending.take(message, args)
 
     def _on_history(self, key: int, fields: list[str]) -> bool:
         return self.requests.get(key) is not None and self.requests.on_message("historicalTable", key, fields)

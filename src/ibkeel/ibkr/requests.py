@@ -197,18 +197,18 @@ class Requests:
         if isinstance(pending.key, str) and was_sent and not pending.is_answered:
             self._owed[pending.key] = asyncio.get_running_loop().time()
 
-    def takes_end(self, key: str, end: Callable[[], None]) -> None:
-        """Hear the end of an answer that bears no id, and hand it on.
+    def take_end(self, key: str, message: str, args: tuple[Any, ...]) -> None:
+        """Hear the end of an answer that bears no id.
 
         It may be that of a question that was given up, whose rows then were the earlier answer's too:
         they are set aside, and count after all when no other end follows.
         """
         owed_since = self._owed.pop(key, None)
-        pending, loop = self._open.get(key), asyncio.get_running_loop()
+        pending = self._open.get(key)
         if pending is None:
             return
-        if owed_since is None or loop.time() - owed_since > _OWED_SECONDS:
-            end()
+        if owed_since is None or (loop := asyncio.get_running_loop()).time() - owed_since > _OWED_SECONDS:
+            pending.take(message, args)
             return
         rows = tuple(pending.rows)
         pending.rows.clear()
@@ -216,7 +216,7 @@ class Requests:
         def nothing_followed() -> None:
             if not pending.future.done() and not pending.rows:
                 pending.rows[:] = rows
-                end()
+                pending.take(message, args)
 
         pending.settle = nothing_followed
         loop.call_later(_SETTLES_AFTER, nothing_followed)
