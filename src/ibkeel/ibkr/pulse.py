@@ -9,14 +9,22 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from ibkeel.errors import ConnectionFailure, NotConnected, PacingExceeded, RequestFailed, RequestTimeout
-from ibkeel.guards import SingleFlight, cut_short, keep_running
-from ibkeel.ibkr.client import hear_bytes
+from ibkeel.errors import (
+    ConnectionFailure,
+    GatewayRejected,
+    NotConnected,
+    PacingExceeded,
+    RequestFailed,
+    RequestTimeout,
+)
+from ibkeel.guards import cut_short, keep_running
+from ibkeel.ibkr.client import Tap, hear_bytes
 from ibkeel.ibkr.keeper import Keeper
 from ibkeel.ibkr.link import Link
-from ibkeel.ibkr.pending import first_answer
+from ibkeel.ibkr.pending import Heard, Pending, first_answer
 from ibkeel.ibkr.services import loop_time
 from ibkeel.ibkr.translate import reading
+from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.resilience import CacheKind, Lane, RequestKind
 
 # A Gateway was seen to ignore the question when it came within a second of its last answer.
@@ -87,6 +95,10 @@ class Gate:
         self._link.check()
 
 
+def _nothing() -> None:
+    """What is asked already is not asked again."""
+
+
 def instant(epoch: int) -> datetime:
     """What the Gateway's clock says; GatewayRejected when it says no time."""
     try:
@@ -129,7 +141,7 @@ class Pulse:
     """Asks the Gateway for its time.
 
     Only one question is ever under way: the answer carries no id, and of two askers the client
-    library would serve one.
+    library would serve one. Who asks while the answer to somebody who has left is due, waits for that one.
     """
 
     def __init__(self, link: Link, keeper: Keeper) -> None:
@@ -139,11 +151,13 @@ class Pulse:
         self._is_old = False  # whether it is from before the program stood still
         self._is_off = False  # whether the clocks differed then
         self._sign: tuple[int, float] | None = None  # the session's generation, and when it came
-        self._questions = SingleFlight(goes_on=True)
+        self._questions = SharedAnswers()
+        self._asked_at = -math.inf
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._due: tuple[float, datetime] | None = None  # the next look at the clock, by both clocks
         hear_bytes(link.ib, self._heard)
+        Tap(link.ib.wrapper).hear("currentTime", self._on_time)
         self._told_at = -math.inf
         self.heard_at = -math.inf
         """When bytes last came, in monotonic seconds."""
@@ -156,7 +170,7 @@ class Pulse:
         """Beat by itself from now on; again does nothing."""
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
-            self._wake, self._questions, self._last = asyncio.Event(), SingleFlight(goes_on=True), None
+            self._wake, self._questions, self._last = asyncio.Event(), SharedAnswers(), None
             self._sign, self._is_off = None, False
             self.heard_at = self._told_at = -math.inf
             broke = partial(self._keeper.faulted, "heartbeat")
@@ -182,11 +196,11 @@ class Pulse:
         if self._last is not None and not self._is_old and loop_time() - self._last.at < LEAST_GAP:
             return self._last
         if deadline >= self._link.config.deadlines.probe:
-            return await self._questions.do("time", self._ask)
+            return await self._questions.get("time", self._ask)
         mine = asyncio.timeout(deadline)
         try:
             async with mine:
-                return await self._questions.do("time", self._ask)
+                return await self._questions.get("time", self._ask)
         except TimeoutError as late:
             if not mine.expired():
                 raise
@@ -198,18 +212,50 @@ class Pulse:
         if self._last is not None and (gap := self._last.at + LEAST_GAP - began) > 0:
             await asyncio.sleep(gap)
             began = loop_time()
+        requests, patience = self._link.requests, self._link.config.deadlines.probe
+        send: Callable[[], None] = self._link.ib.client.reqCurrentTime
+        if self._is_due(patience / 2):
+            requests.take_over("currentTime")
+            began, patience, send = self._asked_at, patience - (began - self._asked_at), _nothing
+        self._asked_at = began
         try:
-            send = self._link.ib.client.reqCurrentTime
-            epoch = await self._probe("currentTime", "the server's time", send)
+            told: Beat | GatewayRejected = await self._probe(
+                "currentTime", "the server's time", send, patience, self._answered
+            )
         except PacingExceeded:  # our own limits kept it here, which says nothing of the link
             raise
         except (RequestFailed, ConnectionFailure) as error:
             self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise
         self._keeper.probed(answered=True, generation=generation)
+        if isinstance(told, GatewayRejected):
+            raise told
+        return told
+
+    def _answered(self, pending: Pending, _: str, args: tuple[Any, ...]) -> None:
+        """At once, for who asked may leave in this very turn of the loop; what cannot be read is an answer too."""
+        try:
+            pending.finish(self._note(*args))
+        except GatewayRejected as error:
+            pending.finish(error)
+
+    def _on_time(self, epoch: int) -> None:
+        """Also where who asked has left: a Gateway ignores who asks again at once."""
+        if self._is_due(self._link.config.deadlines.probe) and self._link.requests.get("currentTime") is None:
+            with suppress(GatewayRejected):
+                self._note(epoch)
+
+    def _is_due(self, seconds: float) -> bool:
+        """Whether somebody asked within so many seconds, and has left without his answer."""
+        return self._link.requests.is_owed("currentTime") and loop_time() - self._asked_at < seconds
+
+    def _note(self, epoch: int) -> Beat:
         now = loop_time()
         beat = Beat(
-            at=now, received_at=self._link.clock.now(), server_time=instant(epoch), seconds=now - began
+            at=now,
+            received_at=self._link.clock.now(),
+            server_time=instant(epoch),
+            seconds=now - self._asked_at,
         )
         was_off, self._is_off = self._is_off, beat.off > CLOCK_LIMIT
         self._last, self._is_old = beat, False
@@ -217,12 +263,16 @@ class Pulse:
             self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
         return beat
 
-    async def _probe(self, key: int | str, what: str, send: Callable[[], None]) -> Any:
-        """Ask with the configured patience: whose own ends sooner, leaves sooner."""
-        link = self._link
-        deadline = link.config.deadlines.probe
-        return await link.requests.ask(
-            key, RequestKind.PROBE, what, deadline=deadline, send=send, heard=first_answer
+    async def _probe(
+        self,
+        key: int | str,
+        what: str,
+        send: Callable[[], None],
+        patience: float,
+        heard: Heard = first_answer,
+    ) -> Any:
+        return await self._link.requests.ask(
+            key, RequestKind.PROBE, what, deadline=patience, send=send, heard=heard
         )
 
     async def _beat_on(self) -> None:
@@ -269,7 +319,7 @@ class Pulse:
 
         try:
             key = link.request_id()
-            found = await self._probe(key, "a sign of the servers", send)
+            found = await self._probe(key, "a sign of the servers", send, link.config.deadlines.probe)
         except (RequestFailed, ConnectionFailure):
             return False
         if not found:
