@@ -481,6 +481,10 @@ def test_a_position_that_no_order_protects_is_a_trouble_while_it_lasts():
     mended = fold(unread, [seen((stop,), ())])
     sold = fold(mended, [seen()])
 
+    part = fold(Snapshot(), [seen((attrs.evolve(stop, quantity=1),))])
+    assert {each.incidents.rows[0].text for each in (bare, part)} == {
+        "no order protects it, or not all of it"
+    }
     assert [row.name for row in bare.incidents.rows] == ["SPY"]
     opened = [[row.name for row in each.incidents.open] for each in (bare, unread, mended, sold)]
     assert opened == [["SPY"], ["SPY", "QQQ"], ["QQQ"], []]

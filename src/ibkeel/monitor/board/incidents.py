@@ -254,7 +254,7 @@ def _of_service(event: ServiceChanged) -> tuple[_Step, ...]:
 def _of_positions(event: PositionsSeen) -> tuple[_Step, ...]:
     """Whatever is held without an order that would close all of it; where orders are not known, what was said stays."""
     bare = (
-        _lasting("position", row.subject, "no order protects it", event.at)
+        _lasting("position", row.subject, "no order protects it, or not all of it", event.at)
         for row in event.positions
         if row.uncovered
     )
