@@ -490,6 +490,20 @@ def test_a_position_that_no_order_protects_is_a_trouble_while_it_lasts():
     assert opened == [["SPY"], ["SPY", "QQQ"], ["QQQ"], []]
 
 
+def test_a_farm_that_breaks_and_a_session_that_is_away_are_two_troubles():
+    ways = (
+        ("syncing", "degraded"), ("degraded", "upstream lost"), ("upstream lost", "reconnecting"),
+        ("reconnecting", "syncing"), ("syncing", "degraded"), ("degraded", "ready"),
+    )  # fmt: skip
+    board, told = Snapshot(), []
+
+    for before, after_it in ways:
+        board = fold(board, [SessionChanged(at=AT, before=before, after=after_it)])
+        told.append([row.text for row in board.incidents.open])
+
+    assert told == [["degraded"], *[["upstream lost"]] * 3, ["degraded"], []]
+
+
 def test_a_session_that_is_well_again_ends_the_trouble():
     seen = after(
         SessionChanged(at=AT, before="ready", after="upstream lost", cause="1100"),

@@ -234,9 +234,10 @@ def _passing(kind: str, name: str, text: str, at: datetime) -> Incident:
 def _of_session(event: SessionChanged) -> tuple[_Step, ...]:
     if event.after in _WELL:
         return (_End("session", "session", event.at),)
-    if event.before == "ready":
+    # A broken farm is one trouble, a session that is away another.
+    if event.after == "degraded" or event.before in {"ready", "degraded"}:
         words = f"{event.after}: {event.cause}" if event.cause else event.after
-        return (_lasting("session", "session", words, event.at),)
+        return _End("session", "session", event.at), _lasting("session", "session", words, event.at)
     return ()
 
 
