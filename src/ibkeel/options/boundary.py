@@ -21,9 +21,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from ibkeel.options.black import bell, normal_form, reach, spread
+from ibkeel.options.black import bell, density, normal_form, reach, rough_mills, spread
 from ibkeel.options.inputs import Floats, Inputs
-from ibkeel.options.normal import density, rough_mills
 
 # Carry over variance: above, sweeps by the slope drift apart; below, they settle faster than those by the value.
 # Less where the carry over the life exceeds 0.4: else prices are off by up to 6 % of the strike.

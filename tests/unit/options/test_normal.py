@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.options.normal import density, mills, rough_mills
+from ibkeel.options.black import density, mills, rough_mills
 
 
 def truth(z):

@@ -10,7 +10,6 @@ import numpy as np
 
 from ibkeel.sim.settings import VenueSettings
 from ibkeel.sim.values import Commission, Execution, Market, SimContract, SimOrder
-from ibkeel.sim.venue.account import Account
 from ibkeel.sim.venue.margin import (
     MarginPreview,
     Valuation,
@@ -21,6 +20,7 @@ from ibkeel.sim.venue.margin import (
 )
 from ibkeel.sim.venue.matching import LIMIT_TYPES, leg_orders
 from ibkeel.sim.venue.orders import WorkingOrder
+from ibkeel.sim.venue.settlement import Account
 
 # Permanent ids of real accounts have nine or ten digits and fit 31 bits.
 _LOWEST_PERM, _HIGHEST_PERM = 1_000_000_000, 2_000_000_000

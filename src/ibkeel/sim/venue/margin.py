@@ -13,8 +13,8 @@ import attrs
 
 from ibkeel.sim.settings import VenueSettings
 from ibkeel.sim.values import Market, MarketQuote, SimContract, SimOrder, SimPosition
-from ibkeel.sim.venue.account import Account, Holding
 from ibkeel.sim.venue.matching import LIMIT_TYPES, usable_price
+from ibkeel.sim.venue.settlement import Account, Holding
 
 Mark = Callable[[Holding], float]
 """The price per share at which a holding is valued."""

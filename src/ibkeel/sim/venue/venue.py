@@ -19,7 +19,6 @@ from ibkeel.sim.values import (
     SimPosition,
     VenueEvent,
 )
-from ibkeel.sim.venue.account import Account
 from ibkeel.sim.venue.engine import Engine
 from ibkeel.sim.venue.hours import is_expired
 from ibkeel.sim.venue.ledger import Ledger, Stamps
@@ -33,7 +32,7 @@ from ibkeel.sim.venue.margin import (
 )
 from ibkeel.sim.venue.orders import Stage, WorkingOrder
 from ibkeel.sim.venue.rejects import Refusal, check_modification, check_new, refuse
-from ibkeel.sim.venue.settlement import CorporateAction, Settlement, after_action, ends_at, settled
+from ibkeel.sim.venue.settlement import Account, CorporateAction, Settlement, after_action, ends_at, settled
 
 _DEFAULTS = VenueSettings()
 

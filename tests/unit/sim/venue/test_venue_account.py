@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ibkeel.sim.settings import CommissionPlan
 from ibkeel.sim.values import SimContract
-from ibkeel.sim.venue.account import Account
+from ibkeel.sim.venue.settlement import Account
 
 CONTRACT = SimContract(con_id=1, symbol="SPY", sec_type="OPT", multiplier=100)
 

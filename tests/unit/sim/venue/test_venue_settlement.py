@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.sim.values import MarketQuote, SimContract, SimSession
-from ibkeel.sim.venue.account import Account
-from ibkeel.sim.venue.settlement import settled
+from ibkeel.sim.venue.settlement import Account, settled
 
 NEW_YORK = ZoneInfo("America/New_York")
 FRIDAY = date(2024, 3, 15)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkeel.sim.values import SimContract, SimLeg
-from ibkeel.sim.venue.account import Holding
 from ibkeel.sim.venue.ledger import limit_cash
 from ibkeel.sim.venue.margin import covered_margin, paired
 from ibkeel.sim.venue.matching import leg_orders
+from ibkeel.sim.venue.settlement import Holding
 
 NEAR, FAR = date(2024, 3, 15), date(2024, 4, 19)
 
