@@ -644,6 +644,20 @@ def test_a_symbol_that_loses_its_data_long_after_another_is_told_of_beside_it():
     assert person.titles == ["No data for DEAD", "No data for SPY"]
 
 
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_symbol_without_data_is_told_of_in_each_session_and_not_after_it(held):
+    person = Person(patience=60)
+
+    for day in (0, 86_400):
+        person.hear(skipped("SPY"), day)
+        person.wait(day + 60)
+        person.hear(TradingDayClosed(at=AT, day=date(2026, 1, 5), held=held), day + 120)
+        person.wait(day + 3600)
+
+    name = "No data for SPY"
+    assert [title for title in person.titles if name in title] == [name, f"Over: {name}"] * 2
+
+
 @pytest.mark.parametrize("cause", [LOST, FARM, FAILING], ids=["session", "farm", "service"])
 def test_a_symbol_without_data_is_not_told_of_beside_what_it_comes_of(cause):
     person = Person(patience=60)

@@ -289,12 +289,15 @@ def _held_pacing(event: events.PacingHeld) -> tuple[News, ...]:
 
 
 def _day_over(event: events.TradingDayClosed) -> tuple[News, ...]:
+    # Whoever lacks data in the next session is told of anew.
+    over = Relief("symbol ", "the session is over, and nothing is decided until the next", _ALL)
     if event.held == 0:
-        return ()
+        return (over,)
     known = (
         "nobody could look what is still held" if event.held is None else f"{event.held} positions are held"
     )
     return (
+        over,
         Concern(
             key=f"held {event.day}",
             severity=_WARNING,
