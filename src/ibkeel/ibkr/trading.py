@@ -240,8 +240,10 @@ class Trading:
         return True
 
     async def _cancel_all(self, legs: list[_Leg], deadlines: Deadlines) -> None:
-        alive = [leg for leg in legs if not self._require(leg.order_id).state.is_final]
-        if not alive:
+        rows = [self._require(leg.order_id) for leg in legs]
+        alive = [row for row in rows if not row.state.is_final]
+        # An end may be told before what had filled until then, whoever cancelled the entry.
+        if not alive and not any(row.state is OrderState.CANCELLED and not row.parent_id for row in rows):
             return
         try:
             for leg in alive:
@@ -249,14 +251,14 @@ class Trading:
             await self._link.book.until(
                 lambda: all(self._require(leg.order_id).state.is_final for leg in alive), deadlines.orders
             )
-            await self._read_fills(deadlines)  # an end may be told before what had filled until then
+            await self._read_fills(deadlines)
         except (TimeoutError, ConnectionError, RequestFailed) as late:
             # Bytes of the family have left: it is not "not sent".
-            for leg in alive:
+            for leg in rows:
                 self._link.book.cancel_unanswered(leg.order_id)
-            names = ", ".join(leg.client_order_id for leg in alive)
+            names = ", ".join(leg.client_order_id for leg in rows)
             raise RequestTimeout(
-                f"a member of the bracket was refused, and the cancel of {names} was not confirmed within "
+                f"a member of the bracket was refused, and the end of {names} was not confirmed within "
                 f"{deadlines.orders:g} s: their state is unknown; read open_orders() before anything else"
             ) from late
 

@@ -229,7 +229,10 @@ async def test_fills_that_came_while_nobody_listened_are_journaled(crew):
         assert OrderState.FILLED in states
 
 
-async def test_a_bracket_keeps_its_stop_when_its_entry_filled_in_part_and_its_cancel_is_told_first(stage):
+@pytest.mark.parametrize("who", ["we", "somebody else"])
+async def test_a_bracket_keeps_its_stop_when_its_entry_filled_in_part_and_its_cancel_is_told_first(
+    stage, who
+):
     def is_news_of_orders(payload):
         number, request_id = split(payload)[:2]
         return number in {"3", "5", "59"} or (number, request_id) == ("11", "-1")
@@ -247,8 +250,11 @@ async def test_a_bracket_keeps_its_stop_when_its_entry_filled_in_part_and_its_ca
         placing = asyncio.create_task(on.broker.place(Bracket(entry=entry, stop_loss=1, take_profit=20)))
         while not on.gateway.venue.positions():
             await asyncio.sleep(0.01)
-        profit = on.board.asked("place_order")[1]["order_id"]
+        mine, profit = [sent["order_id"] for sent in on.board.asked("place_order")][:2]
         on.gateway.venue.cancel(1, profit, virtual_clock().now())
+        if who == "somebody else":
+            on.gateway.venue.cancel(1, mine, virtual_clock().now())
+            on.board.say("error", request_id=mine, code=202, text="Order Canceled - reason:")
         on.board.say("error", request_id=profit, code=201, text="Order rejected - reason:no")
 
         placed = await placing
