@@ -118,7 +118,7 @@ class OrderChanged:
     Args:
         filled: Contracts or shares filled so far.
         quantity: How many the order is for; 0 when that was not told.
-        terms: As in `OrderPlaced`.
+        terms: As in `OrderPlaced`, and so are `subject` and `side`; empty when they are not known.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -128,6 +128,8 @@ class OrderChanged:
     reason: str = ""
     quantity: float = 0.0
     terms: str = ""
+    subject: str = ""
+    side: str = ""
 
     @classmethod
     def of(cls, report: OrderReport, *, at: datetime | None = None) -> Self:
@@ -140,6 +142,8 @@ class OrderChanged:
             reason=report.reason,
             quantity=report.quantity,
             terms=report.terms,
+            subject=name_of_series(report.contract),
+            side=report.side.value,
         )
 
 

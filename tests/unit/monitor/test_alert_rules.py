@@ -338,6 +338,25 @@ def test_a_rejection_is_told_with_what_follows_from_it():
     assert "later cycle" not in told
 
 
+@pytest.mark.parametrize("state", ["rejected", "unknown"])
+def test_an_order_that_came_to_nothing_is_told_with_what_it_was_to_do(state):
+    order = OrderChanged(
+        at=AT,
+        client_order_id="o",
+        state=state,
+        filled=0,
+        reason="error 201: no funds",
+        quantity=2.0,
+        terms="STP 1.10",
+        subject="SPY 2025-03-21 690 C",
+        side="SELL",
+    )
+
+    [concern] = [news for news in news_of(order) if isinstance(news, Concern)]
+
+    assert concern.what == "SELL 2 SPY 2025-03-21 690 C STP 1.10: error 201: no funds"
+
+
 def test_a_position_without_a_stop_is_told_until_it_has_one():
     bare = HeldPosition(subject="SPY C", symbol="SPY", signed_quantity=2, average_price=1, protection=())
     stop = ProtectiveOrder(client_order_id="s", order_type="STP", price=1, quantity=2, state="working")

@@ -192,13 +192,14 @@ def _decided(event: events.DecisionMade) -> tuple[News, ...]:
 
 def _order(event: events.OrderChanged) -> tuple[News, ...]:
     name, key = event.client_order_id, f"order {event.client_order_id}"
+    order = event.subject and f"{event.side} {event.quantity:.10g} {event.subject} {event.terms}: "
     if event.state == "unknown":
         return (
             Concern(
                 key=key,
                 severity=_CRITICAL,
                 title=f"Nobody knows what became of order {name}",
-                what=event.reason or "the venue has not said what became of it",
+                what=order + (event.reason or "the venue has not said what became of it"),
                 did="it enters nothing until that is known, resends nothing, and keeps asking the venue's lists",
                 todo="look for the order in TWS or Client Portal; cancel or close there what should not be",
                 lasts=True,
@@ -213,7 +214,7 @@ def _order(event: events.OrderChanged) -> tuple[News, ...]:
         key=f"rejected: {_FIGURES.sub('#', reason)}",  # a stop is tried again and again
         severity=_WARNING,
         title=f"Order {name} was rejected",
-        what=reason,
+        what=order + reason,
         did="it withdraws a bracket whole, tries an exit again, and after code 201 to a new order enters nothing more today",
         todo="see whether funds, permissions and price steps allow such an order, and what is held",
     )
