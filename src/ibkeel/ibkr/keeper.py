@@ -331,9 +331,8 @@ class Keeper:
         told = alarm(self.session, self._link.config.reset_windows, self._link.clock.now(), now=loop_time())
         name = _FARM if self.session.state is SessionState.DEGRADED else _NO_SESSION
         if told is None and not self.session.is_fresh(loop_time()):
-            self._alarms = {
-                each: said for each, said in self._alarms.items() if each not in {_FARM, _NO_SESSION}
-            }
+            for each in (_FARM, _NO_SESSION):
+                self._alarms.pop(each, None)
         elif told is not None and name not in self._alarms:
             self.raise_alarm(name, told)
 
