@@ -87,3 +87,68 @@ async def test_a_gateway_that_says_nothing_to_the_hasty_is_found_out_by_the_hear
             await asyncio.gather(on.broker.with_deadline(0.1).server_time(), return_exceptions=True)
 
         assert "reconnecting" in {change.after for change in on.told.of("SessionChanged")}
+
+
+async def test_an_answer_that_nobody_took_is_not_waited_for_again(stage):
+    async with stage(settings=SLOW) as on:
+        before = questions(on)
+        with pytest.raises(RequestTimeout):
+            await on.broker.with_deadline(0.1).server_time()
+        await asyncio.sleep(1.5)
+
+        assert await on.broker.server_time() is not None
+        assert questions(on) - before == 2
+
+
+async def test_an_answer_that_is_read_in_the_turn_in_which_who_asked_leaves_is_not_waited_for(stage):
+    async with stage() as on:
+        asked, loop = asyncio.create_task(on.broker.server_time()), asyncio.get_running_loop()
+        while on.broker._link.requests.get("currentTime") is None:
+            await asyncio.sleep(0)
+        asked.cancel()
+        on.broker.ib.wrapper.currentTime(int(on.broker._link.clock.now().timestamp()))
+        on.board.kept_back = {"current_time"}
+        await asyncio.wait({asked})
+        began = loop.time()
+        await on.broker.server_time()
+
+        assert asked.cancelled()
+        assert loop.time() - began < 0.5
+
+
+async def test_a_question_that_was_left_before_it_was_sent_is_asked(stage):
+    async with stage() as on:
+        on.board.kept_back = {"current_time"}
+        with pytest.raises(RequestTimeout):
+            await on.broker.server_time()
+        on.board.kept_back = set()
+        on.broker._link.wire.hold("messages")
+        with pytest.raises(RequestTimeout):
+            await on.broker.with_deadline(0.1).server_time()
+        await asyncio.sleep(1.5)
+
+        assert await on.broker.server_time() is not None
+
+
+async def test_an_answer_that_nobody_took_tells_that_the_link_lives(stage):
+    async with stage(settings=SLOW) as on:
+        for _ in range(3):
+            on.board.kept_back = {"current_time"}
+            with pytest.raises(RequestTimeout):
+                await on.broker.server_time()
+            on.board.kept_back = set()
+            with pytest.raises(RequestTimeout):
+                await on.broker.with_deadline(0.1).server_time()
+            await asyncio.sleep(1.5)
+
+        assert "reconnecting" not in {change.after for change in on.told.of("SessionChanged")}
+
+
+async def test_who_leaves_early_sets_the_heartbeat_to_find_out_about_a_silent_gateway(stage):
+    async with stage(deadlines=Deadlines(probe=5.0), heartbeat=600.0) as on:
+        on.board.kept_back = {"current_time"}
+        with pytest.raises(RequestTimeout):
+            await on.broker.with_deadline(0.5).server_time()
+        await asyncio.sleep(16)
+
+        assert "reconnecting" in {change.after for change in on.told.of("SessionChanged")}

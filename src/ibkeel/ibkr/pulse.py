@@ -214,20 +214,22 @@ class Pulse:
             began = loop_time()
         requests, patience = self._link.requests, self._link.config.deadlines.probe
         send: Callable[[], None] = self._link.ib.client.reqCurrentTime
-        if self._is_due(patience / 2):
-            requests.take_over("currentTime")
+        # What an earlier question is owed must not count for this one, which may be left before it is sent.
+        if requests.take_over("currentTime") and began - self._asked_at < patience / 2:
             began, patience, send = self._asked_at, patience - (began - self._asked_at), _nothing
         self._asked_at = began
         try:
             told: Beat | GatewayRejected = await self._probe(
                 "currentTime", "the server's time", send, patience, self._answered
             )
+        except asyncio.CancelledError:
+            self.hurry()  # somebody has to find out whether the answer comes
+            raise
         except PacingExceeded:  # our own limits kept it here, which says nothing of the link
             raise
         except (RequestFailed, ConnectionFailure) as error:
             self._keeper.probed(answered=False, generation=generation, cause=str(error))
             raise
-        self._keeper.probed(answered=True, generation=generation)
         if isinstance(told, GatewayRejected):
             raise told
         return told
@@ -241,26 +243,20 @@ class Pulse:
 
     def _on_time(self, epoch: int) -> None:
         """Also where who asked has left: a Gateway ignores who asks again at once."""
-        if self._is_due(self._link.config.deadlines.probe) and self._link.requests.get("currentTime") is None:
+        pending, patience = self._link.requests.get("currentTime"), self._link.config.deadlines.probe
+        if (pending is None or pending.future.done()) and loop_time() - self._asked_at < patience:
             with suppress(GatewayRejected):
                 self._note(epoch)
 
-    def _is_due(self, seconds: float) -> bool:
-        """Whether somebody asked within so many seconds, and has left without his answer."""
-        return self._link.requests.is_owed("currentTime") and loop_time() - self._asked_at < seconds
-
     def _note(self, epoch: int) -> Beat:
-        now = loop_time()
-        beat = Beat(
-            at=now,
-            received_at=self._link.clock.now(),
-            server_time=instant(epoch),
-            seconds=now - self._asked_at,
-        )
+        now, keeper = loop_time(), self._keeper
+        seconds, self._asked_at = now - self._asked_at, -math.inf  # no other answer is due
+        keeper.probed(answered=True, generation=keeper.session.generation)
+        beat = Beat(at=now, received_at=self._link.clock.now(), server_time=instant(epoch), seconds=seconds)
         was_off, self._is_off = self._is_off, beat.off > CLOCK_LIMIT
         self._last, self._is_old = beat, False
         if self._is_off and not was_off:
-            self._keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
+            keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
         return beat
 
     async def _probe(

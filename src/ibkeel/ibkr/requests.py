@@ -197,13 +197,9 @@ class Requests:
         if isinstance(pending.key, str) and was_sent and not pending.is_answered:
             self._owed[pending.key] = asyncio.get_running_loop().time()
 
-    def is_owed(self, key: str) -> bool:
-        """Whether an answer without an id may still come for a question that was given up."""
-        return key in self._owed
-
-    def take_over(self, key: str) -> None:
-        """Ask nothing, and count the answer that is owed for the question that follows."""
-        self._owed.pop(key, None)
+    def take_over(self, key: str) -> bool:
+        """Whether an answer without an id may still come for a question given up; it counts for the one that follows."""
+        return self._owed.pop(key, None) is not None
 
     def take_end(self, key: str, message: str, args: tuple[Any, ...]) -> None:
         """Hear the end of an answer that bears no id.
