@@ -29,6 +29,8 @@ _CAPACITY: Final = 20_000
 _OWNER_ONLY: Final = 0o600
 _PAUSE: Final = 0.2
 _PARTING: Final = 5.0
+_HIGHEST_PORT: Final = 65535
+_between: Final = partial(between, error=ConfigurationError, names_class=False)
 
 
 class EventLog(Observer):
@@ -112,12 +114,6 @@ class EventLog(Observer):
         if trouble != self._trouble:
             self._trouble = trouble
             self._failed(trouble)
-
-
-_HIGHEST_PORT: Final = 65535
-
-
-_between: Final = partial(between, error=ConfigurationError, names_class=False)
 
 
 @attrs.frozen(kw_only=True)

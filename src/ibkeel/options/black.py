@@ -85,6 +85,22 @@ _ROUGH_BELOW: Final = (
 # Powers of a larger argument overflow; the ratio is 1 / z there to the last digit.
 _FARTHEST: Final = 1e9
 
+# Below these the difference of the two ratios is summed as a series; 4 terms leave 7e-16. Beyond
+# 50 deviations the value is no double, and the powers of `a` would overflow.
+_SHORT: Final = 0.03
+_NEAR: Final = 0.05
+_FAR: Final = 50.0
+_MOST_STEPS: Final = 30
+# A fourth-order step of this relative size leaves less than a rounding error.
+_SMALL_MOVE: Final = 1e-4
+# Up to this, Mills' ratios are continued rather than computed again.
+_TINY_MOVE: Final = 1e-6
+# Bachelier: the distance in deviations is u P(sqrt(u)) / Q(sqrt(u)), u = log1p(distance / value),
+# within 6e-4. Weighted least squares over distances from 1e-6 to 37 deviations, our own.
+_INVERSE_ABOVE: Final = (0.022312011113305, 0.037664414409723, 0.018833721969100, 0.398881469488215)
+_INVERSE_BELOW: Final = (0.015807075554711, 0.025969062177951, 0.119462954716167, 0.041047166385748, 1.0)
+_LEAST_RATIO: Final = 1e-9
+
 
 def _polynomial(z: Floats, coefficients: tuple[float, ...]) -> Floats:
     """Horner's rule in place; the highest coefficient, which is 1, is left out."""
@@ -124,23 +140,6 @@ def rough_mills(z: Floats) -> Floats:
 def density(x: Floats) -> Floats:
     """Density at `x`."""
     return _INV_SQRT_2PI * np.exp(-0.5 * x * x)
-
-
-# Below these the difference of the two ratios is summed as a series; 4 terms leave 7e-16. Beyond
-# 50 deviations the value is no double, and the powers of `a` would overflow.
-_SHORT: Final = 0.03
-_NEAR: Final = 0.05
-_FAR: Final = 50.0
-_MOST_STEPS: Final = 30
-# A fourth-order step of this relative size leaves less than a rounding error.
-_SMALL_MOVE: Final = 1e-4
-# Up to this, Mills' ratios are continued rather than computed again.
-_TINY_MOVE: Final = 1e-6
-# Bachelier: the distance in deviations is u P(sqrt(u)) / Q(sqrt(u)), u = log1p(distance / value),
-# within 6e-4. Weighted least squares over distances from 1e-6 to 37 deviations, our own.
-_INVERSE_ABOVE: Final = (0.022312011113305, 0.037664414409723, 0.018833721969100, 0.398881469488215)
-_INVERSE_BELOW: Final = (0.015807075554711, 0.025969062177951, 0.119462954716167, 0.041047166385748, 1.0)
-_LEAST_RATIO: Final = 1e-9
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -23,6 +23,9 @@ from ibkeel.model import (
 from ibkeel.model.checks import as_optional_count
 from ibkeel.validators import whole_number
 
+_AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
+_STOPS: Final = frozenset({OrderType.STP.value, OrderType.STP_LMT.value, "TRAIL", "TRAIL LIMIT"})
+
 
 @attrs.frozen(kw_only=True)
 class ExitPlan:
@@ -143,10 +146,6 @@ def check_exit(ticket: OrderTicket, position: Position, open_orders: Iterable[Or
             f"an exit of {ticket.quantity} {position.contract} would pass zero: {held:g} held, "
             f"room for {room} beside the open exits"
         )
-
-
-_AT_WORK: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.PARTIALLY_FILLED})
-_STOPS: Final = frozenset({OrderType.STP.value, OrderType.STP_LMT.value, "TRAIL", "TRAIL LIMIT"})
 
 
 def is_stop(order: OrderReport) -> bool:

@@ -52,6 +52,10 @@ _VOLATILE: Final = frozenset({"now", "age"})
 _PATIENCE: Final = 2.0
 _LONGEST: Final = 20_000_000  # bytes
 _PARTS: Final = frozenset(field.name for field in attrs.fields(Snapshot))
+_NONE: Final = "none"
+_MOST: Final = 20_000
+_WHOLE: Final = (RunStarted, RunEnded, Intent, OrderUpdate, FillSeen)
+_RECENT: Final = (Decision, Failure)
 
 
 @attrs.frozen(kw_only=True)
@@ -257,12 +261,6 @@ def _settled(data: dict[str, Any]) -> str:
     tiers = [{name: row[name] for name in row if name != "age"} for row in data["health"]["tiers"]]
     kept = {name: row for name, row in data.items() if name not in _VOLATILE}
     return json.dumps({**kept, "health": {**data["health"], "tiers": tiers}}, separators=(",", ":"))
-
-
-_NONE: Final = "none"
-_MOST: Final = 20_000
-_WHOLE: Final = (RunStarted, RunEnded, Intent, OrderUpdate, FillSeen)
-_RECENT: Final = (Decision, Failure)
 
 
 def recalled(journal: Journal, most: int = _MOST) -> Snapshot:

@@ -57,6 +57,7 @@ td { border-top: 1px solid var(--edge); padding: .25rem .7rem .25rem 0; vertical
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 td.t { white-space: nowrap; color: var(--faint); }
 """
+_SETTLE: Final = 5.0  # seconds after the close, for the last records to be on disk
 
 
 class Sign(NamedTuple):
@@ -303,9 +304,6 @@ def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]], lead
 
 def _clock(instant: datetime) -> str:
     return f"{instant.astimezone(NEW_YORK):%H:%M:%S}"
-
-
-_SETTLE: Final = 5.0  # seconds after the close, for the last records to be on disk
 
 
 class DayReports(Observer):

@@ -13,6 +13,8 @@ from ibkeel.sim.values import ContractPattern, Market, SimContract, SimPosition
 from ibkeel.sim.venue.matching import usable_price
 
 _NONE: Final[Mapping[int, "Holding"]] = MappingProxyType({})
+_LEAST: Final = 0.01
+_SEARCH: Final = timedelta(days=7)
 
 
 @attrs.frozen(kw_only=True)
@@ -117,10 +119,6 @@ class Account:
             quantity=holding.quantity,
             average_cost=holding.average_cost,
         )
-
-
-_LEAST: Final = 0.01
-_SEARCH: Final = timedelta(days=7)
 
 
 @attrs.frozen(kw_only=True)
