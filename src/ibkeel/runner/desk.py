@@ -24,14 +24,7 @@ from ibkeel.model import (
     Quote,
     Signal,
 )
-from ibkeel.orders import (
-    EntryIntent,
-    ExitCause,
-    ExitIntent,
-    GapKind,
-    StopIntent,
-    is_same_contract,
-)
+from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopIntent, is_same_contract
 from ibkeel.runner.doorkeeper import Doorkeeper, Standing
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of, may_live
@@ -167,6 +160,8 @@ class OrderDesk:
         if order.is_past:
             self.stirred.set()  # it may live after all
         order.noted(report)
+        if report.state is OrderState.REJECTED and report.reason.startswith(f"error {_NO_FUNDS}:"):
+            self.funds_rejected = True  # also when it had been accepted
         is_over = order.state in {OrderState.FILLED, OrderState.REJECTED}
         if is_over or order.state is report.state or (order.state.is_final and not is_event):
             return False

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date, timedelta
+from decimal import Decimal
 
 import attrs
 import pytest
@@ -167,6 +168,27 @@ async def test_an_order_whose_change_is_refused_as_a_new_order_would_be_works_on
 
         assert told.state is OrderState.UNKNOWN
         assert (listed.state, listed.limit_price) == (OrderState.WORKING, 100)
+
+
+@pytest.mark.parametrize(("is_change", "ends"), [(False, True), (True, False)])
+async def test_an_order_that_is_rejected_late_ends_the_entries_as_one_at_once(stage, is_change, ends):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            crew = crew_on(on, journal)
+            hearing = asyncio.create_task(crew.watch.run())
+            entry = await waiting_entry(on, crew)
+            if is_change:
+                higher = OrderTicket(
+                    contract=entry.contract, limit_price=entry.limit_price + Decimal("0.01"), **RESTING
+                )
+                await crew.desk.change(entry, higher)
+            await asyncio.sleep(30)
+            text = "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED"
+            on.board.say("error", request_id=entry.order_id, code=201, text=text)
+            await asyncio.sleep(5)
+            hearing.cancel()
+
+            assert crew.desk.funds_rejected is ends
 
 
 async def test_positions_are_asked_for_though_they_failed_time_and_again_for_an_exit_needs_them(stage):

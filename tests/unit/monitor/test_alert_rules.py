@@ -334,7 +334,7 @@ def test_a_rejection_is_told_with_what_follows_from_it():
 
     [told] = [row.text for row in news_of(refused) if isinstance(row, Concern)]
 
-    assert "after code 201 to a new order enters nothing more today" in told
+    assert "after code 201 enters nothing more today" in told
     assert "later cycle" not in told
 
 

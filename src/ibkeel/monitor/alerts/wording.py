@@ -215,7 +215,7 @@ def _order(event: events.OrderChanged) -> tuple[News, ...]:
         severity=_WARNING,
         title=f"Order {name} was rejected",
         what=order + reason,
-        did="it withdraws a bracket whole, tries an exit again, and after code 201 to a new order enters nothing more today",
+        did="it withdraws a bracket whole, tries an exit again, and after code 201 enters nothing more today",
         todo="see whether funds, permissions and price steps allow such an order, and what is held",
     )
     return relief, refusal
