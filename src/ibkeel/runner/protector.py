@@ -248,7 +248,7 @@ class Protector:
 
     def _tifs(self, *, ends: bool) -> tuple[TimeInForce, ...]:
         """How long a stop may work; one that ended with the day would leave bare what is held over night."""
-        return self._policy.tifs if ends or not self._policy.tifs else (TimeInForce.GTC,)
+        return self._policy.tifs if ends else (TimeInForce.GTC,)
 
     def _is_ours(self, contract: Contract) -> bool:
         return any(is_same_contract(contract, known) for known in self._desk.contracts)

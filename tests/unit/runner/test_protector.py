@@ -2,7 +2,7 @@
 
 import asyncio
 import weakref
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import attrs
@@ -100,13 +100,27 @@ class Wavering(FakeBroker):
 
 
 class Sold(FakeBroker):
-    """A venue where somebody else sold what is held, or a part of it."""
+    """A venue where somebody else sold what is held, or a part of it; each list bears the time when it was asked."""
 
     left = 2.0
+
+    async def all_open_orders(self):
+        now = virtual_clock().now()
+        return tuple(attrs.evolve(row, at=now) for row in await super().all_open_orders())
 
     async def positions(self, account=None):
         rows = await super().positions(account)
         return tuple(attrs.evolve(row, signed_quantity=self.left) for row in rows if self.left)
+
+
+class Turning(Sold):
+    """The same, whose lists show one order at a time, in turn."""
+
+    asked = 0
+
+    async def all_open_orders(self):
+        self.asked, rows = self.asked + 1, await super().all_open_orders()
+        return rows[self.asked % 2 :][:1]
 
 
 class Listening(Sold):
@@ -151,6 +165,20 @@ class Refusing(FakeBroker):
         return await super().place(order, **more)
 
 
+class Forgetful(FakeBroker):
+    """A venue that takes the first stop, cancels it, and says neither."""
+
+    lost = 1
+
+    async def place(self, order, **more):
+        placed = await super().place(order, **more)
+        if isinstance(order, OrderTicket) and self.lost:
+            self.lost -= 1
+            await self.cancel(placed.order_id)
+            raise RequestTimeout("no answer")
+        return placed
+
+
 class Doubtful(FakeBroker):
     """A venue that does not cancel a stop, and does not say whether it works."""
 
@@ -166,7 +194,7 @@ class Doubtful(FakeBroker):
         return attrs.evolve(row, reason="error 161: not now")
 
 
-def posted(kind=FakeBroker, doorkeeper=None, **options):
+def posted(kind=FakeBroker, doorkeeper=None, *, how=None, **options):
     clock, tally, told, news = virtual_clock(), Tally("t", ("SPY",)), Told(), asyncio.Event()
     quotes = [Quote(contract=each, at=clock.now(), bid=4.0, ask=4.05) for each in (CALL, PUT)]
     broker = kind(quotes=quotes, clock=clock, **options)
@@ -188,10 +216,10 @@ def posted(kind=FakeBroker, doorkeeper=None, **options):
         Failures(recorder, tally, clock, told),
         clock,
         told,
-        policy=ProtectionPolicy(),
         news=news,
         catch_up=catch_up,
         times=ProtectionTimes(deadline=30.0),
+        **({"policy": ProtectionPolicy()} | (how or {})),
     )
     post = Post(broker, desk, protector, journal, told, news)
     weakref.finalize(post, journal.close)
@@ -295,9 +323,10 @@ async def test_a_stop_that_is_refused_is_tried_again_and_told_of_in_time():
         stops = await post.stops()
 
     assert len(stops) == 1
-    assert len(post.told.alarms()) == 1
+    [alarm] = post.told.alarms()
     failures = [entry.record for entry in post.journal.events(Failure)]
     assert {row.service for row in failures} == {"protection"}
+    assert ("SPY", alarm) in [(row.symbol, row.message) for row in failures]
 
 
 async def test_a_venue_that_refuses_a_stop_is_asked_every_few_seconds_and_less_often_once_a_person_was_told():
@@ -343,7 +372,8 @@ async def test_what_cannot_be_read_is_noted_and_asked_again():
         post.broker.fail("positions", RequestTimeout("no answer"), times=1)
         await run_for(post, 90)
 
-    assert [entry.record.kind for entry in post.journal.events(Failure)] == ["RequestTimeout"]
+    [failure] = [entry.record for entry in post.journal.events(Failure)]
+    assert (failure.kind, failure.service, failure.symbol) == ("RequestTimeout", "protection", "")
     assert post.asked("positions") > 1
 
 
@@ -364,23 +394,57 @@ async def test_news_that_come_together_cost_one_look():
     assert post.asked("positions") == before + 1
 
 
-async def test_what_only_a_person_can_mend_is_looked_at_once_in_a_while_when_it_was_told():
+@pytest.mark.parametrize(("is_doubtful", "looks"), [(False, range(15, 19)), (True, range(100, 250))])
+async def test_what_only_a_person_can_mend_is_looked_at_once_in_a_while_when_it_was_told(is_doubtful, looks):
+    """Every few seconds until it is told, then every minute; not while lists may tell more of an order of ours."""
     post = posted(Undecided)
     async with post.broker:
         await post.enter()
-        await asyncio.sleep(10)
+        if is_doubtful:
+            post.desk.restore({"lost": attrs.evolve(ours(), state=OrderState.UNKNOWN)})
+        await asyncio.sleep(20)
         await run_for(post, 630)
 
     [alarm] = post.told.alarms()
     assert "nobody knows" in alarm
-    assert post.asked("positions") <= 18  # every 5 s until it is told, then every minute
+    assert post.asked("positions") in looks
 
 
-async def test_after_a_look_that_failed_the_next_one_is_soon():
+async def test_it_rests_when_neither_a_fill_nor_a_mend_can_lag_behind_its_lists():
+    looks = []
+    post = posted(how={"seen": lambda *_: looks.append(virtual_clock().monotonic() - began)})
+    async with post.broker:
+        placed = await post.enter()
+        began = virtual_clock().monotonic()
+        await run_for(post, 100)
+        after_a_fill = [*looks]
+        await post.broker.cancel(placed.children[0].order_id)
+        began = virtual_clock().monotonic()
+        looks.clear()
+        await run_for(post, 100)
+
+    assert after_a_fill == pytest.approx([0, 5, 10, 15, 75], abs=0.1)
+    assert looks == pytest.approx([0, 1, 6, 11, 16, 76], abs=0.1)  # two looks agree, and the later mends
+
+
+async def test_each_look_tells_what_is_held_and_what_works():
+    seen = []
+    post = posted(how={"seen": lambda *both: seen.append(both)})
+    async with post.broker:
+        await post.enter()
+        await post.protector.check()
+        said = (await post.broker.positions(), await post.broker.all_open_orders())
+
+    assert seen == [said]
+    assert [len(rows) for rows in said] == [1, 1]
+
+
+@pytest.mark.parametrize("error", [NotConnected("gone"), RequestTimeout("no answer")])
+async def test_after_a_look_that_failed_the_next_one_is_soon(error):
     post = posted()
     async with post.broker:
         await post.enter()
-        post.broker.fail("positions", NotConnected("gone"), times=1)
+        post.broker.fail("positions", error, times=1)
         await run_for(post, 8)
 
     assert post.asked("positions") == 2
@@ -453,6 +517,25 @@ async def test_the_deadline_counts_on_in_a_protector_that_is_begun_again():
     assert len(post.told.alarms()) == 1
 
 
+@pytest.mark.parametrize(("spells", "left"), [((8, 9), 13), ((8, 8, 12), 3)])
+async def test_the_deadline_is_so_many_seconds_with_a_session_from_the_beginning_of_the_look(spells, left):
+    """What is over before a look has its answers is told with them."""
+    post = posted(Unhurried)
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        for seconds in spells:
+            await run_for(post, seconds)
+            await asyncio.sleep(100)
+        early, began = post.told.alarms(), virtual_clock().now()
+        await run_for(post, 20)
+
+    assert early == []
+    [told] = [event for event in post.told.events if type(event).__name__ == "AlarmRaised"]
+    assert (told.at - began).total_seconds() == pytest.approx(left, abs=0.01)
+
+
 async def test_a_position_that_goes_from_no_stop_to_too_small_a_one_and_back_has_one_deadline():
     post = posted(Wavering)
     async with post.broker:
@@ -498,6 +581,99 @@ async def test_an_order_of_somebody_else_is_never_cancelled():
 
     assert post.asked("cancel") == 1  # ours is the one too many
     assert "doubled" not in " ".join(post.told.alarms())
+
+
+@pytest.mark.parametrize(
+    ("quantity", "is_gone", "kind"), [(2, False, "doubled"), (5, True, "oversized")], ids=["cancel", "change"]
+)
+async def test_what_bears_the_number_of_an_order_of_ours_and_is_of_another_client_is_left_alone(
+    quantity, is_gone, kind
+):
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        [stop] = await post.stops()
+        theirs = attrs.evolve(stop, client_id=9, client_order_id="", quantity=quantity, oca_group="")
+        post.broker.set_foreign_orders([theirs])
+        if is_gone:
+            await post.broker.cancel(placed.children[0].order_id)
+        await asyncio.sleep(20)
+        await run_for(post, 60)
+
+    assert (post.asked("cancel"), post.asked("modify")) == (is_gone, 0)
+    [alarm] = post.told.alarms()
+    assert alarm.startswith(f"{kind}: 2 {CALL} held, stops at work for {quantity if is_gone else 4}")
+
+
+async def test_an_entry_of_ours_that_a_person_made_a_trailing_stop_is_not_taken_for_a_stop_too_many():
+    post = posted(Retyped)
+    async with post.broker:
+        bracket = build_bracket(quote=await post.broker.quote(CALL), quantity=2)
+        entry = attrs.evolve(bracket.entry, limit_price=Decimal("3.5"))  # below the market: it works
+        signal = Signal(direction=Direction.UP, confidence=0.5)
+        await post.desk.enter("SPY", attrs.evolve(bracket, entry=entry), signal, DAY, "")
+        await asyncio.sleep(20)
+        await run_for(post, 60)
+
+    assert post.asked("all_open_orders") > 2
+    assert post.asked("cancel") == 0
+
+
+async def test_what_two_looks_do_not_show_alike_is_not_touched():
+    post = posted(Turning)
+    async with post.broker:
+        for _ in range(2):
+            await post.enter()
+        post.broker.left = 0.0
+        await asyncio.sleep(20)
+        await run_for(post, 60)
+
+    assert post.asked("cancel") == 0
+
+
+async def test_a_stop_that_the_venue_never_answered_is_sent_again_once_its_lists_say_that_it_ended():
+    post = posted(Forgetful)
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 60)
+        stops = await post.stops()
+
+    assert [row.quantity for row in stops] == [2]
+    assert post.told.alarms() == []
+
+
+async def test_a_stop_that_nobody_can_tell_anything_of_is_not_doubled():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", RequestTimeout("no answer"))
+        await run_for(post, 300)
+
+    assert post.asked("place") == 2
+    [alarm] = post.told.alarms()
+    assert alarm.startswith("naked")
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["of the day", "gone"])
+@pytest.mark.parametrize("tifs", [("DAY", "GTC"), ("GTC",), ("DAY",), ()], ids=str)
+async def test_the_stop_of_what_is_held_over_night_outlives_the_day_whatever_does_for_the_others(
+    tifs, is_gone
+):
+    policy = ProtectionPolicy(tifs=tifs)
+    post = posted(how={"policy": policy, "ends": lambda contract: contract != CALL})
+    async with post.broker:
+        for contract in (CALL, PUT):
+            placed = await post.enter(contract=contract)
+            if is_gone:
+                await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 120)
+        stops = [(row.contract.right.name, row.quantity, row.tif) for row in await post.stops()]
+
+    assert sorted(stops) == [("CALL", 2, "GTC"), ("PUT", 2, [*tifs, "DAY"][0])]
+    assert post.asked("cancel") == (2 if is_gone else 0)
+    assert post.told.alarms() == []
 
 
 async def works(post):
@@ -587,8 +763,22 @@ async def test_a_position_that_no_entry_of_ours_opened_gets_no_stop_and_is_told_
         stops = await post.stops()
 
     assert stops == []
-    assert [row for row in post.told.alarms() if "naked" in row and "no entry of ours opened it" in row]
+    assert [
+        row for row in post.told.alarms() if "naked" in row and "; no entry of ours opened it; it c" in row
+    ]
     assert post.asked("place") == 1
+
+
+async def test_each_thing_that_is_wrong_with_a_position_is_told_of():
+    post = posted(Sold)
+    async with post.broker:
+        await post.enter()
+        post.broker.left = -2.0
+        post.broker.fail("cancel", OrderRefused("no"))
+        await run_for(post, 60)
+
+    assert {message.partition(":")[0] for message in post.told.alarms()} == {"naked", "wrong_side"}
+    assert len(post.told.alarms()) == 2
 
 
 def ours(*, side=None, stop_price=None, is_entry=False):
@@ -602,8 +792,11 @@ def ours(*, side=None, stop_price=None, is_entry=False):
     )
 
 
-async def test_where_there_never_was_a_stop_it_goes_where_the_average_price_says():
+@pytest.mark.parametrize(("fraction", "price"), [(None, "3.25"), (0.5, "2.03")])
+async def test_where_there_never_was_a_stop_it_goes_where_the_average_price_says(fraction, price):
     post = posted()
+    if fraction:
+        post.protector.use(stop_fraction=fraction)
     async with post.broker:
         bare = OrderTicket(contract=CALL, side="BUY", quantity=2, order_type="LMT", limit_price="4.05")
         placed = await post.broker.place(bare)
@@ -612,7 +805,7 @@ async def test_where_there_never_was_a_stop_it_goes_where_the_average_price_says
         await run_for(post, 120)
         [stop] = await post.stops()
 
-    assert (stop.quantity, stop.side, stop.stop_price) == (2, Side.SELL, Decimal("3.25"))
+    assert (stop.quantity, stop.side, stop.stop_price) == (2, Side.SELL, Decimal(price))
     assert post.told.alarms() == []
 
 
@@ -646,8 +839,24 @@ async def test_a_stop_that_replaces_another_is_journaled_as_protection():
         await post.broker.cancel(placed.children[0].order_id)
         await run_for(post, 30)
 
-    purposes = [entry.record.purpose.value for entry in post.journal.events(Intent)]
-    assert purposes == ["entry", "protection"]
+    entry, stop = [entry.record for entry in post.journal.events(Intent)]
+    assert (entry.purpose, stop.purpose) == ("entry", "protection")
+    assert f"2 {CALL} held, stops at work for 0" in stop.reason
+
+
+async def test_a_stop_that_is_sent_in_the_evening_bears_the_exchanges_day():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await asyncio.sleep(
+            86_400 - virtual_clock().now().timestamp() % 86_400 + 3600
+        )  # an hour after midnight, UTC
+        await post.broker.cancel(placed.children[0].order_id)
+        await run_for(post, 30)
+        [stop] = await post.stops()
+
+    yesterday = virtual_clock().now().date() - timedelta(days=1)
+    assert f"{yesterday:%Y%m%d}" in stop.client_order_id
 
 
 @pytest.mark.parametrize(
