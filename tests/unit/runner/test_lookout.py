@@ -67,10 +67,11 @@ async def test_where_all_is_well_nothing_is_refused():
     ],
 )
 async def test_health_speaks_for_itself(health, kind):
-    checks = tuple(map(tier, health.pop("checks", ())))
+    checks = map(tier, ("port", *health.get("checks", ())), (Grade.OK, Grade.DOWN))
+    told = Health(**(health | {"checks": tuple(checks)}))
 
     def tell(broker):
-        broker.health_now = Health(checks=(tier("port", Grade.OK), *checks), **health)
+        broker.health_now = told
 
     standing = await ask(today(), kind=Ailing, tell=tell)
 
