@@ -47,15 +47,16 @@ def _side_of(held: float) -> Side:
 
 
 def _pending(held: float, orders: Iterable[OrderReport]) -> int:
-    """The most that open exits may still close; of a one-cancels-all group only one order fills."""
+    """The most that open exits may still close; one of a one-cancels-all group fills, and one child of a parent."""
     side = _side_of(held)
-    groups: dict[str, float] = {}
+    groups: dict[object, float] = {}
     for order in orders:
         if order.side is not side or order.state.is_final:
             continue
         # `remaining` is 0 in an order whose fate is unknown; what it may still do is not.
         left = max(order.quantity - order.filled, 0.0)
-        group = order.oca_group or f"order {order.client_id}/{order.order_id}/{order.perm_id}"
+        alone = None if order.parent_id else (order.order_id, order.perm_id)
+        group = order.oca_group or (order.client_id, order.parent_id, alone)
         groups[group] = max(groups.get(group, 0.0), left)
     return math.ceil(sum(groups.values()))
 

@@ -78,6 +78,17 @@ async def test_when_somebody_sells_half_the_take_profit_is_cut_and_closes_the_ot
         assert "cut from 2 to 1" in alarm.message
 
 
+async def test_when_somebody_buys_more_a_stop_comes_for_it_and_the_take_profit_stays(crew):
+    async with crew() as on:
+        await on.enter(take_profit_fraction=0.8)
+        person(on, action="BUY", order_type="MKT", stop_price=0.0, quantity=1)
+        await asyncio.sleep(120)
+
+        assert quantities(on) == [3]
+        assert on.working() == [(PROFIT, "SELL", 2), (STOP, "SELL", 2), (STOP, "SELL", 1)]
+        assert on.alarms() == []
+
+
 @pytest.mark.parametrize("lag", [3, 13])
 async def test_a_take_profit_stays_while_its_position_does_not_show_yet(crew, lag, monkeypatch):
     async with crew() as on:

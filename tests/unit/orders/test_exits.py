@@ -85,6 +85,15 @@ def test_one_cancels_all_groups_count_once():
     assert exit_room(5.0, orders) == 2
 
 
+def test_children_of_one_parent_count_once_and_those_of_two_or_of_two_clients_each():
+    family = (report(2, order_id=2, parent_id=1), report(2, order_id=3, parent_id=1))
+    others = (report(1, order_id=5, parent_id=4), report(1, order_id=6), report(1, order_id=7))
+
+    assert exit_room(9.0, family) == 7
+    assert exit_room(9.0, (*family, *others)) == 4
+    assert exit_room(9.0, (family[0], attrs.evolve(family[1], client_id=9))) == 5
+
+
 def test_entries_ended_orders_and_other_contracts_do_not_count():
     orders = (report(3, Side.BUY), report(3, state=OrderState.CANCELLED), report(3, contract=PUT))
 

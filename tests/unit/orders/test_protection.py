@@ -439,6 +439,12 @@ def test_a_take_profit_for_a_part_of_a_share_stays():
     assert gaps(held(1.5, Stock("SPY")), profit, policy=ProtectionPolicy(stocks=False)) == ()
 
 
+def test_what_a_family_is_too_small_for_gets_a_stop_beside_it_and_the_take_profit_stays():
+    (gap,) = gaps(held(3), order(2, parent_id=1), order(3, kind="LMT", parent_id=1))
+
+    assert (gap.kind, gap.mends) == (GapKind.UNDERSIZED, (PlaceStop(side=Side.SELL, quantity=1),))
+
+
 def test_a_take_profit_beside_a_stop_of_another_family_goes():
     profit = order(3, kind="LMT", parent_id=1)
 
