@@ -112,53 +112,51 @@ def _first_market(seed: int) -> SeededMarket:
     return _WholeChain(seed, _DAY, mood=Mood(volatility=1.0, movement=0.0, closes=(("SPY", _SPOT),)))
 
 
-PHASES: Final[Mapping[str, Phase]] = MappingProxyType(
-    {
-        "1": Phase(
-            what=f"one symbol, SPY at {_SPOT:.2f}, a chain of {_STRIKES} strikes",
-            config=RunnerConfig(preset="weekly", interval=3600),
-            cycles=5,
-            strategy=_Buys(),
-            market=_first_market,
-            starts=3600.0,
-            survey=_survey,
-            finds={"spot": _SPOT, "strikes": _STRIKES, "at the money": 689, "liquid": 11},
+PHASES: Final[Mapping[str, Phase]] = {
+    "1": Phase(
+        what=f"one symbol, SPY at {_SPOT:.2f}, a chain of {_STRIKES} strikes",
+        config=RunnerConfig(preset="weekly", interval=3600),
+        cycles=5,
+        strategy=_Buys(),
+        market=_first_market,
+        starts=3600.0,
+        survey=_survey,
+        finds={"spot": _SPOT, "strikes": _STRIKES, "at the money": 689, "liquid": 11},
+    ),
+    "2": Phase(
+        what="SPY, QQQ and AAPL together, 3 cycles",
+        config=RunnerConfig(
+            symbols=("SPY", "QQQ", "AAPL"),
+            concurrency=3,
+            interval=180,
+            first_cycle=0,
+            flatten_before_close=_SESSION - 420,
         ),
-        "2": Phase(
-            what="SPY, QQQ and AAPL together, 3 cycles",
-            config=RunnerConfig(
-                symbols=("SPY", "QQQ", "AAPL"),
-                concurrency=3,
-                interval=180,
-                first_cycle=0,
-                flatten_before_close=_SESSION - 420,
-            ),
-            cycles=3,
+        cycles=3,
+    ),
+    "3": Phase(
+        what="4 hours at 180 s with three symbols",
+        config=RunnerConfig(
+            symbols=("SPY", "QQQ", "AAPL"),
+            concurrency=2,
+            interval=180,
+            first_cycle=0,
+            flatten_before_close=_FOUR_HOURS,
         ),
-        "3": Phase(
-            what="4 hours at 180 s with three symbols",
-            config=RunnerConfig(
-                symbols=("SPY", "QQQ", "AAPL"),
-                concurrency=2,
-                interval=180,
-                first_cycle=0,
-                flatten_before_close=_FOUR_HOURS,
-            ),
-            cycles=81,
-        ),
-        "3-conservative": Phase(
-            what="4 hours at 600 s with one symbol",
-            config=RunnerConfig(interval=600, first_cycle=0, flatten_before_close=_FOUR_HOURS),
-            cycles=25,
-        ),
-        "4": Phase(
-            what="24 hours from 12:31 at 600 s with five symbols, through the nightly restart",
-            config=RunnerConfig(symbols=("SPY", "QQQ", "AAPL", "MSFT", "IWM"), interval=600, concurrency=2),
-            cycles=19 + 18,  # from 12:40 to 15:40 and from 09:40 to 12:30
-            scenario=Scenario.parse(_NIGHT),
-            starts=3 * 3600.0 + 60,
-            hours=24.0,
-        ),
-    }
-)
+        cycles=81,
+    ),
+    "3-conservative": Phase(
+        what="4 hours at 600 s with one symbol",
+        config=RunnerConfig(interval=600, first_cycle=0, flatten_before_close=_FOUR_HOURS),
+        cycles=25,
+    ),
+    "4": Phase(
+        what="24 hours from 12:31 at 600 s with five symbols, through the nightly restart",
+        config=RunnerConfig(symbols=("SPY", "QQQ", "AAPL", "MSFT", "IWM"), interval=600, concurrency=2),
+        cycles=19 + 18,  # from 12:40 to 15:40 and from 09:40 to 12:30
+        scenario=Scenario.parse(_NIGHT),
+        starts=3 * 3600.0 + 60,
+        hours=24.0,
+    ),
+}
 """By the name that `--phase` takes."""

@@ -306,23 +306,21 @@ class Entry(Generic[R_co]):
     record: R_co
 
 
-KINDS: Final[Mapping[str, type[Any]]] = MappingProxyType(
-    {
-        "commission_seen": CommissionSeen,
-        "cycle_done": CycleDone,
-        "decision": Decision,
-        "failure": Failure,
-        "fill_seen": FillSeen,
-        "intent": Intent,
-        "limits_taken": LimitsTaken,
-        "loss_guard_kept": LossGuardKept,
-        "order_settled": OrderSettled,
-        "order_update": OrderUpdate,
-        "quote_seen": QuoteSeen,
-        "run_ended": RunEnded,
-        "run_started": RunStarted,
-    }
-)
+KINDS: Final[Mapping[str, type[Any]]] = {
+    "commission_seen": CommissionSeen,
+    "cycle_done": CycleDone,
+    "decision": Decision,
+    "failure": Failure,
+    "fill_seen": FillSeen,
+    "intent": Intent,
+    "limits_taken": LimitsTaken,
+    "loss_guard_kept": LossGuardKept,
+    "order_settled": OrderSettled,
+    "order_update": OrderUpdate,
+    "quote_seen": QuoteSeen,
+    "run_ended": RunEnded,
+    "run_started": RunStarted,
+}
 """Record types by the name under which they are stored."""
 
 _NAMES: Final = MappingProxyType({kind: name for name, kind in KINDS.items()})

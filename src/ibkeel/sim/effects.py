@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Final, Protocol
 
 from ibkeel.sim.client import Client
@@ -217,21 +217,19 @@ def _spoil(stage: Stage, fault: Truncated | Garbage, _now: datetime) -> None:
             client.spoiled_by.append(fault)
 
 
-EFFECTS: Final[Mapping[type[Fault], Effect]] = MappingProxyType(
-    {
-        Restart: _restart,
-        Crash: _restart,
-        ConnectionLost: _cut,
-        PortClosed: _close_port,
-        PortReset: _reset_port,
-        UpstreamLost: _lose_upstream,
-        FarmBroken: _break_farm,
-        CompetingSession: _compete,
-        Bust: _bust,
-        HalfOpen: _half_open,
-        Notice: _notice,
-        Truncated: _spoil,
-        Garbage: _spoil,
-    }
-)
+EFFECTS: Final[Mapping[type[Fault], Effect]] = {
+    Restart: _restart,
+    Crash: _restart,
+    ConnectionLost: _cut,
+    PortClosed: _close_port,
+    PortReset: _reset_port,
+    UpstreamLost: _lose_upstream,
+    FarmBroken: _break_farm,
+    CompetingSession: _compete,
+    Bust: _bust,
+    HalfOpen: _half_open,
+    Notice: _notice,
+    Truncated: _spoil,
+    Garbage: _spoil,
+}
 """What happens beyond the fault being in force; the other kinds need no more than that."""

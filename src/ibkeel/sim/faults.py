@@ -6,7 +6,6 @@ documentation of the API or in public logs of users; what neither shows is marke
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -384,5 +383,5 @@ _ALL: Final[tuple[type[Fault], ...]] = (
     Garbage,
 )
 
-KINDS: Final[Mapping[str, type[Fault]]] = MappingProxyType({each.kind: each for each in _ALL})
+KINDS: Final[Mapping[str, type[Fault]]] = {each.kind: each for each in _ALL}
 """The class of each kind, by its name in a scenario."""

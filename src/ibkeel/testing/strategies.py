@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from types import MappingProxyType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Any, Final, get_args, get_origin
 
 import attrs
@@ -268,29 +268,27 @@ def _of_type(annotation: Any, texts: SearchStrategy[str]) -> SearchStrategy[Any]
     return _built(annotation, texts)
 
 
-_OWN: Final[Mapping[type[faults.Fault], Mapping[str, SearchStrategy[Any]]]] = MappingProxyType(
-    {
-        faults.AnsweredWith: {"code": st.sampled_from([162, 200, 321, 354]), "text": st.just("no")},
-        faults.ClockSkew: {"seconds": st.integers(-100, 100)},
-        faults.CompetingSession: {"revives": st.booleans()},
-        faults.Delayed: {"delay": st.sampled_from([0.01, 3])},
-        faults.FarmBroken: {
-            "service": st.sampled_from(["market_data", "history", "definitions"]),
-            "revives": st.booleans(),
-        },
-        faults.Garbage: {"framed": st.booleans()},
-        faults.LostAcknowledgement: {"when_request": st.just("place_order")},
-        faults.NotEntitled: {"code": st.sampled_from([354, 10089, 10090, 10167])},
-        faults.Notice: {"code": st.just(2110), "text": st.just("broken")},
-        faults.PortReset: {"port": st.sampled_from([None, 4003])},
-        faults.Restart: {"rolls_back_ids": st.booleans()},
-        faults.Slow: {"delay": st.integers(0, 20)},
-        faults.UpstreamLost: {
-            "restores_as": st.sampled_from([1101, 1102]),
-            "says_again_every": st.integers(0, 3),
-        },
-    }
-)
+_OWN: Final[Mapping[type[faults.Fault], Mapping[str, SearchStrategy[Any]]]] = {
+    faults.AnsweredWith: {"code": st.sampled_from([162, 200, 321, 354]), "text": st.just("no")},
+    faults.ClockSkew: {"seconds": st.integers(-100, 100)},
+    faults.CompetingSession: {"revives": st.booleans()},
+    faults.Delayed: {"delay": st.sampled_from([0.01, 3])},
+    faults.FarmBroken: {
+        "service": st.sampled_from(["market_data", "history", "definitions"]),
+        "revives": st.booleans(),
+    },
+    faults.Garbage: {"framed": st.booleans()},
+    faults.LostAcknowledgement: {"when_request": st.just("place_order")},
+    faults.NotEntitled: {"code": st.sampled_from([354, 10089, 10090, 10167])},
+    faults.Notice: {"code": st.just(2110), "text": st.just("broken")},
+    faults.PortReset: {"port": st.sampled_from([None, 4003])},
+    faults.Restart: {"rolls_back_ids": st.booleans()},
+    faults.Slow: {"delay": st.integers(0, 20)},
+    faults.UpstreamLost: {
+        "restores_as": st.sampled_from([1101, 1102]),
+        "says_again_every": st.integers(0, 3),
+    },
+}
 """What is drawn of a kind beside what all kinds have."""
 
 _OCCASIONS: Final = ("historical_data", "place_order", "market_data", "cancel_order", "start_api")

@@ -4,8 +4,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import takewhile
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -20,7 +19,6 @@ _CRITICAL_SHARE: Final = 3
 _SHOWN: Final = 10
 _QUIET: Final = "quiet hours"
 _RATE: Final = "rate limit"
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -80,8 +78,8 @@ class AlertBook:
     """
 
     config: AlertsConfig
-    troubles: Mapping[str, Trouble] = _NOTHING
-    told: Mapping[str, datetime] = _NOTHING
+    troubles: Mapping[str, Trouble] = attrs.field(factory=dict)
+    told: Mapping[str, datetime] = attrs.field(factory=dict)
     sent: tuple[datetime, ...] = ()
     held: tuple[str, ...] = ()
     number: int = 0
@@ -182,7 +180,7 @@ class AlertBook:
         if not ended:
             return self, ()
         left = {key: row for key, row in self.troubles.items() if key not in ended}
-        book: AlertBook = attrs.evolve(self, troubles=MappingProxyType(left))
+        book: AlertBook = attrs.evolve(self, troubles=left)
         alerts: list[Alert] = []
         for trouble in ended.values():
             book, more = book._over(trouble, relief.words, now)
@@ -218,7 +216,7 @@ class AlertBook:
         told = {**self.told, concern.key: now}
         if len(told) > _MOST_KEYS:
             del told[next(iter(told))]
-        return attrs.evolve(self, told=MappingProxyType(told))._send(concern, now, is_escalated=is_escalated)
+        return attrs.evolve(self, told=told)._send(concern, now, is_escalated=is_escalated)
 
     def _send(
         self, concern: Concern, now: datetime, *, is_escalated: bool
@@ -270,7 +268,7 @@ class AlertBook:
         return attrs.evolve(self, held=())._send(summary, now, is_escalated=False)
 
     def _with(self, key: str, trouble: Trouble) -> "AlertBook":
-        return attrs.evolve(self, troubles=MappingProxyType({**self.troubles, key: trouble}))
+        return attrs.evolve(self, troubles={**self.troubles, key: trouble})
 
 
 def _worse(concern: Concern, lasted: float) -> Concern:

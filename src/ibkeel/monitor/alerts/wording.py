@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -338,21 +337,19 @@ def _filled(event: events.OrderFilled) -> tuple[News, ...]:
     )
 
 
-_WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = MappingProxyType(
-    {
-        events.AlarmRaised: _alarm,
-        events.DecisionMade: _decided,
-        events.HaltChanged: _halt,
-        events.LossGuardRead: _loss,
-        events.OrderChanged: _order,
-        events.OrderFilled: _filled,
-        events.PacingHeld: _held_pacing,
-        events.PositionsSeen: _positions,
-        events.RunBegan: _run_began,
-        events.RunFinished: _run_over,
-        events.ServiceChanged: _service,
-        events.SessionChanged: _session,
-        events.SymbolSkipped: _skipped,
-        events.TradingDayClosed: _day_over,
-    }
-)
+_WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = {
+    events.AlarmRaised: _alarm,
+    events.DecisionMade: _decided,
+    events.HaltChanged: _halt,
+    events.LossGuardRead: _loss,
+    events.OrderChanged: _order,
+    events.OrderFilled: _filled,
+    events.PacingHeld: _held_pacing,
+    events.PositionsSeen: _positions,
+    events.RunBegan: _run_began,
+    events.RunFinished: _run_over,
+    events.ServiceChanged: _service,
+    events.SessionChanged: _session,
+    events.SymbolSkipped: _skipped,
+    events.TradingDayClosed: _day_over,
+}

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -29,7 +28,6 @@ from ibkeel.telemetry import (
 _SPANS: Final = 100
 _WAITS: Final = 50
 _FARMS: Final = 100  # there are about a dozen; names are the Gateway's own, and labels of metrics
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -163,7 +161,7 @@ class ServicesPanel:
         rows: By name of the service.
     """
 
-    rows: Mapping[str, ServiceRow] = _NOTHING
+    rows: Mapping[str, ServiceRow] = attrs.field(factory=dict)
 
     def after(self, event: Event) -> "ServicesPanel":
         """The panel after one more event."""
@@ -174,7 +172,7 @@ class ServicesPanel:
         kept = before.cause if before else ""
         cause = event.cause or (kept if event.after != "closed" else "")
         row = ServiceRow(name=event.service, state=event.after, since=event.at, cause=cause, opened=opened)
-        return ServicesPanel(rows=MappingProxyType({**self.rows, event.service: row}))
+        return ServicesPanel(rows={**self.rows, event.service: row})
 
 
 @attrs.frozen(kw_only=True)
@@ -185,7 +183,7 @@ class FarmsPanel:
         rows: By name: the last word on each, of a hundred at most.
     """
 
-    rows: Mapping[str, FarmChanged] = _NOTHING
+    rows: Mapping[str, FarmChanged] = attrs.field(factory=dict)
 
     def after(self, event: Event) -> "FarmsPanel":
         """The panel after one more event."""
@@ -193,7 +191,7 @@ class FarmsPanel:
             rows = {**self.rows, event.farm: event}
             if len(rows) > _FARMS:
                 del rows[next(iter(rows))]
-            return FarmsPanel(rows=MappingProxyType(rows))
+            return FarmsPanel(rows=rows)
         # A new session hears of its farms anew, before it is told to be connected.
         return FarmsPanel() if isinstance(event, ConnectionLost | Disconnected) else self
 
@@ -260,7 +258,7 @@ class LinesPanel:
         capacity: How many may be; 0 when that was not told.
     """
 
-    open: Mapping[str, int] = _NOTHING
+    open: Mapping[str, int] = attrs.field(factory=dict)
     count: int = 0
     most: int = 0
     capacity: int = 0
@@ -279,4 +277,4 @@ class LinesPanel:
                         out[event.subject] = left
                 case PacingSampled():
                     count, capacity = event.open_lines, event.line_capacity
-        return LinesPanel(MappingProxyType(out), count, most, capacity)
+        return LinesPanel(out, count, most, capacity)

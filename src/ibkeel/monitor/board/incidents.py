@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -70,7 +69,7 @@ class AlertsPanel:
         failed_at: When a delivery last failed; None when none ever did.
     """
 
-    rows: Mapping[int, AlertRow] = MappingProxyType({})
+    rows: Mapping[int, AlertRow] = attrs.field(factory=dict)
     undelivered: int = 0
     heartbeat_failing: str = ""
     failed_at: datetime | None = None
@@ -102,7 +101,7 @@ class AlertsPanel:
                 rows = {**self.rows, event.number: _queued(event)}
                 if len(rows) > _KEPT:
                     del rows[next(iter(rows))]
-                return attrs.evolve(self, rows=MappingProxyType(rows))
+                return attrs.evolve(self, rows=rows)
             case AlertDelivered() | AlertUndelivered() if event.number == 0:
                 cause = event.cause if isinstance(event, AlertUndelivered) else ""
                 return attrs.evolve(self, heartbeat_failing=cause, failed_at=self._failed_at(event))
@@ -127,7 +126,7 @@ class AlertsPanel:
             row = attrs.evolve(row, failed=(*row.failed, event.channel), retrying=retrying)
         else:
             row = attrs.evolve(row, retrying=(*retrying, event.channel))
-        rows = MappingProxyType({**self.rows, event.number: row})
+        rows = {**self.rows, event.number: row}
         return attrs.evolve(self, rows=rows, undelivered=undelivered)
 
 
@@ -267,26 +266,24 @@ def _turned(is_on: bool, kind: str, name: str, text: str, at: datetime) -> tuple
     return (_lasting(kind, name, text, at) if is_on else _End(kind, name, at),)
 
 
-_STEPS: Final[Mapping[type, Callable[[Any], tuple[_Step, ...]]]] = MappingProxyType(
-    {
-        AlarmRaised: lambda event: (_passing("alarm", event.name, event.message, event.at),),
-        ConnectionLost: _of_loss_of_link,
-        CycleOverran: lambda event: (
-            _passing(
-                "cycle",
-                str(event.number),
-                f"cycle {event.number} took {event.seconds:.1f} s of {event.allowed:.1f} s",
-                event.at,
-            ),
+_STEPS: Final[Mapping[type, Callable[[Any], tuple[_Step, ...]]]] = {
+    AlarmRaised: lambda event: (_passing("alarm", event.name, event.message, event.at),),
+    ConnectionLost: _of_loss_of_link,
+    CycleOverran: lambda event: (
+        _passing(
+            "cycle",
+            str(event.number),
+            f"cycle {event.number} took {event.seconds:.1f} s of {event.allowed:.1f} s",
+            event.at,
         ),
-        FarmChanged: lambda event: _turned(event.after != "ok", "farm", event.farm, event.evidence, event.at),
-        HaltChanged: lambda event: _turned(event.is_halted, "halt", "entries", event.reason, event.at),
-        LossGuardRead: lambda event: _turned(event.tripped, "loss", "daily loss", event.reason, event.at),
-        PacingHeld: lambda event: (
-            _passing("pacing", event.rule, "the Gateway said that the limit was passed", event.at),
-        ),
-        PositionsSeen: _of_positions,
-        ServiceChanged: _of_service,
-        SessionChanged: _of_session,
-    }
-)
+    ),
+    FarmChanged: lambda event: _turned(event.after != "ok", "farm", event.farm, event.evidence, event.at),
+    HaltChanged: lambda event: _turned(event.is_halted, "halt", "entries", event.reason, event.at),
+    LossGuardRead: lambda event: _turned(event.tripped, "loss", "daily loss", event.reason, event.at),
+    PacingHeld: lambda event: (
+        _passing("pacing", event.rule, "the Gateway said that the limit was passed", event.at),
+    ),
+    PositionsSeen: _of_positions,
+    ServiceChanged: _of_service,
+    SessionChanged: _of_session,
+}

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -21,7 +20,6 @@ _ORDERS: Final = 400
 _FILLS: Final = 400
 _IN_DOUBT: Final = OrderState.UNKNOWN.value
 _OVER: Final = frozenset(state.value for state in OrderState if state.is_final)
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +120,7 @@ class OrdersPanel:
         fills: Executions, oldest first; the oldest are dropped beyond 400.
     """
 
-    rows: Mapping[str, OrderRow] = _NOTHING
+    rows: Mapping[str, OrderRow] = attrs.field(factory=dict)
     fills: tuple[OrderFilled, ...] = ()
 
     def after(self, event: Event) -> "OrdersPanel":
@@ -142,7 +140,7 @@ class OrdersPanel:
                     if row.changed_at >= opens_at or row.state == _IN_DOUBT
                 }
                 fills = tuple(fill for fill in self.fills if fill.at >= opens_at)
-                return OrdersPanel(rows=MappingProxyType(rows), fills=fills)
+                return OrdersPanel(rows=rows, fills=fills)
             case _:
                 return self
 
@@ -166,7 +164,7 @@ class OrdersPanel:
         if len(rows) > _ORDERS:
             over = (name for name, each in rows.items() if each.state in _OVER)
             del rows[next(over, next(iter(rows)))]
-        return MappingProxyType(rows)
+        return rows
 
 
 def _without(row: OrderRow, fill: OrderFilled) -> OrderRow:

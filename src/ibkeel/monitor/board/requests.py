@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -13,7 +12,6 @@ from ibkeel.telemetry import Event, RequestEnded, RequestQueued, RequestSent
 _KEPT: Final = 256
 _POINTS: Final = 60
 _MINUTE: Final = timedelta(minutes=1)
-_NONE: Final[Mapping[str, "KindRow"]] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -124,7 +122,7 @@ class RequestsPanel:
         queued: Waiting for their turn.
     """
 
-    kinds: Mapping[str, KindRow] = _NONE
+    kinds: Mapping[str, KindRow] = attrs.field(factory=dict)
     under_way: int = 0
     queued: int = 0
 
@@ -146,5 +144,5 @@ class RequestsPanel:
             # What began before the board did is not counted; after each event, or batches would differ.
             under_way, queued = max(0, under_way), max(0, queued)
         rows = {kind: (self.kinds.get(kind) or KindRow(kind)).after(few) for kind, few in ended.items()}
-        kinds = MappingProxyType({**self.kinds, **rows}) if rows else self.kinds
+        kinds = {**self.kinds, **rows} if rows else self.kinds
         return RequestsPanel(kinds, under_way, queued)

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -33,7 +32,6 @@ _POINTS: Final = 500
 
 _DECISIONS: Final = 400
 _SIGNALS: Final = 1000  # whose decision is not made yet
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -237,9 +235,9 @@ class DecisionsPanel:
     """
 
     rows: tuple[DecisionRow, ...] = ()
-    symbols: Mapping[str, SymbolRow] = _NOTHING
-    counts: Mapping[str, int] = _NOTHING
-    _signals: Mapping[str, SignalSeen] = attrs.field(default=_NOTHING, alias="signals", repr=False)
+    symbols: Mapping[str, SymbolRow] = attrs.field(factory=dict)
+    counts: Mapping[str, int] = attrs.field(factory=dict)
+    _signals: Mapping[str, SignalSeen] = attrs.field(factory=dict, alias="signals", repr=False)
 
     def after(self, event: Event) -> "DecisionsPanel":
         """The panel after one more event."""
@@ -248,7 +246,7 @@ class DecisionsPanel:
                 signals = {**self._signals, event.signal_id: event}
                 if len(signals) > _SIGNALS:
                     del signals[next(iter(signals))]
-                return attrs.evolve(self, signals=MappingProxyType(signals))
+                return attrs.evolve(self, signals=signals)
             case DecisionMade():
                 return self._decided(event)
             case SymbolFailed():
@@ -268,7 +266,7 @@ class DecisionsPanel:
         before = self.symbols.get(symbol)
         failures = (before.failures if before else 0) + (outcome == "failed")
         row = SymbolRow(symbol, at, outcome, detail, failures)
-        return attrs.evolve(self, symbols=MappingProxyType({**self.symbols, symbol: row}))
+        return attrs.evolve(self, symbols={**self.symbols, symbol: row})
 
     def _decided(self, event: DecisionMade) -> "DecisionsPanel":
         signals = {**self._signals}
@@ -290,7 +288,7 @@ class DecisionsPanel:
             rows = (*rows[1 - _DECISIONS :], row)
         return DecisionsPanel(
             rows=rows,
-            symbols=MappingProxyType({**self.symbols, event.symbol: symbol}),
-            counts=MappingProxyType({**self.counts, event.outcome: self.counts.get(event.outcome, 0) + 1}),
-            signals=MappingProxyType(signals),
+            symbols={**self.symbols, event.symbol: symbol},
+            counts={**self.counts, event.outcome: self.counts.get(event.outcome, 0) + 1},
+            signals=signals,
         )

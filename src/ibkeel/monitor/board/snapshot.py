@@ -5,7 +5,6 @@ from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from math import isfinite
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -85,53 +84,51 @@ class Snapshot:
         return self.health.tiers if own is None else (*self.health.tiers, own)
 
 
-_HEARD: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
-    {
-        events.AccountSeen: ("money",),
-        events.AlarmRaised: ("incidents",),
-        events.AlertDelivered: ("alerts",),
-        events.AlertQueued: ("alerts",),
-        events.AlertUndelivered: ("alerts",),
-        events.Connected: ("session",),
-        events.ConnectionLost: ("session", "farms", "incidents"),
-        events.CycleEnded: ("run",),
-        events.CycleOverran: ("run", "incidents"),
-        events.CycleStarted: ("run",),
-        events.DecisionMade: ("decisions",),
-        events.Disconnected: ("farms",),
-        events.ExposureSeen: ("money",),
-        events.FarmChanged: ("farms", "incidents"),
-        events.GatewayNoticed: (),
-        events.HaltChanged: ("guard", "incidents"),
-        events.HealthTaken: ("health",),
-        events.LimitsChanged: (),
-        events.LineClosed: ("lines",),
-        events.LineOpened: ("lines",),
-        events.LossGuardRead: ("guard", "incidents"),
-        events.OrderChanged: ("orders",),
-        events.OrderFilled: ("orders",),
-        events.OrderIntended: ("orders",),
-        events.OrderPlaced: ("orders",),
-        events.PacingHeld: ("pacing", "incidents"),
-        events.PacingSampled: ("pacing", "lines"),
-        events.PacingWaited: ("pacing",),
-        events.PositionsSeen: ("money", "incidents"),
-        events.RequestEnded: ("requests",),
-        events.RequestQueued: ("requests",),
-        events.RequestSent: ("requests",),
-        events.RunBegan: ("run",),
-        events.RunFinished: ("run",),
-        events.ServiceChanged: ("services", "incidents"),
-        events.SessionChanged: ("session", "incidents"),
-        events.SignalSeen: ("decisions",),
-        events.StreamRestored: (),
-        events.SymbolFailed: ("decisions",),
-        events.SymbolSkipped: ("decisions",),
-        events.SymbolWarmed: ("decisions",),
-        events.TradingDayClosed: ("run",),
-        events.TradingDayOpened: ("run", "money", "orders", "decisions"),
-    }
-)
+_HEARD: Final[Mapping[type, tuple[str, ...]]] = {
+    events.AccountSeen: ("money",),
+    events.AlarmRaised: ("incidents",),
+    events.AlertDelivered: ("alerts",),
+    events.AlertQueued: ("alerts",),
+    events.AlertUndelivered: ("alerts",),
+    events.Connected: ("session",),
+    events.ConnectionLost: ("session", "farms", "incidents"),
+    events.CycleEnded: ("run",),
+    events.CycleOverran: ("run", "incidents"),
+    events.CycleStarted: ("run",),
+    events.DecisionMade: ("decisions",),
+    events.Disconnected: ("farms",),
+    events.ExposureSeen: ("money",),
+    events.FarmChanged: ("farms", "incidents"),
+    events.GatewayNoticed: (),
+    events.HaltChanged: ("guard", "incidents"),
+    events.HealthTaken: ("health",),
+    events.LimitsChanged: (),
+    events.LineClosed: ("lines",),
+    events.LineOpened: ("lines",),
+    events.LossGuardRead: ("guard", "incidents"),
+    events.OrderChanged: ("orders",),
+    events.OrderFilled: ("orders",),
+    events.OrderIntended: ("orders",),
+    events.OrderPlaced: ("orders",),
+    events.PacingHeld: ("pacing", "incidents"),
+    events.PacingSampled: ("pacing", "lines"),
+    events.PacingWaited: ("pacing",),
+    events.PositionsSeen: ("money", "incidents"),
+    events.RequestEnded: ("requests",),
+    events.RequestQueued: ("requests",),
+    events.RequestSent: ("requests",),
+    events.RunBegan: ("run",),
+    events.RunFinished: ("run",),
+    events.ServiceChanged: ("services", "incidents"),
+    events.SessionChanged: ("session", "incidents"),
+    events.SignalSeen: ("decisions",),
+    events.StreamRestored: (),
+    events.SymbolFailed: ("decisions",),
+    events.SymbolSkipped: ("decisions",),
+    events.SymbolWarmed: ("decisions",),
+    events.TradingDayClosed: ("run",),
+    events.TradingDayOpened: ("run", "money", "orders", "decisions"),
+}
 
 
 _MANY: Final = frozenset({"requests", "lines"})

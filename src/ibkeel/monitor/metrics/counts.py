@@ -9,7 +9,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -123,7 +122,7 @@ _ROWS: Final = (
     Family("ibkeel_incidents_open", _G, "Troubles that last."),
 )
 
-FAMILIES: Final[Mapping[str, Family]] = MappingProxyType({row.name: row for row in _ROWS})
+FAMILIES: Final[Mapping[str, Family]] = {row.name: row for row in _ROWS}
 """Every metric, by name."""
 
 
@@ -291,30 +290,28 @@ def _adds(name: str, *fields: str) -> Callable[[Counts, Any], None]:
     return add
 
 
-_HEARERS: Final[Mapping[type, Callable[[Counts, Any], None]]] = MappingProxyType(
-    {
-        events.AlarmRaised: _adds("ibkeel_alarms_total"),
-        events.AlertDelivered: _delivered,
-        events.AlertQueued: _queued,
-        events.AlertUndelivered: _undelivered,
-        events.ConnectionLost: _adds("ibkeel_connection_losses_total"),
-        events.CycleEnded: _cycle,
-        events.CycleOverran: _adds("ibkeel_cycle_overruns_total"),
-        events.DecisionMade: _adds("ibkeel_decisions_total", "outcome"),
-        events.GatewayNoticed: _adds("ibkeel_gateway_notices_total", "code"),
-        events.OrderChanged: Counts.changed,
-        events.OrderFilled: Counts.filled,
-        events.OrderIntended: _adds("ibkeel_orders_intended_total", "purpose"),
-        events.OrderPlaced: Counts.placed,
-        events.PacingHeld: _adds("ibkeel_pacing_held_total", "rule"),
-        events.PacingSampled: _sampled,
-        events.PacingWaited: _waited,
-        events.RequestEnded: _request,
-        events.ServiceChanged: _service,
-        events.SessionChanged: _adds("ibkeel_session_changes_total", "after"),
-        events.SignalSeen: _adds("ibkeel_signals_total", "direction"),
-        events.StreamRestored: _adds("ibkeel_streams_restored_total"),
-        events.SymbolFailed: _adds("ibkeel_symbol_failures_total", "error"),
-        events.SymbolSkipped: _adds("ibkeel_symbols_skipped_total"),
-    }
-)
+_HEARERS: Final[Mapping[type, Callable[[Counts, Any], None]]] = {
+    events.AlarmRaised: _adds("ibkeel_alarms_total"),
+    events.AlertDelivered: _delivered,
+    events.AlertQueued: _queued,
+    events.AlertUndelivered: _undelivered,
+    events.ConnectionLost: _adds("ibkeel_connection_losses_total"),
+    events.CycleEnded: _cycle,
+    events.CycleOverran: _adds("ibkeel_cycle_overruns_total"),
+    events.DecisionMade: _adds("ibkeel_decisions_total", "outcome"),
+    events.GatewayNoticed: _adds("ibkeel_gateway_notices_total", "code"),
+    events.OrderChanged: Counts.changed,
+    events.OrderFilled: Counts.filled,
+    events.OrderIntended: _adds("ibkeel_orders_intended_total", "purpose"),
+    events.OrderPlaced: Counts.placed,
+    events.PacingHeld: _adds("ibkeel_pacing_held_total", "rule"),
+    events.PacingSampled: _sampled,
+    events.PacingWaited: _waited,
+    events.RequestEnded: _request,
+    events.ServiceChanged: _service,
+    events.SessionChanged: _adds("ibkeel_session_changes_total", "after"),
+    events.SignalSeen: _adds("ibkeel_signals_total", "direction"),
+    events.StreamRestored: _adds("ibkeel_streams_restored_total"),
+    events.SymbolFailed: _adds("ibkeel_symbol_failures_total", "error"),
+    events.SymbolSkipped: _adds("ibkeel_symbols_skipped_total"),
+}

@@ -4,7 +4,6 @@ Source: layouts read in ib_insync 0.9.86, ib_async 2.1.0 and ibapi 10.51.1.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ibkeel.sim.codec.contracts import CONTRACT, CONTRACT_DATA
@@ -293,4 +292,4 @@ _ALL: tuple[Message, ...] = (
 )
 
 
-REPLIES: Final[Mapping[str, Message]] = MappingProxyType({each.name: each for each in _ALL})
+REPLIES: Final[Mapping[str, Message]] = {each.name: each for each in _ALL}

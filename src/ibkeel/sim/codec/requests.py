@@ -8,7 +8,6 @@ Source: layouts read in ib_insync 0.9.86, ib_async 2.1.0 and ibapi 10.51.1.
 """
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ibkeel.sim.codec.contracts import COMBO_LEGS, CONTRACT_SENT, DELTA_NEUTRAL
@@ -218,4 +217,4 @@ _ALL: tuple[Message, ...] = (
 )
 
 
-REQUESTS: Final[Mapping[int, Message]] = MappingProxyType({each.number: each for each in _ALL})
+REQUESTS: Final[Mapping[int, Message]] = {each.number: each for each in _ALL}

@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
-from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -28,12 +27,10 @@ _MONDAY, _THURSDAY, _FRIDAY, _SATURDAY, _SUNDAY = 0, 3, 4, 5, 6
 _JUNETEENTH_SINCE: Final = 2022
 
 # Source: NYSE announcements of national days of mourning.
-CLOSURES: Final[Mapping[date, str]] = MappingProxyType(
-    {
-        date(2018, 12, 5): "mourning for George H. W. Bush",
-        date(2025, 1, 9): "mourning for Jimmy Carter",
-    }
-)
+CLOSURES: Final[Mapping[date, str]] = {
+    date(2018, 12, 5): "mourning for George H. W. Bush",
+    date(2025, 1, 9): "mourning for Jimmy Carter",
+}
 
 
 @cache
@@ -58,7 +55,7 @@ def holidays(year: int) -> Mapping[date, str]:
     if year >= _JUNETEENTH_SINCE:
         found[_observed(date(year, 6, 19))] = "Juneteenth"
     found.update({day: reason for day, reason in CLOSURES.items() if day.year == year})
-    return MappingProxyType(found)
+    return found
 
 
 @cache
@@ -73,9 +70,9 @@ def early_closes(year: int) -> Mapping[date, str]:
         date(year, 12, 24): "Christmas Eve",
     }
     closed = holidays(year)
-    return MappingProxyType(
-        {day: reason for day, reason in candidates.items() if day.weekday() < _SATURDAY and day not in closed}
-    )
+    return {
+        day: reason for day, reason in candidates.items() if day.weekday() < _SATURDAY and day not in closed
+    }
 
 
 @lru_cache(maxsize=8192)

@@ -7,7 +7,6 @@ simulated world only has to look like the real one. Any ticker that the table la
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -112,7 +111,7 @@ _ROWS: Final = (
                price=16.0, beta=0.0),
 )  # fmt: skip
 
-TABLE: Final[Mapping[str, Underlying]] = MappingProxyType({row.symbol: row for row in _ROWS})
+TABLE: Final[Mapping[str, Underlying]] = {row.symbol: row for row in _ROWS}
 
 # Strike grids by price: below this price, near step and far step.
 _GRIDS: Final = ((25.0, (0.5, 1.0)), (100.0, (1.0, 5.0)), (250.0, (2.5, 5.0)))

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property, partial
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -185,7 +184,7 @@ class SplitMarket(Overlay):
 
     def __init__(self, market: Market, splits: Sequence[Split]) -> None:
         super().__init__(market)
-        self._splits: Mapping[int, Split] = MappingProxyType({each.con_id: each for each in splits})
+        self._splits: Mapping[int, Split] = {each.con_id: each for each in splits}
         for con_id, split in self._splits.items():
             contract = market.by_con_id(con_id)
             if contract is None or contract.sec_type != "STK":
@@ -338,7 +337,7 @@ def _up(price: float) -> float:
     return math.ceil(price - _SLACK)
 
 
-_ROUNDED: Final[Mapping[str, Callable[[float], float]]] = MappingProxyType({"bid": _down, "ask": _up})
+_ROUNDED: Final[Mapping[str, Callable[[float], float]]] = {"bid": _down, "ask": _up}
 
 
 def _on_tick(price: float, tick: float, rounded: Callable[[float], float]) -> float:

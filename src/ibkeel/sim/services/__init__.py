@@ -1,7 +1,6 @@
 """How each kind of request is served: a handler by the name of its message."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from ibkeel.sim.services import (
@@ -19,16 +18,14 @@ from ibkeel.sim.world import Handler
 
 __all__ = ["HANDLERS"]
 
-HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
-    {
-        **system.HANDLERS,
-        **reference.HANDLERS,
-        **quotes.HANDLERS,
-        **history.HANDLERS,
-        **orders.HANDLERS,
-        **account.HANDLERS,
-        **subscribed.HANDLERS,
-        **past.HANDLERS,
-        **options.HANDLERS,
-    }
-)
+HANDLERS: Final[Mapping[str, Handler]] = {
+    **system.HANDLERS,
+    **reference.HANDLERS,
+    **quotes.HANDLERS,
+    **history.HANDLERS,
+    **orders.HANDLERS,
+    **account.HANDLERS,
+    **subscribed.HANDLERS,
+    **past.HANDLERS,
+    **options.HANDLERS,
+}

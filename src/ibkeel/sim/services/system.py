@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -25,13 +24,11 @@ class Farm:
     broken_code: int
 
 
-FARMS: Final[Mapping[str, Farm]] = MappingProxyType(
-    {
-        "market_data": Farm(title="Market data", usual="usfarm", ok_code=2104, broken_code=2103),
-        "history": Farm(title="HMDS data", usual="ushmds", ok_code=2106, broken_code=2105),
-        "definitions": Farm(title="Sec-def data", usual="secdefnj", ok_code=2158, broken_code=2157),
-    }
-)
+FARMS: Final[Mapping[str, Farm]] = {
+    "market_data": Farm(title="Market data", usual="usfarm", ok_code=2104, broken_code=2103),
+    "history": Farm(title="HMDS data", usual="ushmds", ok_code=2106, broken_code=2105),
+    "definitions": Farm(title="Sec-def data", usual="secdefnj", ok_code=2158, broken_code=2157),
+}
 
 
 def start(world: World, client: Client) -> None:
@@ -82,21 +79,19 @@ _NO_ADVISOR = Refused(
 _NO_FEED = Refused(10276, "News feed is not allowed.", _CODES)
 
 
-REFUSED: Final[Mapping[str, Refused]] = MappingProxyType(
-    {
-        "advisor_data": _NO_ADVISOR,
-        "replace_advisor_data": _NO_ADVISOR,
-        "fundamental_data": Refused(10358, "Fundamentals data is not allowed", _SEEN),
-        "news_article": Refused(
-            10172, "Failed to request news article:No data available for the selected article", _CODES
-        ),
-        "historical_news": Refused(
-            321, "Error validating request.-'cD' : cause - Incorrect or not subscribed news provider", _SEEN
-        ),
-        "event_types": _NO_FEED,
-        "events": _NO_FEED,
-    }
-)
+REFUSED: Final[Mapping[str, Refused]] = {
+    "advisor_data": _NO_ADVISOR,
+    "replace_advisor_data": _NO_ADVISOR,
+    "fundamental_data": Refused(10358, "Fundamentals data is not allowed", _SEEN),
+    "news_article": Refused(
+        10172, "Failed to request news article:No data available for the selected article", _CODES
+    ),
+    "historical_news": Refused(
+        321, "Error validating request.-'cD' : cause - Incorrect or not subscribed news provider", _SEEN
+    ),
+    "event_types": _NO_FEED,
+    "events": _NO_FEED,
+}
 
 
 def _accounts(world: World, client: Client, _now: datetime) -> None:

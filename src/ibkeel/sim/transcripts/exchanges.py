@@ -1,7 +1,6 @@
 """Which answer belongs to which request: by id where there is one, else by what asks for such answers."""
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -12,28 +11,26 @@ _LONGEST_ID: Final = 10  # digits
 _LISTS: Final = ("open_orders", "all_open_orders", "auto_open_orders")
 _OF_ORDERS: Final = ("open_order", "order_status")
 # Answers without an id of a request, and what asks for them; the latest one that was asked gets them.
-_ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "account_download_end": ("account_updates",),
-        "account_time": ("account_updates",),
-        "account_value": ("account_updates",),
-        "completed_order": ("completed_orders",),
-        "completed_orders_end": ("completed_orders",),
-        "current_time": ("current_time",),
-        "current_time_millis": ("current_time_millis",),
-        "depth_exchanges": ("depth_exchanges",),
-        "family_codes": ("family_codes",),
-        "managed_accounts": ("managed_accounts", "start_api"),
-        "market_rule": ("market_rule",),
-        "news_providers": ("news_providers",),
-        "next_valid_id": ("next_id", "start_api"),
-        "open_order_end": _LISTS,
-        "portfolio": ("account_updates",),
-        "position": ("positions",),
-        "position_end": ("positions",),
-        "scanner_parameters": ("scanner_parameters",),
-    }
-)
+_ASKED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "account_download_end": ("account_updates",),
+    "account_time": ("account_updates",),
+    "account_value": ("account_updates",),
+    "completed_order": ("completed_orders",),
+    "completed_orders_end": ("completed_orders",),
+    "current_time": ("current_time",),
+    "current_time_millis": ("current_time_millis",),
+    "depth_exchanges": ("depth_exchanges",),
+    "family_codes": ("family_codes",),
+    "managed_accounts": ("managed_accounts", "start_api"),
+    "market_rule": ("market_rule",),
+    "news_providers": ("news_providers",),
+    "next_valid_id": ("next_id", "start_api"),
+    "open_order_end": _LISTS,
+    "portfolio": ("account_updates",),
+    "position": ("positions",),
+    "position_end": ("positions",),
+    "scanner_parameters": ("scanner_parameters",),
+}
 _SESSION: Final = "start_api"
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -129,7 +128,6 @@ def _holds(item: Given, seen: dict[str, str]) -> bool:
 
 _FORMAT: Final = 1
 _LATEST: Final = 1e7  # seconds: months
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Form(Enum):
@@ -228,7 +226,7 @@ class Header:
     began_at: datetime
     source: str = "simulator"
     is_redacted: bool = False
-    notes: Mapping[str, Any] = _NOTHING
+    notes: Mapping[str, Any] = attrs.field(factory=dict)
 
     def as_line(self) -> str:
         """The first line of the file."""

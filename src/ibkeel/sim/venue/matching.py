@@ -8,7 +8,6 @@ Source:
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -24,14 +23,12 @@ _PERCENT: Final = 100.0
 # Source: TWS API, "Trigger Methods": last for stocks, double bid/ask for US options. One
 # qualifying bid or ask is enough here where the Gateway wants two in a row, and the side watched
 # is unverified.
-WATCHED: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
-    {
-        ("OPT", "BUY"): "ask",
-        ("OPT", "SELL"): "bid",
-        ("STK", "BUY"): "last",
-        ("STK", "SELL"): "last",
-    }
-)
+WATCHED: Final[Mapping[tuple[str, str], str]] = {
+    ("OPT", "BUY"): "ask",
+    ("OPT", "SELL"): "bid",
+    ("STK", "BUY"): "last",
+    ("STK", "SELL"): "last",
+}
 
 
 def usable_price(price: float | None) -> float | None:

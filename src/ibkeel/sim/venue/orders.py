@@ -9,7 +9,6 @@ import copy
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -38,37 +37,33 @@ class Stage(Enum):
 
 DONE: Final = (Stage.FILLED, Stage.CANCELLED, Stage.INACTIVE)
 
-MOVES: Final[Mapping[Stage, tuple[Stage, ...]]] = MappingProxyType(
-    {
-        Stage.DRAFT: (Stage.CHILD, Stage.HELD, Stage.ARMED, Stage.CANCELLED),
-        Stage.CHILD: (Stage.HELD, Stage.ARMED, Stage.CANCELLED),
-        Stage.HELD: (Stage.ARMED, Stage.WORKING, Stage.FILLED, Stage.CANCELLED, Stage.INACTIVE),
-        Stage.ARMED: (Stage.HELD, Stage.WORKING, Stage.CANCELLED),
-        Stage.WORKING: (Stage.ARMED, Stage.FILLED, Stage.CANCELLED, Stage.INACTIVE),
-        Stage.FILLED: (),
-        Stage.CANCELLED: (),
-        Stage.INACTIVE: (),
-    }
-)
+MOVES: Final[Mapping[Stage, tuple[Stage, ...]]] = {
+    Stage.DRAFT: (Stage.CHILD, Stage.HELD, Stage.ARMED, Stage.CANCELLED),
+    Stage.CHILD: (Stage.HELD, Stage.ARMED, Stage.CANCELLED),
+    Stage.HELD: (Stage.ARMED, Stage.WORKING, Stage.FILLED, Stage.CANCELLED, Stage.INACTIVE),
+    Stage.ARMED: (Stage.HELD, Stage.WORKING, Stage.CANCELLED),
+    Stage.WORKING: (Stage.ARMED, Stage.FILLED, Stage.CANCELLED, Stage.INACTIVE),
+    Stage.FILLED: (),
+    Stage.CANCELLED: (),
+    Stage.INACTIVE: (),
+}
 
 # Source: statuses from live captures of a paper Gateway; "child" and "child,trigger" from a
 # published client log of 2021.
-_STATUS: Final[Mapping[Stage, str]] = MappingProxyType(
-    {
-        Stage.DRAFT: "",
-        Stage.CHILD: "PreSubmitted",
-        Stage.HELD: "PreSubmitted",
-        Stage.ARMED: "PreSubmitted",
-        Stage.WORKING: "Submitted",
-        Stage.FILLED: "Filled",
-        Stage.CANCELLED: "Cancelled",
-        Stage.INACTIVE: "Inactive",
-    }
-)
+_STATUS: Final[Mapping[Stage, str]] = {
+    Stage.DRAFT: "",
+    Stage.CHILD: "PreSubmitted",
+    Stage.HELD: "PreSubmitted",
+    Stage.ARMED: "PreSubmitted",
+    Stage.WORKING: "Submitted",
+    Stage.FILLED: "Filled",
+    Stage.CANCELLED: "Cancelled",
+    Stage.INACTIVE: "Inactive",
+}
 
 
 # Zone names as the Gateway writes them.
-_ZONE_NAMES: Final[Mapping[str, str]] = MappingProxyType({"America/New_York": "US/Eastern"})
+_ZONE_NAMES: Final[Mapping[str, str]] = {"America/New_York": "US/Eastern"}
 
 _DECIMALS: Final = 8  # of an average price: what floats add behind them is no price
 

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
-from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -65,78 +64,72 @@ _FORUM = "quoted in public issue threads"
 _OWN = "our choice of number and wording"
 _REJECTED = "Order rejected - reason:"
 
-REFUSALS: Final[Mapping[Refusal, Row]] = MappingProxyType(
-    {
-        Refusal.DUPLICATE_ID: Row(103, "Duplicate order id", _CODES),
-        Refusal.MODIFIES_FILLED: Row(104, "Cannot modify a filled order.", _CODES),
-        Refusal.MODIFIES_ANOTHER: Row(105, "Order being modified does not match original order", _CODES),
-        Refusal.OFF_TICK: Row(
-            110,
-            "The price does not conform to the minimum price variation for this contract.",
-            _CODES,
-        ),
-        Refusal.PARENT_MISSING: Row(135, "Can't find order with id ={parent_id}", _CODES),
-        Refusal.UNKNOWN_CONTRACT: Row(200, "No security definition has been found for the request", _CODES),
-        Refusal.NOT_TRADABLE: Row(201, f"{_REJECTED}This instrument cannot be traded.", _OWN),
-        Refusal.COMBO: Row(201, f"{_REJECTED}Combination orders must be market or limit orders here.", _OWN),
-        Refusal.EXPIRED: Row(201, f"{_REJECTED}Contract has expired.", _OWN),
-        Refusal.BAD_ACTION: Row(321, "Error validating request.-'bF' : cause - Invalid order side", _OWN),
-        Refusal.BAD_ORDER_TYPE: Row(
-            321,
-            "Error validating request.-'bF' : cause - Invalid order type was entered",
-            _LIVE,
-        ),
-        Refusal.UNSERVED_TYPE: Row(
-            201, f"{_REJECTED}The simulated Gateway does not serve orders of type {{order_type}}.", _OWN
-        ),
-        Refusal.BAD_TIF: Row(321, "Error validating request.-'bF' : cause - Invalid time in force", _OWN),
-        Refusal.NO_AUCTION: Row(387, "Unsupported order type for this exchange and security type.", _CODES),
-        Refusal.NO_EXPIRY: Row(
-            321, "Error validating request.-'bF' : cause - Good till date is missing or in the past", _OWN
-        ),
-        Refusal.BAD_ACCOUNT: Row(
-            321, "Error validating request.-'bF' : cause - Invalid account code '{account}'", _OWN
-        ),
-        Refusal.BAD_NUMBER: Row(
-            321, "Error validating request.-'bF' : cause - Invalid or missing number", _OWN
-        ),
-        Refusal.ZERO_SIZE: Row(434, "The order size cannot be zero.", _CODES),
-        Refusal.BAD_SIZE: Row(201, f"{_REJECTED}The order size must be a positive whole number.", _OWN),
-        Refusal.BELOW_FILLED: Row(
-            201, f"{_REJECTED}The order size must be above the filled quantity {{filled}}.", _OWN
-        ),
-        Refusal.TOO_MANY_ORDERS: Row(
-            201,
-            f"{_REJECTED}Only {{limit}} active orders are allowed per contract and side.",
-            "limit: TWS API, 'Order Limitations'; number and wording are our choice",
-        ),
-        Refusal.NO_FUNDS: Row(
-            201,
-            f"{_REJECTED}YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION "
-            "YOUR EQUITY WITH LOAN VALUE [{equity:.2f} USD] MUST EXCEED THE INITIAL MARGIN "
-            "[{needed:.2f} USD]",
-            _FORUM,
-        ),
-        Refusal.PRICE_PRECAUTION: Row(
-            201, f"{_REJECTED}The limit price is more than {{percent:g}} % beyond the market.", _OWN
-        ),
-        Refusal.GROUP_OVER: Row(201, f"{_REJECTED}OCA group is already filled.", _OWN),
-        Refusal.CANCEL_UNKNOWN: Row(
-            10147, "OrderId {order_id} that needs to be cancelled is not found.", _FORUM
-        ),
-        Refusal.CANCEL_DONE: Row(
-            10148,
-            "OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {status}.",
-            _FORUM,
-        ),
-        Refusal.CANCEL_UNKNOWN_OLD: Row(135, "Can't find order with id ={order_id}", _CODES),
-        Refusal.CANCEL_DONE_OLD: Row(
-            161,
-            "Cancel attempted when order is not in a cancellable state.  Order permId ={perm_id}",
-            _CODES,
-        ),
-    }
-)
+REFUSALS: Final[Mapping[Refusal, Row]] = {
+    Refusal.DUPLICATE_ID: Row(103, "Duplicate order id", _CODES),
+    Refusal.MODIFIES_FILLED: Row(104, "Cannot modify a filled order.", _CODES),
+    Refusal.MODIFIES_ANOTHER: Row(105, "Order being modified does not match original order", _CODES),
+    Refusal.OFF_TICK: Row(
+        110,
+        "The price does not conform to the minimum price variation for this contract.",
+        _CODES,
+    ),
+    Refusal.PARENT_MISSING: Row(135, "Can't find order with id ={parent_id}", _CODES),
+    Refusal.UNKNOWN_CONTRACT: Row(200, "No security definition has been found for the request", _CODES),
+    Refusal.NOT_TRADABLE: Row(201, f"{_REJECTED}This instrument cannot be traded.", _OWN),
+    Refusal.COMBO: Row(201, f"{_REJECTED}Combination orders must be market or limit orders here.", _OWN),
+    Refusal.EXPIRED: Row(201, f"{_REJECTED}Contract has expired.", _OWN),
+    Refusal.BAD_ACTION: Row(321, "Error validating request.-'bF' : cause - Invalid order side", _OWN),
+    Refusal.BAD_ORDER_TYPE: Row(
+        321,
+        "Error validating request.-'bF' : cause - Invalid order type was entered",
+        _LIVE,
+    ),
+    Refusal.UNSERVED_TYPE: Row(
+        201, f"{_REJECTED}The simulated Gateway does not serve orders of type {{order_type}}.", _OWN
+    ),
+    Refusal.BAD_TIF: Row(321, "Error validating request.-'bF' : cause - Invalid time in force", _OWN),
+    Refusal.NO_AUCTION: Row(387, "Unsupported order type for this exchange and security type.", _CODES),
+    Refusal.NO_EXPIRY: Row(
+        321, "Error validating request.-'bF' : cause - Good till date is missing or in the past", _OWN
+    ),
+    Refusal.BAD_ACCOUNT: Row(
+        321, "Error validating request.-'bF' : cause - Invalid account code '{account}'", _OWN
+    ),
+    Refusal.BAD_NUMBER: Row(321, "Error validating request.-'bF' : cause - Invalid or missing number", _OWN),
+    Refusal.ZERO_SIZE: Row(434, "The order size cannot be zero.", _CODES),
+    Refusal.BAD_SIZE: Row(201, f"{_REJECTED}The order size must be a positive whole number.", _OWN),
+    Refusal.BELOW_FILLED: Row(
+        201, f"{_REJECTED}The order size must be above the filled quantity {{filled}}.", _OWN
+    ),
+    Refusal.TOO_MANY_ORDERS: Row(
+        201,
+        f"{_REJECTED}Only {{limit}} active orders are allowed per contract and side.",
+        "limit: TWS API, 'Order Limitations'; number and wording are our choice",
+    ),
+    Refusal.NO_FUNDS: Row(
+        201,
+        f"{_REJECTED}YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION "
+        "YOUR EQUITY WITH LOAN VALUE [{equity:.2f} USD] MUST EXCEED THE INITIAL MARGIN "
+        "[{needed:.2f} USD]",
+        _FORUM,
+    ),
+    Refusal.PRICE_PRECAUTION: Row(
+        201, f"{_REJECTED}The limit price is more than {{percent:g}} % beyond the market.", _OWN
+    ),
+    Refusal.GROUP_OVER: Row(201, f"{_REJECTED}OCA group is already filled.", _OWN),
+    Refusal.CANCEL_UNKNOWN: Row(10147, "OrderId {order_id} that needs to be cancelled is not found.", _FORUM),
+    Refusal.CANCEL_DONE: Row(
+        10148,
+        "OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {status}.",
+        _FORUM,
+    ),
+    Refusal.CANCEL_UNKNOWN_OLD: Row(135, "Can't find order with id ={order_id}", _CODES),
+    Refusal.CANCEL_DONE_OLD: Row(
+        161,
+        "Cancel attempted when order is not in a cancellable state.  Order permId ={perm_id}",
+        _CODES,
+    ),
+}
 
 
 def refuse(refusal: Refusal, client_id: int, order_id: int, **facts: object) -> OrderError:
@@ -169,18 +162,16 @@ def is_beyond(order: SimOrder, quote: MarketQuote, fraction: float) -> bool:
 
 Check = Callable[[SimOrder, Market], Refusal | None]
 
-_PRICED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "MKT": (),
-        "LMT": ("limit_price",),
-        "STP": ("stop_price",),
-        "STP LMT": ("limit_price", "stop_price"),
-        "MOC": (),
-        "LOC": ("limit_price",),
-        "TRAIL": (),
-        "TRAIL LIMIT": (),
-    }
-)
+_PRICED: Final[Mapping[str, tuple[str, ...]]] = {
+    "MKT": (),
+    "LMT": ("limit_price",),
+    "STP": ("stop_price",),
+    "STP LMT": ("limit_price", "stop_price"),
+    "MOC": (),
+    "LOC": ("limit_price",),
+    "TRAIL": (),
+    "TRAIL LIMIT": (),
+}
 assert {*LIMIT_TYPES, *STOP_TYPES} <= set(_PRICED)
 
 # Source: TWS API, "Available Order Types".

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import attrs
@@ -12,7 +11,6 @@ from ibkeel.sim.split import Split
 from ibkeel.sim.values import ContractPattern, Market, SimContract, SimPosition
 from ibkeel.sim.venue.matching import usable_price
 
-_NONE: Final[Mapping[int, "Holding"]] = MappingProxyType({})
 _LEAST: Final = 0.01
 _SEARCH: Final = timedelta(days=7)
 
@@ -83,7 +81,7 @@ class Account:
 
     name: str
     cash: float
-    holdings: Mapping[int, Holding] = _NONE
+    holdings: Mapping[int, Holding] = attrs.field(factory=dict)
 
     @property
     def realized(self) -> float:
@@ -102,7 +100,7 @@ class Account:
         account = attrs.evolve(
             self,
             cash=self.cash - signed * value - commission,
-            holdings=MappingProxyType({**self.holdings, contract.con_id: after}),
+            holdings={**self.holdings, contract.con_id: after},
         )
         is_closing = before.closing_part(signed) > 0
         return Booking(account, after.realized - before.realized if is_closing else None)
@@ -214,7 +212,7 @@ def after_action(account: Account, action: CorporateAction, market: Market) -> A
         quantity=holding.quantity * action.ratio,
         average_cost=holding.average_cost / action.ratio,
     )
-    holdings = MappingProxyType({**account.holdings, action.con_id: after})
+    holdings = {**account.holdings, action.con_id: after}
     return attrs.evolve(account, holdings=holdings)
 
 
@@ -257,7 +255,7 @@ def _with_adjusted(account: Account, split: Split, market: Market) -> Account:
             continue
         kept = attrs.evolve(holding, quantity=0.0, average_cost=0.0)
         holdings |= {con_id: kept, after.contract.con_id: after}
-    return attrs.evolve(account, holdings=MappingProxyType(holdings))
+    return attrs.evolve(account, holdings=holdings)
 
 
 def _adjusted(holding: Holding, split: Split, market: Market) -> Holding | None:
