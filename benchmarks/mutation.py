@@ -121,9 +121,8 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "model.quotes": ("tests/unit/model/test_quote_and_account_values.py",),
     "model.signal": ("tests/unit/model/test_signal_wishes.py", "tests/unit/model/test_signals_hold_data.py"),
     "options.filters": ("tests/unit/options/test_filters.py", "tests/property/test_selection.py"),
-    "options.leg_risks": ("tests/unit/options/test_leg_risks.py",),
+    "options.leg_risks": ("tests/unit/options/test_leg_risks.py", "tests/unit/options/test_net_greeks.py"),
     "options.liquidity": ("tests/unit/options/test_liquidity.py", "tests/unit/options/test_rules.py"),
-    "options.net_greeks": ("tests/unit/options/test_net_greeks.py",),
     "options.payoff": (
         "tests/unit/options/test_near_expiry.py",
         "tests/unit/options/test_payoff.py",

@@ -29,9 +29,16 @@ from ibkeel.options.greeks import (
     price,
 )
 from ibkeel.options.inputs import CashDividend, Unsolved, escrowed_spot
-from ibkeel.options.leg_risks import LegRisk, LegRiskKind, LegRiskRule, leg_risks
+from ibkeel.options.leg_risks import (
+    LegRisk,
+    LegRiskKind,
+    LegRiskRule,
+    NetGreeks,
+    broker_net_greeks,
+    leg_risks,
+    net_greeks,
+)
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, is_liquid, liquidity_rejections
-from ibkeel.options.net_greeks import NetGreeks, broker_net_greeks, net_greeks
 from ibkeel.options.parity import (
     ParityForward,
     american_parity_forward,

@@ -1,12 +1,10 @@
 """Pure rules about trouble: they know no Gateway, no trading, no clock and no IO."""
 
-from ibkeel.resilience.admission import Admission
+from ibkeel.resilience.admission import Admission, Ticket, Usage, Wait
 from ibkeel.resilience.backoff import Backoff, Deadlines, RequestKind
 from ibkeel.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Escalation, Outcome
 from ibkeel.resilience.cache import Cache, CacheKind, CachePolicy, Fresh, Lifetime, Refused, Stale
-from ibkeel.resilience.gates import Ticket, Usage, Wait
-from ibkeel.resilience.lanes import Lane
-from ibkeel.resilience.pacing import Request, Rule, everything
+from ibkeel.resilience.pacing import Lane, Request, Rule, everything
 
 __all__ = [
     "Admission",

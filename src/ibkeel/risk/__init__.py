@@ -3,16 +3,19 @@
 They speak of entries only. An exit is another type, and no rule here sees one.
 """
 
-from ibkeel.risk.exposure import FLAT, Exposure, ExposureLimits, check_exposure
 from ibkeel.risk.gate import (
+    FLAT,
     DailyLossGuard,
     EntryFacts,
+    Exposure,
+    ExposureLimits,
     GateRule,
     GateVerdict,
     LossVerdict,
     Refusal,
     RefusalKind,
     check_entry,
+    check_exposure,
 )
 from ibkeel.risk.sizing import PositionSize, SizeCap, SizeLimit, position_size
 

@@ -1,7 +1,7 @@
 import attrs
 import pytest
 
-from ibkeel.resilience.lanes import Lane, LaneQueue, Patience
+from ibkeel.resilience.pacing import Lane, LaneQueue, Patience
 
 
 @attrs.define(eq=False)
