@@ -3,7 +3,6 @@
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
@@ -213,7 +212,7 @@ def sized_bracket(
         stop_fraction=risk.stop_fraction,
         risk_fraction=risk.risk_fraction,
         multiplier=multiplier,
-        available_funds=account.available_funds if account else Decimal("NaN"),
+        available_funds=account.available_funds if account else None,
         max_contracts=risk.max_contracts,
     )
     if size.quantity == 0:

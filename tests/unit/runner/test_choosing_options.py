@@ -1,6 +1,6 @@
 """Which options are looked at, day after day, and at which prices the order for one stands."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import attrs
@@ -19,8 +19,10 @@ from ibkeel.model import (
     Signal,
     Stock,
 )
-from ibkeel.runner import RiskConfig, RunnerConfig
-from ibkeel.runner.entry import EntryPlanner, sized_bracket
+from ibkeel.options import Candidate
+from ibkeel.risk import LossVerdict
+from ibkeel.runner import RiskConfig, RunnerConfig, Session
+from ibkeel.runner.entry import EntryPlanner, Pending, View, sized_bracket
 from ibkeel.runner.feed import Feed, spot_of
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
@@ -68,9 +70,80 @@ async def test_a_strike_that_is_listed_overnight_is_looked_at_the_next_day():
         assert [await chosen(today), await chosen(today), await chosen(tomorrow)] == [FAR, FAR, NEAR]
 
 
+AT = datetime(2025, 3, 17, 14, 0, tzinfo=UTC)
+RICH = AccountValues(account="DU0000001", at=AT, net_liquidation=100_000, available_funds=100_000)
+FIVE = Quote(contract=NEAR, at=AT, bid=4.9, ask=5.0)
+WIDE = RiskConfig(stop_fraction=0.2, risk_fraction=0.01, max_contracts=1000)  # 1000 at risk, 100 a contract
+
+
+@pytest.mark.parametrize(
+    ("risk", "account", "multiplier", "quantity"),
+    [
+        ({}, {}, 100, 10),
+        ({"stop_fraction": 0.5}, {}, 100, 4),
+        ({"risk_fraction": 0.02}, {}, 100, 20),
+        ({"max_contracts": 3}, {}, 100, 3),
+        ({}, {}, 10, 100),
+        ({}, {"net_liquidation": 50_000}, 100, 5),
+        ({}, {"available_funds": 1_200}, 100, 2),
+    ],
+)
+def test_a_size_follows_what_may_be_risked_and_what_there_is(risk, account, multiplier, quantity):
+    bracket, why = sized_bracket(FIVE, multiplier, attrs.evolve(RICH, **account), attrs.evolve(WIDE, **risk))
+
+    assert bracket.entry.quantity == quantity
+    assert why.startswith(f"{quantity} contracts, limited by")
+
+
+@pytest.mark.parametrize(
+    ("account", "why"),
+    [
+        (None, "0 contracts, limited by equity_unreadable"),
+        (attrs.evolve(RICH, available_funds=10), "0 contracts, limited by funds"),
+        (
+            attrs.evolve(RICH, currency="EUR"),
+            "kept in EUR, the option trades in USD: a size needs both in one currency",
+        ),
+    ],
+)
+def test_without_money_that_can_be_read_and_spent_there_is_no_order(account, why):
+    bracket, told = sized_bracket(FIVE, 100, account, WIDE)
+
+    assert bracket is None
+    assert why in told
+
+
+def test_a_stop_stands_as_far_off_as_the_limits_say():
+    bracket, _ = sized_bracket(FIVE, 100, RICH, attrs.evolve(WIDE, stop_fraction=0.5))
+
+    assert (bracket.entry.limit_price, bracket.stop_loss) == (5, Decimal("2.5"))
+
+
+async def test_limits_that_come_while_a_run_goes_on_rule_what_is_refused_and_how_many_are_bought():
+    clock = virtual_clock()
+    feed = Feed(FakeBroker(clock=clock), Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), WIDE)
+    session = Session(day=AT.date(), opens_at=AT - timedelta(hours=1), closes_at=AT + timedelta(hours=4))
+    loss = LossVerdict(allowed=True, loss=0.0, reason="")
+    view = View(number=1, session=session, account=RICH, loss=loss, positions=(), open_orders=())
+    chosen = Candidate(option=NEAR, quote=FIVE, distance=0.0)
+
+    def asked():
+        against = planner.refusals("SPY", view, Pending(), now=AT, quote=FIVE)
+        verdict = planner.sized(Up().decide(None), chosen, view, 560.0)
+        return [row.partition(";")[0] for row in against], verdict.bracket.entry.quantity, verdict.spot
+
+    before = asked()
+    planner.use(attrs.evolve(WIDE, max_contracts=3, min_funds=200_000))
+
+    assert before == ([], 10, 560.0)
+    assert asked() == (["available funds 100000.00"], 3, 560.0)
+
+
 @pytest.mark.parametrize(
     ("bid", "ask", "stop", "profit"),
     [
+        (2.30, 2.34, "1.88", "3.55"),
         (2.30, 2.35, "1.90", "3.60"),
         (2.31, 2.35, "1.88", "3.55"),
         (5.20, 5.30, "4.30", "8.00"),
@@ -79,22 +152,17 @@ async def test_a_strike_that_is_listed_overnight_is_looked_at_the_next_day():
     ],
 )
 def test_a_quote_in_nickels_and_dimes_has_a_stop_and_a_profit_in_them(bid, ask, stop, profit):
-    at = datetime(2025, 3, 17, 14, 0, tzinfo=UTC)
-    account = AccountValues(account="DU0000001", at=at, net_liquidation=100_000, available_funds=100_000)
     risk = RiskConfig(stop_fraction=0.2, take_profit_fraction=0.5)
 
-    bracket, _ = sized_bracket(Quote(contract=NEAR, at=at, bid=bid, ask=ask), 100, account, risk)
+    bracket, _ = sized_bracket(Quote(contract=NEAR, at=AT, bid=bid, ask=ask), 100, RICH, risk)
 
     assert (bracket.stop_loss, bracket.take_profit) == (Decimal(stop), Decimal(profit))
 
 
 def test_an_option_too_cheap_for_a_stop_has_no_order_and_says_why():
-    at = datetime(2025, 3, 17, 14, 0, tzinfo=UTC)
-    account = AccountValues(account="DU0000001", at=at, net_liquidation=100_000, available_funds=100_000)
+    quote = Quote(contract=NEAR, at=AT, bid=0.01, ask=0.02)
 
-    bracket, why = sized_bracket(
-        Quote(contract=NEAR, at=at, bid=0.01, ask=0.02), 100, account, RiskConfig(stop_fraction=0.2)
-    )
+    bracket, why = sized_bracket(quote, 100, RICH, RiskConfig(stop_fraction=0.2))
 
     assert bracket is None
     assert "stop" in why
