@@ -12,6 +12,11 @@ def columns(given):
     }
 
 
+def chosen(given, which):
+    """Of every column those rows."""
+    return {name: value[which] if isinstance(value, np.ndarray) else value for name, value in given.items()}
+
+
 @pytest.mark.parametrize(("rate", "carry"), [(0.05, 0.0), (0.04, 0.01), (0.01, 0.06)])
 @pytest.mark.parametrize("days", [30, 180, 540])
 def test_the_forward_is_that_which_made_the_quotes(quoted, days, rate, carry):
@@ -54,14 +59,45 @@ def test_no_pair_is_refused(quoted):
 def test_pairs_that_are_all_about_to_be_exercised_give_plain_parity(quoted):
     given = quoted(180, exercise=Exercise.AMERICAN)
     deep = given["strike"] >= 125
-    deep_only = {
-        name: value[deep] if isinstance(value, np.ndarray) else value
-        for name, value in columns(given).items()
-    }
+    deep_only = chosen(columns(given), deep)
 
     got = american_parity_forward(**deep_only, spot=60.0)
 
     assert got == parity_forward(**deep_only)
+
+
+@pytest.mark.parametrize(
+    ("rate", "carry", "due", "not_due"),
+    [(0.05, 0.0, (112.5, 125.0), (100.0, 107.5)), (0.01, 0.06, (80.0, 87.5), (95.0, 100.0))],
+    ids=["puts", "calls"],
+)
+def test_only_of_quotes_that_are_time_value_for_the_most_part_early_exercise_is_taken_off(
+    quoted, rate, carry, due, not_due
+):
+    given = columns(
+        quoted(540, rate=rate, carry=carry, exercise=Exercise.AMERICAN, smile=lambda m, _: 0.2 + 0 * m)
+    )
+    forward = 100 * np.exp((rate - carry) * 540 / 365)
+    told, silent = (
+        chosen(given, (given["strike"] >= least) & (given["strike"] <= most))
+        for least, most in (not_due, due)
+    )
+
+    assert american_parity_forward(**told, spot=100.0).forward == pytest.approx(forward, abs=0.02)
+    assert abs(parity_forward(**told).forward - forward) > 0.3
+    assert american_parity_forward(**silent, spot=100.0) == parity_forward(**silent)
+
+
+def test_what_is_far_from_the_money_changes_nothing(quoted):
+    given = columns(quoted(180, exercise=Exercise.AMERICAN))
+    expected = american_parity_forward(**given, spot=100.0, pairs=2)
+    away = np.abs(given["call_bid"] + given["call_ask"] - given["put_bid"] - given["put_ask"])
+    far = np.argsort(away)[6:]
+    for name in ("call_bid", "call_ask"):
+        given[name][far] *= 1.1
+
+    assert american_parity_forward(**given, spot=100.0, pairs=2) == expected
+    assert expected.pairs == 2
 
 
 def test_strikes_that_nobody_quotes_leave_the_pairs_near_the_money_their_place(quoted):

@@ -77,7 +77,11 @@ def test_one_stale_pair_moves_neither_forward_nor_passes_unseen():
 
 
 def test_quotes_without_width_are_fine():
-    assert parity_forward(**quotes(half=0.0), **KNOWN, pairs=1).forward == pytest.approx(102.0)
+    got = parity_forward(**quotes(half=0.0), **KNOWN, pairs=1)
+
+    assert got.forward == pytest.approx(102.0)
+    assert got.lower == got.upper
+    assert got.is_consistent
 
 
 def test_no_pair_is_an_error_that_counts_the_strikes():
@@ -96,13 +100,16 @@ def test_numbers_out_of_their_domain_are_refused(change):
         parity_forward(**{**quotes(), **KNOWN, **change})
 
 
-def test_the_yield_carries_the_spot_to_the_forward():
-    got = implied_dividend_yield(forward=102.0, spot=101.0, **KNOWN)
+@pytest.mark.parametrize("unit", [1.0, 0.001, 1000.0])
+def test_the_yield_carries_the_spot_to_the_forward_whatever_they_are_counted_in(unit):
+    got = implied_dividend_yield(forward=102.0 * unit, spot=101.0 * unit, **KNOWN)
 
     assert 101.0 * np.exp((0.04 - got) * 0.5) == pytest.approx(102.0)
 
 
-@pytest.mark.parametrize("change", [{"forward": 0.0}, {"spot": -1.0}, {"years": 0.0}, {"rate": np.inf}])
+@pytest.mark.parametrize(
+    "change", [{"forward": 0.0}, {"spot": -1.0}, {"spot": 0.0}, {"years": 0.0}, {"rate": np.inf}]
+)
 def test_a_yield_needs_numbers_that_make_sense(change):
     with pytest.raises(InvalidInput):
         implied_dividend_yield(**{"forward": 102.0, "spot": 101.0, **KNOWN, **change})
