@@ -149,7 +149,7 @@ def _tell(done: Flattened, *, is_halted: bool) -> None:
     for row in done.left:
         click.echo(f"still held: {row.quantity:+g} {row.contract}: {row.reason}")
     for words in done.untouched:
-        click.echo(f"not touched, for the bot did not trade it: {words}")
+        click.echo(f"not touched, for the bot did not open it: {words}")
     if done.failure:
         click.echo(f"it could not be done: {done.failure}")
     elif done.is_flat:

@@ -171,10 +171,7 @@ class Leaving:
 
         Those that end with the session begin to leave at `ends_at`.
         """
-        ours = self._desk.contracts
-        for position in positions:
-            if not any(is_same_contract(position.contract, known) for known in ours):
-                continue
+        for position in filter(self._desk.may_own, positions):
             try:
                 await self._consider(position, session, ends_at)
             except IbkeelError as error:

@@ -21,6 +21,7 @@ from ibkeel.model import (
     OrderState,
     OrderTicket,
     Placement,
+    Position,
     Quote,
     Signal,
 )
@@ -28,7 +29,7 @@ from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopInten
 from ibkeel.runner.doorkeeper import Doorkeeper, Standing
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of, may_live
-from ibkeel.runner.own_orders import fate_of, never_left, settle
+from ibkeel.runner.own_orders import fate_of, may_hold, never_left, settle
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended
@@ -97,6 +98,10 @@ class OrderDesk:
         """Contracts that orders of ours were sent for, each once; intents of a dry run do not count."""
         sent = [order for order in self._ours.values() if order.state is not OrderState.INTENT]
         return tuple(dict.fromkeys(order.contract for order in sent))
+
+    def may_own(self, position: Position) -> bool:
+        """Whether a position may be what orders of ours opened; not where all of that is known to be closed."""
+        return may_hold(self.of_contract(position.contract), is_long=position.signed_quantity > 0)
 
     def owns(self, report: OrderReport | Execution) -> bool:
         """Whether a report or a fill is of an order of ours; fills are listed of our own client id only."""

@@ -12,6 +12,7 @@ from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, 
 from ibkeel.orders import ExitCause, is_same_contract, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten_requests import Flattened, Leftover
+from ibkeel.runner.own_orders import is_left
 from ibkeel.runner.tally import Held
 
 _POLL: Final = 1.0
@@ -20,7 +21,7 @@ _FEW: Final = 8  # contracts that are asked for one by one
 _FIRST_TURN: Final = 1.0  # seconds, after which the exit of a bot without a turn to wait for is on the lists
 _TURN: Final = 2.0  # seconds between two bots' turns: a cancel is answered and an exit listed
 _TURNS: Final = 8  # longer waits would keep an exit back for more than 15 s
-_NOT_OURS: Final = "this run did not trade it"
+_NOT_OURS: Final = "this run did not open it"
 REASON: Final = "ibkeel flatten"
 
 
@@ -64,6 +65,8 @@ async def flatten(
     trouble: dict[Contract, str] = {}
     until = asyncio.get_running_loop().time() + within
     wanted = distinct(desk.contracts if contracts is None else contracts)
+    if not of_anybody:
+        wanted = await _without_others(broker, desk, wanted)
     for contract in await _present(broker, wanted):
         try:
             async with desk.turn:
@@ -86,6 +89,19 @@ async def flatten(
         return next(found, why if is_among(wanted, row.contract) else held_for) + bare[row.contract]
 
     return tuple(_held(row, desk, words(row), wanted, leaving) for row in positions)
+
+
+async def _without_others(
+    broker: Account, desk: OrderDesk, contracts: Sequence[Contract]
+) -> Sequence[Contract]:
+    """Contracts but for those that we have left and somebody else holds; all where that cannot be read."""
+    left = [contract for contract in contracts if is_left(desk.of_contract(contract))]
+    try:
+        rows = await broker.positions() if left else ()
+    except IbkeelError:
+        return contracts
+    others = [row.contract for row in rows if is_among(left, row.contract) and not desk.may_own(row)]
+    return [contract for contract in contracts if not is_among(others, contract)]
 
 
 async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequence[Contract]:
@@ -156,7 +172,7 @@ def _held(
     wanted: Sequence[Contract],
     leaving: Sequence[Contract],
 ) -> Held:
-    is_ours = is_among((*desk.contracts, *wanted), position.contract)
+    is_ours = desk.may_own(position) or is_among(wanted, position.contract)
     return Held(
         contract=position.contract,
         signed_quantity=position.signed_quantity,
@@ -321,8 +337,7 @@ def to_be_closed(
     positions: tuple[Position, ...], desk: OrderDesk, *, everything: bool
 ) -> tuple[Position, ...]:
     """What a person's word closes: what orders of ours were sent for, or all that the account holds."""
-    known = desk.contracts
-    return tuple(row for row in positions if everything or is_among(known, row.contract))
+    return tuple(row for row in positions if everything or desk.may_own(row))
 
 
 async def close_everything(
@@ -365,8 +380,8 @@ async def close_everything(
             f"{name}: {entries[name] or state}" for name, state in states.items() if not state.is_final
         ),
         closed=tuple(_words(row) for row in wanted if not is_among(still, row.contract)),
-        left=tuple(Leftover.of(row) for row in held if is_among(contracts, row.contract)),
-        untouched=tuple(_words(row) for row in held if not is_among(contracts, row.contract)),
+        left=tuple(Leftover.of(row) for row in held if row.is_ours),
+        untouched=tuple(_words(row) for row in held if not row.is_ours),
     )
 
 

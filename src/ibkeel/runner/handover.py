@@ -12,7 +12,7 @@ from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import OrderReport, OrderState, Position
 from ibkeel.orders import StopUnit, is_stop, stops_at_work
 from ibkeel.runner.desk import OrderDesk
-from ibkeel.runner.flatten import OrdersAndAccount, is_among
+from ibkeel.runner.flatten import OrdersAndAccount
 
 _STATES = {
     OrderState.ACKNOWLEDGED: "working",
@@ -126,8 +126,7 @@ class Handover:
             unread = f"it could not be read ({type(error).__name__}: {cause}); look in TWS or Client Portal"
             last = (f"{name}, {row.contract}, last known as {row.state}" for name, row in self._desk.alive)
             return (unread, *last)
-        known = self._desk.contracts
         return LeftOpen(
-            positions=tuple(row for row in positions if is_among(known, row.contract)),
+            positions=tuple(filter(self._desk.may_own, positions)),
             orders=tuple(row for row in orders if self._desk.owns(row)),
         ).sentences()

@@ -58,6 +58,7 @@ class OwnOrder:
         is_past: Whether it is of an earlier day, and nobody has heard its end nor, since then, that it lives. Lists
             of the present day do not tell it, so it keeps nothing waiting: what is held tells whether it filled.
         has_filled: Whether some of it is known to have filled.
+        filled: As much of it as is known to have filled.
         stop_price: Its trigger, per share, where the venue last showed it; None but for a stop.
         journaled: The state that the journal has; None before it was told of any.
         side: Of the order.
@@ -74,6 +75,7 @@ class OwnOrder:
     is_restored: bool = False
     is_past: bool = False
     has_filled: bool = False
+    filled: float = 0.0
     stop_price: Decimal | None = None
     journaled: OrderState | None = None
     side: Side | None = None
@@ -107,6 +109,7 @@ class OwnOrder:
         """Take in all but the state: that may be older than what is known."""
         self.perm_id = report.perm_id or self.perm_id
         self.is_past = False
+        self.filled = max(self.filled, report.filled)
         self.has_filled |= report.filled > 0 or report.state is OrderState.FILLED
         if report.stop_price is not None:
             self.stop_price = report.stop_price
@@ -258,13 +261,14 @@ def may_live(order: OwnOrder) -> bool:
 
 
 def _may_count(order: OwnOrder, *, is_orphan: bool) -> bool:
-    """Whether a stop or an exit of what may be held may work, or tells where a stop stood.
+    """Whether a stop or an exit of what may be held may work, or tells where a stop stood or what is held no more.
 
     A child of an entry that ended unfilled went with it, unless it was heard of otherwise.
     """
     if is_orphan:
         return may_live(order) and order.state is not OrderState.UNKNOWN
-    return may_live(order) or (order.stop_price is not None and order.state.is_final)
+    tells = order.stop_price is not None or order.has_filled
+    return may_live(order) or (tells and order.state.is_final)
 
 
 def _as_spoken_of(report: OrderReport) -> OwnOrder:

@@ -1,6 +1,6 @@
 """What our own orders tell: their fate by an error that came for them, and where a stop goes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -88,6 +88,30 @@ def is_explained(orders: Iterable[OwnOrder], *, is_long: bool) -> bool:
     """Whether an entry of ours may have opened a position; where none is known, it may be known no longer."""
     entries = [row.side for row in orders if row.is_entry]
     return not entries or (Side.BUY if is_long else Side.SELL) in entries or None in entries
+
+
+def is_left(orders: Iterable[OwnOrder]) -> bool:
+    """Whether all that orders of ours opened in one contract is known to be closed again.
+
+    What ended before it was filled may have filled in the race with its end.
+    """
+    sent = [row for row in orders if row.state is not OrderState.INTENT]
+    opening = {row.side for row in sent if row.is_entry}
+    net = sum(row.filled if row.side in opening else -row.filled for row in sent)
+    return (
+        bool(opening)
+        and net == 0
+        and all(
+            row.state is OrderState.FILLED and row.filled > 0 if row.side in opening else row.state.is_final
+            for row in sent
+        )
+    )
+
+
+def may_hold(orders: Sequence[OwnOrder], *, is_long: bool) -> bool:
+    """Whether a position may be what orders of ours in one contract opened; not where they closed all of that again."""
+    is_sent = any(row.state is not OrderState.INTENT for row in orders)
+    return is_sent and not (is_left(orders) and is_explained(orders, is_long=is_long))
 
 
 async def stop_price_for(broker: QuotedChains, position: Position, fraction: float) -> Decimal:

@@ -46,6 +46,7 @@ from ibkeel.orders import (
     protection_gaps,
 )
 from ibkeel.runner.desk import OrderDesk
+from ibkeel.runner.flatten import is_among
 from ibkeel.runner.own_orders import is_explained, last_stop, stop_price_for
 from ibkeel.runner.tally import Failures
 from ibkeel.telemetry import AlarmRaised, Observer
@@ -226,8 +227,10 @@ class Protector:
     async def _gaps(self) -> tuple[tuple[Gap, ...], Sequence[Position]]:
         positions, orders = await self._broker.positions(), await self._broker.all_open_orders()
         self._seen(positions, orders)
-        ours = [row for row in positions if self._is_ours(row.contract)]
-        of_ours = [row for row in orders if self._is_ours(row.contract)]
+        ours = [row for row in positions if self._desk.may_own(row)]
+        others = [row.contract for row in positions if row not in ours]
+        known = [contract for contract in self._desk.contracts if not is_among(others, contract)]
+        of_ours = [row for row in orders if is_among(known, row.contract)]
         gaps: list[Gap] = []
         for ends in (True, False):
             gaps += protection_gaps(
@@ -249,9 +252,6 @@ class Protector:
     def _tifs(self, *, ends: bool) -> tuple[TimeInForce, ...]:
         """How long a stop may work; one that ended with the day would leave bare what is held over night."""
         return self._policy.tifs if ends else (TimeInForce.GTC,)
-
-    def _is_ours(self, contract: Contract) -> bool:
-        return any(is_same_contract(contract, known) for known in self._desk.contracts)
 
     async def _mend(self, gap: Gap, positions: Sequence[Position]) -> None:
         """Take the steps; one that fails is noted, and tried again at the next look."""

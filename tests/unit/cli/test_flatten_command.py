@@ -44,7 +44,7 @@ def test_what_was_done_is_told_and_entries_stay_halted(bot, tmp_path, capsys):
     said = capsys.readouterr().out
     assert code == 0
     assert "cancelled ibk-1\nclosed +2 SPY\n" in said
-    assert "did not trade it: +1 QQQ" in said
+    assert "did not open it: +1 QQQ" in said
     assert "ibkeel flatten" in (tmp_path / "halt").read_text()
 
 

@@ -15,9 +15,9 @@ from ibkeel.errors import (
     SafetyRefused,
 )
 from ibkeel.journal import OrderSettled
-from ibkeel.model import ClientOrderId, Option, OrderState, Right
+from ibkeel.model import ClientOrderId, Option, OrderState, Right, Side
 from ibkeel.runner.memory import OwnOrder
-from ibkeel.runner.own_orders import fate_of, is_lost, never_left, settle
+from ibkeel.runner.own_orders import fate_of, is_lost, may_hold, never_left, settle
 
 AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
@@ -90,3 +90,43 @@ def test_a_fate_is_lost_where_nobody_finds_it_out():
 @pytest.mark.parametrize("is_restored", [False, True])
 def test_an_order_that_is_being_placed_or_of_an_earlier_day_is_not_lost(waits, is_restored):
     assert not is_lost(order(is_restored=is_restored, **waits), is_known=False)
+
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def entry(state=OrderState.FILLED, filled=2, **fields):
+    return order(state, filled=filled, side=BUY, **fields)
+
+
+def closer(state=OrderState.FILLED, filled=2, side=SELL):
+    return OwnOrder(contract=CALL, is_entry=False, state=state, placed_at=AT, filled=filled, side=side)
+
+
+@pytest.mark.parametrize(
+    ("orders", "is_ours"),
+    [
+        ([], False),
+        ([entry(OrderState.INTENT, 0)], False),
+        ([entry()], True),
+        ([entry(), closer()], False),
+        ([entry(), closer(OrderState.CANCELLED, 1), closer(filled=1)], False),
+        ([entry(), closer(filled=1)], True),
+        ([entry(), closer(filled=3)], True),
+        (
+            [entry(filled=0), closer(OrderState.CANCELLED, 0)],
+            True,
+        ),  # as much as that is not known of the entry
+        ([entry(), closer(), closer(OrderState.UNKNOWN, 0)], True),
+        ([entry(), closer(), entry(OrderState.CANCELLED, 0)], True),  # it may have filled in the race
+        ([entry(), closer(), entry(OrderState.WORKING, 0)], True),
+        ([entry(), closer(), entry(OrderState.INTENT, 0)], False),
+        ([entry(), closer(), closer(filled=2, side=BUY)], True),  # its intent could not be read
+        ([closer()], True),  # what was entered is not known any more
+    ],
+)
+def test_a_position_is_anothers_only_where_all_that_was_opened_is_known_to_be_closed(orders, is_ours):
+    assert may_hold(orders, is_long=True) is is_ours
+    assert may_hold(orders, is_long=False) is bool(
+        [row for row in orders if row.state is not OrderState.INTENT]
+    )

@@ -1,0 +1,102 @@
+"""What somebody else holds of a contract that the bot has left is not the bot's; where it may be, it is protected."""
+
+import asyncio
+from datetime import date, datetime, time, timedelta
+
+import attrs
+import pytest
+
+from ibkeel.model.checks import NEW_YORK
+from ibkeel.runner.flatten import close_everything, flatten
+from ibkeel.runner.memory import remember
+from ibkeel.runner.schedule import Session
+from ibkeel.virtual import virtual_clock
+
+DAY = date(2026, 1, 5)
+
+
+def others(on, row, **terms):
+    """Somebody at another screen sends an order made of one of ours."""
+    theirs = {"client_id": 9, "parent_id": 0, "oca_group": "", "order_ref": "", "filled": 0}
+    on.venue.submit(
+        attrs.evolve(row, **(theirs | {"order_type": "MKT", "stop_price": 0.0} | terms)),
+        virtual_clock().now(),
+    )
+
+
+async def held_by_others(on):
+    """The bot enters and leaves; then somebody buys one of the same. The bot's stop, for orders like it."""
+    await on.enter(take_profit_fraction=0.8)
+    stop = next(row for row in on.venue.open_orders() if row.order_type == "STP")
+    await flatten(on.stage.broker, on.desk, session=DAY, wait=30, reason="")
+    await asyncio.sleep(30)
+    assert (on.venue.positions(), on.working()) == ([], [])
+    others(on, stop, order_id=1, action="BUY", quantity=1)
+    await asyncio.sleep(60)
+    return stop
+
+
+async def test_what_somebody_buys_after_the_bot_left_is_left_alone(crew):
+    async with crew() as on:
+        await held_by_others(on)
+
+        [held] = await flatten(on.stage.broker, on.desk, session=DAY, wait=30, reason="")
+
+        assert [row.quantity for row in on.venue.positions()] == [1]
+        assert (on.working(), on.alarms()) == ([], [])
+        assert (held.is_ours, held.reason) == (False, "this run did not open it")
+
+
+async def test_a_person_may_close_it_all_the_same(crew):
+    async with crew() as on:
+        await held_by_others(on)
+
+        spared = await close_everything(on.stage.broker, on.desk, session=DAY, wait=30)
+        closed = await close_everything(on.stage.broker, on.desk, session=DAY, wait=30, everything=True)
+
+        assert (spared.closed, len(spared.untouched)) == ((), 1)
+        assert (len(closed.closed), closed.untouched, on.venue.positions()) == (1, (), [])
+
+
+async def test_when_the_bot_enters_again_nobody_can_tell_and_all_is_protected(crew):
+    async with crew() as on:
+        await held_by_others(on)
+
+        await on.enter(take_profit_fraction=0.8)
+        await asyncio.sleep(60)
+
+        assert sum(size for kind, _, size in on.working() if kind == "STP") == 3
+
+
+@pytest.mark.parametrize("day", [DAY, date(2026, 1, 6)])
+async def test_the_run_that_takes_over_knows_that_the_bot_had_left(crew, day):
+    opens = datetime.combine(day, time(9, 30), NEW_YORK)
+    async with crew() as on:
+        await held_by_others(on)
+        [position] = await on.stage.broker.positions()
+
+        session = Session(day=day, opens_at=opens, closes_at=opens + timedelta(hours=6.5))
+        on.desk.restore(remember(on.journal, session).orders)
+
+        assert not on.desk.may_own(position)
+
+
+async def test_what_is_left_of_it_is_the_bots_though_somebody_sold_as_much(crew):
+    async with crew() as on:
+        await on.enter(take_profit_fraction=0.8)
+        stop = next(row for row in on.venue.open_orders() if row.order_type == "STP")
+        others(on, stop, order_id=1, quantity=2)
+        others(on, stop, order_id=2, action="BUY", quantity=1)
+        await asyncio.sleep(60)
+
+        assert [size for kind, _, size in on.working() if kind == "STP"] == [1]
+
+
+async def test_what_an_exit_sold_too_much_is_the_bots(crew):
+    """An entry and its exit filled, and then there is less than nothing: not what a person would do."""
+    async with crew() as on:
+        stop = await held_by_others(on)
+        others(on, stop, order_id=2, action="SELL", quantity=3)
+        await asyncio.sleep(120)
+
+        assert "no entry of ours opened it" in on.alarms()[-1].message
