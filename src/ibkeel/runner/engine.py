@@ -337,11 +337,13 @@ class Runner:
         self._crew.teller.cycle_started(self._tally.cycles, allowed)
         self._entering.begin_cycle()
         await self._retuning.look()
-        view = await self._account.view(self._tally.cycles, session)
-        await self._catch_up(view.open_orders)
-        if view.positions is not None:
-            self._watch.held(view.positions)
-        await self._crew.leaving.look(view.positions or (), session, self._stop(session))
+        positions, working = listed = await self._account.listed()
+        await self._catch_up(working)
+        if positions is not None:
+            self._watch.held(positions)
+        # Before the balances are asked for: no exit needs them, and they may be long in coming.
+        await self._crew.leaving.look(positions or (), session, self._stop(session))
+        view = await self._account.view(self._tally.cycles, session, listed)
         try:
             await self._round.go(lambda symbol: self._visiting.visit(symbol, view))
         finally:

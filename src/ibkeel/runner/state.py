@@ -1,5 +1,6 @@
 """What the account shows at the start of a cycle; what cannot be read is None, and refuses."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from hashlib import blake2s
 from typing import TypeVar
@@ -9,7 +10,7 @@ import attrs
 from ibkeel.clock import Clock
 from ibkeel.errors import ConnectionFailure, RequestFailed
 from ibkeel.journal import LossGuardKept
-from ibkeel.model import AccountValues, Broker, mask_account
+from ibkeel.model import AccountValues, Broker, OrderReport, Position, mask_account
 from ibkeel.risk import DailyLossGuard, LossVerdict
 from ibkeel.runner.entry import View
 from ibkeel.runner.exposure import PortfolioGreeks
@@ -19,6 +20,7 @@ from ibkeel.runner.schedule import Session
 from ibkeel.runner.telling import Teller
 
 T = TypeVar("T")
+Listed = tuple[tuple[Position, ...] | None, tuple[OrderReport, ...] | None]
 
 
 class AccountReader:
@@ -52,11 +54,17 @@ class AccountReader:
         """Another limit of the daily loss from now on; once reached, it stays so for the session."""
         self._limit = max_daily_loss
 
-    async def view(self, number: int, session: Session) -> View:
-        """Everything that a cycle needs to know before it looks at a symbol."""
+    async def listed(self) -> Listed:
+        """Positions and orders at work: all that exits look at."""
+        return await asyncio.gather(
+            self._read("positions", self._broker.positions()),
+            self._read("open_orders", self._broker.all_open_orders()),
+        )
+
+    async def view(self, number: int, session: Session, listed: Listed | None = None) -> View:
+        """Everything that a cycle needs to know before it looks at a symbol; what was `listed` is not asked again."""
+        positions, working = listed or await self.listed()
         account = await self._read("account", self._broker.account())
-        positions = await self._read("positions", self._broker.positions())
-        working = await self._read("open_orders", self._broker.all_open_orders())
         exposure = self._greeks.of(positions, account.currency if account else None)
         # What others hold is protected by orders of theirs; of orders, ours alone count against an entry elsewhere.
         self._teller.saw_account(account, positions, working, exposure)

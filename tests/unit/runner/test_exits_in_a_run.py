@@ -62,6 +62,30 @@ def test_without_hourly_bars_nothing_trails_and_the_failure_is_told(held_day):
     assert {row.kind for row in world.report.errors} == {"NoData"}
 
 
+@pytest.mark.parametrize(
+    ("slow", "at_most"),
+    [
+        (("account",), 61),
+        (("positions", "all_open_orders"), 181),
+    ],  # lists are read before each step of an exit
+)
+def test_an_exit_does_not_wait_for_the_balances_nor_for_one_list_after_the_other(held_day, slow, at_most):
+    def prepare(broker):
+        place = broker.place
+
+        async def place_and_slow_down(order, **asked):
+            for kind in slow:
+                broker.delay(kind, 20.0)
+            return await place(order, **asked)
+
+        broker.place = place_and_slow_down
+
+    world = held_day(exits=ExitPolicy(min_dte=8), prepare=prepare)
+
+    (left,) = exits(world)
+    assert left.at - world.intents[0].at < timedelta(seconds=at_most)
+
+
 def test_an_expiry_that_is_too_near_ends_the_position(held_day):
     world = held_day(exits=ExitPolicy(min_dte=8))
 
