@@ -1,8 +1,16 @@
 """Pure rules about trouble: they know no Gateway, no trading, no clock and no IO."""
 
 from ibkeel.resilience.admission import Admission, Ticket, Usage, Wait
-from ibkeel.resilience.backoff import Backoff, Deadlines, RequestKind
-from ibkeel.resilience.breaker import Breaker, BreakerPolicy, BreakerState, Escalation, Outcome
+from ibkeel.resilience.breaker import (
+    Backoff,
+    Breaker,
+    BreakerPolicy,
+    BreakerState,
+    Deadlines,
+    Escalation,
+    Outcome,
+    RequestKind,
+)
 from ibkeel.resilience.cache import Cache, CacheKind, CachePolicy, Fresh, Lifetime, Refused, Stale
 from ibkeel.resilience.pacing import Lane, Request, Rule, everything
 

@@ -3,9 +3,9 @@
 import logging
 
 from ibkeel.sim.counters import GatewayCounters
+from ibkeel.sim.director import Scenario
 from ibkeel.sim.fault import Fault, FaultSeen
 from ibkeel.sim.gateway import SimulatedGateway
-from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.settings import GatewaySettings, Latency, Limits
 
 __all__ = [

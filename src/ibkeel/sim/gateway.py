@@ -10,10 +10,10 @@ from typing import Final
 
 from ibkeel.clock import Clock
 from ibkeel.sim.counters import GatewayCounters
+from ibkeel.sim.director import Scenario
 from ibkeel.sim.door import Listener
 from ibkeel.sim.fault import Fault, FaultSeen
 from ibkeel.sim.reception import Reception
-from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services.orders import match
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.values import Market

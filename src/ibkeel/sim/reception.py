@@ -10,12 +10,11 @@ from typing_extensions import override
 
 from ibkeel.sim.client import Client, LateSink, Sink
 from ibkeel.sim.counters import SlidingWindow
-from ibkeel.sim.director import Director
+from ibkeel.sim.director import Director, Scenario
 from ibkeel.sim.door import Door, GatewayProtocol, ListeningPort, OverheardDoor
 from ibkeel.sim.effects import Stage
 from ibkeel.sim.fault import WHAT_IF
 from ibkeel.sim.faults import CloseAtOnce, Delayed, Fault, HalfOpen, IdInUse, Mute, RejectsOverRate
-from ibkeel.sim.scenario import Scenario
 from ibkeel.sim.services import HANDLERS
 from ibkeel.sim.services.system import refuse
 from ibkeel.sim.services.system import start as start_session

@@ -12,8 +12,7 @@ from ibkeel.monitor.board.connection import (
     Wait,
 )
 from ibkeel.monitor.board.incidents import AlertRow, AlertsPanel, Incident, IncidentsPanel
-from ibkeel.monitor.board.orders import OrderRow, OrdersPanel
-from ibkeel.monitor.board.requests import KindRow, RequestsPanel, SparkPoint
+from ibkeel.monitor.board.orders import KindRow, OrderRow, OrdersPanel, RequestsPanel, SparkPoint
 from ibkeel.monitor.board.run import DecisionRow, DecisionsPanel, GuardPanel, MoneyPanel, RunPanel, SymbolRow
 from ibkeel.monitor.board.snapshot import Board, Snapshot, fold, snapshot_data
 

@@ -21,8 +21,7 @@ from ibkeel.monitor.board.connection import (
     SessionPanel,
 )
 from ibkeel.monitor.board.incidents import AlertsPanel, IncidentsPanel
-from ibkeel.monitor.board.orders import OrdersPanel
-from ibkeel.monitor.board.requests import KindRow, RequestsPanel
+from ibkeel.monitor.board.orders import KindRow, OrdersPanel, RequestsPanel
 from ibkeel.monitor.board.run import DecisionsPanel, GuardPanel, MoneyPanel, RunPanel
 from ibkeel.telemetry import Event, Observer
 
