@@ -51,6 +51,41 @@ def test_strikes_without_all_four_quotes_take_no_part():
     assert got.pairs == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("call_bid", 90.0), ("put_bid", 90.0), ("call_ask", np.inf), ("put_ask", np.inf)]
+)
+def test_strikes_whose_bid_is_above_their_ask_or_whose_ask_is_no_number_take_no_part(name, value):
+    whole, broken = quotes(), quotes()
+    broken[name][8] = value  # at the money
+
+    got = parity_forward(**broken, **KNOWN)
+
+    assert got == parity_forward(**{name: np.delete(column, 8) for name, column in whole.items()}, **KNOWN)
+
+
+def test_what_is_far_from_the_money_changes_nothing():
+    wrong = quotes()
+    far = np.abs(STRIKES - 102) > 4
+    for name in ("call_bid", "call_ask"):
+        wrong[name][far] -= 0.5
+
+    assert parity_forward(**wrong, **KNOWN, pairs=3) == parity_forward(**quotes(), **KNOWN, pairs=3)
+
+
+def test_at_expiry_pairs_that_meet_in_one_forward_agree_on_it():
+    rows = {  # from 100 to 101, and from 101 to 102
+        "strike": [100.0, 101.0],
+        "call_bid": [2.0, 1.5],
+        "call_ask": [2.5, 2.0],
+        "put_bid": [1.5, 1.0],
+        "put_ask": [2.0, 1.5],
+    }
+
+    got = parity_forward(**rows, years=0.0, rate=0.04)
+
+    assert (got.lower, got.forward, got.upper, got.is_consistent) == (101.0, 101.0, 101.0, True)
+
+
 @pytest.mark.parametrize("pairs", [1, 3])
 def test_of_pairs_as_near_the_money_the_same_count_in_any_order(pairs):
     rows = {  # each two as far from the money as each other
