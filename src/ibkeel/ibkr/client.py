@@ -33,6 +33,7 @@ __all__ = [
     "give_types",
     "hear_bytes",
     "hear_history",
+    "hear_undecoded",
     "import_with_loop",
     "is_waited_for",
     "keep_orders_back",
@@ -55,6 +56,7 @@ for _part in ("Decoder", "client", "ib", "wrapper"):
 # each date, open, high, low, close, volume, average and count.
 _HISTORY_MESSAGE: Final = 17
 _BEFORE_BARS: Final = 5
+_ORDER_ROWS: Final = {5: "openOrder", 101: "completedOrder"}
 BAR_FIELDS: Final = 8
 """Fields of a historical bar."""
 
@@ -218,6 +220,27 @@ def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:
             original(fields)
 
     handlers[_HISTORY_MESSAGE] = handler
+
+
+def hear_undecoded(ib: Any, hearer: Callable[[list[str], Exception], None]) -> None:
+    """Hand over the fields of an order's row that the library cannot decode: it only writes a line into its log."""
+    handlers, heard = ib.client.decoder.handlers, list[bool]()
+
+    def watched(decode: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+        def handler(fields: list[str]) -> None:
+            heard.clear()
+            try:
+                decode(fields)
+            except Exception as error:
+                if not heard:  # else it was decoded, and who was told of it failed
+                    hearer(fields, error)
+                raise
+
+        return handler
+
+    for number, message in _ORDER_ROWS.items():
+        Tap(ib.wrapper).hear(message, lambda *_: heard.append(True))
+        handlers[number] = watched(handlers[number])
 
 
 _Column = tuple[str, Any, Callable[[Any], Any]]

@@ -278,13 +278,14 @@ class OrderBook:
 
     # What lists do not say.
 
-    def list_read(self, which: OrderList, turn: int, at: float | None) -> bool:
+    def list_read(self, which: OrderList, turn: int, at: float | None, *, is_whole: bool = True) -> bool:
         """A list is complete: what it lacks is of unknown fate, or, in time, provably gone.
 
         Args:
             which: Of what.
             turn: As `roll.begin` gave it.
             at: The loop's seconds; None when the session is not good, so that nothing is proved.
+            is_whole: Whether all of it could be read; else what it lacks may be there.
 
         Returns:
             Whether it lacks an order that was said to work.
@@ -295,7 +296,7 @@ class OrderBook:
             if entry.truth.state.is_final or is_here or not self.roll.is_missing(order_id, turn):
                 continue
             before = entry.truth.state
-            if which is OrderList.OPEN:
+            if which is OrderList.OPEN and is_whole:
                 self._saw(order_id, Unlisted())
             lacks |= entry.truth.state is not before
             proof = self.roll.missed(order_id, which, at, closes=entry.is_closing)

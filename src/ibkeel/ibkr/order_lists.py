@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.guards import cut_short, keep_running
-from ibkeel.ibkr.client import library
+from ibkeel.ibkr.client import hear_undecoded, library
 from ibkeel.ibkr.link import Link
 from ibkeel.ibkr.listed_orders import (
     MAY_BE_KEPT,
@@ -37,6 +37,8 @@ class OrderLists:
     def __init__(self, link: Link, is_ready: Callable[[], bool], alarm: Callable[[str, str], None]) -> None:
         self._link, self._is_ready, self._alarm = link, is_ready, alarm
         self._unread: set[str] = set()
+        self._undecoded = 0  # rows of which nobody heard: of whose orders they are is not known either
+        hear_undecoded(link.ib, self._cannot_decode)
 
     async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, after a round trip."""
@@ -51,15 +53,22 @@ class OrderLists:
         return (*self._ours_open(), *foreign_orders(rows, client_id, now, self._cannot_read))
 
     def _cannot_read(self, order: Any, error: Exception) -> None:
-        """A person is told once of each: without one row the others count all the same."""
         name = f"order {order.orderRef or order.permId or order.orderId}"
+        self._left_out(name, f"{type(error).__name__}: {error}. It is of client id {order.clientId}, and")
+
+    def _cannot_decode(self, fields: Sequence[str], error: Exception) -> None:
+        self._undecoded += 1
+        words = f"for the client library cannot decode it, {type(error).__name__}. It"
+        self._left_out(f"order row {' '.join(fields[1:5])}", words)
+
+    def _left_out(self, name: str, why: str) -> None:
+        """A person is told once of each: without one row the others count all the same."""
         if name not in self._unread:
             self._unread.add(name)
             self._alarm(
                 name,
-                f"a row of the venue's lists cannot be read, {type(error).__name__}: {error}. It is of client id "
-                f"{order.clientId}, and is left out: it counts neither as a stop nor beside an exit. Look at it in "
-                "TWS or Client Portal, and report this",
+                f"a row of the venue's lists cannot be read, {why} is left out: it counts neither as a stop nor beside "
+                "an exit. Look at it in TWS or Client Portal, and report this",
             )
 
     def _ours_open(self) -> tuple[OrderReport, ...]:
@@ -75,7 +84,7 @@ class OrderLists:
                 pending.rows.append((message, args))
 
         async def read() -> tuple[list[Message], bool]:
-            turn = self._link.book.roll.begin()
+            turn, undecoded = self._link.book.roll.begin(), self._undecoded
             rows: list[Message] = await self._link.requests.ask(
                 "openOrders",
                 RequestKind.ORDERS,
@@ -84,7 +93,7 @@ class OrderLists:
                 send=send,
                 heard=heard,
             )
-            lacks = self._was_read(OrderList.OPEN, turn)
+            lacks = self._was_read(OrderList.OPEN, turn, is_whole=undecoded == self._undecoded)
             self._look_for_ours(rows)
             return rows, lacks
 
@@ -104,7 +113,7 @@ class OrderLists:
 
     def _was_read(self, which: OrderList, turn: int, *, is_whole: bool = True) -> bool:
         at = asyncio.get_running_loop().time() if is_whole and self._is_ready() else None
-        return self._link.book.list_read(which, turn, at)
+        return self._link.book.list_read(which, turn, at, is_whole=is_whole)
 
     async def completed_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders of the account that ended in this session, of every client id."""
@@ -112,7 +121,7 @@ class OrderLists:
         return await self._link.in_turn("completedOrders", patience, partial(self._completed, patience))
 
     async def _completed(self, patience: float) -> tuple[OrderReport, ...]:
-        turn = self._link.book.roll.begin()
+        turn, undecoded = self._link.book.roll.begin(), self._undecoded
         rows = await self._link.requests.ask(
             "completedOrders",
             RequestKind.ORDERS,
@@ -131,7 +140,8 @@ class OrderLists:
                 continue
             self._link.book.on_completed(reports[-1], ended_at(row[2]))
         # What cannot be read may be what is looked for.
-        self._was_read(OrderList.COMPLETED, turn, is_whole=len(reports) == len(rows))
+        is_whole = len(reports) == len(rows) and undecoded == self._undecoded
+        self._was_read(OrderList.COMPLETED, turn, is_whole=is_whole)
         return tuple(reports)
 
     async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:

@@ -159,3 +159,49 @@ async def test_orders_by_hand_without_a_number_are_told_apart_for_client_0_too(s
         told = [(row.perm_id, row.side, row.quantity) for row in rows]
         assert told == [(ours.perm_id, "BUY", 1), (7, "SELL", 1), (8, "BUY", 3)]
         assert messages(on.told) == []
+
+
+def undecodable(payload):
+    """What the library makes no order of: the row of a stop, or of somebody else's order, whose size is no number."""
+    fields = payload.split(b"\0")
+    if fields[0] == b"5" and (b"STP" in fields or b"theirs" in fields):
+        fields[14] = b"many"
+    return b"\0".join(fields)
+
+
+@pytest.mark.parametrize("does_status_come", [True, False])
+async def test_a_stop_whose_row_the_library_cannot_decode_is_told_of_and_not_taken_for_gone(
+    crew, does_status_come
+):
+    async with crew() as on:
+        await on.enter()
+        await asyncio.sleep(30)
+        on.stage.board.altered = undecodable
+        on.stage.board.kept_back = set() if does_status_come else {"order_status"}
+        await asyncio.sleep(400)
+
+        [stop] = await on.stage.broker.open_orders()
+        assert on.working() == [("STP", "SELL", 2)]
+        assert (stop.state, on.stops_sent()) == ("acknowledged", [])
+        [words] = messages(on.stage.told)
+        assert "cannot be read, for the client library cannot decode it, ValueError" in words
+
+
+async def test_a_row_that_the_library_cannot_decode_is_told_once_and_may_be_what_is_looked_for(stage):
+    async with stage(altered=undecodable) as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="other", **RESTING))
+        [other] = on.gateway.venue.open_orders()
+        theirs = attrs.evolve(other, client_id=0, order_id=77, order_ref="theirs", transmit=True)
+        on.gateway.venue.submit(theirs, other.placed_at)
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        await asyncio.sleep(50)
+        rows = await on.broker.all_open_orders()
+        await asyncio.sleep(50)
+
+        assert [row.client_order_id for row in rows] == ["other", "mine"]
+        assert states(on, "mine") == ["sent"]
+        first, *others = messages(on.told)
+        assert "the client library cannot decode it" in first
+        assert "nobody knows what became of BUY 1 SPY LMT" in others[0]
