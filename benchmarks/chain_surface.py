@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 
 from ibkeel.sim.market.calendar import sessions_between
-from ibkeel.sim.market.pricer import greeks, implied_volatility, price
+from ibkeel.sim.market.options import greeks, implied_volatility, price
 from ibkeel.sim.values import (
     BarSize,
     ContractPattern,

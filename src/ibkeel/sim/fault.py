@@ -6,7 +6,8 @@ from typing import ClassVar, Final
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.sim.checks import (
+from ibkeel.sim.codec import REPLIES, REQUESTS
+from ibkeel.sim.settings import (
     above_zero,
     as_number,
     as_seconds,
@@ -19,7 +20,6 @@ from ibkeel.sim.checks import (
     optional,
     whole,
 )
-from ibkeel.sim.codec import REPLIES, REQUESTS
 
 WHAT_IF: Final = "what_if_order"
 """The kind of a `place_order` that asks for margin alone: what is meant for orders spares it."""

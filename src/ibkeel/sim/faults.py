@@ -10,7 +10,16 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from ibkeel.sim.checks import (
+from ibkeel.sim.fault import (
+    ConnectionLost,
+    Delayed,
+    Duplicated,
+    Fault,
+    Garbage,
+    Reordered,
+    Truncated,
+)
+from ibkeel.sim.settings import (
     a_text,
     as_number,
     as_seconds,
@@ -21,15 +30,6 @@ from ibkeel.sim.checks import (
     optional,
     positive,
     whole,
-)
-from ibkeel.sim.fault import (
-    ConnectionLost,
-    Delayed,
-    Duplicated,
-    Fault,
-    Garbage,
-    Reordered,
-    Truncated,
 )
 
 __all__ = [

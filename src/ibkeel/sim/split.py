@@ -6,7 +6,7 @@ from typing import Final
 import attrs
 
 from ibkeel.errors import InvalidInput
-from ibkeel.sim.checks import above_zero
+from ibkeel.sim.settings import above_zero
 from ibkeel.sim.values import SimContract
 
 ADJUSTED: Final = "1"

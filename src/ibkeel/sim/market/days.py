@@ -17,7 +17,7 @@ from ibkeel.sim.market.calendar import latest_session, previous_session
 from ibkeel.sim.market.draws import digest, generator
 from ibkeel.sim.market.levels import Levels
 from ibkeel.sim.market.listing import MARKET_VOLATILITY, Underlying
-from ibkeel.sim.market.optiondays import OptionDay, Prints, option_day
+from ibkeel.sim.market.options import OptionDay, Prints, option_day
 from ibkeel.sim.market.universe import Universe
 from ibkeel.sim.values import SimContract, SimSession
 

@@ -10,11 +10,11 @@ from typing import Final
 import attrs
 import numpy as np
 
-from ibkeel.sim.checks import as_several, valid
 from ibkeel.sim.market.bars import Floats
 from ibkeel.sim.market.calendar import next_session, previous_session
 from ibkeel.sim.market.draws import normal, uniform
 from ibkeel.sim.market.listing import MARKET_VOLATILITY, Underlying
+from ibkeel.sim.settings import as_several, valid
 
 _FEEDBACK: Final = 0.06  # log volatility per standard deviation of market return, downwards
 _SESSIONS_A_YEAR: Final = 252.0

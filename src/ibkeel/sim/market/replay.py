@@ -24,7 +24,7 @@ from ibkeel.sim.market.calendar import (
 )
 from ibkeel.sim.market.library import Feed, Library
 from ibkeel.sim.market.listing import fits, wanted_symbol
-from ibkeel.sim.market.pricer import greeks, implied_volatility
+from ibkeel.sim.market.options import greeks, implied_volatility
 from ibkeel.sim.market.recordings import RecordedBar, table_of
 from ibkeel.sim.values import (
     BarSize,

@@ -9,7 +9,7 @@ import attrs
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
-from ibkeel.sim.market.pricer import greeks, implied_volatility, price
+from ibkeel.sim.market.options import greeks, implied_volatility, price
 from ibkeel.sim.services.account import check_account
 from ibkeel.sim.services.contracts import cancels, resolve
 from ibkeel.sim.services.orders import check_writable, publish

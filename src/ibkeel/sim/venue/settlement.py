@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import attrs
 
-from ibkeel.sim.checks import above_zero
+from ibkeel.sim.settings import above_zero
 from ibkeel.sim.split import Split
 from ibkeel.sim.values import ContractPattern, Market, SimContract, SimPosition
 from ibkeel.sim.venue.matching import usable_price

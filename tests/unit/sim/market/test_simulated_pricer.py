@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.sim.market import pricer
+from ibkeel.sim.market import options
 
 SPOTS = st.floats(5.0, 5000.0)
 RATIOS = st.floats(0.5, 2.0)
@@ -19,15 +19,15 @@ VOLATILITIES = st.floats(0.03, 3.0)
 
 def test_a_textbook_call_has_its_textbook_price():
     # Without a rate an option at the money is worth spot x (2 N(deviation / 2) - 1).
-    assert pricer.price("C", 100.0, 100.0, 1.0, 0.2) == pytest.approx(7.965567455405804, abs=1e-12)
+    assert options.price("C", 100.0, 100.0, 1.0, 0.2) == pytest.approx(7.965567455405804, abs=1e-12)
 
 
 @given(SPOTS, RATIOS, YEARS, VOLATILITIES)
 def test_call_minus_put_is_spot_minus_strike(spot, ratio, years, volatility):
     strike = spot * ratio
 
-    call = pricer.price("C", spot, strike, years, volatility)
-    put = pricer.price("P", spot, strike, years, volatility)
+    call = options.price("C", spot, strike, years, volatility)
+    put = options.price("P", spot, strike, years, volatility)
 
     assert call - put == pytest.approx(spot - strike, abs=1e-9 * spot)
 
@@ -36,43 +36,43 @@ def test_call_minus_put_is_spot_minus_strike(spot, ratio, years, volatility):
 def test_the_array_form_equals_the_scalar_form(right, spot, ratio, years, volatility):
     strike, ones = spot * ratio, np.ones(3)
 
-    many = pricer.prices(right, spot * ones, strike, years * ones, volatility * ones)
+    many = options.prices(right, spot * ones, strike, years * ones, volatility * ones)
 
-    one = pricer.price(right, spot, strike, years, volatility)
+    one = options.price(right, spot, strike, years, volatility)
     assert many == pytest.approx([one] * 3, abs=1e-9 * spot)
 
 
 @given(st.sampled_from("CP"), SPOTS, st.floats(0.8, 1.25), st.floats(0.05, 2.0), st.floats(0.1, 1.5))
 def test_the_implied_volatility_gives_the_price_back(right, spot, ratio, years, volatility):
     strike = spot * ratio
-    value = pricer.price(right, spot, strike, years, volatility)
+    value = options.price(right, spot, strike, years, volatility)
 
-    implied = pricer.implied_volatility(right, value, spot, strike, years)
+    implied = options.implied_volatility(right, value, spot, strike, years)
 
     # A deep option's volatility may be lost in rounding; its price is not.
     if implied is not None:
-        again = pricer.price(right, spot, strike, years, implied)
+        again = options.price(right, spot, strike, years, implied)
         assert again == pytest.approx(value, abs=1e-8 * spot)
 
 
 @pytest.mark.parametrize(("value", "years"), [(10.0, 0.5), (9.0, 0.5), (0.0, 0.5), (200.0, 0.5), (12.0, 0.0)])
 def test_a_price_that_no_volatility_gives_has_no_implied_volatility(value, years):
-    assert pricer.implied_volatility("C", value, 110.0, 100.0, years) is None
+    assert options.implied_volatility("C", value, 110.0, 100.0, years) is None
 
 
 @pytest.mark.parametrize(("right", "worth"), [("C", 10.0), ("P", 0.0)])
 def test_at_expiry_an_option_is_worth_its_intrinsic_value(right, worth):
-    assert pricer.price(right, 110.0, 100.0, 0.0, 0.3) == worth
+    assert options.price(right, 110.0, 100.0, 0.0, 0.3) == worth
 
 
 @given(st.sampled_from("CP"), st.floats(0.8, 1.25), st.floats(0.1, 2.0), st.floats(0.1, 1.0))
 def test_greeks_are_the_slopes_of_the_price(right, ratio, years, volatility):
     spot, strike, step = 100.0, 100.0 * ratio, 1e-3
 
-    found = pricer.greeks(right, spot, strike, years, volatility)
+    found = options.greeks(right, spot, strike, years, volatility)
 
     def value(*, spot=spot, years=years, volatility=volatility):
-        return pricer.price(right, spot, strike, years, volatility)
+        return options.price(right, spot, strike, years, volatility)
 
     up, down, here = value(spot=spot + step), value(spot=spot - step), value()
     assert found.delta == pytest.approx((up - down) / (2 * step), abs=1e-6)
@@ -96,6 +96,6 @@ def test_prices_computed_with_sixty_digits_are_met():
     for row in rows:
         spot, strike, years = float(row["spot"]), float(row["strike"]), float(row["t_years"])
         right = row["type"][0].upper()
-        value = pricer.price(right, spot, strike, years, float(row["vol"]))
+        value = options.price(right, spot, strike, years, float(row["vol"]))
         assert value == pytest.approx(float(row["price"]), rel=1e-9, abs=1e-11 * spot)
     assert rows

@@ -1,4 +1,11 @@
-"""One option in one session: quotes by the second, prints, volume, open interest."""
+"""What an option is worth, and one in one session: quotes by the second, prints, volume, open interest.
+
+The simulator has its own small Black-Scholes: no rate, no dividend, European. With neither rate nor dividend an
+American option is worth as much as a European one, so the model needs no tree, and put-call parity is
+`call - put = spot - strike`.
+
+Source: Black and Scholes, "The Pricing of Options and Corporate Liabilities" (1973).
+"""
 
 import math
 from typing import Final, TypeVar
@@ -9,22 +16,119 @@ import numpy as np
 from ibkeel.sim.market.bars import Floats, Integers
 from ibkeel.sim.market.draws import digest, generator, mixed
 from ibkeel.sim.market.listing import MARKET_VOLATILITY, Underlying
-from ibkeel.sim.market.pricer import Greeks, greeks, price, prices
 from ibkeel.sim.values import SimContract
 
+_DAYS_A_YEAR: Final = 365.0
+_POINTS: Final = 100.0
+_LEAST_VOLATILITY: Final = 1e-3
+_MOST_VOLATILITY: Final = 10.0
+_TOLERANCE: Final = 1e-10
+_ROUNDS: Final = 100
+_ROOT_TWO: Final = math.sqrt(2.0)
+_ROOT_TWO_PI: Final = math.sqrt(2.0 * math.pi)
 _PREMIUM: Final = 1.1  # implied over realised
 _TERM_DECAY: Final = 0.4  # years in which the term structure forgets today's level
 _SKEW: Final = 0.8
 _CURVATURE: Final = 0.10
-_LEAST_YEARS: Final = 1.0 / 365.0
+_LEAST_YEARS: Final = 1.0 / _DAYS_A_YEAR
 _FARTHEST: Final = 8.0
-_YEAR: Final = 365.0 * 86400.0
+_YEAR: Final = _DAYS_A_YEAR * 86400.0
 _DEAR: Final = 3.0  # from this value on, the coarser tick applies
 _ROUNDING: Final = 1e-9
 _PRINT_EVERY: Final = 30  # seconds
 _BUSY: Final = 97  # quote sizes run from 1 to this many contracts
 
 _Number = TypeVar("_Number", float, Floats)
+
+
+@attrs.frozen(kw_only=True)
+class Greeks:
+    """Sensitivities a share: theta a calendar day, vega a volatility point (0.01)."""
+
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+
+
+def intrinsic(right: str, spot: float, strike: float) -> float:
+    """What an option is worth at expiry, per share; `right` is C or P."""
+    return max(spot - strike, 0.0) if right == "C" else max(strike - spot, 0.0)
+
+
+def price(right: str, spot: float, strike: float, years: float, volatility: float) -> float:
+    """Value per share; the intrinsic value once `years` or `volatility` is zero."""
+    deviation = volatility * math.sqrt(max(years, 0.0))
+    if deviation <= 0.0:
+        return intrinsic(right, spot, strike)
+    upper = math.log(spot / strike) / deviation + 0.5 * deviation
+    sign = 1.0 if right == "C" else -1.0
+    return sign * (spot * _below(sign * upper) - strike * _below(sign * (upper - deviation)))
+
+
+def prices(right: str, spot: Floats, strike: float, years: Floats, volatility: Floats) -> Floats:
+    """`price` for arrays of one shape; `years` must be positive throughout."""
+    deviation = volatility * np.sqrt(years)
+    upper = np.log(spot / strike) / deviation + 0.5 * deviation
+    sign = 1.0 if right == "C" else -1.0
+    held = sign * (spot * _all_below(sign * upper) - strike * _all_below(sign * (upper - deviation)))
+    return np.asarray(held, dtype=np.float64)
+
+
+def greeks(right: str, spot: float, strike: float, years: float, volatility: float) -> Greeks:
+    """Greeks of an option that has time and volatility left.
+
+    Args:
+        right: C or P.
+        spot: Price of the underlying.
+        strike: Strike, in the unit of `spot`.
+        years: Time to expiry, positive.
+        volatility: A fraction a year, positive.
+    """
+    root = math.sqrt(years)
+    deviation = volatility * root
+    upper = math.log(spot / strike) / deviation + 0.5 * deviation
+    density = math.exp(-0.5 * upper * upper) / _ROOT_TWO_PI
+    delta = _below(upper)
+    return Greeks(
+        delta=delta if right == "C" else delta - 1.0,
+        gamma=density / (spot * deviation),
+        vega=spot * density * root / _POINTS,
+        theta=-0.5 * spot * density * volatility / root / _DAYS_A_YEAR,
+    )
+
+
+def implied_volatility(right: str, value: float, spot: float, strike: float, years: float) -> float | None:
+    """The volatility at which the model gives `value`, by bisection.
+
+    Returns:
+        A fraction a year; None when no volatility between 0.001 and 10 gives that value, as for
+        an option at or below its intrinsic value or past its expiry.
+    """
+    if years <= 0.0 or value <= 0.0:
+        return None
+    low, high = _LEAST_VOLATILITY, _MOST_VOLATILITY
+    if not price(right, spot, strike, years, low) < value < price(right, spot, strike, years, high):
+        return None
+    for _ in range(_ROUNDS):
+        middle = 0.5 * (low + high)
+        if price(right, spot, strike, years, middle) < value:
+            low = middle
+        else:
+            high = middle
+        if high - low < _TOLERANCE:
+            break
+    return 0.5 * (low + high)
+
+
+def _below(x: float) -> float:
+    """Probability that a standard normal variable is below `x`."""
+    return 0.5 * math.erfc(-x / _ROOT_TWO)
+
+
+def _all_below(x: Floats) -> Floats:
+    erfc = math.erfc  # numpy has none; the same function keeps a quote and a series equal
+    return 0.5 * np.array([erfc(v) for v in (x / -_ROOT_TWO).tolist()], dtype=np.float64)
 
 
 @attrs.frozen(kw_only=True, eq=False)
