@@ -100,7 +100,7 @@ class Accounts:
 
     async def _balances(self, patience: float) -> list[Any]:
         client, time = self._link.ib.client, asyncio.get_running_loop().time
-        # A run's exits wait for its balances: where others keep all of theirs, that is once, and not in each cycle.
+        # A run's cycle waits for its balances: where others keep all of theirs, so long once only.
         until = time() + (min(patience, _LATER) if self._are_taken else patience)
         # At most two summaries may be open at a time, so each is closed once it is read.
         while True:

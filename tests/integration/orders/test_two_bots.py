@@ -36,9 +36,9 @@ class Bot:
     journal: Journal
     crew: object
 
-    async def enter(self, contract, stop, **more):
+    async def enter(self, contract, stop, profit=None, **more):
         entry = OrderTicket(contract=contract, side="BUY", quantity=2, **more)
-        bracket = Bracket(entry=entry, stop_loss=stop)
+        bracket = Bracket(entry=entry, stop_loss=stop, take_profit=profit)
         return await self.crew.desk.enter(contract.symbol, bracket, UP, DAY, "")
 
     def states(self):
@@ -163,11 +163,14 @@ def sold(on, client_id):
     return sum(fill.quantity for fill in fills if fill.client_id == client_id)
 
 
-async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is_held_and_no_more(bots):
+@pytest.mark.parametrize("profit", [None, 9000])
+async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is_held_and_no_more(
+    bots, profit
+):
     async with bots() as (on, start):
         both = await start(1, "one"), await start(2, "other")
         for bot in both:
-            await bot.enter(SPY, 300)
+            await bot.enter(SPY, 300, profit)
         await asyncio.sleep(10)
 
         held = await asyncio.gather(*map(leave, both))
@@ -177,12 +180,13 @@ async def test_two_bots_that_leave_the_same_contract_at_one_instant_sell_what_is
         assert working(on) == on.gateway.venue.positions() == []
 
 
+@pytest.mark.parametrize("profit", [None, 9000])
 @pytest.mark.parametrize("after", [step / 20 for step in range(3, 10)])
-async def test_a_bot_that_has_no_stop_left_does_not_sell_what_another_is_selling(bots, after):
+async def test_a_bot_that_has_no_stop_left_does_not_sell_what_another_is_selling(bots, after, profit):
     async with bots() as (on, start):
         one, other = await start(1, "one"), await start(2, "other")
-        await one.enter(SPY, 300)
-        await other.enter(SPY, 300)
+        await one.enter(SPY, 300, profit)
+        await other.enter(SPY, 300, profit)
         await asyncio.sleep(10)
         await on.broker.place(OrderTicket(contract=SPY, side="SELL", quantity=2, is_closing=True))
         await asyncio.sleep(120)  # one of the two has given its stop up
@@ -191,6 +195,20 @@ async def test_a_bot_that_has_no_stop_left_does_not_sell_what_another_is_selling
 
         assert sold(on, 1) + sold(on, 2) == 2.0
         assert working(on) == on.gateway.venue.positions() == []
+
+
+async def test_a_bot_leaves_beside_the_bracket_of_another_which_keeps_stop_and_take_profit(bots):
+    async with bots() as (on, start):
+        one, other = await start(1, "one"), await start(2, "other")
+        await one.enter(SPY, 300, 9000)
+        await other.enter(SPY, 300, 9000)
+        await asyncio.sleep(10)
+
+        await leave(one)
+        await asyncio.sleep(60)
+
+        assert (sold(on, 1), sold(on, 2)) == (2.0, 0)
+        assert working(on) == [(2, "SPY", "LMT"), (2, "SPY", "STP")]
 
 
 @pytest.mark.parametrize("after", [step / 20 for step in range(69, 76)])
