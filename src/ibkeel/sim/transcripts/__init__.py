@@ -1,7 +1,6 @@
 """What was said between clients and a Gateway: recorded, hidden, read and compared."""
 
-from ibkeel.sim.transcripts.comparing import Comparison, Difference, compared
-from ibkeel.sim.transcripts.exchanges import Exchange, exchanges
+from ibkeel.sim.transcripts.exchanges import Comparison, Difference, Exchange, compared, exchanges
 from ibkeel.sim.transcripts.playback import Playback, played
 from ibkeel.sim.transcripts.proxy import RecordingProxy
 from ibkeel.sim.transcripts.redaction import Redactor
