@@ -49,10 +49,8 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "guards.breaker": ("tests/unit/guards/test_circuit_breaker.py",),
     "guards.pacer": ("tests/unit/guards/test_pacer.py",),
-    "guards.tasks": (
-        "tests/unit/guards/test_keep_running.py",
+    "guards.single_flight": (
         "tests/unit/guards/test_single_flight.py",
-        "tests/unit/guards/test_stream.py",
         "tests/property/test_single_flight_machine.py",
     ),
     "orders": (

@@ -3,7 +3,8 @@
 from ibkeel.guards.breaker import Attempt, BreakerChanged, CircuitBreaker
 from ibkeel.guards.gateway_rules import LEAST_LINES, Ask, gateway_rules
 from ibkeel.guards.pacer import Lease, Pacer
-from ibkeel.guards.tasks import AsyncStream, Held, SingleFlight, cut_short, finish, keep_running, next_of
+from ibkeel.guards.single_flight import SingleFlight
+from ibkeel.guards.tasks import AsyncStream, Held, cut_short, finish, keep_running, next_of
 
 __all__ = [
     "LEAST_LINES",
