@@ -18,7 +18,6 @@ from ibkeel.journal.records import (
     Failure,
     FillSeen,
     LossGuardKept,
-    OrderUpdate,
     R_co,
     Record,
     RunStarted,
@@ -50,6 +49,7 @@ class SparingReader:
         after: int = 0,
         since: datetime | None = None,
         until: datetime | None = None,
+        alive_on: date | None = None,
     ) -> Iterator[Entry[R_co]]:
         """As `Journal.events`, but for what is no record.
 
@@ -58,13 +58,16 @@ class SparingReader:
             after: Number of the last record that is not wanted.
             since: Earliest instant, inclusive.
             until: Latest instant, exclusive.
+            alive_on: Leaves out orders in options that expired before that day, and what was said of those.
 
         Raises:
             JournalError: The file cannot be read.
         """
         while True:
             try:
-                for entry in self._journal.events(kind, after=after, since=since, until=until):
+                for entry in self._journal.events(
+                    kind, after=after, since=since, until=until, alive_on=alive_on
+                ):
                     yield entry
                     after = entry.seq
             except UnreadableRecord as error:
@@ -79,7 +82,7 @@ class SparingReader:
 def highest_order_id(journal: Journal, client_id: int) -> int:
     """The highest order id that a client is known to have used; 0 when none is.
 
-    A Gateway that restarted may hand out ids again from below it.
+    A Gateway that restarted may hand out ids again from below it. What is no record tells nothing.
 
     Args:
         journal: Of all runs.
@@ -89,13 +92,7 @@ def highest_order_id(journal: Journal, client_id: int) -> int:
     Raises:
         JournalError: The journal cannot be read.
     """
-    highest, reader = 0, SparingReader(journal)
-    for entry in reader.events(OrderUpdate):
-        if entry.record.report.client_id == client_id:
-            highest = max(highest, entry.record.report.order_id)
-    for fill in reader.events(FillSeen):
-        highest = max(highest, fill.record.execution.order_id)
-    return highest
+    return journal.highest_order_id(client_id)
 
 
 def fills_of(reader: SparingReader, since: datetime) -> dict[ExecId, bool]:

@@ -184,7 +184,17 @@ LAST_NUMBER: Final = "SELECT max(seq) FROM events"
 SELECT: Final = (
     "SELECT seq, kind, at, symbol, data FROM events "
     "WHERE seq > :after AND (:kind = '' OR kind IN (:kind, :whole)) "
-    "AND (:symbol = '' OR symbol = :symbol) AND at >= :since AND at < :until ORDER BY seq LIMIT :page"
+    "AND (:symbol = '' OR symbol = :symbol) AND at >= :since AND at < :until "
+    "AND (:expiry = '' OR CASE WHEN json_valid(data) THEN coalesce("
+    "json_extract(data, '$.report.contract.expiry'), json_extract(data, '$.order.entry.contract.expiry'), "
+    "json_extract(data, '$.order.contract.expiry'), :expiry) ELSE :expiry END >= :expiry) "
+    "ORDER BY seq LIMIT :page"
+)
+HIGHEST_ORDER_ID: Final = (
+    "SELECT max(CASE WHEN json_valid(data) THEN CAST(CASE "
+    "WHEN kind = 'fill_seen' THEN json_extract(data, '$.execution.order_id') "
+    "WHEN json_extract(data, '$.report.client_id') = ? THEN json_extract(data, '$.report.order_id') "
+    "END AS INTEGER) END) FROM events WHERE kind IN ('fill_seen', 'order_update')"
 )
 SELECT_LAST: Final = (
     "SELECT seq, kind, at, symbol, data FROM events "

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
@@ -27,14 +27,9 @@ from ibkeel.journal.records import (
     kind_of,
 )
 from ibkeel.journal.schema import (
-    COUNT,
-    INSERT,
     KIND,
-    LAST_NUMBER,
     PARTS,
     RECORDS,
-    SELECT,
-    SELECT_LAST,
     Look,
     Row,
     create,
@@ -221,10 +216,10 @@ class Journal:
         """Write rows whose numbers count from the last one in the file."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            last: int = self._connection.execute(LAST_NUMBER).fetchone()[0] or 0
+            last: int = self._connection.execute(schema.LAST_NUMBER).fetchone()[0] or 0
             numbers = tuple(last + row[0] for row in rows)
             self._connection.executemany(
-                INSERT, [(number, *row[1:]) for number, row in zip(numbers, rows, strict=True)]
+                schema.INSERT, [(number, *row[1:]) for number, row in zip(numbers, rows, strict=True)]
             )
             self._connection.execute("COMMIT")
         except BaseException:
@@ -242,6 +237,7 @@ class Journal:
         after: int = 0,
         since: datetime | None = None,
         until: datetime | None = None,
+        alive_on: date | None = None,
     ) -> Iterator[Entry[R_co]]:
         """Records in the order of writing; more may be written meanwhile.
 
@@ -253,12 +249,13 @@ class Journal:
             after: Number of the last record that is not wanted.
             since: Earliest instant, inclusive.
             until: Latest instant, exclusive.
+            alive_on: Leaves out orders in options that expired before that day, and what was said of those.
 
         Raises:
             UnreadableRecord: It holds what is no record; a `SparingReader` reads on.
             JournalError: The file cannot be read.
         """
-        for seq, name, data in self._rows(kind, symbol, after, since, until):
+        for seq, name, data in self._rows(kind, symbol, after, since, until, alive_on):
             yield self._entry(seq, name, data)
 
     def _rows(
@@ -268,6 +265,7 @@ class Journal:
         after: int = 0,
         since: datetime | None = None,
         until: datetime | None = None,
+        alive_on: date | None = None,
     ) -> Iterator[tuple[int, str, dict[str, Any]]]:
         name = "" if kind is None else kind_of(kind)
         wanted: dict[str, Any] = {
@@ -277,6 +275,7 @@ class Journal:
             "after": after,
             "since": _FIRST if since is None else stamp(since),
             "until": _LAST if until is None else stamp(until),
+            "expiry": "" if alive_on is None else alive_on.isoformat(),
             "page": _PAGE,
         }
         while page := self._page(wanted):
@@ -302,7 +301,7 @@ class Journal:
 
     def _page(self, wanted: dict[str, Any]) -> list[tuple[int, str, str, str, str]]:
         with self._lock, _told(self.path, "read"):
-            return self._connection.execute(SELECT, wanted).fetchall()
+            return self._connection.execute(schema.SELECT, wanted).fetchall()
 
     def _parsed(self, seq: int, text: str) -> Any:
         try:
@@ -329,10 +328,8 @@ class Journal:
         Raises:
             JournalError: The file cannot be read, or holds what is no record.
         """
-        with self._lock, _told(self.path, "read"):
-            name = kind_of(kind)
-            wanted = (name, KIND if name in PARTS else name, symbol or "", symbol)
-            row = self._connection.execute(SELECT_LAST, wanted).fetchone()
+        name = kind_of(kind)
+        row = self._one(schema.SELECT_LAST, name, KIND if name in PARTS else name, symbol or "", symbol)
         found = () if row is None else self._read(*row, name=name)
         return next((self._entry(*row) for row in found), None)
 
@@ -343,12 +340,19 @@ class Journal:
             JournalError: The file cannot be read.
         """
         wanted = "" if kind is None else kind_of(kind)
-        with self._lock, _told(self.path, "read"):
-            rows: int = self._connection.execute(COUNT, (wanted, wanted)).fetchone()[0]
-            looks: int = self._connection.execute(COUNT, (KIND, KIND)).fetchone()[0]
+        rows: int = self._one(schema.COUNT, wanted, wanted)[0]
+        looks: int = self._one(schema.COUNT, KIND, KIND)[0]
         if not wanted:
             return rows + (RECORDS - 1) * looks
         return rows + looks if wanted in PARTS else rows
+
+    def highest_order_id(self, client_id: int) -> int:
+        """As the function of this name tells it."""
+        return self._one(schema.HIGHEST_ORDER_ID, client_id)[0] or 0
+
+    def _one(self, query: str, *values: object) -> Any:
+        with self._lock, _told(self.path, "read"):
+            return self._connection.execute(query, values).fetchone()
 
     def check_integrity(self) -> None:
         """Read every page and index of the file, and every record; reading holds up no bot that writes.

@@ -187,7 +187,7 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
         fills=fills_of(journal, first - _LISTED),
         last_entry=last_entry,
         guards=_guards(journal, session),
-        signals=_signals(journal, session),
+        signals=_signals(journal, session, today),
         alarmed=_alarmed(journal, first - _BEFORE_OPEN),
     )
 
@@ -197,9 +197,10 @@ def _alarmed(journal: SparingReader, since: datetime) -> tuple[str, ...]:
     return tuple(row.message for row in rows if row.service == FOREIGN_SHARES)
 
 
-def _signals(journal: SparingReader, session: Session) -> dict[Contract, Signal]:
+def _signals(journal: SparingReader, session: Session, today: date) -> dict[Contract, Signal]:
     """Why each contract that may still be held was last entered."""
-    rows = (entry.record for entry in journal.events(Intent, since=session.opens_at - _LONGEST_HELD))
+    entries = journal.events(Intent, since=session.opens_at - _LONGEST_HELD, alive_on=today)
+    rows = (entry.record for entry in entries)
     return {
         row.order.entry.contract: row.signal
         for row in rows
@@ -227,10 +228,10 @@ def _held_over(
     since, until = session.opens_at - _LONGEST_HELD, session.opens_at
     families = [
         family_of(row.record, _unheard(is_dry=is_dry(row.seq)))
-        for row in journal.events(Intent, since=since, until=until)
+        for row in journal.events(Intent, since=since, until=until, alive_on=today)
     ]
     orders = {name: order for family in families for name, order in family.items()}
-    _catch_up(orders, journal, since, until, until)
+    _catch_up(orders, journal, since, until, until, today)
     held: dict[ClientOrderId, OwnOrder] = {}
     ended: dict[ClientOrderId, OwnOrder] = {}
     for family in families:
@@ -318,13 +319,14 @@ def _catch_up(
     first: datetime,
     end: datetime,
     until: datetime | None = None,
+    today: date | None = None,
 ) -> None:
     """Take in what the venue said since an instant; it spoke of our orders only, so an unexpected name is ours too.
 
-    That holds until `end`; the reading ends at `until`.
+    That holds until `end`; the reading ends at `until`, and leaves out options that expired before `today`.
     """
     heard: dict[ClientOrderId, int] = {}
-    for entry in journal.events(OrderUpdate, since=first, until=until):
+    for entry in journal.events(OrderUpdate, since=first, until=until, alive_on=today):
         report = entry.record.report
         order = orders.get(report.client_order_id)
         if order is not None:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 import pytest
@@ -153,3 +153,31 @@ def test_a_fill_whose_cost_came_with_it_or_later_is_told_from_one_without(journa
     journal.record_all([early, fills["free"], fills["told"], fills["untold"], later])
 
     assert fills_of(SparingReader(journal), fill.at) == {"free": True, "told": True, "untold": False}
+
+
+@pytest.mark.parametrize(("days", "are_left_out"), [(0, False), (1, True)])
+def test_orders_in_options_that_expired_can_be_left_out(journal, records, days, are_left_out):
+    journal.record_all(records)
+    update = next(row for row in records if isinstance(row, OrderUpdate))
+    [*gone] = [row for row in records if isinstance(row, OrderUpdate | Intent)]
+    day = update.report.contract.expiry + timedelta(days=days)
+    shares = attrs.evolve(update, report=attrs.evolve(update.report, contract=Stock("SPY")))
+    journal.record(shares)
+
+    left = [entry.record for entry in journal.events(alive_on=day)]
+
+    assert [row for row in left if row in gone] == ([] if are_left_out else gone)
+    assert [row for row in left if row not in gone] == [row for row in records if row not in gone] + [shares]
+    assert len(gone) == 3
+
+
+@pytest.mark.parametrize("data", ["{}", "[]", "7", "null", '"text"', "[[", '{"report": 1}'])
+def test_what_is_no_record_is_told_of_though_expired_options_are_left_out(journal, records, data):
+    update = next(row for row in records if isinstance(row, OrderUpdate))
+    journal.record_all([update, update])
+    change(journal, 1, data)
+    reader = SparingReader(journal)
+
+    assert list(reader.events(OrderUpdate, alive_on=date(2030, 1, 1))) == []
+    assert list(reader.skipped) == [1]
+    assert highest_order_id(journal, 7) == 5
