@@ -7,7 +7,7 @@ of failure, and none waits for ever: the adapter has a deadline for each kind of
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from ibkeel.errors import RequestFailed
 from ibkeel.model.account import AccountValues, PnL, Position
@@ -16,6 +16,9 @@ from ibkeel.model.contracts import Contract, ContractDetails, Index, OptionChain
 from ibkeel.model.health import Health
 from ibkeel.model.orders import Bracket, Execution, OrderPreview, OrderReport, OrderTicket, Placement
 from ibkeel.model.quotes import Quote
+
+# What `quotes` answered, as an argument: to a type checker a mapping of options is none of contracts, hence Any.
+Answers = Mapping[Any, Quote | RequestFailed]
 
 
 class MarketData(Protocol):

@@ -57,6 +57,17 @@ class Right(Words):
     PUT = "P"
 
 
+# As a converter an enum itself takes a value of any type: checkers and editors believe its signature.
+def as_side(value: Side | str) -> Side:
+    """The side of that name."""
+    return value if type(value) is Side else Side(value)
+
+
+def as_right(value: Right | str) -> Right:
+    """The right of that name."""
+    return value if type(value) is Right else Right(value)
+
+
 _number: Final = attrs.validators.optional(whole)
 
 
@@ -132,7 +143,7 @@ class Option:
     underlying: str = attrs.field(validator=name)
     expiry: date = attrs.field(validator=day)
     strike: Decimal = attrs.field(converter=as_decimal, validator=positive)
-    right: Right = attrs.field(converter=Right)
+    right: Right = attrs.field(converter=as_right)
     trading_class: str = attrs.field(default="", kw_only=True, validator=field_text)
     multiplier: int = attrs.field(default=100, kw_only=True, converter=as_whole, validator=whole)
     exchange: str = attrs.field(default="SMART", kw_only=True, validator=name)
@@ -163,7 +174,7 @@ class ComboLeg:
     """
 
     con_id: ConId = attrs.field(validator=whole)
-    side: Side = attrs.field(converter=Side)
+    side: Side = attrs.field(converter=as_side)
     ratio: int = attrs.field(default=1, converter=as_whole, validator=whole)
     exchange: str = attrs.field(default="SMART", validator=name)
 

@@ -33,6 +33,7 @@ from ibkeel.model.contracts import (
     PermId,
     Side,
     Stock,
+    as_side,
 )
 from ibkeel.validators import truth, valid
 
@@ -53,6 +54,14 @@ class TimeInForce(Words):
     GTC = "GTC"
     IOC = "IOC"
     FOK = "FOK"
+
+
+def _as_type(value: OrderType | str) -> OrderType:
+    return value if type(value) is OrderType else OrderType(value)
+
+
+def _as_tif(value: TimeInForce | str) -> TimeInForce:
+    return value if type(value) is TimeInForce else TimeInForce(value)
 
 
 class OrderState(StrEnum):
@@ -131,14 +140,14 @@ class OrderTicket:
     """
 
     contract: Contract
-    side: Side = attrs.field(converter=Side)
+    side: Side = attrs.field(converter=as_side)
     quantity: int = attrs.field(converter=as_whole, validator=whole)
-    order_type: OrderType = attrs.field(default=OrderType.MKT, converter=OrderType)
+    order_type: OrderType = attrs.field(default=OrderType.MKT, converter=_as_type)
     limit_price: Decimal | None = attrs.field(
         default=None, converter=as_optional_decimal, validator=positive_unless_combo
     )
     stop_price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
-    tif: TimeInForce = attrs.field(default=TimeInForce.DAY, converter=TimeInForce)
+    tif: TimeInForce = attrs.field(default=TimeInForce.DAY, converter=_as_tif)
     outside_rth: bool = attrs.field(default=False, converter=as_flag, validator=truth)
     oca_group: str = attrs.field(default="", validator=field_text)
     client_order_id: ClientOrderId | None = attrs.field(default=None, validator=field_text)
@@ -193,7 +202,7 @@ class Bracket:
     stop_loss: Decimal = attrs.field(converter=as_decimal, validator=positive)
     stop_limit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
     take_profit: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=positive)
-    exit_tif: TimeInForce | None = attrs.field(default=None, converter=attrs.converters.optional(TimeInForce))
+    exit_tif: TimeInForce | None = attrs.field(default=None, converter=attrs.converters.optional(_as_tif))
 
     def __attrs_post_init__(self) -> None:
         if self.entry.order_type not in {OrderType.MKT, OrderType.LMT}:

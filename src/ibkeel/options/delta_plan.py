@@ -13,7 +13,8 @@ from typing import Final
 import attrs
 
 from ibkeel.errors import DataUnavailable, InvalidInput, RequestFailed, UnknownContract
-from ibkeel.model import Contract, Option, OptionChain, Quote, Right
+from ibkeel.model import Option, OptionChain, Quote, Right
+from ibkeel.model.broker import Answers
 from ibkeel.model.checks import as_decimal
 from ibkeel.options.delta_rule import DeltaRule, Listing
 from ibkeel.options.delta_search import (
@@ -230,7 +231,7 @@ class DeltaPlan:
         wave = self._coarse() if self.waves == 0 else self._fine()
         return tuple(dict.fromkeys(one for one in wave if one not in self.answers))[:room]
 
-    def saw(self, answers: Mapping[Contract, Quote | RequestFailed], *, now: datetime) -> "DeltaPlan":
+    def saw(self, answers: Answers, *, now: datetime) -> "DeltaPlan":
         """The plan after a wave's answers.
 
         Args:

@@ -8,6 +8,7 @@ import attrs
 
 from ibkeel.model import OptionChain, OptionClass, Right
 from ibkeel.model.checks import as_utc, finite, whole
+from ibkeel.model.contracts import as_right
 from ibkeel.options.liquidity import LiquidityRule
 from ibkeel.options.select import check_dte, classes_of, dte, expiries_within
 from ibkeel.options.series import SeriesKind, kind_set, series_kind, series_of
@@ -43,7 +44,7 @@ class DeltaRule:
     """
 
     delta: float = attrs.field(default=0.30, validator=_share)
-    right: Right = attrs.field(converter=Right)
+    right: Right = attrs.field(converter=as_right)
     min_dte: int = attrs.field(default=30, validator=_days)
     max_dte: int = attrs.field(default=60, validator=_days)
     target_dte: int | None = attrs.field(default=None, validator=optional(_days))

@@ -11,6 +11,7 @@ from typing_extensions import override
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Right
 from ibkeel.model.checks import as_decimal, as_optional_decimal, positive
+from ibkeel.model.contracts import as_right
 from ibkeel.options.liquidity import LiquidityRule, Rejection, RejectionKind, liquidity_rejections
 from ibkeel.options.rank import Candidate
 from ibkeel.options.select import dte, out_of_the_money
@@ -71,7 +72,7 @@ def _in_order(instance: Any, attribute: "attrs.Attribute[Any]", most: Any) -> No
 class RightIs:
     """Calls, or puts, only."""
 
-    right: Right = attrs.field(converter=Right)
+    right: Right = attrs.field(converter=as_right)
 
     def judge(self, candidate: Candidate) -> Rejection | None:
         """Reject the other right."""

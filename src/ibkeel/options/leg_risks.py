@@ -10,6 +10,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput, RequestFailed
 from ibkeel.model import Contract, Greeks, Option, Quote, Right, Side
+from ibkeel.model.broker import Answers
 from ibkeel.model.checks import as_decimal, finite, whole
 from ibkeel.options.greeks import greeks
 from ibkeel.options.liquidity import LiquidityRule, RejectionKind, liquidity_rejections
@@ -17,7 +18,6 @@ from ibkeel.options.select import dte
 from ibkeel.options.series import Exercise, end_of, is_adjusted
 from ibkeel.options.structures import Leg, Structure
 
-Quotes = Mapping[Contract, Quote | RequestFailed]
 _Key = TypeVar("_Key")
 _SUMMED: Final = ("delta", "gamma", "theta", "vega", "price")
 
@@ -81,7 +81,7 @@ _KINDS: Final = {
 
 def leg_risks(
     structure: Structure,
-    quotes: Quotes,
+    quotes: Answers,
     *,
     spot: float | Decimal,
     today: date,
@@ -219,7 +219,7 @@ def _mismatches(structure: Structure) -> Iterator[LegRisk]:
         yield LegRisk(kind=LegRiskKind.EXPIRIES, detail=detail)
 
 
-def _age_risks(structure: Structure, quotes: Quotes, rule: LegRiskRule) -> Iterator[LegRisk]:
+def _age_risks(structure: Structure, quotes: Answers, rule: LegRiskRule) -> Iterator[LegRisk]:
     answers = (quotes.get(leg.contract) for leg in structure.legs)
     instants = [answer.at for answer in answers if isinstance(answer, Quote)]
     apart = (max(instants) - min(instants)).total_seconds() if instants else 0.0
@@ -285,9 +285,7 @@ def net_greeks(
     return _summed(structure, of, spot)
 
 
-def broker_net_greeks(
-    structure: Structure, quotes: Mapping[Contract, Quote | RequestFailed], *, spot: float
-) -> NetGreeks:
+def broker_net_greeks(structure: Structure, quotes: Answers, *, spot: float) -> NetGreeks:
     """Sensitivities as the broker computed them for each leg.
 
     Args:

@@ -1,13 +1,14 @@
 """From quoted options to the one to take, with the reason for each that was not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 import attrs
 
 from ibkeel.errors import RequestFailed, UnknownContract
-from ibkeel.model import Contract, Option, Quote
+from ibkeel.model import Option, Quote
+from ibkeel.model.broker import Answers
 from ibkeel.model.checks import as_decimal
 from ibkeel.options.liquidity import Rejection, RejectionKind, liquidity_rejections
 from ibkeel.options.select import Preference, SelectionRule
@@ -87,7 +88,7 @@ class Choice:
 
 def candidates_of(
     options: Sequence[Option],
-    quotes: Mapping[Contract, Quote | RequestFailed],
+    quotes: Answers,
     *,
     spot: float | Decimal,
 ) -> tuple[Candidate, ...]:
@@ -150,7 +151,7 @@ def _rank(candidate: Candidate, prefer: Preference) -> tuple[object, ...]:
 
 def choose(
     options: Sequence[Option],
-    quotes: Mapping[Contract, Quote | RequestFailed],
+    quotes: Answers,
     *,
     spot: float | Decimal,
     rule: SelectionRule,

@@ -8,14 +8,16 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput, QuoteUnavailable, RequestFailed
-from ibkeel.model import Combo, ComboLeg, Contract, ContractDetails, Option, Quote, Side, Stock
+from ibkeel.model import Combo, ComboLeg, ContractDetails, Option, Quote, Side, Stock
+from ibkeel.model.broker import Answers
 from ibkeel.model.checks import Words, as_decimal, as_optional_decimal, name, whole
+from ibkeel.model.contracts import as_side
 from ibkeel.options.series import end_of
 
 _WORTHLESS: Final = Decimal("0.50")
@@ -46,7 +48,7 @@ class Leg:
     """
 
     contract: Option | Stock = attrs.field(validator=attrs.validators.instance_of((Option, Stock)))
-    side: Side = attrs.field(converter=Side)
+    side: Side = attrs.field(converter=as_side)
     ratio: int = attrs.field(default=1, validator=whole)
     price: Decimal | None = attrs.field(default=None, converter=as_optional_decimal, validator=_not_negative)
 
@@ -187,9 +189,7 @@ class Structure:
         total = sum((leg.shares * _price_of(leg) for leg in self.legs), start=Decimal(0))
         return Net(per_share=total / self.multiplier, multiplier=self.multiplier)
 
-    def priced(
-        self, quotes: Mapping[Contract, Quote | RequestFailed], basis: PriceBasis = PriceBasis.MID
-    ) -> "Structure":
+    def priced(self, quotes: Answers, basis: PriceBasis = PriceBasis.MID) -> "Structure":
         """The same structure with its legs at the market's prices.
 
         Args:
@@ -212,7 +212,7 @@ class Structure:
         legs = tuple(attrs.evolve(leg, side=leg.side.opposite) for leg in self.legs)
         return attrs.evolve(self, name=f"{self.name}, opposite", legs=legs)
 
-    def combo(self, details: Mapping[Contract, ContractDetails] | None = None) -> Combo:
+    def combo(self, details: Mapping[Any, ContractDetails] | None = None) -> Combo:
         """The structure as one contract; buying it takes the structure.
 
         Its limit price is `net.per_share`: below zero for a credit.
@@ -243,7 +243,7 @@ class Structure:
 
 def closing(
     structure: Structure,
-    quotes: Mapping[Contract, Quote | RequestFailed],
+    quotes: Answers,
     *,
     worthless: Decimal | float | str = _WORTHLESS,
 ) -> Structure:
@@ -287,7 +287,7 @@ def _quoted(leg: Leg, quote: Quote | RequestFailed | None, basis: PriceBasis) ->
     return (as_decimal(quote.bid) + as_decimal(quote.ask)) / 2
 
 
-def _combo_leg(leg: Leg, details: Mapping[Contract, ContractDetails]) -> ComboLeg:
+def _combo_leg(leg: Leg, details: Mapping[Any, ContractDetails]) -> ComboLeg:
     known = details.get(leg.contract)
     con_id = leg.contract.con_id or (known.contract.con_id if known else None)
     if con_id is None:

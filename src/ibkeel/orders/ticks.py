@@ -63,7 +63,7 @@ def ladder_of(bid: Decimal | None, ask: Decimal | None) -> TickLadder:
 
 
 def round_to_tick(
-    price: Decimal | float | str, *, ticks: TickLadder | Decimal, side: Side, is_combo: bool = False
+    price: Decimal | float | str, *, ticks: TickLadder | Decimal, side: Side | str, is_combo: bool = False
 ) -> Decimal:
     """The nearest price the venue takes that is not worse than the one asked.
 
