@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Self, overload
 
 import attrs
 import numpy as np
@@ -240,7 +240,7 @@ class Bars(Sequence[Bar]):
         )
         return same and all(np.array_equal(getattr(self, c), getattr(other, c)) for c in ("at", *_FLOATS))
 
-    __hash__ = None  # type: ignore[assignment]  # arrays are compared by value, so they have no hash
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # arrays are compared by value, so they have no hash
 
     @override
     def __repr__(self) -> str:

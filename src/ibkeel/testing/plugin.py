@@ -21,7 +21,7 @@ def ibkeel_virtual_time() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def ibkeel_broker() -> "Callable[..., FakeBroker]":
+def ibkeel_broker() -> "type[FakeBroker]":
     """`FakeBroker`: makes a broker from quotes, bars, chains and positions."""
     from ibkeel.testing.fake import FakeBroker  # the plugin is loaded in every suite
 
