@@ -52,13 +52,15 @@ __all__ = [
 _HOMES: Final = {"IbkeelError": "ibkeel.errors"}
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name of `__all__` on its first use."""
-    if name == "__version__":
-        return import_module("importlib.metadata").version("ibkeel")
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "ibkeel.model")), name)
+if not TYPE_CHECKING:  # else a misspelt name would be one of any type
+
+    def __getattr__(name: str) -> Any:
+        """Import a name of `__all__` on its first use."""
+        if name == "__version__":
+            return import_module("importlib.metadata").version("ibkeel")
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES.get(name, "ibkeel.model")), name)
 
 
 def __dir__() -> list[str]:

@@ -1,14 +1,31 @@
-"""Only type-checked: what users write against the public names must satisfy mypy --strict."""
+"""Only type-checked: what users write against the public names must satisfy mypy --strict and pyright.
+
+What they mistake must not: an `ignore` that nothing needs any more is an error of both.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import assert_type
 
-from ibkeel import BarSpec, Broker, Option, Right, Stock
+from ibkeel import BarSpec, Broker, Option, OrderTicket, Right, Stock
 from ibkeel.guards import CircuitBreaker
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import Entry, Intent, Journal, OrderUpdate, Record
-from ibkeel.model import Bars, Chains, Direction, MarketData, OptionChain, Quote, Signal
-from ibkeel.options import GreekColumns, greeks, nearest_strikes, out_of_the_money
+from ibkeel.model import Bars, Chains, ContractDetails, Direction, MarketData, OptionChain, Quote, Signal
+from ibkeel.options import (
+    GreekColumns,
+    Structure,
+    broker_net_greeks,
+    candidates_of,
+    closing,
+    greeks,
+    leg_risks,
+    nearest_strikes,
+    out_of_the_money,
+)
+from ibkeel.orders import round_to_tick
 from ibkeel.strategy import Confirmed, Needs, Strategy, StrategyContext
 from ibkeel.system import SystemClock
 from ibkeel.testing import FakeBroker
@@ -80,3 +97,29 @@ breakers = [
     CircuitBreaker("mine", clock=SystemClock()),
     CircuitBreaker("mine", clock=SystemClock().monotonic),
 ]
+
+
+def of_options_alone(condor: Structure, quotes: dict[Option, Quote], today: date) -> Structure:
+    candidates_of([*quotes], quotes, spot=600.0)
+    leg_risks(condor, quotes, spot=600.0, today=today)
+    broker_net_greeks(condor, quotes, spot=600.0)
+    return closing(condor.priced(quotes), quotes)
+
+
+async def ordered(broker: Broker, condor: Structure, step: Decimal) -> OrderTicket:
+    details = {leg.contract: await broker.qualify(leg.contract) for leg in condor.legs}
+    assert_type(details, dict[Option | Stock, ContractDetails])
+    limit = round_to_tick(condor.net.per_share, ticks=step, side="BUY", is_combo=True)
+    return OrderTicket(
+        contract=condor.combo(details), side="BUY", quantity=1, order_type="LMT", limit_price=limit, tif="GTC"
+    )
+
+
+def mistaken(bars: Bars) -> tuple[object, ...]:
+    from ibkeel import Sotck  # type: ignore[attr-defined]
+    from ibkeel.ibkr import IBKRBrokr  # type: ignore[attr-defined]
+    from ibkeel.testing import FakeBrokr  # type: ignore[attr-defined]
+
+    ticket = OrderTicket(contract=Stock("SPY"), side=-1, quantity=1)  # type: ignore[arg-type]
+    option = Option("SPY", date(2026, 1, 16), Right.CALL, 600)  # type: ignore[arg-type]
+    return Sotck, IBKRBrokr, FakeBrokr, ticket, option, {bars}  # pyright: ignore[reportUnhashable]

@@ -96,12 +96,14 @@ _NAMES: Final = {
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name of `__all__` on its first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} (over {LIBRARY}) has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return value
+if not TYPE_CHECKING:  # else a misspelt name would be one of any type
+
+    def __getattr__(name: str) -> Any:
+        """Import a name of `__all__` on its first use."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} (over {LIBRARY}) has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
 
 
 def __dir__() -> list[str]:

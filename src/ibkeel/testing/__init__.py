@@ -41,17 +41,19 @@ _HOMES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name of `__all__` on its first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        home = import_module(_HOMES[name])
-    except ModuleNotFoundError as missing:
-        if missing.name not in _EXTRA:
-            raise
-        raise ImportError(f"{name} needs {missing.name}: pip install 'ibkeel[testing]'") from missing
-    return getattr(home, name)
+if not TYPE_CHECKING:  # else a misspelt name would be one of any type
+
+    def __getattr__(name: str) -> Any:
+        """Import a name of `__all__` on its first use."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            home = import_module(_HOMES[name])
+        except ModuleNotFoundError as missing:
+            if missing.name not in _EXTRA:
+                raise
+            raise ImportError(f"{name} needs {missing.name}: pip install 'ibkeel[testing]'") from missing
+        return getattr(home, name)
 
 
 def __dir__() -> list[str]:
