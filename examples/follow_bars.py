@@ -38,7 +38,7 @@ class Crossings:
             return  # it came before the stream was begun again
         self.seen.append(bar)
         fast, slow = self.fast.update(bar.close), self.slow.update(bar.close)
-        if len(self.seen) < SLOW:
+        if fast is None or slow is None:  # the slow one is not warm yet
             return
         if self._was_above is not None and (fast > slow) != self._was_above:
             print(
