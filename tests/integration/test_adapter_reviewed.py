@@ -118,9 +118,13 @@ async def test_a_session_is_sought_also_when_the_pacing_windows_cannot_be_writte
         await asyncio.sleep(30)
         was_connected = on.broker.is_connected
         folder.unlink()
+        early = on.told.of("AlarmEnded")
+        await asyncio.sleep(120)
 
         assert was_connected
         assert [alarm.name for alarm in on.told.of("AlarmRaised")] == ["pacing store"]
+        assert early == []
+        assert [alarm.name for alarm in on.told.of("AlarmEnded")] == ["pacing store"]
 
 
 def test_a_broker_on_another_loop_asks_for_the_time_anew(market):

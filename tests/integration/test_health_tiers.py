@@ -245,12 +245,14 @@ async def test_of_a_clock_that_is_off_a_person_hears_once_until_it_was_right(sta
             await asyncio.sleep(2)
             await on.broker.health()
 
-        told = [row.message for row in on.told.of("AlarmRaised") if row.name == "clock"]
+        told = [row.message for row in on.told.of("AlarmRaised") if row.name == "clock" and row.lasts]
+        ended = [row.name for row in on.told.of("AlarmEnded")]
 
     assert [words.partition(" the Gateway's")[0] for words in told] == [
         "this machine's clock is 0:03:00 ahead of",
         "this machine's clock is 2:00:00 behind",
     ]
+    assert ended == ["clock"]
 
 
 async def test_a_foreign_loop_is_told_so_and_how_to_do_it_right(stage):

@@ -27,7 +27,7 @@ from ibkeel.ibkr.waiting import Waiters, gone
 from ibkeel.ibkr.windows import in_window
 from ibkeel.locks import ProcessLock
 from ibkeel.resilience import BreakerState, Escalation
-from ibkeel.telemetry import AlarmRaised, SessionChanged
+from ibkeel.telemetry import AlarmEnded, AlarmRaised, SessionChanged
 
 _NO_SESSION: Final = "no session"
 _FARM: Final = "data farm"
@@ -336,10 +336,15 @@ class Keeper:
         elif told is not None and name not in self._alarms:
             self.raise_alarm(name, told)
 
-    def raise_alarm(self, name: str, message: str) -> None:
+    def raise_alarm(self, name: str, message: str, *, lasts: bool = False) -> None:
         """Tell the observer of something that a person should know."""
         self._alarms[name] = message
-        self._link.observer.on_event(AlarmRaised(at=self._link.clock.now(), name=name, message=message))
+        now = self._link.clock.now()
+        self._link.observer.on_event(AlarmRaised(at=now, name=name, message=message, lasts=lasts))
+
+    def end_alarm(self, name: str, message: str) -> None:
+        """Tell the observer that what an alarm was about is over."""
+        self._link.observer.on_event(AlarmEnded(at=self._link.clock.now(), name=name, message=message))
 
     def _on(
         self,

@@ -33,7 +33,16 @@ from ibkeel.ibkr.waiting import SharedAnswers
 from ibkeel.ibkr.wire_pacing import PacingStore, WirePacer, rules_of
 from ibkeel.model import OrderId
 from ibkeel.resilience import Cache, Escalation
-from ibkeel.telemetry import AlarmRaised, Connected, ConnectionLost, Disconnected, Observer, redact, unfailing
+from ibkeel.telemetry import (
+    AlarmEnded,
+    AlarmRaised,
+    Connected,
+    ConnectionLost,
+    Disconnected,
+    Observer,
+    redact,
+    unfailing,
+)
 
 T = TypeVar("T")
 
@@ -275,13 +284,19 @@ class Link:
         except ConfigurationError as error:
             self._tell_of_store(str(error))
         else:
-            self._store_trouble = ""
+            self._tell_of_store("")
 
     def _tell_of_store(self, trouble: str) -> None:
         """Once for each trouble: a full disk must not keep a session from being sought."""
         if trouble != self._store_trouble:
             self._store_trouble = trouble
-            self.observer.on_event(AlarmRaised(at=self.clock.now(), name="pacing store", message=trouble))
+            now, name = self.clock.now(), "pacing store"
+            words = f"{trouble}; after a restart the limits would not know what was sent lately"
+            self.observer.on_event(
+                AlarmRaised(at=now, name=name, message=words, lasts=True)
+                if trouble
+                else AlarmEnded(at=now, name=name, message="it can be written again")
+            )
 
     def _on_closed(self, who: str = "the Gateway closed the connection") -> None:
         if self._is_up:

@@ -171,7 +171,7 @@ class Pulse:
         if self._task is None or self._task.done():
             # What was waited for or measured on one loop means nothing on another.
             self._wake, self._questions, self._last = asyncio.Event(), SharedAnswers(), None
-            self._sign, self._is_off = None, False
+            self._sign = None
             self.heard_at = self._told_at = -math.inf
             broke = partial(self._keeper.faulted, "heartbeat")
             beating = keep_running(self._beat_on, "nobody notices when the link dies", broke)
@@ -256,7 +256,11 @@ class Pulse:
         was_off, self._is_off = self._is_off, beat.off > CLOCK_LIMIT
         self._last, self._is_old = beat, False
         if self._is_off and not was_off:
-            keeper.raise_alarm("clock", f"{beat.skew}: no runner enters until they agree")
+            keeper.raise_alarm(
+                "clock", f"{beat.skew}: no runner enters until they agree. Turn on network time", lasts=True
+            )
+        elif was_off and not self._is_off:
+            keeper.end_alarm("clock", "this machine's clock and the Gateway's agree")
         return beat
 
     async def _probe(

@@ -22,7 +22,7 @@ from ibkeel.monitor.alerts import Alerter, AlertsConfig
 from ibkeel.monitor.alerts.courier import AppriseChannel
 from ibkeel.monitor.board import Board
 from ibkeel.monitor.metrics import Metrics
-from ibkeel.telemetry import AlarmRaised, Event, Observer, OrderFilled, RunBegan, event_line
+from ibkeel.telemetry import AlarmEnded, AlarmRaised, Event, Observer, OrderFilled, RunBegan, event_line
 from ibkeel.validators import between, optional
 
 _CAPACITY: Final = 20_000
@@ -42,7 +42,8 @@ class EventLog(Observer):
     Args:
         path: The file; it is appended to, and readable for its owner only.
         megabytes: Size at which it is put aside, as one with `.1` behind its name.
-        failed: Told, in the writer's thread, why the file cannot be written, once for each trouble.
+        failed: Told, in the writer's thread, why the file cannot be written, once for each trouble; nothing but an
+            empty text once it can.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class EventLog(Observer):
             self.unwritable += len(batch)
             self._tell(error.strerror or type(error).__name__)
         else:
-            self._trouble = ""
+            self._tell("")
 
     def _write(self, batch: Sequence[Event]) -> None:
         text = "".join(f"{event_line(event)}\n" for event in batch)
@@ -289,7 +290,7 @@ class Monitor(Observer):
         """From the writer's thread."""
         if self._loop is not None and not self._loop.is_closed():
             with contextlib.suppress(RuntimeError):  # it was closed since
-                self._loop.call_soon_threadsafe(self._alarm, f"its file cannot be written: {trouble}")
+                self._loop.call_soon_threadsafe(self._alarm, trouble)
 
     def _sink_failed(self, sink: Observer, error: BaseException) -> None:
         name = type(sink).__name__
@@ -306,6 +307,11 @@ class Monitor(Observer):
     def _tell(self, name: str, message: str) -> None:
         self.on_event(AlarmRaised(at=self._clock.now(), name=name, message=message))
 
-    def _alarm(self, words: str) -> None:
-        message = f"{words}; events are lost until it can, trading goes on. Make room, or choose another file"
-        self._tell("event log", message)
+    def _alarm(self, trouble: str) -> None:
+        now, name, words = self._clock.now(), "event log", "events are lost until it can, trading goes on"
+        message = f"its file cannot be written: {trouble}; {words}. Make room, or choose another file"
+        self.on_event(
+            AlarmRaised(at=now, name=name, message=message, lasts=True)
+            if trouble
+            else AlarmEnded(at=now, name=name, message="its file can be written again")
+        )

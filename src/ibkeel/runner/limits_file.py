@@ -16,7 +16,7 @@ from ibkeel.runner.config import BotConfig, RiskConfig
 from ibkeel.runner.load import check_config, load_config_as
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Failures
-from ibkeel.telemetry import AlarmRaised, LimitsChanged, Observer, redact
+from ibkeel.telemetry import AlarmEnded, AlarmRaised, LimitsChanged, Observer, redact
 
 _SETTLES: Final = 1.0  # seconds; what still changes then is only half written
 _TAKEN_OVER: Final = ("risk", "limits")
@@ -153,6 +153,7 @@ class Retuning:
         self._clock, self._observer = clock, observer
         self._risk, self._limits = risk, limits
         self._needs_restart: tuple[str, ...] = ()
+        self._is_refused = False
         self._mark: object = self  # equal to no source's: the first look always reads
 
     async def look(self) -> None:
@@ -169,6 +170,10 @@ class Retuning:
         except ConfigurationError as error:
             self._refused(error)
         else:
+            if self._is_refused:
+                self._is_refused = False
+                now, words = self._clock.now(), "it can be read again, and its limits hold"
+                self._observer.on_event(AlarmEnded(at=now, name="configuration", message=words))
             self._take(found)
 
     def _take(self, found: Reread) -> None:
@@ -188,6 +193,7 @@ class Retuning:
     def _refused(self, error: ConfigurationError) -> None:
         self._failures.note("", error, "configuration")
         message = f"the changed configuration is not taken over, the limits that held still hold: {error}"
+        now, self._is_refused = self._clock.now(), True
         self._observer.on_event(
-            AlarmRaised(at=self._clock.now(), name="configuration", message=redact(message))
+            AlarmRaised(at=now, name="configuration", message=redact(message), lasts=True)
         )

@@ -32,6 +32,7 @@ from ibkeel.model import (
     OrderType,
     Position,
     TimeInForce,
+    name_of_series,
 )
 from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import (
@@ -49,7 +50,7 @@ from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten import is_among
 from ibkeel.runner.own_orders import is_explained, last_stop, stop_price_for
 from ibkeel.runner.tally import Failures
-from ibkeel.telemetry import AlarmRaised, Observer
+from ibkeel.telemetry import AlarmEnded, AlarmRaised, Event, Observer
 
 
 class Protected(Orders, Account, Chains, MarketData, Protocol):
@@ -154,6 +155,7 @@ class Protector:
         self._present: dict[_Key, Gap] = {}
         self._deadlines: dict[_Key, _Countdown] = {}
         self._told: dict[_Key, GapKind] = {}
+        self._alarmed: set[Contract] = set()  # also while there is no session
         self._answered: dict[OrderId, str] = {}
         self._tried_at: dict[Contract, float] = {}  # when a stop was last sent
         self._mended_at = self._looked_at = -math.inf
@@ -255,10 +257,9 @@ class Protector:
 
     async def _mend(self, gap: Gap, positions: Sequence[Position]) -> None:
         """Take the steps; one that fails is noted, and tried again at the next look."""
-        if gap.kind is not GapKind.WRONG_TIF:
-            patience = self._times.calm if gap.kind in _LACKS else self._times.sure
-            if not self._is_over(patience, self._desk.filled_at):
-                return  # what is held may not show yet, or not be held any more
+        patience = self._times.calm if gap.kind in _LACKS else self._times.sure
+        if gap.kind is not GapKind.WRONG_TIF and not self._is_over(patience, self._desk.filled_at):
+            return  # what is held may not show yet, or not be held any more
         self._mended_at = self._clock.monotonic()
         for step in gap.mends:
             try:
@@ -308,15 +309,13 @@ class Protector:
 
     def _tell_of_profit(self, gap: Gap, order: OrderReport, fate: str) -> None:
         """A person hears why a take profit was for too much: what it was for was closed by somebody else."""
-        if gap.kind in _LACKS or is_stop(order):
-            return
-        what = f"take profit {order.client_order_id} ({order.side.value} {order.quantity:g})"
-        self._tell(gap, f"{gap.kind.value}: {gap.detail}; {what} {fate}")
+        if gap.kind not in _LACKS and not is_stop(order):
+            what = f"take profit {order.client_order_id} ({order.side.value} {order.quantity:g})"
+            self._tell(AlarmRaised, gap.contract, f"{gap.kind.value}: {gap.detail}; {what} {fate}")
 
-    def _tell(self, gap: Gap, message: str) -> None:
-        self._observer.on_event(
-            AlarmRaised(at=self._clock.now(), name=f"protection of {gap.contract}", message=message)
-        )
+    def _tell(self, kind: Callable[..., Event], contract: Contract, message: str) -> None:
+        name = f"protection of {name_of_series(contract)}"
+        self._observer.on_event(kind(at=self._clock.now(), name=name, message=message))
 
     async def _place(self, gap: Gap, step: PlaceStop, positions: Sequence[Position]) -> None:
         pause = self._times.deadline if _key(gap) in self._told else self._times.again
@@ -340,9 +339,8 @@ class Protector:
                 is_closing=True,
             )
 
-        today = self._clock.now().astimezone(NEW_YORK).date()
-        self._tried_at[gap.contract] = self._clock.monotonic()
-        await self._desk.protect(ticket, gap.kind, today, gap.detail)
+        now, self._tried_at[gap.contract] = self._clock.now(), self._clock.monotonic()
+        await self._desk.protect(ticket, gap.kind, now.astimezone(NEW_YORK).date(), gap.detail)
 
     def _is_over(self, patience: float, *instants: float) -> bool:
         return self._clock.monotonic() - max(instants) >= patience
@@ -352,6 +350,9 @@ class Protector:
         for key in self._deadlines.keys() - set(map(_key, gaps)):
             self._forget(key)
         self._begin_deadlines(gaps)
+        for contract in self._alarmed - {gap.contract for gap in gaps}:
+            self._alarmed.remove(contract)
+            self._tell(AlarmEnded, contract, "position and exits are in order again")
 
     def _begin_deadlines(self, gaps: Sequence[Gap]) -> None:
         """A countdown for each, for what mends a gap may itself wait for an answer."""
@@ -380,12 +381,12 @@ class Protector:
     def _alarm(self, key: _Key) -> None:
         gap = self._present[key]
         self._told[key] = gap.kind
-        why = "" if self._explains(gap) else "no entry of ours opened it; "
-        message = (
-            f"{gap.kind.value}: {gap.detail}; {why}it could not be mended within {self._times.deadline:g} s"
-        )
+        why = "it" if self._explains(gap) else "no entry of ours opened it; it"
+        seconds = f"{self._times.deadline:g} s"
+        message = f"{gap.kind.value}: {gap.detail}; {why} could not be mended within {seconds}"
         self._failures.note(gap.contract.symbol, OrderRefused(message), "protection")
-        self._tell(gap, message)
+        self._alarmed.add(gap.contract)
+        self._tell(partial(AlarmRaised, lasts=True), gap.contract, message)
 
 
 def _key(gap: Gap) -> _Key:

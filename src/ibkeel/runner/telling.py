@@ -22,6 +22,7 @@ from ibkeel.orders import is_same_contract
 from ibkeel.risk import Exposure, LossVerdict
 from ibkeel.runner.entry import Verdict
 from ibkeel.runner.schedule import Session
+from ibkeel.runner.tally import Held
 from ibkeel.telemetry import (
     AccountSeen,
     CycleEnded,
@@ -85,10 +86,13 @@ class Teller:
             )
         )
 
-    def day_closed(self, session: Session, held: Sequence[object] | None) -> None:
+    def day_closed(self, session: Session, held: Sequence[Held] | None) -> None:
         """A session is over; what is still held, or None when nobody could look."""
-        count = None if held is None else len(held)
-        self._observer.on_event(TradingDayClosed(at=self._clock.now(), day=session.day, held=count))
+        count, now = None if held is None else len(held), self._clock.now()
+        detail = "; ".join(
+            f"{row.signed_quantity:+.10g} {name_of_series(row.contract)}: {row.reason}" for row in held or ()
+        )
+        self._observer.on_event(TradingDayClosed(at=now, day=session.day, held=count, detail=detail))
 
     def cycle_started(self, number: int, interval: float) -> None:
         """A cycle begins."""

@@ -25,6 +25,7 @@ from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter
 from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed, unfailing
 from ibkeel.telemetry.redaction import redact
 from ibkeel.telemetry.run_events import (
+    AlarmEnded,
     AlarmRaised,
     AlertDelivered,
     AlertQueued,
@@ -59,6 +60,7 @@ from ibkeel.telemetry.trading_events import (
 
 __all__ = [
     "AccountSeen",
+    "AlarmEnded",
     "AlarmRaised",
     "AlertDelivered",
     "AlertQueued",

@@ -38,6 +38,7 @@ _NEWS: Final = (
     gateway_events.Disconnected,
     gateway_events.SessionChanged,
     gateway_events.StreamRestored,
+    run_events.AlarmEnded,
     run_events.CycleEnded,
     run_events.RunBegan,
     run_events.RunFinished,

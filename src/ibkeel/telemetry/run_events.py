@@ -66,11 +66,13 @@ class TradingDayClosed:
     Args:
         day: Trading date.
         held: Positions that are still open; None when nobody could look.
+        detail: Which, and why.
     """
 
     at: datetime = attrs.field(converter=as_utc)
     day: date
     held: int | None = None
+    detail: str = ""
 
 
 @attrs.frozen(kw_only=True, field_transformer=masked)
@@ -199,6 +201,22 @@ class AlarmRaised:
     Args:
         name: What it is about, such as `session` or `service historical data`.
         message: What happened, and what to do.
+        lasts: Whether `AlarmEnded` will tell that it is over.
+    """
+
+    at: datetime = attrs.field(converter=as_utc)
+    name: str
+    message: str
+    lasts: bool = False
+
+
+@attrs.frozen(kw_only=True, field_transformer=masked)
+class AlarmEnded:
+    """What alarms of a name were about is over.
+
+    Args:
+        name: Theirs.
+        message: What it is like now.
     """
 
     at: datetime = attrs.field(converter=as_utc)
@@ -264,5 +282,5 @@ class AlertUndelivered:
     is_final: bool = False
 
 
-AlarmEvent = AlarmRaised | AlertDelivered | AlertQueued | AlertUndelivered
+AlarmEvent = AlarmEnded | AlarmRaised | AlertDelivered | AlertQueued | AlertUndelivered
 """Anything about alarms and their alerts."""

@@ -11,6 +11,7 @@ from ibkeel.model import Option, OrderReport, OrderState, Position, Side
 from ibkeel.monitor.alerts import AlertBook, AlertsConfig, Concern, Relief, Severity, news_of
 from ibkeel.runner.telling import positions_seen
 from ibkeel.telemetry import (
+    AlarmEnded,
     AlarmRaised,
     CycleEnded,
     DecisionMade,
@@ -87,6 +88,108 @@ def test_an_alarm_is_told_at_once_and_says_what_to_do():
     assert alert.text.splitlines()[0] == "What happened: pacing store is wrong"
     assert "What ibkeel did: " in alert.text
     assert "What you should do: " in alert.text
+
+
+def lasting(name, message="it is wrong"):
+    return AlarmRaised(at=AT, name=name, message=message, lasts=True)
+
+
+def ended(name):
+    return AlarmEnded(at=AT, name=name, message="it is right")
+
+
+def test_an_alarm_with_an_end_is_told_to_be_over_and_only_where_it_was_told():
+    person = Person()
+    person.hear(ended("clock"))
+    person.hear(lasting("clock", "off by 90 s"))
+    person.hear(lasting("clocks"), 10)
+
+    person.hear(ended("clock"), 30)
+    person.hear(ended("clock"), 40)
+    person.hear(lasting("clock", "off by 61 s"), 60)
+    person.hear(ended("clock"), 70)
+
+    assert person.titles == ["Alarm: clock", "Alarm: clocks", "Over: Alarm: clock"]
+    assert "it is right, after 0.5 minutes" in person.alerts[-1].text
+
+
+def test_the_end_of_an_alarm_that_is_not_told_is_not_told_either():
+    person = Person(least="critical")
+    person.hear(AlarmRaised(at=AT, name="loop", message="late"))
+
+    person.hear(ended("loop"), 30)
+
+    assert person.titles == ["Alarm: loop"]
+
+
+def test_an_alarm_that_lasts_is_escalated_and_one_that_is_raised_anew_told_again_in_time():
+    person = Person(repeat_after=1800, escalate_after=900)
+
+    for seconds in (0, 60, 7200, 7260):
+        person.hear(lasting("protection of SPY"), seconds)
+        person.wait(seconds + 900)
+    person.hear(ended("protection of SPY"), 9000)
+
+    name = "Alarm: protection of SPY"
+    assert person.titles == [name, f"For 15 minutes: {name}", name, f"Over: {name}"]
+
+
+def test_a_position_without_a_stop_is_told_once_by_the_bot_that_mends_it_or_else_by_what_is_seen():
+    bare = [
+        HeldPosition(subject=name, symbol=name, signed_quantity=1, average_price=2.0, protection=())
+        for name in ("SPY", "QQQ")
+    ]
+    person = Person(patience=60)
+
+    person.hear(PositionsSeen(at=AT, positions=tuple(bare)))
+    person.hear(lasting("protection of SPY"), 30)
+    person.wait(70)
+
+    assert person.titles == ["Alarm: protection of SPY", "QQQ has no order that protects it"]
+
+
+@pytest.mark.parametrize(
+    ("name", "did", "todo"),
+    [
+        ("bot cannot start", "systemd or compose starts it again", "log in to the Gateway"),
+        (
+            "protection of SPY",
+            "mends what it can by its own orders",
+            "place, change or cancel the stop by hand",
+        ),
+        ("loop", "enters nothing that it cannot protect", "look at the dashboard"),
+    ],
+)
+def test_an_alarm_says_what_is_done_about_it_and_what_to_do(name, did, todo):
+    person = Person()
+
+    person.hear(alarm(name))
+
+    _, done, wanted = person.alerts[0].text.splitlines()
+    assert did in done
+    assert todo in wanted
+
+
+@pytest.mark.parametrize(
+    ("held", "detail", "title", "what"),
+    [
+        (
+            1,
+            "+2 SPY: the exit did not fill within 60 s",
+            "1 position is held",
+            "+2 SPY: the exit did not fill",
+        ),
+        (2, "+1 A: late; -3 B: late", "2 positions are held", "+1 A: late; -3 B: late"),
+        (None, "", "nobody could look what is still held", "nobody could look"),
+    ],
+)
+def test_what_is_held_after_the_close_is_named(held, detail, title, what):
+    person = Person()
+
+    person.hear(TradingDayClosed(at=AT, day=AT.date(), held=held, detail=detail))
+
+    assert person.titles == [f"The session of 2026-01-05 ended, and {title}"]
+    assert what in person.alerts[0].text
 
 
 def test_the_same_news_is_told_once_until_it_may_be_repeated():

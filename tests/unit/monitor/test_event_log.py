@@ -63,8 +63,8 @@ def test_a_full_disk_loses_events_and_is_told_once():
 
 
 def test_what_is_lost_on_the_way_is_counted_and_writing_goes_on(tmp_path):
-    path = tmp_path / "missing" / "events.jsonl"
-    log = EventLog(path)
+    path, troubles = tmp_path / "missing" / "events.jsonl", []
+    log = EventLog(path, failed=troubles.append)
     log.on_event(lost(1))
     log.flush()
 
@@ -72,6 +72,7 @@ def test_what_is_lost_on_the_way_is_counted_and_writing_goes_on(tmp_path):
     log.on_event(lost(2))
     log.flush()
 
+    assert troubles == ["No such file or directory", ""]
     assert (log.unwritable, log.overrun) == (1, 0)
     assert [row["cause"] for row in lines(path)] == ["n2 of DU***67"]
 

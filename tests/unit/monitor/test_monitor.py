@@ -10,6 +10,7 @@ from ibkeel.model import Health
 from ibkeel.monitor import AlertsConfig, Monitor, TelemetryConfig
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import (
+    AlarmEnded,
     AlarmRaised,
     AlertQueued,
     ConnectionLost,
@@ -173,3 +174,27 @@ async def test_a_look_that_fails_as_none_should_is_an_alarm():
     [row] = monitor.board.snapshot.incidents.rows
     assert row.name == "monitor"
     assert "ended in ZeroDivisionError" in row.text
+
+
+def test_a_log_that_can_be_written_again_ends_its_alarm(tmp_path):
+    heard, folder = [], tmp_path / "logs"
+
+    class Ear:
+        def on_event(self, event):
+            heard.append(event)
+
+    async def main():
+        log = str(folder / "events.jsonl")
+        monitor = Monitor(TelemetryConfig(log=log), AlertsConfig(), SystemClock(), Ear())
+        async with asyncio.timeout(10), monitor.watching():
+            for kind in (AlarmRaised, AlarmEnded):
+                while not any(isinstance(event, kind) for event in heard):
+                    monitor.on_event(ConnectionLost(at=AT, cause="socket"))
+                    await asyncio.sleep(0.05)
+                folder.mkdir(exist_ok=True)
+
+    asyncio.run(main())
+
+    told = [event for event in heard if isinstance(event, AlarmRaised | AlarmEnded)]
+    assert [type(event) for event in told] == [AlarmRaised, AlarmEnded]
+    assert {event.name for event in told} == {"event log"}

@@ -53,6 +53,9 @@ class Told:
     def alarms(self):
         return [event.message for event in self.events if type(event).__name__ == "AlarmRaised"]
 
+    def ends(self):
+        return [event.name for event in self.events if type(event).__name__ == "AlarmEnded"]
+
 
 @attrs.frozen
 class Post:
@@ -323,6 +326,7 @@ async def test_a_stop_that_is_refused_is_tried_again_and_told_of_in_time():
         stops = await post.stops()
 
     assert len(stops) == 1
+    assert post.told.ends() == [f"protection of {CALL}"]
     [alarm] = post.told.alarms()
     failures = [entry.record for entry in post.journal.events(Failure)]
     assert {row.service for row in failures} == {"protection"}
@@ -499,7 +503,7 @@ async def test_of_what_was_mended_between_two_sessions_nobody_is_told():
         )
         await run_for(post, 60)
 
-    assert post.told.alarms() == []
+    assert post.told.alarms() == post.told.ends() == []
 
 
 async def test_the_deadline_counts_on_in_a_protector_that_is_begun_again():
@@ -534,6 +538,27 @@ async def test_the_deadline_is_so_many_seconds_with_a_session_from_the_beginning
     assert early == []
     [told] = [event for event in post.told.events if type(event).__name__ == "AlarmRaised"]
     assert (told.at - began).total_seconds() == pytest.approx(left, abs=0.01)
+
+
+async def test_of_what_was_told_and_is_mended_while_there_is_no_session_a_person_hears_too():
+    post = posted()
+    async with post.broker:
+        placed = await post.enter()
+        await post.broker.cancel(placed.children[0].order_id)
+        post.broker.fail("place", OrderRefused("no"))
+        await run_for(post, 60)
+        post.broker.heal("place")
+        post.broker.fail("positions", NotConnected("no session"))
+        await run_for(post, 10)
+        await post.broker.place(
+            OrderTicket(contract=CALL, side="SELL", quantity=2, order_type="STP", stop_price=3)
+        )
+        early = post.told.ends()
+        post.broker.heal("positions")
+        await run_for(post, 10)
+
+    assert early == []
+    assert len(post.told.alarms()) == len(post.told.ends()) == 1
 
 
 async def test_a_position_that_goes_from_no_stop_to_too_small_a_one_and_back_has_one_deadline():

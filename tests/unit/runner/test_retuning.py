@@ -12,7 +12,7 @@ from ibkeel.journal import Decision, Failure, Journal, LimitsTaken
 from ibkeel.orders import OrderLimits
 from ibkeel.runner import BotConfig, ConfigurationFile, Reread, RiskConfig, load_config
 from ibkeel.runner.limits_file import differences, limits_at_the_door
-from ibkeel.telemetry import AlarmRaised, LimitsChanged
+from ibkeel.telemetry import AlarmEnded, AlarmRaised, LimitsChanged
 
 
 class Told:
@@ -138,6 +138,21 @@ def test_a_file_with_problems_is_one_alarm_and_the_limits_that_held_still_hold(h
     assert (failure.service, failure.symbol, failure.message) == ("configuration", "", str(problem))
     assert records(world, LimitsTaken) == []
     assert source.reads == 2
+    assert told.of(AlarmEnded) == []
+
+
+def test_of_a_file_that_is_mended_a_person_hears_once(held_day):
+    source, told = Spoken(BEFORE), Told()
+
+    async def beside(_, __):
+        for said in (ConfigurationError("bot.toml:3: no number"), BEFORE, BEFORE):
+            await asyncio.sleep(60)
+            source.say(said)
+
+    held_day(limits=source, observer=told, beside=beside)
+
+    assert [(event.name, event.lasts) for event in told.of(AlarmRaised)] == [("configuration", True)]
+    assert [event.name for event in told.of(AlarmEnded)] == ["configuration"]
 
 
 def test_what_needs_a_restart_is_said_once(held_day):

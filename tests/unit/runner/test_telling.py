@@ -16,6 +16,8 @@ from ibkeel.model import (
     Stock,
 )
 from ibkeel.risk import Exposure
+from ibkeel.runner.schedule import Session
+from ibkeel.runner.tally import Held
 from ibkeel.runner.telling import Teller, exposure_seen, positions_seen
 from ibkeel.telemetry import CycleEnded, CycleOverran, NullObserver, Observer, PositionsSeen
 from ibkeel.virtual import virtual_clock
@@ -99,3 +101,32 @@ async def test_positions_that_nobody_looks_at_are_not_told():
         Teller(observer, virtual_clock(), "r1").saw_positions([held(CALL, 2)], [])
 
     assert [type(event) for event in told] == [PositionsSeen]
+
+
+@pytest.mark.parametrize(
+    ("left", "count", "detail"),
+    [
+        (None, None, ""),
+        ((), 0, ""),
+        (
+            (
+                Held(contract=CALL, signed_quantity=2.0, reason="the exit did not fill within 60 s"),
+                Held(contract=Stock("QQQ"), signed_quantity=-3.0, reason="no order of this run bought it"),
+            ),
+            2,
+            "+2 SPY 2026-01-09 600 C: the exit did not fill within 60 s; -3 QQQ: no order of this run bought it",
+        ),
+    ],
+    ids=["unknown", "flat", "two"],
+)
+async def test_what_is_left_when_a_day_closes_is_named(left, count, detail):
+    told = []
+
+    class Listening(Observer):
+        def on_event(self, event):
+            told.append(event)
+
+    session = Session(day=AT.date(), opens_at=AT, closes_at=AT.replace(hour=21))
+    Teller(Listening(), virtual_clock(), "r1").day_closed(session, left)
+
+    assert [(event.held, event.detail) for event in told] == [(count, detail)]

@@ -146,7 +146,7 @@ class AlertBook:
     def _is_held(self, trouble: Trouble, now: datetime) -> bool:
         """Whether it comes of something that is told, or will be: of the session, a farm, or what fails elsewhere."""
         concern = trouble.concern
-        kind = concern.key.partition(" ")[0]
+        kind, _, subject = concern.key.partition(" ")
         causes = {"order": (SESSION,), "service": (SESSION, FARM)}.get(kind, ())
         if kind == "symbol":
             causes = tuple(
@@ -156,8 +156,10 @@ class AlertBook:
                 if key.startswith((SESSION, "service"))
                 or (key.startswith(kind) and trouble.since - row.since < _TOGETHER)
             )
+        if kind == PROTECTION:
+            causes = tuple(key for key in self.troubles if key.startswith(f"alarm {kind} of {subject}: "))
         is_told = any(self._is_told(self.troubles[key], now) for key in causes if key in self.troubles)
-        return concern.may_pass and kind != PROTECTION and (self.is_expected or is_told)
+        return concern.may_pass and (is_told or (self.is_expected and kind != PROTECTION))
 
     def _is_told(self, trouble: Trouble, now: datetime) -> bool:
         """Or will be, and is not kept back because an earlier one of its kind was told a moment ago."""
@@ -166,9 +168,10 @@ class AlertBook:
     def _concerned(self, concern: Concern, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         if not concern.lasts:
             return self._tell(concern, now)
-        if concern.key in self.troubles:
+        known = self.troubles.get(concern.key)
+        if known is not None and not concern.key.startswith("alarm "):  # which is raised anew on purpose
             return self, ()
-        trouble = Trouble(concern=concern, since=now)
+        trouble = known or Trouble(concern=concern, since=now)
         is_early = concern.may_pass and self.config.patience > 0
         if is_early or self._is_repeated(concern, now):
             return self._with(concern.key, trouble), ()

@@ -97,7 +97,24 @@ def is_news(event: Event) -> bool:
     return type(event) in _WORDS
 
 
+_OF_ALARMS: Final = {
+    "bot cannot start": (
+        "it ends, and systemd or compose starts it again; stops at the venue stay there",
+        "log in to the Gateway, or answer what it asks on its screen; `ibkeel doctor` says what else is wrong",
+    ),
+    "protection of ": (
+        "it goes on looking, and mends what it can by its own orders",
+        "compare position and orders in TWS or Client Portal; place, change or cancel the stop by hand, or close there",
+    ),
+    "": (
+        "it goes on with what it can do safely, and enters nothing that it cannot protect",
+        "read the message, look at the dashboard, and at the account itself in TWS or Client Portal",
+    ),
+}
+
+
 def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
+    did, todo = next(words for name, words in _OF_ALARMS.items() if event.name.startswith(name))
     return (
         *((Expected(False),) if event.name in _KNOWS_WINDOWS else ()),
         Concern(
@@ -105,10 +122,15 @@ def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
             severity=_CRITICAL,
             title=f"Alarm: {event.name}",
             what=event.message,
-            did="it goes on with what it can do safely, and enters nothing that it cannot protect",
-            todo="read the message, look at the dashboard, and at the account itself in TWS or Client Portal",
+            did=did,
+            todo=todo,
+            lasts=event.lasts,
         ),
     )
+
+
+def _alarm_over(event: events.AlarmEnded) -> tuple[News, ...]:
+    return (Relief(f"alarm {event.name}: ", event.message, _ALL),)
 
 
 def _part(state: str) -> str:
@@ -293,16 +315,16 @@ def _day_over(event: events.TradingDayClosed) -> tuple[News, ...]:
     over = Relief("symbol ", "the session is over, and nothing is decided until the next", _ALL)
     if event.held == 0:
         return (over,)
-    known = (
-        "nobody could look what is still held" if event.held is None else f"{event.held} positions are held"
-    )
+    known = "nobody could look what is still held"
+    if event.held is not None:
+        known = "1 position is held" if event.held == 1 else f"{event.held} positions are held"
     return (
         over,
         Concern(
             key=f"held {event.day}",
             severity=_WARNING,
             title=f"The session of {event.day} ended, and {known}",
-            what=known,
+            what=event.detail or known,
             did="it tried to close what its configuration says",
             todo="look at the account before the next session",
         ),
@@ -338,6 +360,7 @@ def _filled(event: events.OrderFilled) -> tuple[News, ...]:
 
 
 _WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = {
+    events.AlarmEnded: _alarm_over,
     events.AlarmRaised: _alarm,
     events.DecisionMade: _decided,
     events.HaltChanged: _halt,

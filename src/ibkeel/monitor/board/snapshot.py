@@ -85,6 +85,7 @@ class Snapshot:
 
 _HEARD: Final[Mapping[type, tuple[str, ...]]] = {
     events.AccountSeen: ("money",),
+    events.AlarmEnded: (),
     events.AlarmRaised: ("incidents",),
     events.AlertDelivered: ("alerts",),
     events.AlertQueued: ("alerts",),
