@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import attrs
 import click
 from rich.console import Console
 
+from ibkeel.cli.app import cause_of, sentence
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import Notifier, supervised
@@ -21,10 +23,11 @@ from ibkeel.cli.paths import PATH, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError, RequestFailed, UnknownContract
-from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode, windows_of
+from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode, in_window, windows_of
 from ibkeel.journal import Journal, highest_order_id
 from ibkeel.model import Grade, Stock, to_data
 from ibkeel.monitor import Monitor
+from ibkeel.monitor.alerts import Starts
 from ibkeel.monitor.dashboard import BoardApi
 from ibkeel.monitor.dashboard.source import orders_of_last_session
 from ibkeel.monitor.doctor.looks import fetch_time
@@ -51,6 +54,7 @@ from ibkeel.telemetry import LoggingObserver
 
 _FIGURES: Final = ("cycles", "signals", "intents", "orders", "orders_sent", "fills", "timeouts")
 _PACE_AFTER: Final = 5.0
+_LOGIN_PATIENCE: Final = 300.0  # seconds, as of a session that is lost in that window
 _OFF_PACE: Final = 0.5  # the Gateway tells whole seconds
 
 
@@ -169,11 +173,17 @@ async def _trade(
     monitor.also(reports)
     if not options.is_quiet:
         monitor.also(News(options.announce))
+    starts = None
+    if monitor.alerter is not None:
+        starts = Starts(
+            state / "starts.json", monitor.alerter, config.alerts, clock=clock, tell=monitor.on_event
+        )
     with BoardApi(monitor.board, clock).served(state):  # for `ibkeel monitor`
         async with (
             supervised(Notifier.of(os.environ, os.getpid())) as manager,
             monitor.watching(),
             reports.kept(),
+            _told_of(starts, address, clock) as began,
             IBKRBroker(address, clock=clock, observer=monitor) as broker,
             monitor.examining(broker),
         ):
@@ -220,12 +230,39 @@ async def _trade(
                     announce=options.announce,
                 )
                 _halt_by_signal(runner)
+                began()
                 async with asyncio.TaskGroup() as beside:
                     looks = beside.create_task(_same_pace(broker, clock)) if options.follow_gateway else None
                     report = await runner.run(sessions=options.sessions, unknown=unknown)
                     if looks is not None:
                         looks.cancel()
                 return report
+
+
+@asynccontextmanager
+async def _told_of(
+    starts: Starts | None, address: IBKRConfig, clock: Clock
+) -> AsyncIterator[Callable[[], None]]:
+    """Have a person told when what is in the block ends in an error before it said that it began.
+
+    In a reset window nobody is told, unless somebody must log in.
+    """
+    has_begun = False
+
+    def began() -> None:
+        nonlocal has_begun
+        has_begun = True
+        if starts is not None:
+            starts.came()
+
+    try:
+        yield began
+    except Exception as error:
+        window = in_window(clock.now(), address.reset_windows)
+        if starts is not None and not has_begun and (window is None or window.needs_login):
+            what = "" if window is None else f"{window.name}, log in to the Gateway: "
+            await starts.failed(what + sentence(cause_of(error)), _LOGIN_PATIENCE if what else 0.0)
+        raise
 
 
 async def unknown_symbols(

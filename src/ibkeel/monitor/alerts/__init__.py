@@ -1,6 +1,6 @@
 """Alerts: who is told of what, when, and whether it arrived."""
 
-from ibkeel.monitor.alerts.alerter import Alerter
+from ibkeel.monitor.alerts.alerter import Alerter, Starts
 from ibkeel.monitor.alerts.courier import (
     AppriseChannel,
     Channel,
@@ -30,6 +30,7 @@ __all__ = [
     "Relief",
     "Rest",
     "Severity",
+    "Starts",
     "Trouble",
     "WebAddress",
     "news_of",

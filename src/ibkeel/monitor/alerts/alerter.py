@@ -1,24 +1,41 @@
 """Hears events on the loop, decides by the rules, and has couriers deliver."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from typing_extensions import override
 
 from ibkeel.clock import Clock
+from ibkeel.errors import ConfigurationError
+from ibkeel.locks import replace_file
 from ibkeel.monitor.alerts.courier import AppriseChannel, Channel, Courier, Fate, Message, Rest, WebAddress
 from ibkeel.monitor.alerts.rules import Alert, AlertBook
 from ibkeel.monitor.alerts.settings import AlertsConfig
 from ibkeel.monitor.alerts.wording import is_news, news_of
 from ibkeel.resilience import Backoff
-from ibkeel.telemetry import AlertDelivered, AlertQueued, AlertUndelivered, Event, Observer, SessionChanged
+from ibkeel.telemetry import (
+    AlarmEnded,
+    AlarmRaised,
+    AlertDelivered,
+    AlertQueued,
+    AlertUndelivered,
+    Event,
+    Observer,
+    SessionChanged,
+)
 
 _LOOK: Final = 5.0
 _PARTING: Final = 5.0
+_APART: Final = timedelta(hours=1)  # what is started again by itself is so sooner
+_NO_START: Final = "bot cannot start"
 _HAS_LINK: Final = frozenset({"ready", "degraded", "upstream lost"})
 _BEAT: Final = Message(0, "heartbeat", "", "info")
 # A beat that fails is worth no second attempt: the next one comes.
@@ -58,7 +75,7 @@ class Alerter(Observer):
         self._config, self._clock, self._tell = config, clock, tell
         self._book = AlertBook(config=config)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_heartless, self._may_beat = False, True
+        self._is_heartless, self._may_beat, self._delivered = False, True, 0
         if channels is None:
             channels = [AppriseChannel(place, url) for place, url in enumerate(config.urls, 1)]
         if escalation is None:
@@ -82,13 +99,31 @@ class Alerter(Observer):
     ) -> None:
         """Give what is left a moment, and stop."""
         try:
-            await asyncio.gather(*(asyncio.to_thread(row.drain, _PARTING) for row in self._all()))
+            await self._drained(self._all(), _PARTING)
         finally:
             for courier in self._all():
                 courier.close()
 
     def _all(self) -> list[Courier]:
         return [*self._couriers, *self._escalation, *([self._heart] if self._heart else [])]
+
+    async def _drained(self, couriers: Iterable[Courier], seconds: float) -> list[bool]:
+        return await asyncio.gather(*(asyncio.to_thread(row.drain, seconds) for row in couriers))
+
+    async def is_delivered(self, within: float) -> bool:
+        """Whether at least one channel takes what was sent in this turn of the loop.
+
+        Args:
+            within: Seconds to wait for all of them.
+        """
+        before = self._delivered
+        await self._drained((*self._couriers, *self._escalation), within)
+        return self._delivered > before
+
+    def recall(self, event: Event, until: datetime) -> None:
+        """Take an event for one of which earlier processes told people, and looked at the time last at an instant."""
+        self._book, _ = self._book.hear(news_of(event), event.at)
+        self._book, _ = self._book.tick(until)
 
     @override
     def on_event(self, event: Event) -> None:
@@ -164,6 +199,76 @@ class Alerter(Observer):
                 )
             )
         else:
+            self._delivered += 1
             self._tell(
                 AlertDelivered(at=now, number=fate.number, channel=fate.channel, attempts=fate.attempts)
             )
+
+
+class Starts:
+    """Tells a person of a bot that cannot start, once and when it lasts, however often it is started; and of its end.
+
+    Args:
+        path: Keeps from one start to the next what was told.
+        alerter: Takes it to the person.
+        config: How long it must last.
+        clock: Wall time.
+        tell: Told of the alarms, by whom the alerter is told too.
+        within: Seconds that a message may take; one that takes longer is sent by the next start.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        alerter: Alerter,
+        config: AlertsConfig,
+        clock: Clock,
+        tell: Callable[[Event], None],
+        within: float = 30.0,
+    ) -> None:
+        self._path, self._alerter, self._config = path, alerter, config
+        self._clock, self._tell, self._within = clock, tell, within
+
+    def came(self) -> None:
+        """The bot has started."""
+        since, last, told = self._kept()
+        if told:
+            self._alerter.recall(_no_start(since, ""), last if told > 1 else since)
+            self._tell(AlarmEnded(at=self._clock.now(), name=_NO_START, message="it has started"))
+        with suppress(OSError):
+            self._path.unlink()
+
+    async def failed(self, words: str, patience: float = 0.0) -> None:
+        """It has not, and ends.
+
+        Args:
+            words: Why.
+            patience: Least seconds that it must last before a person is told.
+        """
+        now = self._clock.now()
+        since, last, told = self._kept()
+        if not timedelta(0) <= now - last <= _APART:
+            since, told = now, 0
+        due = (max(patience, self._config.patience), self._config.escalate_after, math.inf)[told]
+        if (now - since).total_seconds() >= due:
+            if told:
+                self._alerter.recall(_no_start(since, words), since)
+                self._alerter.look()
+            else:
+                self._tell(_no_start(now, words))
+            told += await self._alerter.is_delivered(self._within)
+        with suppress(ConfigurationError):
+            replace_file(self._path, [since.isoformat(), now.isoformat(), told])
+
+    def _kept(self) -> tuple[datetime, datetime, int]:
+        """Since when no start has come to anything, the last one, and how often that was told, at most twice."""
+        try:
+            since, last, told = json.loads(self._path.read_text(encoding="utf-8"))
+            return datetime.fromisoformat(since), datetime.fromisoformat(last), min(int(told), 2)
+        except (OSError, ValueError, TypeError):
+            now = self._clock.now()
+            return now, now, 0
+
+
+def _no_start(at: datetime, words: str) -> AlarmRaised:
+    return AlarmRaised(at=at, name=_NO_START, message=words, lasts=True)

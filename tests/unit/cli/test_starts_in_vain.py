@@ -1,0 +1,61 @@
+"""When a start that fails is told of: by the reset windows, and by whether the bot had begun."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from ibkeel.cli.live import _told_of
+from ibkeel.errors import GatewayUnreachable
+from ibkeel.ibkr import IBKRConfig
+from ibkeel.virtual import run_virtual, virtual_clock
+
+AFTERNOON = datetime(2026, 1, 6, 20, tzinfo=UTC)
+RESET = datetime(2026, 1, 6, 6, tzinfo=UTC)
+SUNDAY = datetime(2026, 1, 4, 15, tzinfo=UTC)
+
+
+class Told:
+    def __init__(self):
+        self.heard = []
+
+    def came(self):
+        self.heard.append("came")
+
+    async def failed(self, words, patience=0.0):
+        self.heard.append((words, patience))
+
+
+def heard_of(start, *, error, begins=False):
+    told = Told()
+
+    async def main():
+        async with _told_of(told, IBKRConfig(), virtual_clock()) as began:
+            if begins:
+                began()
+            raise error
+
+    with pytest.raises(type(error)):
+        run_virtual(main(), start=start)
+    return told.heard
+
+
+@pytest.mark.parametrize(
+    ("start", "heard"),
+    [
+        (AFTERNOON, [("GatewayUnreachable: no Gateway", 0.0)]),
+        (RESET, []),
+        (SUNDAY, [("weekly login, log in to the Gateway: GatewayUnreachable: no Gateway", 300.0)]),
+    ],
+    ids=["by day", "reset", "weekly login"],
+)
+def test_a_start_in_vain_is_told_but_in_a_reset_window_only_when_somebody_must_log_in(start, heard):
+    assert heard_of(start, error=GatewayUnreachable("no Gateway")) == heard
+
+
+def test_of_a_bot_that_began_its_own_run_tells_the_end():
+    assert heard_of(AFTERNOON, error=RuntimeError("later"), begins=True) == ["came"]
+
+
+def test_a_person_who_interrupts_a_start_is_not_told_of_it():
+    assert heard_of(AFTERNOON, error=asyncio.CancelledError()) == []
