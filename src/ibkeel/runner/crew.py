@@ -214,7 +214,7 @@ class Crew:
         self.feed.begin_session()
         self.doorkeeper.begin_session()
         self.tally.held = None
-        self.desk.funds_rejected = False
+        self.desk.begin_session()
 
     def use(self, risk: RiskConfig, limits: OrderLimits) -> None:
         """Keep to other limits from now on."""

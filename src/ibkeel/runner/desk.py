@@ -25,11 +25,11 @@ from ibkeel.model import (
     Quote,
     Signal,
 )
-from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopIntent, is_same_contract
+from ibkeel.orders import EntryIntent, ExitCause, ExitIntent, GapKind, StopIntent, is_same_contract, venue_day
 from ibkeel.runner.doorkeeper import Doorkeeper, Standing
 from ibkeel.runner.feed import Feed
 from ibkeel.runner.memory import Names, OwnOrder, child_name, family_of, may_live
-from ibkeel.runner.own_orders import fate_of, may_hold, never_left, settle
+from ibkeel.runner.own_orders import fate_of, may_hold, never_left, not_expired, settle
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.telling import intended
@@ -142,6 +142,11 @@ class OrderDesk:
         """When an order of ours was placed, in monotonic seconds; None when it is not ours."""
         order = self._ours.get(name)
         return None if order is None else order.since
+
+    def begin_session(self) -> None:
+        """Forget what was wrong with the last one, and what ended in options that are long expired."""
+        self.funds_rejected, self._ours = False, not_expired(self._ours, venue_day(self._clock.now()))
+        self._opened.clear()
 
     def restore(self, orders: Mapping[ClientOrderId, OwnOrder]) -> None:
         """Take over the orders of an earlier run."""
@@ -313,14 +318,7 @@ class OrderDesk:
     async def protect(
         self, make: Callable[[ClientOrderId], OrderTicket], gap: GapKind, session: date, reason: str
     ) -> Placement:
-        """Place a stop for a position that has lost its own.
-
-        Args:
-            make: Gives the ticket under a name.
-            gap: What was wrong with the protection.
-            session: Trading date.
-            reason: The facts, in words.
-        """
+        """Place a stop for a position that has lost its own; the ticket is made under a name."""
         name = self._names.next(session, self._ours)
         ticket = make(name)
         intent = StopIntent(

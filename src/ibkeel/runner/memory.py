@@ -39,7 +39,7 @@ from ibkeel.runner.schedule import Session
 _DRY_RUN: Final = "DRY_RUN"
 _BEFORE_OPEN: Final = timedelta(hours=12)
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
-_LISTED: Final = timedelta(days=7)  # as long a venue may list fills: before this session's open too
+LISTED: Final = timedelta(days=7)  # as long a venue may list fills: before this session's open too
 FOREIGN_SHARES: Final = "shares"  # the service under which the journal has alarms about them
 
 
@@ -184,7 +184,7 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
             order.state = OrderState.UNKNOWN
     return Memory(
         orders=orders,
-        fills=fills_of(journal, first - _LISTED),
+        fills=fills_of(journal, first - LISTED),
         last_entry=last_entry,
         guards=_guards(journal, session),
         signals=_signals(journal, session, today),

@@ -1,7 +1,7 @@
 """What our own orders tell: their fate by an error that came for them, and where a stop goes."""
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -23,7 +23,7 @@ from ibkeel.model import ClientOrderId, Option, OrderState, Position, Quote, Sid
 from ibkeel.model.checks import as_decimal
 from ibkeel.options import QuotedChains
 from ibkeel.orders import CENT, NICKEL, PENNY, round_to_tick
-from ibkeel.runner.memory import OwnOrder
+from ibkeel.runner.memory import LISTED, OwnOrder
 
 _NICKEL_TICK: Final = Decimal("0.05")
 _NOT_SENT: Final = (
@@ -73,6 +73,17 @@ def is_lost(order: OwnOrder, *, is_known: bool) -> bool:
     if order.is_restored:
         return order.state in {OrderState.UNKNOWN, OrderState.SENT}
     return order.state is OrderState.SENT and not is_known
+
+
+def not_expired(orders: Mapping[ClientOrderId, OwnOrder], day: date) -> dict[ClientOrderId, OwnOrder]:
+    """Without those that ended, in options whose last day was longer ago than any list goes back."""
+    return {
+        name: row
+        for name, row in orders.items()
+        if not (
+            row.state.is_final and isinstance(row.contract, Option) and row.contract.expiry < day - LISTED
+        )
+    }
 
 
 def last_stop(orders: Iterable[OwnOrder], side: Side) -> Decimal | None:

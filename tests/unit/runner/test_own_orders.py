@@ -1,8 +1,9 @@
 """What an error says of the orders that it came for, and of which orders nobody knows the fate."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 
+import attrs
 import pytest
 
 from ibkeel.errors import (
@@ -15,9 +16,9 @@ from ibkeel.errors import (
     SafetyRefused,
 )
 from ibkeel.journal import OrderSettled
-from ibkeel.model import ClientOrderId, Option, OrderState, Right, Side
+from ibkeel.model import ClientOrderId, Option, OrderState, Right, Side, Stock
 from ibkeel.runner.memory import OwnOrder
-from ibkeel.runner.own_orders import fate_of, is_lost, may_hold, never_left, settle
+from ibkeel.runner.own_orders import fate_of, is_lost, may_hold, never_left, not_expired, settle
 
 AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
@@ -130,3 +131,24 @@ def test_a_position_is_anothers_only_where_all_that_was_opened_is_known_to_be_cl
     assert may_hold(orders, is_long=False) is bool(
         [row for row in orders if row.state is not OrderState.INTENT]
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "is_kept"),
+    [
+        (OrderState.FILLED, 7, True),
+        (OrderState.FILLED, 8, False),
+        (OrderState.CANCELLED, 8, False),
+        (OrderState.WORKING, 8, True),
+        (OrderState.UNKNOWN, 8, True),
+    ],
+)
+def test_what_ended_in_options_long_expired_is_forgotten(state, days, is_kept):
+    orders = {
+        ClientOrderId("one"): order(state),
+        ClientOrderId("two"): attrs.evolve(order(state), contract=Stock("SPY")),
+    }
+
+    left = not_expired(orders, CALL.expiry + timedelta(days=days))
+
+    assert left == orders if is_kept else list(left) == ["two"]
