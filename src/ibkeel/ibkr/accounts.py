@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from ibkeel.errors import (
+    GatewayRejected,
     NoData,
     OrderRefused,
     OrderRejected,
@@ -20,7 +21,7 @@ from ibkeel.errors import (
     RequestTimeout,
     UnknownContract,
 )
-from ibkeel.ibkr.client import Tap
+from ibkeel.ibkr.client import Tap, hear_undecoded
 from ibkeel.ibkr.config import OrderMode
 from ibkeel.ibkr.definitions import Definitions
 from ibkeel.ibkr.link import Link
@@ -57,6 +58,10 @@ class Accounts:
 
     def __init__(self, link: Link) -> None:
         self._link, self._are_taken = link, False
+        self._undecoded: list[str] = []  # what is wrong with rows that are missing from the positions
+        hear_undecoded(
+            link.ib, {61: "position"}, lambda _, error: self._undecoded.append(type(error).__name__)
+        )
 
     async def positions(self, account: str | None, deadlines: Deadlines) -> tuple[Position, ...]:
         """Positions that are not zero, by contract."""
@@ -70,7 +75,18 @@ class Accounts:
             send=self._link.ib.client.reqPositions,
             heard=collecting("position"),
         )
-        rows = await self._link.in_turn("positions", deadlines.account, ask)
+
+        async def read() -> list[Any]:
+            self._undecoded.clear()
+            rows: list[Any] = await ask()
+            if self._undecoded:  # whose stop would be taken for one too many
+                raise GatewayRejected(
+                    f"the positions: the client library cannot decode a row ({', '.join(self._undecoded)}), so what is "
+                    "held is not known; look at positions and stops in TWS or Client Portal, and report this"
+                )
+            return rows
+
+        rows = await self._link.in_turn("positions", deadlines.account, read)
         latest = {
             contract.conId: (contract, size, cost) for owner, contract, size, cost in rows if owner == name
         }

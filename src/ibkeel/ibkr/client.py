@@ -11,7 +11,7 @@ methods on one wrapper object only; the library's classes are not touched.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
@@ -56,7 +56,6 @@ for _part in ("Decoder", "client", "ib", "wrapper"):
 # each date, open, high, low, close, volume, average and count.
 _HISTORY_MESSAGE: Final = 17
 _BEFORE_BARS: Final = 5
-_ORDER_ROWS: Final = {5: "openOrder", 101: "completedOrder"}
 BAR_FIELDS: Final = 8
 """Fields of a historical bar."""
 
@@ -222,8 +221,13 @@ def hear_history(ib: Any, hearer: Callable[[int, list[str]], bool]) -> None:
     handlers[_HISTORY_MESSAGE] = handler
 
 
-def hear_undecoded(ib: Any, hearer: Callable[[list[str], Exception], None]) -> None:
-    """Hand over the fields of an order's row that the library cannot decode: it only writes a line into its log."""
+def hear_undecoded(
+    ib: Any, messages: Mapping[int, str], hearer: Callable[[list[str], Exception], None]
+) -> None:
+    """Hand over the fields of a message that the library cannot decode: it only writes a line into its log.
+
+    Messages are given by number, each with the wrapper's method.
+    """
     handlers, heard = ib.client.decoder.handlers, list[bool]()
 
     def watched(decode: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
@@ -238,7 +242,7 @@ def hear_undecoded(ib: Any, hearer: Callable[[list[str], Exception], None]) -> N
 
         return handler
 
-    for number, message in _ORDER_ROWS.items():
+    for number, message in messages.items():
         Tap(ib.wrapper).hear(message, lambda *_: heard.append(True))
         handlers[number] = watched(handlers[number])
 

@@ -28,6 +28,7 @@ from ibkeel.resilience import Deadlines, RequestKind
 _APART: Final = 31.0  # seconds between two rounds of the lists: a little more than the proof of absence takes
 _DOUBTFUL: Final = frozenset({OrderState.SENT, OrderState.UNKNOWN})
 _NOT_TOLD: Final = "its lists, which know the fills and ended orders of the present day only, do not tell"
+_ROWS: Final = {5: "openOrder", 11: "execDetails", 101: "completedOrder"}
 _ROUNDS: Final = 3  # without a fate before a person must look
 
 
@@ -38,7 +39,7 @@ class OrderLists:
         self._link, self._is_ready, self._alarm = link, is_ready, alarm
         self._unread: set[str] = set()
         self._undecoded = 0  # rows of which nobody heard: of whose orders they are is not known either
-        hear_undecoded(link.ib, self._cannot_decode)
+        hear_undecoded(link.ib, _ROWS, self._cannot_decode)
 
     async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, after a round trip."""
@@ -59,7 +60,7 @@ class OrderLists:
     def _cannot_decode(self, fields: Sequence[str], error: Exception) -> None:
         self._undecoded += 1
         words = f"for the client library cannot decode it, {type(error).__name__}. It"
-        self._left_out(f"order row {' '.join(fields[1:5])}", words)
+        self._left_out(f"order row {' '.join(fields[2:6])}", words)
 
     def _left_out(self, name: str, why: str) -> None:
         """A person is told once of each: without one row the others count all the same."""
@@ -147,6 +148,7 @@ class OrderLists:
     async def executions(self, deadlines: Deadlines) -> tuple[Execution, ...]:
         """Fills of today, and those that the book has."""
         request_id, turn = self._link.request_id(), self._link.book.roll.begin()
+        undecoded = self._undecoded
 
         def heard(pending: Pending, message: str, _: tuple[Any, ...]) -> None:
             if message == "execDetailsEnd":
@@ -160,7 +162,7 @@ class OrderLists:
             send=lambda: self._link.ib.client.reqExecutions(request_id, library.ExecutionFilter()),
             heard=heard,
         )
-        self._was_read(OrderList.FILLED, turn)
+        self._was_read(OrderList.FILLED, turn, is_whole=undecoded == self._undecoded)
         return self._link.book.fills()
 
 

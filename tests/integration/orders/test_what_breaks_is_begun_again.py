@@ -5,6 +5,7 @@ import asyncio
 import attrs
 import pytest
 
+from ibkeel.errors import GatewayRejected
 from ibkeel.model import OrderTicket
 from ibkeel.sim import faults
 
@@ -205,3 +206,37 @@ async def test_a_row_that_the_library_cannot_decode_is_told_once_and_may_be_what
         first, *others = messages(on.told)
         assert "the client library cannot decode it" in first
         assert "nobody knows what became of BUY 1 SPY LMT" in others[0]
+
+
+async def test_the_stop_of_a_position_whose_row_the_library_cannot_decode_stays(crew):
+    def altered(payload):
+        fields = payload.split(b"\0")
+        if fields[0] == b"61":
+            fields[-3] = b"many"
+        return b"\0".join(fields)
+
+    async with crew() as on:
+        await on.enter()
+        await asyncio.sleep(30)
+        on.stage.board.altered = altered
+        await asyncio.sleep(200)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        with pytest.raises(GatewayRejected, match="cannot decode a row"):
+            await on.stage.broker.positions()
+
+        on.stage.board.altered = bytes
+        assert len(await on.stage.broker.positions()) == 1
+
+
+async def test_a_fill_that_the_library_cannot_decode_is_told_of(crew):
+    def altered(payload):
+        fields = payload.split(b"\0")
+        return b"\0".join(fields[:8]) if fields[0] == b"11" else payload
+
+    async with crew(altered=altered) as on:
+        await on.enter()
+        await asyncio.sleep(30)
+
+        assert on.working() == [("STP", "SELL", 2)]
+        assert ["the client library cannot decode it" in words for words in messages(on.stage.told)] == [True]
