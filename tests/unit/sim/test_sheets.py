@@ -39,6 +39,18 @@ def told(contract, quote, before, traded_at=None, **how):
     ], of_quote
 
 
+def test_a_price_that_came_without_its_size_comes_again_with_it():
+    before = MarketQuote(at=AT, bid=2.5, ask=2.6, ask_size=3)
+    quote = before._replace(bid_size=5, ask_size=4)
+
+    messages, _ = told(CALL, quote, before)
+
+    assert [(name, values["type"], values["size"]) for name, values in messages] == [
+        ("tick_price", 1, 5),
+        ("tick_size", 3, 4),
+    ]
+
+
 def learnt(messages, known):
     """What a client makes of them."""
     for _, values in messages:

@@ -148,6 +148,7 @@ def tick_sheet(
         version,
         (*map(ne, figures, known),),
         (*map(type, figures),),
+        (*map(type, known),),
         _OPEN_INTEREST.get(contract.right) if open_interest else None,
         delayed,
         traded,
@@ -242,27 +243,32 @@ def _sheet(
     version: int,
     moves: tuple[bool, ...],
     types: tuple[type, ...],
+    before: tuple[type, ...],
     interest: int | None,
     delayed: bool,
     traded: bool,
 ) -> TickSheet:
     moved = frozenset(compress(_FIGURES, moves))
-    missing = frozenset(name for name, kind in zip(_FIGURES, types, strict=True) if kind is type(None))
-    lines = [*_sides(moved, missing), *_day(moved - missing, interest)]
+    missing, unknown = (
+        frozenset(name for name, kind in zip(_FIGURES, kinds, strict=True) if kind is type(None))
+        for kinds in (types, before)
+    )
+    lines = [*_sides(moved, missing, unknown), *_day(moved - missing, interest)]
     of_quote = len(lines)
     if traded:
         lines.append(_Line("tick_string", {"type": _LAST_TIMESTAMP}, {"value": "seconds"}))
     return TickSheet(_written(version, lines, (*types, int, int), delayed=delayed), of_quote)
 
 
-def _sides(moved: frozenset[str], missing: frozenset[str]) -> Iterator[_Line]:
+def _sides(moved: frozenset[str], missing: frozenset[str], unknown: frozenset[str]) -> Iterator[_Line]:
     for price, size, price_type, size_type in _SIDES:
         if price in moved & missing:
             # A side that vanishes is -1 with size 0.
             yield _Line("tick_price", {"type": price_type, "price": -1.0, "size": 0}, {})
         elif price in moved and size in missing:
             yield _Line("tick_price", {"type": price_type, "size": 0}, {"price": price})
-        elif price in moved:
+        elif price in moved or (size in moved & unknown and price not in missing):
+            # A price that came without its size comes again with it: to ib_async it was none.
             yield _Line("tick_price", {"type": price_type}, {"price": price, "size": size})
         elif size in moved and not {price, size} & missing:
             yield _Line("tick_size", {"type": size_type}, {"size": size})
