@@ -11,12 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from examples.surface import look, wanted
-from ib_insync import IB
-from ib_insync import Stock as TheirStock
 from tests.documents.blocks import name_of
 
 from ibkeel import BarSpec, Option, Quote, Right, Stock
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.ibkr.library import library
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts import Header, Recorder, Transcript
@@ -24,6 +23,7 @@ from ibkeel.system import SystemClock
 from ibkeel.testing import GatewayMaker, simulated_gateway
 from ibkeel.virtual import DEFAULT_START, run_virtual, virtual_clock, virtual_process
 
+IB, TheirStock = library.IB, library.Stock
 PORT, SERVED = 4002, 4902
 SPY = Stock("SPY")
 

@@ -21,6 +21,7 @@ from tests.documents.terminal import Terminal, lacking, play
 
 from ibkeel.cli.app import commands
 from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.ibkr.library import LIBRARY
 from ibkeel.runner.load import check_config
 from ibkeel.sim import Scenario
 
@@ -62,7 +63,9 @@ def test_the_python_of_a_page_runs_from_its_first_block_to_its_last(page, tmp_pa
     with stage_of(page) as names:
         names |= {"__name__": "shown"}
         for name, text in sources.items():
-            code = compile(text, f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            code = compile(
+                text.replace("ib_insync", LIBRARY), f"<{name}>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            )
             found = eval(code, names)
             if inspect.iscoroutine(found):
                 asyncio.get_event_loop().run_until_complete(found)

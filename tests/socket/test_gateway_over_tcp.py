@@ -1,13 +1,13 @@
-"""An unmodified ib_insync against the simulated Gateway over loopback, on a real event loop."""
+"""An unmodified client against the simulated Gateway over loopback, on a real event loop."""
 
 import asyncio
 import time
 from datetime import UTC, date, datetime, timedelta
 
 import attrs
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim import GatewaySettings, Latency, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.wire import GREETING, encode, frame

@@ -66,7 +66,8 @@ async def look():
 asyncio.run(look())
 asyncio.set_event_loop(asyncio.new_event_loop())
 ib.connect("127.0.0.1", int(sys.argv[1]), clientId=3)
-stream = ib.reqMktData(Stock("SPY", "SMART", "USD"))  # written while no loop runs
+[spy] = ib.qualifyContracts(Stock("SPY", "SMART", "USD"))
+stream = ib.reqMktData(spy)  # written while no loop runs
 ib.sleep(0.5)
 print(stream.bid > 0)
 ib.disconnect()

@@ -225,11 +225,8 @@ def test_whatever_one_strategy_raises_the_others_go_on():
                 attrs.evolve(TRIAL, strategy=Picky), {"params.period": [5, 6, 7]}, executor=executor
             ).rows
 
-            assert [row.error for row in rows] == [
-                "",
-                "ZeroDivisionError: integer division or modulo by zero",
-                "",
-            ]
+            assert [row.error.partition(":")[0] for row in rows] == ["", "ZeroDivisionError", ""]
+            assert rows[1].error.endswith(" by zero")
             assert rows[2].figures is not None
 
 

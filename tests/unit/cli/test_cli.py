@@ -815,7 +815,7 @@ def test_a_name_that_no_file_can_have_is_a_sentence(command, dry_day, tmp_path, 
     code = run([*command, str(tmp_path / f"{'x' * 300}.html")])
 
     assert code == ExitCode.USAGE
-    assert ".html: File name too long" in capsys.readouterr().err
+    assert "File name too long" in capsys.readouterr().err
 
 
 def test_a_log_that_nobody_reads_holds_up_nobody(monkeypatch):
@@ -840,8 +840,10 @@ def test_of_a_log_that_nobody_reads_no_more_is_kept_than_memory_bears(monkeypatc
         monkeypatch.setattr(sys, "stderr", stream)
         with click.Context(commands):
             _log_to_stderr(1)
+            log.error("x" * 100_000)  # more than a pipe holds: what comes now waits behind it
             for number in range(2 * kept):
                 log.error("%d", number)
+            lines.readline()
             read = [lines.readline().split()[-1] for _ in range(kept)]
             log.error("read again")
             read += iter(lambda: lines.readline().split()[-1], "again")

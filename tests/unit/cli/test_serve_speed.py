@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ib_insync import IB, Stock
 
 from ibkeel.clock import OffsetClock
+from ibkeel.ibkr.library import library
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.virtual import run_virtual, virtual_clock
 
+IB, Stock = library.IB, library.Stock
 MARKET = SeededMarket(7)
 [SESSION] = MARKET.sessions(MARKET.session_date, MARKET.session_date)
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -41,7 +42,8 @@ def test_a_client_sees_as_many_changes_of_the_market_as_its_day_has_seconds(spee
         async with gateway.listening("127.0.0.1", 4002):
             ib = IB()
             await ib.connectAsync("127.0.0.1", 4002, clientId=1)
-            ticker, seen = ib.reqMktData(Stock("SPY", "SMART", "USD")), []
+            [spy] = await ib.qualifyContractsAsync(Stock("SPY", "SMART", "USD"))
+            ticker, seen = ib.reqMktData(spy), []
             ticker.updateEvent += seen.append
             await asyncio.sleep(10)
             seen.clear()

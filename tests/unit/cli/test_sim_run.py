@@ -12,11 +12,12 @@ import textwrap
 import pytest
 
 from ibkeel.cli.app import run
+from ibkeel.ibkr.library import LIBRARY
 
 CONSOLE = [sys.executable, "-c", "from ibkeel.cli import main; main()"]
 BLOCKING = """
     import datetime, sys, time
-    from ib_insync import IB, MarketOrder, Stock
+    from LIBRARY import IB, MarketOrder, Stock
 
     ib = IB()
     ib.connect("127.0.0.1", 7497, clientId=3)
@@ -33,7 +34,7 @@ BLOCKING = """
 """
 ASYNC = """
     import asyncio, time
-    from ib_insync import IB
+    from LIBRARY import IB
 
     async def main():
         ib = IB()
@@ -45,7 +46,7 @@ ASYNC = """
     asyncio.run(main())
 """
 FOR_EVER = """
-    from ib_insync import IB
+    from LIBRARY import IB
 
     ib = IB()
     ib.connect(port=4002, clientId=1)
@@ -66,7 +67,7 @@ STUBBORN = """
 """
 NOTEBOOK = """
     import asyncio
-    from ib_insync import IB, util
+    from LIBRARY import IB, util
 
     util.startLoop()
     ib = IB()
@@ -162,7 +163,7 @@ def rehearsed(tmp_path, capfd, monkeypatch):
 
     def rehearse(text, *options, arguments=()):
         script = tmp_path / "bot.py"
-        script.write_text(textwrap.dedent(text), encoding="utf-8")
+        script.write_text(textwrap.dedent(text).replace("LIBRARY", LIBRARY), encoding="utf-8")
         code = run(["sim", "run", str(script), *options, "--", *arguments])
         return code, *capfd.readouterr()
 
@@ -232,9 +233,10 @@ def test_a_long_rehearsal_says_how_far_it_has_come(rehearsed, monkeypatch):
     ]
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="nest_asyncio does not know Python 3.14")
 def test_a_loop_that_was_made_nestable_works(tmp_path):
     script = tmp_path / "notebook.py"
-    script.write_text(textwrap.dedent(NOTEBOOK), encoding="utf-8")
+    script.write_text(textwrap.dedent(NOTEBOOK).replace("LIBRARY", LIBRARY), encoding="utf-8")
 
     # In a process of its own: what makes loops nestable changes asyncio for good.
     done = subprocess.run(
@@ -275,7 +277,7 @@ def test_a_blocking_broker_is_refused_with_what_to_do_instead(rehearsed):
 def test_an_error_is_shown_with_the_scripts_own_frames_only(rehearsed, tmp_path):
     (tmp_path / "part.py").write_text("def fail(ib):\n    ib.connect(port=1)\n", encoding="utf-8")
 
-    code, _, err = rehearsed("import part\nfrom ib_insync import IB\npart.fail(IB())\n")
+    code, _, err = rehearsed("import part\nfrom LIBRARY import IB\npart.fail(IB())\n")
 
     frames = [line.split('"')[1] for line in err.splitlines() if line.startswith("  File ")]
     assert code == 1
@@ -298,7 +300,7 @@ def test_what_a_library_handled_within_itself_is_not_shown(rehearsed, tmp_path, 
 
     code, _, err = rehearsed(
         """
-        from ib_insync import IB
+        from LIBRARY import IB
         ib = IB()
         ib.connect("127.0.0.1", 4002, clientId=1)
         ib.sleep(3600)
@@ -366,7 +368,7 @@ def test_the_second_signal_ends_a_script_that_caught_the_first(tmp_path):
 
 def test_json_is_alone_on_the_output_and_tells_of_faults_and_violations(rehearsed):
     text = """
-        from ib_insync import IB
+        from LIBRARY import IB
         ib = IB()
         ib.connect(port=4002, clientId=1)
         print("not JSON")
@@ -383,7 +385,7 @@ def test_json_is_alone_on_the_output_and_tells_of_faults_and_violations(rehearse
         1,
         "failed",
         1,
-    )  # bare ib_insync does not come back
+    )  # a bare client does not come back
     assert found["seed"] == 8
     assert found["scenario"] == "nightly-restart"
     assert [fault["kind"] for fault in found["faults"]] == ["restart"]

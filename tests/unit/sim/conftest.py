@@ -4,9 +4,9 @@ import asyncio
 from datetime import UTC, date, datetime, time, timedelta
 
 import attrs
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim import GatewaySettings, SimulatedGateway
 from ibkeel.sim.values import (
     Commission,

@@ -4,9 +4,9 @@ import asyncio
 import math
 from datetime import timedelta
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim.market import SeededMarket
 
 ACCOUNT = "DU1234567"

@@ -3,13 +3,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim.market import ExtendedMarket, Halt, HaltedMarket, SeededMarket
 
 DAY = datetime(2026, 1, 5, tzinfo=UTC)
-STOCK = ii.Stock("SPY", "SMART", "USD")
+# ib_async keeps no ticker of a contract without its id.
+STOCK = ii.Stock("SPY", "SMART", "USD", conId=2184611)
 OPENING, NOON, CLOSE = (DAY + timedelta(hours=hours) for hours in (14.5, 17, 21))
 
 

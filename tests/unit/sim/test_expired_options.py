@@ -3,11 +3,13 @@
 import asyncio
 from datetime import UTC, datetime
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
+
 STOCK = ii.Stock("SPY", "SMART", "USD")
-CALL = ii.Option("SPY", "20260109", 500.0, "C", "SMART")
+# ib_async keeps no ticker of a contract without its id.
+CALL = ii.Option("SPY", "20260109", 500.0, "C", "SMART", conId=900_001)
 LAST_HOUR = datetime(2026, 1, 9, 20, tzinfo=UTC)  # of the first expiry's session
 NEXT_MORNING = datetime(2026, 1, 10, 15, tzinfo=UTC)
 

@@ -5,10 +5,10 @@ import math
 from contextlib import asynccontextmanager
 from datetime import time, timedelta
 
-import ib_insync as ii
 import pytest
 
 from ibkeel.errors import InvalidInput
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim import GatewaySettings, Scenario, SimulatedGateway, faults
 from ibkeel.sim.codec import REPLIES, REQUESTS
 from ibkeel.sim.effects import EFFECTS
@@ -1187,6 +1187,7 @@ def test_an_unmodified_client_lives_through_a_restart_and_a_loss_of_data(small_m
         try:
             async with gateway.listening(HOST, PORT):
                 await ib.connectAsync(HOST, PORT, clientId=5)
+                await ib.qualifyContractsAsync(stock)
                 order = ib.placeOrder(stock, ii.LimitOrder("BUY", 1, 100.0)).order
                 gateway.inject(faults.Restart(after=5.0, duration=30.0))
                 await asyncio.sleep(10)

@@ -4,9 +4,9 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim import Limits
 from ibkeel.sim.counters import Pacing
 from ibkeel.sim.market import SeededMarket
@@ -82,10 +82,11 @@ def test_the_time_of_the_last_trade_does_not_depend_on_when_one_asks(gateway_run
     [session] = SEEDED.sessions(SEEDED.session_date, SEEDED.session_date)
 
     async def scene(_gateway, ib):
-        told = []
+        told, contracts = [], [ii.Stock("SPY", "SMART", "USD"), ii.Index("VIX", "CBOE")]
+        await ib.qualifyContractsAsync(*contracts)
         ib.wrapper.tickString = lambda _, kind, text: told.append((kind, int(text)))
         for _ in range(2):
-            for contract in (ii.Stock("SPY", "SMART", "USD"), ii.Index("VIX", "CBOE")):
+            for contract in contracts:
                 ib.reqMktData(contract, snapshot=True)
             await asyncio.sleep(15)
         return told
@@ -284,7 +285,8 @@ def test_a_quote_of_which_the_sizes_alone_change_is_no_tick_when_they_are_ignore
 
     async def scene(_gateway, ib):
         monkeypatch.setattr(small_market, "quote", still)
-        told = []
+        told, contracts = [], [ii.Stock("SPY", "SMART", "USD"), ii.Index("VIX", "CBOE")]
+        await ib.qualifyContractsAsync(*contracts)
         ib.wrapper.tickByTickBidAsk = lambda *values: told.append(values)
         stock = ii.Stock("SPY", "SMART", "USD")
         ib.client.reqTickByTickData(77, stock, "BidAsk", 0, True)

@@ -4,9 +4,9 @@ import asyncio
 import math
 from datetime import timedelta
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim import SimulatedGateway, faults
 from ibkeel.sim.codec import REQUESTS
 from ibkeel.sim.transcripts import Form, Recorder
@@ -15,7 +15,9 @@ from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual, virtual_clock
 
 HOST, PORT = "127.0.0.1", 4002
-STOCK = ii.Stock("SPY", "SMART", "USD")
+# ib_async keeps no ticker of a contract without its id.
+STOCK = ii.Stock("SPY", "SMART", "USD", conId=756733)
+INDEX = ii.Index("VIX", "CBOE", conId=13455763)
 
 
 def now():
@@ -26,7 +28,7 @@ def test_a_client_connects_and_finds_its_account(gateway_run):
     async def scene(gateway, ib):
         return ib.client.serverVersion(), ib.managedAccounts(), gateway.client_ids
 
-    assert gateway_run(scene) == (176, ["DU1234567"], (5,))
+    assert gateway_run(scene) == (ii.Client.MaxClientVersion, ["DU1234567"], (5,))
 
 
 def test_the_server_time_is_the_clocks(gateway_run):
@@ -165,7 +167,7 @@ def test_a_subscription_above_the_lines_is_error_101(gateway_run):
     async def scene(gateway, ib):
         await ib.qualifyContractsAsync(STOCK)
         ib.reqMktData(STOCK)
-        ib.reqMktData(ii.Index("VIX", "CBOE"))
+        ib.reqMktData(INDEX)
         await asyncio.sleep(1)
         return ib.errors, gateway.counters.max_open_lines
 
@@ -221,7 +223,7 @@ def test_without_entitlement_data_is_refused_or_delayed(gateway_run):
         ib.reqMktData(STOCK)
         await asyncio.sleep(1)
         ib.reqMarketDataType(3)
-        delayed = ib.reqMktData(ii.Index("VIX", "CBOE"))
+        delayed = ib.reqMktData(INDEX)
         await asyncio.sleep(1)
         return [code for _, code, _ in ib.errors], delayed.marketDataType, delayed.last
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import attrs
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim import GatewaySettings, Limits, SimulatedGateway
 from ibkeel.sim.codec import REQUESTS
 from ibkeel.sim.counters import CAPACITIES

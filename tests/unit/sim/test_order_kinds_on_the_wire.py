@@ -3,8 +3,9 @@
 import asyncio
 from datetime import UTC, datetime
 
-import ib_insync as ii
 import pytest
+
+from ibkeel.ibkr.client import library as ii
 
 NOON = datetime(2026, 1, 5, 17, tzinfo=UTC)
 STOCK = ii.Stock("SPY", "SMART", "USD")

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.venue import Venue, VenueSettings
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame

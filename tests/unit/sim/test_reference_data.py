@@ -5,9 +5,9 @@ import math
 from datetime import datetime, timedelta
 from xml.etree import ElementTree as ET
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim.market import SeededMarket
 
 MARKET = SeededMarket(7)

@@ -2,9 +2,9 @@
 
 import asyncio
 
-import ib_insync as ii
 import pytest
 
+from ibkeel.ibkr.client import library as ii
 from ibkeel.sim.services.system import REFUSED
 
 NEWS = ("20260101 00:00:00", "20260105 00:00:00")

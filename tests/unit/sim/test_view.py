@@ -38,7 +38,7 @@ def test_the_view_shows_clients_orders_faults_and_what_was_said():
     during, after, silent = run_virtual(watched(), start=START)
 
     [client] = during.clients
-    assert (client.client_id, client.version, client.lines) == (5, 176, 1)
+    assert (client.client_id, client.version, client.lines) == (5, library.Client.MaxClientVersion, 1)
     assert (during.lines, during.line_limit, during.violations) == (1, 100, {})
     assert [(each.contract, each.what) for each in during.orders] == [
         ("SPY", "BUY 10 LMT 1"),

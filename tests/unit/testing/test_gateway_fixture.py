@@ -9,14 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ib_insync import IB, MarketOrder, Stock
 
 from ibkeel.errors import ConfigurationError, InvalidInput
+from ibkeel.ibkr.library import LIBRARY, library
 from ibkeel.sim import Scenario, SimulatedGateway, faults
 from ibkeel.sim.market import ExtendedMarket, SeededMarket
 from ibkeel.testing import simulated_gateway
 from ibkeel.virtual import TimeIsUp, run_virtual
 
+IB, MarketOrder, Stock = library.IB, library.MarketOrder, library.Stock
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "test-your-bot.md"
 
 
@@ -59,7 +60,8 @@ def test_a_market_made_to_order_is_played_on_the_day_that_is_given(ibkeel_gatewa
     day = seeded.session_date
 
     gateway = ibkeel_gateway.play(market=ExtendedMarket(seeded, seed=7), day=day, start="08:00")
-    [ticker] = connected().reqTickers(SPY)
+    ib = connected()
+    [ticker] = ib.reqTickers(*ib.qualifyContracts(SPY))
 
     assert gateway.market.sessions(day, day)
     assert wall().date() == day
@@ -215,7 +217,7 @@ def test_two_plays_are_equal(ibkeel_gateway):
     def seen():
         ibkeel_gateway.play(seed=11)
         ib = connected()
-        ticker = ib.reqMktData(SPY)
+        ticker = ib.reqMktData(*ib.qualifyContracts(SPY))
         ib.sleep(3)
         ib.disconnect()
         return ticker.bid, ticker.ask, ticker.last, ticker.time
@@ -269,11 +271,13 @@ def test_on_a_common_loop_it_says_what_to_use():
 
 
 def test_the_first_test_of_the_documentation_passes_for_a_user(tmp_path):
-    text = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL).group(1)
+    page = PAGE.read_text(encoding="utf-8")
+    text = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1).replace("ib_insync", LIBRARY)
     (tmp_path / "test_documented.py").write_text(text, encoding="utf-8")
 
-    # What eventkit does at import time on 3.12 and later is the only warning.
-    options = ["-W", "error", "-W", "ignore:There is no current event loop:DeprecationWarning"]
+    options = ["-W", "error"]
+    for passes in re.findall(r'"(ignore:[^"]+)"', page):  # as the page advises
+        options += ["-W", passes]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(tmp_path)],
         check=False,

@@ -1,11 +1,15 @@
 """The ordered set that the client libraries see on virtual time."""
 
-import ib_insync.wrapper
+from importlib import import_module
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ibkeel.ibkr.library import LIBRARY
 from ibkeel.virtual import run_virtual
 from ibkeel.virtual.loop import OrderedSet
+
+wrapper = import_module(f"{LIBRARY}.wrapper")
 
 
 @given(st.lists(st.integers()))
@@ -33,9 +37,9 @@ def test_it_discards_and_clears():
 
 def test_the_libraries_get_their_own_set_back():
     async def main():
-        return ib_insync.wrapper.set
+        return wrapper.set
 
     inside = run_virtual(main())
 
     assert inside is OrderedSet
-    assert "set" not in vars(ib_insync.wrapper)
+    assert "set" not in vars(wrapper)

@@ -473,7 +473,12 @@ def test_a_broken_file_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [b"not gzip", gzip.compress(b"ts\n" * 99)[:-20], gzip.compress(b"ts\n")[:10] + b"\xff" * 30]
+    "damage",
+    [
+        b"not gzip",
+        gzip.compress(b"ts\n" * 99, mtime=0)[:-20],
+        gzip.compress(b"ts\n", mtime=0)[:10] + b"\xff" * 30,
+    ],
 )
 def test_a_packed_file_that_is_damaged_is_named(tmp_path, damage):
     path = tmp_path / "equity" / "goog_minute_trades_2015-12-24.csv.gz"

@@ -11,6 +11,8 @@ from ibkeel.sim.transcripts import Form, Playback, Transcript
 from ibkeel.sim.wire import GREETING, FrameReader, encode, frame
 from ibkeel.virtual import run_virtual
 
+HELLO = frame(f"v157..{library.Client.MaxClientVersion}".encode())
+
 
 def test_a_client_sees_what_the_recorded_one_saw(recorded, talk, start):
     transcript, seen = recorded
@@ -91,7 +93,7 @@ def told(transcript, *said, start):
     [
         (b"GET / HTTP/1.1\r\n\r\n",),
         (GREETING + frame(b"v100..150"),),
-        (GREETING + frame(b"v177..200"),),
+        (GREETING + frame(b"v179..200"),),
         (GREETING + frame(b"nonsense"),),
         (GREETING + frame(b"v157..150") + encode(("71", "2", "1", "")),),
     ],
@@ -106,7 +108,7 @@ def test_who_does_not_speak_the_recorded_version_is_sent_away(transcript, start,
 def test_what_was_not_recorded_is_refused_if_it_has_an_id_and_a_cancel_in_silence(transcript, start):
     frames, was_lost, is_lost, unknown = told(
         transcript,
-        GREETING + frame(b"v157..176"),
+        GREETING + HELLO,
         encode(("71", "2", "1", "")),
         encode(("49", "1")),
         encode(("81", "9", "SPY")),
@@ -122,7 +124,7 @@ def test_what_was_not_recorded_is_refused_if_it_has_an_id_and_a_cancel_in_silenc
 
 
 def test_a_request_that_is_cancelled_is_answered_no_more(transcript, start):
-    hello = (GREETING + frame(b"v157..176"), encode(("71", "2", "1", "")))
+    hello = (GREETING + HELLO, encode(("71", "2", "1", "")))
     asked = next(
         entry for entry in transcript.entries if entry.sender == "client" and entry.name == "historical_data"
     )
@@ -156,7 +158,7 @@ def test_an_answer_that_the_tables_lack_is_said_as_it_was(transcript, start):
 
     frames, *_ = told(
         attrs.evolve(transcript, entries=entries),
-        GREETING + frame(b"v157..176"),
+        GREETING + HELLO,
         encode(("71", "2", "1", "")),
         start=start,
     )
