@@ -102,13 +102,13 @@ async def test_what_an_exit_sold_too_much_is_the_bots(crew):
         assert "no entry of ours opened it" in on.alarms()[-1].message
 
 
-async def test_a_desk_that_works_for_months_keeps_only_what_may_still_matter(crew):
-    async with crew() as on:
+async def test_a_desk_that_works_for_months_keeps_only_what_may_still_matter(crew, set_clock):
+    async with crew(clock=set_clock) as on:
         await held_by_others(on)
         on.desk.begin_session()
         assert on.desk.contracts == (on.stage.option,)
 
-        await asyncio.sleep(15 * 24 * 3600)
+        set_clock.off = timedelta(days=15)
         on.desk.begin_session()
 
         assert (on.desk.contracts, on.desk.alive) == ((), ())
