@@ -21,8 +21,19 @@ from ibkeel.telemetry.gateway_events import (
     SessionChanged,
     StreamRestored,
 )
-from ibkeel.telemetry.log import JsonFormatter, LoggingObserver, RedactingFilter, event_data, event_line
-from ibkeel.telemetry.observer import Event, NullObserver, Observer, Observers, is_observed, unfailing
+from ibkeel.telemetry.observer import (
+    Event,
+    JsonFormatter,
+    LoggingObserver,
+    NullObserver,
+    Observer,
+    Observers,
+    RedactingFilter,
+    event_data,
+    event_line,
+    is_observed,
+    unfailing,
+)
 from ibkeel.telemetry.redaction import redact
 from ibkeel.telemetry.run_events import (
     AlarmEnded,
