@@ -26,6 +26,7 @@ from ibkeel.options import (
     out_of_the_money,
 )
 from ibkeel.orders import round_to_tick
+from ibkeel.sim.faults import Unanswered
 from ibkeel.strategy import Confirmed, Needs, Strategy, StrategyContext
 from ibkeel.system import SystemClock
 from ibkeel.testing import FakeBroker
@@ -122,4 +123,6 @@ def mistaken(bars: Bars) -> tuple[object, ...]:
 
     ticket = OrderTicket(contract=Stock("SPY"), side=-1, quantity=1)  # type: ignore[arg-type]
     option = Option("SPY", date(2026, 1, 16), Right.CALL, 600)  # type: ignore[arg-type]
+    BarSpec(end="2024-03-04")  # type: ignore[arg-type]
+    Unanswered(when_request="historical_data", duration="60")  # type: ignore[arg-type]
     return Sotck, IBKRBrokr, FakeBrokr, ticket, option, {bars}  # pyright: ignore[reportUnhashable]

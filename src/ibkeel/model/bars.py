@@ -12,7 +12,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from ibkeel.errors import InvalidInput
-from ibkeel.model.checks import Words, as_flag, as_utc
+from ibkeel.model.checks import Words, as_flag, as_optional_utc, as_utc
 from ibkeel.model.contracts import Contract
 from ibkeel.validators import truth
 
@@ -93,7 +93,7 @@ class BarSpec:
     size: str = attrs.field(default="1 min")
     kind: BarKind = attrs.field(default=BarKind.TRADES, converter=BarKind)
     rth: bool = attrs.field(default=True, converter=as_flag, validator=truth)
-    end: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    end: datetime | None = attrs.field(default=None, converter=as_optional_utc)
 
     @size.validator
     def _check_size(self, _: "attrs.Attribute[str]", value: str) -> None:

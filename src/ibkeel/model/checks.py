@@ -50,6 +50,11 @@ def as_utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
+def as_optional_utc(instant: datetime | None) -> datetime | None:
+    """`as_utc`, but None stays None."""
+    return None if instant is None else as_utc(instant)
+
+
 def as_decimal(value: Decimal | float | str) -> Decimal:
     """An exact decimal; a float counts as its shortest decimal text."""
     try:

@@ -16,7 +16,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import ContractDetails, Index, Option, OptionClass, Stock, TradingHours
-from ibkeel.model.checks import Words, as_utc
+from ibkeel.model.checks import Words, as_optional_utc, as_utc
 
 _SECONDS_A_YEAR: Final = 365 * 86_400
 _OPEN: Final = time(9, 30)
@@ -181,7 +181,7 @@ class Series:
     is_adjusted: bool
     last_trading_day: date
     ticks: tuple[tuple[Decimal, Decimal], ...] = ()
-    closes_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    closes_at: datetime | None = attrs.field(default=None, converter=as_optional_utc)
     inferred: frozenset[str] = frozenset()
 
     @property

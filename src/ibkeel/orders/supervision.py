@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 
 from ibkeel.model import ComboLeg, OrderReport, OrderState, Quote, Side
-from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
+from ibkeel.model.checks import as_decimal, as_optional_decimal, as_optional_utc, as_utc
 from ibkeel.orders.ticks import TickLadder, ladder_of
 from ibkeel.validators import between, number, optional
 
@@ -69,7 +69,7 @@ class WorkingOrder:
     first_price: Decimal = attrs.field(converter=as_decimal)
     bid: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
     ask: Decimal | None = attrs.field(default=None, converter=as_optional_decimal)
-    ends_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    ends_at: datetime | None = attrs.field(default=None, converter=as_optional_utc)
     ticks: TickLadder | None = None
 
 

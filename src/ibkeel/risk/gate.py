@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from ibkeel.model import Greeks, Quote
-from ibkeel.model.checks import as_optional_decimal, as_utc, finite, positive
+from ibkeel.model.checks import as_optional_decimal, as_optional_utc, as_utc, finite, positive
 from ibkeel.risk.sizing import Amount, readable
 from ibkeel.validators import flag, from_zero, number, optional, truth, valid, whole
 
@@ -199,10 +199,10 @@ class EntryFacts:
     loss: LossVerdict | None
     open_positions: int = attrs.field(validator=_tally)
     unknown_orders: int = attrs.field(default=0, validator=_tally)
-    closes_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    closes_at: datetime | None = attrs.field(default=None, converter=as_optional_utc)
     session_open: bool = flag(True)
     halted: str = ""
-    last_entry_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    last_entry_at: datetime | None = attrs.field(default=None, converter=as_optional_utc)
     funds_rejected: bool = False
 
 

@@ -54,7 +54,7 @@ def as_several(values: Any) -> tuple[Any, ...]:
     return tuple(values) if isinstance(values, list | tuple | set | frozenset) else (values,)
 
 
-def as_number(value: Any) -> float:
+def as_number(value: float) -> float:
     """A real number as float; TOML writes 60 as well as 60.0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"{value!r} is not a number; valid: such as 60 or 0.5")
@@ -63,7 +63,7 @@ def as_number(value: Any) -> float:
     return float(value)
 
 
-def as_seconds(value: Any) -> float | None:
+def as_seconds(value: float | None) -> float | None:
     """A number of seconds, or None."""
     return None if value is None else as_number(value)
 

@@ -8,7 +8,7 @@ import attrs
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, OptionChain, Quote, Signal
-from ibkeel.model.checks import as_utc
+from ibkeel.model.checks import as_optional_utc, as_utc
 from ibkeel.validators import Fixed, from_zero, is_whole, mapping
 
 
@@ -76,7 +76,7 @@ class StrategyContext:
     bars: Mapping[BarSpec, Bars]
     quotes: Mapping[Contract, Quote] = Fixed({})
     chain: OptionChain | None = None
-    last_entry_at: datetime | None = attrs.field(default=None, converter=attrs.converters.optional(as_utc))
+    last_entry_at: datetime | None = attrs.field(default=None, converter=as_optional_utc)
 
     @property
     def since_entry(self) -> float | None:
