@@ -1,4 +1,8 @@
+import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -165,6 +169,63 @@ def test_a_message_is_text_whatever_the_channel_takes_it_for_and_never_too_long(
     assert "3 &lt; 4" in whole.replace("&nbsp;", " ")
     assert whole.count("x") == 5000
     assert max(map(len, sent)) <= service.body_maxlen
+
+
+def test_what_no_channel_can_write_is_escaped(monkeypatch):
+    channel = AppriseChannel(1, "json://127.0.0.1:1")
+    sent = []
+    monkeypatch.setattr(channel._apprise[0], "send", lambda **told: sent.append(told) or True)
+
+    channel.deliver(Message(1, "SPÄ\nX: 1", "no file named \udcff\nWhen: now", "warning"))
+
+    assert (sent[0]["title"], sent[0]["body"]) == ("SPÄ\\nX: 1", "no file named \\udcff\nWhen: now")
+
+
+@pytest.mark.parametrize(("more", "seconds"), [("", 20.0), ("?rto=90", 90.0)])
+def test_a_service_has_time_to_say_that_it_took_a_message(more, seconds):
+    (service,) = AppriseChannel(1, f"json://127.0.0.1:1/{more}")._apprise
+
+    assert service.socket_read_timeout == seconds
+
+
+@pytest.fixture
+def answering():
+    """An address in apprise's form that answers the next message with a status."""
+    with ThreadPoolExecutor(1) as worker, ExitStack() as stack:
+
+        def serve(status):
+            class Handler(BaseHTTPRequestHandler):
+                def do_POST(self):
+                    self.send_response(status)
+                    self.end_headers()
+
+                def log_message(self, *_): ...
+
+            server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
+            worker.submit(server.handle_request)
+            return f"json://me:my-secret-password@127.0.0.1:{server.server_port}/my-secret-token"
+
+        yield serve
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_what_a_service_answered_is_told_and_nothing_else_that_apprise_says(
+    answering, status, caplog, capsys
+):
+    caplog.set_level(logging.DEBUG)
+    channel = AppriseChannel(1, answering(status))
+
+    with pytest.raises(DeliveryFailed, match=f"^the service answered {status}$"):
+        channel.deliver(message(1))
+
+    assert "127.0.0.1" not in caplog.text + "".join(capsys.readouterr())
+
+
+def test_a_service_that_cannot_be_reached_is_told_so(unused_port):
+    channel = AppriseChannel(1, f"json://me:my-secret-password@127.0.0.1:{unused_port}")
+
+    with pytest.raises(DeliveryFailed, match="no connection, or a login that was refused"):
+        channel.deliver(message(1))
 
 
 def test_a_message_that_is_too_old_is_given_up_and_the_next_is_tried(work):

@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, IbkeelError
 from ibkeel.resilience import Backoff
+from ibkeel.telemetry.redaction import printable
 
 _CAPACITY: Final = 200
 _RETRIES: Final = Backoff(first=5.0, factor=2.0, cap=600.0, attempts=None)
@@ -25,6 +27,7 @@ _STUBBORN: Final = 5  # refusals after which a message may be the trouble, and n
 _TIMEOUT: Final = 20.0
 # They write addresses, which are secrets, into their own logs.
 _TALKATIVE: Final = ("apprise", "requests", "urllib3")
+_ANSWER: Final = re.compile(r"error=(\d{3})\b")
 
 
 class DeliveryFailed(IbkeelError):
@@ -236,6 +239,26 @@ class Courier:
         self._told(Fate(load.message.number, self._channel.name, load.attempts, cause, is_final))
 
 
+class _Said(logging.Handler):
+    """Keeps the last words of one service; they may name the address, and nobody else hears them."""
+
+    words = ""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self.words = record.getMessage()
+
+    @property
+    def cause(self) -> str:
+        """What they come to, without the address."""
+        answer = _ANSWER.search(self.words)
+        if answer is not None:
+            return f"the service answered {answer[1]}"
+        if "connection error" in self.words.lower():
+            return "no connection, or a login that was refused"
+        return "the service did not take it"
+
+
 class AppriseChannel(Channel):
     """One address in apprise's form.
 
@@ -250,6 +273,9 @@ class AppriseChannel(Channel):
     def __init__(self, place: int, address: str) -> None:
         for name in _TALKATIVE:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        self._said = _Said()
+        log = logging.Logger("a service", logging.WARNING)  # noqa: LOG001 - nobody else can hear it
+        log.addHandler(self._said)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a hundred services some import what is deprecated
             try:
@@ -268,8 +294,11 @@ class AppriseChannel(Channel):
             "critical": apprise.NotifyType.FAILURE,
         }
         for service in self._apprise:
+            service.logger = log
             if service.overflow_mode == apprise.OverflowMode.UPSTREAM:  # which refuses what is too long
                 service.overflow_mode = apprise.OverflowMode.SPLIT
+            # One that is slow to say that it took a message would be sent it again and again.
+            service.socket_read_timeout = max(service.socket_read_timeout, _TIMEOUT)
         self._name = f"{place} ({str(self._apprise[0].service_name).lower()})"
 
     @property
@@ -279,10 +308,11 @@ class AppriseChannel(Channel):
 
     @override
     def deliver(self, message: Message) -> None:
+        self._said.words = ""
         try:
             was_taken = self._apprise.notify(
-                body=message.text,
-                title=message.title,
+                body="\n".join(map(printable, message.text.splitlines())),
+                title=printable(message.title),
                 notify_type=self._kinds[message.severity],
                 body_format="text",  # or mails and Telegram read it as markup, and the latter refuses a `<`
             )
@@ -290,7 +320,7 @@ class AppriseChannel(Channel):
             # Its text may name the address.
             raise DeliveryFailed(f"apprise raised {type(error).__name__}") from None
         if not was_taken:
-            raise DeliveryFailed("the service did not take it")
+            raise DeliveryFailed(self._said.cause)
 
 
 class WebAddress(Channel):
