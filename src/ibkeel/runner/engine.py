@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,9 +37,14 @@ from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, unfailing
 
 _EARLY: Final = timedelta(minutes=1)  # before the open, to read the contract's own hours
+_HALF_A_DAY: Final = 43_200.0  # seconds; so long before its open no session is traded
 _LOOK: Final = 60.0  # seconds after which the clock is looked at again
 _COOLDOWN: Final = 86_400.0  # seconds: the longest that it may be set to while the run goes on
 _LONGEST_MEMORY: Final = 400 * 86_400.0  # seconds; further back no entry is looked for
+
+
+class _AnotherDay(Exception):
+    """The clock was set back: the session that was traded is to come."""
 
 
 class Runner:
@@ -94,6 +100,7 @@ class Runner:
         self._clock = clock or SystemClock()
         self._observer = unfailing(observer or NullObserver(), asyncio.get_running_loop)
         self._calendar = calendar
+        self._early = max(_EARLY, timedelta(seconds=config.warm_up))
         self._mode = mode or str(getattr(getattr(broker, "config", None), "orders", "DRY_RUN"))
         self._progress = progress = progress and aside(progress)
         self._run = run or f"r{journal.count(RunStarted) + 1}"
@@ -189,14 +196,17 @@ class Runner:
             async with beside(*self._crew.companions()):
                 await self._handover.begin()
                 await self._catch_up(())  # tomorrow the fills of today are not listed any more
-                over_at = self._clock.now()
+                over: Session | None = None
                 while sessions is None or done < sessions:
-                    await self._wait_until(over_at)
                     listed = session_now(calendar, self._clock.now())
-                    traded = await self._trade(listed)
-                    done += traded is not None
-                    # A session that its own hours ended early is still the calendar's present one.
-                    over_at = max(listed.closes_at, (listed if traded is None else traded).closes_at)
+                    wait = self._seconds_to(listed.opens_at - self._early)
+                    # One that its own hours ended early is still the calendar's present one.
+                    if wait > 0 or listed == over:
+                        await asyncio.sleep(min(wait, _LOOK) if wait > 0 else _LOOK)
+                        continue
+                    with suppress(_AnotherDay):
+                        done += await self._trade(listed) is not None
+                        over = listed
             outcome = "finished"
         finally:
             await self._end(outcome)
@@ -259,7 +269,6 @@ class Runner:
 
     async def _trade(self, listed: Session) -> Session | None:
         """Trade one session and return it; None when the contract's own hours say that there is none."""
-        await self._wait_until(listed.opens_at - max(_EARLY, timedelta(seconds=self._config.warm_up)))
         session = await self._own_hours(listed)
         if session is None:
             return None
@@ -272,11 +281,10 @@ class Runner:
         due = timetable.next(session, now=since, stop=stop)
         if due is not None:
             await self._warm_up.run(session, due, self._tally.cycles)
-        await self._wait_until(session.opens_at)
+        await self._wait_until(session.opens_at, session)
         last: datetime | None = None
         while due is not None:
-            while (wait := (due - self._clock.now()).total_seconds()) > 0:
-                await asyncio.sleep(min(wait, _LOOK))
+            while await self._waits(due, session):
                 # A clock that was set back has instants before this one again.
                 due = min(due, timetable.next(session, now=self._clock.now(), stop=stop, last=last) or due)
             last = max(due, self._clock.now())
@@ -284,9 +292,9 @@ class Runner:
                 break
             await self._cycle_until(stop, session, timetable.allowed(session, due=due, stop=stop))
             due = timetable.next(session, now=self._clock.now(), stop=stop, last=last)
-        await self._wait_until(stop)
+        await self._wait_until(stop, session)
         self._tally.held = await self._closing.close(session)
-        await self._wait_until(session.closes_at)
+        await self._wait_until(session.closes_at, session)
         self._tally.held = await self._closing.left_of(self._tally.held)
         self._crew.teller.day_closed(session, self._tally.held)
         return session
@@ -309,9 +317,21 @@ class Runner:
                 return hours.session(listed.day) if hours.covers(listed.day) else listed
         return listed
 
-    async def _wait_until(self, instant: datetime) -> None:
-        while (wait := (instant - self._clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the clock may be set meanwhile
+    async def _wait_until(self, instant: datetime, session: Session) -> None:
+        while await self._waits(instant, session):
+            pass  # the clock may be set meanwhile
+
+    async def _waits(self, instant: datetime, session: Session) -> bool:
+        """Wait for an instant of a session, a minute at most; whether that was called for."""
+        wait = self._seconds_to(instant)
+        if wait > 0:
+            if self._seconds_to(session.opens_at) > _HALF_A_DAY:
+                raise _AnotherDay
             await asyncio.sleep(min(wait, _LOOK))
+        return wait > 0
+
+    def _seconds_to(self, instant: datetime) -> float:
+        return (instant - self._clock.now()).total_seconds()
 
     async def _cycle_until(self, stop: datetime, session: Session, allowed: float) -> None:
         """One cycle; one that is still going at `stop` is ended, so that no exit waits for it."""

@@ -1,6 +1,6 @@
 """Weekends, holidays, half days and changes of the clock, as a run goes through them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import attrs
 import pytest
@@ -44,11 +44,26 @@ def told(instants):
     return [at.strftime("%m-%d %H:%M") for at in instants]
 
 
+@attrs.frozen
+class Shown:
+    """What the machine's clock shows: the next day between two hours, counted from the start."""
+
+    first: int
+    last: int
+
+    def now(self):
+        is_off = self.first * 3600 <= self.monotonic() < self.last * 3600
+        return virtual_clock().now() + timedelta(days=is_off)
+
+    def monotonic(self):
+        return virtual_clock().monotonic()
+
+
 @pytest.fixture
 def days(tmp_path):
     """Runs from noon UTC of a day through so many sessions; when cycles were and when days ended, in UTC."""
 
-    def run(day, sessions):
+    def run(day, sessions, clock=None):
         start = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
         closes = Closes()
 
@@ -63,7 +78,7 @@ def days(tmp_path):
                         RunnerConfig(anchors=("open + 1 min", "close - 1 h")),
                         journal,
                         calendar=ExchangeCalendar(start=date(2024, 1, 2)),
-                        clock=virtual_clock(),
+                        clock=clock or virtual_clock(),
                         observer=closes,
                     )
                     await runner.run(sessions=sessions)
@@ -99,3 +114,20 @@ def test_a_run_that_begins_on_a_holiday_waits_for_the_next_session(days):
     cycles, _ = days(date(2024, 12, 25), 1)
 
     assert cycles == ["12-26 14:31", "12-26 20:00"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "shown"),
+    [
+        (0, 1, ["03-10 13:31", "03-10 19:00", "03-11 13:31", "03-11 19:00"]),
+        (0, 3, ["03-11 13:31", "03-10 19:00", "03-11 13:31", "03-11 19:00"]),
+        (10, 20, ["03-10 13:31", "03-10 19:00", "03-11 13:31", "03-11 19:00"]),
+    ],
+    ids=["before the open", "over the open", "at night"],
+)
+def test_a_clock_that_was_a_day_ahead_costs_no_more_of_the_day_that_it_is(days, first, last, shown):
+    """Else nothing that is held is looked at on that day, nor closed at its end."""
+    cycles, closes = days(date(2025, 3, 10), 2, Shown(first, last))
+
+    assert cycles == shown
+    assert closes == ["03-10 20:00", "03-11 20:00"]
