@@ -37,9 +37,9 @@ from ibkeel.runner import (
     Session,
     session_now,
 )
+from ibkeel.runner.closing import Handover
 from ibkeel.runner.crew import Crew, beside, crew_of
 from ibkeel.runner.flatten import close_everything, is_open_entry, to_be_closed
-from ibkeel.runner.handover import Handover
 from ibkeel.runner.memory import remember
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver

@@ -12,14 +12,14 @@ from ibkeel.errors import ConnectionFailure, IbkeelError, RequestFailed, Unknown
 from ibkeel.journal import Journal, RunEnded, RunStarted
 from ibkeel.model import Broker, OrderReport
 from ibkeel.orders import OrderLimits, venue_day
-from ibkeel.runner.closing import Closing
+from ibkeel.runner.closing import Closing, Handover
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.crew import Safety, beside, crew_of
 from ibkeel.runner.entry import EntryPlanner, View
 from ibkeel.runner.exposure import PortfolioGreeks
-from ibkeel.runner.handover import Handover
 from ibkeel.runner.limits_file import LimitsSource, Retuning
 from ibkeel.runner.memory import remember
+from ibkeel.runner.opening import AccountReader, WarmUp
 from ibkeel.runner.schedule import (
     ExchangeCalendar,
     LiquidHours,
@@ -27,11 +27,9 @@ from ibkeel.runner.schedule import (
     SessionCalendar,
     session_now,
 )
-from ibkeel.runner.state import AccountReader
 from ibkeel.runner.tally import Progress, RunReport
 from ibkeel.runner.telling import aside
 from ibkeel.runner.visiting import Entering, Round, Visiting
-from ibkeel.runner.warmup import WarmUp
 from ibkeel.strategy import Strategy
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import NullObserver, Observer, unfailing

@@ -14,7 +14,7 @@ from ibkeel.orders import GapKind, build_bracket
 from ibkeel.runner import Runner, RunnerConfig, Session
 from ibkeel.runner.crew import crew_of
 from ibkeel.runner.flatten import close_everything
-from ibkeel.runner.handover import Handover
+from ibkeel.runner.closing import Handover
 from ibkeel.runner.memory import remember
 from ibkeel.runner.own_orders import is_lost
 from ibkeel.sim import SimulatedGateway

@@ -13,7 +13,7 @@ import pytest
 from ibkeel.errors import RequestTimeout
 from ibkeel.journal import Journal, RunEnded
 from ibkeel.model import Option, OrderReport, OrderState, Position, Right, Side
-from ibkeel.runner.handover import LeftOpen
+from ibkeel.runner.closing import LeftOpen
 
 CALL = Option("SPY", date(2025, 3, 21), Decimal(560), Right.CALL, trading_class="SPY")
 HELD = Position(account="DU0000001", contract=CALL, signed_quantity=10, average_price=4.05)
