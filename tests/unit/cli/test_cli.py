@@ -91,6 +91,7 @@ def test_a_demo_plays_the_day_and_prints_one_object(dry_day):
     assert err == ""
     assert list(told) == KEYS
     assert told["cycles"] > 100
+    assert 0 < told["wall_seconds"] < 3600  # of the machine's own clock, which travel leaves alone
     assert told["signals"] >= told["intents"] > 0
     assert told["orders"] == 2 * told["intents"]
     assert (told["orders_sent"], told["fills"], told["timeouts"], told["errors"]) == (0, 0, 0, 0)
