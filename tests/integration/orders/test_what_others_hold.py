@@ -112,3 +112,13 @@ async def test_a_desk_that_works_for_months_keeps_only_what_may_still_matter(cre
         on.desk.begin_session()
 
         assert (on.desk.contracts, on.desk.alive) == ((), ())
+
+
+async def test_whoever_holds_what_the_bot_left_may_have_a_stop_for_it(crew):
+    async with crew() as on:
+        stop = await held_by_others(on)
+        others(on, stop, order_id=2, action="SELL", quantity=1, order_type="STP", stop_price=stop.stop_price)
+        await asyncio.sleep(120)
+
+        assert on.working() == [("STP", "SELL", 1)]
+        assert on.alarms() == []

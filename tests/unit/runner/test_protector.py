@@ -698,6 +698,7 @@ async def test_the_stop_of_what_is_held_over_night_outlives_the_day_whatever_doe
 
     assert sorted(stops) == [("CALL", 2, "GTC"), ("PUT", 2, [*tifs, "DAY"][0])]
     assert post.asked("cancel") == (2 if is_gone else 0)
+    assert not (is_gone and post.asked("modify"))  # it is right from the beginning
     assert post.told.alarms() == []
 
 
