@@ -78,9 +78,12 @@ async def test_messages_and_fills_make_the_efficiency_of_a_day():
     filled = kinds(keeper)
     keeper.sent(30)
     keeper.begin_session()
+    keeper.sent(19)
+    anew = kinds(keeper)
+    keeper.sent(1)
 
     assert (within, beyond, filled) == ([], [GateKind.EFFICIENCY], [])
-    assert kinds(keeper) == []
+    assert (anew, kinds(keeper)) == ([], [GateKind.EFFICIENCY])
 
 
 async def test_a_halt_alone_is_told_of_an_order_that_had_passed_the_gates():
@@ -159,6 +162,7 @@ async def test_from_the_end_of_its_sessions_entries_on_none_leaves():
     assert before == shut(unbound) == []
     wanted = f"entries of this session before {ends_at.isoformat()}"
     assert shut(look) == [(GateKind.MARKET, clock.now().isoformat(), wanted)]
+    assert shut(keeper.last_look(TICKET, quote(), clock.now()))
 
 
 async def test_after_a_run_has_ended_no_entry_leaves_until_a_session_begins():

@@ -10,6 +10,7 @@ AT = datetime(2025, 3, 14, 14, 0, tzinfo=UTC)
 
 def test_nothing_is_halted_at_first(tmp_path):
     assert Halt().reason == ""
+    assert (Halt().may_change, Halt(tmp_path / "halt").may_change) == (False, True)
     assert Halt(tmp_path / "halt").reason == ""
 
 
@@ -35,6 +36,8 @@ def test_a_halt_in_a_file_holds_for_every_process_and_after_a_restart(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     other.lift()
     assert Halt(path).reason == ""
+    one.halt("once more", AT)
+    assert other.reason.startswith("once more")
 
 
 def test_an_empty_file_halts_too(tmp_path):
