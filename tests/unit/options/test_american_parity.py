@@ -68,7 +68,7 @@ def test_pairs_that_are_all_about_to_be_exercised_give_plain_parity(quoted):
 
 @pytest.mark.parametrize(
     ("rate", "carry", "due", "not_due"),
-    [(0.05, 0.0, (112.5, 125.0), (100.0, 107.5)), (0.01, 0.06, (80.0, 87.5), (95.0, 100.0))],
+    [(0.05, 0.0, (112.5, 125.0), (105.0, 107.5)), (0.01, 0.06, (80.0, 87.5), (92.5, 95.0))],
     ids=["puts", "calls"],
 )
 def test_only_of_quotes_that_are_time_value_for_the_most_part_early_exercise_is_taken_off(
