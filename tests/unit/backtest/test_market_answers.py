@@ -23,6 +23,7 @@ from ibkeel.model import (
     Option,
     OptionChain,
     OptionClass,
+    OtherContract,
     Quote,
     Right,
     Stock,
@@ -34,11 +35,11 @@ from ibkeel.sim.values import OptionClass as SimClass
 
 NOW = datetime(2026, 1, 7, 10, 0, tzinfo=UTC)
 HOUR, TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
-LONDON = ZoneInfo("Europe/London")
+HELSINKI = ZoneInfo("Europe/Helsinki")
 SHARE, TWIN = (
     SimContract(
         con_id=number, symbol="ABC", sec_type="STK", exchange="LSE", primary_exchange=primary, currency="GBP",
-        min_tick=0.5, long_name="ABC plc", timezone="Europe/London",
+        min_tick=0.5, long_name="ABC plc", timezone="Europe/Helsinki",
     )
     for number, primary in ((11, "AIM"), (12, "TSX"))
 )  # fmt: skip
@@ -52,6 +53,11 @@ OPTIONS = [
         product((date(2026, 1, 16), date(2026, 2, 20)), (2.5, 7.5), "CP", ("ABC", "ABX")), 100
     )
 ]  # fmt: skip
+DECOYS = [  # each is told from one of the above by a single field
+    SimContract(con_id=14, symbol="IDY", sec_type="IND"),
+    SimContract(con_id=15, symbol="IDX", sec_type="STK", primary_exchange="AIM"),
+    *(attrs.evolve(row, con_id=row.con_id + 100, sec_type="WAR") for row in OPTIONS),
+]
 SHOWN = MarketQuote(
     at=NOW - timedelta(hours=1), bid=1.5, ask=2.5, bid_size=3, ask_size=4, last=2.0, last_size=5, volume=6,
     open=7.0, high=8.0, low=9.0, close=10.0, open_interest=11,
@@ -67,7 +73,7 @@ class Odd:
 
     def find(self, pattern):
         wanted = {name: value for name, value in attrs.asdict(pattern).items() if value}
-        rows = [SHARE, TWIN, INDEX, *OPTIONS]
+        rows = [SHARE, TWIN, INDEX, *OPTIONS, *DECOYS]
         told = [attrs.asdict(row) | {"expiry": row.expiry and f"{row.expiry:%Y%m%d}"} for row in rows]
         return [row for row, has in zip(rows, told, strict=True) if wanted.items() <= has.items()]
 
@@ -195,6 +201,12 @@ def test_what_trades_last_before_it_expires_goes_by_its_last_day():
     assert Directory(Odd()).name(early).expiry == date(2026, 1, 15)
 
 
+def test_what_the_model_has_no_name_for_goes_by_its_symbol_its_kind_and_its_number():
+    future = attrs.asdict(Directory(Odd()).name(SimContract(con_id=5, symbol="ES", sec_type="FUT")))
+
+    assert future == attrs.asdict(OtherContract("ES", kind="FUT", con_id=5))
+
+
 def test_a_chain_begins_with_smart_and_goes_by_exchange_and_class():
     share = Stock("ABC", primary_exchange="TSX")
 
@@ -239,7 +251,7 @@ def test_an_index_has_no_volume_and_neither_has_greeks():
 @pytest.mark.parametrize("kept", ["bid", "ask", "last"])
 def test_one_price_is_a_quote_and_what_is_no_price_is_none(nothing, kept):
     prices_of = {name: 0.25 if name == kept else nothing for name in ("bid", "ask", "last")}
-    quote = prices(Odd(SHOWN._replace(**prices_of, close=nothing, halted=2))).quote(Index("IDX"), NOW)
+    quote = prices(Odd(SHOWN._replace(**prices_of, close=nothing, halted=1))).quote(Index("IDX"), NOW)
 
     told = {name: getattr(quote, name) for name in ("bid", "ask", "last")}
     assert told == {name: 0.25 if name == kept else None for name in told}
@@ -263,7 +275,7 @@ def test_the_next_change_is_that_of_the_contract():
         ("600 S", "1 min", False, None, NOW - TEN_MINUTES, NOW),
         ("600 S", "1 min", False, NOW - HOUR, NOW - HOUR - TEN_MINUTES, NOW - HOUR),
         ("600 S", "1 min", False, NOW + HOUR, NOW - TEN_MINUTES, NOW),
-        ("2 D", "1 day", True, None, datetime(2026, 1, 6, tzinfo=LONDON), NOW),
+        ("2 D", "1 day", True, None, datetime(2026, 1, 6, tzinfo=HELSINKI), NOW),
         ("30600 S", "1 min", True, None, datetime(2026, 1, 6, 10, tzinfo=UTC), NOW),  # over a night
     ],
 )
@@ -276,11 +288,13 @@ def test_bars_are_those_of_the_market_up_to_now(duration, size, rth, end, start,
     length = BarSize.DAY_1 if size == "1 day" else BarSize.MIN_1
     asked = {"start": start, "end": until, "size": length, "what": "MIDPOINT", "rth": rth}
     assert market.asked == (TWIN, asked)
-    first = datetime(2026, 1, 6, tzinfo=UTC) if size == "1 day" else datetime(2026, 1, 6, 8, 30, tzinfo=UTC)
+    first = (
+        datetime(2026, 1, 5, 22, tzinfo=UTC) if size == "1 day" else datetime(2026, 1, 6, 8, 30, tzinfo=UTC)
+    )
     at = [np.datetime64((first + timedelta(days=n)).replace(tzinfo=None), "s") for n in range(3)]
     expected = Bars(
         contract=share, spec=spec, at=np.array(at), open=[2.0, 3.0, 4.0], high=[5.0, 6.0, 7.0],
-        low=[1.0, 2.0, 3.0], close=[3.0, 4.0, 5.0], volume=[0, 0, 1], timezone="Europe/London",
+        low=[1.0, 2.0, 3.0], close=[3.0, 4.0, 5.0], volume=[0, 0, 1], timezone="Europe/Helsinki",
     )  # fmt: skip
     for name in ("contract", "spec", "timezone"):
         assert getattr(got, name) == getattr(expected, name)
