@@ -134,6 +134,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_gives_others():
         return placed.order_id, fill.exec_id
 
     assert trading(body, seed=1) == trading(body, seed=1) != trading(body, seed=2)
+    assert trading(body) == trading(body, seed=0)
 
 
 def test_what_the_venue_would_refuse_has_no_preview():
@@ -159,12 +160,22 @@ def test_an_option_ends_at_the_close_of_its_last_session_and_at_no_other():
                 held.append(sum(isinstance(row.contract, Option) for row in await broker.positions()))
         await broker.disconnect()
         await asyncio.sleep(7 * 86_400)
-        return held
+        return held, [broker.name_of(row.contract) for row in ended]
 
-    held = trading(body, settled=ended.append)
+    held, names = trading(body, settled=ended.append)
 
     assert held == [1, 1, 1, 0]
     assert [row.at for row in ended] == [SESSIONS[1].closes_at]
+    assert names == [CALL]
+
+
+def test_what_is_no_order_id_is_told_by_that_name():
+    async def body(broker):
+        for ask in (broker.cancel("one"), broker.modify("one", order())):
+            with pytest.raises(InvalidInput, match=r"^order_id is 'one'"):
+                await ask
+
+    trading(body)
 
 
 def test_one_answer_for_each_that_is_asked_also_where_one_is_not_to_be_had():
