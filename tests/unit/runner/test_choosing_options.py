@@ -22,7 +22,7 @@ from ibkeel.model import (
 from ibkeel.options import Candidate
 from ibkeel.risk import LossVerdict
 from ibkeel.runner import RiskConfig, RunnerConfig, Session
-from ibkeel.runner.entry import EntryPlanner, Pending, View, sized_bracket
+from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View, sized_bracket
 from ibkeel.runner.feed import Feed, spot_of
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
@@ -166,6 +166,62 @@ def test_an_option_too_cheap_for_a_stop_has_no_order_and_says_why():
 
     assert bracket is None
     assert "stop" in why
+
+
+@pytest.mark.parametrize("gone", [(), (560,), (559, 560, 561)], ids=str)
+async def test_a_pair_that_is_not_listed_gives_way_to_the_next_nearest_and_nothing_is_asked_in_vain(gone):
+    """Of the three strikes nearest to the price, which is a third above 560."""
+    clock, strikes = virtual_clock(), (558, 559, 560, 561, 562, 563, 564)
+    listed = {
+        strike: Option("SPY", EXPIRY, Decimal(strike), Right.CALL, trading_class="SPY") for strike in strikes
+    }
+    row = OptionClass(trading_class="SPY", expiries=(EXPIRY,), strikes=tuple(map(Decimal, strikes)))
+    quotes = [
+        Quote(contract=option, at=clock.now(), bid=4.0, ask=4.05, volume=500)
+        for strike, option in listed.items()
+        if strike not in gone
+    ]
+    broker = FakeBroker(quotes=quotes, chains=[OptionChain(underlying=SPY, classes=(row,))], clock=clock)
+    for strike in gone:
+        broker.fail("quote", UnknownContract("not listed", code=200), subject=listed[strike])
+    await broker.connect()
+
+    with Journal.in_memory() as journal:
+        feed = Feed(broker, Recorder(journal), Tally("t", ("SPY",)), clock)
+        planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
+        choice = await planner._choice("SPY", Up().decide(None), 560.33, date(2025, 3, 17))
+
+    asked = [call.subject.strike for call in broker.calls if call.kind == "quote"]
+    by_distance = sorted(strikes, key=lambda strike: abs(strike - 560.33))
+    nearest = [strike for strike in by_distance if strike not in gone][:3]
+    assert {int(one.option.strike) for one in choice.candidates} == set(nearest)
+    assert set(asked) == {*by_distance[:3], *nearest}
+    assert len(asked) <= 3 * (1 + len(gone))
+    assert all(asked.count(strike) == 1 for strike in gone)
+
+
+@pytest.mark.parametrize(("funds", "outcome"), [(100_000, Outcome.ENTRY), (100, Outcome.NO_SIZE)])
+async def test_a_verdict_says_how_many_or_why_none(funds, outcome):
+    clock = virtual_clock()
+    feed = Feed(FakeBroker(clock=clock), Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), WIDE)
+    session = Session(day=AT.date(), opens_at=AT, closes_at=AT + timedelta(hours=4))
+    account = attrs.evolve(RICH, available_funds=funds)
+    view = View(number=1, session=session, account=account, loss=None, positions=(), open_orders=())
+    chosen = Candidate(option=NEAR, quote=FIVE, distance=0.0)
+
+    verdict = planner.sized(Up().decide(None), chosen, view, 560.0)
+
+    bracket, why = sized_bracket(FIVE, 100, account, WIDE)
+    assert verdict == Verdict(
+        signal=Up().decide(None),
+        outcome=outcome,
+        reasons=(why,),
+        candidate=chosen,
+        bracket=bracket,
+        spot=560.0,
+    )
+    assert (bracket is None) is (outcome is Outcome.NO_SIZE)
 
 
 async def test_of_pairs_that_are_unlisted_again_and_again_nothing_is_chosen():

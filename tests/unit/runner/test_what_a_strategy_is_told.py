@@ -203,6 +203,24 @@ def test_a_wish_for_days_alone_leaves_the_strikes_alone():
     assert (rule.min_dte, rule.max_dte, rule.strike_count) == (10, None, preset("standard").strike_count)
 
 
+@pytest.mark.parametrize("wish", [{"min_dte": 1}, {"max_dte": 60}])
+@pytest.mark.parametrize(("usual", "looked_at"), [(1, 3), (5, 5)])
+def test_who_names_a_limit_of_days_looks_at_more_expiries_and_no_more_strikes(wish, usual, looked_at):
+    usually = attrs.evolve(preset("standard"), expiry_count=usual)
+
+    rule = wished(OptionWish(**wish), usually)
+
+    assert rule == attrs.evolve(usually, expiry=ExpiryChoice.NEAREST, expiry_count=looked_at, **wish)
+
+
+@pytest.mark.parametrize("wish", [{"min_otm": 0.01}, {"max_otm": 0.1}])
+@pytest.mark.parametrize(("usual", "looked_at"), [(3, 10), (20, 20)])
+def test_who_names_a_distance_looks_at_more_strikes_and_no_more_expiries(wish, usual, looked_at):
+    usually = attrs.evolve(preset("standard"), strike_count=usual)
+
+    assert wished(OptionWish(**wish), usually) == attrs.evolve(usually, strike_count=looked_at, **wish)
+
+
 def test_a_strategys_own_exits_take_the_place_of_the_configured_ones():
     configured = RiskConfig(stop_fraction=0.2, take_profit_fraction=0.5)
 
