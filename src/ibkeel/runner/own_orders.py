@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import accumulate
 from typing import Final
 
 from ibkeel.errors import (
@@ -104,14 +105,15 @@ def is_explained(orders: Iterable[OwnOrder], *, is_long: bool) -> bool:
 def is_left(orders: Iterable[OwnOrder]) -> bool:
     """Whether all that orders of ours opened in one contract is known to be closed again.
 
-    What ended before it was filled may have filled in the race with its end.
+    What ended before it was filled may have filled in the race with its end. An exit that closed more than they had
+    opened closed what others held: that is not to be set off against a later entry.
     """
     sent = [row for row in orders if row.state is not OrderState.INTENT]
     opening = {row.side for row in sent if row.is_entry}
-    net = sum(row.filled if row.side in opening else -row.filled for row in sent)
+    held = list(accumulate(row.filled if row.side in opening else -row.filled for row in sent))
     return (
         bool(opening)
-        and net == 0
+        and min(held) == held[-1] == 0
         and all(
             row.state is OrderState.FILLED and row.filled > 0 if row.side in opening else row.state.is_final
             for row in sent

@@ -122,3 +122,23 @@ async def test_whoever_holds_what_the_bot_left_may_have_a_stop_for_it(crew):
 
         assert on.working() == [("STP", "SELL", 1)]
         assert on.alarms() == []
+
+
+async def test_what_the_bot_buys_after_it_sold_what_others_had_bought_too_is_the_bots(crew):
+    """All of an account's position is sold with the bot's; as many sold more as are bought again say nothing of these."""
+    async with crew() as on:
+        await on.enter(take_profit_fraction=0.8)
+        others(on, on.venue.open_orders()[-1], order_id=1, action="BUY")
+        await asyncio.sleep(30)
+        await flatten(on.stage.broker, on.desk, session=DAY, wait=30, reason="")
+        await asyncio.sleep(30)
+        assert on.venue.positions() == []
+
+        await on.enter(take_profit_fraction=0.8)
+        on.cancel_stop()
+        await asyncio.sleep(90)
+        assert [size for kind, _, size in on.working() if kind == "STP"] == [2]
+
+        on.cancel_stop()
+        held = await flatten(on.stage.broker, on.desk, session=DAY, wait=30, reason="")
+        assert (held, on.venue.positions()) == ((), [])

@@ -123,6 +123,13 @@ def closer(state=OrderState.FILLED, filled=2, side=SELL):
         ([entry(), closer(), entry(OrderState.WORKING, 0)], True),
         ([entry(), closer(), entry(OrderState.INTENT, 0)], False),
         ([entry(), closer(), closer(filled=2, side=BUY)], True),  # its intent could not be read
+        (
+            [entry(filled=1), closer(), entry(filled=1)],
+            True,
+        ),  # another's was sold with it, and one bought again
+        ([closer(), entry()], True),  # the first sold what another had bought
+        ([entry(), entry(), closer(), closer()], False),
+        ([entry(), closer(), entry(), closer()], False),
         ([closer()], True),  # what was entered is not known any more
     ],
 )
