@@ -89,7 +89,8 @@ def test_a_stock_is_quoted_outside_its_session_and_an_option_is_not(gateway_run,
 
     assert 0 < stock.bid < stock.ask
     assert not call.bid > 0
-    assert statuses == ["Filled", "PreSubmitted"]
+    # ib_async shows an order as ValidationError once 399 came: it waits for the session.
+    assert (statuses[0], statuses[1] in {"PreSubmitted", "ValidationError"}) == ("Filled", True)
 
 
 def test_orders_for_both_auctions_fill_at_the_days_first_and_last_price(gateway_run, seeded):
