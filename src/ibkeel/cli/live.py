@@ -15,7 +15,7 @@ import attrs
 import click
 from rich.console import Console
 
-from ibkeel.cli.app import cause_of, sentence
+from ibkeel.cli.app import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.bot_config import MonitoredBot
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import Notifier, supervised
@@ -245,7 +245,7 @@ async def _told_of(
 ) -> AsyncIterator[Callable[[], None]]:
     """Have a person told when what is in the block ends in an error before it said that it began.
 
-    In a reset window nobody is told, unless somebody must log in.
+    In a reset window nobody is told, unless somebody must log in. What systemd does not start again is told at once.
     """
     has_begun = False
 
@@ -258,10 +258,15 @@ async def _told_of(
     try:
         yield began
     except Exception as error:
-        window = in_window(clock.now(), address.reset_windows)
-        if starts is not None and not has_begun and (window is None or window.needs_login):
-            what = "" if window is None else f"{window.name}, log in to the Gateway: "
-            await starts.failed(what + sentence(cause_of(error)), _LOGIN_PATIENCE if what else 0.0)
+        cause, window = cause_of(error), in_window(clock.now(), address.reset_windows)
+        if starts is not None and not has_begun:
+            if exit_code(cause) in {ExitCode.USAGE, ExitCode.REFUSED}:
+                await starts.failed(f"{sentence(cause)}. Mend that, and start the bot by hand", is_final=True)
+            elif window is None:
+                await starts.failed(sentence(cause))
+            elif window.needs_login:
+                what = f"{window.name}, log in to the Gateway: "
+                await starts.failed(what + sentence(cause), _LOGIN_PATIENCE)
         raise
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ibkeel.cli.live import _told_of
-from ibkeel.errors import GatewayUnreachable
+from ibkeel.errors import AccountMismatch, ConfigurationError, GatewayUnreachable, JournalError
 from ibkeel.ibkr import IBKRConfig
 from ibkeel.virtual import run_virtual, virtual_clock
 
@@ -22,8 +22,8 @@ class Told:
     def came(self):
         self.heard.append("came")
 
-    async def failed(self, words, patience=0.0):
-        self.heard.append((words, patience))
+    async def failed(self, words, patience=0.0, *, is_final=False):
+        self.heard.append((words, "at once" if is_final else patience))
 
 
 def heard_of(start, *, error, begins=False):
@@ -51,6 +51,20 @@ def heard_of(start, *, error, begins=False):
 )
 def test_a_start_in_vain_is_told_but_in_a_reset_window_only_when_somebody_must_log_in(start, heard):
     assert heard_of(start, error=GatewayUnreachable("no Gateway")) == heard
+
+
+@pytest.mark.parametrize("start", [AFTERNOON, RESET, SUNDAY], ids=["by day", "reset", "weekly login"])
+@pytest.mark.parametrize(
+    "error",
+    [ConfigurationError("a clock is off"), JournalError("is no journal"), AccountMismatch("a live account")],
+    ids=["configuration", "journal", "safety"],
+)
+def test_of_a_bot_that_only_a_person_can_start_a_person_hears_at_once_at_any_hour(start, error):
+    [(words, when)] = heard_of(start, error=error)
+
+    assert str(error) in words
+    assert words.endswith("start the bot by hand")
+    assert when == "at once"
 
 
 def test_of_a_bot_that_began_its_own_run_tells_the_end():

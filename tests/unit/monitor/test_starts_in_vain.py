@@ -33,17 +33,18 @@ class Operated:
 
     def __init__(self, path):
         self.path, self.mine, self.boss = path, Phone("1 (json)"), Phone("2 (json)")
+        self.config = CONFIG
 
-    def start(self, seconds, words="", patience=0.0):
+    def start(self, seconds, words="", patience=0.0, **how):
         """One start so many seconds into the night, which fails for a reason, or does not."""
 
         async def main():
             clock = virtual_clock()
-            channels = {"channels": [self.mine], "escalation": [self.boss]}
-            async with Alerter(CONFIG, clock, lambda _: None, **channels) as alerter:
-                starts = Starts(self.path, alerter, CONFIG, clock, alerter.on_event, within=0.5)
+            channels = {"channels": [self.mine] if self.config.urls else [], "escalation": [self.boss]}
+            async with Alerter(self.config, clock, lambda _: None, **channels) as alerter:
+                starts = Starts(self.path, alerter, self.config, clock, alerter.on_event, within=0.5)
                 if words:
-                    await starts.failed(words, patience)
+                    await starts.failed(words, patience, **how)
                 else:
                     starts.came()
 
@@ -117,7 +118,45 @@ def test_where_more_patience_is_shown_it_must_last_so_long(bot):
     assert bot.mine.titles == ["Alarm: bot cannot start"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1, 2]", '["a", "b", 0]', "\0"], ids=range(5))
+def test_what_nothing_starts_again_is_told_by_the_first_start_and_its_end_too(bot):
+    bot.start(0, "this clock is off", is_final=True)
+    bot.start(20, "this clock is off", is_final=True)
+    bot.start(7200)
+
+    assert bot.mine.titles == ["Alarm: bot cannot start", "Over: Alarm: bot cannot start"]
+
+
+def test_those_who_hear_only_of_what_lasts_do_so_also_where_nobody_else_hears_of_anything(bot):
+    bot.config = AlertsConfig(escalation_urls=["json://example.org"])
+    for seconds in range(0, 3600, 60):
+        bot.start(seconds, "cannot reach the Gateway")
+
+    assert bot.boss.titles == ["For 15 minutes: Alarm: bot cannot start"]
+
+
+BROKEN = [
+    "",
+    "{}",
+    "[1, 2]",
+    '["a", "b", 0]',
+    "\0",
+    '["2026-01-05T07:00:00", "2026-01-05T07:59:00", 1]',
+    '["2026-01-06T08:00:00+00:00", "2026-01-06T08:00:00+00:00", 1e999]',
+    '["0001-01-01T00:00:00", "0001-01-01T00:00:00", 1]',
+    "[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
+def test_no_file_keeps_a_bot_from_starting(bot, text):
+    bot.path.write_text(text)
+
+    bot.start(0)
+
+    assert not bot.path.exists()
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 def test_a_file_that_holds_something_else_is_as_none(bot, text):
     bot.path.write_text(text)
 

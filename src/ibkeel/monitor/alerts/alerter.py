@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -238,25 +238,28 @@ class Starts:
         with suppress(OSError):
             self._path.unlink()
 
-    async def failed(self, words: str, patience: float = 0.0) -> None:
+    async def failed(self, words: str, patience: float = 0.0, *, is_final: bool = False) -> None:
         """It has not, and ends.
 
         Args:
             words: Why.
             patience: Least seconds that it must last before a person is told.
+            is_final: Whether nothing starts it again: that is told at once.
         """
         now = self._clock.now()
         since, last, told = self._kept()
         if not timedelta(0) <= now - last <= _APART:
             since, told = now, 0
-        due = (max(patience, self._config.patience), self._config.escalate_after, math.inf)[told]
+        first = 0.0 if is_final else max(patience, self._config.patience)
+        due = (first, self._config.escalate_after, math.inf)[told]
         if (now - since).total_seconds() >= due:
             if told:
                 self._alerter.recall(_no_start(since, words), since)
                 self._alerter.look()
             else:
                 self._tell(_no_start(now, words))
-            told += await self._alerter.is_delivered(self._within)
+            # Where only those are told whom it must last for, the first is for nobody.
+            told += await self._alerter.is_delivered(self._within) or not (told or self._config.urls)
         with suppress(ConfigurationError):
             replace_file(self._path, [since.isoformat(), now.isoformat(), told])
 
@@ -264,8 +267,9 @@ class Starts:
         """Since when no start has come to anything, the last one, and how often that was told, at most twice."""
         try:
             since, last, told = json.loads(self._path.read_text(encoding="utf-8"))
-            return datetime.fromisoformat(since), datetime.fromisoformat(last), min(int(told), 2)
-        except (OSError, ValueError, TypeError):
+            at, seen = (datetime.fromisoformat(text).astimezone(UTC) for text in (since, last))
+            return at, seen, min(abs(int(told)), 2)
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError):
             now = self._clock.now()
             return now, now, 0
 

@@ -99,7 +99,7 @@ def is_news(event: Event) -> bool:
 
 _OF_ALARMS: Final = {
     "bot cannot start": (
-        "it ends, and systemd or compose starts it again; stops at the venue stay there",
+        "it ends; unless a hand must start it, systemd or compose starts it again; stops at the venue stay there",
         "log in to the Gateway, or answer what it asks on its screen; `ibkeel doctor` says what else is wrong",
     ),
     "protection of ": (
