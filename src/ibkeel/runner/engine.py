@@ -260,7 +260,10 @@ class Runner:
         memory = remember(self._journal, session, look_back=timedelta(seconds=look_back), today=today)
         self._handover.look_back(self._journal, memory.unread)
         self._desk.restore(memory.orders)
-        self._watch.restore(memory.fills, is_behind=bool(memory.orders), alarmed=memory.alarmed)
+        traded = (contract.symbol for contract in memory.signals)
+        self._watch.restore(
+            memory.fills, is_behind=bool(memory.orders), alarmed=memory.alarmed, traded=traded
+        )
         self._entering.restore(memory.last_entry)
         self._crew.leaving.restore(memory.signals)
         self._account.restore(memory.guards)

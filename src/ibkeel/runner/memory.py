@@ -40,6 +40,7 @@ _DRY_RUN: Final = "DRY_RUN"
 _BEFORE_OPEN: Final = timedelta(hours=12)
 _LONGEST_HELD: Final = timedelta(days=400)  # what was entered before is not looked for
 LISTED: Final = timedelta(days=7)  # as long a venue may list fills: before this session's open too
+_EXERCISED: Final = timedelta(days=30)  # what an option became, nobody may have seen for as long
 FOREIGN_SHARES: Final = "shares"  # the service under which the journal has alarms about them
 
 
@@ -124,7 +125,8 @@ class Memory:
         fills: Those that were journaled, and whether what they cost is.
         last_entry: When a symbol was last entered.
         guards: The daily loss guards of the session, the last of each account that was traded in it.
-        signals: What the strategy said when it last entered a contract, earlier sessions included.
+        signals: What the strategy said when it last entered a contract, earlier sessions included, and options that
+            expired within the last month.
         alarmed: What a person was told since the night before of shares that no order bought.
         unread: A sentence for each record that could not be read, so that what it told is not known.
     """
@@ -187,7 +189,7 @@ def _remembered(journal: SparingReader, session: Session, look_back: timedelta, 
         fills=fills_of(journal, first - LISTED),
         last_entry=last_entry,
         guards=_guards(journal, session),
-        signals=_signals(journal, session, today),
+        signals=_signals(journal, session, today - _EXERCISED),
         alarmed=_alarmed(journal, first - _BEFORE_OPEN),
     )
 
@@ -198,7 +200,7 @@ def _alarmed(journal: SparingReader, since: datetime) -> tuple[str, ...]:
 
 
 def _signals(journal: SparingReader, session: Session, today: date) -> dict[Contract, Signal]:
-    """Why each contract that may still be held was last entered."""
+    """Why each contract that had not expired by a day was last entered."""
     entries = journal.events(Intent, since=session.opens_at - _LONGEST_HELD, alive_on=today)
     rows = (entry.record for entry in entries)
     return {

@@ -59,6 +59,7 @@ class Watch:
         self._broker, self._desk, self._recorder = broker, desk, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
         self._is_ready, self._changed = is_ready, changed
+        self._symbols = {*tally.symbols}
         self._seen: dict[ExecId, bool] = {}  # whether what it cost is known
         self._readings: list[Reading] = []
         self._alarmed: dict[str, None] = {}
@@ -67,11 +68,20 @@ class Watch:
         self.is_behind = False
         """Whether the stream was interrupted since `catch_up` last succeeded."""
 
-    def restore(self, fills: Mapping[ExecId, bool], *, is_behind: bool, alarmed: Iterable[str] = ()) -> None:
+    def restore(
+        self,
+        fills: Mapping[ExecId, bool],
+        *,
+        is_behind: bool,
+        alarmed: Iterable[str] = (),
+        traded: Iterable[str] = (),
+    ) -> None:
         """Take over the fills that an earlier run journaled, each with whether its cost is journaled.
 
-        Others may have come while nobody listened: when it `is_behind`, the lists are to be read.
+        Others may have come while nobody listened: when it `is_behind`, the lists are to be read. Options of symbols
+        that were `traded` may have become shares, though they are no longer looked at.
         """
+        self._symbols.update(traded)
         self._foreign = set(alarmed)
         self._alarmed.update(dict.fromkeys(self._foreign))
         self._seen.update(fills)
@@ -193,7 +203,7 @@ class Watch:
         for row in positions:
             symbol = row.contract.symbol
             is_own = any(is_same_contract(row.contract, ours) for ours in self._desk.contracts)
-            if isinstance(row.contract, Stock) and symbol in self._tally.symbols and not is_own:
+            if isinstance(row.contract, Stock) and symbol in self._symbols and not is_own:
                 words = f"the account holds {row.signed_quantity:+.10g} {symbol}, which no order of this run bought"
                 why = "was an option exercised or assigned? No stop of the bot's protects them, and it enters nothing there"
                 foreign[f"{words}: {why}"] = symbol

@@ -346,6 +346,19 @@ def test_the_next_day_tells_of_shares_that_are_still_there(held_day):
     assert [words[:26] for words in told.alarms()] == ["the account holds +100 SPY"]
 
 
+@pytest.mark.parametrize(("days", "tells"), [(10, ["the account holds +100 SPY"]), (60, [])])
+def test_what_an_option_became_is_told_though_its_symbol_was_taken_out_meanwhile(held_day, days, tells):
+    """It expires a week after its entry; long after that the shares are somebody else's matter."""
+    told = Told()
+    shares = {"positions": (holding(Stock("SPY"), 100),)}
+    back = datetime(2025, 3, 14, 13, 30, tzinfo=UTC) + timedelta(days=days)
+
+    held_day(config={"end_of_day": "hold"})
+    held_day(broker=shares, observer=told, start=back, config={"symbols": ("QQQ",)})
+
+    assert [words[:26] for words in told.alarms() if words.startswith("the account")] == tells
+
+
 def test_a_reading_that_failed_is_no_sign_that_shares_are_gone(held_day):
     told = Told()
     shares = {"positions": (holding(Stock("SPY"), 100),)}
