@@ -188,7 +188,7 @@ class Mutant:
 
 def run(*, quick: bool, modules: Sequence[str] = (), processes: int = 1) -> Report:
     """Mutate the rules, or only the `modules`, such as `resilience` or `resilience.breaker`."""
-    named = tuple(modules) or (("resilience.figures",) if quick else tuple(RULES))
+    named = tuple(modules) or (("model.quotes",) if quick else tuple(RULES))
     wanted = [rules for name in named for rules in _chosen(name)]
     tests = sorted({test for name in wanted for test in _tests_of(name)})
     with tempfile.TemporaryDirectory() as folder:
