@@ -171,6 +171,20 @@ def test_a_message_is_text_whatever_the_channel_takes_it_for_and_never_too_long(
     assert max(map(len, sent)) <= service.body_maxlen
 
 
+def test_a_delivery_runs_in_the_thread_that_asks_for_it_since_no_process_ends_before_those_of_a_pool(
+    monkeypatch,
+):
+    channel = AppriseChannel(1, "json://127.0.0.1:1")
+    seen = []
+    monkeypatch.setattr(
+        channel._apprise[0], "send", lambda **_: seen.append(threading.current_thread()) or True
+    )
+
+    channel.deliver(message(1))
+
+    assert seen == [threading.current_thread()]
+
+
 def test_what_no_channel_can_write_is_escaped(monkeypatch):
     channel = AppriseChannel(1, "json://127.0.0.1:1")
     sent = []

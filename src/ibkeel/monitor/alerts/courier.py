@@ -282,7 +282,10 @@ class AppriseChannel(Channel):
                 import apprise
             except ImportError:
                 raise ConfigurationError("alerts need apprise; install 'ibkeel[alerts]'") from None
-            self._apprise: Any = apprise.Apprise()
+            # In our own thread, without a time of its own: the process would not end before those of a pool do.
+            asset = apprise.AppriseAsset(async_mode=False)
+            asset._service_timeout = 0.0  # noqa: SLF001 - older releases do not take it as an argument
+            self._apprise: Any = apprise.Apprise(asset=asset)
             is_known = self._apprise.add(address)
         if not is_known:
             raise ConfigurationError(
