@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from ibkeel.cli.screen import NEW_YORK
 from ibkeel.telemetry import (
+    AlarmEnded,
     AlarmRaised,
     AlertUndelivered,
     Connected,
@@ -75,6 +76,9 @@ class News(Observer):
         match event:
             case AlarmRaised() if self._is_new("alarm", event.name, event.message):
                 return f"ALARM {event.name}: {event.message}"
+            case AlarmEnded():
+                self._told = {key for key in self._told if key[:2] != ("alarm", event.name)}
+                return f"alarm over, {event.name}: {event.message}"
             case AlertUndelivered() if self._is_new("undelivered", event.channel):
                 what = "an alert" if event.number else "the heartbeat"
                 return f"{what} does not arrive by {event.channel}: {event.cause}"

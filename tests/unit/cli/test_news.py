@@ -10,6 +10,7 @@ from ibkeel.journal import FillSeen
 from ibkeel.model import Execution, Side, Stock
 from ibkeel.telemetry import (
     AccountSeen,
+    AlarmEnded,
     AlarmRaised,
     AlertUndelivered,
     Connected,
@@ -191,6 +192,19 @@ def test_an_alarm_is_told_once(times):
     alarm = AlarmRaised(at=AT, name="session", message="look")
 
     assert told(*[alarm] * times) == ["ALARM session: look"]
+
+
+def test_the_end_of_an_alarm_is_told_and_the_next_of_its_name_anew():
+    alarm = AlarmRaised(at=AT, name="clock", message="off", lasts=True)
+    other = AlarmRaised(at=AT, name="session", message="look")
+    end = AlarmEnded(at=AT, name="clock", message="they agree")
+
+    assert told(alarm, other, end, alarm, other) == [
+        "ALARM clock: off",
+        "ALARM session: look",
+        "alarm over, clock: they agree",
+        "ALARM clock: off",
+    ]
 
 
 def test_alerts_that_do_not_arrive_are_told_once_for_each_channel():
