@@ -122,6 +122,36 @@ def test_the_end_of_an_alarm_that_is_not_told_is_not_told_either():
     assert person.titles == ["Alarm: loop"]
 
 
+FARMS = SessionChanged(at=AT, before="ready", after="degraded", cause="2103")
+OPENED = ServiceChanged(at=AT, service="quotes", before="closed", after="open", cause="slow")
+CLOSED = ServiceChanged(at=AT, service="quotes", before="half-open", after="closed")
+
+
+@pytest.mark.parametrize("wait", [70, None], ids=["looked at meanwhile", "not looked at"])
+@pytest.mark.parametrize(
+    ("begins", "name", "ends", "title"),
+    [
+        (LOST, "no session", BACK, "Over: The session with the Gateway is upstream lost"),
+        (FARMS, "data farm", BACK, "Over: A data farm of the Gateway is broken"),
+        (OPENED, "service quotes", CLOSED, "Over: Quotes keeps failing"),
+    ],
+    ids=["session", "farm", "service"],
+)
+def test_whoever_hears_only_the_alarm_of_a_trouble_hears_of_the_end_of_the_trouble(
+    begins, name, ends, title, wait
+):
+    person = Person(least="critical")
+    for seconds in (0, 600):
+        person.hear(begins, seconds)
+        if wait is not None:
+            person.wait(seconds + wait)
+        if not seconds:
+            person.hear(alarm(name), 65)
+        person.hear(ends, seconds + 300)
+
+    assert person.titles == [f"Alarm: {name}", title]
+
+
 def test_an_alarm_that_lasts_is_escalated_and_one_that_is_raised_anew_told_again_in_time():
     person = Person(repeat_after=1800, escalate_after=900)
 

@@ -17,6 +17,7 @@ _TOGETHER: Final = timedelta(minutes=5)
 _MOST_KEYS: Final = 500
 _CRITICAL_SHARE: Final = 3
 _SHOWN: Final = 10
+_ALARMS: Final = {SESSION: "no session", FARM: "data farm"}  # their names; that of a service is its key
 _QUIET: Final = "quiet hours"
 _RATE: Final = "rate limit"
 
@@ -192,7 +193,7 @@ class AlertBook:
 
     def _over(self, trouble: Trouble, words: str, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         is_small = trouble.concern.severity.rank < self.config.least.rank and not trouble.is_escalated
-        if trouble.told_at is None or is_small:
+        if not self._has_rung(trouble) and (trouble.told_at is None or is_small):
             return self, ()
         minutes = (now - trouble.since).total_seconds() / 60
         over = attrs.evolve(
@@ -205,6 +206,12 @@ class AlertBook:
             todo="",
         )
         return self._send(over, now, is_escalated=trouble.is_escalated)
+
+    def _has_rung(self, trouble: Trouble) -> bool:
+        """Whether the adapter's alarm of it was told, which has no end of its own."""
+        key = trouble.concern.key
+        alarm = f"alarm {_ALARMS.get(key, key)}: "
+        return any(told.startswith(alarm) and at >= trouble.since for told, at in self.told.items())
 
     def _is_repeated(self, concern: Concern, now: datetime) -> bool:
         """Whether the same was told so lately that it is not told again."""
