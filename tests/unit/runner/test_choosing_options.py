@@ -14,8 +14,12 @@ from ibkeel.model import (
     Option,
     OptionChain,
     OptionClass,
+    OrderReport,
+    OrderState,
+    Position,
     Quote,
     Right,
+    Side,
     Signal,
     Stock,
 )
@@ -117,6 +121,63 @@ def test_a_stop_stands_as_far_off_as_the_limits_say():
     bracket, _ = sized_bracket(FIVE, 100, RICH, attrs.evolve(WIDE, stop_fraction=0.5))
 
     assert (bracket.entry.limit_price, bracket.stop_loss) == (5, Decimal("2.5"))
+
+
+def held(symbol):
+    return Position(account="DU0000001", contract=Stock(symbol), signed_quantity=1, average_price=1.0)
+
+
+def works(symbol):
+    return OrderReport(
+        order_id=1, perm_id=5, client_id=9, client_order_id="", contract=Stock(symbol), side=Side.BUY, quantity=2,
+        order_type="LMT", state=OrderState.WORKING, at=AT,
+    )  # fmt: skip
+
+
+HOURS = timedelta(hours=1)
+OPEN = Session(day=AT.date(), opens_at=AT, closes_at=AT + 4 * HOURS)  # it opens now
+TAKEN = "SPY has a position or a working order already"
+UNREAD = "positions or open orders could not be read"
+OTHERS = {"positions": (held("QQQ"), held("IWM")), "open_orders": (works("IWM"), works("DIA"))}
+
+
+@pytest.mark.parametrize(
+    ("seen", "done", "against"),
+    [
+        ({}, {}, []),
+        ({"positions": None}, {}, [UNREAD]),
+        ({"open_orders": None}, {}, [UNREAD]),
+        ({"positions": (held("SPY"),)}, {}, [TAKEN]),
+        ({"open_orders": (works("SPY"),)}, {}, [TAKEN]),
+        ({}, {"entered": ("SPY",)}, [TAKEN]),
+        (OTHERS, {"entered": ("DIA", "GLD")}, []),
+        (OTHERS, {"entered": ("DIA", "GLD", "XLF")}, ["5 positions are open; at most 5"]),
+        ({"account": None}, {}, ["available funds are unreadable: None"]),
+        ({"account": attrs.evolve(RICH, available_funds=499)}, {}, ["available funds 499.00; needed: 500.00 or more"]),
+        ({"loss": None}, {}, ["the daily loss is unknown"]),
+        ({}, {"unknown_orders": 2}, ["the fate of 2 orders is unknown"]),
+        ({}, {"halted": "by hand"}, ["entries are halted: by hand"]),
+        ({}, {"funds_rejected": True}, ["the venue rejected an order with code 201, as for lack of funds"]),
+        ({}, {"last_entry_at": AT - HOURS}, []),
+        ({}, {"last_entry_at": AT - HOURS / 3}, ["last entry in this symbol 1200 s ago; the pause is 1800 s"]),
+        ({"session": attrs.evolve(OPEN, opens_at=AT + HOURS)}, {}, ["the contract does not trade now"]),
+        (
+            {"session": attrs.evolve(OPEN, opens_at=AT - HOURS, closes_at=AT)},
+            {},
+            ["the contract does not trade now", "0 s to the close; entries stop 900 s before it"],
+        ),
+    ],
+)  # fmt: skip
+async def test_each_fact_that_speaks_against_an_entry_is_told_and_no_other(seen, done, against):
+    clock = virtual_clock()
+    feed = Feed(FakeBroker(clock=clock), Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
+    loss = LossVerdict(allowed=True, loss=0.0, reason="")
+    usual = View(number=1, session=OPEN, account=RICH, loss=loss, positions=(), open_orders=())
+
+    told = planner.refusals("SPY", attrs.evolve(usual, **seen), Pending(**done), now=AT, quote=FIVE)
+
+    assert list(told) == against
 
 
 async def test_limits_that_come_while_a_run_goes_on_rule_what_is_refused_and_how_many_are_bought():
