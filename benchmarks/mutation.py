@@ -92,6 +92,21 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "runner.schedule": ("tests/unit/runner/test_schedule.py", "tests/unit/runner/test_timetable.py"),
     "runner.own_orders": ("tests/unit/runner/test_own_orders.py", "tests/unit/runner/test_protector.py"),
+    "runner.doorkeeper": (
+        "tests/unit/runner/test_doorkeeper.py",
+        "tests/unit/runner/test_halt.py",
+        "tests/unit/runner/test_lookout.py",
+    ),
+    "runner.entry": (
+        "tests/unit/runner/test_choosing_options.py",
+        "tests/unit/runner/test_exits_in_a_run.py",
+        "tests/unit/runner/test_warm_up.py",
+        "tests/unit/runner/test_what_a_strategy_is_told.py",
+    ),
+    "runner.protector": (
+        "tests/unit/runner/test_protector.py",
+        "tests/integration/orders/test_what_others_hold.py",
+    ),
     "runner.exposure": (
         "tests/unit/runner/test_portfolio_greeks.py",
         "tests/property/test_exposure_limits.py",
@@ -101,6 +116,15 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
         "tests/unit/backtest/test_bar_loop.py",
         "tests/unit/backtest/test_round_trips.py",
         "tests/unit/backtest/test_venue_orders.py",
+    ),
+    "backtest.broker": (
+        "tests/integration/test_venue_broker.py",
+        "tests/unit/backtest/test_accounts.py",
+        "tests/unit/backtest/test_venue_orders.py",
+    ),
+    "backtest.prices": (
+        "tests/integration/test_backtest_and_gateway.py::test_bars_and_chains_are_those_of_the_adapter",
+        "tests/unit/backtest/test_market_answers.py",
     ),
     "backtest.dealing": (
         "tests/integration/test_venue_broker.py",
@@ -123,6 +147,10 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "options.filters": ("tests/unit/options/test_filters.py", "tests/property/test_selection.py"),
     "options.leg_risks": ("tests/unit/options/test_leg_risks.py", "tests/unit/options/test_net_greeks.py"),
     "options.liquidity": ("tests/unit/options/test_liquidity.py", "tests/unit/options/test_rules.py"),
+    "options.parity": (
+        "tests/unit/options/test_american_parity.py",
+        "tests/unit/options/test_parity.py",
+    ),
     "options.payoff": (
         "tests/unit/options/test_near_expiry.py",
         "tests/unit/options/test_payoff.py",

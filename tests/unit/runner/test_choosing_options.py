@@ -6,10 +6,13 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ibkeel.errors import QuoteUnavailable, UnknownContract
+from ibkeel.errors import InvalidInput, QuoteUnavailable, UnknownContract
 from ibkeel.journal import Journal
 from ibkeel.model import (
     AccountValues,
+    Bar,
+    Bars,
+    BarSpec,
     Direction,
     Option,
     OptionChain,
@@ -18,15 +21,16 @@ from ibkeel.model import (
     OrderState,
     Position,
     Quote,
+    Reason,
     Right,
     Side,
     Signal,
     Stock,
 )
 from ibkeel.options import Candidate
-from ibkeel.risk import LossVerdict
+from ibkeel.risk import GateRule, LossVerdict
 from ibkeel.runner import RiskConfig, RunnerConfig, Session
-from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Verdict, View, sized_bracket
+from ibkeel.runner.entry import EntryPlanner, Outcome, Pending, Seen, Verdict, View, gate_rule, sized_bracket
 from ibkeel.runner.feed import Feed, spot_of
 from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
@@ -178,6 +182,101 @@ async def test_each_fact_that_speaks_against_an_entry_is_told_and_no_other(seen,
     told = planner.refusals("SPY", attrs.evolve(usual, **seen), Pending(**done), now=AT, quote=FIVE)
 
     assert list(told) == against
+
+
+@attrs.frozen
+class Says:
+    """Says what a test gives it."""
+
+    signal: object
+    needed: object = attrs.field(factory=Needs)
+    name: str = "says"
+
+    def needs(self):
+        return self.needed
+
+    def decide(self, _):
+        return self.signal
+
+
+UP = Signal(direction=Direction.UP, confidence=1.0)
+FLAT = Signal(direction=Direction.NONE, reasons=(Reason("nothing", 0.0),))
+MINUTES = BarSpec(duration="3600 S", size="1 min")
+
+
+async def planned(strategy, *, bid=4.0, config=None, pending=None):
+    """The verdict on SPY, its quote, and the instant when it was asked."""
+    clock = virtual_clock()
+    share = Quote(contract=SPY, at=clock.now(), bid=559.99, ask=560.01)
+    calls = [Quote(contract=one, at=clock.now(), bid=bid, ask=4.05, volume=500) for one in (NEAR, FAR)]
+    rows = [Bar(clock.now() - timedelta(minutes=n), 1.0, 1.0, 1.0, 1.0, 1.0) for n in (3, 2)]
+    bars = Bars.from_rows(rows, contract=SPY, spec=MINUTES)
+    broker = FakeBroker(quotes=[share, *calls], chains=[CHAIN], bars=[bars], clock=clock)
+    now = clock.now()
+    session = Session(day=AT.date(), opens_at=now, closes_at=now + timedelta(hours=4))
+    loss = LossVerdict(allowed=True, loss=0.0, reason="")
+    view = View(number=1, session=session, account=RICH, loss=loss, positions=(), open_orders=())
+    async with broker:
+        with Journal.in_memory() as journal:
+            feed = Feed(broker, Recorder(journal), Tally("t", ("SPY",)), clock)
+            planner = EntryPlanner(feed, strategy, config or RunnerConfig(symbols=("SPY",)), WIDE)
+            return await planner.plan("SPY", view, lambda: pending or Pending()), Seen(share, now, now)
+
+
+async def test_without_a_signal_the_verdict_says_what_was_seen():
+    verdict, seen = await planned(Says(FLAT))
+
+    assert verdict == Verdict(signal=FLAT, outcome=Outcome.NO_SIGNAL, seen=seen)
+
+
+async def test_while_bars_are_lacking_the_verdict_says_how_many():
+    verdict, seen = await planned(Says(UP, Needs(bars=(MINUTES,), least={MINUTES: 30})))
+
+    assert (verdict.outcome, verdict.seen, verdict.bracket) == (Outcome.WARMING_UP, seen, None)
+    assert verdict.reasons == tuple(reason.rule for reason in verdict.signal.reasons) != ()
+
+
+async def test_what_speaks_against_a_signal_is_said_before_an_option_is_looked_for():
+    verdict, seen = await planned(Says(UP), pending=Pending(entered=("SPY",), unknown_orders=1))
+
+    told = (TAKEN, "the fate of 1 orders is unknown")
+    assert verdict == Verdict(signal=UP, outcome=Outcome.REFUSED, reasons=told, seen=seen)
+
+
+async def test_where_no_option_will_do_the_verdict_says_why():
+    verdict, _ = await planned(Says(UP), bid=None)
+
+    [why] = verdict.reasons
+    assert why.count("bid") >= 2  # of either strike
+    assert verdict == Verdict(signal=UP, outcome=Outcome.NO_OPTION, reasons=(why,))
+
+
+async def test_an_option_that_will_do_is_bought_at_the_price_that_was_seen():
+    verdict, _ = await planned(Says(UP))
+
+    assert (verdict.outcome, verdict.candidate.option, verdict.spot) == (Outcome.ENTRY, NEAR, 560.0)
+    assert verdict.bracket.entry.contract == NEAR
+
+
+async def test_the_configured_days_to_expiry_take_the_place_of_the_presets():
+    verdict, _ = await planned(Says(UP), config=RunnerConfig(symbols=("SPY",), min_dte=300))
+
+    assert verdict.outcome is Outcome.NO_OPTION
+
+
+@pytest.mark.parametrize("strategy", [Says("up"), Says(UP, needed="bars")], ids=["signal", "needs"])
+async def test_a_strategy_that_says_something_else_is_told_by_its_name(strategy):
+    with pytest.raises(InvalidInput, match=r"^strategy 'says' said '(up|bars)'; valid: a (Signal|Needs)"):
+        await planned(strategy)
+
+
+def test_every_limit_of_the_configuration_reaches_the_gate():
+    config = RunnerConfig(symbols=("SPY",), entries_stop_before_close=77)
+    risk = RiskConfig(min_funds=11, max_quote_age=22, max_open_positions=33, cooldown=44)
+
+    assert gate_rule(config, risk) == GateRule(
+        min_funds=11, max_quote_age=22, max_open_positions=33, cooldown=44, entries_stop_before_close=77
+    )
 
 
 async def test_limits_that_come_while_a_run_goes_on_rule_what_is_refused_and_how_many_are_bought():
