@@ -122,6 +122,31 @@ def test_the_end_of_an_alarm_that_is_not_told_is_not_told_either():
     assert person.titles == ["Alarm: loop"]
 
 
+@pytest.mark.parametrize(("quiet", "rings"), [("", 3), ("09:00-11:00", 1)], ids=["heard", "kept back"])
+def test_whoever_heard_that_a_position_is_protected_again_hears_each_time_that_it_is_not(quiet, rings):
+    person = Person(quiet_hours=quiet)
+
+    for seconds in (0, 60, 120):
+        person.hear(lasting("protection of SPY", f"the stop {seconds} was rejected"), seconds)
+        person.hear(ended("protection of SPY"), seconds + 30)
+
+    assert person.titles.count("Alarm: protection of SPY") == rings
+    assert person.titles.count("Over: Alarm: protection of SPY") == (0 if quiet else rings)
+
+
+def test_a_position_that_is_seen_bare_once_more_is_told_once_more():
+    bare = HeldPosition(subject="SPY", symbol="SPY", signed_quantity=1, average_price=2.0, protection=())
+    person = Person(patience=60)
+
+    for seconds in (0, 200, 400):
+        person.hear(PositionsSeen(at=AT, positions=(bare,)), seconds)
+        person.wait(seconds + 60)
+        person.hear(PositionsSeen(at=AT, positions=()), seconds + 100)
+
+    name = "SPY has no order that protects it"
+    assert person.titles == [name, f"Over: {name}"] * 3
+
+
 FARMS = SessionChanged(at=AT, before="ready", after="degraded", cause="2103")
 OPENED = ServiceChanged(at=AT, service="quotes", before="closed", after="open", cause="slow")
 CLOSED = ServiceChanged(at=AT, service="quotes", before="half-open", after="closed")

@@ -205,7 +205,12 @@ class AlertBook:
             did="it goes on as before",
             todo="",
         )
-        return self._send(over, now, is_escalated=trouble.is_escalated)
+        book, alerts = self._send(over, now, is_escalated=trouble.is_escalated)
+        if trouble.concern.key.removeprefix("alarm ").startswith(PROTECTION) and not alerts[0].kept_back:
+            # Whoever heard that all is well hears at once that it is not.
+            told = {key: at for key, at in self.told.items() if key != trouble.concern.key}
+            book = attrs.evolve(book, told=told)
+        return book, alerts
 
     def _has_rung(self, trouble: Trouble) -> bool:
         """Whether the adapter's alarm of it was told, which has no end of its own."""
