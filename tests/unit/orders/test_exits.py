@@ -4,7 +4,7 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ibkeel.errors import OrderRefused
+from ibkeel.errors import InvalidInput, OrderRefused
 from ibkeel.model import (
     Option,
     OrderReport,
@@ -59,6 +59,8 @@ def test_a_part_may_be_asked_for_but_never_more_than_is_held():
     assert plan_exit(held(3), (), quantity=abs(held(3).signed_quantity)).ticket.quantity == 3
     assert plan_exit(held(3), (), quantity=9).ticket.quantity == 3
     assert plan_exit(held(3), (), quantity=0).ticket is None
+    with pytest.raises(InvalidInput, match=r"^quantity is -1; valid: a whole number, 0 or more"):
+        plan_exit(held(3), (), quantity=-1)
 
 
 def test_nothing_is_sent_when_flat():

@@ -259,4 +259,5 @@ def test_a_contract_that_its_venue_has_halted_is_not_entered_and_is_left_all_the
 
     assert refusal.kind is GateKind.HALTED
     assert str(refusal).startswith("halted: the venue has halted SPY")
+    assert str(refusal).endswith("; needed: no halt")
     assert kinds(attrs.evolve(halted, ticket=leaves)) == []

@@ -146,6 +146,7 @@ def test_a_combos_market_is_that_of_its_legs():
     two = Quote(contract=Stock("B"), at=NOW, bid=2.0, ask=2.1)
 
     assert net_market([(long, one), (short, two)]) == (Decimal("0.8"), Decimal("1.2"))
+    assert net_market([]) == (0, 0)
     assert net_market([(long, one), (short, attrs.evolve(two, bid=None))]) is None
     assert net_market([(long, one), (short, attrs.evolve(two, bid=2.2))]) is None
 

@@ -69,6 +69,32 @@ def test_a_status_nobody_knows_means_unknown_and_not_dead():
     assert after(Sent(), status("Sleeping")).state is S.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("quantity", "asked", "told", "state", "size"),
+    [
+        (5, 3, status("Filled", 3), S.FILLED, 3),
+        (5, 1, status("Filled", 1), S.FILLED, 1),
+        (5, 3, status("Filled", 5), S.FILLED, 5),  # the change came too late
+        (5, 3, status("Submitted", 3), S.PARTIALLY_FILLED, 5),  # it may have been refused
+        (5, 3, status("Filled", 2), S.UNKNOWN, 5),
+        (5, 0, status("Filled", 0), S.UNKNOWN, 5),
+        (3, 5, status("Filled", 3), S.FILLED, 3),
+        (3, 5, status("Submitted", 3), S.PARTIALLY_FILLED, 3),
+        (3, 5, status("Filled", 5), S.FILLED, 5),
+        (3, 5, fill("a", 3), S.PARTIALLY_FILLED, 3),
+        (3, 5, fill("a", 5), S.FILLED, 5),
+    ],
+)
+def test_while_a_change_is_under_way_an_order_may_be_of_either_size(quantity, asked, told, state, size):
+    changing = OrderTruth(client_order_id="x", quantity=quantity, asked=asked)
+
+    truth = after(Sent(), told, truth=changing)
+
+    assert (truth.state, truth.quantity, truth.contradictions) == (state, size, ())
+    if truth.state is S.FILLED:
+        assert after(status("Filled", asked), truth=truth).quantity == size
+
+
 def test_the_same_execution_twice_counts_once():
     truth = after(Sent(), fill("a", 1), fill("a", 1))
 
