@@ -100,7 +100,7 @@ def test_the_table_of_pythons_has_those_that_are_classified_and_the_next():
     rows = dict(re.findall(r"^\| (3\.\d+) \| (.+?) \|", README, re.MULTILINE))
 
     assert list(rows) == [*classified, "3.14"]
-    assert rows["3.14"].startswith("expected")
+    assert "once by hand" in rows["3.14"]  # it is in no CI
 
 
 def test_a_release_leads_to_the_files_of_its_tag():
