@@ -57,6 +57,12 @@ class Up:
         return Signal(direction=Direction.UP, confidence=1.0)
 
 
+@pytest.fixture
+def recorder():
+    with Journal.in_memory() as journal:
+        yield Recorder(journal)
+
+
 async def test_a_strike_that_is_listed_overnight_is_looked_at_the_next_day():
     clock = virtual_clock()
     quotes = [Quote(contract=SPY, at=clock.now(), bid=559.99, ask=560.01)]
@@ -172,9 +178,9 @@ OTHERS = {"positions": (held("QQQ"), held("IWM")), "open_orders": (works("IWM"),
         ),
     ],
 )  # fmt: skip
-async def test_each_fact_that_speaks_against_an_entry_is_told_and_no_other(seen, done, against):
+async def test_each_fact_that_speaks_against_an_entry_is_told_and_no_other(recorder, seen, done, against):
     clock = virtual_clock()
-    feed = Feed(FakeBroker(clock=clock), Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    feed = Feed(FakeBroker(clock=clock), recorder, Tally("t", ("SPY",)), clock)
     planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), RiskConfig())
     loss = LossVerdict(allowed=True, loss=0.0, reason="")
     usual = View(number=1, session=OPEN, account=RICH, loss=loss, positions=(), open_orders=())
@@ -279,9 +285,9 @@ def test_every_limit_of_the_configuration_reaches_the_gate():
     )
 
 
-async def test_limits_that_come_while_a_run_goes_on_rule_what_is_refused_and_how_many_are_bought():
+async def test_limits_that_come_while_a_run_goes_on_rule_what_is_refused_and_how_many_are_bought(recorder):
     clock = virtual_clock()
-    feed = Feed(FakeBroker(clock=clock), Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    feed = Feed(FakeBroker(clock=clock), recorder, Tally("t", ("SPY",)), clock)
     planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), WIDE)
     session = Session(day=AT.date(), opens_at=AT - timedelta(hours=1), closes_at=AT + timedelta(hours=4))
     loss = LossVerdict(allowed=True, loss=0.0, reason="")
@@ -361,9 +367,9 @@ async def test_a_pair_that_is_not_listed_gives_way_to_the_next_nearest_and_nothi
 
 
 @pytest.mark.parametrize(("funds", "outcome"), [(100_000, Outcome.ENTRY), (100, Outcome.NO_SIZE)])
-async def test_a_verdict_says_how_many_or_why_none(funds, outcome):
+async def test_a_verdict_says_how_many_or_why_none(recorder, funds, outcome):
     clock = virtual_clock()
-    feed = Feed(FakeBroker(clock=clock), Recorder(Journal.in_memory()), Tally("t", ("SPY",)), clock)
+    feed = Feed(FakeBroker(clock=clock), recorder, Tally("t", ("SPY",)), clock)
     planner = EntryPlanner(feed, Up(), RunnerConfig(symbols=("SPY",)), WIDE)
     session = Session(day=AT.date(), opens_at=AT, closes_at=AT + timedelta(hours=4))
     account = attrs.evolve(RICH, available_funds=funds)
