@@ -11,6 +11,7 @@ from ibkeel.errors import OrderRefused
 from ibkeel.model import (
     ClientOrderId,
     Contract,
+    Option,
     OrderId,
     OrderReport,
     OrderState,
@@ -77,11 +78,25 @@ def exit_room(held: float, orders: Iterable[OrderReport]) -> int:
 def is_same_contract(one: Contract, other: Contract) -> bool:
     """Whether two are one contract, by number where both have one.
 
-    An order may leave the trading class open, which a position has.
+    An order may leave the trading class open, which a position has, and name an exchange, which a position does not.
     """
     if one.con_id is not None and other.con_id is not None:
         return one.con_id == other.con_id
-    return one == other
+    if one == other or not (isinstance(one, Option) and isinstance(other, Option)):
+        return one == other
+    is_open = not (one.trading_class and other.trading_class) or one.trading_class == other.trading_class
+    return is_open and _terms(one) == _terms(other)
+
+
+def _terms(option: Option) -> tuple[object, ...]:
+    return (
+        option.underlying,
+        option.expiry,
+        option.strike,
+        option.right,
+        option.multiplier,
+        option.currency,
+    )
 
 
 def _of_contract(position: Position, orders: Iterable[OrderReport]) -> list[OrderReport]:

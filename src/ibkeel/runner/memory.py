@@ -32,7 +32,7 @@ from ibkeel.model import (
     Side,
     Signal,
 )
-from ibkeel.orders import client_order_id, venue_day
+from ibkeel.orders import client_order_id, is_same_contract, venue_day
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner.schedule import Session
 
@@ -240,7 +240,7 @@ def _held_over(
         first = next(iter(family.values()))
         if first.is_entry:
             (held if _may_be_held(first, today) else ended).update(family)
-    contracts = {order.contract: None for order in held.values()}
+    contracts = {order.contract for order in held.values()}
     for order in orders.values():
         order.is_past = may_live(order) and venue_day(order.placed_at) < session.day
     return {
@@ -248,7 +248,10 @@ def _held_over(
         for name, order in orders.items()
         if name in held
         or venue_day(order.placed_at) == today  # fills of it are listed that the journal may lack
-        or (order.contract in contracts and _may_count(order, is_orphan=name in ended))
+        or (
+            _may_count(order, is_orphan=name in ended)
+            and any(is_same_contract(order.contract, row) for row in contracts)
+        )
     }
 
 

@@ -6,7 +6,9 @@ from datetime import date, datetime, time, timedelta
 import attrs
 import pytest
 
+from ibkeel.model import Direction, Signal
 from ibkeel.model.checks import NEW_YORK
+from ibkeel.orders import build_bracket
 from ibkeel.runner.flatten import close_everything, flatten
 from ibkeel.runner.memory import remember
 from ibkeel.runner.schedule import Session
@@ -122,6 +124,26 @@ async def test_whoever_holds_what_the_bot_left_may_have_a_stop_for_it(crew):
 
         assert on.working() == [("STP", "SELL", 1)]
         assert on.alarms() == []
+
+
+@pytest.mark.parametrize("left_open", [{"trading_class": ""}, {"exchange": "CBOE"}])
+async def test_what_was_ordered_with_its_class_left_open_or_at_an_exchange_is_the_bots(crew, left_open):
+    next_day = datetime(2026, 1, 6, 9, 30, tzinfo=NEW_YORK)
+    async with crew() as on:
+        quote = await on.stage.broker.quote(on.stage.option)
+        quote = attrs.evolve(quote, contract=attrs.evolve(quote.contract, **left_open, con_id=None))
+        up = Signal(direction=Direction.UP, confidence=0.5)
+        await on.desk.enter("SPY", build_bracket(quote=quote, quantity=2), up, DAY, "")
+        await asyncio.sleep(10)
+        on.cancel_stop()
+        await asyncio.sleep(90)
+        assert on.working() == [("STP", "SELL", 2)]
+
+        later = Session(day=next_day.date(), opens_at=next_day, closes_at=next_day + timedelta(hours=6.5))
+        known = remember(on.journal, later).orders
+        assert {row.client_order_id for row in await on.stage.broker.open_orders()} <= known.keys()
+        held = await flatten(on.stage.broker, on.desk, session=DAY, wait=30, reason="")
+        assert (held, on.venue.positions()) == ((), [])
 
 
 async def test_what_the_bot_buys_after_it_sold_what_others_had_bought_too_is_the_bots(crew):

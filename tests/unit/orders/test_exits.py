@@ -201,3 +201,20 @@ def test_the_number_wins_over_the_terms():
 @pytest.mark.parametrize("side", list(Side))
 def test_of_a_flat_position_nothing_is_exiting_whatever_works(side):
     assert plan_exit(held(0), (report(1, side),)).already_exiting == 0
+
+
+@pytest.mark.parametrize(
+    ("terms", "is_same"),
+    [
+        ({"trading_class": ""}, True),
+        ({"exchange": "CBOE"}, True),
+        ({"trading_class": "SPYW"}, False),
+        ({"multiplier": 10}, False),
+        ({"currency": "CAD"}, False),
+    ],
+)
+def test_what_is_held_is_known_by_its_terms_where_an_order_has_no_number(terms, is_same):
+    held = attrs.evolve(CALL, trading_class="SPY", con_id=7)
+    ordered = attrs.evolve(held, con_id=None, **terms)
+
+    assert is_same_contract(ordered, held) is is_same_contract(held, ordered) is is_same
