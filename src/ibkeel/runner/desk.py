@@ -144,9 +144,11 @@ class OrderDesk:
         return None if order is None else order.since
 
     def begin_session(self) -> None:
-        """Forget what was wrong with the last one, and what ended in options that are long expired."""
-        self.funds_rejected, self._ours = False, not_expired(self._ours, venue_day(self._clock.now()))
-        self._opened.clear()
+        """Forget what was wrong with the last one, what ended in options that are long expired, and old doubts."""
+        today = venue_day(self._clock.now())
+        self.funds_rejected, self._opened, self._ours = False, {}, not_expired(self._ours, today)
+        for order in self._ours.values():  # as after a restart: what is held tells whether it filled
+            order.is_past |= order.is_entry and order.is_in_doubt and venue_day(order.placed_at) < today
 
     def restore(self, orders: Mapping[ClientOrderId, OwnOrder]) -> None:
         """Take over the orders of an earlier run."""
@@ -165,7 +167,7 @@ class OrderDesk:
             is_event: Whether it was said just now: what was taken for gone may live again. Lists may be old.
         """
         order = self._of(report)
-        if order is None:
+        if order is None or (order.is_told_again(report) and not is_event):
             return False
         if order.is_past:
             self.stirred.set()  # it may live after all

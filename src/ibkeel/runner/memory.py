@@ -88,6 +88,10 @@ class OwnOrder:
         """Whether nobody knows what became of it, and lists may still tell."""
         return self.state in {OrderState.UNKNOWN, OrderState.SENT} and not self.is_past
 
+    def is_told_again(self, report: OrderReport) -> bool:
+        """Whether a list only repeats what we ourselves believe of an order of the past."""
+        return self.is_past and report.state in {OrderState.UNKNOWN, OrderState.SENT}
+
     def is_of(self, report: OrderReport) -> bool:
         """Whether a report that bears the order's name is of it: other clients and people may use the name too."""
         if report.order_id or not report.state.is_final:

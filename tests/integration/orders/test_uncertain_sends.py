@@ -265,3 +265,19 @@ async def test_a_bracket_keeps_its_stop_when_its_entry_filled_in_part_and_its_ca
         assert works == [("STP", held.quantity)]
         assert placed.state is OrderState.CANCELLED
         assert on.broker._link.book.report(placed.order_id).filled == held.quantity
+
+
+async def test_an_entry_of_an_earlier_day_of_which_nobody_knows_keeps_nothing_waiting(crew, set_clock):
+    """No list tells of it any more; what is held tells whether it filled, as after a restart."""
+    async with crew(clock=set_clock) as on:
+        on.stage.gateway.inject(faults.Unanswered(when_request="place_order", times=2))
+        await on.enter()
+        on.desk.begin_session()
+        of_today = on.desk.unknown_orders
+
+        set_clock.off = timedelta(days=1)
+        on.desk.begin_session()
+        for report in await on.stage.broker.open_orders():
+            on.watch.listed(report)
+
+        assert (of_today, on.desk.unknown_orders) == (2, 1)  # the lists prove that there is no stop
