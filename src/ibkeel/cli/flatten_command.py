@@ -48,7 +48,7 @@ def flatten(
     """Halt entries, cancel those that work, close every position, and look until they are closed.
 
     While the bot of CONFIG runs, the bot itself does it, with its own session; else a session under its client
-    id is opened for it. Closed are positions in what the bot traded, as its journal says; --all closes
+    id is opened for it. Closed are positions that the bot may have opened, as its journal says; --all closes
     everything that the account holds. Entries stay halted: `ibkeel halt --lift` lets them pass again.
 
     Ends with 0 when nothing is left, with 5 when something is, with 4 when orders is DRY_RUN.

@@ -187,7 +187,7 @@ class Leaving:
         return is_last_day or self._end_of_day.ends(self._policy(contract))
 
     async def look(self, positions: Iterable[Position], session: Session, ends_at: datetime) -> None:
-        """End what is due; positions that no order of ours was sent for are left alone.
+        """End what is due; positions that no order of ours opened, or that we have left, are left alone.
 
         Those that end with the session begin to leave at `ends_at`.
         """
@@ -241,7 +241,7 @@ def _words(why: Reason) -> str:
 
 @attrs.frozen(kw_only=True)
 class LeftOpen:
-    """Positions in what a bot traded, and the bot's orders that have not ended, those of unknown fate included."""
+    """Positions that a bot may have opened, and the bot's orders that have not ended, those of unknown fate included."""
 
     positions: tuple[Position, ...] = ()
     orders: tuple[OrderReport, ...] = ()
@@ -252,7 +252,7 @@ class LeftOpen:
         held = [_held(position, own) for position, own in zip(self.positions, behind, strict=True)]
         told = {row.order_id for own in behind for unit in own for row in unit.orders}
         rest = [_order(row, self.orders) for row in self.orders if row.order_id not in told]
-        return (*held, *rest) or ("no position in what the bot traded, and no order of it",)
+        return (*held, *rest) or ("no position that the bot may have opened, and no order of it",)
 
 
 def _held(position: Position, stops: Sequence[StopUnit]) -> str:

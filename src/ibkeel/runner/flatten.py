@@ -42,7 +42,7 @@ async def flatten(
     held_for: str = "it is to be held",
     within: float = math.inf,
 ) -> tuple[Held, ...]:
-    """Try once to close every position in a contract that this run traded, and verify it.
+    """Try once to close every position that orders of ours may have opened, and verify it.
 
     Position by position, the orders that work for us are cancelled and their fate awaited before
     anything is sold, so that no exit passes zero. What fails for one does not keep the next.
@@ -336,7 +336,7 @@ def _lack(position: Position, covered: int) -> str:
 def to_be_closed(
     positions: tuple[Position, ...], desk: OrderDesk, *, everything: bool
 ) -> tuple[Position, ...]:
-    """What a person's word closes: what orders of ours were sent for, or all that the account holds."""
+    """What a person's word closes: what orders of ours may have opened, or all that the account holds."""
     return tuple(row for row in positions if everything or desk.may_own(row))
 
 

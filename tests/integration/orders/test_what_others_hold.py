@@ -9,6 +9,7 @@ import pytest
 from ibkeel.model import Direction, Signal
 from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import build_bracket
+from ibkeel.runner.closing import Handover
 from ibkeel.runner.flatten import close_everything, flatten
 from ibkeel.runner.memory import remember
 from ibkeel.runner.schedule import Session
@@ -46,6 +47,8 @@ async def test_what_somebody_buys_after_the_bot_left_is_left_alone(crew):
 
         assert [row.quantity for row in on.venue.positions()] == [1]
         assert (on.working(), on.alarms()) == ([], [])
+        left = await Handover(on.stage.broker, on.desk, None).end()
+        assert left == "no position that the bot may have opened, and no order of it"
         assert (held.is_ours, held.reason) == (False, "this run did not open it")
 
 

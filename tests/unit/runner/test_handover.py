@@ -112,7 +112,7 @@ def test_a_run_that_follows_one_that_was_killed_says_so(stopped, held_day, tmp_p
     held_day(mode="PAPER", announce=lines.append)
 
     assert lines[0] == "the run r1 did not end in order: it was killed, or the power went"
-    assert lines[1] == "taken over: no position in what the bot traded, and no order of it"
+    assert lines[1] == "taken over: no position that the bot may have opened, and no order of it"
 
 
 def damage(path, kind):
