@@ -8,8 +8,8 @@ import pytest
 from ibkeel.errors import RequestTimeout
 from ibkeel.model import Bracket, Direction, OrderTicket, Signal
 from ibkeel.orders import build_bracket
-from ibkeel.runner.flatten import cancel_entries, close_everything, flatten
 from ibkeel.runner.closing import Handover
+from ibkeel.runner.flatten import cancel_entries, close_everything, flatten
 from ibkeel.sim import faults
 from ibkeel.virtual import virtual_clock
 

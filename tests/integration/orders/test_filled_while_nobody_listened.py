@@ -12,9 +12,9 @@ from ibkeel.journal import FillSeen, Journal
 from ibkeel.model import Direction, OrderState, Signal
 from ibkeel.orders import GapKind, build_bracket
 from ibkeel.runner import Runner, RunnerConfig, Session
+from ibkeel.runner.closing import Handover
 from ibkeel.runner.crew import crew_of
 from ibkeel.runner.flatten import close_everything
-from ibkeel.runner.closing import Handover
 from ibkeel.runner.memory import remember
 from ibkeel.runner.own_orders import is_lost
 from ibkeel.sim import SimulatedGateway
