@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 import click
 from rich.console import Console
+from typing_extensions import override
 
 from ibkeel.cli.app import ExitCode, cause_of, exit_code, sentence
 from ibkeel.cli.bot_config import MonitoredBot
@@ -50,7 +51,7 @@ from ibkeel.runner import (
 )
 from ibkeel.strategy import Strategy, default_registry
 from ibkeel.system import SystemClock
-from ibkeel.telemetry import LoggingObserver
+from ibkeel.telemetry import Event, LoggingObserver, Observer, RunBegan
 
 _FIGURES: Final = ("cycles", "signals", "intents", "orders", "orders_sent", "fills", "timeouts")
 _PACE_AFTER: Final = 5.0
@@ -230,13 +231,25 @@ async def _trade(
                     announce=options.announce,
                 )
                 _halt_by_signal(runner)
-                began()
+                monitor.also(_Beginning(began))
                 async with asyncio.TaskGroup() as beside:
                     looks = beside.create_task(_same_pace(broker, clock)) if options.follow_gateway else None
                     report = await runner.run(sessions=options.sessions, unknown=unknown)
                     if looks is not None:
                         looks.cancel()
                 return report
+
+
+class _Beginning(Observer):
+    """Calls when a run has begun: it has read and written its journal."""
+
+    def __init__(self, began: Callable[[], None]) -> None:
+        self._began = began
+
+    @override
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, RunBegan):
+            self._began()
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ibkeel.cli.live import _told_of
+from ibkeel.cli.live import _Beginning, _told_of
 from ibkeel.errors import AccountMismatch, ConfigurationError, GatewayUnreachable, JournalError
 from ibkeel.ibkr import IBKRConfig
+from ibkeel.telemetry import RunBegan, SessionChanged
 from ibkeel.virtual import run_virtual, virtual_clock
 
 AFTERNOON = datetime(2026, 1, 6, 20, tzinfo=UTC)
@@ -73,3 +74,22 @@ def test_of_a_bot_that_began_its_own_run_tells_the_end():
 
 def test_a_person_who_interrupts_a_start_is_not_told_of_it():
     assert heard_of(AFTERNOON, error=asyncio.CancelledError()) == []
+
+
+def test_a_bot_has_begun_when_its_run_says_so_and_not_before():
+    """The first thing that a run writes may fail, as on a full disk: that is a start in vain still."""
+    begun = []
+    beginning = _Beginning(lambda: begun.append(True))
+
+    beginning.on_event(SessionChanged(at=AFTERNOON, before="connecting", after="ready"))
+    before = list(begun)
+    beginning.on_event(RunBegan(at=AFTERNOON, run="r1", mode="PAPER", strategy="scalp"))
+
+    assert (before, begun) == ([], [True])
+
+
+def test_a_run_that_ends_before_it_has_begun_is_told_of_as_a_start_in_vain():
+    [(words, when)] = heard_of(AFTERNOON, error=ExceptionGroup("run", [JournalError("the disk is full")]))
+
+    assert words.startswith("JournalError: the disk is full")
+    assert when == "at once"
