@@ -73,6 +73,12 @@ class Post:
         bracket = build_bracket(quote=quote, quantity=quantity, **more)
         return await self.desk.enter("SPY", bracket, Signal(direction=Direction.UP, confidence=0.5), DAY, "")
 
+    async def enter_and_lose_the_stop(self):
+        """What is held is bare, and no other stop is taken."""
+        placed = await self.enter()
+        await self.broker.cancel(placed.children[0].order_id)
+        self.broker.fail("place", OrderRefused("no"))
+
     async def stops(self):
         return [row for row in await self.broker.open_orders() if row.order_type == "STP"]
 
@@ -317,9 +323,7 @@ async def test_no_stop_is_added_right_after_a_fill_for_positions_may_lag():
 async def test_a_stop_that_is_refused_is_tried_again_and_told_of_in_time():
     post = posted()
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         await run_for(post, 60)
         post.broker.heal("place")
         await run_for(post, 30)
@@ -457,9 +461,7 @@ async def test_after_a_look_that_failed_the_next_one_is_soon(error):
 async def test_the_deadline_counts_on_in_the_next_session_and_not_between_two():
     post = posted()
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         task = asyncio.create_task(post.protector.run())
         told = []
         for _ in range(2):
@@ -480,9 +482,7 @@ async def test_the_deadline_counts_on_in_the_next_session_and_not_between_two():
 async def test_the_deadline_counts_on_in_a_session_in_which_nothing_can_be_read():
     post = posted()
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         await run_for(post, 20)
         post.broker.fail("positions", RequestTimeout("no answer"))
         await run_for(post, 15)
@@ -493,9 +493,7 @@ async def test_the_deadline_counts_on_in_a_session_in_which_nothing_can_be_read(
 async def test_of_what_was_mended_between_two_sessions_nobody_is_told():
     post = posted(Unhurried)
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         await run_for(post, 29)
         post.broker.heal("place")
         await post.broker.place(
@@ -509,9 +507,7 @@ async def test_of_what_was_mended_between_two_sessions_nobody_is_told():
 async def test_the_deadline_counts_on_in_a_protector_that_is_begun_again():
     post = posted()
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         await run_for(post, 16)
         await asyncio.sleep(100)
         early = post.told.alarms()
@@ -526,9 +522,7 @@ async def test_the_deadline_is_so_many_seconds_with_a_session_from_the_beginning
     """What is over before a look has its answers is told with them."""
     post = posted(Unhurried)
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         for seconds in spells:
             await run_for(post, seconds)
             await asyncio.sleep(100)
@@ -543,9 +537,7 @@ async def test_the_deadline_is_so_many_seconds_with_a_session_from_the_beginning
 async def test_of_what_was_told_and_is_mended_while_there_is_no_session_a_person_hears_too():
     post = posted()
     async with post.broker:
-        placed = await post.enter()
-        await post.broker.cancel(placed.children[0].order_id)
-        post.broker.fail("place", OrderRefused("no"))
+        await post.enter_and_lose_the_stop()
         await run_for(post, 60)
         post.broker.heal("place")
         post.broker.fail("positions", NotConnected("no session"))
