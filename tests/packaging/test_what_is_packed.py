@@ -36,6 +36,12 @@ def test_the_core_asks_for_little():
     }  # fmt: skip
 
 
+def test_the_old_names_of_time_zones_come_with_it_on_every_system():
+    [row] = [row for row in PROJECT["project"]["dependencies"] if row.startswith("tzdata")]
+
+    assert ";" not in row
+
+
 def test_the_extra_of_all_names_every_extra_for_users():
     [row] = EXTRAS["all"]
 
