@@ -108,11 +108,10 @@ class Dealing:
             if not self._reports[number].state.is_final:
                 self._take(self._venue.cancel(CLIENT, number, self._clock.now()))
         report, entry = self._reports[refused], next(iter(family))
-        code, _, text = report.reason.partition(" ")
         raise OrderRejected(
             f"the order {report.client_order_id} to {entry.side.value} {entry.quantity} {entry.contract} was "
-            f"refused: {text}",
-            code=int(code),
+            f"refused: {report.reason}",
+            code=report.code,
         )
 
     def _placement(self, numbers: list[OrderId]) -> Placement:
@@ -252,8 +251,9 @@ class Dealing:
         self._traded(execution)
 
     def _refused(self, event: OrderError, now: datetime) -> None:
-        before, reason = self._reports[OrderId(event.order_id)], f"{event.code} {event.text}"
-        self._keep(attrs.evolve(before, state=OrderState.REJECTED, reason=reason, at=now))
+        before, reason = self._reports[OrderId(event.order_id)], f"error {event.code}: {event.text}"
+        state = OrderState.REJECTED
+        self._keep(attrs.evolve(before, state=state, reason=reason, code=event.code, at=now))
 
     def _keep(self, report: OrderReport) -> None:
         before = self._reports[report.order_id]

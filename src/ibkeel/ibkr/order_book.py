@@ -316,6 +316,7 @@ class OrderBook:
             remaining=max(0.0, entry.truth.quantity - filled),
             reason=entry.truth.reason
             or ("" if entry.report.reason == before.reason else entry.report.reason),
+            code=entry.truth.code,
             at=self._clock.now(),
         )
         if entry.told is None or _gist(entry.told) != _gist(entry.report):

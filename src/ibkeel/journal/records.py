@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Self, get_args
 
 import attrs
 import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 from typing_extensions import TypeVar
 
@@ -344,6 +345,9 @@ def _make_converter() -> cattrs.Converter:
     configure_tagged_union(
         OrderTicket | Bracket, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
     )
+    # A row without a rejection stays as readers of before that field expect it.
+    report = make_dict_unstructure_fn(OrderReport, converter, code=override(omit_if_default=True))
+    converter.register_unstructure_hook(OrderReport, report)
     return converter
 
 

@@ -287,6 +287,7 @@ class OrderReport:
         filled: Contracts or shares filled so far.
         remaining: Those that are left, as the venue counts.
         average_fill_price: Per share; None before the first fill.
+        code: Of the error by which the venue rejected it, at once or later; None while it is not `REJECTED`.
     """
 
     order_id: OrderId
@@ -307,6 +308,7 @@ class OrderReport:
     remaining: float = attrs.field(default=0.0, validator=finite)
     average_fill_price: float | None = attrs.field(default=None, validator=positive_unless_combo)
     reason: str = ""
+    code: int | None = None
     at: datetime = attrs.field(converter=as_utc)
 
     @property

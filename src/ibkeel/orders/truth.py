@@ -74,6 +74,7 @@ class OrderTruth:
         filled: Contracts filled, by executions or as reported, whichever is more.
         fills: Executions counted so far, in order of arrival.
         reason: Last reason that came with evidence.
+        code: Of the error that rejected it; None while it is not `REJECTED`.
         may_work: Whether the venue accepted it, or may have: an error code alone, other than 201
             and 202, does not end it any more.
         is_inferred: Whether its end was inferred from the venue's silence.
@@ -87,6 +88,7 @@ class OrderTruth:
     filled: float = 0.0
     fills: tuple[Filled, ...] = ()
     reason: str = ""
+    code: int | None = None
     may_work: bool = False
     is_inferred: bool = False
     contradictions: tuple[str, ...] = ()
@@ -243,6 +245,7 @@ def _refused(truth: OrderTruth, seen: ErrorSeen) -> OrderTruth:
     if state.is_final and truth.may_work and seen.code not in _CODES_OF_AN_END:
         state = OrderState.UNKNOWN
     if not truth.state.is_final:
-        return _settled(truth, state, words)
+        code = seen.code if state is OrderState.REJECTED else None
+        return attrs.evolve(truth, state=state, reason=words, code=code)
     clash = state.is_final and state is not truth.state
     return _contradicted(truth, f"{words}, but {truth.state.value}") if clash else truth

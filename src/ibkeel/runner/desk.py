@@ -172,7 +172,7 @@ class OrderDesk:
         if order.is_past:
             self.stirred.set()  # it may live after all
         order.noted(report)
-        if report.state is OrderState.REJECTED and report.reason.startswith(f"error {_NO_FUNDS}:"):
+        if report.code == _NO_FUNDS:
             self.funds_rejected = True  # also when it had been accepted
         is_over = order.state in {OrderState.FILLED, OrderState.REJECTED}
         if is_over or order.state is report.state or (order.state.is_final and not is_event):

@@ -159,6 +159,8 @@ async def _a_price_between_two_ticks_is_refused_whole(broker: Broker, world: Wor
     ):  # fmt: skip
         await raises(OrderRejected, asked)
     assert await broker.open_orders() == ()
+    for row in await broker.completed_orders():
+        assert (row.code is None) is (row.state is not OrderState.REJECTED), row
 
 
 async def _what_cannot_fill_at_once_ends_if_it_is_good_for_the_moment(broker: Broker, world: World) -> None:

@@ -86,7 +86,8 @@ async def test_an_order_off_the_tick_is_refused_with_the_venues_code():
     assert refused.value.code == 110
     assert str(refused.value).startswith("the order backtest-1 to BUY 10 SPY was refused: ")
     assert (report.client_order_id, report.limit_price) == ("backtest-1", Decimal("1.001"))
-    assert report.reason.startswith("110 ")
+    assert (report.state, report.code) == (OrderState.REJECTED, 110)
+    assert report.reason.startswith("error 110: ")
 
 
 async def test_a_bracket_of_which_a_child_is_refused_is_withdrawn_whole():

@@ -210,6 +210,26 @@ def test_a_refused_order_says_why(wire):
 
     assert wire.state is OrderState.REJECTED
     assert wire.book.report(ONE).reason.startswith("error 201: Order rejected - reason:no; ")
+    assert wire.book.report(ONE).code == 201
+
+
+@pytest.mark.parametrize("code", [399, 202, 10147])
+def test_a_code_that_does_not_reject_an_order_is_not_given_as_why(wire, code):
+    wire.status("Submitted")
+
+    wire.book.on_error(ONE, code, "whatever")
+
+    assert wire.book.report(ONE).code is None
+
+
+def test_what_is_said_of_a_rejected_order_afterwards_is_not_why(wire):
+    wire.status("Submitted")
+    wire.book.on_error(ONE, 201, "Order rejected - reason:no")
+
+    wire.book.on_error(ONE, 10147, "OrderId 1 that needs to be cancelled is not found")
+    wire.status("Inactive")
+
+    assert (wire.state, wire.book.report(ONE).code) == (OrderState.REJECTED, 201)
 
 
 def test_a_refused_change_leaves_the_order_working(wire):

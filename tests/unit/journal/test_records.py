@@ -1,11 +1,12 @@
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
 from ibkeel.errors import InvalidInput, JournalError
-from ibkeel.journal import Decision, Intent, Purpose, kind_of
+from ibkeel.journal import Decision, Intent, OrderUpdate, Purpose, kind_of
 from ibkeel.journal.records import KINDS, from_row, reference_of, symbol_of, to_row
-from ibkeel.model import OrderTicket, Stock
+from ibkeel.model import OrderState, OrderTicket, Stock
 from ibkeel.orders import StopIntent
 
 NOW = datetime(2024, 3, 4, 17, tzinfo=UTC)
@@ -14,6 +15,15 @@ NOW = datetime(2024, 3, 4, 17, tzinfo=UTC)
 def test_every_record_survives_the_way_to_plain_data_and_back(records):
     for record in records:
         assert from_row(kind_of(record), to_row(record)) == record
+
+
+def test_why_an_order_was_rejected_is_kept_and_other_rows_are_as_before_that_was_known(records):
+    [update] = [record for record in records if isinstance(record, OrderUpdate)]
+    report = attrs.evolve(update.report, state=OrderState.REJECTED, code=201)
+    rejected = attrs.evolve(update, report=report)
+
+    assert from_row("order_update", to_row(rejected)).report.code == 201
+    assert "code" not in to_row(update)["report"]
 
 
 def test_there_is_a_sample_of_every_kind(records):

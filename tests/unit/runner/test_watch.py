@@ -99,6 +99,19 @@ async def test_two_readings_that_lack_an_order_settle_it_and_say_so():
     assert post.told.alarms() == []
 
 
+@pytest.mark.parametrize(("code", "ends"), [(201, True), (110, False), (None, False)])
+async def test_a_late_rejection_ends_the_entries_by_its_code_whatever_its_words(code, ends):
+    post = posted()
+    async with post.broker:
+        quoted = OrderTicket(contract=CALL, side=Side.BUY, quantity=1, order_type="LMT", limit_price=1)
+        await post.broker.place(attrs.evolve(quoted, client_order_id=OLD))
+        [works] = await post.broker.open_orders()
+
+    post.desk.saw(attrs.evolve(works, state=OrderState.REJECTED, reason="error 201: no funds", code=code))
+
+    assert post.desk.funds_rejected is ends
+
+
 async def test_an_order_from_before_the_clock_was_set_back_is_settled_too():
     post = posted()
     ahead = OwnOrder(
