@@ -276,11 +276,13 @@ def _is_monthly(row: OptionClass, expiry: date, today: date) -> bool:
 
 
 def classes_of(chain: OptionChain, trading_class: str | None) -> list[OptionClass]:
-    """The named class, or those that no corporate action has adjusted."""
-    if trading_class is not None:
-        return [chain.of_class(trading_class)]
-    plain = [row for row in chain.classes if not is_adjusted(row.trading_class, chain.underlying.symbol)]
-    return [row for row in plain if row.exchange == "SMART"] or plain
+    """The named class, or those that no corporate action has adjusted; by SMART where they are routed so."""
+    if trading_class is None:
+        found = [row for row in chain.classes if not is_adjusted(row.trading_class, chain.underlying.symbol)]
+    else:
+        found = [row for row in chain.classes if row.trading_class == trading_class]
+        found = found or [chain.of_class(trading_class)]  # refuses it, and says what there is
+    return [row for row in found if row.exchange == "SMART"] or found
 
 
 def _is_in_range(strike: Decimal, spot: Decimal, right: Right, rule: SelectionRule) -> bool:

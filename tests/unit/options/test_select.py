@@ -149,6 +149,22 @@ def test_a_class_can_be_named():
     assert [option.trading_class for option in found] == ["2SPY"]
 
 
+def test_a_class_that_smart_routing_does_not_know_is_taken_where_it_is_listed():
+    classes = tuple(
+        OptionClass(trading_class=name, exchange="EUREX", multiplier=10, expiries=expiries, strikes=(5000,))
+        for name, expiries in (("OESX", (MONTHLY,)), ("OES1", (FRIDAY, MONTHLY)))
+    )
+    chain = OptionChain(underlying=Index("ESTX50", exchange="EUREX", currency="EUR"), classes=classes)
+    asked = {"spot": 5010, "today": TODAY, "right": Right.PUT, "rule": SelectionRule()}
+
+    [option] = select(chain, trading_class="OESX", **asked)
+
+    place = (option.trading_class, option.exchange, option.currency, option.multiplier)
+    assert place == ("OESX", "EUREX", "EUR", 10)
+    with pytest.raises(InvalidInput, match="OESX on EUREX, OES1 on EUREX"):
+        select(chain, trading_class="ODAX", **asked)
+
+
 def test_smart_routing_is_preferred_and_other_exchanges_serve_when_alone():
     other = OptionClass(trading_class="SPY", exchange="CBOE", expiries=ROW.expiries, strikes=ROW.strikes)
     both = OptionChain(underlying=Stock("SPY"), classes=(other, ROW))
