@@ -19,7 +19,7 @@ from ibkeel.orders.evidence import (
     state_of_status,
     venue_day,
 )
-from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, is_same_contract, is_stop, plan_exit
+from ibkeel.orders.exits import ExitPlan, check_exit, exit_room, is_same_contract, is_stop, part_in, plan_exit
 from ibkeel.orders.gates import (
     GateKind,
     GateRefusal,
@@ -116,6 +116,7 @@ __all__ = [
     "ladder_of",
     "left_to_replace",
     "net_market",
+    "part_in",
     "plan_exit",
     "proof_of_absence",
     "protection_gaps",

@@ -10,6 +10,7 @@ import attrs
 from ibkeel.errors import OrderRefused
 from ibkeel.model import (
     ClientOrderId,
+    Combo,
     Contract,
     Option,
     OrderId,
@@ -99,8 +100,28 @@ def _terms(option: Option) -> tuple[object, ...]:
     )
 
 
+def part_in(order: OrderReport, contract: Contract) -> OrderReport | None:
+    """An order as far as it trades a contract: as it is, or the leg of a combo as an order; None where it does not.
+
+    Args:
+        order: Of any contract.
+        contract: With its `con_id`, by which a combo names its legs.
+    """
+    for leg in order.contract.legs if isinstance(order.contract, Combo) else ():
+        if leg.con_id == contract.con_id:
+            return attrs.evolve(
+                order,
+                contract=contract,
+                side=leg.side if order.side is Side.BUY else leg.side.opposite,
+                quantity=order.quantity * leg.ratio,
+                filled=order.filled * leg.ratio,
+                average_fill_price=None,
+            )
+    return order if is_same_contract(order.contract, contract) else None
+
+
 def _of_contract(position: Position, orders: Iterable[OrderReport]) -> list[OrderReport]:
-    return [order for order in orders if is_same_contract(order.contract, position.contract)]
+    return [part for order in orders if (part := part_in(order, position.contract))]
 
 
 def plan_exit(
@@ -182,11 +203,6 @@ class Standing:
     report: OrderReport
     left: int
     is_grouped: bool = False
-
-    @property
-    def contract(self) -> Contract:
-        """Whose it is."""
-        return self.report.contract
 
     @property
     def works(self) -> bool:

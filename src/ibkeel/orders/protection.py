@@ -25,6 +25,7 @@ from ibkeel.orders.exits import (
     exit_room,
     is_same_contract,
     is_stop,
+    part_in,
     standings,
     units,
 )
@@ -170,14 +171,10 @@ def protection_gaps(
             that has begun to fill.
         policy: What is wanted.
     """
-    held = [row for row in positions if row.signed_quantity]
-    every = standings(orders)
-    gaps: list[Gap] = []
-    for row in held:
-        own = [order for order in every if is_same_contract(order.contract, row.contract)]
-        gaps += _of_position(_View(contract=row.contract, held=row.signed_quantity, orders=own), policy)
-    gaps += _without_position([row.contract for row in held], [row for row in every if _closes(row, policy)])
-    return tuple(gaps)
+    held, listed = [row for row in positions if row.signed_quantity], tuple(orders)
+    gaps = [gap for row in held for gap in _of_position(_view(row, listed), policy)]
+    exits = [row for row in standings(listed) if _closes(row, policy)]
+    return (*gaps, *_without_position([row.contract for row in held], exits))
 
 
 @attrs.frozen(kw_only=True)
@@ -200,8 +197,7 @@ def stops_at_work(position: Position, orders: Iterable[OrderReport]) -> tuple[St
         position: What is held.
         orders: Every order that is not known to have ended, parents of children included.
     """
-    own = [row for row in standings(orders) if is_same_contract(row.contract, position.contract)]
-    view = _View(contract=position.contract, held=position.signed_quantity, orders=own)
+    view = _view(position, tuple(orders))
     return tuple(
         StopUnit(size=size, orders=tuple(stop.report for stop in group))
         for size, group in units([stop for stop in view.stops(view.side) if stop.works])
@@ -230,6 +226,13 @@ class _View:
 
     def stops(self, side: Side) -> list[Standing]:
         return [order for order in self.orders if is_stop(order.report) and order.report.side is side]
+
+
+def _view(position: Position, orders: Iterable[OrderReport]) -> _View:
+    contract = position.contract
+    every = standings(part_in(order, contract) or order for order in orders)
+    own = [row for row in every if is_same_contract(row.report.contract, contract)]
+    return _View(contract=contract, held=position.signed_quantity, orders=own)
 
 
 def _of_position(view: _View, policy: ProtectionPolicy) -> Iterable[Gap]:
@@ -353,11 +356,11 @@ def _cut(report: OrderReport, size: int) -> Mend:
 def _without_position(held: Sequence[Contract], exits: Iterable[Standing]) -> Iterable[Gap]:
     """Exits that work for a contract of which nothing is held: a fill would open a position."""
     for order in exits:
-        if any(is_same_contract(order.contract, contract) for contract in held):
+        if any(part_in(order.report, contract) for contract in held):
             continue
         yield Gap(
             kind=GapKind.OVERSIZED,
-            contract=order.contract,
+            contract=order.report.contract,
             held=0.0,
             covered=order.left if is_stop(order.report) else 0,
             profits=0 if is_stop(order.report) else order.left,

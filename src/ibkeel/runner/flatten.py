@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, OrderRejected, RequestFailed
 from ibkeel.guards import finish
 from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, OrderState, Position
-from ibkeel.orders import ExitCause, is_same_contract, plan_exit, stops_at_work
+from ibkeel.orders import ExitCause, is_same_contract, part_in, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten_requests import Flattened, Leftover
 from ibkeel.runner.own_orders import is_left
@@ -156,10 +156,8 @@ async def cancel_ours(
 
     With `of_anybody` also those of our client id that the desk does not know.
     """
-    rows = await broker.open_orders()
-    wanted = [row for row in rows if of_anybody or desk.owns(row)]
-    ours = [row for row in wanted if is_same_contract(row.contract, contract)]
-    for report in sorted(ours, key=_parents_first):
+    wanted = [row for row in await broker.open_orders() if of_anybody or desk.owns(row)]
+    for report in sorted((row for row in wanted if part_in(row, contract)), key=_parents_first):
         still_open = {row.order_id for row in await broker.open_orders()}
         if report.order_id in still_open:
             desk.saw(await desk.cancel(report))
@@ -221,11 +219,13 @@ async def leave_position(
     Raises:
         IbkeelError: One of the two did not succeed.
     """
-    rows = [row for row in await broker.all_open_orders() if is_same_contract(row.contract, contract)]
+    listed, held = await broker.all_open_orders(), await _of(broker, contract)
+    if held:  # the account gives the number by which a combo names its legs
+        contract = held[0].contract
+    rows = [row for row in listed if part_in(row, contract)]
     whose = broker.client_id if of_anybody else None
     # Client 0 shares its number with orders by hand, which it cannot cancel before they bear an id.
     stay = [row for row in rows if not (desk.owns(row) or (row.order_id and row.client_id == whose))]
-    held = await _of(broker, contract)
     # Another bot may be about to do the same, its stop cancelled already: one after the other, each counts what the
     # other has sent.
     turn = _FIRST_TURN + _TURN * (broker.client_id % _TURNS) if stay or not rows else 0.0
@@ -336,8 +336,12 @@ def _lack(position: Position, covered: int) -> str:
 def to_be_closed(
     positions: tuple[Position, ...], desk: OrderDesk, *, everything: bool
 ) -> tuple[Position, ...]:
-    """What a person's word closes: what orders of ours may have opened, or all that the account holds."""
-    return tuple(row for row in positions if everything or desk.may_own(row))
+    """What a person's word closes: what orders of ours may have opened, or all that the account holds.
+
+    What is owed comes first: until it is bought back, what is held may be its cover.
+    """
+    rows = sorted(positions, key=lambda row: row.signed_quantity > 0)
+    return tuple(row for row in rows if everything or desk.may_own(row))
 
 
 async def close_everything(
@@ -361,7 +365,7 @@ async def close_everything(
     """
     entries = await cancel_entries(broker, desk)
     wanted = to_be_closed(await broker.positions(), desk, everything=everything)
-    contracts = distinct((*desk.contracts, *(row.contract for row in wanted)))
+    contracts = distinct((*(row.contract for row in wanted), *desk.contracts))
     held = await flatten(
         broker,
         desk,

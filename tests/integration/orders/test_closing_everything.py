@@ -6,11 +6,12 @@ import attrs
 import pytest
 
 from ibkeel.errors import RequestTimeout
-from ibkeel.model import Bracket, Direction, OrderTicket, Signal
+from ibkeel.model import Bracket, Combo, ComboLeg, Direction, OrderTicket, Signal
 from ibkeel.orders import build_bracket
 from ibkeel.runner.closing import Handover
 from ibkeel.runner.flatten import cancel_entries, close_everything, flatten
 from ibkeel.sim import faults
+from ibkeel.sim.values import ContractPattern
 from ibkeel.virtual import virtual_clock
 
 from .conftest import DAY
@@ -151,3 +152,55 @@ async def test_the_stop_of_an_entry_that_has_not_filled_protects_nothing(crew):
             f"left open: BUY 2 SPY LMT 310.0 ({name}), working, DAY",
             f"left open: SELL 2 SPY STP 290.0 ({name}-1), waits for its entry, DAY",
         ]
+
+
+async def sold_by_hand(on, **changes):
+    """A call spread that the desk knows nothing of, sold with its wing bought first; and an order for its end."""
+    option, broker = on.stage.option, on.stage.broker
+    calls = ContractPattern(symbol="SPY", sec_type="OPT", right="C", expiry=f"{option.expiry:%Y%m%d}")
+    near, far = [row for row in on.stage.gateway.market.find(calls) if row.strike >= float(option.strike)][:2]
+    sides = ((far, "BUY"), (near, "SELL"))
+    spread = Combo("SPY", [ComboLeg(con_id=row.con_id, side=side) for row, side in sides])
+    await broker.place(OrderTicket(contract=spread, side="BUY", quantity=2))
+    await asyncio.sleep(5)
+    out = {"side": "SELL", "order_type": "LMT", "limit_price": 1, "is_closing": True, **changes}
+    await broker.place(OrderTicket(contract=spread, quantity=2, **out))
+    await asyncio.sleep(5)
+    return [near.local_symbol, far.local_symbol]
+
+
+async def test_everything_is_a_combo_that_would_sell_what_is_closed_once_more(crew):
+    async with crew() as on:
+        await sold_by_hand(on)
+        assert len(on.working()) == 1
+
+        done = await close_everything(on.stage.broker, on.desk, session=DAY, wait=30, everything=True)
+
+        assert done.is_flat
+        assert (on.working(), on.venue.positions()) == ([], [])
+
+
+async def test_what_is_owed_is_bought_back_before_its_cover_is_sold(crew):
+    async with crew() as on:
+        legs = await sold_by_hand(on)
+
+        await close_everything(on.stage.broker, on.desk, session=DAY, wait=30, everything=True)
+
+        fills = [fill for fill, _ in on.venue.executions()][-2:]
+        assert [(fill.contract.local_symbol, fill.side) for fill in fills] == [
+            *zip(legs, ("BOT", "SLD"), strict=True)
+        ]
+
+
+async def test_a_combo_of_somebody_else_leaves_its_legs_no_room(crew):
+    async with crew() as on:
+        await sold_by_hand(on)
+        [theirs] = on.venue.open_orders()
+        now = virtual_clock().now()
+        on.venue.cancel(theirs.client_id, theirs.order_id, now)
+        on.venue.submit(attrs.evolve(theirs, client_id=9, order_id=1, order_ref="", transmit=True), now)
+
+        done = await close_everything(on.stage.broker, on.desk, session=DAY, wait=5, everything=True)
+
+        assert [row.quantity for row in done.left] == [-2, 2]
+        assert all("another exit could pass zero" in row.reason for row in done.left)

@@ -6,6 +6,8 @@ import pytest
 
 from ibkeel.errors import InvalidInput, OrderRefused
 from ibkeel.model import (
+    Combo,
+    ComboLeg,
     Option,
     OrderReport,
     OrderState,
@@ -218,3 +220,41 @@ def test_what_is_held_is_known_by_its_terms_where_an_order_has_no_number(terms, 
     ordered = attrs.evolve(held, con_id=None, **terms)
 
     assert is_same_contract(ordered, held) is is_same_contract(held, ordered) is is_same
+
+
+SHORT = attrs.evolve(CALL, con_id=11)
+WING = attrs.evolve(CALL, strike=Decimal(510), con_id=12)
+
+
+def bought_back(quantity=2, ratio=1, **changes):
+    """A combo that buys the short call and sells its wing."""
+    legs = [ComboLeg(con_id=11, side="BUY", ratio=ratio), ComboLeg(con_id=12, side="SELL", ratio=ratio)]
+    return report(quantity, **{"contract": Combo("SPY", legs), "side": Side.BUY, **changes})
+
+
+@pytest.mark.parametrize("position", [held(-2, SHORT), held(2, WING)])
+def test_a_combo_that_would_close_a_leg_leaves_no_room_for_another_exit_of_it(position):
+    plan = plan_exit(position, (bought_back(),))
+
+    assert (plan.ticket, plan.already_exiting) == (None, 2)
+    ticket = OrderTicket(contract=position.contract, side=plan_exit(position, ()).ticket.side, quantity=1)
+    with pytest.raises(OrderRefused, match="would pass zero"):
+        check_exit(ticket, position, (bought_back(),))
+
+
+def test_a_combo_counts_by_its_ratio_and_by_what_is_left_of_it():
+    half = bought_back(2, ratio=2, filled=1.0, average_fill_price=-0.4)
+
+    assert plan_exit(held(-5, SHORT), (half,)).ticket.quantity == 3
+
+
+def test_a_combo_that_is_sold_trades_its_legs_the_other_way():
+    assert plan_exit(held(-2, SHORT), (bought_back(side=Side.SELL),)).ticket.quantity == 2
+    assert plan_exit(held(2, SHORT), (bought_back(side=Side.SELL),)).ticket is None
+
+
+def test_a_combo_of_other_legs_leaves_room():
+    other = attrs.evolve(CALL, strike=Decimal(520), con_id=13)
+
+    assert plan_exit(held(-2, other), (bought_back(),)).ticket.quantity == 2
+    assert plan_exit(held(-2), (bought_back(),)).ticket.quantity == 2  # its number is not known

@@ -1,8 +1,20 @@
 from datetime import UTC, date, datetime
 
+import attrs
 import pytest
 
-from ibkeel.model import Option, OrderReport, OrderState, Position, Right, Side, Stock, TimeInForce
+from ibkeel.model import (
+    Combo,
+    ComboLeg,
+    Option,
+    OrderReport,
+    OrderState,
+    Position,
+    Right,
+    Side,
+    Stock,
+    TimeInForce,
+)
 from ibkeel.orders import (
     CancelOrder,
     ChangeOrder,
@@ -573,3 +585,26 @@ def test_a_gap_says_for_how_much_take_profits_work():
 
     assert gap.profits == 2
     assert gap.detail == f"2 {CALL} held, stops at work for 0, take profits for 2"
+
+
+SHORT = attrs.evolve(PUT, con_id=11)
+BACK = Combo("SPY", [ComboLeg(con_id=11, side="BUY"), ComboLeg(con_id=12, side="SELL")])
+
+
+def test_no_stop_is_advised_beside_a_combo_that_buys_the_short_leg_back():
+    (gap,) = gaps(held(-2, SHORT), order(1, kind="LMT", side="BUY", state="working", contract=BACK))
+
+    assert (gap.kind, gap.mends) == (GapKind.NAKED, ())
+
+
+def test_a_stop_on_a_combo_protects_the_legs_that_are_held():
+    stop = order(1, side="BUY", contract=BACK)
+
+    assert gaps(held(-2, SHORT), stop) == ()
+    assert [unit.size for unit in stops_at_work(held(-2, SHORT), [stop])] == [2]
+
+
+def test_a_stop_on_a_combo_of_which_no_leg_is_held_could_open_one():
+    (gap,) = gaps(None, order(1, side="BUY", contract=BACK))
+
+    assert (gap.kind, gap.held) == (GapKind.OVERSIZED, 0.0)
