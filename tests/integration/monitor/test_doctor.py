@@ -20,6 +20,7 @@ from ibkeel.monitor.doctor.looks import fetch_time
 from ibkeel.resilience import Backoff
 from ibkeel.runner import LiquidHours
 from ibkeel.sim import GatewaySettings, SimulatedGateway, faults
+from ibkeel.sim.venue import Venue
 from ibkeel.virtual import virtual_clock
 
 HOST, PORT = "127.0.0.1", 4902
@@ -59,11 +60,11 @@ class Ward:
     setup: Setup = attrs.field(factory=lambda: Setup(host=HOST, port=PORT, client_id=5))
     config: dict[str, Any] = attrs.field(factory=dict)
 
-    async def open_gateway(self, settings=None, account="DU1234567"):
+    async def open_gateway(self, settings=None, account="DU1234567", venue=None):
         """Ten minutes into the session."""
         await asyncio.sleep(600)
         self.gateway = SimulatedGateway(
-            market=self.market, clock=virtual_clock(), settings=settings, account=account
+            market=self.market, clock=virtual_clock(), settings=settings, account=account, venue=venue
         )
         await self.stack.enter_async_context(self.gateway.listening(HOST, PORT))
 
@@ -340,3 +341,23 @@ async def test_an_account_with_a_name_is_told_by_it(ward):
         diagnosis = await patient.examined()
 
     assert "client id 5 is logged on to main" in str(diagnosis.as_data())
+
+
+class EuroVenue(Venue):
+    """It keeps an account in euros."""
+
+    def account_values(self, at):
+        rows = super().account_values(at)
+        return [(key, value, currency.replace("USD", "EUR")) for key, value, currency in rows]
+
+
+async def test_an_account_in_which_nothing_will_be_entered_is_told_of(ward):
+    async with AsyncExitStack() as stack:
+        patient = ward(stack)
+        await patient.open_gateway(venue=EuroVenue(patient.market))
+
+        diagnosis = await patient.examined()
+
+    assert (diagnosis.cause.check, diagnosis.cause.verdict) == ("account", Verdict.WARNING)
+    assert "kept in EUR" in diagnosis.cause.said
+    assert "will enter nothing" in diagnosis.cause.remedy

@@ -26,6 +26,7 @@ from ibkeel.monitor.doctor.looks import (
     look_at_health,
     look_at_orders,
     look_at_port,
+    warning,
     well,
 )
 from ibkeel.runner import ExchangeCalendar, Session, SessionCalendar, session_now
@@ -231,13 +232,15 @@ async def _look_inside(setup: Setup, broker: Patient, is_open: bool, note: Calla
 
 async def _account(setup: Setup, broker: Broker) -> Finding:
     try:
-        account = mask_account((await broker.account()).account, setup.aliases)
+        account = await broker.account()
     except (RequestFailed, ConnectionFailure) as error:
-        return Finding(
-            check="account", verdict=Verdict.UNKNOWN, said=f"the account could not be read: {error}"
-        )
-    said = f"client id {setup.client_id} is logged on to {account}"
-    return well("account", said)
+        said = f"the account could not be read: {error}"
+        return Finding(check="account", verdict=Verdict.UNKNOWN, said=said)
+    said = f"client id {setup.client_id} is logged on to {mask_account(account.account, setup.aliases)}"
+    if account.currency == "USD":
+        return well("account", said)
+    remedy = "a size needs one currency, and ibkeel run buys options in USD: it will enter nothing"
+    return warning("account", f"{said}, kept in {account.currency}", remedy)
 
 
 async def _is_answering(broker: Patient, note: Callable[[Finding], None]) -> bool:

@@ -93,6 +93,11 @@ def fault(check: str, said: str, remedy: str) -> Finding:
     return Finding(check=check, verdict=Verdict.FAULT, said=said, remedy=remedy)
 
 
+def warning(check: str, said: str, remedy: str) -> Finding:
+    """A bot can run, and should know."""
+    return Finding(check=check, verdict=Verdict.WARNING, said=said, remedy=remedy)
+
+
 @attrs.frozen
 class Diagnosis:
     """What was found, in the order in which it was looked at: a later finding may follow from an earlier one.
@@ -323,9 +328,8 @@ async def look_at_orders(broker: Broker, symbol: str, quote: Quote | None, *, se
         return _orders_refused(str(error))
     except (RequestFailed, ConnectionFailure) as error:
         said = f"a what-if of one {symbol} was not answered: {error}"
-        return Finding(check="orders", verdict=Verdict.WARNING, said=said, remedy="see the findings above")
-    said = f"a what-if of one {symbol} was taken; nothing was executed"
-    return well("orders", said)
+        return warning("orders", said, "see the findings above")
+    return well("orders", f"a what-if of one {symbol} was taken; nothing was executed")
 
 
 @attrs.frozen
@@ -348,11 +352,10 @@ def _orders_refused(said: str) -> Finding:
             f"the Gateway's API takes no orders: {said}",
             "untick 'Read-Only API' in the Gateway's API settings, or set orders to DRY_RUN",
         )
-    return Finding(
-        check="orders",
-        verdict=Verdict.WARNING,
-        said=f"a what-if was refused: {said}",
-        remedy="read the reason: permissions, funds and trading hours are the usual ones",
+    return warning(
+        "orders",
+        f"a what-if was refused: {said}",
+        "read the reason: permissions, funds and trading hours are the usual ones",
     )
 
 
@@ -369,12 +372,8 @@ async def _data_of(broker: Broker, symbol: str, *, is_open: bool) -> Seen:
 
 
 def _data_delayed(check: str, symbol: str, said: str) -> Finding:
-    return Finding(
-        check=check,
-        verdict=Verdict.WARNING,
-        said=f"only delayed data of {symbol}: {said}",
-        remedy=f"{_SUBSCRIBE}. Nothing is entered on delayed quotes",
-    )
+    remedy = f"{_SUBSCRIBE}. Nothing is entered on delayed quotes"
+    return warning(check, f"only delayed data of {symbol}: {said}", remedy)
 
 
 def _data_failed(check: str, symbol: str, error: Exception, *, is_open: bool) -> Finding:
