@@ -16,7 +16,7 @@ from ibkeel.cli.screen import print_records, told, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
 from ibkeel.journal.export import draft_of
-from ibkeel.monitor.report import report_of, report_page, write_private
+from ibkeel.monitor.report import cash_of, report_of, report_page, write_private
 
 
 @click.group()
@@ -136,6 +136,5 @@ def report(
         write_private(target, report_page(day))
     except OSError as error:
         raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
-    cash = f"{'cash' if day.open_after else 'result'} {day.cash:+,.2f}"
-    changed = " (what is held has changed)" if day.open_after else ""
-    click.echo(f"{day.session.isoformat()}: {len(day.fills)} fills, {cash}{changed}; see {target}")
+    what, cash = cash_of(day)
+    click.echo(f"{day.session.isoformat()}: {len(day.fills)} fills, {what}: {cash}; see {target}")

@@ -11,7 +11,7 @@ from ibkeel.monitor.report.day import (
     TradeLeg,
     report_of,
 )
-from ibkeel.monitor.report.page import DayReports, report_page, write_private
+from ibkeel.monitor.report.page import DayReports, cash_of, report_page, write_private
 
 __all__ = [
     "DayReport",
@@ -22,6 +22,7 @@ __all__ = [
     "Outcome",
     "PricePoint",
     "TradeLeg",
+    "cash_of",
     "report_of",
     "report_page",
     "sessions_of",

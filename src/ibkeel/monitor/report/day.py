@@ -1,7 +1,7 @@
 """A day's facts, read from what the bot wrote down while it happened."""
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -25,9 +25,10 @@ from ibkeel.journal import (
     Record,
     RunEnded,
     RunStarted,
+    SparingReader,
 )
 from ibkeel.journal.reading import records_of, runs_on, sessions_of
-from ibkeel.model import Side, Stock, fill_name, name_of_series
+from ibkeel.model import Execution, Side, Stock, fill_name, name_of_series
 from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.board.snapshot import plain
@@ -55,7 +56,7 @@ class TradeLeg:
         subject: The contract.
         side: `BUY` or `SELL`.
         quantity: Contracts or shares.
-        price: Per share.
+        price: Per share, in `currency`.
         cash: What it brought, negative for what it cost, less the commission where the journal knows it.
         order: Our name of the order.
         reason: Why the order was decided; empty for a bracket's child.
@@ -68,6 +69,7 @@ class TradeLeg:
     side: str
     quantity: float
     price: float
+    currency: str
     cash: float
     order: str
     reason: str = ""
@@ -151,8 +153,9 @@ class DayReport:
         equity: Readings of the day; empty when none were kept.
         prices: Of each underlying, as decisions saw them.
         fills: In order.
-        cash: Sum of all fills; the day's result while `open_after` is empty, but for commissions that no fill tells.
+        cash: Of the fills, by currency; their result, before commissions not told, if nothing was held before or after.
         open_after: How much the fills change what is held, by contract: below zero when it was held before and sold.
+        held_before: How much of the same contracts earlier fills had left.
         outcomes: Of decisions, the most frequent first.
         notes: Decisions that wanted something, the last few hundred.
         not_done: Why nothing came of decisions that wanted something, the most frequent first.
@@ -172,8 +175,9 @@ class DayReport:
     equity: tuple[tuple[datetime, float], ...]
     prices: Mapping[str, tuple[PricePoint, ...]]
     fills: tuple[TradeLeg, ...]
-    cash: float
+    cash: Mapping[str, float]
     open_after: Mapping[str, float]
+    held_before: Mapping[str, float]
     outcomes: tuple[Outcome, ...]
     notes: tuple[Note, ...]
     not_done: tuple[Outcome, ...]
@@ -200,20 +204,21 @@ def report_of(
         JournalError: The journal cannot be read, or tells nothing of that day.
     """
     known = sessions_of(journal)
-    if session is None and known:
-        session = known[-1]
+    session = session or (known[-1] if known else None)
     seen = None if snapshot is None else snapshot.run.day  # also when no equity could be read
-    records = tuple(records_of(journal, session)) if session is not None and session in {*known, seen} else ()
-    runs = () if session is None else runs_on(journal, session, records)
-    if session is None or not runs:
+    records = tuple(records_of(journal, session)) if session and session in {*known, seen} else ()
+    runs = runs_on(journal, session, records) if session else ()
+    if not session or not runs:
         shown = ", ".join(day.isoformat() for day in known[-5:]) or "none"
         raise JournalError(f"the journal tells nothing of {session or 'any session'}; it tells of {shown}")
-    return _Reading(session, runs, records).report(snapshot)
+    return _Reading(journal, session, runs, records).report(snapshot)
 
 
 class _Reading:
-    def __init__(self, session: date, runs: Sequence[RunStarted], records: Iterable[Record]) -> None:
-        self._session, self._runs = session, runs
+    def __init__(
+        self, journal: Journal, session: date, runs: Sequence[RunStarted], records: Iterable[Record]
+    ) -> None:
+        self._journal, self._session, self._runs = journal, session, runs
         self._by_kind: dict[type[Any], list[Any]] = {}
         for record in records:
             self._by_kind.setdefault(type(record), []).append(record)
@@ -223,7 +228,10 @@ class _Reading:
         ends = [row for row in self._all(RunEnded) if row.run == last.run]
         guards = [row.guard for row in self._all(LossGuardKept)]
         start = next((guard.start_equity for guard in guards if guard.start_equity is not None), None)
-        fills = tuple(self._fills())
+        known = [(_day_of(fill.at), fill) for fill in self._fills()]
+        fills = tuple(fill for day, fill in known if day == self._session)
+        traded = {fill.subject for fill in fills}
+        before = (fill for day, fill in known if day < self._session and fill.subject in traded)
         notes = tuple(self._notes())
         undone = (note.reasons for note in notes if note.outcome != "entry")
         return DayReport(
@@ -239,8 +247,9 @@ class _Reading:
             equity=() if snapshot is None else self._equity(snapshot),
             prices=self._prices(),
             fills=fills,
-            cash=sum(fill.cash for fill in fills),
-            open_after=_open_after(fills),
+            cash=_sums((fill.currency, fill.cash) for fill in fills),
+            open_after=_held(fills),
+            held_before=_held(before),
             outcomes=_ranked(Counter(row.outcome for row in self._all(Decision))),
             notes=notes[-_NOTES:],
             not_done=_ranked(Counter(_without_figures(reason) for reasons in undone for reason in reasons)),
@@ -254,22 +263,22 @@ class _Reading:
         return len({(bisect_right(began, row.at), row.cycle) for row in self._all(CycleDone)})
 
     def _touches(self, begin: datetime, end: datetime | None) -> bool:
-        last = None if end is None else end.astimezone(NEW_YORK).date()
-        return begin.astimezone(NEW_YORK).date() <= self._session and (last is None or last >= self._session)
+        return _day_of(begin) <= self._session and (end is None or _day_of(end) >= self._session)
 
     def _all(self, kind: type[Any]) -> list[Any]:
         return self._by_kind.get(kind, [])
 
     def _fills(self) -> Iterator[TradeLeg]:
+        """Of every day: on its own a fill stays, whenever it is corrected or charged."""
+        reader = SparingReader(self._journal)
+        corrected: dict[str, Execution] = {}
+        for entry in reader.events(FillSeen):
+            done = entry.record.execution
+            name = fill_name(done.exec_id)
+            corrected[name] = attrs.evolve(done, at=corrected.get(name, done).at)
+        costs = {row.record.exec_id: row.record.commission for row in reader.events(CommissionSeen)}
         why = {row.client_order_id: row.reason for row in self._all(Intent)}
-        corrected: dict[str, FillSeen] = {}
-        for row in self._all(FillSeen):
-            corrected[fill_name(row.execution.exec_id)] = row
-        costs = {row.exec_id: row.commission for row in self._all(CommissionSeen)}
-        for row in corrected.values():
-            done = row.execution
-            if done.is_of_combo:
-                continue
+        for done in (row for row in corrected.values() if not row.is_of_combo):
             commission = done.commission if done.commission is not None else costs.get(done.exec_id)
             units = done.side.sign * done.quantity * float(getattr(done.contract, "multiplier", 1))
             yield TradeLeg(
@@ -279,6 +288,7 @@ class _Reading:
                 side=done.side.value,
                 quantity=done.quantity,
                 price=done.price,
+                currency=done.contract.currency,
                 cash=-units * done.price - (commission or 0.0),
                 commission=commission,
                 order=done.client_order_id,
@@ -351,18 +361,26 @@ def _failures(rows: Iterable[Failure]) -> Iterator[Incident]:
 
 
 def _as_one(rows: Sequence[Failure]) -> Incident:
-    first, text = rows[0], redact(rows[0].message)
-    if len(rows) == 1:
-        return Incident(at=first.at, what=first.kind, symbol=first.symbol, text=text)
-    text = f"{text} ({len(rows)} times)"
-    return Incident(at=first.at, what=first.kind, symbol=first.symbol, text=text, ended_at=rows[-1].at)
+    first, times = rows[0], len(rows)
+    text = redact(first.message) + (f" ({times} times)" if times > 1 else "")
+    ended_at = rows[-1].at if times > 1 else None
+    return Incident(at=first.at, what=first.kind, symbol=first.symbol, text=text, ended_at=ended_at)
 
 
-def _open_after(fills: Iterable[TradeLeg]) -> dict[str, float]:
-    held: dict[str, float] = {}
-    for fill in fills:
-        held[fill.subject] = held.get(fill.subject, 0.0) + Side(fill.side).sign * fill.quantity
+def _day_of(instant: datetime) -> date:
+    return instant.astimezone(NEW_YORK).date()
+
+
+def _held(fills: Iterable[TradeLeg]) -> dict[str, float]:
+    held = _sums((fill.subject, Side(fill.side).sign * fill.quantity) for fill in fills)
     return {subject: quantity for subject, quantity in held.items() if round(quantity, 9)}
+
+
+def _sums(rows: Iterable[tuple[str, float]]) -> dict[str, float]:
+    sums: defaultdict[str, float] = defaultdict(float)
+    for name, value in rows:
+        sums[name] += value
+    return dict(sums)
 
 
 def _without_figures(reason: str) -> str:

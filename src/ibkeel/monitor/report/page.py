@@ -5,7 +5,7 @@ A reporter writes it of each day when that is over.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from html import escape
@@ -20,7 +20,7 @@ from ibkeel.journal import Journal
 from ibkeel.journal.export import claim_anew
 from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.board import Board, Snapshot
-from ibkeel.monitor.report.day import DayReport, Latency, report_of
+from ibkeel.monitor.report.day import DayReport, Latency, TradeLeg, report_of
 from ibkeel.telemetry import AlarmRaised, Event, Observer, TradingDayClosed
 
 _WIDTH: Final = 960
@@ -58,14 +58,6 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space:
 td.t { white-space: nowrap; color: var(--faint); }
 """
 _SETTLE: Final = 5.0  # seconds after the close, for the last records to be on disk
-
-
-class Sign(NamedTuple):
-    """A fill on the line of its underlying, and what is shown when the pointer rests on it."""
-
-    at: datetime
-    is_buy: bool
-    text: str
 
 
 class _Frame(NamedTuple):
@@ -106,22 +98,24 @@ def report_page(report: DayReport) -> str:
     )
 
 
-def _day_picture(points: Sequence[tuple[datetime, float]], signs: Sequence[Sign] = (), *, title: str) -> str:
+def _day_picture(
+    points: Sequence[tuple[datetime, float]], fills: Sequence[TradeLeg] = (), *, title: str
+) -> str:
     """A line of values through the day, in order of time; empty when there are fewer than two.
 
-    Signs are drawn at the line's height at their time; the title is for those who cannot see it.
+    Fills are drawn at the line's height at their time; the title is for those who cannot see it.
     """
     if len(points) < 2:  # no line
         return ""
-    frame = _frame(points, signs)
+    frame = _frame(points, fills)
     path = " ".join(f"{frame.x(at):.1f},{frame.y(value):.1f}" for at, value in points)
     parts = [*_grid(frame), f'<polyline class="line" points="{path}"/>']
-    parts += [_sign(frame, points, sign) for sign in signs]
+    parts += [_sign(frame, points, fill) for fill in fills]
     return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
 
 
-def _frame(points: Sequence[tuple[datetime, float]], signs: Sequence[Sign]) -> _Frame:
-    times = [points[0][0], points[-1][0], *(sign.at for sign in signs)]
+def _frame(points: Sequence[tuple[datetime, float]], fills: Sequence[TradeLeg]) -> _Frame:
+    times = [points[0][0], points[-1][0], *(fill.at for fill in fills)]
     low, high = min(value for _, value in points), max(value for _, value in points)
     margin = (high - low) * 0.05 or abs(high) * 0.001 or 1.0
     seconds = (max(times) - min(times)).total_seconds() or 1.0
@@ -146,12 +140,13 @@ def _grid(frame: _Frame) -> list[str]:
     return parts
 
 
-def _sign(frame: _Frame, points: Sequence[tuple[datetime, float]], sign: Sign) -> str:
-    value = next((value for at, value in reversed(points) if at <= sign.at), points[0][1])
-    x, y, turn = frame.x(sign.at), frame.y(value), 1 if sign.is_buy else -1
+def _sign(frame: _Frame, points: Sequence[tuple[datetime, float]], fill: TradeLeg) -> str:
+    """A triangle, and what is shown when the pointer rests on it."""
+    value = next((value for at, value in reversed(points) if at <= fill.at), points[0][1])
+    x, y, turn = frame.x(fill.at), frame.y(value), 1 if fill.side == "BUY" else -1
     shape = f"M{x:.1f},{y + 3 * turn:.1f} l6,{11 * turn} h-12 z"
-    kind = "buy" if sign.is_buy else "sell"
-    return f'<path class="{kind}" d="{shape}"><title>{escape(sign.text)}</title></path>'
+    text = f"{_clock(fill.at)} {fill.side} {fill.quantity:g} {fill.subject} at {fill.price:.2f}"
+    return f'<path class="{fill.side.lower()}" d="{shape}"><title>{escape(text)}</title></path>'
 
 
 def _head(report: DayReport) -> str:
@@ -162,13 +157,22 @@ def _head(report: DayReport) -> str:
     return f"<p>{escape(f'{shown}; {mode}; runs {runs}; {outcome}')}. Times are New York's.</p>"
 
 
+def cash_of(report: DayReport) -> tuple[str, str]:
+    """What the fills brought: what that figure is, and the figure."""
+    what = "result of the fills"
+    if report.open_after:
+        what = "cash of the fills, which change what is held"
+    elif report.held_before:
+        what = f"cash of the fills, with {_counted(report.held_before)} held before"
+    if any(fill.commission is None for fill in report.fills):
+        what += ", before commissions"
+    return what, "; ".join(f"{value:+,.2f} {name}" for name, value in report.cash.items()) or "none"
+
+
 def _figures(report: DayReport) -> str:
     never = report.start_equity is None
-    flat = "result of the fills" if not report.open_after else "cash of the fills, which change what is held"
-    if any(fill.commission is None for fill in report.fills):
-        flat += ", before commissions"
     rows = [
-        (flat, f"{report.cash:+,.2f}"),
+        cash_of(report),
         ("equity at the start", "not read" if never else f"{report.start_equity:,.2f}"),
         ("cycles", str(report.cycles)),
         ("decisions", str(sum(row.count for row in report.outcomes))),
@@ -177,16 +181,20 @@ def _figures(report: DayReport) -> str:
         ("daily loss guard", "tripped" if report.guard_tripped else "had no equity" if never else "held"),
     ]
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows)
-    held = "; ".join(f"{quantity:+g} {subject}" for subject, quantity in report.open_after.items())
+    held = _counted(report.open_after)
     return f'<dl class="figures">{cells}</dl>' + (
         f"<p>What is held changed by {escape(held)}</p>" if held else ""
     )
 
 
+def _counted(held: Mapping[str, float]) -> str:
+    return "; ".join(f"{quantity:+g} {subject}" for subject, quantity in held.items())
+
+
 def _equity(report: DayReport) -> str:
     if report.equity:
         return "<h2>Equity</h2>" + _day_picture(report.equity, title="equity through the day")
-    if not report.fills:
+    if len(report.cash) != 1:  # several currencies do not add up
         return ""
     total, points = 0.0, []
     for fill in report.fills:
@@ -198,17 +206,9 @@ def _equity(report: DayReport) -> str:
 def _prices(report: DayReport) -> str:
     parts = []
     for symbol, points in report.prices.items():
-        signs = [
-            Sign(
-                fill.at,
-                fill.side == "BUY",
-                f"{_clock(fill.at)} {fill.side} {fill.quantity:g} {fill.subject} at {fill.price:.2f}",
-            )
-            for fill in report.fills
-            if fill.symbol == symbol
-        ]
+        fills = [fill for fill in report.fills if fill.symbol == symbol]
         picture = _day_picture(
-            [(row.at, row.price) for row in points], signs, title=f"{symbol} with the fills"
+            [(row.at, row.price) for row in points], fills, title=f"{symbol} with the fills"
         )
         parts.append(f"<h2>{escape(symbol)}, as decisions saw it, with the fills</h2>{picture}")
     return "".join(parts)
@@ -222,7 +222,7 @@ def _fills(report: DayReport) -> str:
             f"{row.quantity:g}",
             row.subject,
             f"{row.price:.2f}",
-            f"{row.cash:+,.2f}",
+            f"{row.cash:+,.2f} {row.currency}",
             row.order,
             row.reason,
         )

@@ -130,7 +130,7 @@ def test_a_corrected_fill_counts_once_and_cash_has_multiplier_and_commission(jou
     report = report_of(journal)
 
     assert [row.price for row in report.fills] == [2.50, 2.80]
-    assert report.cash == pytest.approx(2 * 100 * 0.30 - 2 * 1.30)
+    assert report.cash == {"USD": pytest.approx(2 * 100 * 0.30 - 2 * 1.30)}
     assert report.open_after == {}
 
 
@@ -226,6 +226,68 @@ def test_cash_whose_commissions_nobody_told_says_so(journal):
     assert ", before commissions</dt>" in report_page(report_of(journal))
 
 
+def test_fills_that_leave_what_was_held_before_as_it_was_have_cash_and_no_result(journal):
+    flat = report_of(journal)
+    carried = fill(-24 * 60, Side.BUY, 2.0, 2.00)
+
+    journal.record(carried)
+
+    report, page = report_of(journal), report_page(report_of(journal))
+    assert (report.fills, report.open_after, report.cash) == (flat.fills, {}, flat.cash)
+    assert (flat.held_before, report.held_before) == ({}, {str(CALL): 2.0})
+    assert f"<dt>cash of the fills, with +2 {CALL} held before</dt>" in page
+    assert "result of the fills" not in page
+
+
+def test_what_was_bought_and_sold_again_before_leaves_a_result(journal):
+    journal.record(fill(-24 * 60, Side.BUY, 2.0, 2.00))
+    journal.record(fill(1 - 24 * 60, Side.SELL, 2.0, 2.10))
+
+    report = report_of(journal)
+
+    assert (report.held_before, len(report.fills)) == ({}, 2)
+    assert "<dt>result of the fills</dt>" in report_page(report)
+
+
+def test_money_of_two_currencies_is_not_added_up(journal):
+    sap = Stock("SAP", currency="EUR")
+    for row in (fill(5, Side.BUY, 10.0, 100.0), fill(6, Side.SELL, 10.0, 101.0)):
+        journal.record(attrs.evolve(row, execution=attrs.evolve(row.execution, contract=sap)))
+
+    report = report_of(journal)
+
+    page = report_page(report)
+    assert report.cash == {"USD": pytest.approx(57.40), "EUR": pytest.approx(10 - 2 * 1.30)}
+    assert "<dt>result of the fills</dt><dd>+57.40 USD; +7.40 EUR</dd>" in page
+    assert "-1,001.30 EUR" in page
+    assert "added up" not in page
+
+
+def test_a_day_without_fills_has_no_result(journal):
+    assert "<dt>result of the fills</dt><dd>none</dd>" in report_page(report_of(journal, date(2024, 3, 4)))
+
+
+def test_a_commission_that_was_told_the_day_after_counts_on_the_day_of_its_fill(journal):
+    row = fill(5, Side.BUY, 1.0, 1.0)
+    journal.record(attrs.evolve(row, execution=attrs.evolve(row.execution, commission=None)))
+
+    journal.record(CommissionSeen.of(row.execution, later(24 * 60)))
+
+    assert report_of(journal).fills[-1].commission == 1.30
+
+
+def test_a_fill_that_is_corrected_the_day_after_stays_on_its_day(journal):
+    day = DAY + timedelta(days=1)
+    journal.record(RunStarted(at=later(24 * 60), run="r2", session=day, mode="PAPER", strategy="s"))
+    journal.record(fill(24 * 60, Side.SELL, 1.0, 2.80, "0000.2.03"))
+
+    first, second = report_of(journal, DAY), report_of(journal, day)
+
+    assert [(row.quantity, row.at) for row in first.fills] == [(2.0, later(1)), (1.0, later(2))]
+    assert first.open_after == {str(CALL): 1.0}
+    assert second.fills == ()
+
+
 def test_what_was_held_before_and_sold_today_is_not_called_open(journal):
     before = report_page(report_of(journal))
     journal.record(fill(5, Side.SELL, 2.0, 3.0))
@@ -241,14 +303,14 @@ def test_what_was_held_before_and_sold_today_is_not_called_open(journal):
 
 def test_a_commission_that_was_told_after_the_fill_counts(journal):
     row = fill(5, Side.BUY, 1.0, 1.0)
-    before = report_of(journal).cash
+    before = report_of(journal).cash["USD"]
     journal.record(attrs.evolve(row, execution=attrs.evolve(row.execution, commission=None)))
     journal.record(CommissionSeen.of(row.execution, later(6)))
 
     report = report_of(journal)
 
     assert report.fills[-1].commission == 1.30
-    assert report.cash - before == pytest.approx(-100 - 1.30)
+    assert report.cash["USD"] - before == pytest.approx(-100 - 1.30)
     assert ", before commissions</dt>" not in report_page(report)
 
 
@@ -410,9 +472,8 @@ def test_the_command_calls_no_result_what_is_the_price_of_a_position(journal, tm
     run(arguments)
     held = capsys.readouterr().out
 
-    assert "2 fills, result +" in flat
-    assert "3 fills, cash -" in held
-    assert " (what is held has changed); see " in held
+    assert "2 fills, result of the fills: +57.40 USD; see " in flat
+    assert "3 fills, cash of the fills, which change what is held: -243.90 USD; see " in held
 
 
 @pytest.mark.parametrize("name", ["journal.sqlite", "link", "bot.toml"])
