@@ -75,6 +75,13 @@ def test_the_unit_starts_a_bot_again_for_as_long_as_there_is_no_gateway():
     )
 
 
+def test_a_system_call_that_the_unit_leaves_out_fails_and_kills_no_bot():
+    unit = text_of("systemd", "ibkeel@.service")
+
+    assert "SystemCallFilter=" in unit
+    assert "SystemCallErrorNumber=EPERM\n" in unit  # numpy's import calls mbind, and does without it
+
+
 def test_the_image_is_built_from_what_the_build_context_lets_in():
     let_in = set(re.findall(r"^!(\S+)$", text_of("Dockerfile.dockerignore"), re.MULTILINE))
     copied = {
