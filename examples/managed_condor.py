@@ -72,6 +72,10 @@ async def taken(broker: Broker, structure: Structure) -> Decimal:
 
 async def look_after(broker: Broker, condor: Structure, credit: Decimal, today: date) -> str:
     """Buy it back if a rule says so; what was done, or nothing."""
+    held = {row.contract: row.signed_quantity for row in await broker.positions()}
+    gone = [leg for leg in condor.legs if held.get(leg.contract) != leg.side.sign * leg.ratio]
+    if gone:  # to buy back what is owed no more would open it
+        return f"left alone, for a person to look at: was {', '.join(map(str, gone))} assigned, or closed by hand?"
     quotes = await broker.quotes(contracts(condor))
     out = closing(condor, quotes).priced(quotes, PriceBasis.NATURAL)  # a wing that nobody bids for stays
     facts = CreditFacts(credit=credit, debit=out.net.debit, expiry=condor.expiries[0], today=today)
