@@ -4,9 +4,19 @@ Prices of orders and strikes are `Decimal`; statistics are floats; instants are 
 in `_at` or are called `at`; trading dates are `date` in the exchange's calendar.
 """
 
-from ibkeel.model.account import AccountValues, PnL, Position
 from ibkeel.model.bars import BAR_SIZES, Bar, BarKind, Bars, BarSpec, StaleBars
-from ibkeel.model.broker import Account, Broker, Chains, Lifecycle, MarketData, Orders, Streams
+from ibkeel.model.broker import (
+    Account,
+    AccountValues,
+    Broker,
+    Chains,
+    Lifecycle,
+    MarketData,
+    Orders,
+    PnL,
+    Position,
+    Streams,
+)
 from ibkeel.model.checks import mask_account
 from ibkeel.model.contracts import (
     ClientOrderId,
