@@ -18,7 +18,6 @@ from ibkeel.model import (
     OrderId,
     OrderReport,
     OrderState,
-    OtherContract,
     PermId,
 )
 from ibkeel.orders import state_of_status, venue_day
@@ -95,10 +94,16 @@ def foreign_orders(
     return tuple(report for report in found.values() if not report.state.is_final)
 
 
-def is_leg(fill: Execution, report: OrderReport | None) -> bool:
-    """Whether a fill is a leg's part in that of a combo, which has a fill of its own as a whole."""
-    is_of_combo = report is not None and isinstance(report.contract, Combo)
-    return is_of_combo and not isinstance(fill.contract, OtherContract)
+def is_leg(fill: Execution, report: OrderReport | None, fills: Iterable[Execution] = ()) -> bool:
+    """Whether a fill is a leg's part in that of a combo, which has a fill of its own as a whole.
+
+    Of an order that ended before the session began there is no report, and the fills tell.
+    """
+    if report is None:
+        is_combo = any(row.is_of_combo and row.perm_id == fill.perm_id for row in fills)
+    else:
+        is_combo = isinstance(report.contract, Combo)
+    return is_combo and not fill.is_of_combo
 
 
 def with_average(report: OrderReport, fills: Iterable[Execution]) -> OrderReport:

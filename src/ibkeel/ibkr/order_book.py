@@ -216,7 +216,7 @@ class OrderBook:
         fill = execution_of(contract, ib_execution)
         self._fills[name] = fill
         entry = self._entries.get(fill.order_id)
-        if not (is_part := is_leg(fill, self.report(fill.order_id))):
+        if not (is_part := is_leg(fill, self.report(fill.order_id), self._fills.values())):
             if entry is not None:
                 entry.report = with_average(entry.report, self._fills.values())
             self._answer(fill.order_id, Filled(exec_id=ExecId(name), quantity=fill.quantity))
@@ -236,7 +236,7 @@ class OrderBook:
             return
         fill = attrs.evolve(fill, commission=cost, realized_pnl=number_of(report.realizedPNL))
         self._fills[name] = fill
-        self._news.publish(fill, is_leg=is_leg(fill, self.report(fill.order_id)))
+        self._news.publish(fill, is_leg=is_leg(fill, self.report(fill.order_id), self._fills.values()))
 
     def on_completed(self, told: OrderReport, ended: datetime | None = None) -> None:
         """The venue's own list of ended orders settles what nobody knew: their size too, for it cuts some itself."""

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+from ibkeel.ibkr import IBKRBroker, IBKRConfig
 from ibkeel.journal import FillSeen, Journal
 from ibkeel.model import ClientOrderId, Combo, ComboLeg, ConId, OrderState, OrderTicket, Position
 from ibkeel.runner.desk import OrderDesk, OwnOrder
@@ -72,3 +73,16 @@ async def test_a_filled_combo_is_one_order_of_one_and_two_positions(stage):
     assert by_adapter == {(row.exec_id, row.is_leg) for row in heard}
     with journal:
         assert len(list(journal.events(FillSeen))) == 3
+
+
+async def test_the_legs_of_a_combo_that_ended_before_a_restart_are_legs(stage):
+    async with stage() as on:
+        await on.broker.place(OrderTicket(contract=vertical(on), side="BUY", quantity=1))
+        await asyncio.sleep(5)
+        await on.broker.disconnect()
+        told = Told()
+        async with IBKRBroker(IBKRConfig(orders="PAPER"), clock=virtual_clock(), observer=told) as broker:
+            await broker.executions()
+
+    heard = {row.exec_id: row.is_leg for row in told.events if isinstance(row, OrderFilled)}
+    assert list(heard.values()) == [False, True, True]
