@@ -1,13 +1,15 @@
 """What combos and covered options tie up."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.sim.values import SimContract, SimLeg
+from ibkeel.sim.market import SeededMarket
+from ibkeel.sim.values import ContractPattern, OrderError, SimContract, SimLeg, SimOrder
+from ibkeel.sim.venue import Venue
 from ibkeel.sim.venue.ledger import limit_cash
 from ibkeel.sim.venue.margin import covered_margin, paired
 from ibkeel.sim.venue.matching import leg_orders
@@ -161,3 +163,23 @@ def test_a_combo_that_waits_for_a_trigger_is_refused(bench, option, stock, at):
     assert error.code == 201
     assert "market or limit" in error.text
     assert bench.venue.open_orders() == []
+
+
+def test_what_covers_a_short_option_is_not_sold_without_the_funds_for_it_bare():
+    market = SeededMarket(7)
+    [session] = market.sessions(market.session_date, market.session_date)
+    now, venue, sent = session.opens_at + timedelta(hours=1), Venue(market, cash=4_000.0), []
+    expiry = next(row for row in market.find(ContractPattern(symbol="SPY", sec_type="OPT", right="P"))).expiry
+    pattern = ContractPattern(symbol="SPY", sec_type="OPT", right="P", expiry=f"{expiry:%Y%m%d}")
+    low, high = (row for row in market.find(pattern) if row.strike in {475.0, 480.0})
+
+    def send(action, contract):
+        sent.append(contract)
+        order = SimOrder(
+            client_id=1, order_id=len(sent), contract=contract, action=action, quantity=1, order_type="MKT"
+        )
+        return [event.code for event in venue.submit(order, now) if isinstance(event, OrderError)]
+
+    assert (send("BUY", low), send("SELL", high)) == ([], [])  # a spread of 5 dollars
+    assert send("SELL", low) == [201]
+    assert (send("BUY", high), send("SELL", low), venue.positions()) == ([], [], [])
