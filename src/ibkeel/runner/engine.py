@@ -386,4 +386,5 @@ class Runner:
         to_stop = (self._stop(session) - self._clock.now()).total_seconds()
         if await self._greeks.refresh(view, within=min(left, to_stop) / 2):
             currency = view.account.currency if view.account else None
-            self._crew.teller.saw_exposure(view.positions, self._greeks.of(view.positions, currency))
+            exposure = self._greeks.of(view.positions, currency)
+            self._crew.teller.saw_exposure(view.positions, exposure, currency)

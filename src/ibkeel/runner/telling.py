@@ -160,17 +160,20 @@ class Teller:
             self._observer.on_event(_account_seen(now, account))
         if positions is not None:
             self._observer.on_event(positions_seen(now, positions, open_orders))
-            self._observer.on_event(exposure_seen(now, positions, exposure))
+            currency = account.currency if account else None
+            self._observer.on_event(exposure_seen(now, positions, exposure, currency))
 
     def saw_positions(self, positions: Sequence[Position], open_orders: Sequence[OrderReport]) -> None:
         """What is held and what works, as read between two cycles."""
         if self.is_observed:
             self._observer.on_event(positions_seen(self._clock.now(), positions, open_orders))
 
-    def saw_exposure(self, positions: Sequence[Position] | None, exposure: Exposure) -> None:
+    def saw_exposure(
+        self, positions: Sequence[Position] | None, exposure: Exposure, currency: str | None
+    ) -> None:
         """What positions amount to, their sensitivities read anew."""
         if self.is_observed and positions is not None:
-            self._observer.on_event(exposure_seen(self._clock.now(), positions, exposure))
+            self._observer.on_event(exposure_seen(self._clock.now(), positions, exposure, currency))
 
     def halt_changed(self, reason: str) -> None:
         """Entries are halted, and why; or they may pass again, and the text is empty."""
@@ -248,13 +251,19 @@ def _protective(order: OrderReport) -> ProtectiveOrder:
     )
 
 
-def exposure_seen(at: datetime, positions: Iterable[Position], exposure: Exposure) -> ExposureSeen:
-    """What positions cost, each counted positive, and their sensitivities as far as they are known."""
+def exposure_seen(
+    at: datetime, positions: Sequence[Position], exposure: Exposure, currency: str | None = None
+) -> ExposureSeen:
+    """What positions cost, each counted positive, and their sensitivities, as far as they are known.
+
+    What they cost is known where they and the account have one currency.
+    """
     at_cost = sum(
         abs(row.signed_quantity) * row.average_price * getattr(row.contract, "multiplier", 1)
         for row in positions
     )
-    return ExposureSeen(at=at, at_cost=at_cost, **attrs.asdict(exposure))
+    is_one = len({currency, *(row.contract.currency for row in positions)} - {None}) < 2
+    return ExposureSeen(at=at, at_cost=at_cost if is_one else None, **attrs.asdict(exposure))
 
 
 def ticket_of(record: Intent) -> OrderTicket:

@@ -270,7 +270,7 @@ class ExposureSeen:
     """What the positions amount to; None where it is not known.
 
     Args:
-        at_cost: Sum of quantity, average price and multiplier, each position positive.
+        at_cost: Sum of quantity, average price and multiplier, each position positive; account currency.
         delta: Of all positions, in shares.
         gamma: In shares per unit of price.
         theta: Account currency per calendar day.
@@ -278,7 +278,7 @@ class ExposureSeen:
     """
 
     at: datetime = attrs.field(converter=as_utc)
-    at_cost: float
+    at_cost: float | None
     delta: float | None = None
     gamma: float | None = None
     theta: float | None = None

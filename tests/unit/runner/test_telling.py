@@ -76,6 +76,22 @@ def test_exposure_counts_each_position_positive_and_by_its_multiplier():
     )
 
 
+@pytest.mark.parametrize(
+    ("currencies", "account", "cost"),
+    [
+        (("EUR", "EUR"), "EUR", 6000.0),
+        (("EUR", "EUR"), None, 6000.0),
+        (("EUR", "USD"), None, None),
+        (("EUR", "EUR"), "USD", None),
+        ((), "USD", 0.0),
+    ],
+)
+def test_what_was_paid_in_several_currencies_is_not_added_up(currencies, account, cost):
+    rows = [held(Stock("SAP", currency=name), 10, 300.0) for name in currencies]
+
+    assert exposure_seen(AT, rows, Exposure(), account).at_cost == cost
+
+
 @pytest.mark.parametrize(("seconds", "overran"), [(60.0, False), (60.1, True)])
 async def test_a_cycle_that_took_longer_than_it_might_is_told_of_twice(seconds, overran):
     told = []

@@ -102,7 +102,11 @@ _ROWS: Final = (
     Family("ibkeel_available_funds", _G, "What may be spent on new positions.", ("currency",)),
     Family("ibkeel_positions", _G, "Positions."),
     Family("ibkeel_positions_unprotected", _G, "Positions that working orders would not close whole."),
-    Family("ibkeel_exposure_at_cost", _G, "What the positions cost, each counted positive."),
+    Family(
+        "ibkeel_exposure_at_cost",
+        _G,
+        "What the positions cost, each counted positive; absent where currencies differ.",
+    ),
     Family("ibkeel_delta", _G, "Delta of all positions, shares."),
     Family("ibkeel_gamma", _G, "Gamma of all positions, shares per unit of price."),
     Family("ibkeel_theta", _G, "Theta of all positions, currency per calendar day."),

@@ -233,9 +233,8 @@ def _of_money(snapshot: Snapshot) -> Iterator[Sample]:
         bare = sum(bool(row.uncovered) for row in money.positions)
         yield "ibkeel_positions_unprotected", (), float(bare)
     if money.exposure is not None:
-        yield "ibkeel_exposure_at_cost", (), money.exposure.at_cost
-        for name in ("delta", "gamma", "theta", "vega"):
-            value: float | None = getattr(money.exposure, name)
+        for name in ("exposure_at_cost", "delta", "gamma", "theta", "vega"):
+            value: float | None = getattr(money.exposure, name.removeprefix("exposure_"))
             if value is not None:
                 yield f"ibkeel_{name}", (), value
 
