@@ -157,10 +157,8 @@ class Engine:
         if order.parent_id:  # an exit of what the parent is yet to open
             return None
         preview, reduces = self._ledger.preview(order, at)
-        after, before = preview.after.initial, preview.before.initial
-        reduces = (
-            reduces and after <= before + _ROUNDING
-        )  # but to sell what covers a short option ties up more
+        # To sell what covers a short option ties up more.
+        reduces = reduces and preview.after.initial < preview.before.initial + 0.01
         if reduces or preview.commission is None or preview.after.available_funds >= 0:
             return None
         return self._refuse(
