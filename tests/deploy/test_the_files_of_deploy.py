@@ -82,6 +82,28 @@ def test_a_system_call_that_the_unit_leaves_out_fails_and_kills_no_bot():
     assert "SystemCallErrorNumber=EPERM\n" in unit  # numpy's import calls mbind, and does without it
 
 
+def test_numpy_takes_one_thread_wherever_threads_are_counted():
+    # OpenBLAS raises SIGINT when a thread is refused: a bot ends with 130, which counts as asked for.
+    assert "OPENBLAS_NUM_THREADS=1\n" in text_of("Dockerfile")
+    assert "OPENBLAS_NUM_THREADS=1\n" in text_of("systemd", "ibkeel@.service")
+
+
+def test_the_bot_is_not_the_first_process_of_its_container():
+    # That one does not hear SIGTERM before it has loaded what handles it.
+    assert "    init: true\n" in text_of("compose.yml")
+
+
+def test_compose_leaves_the_addresses_of_alerts_in_the_bots_file_alone():
+    assert "      IBKEEL_ALERTS__URLS:\n" in text_of("compose.yml")
+    assert "\n#IBKEEL_ALERTS__URLS=\n" in text_of("env.example")
+
+
+def test_no_password_that_the_page_asks_for_gets_into_a_commit():
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+    assert {"deploy/.env", "deploy/secrets/"} <= set(ignored)
+
+
 def test_the_image_is_built_from_what_the_build_context_lets_in():
     let_in = set(re.findall(r"^!(\S+)$", text_of("Dockerfile.dockerignore"), re.MULTILINE))
     copied = {
