@@ -318,6 +318,7 @@ def _begin(journal: SparingReader) -> tuple[int, RunStarted] | None:
 
 def _events(records: Iterable[Record]) -> Iterator[Event]:
     combos: dict[str, bool] = {}  # of each order that is known
+    wholes: set[str] = set()  # orders of which a fill as a whole was told: an earlier session's too
     for number, record in enumerate(records):
         match record:
             case Intent():
@@ -327,8 +328,11 @@ def _events(records: Iterable[Record]) -> Iterator[Event]:
                 # A bracket's child has no intent of its own.
                 yield OrderPlaced.of(report, report.client_order_id, record.at, was_sent=True)
             case FillSeen(execution=done):
-                is_leg = combos.get(done.client_order_id, False) and not done.is_of_combo
-                yield OrderFilled.of(done, is_leg=is_leg)
+                name = done.client_order_id
+                if done.is_of_combo:
+                    wholes.add(name)
+                is_combo = name in wholes or combos.get(name, False)
+                yield OrderFilled.of(done, is_leg=is_combo and not done.is_of_combo)
         yield from _told(record, f"j{number}")
 
 

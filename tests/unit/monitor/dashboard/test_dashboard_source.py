@@ -417,8 +417,16 @@ def test_the_fill_of_a_combo_is_recalled_as_one_and_by_its_legs(tmp_path):
 
         (row,) = recalled(journal).orders.rows.values()
 
-    assert (row.quantity, row.filled, row.price) == (2, 2, 1.0)
-    assert row.subject.startswith("SPY combo")
+        assert (row.quantity, row.filled, row.price) == (2, 2, 1.0)
+        assert row.subject.startswith("SPY combo")
+
+        tomorrow = attrs.evolve(started("r2", 5), session=date(2024, 3, 6))
+        again = [attrs.evolve(each, exec_id=f"n{each.exec_id}") for each in (fills[1], fills[0], fills[2])]
+        journal.record_all([tomorrow, *(FillSeen(at=AT, execution=each) for each in again)])
+
+        (row,) = recalled(journal).orders.rows.values()
+
+    assert (row.filled, row.price) == (2, 1.0)  # of an order that was placed the day before
 
 
 async def test_the_view_of_a_page_is_that_of_the_journal(tmp_path, source):
