@@ -290,7 +290,7 @@ def _price(facts: OrderFacts, limits: OrderLimits) -> Found:
     bound = as_decimal(far) * (1 + ticket.side.sign * as_decimal(limits.collar))
     if (price - bound) * ticket.side.sign > 0:
         words = "at most" if ticket.side is Side.BUY else "at least"
-        yield _refusal(GateKind.COLLAR, f"limit {price}, the other side is at {far}", f"{words} {bound:.2f}")
+        yield _refusal(GateKind.COLLAR, f"limit {price}, the other side is at {far}", f"{words} {bound:f}")
 
 
 def _size(facts: OrderFacts, limits: OrderLimits) -> Found:

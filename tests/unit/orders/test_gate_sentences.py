@@ -111,6 +111,13 @@ def said(limits=None, **changes):
             {"ticket": attrs.evolve(SALE, limit_price="1.79")},
             "collar: limit 1.79, the other side is at 2.0; needed: at least 1.80",
         ),
+        (
+            {
+                "ticket": attrs.evolve(TICKET, side="SELL", limit_price="0.04"),
+                "quote": attrs.evolve(QUOTE, bid=0.05, ask=0.06),
+            },
+            "collar: limit 0.04, the other side is at 0.05; needed: at least 0.045",
+        ),
         ({"ticket": attrs.evolve(TICKET, quantity=1001)}, "quantity: 1001; needed: 1000 or fewer"),
         (
             {"open_orders": [attrs.evolve(WORKING, order_id=number) for number in range(20)]},
