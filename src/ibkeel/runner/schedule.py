@@ -100,27 +100,20 @@ class LiquidHours(SessionCalendar):
 
     @override
     def session(self, day: date) -> Session | None:
-        """The session of a day; None also for a day that is not covered."""
-        return _session_from_hours(self._hours, day, self._zone)
+        """The session of a day, first opening to last close; None also for a day that is not covered."""
+        of_day = [row for row in self._hours if row.opens_at.astimezone(self._zone).date() == day]
+        if not of_day:
+            return None
+        return Session(
+            day=day,
+            opens_at=min(row.opens_at for row in of_day),
+            closes_at=max(row.closes_at for row in of_day),
+        )
 
     def covers(self, day: date) -> bool:
         """Whether the hours say something of a day: they begin by it and go on after it."""
         days = [row.opens_at.astimezone(self._zone).date() for row in self._hours]
         return bool(days) and min(days) <= day <= max(days)
-
-
-def _session_from_hours(
-    hours: Iterable[TradingHours], day: date, zone: ZoneInfo = NEW_YORK
-) -> Session | None:
-    """The session of a day as a contract's own liquid hours have it, first opening to last close; None without one."""
-    of_day = [row for row in hours if row.opens_at.astimezone(zone).date() == day]
-    if not of_day:
-        return None
-    return Session(
-        day=day,
-        opens_at=min(row.opens_at for row in of_day),
-        closes_at=max(row.closes_at for row in of_day),
-    )
 
 
 def session_now(calendar: SessionCalendar, now: datetime, zone: ZoneInfo = NEW_YORK) -> Session:
