@@ -59,7 +59,7 @@ async def pick_by_delta(
     """
     known = await broker.option_chain(underlying) if chain is None else chain
     now = clock.now()
-    today = _day(now)
+    today = now.astimezone(NEW_YORK).date()
     if closes is None:
         closes = await told_closes(broker, known, rule=rule, today=today)
     listing = delta_listing(
@@ -101,10 +101,6 @@ async def told_closes(
     if not any(rule.min_dte <= dte(expiry, today) <= last for expiry in chain.expiries):
         return {}
     return closes_by_day((await broker.qualify(chain.underlying)).liquid_hours)
-
-
-def _day(now: datetime) -> date:
-    return now.astimezone(NEW_YORK).date()
 
 
 async def _spot(broker: MarketData, underlying: Stock | Index) -> float:

@@ -28,7 +28,7 @@ from ibkeel.model import (
 from ibkeel.model.checks import as_decimal, as_optional_decimal, as_utc
 from ibkeel.orders.exits import is_same_contract
 from ibkeel.orders.ticks import TickLadder
-from ibkeel.validators import flag, number, optional
+from ibkeel.validators import flag, number, optional, series
 
 # Source: TWS API, "Initial Setup": default socket ports. Any other port says nothing.
 _LIVE_PORTS: Final = frozenset({4001, 7496})
@@ -144,14 +144,6 @@ class SentOrder:
     ticket: OrderTicket
 
 
-def _reports(values: Iterable[OrderReport]) -> tuple[OrderReport, ...]:
-    return tuple(values)
-
-
-def _sent(values: Iterable[SentOrder]) -> tuple[SentOrder, ...]:
-    return tuple(values)
-
-
 @attrs.frozen(kw_only=True)
 class OrderFacts:
     """What is known when an order is about to leave.
@@ -187,8 +179,8 @@ class OrderFacts:
     market_open: bool = True
     preview: OrderPreview | None = None
     preview_refusal: str = ""
-    open_orders: tuple[OrderReport, ...] = attrs.field(default=(), converter=_reports)
-    sent: tuple[SentOrder, ...] = attrs.field(default=(), converter=_sent)
+    open_orders: tuple[OrderReport, ...] = attrs.field(default=(), converter=series)
+    sent: tuple[SentOrder, ...] = attrs.field(default=(), converter=series)
     submitted: int = 0
     filled: int = 0
 
