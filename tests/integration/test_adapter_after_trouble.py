@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from datetime import date
+from datetime import UTC, date, datetime
 
 import attrs
 import pytest
@@ -11,6 +11,8 @@ from ibkeel.errors import GatewayRejected, OrderRefused, OrderRejected, PacingEx
 from ibkeel.ibkr.client import library
 from ibkeel.model import Bracket, DataType, Option, OrderState, OrderTicket, OtherContract, Stock
 from ibkeel.orders import plan_exit
+from ibkeel.sim import GatewaySettings
+from ibkeel.virtual import virtual_clock
 
 SPY = Stock("SPY")
 BUY = OrderTicket(contract=SPY, side="BUY", quantity=1)
@@ -35,6 +37,26 @@ async def test_an_order_after_a_reconnect_hears_its_own_errors(stage):
 
         with pytest.raises(OrderRejected, match="110"):
             await on.broker.place(resting(SPY, limit_price="1.00001"))
+
+
+async def test_an_order_that_filled_before_the_gateways_midnight_is_not_told_as_gone(stage):
+    async with stage(settings=GatewaySettings(timezone="Japan")) as on:
+        await on.broker.qualify(SPY)
+        midnight = datetime(2026, 1, 5, 15, tzinfo=UTC)  # in Tokyo; in New York it is ten
+        await asyncio.sleep((midnight - virtual_clock().now()).total_seconds() - 1)
+        on.board.kept_back = {"open_order", "order_status", "execution"}
+        placing = asyncio.ensure_future(on.broker.place(BUY))
+        await asyncio.sleep(0.5)
+        on.board.hang_up()
+        on.board.kept_back = set()
+        await asyncio.sleep(600)
+
+        [order] = await on.broker.open_orders()
+
+        assert (await placing).order_id == order.order_id
+        assert [row.signed_quantity for row in await on.broker.positions()] == [1.0]
+        assert order.state is OrderState.UNKNOWN
+        assert any("nobody knows what became of" in alarm.message for alarm in on.told.of("AlarmRaised"))
 
 
 async def test_ids_never_roll_back_with_the_gateway(stage):

@@ -185,13 +185,13 @@ def forget_tickers(wrapper: Any, keys: Iterable[int]) -> int:
     return len(gone)
 
 
-def hear_bytes(ib: Any, hearer: Callable[[], None]) -> None:
-    """Call a function whenever bytes have come, before they are decoded."""
+def hear_bytes(ib: Any, hearer: Callable[[bytes], None]) -> None:
+    """Hand over bytes when they have come, before they are decoded."""
     event, decode = ib.client.conn.hasData, ib.client._onSocketHasData
 
     def both(data: bytes) -> None:
         try:
-            hearer()
+            hearer(data)
         finally:
             decode(data)
 

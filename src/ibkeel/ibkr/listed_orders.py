@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import attrs
 
-from ibkeel.errors import GatewayRejected, IbkeelError
+from ibkeel.errors import IbkeelError
 from ibkeel.ibkr.client import numeric_unset
 from ibkeel.ibkr.translate import contract_of, number_of, price_of, side_of, utc_of
 from ibkeel.model import (
@@ -30,6 +30,7 @@ MAY_BE_KEPT: Final = (
 )
 _PROOF_SECONDS: Final = 30.0
 _WITHOUT_SIGN: Final = 300.0  # the same while the servers give no sign: nothing stays bare for ever
+_STEP: Final = timedelta(minutes=15)  # zones differ by multiples of it
 _CLOCKS_APART: Final = timedelta(minutes=1)  # the venue's and ours may be
 Message = tuple[str, tuple[Any, ...]]
 Unreadable = Callable[[Any, Exception], None]
@@ -57,7 +58,7 @@ def completed_order(ib_contract: Any, ib_order: Any, ib_state: Any, *, at: datet
 def ended_at(ib_state: Any) -> datetime | None:
     """When an order of a `completedOrder` message ended; None where that is not told with its zone."""
     text = getattr(ib_state, "completedTime", "")
-    with suppress(GatewayRejected, ValueError):
+    with suppress(*UNREADABLE):
         _day, _time, _zone = text.split()
         return utc_of(text)
     return None
@@ -165,6 +166,17 @@ class RollCall:
         self._named: dict[OrderId, tuple[int, datetime]] = {}
         self._absent: dict[OrderId, dict[OrderList, tuple[float, float]]] = {}
         self._sent: dict[OrderId, datetime] = {}
+        self._ahead = timedelta()
+
+    def greeted(self, greeting: bytes) -> None:
+        """Learn from the time that a Gateway greets with when its day ends; its zone may have a name of its own."""
+        with suppress(*UNREADABLE):
+            told = greeting[4:].decode().split("\0")[1].split()[:2]
+            self._ahead = round((utc_of(" ".join(told)) - self._now()) / _STEP) * _STEP % timedelta(days=1)
+
+    def _days(self, at: datetime) -> tuple[date, date]:
+        """In New York and at the Gateway: whose midnight ends what is listed is unverified."""
+        return venue_day(at), (at + self._ahead).date()
 
     def begin(self) -> int:
         """A list, or a sign of the servers, is about to be asked for; returns its turn."""
@@ -241,7 +253,7 @@ class RollCall:
         if not has_sign:
             proof = f"{proof}; {MAY_BE_KEPT}"
         spoken_of = self._named.get(order_id)
-        if spoken_of is None or venue_day(spoken_of[1]) == venue_day(self._now()):
+        if spoken_of is None or self._days(spoken_of[1]) == self._days(self._now()):
             return proof
         return f"{proof}, and {MAY_HAVE_FILLED}" if closes else None
 

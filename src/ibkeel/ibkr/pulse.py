@@ -389,5 +389,7 @@ class Pulse:
             f"meanwhile. {YIELD}",
         )
 
-    def _heard(self) -> None:
+    def _heard(self, data: bytes) -> None:
         self.heard_at = self._look()
+        if not self._link.ib.client.serverVersion():
+            self._link.book.roll.greeted(data)

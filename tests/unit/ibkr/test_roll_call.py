@@ -125,6 +125,30 @@ def test_of_a_day_that_is_over_only_the_end_of_what_closes_a_position_is_proved(
     assert said == told if told is None else said.startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("greeting", "is_proved"),
+    [
+        (b"\0\0\0\x1a176\x0020260105 23:59:30 JST\0", False),  # no name of a zone that anybody lists
+        (b"\0\0\0\x16173\x0020260105  23:59:30\0", False),
+        (b"\0\0\0\x21176\x0020260105 09:59:30 US/Eastern\0", True),
+        (b"\0\0\0\x04176\0", True),
+        (b"\0\0\0\x10176\0yesterday\0\xff", True),
+    ],
+)
+def test_a_day_that_is_over_at_the_gateway_proves_as_little(greeting, is_proved):
+    day = Day()
+    day.now = datetime(2026, 1, 5, 14, 59, 31, tzinfo=UTC)
+    roll = RollCall(day)
+    roll.greeted(greeting)
+    roll.sent(ONE)
+    roll.servers_answered(roll.begin())
+    day.now += timedelta(minutes=2)
+
+    missed_all(roll, 100.0)
+
+    assert (missed_all(roll, 130.0)[-1] is not None) == is_proved
+
+
 def order(number=ONE, **more):
     values = {
         "order_id": number, "perm_id": 0, "client_id": 1, "client_order_id": "mine", "contract": Stock("SPY"),
