@@ -26,8 +26,7 @@ from ibkeel.model import (
     Signal,
     Stock,
 )
-from ibkeel.model.checks import NEW_YORK
-from ibkeel.orders import ExitCause, StopUnit, is_same_contract, is_stop, stops_at_work
+from ibkeel.orders import ExitCause, StopUnit, is_same_contract, is_stop, stops_at_work, venue_day
 from ibkeel.runner.config import EndOfDay, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.feed import Feed
@@ -182,7 +181,7 @@ class Leaving:
 
     def ends(self, contract: Contract) -> bool:
         """Whether a position is to end with the session; over the night of its expiry nothing can be held."""
-        today = self._clock.now().astimezone(NEW_YORK).date()
+        today = venue_day(self._clock.now())
         is_last_day = isinstance(contract, Option) and contract.expiry == today
         return is_last_day or self._end_of_day.ends(self._policy(contract))
 

@@ -15,8 +15,7 @@ from ibkeel.errors import IbkeelError
 from ibkeel.guards import finish, keep_running
 from ibkeel.journal import Journal
 from ibkeel.model import Broker, Grade, Orders
-from ibkeel.model.checks import NEW_YORK
-from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy
+from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy, venue_day
 from ibkeel.runner.closing import Leaving
 from ibkeel.runner.config import RiskConfig, RunnerConfig
 from ibkeel.runner.desk import OrderDesk
@@ -130,7 +129,7 @@ class Flattening:
             return await close_everything(
                 self._broker,
                 self._desk,
-                session=now.astimezone(NEW_YORK).date(),
+                session=venue_day(now),
                 wait=request.wait,
                 everything=request.everything,
             )

@@ -27,7 +27,6 @@ from ibkeel.model import (
     OrderTicket,
     Quote,
 )
-from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import (
     GateKind,
     GateRefusal,
@@ -37,6 +36,7 @@ from ibkeel.orders import (
     SentOrder,
     TickLadder,
     check_order,
+    venue_day,
 )
 from ibkeel.runner.schedule import LiquidHours, Session
 
@@ -339,9 +339,9 @@ class Lookout:
 
     async def _is_open(self, contract: Contract, session: Session | None) -> bool:
         details, now = await self._broker.qualify(contract), self._clock.now()
-        if LiquidHours(details.liquid_hours).covers(now.astimezone(NEW_YORK).date()):
+        if LiquidHours(details.liquid_hours).covers(venue_day(now)):
             return any(row.opens_at <= now < row.closes_at for row in details.liquid_hours)
-        return session is not None and _within(session, now)
+        return session is not None and session.is_open(now)
 
     async def _previewed(self, standing: Standing, ticket: OrderTicket) -> Standing:
         try:
@@ -351,10 +351,6 @@ class Lookout:
         except (RequestFailed, ConnectionFailure) as error:
             return attrs.evolve(standing, preview_refusal=f"{type(error).__name__}: {error}")
         return attrs.evolve(standing, preview=preview)
-
-
-def _within(session: Session, now: datetime) -> bool:
-    return session.opens_at <= now < session.closes_at
 
 
 def _of_health(health: Health) -> Standing:

@@ -186,7 +186,7 @@ def refusals(
         open_positions=len(dict.fromkeys(exposed)),
         unknown_orders=pending.unknown_orders,
         closes_at=view.session.closes_at,
-        session_open=view.session.opens_at <= now < view.session.closes_at,
+        session_open=view.session.is_open(now),
         halted=pending.halted,
         last_entry_at=pending.last_entry_at,
         funds_rejected=pending.funds_rejected,

@@ -34,7 +34,6 @@ from ibkeel.model import (
     TimeInForce,
     name_of_series,
 )
-from ibkeel.model.checks import NEW_YORK
 from ibkeel.orders import (
     CancelOrder,
     ChangeOrder,
@@ -45,6 +44,7 @@ from ibkeel.orders import (
     is_same_contract,
     is_stop,
     protection_gaps,
+    venue_day,
 )
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten import is_among
@@ -340,7 +340,7 @@ class Protector:
             )
 
         now, self._tried_at[gap.contract] = self._clock.now(), self._clock.monotonic()
-        await self._desk.protect(ticket, gap.kind, now.astimezone(NEW_YORK).date(), gap.detail)
+        await self._desk.protect(ticket, gap.kind, venue_day(now), gap.detail)
 
     def _is_over(self, patience: float, *instants: float) -> bool:
         return self._clock.monotonic() - max(instants) >= patience

@@ -41,6 +41,10 @@ class Session:
                 f"session of {self.day} opens at {self.opens_at} and closes at {self.closes_at}"
             )
 
+    def is_open(self, now: datetime) -> bool:
+        """Whether it is under way."""
+        return self.opens_at <= now < self.closes_at
+
 
 class SessionCalendar(Protocol):
     """An exchange's trading days."""

@@ -200,7 +200,7 @@ def _session(calendar: SessionCalendar | None, now: datetime) -> Session | None:
 
 
 def _is_open(session: Session | None, now: datetime) -> bool:
-    return session is not None and session.opens_at <= now < session.closes_at
+    return session is not None and session.is_open(now)
 
 
 def _next_session(session: Session | None, now: datetime) -> Finding:
