@@ -148,6 +148,11 @@ def report(number=3, **changes):
     ("order", "words"),
     [
         (report(tif="GTC"), f"+10 {CALL}, behind a stop at 3.24 for 10, good until cancelled"),
+        (report(tif="GTD"), f"+10 {CALL}, behind a stop at 3.24 for 10, GTD"),
+        (
+            report(quantity=9, remaining=9),
+            f"+10 {CALL}, behind a stop at 3.24 for 9, good for the day only; NO STOP for 1 of it",
+        ),
         (
             report(quantity=4, remaining=4),
             f"+10 {CALL}, behind a stop at 3.24 for 4, good for the day only; NO STOP for 6 of it",
@@ -175,6 +180,23 @@ def test_what_is_no_working_stop_of_the_position_protects_nothing(order, words):
     told = LeftOpen(positions=(HELD,), orders=(order,)).sentences()
 
     assert told == (f"+10 {CALL}, WITHOUT A STOP at the venue", words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "waits for its entry"),
+        ({"client_id": 2}, "working"),
+        ({"filled": 4, "remaining": 6, "state": OrderState.PARTIALLY_FILLED}, "working"),
+        ({"remaining": 0, "state": OrderState.FILLED}, "working"),
+    ],
+)
+def test_a_child_waits_as_long_as_nothing_of_its_entry_has_filled(changes, words):
+    entry = report(2, **{"side": Side.BUY, "order_type": "MKT", "stop_price": None, **changes})
+
+    *_, told = LeftOpen(orders=(entry, report(parent_id=2))).sentences()
+
+    assert told == f"SELL 10 {CALL} STP 3.24 (mine-3), {words}, DAY"
 
 
 def test_of_two_stops_of_one_group_one_fills():

@@ -8,7 +8,8 @@ import pytest
 
 from ibkeel.errors import NotConnected, RequestTimeout
 from ibkeel.journal import Intent, Journal
-from ibkeel.model import Option, OrderState, Position, Quote
+from ibkeel.model import Option, OrderState, OrderTicket, Position, Quote
+from ibkeel.orders import GapKind
 from ibkeel.runner import RunnerConfig, Session
 from ibkeel.runner.closing import Closing
 from ibkeel.runner.crew import crew_of
@@ -102,14 +103,14 @@ WORKS, AILS = (
 )
 
 
-def closed(contracts, *, seconds, ordered=(), number=0, ails=None, mute=None):
+def closed(contracts, *, seconds, ordered=(), number=0, ails=None, mute=None, prepare=lambda *_: None):
     """The end of a session in which nobody buys: what is left, and the exits, with their seconds before the close."""
 
     async def main():
         held = [
             Position(account="DU1", contract=each, signed_quantity=1, average_price=4) for each in contracts
         ]
-        quotes = [Quote(contract=each, at=BEGAN, ask=0.05, last=0.05) for each in contracts]
+        quotes = [Quote(contract=each, at=BEGAN, ask=0.05, last=0.05) for each in {*contracts, *ordered}]
         clock = virtual_clock()
         async with FakeBroker(clock=clock, positions=held, quotes=quotes) as broker:
             broker._book.client_id = number
@@ -124,6 +125,7 @@ def closed(contracts, *, seconds, ordered=(), number=0, ails=None, mute=None):
                 crew.desk.restore(
                     {str(each.strike): OwnOrder(contract=each, **entry) for each in ordered or contracts}
                 )
+                prepare(broker, crew.desk)
                 config = RunnerConfig(exit_wait=5.0)
                 closing = Closing(broker, crew.desk, crew.watch, config, crew.recorder, clock, print, bool)
                 closes_at = BEGAN + timedelta(seconds=seconds)
@@ -146,7 +148,9 @@ def test_right_before_the_close_an_exit_that_works_is_left_alone_whatever_ails_a
     assert left[WORKS].is_leaving
     assert "did not fill" in left[WORKS].reason
     assert "no answer" in left[AILS].reason
-    assert min(before for before, contract in sent if contract == WORKS) > 15
+    of_one = [before for before, contract in sent if contract == WORKS]
+    assert len(of_one) > 1  # as long as there is time, an exit that does not fill gives way to another
+    assert min(of_one) > 15
     assert min(before for before, contract in sent if contract == AILS) < 15
 
 
@@ -177,3 +181,86 @@ def test_no_exit_leaves_after_the_close_because_positions_were_read_anew():
 
     assert sent == []
     assert "none was sent" in left[WORKS].reason
+
+
+def test_when_nothing_is_left_nothing_more_is_asked_however_long_the_session_lasts():
+    def asked(seconds):
+        brokers = []
+        closed((), seconds=seconds, ordered=(WORKS,), prepare=lambda broker, _: brokers.append(broker))
+        return brokers[0].calls
+
+    assert asked(300) == asked(60)
+
+
+def test_of_many_contracts_the_one_bought_last_is_closed_though_no_list_has_it_yet():
+    many = [attrs.evolve(WORKS, strike=strike, con_id=strike) for strike in range(600, 608)]
+
+    def prepare(broker, desk):
+        broker.positions = listed_from(broker, 8.0)
+        desk.filled(str(WORKS.strike))
+
+    _, sent = closed((WORKS,), seconds=300, ordered=(*many, WORKS), prepare=prepare)
+
+    assert WORKS in [contract for _, contract in sent]
+
+
+def listed_from(broker, seconds):
+    positions = broker.positions
+
+    async def late(account=None):
+        is_late = virtual_clock().now() < BEGAN + timedelta(seconds=seconds)
+        return () if is_late else await positions(account)
+
+    return late
+
+
+def test_a_stop_that_is_on_its_way_when_all_is_closed_does_not_outlive_the_session():
+    found = []
+
+    def prepare(broker, desk):
+        broker.delay("place", 4.0)
+        found.append(broker)
+        ticket = OrderTicket(contract=WORKS, side="SELL", quantity=1, order_type="STP", stop_price=3)
+        stop = desk.protect(
+            lambda name: attrs.evolve(ticket, client_order_id=name), GapKind.NAKED, BEGAN.date(), "no stop"
+        )
+        found.append(asyncio.ensure_future(stop))
+
+    closed((), seconds=300, ordered=(WORKS,), prepare=prepare)
+
+    assert [row.state for row in found[0]._book.ended()] == [OrderState.CANCELLED]
+
+
+def test_a_session_does_not_end_before_the_fate_of_orders_could_be_read():
+    reads = []
+
+    def prepare(broker, _):
+        executions = broker.executions
+
+        async def told():
+            reads.append(virtual_clock().now())
+            return await executions()
+
+        broker.executions = told
+        broker.fail("executions", RequestTimeout("no answer"))
+        asyncio.get_running_loop().call_later(20, broker.heal, "executions")
+
+    closed((), seconds=300, ordered=(WORKS,), prepare=prepare)
+
+    assert reads[-1] > BEGAN + timedelta(seconds=20)
+
+
+def test_of_what_was_held_as_much_is_said_to_be_left_as_is_there_at_the_close(held_day):
+    def prepare(fake):
+        listed = fake.positions
+
+        async def positions(account=None):
+            rows = await listed(account)
+            is_over = virtual_clock().now() >= BEGAN.replace(hour=14, minute=29)
+            return tuple(attrs.evolve(row, signed_quantity=1) for row in rows) if is_over else rows
+
+        fake.positions = positions
+
+    day = held_day(config={"end_of_day": "hold"}, prepare=prepare)
+
+    assert [row.signed_quantity for row in day.report.held] == [1]
