@@ -144,6 +144,10 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     "model.orders": ("tests/unit/model/test_combo_values.py", "tests/unit/model/test_order_values.py"),
     "model.quotes": ("tests/unit/model/test_quote_and_account_values.py",),
     "model.signal": ("tests/unit/model/test_signal_wishes.py", "tests/unit/model/test_signals_hold_data.py"),
+    "options.delta_rule": (
+        "tests/unit/options/test_choices_by_name.py",
+        "tests/unit/options/test_delta_plan.py",
+    ),
     "options.filters": ("tests/unit/options/test_filters.py", "tests/property/test_selection.py"),
     "options.leg_risks": ("tests/unit/options/test_leg_risks.py", "tests/unit/options/test_net_greeks.py"),
     "options.liquidity": ("tests/unit/options/test_liquidity.py", "tests/unit/options/test_rules.py"),

@@ -3,6 +3,7 @@ import math
 import weakref
 from contextlib import aclosing
 from datetime import date
+from decimal import Decimal
 
 import attrs
 import pytest
@@ -13,7 +14,17 @@ from ibkeel.errors import NotConnected
 from ibkeel.ibkr.client import library
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
-from ibkeel.model import ClientOrderId, Option, OrderId, OrderReport, OrderState, OrderTicket, Right
+from ibkeel.model import (
+    ClientOrderId,
+    ConId,
+    Option,
+    OrderId,
+    OrderReport,
+    OrderState,
+    OrderTicket,
+    PermId,
+    Right,
+)
 from ibkeel.telemetry import AlarmRaised
 from ibkeel.virtual import DEFAULT_START
 
@@ -232,6 +243,35 @@ def test_what_is_said_of_a_rejected_order_afterwards_is_not_why(wire):
     assert (wire.state, wire.book.report(ONE).code) == (OrderState.REJECTED, 201)
 
 
+def test_an_order_is_told_as_it_was_asked_for_before_the_venue_says_a_word():
+    wire = Wire()
+    ticket = OrderTicket(
+        contract=CALL, side="SELL", quantity=3, order_type="STP LMT", limit_price=2, stop_price=3, tif="GTC",
+        oca_group="exits",
+    )  # fmt: skip
+
+    wire.book.sent(ONE, ticket, ClientOrderId("mine"), con_id=ConId(77), parent=OrderId(9))
+
+    assert wire.book.report(ONE) == OrderReport(
+        order_id=ONE, perm_id=PermId(0), client_id=OURS, client_order_id=ClientOrderId("mine"),
+        contract=attrs.evolve(CALL, con_id=77), side="SELL", quantity=3, remaining=3, order_type="STP LMT",
+        limit_price=Decimal(2), stop_price=Decimal(3), tif="GTC", parent_id=OrderId(9), oca_group="exits",
+        state=OrderState.SENT, at=DEFAULT_START,
+    )  # fmt: skip
+
+
+def test_why_a_change_was_refused_is_not_said_of_the_next(wire):
+    wire.status("Submitted")
+    wire.book.modifying(ONE, 4)
+    wire.book.on_error(ONE, 110, "The price does not conform")
+    refused = wire.book.refusal(ONE), wire.book.report(ONE).reason
+
+    wire.book.modifying(ONE, 4)
+
+    assert all("does not conform" in why for why in refused)
+    assert (wire.book.refusal(ONE), wire.book.report(ONE).reason) == ("", "")
+
+
 def test_a_refused_change_leaves_the_order_working(wire):
     wire.status("Submitted")
 
@@ -334,6 +374,17 @@ def test_an_echo_tells_the_orders_present_prices(wire):
         3.0,
         99,
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "stop"), [("STP", None, "1.5"), ("STP LMT", "1.4", "1.5"), ("MKT", None, None)]
+)
+def test_an_echo_tells_the_prices_that_its_kind_of_order_has(wire, kind, limit, stop):
+    wire.echo("PreSubmitted", orderType=kind, lmtPrice=1.4, auxPrice=1.5, tif="GTC")
+
+    report = wire.book.report(ONE)
+    told = tuple(price and str(price) for price in (report.limit_price, report.stop_price))
+    assert (report.order_type, told, report.tif) == (kind, (limit, stop), "GTC")
 
 
 def test_an_order_of_ours_from_an_earlier_session_is_adopted(wire):

@@ -313,7 +313,7 @@ def test_a_plan_without_a_strike_is_refused():
     ids=str,
 )
 def test_a_rule_that_nothing_can_meet_is_refused(figures):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=r"^DeltaRule"):
         DeltaRule(right="P", **figures)
 
 
@@ -339,6 +339,33 @@ def test_adjusted_classes_are_passed_over_and_a_class_can_be_named():
     named = delta_listing(chain, today=TODAY, rule=PUT, trading_class="2SPY")
 
     assert (usual.row.trading_class, named.row.trading_class) == ("SPY", "2SPY")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "taken"), [(["monthly"], "SPX"), (["weekly"], "SPXW"), ([], "SPXW"), (["leaps"], None)]
+)
+def test_of_classes_of_one_day_the_kind_decides_or_else_the_one_with_more_expiries(kinds, taken):
+    # A Gateway lists the monthly one, that settles at the open of the third Friday, by the day before.
+    monthly = OptionClass(trading_class="SPX", expiries=(EXPIRY,), strikes=(5000,))
+    weekly = OptionClass(trading_class="SPXW", expiries=(EXPIRY, EXPIRY + timedelta(days=1)), strikes=(5000,))
+    chain = OptionChain(underlying=Index("SPX"), classes=(monthly, weekly))
+
+    found = delta_listing(chain, today=TODAY, rule=DeltaRule(right="P", kinds=kinds))
+
+    assert (found and found.row.trading_class) == taken
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("monthly", "VIX"), ("weekly", "VIXW")])
+def test_monthly_options_that_expire_on_no_third_friday_are_known_by_their_class(kind, taken):
+    classes = [
+        OptionClass(trading_class=name, expiries=(TODAY + timedelta(days=days),), strikes=(20,))
+        for name, days in (("VIX", 43), ("VIXW", 50))
+    ]
+    chain = OptionChain(underlying=Index("VIX"), classes=classes)
+
+    found = delta_listing(chain, today=TODAY, rule=DeltaRule(right="P", kinds=[kind]))
+
+    assert found.row.trading_class == taken
 
 
 class StoppedClock:
