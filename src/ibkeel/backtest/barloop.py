@@ -23,10 +23,6 @@ _NOTES: Final = (
     "A position that has cost the whole account is closed at the close of that bar; no other margin is asked.",
     "No interest, no dividends, no splits, no borrowing costs.",
 )
-_COMMISSION: Final = CommissionPlan(per_unit=0.005, minimum=1.0)
-_STOP: Final = "stop"
-_SIGNAL: Final = "signal"
-_RUIN: Final = "ruin"
 
 
 class BarStrategy(Protocol):
@@ -50,7 +46,7 @@ class BarSettings:
     """
 
     cash: float = attrs.field(default=100_000.0, validator=above_zero)
-    commission: CommissionPlan = attrs.field(default=_COMMISSION)
+    commission: CommissionPlan = attrs.field(default=CommissionPlan(per_unit=0.005, minimum=1.0))
     half_spread: float = attrs.field(default=0.0, validator=from_zero)
     stop_fraction: float | None = attrs.field(default=None, validator=optional(above_zero))
     leverage: float = attrs.field(default=1.0, validator=above_zero)
@@ -134,7 +130,8 @@ def backtest_bars(
         for row, signed, price, charge, cause in book.fills
     )
     ends = bars.at + np.timedelta64(bars.spec.size_seconds, "s")
-    curve, trades = Curve(at=ends, value=equity), trades_of(deals)
+    curve, trades, currency = Curve(at=ends, value=equity), trades_of(deals), bars.contract.currency
+    other = () if currency == "USD" else (f"Dollars here are {currency}: nothing was converted.",)
     return BacktestReport(
         strategy=name or type(strategy).__name__,
         settings=dict(settings_of(("strategy", strategy), ("bars", settings))),
@@ -148,7 +145,7 @@ def backtest_bars(
         figures=figures_of(curve, trades, bars.timezone),
         counts={"bars": len(bars), "fills": len(book.fills), "refused": book.refused},
         held=(f"{book.held:g} {bars.contract}",) if book.held else (),
-        notes=_NOTES,
+        notes=_NOTES + other,
     )
 
 
@@ -165,12 +162,12 @@ def _walk(strategy: BarStrategy, bars: Bars, book: _Book) -> list[float]:
     wanted: float | None = None
     for row, bar in enumerate(_rows(bars)):
         if wanted is not None and wanted != book.held:
-            book.move(row, wanted, bar.open, _SIGNAL)
+            book.move(row, wanted, bar.open, "signal")
         if fraction is not None and book.held:
             _check_stop(book, book.stop_price(fraction), row, bar)
         worth = book.cash + book.held * bar.close
         if worth <= 0.0 and book.held:  # a broker would have closed it before; nothing more can be bought
-            book.move(row, 0.0, bar.close, _RUIN)
+            book.move(row, 0.0, bar.close, "ruin")
             worth = book.cash
         equity.append(worth)
         wanted = decide(bar)
@@ -179,9 +176,9 @@ def _walk(strategy: BarStrategy, bars: Bars, book: _Book) -> list[float]:
 
 def _check_stop(book: _Book, stop: float, row: int, bar: Bar) -> None:
     if book.held > 0 and bar.low <= stop:
-        book.move(row, 0.0, min(bar.open, stop), _STOP)
+        book.move(row, 0.0, min(bar.open, stop), "stop")
     elif book.held < 0 and bar.high >= stop:
-        book.move(row, 0.0, max(bar.open, stop), _STOP)
+        book.move(row, 0.0, max(bar.open, stop), "stop")
 
 
 def settings_of(*named: tuple[str, Any]) -> Iterator[tuple[str, str]]:

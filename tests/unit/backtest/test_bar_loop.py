@@ -275,6 +275,16 @@ class Set:
         return None
 
 
+def test_bars_in_another_currency_say_what_their_dollars_are():
+    bars = bars_of([(10, 10, 10, 10)])
+    euros = attrs.evolve(bars, contract=Stock("SAP", currency="EUR"))
+
+    told = [note for note in backtest_bars(Holding(), euros).notes if "EUR" in note]
+
+    assert told == ["Dollars here are EUR: nothing was converted."]
+    assert not [note for note in backtest_bars(Holding(), bars).notes if "Dollars" in note]
+
+
 def test_the_settings_of_a_report_are_those_of_the_strategy_and_of_the_fills():
     settings = backtest_bars(Set(), bars_of([(10, 10, 10, 10)])).settings
 
