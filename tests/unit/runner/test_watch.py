@@ -26,7 +26,7 @@ from ibkeel.runner.recorder import Recorder
 from ibkeel.runner.tally import Tally
 from ibkeel.runner.watch import Watch
 from ibkeel.testing import FakeBroker
-from ibkeel.virtual import virtual_clock
+from ibkeel.virtual import DEFAULT_START, virtual_clock
 
 CALL = Option("SPY", date(2026, 1, 16), 560, Right.CALL)
 OLD = "ibk-20260105-r1-0001"
@@ -86,6 +86,28 @@ async def readings(post, number):
     for _ in range(number):
         await post.watch.catch_up()
         await asyncio.sleep(20)
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "is_unknown"),
+    [
+        (OrderState.SENT, {"is_placing": True}, False),  # the answer is awaited
+        (OrderState.SENT, {}, True),
+        (OrderState.UNKNOWN, {"is_placing": True}, True),
+        (OrderState.UNKNOWN, {}, True),
+        (OrderState.UNKNOWN, {"is_past": True}, False),
+        (OrderState.WORKING, {}, False),
+        (OrderState.CANCELLED, {}, False),
+    ],
+)
+async def test_the_fate_of_an_order_is_unknown_when_no_answer_comes_any_more(state, more, is_unknown):
+    post = posted()
+
+    post.desk.restore(
+        {OLD: OwnOrder(contract=CALL, is_entry=True, state=state, placed_at=DEFAULT_START, **more)}
+    )
+
+    assert post.desk.unknown_orders == is_unknown
 
 
 async def test_two_readings_that_lack_an_order_settle_it_and_say_so():
