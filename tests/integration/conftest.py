@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import attrs
 import pytest
@@ -155,6 +156,7 @@ def stage(listed_call):
         *,
         settings=None,
         account="DU1234567",
+        further_accounts=MappingProxyType({}),
         kept_back=(),
         market=_MARKET,
         own_clock=None,
@@ -164,7 +166,13 @@ def stage(listed_call):
         await asyncio.sleep(FIRST_MINUTES)
         clock, board, told = virtual_clock(), Switchboard(), Told()
         board.kept_back, board.altered = set(kept_back), altered
-        gateway = SimulatedGateway(market=market, clock=clock, settings=settings, account=account)
+        gateway = SimulatedGateway(
+            market=market,
+            clock=clock,
+            settings=settings,
+            account=account,
+            further_accounts=further_accounts,
+        )
         broker = IBKRBroker(
             IBKRConfig(**{"orders": "PAPER", "port": PORT, **config}),
             clock=own_clock or clock,

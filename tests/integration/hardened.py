@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import date
+from types import MappingProxyType
 
 from ibkeel.ibkr import harden
 from ibkeel.ibkr.client import library
@@ -15,10 +16,13 @@ MARKET = SeededMarket(7, date(2026, 1, 5))
 
 
 @asynccontextmanager
-async def connected(settings=None, *, account="DU1234567", **arguments):
+async def connected(
+    settings=None, *, account="DU1234567", further_accounts=MappingProxyType({}), **arguments
+):
     """A hardened object with a session, ten minutes after the opening."""
     await asyncio.sleep(600)
-    gateway = SimulatedGateway(market=MARKET, clock=virtual_clock(), settings=settings, account=account)
+    accounts = {"account": account, "further_accounts": further_accounts}
+    gateway = SimulatedGateway(market=MARKET, clock=virtual_clock(), settings=settings, **accounts)
     ib = library.IB()
     hardened = harden(ib, clock=virtual_clock(), **arguments)
     async with gateway.listening("127.0.0.1", PORT):

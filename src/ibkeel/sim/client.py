@@ -1,19 +1,20 @@
-"""One connected client as the Gateway sees it: its session, its subscriptions, its outbox, and what spoils that."""
+"""What is to happen when; one connected client: its session, its subscriptions, its outbox, and what spoils that."""
 
+import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Final, Protocol
 
 import attrs
 from typing_extensions import override
 
-from ibkeel.sim.agenda import Agenda, Ticket
 from ibkeel.sim.codec import REPLIES, Form, Values
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.faults import Duplicated, Fault, Garbage, Reordered, Truncated
 from ibkeel.sim.session import Session
-from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract
+from ibkeel.sim.values import MarketQuote, ModelGreeks, SimContract, SimPosition
 from ibkeel.sim.wire import encode, framed, split, writes
 
 _HEADER: Final = 4
@@ -22,6 +23,69 @@ _NO_FRAME: Final = b"\xff" * 12
 
 _OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 _NEVER_SET: Final = {"mask": 0, "attribute": 0}  # of ticks
+
+
+class Ticket:
+    """An entry of the agenda; cancel it as often as you like."""
+
+    __slots__ = ("action", "at")
+
+    def __init__(self, at: datetime, action: Callable[[datetime], None]) -> None:
+        self.at = at
+        self.action: Callable[[datetime], None] | None = action  # None: cancelled, or run already
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it will not run: cancelled, or run already."""
+        return self.action is None
+
+    def cancel(self) -> None:
+        """Make sure that it does not run."""
+        self.action = None
+
+    def run(self, now: datetime) -> None:
+        """Run the action once."""
+        action, self.action = self.action, None
+        if action is not None:
+            action(now)
+
+
+class Agenda:
+    """Actions ordered by instant, then by the order of adding.
+
+    Event loops run timers of equal time in no promised order. So the same requests at the same instants give the
+    same bytes.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime, int, Ticket]] = []
+        self._sequence = count()
+
+    def add(self, at: datetime, action: Callable[[datetime], None]) -> Ticket:
+        """Plan an action; it gets the instant at which it really runs."""
+        ticket = Ticket(at, action)
+        heapq.heappush(self._heap, (at, next(self._sequence), ticket))
+        return ticket
+
+    def next_at(self) -> datetime | None:
+        """When the next action is due; None when nothing is planned."""
+        heap = self._heap
+        while heap and heap[0][2].action is None:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def pop_due(self, now: datetime) -> Ticket | None:
+        """Take the first entry with `at <= now`; None when there is none."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            ticket = heapq.heappop(heap)[2]
+            if ticket.action is not None:
+                return ticket
+        return None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._heap.clear()
 
 
 class Sink(Protocol):
@@ -75,6 +139,7 @@ class Stream:
     holds_line: bool = False
     holds_history: bool = False  # counts as an open historical request
     ticket: Ticket | None = None
+    on_fills: Callable[[Sequence[SimPosition], datetime], None] | None = None  # hears what changed
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -96,6 +161,7 @@ class Client:
         self.histories: dict[int, Ticket] = {}
         self.market_data_type = 1
         self.wants_positions = False
+        self.watched = ""  # the account whose updates it gets
         self.repeats: dict[tuple[str, int], Ticket] = {}  # updates that come again, by kind and id
         self.streams: dict[tuple[str, int], Stream] = {}  # by kind and request id
         self.is_open = True

@@ -13,8 +13,7 @@ from typing import Any, Final, Self
 import attrs
 
 from ibkeel.errors import ConfigurationError
-from ibkeel.sim.agenda import Ticket
-from ibkeel.sim.client import Client
+from ibkeel.sim.client import Client, Ticket
 from ibkeel.sim.disorder import PLAIN, Treatment
 from ibkeel.sim.effects import EFFECTS, Stage, Undo
 from ibkeel.sim.fault import FaultSeen

@@ -34,7 +34,8 @@ RESTORED: Final = {
 }
 _NO_LIVE_UPDATES: Final = "Failed to request live updates (disconnected)."
 _BUST: Final = "Bust event occurred, current subscription is deactivated."
-_KNOWN: Final = {"completed_orders": 0, "executions": 0, "positions": 0, "portfolio": 1, "account_values": 1}
+_KNOWN: Final = ("completed_orders", "executions", "positions")
+_KNOWN_OF_ACCOUNTS: Final = ("portfolio", "account_values")
 _MOVED: Final = "TWS socket port has been reset and this connection is being dropped."
 
 
@@ -143,9 +144,12 @@ def _remember(world: World, fault: UpstreamLost, now: datetime) -> None:
     memory: Any = SimpleNamespace(
         open_orders=lambda owner: [order for order in opened if owner in {None, order.client_id}]
     )
-    for name, when in _KNOWN.items():
-        rows = tuple(getattr(world.venue, name)(*(now,)[:when]))
-        setattr(memory, name, lambda *_, rows=rows: rows)
+    for name in _KNOWN:
+        rows = tuple(getattr(world.venue, name)())
+        setattr(memory, name, lambda rows=rows: rows)
+    for name in _KNOWN_OF_ACCOUNTS:
+        each = {account: tuple(getattr(world.venue, name)(now, account)) for account in world.accounts}
+        setattr(memory, name, lambda _, account, each=each: each[account])
     world.memory = memory
 
 

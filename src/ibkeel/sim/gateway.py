@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from datetime import timedelta
@@ -33,9 +33,10 @@ class SimulatedGateway:
     Args:
         market: Where quotes, history and definitions come from.
         clock: Wall time; on a virtual loop the clock that moves with it.
-        venue: Where orders go; None makes one from `account`, `cash` and `seed`.
+        venue: Where orders go; None makes one from `account`, `cash`, `further_accounts` and `seed`.
         account: Account id that clients see, where `venue` has none of its own.
         cash: Opening cash of the venue that is made, in its currency.
+        further_accounts: More accounts of the login: their opening cash, by id.
         seed: Seed of the venue that is made.
         settings: Limits and habits.
         scenario: What goes wrong; None: nothing, unless a fault is injected.
@@ -50,18 +51,25 @@ class SimulatedGateway:
         venue: Exchange | None = None,
         account: str = "DU1234567",
         cash: float = 100_000.0,
+        further_accounts: Mapping[str, float] | None = None,
         seed: int = 0,
         settings: GatewaySettings | None = None,
         scenario: Scenario | None = None,
         speed: float = 1.0,
     ) -> None:
         if venue is None:
-            settings_of_venue = VenueSettings(settles_expiries=True)
-            venue = Venue(market, account=account, cash=cash, seed=seed, settings=settings_of_venue)
+            venue = Venue(
+                market,
+                account=account,
+                cash=cash,
+                further_accounts=further_accounts,
+                seed=seed,
+                settings=VenueSettings(settles_expiries=True),
+            )
         self._world = World(
             market=market,
             venue=venue,
-            account=getattr(venue, "account", account),
+            accounts=getattr(venue, "accounts", (account,)),
             clock=clock,
             settings=settings or GatewaySettings(),
         )

@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from ibkeel.clock import Clock
-from ibkeel.sim.agenda import Agenda, Ticket
-from ibkeel.sim.client import Client, Stream
+from ibkeel.sim.client import Agenda, Client, Stream, Ticket
 from ibkeel.sim.counters import GatewayCounters, Pacing
 from ibkeel.sim.disorder import PLAIN, Disorder, Service, Treatment
 from ibkeel.sim.faults import ClockSkew
@@ -33,7 +32,7 @@ _LAG: Final = timedelta(seconds=1)  # a clock that is further back was set back
 
 
 class Exchange(Protocol):
-    """The venue that the Gateway asks: it matches orders and keeps the account."""
+    """The venue that the Gateway asks: it matches orders and keeps the accounts."""
 
     def submit(self, order: SimOrder, at: datetime) -> Sequence[VenueEvent]:
         """Take a new order, or a modification of a live one."""
@@ -48,7 +47,14 @@ class Exchange(Protocol):
         ...
 
     def exercise(
-        self, contract: SimContract, quantity: int, *, client_id: int, order_id: int, at: datetime
+        self,
+        contract: SimContract,
+        quantity: int,
+        *,
+        client_id: int,
+        order_id: int,
+        at: datetime,
+        account: str,
     ) -> Sequence[VenueEvent]:
         """Exercise options that are held."""
         ...
@@ -82,15 +88,15 @@ class Exchange(Protocol):
         ...
 
     def positions(self) -> Sequence[SimPosition]:
-        """What the account holds."""
+        """What the accounts hold."""
         ...
 
-    def portfolio(self, at: datetime) -> Sequence[PortfolioRow]:
-        """Positions at the market's prices."""
+    def portfolio(self, at: datetime, account: str) -> Sequence[PortfolioRow]:
+        """Positions of an account at the market's prices."""
         ...
 
-    def account_values(self, at: datetime) -> Sequence[tuple[str, str, str]]:
-        """Key, value and currency of each account value."""
+    def account_values(self, at: datetime, account: str) -> Sequence[tuple[str, str, str]]:
+        """Key, value and currency of each value of an account."""
         ...
 
 
@@ -118,7 +124,7 @@ class World:
     Args:
         market: Where quotes, bars and definitions come from.
         venue: Where orders go.
-        account: Account id that clients see.
+        accounts: Account ids that clients see.
         clock: Wall time.
         settings: Limits and habits.
     """
@@ -128,11 +134,11 @@ class World:
         *,
         market: Market,
         venue: Exchange,
-        account: str,
+        accounts: tuple[str, ...],
         clock: Clock,
         settings: GatewaySettings,
     ) -> None:
-        self.market, self.venue, self.account = market, venue, account
+        self.market, self.venue, self.accounts = market, venue, accounts
         self.settings = settings
         self.counters = GatewayCounters()
         self.agenda = Agenda()

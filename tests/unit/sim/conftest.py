@@ -271,7 +271,7 @@ class SmallExchange:
     def positions(self):
         return list(self.held.values())
 
-    def portfolio(self, at):
+    def portfolio(self, at, account):
         return [PortfolioRow(each, 500.0, 500.0 * each.quantity, 1.0, 2.0) for each in self.held.values()]
 
     def objection(self, order, at):
@@ -286,7 +286,7 @@ class SmallExchange:
         after = attrs.evolve(worth, initial=margin, maintenance=margin)
         return MarginPreview(before=worth, after=after, commission=1.0)
 
-    def account_values(self, at):
+    def account_values(self, at, account):
         return [
             ("NetLiquidation", "100000.00", "USD"),
             ("BuyingPower", "400000.00", "USD"),

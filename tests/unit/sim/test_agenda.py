@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibkeel.sim.agenda import Agenda
+from ibkeel.sim.client import Agenda
 from ibkeel.sim.counters import SlidingWindow
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -5,12 +5,12 @@ from typing import Final
 
 from ibkeel.sim.services import (
     account,
+    contracts,
     history,
     options,
     orders,
     past,
     quotes,
-    reference,
     subscribed,
     system,
 )
@@ -20,7 +20,7 @@ __all__ = ["HANDLERS"]
 
 HANDLERS: Final[Mapping[str, Handler]] = {
     **system.HANDLERS,
-    **reference.HANDLERS,
+    **contracts.HANDLERS,
     **quotes.HANDLERS,
     **history.HANDLERS,
     **orders.HANDLERS,

@@ -1,4 +1,4 @@
-"""The account: its values, positions and profit, also by account and model; summaries; who is told which executions."""
+"""The accounts: their values, positions and profit, also by account and model; summaries; who is told which executions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -8,34 +8,52 @@ from typing import Any, Final, NamedTuple
 from ibkeel.errors import WireError
 from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.services.contracts import cancels, contract_values
-from ibkeel.sim.values import Execution, SimContract, SimPosition
+from ibkeel.sim.values import Execution, SimPosition
 from ibkeel.sim.venue import PortfolioRow
 from ibkeel.sim.wire import clock_text, parse_instant, parse_zone
-from ibkeel.sim.world import Handler, World, error_321, error_322
+from ibkeel.sim.world import Handler, Rejection, World, error_321, error_322
 
 _SUMMARY: Final = "account_summary"
 _SIDES: Final = {"BUY": "BOT", "SELL": "SLD", "BOT": "BOT", "SLD": "SLD"}
+_TAKEN: Final = "Unable subscribe to account as the following clients are subscribed to a different account."
 _MOST_DAYS: Final = 7  # the longest trade log of a TWS
 
 
-def check_account(world: World, account: str) -> None:
-    """Make sure that a request is about the account that there is."""
-    if account not in {"", "All", world.account}:
+def chosen_accounts(world: World, account: str) -> tuple[str, ...]:
+    """The accounts that a request is about: the one that it names, or all."""
+    if account in world.accounts:
+        return (account,)
+    if account not in {"", "All"}:
         # The code is documented for bad parameters; the text is unverified.
         raise error_321("bS", f"Invalid account code '{account}'")
+    return world.accounts
 
 
 def _account_updates(world: World, client: Client, values: dict[str, Any]) -> None:
+    """Send the updates of one account; of several, the first if none is named (unverified).
+
+    Source:
+        That clients who watch another account stand in the way is seen in public issue threads.
+    """
+    name = values["account"] if values["account"] in world.accounts else world.accounts[0]
+    others = [
+        str(number)
+        for number, each in world.clients.items()
+        if each is not client and each.watched not in {"", name}
+    ]
+    if values["subscribe"] and others:
+        raise Rejection(2101, f"{_TAKEN}{{{','.join(others)}}}")
     waiting = client.repeats.pop(("account", 0), None)
     if waiting is not None:
         waiting.cancel()
-    if not values["subscribe"]:
+    client.watched = name if values["subscribe"] else ""
+    if not client.watched:
         return
 
     def show(now: datetime, *, is_first: bool = False) -> None:
         _send_image(world, client, now)
         if is_first:
-            client.reply("account_download_end", account=world.account)
+            client.reply("account_download_end", account=name)
         plan(world.settings.account_update_seconds, show)
 
     def plan(seconds: float, action: Callable[[datetime], None]) -> None:
@@ -44,10 +62,18 @@ def _account_updates(world: World, client: Client, values: dict[str, Any]) -> No
     plan(world.settings.latency.account, partial(show, is_first=True))
 
 
+def _send_values(
+    world: World, client: Client, message: str, accounts: Sequence[str], now: datetime, **more: Any
+) -> None:
+    for account in accounts:
+        for key, value, currency in world.books.account_values(now, account):
+            client.reply(message, account=account, key=key, value=value, currency=currency, **more)
+
+
 def _send_image(world: World, client: Client, now: datetime) -> None:
-    for key, value, currency in world.books.account_values(now):
-        client.reply("account_value", key=key, value=value, currency=currency, account=world.account)
-    for position, price, value_, unrealized, realized in world.books.portfolio(now):
+    """Send all of the account that a client watches."""
+    _send_values(world, client, "account_value", (client.watched,), now)
+    for position, price, value_, unrealized, realized in world.books.portfolio(now, client.watched):
         client.reply(
             "portfolio",
             **contract_values(position.contract),
@@ -62,24 +88,25 @@ def _send_image(world: World, client: Client, now: datetime) -> None:
     client.reply("account_time", time=clock_text(now, world.settings.timezone))
 
 
-def after_fills(world: World, contracts: Sequence[SimContract], now: datetime) -> None:
+def after_fills(world: World, fills: Sequence[Execution], now: datetime) -> None:
     """Tell those who watch positions and accounts that fills have changed them."""
-    held = {each.contract.con_id: each for each in world.books.positions()}
+    held = {_key(each): each for each in world.books.positions()}
     changed = [
         held.get(
-            contract.con_id,
-            SimPosition(account=world.account, contract=contract, quantity=0.0, average_cost=0.0),
+            key, SimPosition(account=fill.account, contract=fill.contract, quantity=0.0, average_cost=0.0)
         )
-        for contract in {each.con_id: each for each in contracts}.values()
+        for key, fill in {_key(each): each for each in fills}.items()
     ]
+    accounts = {each.account for each in changed}
     for client in list(world.clients.values()):
         if client.wants_positions:
             for position in changed:
                 _send_position(client, "position", position)
-        if ("account", 0) in client.repeats:
+        if client.watched in accounts:
             _send_image(world, client, now)
-        for kind, request_id in client.streams:
-            _tell_stream(world, client, kind, request_id, changed, now)
+        for stream in client.streams.values():
+            if stream.on_fills is not None:
+                stream.on_fills(changed, now)
 
 
 class _Today(NamedTuple):
@@ -104,48 +131,35 @@ def _send_position(client: Client, name: str, position: SimPosition, **more: Any
 
 
 def _positions_multi(world: World, client: Client, values: dict[str, Any]) -> None:
-    check_account(world, values["account"])
-    request_id = values["request_id"]
-    stream = world.open_stream(client, Stream(kind="positions_multi", request_id=request_id))
+    accounts, request_id = chosen_accounts(world, values["account"]), values["request_id"]
 
-    def answer(_now: datetime) -> None:
-        for position in world.books.positions():
-            _send_position(client, "position_multi", position, request_id=request_id)
+    def send(positions: Sequence[SimPosition], _now: datetime) -> None:
+        for position in positions:
+            if position.account in accounts:
+                _send_position(client, "position_multi", position, request_id=request_id)
+
+    stream = Stream(kind="positions_multi", request_id=request_id, on_fills=send)
+    world.open_stream(client, stream)
+
+    def answer(now: datetime) -> None:
+        send(world.books.positions(), now)
         client.reply("position_multi_end", request_id=request_id)
 
     stream.ticket = world.answer(client, request_id, world.settings.latency.account, answer)
 
 
 def _updates_multi(world: World, client: Client, values: dict[str, Any]) -> None:
-    check_account(world, values["account"])
-    request_id = values["request_id"]
-    stream = Stream(kind="account_updates_multi", request_id=request_id)
-    send = partial(_send_values_multi, world, client, request_id)
+    accounts, request_id = chosen_accounts(world, values["account"]), values["request_id"]
+
+    def send(now: datetime) -> None:
+        _send_values(world, client, "account_update_multi", accounts, now, request_id=request_id)
+
+    def on_fills(changed: Sequence[SimPosition], now: datetime) -> None:
+        if any(position.account in accounts for position in changed):
+            send(now)
+
+    stream = Stream(kind="account_updates_multi", request_id=request_id, on_fills=on_fills)
     _watch(world, client, stream, send, world.settings.account_update_seconds, "account_update_multi_end")
-
-
-def _send_values_multi(world: World, client: Client, request_id: int, now: datetime) -> None:
-    """Send every account value to one who watches them by account and model."""
-    for key, value, currency in world.books.account_values(now):
-        client.reply(
-            "account_update_multi",
-            request_id=request_id,
-            account=world.account,
-            key=key,
-            value=value,
-            currency=currency,
-        )
-
-
-def _tell_stream(
-    world: World, client: Client, kind: str, request_id: int, changed: Sequence[SimPosition], now: datetime
-) -> None:
-    match kind:
-        case "positions_multi":
-            for position in changed:
-                _send_position(client, "position_multi", position, request_id=request_id)
-        case "account_updates_multi":
-            _send_values_multi(world, client, request_id, now)
 
 
 def _positions(world: World, client: Client, _values: dict[str, Any]) -> None:
@@ -171,30 +185,34 @@ def _account_summary(world: World, client: Client, values: dict[str, Any]) -> No
     request_id = values["request_id"]
     tags = set(filter(None, values["tags"].replace(" ", "").split(",")))
     stream = Stream(kind=_SUMMARY, request_id=request_id)
-    sent: dict[str, str] = {}
+    sent: dict[tuple[str, str], str] = {}
 
     def send(now: datetime) -> None:
-        for key, value, currency in world.books.account_values(now):
-            if key in tags and sent.get(key) != value:
-                sent[key] = value
-                client.reply(
-                    "account_summary",
-                    request_id=request_id,
-                    account=world.account,
-                    tag=key,
-                    value=value,
-                    currency=currency,
-                )
+        for account in world.accounts:
+            for key, value, currency in world.books.account_values(now, account):
+                if key in tags and sent.get((account, key)) != value:
+                    sent[account, key] = value
+                    client.reply(
+                        "account_summary",
+                        request_id=request_id,
+                        account=account,
+                        tag=key,
+                        value=value,
+                        currency=currency,
+                    )
 
     _watch(world, client, stream, send, world.settings.account_update_seconds, "account_summary_end")
 
 
+def _rows(world: World, accounts: Sequence[str], now: datetime) -> list[PortfolioRow]:
+    return [row for account in accounts for row in world.books.portfolio(now, account)]
+
+
 def _pnl(world: World, client: Client, values: dict[str, Any]) -> None:
-    check_account(world, values["account"])
-    request_id = values["request_id"]
+    accounts, request_id = chosen_accounts(world, values["account"]), values["request_id"]
 
     def send(now: datetime) -> None:
-        rows = world.books.portfolio(now)
+        rows = _rows(world, accounts, now)
         days = _daily_profits(world, rows, now)
         client.reply(
             "pnl",
@@ -209,11 +227,12 @@ def _pnl(world: World, client: Client, values: dict[str, Any]) -> None:
 
 
 def _pnl_single(world: World, client: Client, values: dict[str, Any]) -> None:
-    check_account(world, values["account"])
-    request_id = values["request_id"]
+    accounts, request_id = chosen_accounts(world, values["account"]), values["request_id"]
 
     def send(now: datetime) -> None:
-        rows = [row for row in world.books.portfolio(now) if row.position.contract.con_id == values["con_id"]]
+        rows = [
+            row for row in _rows(world, accounts, now) if row.position.contract.con_id == values["con_id"]
+        ]
         if not rows:
             # What a Gateway says about a contract that was never held is unverified.
             client.reply("pnl_single", request_id=request_id, position=0)
@@ -261,7 +280,7 @@ def _daily_profits(world: World, rows: Sequence[PortfolioRow], now: datetime) ->
     what was held.
     """
     today = _traded_today(world, now)
-    return [_daily(world, row, today.get(row.position.contract.con_id, _Today()), now) for row in rows]
+    return [_daily(world, row, today.get(_key(row.position), _Today()), now) for row in rows]
 
 
 def _daily(world: World, row: PortfolioRow, today: _Today, now: datetime) -> float | None:
@@ -275,19 +294,23 @@ def _daily(world: World, row: PortfolioRow, today: _Today, now: datetime) -> flo
     return row.market_value - today.paid - held_before * close * contract.multiplier
 
 
-def _traded_today(world: World, now: datetime) -> dict[int, _Today]:
-    """By contract id."""
+def _key(of: SimPosition | Execution) -> tuple[str, int]:
+    return of.account, of.contract.con_id
+
+
+def _traded_today(world: World, now: datetime) -> dict[tuple[str, int], _Today]:
+    """By account and contract id."""
     zone = parse_zone(world.settings.timezone)
     midnight = datetime.combine(now.astimezone(zone).date(), time(), zone)
-    found: dict[int, _Today] = {}
+    found: dict[tuple[str, int], _Today] = {}
     for execution, commission in world.books.executions():
         if execution.at < midnight:
             continue
         contract = execution.contract
-        before = found.get(contract.con_id, _Today())
+        before = found.get(_key(execution), _Today())
         signed = execution.quantity if execution.side == "BOT" else -execution.quantity
         value = signed * execution.price * contract.multiplier
-        found[contract.con_id] = _Today(before.signed + signed, before.paid + value + commission.commission)
+        found[_key(execution)] = _Today(before.signed + signed, before.paid + value + commission.commission)
     return found
 
 

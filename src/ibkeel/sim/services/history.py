@@ -8,8 +8,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import WireError
-from ibkeel.sim.agenda import Ticket
-from ibkeel.sim.client import Client
+from ibkeel.sim.client import Client, Ticket
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.durations import (

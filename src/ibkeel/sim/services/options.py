@@ -10,7 +10,7 @@ import attrs
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.market.options import greeks, implied_volatility, price
-from ibkeel.sim.services.account import check_account
+from ibkeel.sim.services.account import chosen_accounts
 from ibkeel.sim.services.contracts import cancels, resolve
 from ibkeel.sim.services.orders import check_writable, publish
 from ibkeel.sim.values import SimContract
@@ -86,14 +86,14 @@ def _shown(
 def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id, quantity = values["request_id"], values["quantity"] or 0
     check_writable(world)
-    check_account(world, values["account"])
+    account = chosen_accounts(world, values["account"])[0]
     contract = resolve(world, {**values, "primary_exchange": ""})
     # The codes and texts of refusals are unverified.
     if contract.sec_type != "OPT" or values["action"] not in {_EXERCISE, _LAPSE} or quantity < 1:
         raise error_322("bQ", "An option, an action of 1 or 2 and a quantity are needed")
 
     def answer(now: datetime) -> None:
-        held = _held(world, contract)
+        held = _held(world, contract, account)
         if held < quantity:
             raise error_322("bQ", f"The position is {held:g}, not {quantity}")
         if values["action"] == _LAPSE:
@@ -102,7 +102,14 @@ def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
             raise error_322("bQ", "The option is out of the money; override to exercise it")
         publish(
             world,
-            world.venue.exercise(contract, quantity, client_id=client.client_id, order_id=request_id, at=now),
+            world.venue.exercise(
+                contract,
+                quantity,
+                client_id=client.client_id,
+                order_id=request_id,
+                at=now,
+                account=account,
+            ),
             now,
         )
 
@@ -110,9 +117,10 @@ def _exercise(world: World, client: Client, values: dict[str, Any]) -> None:
     world.answer(client, request_id, latency, answer, needs=Service.ORDERS)
 
 
-def _held(world: World, contract: SimContract) -> float:
-    positions = (each for each in world.venue.positions() if each.contract.con_id == contract.con_id)
-    return sum(position.quantity for position in positions)
+def _held(world: World, contract: SimContract, account: str) -> float:
+    mine = (account, contract.con_id)
+    held = (each for each in world.venue.positions() if (each.account, each.contract.con_id) == mine)
+    return sum(position.quantity for position in held)
 
 
 def _is_in_the_money(world: World, contract: SimContract, now: datetime) -> bool:

@@ -116,7 +116,7 @@ def _order(world: World, client_id: int, values: dict[str, Any]) -> SimOrder:
         transmit=values["transmit"],
         outside_rth=values["outside_rth"],
         what_if=values["what_if"],
-        account=values["account"] or world.account,
+        account=values["account"] or (world.accounts[0] if len(world.accounts) == 1 else ""),
         order_ref=values["order_ref"],
         echo=values,
     )
@@ -177,11 +177,7 @@ def _publish(world: World, events: Sequence[VenueEvent], now: datetime) -> None:
         for listener in _listeners(world, client_id, _owner(event)):
             _send(world, listener, event, now)
     _forget_ended(world, events)
-    filled = [
-        event.contract
-        for event in events
-        if isinstance(event, Execution) and event.contract.sec_type != _COMBO
-    ]
+    filled = [event for event in events if isinstance(event, Execution) and event.contract.sec_type != _COMBO]
     if filled:
         after_fills(world, filled, now)
 

@@ -95,7 +95,7 @@ REFUSED: Final[Mapping[str, Refused]] = {
 
 
 def _accounts(world: World, client: Client, _now: datetime) -> None:
-    client.reply("managed_accounts", accounts=world.account)
+    client.reply("managed_accounts", accounts=",".join(world.accounts))
 
 
 def _next_id(world: World, client: Client, _now: datetime) -> None:

@@ -108,11 +108,12 @@ class Book:
         return self._highest.get(client_id, -1)
 
     def active_count(self, order: SimOrder) -> int:
-        """Transmitted live orders of the contract, or the legs, and the side of an order."""
+        """Transmitted live orders of the account, the contract, or the legs, and the side of an order."""
         return sum(
             working.order.contract.con_id == order.contract.con_id
             and working.order.legs == order.legs
             and working.order.action == order.action
+            and working.order.account == order.account
             and working.stage is not Stage.DRAFT
             for working in self._live.values()
         )

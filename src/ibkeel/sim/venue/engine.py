@@ -1,7 +1,7 @@
 """What happens to orders, and to their families, as clients and the market act on them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -50,9 +50,11 @@ _ASLEEP: Final = (Stage.DRAFT, Stage.CHILD)
 class Engine:
     """Moves orders through their stages and collects what must be sent, in order."""
 
-    def __init__(self, market: Market, ledger: Ledger, stamps: Stamps, settings: VenueSettings) -> None:
+    def __init__(
+        self, market: Market, ledgers: Mapping[str, Ledger], stamps: Stamps, settings: VenueSettings
+    ) -> None:
         self.book = Book()
-        self._board, self._ledger = Board(market, queues=settings.queues_limits), ledger
+        self._board, self._ledgers = Board(market, queues=settings.queues_limits), ledgers
         self._stamps, self._settings = stamps, settings
         self._habits = Habits(settings, stamps.seed)
         self._hours, self._auctions, self._queue = TradingHours(market), Auctions(market), Queue()
@@ -156,7 +158,7 @@ class Engine:
     def _refusal_for_funds(self, order: SimOrder, at: datetime) -> OrderError | None:
         if order.parent_id:  # an exit of what the parent is yet to open
             return None
-        preview, reduces = self._ledger.preview(order, at)
+        preview, reduces = self._ledgers[order.account].preview(order, at)
         # To sell what covers a short option ties up more.
         reduces = reduces and preview.after.initial < preview.before.initial + 0.01
         if reduces or preview.commission is None or preview.after.available_funds >= 0:
@@ -258,7 +260,7 @@ class Engine:
 
     def _fill(self, working: WorkingOrder, quantity: float, price: float, at: datetime) -> list[VenueEvent]:
         working.fill(quantity, price)
-        booked = self._ledger.book(working, quantity, price, at)
+        booked = self._ledgers[working.order.account].book(working, quantity, price, at)
         executions, commissions = [each for each, _ in booked], [each for _, each in booked]
         habits, shown = self._habits.of(working.order), pair(working)
         if habits.repeats_status:

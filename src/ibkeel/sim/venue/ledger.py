@@ -47,11 +47,17 @@ class Stamps:
 
 
 class Ledger:
-    """The account and every fill that made it what it is."""
+    """An account, and the fills of every account."""
 
-    def __init__(self, market: Market, account: Account, stamps: Stamps, settings: VenueSettings) -> None:
-        self.account = account
-        self.fills: list[tuple[Execution, Commission]] = []
+    def __init__(
+        self,
+        market: Market,
+        account: Account,
+        stamps: Stamps,
+        settings: VenueSettings,
+        fills: list[tuple[Execution, Commission]],
+    ) -> None:
+        self.account, self.fills = account, fills
         self._market, self._stamps, self._settings = market, stamps, settings
 
     def book(

@@ -284,6 +284,8 @@ def check_modification(order: SimOrder, original: SimOrder, market: Market) -> R
     Type, prices, quantity and time in force may change.
     """
     fixed = ("action", "parent_id", "oca_group")
+    if order.account not in {"", original.account}:
+        return Refusal.MODIFIES_ANOTHER
     if order.contract.con_id != original.contract.con_id or order.legs != original.legs:
         return Refusal.MODIFIES_ANOTHER
     if any(getattr(order, name) != getattr(original, name) for name in fixed):

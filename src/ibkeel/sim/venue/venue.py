@@ -1,8 +1,8 @@
-"""The venue: takes orders, matches them against a market, keeps one account."""
+"""The venue: takes orders, matches them against a market, keeps the accounts of one login."""
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -38,7 +38,7 @@ _DEFAULTS = VenueSettings()
 
 
 class Venue:
-    """A simulated exchange and broker for one account, without IO and without a clock.
+    """A simulated exchange and broker for one login, without IO and without a clock.
 
     Every method that acts takes the instant and returns the messages that it causes, in the
     order in which they must be sent. Time never runs backwards: an earlier instant counts as the
@@ -48,14 +48,15 @@ class Venue:
 
     Args:
         market: Quotes, contracts and sessions.
-        account: Account id, which orders may name or leave empty.
+        account: Account id, which orders may name, or leave empty where there is no other.
         cash: Dollars at the start.
+        further_accounts: More accounts of the login: their dollars at the start, by id.
         seed: Chooses permanent and execution ids.
         settings: Choices among the Gateway's habits, commissions and margins.
         actions: Splits and dividends to come; each is booked once, at its time.
 
     Raises:
-        InvalidInput: `cash` is not a finite number.
+        InvalidInput: The cash of an account is not a finite number.
     """
 
     def __init__(
@@ -64,16 +65,21 @@ class Venue:
         *,
         account: str = "DU1234567",
         cash: float = 100_000.0,
+        further_accounts: Mapping[str, float] | None = None,
         seed: int = 0,
         settings: VenueSettings = _DEFAULTS,
         actions: Iterable[CorporateAction] = (),
     ) -> None:
-        if not math.isfinite(cash):
-            raise InvalidInput(f"cash is {cash}; it must be a finite number of dollars")
         stamps = Stamps(seed)
         self._market, self._settings = market, settings
-        self._ledger = Ledger(market, Account(name=account, cash=cash), stamps, settings)
-        self._engine = Engine(market, self._ledger, stamps, settings)
+        self._fills: list[tuple[Execution, Commission]] = []
+        self._ledgers: dict[str, Ledger] = {}
+        for name, dollars in {account: cash, **(further_accounts or {})}.items():
+            if not math.isfinite(dollars):
+                raise InvalidInput(f"cash is {dollars}; it must be a finite number of dollars")
+            held = Account(name=name, cash=dollars)
+            self._ledgers[name] = Ledger(market, held, stamps, settings, self._fills)
+        self._engine = Engine(market, self._ledgers, stamps, settings)
         self._actions = sorted(actions, key=lambda action: action.at)
         self._now: datetime | None = None
 
@@ -124,7 +130,14 @@ class Venue:
         return events
 
     def exercise(
-        self, contract: SimContract, quantity: int, *, client_id: int, order_id: int, at: datetime
+        self,
+        contract: SimContract,
+        quantity: int,
+        *,
+        client_id: int,
+        order_id: int,
+        at: datetime,
+        account: str = "",
     ) -> list[VenueEvent]:
         """Exercise long options at once: shares at the strike, or cash on an index.
 
@@ -137,17 +150,19 @@ class Venue:
             client_id: Who asked; the fills carry it.
             order_id: Id of the request; the fills carry it.
             at: The instant.
+            account: Whose; the first where none is named.
 
         Raises:
             InvalidInput: The position is smaller.
         """
         at = self._moved_to(at)
-        held = self._ledger.account.holding(contract).quantity
+        ledger = self._of(account)
+        held = ledger.account.holding(contract).quantity
         if not 0 < quantity <= held:
             raise InvalidInput(
                 f"{quantity} of {contract.local_symbol} cannot be exercised: {held:g} are held"
             )
-        deliver = partial(self._ledger.deliver, client_id=client_id, order_id=order_id, at=at)
+        deliver = partial(ledger.deliver, client_id=client_id, order_id=order_id, at=at)
         underlying = self._market.by_con_id(contract.under_con_id)
         if underlying is None or underlying.sec_type == "IND":
             worth = self._intrinsic(contract, underlying, at)
@@ -162,23 +177,29 @@ class Venue:
         """Book what companies do, match every live order, end DAY orders, and settle what has expired."""
         at = self._moved_to(at)
         while self._actions and self._actions[0].at <= at:
-            self._ledger.account = after_action(self._ledger.account, self._actions.pop(0), self._market)
+            action = self._actions.pop(0)
+            for ledger in self._ledgers.values():
+                ledger.account = after_action(ledger.account, action, self._market)
         return [*self._engine.step(at), *self._expire(at)]
 
     def settle(self, at: datetime) -> tuple[Settlement, ...]:
         """Exercise, assign or drop the options held that have ended by that instant."""
-        self._ledger.account, done = settled(self._ledger.account, self._market, self._moved_to(at))
-        return done
+        at = self._moved_to(at)
+        ended: list[Settlement] = []
+        for ledger in self._ledgers.values():
+            ledger.account, done = settled(ledger.account, self._market, at)
+            ended += done
+        return tuple(ended)
 
-    def valuation(self, at: datetime) -> Valuation:
-        """What the account is worth, at the market's prices."""
-        return self._ledger.valuation(at)
+    def valuation(self, at: datetime, account: str = "") -> Valuation:
+        """What an account is worth, at the market's prices; the first where none is named."""
+        return self._of(account).valuation(at)
 
     def next_event(self, after: datetime) -> datetime | None:
         """First instant after `after` at which `advance` may do something; None: never."""
         ends: list[datetime | None] = [self._engine.next_event(after), *(each.at for each in self._actions)]
         if self._settings.settles_expiries:
-            ends += [ends_at(each.contract, self._market) for each in self._ledger.account.positions()]
+            ends += [ends_at(each.contract, self._market) for each in self.positions()]
         return min((at for at in ends if at is not None and at > after), default=None)
 
     def objection(self, order: SimOrder, at: datetime) -> OrderError | None:
@@ -191,7 +212,7 @@ class Venue:
 
     def preview(self, order: SimOrder, at: datetime) -> MarginPreview:
         """What the order would do to the account, if it filled whole; nothing is changed."""
-        return self._ledger.preview(order, at)[0]
+        return self._of(order.account).preview(order, at)[0]
 
     def open_orders(self, client_id: int | None = None) -> list[SimOrder]:
         """Copies of transmitted live orders, oldest first, of one client or of all."""
@@ -207,41 +228,45 @@ class Venue:
 
     def executions(self) -> list[tuple[Execution, Commission]]:
         """Every fill since the start, oldest first, each with its commission."""
-        return list(self._ledger.fills)
+        return list(self._fills)
 
     @property
-    def account(self) -> str:
-        """Id of the account that it keeps."""
-        return self._ledger.account.name
+    def accounts(self) -> tuple[str, ...]:
+        """Ids of the accounts that it keeps."""
+        return tuple(self._ledgers)
 
     def positions(self) -> list[SimPosition]:
-        """Positions that are not flat, in the order in which they were first traded."""
-        return self._ledger.account.positions()
+        """Positions of each account that are not flat, in the order in which they were first traded."""
+        return [held for ledger in self._ledgers.values() for held in ledger.account.positions()]
 
-    def portfolio(self, at: datetime) -> list[PortfolioRow]:
-        """Everything ever traded, at the market's prices; a flat row has quantity 0."""
-        return portfolio(self._ledger.account, partial(market_price, self._market, at=at))
+    def portfolio(self, at: datetime, account: str = "") -> list[PortfolioRow]:
+        """Everything an account ever traded, at the market's prices; a flat row has quantity 0."""
+        return portfolio(self._of(account).account, partial(market_price, self._market, at=at))
 
-    def account_values(self, at: datetime) -> list[tuple[str, str, str]]:
-        """Key, value and currency of each account value, as the wire carries them.
+    def account_values(self, at: datetime, account: str = "") -> list[tuple[str, str, str]]:
+        """Key, value and currency of each value of an account, as the wire carries them.
 
         RealizedPnL counts from the start of the venue, not from midnight.
         """
-        valuation = self._ledger.valuation(at)
-        return account_rows(self.account, valuation, self._settings)
+        ledger = self._of(account)
+        return account_rows(ledger.account.name, ledger.valuation(at), self._settings)
+
+    def _of(self, account: str) -> Ledger:
+        return self._ledgers[account or self.accounts[0]]
 
     def _expire(self, at: datetime) -> list[VenueEvent]:
         """Exercise, assign or drop the options that have ended, as executions without an order."""
         if not self._settings.settles_expiries:
             return []
-        _, done = settled(self._ledger.account, self._market, at)
         events: list[VenueEvent] = []
-        deliver = partial(self._ledger.deliver, client_id=0, order_id=0, at=at)
-        for each in done:
-            events += deliver(each.contract, -each.quantity, 0.0 if each.shares else each.intrinsic)
-            underlying = self._market.by_con_id(each.contract.under_con_id)
-            if each.shares and underlying is not None:
-                events += deliver(underlying, each.shares, each.contract.strike)
+        for ledger in self._ledgers.values():
+            _, done = settled(ledger.account, self._market, at)
+            deliver = partial(ledger.deliver, client_id=0, order_id=0, at=at)
+            for each in done:
+                events += deliver(each.contract, -each.quantity, 0.0 if each.shares else each.intrinsic)
+                underlying = self._market.by_con_id(each.contract.under_con_id)
+                if each.shares and underlying is not None:
+                    events += deliver(underlying, each.shares, each.contract.strike)
         return events
 
     def _refusal(self, order: SimOrder, existing: WorkingOrder | None, at: datetime) -> Refusal | None:
@@ -263,7 +288,8 @@ class Venue:
         )
 
     def _refusal_by_account(self, order: SimOrder) -> Refusal | None:
-        return None if order.account in {"", self.account} else Refusal.BAD_ACCOUNT
+        is_clear = order.account in self._ledgers or (not order.account and len(self._ledgers) == 1)
+        return None if is_clear else Refusal.BAD_ACCOUNT
 
     def _refused(self, refusal: Refusal, order: SimOrder, existing: WorkingOrder | None) -> OrderError:
         facts = {
@@ -294,7 +320,7 @@ class Venue:
     def _own_copy(self, order: SimOrder) -> SimOrder:
         """A copy without what only the venue may say."""
         mine = copy.copy(order)
-        mine.account = self.account
+        mine.account = order.account or self.accounts[0]
         mine.perm_id, mine.status, mine.why_held = 0, "", ""
         mine.filled = mine.average_fill_price = mine.last_fill_price = 0.0
         mine.placed_at = mine.completed_at = None
