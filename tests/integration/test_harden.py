@@ -678,6 +678,21 @@ async def test_live_orders_reach_the_account_that_was_named():
         assert gateway.counters.requests["place_order"] == 1
 
 
+@pytest.mark.parametrize("named", ["U7654321", ""])
+async def test_live_orders_reach_no_other_account_of_the_login(named):
+    config = IBKRConfig(live_account="U1234567", port=4009)
+    accounts = {"account": "U1234567", "further_accounts": {"U7654321": 1e6}}
+    async with connected(orders="LIVE", config=config, **accounts) as (ib, _, gateway):
+        ib.client.port = 4009
+        spy = await spy_of(ib)
+        ib.placeOrder(spy, library.LimitOrder("BUY", 1, 1.0, account="U1234567"))
+        with pytest.raises(AccountMismatch, match=r"LIVE for U1\*\*\*67, but the account is U7"):
+            ib.placeOrder(spy, library.LimitOrder("BUY", 1, 1.0, account=named))
+        await asyncio.sleep(1)
+
+        assert [order.account for order in gateway.venue.open_orders()] == ["U1234567"]
+
+
 async def test_a_preview_that_fails_is_raised():
     async with connected() as (ib, hardened, _):
         with pytest.raises(UnknownContract, match="placeOrder"):

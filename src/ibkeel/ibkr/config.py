@@ -176,6 +176,6 @@ def check_account(config: IBKRConfig, account: str) -> None:
         raise AccountMismatch(f"orders is PAPER, but the Gateway reports {kind} account, {shown}")
     if config.orders is OrderMode.LIVE and account != config.live_account:
         raise AccountMismatch(
-            f"orders is LIVE for {config.shown(config.live_account)}, but the Gateway reports {shown}; "
-            "live_account must be equal to it"
+            f"orders is LIVE for {config.shown(config.live_account)}, but the account is {shown}; "
+            "live_account must be equal to it, and among several an order names it"
         )

@@ -34,6 +34,7 @@ from ibkeel.telemetry import Observer, RequestEnded, redact
 _NO_REQUEST: Final = -1
 _A_MOMENT: Final = 0.1
 _ORDER_CALLS: Final = frozenset({"placeOrder", "cancelOrder", "exerciseOptions", "reqGlobalCancel"})
+_ACCOUNT_AT: Final = {"placeOrder": 23, "exerciseOptions": 16}  # where among its fields
 _CANCELS: Final = {message.cancels: message.name for message in MESSAGES.values() if message.cancels}
 
 STRICT_SCOPE: Final[ContextVar[Scope | None]] = ContextVar("ibkeel_strict_scope", default=None)
@@ -103,7 +104,7 @@ class WireGuard:
             return
         wire = self.bind()
         reading = read(text)
-        self._refuse_orders(reading)
+        self._refuse_orders(reading, text)
         name, key = reading.message.cancels, reading.key
         if name and name != "placeOrder" and key is not None:
             self._cancel(wire, text, name, key)
@@ -154,7 +155,7 @@ class WireGuard:
         self._pass_on, self._ib.client.sendMsg = self._ib.client.sendMsg, self._send
         return wire
 
-    def _refuse_orders(self, reading: Reading) -> None:
+    def _refuse_orders(self, reading: Reading, text: str) -> None:
         if self._orders is None or reading.message.name not in _ORDER_CALLS:
             return
         if self._orders is OrderMode.DRY_RUN:
@@ -162,8 +163,10 @@ class WireGuard:
                 "orders is DRY_RUN, so nothing is sent; harden(ib, orders='PAPER') would send it"
             )
         accounts: list[str] = self._ib.client.getAccounts()
-        if self._orders is OrderMode.LIVE and self._config.live_account in accounts:
-            accounts = [self._config.live_account]
+        place = _ACCOUNT_AT.get(reading.message.name)
+        named = text.split("\0")[place] if place else self._config.live_account
+        if named in accounts:
+            accounts = [named]
         for account in accounts:
             check_account(attrs.evolve(self._config, port=self._ib.client.port), account)
 

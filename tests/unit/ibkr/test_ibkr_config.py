@@ -150,7 +150,7 @@ def test_an_account_is_shown_by_its_alias_and_others_masked():
     with pytest.raises(AccountMismatch) as refused:
         check_account(config, PAPER)
 
-    assert "LIVE for main, but the Gateway reports Бот 2" in str(refused.value)
+    assert "LIVE for main, but the account is Бот 2" in str(refused.value)
     assert config.shown(OTHER_LIVE) == "U1***11"
     assert LIVE not in repr(config)
 
