@@ -12,7 +12,6 @@ from ibkeel.errors import (
     AmbiguousContract,
     GatewayRejected,
     InvalidInput,
-    NoData,
     NotConnected,
     QuoteUnavailable,
     RequestTimeout,
@@ -226,32 +225,27 @@ async def test_an_account_id_in_a_message_of_the_gateway_is_masked_wherever_it_s
 async def test_profit_and_loss_are_those_of_the_account_of_the_session(market, config, accounts):
     await asyncio.sleep(600)
     clock = virtual_clock()
-    gateway = SimulatedGateway(market=market, clock=clock, account=accounts)
+    first, second = accounts.split(",")
+    gateway = SimulatedGateway(market=market, clock=clock, account=first, further_accounts={second: 1e6})
     async with (
         gateway.listening("127.0.0.1", 5000),
         IBKRBroker(IBKRConfig(port=5000, **config), clock=clock) as broker,
     ):
-        first, second = accounts.split(",")
-        broker.ib.wrapper.updateAccountValue("RealizedPnL", "12.5", "BASE", second)
-        await asyncio.sleep(1)
-
-        assert gateway.counters.requests["account_updates"] == 1
-        assert (await broker.pnl()).realized == 12.5
-        with pytest.raises(NoData, match=r"tells a session of one account's"):
-            await broker.pnl(first)
+        assert (await broker.pnl()).account == second
+        assert (await broker.pnl(first)).account == first
+        assert gateway.counters.requests["account_updates"] == 0
 
 
 async def test_accounts_with_a_name_are_shown_by_it_wherever_the_bot_names_one(market):
     clock, names = virtual_clock(), {"DU2222222": "main", "DU3333333": "spare"}
-    gateway, board = SimulatedGateway(market=market, clock=clock, account="DU1111111,DU2222222"), Board()
+    accounts, board = {"account": "DU1111111", "further_accounts": {"DU2222222": 1e6}}, Board()
+    gateway = SimulatedGateway(market=market, clock=clock, **accounts)
     config = IBKRConfig(port=5000, account="DU2222222", aliases=names)
     lost = attrs.evolve(config, account="DU3333333", client_id=2, connect_backoff=Backoff(attempts=1))
     async with (
         gateway.listening("127.0.0.1", 5000),
         IBKRBroker(config, clock=clock, observer=board) as broker,
     ):
-        with pytest.raises(NoData, match=r"profit and loss of DU\*\*\*11: .* here of main's"):
-            await broker.pnl("DU1111111")
         with pytest.raises(InvalidInput, match=r"no account spare; this login has DU\*\*\*11, main"):
             await broker.positions("DU3333333")
         with pytest.raises(

@@ -49,6 +49,7 @@ _TAGS: Final = {
     "InitMarginReq": "initial_margin",
     "TotalCashValue": "total_cash",
 }
+_Told = dict[tuple[str, str, str], tuple[str, datetime]]
 _TURN: Final = 0.5  # seconds in which other programs close theirs
 _LATER: Final = 2.0  # to wait for them once one wait was for nothing
 
@@ -141,16 +142,12 @@ class Accounts:
                 self._are_taken = False
                 return rows
 
-    async def pnl(self, account: str | None) -> PnL:
+    async def pnl(self, account: str | None, deadlines: Deadlines) -> PnL:
         """Profit and loss, as of the Gateway's last account update (every three minutes, or on a fill)."""
-        name = self._link.account_or(account)
-        if name != self._link.account:
-            shown = self._link.config.shown
-            raise NoData(
-                f"profit and loss of {shown(name)}: the Gateway tells a session of one account's, here of "
-                f"{shown(self._link.account)}'s; read it by a broker of its own, with another client id"
-            )
-        unrealized, realized = self._in_base("UnrealizedPnL", name), self._in_base("RealizedPnL", name)
+        name, told = self._link.account_or(account), self._link.balances
+        if len(self._link.ib.client.getAccounts()) > 1:
+            told = await self._updates(name, deadlines.account)
+        unrealized, realized = _in_base(told, "UnrealizedPnL", name), _in_base(told, "RealizedPnL", name)
         if unrealized is None and realized is None:
             raise NoData("profit and loss: the Gateway has sent no account update yet; try again in a moment")
         return PnL(
@@ -160,15 +157,30 @@ class Accounts:
             realized=decimal_of(realized[0]) if realized else None,
         )
 
-    def _in_base(self, tag: str, account: str) -> tuple[str, datetime] | None:
-        """A balance in the base currency: the row BASE, or the only one there is."""
-        rows = {
-            currency: told
-            for (owner, key, currency), told in self._link.balances.items()
-            if (owner, key) == (account, tag)
-        }
-        only = next(iter(rows.values())) if len(rows) == 1 else None
-        return rows.get("BASE", only)
+    async def _updates(self, name: str, patience: float) -> _Told:
+        """The balances of one of several accounts: a subscription to them is refused while another is watched (2101)."""
+        client, request_id = self._link.ib.client, self._link.request_id()
+        rows: list[Any] = await self._link.requests.ask(
+            request_id,
+            RequestKind.ACCOUNT,
+            "profit and loss",
+            deadline=patience,
+            send=partial(client.reqAccountUpdatesMulti, request_id, name, "", False),
+            cancel=partial(client.cancelAccountUpdatesMulti, request_id),
+            goes_on=True,
+            heard=collecting("accountUpdateMulti"),
+        )
+        now = self._link.clock.now()
+        return {(owner, key, currency): (value, now) for owner, _, key, value, currency in rows}
+
+
+def _in_base(told: _Told, tag: str, account: str) -> tuple[str, datetime] | None:
+    """A balance in the base currency: the row BASE, or the only one there is."""
+    rows = {
+        currency: figure for (owner, key, currency), figure in told.items() if (owner, key) == (account, tag)
+    }
+    only = next(iter(rows.values())) if len(rows) == 1 else None
+    return rows.get("BASE", only)
 
 
 class Previews:

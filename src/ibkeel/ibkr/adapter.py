@@ -364,4 +364,4 @@ class IBKRBroker(Broker):
     @override
     async def pnl(self, account: str | None = None) -> PnL:
         await self._gate.ready_for_requests()
-        return await self._accounts.pnl(account)
+        return await self._accounts.pnl(account, self._deadlines)

@@ -327,7 +327,7 @@ SYSTEM_ROWS: Final[tuple[Meaning, ...]] = (
     _system_row(1102, Reaction.RESTORED_DATA_KEPT, "nothing to do"),
     _system_row(1300, Reaction.RECONNECT, "set the port that the message names", counts=True),
     _system_row(2100, Reaction.NONE, "another account's updates replaced this subscription"),
-    _system_row(2101, Reaction.NONE, "another client receives this account's updates"),
+    _system_row(2101, Reaction.NONE, "another client watches another account: refused"),
     _farm(2103, Reaction.FARM_BROKEN, Farm.MARKET_DATA),
     _farm(2104, Reaction.FARM_OK, Farm.MARKET_DATA),
     _farm(2105, Reaction.FARM_BROKEN, Farm.HISTORY),

@@ -77,13 +77,8 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
     # Our own deadline ends first, so that the library cannot call a partial start a success.
     patience = config.deadlines.connect
     opening = asyncio.ensure_future(
-        ib.connectAsync(
-            config.host,
-            config.port,
-            clientId=config.client_id,
-            timeout=patience + 1,
-            account=config.account or "",
-        )
+        # No account: among several the library would wait for updates that another client's may keep away (2101).
+        ib.connectAsync(config.host, config.port, clientId=config.client_id, timeout=patience + 1)
     )
     try:
         async with asyncio.timeout(patience):

@@ -197,8 +197,6 @@ class Link:
             self.ib.disconnect()
             raise
         self.account = account
-        if not self.config.account and len(self.ib.client.getAccounts()) > 1:
-            self.ib.client.reqAccountUpdates(True, self.account)  # the library does not choose among several
         self._is_up = True
         self.observer.on_event(
             Connected(
@@ -235,8 +233,10 @@ class Link:
 
     def is_elsewhere(self, order: Any) -> bool:
         """Whether an order is of another account of the login; what goes to a group may be partly of ours."""
-        is_other = order.account != (self._named_account() or order.account) and not order.faGroup
-        return is_other and order.account in self.ib.client.getAccounts()
+        return not order.faGroup and self._is_another(order.account)
+
+    def _is_another(self, account: str) -> bool:
+        return account != (self._named_account() or account) and account in self.ib.client.getAccounts()
 
     def account_or(self, account: str | None) -> str:
         """The account that was asked for, or ours; InvalidInput when the login has no such account."""
@@ -349,7 +349,8 @@ class Link:
             self.book.on_open_order(order_id, contract, order, state)
 
     def _on_execution(self, request_id: int, contract: Any, execution: Any) -> bool:
-        self.book.on_execution(request_id, contract, execution)
+        if not self._is_another(execution.acctNumber):
+            self.book.on_execution(request_id, contract, execution)
         return self.requests.on_message("execDetails", request_id, contract, execution)
 
     def _on_balance(self, key: str, value: str, currency: str, account: str) -> None:

@@ -240,6 +240,8 @@ BY_REQUEST: Final = (
     "marketDataType",
     "accountSummary",
     "accountSummaryEnd",
+    "accountUpdateMulti",
+    "accountUpdateMultiEnd",
     "execDetailsEnd",
     "symbolSamples",
 )
