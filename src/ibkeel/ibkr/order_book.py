@@ -58,10 +58,9 @@ class _Entry:
     is_closing: bool = False
     told: OrderReport | None = None
     modifying: bool = False
-    refusal: str = ""
+    refusal: tuple[int, str] | None = None
     is_changed: bool = False
     answered: bool = False
-    code: int | None = None
     has_fault: bool = False
 
 
@@ -124,7 +123,7 @@ class OrderBook:
     def modifying(self, order_id: OrderId, quantity: float) -> None:
         """Note that a change's bytes left: until it is answered, errors are about the change."""
         entry = self._entries[order_id]
-        entry.modifying, entry.is_changed, entry.answered, entry.refusal = True, True, False, ""
+        entry.modifying, entry.is_changed, entry.answered, entry.refusal = True, True, False, None
         entry.truth = attrs.evolve(entry.truth, asked=float(quantity))
         entry.report = attrs.evolve(entry.report, reason="")
 
@@ -256,11 +255,11 @@ class OrderBook:
         meaning = self._codes.find(code, text, About.CHANGE if entry.modifying else About.ORDER)
         meaning = of_orphan(meaning, text, entry.truth, parent)
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
-        entry.code, entry.has_fault = code, meaning.counts
+        entry.has_fault, reason = meaning.counts, f"error {code}: {words}"
         if entry.modifying and code in REFUSED_CHANGES:
-            entry.refusal = f"error {code}: {words}"
+            entry.refusal = code, reason
             entry.truth = attrs.evolve(entry.truth, asked=0.0)
-        entry.report = attrs.evolve(entry.report, reason=f"error {code}: {words}")
+        entry.report = attrs.evolve(entry.report, reason=reason)
         is_of_change = entry.is_changed and meaning.fate is ErrorFate.REJECTED  # the order works on as it was
         fate = ErrorFate.UNCERTAIN if is_of_change else meaning.fate
         evidence = ErrorSeen(fate=fate, code=code, text=words)
@@ -349,12 +348,8 @@ class OrderBook:
         """Whether its end was inferred from the venue's silence."""
         return self._entries[order_id].truth.is_inferred
 
-    def last_code(self, order_id: OrderId) -> int | None:
-        """The code of the last error that named it; None when there was none."""
-        return self._entries[order_id].code
-
-    def refusal(self, order_id: OrderId) -> str:
-        """Why the venue left it as it was when it was last to be changed; empty when it did not say so."""
+    def refusal(self, order_id: OrderId) -> tuple[int, str] | None:
+        """By what code, and why, the venue left it as it was when it was last to be changed; None if it did not say so."""
         return self._entries[order_id].refusal
 
     def has_fault(self, order_id: OrderId) -> bool:

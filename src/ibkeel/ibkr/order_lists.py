@@ -27,7 +27,7 @@ from ibkeel.resilience import Deadlines, RequestKind
 
 _APART: Final = 31.0  # seconds between two rounds of the lists: a little more than the proof of absence takes
 _DOUBTFUL: Final = frozenset({OrderState.SENT, OrderState.UNKNOWN})
-_NOT_TOLD: Final = "its lists, which know the fills and ended orders of the present day only, do not tell"
+_NOT_TOLD: Final = "its lists do not tell"
 _ROWS: Final = {5: "openOrder", 11: "execDetails", 101: "completedOrder"}
 _ROUNDS: Final = 3  # without a fate before a person must look
 
@@ -273,8 +273,9 @@ class FateFinder:
             self._alarm(
                 f"order {name}",
                 f"nobody knows what became of {words}: the venue was asked, and {why}. Look for it in TWS or Client "
-                f"Portal, and cancel it there if it works and should not. Nothing is sent again for it, and the lists "
-                f"are read every {_APART:g} s until they tell",
+                "Portal, and cancel it there if it works and should not. Nothing is sent again for it, and the lists are "
+                f"read every {_APART:g} s until they tell. Of a day that is over they never do: compare positions, then "
+                "start the bot again, which frees its symbol",
             )
 
 

@@ -211,7 +211,7 @@ class Trading:
             f"the order {refused.client_order_id} to {refused.ticket.side.value} {refused.ticket.quantity} "
             f"{refused.ticket.contract} was refused: {report.reason}; "
             + ("the rest of its bracket was withdrawn" if len(legs) > 1 else "nothing works at the venue"),
-            code=book.last_code(refused.order_id),
+            code=report.code,
             is_fault=book.has_fault(refused.order_id),
         )
 
@@ -314,8 +314,8 @@ class Trading:
         refusal = self._link.book.refusal(order_id)
         if refusal and not after.state.is_final:
             raise OrderRejected(
-                f"the change of order {order_id} was refused: {refusal}; it is {after.state.value}, {after.terms}",
-                code=self._link.book.last_code(order_id),
+                f"the change of order {order_id} was refused: {refusal[1]}; it is {after.state.value}, {after.terms}",
+                code=refusal[0],
             )
         return after
 

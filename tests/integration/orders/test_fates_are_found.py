@@ -168,7 +168,7 @@ async def test_what_contradicts_the_known_end_of_an_order_is_told_once(stage):
 @pytest.mark.parametrize(
     ("is_closing", "state", "words"),
     [
-        (False, "sent", "fills and ended orders of the present day only, do not tell"),
+        (False, "sent", "Of a day that is over they never do: compare positions, then start the bot again"),
         (True, "cancelled", "it may have filled on a day that is over, of which nothing is listed: compare"),
     ],
     ids=["an entry", "an exit, for positions tell the rest"],

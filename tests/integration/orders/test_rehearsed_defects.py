@@ -240,6 +240,35 @@ async def test_a_lost_order_whose_process_ended_while_it_was_cancelled_is_settle
             assert crew.desk.unknown_orders == 0
 
 
+async def test_an_entry_that_was_lost_over_a_night_shuts_nothing_once_the_bot_was_started_again(stage):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            crew = crew_on(on, journal)
+            hearing = asyncio.create_task(crew.watch.run())
+            entry = await waiting_entry(on, crew)
+            await on.broker.disconnect()
+            await asyncio.sleep(1)
+            hearing.cancel()
+            await asyncio.sleep(timedelta(days=1).total_seconds())
+            now = virtual_clock().now()
+            today = Session(
+                day=DAY + timedelta(days=1),
+                opens_at=now - timedelta(minutes=5),
+                closes_at=now + timedelta(hours=6),
+            )
+
+            async with another_broker(on) as broker:
+                crew = crew_on(attrs.evolve(on, broker=broker), journal)
+                crew.desk.restore(remember(journal, today).orders)
+                await crew.watch.catch_up()
+
+                assert await broker.all_open_orders() == ()
+                assert crew.desk.unknown_orders == 0
+                [held] = await broker.positions()  # it had filled while nobody listened
+                assert held.contract.con_id == entry.contract.con_id
+                assert crew.desk.may_own(held)
+
+
 async def test_a_session_that_began_without_the_servers_is_sought_as_patiently_as_any(stage):
     async with stage() as on:
         on.gateway.inject(faults.UpstreamLost(duration=30.0))

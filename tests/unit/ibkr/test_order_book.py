@@ -264,12 +264,12 @@ def test_why_a_change_was_refused_is_not_said_of_the_next(wire):
     wire.status("Submitted")
     wire.book.modifying(ONE, 4)
     wire.book.on_error(ONE, 110, "The price does not conform")
-    refused = wire.book.refusal(ONE), wire.book.report(ONE).reason
+    refused = wire.book.refusal(ONE)[1], wire.book.report(ONE).reason
 
     wire.book.modifying(ONE, 4)
 
     assert all("does not conform" in why for why in refused)
-    assert (wire.book.refusal(ONE), wire.book.report(ONE).reason) == ("", "")
+    assert (wire.book.refusal(ONE), wire.book.report(ONE).reason) == (None, "")
 
 
 def test_a_refused_change_leaves_the_order_working(wire):
@@ -443,14 +443,17 @@ def test_an_option_that_ended_is_a_fill_at_nothing(wire):
     assert (fill.contract, fill.quantity, fill.price) == (CALL, 4.0, 0.0)
 
 
-def test_the_code_of_the_last_error_is_kept(wire):
-    before = wire.book.last_code(ONE)
+def test_why_a_change_was_refused_is_kept_whatever_is_said_afterwards(wire):
+    wire.status("Submitted")
+    before = wire.book.refusal(ONE)
 
+    wire.book.modifying(ONE, 4)
+    wire.book.on_error(ONE, 110, "The price does not conform")
     wire.book.on_error(ONE, 399, "held")
-    wire.book.on_error(ONE, 201, "rejected")
 
+    code, words = wire.book.refusal(ONE)
     assert before is None
-    assert wire.book.last_code(ONE) == 201
+    assert (code, words[:10]) == (110, "error 110:")
 
 
 def test_a_commission_completes_its_fill_once(wire):
