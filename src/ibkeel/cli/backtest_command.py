@@ -31,8 +31,8 @@ from ibkeel.backtest.play import RUN
 from ibkeel.backtest.report import figure_text
 from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import MonitoredBot, tickers
-from ibkeel.cli.paths import DATE, PATH, fresh_journal, page_path
-from ibkeel.cli.screen import NEW_YORK, bar, part_of, plain, table, unbroken
+from ibkeel.cli.paths import PATH, fresh_journal, page_path
+from ibkeel.cli.screen import DATE, NEW_YORK, bar, part_of, plain, table, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import time
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich import box
@@ -14,12 +14,9 @@ from rich.text import Text
 
 from ibkeel.cli.app import ExitCode
 from ibkeel.cli.chain import ANY_SPREAD, Address, ChainOptions, ChainReport, Rehearsal, look
-from ibkeel.cli.screen import NEW_YORK, Number, host_name, plain, unbroken
+from ibkeel.cli.screen import CLOCK, DATE, NEW_YORK, Number, host_name, plain, unbroken
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
-
-_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
-_CLOCK: Final = click.DateTime(formats=["%H:%M"])
 
 
 def _days(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]:
@@ -123,8 +120,8 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     "--client-id", type=click.IntRange(0), default=77, show_default=True, help="With --host or --port."
 )
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=_DATE, default=None, help="Simulated trading date, YYYY-MM-DD.")
-@click.option("--at", type=_CLOCK, default="11:00", show_default=True, help="Simulated New York time.")
+@click.option("--date", "day", type=DATE, default=None, help="Simulated trading date, YYYY-MM-DD.")
+@click.option("--at", type=CLOCK, default="11:00", show_default=True, help="Simulated New York time.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def chain(**given: Any) -> None:
     """Show what is listed on SYMBOL, or find the option of a wanted delta with a dozen quotes."""

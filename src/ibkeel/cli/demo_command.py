@@ -16,9 +16,9 @@ from rich.table import Table
 from ibkeel.cli.app import ExitCode
 from ibkeel.cli.bot_config import tickers
 from ibkeel.cli.demo import DemoOptions, DemoResult, play
-from ibkeel.cli.paths import DATE, PATH, fresh_journal, state_directory
+from ibkeel.cli.paths import PATH, fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
-from ibkeel.cli.screen import NEW_YORK, body, listed, plain, progress, table, told
+from ibkeel.cli.screen import DATE, NEW_YORK, body, listed, plain, progress, table, told
 from ibkeel.cli.sim_commands import chosen
 from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Decision, Entry, FillSeen, Intent, Journal, Record

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ibkeel.cli.paths import DATE, PATH, in_a_folder, page_path, state_directory
-from ibkeel.cli.screen import print_records, told, unbroken
+from ibkeel.cli.paths import PATH, in_a_folder, page_path, state_directory
+from ibkeel.cli.screen import DATE, print_records, told, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
 from ibkeel.journal.export import draft_of

@@ -1,4 +1,4 @@
-"""Where a bot keeps its state, which files a command may replace, and how files and days are typed."""
+"""Where a bot keeps its state, which files a command may replace, and how files are typed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,6 @@ DEMO_RUN: Final = "demo"
 """Name of the run of every demo."""
 
 PATH: Final = click.Path(path_type=Path)
-DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 
 _BESIDE: Final = ("", "-wal", "-shm")
 _PAGE: Final = b"<!doctype html"

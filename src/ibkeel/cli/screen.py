@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ibkeel.runner import Progress as Cycles
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
+DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
+CLOCK: Final = click.DateTime(formats=["%H:%M"])
 _SHOWN_ERRORS = 5
 _SHOWN_FIELDS = (
     "symbol", "outcome", "kind", "client_order_id", "state", "message", "reason", "mode", "strategy", "run",

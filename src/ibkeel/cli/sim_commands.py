@@ -19,7 +19,7 @@ import click
 from rich.console import Console
 
 from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
-from ibkeel.cli.screen import NEW_YORK, Number, announce, host_name, table
+from ibkeel.cli.screen import CLOCK, DATE, NEW_YORK, Number, announce, host_name, table
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company, accompany, recording
 from ibkeel.clock import OffsetClock
@@ -28,8 +28,6 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.system import SystemClock
 
-_DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
-_CLOCK: Final = click.DateTime(formats=["%H:%M"])
 _OTHER_PORT: Final = click.IntRange(1, 65535)
 _UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[smhd]?)+")
@@ -73,9 +71,9 @@ def _zone(_: click.Context, __: click.Parameter, name: str | None) -> str | None
 @click.argument("arguments", metavar="[-- ARGS]...", nargs=-1, type=click.UNPROCESSED)
 @click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option("--date", "day", type=DATE, default=None, help="Trading date, YYYY-MM-DD.")
 @click.option(
-    "--start", type=_CLOCK, default="09:30", show_default=True, help="New York time at which it starts."
+    "--start", type=CLOCK, default="09:30", show_default=True, help="New York time at which it starts."
 )
 @click.option(
     "--for",
@@ -133,9 +131,9 @@ def sim() -> None:
 @click.option("--host", callback=host_name, default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--port", type=_PORT, default=4902, show_default=True, help="Port to bind; 0 takes a free one.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=_DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option("--date", "day", type=DATE, default=None, help="Trading date, YYYY-MM-DD.")
 @click.option(
-    "--start", type=_CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
+    "--start", type=CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
 )
 @click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
 @click.option(

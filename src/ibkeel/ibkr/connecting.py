@@ -14,6 +14,7 @@ from ibkeel.ibkr.config import IBKRConfig
 
 _ID_IN_USE: Final = 326
 _A_MOMENT: Final = 0.1
+_MOST: Final = 6  # deadlines
 _STILL_TOO_OLD: Final = "version must be"
 
 
@@ -36,13 +37,17 @@ class _Refusal:
 
     def _on_error(self, _: int, code: int, text: str, *__: object) -> None:
         if code == _ID_IN_USE:
-            self._refuse(_in_use(self._config, text))
+            self._refuse(
+                ClientIdInUse(
+                    f"{_where(self._config)} has client id {self._config.client_id} in use already ({text}); end the other "
+                    "program, or wait a minute if it just ended. Another id would not see the orders of this one"
+                )
+            )
 
     def _on_api_error(self, text: str) -> None:
         if _STILL_TOO_OLD in text:
             self._refuse(UnsupportedVersion(f"{_where(self._config)}: {text}; update the Gateway"))
-        elif "already in use" in text:
-            self._refuse(_in_use(self._config, text))
+        # Of an id in use the library only guesses.
 
     def _on_disconnected(self, _: str) -> None:
         # What else was said in the same batch knows better why.
@@ -55,6 +60,17 @@ class _Refusal:
             "is this address trusted, and is the Gateway logged in?"
         )
 
+    async def ended(self, opening: asyncio.Future[Any], patience: float) -> None:
+        """Wait for an end of either kind; longer while bytes come."""
+        for half in range(2 * _MOST):
+            heard_at = self._ib.wrapper.lastTime
+            ends = {opening, self.error}
+            if (await asyncio.wait(ends, timeout=patience / 2, return_when=asyncio.FIRST_COMPLETED))[0]:
+                return
+            if half and self._ib.wrapper.lastTime == heard_at:
+                break
+        raise TimeoutError
+
     def _refuse(self, error: ConnectionFailure) -> None:
         if not self.error.done():
             self.error.set_result(error)
@@ -64,13 +80,6 @@ def _where(config: IBKRConfig) -> str:
     return f"the Gateway at {config.host}:{config.port}"
 
 
-def _in_use(config: IBKRConfig, text: str) -> ClientIdInUse:
-    return ClientIdInUse(
-        f"{_where(config)} has client id {config.client_id} in use already ({text}); end the other program, or wait "
-        "a minute if it just ended. Another id would not see the orders of this one"
-    )
-
-
 async def attempt(ib: Any, config: IBKRConfig) -> None:
     """Open the session once; returns when every start-up answer is in."""
     refusal, is_open = _Refusal(ib, config), False
@@ -78,11 +87,10 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
     patience = config.deadlines.connect
     opening = asyncio.ensure_future(
         # No account: among several the library would wait for updates that another client's may keep away (2101).
-        ib.connectAsync(config.host, config.port, clientId=config.client_id, timeout=patience + 1)
+        ib.connectAsync(config.host, config.port, clientId=config.client_id, timeout=_MOST * patience + 1)
     )
     try:
-        async with asyncio.timeout(patience):
-            await asyncio.wait({opening, refusal.error}, return_when=asyncio.FIRST_COMPLETED)
+        await refusal.ended(opening, patience)
         if refusal.error.done():
             raise refusal.error.result()
         await opening

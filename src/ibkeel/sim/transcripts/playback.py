@@ -16,6 +16,7 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.sim.codec import REPLIES
+from ibkeel.sim.door import ListeningPort
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.settings import GatewaySettings
 from ibkeel.sim.transcripts.exchanges import Exchange, exchanges, number_of
@@ -58,7 +59,7 @@ class Playback:
         if not self._sessions:
             raise ConfigurationError("the transcript has no session: no client ever started one")
         self._speed = speed
-        self._server: asyncio.Server | None = None
+        self._port = ListeningPort(self._accept)
         self._connections: set[_Connection] = set()
         self._taken = 0
         self.answered = 0
@@ -70,15 +71,11 @@ class Playback:
         Raises:
             OSError: The address cannot be bound.
         """
-        self._server = await asyncio.get_running_loop().create_server(self._accept, host, port)
-        bound: int = self._server.sockets[0].getsockname()[1] if self._server.sockets else port
-        return bound
+        return await self._port.open(host, port)
 
     async def stop(self) -> None:
         """Close every connection and listen no more."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        self._port.shut()
         for connection in tuple(self._connections):
             connection.end()
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
-from ibkeel.sim.door import Listener
+from ibkeel.sim.door import Listener, ListeningPort
 from ibkeel.sim.transcripts.values import CLIENT, GATEWAY
 from ibkeel.sim.wire import GREETING, frame
 
@@ -48,7 +48,7 @@ class RecordingProxy:
     def __init__(self, host: str, port: int, listener: Listener, clock: Clock) -> None:
         self._host, self._port = host, port
         self._listener, self._clock = listener, clock
-        self._server: asyncio.Server | None = None
+        self._here = ListeningPort(self._accept)
         self._bridges: dict[int, _Bridge] = {}
         self.connections = 0
 
@@ -58,19 +58,14 @@ class RecordingProxy:
         Raises:
             ConfigurationError: The address cannot be bound.
         """
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, host, port)
+            return await self._here.open(host, port)
         except OSError as error:
             raise not_listening(host, port, error) from error
-        bound: int = self._server.sockets[0].getsockname()[1] if self._server.sockets else port
-        return bound
 
     async def stop(self) -> None:
         """Close everything; idempotent."""
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        self._here.shut()
         for bridge in tuple(self._bridges.values()):
             bridge.close()
 
