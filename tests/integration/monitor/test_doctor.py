@@ -346,8 +346,8 @@ async def test_an_account_with_a_name_is_told_by_it(ward):
 class EuroVenue(Venue):
     """It keeps an account in euros."""
 
-    def account_values(self, at):
-        rows = super().account_values(at)
+    def account_values(self, at, account):
+        rows = super().account_values(at, account)
         return [(key, value, currency.replace("USD", "EUR")) for key, value, currency in rows]
 
 
