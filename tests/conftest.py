@@ -32,6 +32,15 @@ def _folders_of_their_own(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _no_proxy_to_this_machine():
+    """Behind a proxy, what a test serves on loopback would be asked for there, and never come."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("no_proxy", "NO_PROXY"):
+            patch.setenv(name, ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost"))))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _interrupts_arrive():
     """A shell without job control starts what goes to the background deaf to Ctrl-C, and all that this starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -216,6 +216,7 @@ def answering():
                 def log_message(self, *_): ...
 
             server = stack.enter_context(HTTPServer(("127.0.0.1", 0), Handler))
+            server.timeout = 30.0  # a message that does not come holds up no suite
             worker.submit(server.handle_request)
             return f"json://me:my-secret-password@127.0.0.1:{server.server_port}/my-secret-token"
 
