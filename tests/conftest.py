@@ -32,11 +32,12 @@ def _folders_of_their_own(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_proxy_to_this_machine():
+def _no_proxy_to_this_machine_and_no_width_of_its_terminal():
     """Behind a proxy, what a test serves on loopback would be asked for there, and never come."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("no_proxy", "NO_PROXY"):
             patch.setenv(name, ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost"))))
+        patch.delenv("COLUMNS", raising=False)
         yield
 
 

@@ -227,9 +227,9 @@ async def test_what_is_left_gets_its_stop_back_though_another_exit_has_just_fill
 
         done = await flatten_over_a_session(config, options(path), OrderMode.PAPER)
 
-        assert (done.closed, [row.contract for row in done.left]) == (("+3 SPY",), ["QQQ"])
-        assert stops(gateway) == ["QQQ"]
-    assert "left open: +3 QQQ, behind a stop at 200.0" in capsys.readouterr().err
+        assert (done.closed, [row.contract for row in done.left]) == (("+3 QQQ",), ["SPY"])
+        assert stops(gateway) == ["SPY"]
+    assert "left open: +3 SPY, behind a stop at 200.0" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("virtual_machine")
