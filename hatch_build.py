@@ -8,6 +8,8 @@ import os
 import re
 import struct
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +54,13 @@ def packed(wheel: bytes, names: zipfile.ZipFile) -> bytes:
     """The same archive, deflated by zopfli: only sizes and places change in its headers and its directory."""
     from zopfli.zopfli import compress  # what builds no wheel does not need it
 
+    rows = names.infolist()
+    with ThreadPoolExecutor() as pool:  # it lets go of the interpreter
+        streams = pool.map(partial(compress, numiterations=200), map(names.read, rows))
     directory, entry = bytearray(wheel[names.start_dir :]), 0
     archive = bytearray()
-    for info in names.infolist():
-        content = names.read(info)
-        stream = compress(content, numiterations=60)[2:-4]  # without zlib's frame
+    for info, zlib in zip(rows, streams, strict=True):
+        stream = zlib[2:-4]  # without its frame
         head = bytearray(wheel[info.header_offset :][: 30 + len(info.filename.encode()) + len(info.extra)])
         struct.pack_into("<L", head, 18, len(stream))
         struct.pack_into("<L", directory, entry + 20, len(stream))
