@@ -39,7 +39,7 @@ from ibkeel.runner import (
 )
 from ibkeel.runner.closing import Handover
 from ibkeel.runner.crew import Crew, beside, crew_of
-from ibkeel.runner.flatten import close_everything, is_open_entry, to_be_closed
+from ibkeel.runner.flatten import close_everything, may_still_open, to_be_closed
 from ibkeel.runner.memory import remember
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import LoggingObserver
@@ -86,10 +86,10 @@ async def plan_over_a_session(config: BotConfig, options: FlattenOptions) -> Pla
     """The same, in a loop that runs already."""
     async with _hand(config, options, OrderMode.DRY_RUN) as hand:
         orders, positions = await hand.broker.open_orders(), await hand.broker.positions()
-        desk = hand.crew.desk
+        desk, everything = hand.crew.desk, options.everything
         return Plan(
-            entries=tuple(row for row in orders if is_open_entry(row, desk)),
-            positions=to_be_closed(positions, desk, everything=options.everything),
+            entries=tuple(may_still_open(orders, desk, positions if everything else None)),
+            positions=to_be_closed(positions, desk, everything=everything),
         )
 
 

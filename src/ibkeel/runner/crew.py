@@ -76,8 +76,8 @@ class Halting:
 
     async def _cancel(self) -> None:
         try:
-            tried = (await cancel_entries(self._broker, self._desk)).values()
-            failed = [error for error in tried if error is not None]
+            tried = await cancel_entries(self._broker, self._desk)
+            failed = [error for _, error in tried if error is not None]
         except IbkeelError as error:
             failed = [error]
         for each in failed:

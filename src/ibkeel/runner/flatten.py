@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from ibkeel.errors import ConnectionFailure, IbkeelError, OrderRefused, OrderRejected, RequestFailed
 from ibkeel.guards import finish
-from ibkeel.model import Account, ClientOrderId, Contract, OrderReport, Orders, OrderState, Position
+from ibkeel.model import Account, Contract, OrderReport, Orders, OrderState, Position
 from ibkeel.orders import ExitCause, is_same_contract, part_in, plan_exit, stops_at_work
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.flatten_requests import Flattened, Leftover
@@ -116,29 +116,41 @@ async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequ
     return [contract for contract in wanted if is_among(there, contract)]
 
 
-def is_open_entry(report: OrderReport, desk: OrderDesk) -> bool:
-    """Whether a report is of an entry of ours that may still fill, or go on filling."""
-    return desk.is_entry(report) and not report.state.is_final
+def may_still_open(
+    orders: Iterable[OrderReport], desk: OrderDesk, beside: Sequence[Position] | None = None
+) -> list[OrderReport]:
+    """Entries of ours that work, or go on filling.
 
-
-async def cancel_entries(broker: Orders, desk: OrderDesk) -> Mapping[ClientOrderId, IbkeelError | None]:
-    """Cancel every entry of ours that works, or what is left of it, all at once; its children go with it.
-
-    Returns:
-        What came of each: the error of a cancel that failed, which keeps none of the others.
+    With `beside` also what works under our client id, that the desk does not know, for none of these positions.
     """
 
-    async def attempt(report: OrderReport) -> IbkeelError | None:
+    def is_foreign(row: OrderReport) -> bool:
+        if beside is None or desk.owns(row) or row.parent_id is not None:
+            return False
+        return not any(part_in(row, each.contract) for each in beside)
+
+    return [row for row in orders if not row.state.is_final and (desk.is_entry(row) or is_foreign(row))]
+
+
+async def cancel_entries(
+    broker: Orders, desk: OrderDesk, beside: Sequence[Position] | None = None
+) -> list[tuple[OrderReport, IbkeelError | None]]:
+    """Cancel all that `may_still_open`, or what is left of it, at once; its children go with it.
+
+    Returns:
+        What came of each, and the error of a cancel that failed, which keeps none of the others.
+    """
+
+    async def attempt(report: OrderReport) -> tuple[OrderReport, IbkeelError | None]:
         try:
             after = await desk.cancel(report)
         except IbkeelError as error:
-            return error
+            return report, error
         desk.saw(after)
-        return None if after.state.is_final else _not_cancelled(after)
+        return after, None if after.state.is_final else _not_cancelled(after)
 
-    rows = [row for row in await broker.open_orders() if is_open_entry(row, desk)]
-    errors = await asyncio.gather(*map(attempt, rows))
-    return {row.client_order_id: error for row, error in zip(rows, errors, strict=True)}
+    rows = may_still_open(await broker.open_orders(), desk, beside)
+    return await asyncio.gather(*map(attempt, rows))
 
 
 def _not_cancelled(report: OrderReport) -> OrderRejected:
@@ -363,7 +375,7 @@ async def close_everything(
         RequestFailed: What works or what is held could not be read.
         ConnectionFailure: The same, for want of a session.
     """
-    entries = await cancel_entries(broker, desk)
+    entries = await cancel_entries(broker, desk, await broker.positions() if everything else None)
     wanted = to_be_closed(await broker.positions(), desk, everything=everything)
     contracts = distinct((*(row.contract for row in wanted), *desk.contracts))
     held = await flatten(
@@ -377,12 +389,14 @@ async def close_everything(
         of_anybody=everything,
     )
     still = [row.contract for row in held]
-    states = {name: desk.state_of(name) for name in entries}  # closing a contract cancelled once more
+    tried = []
+    for row, error in entries:
+        # Closing a contract cancelled ours once more.
+        state = desk.state_of(row.client_order_id) if desk.owns(row) else row.state
+        tried.append((row.client_order_id or f"order {row.order_id}", state, error))
     return Flattened(
-        cancelled=tuple(str(name) for name, state in states.items() if state is OrderState.CANCELLED),
-        uncancelled=tuple(
-            f"{name}: {entries[name] or state}" for name, state in states.items() if not state.is_final
-        ),
+        cancelled=tuple(name for name, state, _ in tried if state is OrderState.CANCELLED),
+        uncancelled=tuple(f"{name}: {error or state}" for name, state, error in tried if not state.is_final),
         closed=tuple(_words(row) for row in wanted if not is_among(still, row.contract)),
         left=tuple(Leftover.of(row) for row in held if row.is_ours),
         untouched=tuple(_words(row) for row in held if not row.is_ours),

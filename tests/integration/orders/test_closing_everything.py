@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from ibkeel.errors import RequestTimeout
+from ibkeel.ibkr.client import library
 from ibkeel.model import Bracket, Combo, ComboLeg, Direction, OrderTicket, Signal
 from ibkeel.orders import build_bracket
 from ibkeel.runner.closing import Handover
@@ -80,7 +81,7 @@ async def test_of_two_entries_the_one_that_is_not_answered_holds_up_no_other(cre
         first, second = await rest(on), await rest(on)
         on.stage.gateway.inject(faults.Unanswered(when_request="cancel_order", times=1))
 
-        tried = await cancel_entries(on.stage.broker, on.desk)
+        tried = {row.client_order_id: error for row, error in await cancel_entries(on.stage.broker, on.desk)}
 
         assert list(tried) == [first, second]
         assert isinstance(tried[first], RequestTimeout)
@@ -204,3 +205,47 @@ async def test_a_combo_of_somebody_else_leaves_its_legs_no_room(crew):
 
         assert [row.quantity for row in done.left] == [-2, 2]
         assert all("another exit could pass zero" in row.reason for row in done.left)
+
+
+async def test_everything_is_an_order_of_this_client_id_for_what_nobody_holds(crew):
+    async with crew() as on:
+        resting = OrderTicket(
+            contract=on.stage.stock, side="BUY", quantity=2, order_type="LMT", limit_price=100
+        )
+        placed = await on.stage.broker.place(Bracket(entry=resting, stop_loss=90))
+        await asyncio.sleep(3)
+
+        done = await close_everything(on.stage.broker, on.desk, session=DAY, wait=5, everything=True)
+
+        assert (done.cancelled, done.is_flat, on.working()) == ((placed.client_order_id,), True, [])
+
+
+async def test_such_an_order_that_the_venue_will_not_cancel_is_told(crew):
+    async with crew() as on:
+        resting = OrderTicket(
+            contract=on.stage.stock, side="BUY", quantity=2, order_type="LMT", limit_price=100
+        )
+        placed = await on.stage.broker.place(resting)
+        await asyncio.sleep(3)
+        on.stage.gateway.inject(faults.Unanswered(when_request="cancel_order"))
+
+        done = await close_everything(on.stage.broker, on.desk, session=DAY, wait=5, everything=True)
+
+        [words] = done.uncancelled
+        assert words.startswith(f"{placed.client_order_id}: the cancel of order")
+        assert not done.is_flat
+
+
+async def test_each_order_without_a_name_is_told_by_its_number(crew):
+    async with crew() as on:
+        ib = on.stage.broker.ib
+        for price in (100, 101):
+            order = library.LimitOrder("BUY", 1, price)
+            ib.placeOrder(library.Stock("SPY", "SMART", "USD"), order)
+        await asyncio.sleep(3)
+        numbers = sorted(row.order_id for row in await on.stage.broker.open_orders())
+
+        done = await close_everything(on.stage.broker, on.desk, session=DAY, wait=5, everything=True)
+
+        assert sorted(done.cancelled) == [f"order {number}" for number in numbers]
+        assert on.working() == []
