@@ -8,6 +8,7 @@ import pytest
 
 from ibkeel.errors import GatewayMute
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
+from ibkeel.model import Grade
 from ibkeel.resilience import Backoff
 from ibkeel.sim import SimulatedGateway
 from ibkeel.sim.market import SeededMarket
@@ -22,7 +23,7 @@ class Tunnel:
     """Passes on what each side writes: later, and down to the client no faster than its rate."""
 
     def __init__(self, *, delay=0.0, rate=0.0):
-        self.delay, self.rate = delay, rate
+        self.delay, self.rate, self.stalled_until = delay, rate, 0.0
 
     def __call__(self):
         self.near = _Near(self)
@@ -48,7 +49,7 @@ class _Near(asyncio.Protocol):
         for start in range(0, len(data), PIECE):
             piece = data[start : start + PIECE]
             takes = len(piece) / self.tunnel.rate if self.tunnel.rate else 1e-6
-            self.is_free_at = max(self.is_free_at, loop.time()) + takes
+            self.is_free_at = max(self.is_free_at, loop.time(), self.tunnel.stalled_until) + takes
             loop.call_at(self.is_free_at + self.tunnel.delay, self.transport.write, piece)
 
     def connection_lost(self, error):
@@ -96,3 +97,16 @@ async def test_a_tunnel_that_is_cut_in_the_start_up_is_not_taken_for_another_pro
 
         with pytest.raises(GatewayMute, match="closed it during the start-up"):
             await broker.connect()
+
+
+async def test_an_answer_that_was_held_up_says_nothing_against_the_clock():
+    async with far(tunnel := Tunnel(delay=0.2)) as broker, broker:
+        await asyncio.sleep(5)
+        tunnel.stalled_until = asyncio.get_running_loop().time() + 7.0
+
+        assert (await broker.health()).check("clock") is None  # nobody answered
+        await asyncio.sleep(1)
+        held_up = await broker.health()
+
+    assert held_up.check("clock").grade is Grade.OK
+    assert held_up.round_trip == pytest.approx(7.0, abs=0.5)

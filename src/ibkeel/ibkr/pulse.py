@@ -215,9 +215,11 @@ class Pulse:
         requests, patience = self._link.requests, self._link.config.deadlines.probe
         send: Callable[[], None] = self._link.ib.client.reqCurrentTime
         # What an earlier question is owed must not count for this one, which may be left before it is sent.
-        if requests.take_over("currentTime") and began - self._asked_at < patience / 2:
-            began, patience, send = self._asked_at, patience - (began - self._asked_at), _nothing
-        self._asked_at = began
+        is_owed, since = requests.take_over("currentTime"), began - self._asked_at
+        if is_owed and since < patience / 2:
+            patience, send = patience - since, _nothing
+        elif not is_owed or since == math.inf:
+            self._asked_at = began  # else the answer that comes may be the earlier one's, and as old
         try:
             told: Beat | GatewayRejected = await self._probe(
                 "currentTime", "the server's time", send, patience, self._answered
