@@ -232,9 +232,10 @@ async def test_a_bracket_that_loses_its_stop_before_it_fills_is_no_bracket(stage
         stop = on.board.asked("place_order")[-1]["order_id"]
         on.board.say("error", request_id=stop, code=202, text="Order Canceled - reason:", at_millis=0)
 
-        with pytest.raises(OrderRejected, match="the rest of its bracket was withdrawn"):
+        with pytest.raises(OrderRejected, match="the rest of its bracket was withdrawn") as refused:
             await placing
         await asyncio.sleep(1)
+        assert refused.value.code == 202
         assert on.gateway.venue.open_orders() == []
 
 

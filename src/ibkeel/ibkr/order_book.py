@@ -61,7 +61,7 @@ class _Entry:
     refusal: tuple[int, str] | None = None
     is_changed: bool = False
     answered: bool = False
-    has_fault: bool = False
+    error: tuple[int | None, bool] = (None, False)
 
 
 class OrderBook:
@@ -255,7 +255,7 @@ class OrderBook:
         meaning = self._codes.find(code, text, About.CHANGE if entry.modifying else About.ORDER)
         meaning = of_orphan(meaning, text, entry.truth, parent)
         words = f"{text}; {meaning.remedy}" if meaning.remedy else text
-        entry.has_fault, reason = meaning.counts, f"error {code}: {words}"
+        entry.error, reason = (code, meaning.counts), f"error {code}: {words}"
         if entry.modifying and code in REFUSED_CHANGES:
             entry.refusal = code, reason
             entry.truth = attrs.evolve(entry.truth, asked=0.0)
@@ -352,9 +352,9 @@ class OrderBook:
         """By what code, and why, the venue left it as it was when it was last to be changed; None if it did not say so."""
         return self._entries[order_id].refusal
 
-    def has_fault(self, order_id: OrderId) -> bool:
-        """Whether that error was a failure of the service, and not its answer."""
-        return self._entries[order_id].has_fault
+    def last_error(self, order_id: OrderId) -> tuple[int | None, bool]:
+        """Code of the last error that named it, and whether that was a failure of the service, and not its answer."""
+        return self._entries[order_id].error
 
     def highest_id(self) -> int:
         """The highest order id ever seen; 0 when there is none."""

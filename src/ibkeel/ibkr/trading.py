@@ -151,7 +151,7 @@ class Trading:
         if children:  # a family that is refused in part is withdrawn though who placed it has left
             answer = asyncio.shield(answer)
         was_answered = await answer
-        is_well = was_answered and not any(self._link.book.has_fault(leg.order_id) for leg in legs)
+        is_well = was_answered and not any(self._link.book.last_error(leg.order_id)[1] for leg in legs)
         return self._placement(legs), is_well
 
     def _intend(
@@ -206,13 +206,13 @@ class Trading:
         refused = self._refused(legs)
         if refused is None or not await self._is_withdrawn(legs, deadlines):
             return True
-        report = self._require(refused.order_id)
+        report, (code, is_fault) = self._require(refused.order_id), book.last_error(refused.order_id)
         raise OrderRejected(
             f"the order {refused.client_order_id} to {refused.ticket.side.value} {refused.ticket.quantity} "
             f"{refused.ticket.contract} was refused: {report.reason}; "
             + ("the rest of its bracket was withdrawn" if len(legs) > 1 else "nothing works at the venue"),
-            code=report.code,
-            is_fault=book.has_fault(refused.order_id),
+            code=report.code or code,  # a child may have been cancelled
+            is_fault=is_fault,
         )
 
     def _refused(self, legs: list[_Leg]) -> _Leg | None:
