@@ -49,6 +49,21 @@ def connected():
 
 
 @contextmanager
+def asking():
+    """And a contract is at hand to ask for."""
+    with connected() as names:
+        yield names | {"asyncio": asyncio, "contract": SPY}
+
+
+@contextmanager
+def notebook():
+    """And the broker of the last cell is left connected, as in a notebook."""
+    with gateway() as names:
+        yield names
+        _waited(names["broker"].disconnect())
+
+
+@contextmanager
 def condor():
     """And today's listed options are at hand."""
     with connected() as names:
@@ -159,6 +174,7 @@ async def _record(path):
 
 STAGES = {
     "README.md": gateway,
+    "docs/explanation/deadlines.md": asking,
     "docs/how-to/ask-the-doctor.md": gateway,
     "docs/how-to/backtest-a-strategy.md": hour_of_bars,
     "docs/how-to/build-a-structure.md": condor,
@@ -174,7 +190,7 @@ STAGES = {
     "docs/how-to/replay-recorded-data.md": recordings,
     "docs/how-to/send-a-bracket.md": connected,
     "docs/how-to/stay-within-the-limits.md": connected,
-    "docs/how-to/threads-loops-and-notebooks.md": gateway,
+    "docs/how-to/threads-loops-and-notebooks.md": notebook,
     "docs/how-to/use-several-accounts.md": connected,
     "docs/how-to/watch-the-session.md": connected,
     "docs/reference/scenarios.md": market,
@@ -182,7 +198,6 @@ STAGES = {
 }
 
 
-# Files that a page takes for granted, beside it in the reader's folder.
 LOOPING = """
 from ib_insync import IB, MarketOrder, Stock
 
@@ -225,6 +240,14 @@ FILES = {
     "docs/how-to/rehearse-a-script.md": {"bot.py": LOOPING},
     "docs/how-to/test-your-bot.md": {"my_broker.py": MY_FACTORY},
 }
+
+
+def files_of(page, folder):
+    """Make the files that a page takes for granted, beside it in the reader's folder."""
+    for name, text in FILES.get(name_of(page), {}).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    if STAGES.get(name_of(page)) is transcript:
+        run_virtual(_record(folder / "monday.jsonl"))
 
 
 def is_served(page):

@@ -16,7 +16,7 @@ import click
 import pytest
 import yaml
 from tests.documents.blocks import NOTES, PAGES, blocks_of, name_of, pages_with, saved_by
-from tests.documents.stages import FILES, is_served, stage_of
+from tests.documents.stages import files_of, is_served, stage_of
 from tests.documents.terminal import Terminal, lacking, play
 
 from ibkeel.cli.app import commands
@@ -91,7 +91,8 @@ def test_the_tests_on_a_page_pass_as_a_reader_would_run_them(page, tmp_path):
     alone = {
         f"test_line_{one.line}.py": one.text for one in blocks_of(page) if one.is_test and not one.filename
     }
-    for name, text in {**FILES.get(name_of(page), {}), **saved_by(page), **alone}.items():
+    files_of(page, tmp_path)
+    for name, text in {**saved_by(page), **alone}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
 
     done = subprocess.run(
@@ -149,10 +150,9 @@ def test_a_command_on_a_page_has_its_options(line):
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize("page", pages_with("bash"), ids=name_of)
 def test_a_page_typed_as_it_is_printed_shows_what_it_says(page, tmp_path):
-    with Terminal(tmp_path) as terminal:
-        for name, text in FILES.get(name_of(page), {}).items():
-            terminal.write(name, text)
+    files_of(page, tmp_path)
 
+    with Terminal(tmp_path) as terminal:
         missed = play(blocks_of(page), terminal)
 
     assert missed == {}, "\n".join(line for lines in missed.values() for line in lines)
