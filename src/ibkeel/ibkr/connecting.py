@@ -105,8 +105,9 @@ async def attempt(ib: Any, config: IBKRConfig) -> None:
                 "machine and the firewalls between"
             ) from error
         raise GatewayMute(
-            f"{_where(config)} accepts connections, but its API did not finish the start-up within {patience:g} s; "
-            "check that the API is enabled, the address is trusted and no login or dialog waits"
+            f"{_where(config)} accepts connections, but its API did not finish the start-up within {patience:g} s, or "
+            f"{_MOST} times as long while bytes came; check that the API is enabled, the address is trusted and no login "
+            "or dialog waits"
         ) from error
     except ConnectionFailure:
         raise
