@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from contextlib import aclosing, suppress
 
 import attrs
@@ -173,6 +174,16 @@ async def test_a_balance_that_is_no_figure_is_a_typed_error(stage):
 
         with pytest.raises(GatewayRejected, match="the balances: the Gateway sent what cannot be read"):
             await task
+
+
+@pytest.mark.parametrize("others", [{}, {"DU7654321": 1e6}], ids=["one account", "one of two"])
+async def test_a_profit_that_is_no_figure_is_a_typed_error(stage, others):
+    def altered(payload):
+        return re.sub(rb"(UnrealizedPnL\0)[^\0]*", rb"\1N/A", payload)
+
+    async with stage(altered=altered, further_accounts=others, live_account="DU1234567") as on:
+        with pytest.raises(GatewayRejected, match="profit and loss: the Gateway sent what cannot be read"):
+            await on.broker.pnl()
 
 
 @pytest.mark.parametrize(

@@ -150,12 +150,13 @@ class Accounts:
         unrealized, realized = _in_base(told, "UnrealizedPnL", name), _in_base(told, "RealizedPnL", name)
         if unrealized is None and realized is None:
             raise NoData("profit and loss: the Gateway has sent no account update yet; try again in a moment")
-        return PnL(
-            account=name,
-            at=max(told_at for figure in (unrealized, realized) if figure for told_at in figure[1:]),
-            unrealized=decimal_of(unrealized[0]) if unrealized else None,
-            realized=decimal_of(realized[0]) if realized else None,
-        )
+        with reading("profit and loss"):
+            return PnL(
+                account=name,
+                at=max(told_at for figure in (unrealized, realized) if figure for told_at in figure[1:]),
+                unrealized=decimal_of(unrealized[0]) if unrealized else None,
+                realized=decimal_of(realized[0]) if realized else None,
+            )
 
     async def _updates(self, name: str, patience: float) -> _Told:
         """The balances of one of several accounts: a subscription to them is refused while another is watched (2101)."""
