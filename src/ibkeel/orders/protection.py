@@ -172,7 +172,12 @@ def protection_gaps(
         policy: What is wanted.
     """
     held, listed = [row for row in positions if row.signed_quantity], tuple(orders)
-    gaps = [gap for row in held for gap in _of_position(_view(row, listed), policy)]
+    gaps = [
+        # A combo is changed by a person: it trades other legs too, and counts in its own units.
+        attrs.evolve(gap, mends=tuple(m for m in gap.mends if isinstance(m, PlaceStop) or m.order in listed))
+        for row in held
+        for gap in _of_position(_view(row, listed), policy)
+    ]
     exits = [row for row in standings(listed) if _closes(row, policy)]
     return (*gaps, *_without_position([row.contract for row in held], exits))
 

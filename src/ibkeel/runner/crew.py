@@ -76,8 +76,7 @@ class Halting:
 
     async def _cancel(self) -> None:
         try:
-            tried = await cancel_entries(self._broker, self._desk)
-            failed = [error for _, error in tried if error is not None]
+            failed = [error for _, error in await cancel_entries(self._broker, self._desk) if error]
         except IbkeelError as error:
             failed = [error]
         for each in failed:

@@ -210,8 +210,7 @@ class OrderDesk:
 
     def knows_nothing_of(self, contract: Contract) -> bool:
         """Whether the fate of an order of ours in a contract is unknown, one under way included."""
-        doubtful = [order for order in self._ours.values() if order.is_in_doubt]
-        return any(is_same_contract(order.contract, contract) for order in doubtful)
+        return any(order.is_in_doubt for order in self.of_contract(contract))
 
     def of_contract(self, contract: Contract) -> tuple[OwnOrder, ...]:
         """Every order of ours in a contract, ended ones included, in the order placed."""

@@ -117,17 +117,20 @@ async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequ
 
 
 def may_still_open(
-    orders: Iterable[OrderReport], desk: OrderDesk, beside: Sequence[Position] | None = None
+    orders: Sequence[OrderReport], desk: OrderDesk, beside: Sequence[Position] | None = None
 ) -> list[OrderReport]:
     """Entries of ours that work, or go on filling.
 
-    With `beside` also what works under our client id, that the desk does not know, for none of these positions.
+    With `beside` also what works under our client id, that the desk does not know, and closes none of these positions;
+    a child only when its parent works no more, with which it would go.
     """
+    parents = {row.order_id for row in orders}
 
     def is_foreign(row: OrderReport) -> bool:
-        if beside is None or desk.owns(row) or row.parent_id is not None:
+        if beside is None or desk.owns(row) or row.parent_id in parents:
             return False
-        return not any(part_in(row, each.contract) for each in beside)
+        parts = ((part_in(row, each.contract), each.signed_quantity) for each in beside)
+        return not any(part and part.side.sign * held < 0 for part, held in parts)
 
     return [row for row in orders if not row.state.is_final and (desk.is_entry(row) or is_foreign(row))]
 
@@ -169,7 +172,8 @@ async def cancel_ours(
     With `of_anybody` also those of our client id that the desk does not know.
     """
     wanted = [row for row in await broker.open_orders() if of_anybody or desk.owns(row)]
-    for report in sorted((row for row in wanted if part_in(row, contract)), key=_parents_first):
+    ours = [row for row in wanted if part_in(row, contract)]
+    for report in sorted(ours, key=lambda row: (row.parent_id is not None, row.order_id)):
         still_open = {row.order_id for row in await broker.open_orders()}
         if report.order_id in still_open:
             desk.saw(await desk.cancel(report))
@@ -204,10 +208,6 @@ def distinct(contracts: Iterable[Contract]) -> Sequence[Contract]:
         if not is_among(found, contract):
             found.append(contract)
     return found
-
-
-def _parents_first(report: OrderReport) -> tuple[bool, int]:
-    return report.parent_id is not None, report.order_id
 
 
 async def leave_position(
@@ -339,10 +339,9 @@ async def unprotected(broker: Orders, positions: Iterable[Position]) -> Mapping[
 
 
 def _lack(position: Position, covered: int) -> str:
-    if not covered:
-        return "; when that was found, no stop worked for it"
     lacking = abs(position.signed_quantity) - covered
-    return f"; when that was found, no stop worked for {lacking:g} of it" if lacking > 0 else ""
+    part = f"{lacking:g} of " if covered else ""
+    return f"; when that was found, no stop worked for {part}it" if lacking > 0 else ""
 
 
 def to_be_closed(
@@ -388,8 +387,7 @@ async def close_everything(
         contracts=contracts,
         of_anybody=everything,
     )
-    still = [row.contract for row in held]
-    tried = []
+    still, tried = [row.contract for row in held], []
     for row, error in entries:
         # Closing a contract cancelled ours once more.
         state = desk.state_of(row.client_order_id) if desk.owns(row) else row.state

@@ -43,6 +43,7 @@ from ibkeel.orders import (
     ProtectionPolicy,
     is_same_contract,
     is_stop,
+    part_in,
     protection_gaps,
     venue_day,
 )
@@ -233,6 +234,8 @@ class Protector:
         others = [row.contract for row in positions if row not in ours]
         known = [contract for contract in self._desk.contracts if not is_among(others, contract)]
         of_ours = [row for row in orders if is_among(known, row.contract)]
+        parts = [part_in(row, held.contract) for held in ours for row in orders]  # combos by their legs
+        of_ours += [part for part in parts if part and part not in of_ours]
         gaps: list[Gap] = []
         for ends in (True, False):
             gaps += protection_gaps(
@@ -266,6 +269,8 @@ class Protector:
                 match step:
                     case PlaceStop():
                         await self._place(gap, step, positions)
+                    case _ if not self._desk.can_change(step.order) or self._desk.is_entry(step.order):
+                        pass
                     case CancelOrder():
                         await self._cancel(gap, step.order)
                     case ChangeOrder():
@@ -276,8 +281,6 @@ class Protector:
                 self._failures.note(gap.contract.symbol, error, "protection")
 
     async def _cancel(self, gap: Gap, order: OrderReport) -> None:
-        if not self._desk.can_change(order) or self._desk.is_entry(order):
-            return
         if order.state is OrderState.UNKNOWN and self._answered.get(order.order_id) == order.reason:
             return  # nothing was said of it since the venue answered a cancel; its lists tell the rest
         told = await self._desk.cancel(order)
@@ -289,8 +292,6 @@ class Protector:
 
     async def _change(self, gap: Gap, step: ChangeOrder) -> None:
         order = step.order
-        if not self._desk.can_change(order) or self._desk.is_entry(order):
-            return
         ticket = OrderTicket(
             contract=order.contract,
             side=order.side,

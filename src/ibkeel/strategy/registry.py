@@ -14,6 +14,7 @@ from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import VixRegime
 from ibkeel.strategy.volume import DailyVolume, Whale
+from ibkeel.validators import series
 
 GROUP: Final = "ibkeel.strategies"
 """Entry point group by which an installed package offers strategies."""
@@ -26,10 +27,6 @@ _NO_PARAMS: Final[Mapping[str, object]] = MappingProxyType({})
 
 def _installed() -> Iterable[EntryPoint]:
     return entry_points(group=GROUP)
-
-
-def _tuple(strategies: Iterable[Strategy]) -> tuple[Strategy, ...]:
-    return tuple(strategies)
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +44,7 @@ class Confirmed:
     """
 
     decides: Strategy
-    confirms: tuple[Strategy, ...] = attrs.field(converter=_tuple)
+    confirms: tuple[Strategy, ...] = attrs.field(converter=series)
 
     def __attrs_post_init__(self) -> None:
         if not self.confirms:

@@ -249,3 +249,39 @@ async def test_each_order_without_a_name_is_told_by_its_number(crew):
 
         assert sorted(done.cancelled) == [f"order {number}" for number in numbers]
         assert on.working() == []
+
+
+async def test_everything_is_a_stop_whose_entry_was_sold_by_hand(crew):
+    async with crew() as on:
+        entry = OrderTicket(contract=on.stage.option, side="BUY", quantity=2)
+        placed = await on.stage.broker.place(Bracket(entry=entry, stop_loss=0.5, take_profit=50))
+        await asyncio.sleep(5)
+        by_hand = {"client_id": 9, "order_id": 1, "parent_id": 0, "order_ref": "", "oca_group": ""}
+        market = {"order_type": "MKT", "limit_price": None, "stop_price": None, "transmit": True}
+        child = on.venue.open_orders()[0]
+        on.venue.submit(attrs.evolve(child, **by_hand, **market), virtual_clock().now())
+        await asyncio.sleep(5)
+        assert (len(on.working()), on.venue.positions()) == (2, [])
+
+        done = await close_everything(on.stage.broker, on.desk, session=DAY, wait=5, everything=True)
+
+        assert done.cancelled == tuple(f"{placed.client_order_id}-{number}" for number in (1, 2))
+        assert (done.is_flat, on.working()) == (True, [])
+
+
+async def test_everything_is_an_order_that_adds_to_what_others_leave_no_room_to_close(crew):
+    async with crew() as on:
+        option, broker = on.stage.option, on.stage.broker
+        await broker.place(OrderTicket(contract=option, side="BUY", quantity=2))
+        more = OrderTicket(contract=option, side="BUY", quantity=3, order_type="LMT", limit_price=0.5)
+        placed = await broker.place(more)
+        await asyncio.sleep(5)
+        [row] = on.venue.open_orders()
+        sale = {"action": "SELL", "quantity": 2, "limit_price": 99.0, "order_ref": "", "transmit": True}
+        on.venue.submit(attrs.evolve(row, client_id=9, order_id=1, **sale), virtual_clock().now())
+        await asyncio.sleep(5)
+
+        done = await close_everything(broker, on.desk, session=DAY, wait=5, everything=True)
+
+        assert (done.cancelled, [row.quantity for row in done.left]) == ((placed.client_order_id,), [2])
+        assert on.working() == [("LMT", "SELL", 2)]

@@ -7,12 +7,13 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ibkeel.model import Bracket, Direction, OrderState, OrderTicket, Signal
+from ibkeel.model import Bracket, Combo, ComboLeg, Direction, OrderState, OrderTicket, Signal
 from ibkeel.orders import ExitCause, ProtectionPolicy, build_bracket, plan_exit
 from ibkeel.runner import Session
 from ibkeel.runner.flatten import flatten
 from ibkeel.runner.memory import remember
 from ibkeel.sim import faults
+from ibkeel.sim.values import ContractPattern
 from ibkeel.virtual import virtual_clock
 
 DAY = date(2026, 1, 5)
@@ -274,6 +275,27 @@ async def test_an_exit_counts_orders_of_other_clients(crew):
         assert [row.signed_quantity for row in held] == [2]
         assert "of others" in held[0].reason
         assert sorted(on.working()) == [("LMT", "SELL", 2), ("STP", "SELL", 2)]
+
+
+async def test_a_combo_of_somebody_else_that_would_sell_a_leg_leaves_no_room_for_a_stop_of_it(crew):
+    async with crew() as on:
+        await on.enter()
+        [stop] = on.venue.open_orders()
+        calls = ContractPattern(
+            symbol="SPY", sec_type="OPT", right="C", expiry=f"{on.stage.option.expiry:%Y%m%d}"
+        )
+        others = [row for row in on.stage.gateway.market.find(calls) if row.con_id != stop.contract.con_id]
+        numbers = ((stop.contract.con_id, "SELL"), (others[0].con_id, "BUY"))
+        legs = [ComboLeg(con_id=number, side=side) for number, side in numbers]
+        away = {"order_type": "LMT", "limit_price": -99, "client_order_id": "theirs"}
+        await on.stage.broker.place(OrderTicket(contract=Combo("SPY", legs), side="BUY", quantity=2, **away))
+        await asyncio.sleep(3)
+
+        on.cancel_stop()
+        await asyncio.sleep(60)
+
+        assert on.working() == [("LMT", "BUY", 2)]
+        assert [alarm.message.split(":")[0] for alarm in on.alarms()] == ["naked"]
 
 
 async def test_a_stop_is_asked_for_in_the_wanted_time_in_force(crew):

@@ -608,3 +608,14 @@ def test_a_stop_on_a_combo_of_which_no_leg_is_held_could_open_one():
     (gap,) = gaps(None, order(1, side="BUY", contract=BACK))
 
     assert (gap.kind, gap.held) == (GapKind.OVERSIZED, 0.0)
+
+
+@pytest.mark.parametrize("number", [-3, -1, 2])
+def test_no_change_of_a_combo_is_advised_for_the_sake_of_one_leg(number):
+    legs = [attrs.evolve(BACK.legs[0], ratio=2), BACK.legs[1]]
+    stop = order(1, side="BUY", contract=attrs.evolve(BACK, legs=legs))
+
+    found = gaps(held(number, SHORT), stop)
+
+    assert found
+    assert not [step for gap in found for step in gap.mends if not isinstance(step, PlaceStop)]

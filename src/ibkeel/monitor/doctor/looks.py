@@ -139,7 +139,8 @@ async def look_at_port(host: str, port: int) -> list[Finding]:
     try:
         reply = await _knocked(host, port)
     except TimeoutError:
-        return [fault("port", f"{host}:{port} does not answer within {_PATIENCE:g} s", _unreached(host))]
+        remedy = f"check that {host} is up, and that no firewall stands between"
+        return [fault("port", f"{host}:{port} does not answer within {_PATIENCE:g} s", remedy)]
     except OSError as error:
         said = f"nobody listens on {host}:{port} ({error.strerror or error})"
         return [fault("port", said, _START)]
@@ -189,10 +190,6 @@ async def _knocked(host: str, port: int) -> _Reply:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-
-
-def _unreached(host: str) -> str:
-    return f"check that {host} is up, and that no firewall stands between"
 
 
 async def _greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> _Reply:

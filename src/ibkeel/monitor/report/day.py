@@ -29,9 +29,9 @@ from ibkeel.journal import (
 )
 from ibkeel.journal.reading import records_of, runs_on, sessions_of
 from ibkeel.model import Execution, Side, Stock, fill_name, name_of_series
-from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.board import Snapshot
 from ibkeel.monitor.board.snapshot import plain
+from ibkeel.orders import venue_day
 from ibkeel.telemetry import redact
 
 _APART: Final = timedelta(minutes=15)  # more than the ten at which a run keeps what goes on
@@ -219,16 +219,16 @@ class _Reading:
         self, journal: Journal, session: date, runs: Sequence[RunStarted], records: Iterable[Record]
     ) -> None:
         self._journal, self._session, self._runs = journal, session, runs
-        self._by_kind: dict[type[Any], list[Any]] = {}
+        self._all: defaultdict[type[Any], list[Any]] = defaultdict(list)
         for record in records:
-            self._by_kind.setdefault(type(record), []).append(record)
+            self._all[type(record)].append(record)
 
     def report(self, snapshot: Snapshot | None) -> DayReport:
         last = self._runs[-1]
-        ends = [row for row in self._all(RunEnded) if row.run == last.run]
-        guards = [row.guard for row in self._all(LossGuardKept)]
+        ends = [row for row in self._all[RunEnded] if row.run == last.run]
+        guards = [row.guard for row in self._all[LossGuardKept]]
         start = next((guard.start_equity for guard in guards if guard.start_equity is not None), None)
-        known = [(_day_of(fill.at), fill) for fill in self._fills()]
+        known = [(venue_day(fill.at), fill) for fill in self._fills()]
         fills = tuple(fill for day, fill in known if day == self._session)
         traded = {fill.subject for fill in fills}
         before = (fill for day, fill in known if day < self._session and fill.subject in traded)
@@ -250,7 +250,7 @@ class _Reading:
             cash=_sums((fill.currency, fill.cash) for fill in fills),
             open_after=_held(fills),
             held_before=_held(before),
-            outcomes=_ranked(Counter(row.outcome for row in self._all(Decision))),
+            outcomes=_ranked(Counter(row.outcome for row in self._all[Decision])),
             notes=notes[-_NOTES:],
             not_done=_ranked(Counter(_without_figures(reason) for reasons in undone for reason in reasons)),
             incidents=tuple(self._incidents(snapshot)),
@@ -260,13 +260,10 @@ class _Reading:
     def _cycles(self) -> int:
         """Each run numbers its own."""
         began = [row.at for row in self._runs]
-        return len({(bisect_right(began, row.at), row.cycle) for row in self._all(CycleDone)})
+        return len({(bisect_right(began, row.at), row.cycle) for row in self._all[CycleDone]})
 
     def _touches(self, begin: datetime, end: datetime | None) -> bool:
-        return _day_of(begin) <= self._session and (end is None or _day_of(end) >= self._session)
-
-    def _all(self, kind: type[Any]) -> list[Any]:
-        return self._by_kind.get(kind, [])
+        return venue_day(begin) <= self._session and (end is None or venue_day(end) >= self._session)
 
     def _fills(self) -> Iterator[TradeLeg]:
         """Of every day: on its own a fill stays, whenever it is corrected or charged."""
@@ -277,7 +274,7 @@ class _Reading:
             name = fill_name(done.exec_id)
             corrected[name] = attrs.evolve(done, at=corrected.get(name, done).at)
         costs = {row.record.exec_id: row.record.commission for row in reader.events(CommissionSeen)}
-        why = {row.client_order_id: row.reason for row in self._all(Intent)}
+        why = {row.client_order_id: row.reason for row in self._all[Intent]}
         for done in (row for row in corrected.values() if not row.is_of_combo):
             commission = done.commission if done.commission is not None else costs.get(done.exec_id)
             units = done.side.sign * done.quantity * float(getattr(done.contract, "multiplier", 1))
@@ -296,7 +293,7 @@ class _Reading:
             )
 
     def _notes(self) -> Iterator[Note]:
-        for row in self._all(Decision):
+        for row in self._all[Decision]:
             if row.signal.is_entry:
                 yield Note(
                     at=row.at,
@@ -309,7 +306,7 @@ class _Reading:
 
     def _prices(self) -> dict[str, tuple[PricePoint, ...]]:
         found: dict[str, list[PricePoint]] = {}
-        for row in self._all(QuoteSeen):
+        for row in self._all[QuoteSeen]:
             price = row.quote.last if row.quote.last is not None else row.quote.mid
             if isinstance(row.quote.contract, Stock) and price is not None:
                 found.setdefault(row.symbol, []).append(PricePoint(at=row.at, price=price))
@@ -327,9 +324,9 @@ class _Reading:
                 symbol=row.symbol,
                 text=redact(f"{row.client_order_id}: {row.reason}"),
             )
-            for row in self._all(OrderSettled)
+            for row in self._all[OrderSettled]
         ]
-        ended = {row.run for row in self._all(RunEnded)}
+        ended = {row.run for row in self._all[RunEnded]}
         killed = [
             Incident(
                 at=after.at, what="run killed", text=f"the run {run.run} before this one did not end in order"
@@ -344,7 +341,7 @@ class _Reading:
             if self._touches(row.at, None if row.is_open else row.ended_at or row.at)
         ]
         yield from sorted(
-            [*_failures(self._all(Failure)), *settled, *killed, *of_board], key=lambda row: row.at
+            [*_failures(self._all[Failure]), *settled, *killed, *of_board], key=lambda row: row.at
         )
 
 
@@ -365,10 +362,6 @@ def _as_one(rows: Sequence[Failure]) -> Incident:
     text = redact(first.message) + (f" ({times} times)" if times > 1 else "")
     ended_at = rows[-1].at if times > 1 else None
     return Incident(at=first.at, what=first.kind, symbol=first.symbol, text=text, ended_at=ended_at)
-
-
-def _day_of(instant: datetime) -> date:
-    return instant.astimezone(NEW_YORK).date()
 
 
 def _held(fills: Iterable[TradeLeg]) -> dict[str, float]:
