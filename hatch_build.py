@@ -56,7 +56,7 @@ def packed(wheel: bytes, names: zipfile.ZipFile) -> bytes:
 
     rows = names.infolist()
     with ThreadPoolExecutor() as pool:  # it lets go of the interpreter
-        streams = pool.map(partial(compress, numiterations=200), map(names.read, rows))
+        streams = pool.map(partial(compress, numiterations=300), map(names.read, rows))
     directory, entry = bytearray(wheel[names.start_dir :]), 0
     archive = bytearray()
     for info, zlib in zip(rows, streams, strict=True):
