@@ -89,7 +89,7 @@ async def plan_over_a_session(config: BotConfig, options: FlattenOptions) -> Pla
         desk, everything = hand.crew.desk, options.everything
         return Plan(
             entries=tuple(may_still_open(orders, desk, positions if everything else None)),
-            positions=to_be_closed(positions, desk, everything=everything),
+            positions=tuple(to_be_closed(positions, desk, everything=everything)),
         )
 
 

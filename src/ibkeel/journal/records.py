@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, Final, Generic, Self, get_args
 
 import attrs
@@ -324,7 +323,7 @@ KINDS: Final[Mapping[str, type[Any]]] = {
 }
 """Record types by the name under which they are stored."""
 
-_NAMES: Final = MappingProxyType({kind: name for name, kind in KINDS.items()})
+_NAMES: Final[Mapping[type[Any], str]] = {kind: name for name, kind in KINDS.items()}
 
 
 def kind_of(record: Record | type[Any] | str) -> str:
@@ -345,9 +344,8 @@ def _make_converter() -> cattrs.Converter:
     configure_tagged_union(
         OrderTicket | Bracket, converter, tag_name="type", tag_generator=lambda kind: kind.__name__.lower()
     )
-    # A row without a rejection stays as readers of before that field expect it.
     report = make_dict_unstructure_fn(OrderReport, converter, code=override(omit_if_default=True))
-    converter.register_unstructure_hook(OrderReport, report)
+    converter.register_unstructure_hook(OrderReport, report)  # older readers know no code
     return converter
 
 

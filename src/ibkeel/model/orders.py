@@ -318,10 +318,7 @@ class OrderReport:
 
 
 def fill_name(exec_id: str) -> str:
-    """What a fill and its corrections have in common: each has another, higher, last part.
-
-    Source: TWS API, "Execution Details".
-    """
+    """What a fill and its corrections share: all but the last part (TWS API, "Execution Details")."""
     return exec_id.rpartition(".")[0] or exec_id
 
 

@@ -91,17 +91,15 @@ async def flatten(
     return tuple(_held(row, desk, words(row), wanted, leaving) for row in positions)
 
 
-async def _without_others(
-    broker: Account, desk: OrderDesk, contracts: Sequence[Contract]
-) -> Sequence[Contract]:
+async def _without_others(broker: Account, desk: OrderDesk, wanted: Sequence[Contract]) -> Sequence[Contract]:
     """Contracts but for those that we have left and somebody else holds; all where that cannot be read."""
-    left = [contract for contract in contracts if is_left(desk.of_contract(contract))]
+    left = [contract for contract in wanted if is_left(desk.of_contract(contract))]
     try:
         rows = await broker.positions() if left else ()
     except IbkeelError:
-        return contracts
+        return wanted
     others = [row.contract for row in rows if is_among(left, row.contract) and not desk.may_own(row)]
-    return [contract for contract in contracts if not is_among(others, contract)]
+    return [contract for contract in wanted if not is_among(others, contract)]
 
 
 async def _present(broker: OrdersAndAccount, wanted: Sequence[Contract]) -> Sequence[Contract]:
@@ -174,8 +172,7 @@ async def cancel_ours(
     wanted = [row for row in await broker.open_orders() if of_anybody or desk.owns(row)]
     ours = [row for row in wanted if part_in(row, contract)]
     for report in sorted(ours, key=lambda row: (row.parent_id is not None, row.order_id)):
-        still_open = {row.order_id for row in await broker.open_orders()}
-        if report.order_id in still_open:
+        if report.order_id in {row.order_id for row in await broker.open_orders()}:
             desk.saw(await desk.cancel(report))
 
 
@@ -344,15 +341,13 @@ def _lack(position: Position, covered: int) -> str:
     return f"; when that was found, no stop worked for {part}it" if lacking > 0 else ""
 
 
-def to_be_closed(
-    positions: tuple[Position, ...], desk: OrderDesk, *, everything: bool
-) -> tuple[Position, ...]:
+def to_be_closed(positions: Iterable[Position], desk: OrderDesk, *, everything: bool) -> list[Position]:
     """What a person's word closes: what orders of ours may have opened, or all that the account holds.
 
     What is owed comes first: until it is bought back, what is held may be its cover.
     """
     rows = sorted(positions, key=lambda row: row.signed_quantity > 0)
-    return tuple(row for row in rows if everything or desk.may_own(row))
+    return [row for row in rows if everything or desk.may_own(row)]
 
 
 async def close_everything(

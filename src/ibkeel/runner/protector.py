@@ -222,9 +222,8 @@ class Protector:
             await asyncio.sleep(self._times.settle)
             again, positions = await self._gaps()
             before = [_gist(gap) for gap in gaps]
-            for gap in again:
-                if _gist(gap) in before:
-                    await self._mend(gap, positions)
+            for gap in (row for row in again if _gist(row) in before):
+                await self._mend(gap, positions)
         return again
 
     async def _gaps(self) -> tuple[tuple[Gap, ...], Sequence[Position]]:
