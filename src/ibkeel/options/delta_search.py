@@ -13,7 +13,7 @@ import numpy as np
 
 from ibkeel.model import Option, Quote, Right
 from ibkeel.options.greeks import implied_greeks
-from ibkeel.options.parity import implied_dividend_yield, parity_forward
+from ibkeel.options.parity import implied_dividend_yield, parity_of
 from ibkeel.options.select import nearest_strikes
 
 _GRAINS: Final = tuple(
@@ -320,15 +320,7 @@ def _forward(expiry: Expiry, quotes: Mapping[Option, Quote]) -> tuple[float | No
         call, put = (one, other) if expiry.right is Right.CALL else (other, one)
         row = (float(strike), *(side or 0.0 for side in (call.bid, call.ask, put.bid, put.ask)))
         table = np.array([*rows, row]).T
-        found = parity_forward(
-            strike=table[0],
-            call_bid=table[1],
-            call_ask=table[2],
-            put_bid=table[3],
-            put_ask=table[4],
-            years=expiry.years,
-            rate=expiry.rate,
-        )
+        found = parity_of(table[0], table[1:3], table[3:], expiry.years, expiry.rate)
         if found.forward > 0:
             rows.append(row)
             forward = found.forward

@@ -195,20 +195,21 @@ def american_parity_forward(
     # Those far from the money take no part, before or after the correction.
     strikes, *quotes = table[:, np.lexsort((table[0], away))[: _SPARE * pairs]]
     calls, puts = np.array(quotes[:2]), np.array(quotes[2:])
-    found = _parity(strikes, calls, puts, years, rate, pairs)
+    found = parity_of(strikes, calls, puts, years, rate, pairs)
     for _ in range(_ROUNDS):
         carry = implied_dividend_yield(forward=found.forward, spot=spot, years=years, rate=rate)
         at = _Terms(spot=spot, strike=strikes, years=years, rate=rate, dividend_yield=carry)
         plain_calls, plain_puts = calls - at.premium(calls, "C"), puts - at.premium(puts, "P")
         if not (np.concatenate([plain_calls, plain_puts]).min(axis=0) > 0).any():
             break
-        found = _parity(strikes, plain_calls, plain_puts, years, rate, pairs)
+        found = parity_of(strikes, plain_calls, plain_puts, years, rate, pairs)
     return found
 
 
-def _parity(
-    strikes: Floats, calls: Floats, puts: Floats, years: float, rate: float, pairs: int
+def parity_of(
+    strikes: Floats, calls: Floats, puts: Floats, years: float, rate: float, pairs: int = _PAIRS
 ) -> ParityForward:
+    """`parity_forward` of tables whose rows are bid and ask."""
     return parity_forward(
         strike=strikes,
         call_bid=calls[0],

@@ -12,7 +12,7 @@ from ibkeel.model import Option, Quote, Right
 from ibkeel.options.american import american_implied_volatility
 from ibkeel.options.greeks import implied_volatility
 from ibkeel.options.inputs import Floats, Numbers
-from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_forward, table_of
+from ibkeel.options.parity import american_parity_forward, implied_dividend_yield, parity_of, table_of
 from ibkeel.options.series import Exercise
 from ibkeel.options.smile import LeftOut, Smile, SmilePoint, WhyLeftOut, smoothed
 
@@ -86,15 +86,7 @@ def _forward(
     strikes: Floats, calls: Floats, puts: Floats, spot: float, years: float, rate: float, exercise: Exercise
 ) -> float:
     if Exercise(exercise) is Exercise.EUROPEAN:
-        return parity_forward(
-            strike=strikes,
-            call_bid=calls[0],
-            call_ask=calls[1],
-            put_bid=puts[0],
-            put_ask=puts[1],
-            years=years,
-            rate=rate,
-        ).forward
+        return parity_of(strikes, calls, puts, years, rate).forward
     return american_parity_forward(
         strike=strikes,
         call_bid=calls[0],
