@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
-from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, greeks_of, solve
-from ibkeel.options.greeks import greeks as european_greeks
+from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, greek_columns, greeks_of, solve
 from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Numbers, Rights, Unsolved, by_chunk
 from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price, dividend_volatility
 
@@ -226,18 +225,6 @@ def american_implied_volatility(
     return dividend_volatility(inputs, dividends, found) if dividends else found
 
 
-def _european(inputs: Inputs) -> GreekColumns:
-    return european_greeks(
-        inputs.given,
-        spot=inputs.spot,
-        strike=inputs.strike,
-        years=inputs.years,
-        right=np.where(inputs.sign > 0, "C", "P"),
-        rate=inputs.rate,
-        dividend_yield=inputs.dividend_yield,
-    )
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class _Early:
     """What early exercise adds to price, delta and gamma, of shape (rows,), and where it is due."""
@@ -294,7 +281,7 @@ def _decay(inputs: Inputs, price: Floats, delta: Floats, gamma: Floats) -> Float
 
 
 def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
-    puts, european = Puts.of(inputs), _european(inputs)
+    puts, european = Puts.of(inputs), greeks_of(greek_columns(inputs))
     early = _Early.of(inputs, puts)
     # Far out of the money a price may be 0, as what exercise brings is: nothing is due there.
     due = (puts.intrinsic > 0) & (early.now | (european.price + early.price <= puts.intrinsic))

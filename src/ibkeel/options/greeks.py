@@ -208,7 +208,8 @@ def _price_columns(inputs: Inputs) -> tuple[Floats, ...]:
     return (np.where(inputs.reasons() == Unsolved.SOLVED, value, np.nan),)
 
 
-def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
+def greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
+    """The columns of `greeks` for a piece, reasons last, each a float."""
     reasons = inputs.reasons()
     form = normal_form(inputs)
     at = _given_reach(inputs, form)
@@ -301,7 +302,7 @@ def greeks(
         InvalidInput: The shapes do not fit, or a right is neither call nor put.
     """
     inputs = Inputs.of(volatility, spot, strike, years, right, rate, dividend_yield)
-    return greeks_of(by_chunk(inputs, _greek_columns, 7))
+    return greeks_of(by_chunk(inputs, greek_columns, 7))
 
 
 def greeks_of(columns: tuple[Floats, ...]) -> GreekColumns:
