@@ -1,5 +1,6 @@
 """The Gateway's documented limits, as pacing rules."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -27,18 +28,19 @@ class Ask(StrEnum):
 _DOCS: Final = "TWS API, "
 _BARS: Final = frozenset({Ask.HISTORY, Ask.HEAD_TIMESTAMP})
 _PACED: Final = _BARS | {Ask.REAL_TIME_BARS}
-_ON_LINES: Final = frozenset({Ask.MARKET_DATA, Ask.REAL_TIME_BARS, Ask.TICK_BY_TICK})
 
 
 def _weight(request: Request) -> int:
     return 2 if request.feed == "BID_ASK" else 1
 
 
-def _open(kind: Ask, limit: int, source: str) -> Rule:
-    def key(request: Request) -> str | None:
-        return "" if request.kind == kind else None
+def _of(*kinds: Ask) -> Callable[[Request], str | None]:
+    """Counts requests of some kinds together."""
+    return lambda request: "" if request.kind in kinds else None
 
-    return Rule(name=f"open {kind}", limit=limit, seconds=None, source=source, key=key)
+
+def _open(name: str, limit: int, source: str, *kinds: Ask) -> Rule:
+    return Rule(name=name, limit=limit, seconds=None, source=_DOCS + source, key=_of(*kinds))
 
 
 def _is_strict(request: Request, *, pace_long_bars: bool) -> bool:
@@ -76,27 +78,14 @@ def _history(*, pace_long_bars: bool) -> tuple[Rule, ...]:
 
 
 def _open_ones(lines: int) -> tuple[Rule, ...]:
-    def bars(request: Request) -> str | None:
-        return "" if request.kind in _BARS else None
-
-    def on_lines(request: Request) -> str | None:
-        return "" if request.kind in _ON_LINES else None
-
+    ticks, on_lines = Ask.TICK_BY_TICK, (Ask.MARKET_DATA, Ask.REAL_TIME_BARS, Ask.TICK_BY_TICK)
     return (
-        Rule(
-            name="open history",
-            limit=50,
-            seconds=None,
-            source=_DOCS + '"Historical Data Limitations"',
-            key=bars,
-        ),
-        _open(Ask.TICK_BY_TICK, max(1, lines // 20), _DOCS + '"Tick-by-Tick Data": 5 % of the lines'),
-        _open(Ask.SCANNER, 10, _DOCS + '"Market Scanner"'),
-        _open(Ask.DEPTH, 3, _DOCS + "error code 309"),
-        _open(Ask.ACCOUNT_SUMMARY, 2, _DOCS + '"Account Summary"'),
-        Rule(
-            name="market data lines", limit=lines, seconds=None, source=_DOCS + "error code 101", key=on_lines
-        ),
+        _open("open history", 50, '"Historical Data Limitations"', *_BARS),
+        _open("open tick by tick", max(1, lines // 20), '"Tick-by-Tick Data": 5 % of the lines', ticks),
+        _open("open scanner", 10, '"Market Scanner"', Ask.SCANNER),
+        _open("open depth", 3, "error code 309", Ask.DEPTH),
+        _open("open account summary", 2, '"Account Summary"', Ask.ACCOUNT_SUMMARY),
+        _open("market data lines", lines, "error code 101", *on_lines),
     )
 
 
@@ -104,13 +93,10 @@ def _spaced() -> tuple[Rule, ...]:
     def instrument(request: Request) -> str | None:
         return request.subject if request.kind == Ask.TICK_BY_TICK else None
 
-    def symbols(request: Request) -> str | None:
-        return "" if request.kind == Ask.MATCHING_SYMBOLS else None
-
     ticks, search = _DOCS + '"Tick-by-Tick Data"', _DOCS + '"Stock Symbol Search"'
     return (
         Rule(name="tick by tick of an instrument", limit=1, seconds=15.0, source=ticks, key=instrument),
-        Rule(name="matching symbols", limit=1, seconds=1.0, source=search, key=symbols),
+        Rule(name="matching symbols", limit=1, seconds=1.0, source=search, key=_of(Ask.MATCHING_SYMBOLS)),
     )
 
 
