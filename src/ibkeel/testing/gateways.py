@@ -99,7 +99,7 @@ class GatewayMaker:
         loop = self._stack.enter_context(virtual_process(begins, seconds=seconds))
         gateway = SimulatedGateway(market=market, clock=loop.clock, seed=seed, scenario=trouble, **settings)
         loop.network.alias(_ALIASES, port=_PORT)
-        loop.run_until_complete(loop.create_task(_open(gateway), context=bystander_context()))
+        loop.run_until_complete(loop.create_task(gateway.start(_HOST, _PORT), context=bystander_context()))
         self._stack.callback(_close, gateway, loop)
         return gateway
 
@@ -137,10 +137,6 @@ def _read(kind: type[_Moment], given: _Moment | str) -> _Moment:
 
 def _session_from(day: date) -> date:
     return next(each.day for each in SeededMarket(0).sessions(day, date.max))
-
-
-async def _open(gateway: SimulatedGateway) -> None:
-    await gateway.start(_HOST, _PORT)
 
 
 def _close(gateway: SimulatedGateway, loop: ProcessLoop) -> None:

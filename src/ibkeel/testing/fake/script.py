@@ -142,17 +142,7 @@ class PriceScript:
             instants = [_second(end - timedelta(seconds=spec.duration_seconds)), _second(end)]
             start, stop = np.searchsorted(rows.at, instants)
             if start < stop:
-                return Bars(
-                    contract=contract,
-                    spec=spec,
-                    at=rows.at[start:stop],
-                    open=rows.open[start:stop],
-                    high=rows.high[start:stop],
-                    low=rows.low[start:stop],
-                    close=rows.close[start:stop],
-                    volume=rows.volume[start:stop],
-                    timezone=rows.timezone,
-                )
+                return attrs.evolve(rows[start:stop], contract=contract, spec=spec)
         raise NoData(f"no {spec.size} bars of {contract} in {spec.duration} before {end.isoformat()}")
 
     def chain(self, underlying: Contract) -> OptionChain:
