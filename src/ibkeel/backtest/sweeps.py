@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from typing import Any, Protocol, TypeVar
 
@@ -142,12 +142,8 @@ def _combinations(
         if not len(values):
             raise InvalidInput(f"the grid has no values of {key}; valid: one at least")
         _look_up(trial, key)
-    return tuple(_made(trial, settings) for settings in _products(grid))
-
-
-def _products(grid: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    for values in itertools.product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
+    rows = itertools.product(*grid.values())
+    return tuple(_made(trial, dict(zip(grid, values, strict=True))) for values in rows)
 
 
 def _made(trial: Trial, settings: dict[str, Any]) -> tuple[dict[str, Any], Trial | str]:
