@@ -43,7 +43,7 @@ def _exact(structure: Structure, spot: float | None) -> _Curve:
     marks = [float(each) for each in (*exact.spots[1:], *exact.break_evens)] + ([spot] if spot else [])
     low, high = min(marks, default=1.0), max(marks, default=1.0)
     room = max(0.35 * (high - low), 0.08 * high) or 1.0
-    spots = sorted({max(0.0, low - room), high + room, *(mark for mark in marks)})
+    spots = sorted({max(0.0, low - room), high + room, *marks})
     profits = exact.at(spots) * exact.multiplier
     return _Curve(
         points=tuple(zip(spots, profits.tolist(), strict=True)),

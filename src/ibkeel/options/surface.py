@@ -6,6 +6,7 @@ And where today's volatility stands among those of the past.
 from collections.abc import Iterable, Iterator
 from datetime import date
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import attrs
@@ -196,7 +197,7 @@ class Surface:
         It is the curve that is judged, at mid: the market's own quotes may well leave no profit.
         """
         found = [warning for smile in self.smiles for warning in _butterfly_warnings(smile)]
-        for near, far in zip(self.smiles, self.smiles[1:], strict=False):
+        for near, far in pairwise(self.smiles):
             found += _calendar_warnings(near, far)
         return tuple(found)
 
