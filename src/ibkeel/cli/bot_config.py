@@ -73,7 +73,7 @@ def init(path: Path, strategy: str | None, profile: str | None) -> None:
     begins = "its default" if profile is None else f"the value of the profile {profile}"
     text = _HEADER.format(name=path.name, begins=begins) + template(strategy, profile)
     try:
-        with path.open("x", encoding="utf-8") as stream:
+        with path.open("x", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
     except FileExistsError:
         raise ConfigurationError(f"{path} exists; choose another path") from None

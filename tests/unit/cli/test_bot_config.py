@@ -1,5 +1,8 @@
 import json
 import os
+import sys
+
+import pytest
 
 from ibkeel.cli.app import run
 from ibkeel.cli.bot_config import MonitoredBot
@@ -43,6 +46,15 @@ def test_the_file_that_init_writes_has_both_sections_and_is_valid(tmp_path, caps
     assert load_config_as(MonitoredBot, path, {}) == MonitoredBot(
         strategy=load_config_as(MonitoredBot, path, {}).strategy
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system has no such names")
+def test_init_writes_a_file_whose_name_the_locale_cannot_read(tmp_path):
+    path = tmp_path / b"b\xf6t.toml".decode("utf-8", "surrogateescape")
+
+    codes = run(["config", "init", os.fspath(path)]), run(["config", "check", os.fspath(path)])
+
+    assert codes == (0, 0)
 
 
 def test_every_command_that_takes_a_bots_file_takes_these_sections_too(tmp_path, capsys):

@@ -40,6 +40,15 @@ def test_a_halt_in_a_file_holds_for_every_process_and_after_a_restart(tmp_path):
     assert other.reason.startswith("once more")
 
 
+def test_a_reason_that_utf_8_cannot_hold_halts_all_the_same(tmp_path):
+    """Where the locale is C, what is typed in another alphabet arrives as halves of pairs."""
+    path = tmp_path / "halt"
+
+    Halt(path).halt(b"f\xc3\xbcr".decode("ascii", "surrogateescape"), AT)
+
+    assert Halt(path).reason == r"f\udcc3\udcbcr, since 2025-03-14 14:00:00 UTC"
+
+
 def test_an_empty_file_halts_too(tmp_path):
     path = tmp_path / "halt"
     path.touch()
