@@ -5,7 +5,7 @@ A curve is a quantity over time, and tells how far it fell from its tops.
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.errors import InvalidInput
+from ibkeel.model.bars import instant_of, second_of
 
 _FLAT = 1e-9
 
@@ -217,11 +218,11 @@ class Curve:
 
     def instant(self, index: int) -> datetime:
         """An instant, aware, in UTC."""
-        return datetime.fromtimestamp(int(self.at[index].astype(np.int64)), UTC)
+        return instant_of(self.at[index])
 
     def index(self, at: datetime) -> int:
         """The last point at or before an instant; the first when there is none."""
-        place = int(np.searchsorted(self.at, np.datetime64(int(at.timestamp()), "s"), side="right"))
+        place = int(np.searchsorted(self.at, second_of(at), side="right"))
         return max(place - 1, 0)
 
     def falls(self) -> "Curve":

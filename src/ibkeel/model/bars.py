@@ -133,6 +133,16 @@ class Bar(NamedTuple):
 _FLOATS: Final = ("open", "high", "low", "close", "volume")
 
 
+def second_of(at: datetime) -> np.datetime64:
+    """The second of an instant, as a column holds it."""
+    return np.datetime64(int(at.timestamp()), "s")
+
+
+def instant_of(second: np.datetime64) -> datetime:
+    """A column's second as an instant, in UTC."""
+    return datetime.fromtimestamp(int(second.astype(np.int64)), UTC)
+
+
 def _column(value: npt.ArrayLike) -> npt.NDArray[np.float64]:
     column = np.array(value, dtype=np.float64)
     column.flags.writeable = False
@@ -227,7 +237,7 @@ class Bars(Sequence[Bar]):
             columns = {column: getattr(self, column)[index] for column in ("at", *_FLOATS)}
             return attrs.evolve(self, **columns)
         row = (float(getattr(self, column)[index]) for column in _FLOATS)
-        return Bar(datetime.fromtimestamp(int(self.at[index].astype(np.int64)), UTC), *row)
+        return Bar(instant_of(self.at[index]), *row)
 
     @override
     def __eq__(self, other: object) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from ibkeel.errors import InvalidInput
 from ibkeel.indicators import ema
 from ibkeel.model import Bars, BarSpec, Direction, ExitPolicy, Reason
+from ibkeel.model.bars import second_of
 from ibkeel.model.checks import as_utc, positive
 from ibkeel.strategy.walk import hours
 from ibkeel.validators import number, optional
@@ -100,7 +101,7 @@ def _by_premium(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[Exit
 def _by_trail(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[ExitRule, Reason]]:
     if policy.trail_period is None or facts.hours is None:
         return
-    finished = _finished(facts.hours, _instant(facts.now))
+    finished = _finished(facts.hours, second_of(facts.now))
     if len(finished) < policy.trail_period:
         return
     close, average = float(finished.close[-1]), float(ema(finished.close, policy.trail_period)[-1])
@@ -125,10 +126,6 @@ def _by_time(policy: ExitPolicy, facts: PositionFacts) -> Iterator[tuple[ExitRul
     if policy.ends_with_session and facts.now >= facts.ends_at:
         late = (facts.now - facts.ends_at).total_seconds()
         yield ExitRule.END_OF_SESSION, Reason("seconds_late", late, "below 0")
-
-
-def _instant(at: datetime) -> np.datetime64:
-    return np.datetime64(int(at.timestamp()), "s")
 
 
 @attrs.frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """A strategy walked along recorded bars: at each close it sees what it would have seen then, once it is warm."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from types import MappingProxyType
 from typing import Final
@@ -11,6 +11,7 @@ import numpy as np
 
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Bars, BarSpec, Contract, Direction, Quote, Reason, Signal
+from ibkeel.model.bars import instant_of, second_of
 from ibkeel.model.checks import as_utc
 from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 
@@ -44,11 +45,11 @@ def visible(bars: Bars, spec: BarSpec, now: datetime) -> Bars:
     """
     now = as_utc(now)
     size = np.timedelta64(spec.size_seconds, "s")
-    end = int(np.searchsorted(bars.at + size, _instant(now), side="right"))
+    end = int(np.searchsorted(bars.at + size, second_of(now), side="right"))
     if spec.duration.endswith("S"):
         start = max(end - spec.duration_seconds // spec.size_seconds, 0)
     else:
-        start = int(np.searchsorted(bars.at, _instant(now - timedelta(seconds=spec.duration_seconds))))
+        start = int(np.searchsorted(bars.at, second_of(now - timedelta(seconds=spec.duration_seconds))))
     return bars[min(start, end) : end]
 
 
@@ -81,7 +82,7 @@ def walk_forward(
     paced = by_spec[needs.bars[0]]
     entered: datetime | None = None
     for start in paced.at:
-        now = _aware(start + np.timedelta64(paced.spec.size_seconds, "s"))
+        now = instant_of(start + np.timedelta64(paced.spec.size_seconds, "s"))
         if entered is not None and (now - entered).total_seconds() > needs.memory:
             entered = None  # as in a run
         context = StrategyContext(
@@ -102,16 +103,8 @@ def _shown(bars: Bars, spec: BarSpec, now: datetime) -> Bars:
     if bars.spec.size == spec.size:
         return visible(bars, spec, now)
     size = np.timedelta64(bars.spec.size_seconds, "s")
-    end = int(np.searchsorted(bars.at + size, _instant(now), side="right"))
+    end = int(np.searchsorted(bars.at + size, second_of(now), side="right"))
     return bars[max(end - spec.duration_seconds // spec.size_seconds, 0) : end]
-
-
-def _instant(at: datetime) -> np.datetime64:
-    return np.datetime64(int(at.timestamp()), "s")
-
-
-def _aware(at: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(at.astype(np.int64)), UTC)
 
 
 def warming_up(needs: Needs, bars: Mapping[BarSpec, Bars]) -> Signal | None:
@@ -136,12 +129,23 @@ def warming_up(needs: Needs, bars: Mapping[BarSpec, Bars]) -> Signal | None:
         have = 0 if found is None else len(found)
         if have < least:
             short.append(too_few(have, least, spec))
-    return Signal(direction=Direction.NONE, reasons=tuple(short)) if short else None
+    return nothing(*short) if short else None
+
+
+def nothing(*reasons: Reason) -> Signal:
+    """The signal to do nothing."""
+    return Signal(direction=Direction.NONE, reasons=reasons)
 
 
 def too_few(have: int, least: int, spec: BarSpec) -> Reason:
     """The reason for which nothing is said of a symbol with so few bars."""
     return Reason("bars", float(have), f"warming up: {have} of {least} bars of {spec.size}")
+
+
+@cache
+def bar_needs(spec: BarSpec, least: int, memory: float = 0.0) -> Needs:
+    """The need of bars of one specification, and of so many of them."""
+    return Needs(bars=(spec,), least={spec: least}, memory=memory)
 
 
 @cache

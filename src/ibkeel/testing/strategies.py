@@ -32,6 +32,7 @@ from ibkeel.model import (
     Side,
     Stock,
 )
+from ibkeel.model.bars import second_of
 from ibkeel.sim import Scenario, faults
 from ibkeel.telemetry import Event
 
@@ -158,9 +159,7 @@ def histories(draw: DrawFn, spec: BarSpec, contract: Contract, *, max_size: int 
     volume[-1:] *= draw(st.sampled_from([1.0, 5.0]))
     reach = np.round(path[1:] * pace * rng.random(count), 2)
     kept = np.flatnonzero(rng.random(count) < draw(st.sampled_from([1.0, 0.9, 0.5])))
-    at = np.datetime64(int(START.timestamp()), "s") + np.arange(count) * np.timedelta64(
-        spec.size_seconds, "s"
-    )
+    at = second_of(START) + np.arange(count) * np.timedelta64(spec.size_seconds, "s")
     return Bars(
         contract=contract,
         spec=spec,

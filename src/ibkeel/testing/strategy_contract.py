@@ -37,6 +37,7 @@ from ibkeel.model import (
     Signal,
     Stock,
 )
+from ibkeel.model.bars import second_of
 from ibkeel.risk import DailyLossGuard
 from ibkeel.runner import RiskConfig, RunnerConfig, Session
 from ibkeel.runner.entry import Pending, View, exits_of, gate_rule, refusals, sized_bracket
@@ -274,15 +275,13 @@ def _lots() -> tuple[object, ...]:
 
 def _end(bars: Mapping[BarSpec, Bars]) -> datetime:
     """When the last bar of all is over."""
-    seconds = [
-        int(rows.at[-1].astype(np.int64)) + rows.spec.size_seconds for rows in bars.values() if len(rows)
-    ]
-    return max([START, *(datetime.fromtimestamp(second, START.tzinfo) for second in seconds)])
+    ends = (rows[-1].at + timedelta(seconds=rows.spec.size_seconds) for rows in bars.values() if len(rows))
+    return max([START, *ends])
 
 
 def _changed_after(bars: Bars, spec: BarSpec, now: datetime, factor: float) -> Bars:
     """The same bars until an instant; those that were not over by then are others."""
-    future = bars.at + np.timedelta64(spec.size_seconds, "s") > np.datetime64(int(now.timestamp()), "s")
+    future = bars.at + np.timedelta64(spec.size_seconds, "s") > second_of(now)
     scale = np.where(future, factor, 1.0)
     prices = {name: getattr(bars, name) * scale for name in ("open", "high", "low", "close")}
     return attrs.evolve(bars, **prices, volume=bars.volume * scale * scale)

@@ -34,6 +34,7 @@ from ibkeel.model import (
     Side,
     Stock,
 )
+from ibkeel.model.bars import second_of
 from ibkeel.model.checks import as_optional_decimal
 from ibkeel.validators import expect
 
@@ -139,7 +140,7 @@ class PriceScript:
         rows = self._bars.get((self.find(contract), spec.size, spec.kind))
         end = min(at, spec.end) if spec.end else at
         if rows is not None:
-            instants = [_second(end - timedelta(seconds=spec.duration_seconds)), _second(end)]
+            instants = [second_of(end - timedelta(seconds=spec.duration_seconds)), second_of(end)]
             start, stop = np.searchsorted(rows.at, instants)
             if start < stop:
                 return attrs.evolve(rows[start:stop], contract=contract, spec=spec)
@@ -164,10 +165,6 @@ def _fits(known: Contract, asked: Contract) -> bool:
     if isinstance(known, Stock) and isinstance(asked, Stock):
         return (known.symbol, known.currency) == (asked.symbol, asked.currency)
     return type(known) is type(asked) and known.symbol == asked.symbol
-
-
-def _second(at: datetime) -> np.datetime64:
-    return np.datetime64(int(at.timestamp()), "s")
 
 
 def preview_of(
