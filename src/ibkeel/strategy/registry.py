@@ -14,6 +14,7 @@ from ibkeel.strategy.protocol import Needs, Strategy, StrategyContext
 from ibkeel.strategy.scalp import Scalp
 from ibkeel.strategy.vix_regime import VixRegime
 from ibkeel.strategy.volume import DailyVolume, Whale
+from ibkeel.strategy.walk import nothing
 from ibkeel.validators import series
 
 GROUP: Final = "ibkeel.strategies"
@@ -76,7 +77,7 @@ class Confirmed:
             said = part.decide(context)
             reasons += _named(part, said)
             if said.direction is not lead.direction:
-                return Signal(direction=Direction.NONE, reasons=tuple(reasons))
+                return nothing(*reasons)
             doubt *= 1.0 - said.confidence
         return attrs.evolve(lead, confidence=1.0 - doubt, reasons=tuple(reasons))
 

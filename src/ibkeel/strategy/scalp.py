@@ -10,17 +10,12 @@ from ibkeel.indicators import last_emas, last_rsi, last_session_vwap, session_st
 from ibkeel.model import Bars, Direction, Reason, Signal
 from ibkeel.model.checks import whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
-from ibkeel.strategy.walk import minutes, too_few
+from ibkeel.strategy.walk import bar_needs, minutes, nothing, too_few
 from ibkeel.validators import between
 
 _GAP_WEIGHT: Final = 0.6
 _STRENGTH_WEIGHT: Final = 0.4
 _GAP_SCALE: Final = 500.0
-
-
-@cache
-def _needs(least: int) -> Needs:
-    return Needs(bars=(minutes(least),), least={minutes(least): least})
 
 
 @cache
@@ -88,14 +83,13 @@ class Scalp:
 
     def needs(self) -> Needs:
         """An hour of one-minute bars, or as many as `min_bars` says, regular hours only."""
-        return _needs(self.min_bars)
+        return bar_needs(minutes(self.min_bars), self.min_bars)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
         bars = context.bars_for(minutes(self.min_bars))
         if len(bars) < self.min_bars:
-            reason = too_few(len(bars), self.min_bars, bars.spec)
-            return Signal(direction=Direction.NONE, reasons=(reason,))
+            return nothing(too_few(len(bars), self.min_bars, bars.spec))
         readings = self._read(bars)
         direction = self._direction(readings)
         return Signal(

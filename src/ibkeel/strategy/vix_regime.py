@@ -10,6 +10,7 @@ import attrs
 from ibkeel.errors import InvalidInput
 from ibkeel.model import Direction, Index, OptionWish, Quote, Reason, Signal
 from ibkeel.strategy.protocol import Needs, StrategyContext
+from ibkeel.strategy.walk import nothing
 from ibkeel.validators import above_zero, mapping
 
 VIX: Final = Index("VIX")
@@ -106,18 +107,18 @@ class VixRegime:
         """The verdict on a symbol of either universe."""
         quote = context.quotes.get(VIX)
         if quote is None or quote.last is None:
-            return _nothing(Reason("vix_known", 0.0, "a VIX that could be read"))
+            return nothing(Reason("vix_known", 0.0, "a VIX that could be read"))
         against = self._unfit(quote, context)
         if against is not None:
-            return _nothing(against)
+            return nothing(against)
         regime = self.regime(quote.last)
         direction, confidence = _SAYS[regime]
         universe = self.puts if direction is Direction.DOWN else self.calls
         seen = Reason("vix", quote.last, regime.value)
         if direction is Direction.NONE:
-            return _nothing(seen)
+            return nothing(seen)
         if context.symbol not in universe:
-            return _nothing(seen, Reason("in_universe", 0.0, f"one of {', '.join(universe)}"))
+            return nothing(seen, Reason("in_universe", 0.0, f"one of {', '.join(universe)}"))
         return Signal(
             direction=direction, confidence=confidence, reasons=(seen,), wish=universe[context.symbol]
         )
@@ -127,7 +128,3 @@ class VixRegime:
         if not quote.is_live:
             return Reason("vix_live", 0.0, f"live data, not {quote.data_type.value}")
         return Reason("vix_age", age, f"at most {self.max_age:g} s") if age > self.max_age else None
-
-
-def _nothing(*reasons: Reason) -> Signal:
-    return Signal(direction=Direction.NONE, reasons=reasons)

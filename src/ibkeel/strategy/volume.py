@@ -1,6 +1,5 @@
 """Two looks at hourly bars: breakouts on unusual volume, and leaving the average on at least ordinary volume."""
 
-from functools import cache
 from typing import Final
 
 import attrs
@@ -9,18 +8,13 @@ from ibkeel.errors import InvalidInput
 from ibkeel.model import BarSpec, Direction, Reason, Signal
 from ibkeel.model.checks import whole
 from ibkeel.strategy.protocol import Needs, StrategyContext
-from ibkeel.strategy.walk import hours, too_few
+from ibkeel.strategy.walk import bar_needs, hours, nothing, too_few
 from ibkeel.validators import above_zero, from_zero
 
 _WEEKS: Final = 3
 _BREAK_WEIGHT: Final = 0.6
 _VOLUME_WEIGHT: Final = 0.4
 _BREAK_SCALE: Final = 100.0
-
-
-@cache
-def _needs(spec: BarSpec, least: int, rest: float) -> Needs:
-    return Needs(bars=(spec,), least={spec: least}, memory=rest)
 
 
 @attrs.frozen(kw_only=True)
@@ -61,14 +55,13 @@ class Whale:
 
     def needs(self) -> Needs:
         """Three weeks of hourly bars, or what `look_back` takes, regular hours only, and word of the last entry."""
-        return _needs(self._span, self.min_bars, self.rest)
+        return bar_needs(self._span, self.min_bars, self.rest)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
         bars = context.bars_for(self._span)
         if len(bars) < self.min_bars:
-            reason = too_few(len(bars), self.min_bars, bars.spec)
-            return Signal(direction=Direction.NONE, reasons=(reason,))
+            return nothing(too_few(len(bars), self.min_bars, bars.spec))
         before = slice(-1 - self.look_back, -1)
         close, volume = bars.close.item(-1), bars.volume.item(-1)
         top, bottom = float(bars.high[before].max()), float(bars.low[before].min())
@@ -80,11 +73,10 @@ class Whale:
         )
         direction, reach = self._break(close, top, bottom)
         if direction is Direction.NONE or ratio <= self.volume_ratio:
-            return Signal(direction=Direction.NONE, reasons=reasons)
+            return nothing(*reasons)
         since = context.since_entry
         if since is not None and since < self.rest:
-            rested = Reason("seconds_since_entry", since, f"at least {self.rest:g}")
-            return Signal(direction=Direction.NONE, reasons=(*reasons, rested))
+            return nothing(*reasons, Reason("seconds_since_entry", since, f"at least {self.rest:g}"))
         confidence = _BREAK_WEIGHT * min(1.0, _BREAK_SCALE * reach) + _VOLUME_WEIGHT * min(1.0, ratio)
         return Signal(direction=direction, confidence=confidence, reasons=reasons)
 
@@ -101,12 +93,6 @@ class Whale:
 _FEW_WEEKS: Final = 1
 _BASE: Final = 0.5
 _EXTRA_WEIGHT: Final = 0.1
-
-
-@cache
-def _hourly(least: int) -> Needs:
-    spec = hours(least, _FEW_WEEKS)
-    return Needs(bars=(spec,), least={spec: least})
 
 
 @attrs.frozen(kw_only=True)
@@ -134,16 +120,19 @@ class DailyVolume:
         """`daily_volume`."""
         return "daily_volume"
 
+    @property
+    def _span(self) -> BarSpec:
+        return hours(self.look_back + 1, _FEW_WEEKS)
+
     def needs(self) -> Needs:
         """A week of hourly bars, or what `look_back` takes, regular hours only."""
-        return _hourly(self.look_back + 1)
+        return bar_needs(self._span, self.look_back + 1)
 
     def decide(self, context: StrategyContext) -> Signal:
         """The verdict on the last bar."""
-        bars = context.bars_for(hours(self.look_back + 1, _FEW_WEEKS))
+        bars = context.bars_for(self._span)
         if len(bars) <= self.look_back:
-            reason = too_few(len(bars), self.look_back + 1, bars.spec)
-            return Signal(direction=Direction.NONE, reasons=(reason,))
+            return nothing(too_few(len(bars), self.look_back + 1, bars.spec))
         before = slice(-1 - self.look_back, -1)
         average = float(bars.close[before].mean())
         usual = float(bars.volume[before].mean())
@@ -154,7 +143,7 @@ class DailyVolume:
             Reason("distance", distance, f"more than {self.band:g} from sma{self.look_back} {average:.4f}"),
         )
         if ratio < self.volume_ratio or abs(distance) <= self.band:
-            return Signal(direction=Direction.NONE, reasons=reasons)
+            return nothing(*reasons)
         return Signal(
             direction=Direction.UP if distance > 0 else Direction.DOWN,
             confidence=min(1.0, _BASE + _EXTRA_WEIGHT * ratio),
