@@ -72,12 +72,9 @@ class Dealing:
         numbers = [OrderId(next(self._numbers)) for _ in family]
         name = entry.client_order_id or ClientOrderId(f"backtest-{numbers[0]}")
         names = [name, *(ClientOrderId(f"{name}-{row}") for row in range(1, len(family)))]
-        listed = self._directory.find(entry.contract)
-        for row, ticket in enumerate(family):
-            self._note(ticket, numbers[row], names[row], parent=numbers[0] if row else None)
-        now = self._clock.now()
-        for row, ticket in enumerate(family):
-            sent = order_of(
+        listed, now = self._directory.find(entry.contract), self._clock.now()
+        orders = [
+            order_of(
                 ticket,
                 listed,
                 order_id=numbers[row],
@@ -85,19 +82,18 @@ class Dealing:
                 parent=numbers[0] if row else 0,
                 transmit=row == len(children),
             )
+            for row, ticket in enumerate(family)
+        ]
+        for ticket, number, sent in zip(family, numbers, orders, strict=True):
+            if ticket.is_closing:
+                self._closing.add(number)
+            pending = attrs.evolve(sent, status="PendingSubmit")
+            self._reports[number] = report_of(pending, ticket.contract, now)
+        for sent in orders:
             self._take(self._venue.submit(sent, now))
         self._check(family, numbers)
         self._set_timer()
         return self._placement(numbers)
-
-    def _note(
-        self, ticket: OrderTicket, number: OrderId, name: ClientOrderId, *, parent: OrderId | None
-    ) -> None:
-        if ticket.is_closing:
-            self._closing.add(number)
-        order = order_of(ticket, self._directory.find(ticket.contract), order_id=number, name=name)
-        order.parent_id, order.status = parent or 0, "PendingSubmit"
-        self._reports[number] = report_of(order, ticket.contract, self._clock.now())
 
     def _check(self, family: Iterable[OrderTicket], numbers: list[OrderId]) -> None:
         """Withdraw a family of which a member was refused, and raise OrderRejected."""
