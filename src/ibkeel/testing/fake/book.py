@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from decimal import Decimal
 from itertools import count
 from typing import Final
 
@@ -19,7 +18,6 @@ from ibkeel.model import (
     OrderReport,
     OrderState,
     OrderTicket,
-    OrderType,
     PermId,
     Placement,
     Position,
@@ -41,7 +39,6 @@ _PERM_BASE: Final = 1_000_000
 class _Order:
     report: OrderReport
     ticket: OrderTicket
-    parent: OrderId | None = None
     is_triggered: bool = False
 
     @property
@@ -79,10 +76,8 @@ class Book:
         Returns:
             Its placement, and the first report of each of its orders.
         """
-        if isinstance(order, OrderTicket):
-            placement = self._add(order, None, at)
-            return placement, [self.report(_sent(placement))]
-        parent = self._add(order.entry, None, at)
+        entry, tickets = (order.entry, order.children()) if isinstance(order, Bracket) else (order, ())
+        parent = self._add(entry, None, at)
         group = f"bracket-{parent.order_id}"
         children = tuple(
             self._add(
@@ -94,10 +89,10 @@ class Book:
                 parent,
                 at,
             )
-            for number, child in enumerate(order.children(), 1)
+            for number, child in enumerate(tickets, 1)
         )
         placement = attrs.evolve(parent, children=children)
-        return placement, [self.report(_sent(row)) for row in (parent, *children)]
+        return placement, [self.report(_sent(row)) for row in placement.family()]
 
     def report(self, order_id: OrderId) -> OrderReport:
         """What is known of an order; InvalidInput when there is none."""
@@ -193,7 +188,6 @@ class Book:
     def _add(self, ticket: OrderTicket, parent: Placement | None, at: datetime) -> Placement:
         order_id = OrderId(next(self._ids))
         name = ticket.client_order_id or ClientOrderId(f"fake-{order_id}")
-        parent_id = parent.order_id if parent else None
         report = OrderReport(
             order_id=order_id,
             perm_id=PermId(_PERM_BASE + order_id),
@@ -206,17 +200,18 @@ class Book:
             limit_price=ticket.limit_price,
             stop_price=ticket.stop_price,
             tif=ticket.tif.value,
-            parent_id=parent_id,
+            parent_id=parent.order_id if parent else None,
             oca_group=ticket.oca_group,
             state=_HELD if parent or ticket.stop_price is not None else OrderState.WORKING,
             remaining=ticket.quantity,
             at=at,
         )
-        self._orders[order_id] = _Order(report=report, ticket=ticket, parent=parent_id)
+        self._orders[order_id] = _Order(report=report, ticket=ticket)
         return Placement(client_order_id=name, order_id=order_id, state=OrderState.SENT)
 
     def _is_released(self, order: _Order) -> bool:
-        return order.parent is None or self._orders[order.parent].report.state is OrderState.FILLED
+        parent = order.report.parent_id
+        return parent is None or self._orders[parent].report.state is OrderState.FILLED
 
     def _try(self, order_id: OrderId, prices: Prices, at: datetime) -> Iterator[OrderReport | Execution]:
         order = self._orders[order_id]
@@ -253,7 +248,8 @@ class Book:
 
     def _cancelled(self, order_id: OrderId, at: datetime, reason: str) -> list[OrderReport]:
         """End an order and its children."""
-        family = [order_id, *(i for i, row in self._orders.items() if row.parent == order_id and row.is_live)]
+        children = (row.order_id for row in self.working() if row.parent_id == order_id)
+        family = [order_id, *children]
         return [self._end(i, OrderState.CANCELLED, at, reason=reason) for i in family]
 
     def _execute(self, order_id: OrderId, price: float, at: datetime) -> Execution:
@@ -323,7 +319,5 @@ def _fill_price(order: _Order, quote: Quote) -> float | None:
         order.is_triggered = sign * price >= sign * float(ticket.stop_price)
         if not order.is_triggered:
             return None
-    limit: Decimal | None = ticket.limit_price
-    if ticket.order_type in {OrderType.LMT, OrderType.STP_LMT} and limit is not None:
-        return price if sign * price <= sign * float(limit) else None
-    return price
+    limit = ticket.limit_price
+    return price if limit is None or sign * price <= sign * float(limit) else None
