@@ -1,7 +1,7 @@
 """What pricing formulas are given: checked, of one shape, in pieces that fit the cache; and cash dividends."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from enum import IntEnum
 from typing import Final
@@ -127,12 +127,6 @@ class Inputs:
         """How many rows."""
         return int(np.prod(self.shape, dtype=np.intp))
 
-    def chunks(self, size: int) -> "Iterator[tuple[slice, Inputs]]":
-        """The rows in their order, in pieces of `size` rows, each with its place."""
-        for start in range(0, self.size, size):
-            rows = slice(start, min(start + size, self.size))
-            yield rows, self.piece(rows)
-
     def piece(self, rows: slice | npt.NDArray[np.intp]) -> "Inputs":
         """Some of the rows."""
 
@@ -153,7 +147,7 @@ class Inputs:
     @property
     def flat(self) -> "Inputs":
         """All rows in one dimension."""
-        return self.piece(slice(0, self.size))
+        return attrs.evolve(self, shape=(self.size,))
 
     def reasons(self) -> Codes:
         """SOLVED, or why the row cannot be computed at all."""
@@ -185,8 +179,9 @@ def by_chunk(
     """
     whole = np.empty((count, inputs.size))
     with np.errstate(all="ignore"):
-        for rows, piece in inputs.chunks(size):
-            for target, column in zip(whole, rule(piece), strict=True):
+        for start in range(0, inputs.size, size):
+            rows = slice(start, start + size)
+            for target, column in zip(whole, rule(inputs.piece(rows)), strict=True):
                 target[rows] = column
     return tuple(column.reshape(inputs.shape) for column in whole)
 
