@@ -60,10 +60,6 @@ async def _closing(ask: Callable[[BarSpec], Awaitable[Bars]], spec: BarSpec, clo
             await asyncio.wait(pending)
 
 
-def _until_the_next(now: datetime, step: int) -> float:
-    return step - now.timestamp() % step + _SETTLES
-
-
 class _Feed:
     """What the answers say, in the order in which they came; times are the loop's, in seconds."""
 
@@ -99,7 +95,8 @@ class _Feed:
         bars = await self._ask(self._question(began, self._clock.now()))
         now = self._clock.now()
         self._take(bars, began, loop.time(), now)
-        self._due = loop.time() + _until_the_next(now, self._step)
+        until_the_next = self._step - now.timestamp() % self._step + _SETTLES
+        self._due = loop.time() + until_the_next
 
     def _question(self, now: float, now_at: datetime) -> BarSpec:
         """As far back as was asked for, or to the last answer and three bars before it, if that is longer."""
