@@ -85,9 +85,6 @@ class LatencySummary:
         return cls(count=len(ordered), p50=rank(0.5), p95=rank(0.95), p99=rank(0.99), worst=ordered[-1])
 
 
-_ORDER = (Grade.OK, Grade.DEGRADED, Grade.DOWN)
-
-
 @attrs.frozen(kw_only=True)
 class Health:
     """The connection's state of health: made of a round trip, never of a cached flag.
@@ -110,7 +107,7 @@ class Health:
     def grade(self) -> Grade:
         """The worst verdict of all tiers; DOWN when there are none. A `clock` that is off leaves the connection well."""
         grades = (check.grade for check in self.checks if check.name != "clock")
-        return max(grades, key=_ORDER.index, default=Grade.DOWN)
+        return max(grades, key=tuple(Grade).index, default=Grade.DOWN)
 
     def check(self, name: str) -> HealthCheck | None:
         """The tier of that name, if it was looked at."""
