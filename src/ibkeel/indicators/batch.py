@@ -58,7 +58,7 @@ def rolling_high(values: npt.ArrayLike, period: int) -> Floats:
     Raises:
         InvalidInput: A value is not finite, or the period not above zero.
     """
-    return highs(as_column(values), checked_period(period))
+    return _extreme(as_column(values), checked_period(period), np.maximum)
 
 
 def rolling_low(values: npt.ArrayLike, period: int) -> Floats:
@@ -67,7 +67,7 @@ def rolling_low(values: npt.ArrayLike, period: int) -> Floats:
     Raises:
         InvalidInput: A value is not finite, or the period not above zero.
     """
-    return lows(as_column(values), checked_period(period))
+    return _extreme(as_column(values), checked_period(period), np.minimum)
 
 
 def ema(values: npt.ArrayLike, period: int) -> Floats:
@@ -240,14 +240,8 @@ def means(column: Floats, period: int) -> Floats:
     return _filled(column, period, _means)
 
 
-def highs(column: Floats, period: int) -> Floats:
-    """Greatest value of each window; NaN before the first whole one."""
-    return _filled(column, period, lambda block, span: _extremes(block, span, np.maximum))
-
-
-def lows(column: Floats, period: int) -> Floats:
-    """Least value of each window; NaN before the first whole one."""
-    return _filled(column, period, lambda block, span: _extremes(block, span, np.minimum))
+def _extreme(column: Floats, period: int, greater: "np.ufunc") -> Floats:
+    return _filled(column, period, lambda block, span: _extremes(block, span, greater))
 
 
 def deviations(column: Floats, period: int, freedom: int) -> Floats:
