@@ -86,11 +86,12 @@ def sentence(error: BaseException) -> str:
 
 
 _HOMES: Final = {
-    **{
-        name: f"{name}_command {name}"
-        for name in ("backtest", "chain", "config", "demo", "doctor", "flatten")
-    },
+    "backtest": "backtest_command backtest",
+    "chain": "chain_command chain",
     "config": "bot_config config",
+    "demo": "demo_command demo",
+    "doctor": "doctor_command doctor",
+    "flatten": "flatten_command flatten",
     "halt": "flatten_command halt_entries",
     "journal": "journal_commands journal",
     "monitor": "monitor_command monitor",

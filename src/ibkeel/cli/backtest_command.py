@@ -1,7 +1,6 @@
 """The commands `ibkeel backtest` and `ibkeel sweep`, and what they show."""
 
 import json
-import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -30,13 +29,12 @@ from ibkeel.backtest import (
 from ibkeel.backtest.play import RUN
 from ibkeel.backtest.report import figure_text
 from ibkeel.cli.app import ExitCode
-from ibkeel.cli.bot_config import MonitoredBot, tickers
+from ibkeel.cli.bot_config import bot_of, tickers
 from ibkeel.cli.paths import PATH, fresh_journal, page_path
-from ibkeel.cli.screen import DATE, NEW_YORK, bar, part_of, plain, table, unbroken
+from ibkeel.cli.screen import AS_JSON, DATE, NEW_YORK, bar, part_of, plain, table, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Journal
 from ibkeel.options import PRESETS
-from ibkeel.runner import load_config_as
 from ibkeel.strategy import default_registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,18 +49,14 @@ _FEW: Final = ("net_profit", "total_return", "max_drawdown", "trades", "win_rate
 def _what_to_play(command: F) -> F:
     options = (
         click.argument("config", type=PATH, required=False),
-        click.option("--replay", type=PATH, default=None, help="Folder of recorded data; needs --date."),
-        click.option("--date", "day", type=DATE, default=None, help="First trading date, YYYY-MM-DD."),
+        click.option("--replay", type=PATH, help="Folder of recorded data; needs --date."),
+        click.option("--date", "day", type=DATE, help="First trading date, YYYY-MM-DD."),
         click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the market."),
         click.option("--sessions", type=click.IntRange(1), default=1, show_default=True, help="How many."),
-        click.option(
-            "--symbols", callback=tickers, default=None, help="Tickers with commas. [default: the file's]"
-        ),
-        click.option("--strategy", default=None, help="Name of a strategy. [default: the file's]"),
-        click.option(
-            "--preset", type=click.Choice(list(PRESETS)), default=None, help="Which options will do."
-        ),
-        click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry."),
+        click.option("--symbols", callback=tickers, help="Tickers with commas. [default: the file's]"),
+        click.option("--strategy", help="Name of a strategy. [default: the file's]"),
+        click.option("--preset", type=click.Choice(list(PRESETS)), help="Which options will do."),
+        click.option("--min-dte", type=click.IntRange(0), help="Fewest days to expiry."),
         click.option(
             "--cash",
             type=click.FloatRange(0.0, min_open=True),
@@ -78,16 +72,9 @@ def _what_to_play(command: F) -> F:
 
 @click.command()
 @_what_to_play
-@click.option(
-    "--html",
-    type=PATH,
-    default=None,
-    help="Write the report to this file; only an earlier report is replaced.",
-)
-@click.option(
-    "--journal", type=PATH, default=None, help="Keep the journal; only an earlier backtest's is replaced."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--html", type=PATH, help="Write the report to this file; only an earlier report is replaced.")
+@click.option("--journal", type=PATH, help="Keep the journal; only an earlier backtest's is replaced.")
+@AS_JSON
 def backtest(**given: Any) -> None:
     """Run a bot over past or simulated sessions: the same runner, rules and strategies as live.
 
@@ -230,11 +217,7 @@ def _processes(number: int) -> ProcessPoolExecutor:
 
 
 def _trial(given: dict[str, Any]) -> MarketTrial:
-    bot = (
-        MonitoredBot()
-        if given["config"] is None
-        else load_config_as(MonitoredBot, given["config"], os.environ)
-    )
+    bot = bot_of(given["config"])
     day = given["day"].date() if given["day"] else None
     name = bot.strategy.name if given["strategy"] is None else given["strategy"]
     params = bot.strategy.params if name == bot.strategy.name else {}

@@ -12,6 +12,7 @@ import click
 import tomli_w
 
 from ibkeel.cli.app import ExitCode
+from ibkeel.cli.screen import AS_JSON
 from ibkeel.errors import ConfigurationError
 from ibkeel.model import to_data
 from ibkeel.monitor import AlertsConfig, TelemetryConfig
@@ -42,6 +43,11 @@ class MonitoredBot(BotConfig):
     alerts: AlertsConfig = attrs.field(factory=AlertsConfig)
 
 
+def bot_of(path: Path | None) -> MonitoredBot:
+    """What a file and the environment say of a bot; the defaults without a file."""
+    return MonitoredBot() if path is None else load_config_as(MonitoredBot, path, os.environ)
+
+
 def tickers(_: click.Context, __: click.Parameter, text: str | None) -> tuple[str, ...] | None:
     """Tickers with commas, or ConfigurationError when a file may not say them; None where nothing was typed."""
     if text is None:
@@ -58,12 +64,9 @@ def config() -> None:
 @click.argument("path", type=click.Path(path_type=Path), default=Path("bot.toml"))
 @click.option(
     "--strategy",
-    default=None,
     help="Name of a registered strategy, or names joined by `+`. [default: the profile's, else scalp]",
 )
-@click.option(
-    "--profile", type=click.Choice(list(PROFILES)), default=None, help="Which settings to begin with."
-)
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="Which settings to begin with.")
 def init(path: Path, strategy: str | None, profile: str | None) -> None:
     """Write a file with every setting, those of the strategy included; an existing one is kept."""
     if str(path) == "-":
@@ -86,7 +89,7 @@ def init(path: Path, strategy: str | None, profile: str | None) -> None:
 
 @config.command("check")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("bot.toml"))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def check(path: Path, *, as_json: bool) -> int:
     """Say everything that is wrong with a file and with the variables of the environment beside it.
 
@@ -107,7 +110,7 @@ def check(path: Path, *, as_json: bool) -> int:
 
 def _unmet(path: Path) -> tuple[ConfigurationProblem, ...]:
     """What a bot of a valid file would need to be watched, and cannot have here."""
-    bot = load_config_as(MonitoredBot, path, os.environ)
+    bot = bot_of(path)
     return tuple(
         ConfigurationProblem(key="", valid=said, origin=str(path))
         for said in unmet(bot.telemetry, bot.alerts)

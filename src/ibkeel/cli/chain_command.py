@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ibkeel.cli.app import ExitCode
 from ibkeel.cli.chain import ANY_SPREAD, Address, ChainOptions, ChainReport, Rehearsal, look
-from ibkeel.cli.screen import CLOCK, DATE, NEW_YORK, Number, host_name, plain, unbroken
+from ibkeel.cli.screen import AS_JSON, CLOCK, DATE, NEW_YORK, Number, host_name, plain, table, unbroken
 from ibkeel.model import Right
 from ibkeel.options import Candidate, DeltaRule, LiquidityRule, Series, SeriesKind, dte
 
@@ -54,12 +54,7 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     show_default=True,
     help="Calendar days to expiry.",
 )
-@click.option(
-    "--target-dte",
-    type=click.IntRange(0),
-    default=None,
-    help="Days to come nearest to. [default: the middle]",
-)
+@click.option("--target-dte", type=click.IntRange(0), help="Days to come nearest to. [default: the middle]")
 @click.option(
     "--right",
     type=click.Choice([right.value for right in Right], case_sensitive=False),
@@ -69,25 +64,14 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
 @click.option(
     "--delta",
     type=Number(0, 1, min_open=True, max_open=True),
-    default=None,
     help="Find the option of this delta, without sign.",
 )
 @click.option(
-    "--within",
-    type=Number(0, 1),
-    default=None,
-    metavar="DELTA",
-    help="Farthest from --delta that will do, such as 0.05.",
+    "--within", type=Number(0, 1), metavar="DELTA", help="Farthest from --delta that will do, such as 0.05."
 )
+@click.option("--strikes", type=click.IntRange(1, 100), help="Quote so many strikes around the price.")
 @click.option(
-    "--strikes", type=click.IntRange(1, 100), default=None, help="Quote so many strikes around the price."
-)
-@click.option(
-    "--max-spread",
-    callback=_share,
-    metavar="SHARE",
-    default=None,
-    help="Widest spread, of the middle: 10% or 0.1.",
+    "--max-spread", callback=_share, metavar="SHARE", help="Widest spread, of the middle: 10% or 0.1."
 )
 @click.option("--min-volume", type=click.IntRange(0), default=0, help="Fewest contracts traded today.")
 @click.option("--min-open-interest", type=click.IntRange(0), default=0, help="Fewest contracts open.")
@@ -101,7 +85,7 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
 @click.option(
     "--index", "is_index", is_flag=True, help="SYMBOL is an index, though a stock may have the same."
 )
-@click.option("--class", "trading_class", default=None, metavar="NAME", help="Trading class, such as SPXW.")
+@click.option("--class", "trading_class", metavar="NAME", help="Trading class, such as SPXW.")
 @click.option(
     "--rate",
     type=Number(-1, 1),
@@ -110,19 +94,15 @@ def _share(_: click.Context, __: click.Parameter, value: str | None) -> float | 
     help="Interest a year, a fraction, for forward and delta.",
 )
 @click.option("--delayed", is_flag=True, help="Take delayed and frozen prices too.")
-@click.option(
-    "--host", callback=host_name, default=None, help="Ask a Gateway on this host. [default: simulate one]"
-)
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=None, help="Its port; 4002 is a paper Gateway's."
-)
+@click.option("--host", callback=host_name, help="Ask a Gateway on this host. [default: simulate one]")
+@click.option("--port", type=click.IntRange(1, 65535), help="Its port; 4002 is a paper Gateway's.")
 @click.option(
     "--client-id", type=click.IntRange(0), default=77, show_default=True, help="With --host or --port."
 )
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=DATE, default=None, help="Simulated trading date, YYYY-MM-DD.")
+@click.option("--date", "day", type=DATE, help="Simulated trading date, YYYY-MM-DD.")
 @click.option("--at", type=CLOCK, default="11:00", show_default=True, help="Simulated New York time.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def chain(**given: Any) -> None:
     """Show what is listed on SYMBOL, or find the option of a wanted delta with a dozen quotes."""
     report = look(_options(given))
@@ -239,14 +219,14 @@ def _candidates(candidates: tuple[Candidate, ...], report: ChainReport) -> Table
     option = candidates[0].option
     days = dte(option.expiry, report.today)
     title = f"{option.trading_class} {option.expiry}, {days} days, {option.right.name.lower()}s"
-    table = Table(
+    rows = Table(
         box=box.SIMPLE_HEAD, title=plain(title), title_justify="left", title_style="bold", pad_edge=False
     )
     for name in ("strike", "bid", "ask", "IV", "delta", "volume", "open"):
-        table.add_column(name, justify="right", no_wrap=True)
+        rows.add_column(name, justify="right", no_wrap=True)
     for one in candidates:
-        table.add_row(*_row(one), style="" if one.is_kept else "dim")
-    return table
+        rows.add_row(*_row(one), style="" if one.is_kept else "dim")
+    return rows
 
 
 def _row(one: Candidate) -> Iterator[str]:
@@ -266,14 +246,12 @@ def _series(report: ChainReport) -> RenderableType:
     if not report.series:
         there = ", ".join(map(str, report.listed)) or "none"
         return plain(f"no expiry fits --dte, --kind and --class; listed are {there}", "yellow")
-    table = Table(
-        box=box.SIMPLE_HEAD, title="listed", title_justify="left", title_style="bold", pad_edge=False
-    )
-    for name in ("class", "expiry", "DTE", "kind", "settles", "exercise", "last trading day"):
-        table.add_column(name, justify="right" if name == "DTE" else "left")
+    names = ("class", "expiry", "DTE", "kind", "settles", "exercise", "last trading day")
+    rows = table(*names, title="listed", justify="left")
+    rows.columns[names.index("DTE")].justify = "right"
     for series in report.series:
-        table.add_row(*map(plain, _about(series, report)))
-    return table
+        rows.add_row(*map(plain, _about(series, report)))
+    return rows
 
 
 def _about(series: Series, report: ChainReport) -> tuple[str, ...]:

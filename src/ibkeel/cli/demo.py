@@ -1,7 +1,7 @@
 """A whole trading day: the same runner and adapter as ever, over the simulated Gateway."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -137,7 +137,8 @@ class DemoResult:
     @property
     def unexplained(self) -> tuple[ErrorSeen, ...]:
         """Failures that no fault explains."""
-        return unexplained(self.report.errors, self.faults)
+        errors = self.report.errors
+        return tuple(error for error in errors if not any(fault.explains(error.at) for fault in self.faults))
 
     def as_data(self) -> dict[str, Any]:
         """The object that `--json` prints."""
@@ -220,7 +221,7 @@ async def _day(
     clock = virtual_clock()
     began = clock.monotonic()
     gateway = SimulatedGateway(market=market, seed=options.seed, clock=clock, scenario=phase.scenario)
-    watcher = Watcher()
+    watcher = _Watcher()
     told = Observers((watcher, observer or NullObserver()))
     address = IBKRConfig(host=_HOST, port=_PORT, client_id=1, orders=options.orders)
     broker = IBKRBroker(address, clock=clock, observer=told, jitter=lambda: 0.0)
@@ -257,7 +258,7 @@ async def _day(
         pacing_violations=counters.pacing_violations,
         open_lines_at_end=open_lines,
         max_open_lines=counters.max_open_lines,
-        faults=survived(gateway.faults_seen, watcher),
+        faults=tuple(_outcome(fault, watcher.events) for fault in gateway.faults_seen),
         found=found,
     )
 
@@ -274,12 +275,11 @@ async def _lasting(runner: Runner, hours: float | None) -> None:
 
 _WELL: Final = "ready"
 _ENDED: Final = "stopped"  # by us
-_GRACE: Final = timedelta(
-    seconds=90
-)  # a deadline may pass, and an attempt fail, after the fault itself is over
+# A deadline may pass, and an attempt fail, after the fault itself is over.
+_GRACE: Final = timedelta(seconds=90)
 
 
-class Watcher(Observer):
+class _Watcher(Observer):
     """An observer that remembers how session and services fared."""
 
     def __init__(self) -> None:
@@ -291,19 +291,10 @@ class Watcher(Observer):
             self.events.append(event)
 
 
-def survived(faults: Iterable[FaultSeen], watcher: Watcher) -> tuple[Survived, ...]:
-    """Match faults with what the session did after each."""
-    return tuple(_outcome(fault, watcher.events) for fault in faults)
-
-
-def unexplained(errors: Iterable[ErrorSeen], faults: Sequence[Survived]) -> tuple[ErrorSeen, ...]:
-    """The failures that no fault explains."""
-    return tuple(error for error in errors if not any(fault.explains(error.at) for fault in faults))
-
-
 def _outcome(
     fault: FaultSeen, events: Sequence[SessionChanged | ServiceChanged | StreamRestored]
 ) -> Survived:
+    """What the session did after a fault."""
     later = [event for event in events if event.at >= fault.at]
     detected = next((event.at for event in later if _is_trouble(event)), None)
     recovered = None

@@ -18,7 +18,7 @@ from ibkeel.cli.bot_config import tickers
 from ibkeel.cli.demo import DemoOptions, DemoResult, play
 from ibkeel.cli.paths import PATH, fresh_journal, state_directory
 from ibkeel.cli.phases import PHASES, Phase
-from ibkeel.cli.screen import DATE, NEW_YORK, body, listed, plain, progress, table, told
+from ibkeel.cli.screen import AS_JSON, DATE, NEW_YORK, body, listed, plain, progress, table, told
 from ibkeel.cli.sim_commands import chosen
 from ibkeel.ibkr import OrderMode
 from ibkeel.journal import Decision, Entry, FillSeen, Intent, Journal, Record
@@ -40,8 +40,8 @@ _SHOWN_ORDERS: Final = 20
 @click.option(
     "--symbols", callback=tickers, default="SPY,QQQ", show_default=True, help="Tickers with commas."
 )
-@click.option("--replay", type=PATH, default=None, help="Folder of recorded data to play instead.")
-@click.option("--date", "day", type=DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option("--replay", type=PATH, help="Folder of recorded data to play instead.")
+@click.option("--date", "day", type=DATE, help="Trading date, YYYY-MM-DD.")
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
@@ -49,7 +49,7 @@ _SHOWN_ORDERS: Final = 20
     show_default=True,
     help="Which options will do.",
 )
-@click.option("--min-dte", type=click.IntRange(0), default=None, help="Fewest days to expiry.")
+@click.option("--min-dte", type=click.IntRange(0), help="Fewest days to expiry.")
 @click.option("--paper", is_flag=True, help="Send orders to the simulated venue; without it nothing is sent.")
 @click.option(
     "--strategy",
@@ -60,20 +60,16 @@ _SHOWN_ORDERS: Final = 20
 @click.option(
     "--market",
     type=click.Choice(list(MOODS)),
-    default=None,
     help="What kind of seeded day. [default: one that is made for the strategy]",
 )
-@click.option(
-    "--scenario", default=None, help="What the Gateway suffers: a name of `ibkeel sim scenarios`, or a file."
-)
+@click.option("--scenario", help="What the Gateway suffers: a name of `ibkeel sim scenarios`, or a file.")
 @click.option(
     "--phase",
     type=click.Choice(list(PHASES)),
-    default=None,
     help="One of the phases of a first bot, in dry run, held against what must come of it.",
 )
-@click.option("--journal", type=PATH, default=None, help="Where the journal goes.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--journal", type=PATH, help="Where the journal goes.")
+@AS_JSON
 def demo(**given: Any) -> int:
     """Play a trading day against the simulated Gateway, in seconds."""
     path = given["journal"] or state_directory(os.environ) / "demo.sqlite"
@@ -189,9 +185,7 @@ def _orders(records: Iterable[Record]) -> Iterator[RenderableType]:
     rows = list(records)
     if not rows:
         return
-    shown = table("time", "what", "order", title="Orders")
-    for column in shown.columns:
-        column.justify = "left"
+    shown = table("time", "what", "order", title="Orders", justify="left")
     for record in rows[:_SHOWN_ORDERS]:
         shown.add_row(f"{record.at.astimezone(NEW_YORK):%H:%M:%S}", *map(plain, told(record)))
     if len(rows) > _SHOWN_ORDERS:

@@ -12,14 +12,13 @@ from rich.console import Console
 from rich.padding import Padding
 
 from ibkeel.cli.app import ExitCode
-from ibkeel.cli.bot_config import MonitoredBot, tickers
-from ibkeel.cli.paths import PATH, state_directory
-from ibkeel.cli.screen import host_name, plain
+from ibkeel.cli.bot_config import bot_of, tickers
+from ibkeel.cli.paths import PATH, STATE, state_directory
+from ibkeel.cli.screen import AS_JSON, host_name, plain
 from ibkeel.ibkr import IBKRBroker, IBKRConfig, OrderMode
 from ibkeel.monitor.doctor import Diagnosis, Finding, Setup, Verdict, examine
 from ibkeel.monitor.monitor import unmet
 from ibkeel.resilience import Backoff
-from ibkeel.runner import load_config_as
 from ibkeel.system import SystemClock
 from ibkeel.telemetry import redact
 
@@ -35,26 +34,18 @@ _WIDTH: Final = 14
 @click.command()
 @click.argument("config", type=PATH, required=False)
 @click.option(
-    "--host",
-    callback=host_name,
-    default=None,
-    help="Of the Gateway. [default: the configuration's, or 127.0.0.1]",
+    "--host", callback=host_name, help="Of the Gateway. [default: the configuration's, or 127.0.0.1]"
 )
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=None, help="Of its API. [default: the same, or 4002]"
-)
+@click.option("--port", type=click.IntRange(1, 65535), help="Of its API. [default: the same, or 4002]")
 @click.option(
     "--client-id",
     type=click.IntRange(0),
-    default=None,
     help="That is logged on with; one that no bot uses leaves a running bot alone.",
 )
-@click.option(
-    "--symbols", callback=tickers, default=None, help="Tickers with commas, whose data is asked for."
-)
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
-@click.option("--journal", type=PATH, default=None, help="The bot's journal.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--symbols", callback=tickers, help="Tickers with commas, whose data is asked for.")
+@STATE
+@click.option("--journal", type=PATH, help="The bot's journal.")
+@AS_JSON
 def doctor(
     config: Path | None,
     host: str | None,
@@ -71,7 +62,7 @@ def doctor(
     CONFIG is a bot's TOML file; without it the defaults are examined. Nothing is changed: no order is
     placed. Exits with 5 when something is wrong.
     """
-    bot = MonitoredBot() if config is None else load_config_as(MonitoredBot, config, os.environ)
+    bot = bot_of(config)
     gateway = bot.gateway
     address = IBKRConfig(
         host=host or gateway.host,

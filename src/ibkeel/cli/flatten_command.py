@@ -13,13 +13,13 @@ import attrs
 import click
 
 from ibkeel.cli.app import ExitCode
-from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.bot_config import bot_of
 from ibkeel.cli.flattening import FlattenOptions, flatten_directly, flatten_through_the_bot, planned
-from ibkeel.cli.paths import PATH, state_directory
-from ibkeel.cli.screen import Number
+from ibkeel.cli.paths import PATH, STATE, state_directory
+from ibkeel.cli.screen import AS_JSON, Number
 from ibkeel.errors import ClientIdInUse, ConfigurationError, JournalInUse, OrderRefused
 from ibkeel.monitor.dashboard.source import BotSource
-from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt, load_config_as
+from ibkeel.runner import HALT_FILE, BotConfig, Flattened, Halt
 from ibkeel.system import SystemClock
 
 
@@ -28,12 +28,12 @@ from ibkeel.system import SystemClock
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--all", "everything", is_flag=True, help="Close also what the bot did not trade.")
 @click.option("--wait", type=Number(1, 600), default=60.0, show_default=True, help="Seconds for the fills.")
-@click.option("--journal", type=PATH, default=None, help="Where the bot's journal is.")
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
+@click.option("--journal", type=PATH, help="Where the bot's journal is.")
+@STATE
 @click.option(
     "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@AS_JSON
 def flatten(
     config: Path,
     journal: Path | None,
@@ -53,8 +53,7 @@ def flatten(
 
     Ends with 0 when nothing is left, with 5 when something is, with 4 when orders is DRY_RUN.
     """
-    bot = load_config_as(MonitoredBot, config, os.environ)
-    folder = state_directory(os.environ, state)
+    bot, folder = bot_of(config), state_directory(os.environ, state)
     options = FlattenOptions(
         journal=journal or Path(bot.journal.path or folder / "journal.sqlite"),
         state=folder,
@@ -78,7 +77,7 @@ def flatten(
 @click.command("halt")
 @click.option("--lift", is_flag=True, help="Let entries pass again.")
 @click.option("--reason", default="ibkeel halt", show_default=True, help="Why, for the journal.")
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
+@STATE
 def halt_entries(reason: str, state: Path | None, *, lift: bool) -> None:
     """Let no entry of any bot leave until it is lifted, and cancel those that work; exits pass."""
     folder, clock = state_directory(os.environ, state), SystemClock()

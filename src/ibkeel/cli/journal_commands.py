@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from ibkeel.cli.paths import PATH, in_a_folder, page_path, state_directory
+from ibkeel.cli.paths import PATH, STATE, in_a_folder, page_path, state_directory
 from ibkeel.cli.screen import DATE, print_records, told, unbroken
 from ibkeel.errors import ConfigurationError
 from ibkeel.journal import Entry, Journal, SparingReader, back_up
@@ -79,8 +79,8 @@ def _write_lines(source: Journal, output: Path, *, full: bool) -> None:
 @journal.command("show")
 @click.argument("path", type=PATH, required=False)
 @click.option("--last", type=click.IntRange(1), default=40, show_default=True, help="How many records.")
-@click.option("--kind", default=None, help="Only one kind, such as fill or failure.")
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
+@click.option("--kind", help="Only one kind, such as fill or failure.")
+@STATE
 def journal_show(path: Path | None, last: int, kind: str | None, state: Path | None) -> None:
     """Print the last records of the journal at PATH, by default the one in the state directory."""
     if path is not None and state is not None:
@@ -114,9 +114,9 @@ def _of_kind(source: SparingReader, kind: str | None, after: int) -> Iterator[En
 
 @click.command()
 @click.argument("output", type=PATH, required=False)
-@click.option("--date", "wanted", type=DATE, default=None, help="Trading date. [default: the journal's last]")
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
-@click.option("--journal", type=PATH, default=None, help="The bot's journal.")
+@click.option("--date", "wanted", type=DATE, help="Trading date. [default: the journal's last]")
+@STATE
+@click.option("--journal", type=PATH, help="The bot's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; OUTPUT is not needed then.")
 def report(
     output: Path | None, wanted: datetime | None, state: Path | None, journal: Path | None, *, as_json: bool

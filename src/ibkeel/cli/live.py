@@ -17,10 +17,10 @@ from rich.console import Console
 from typing_extensions import override
 
 from ibkeel.cli.app import ExitCode, cause_of, exit_code, sentence
-from ibkeel.cli.bot_config import MonitoredBot
+from ibkeel.cli.bot_config import MonitoredBot, bot_of
 from ibkeel.cli.news import News
 from ibkeel.cli.notify import Notifier, supervised
-from ibkeel.cli.paths import PATH, state_directory
+from ibkeel.cli.paths import PATH, STATE, state_directory
 from ibkeel.cli.screen import NEW_YORK, print_report, progress, web_address
 from ibkeel.clock import Clock, OffsetClock
 from ibkeel.errors import ConfigurationError, RequestFailed, UnknownContract
@@ -46,7 +46,6 @@ from ibkeel.runner import (
     Runner,
     RunReport,
     Safety,
-    load_config_as,
     session_now,
 )
 from ibkeel.strategy import Strategy, default_registry
@@ -86,12 +85,12 @@ class LiveOptions:
 
 @click.command("run")
 @click.argument("config", type=PATH)
-@click.option("--sessions", type=click.IntRange(1), default=None, help="Stop after so many sessions.")
-@click.option("--journal", type=PATH, default=None, help="Where the journal is.")
+@click.option("--sessions", type=click.IntRange(1), help="Stop after so many sessions.")
+@click.option("--journal", type=PATH, help="Where the journal is.")
 @click.option(
     "--follow-gateway-clock", "follow", is_flag=True, help="Take the time from the Gateway: for `sim serve`."
 )
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
+@STATE
 @click.option("--quiet", is_flag=True, help="Tell nothing of orders, fills, refusals and failures.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def run_bot(
@@ -105,8 +104,7 @@ def run_bot(
     as_json: bool,
 ) -> None:
     """Run the bot that a TOML file describes, against the Gateway that it names."""
-    bot = load_config_as(MonitoredBot, config, os.environ)
-    folder = state_directory(os.environ, state)
+    bot, folder = bot_of(config), state_directory(os.environ, state)
     path = journal or Path(bot.journal.path or folder / "journal.sqlite")
     with (
         progress(f"{bot.strategy.name} on {', '.join(bot.runner.symbols)}") as screen,

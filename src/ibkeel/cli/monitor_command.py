@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import Final
 
-import attrs
 import click
 from rich.console import Console
 from rich.live import Live
 
-from ibkeel.cli.paths import PATH, state_directory
+from ibkeel.cli.paths import PATH, STATE, state_directory
 from ibkeel.cli.screen import web_address
 from ibkeel.errors import ConfigurationError
+from ibkeel.monitor.dashboard import Access
 from ibkeel.monitor.dashboard.source import BotSource, HaltControls
 from ibkeel.runner import HALT_FILE
 from ibkeel.system import SystemClock
@@ -29,12 +29,11 @@ _HOST: Final = "127.0.0.1"
 @click.option(
     "--token",
     envvar="IBKEEL_PAGE_TOKEN",
-    default=None,
     help="What readers of the page must know; better in the environment: IBKEEL_PAGE_TOKEN.",
 )
 @click.option("--name", "names", multiple=True, help="Another name under which the page is reached.")
-@click.option("--state", type=PATH, default=None, help="The bot's state directory.")
-@click.option("--journal", type=PATH, default=None, help="The bot's journal, for when no bot runs.")
+@STATE
+@click.option("--journal", type=PATH, help="The bot's journal, for when no bot runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the board once, as one JSON object.")
 def monitor(
     host: str,
@@ -60,32 +59,22 @@ def monitor(
         data = {**view.data, "origin": view.origin, "note": view.note, "halted": controls.halted}
         click.echo(json.dumps(data, indent=2))
     elif web:
-        page = _Page(host=host, port=port, token=token, names=names)
-        asyncio.run(_serve(page, source, controls))
+        access = Access(host=host, token=token, names=names)
+        asyncio.run(_serve(access, port, source, controls))
     else:
         asyncio.run(_show(source, controls))
 
 
-@attrs.frozen(kw_only=True)
-class _Page:
-    host: str
-    port: int
-    token: str | None = attrs.field(repr=False)
-    names: tuple[str, ...]
-
-
-async def _serve(page: _Page, source: BotSource, controls: HaltControls) -> None:
+async def _serve(access: Access, port: int, source: BotSource, controls: HaltControls) -> None:
     try:
         from ibkeel.monitor.dashboard.app import dashboard_app, serve_page
-        from ibkeel.monitor.doors import Access
     except ModuleNotFoundError as missing:
         raise ConfigurationError(
             f"the page needs {missing.name}; install it with: pip install 'ibkeel[dashboard]'"
         ) from None
-    access = Access(host=page.host, token=page.token, names=page.names)
-    whose = "" if page.token else ", open to every user of this machine"
-    click.echo(f"the page is at {web_address(page.host, page.port)}{whose}; stop with Ctrl-C", err=True)
-    await serve_page(dashboard_app(source, controls, access), page.host, page.port)
+    whose = "" if access.token else ", open to every user of this machine"
+    click.echo(f"the page is at {web_address(access.host, port)}{whose}; stop with Ctrl-C", err=True)
+    await serve_page(dashboard_app(source, controls, access), access.host, port)
 
 
 async def _show(source: BotSource, controls: HaltControls) -> None:

@@ -14,6 +14,7 @@ DEMO_RUN: Final = "demo"
 """Name of the run of every demo."""
 
 PATH: Final = click.Path(path_type=Path)
+STATE: Final = click.option("--state", type=PATH, help="The bot's state directory.")
 
 _BESIDE: Final = ("", "-wal", "-shm")
 _PAGE: Final = b"<!doctype html"

@@ -305,15 +305,16 @@ def summary_lines(rehearsal: Rehearsal) -> Sequence[str]:
         f"{rehearsal.open_lines_at_end} (at most {counters.max_open_lines})"
     )
     ended = f"{rehearsal.ending}: {_span(rehearsal.virtual_seconds)} of virtual time in {rehearsal.wall_seconds:.1f} s"
-    return [ended, traffic, limits, *(f"fault: {_told(seen)}" for seen in rehearsal.faults)]
+    return [ended, traffic, limits, *(f"fault: {strike(seen, ' New York')}" for seen in rehearsal.faults)]
 
 
 def _span(seconds: float) -> timedelta:
     return timedelta(seconds=round(seconds))
 
 
-def _told(seen: FaultSeen) -> str:
-    text = f"{seen.at.astimezone(NEW_YORK):%H:%M:%S} New York {seen.kind} {seen.detail}".rstrip()
+def strike(seen: FaultSeen, zone: str = "") -> str:
+    """A fault in one line; times of day in New York, which `zone` may say."""
+    text = f"{seen.at.astimezone(NEW_YORK):%H:%M:%S}{zone} {seen.kind} {seen.detail}".rstrip()
     if seen.ended_at is None or seen.ended_at == seen.at:
         return text
     return f"{text} until {seen.ended_at.astimezone(NEW_YORK):%H:%M:%S}"

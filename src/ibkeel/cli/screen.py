@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import click
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NEW_YORK: Final = ZoneInfo("America/New_York")
 DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 CLOCK: Final = click.DateTime(formats=["%H:%M"])
+AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _SHOWN_ERRORS = 5
 _SHOWN_FIELDS = (
     "symbol", "outcome", "kind", "client_order_id", "state", "message", "reason", "mode", "strategy", "run",
@@ -127,13 +128,13 @@ def plain(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
-def table(*columns: str, title: str = "") -> Table:
-    """A table whose first column is words, and the others figures."""
+def table(*columns: str, title: str = "", justify: JustifyMethod = "right") -> Table:
+    """A table whose first column is words, and the others figures, or words when they are justified to the left."""
     table = Table(
         box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False
     )
     for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right")
+        table.add_column(column, justify=justify if number else "left")
     return table
 
 
@@ -144,9 +145,7 @@ def print_report(console: Console, report: "RunReport") -> None:
 
 def print_records(console: Console, records: Iterable["tuple[int, Record]"]) -> None:
     """Print journal records, one a line."""
-    lines = table("#", "when (New York)", "what", "text")
-    for column in lines.columns[1:]:
-        column.justify = "left"
+    lines = table("#", "when (New York)", "what", "text", justify="left")
     for number, record in records:
         at = f"{record.at.astimezone(NEW_YORK):%m-%d %H:%M:%S}"
         lines.add_row(str(number), at, *(plain(redact(words)) for words in told(record)))

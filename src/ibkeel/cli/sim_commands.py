@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, time, tzinfo
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any, Final, TextIO
 from zoneinfo import available_timezones
@@ -18,12 +18,12 @@ import attrs
 import click
 from rich.console import Console
 
-from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, summary_lines
+from ibkeel.cli.rehearsal import Rehearsal, RehearsalOptions, rehearse, strike, summary_lines
 from ibkeel.cli.screen import CLOCK, DATE, NEW_YORK, Number, announce, host_name, table
 from ibkeel.cli.sim_record import replay, sim_compare, sim_record
 from ibkeel.cli.sim_view import Company, accompany, recording
 from ibkeel.clock import OffsetClock
-from ibkeel.sim import Fault, FaultSeen, Scenario, SimulatedGateway
+from ibkeel.sim import Fault, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.transcripts.proxy import not_listening
 from ibkeel.system import SystemClock
@@ -69,9 +69,9 @@ def _zone(_: click.Context, __: click.Parameter, name: str | None) -> str | None
 @click.command("run")
 @click.argument("script", metavar="BOT.py", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("arguments", metavar="[-- ARGS]...", nargs=-1, type=click.UNPROCESSED)
-@click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
+@click.option("--scenario", metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option("--date", "day", type=DATE, help="Trading date, YYYY-MM-DD.")
 @click.option(
     "--start", type=CLOCK, default="09:30", show_default=True, help="New York time at which it starts."
 )
@@ -131,11 +131,11 @@ def sim() -> None:
 @click.option("--host", callback=host_name, default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option("--port", type=_PORT, default=4902, show_default=True, help="Port to bind; 0 takes a free one.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of the simulated market.")
-@click.option("--date", "day", type=DATE, default=None, help="Trading date, YYYY-MM-DD.")
+@click.option("--date", "day", type=DATE, help="Trading date, YYYY-MM-DD.")
 @click.option(
     "--start", type=CLOCK, default="11:00", show_default=True, help="New York time at which it starts."
 )
-@click.option("--scenario", default=None, metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
+@click.option("--scenario", metavar="NAME|FILE", help="What goes wrong; a file ends in .toml.")
 @click.option(
     "--speed",
     type=Number(0.01, 1000.0),
@@ -144,19 +144,16 @@ def sim() -> None:
     metavar="FACTOR",
     help="So many times faster than real time; a client's own deadlines stay real.",
 )
-@click.option(
-    "--record", type=_FILE, default=None, metavar="FILE", help="Write down everything that is said."
-)
+@click.option("--record", type=_FILE, metavar="FILE", help="Write down everything that is said.")
 @click.option(
     "--replay-transcript",
     "transcript",
     type=_FILE,
-    default=None,
     metavar="FILE",
     help="Answer as this transcript did, instead of simulating.",
 )
 @click.option("--view", is_flag=True, help="Show a live picture in the terminal.")
-@click.option("--web", type=click.IntRange(1, 65535), default=None, metavar="PORT", help="Serve a live page.")
+@click.option("--web", type=click.IntRange(1, 65535), metavar="PORT", help="Serve a live page.")
 def _sim_serve(**given: Any) -> None:
     """Serve any client on a real port, on a day when the market is open."""
     if given["transcript"]:
@@ -199,7 +196,7 @@ async def _serve(given: dict[str, Any], scenario: Scenario | None, company: Comp
             counters = gateway.counters
             announce(f"stopped: {counters.connections} connections, {counters.messages} messages")
             for seen in gateway.faults_seen:
-                announce(_told(seen, start.tzinfo))
+                announce(strike(seen))
 
 
 def _end_by_sigterm() -> None:
@@ -208,14 +205,6 @@ def _end_by_sigterm() -> None:
     if task is not None:
         with contextlib.suppress(NotImplementedError, RuntimeError):  # Windows; a loop in another thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-
-def _told(seen: FaultSeen, zone: tzinfo | None) -> str:
-    """One strike in one line; times of day in New York."""
-    text = f"{seen.at.astimezone(zone):%H:%M:%S} {seen.kind} {seen.detail}".rstrip()
-    if seen.ended_at is None or seen.ended_at == seen.at:
-        return text
-    return f"{text} until {seen.ended_at.astimezone(zone):%H:%M:%S}"
 
 
 @sim.command("scenarios")
@@ -234,9 +223,7 @@ sim.add_command(sim_record)
 
 
 def _print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
-    rows = table("name", "what happens", "faults")
-    for column in rows.columns:
-        column.justify = "left"
+    rows = table("name", "what happens", "faults", justify="left")
     for each in scenarios:
         kinds = Counter(fault.kind for fault in each.faults)
         told = (kind if count == 1 else f"{kind} x{count}" for kind, count in kinds.items())

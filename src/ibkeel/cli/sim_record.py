@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ibkeel.cli.app import ExitCode
-from ibkeel.cli.screen import NEW_YORK, announce, host_name, plain
+from ibkeel.cli.screen import AS_JSON, NEW_YORK, announce, host_name, plain
 from ibkeel.errors import ConfigurationError, WireError
 from ibkeel.model import checks
 from ibkeel.sim.market import SeededMarket
@@ -188,8 +188,8 @@ def _market(recorded: Transcript, began_at: datetime, seed: int) -> SeededMarket
 
 @click.command("compare")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--seed", type=click.IntRange(0), default=None, help="Of the simulated market.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--seed", type=click.IntRange(0), help="Of the simulated market.")
+@AS_JSON
 def sim_compare(file: Path, seed: int | None, *, as_json: bool) -> int:
     """Hold a transcript against the simulator's answers: which messages and fields differ, not which prices."""
     transcript = Transcript.load(file)
