@@ -1,7 +1,6 @@
 """Journals in formats that other programs read; account ids masked unless asked for whole."""
 
 import csv
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from ibkeel.errors import JournalError
+from ibkeel.journal.schema import as_json
 from ibkeel.model import mask_account
 from ibkeel.telemetry import redact
 
@@ -32,10 +32,6 @@ def _masked(value: Any, key: str = "") -> Any:
     return redact(value)
 
 
-def _text(data: Any) -> str:
-    return json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-
-
 def _symbol(data: dict[str, Any]) -> str:
     told = data.get("report") or data.get("execution") or {}
     contract = told.get("contract") or {}
@@ -45,12 +41,12 @@ def _symbol(data: dict[str, Any]) -> str:
 def _table(rows: Iterable[Row], *, full: bool) -> Iterator[tuple[int, str, str, str, str]]:
     for seq, kind, data in rows:
         shown = data if full else _masked(data)
-        yield seq, data["at"], kind, _symbol(data), _text(shown)
+        yield seq, data["at"], kind, _symbol(data), as_json(shown)
 
 
 def claim(path: Path) -> None:
     """Make a file that is not there yet, for its owner alone."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    path.touch(_OWNER_ONLY, exist_ok=False)
 
 
 def claim_anew(path: Path) -> None:
@@ -85,7 +81,7 @@ def write_jsonl(rows: Iterable[Row], stream: TextIO, *, full: bool = False) -> i
     count = 0
     for seq, kind, data in rows:
         shown = data if full else _masked(data)
-        stream.write(_text({"seq": seq, "record": kind, **shown}) + "\n")
+        stream.write(as_json({"seq": seq, "record": kind, **shown}) + "\n")
         count += 1
     return count
 

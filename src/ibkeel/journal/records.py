@@ -158,10 +158,10 @@ class Intent:
 def _purpose_of(intent: EntryIntent | ExitIntent | StopIntent) -> tuple[Purpose, str]:
     if isinstance(intent, EntryIntent):
         return Purpose.ENTRY, intent.reason
-    is_exit = isinstance(intent, ExitIntent)
-    cause = intent.cause.value if isinstance(intent, ExitIntent) else intent.gap.value
-    words = f"{cause}: {intent.reason}" if intent.reason else cause
-    return Purpose.EXIT if is_exit else Purpose.PROTECTION, words
+    purpose, cause = (
+        (Purpose.EXIT, intent.cause) if isinstance(intent, ExitIntent) else (Purpose.PROTECTION, intent.gap)
+    )
+    return purpose, f"{cause.value}: {intent.reason}" if intent.reason else cause.value
 
 
 @attrs.frozen(kw_only=True)
@@ -379,22 +379,22 @@ def from_row(kind: str, data: Mapping[str, Any]) -> Record:
     return record
 
 
+def _told(record: Record) -> OrderReport | Execution | None:
+    """What the venue said, of a record that holds nothing else."""
+    if isinstance(record, OrderUpdate):
+        return record.report
+    return record.execution if isinstance(record, FillSeen) else None
+
+
 def symbol_of(record: Record) -> str:
     """Ticker that a record concerns; empty for none."""
-    if isinstance(record, OrderUpdate):
-        return record.report.contract.symbol
-    if isinstance(record, FillSeen):
-        return record.execution.contract.symbol
-    return getattr(record, "symbol", "")
+    told = _told(record)
+    return getattr(record, "symbol", "") if told is None else told.contract.symbol
 
 
 def reference_of(record: Record) -> str:
     """Our name of the order that a record concerns; empty for none."""
-    if isinstance(record, OrderUpdate):
-        return record.report.client_order_id
-    if isinstance(record, FillSeen):
-        return record.execution.client_order_id
-    return record.client_order_id if isinstance(record, Intent | OrderSettled | CommissionSeen) else ""
+    return getattr(_told(record) or record, "client_order_id", "")
 
 
 assert set(get_args(Record)) == set(KINDS.values())

@@ -6,7 +6,7 @@ A look is what one cycle saw and decided about one symbol, kept in one row.
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
@@ -39,8 +39,10 @@ PARTS: Final = ("quote_seen", "decision", "cycle_done")
 
 RECORDS: Final = len(PARTS)
 
+as_json: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode
+"""Data as the journal writes them."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
-_ENCODER: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
 _NO_WISH: Final = attrs.fields(Signal).wish.default
 _NO_EXITS: Final = attrs.fields(Signal).exits.default
 
@@ -92,7 +94,7 @@ def data_of(look: Look) -> str:
     Its own instant and symbol are columns of the row. Other instants are microseconds before that one.
     """
     at, quote, signal = look.at, look.quote, look.signal
-    return _ENCODER.encode(
+    return as_json(
         (
             look.cycle,
             look.outcome,
@@ -252,19 +254,14 @@ def check(connection: sqlite3.Connection, path: str) -> int:
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
     """Bring a file to the present version, whole or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with connection:  # commits, or undoes what was begun
+        connection.execute("BEGIN IMMEDIATE")
         version = check(connection, path)
         for script in _MIGRATIONS[version:]:
             for statement in script:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has ended it already
-            connection.execute("ROLLBACK")
-        raise
 
 
 def stamp(instant: datetime) -> str:
@@ -272,31 +269,24 @@ def stamp(instant: datetime) -> str:
     return as_utc(instant).isoformat(timespec="microseconds")
 
 
-def row_of(number: int, record: Record | Look) -> Row:
-    """The row of a record under a number.
-
-    Raises:
-        JournalError: The journal keeps no such record.
-        ValueError: It holds a number that is NaN or infinite.
-    """
-    if isinstance(record, Look):
-        return number, stamp(record.at), KIND, record.symbol, "", data_of(record)
-    text = json.dumps(to_row(record), allow_nan=False, separators=(",", ":"), ensure_ascii=False)
-    return number, stamp(record.at), kind_of(record), symbol_of(record), reference_of(record), text
-
-
 def rows_of(records: Sequence[Record | Look]) -> list[Row]:
-    """The rows of records, numbered from 1 on.
+    """The rows of records, numbered from 1 on; a look takes up a number for each of its own, and bears the last.
 
     Raises:
         UnwritableRecord: One of them holds what cannot be written as data.
     """
-    return [_row_to_write(number, record) for number, record in zip(steps(records), records, strict=True)]
+    numbers = accumulate(RECORDS if type(record) is Look else 1 for record in records)
+    return [_row_of(number, record) for number, record in zip(numbers, records, strict=True)]
 
 
-def _row_to_write(number: int, record: Record | Look) -> Row:
+def _row_of(number: int, record: Record | Look) -> Row:
     try:
-        row = row_of(number, record)
+        at = stamp(record.at)
+        if isinstance(record, Look):
+            row = number, at, KIND, record.symbol, "", data_of(record)
+        else:
+            data = as_json(to_row(record))
+            row = number, at, kind_of(record), symbol_of(record), reference_of(record), data
         for text in row[1:]:
             if not text.isascii():
                 text.encode()
@@ -308,11 +298,6 @@ def _row_to_write(number: int, record: Record | Look) -> Row:
             record=record,
         ) from error
     return row
-
-
-def steps(records: Iterable[Record | Look]) -> Iterator[int]:
-    """Numbers from 1 on; a look takes up as many as it is made of records, and bears the last."""
-    return accumulate(RECORDS if type(record) is Look else 1 for record in records)
 
 
 def create(path: Path) -> None:
