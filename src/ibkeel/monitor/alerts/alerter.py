@@ -19,7 +19,7 @@ from ibkeel.locks import replace_file
 from ibkeel.monitor.alerts.courier import AppriseChannel, Channel, Courier, Fate, Message, Rest, WebAddress
 from ibkeel.monitor.alerts.rules import Alert, AlertBook
 from ibkeel.monitor.alerts.settings import AlertsConfig
-from ibkeel.monitor.alerts.wording import is_news, news_of
+from ibkeel.monitor.alerts.wording import news_of
 from ibkeel.resilience import Backoff
 from ibkeel.telemetry import (
     AlarmEnded,
@@ -130,8 +130,8 @@ class Alerter(Observer):
         if isinstance(event, SessionChanged):
             # A bot that finds no Gateway ends, and its manager starts it again and again: that is no sign of life.
             self._may_beat = event.after in _HAS_LINK or (self._may_beat and event.after != "connecting")
-        if is_news(event):
-            self._book, alerts = self._book.hear(news_of(event), self._clock.now())
+        if news := news_of(event):
+            self._book, alerts = self._book.hear(news, self._clock.now())
             self._dispatch(alerts)
 
     def look(self) -> None:

@@ -117,17 +117,17 @@ class AlertBook:
         """
         book: AlertBook = self
         alerts: list[Alert] = []
-        for key, known in self.troubles.items():
+        for known in self.troubles.values():
             trouble = known
             if known.since > now:  # the clock was set back
                 trouble = attrs.evolve(known, since=now)
-                book = book._with(key, trouble)
-            book, more = book._lasted(key, trouble, now)
+                book = book._with(trouble)
+            book, more = book._lasted(trouble, now)
             alerts += more
         book, more = book._summed_up(now)
         return book, (*alerts, *more)
 
-    def _lasted(self, key: str, trouble: Trouble, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
+    def _lasted(self, trouble: Trouble, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         """What was told of an earlier one of its kind a moment ago is told, or escalated, once it may be repeated."""
         lasted = (now - trouble.since).total_seconds()
         worse = _worse(trouble.concern, lasted)
@@ -135,14 +135,14 @@ class AlertBook:
             return self, ()
         if trouble.told_at is None and not self._is_repeated(trouble.concern, now):
             book, alerts = self._tell(trouble.concern, now)
-            return book._with(key, attrs.evolve(trouble, told_at=now)), alerts
+            return book._with(attrs.evolve(trouble, told_at=now)), alerts
         # What was told late, after a reset window, is not told again at once.
         told_for = lasted if trouble.told_at is None else (now - trouble.told_at).total_seconds()
         is_due = min(lasted, 2 * told_for) >= self.config.escalate_after
         if trouble.is_escalated or not is_due or self._is_repeated(worse, now):
             return self, ()
         book, alerts = self._tell(worse, now, is_escalated=True)
-        return book._with(key, attrs.evolve(trouble, told_at=now, is_escalated=True)), alerts
+        return book._with(attrs.evolve(trouble, told_at=now, is_escalated=True)), alerts
 
     def _is_held(self, trouble: Trouble, now: datetime) -> bool:
         """Whether it comes of something that is told, or will be: of the session, a farm, or what fails elsewhere."""
@@ -175,9 +175,9 @@ class AlertBook:
         trouble = known or Trouble(concern=concern, since=now)
         is_early = concern.may_pass and self.config.patience > 0
         if is_early or self._is_repeated(concern, now):
-            return self._with(concern.key, trouble), ()
+            return self._with(trouble), ()
         book, alerts = self._tell(concern, now)
-        return book._with(concern.key, attrs.evolve(trouble, told_at=now)), alerts
+        return book._with(attrs.evolve(trouble, told_at=now)), alerts
 
     def _relieved(self, relief: Relief, now: datetime) -> "tuple[AlertBook, tuple[Alert, ...]]":
         ended = {key: row for key, row in self.troubles.items() if relief.ends(key)}
@@ -282,8 +282,8 @@ class AlertBook:
         )
         return attrs.evolve(self, held=())._send(summary, now, is_escalated=False)
 
-    def _with(self, key: str, trouble: Trouble) -> "AlertBook":
-        return attrs.evolve(self, troubles={**self.troubles, key: trouble})
+    def _with(self, trouble: Trouble) -> "AlertBook":
+        return attrs.evolve(self, troubles={**self.troubles, trouble.concern.key: trouble})
 
 
 def _worse(concern: Concern, lasted: float) -> Concern:

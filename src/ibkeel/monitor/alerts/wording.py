@@ -1,7 +1,7 @@
 """From an event to what a person should hear of it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -89,12 +89,7 @@ def news_of(event: Event) -> tuple[News, ...]:
         event: Anything.
     """
     words = _WORDS.get(type(event))
-    return () if words is None else words(event)
-
-
-def is_news(event: Event) -> bool:
-    """Whether events of that kind may mean anything."""
-    return type(event) in _WORDS
+    return () if words is None else tuple(words(event))
 
 
 _OF_ALARMS: Final = {
@@ -113,24 +108,23 @@ _OF_ALARMS: Final = {
 }
 
 
-def _alarm(event: events.AlarmRaised) -> tuple[News, ...]:
+def _alarm(event: events.AlarmRaised) -> Iterator[News]:
     did, todo = next(words for name, words in _OF_ALARMS.items() if event.name.startswith(name))
-    return (
-        *((Expected(False),) if event.name in _KNOWS_WINDOWS else ()),
-        Concern(
-            key=f"alarm {event.name}: {_FIGURES.sub('#', event.message)}",
-            severity=_CRITICAL,
-            title=f"Alarm: {event.name}",
-            what=event.message,
-            did=did,
-            todo=todo,
-            lasts=event.lasts,
-        ),
+    if event.name in _KNOWS_WINDOWS:
+        yield Expected(False)
+    yield Concern(
+        key=f"alarm {event.name}: {_FIGURES.sub('#', event.message)}",
+        severity=_CRITICAL,
+        title=f"Alarm: {event.name}",
+        what=event.message,
+        did=did,
+        todo=todo,
+        lasts=event.lasts,
     )
 
 
-def _alarm_over(event: events.AlarmEnded) -> tuple[News, ...]:
-    return (Relief(f"alarm {event.name}: ", event.message, _ALL),)
+def _alarm_over(event: events.AlarmEnded) -> Iterator[News]:
+    yield Relief(f"alarm {event.name}: ", event.message, _ALL)
 
 
 def _part(state: str) -> str:
@@ -138,48 +132,46 @@ def _part(state: str) -> str:
     return "" if state in _WELL else FARM if state == "degraded" else SESSION
 
 
-def _session(event: events.SessionChanged) -> tuple[News, ...]:
+def _session(event: events.SessionChanged) -> Iterator[News]:
     before, after = _part(event.before), _part(event.after)
     if not after:
         # That it was ended on purpose mends nothing, and is no news.
-        relief = (Relief(SESSION, "the session is ready", _ALL),) if event.after == "ready" else ()
-        return *relief, Expected(False)
-    expected: tuple[News, ...] = (Expected(True),) if event.window else ()
+        if event.after == "ready":
+            yield Relief(SESSION, "the session is ready", _ALL)
+        yield Expected(False)
+        return
+    if event.window:
+        yield Expected(True)
     if before == after:
-        return expected
+        return
     title = f"The session with the Gateway is {event.after}"
     did = "it looks for a good session by itself, enters nothing meanwhile, and reconciles its orders afterwards"
     todo = "see whether the Gateway runs, is logged in and has a network; stops at the venue stay there"
     if after == FARM:
-        expected = (*expected, Relief(SESSION, "there is a session"))
+        yield Relief(SESSION, "there is a session")
         title = "A data farm of the Gateway is broken"
         did = "it enters nothing on prices that may be old; stops and exits go on"
         todo = "wait: farms mend themselves"
-    return (
-        *expected,
-        Concern(
-            key=after,
-            severity=_WARNING,
-            title=title,
-            what=f"it was {event.before} and is {event.after}" + (f": {event.cause}" if event.cause else ""),
-            did=did,
-            todo=todo,
-            lasts=True,
-            may_pass=True,
-        ),
+    yield Concern(
+        key=after,
+        severity=_WARNING,
+        title=title,
+        what=f"it was {event.before} and is {event.after}" + (f": {event.cause}" if event.cause else ""),
+        did=did,
+        todo=todo,
+        lasts=True,
+        may_pass=True,
     )
 
 
-def _service(event: events.ServiceChanged) -> tuple[News, ...]:
+def _service(event: events.ServiceChanged) -> Iterator[News]:
     key = f"service {event.service}"
     if event.service == "connect":
-        return ()  # the session says it
+        return  # the session says it
     if event.after == "closed":
-        return (Relief(key, f"{event.service} works again"),)
-    if event.before != "closed":
-        return ()
-    return (
-        Concern(
+        yield Relief(key, f"{event.service} works again")
+    elif event.before == "closed":
+        yield Concern(
             key=key,
             severity=_WARNING,
             title=f"{event.service.capitalize()} keeps failing",
@@ -188,64 +180,58 @@ def _service(event: events.ServiceChanged) -> tuple[News, ...]:
             todo="run `ibkeel doctor`; data farms and subscriptions are the usual causes",
             lasts=True,
             may_pass=True,
-        ),
+        )
+
+
+def _skipped(event: events.SymbolSkipped) -> Iterator[News]:
+    yield Concern(
+        key=f"symbol {event.symbol}",
+        severity=_WARNING,
+        title=f"No data for {event.symbol}",
+        what=f"{event.failures} cycles in a row failed there, and maybe elsewhere",
+        did="it leaves the symbol out of some cycles, then tries again; stops at the venue stay there",
+        todo="run `ibkeel doctor`; another login of this user and subscriptions are the usual causes",
+        lasts=True,
+        may_pass=True,
     )
 
 
-def _skipped(event: events.SymbolSkipped) -> tuple[News, ...]:
-    return (
-        Concern(
-            key=f"symbol {event.symbol}",
-            severity=_WARNING,
-            title=f"No data for {event.symbol}",
-            what=f"{event.failures} cycles in a row failed there, and maybe elsewhere",
-            did="it leaves the symbol out of some cycles, then tries again; stops at the venue stay there",
-            todo="run `ibkeel doctor`; another login of this user and subscriptions are the usual causes",
-            lasts=True,
-            may_pass=True,
-        ),
-    )
+def _decided(event: events.DecisionMade) -> Iterator[News]:
+    yield Relief(f"symbol {event.symbol}", f"{event.symbol} is decided on again")
 
 
-def _decided(event: events.DecisionMade) -> tuple[News, ...]:
-    return (Relief(f"symbol {event.symbol}", f"{event.symbol} is decided on again"),)
-
-
-def _order(event: events.OrderChanged) -> tuple[News, ...]:
+def _order(event: events.OrderChanged) -> Iterator[News]:
     name, key = event.client_order_id, f"order {event.client_order_id}"
     order = event.subject and f"{event.side} {event.quantity:.10g} {event.subject} {event.terms}: "
     if event.state == "unknown":
-        return (
-            Concern(
-                key=key,
-                severity=_CRITICAL,
-                title=f"Nobody knows what became of order {name}",
-                what=order + (event.reason or "the venue has not said what became of it"),
-                did="it enters nothing until that is known, resends nothing, and keeps asking the venue's lists",
-                todo="look for the order in TWS or Client Portal; cancel or close there what should not be",
-                lasts=True,
-                may_pass=True,
-            ),
+        yield Concern(
+            key=key,
+            severity=_CRITICAL,
+            title=f"Nobody knows what became of order {name}",
+            what=order + (event.reason or "the venue has not said what became of it"),
+            did="it enters nothing until that is known, resends nothing, and keeps asking the venue's lists",
+            todo="look for the order in TWS or Client Portal; cancel or close there what should not be",
+            lasts=True,
+            may_pass=True,
         )
-    relief = Relief(key, f"order {name} is {event.state}")
-    if event.state != "rejected":
-        return (relief,)
-    reason = event.reason or "the venue gave no reason"
-    refusal = Concern(
-        key=f"rejected: {_FIGURES.sub('#', reason)}",  # a stop is tried again and again
-        severity=_WARNING,
-        title=f"Order {name} was rejected",
-        what=order + reason,
-        did="it withdraws a bracket whole, tries an exit again, and after code 201 enters nothing more today",
-        todo="see whether funds, permissions and price steps allow such an order, and what is held",
-    )
-    return relief, refusal
+        return
+    yield Relief(key, f"order {name} is {event.state}")
+    if event.state == "rejected":
+        reason = event.reason or "the venue gave no reason"
+        yield Concern(
+            key=f"rejected: {_FIGURES.sub('#', reason)}",  # a stop is tried again and again
+            severity=_WARNING,
+            title=f"Order {name} was rejected",
+            what=order + reason,
+            did="it withdraws a bracket whole, tries an exit again, and after code 201 enters nothing more today",
+            todo="see whether funds, permissions and price steps allow such an order, and what is held",
+        )
 
 
-def _positions(event: events.PositionsSeen) -> tuple[News, ...]:
+def _positions(event: events.PositionsSeen) -> Iterator[News]:
     held = frozenset(f"{PROTECTION} {row.subject}" for row in event.positions)
-    gone = Relief(f"{PROTECTION} ", "it is held no more", held)
-    return (gone, *(_protection(row) for row in event.positions if row.protection is not None))
+    yield Relief(f"{PROTECTION} ", "it is held no more", held)
+    yield from (_protection(row) for row in event.positions if row.protection is not None)
 
 
 def _protection(row: events.HeldPosition) -> News:
@@ -265,101 +251,90 @@ def _protection(row: events.HeldPosition) -> News:
     )
 
 
-def _loss(event: events.LossGuardRead) -> tuple[News, ...]:
+def _loss(event: events.LossGuardRead) -> Iterator[News]:
     if not event.tripped:
-        return (Relief("daily loss", "a new session began"),)
-    return (
-        Concern(
-            key="daily loss",
-            severity=_WARNING,
-            title="The daily loss limit was reached",
-            what=event.reason,
-            did="it enters nothing for the rest of the session; stops and exits go on",
-            todo="see whether the open positions are as you want them",
-            lasts=True,
-        ),
+        yield Relief("daily loss", "a new session began")
+        return
+    yield Concern(
+        key="daily loss",
+        severity=_WARNING,
+        title="The daily loss limit was reached",
+        what=event.reason,
+        did="it enters nothing for the rest of the session; stops and exits go on",
+        todo="see whether the open positions are as you want them",
+        lasts=True,
     )
 
 
-def _halt(event: events.HaltChanged) -> tuple[News, ...]:
+def _halt(event: events.HaltChanged) -> Iterator[News]:
     if not event.is_halted:
-        return (Relief("halt", "entries may pass again"),)
-    return (
-        Concern(
-            key="halt",
-            severity=_WARNING,
-            title="Entries are halted",
-            what=event.reason,
-            did="it cancelled the entries that worked; exits pass",
-            todo="`ibkeel halt --lift` lets entries pass again",
-            lasts=True,
-        ),
+        yield Relief("halt", "entries may pass again")
+        return
+    yield Concern(
+        key="halt",
+        severity=_WARNING,
+        title="Entries are halted",
+        what=event.reason,
+        did="it cancelled the entries that worked; exits pass",
+        todo="`ibkeel halt --lift` lets entries pass again",
+        lasts=True,
     )
 
 
-def _held_pacing(event: events.PacingHeld) -> tuple[News, ...]:
-    return (
-        Concern(
-            key=f"pacing {event.rule}",
-            severity=_WARNING,
-            title=f"The Gateway counted more than its limit: {event.rule}",
-            what=f"it said that the limit {event.rule} was passed",
-            did="it lets a whole window go by; closing orders go on",
-            todo="see whether another program uses the same login",
-        ),
+def _held_pacing(event: events.PacingHeld) -> Iterator[News]:
+    yield Concern(
+        key=f"pacing {event.rule}",
+        severity=_WARNING,
+        title=f"The Gateway counted more than its limit: {event.rule}",
+        what=f"it said that the limit {event.rule} was passed",
+        did="it lets a whole window go by; closing orders go on",
+        todo="see whether another program uses the same login",
     )
 
 
-def _day_over(event: events.TradingDayClosed) -> tuple[News, ...]:
+def _day_over(event: events.TradingDayClosed) -> Iterator[News]:
     # Whoever lacks data in the next session is told of anew.
-    over = Relief("symbol ", "the session is over, and nothing is decided until the next", _ALL)
+    yield Relief("symbol ", "the session is over, and nothing is decided until the next", _ALL)
     if event.held == 0:
-        return (over,)
+        return
     known = "nobody could look what is still held"
     if event.held is not None:
         known = "1 position is held" if event.held == 1 else f"{event.held} positions are held"
-    return (
-        over,
-        Concern(
-            key=f"held {event.day}",
-            severity=_WARNING,
-            title=f"The session of {event.day} ended, and {known}",
-            what=event.detail or known,
-            did="it tried to close what its configuration says",
-            todo="look at the account before the next session",
-        ),
+    yield Concern(
+        key=f"held {event.day}",
+        severity=_WARNING,
+        title=f"The session of {event.day} ended, and {known}",
+        what=event.detail or known,
+        did="it tried to close what its configuration says",
+        todo="look at the account before the next session",
     )
 
 
-def _run_began(event: events.RunBegan) -> tuple[News, ...]:
+def _run_began(event: events.RunBegan) -> Iterator[News]:
     count = len(event.symbols)
     title = f"{event.strategy} runs on {count} symbol{'' if count == 1 else 's'}, {event.mode}"
-    return (Concern(key=f"run {event.run}", severity=_INFO, title=title, what=title, did="it began"),)
+    yield Concern(key=f"run {event.run}", severity=_INFO, title=title, what=title, did="it began")
 
 
-def _run_over(event: events.RunFinished) -> tuple[News, ...]:
+def _run_over(event: events.RunFinished) -> Iterator[News]:
     is_well = event.outcome == "finished"
-    return (
-        Concern(
-            key=f"run {event.run} over",
-            severity=_INFO if is_well else _WARNING,
-            title=f"The run {event.run} is over: {event.outcome}",
-            what=f"the run ended: {event.outcome}" + (f"; left open: {event.detail}" if event.detail else ""),
-            did="it cancelled nothing at the venue: stops stay there",
-            todo="" if is_well else "see why it ended, and whether anything is still held",
-        ),
+    yield Concern(
+        key=f"run {event.run} over",
+        severity=_INFO if is_well else _WARNING,
+        title=f"The run {event.run} is over: {event.outcome}",
+        what=f"the run ended: {event.outcome}" + (f"; left open: {event.detail}" if event.detail else ""),
+        did="it cancelled nothing at the venue: stops stay there",
+        todo="" if is_well else "see why it ended, and whether anything is still held",
     )
 
 
-def _filled(event: events.OrderFilled) -> tuple[News, ...]:
+def _filled(event: events.OrderFilled) -> Iterator[News]:
     word = "Corrected: " if event.is_correction else ""
     title = f"{word}{event.side} {event.quantity:.10g} {event.subject} at {event.price:.10g}"
-    return (
-        Concern(key=f"fill {event.exec_id}", severity=_INFO, title=title, what=title, did="journaled it"),
-    )
+    yield Concern(key=f"fill {event.exec_id}", severity=_INFO, title=title, what=title, did="journaled it")
 
 
-_WORDS: Final[Mapping[type, Callable[[Any], tuple[News, ...]]]] = {
+_WORDS: Final[Mapping[type, Callable[[Any], Iterator[News]]]] = {
     events.AlarmEnded: _alarm_over,
     events.AlarmRaised: _alarm,
     events.DecisionMade: _decided,
