@@ -98,7 +98,7 @@ class AlertsPanel:
         """The panel after one more event."""
         match event:
             case AlertQueued():
-                rows = {**self.rows, event.number: _queued(event)}
+                rows = {**self.rows, event.number: AlertRow(**attrs.asdict(event))}
                 if len(rows) > _KEPT:
                     del rows[next(iter(rows))]
                 return attrs.evolve(self, rows=rows)
@@ -128,18 +128,6 @@ class AlertsPanel:
             row = attrs.evolve(row, retrying=(*retrying, event.channel))
         rows = {**self.rows, event.number: row}
         return attrs.evolve(self, rows=rows, undelivered=undelivered)
-
-
-def _queued(event: AlertQueued) -> AlertRow:
-    return AlertRow(
-        number=event.number,
-        at=event.at,
-        severity=event.severity,
-        key=event.key,
-        title=event.title,
-        text=event.text,
-        kept_back=event.kept_back,
-    )
 
 
 @attrs.frozen(kw_only=True)
@@ -183,8 +171,8 @@ class IncidentsPanel:
                     panel = panel._begin(step)
                 case Incident():
                     panel = IncidentsPanel(rows=_added(panel.rows, step))
-                case _:
-                    panel = panel._end(step)
+                case _ if panel.open:
+                    panel = IncidentsPanel(rows=tuple(map(step.applied_to, panel.rows)))
         return panel
 
     def _begin(self, incident: Incident) -> "IncidentsPanel":
@@ -192,9 +180,6 @@ class IncidentsPanel:
         if any(row.is_open and (row.kind, row.name) == (incident.kind, incident.name) for row in self.rows):
             return self
         return IncidentsPanel(rows=_added(self.rows, incident))
-
-    def _end(self, end: "_End") -> "IncidentsPanel":
-        return IncidentsPanel(rows=tuple(end.applied_to(row) for row in self.rows)) if self.open else self
 
 
 def _added(rows: tuple[Incident, ...], incident: Incident) -> tuple[Incident, ...]:

@@ -148,11 +148,11 @@ class RequestsPanel:
             match event:
                 case RequestEnded():
                     ended.setdefault(event.kind, []).append(event)
-                    under_way = max(0, under_way - event.was_sent)
-                    queued = max(0, queued - (not event.was_sent and event.queue_seconds > 0))
+                    under_way -= event.was_sent
+                    queued -= not event.was_sent and event.queue_seconds > 0
                 case RequestSent():
                     under_way += 1
-                    queued = max(0, queued - (event.queue_seconds > 0))
+                    queued -= event.queue_seconds > 0
                 case RequestQueued():
                     queued += 1
             # What began before the board did is not counted; after each event, or batches would differ.

@@ -29,6 +29,9 @@ _AS_IT_IS: Final = frozenset({str, int, bool, type(None)})
 _DERIVED = {
     KindRow: ("latency", "queueing"),
     events.HeldPosition: ("uncovered",),
+    SessionPanel: ("state", "since", "cause"),
+    AlertsPanel: ("waiting",),
+    IncidentsPanel: ("open",),
 }
 _LEFT_OUT = {KindRow: frozenset({"seconds", "queued"})}
 _AT_ONCE: Final = 64
@@ -201,10 +204,6 @@ def snapshot_data(snapshot: Snapshot, *, now: datetime) -> dict[str, Any]:
     data["now"] = now.isoformat()
     data["age"] = None if snapshot.at is None else max(0.0, (now - snapshot.at).total_seconds())
     data["health"]["tiers"] = [{**plain(tier), "age": tier.age(now)} for tier in snapshot.tiers]
-    for name in ("state", "since", "cause"):
-        data["session"][name] = plain(getattr(snapshot.session, name))
-    data["incidents"]["open"] = plain(snapshot.incidents.open)
-    data["alerts"]["waiting"] = snapshot.alerts.waiting
     data["alerts"]["rows"] = list(data["alerts"]["rows"].values())
     data["orders"]["rows"] = list(data["orders"]["rows"].values())
     return data

@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from heapq import merge
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -198,7 +197,7 @@ class BotSource(Source):
         except (JournalError, OSError) as error:
             blank = snapshot_data(Snapshot(), now=now)
             return View(origin="none", note=f"{trouble}, and there is nothing to show: {error}", data=blank)
-        when = "" if snapshot.at is None else f", last written {_shown(snapshot.at)}"
+        when = "" if snapshot.at is None else f", last written {snapshot.at:%Y-%m-%d %H:%M:%S} UTC"
         note = f"{trouble}: this is what its journal says{when}"
         return View(origin="journal", note=note, data=snapshot_data(snapshot, now=now))
 
@@ -209,10 +208,6 @@ class BotSource(Source):
             if self._remembered is None or self._remembered[0] != mark:
                 self._remembered = (mark, recalled(journal))
         return self._remembered[1]
-
-
-def _shown(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @attrs.frozen(kw_only=True)

@@ -30,11 +30,7 @@ def screen(view: View, halted: str) -> RenderableType:
         lines = Text("\n").join(_text(f"{row['name']}: {row['text']}", "red") for row in troubles[:_ROWS])
         parts.append(Panel(lines, title="open incidents", border_style="red", title_align="left"))
     parts.append(_columns(_link(data), _money(data)))
-    parts.append(_positions(data))
-    parts.append(_orders(data))
-    parts.append(_decisions(data))
-    parts.append(_last_words(data))
-    parts.append(_requests(data))
+    parts += [part(data) for part in (_positions, _orders, _decisions, _last_words, _requests)]
     return Group(*parts)
 
 

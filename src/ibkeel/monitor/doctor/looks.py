@@ -111,9 +111,8 @@ class Diagnosis:
     @property
     def problems(self) -> tuple[Finding, ...]:
         """What is wrong, faults before warnings, the likely cause of the others first."""
-        faults = (row for row in self.findings if row.verdict is Verdict.FAULT)
-        warnings = (row for row in self.findings if row.verdict is Verdict.WARNING)
-        return (*faults, *warnings)
+        worst_first = (Verdict.FAULT, Verdict.WARNING)
+        return tuple(row for verdict in worst_first for row in self.findings if row.verdict is verdict)
 
     @property
     def cause(self) -> Finding | None:

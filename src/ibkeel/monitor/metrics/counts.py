@@ -5,7 +5,7 @@ for durations. The files for Grafana and for alert rules are held against this t
 """
 
 from bisect import bisect_left
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -166,8 +166,8 @@ class Counts(Observer):
     """
 
     def __init__(self) -> None:
-        self._counters: dict[str, dict[Labels, float]] = {}
-        self._histograms: dict[str, dict[Labels, Histogram]] = {}
+        self._counters: defaultdict[str, dict[Labels, float]] = defaultdict(dict)
+        self._histograms: defaultdict[str, dict[Labels, Histogram]] = defaultdict(dict)
         self._placed: OrderedDict[str, datetime] = OrderedDict()
         self._states: OrderedDict[str, str] = OrderedDict()
         self._fills: OrderedDict[str, None] = OrderedDict()
@@ -188,18 +188,14 @@ class Counts(Observer):
 
     def count(self, name: str, *labels: str, by: float = 1.0) -> None:
         """Add to a counter."""
-        series = self._counters.get(name)
-        if series is None:
-            series = self._counters[name] = {}
+        series = self._counters[name]
         if labels not in series and len(series) >= _MOST_SERIES:
             labels = (_OTHER,) * len(labels)
         series[labels] = series.get(labels, 0.0) + by
 
     def time(self, name: str, seconds: float, *labels: str) -> None:
         """Add to a histogram."""
-        series = self._histograms.get(name)
-        if series is None:
-            series = self._histograms[name] = {}
+        series = self._histograms[name]
         histogram = series.get(labels)
         if histogram is None:
             if len(series) >= _MOST_SERIES:
