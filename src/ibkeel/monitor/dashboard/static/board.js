@@ -9,14 +9,17 @@ let board = null;
 let heardAt = Date.now();
 let offset = 0; // server's clock less ours, in ms
 
+const isNone = (value) => value === null || value === undefined;
+const kept = (children) => children.flat(Infinity).filter((child) => !isNone(child) && child !== false && child !== "");
+
 function h(tag, attributes, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
-    if (value === null || value === undefined || value === false) continue;
+    if (isNone(value) || value === false) continue;
     if (name === "class") element.className = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...kept(children));
   return element;
 }
 
@@ -29,11 +32,10 @@ function svg(tag, attributes, ...children) {
 
 // Words for figures.
 
-const number = (value, digits = 2) =>
-  value === null || value === undefined ? "–" : value.toLocaleString("en-US", { maximumFractionDigits: digits });
-const money = (value) =>
-  value === null || value === undefined ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const share = (value) => (value === null || value === undefined ? "–" : (100 * value).toFixed(2) + " %");
+const number = (value, digits = 2, least = 0) =>
+  isNone(value) ? "–" : value.toLocaleString("en-US", { minimumFractionDigits: least, maximumFractionDigits: digits });
+const money = (value) => number(value, 2, 2);
+const share = (value) => (isNone(value) ? "–" : (100 * value).toFixed(2) + " %");
 const newYork = (shown) => new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", ...shown });
 const hours = newYork({ timeStyle: "medium" }), days = newYork({ day: "numeric", month: "short" });
 const today = () => days.format(now());
@@ -42,7 +44,7 @@ function clock(iso) {
   const at = new Date(iso), day = days.format(at);
   return (day === today() ? "" : day + ", ") + hours.format(at);
 }
-const milliseconds = (seconds) => (seconds === null || seconds === undefined ? "–" : seconds < 1 ? (1000 * seconds).toFixed(0) + " ms" : seconds.toFixed(1) + " s");
+const milliseconds = (seconds) => (isNone(seconds) ? "–" : seconds < 1 ? (1000 * seconds).toFixed(0) + " ms" : seconds.toFixed(1) + " s");
 
 function span(seconds) {
   if (seconds < 90) return Math.max(0, Math.round(seconds)) + " s";
@@ -237,11 +239,8 @@ const PANELS = {
 
 const more = (count) => (count > SHOWN ? h("p", { class: "faint" }, `${count - SHOWN} more are not shown; filter, or ask the API.`) : null);
 
-const PARTS = {
-  session: (d) => d.session, health: (d) => d.health, positions: (d) => d.money, money: (d) => d.money, guard: (d) => [d.guard, d.halted], orders: (d) => d.orders,
-  decisions: (d) => [d.decisions, $("filter").value], requests: (d) => d.requests, pacing: (d) => d.pacing, lines: (d) => d.lines,
-  services: (d) => [d.services, d.farms], alerts: (d) => d.alerts, incidents: (d) => d.incidents,
-};
+// What else than its own part of the board a panel shows.
+const BESIDE = { positions: (d) => d.money, guard: (d) => d.halted, decisions: () => $("filter").value, services: (d) => d.farms };
 const drawn = {};
 const UNWRITTEN = ["session", "health", "money", "requests", "pacing", "lines", "services", "alerts", "incidents"]; // what no journal knows
 
@@ -254,12 +253,12 @@ function draw() {
   const day = today();
   for (const [name, panel] of Object.entries(PANELS)) {
     const isKnown = board.origin === "bot" || !UNWRITTEN.includes(name);
-    const mark = day + isKnown + JSON.stringify(PARTS[name](board), (key, value) => (key === "age" ? undefined : value));
+    const mark = day + isKnown + JSON.stringify([board[name], BESIDE[name]?.(board)], (key, value) => (key === "age" ? undefined : value));
     if (drawn[name] === mark) continue;
     drawn[name] = mark;
     const place = $(name).querySelector(":scope > div");
     const opened = [...place.querySelectorAll("details")].map((each) => each.open);
-    place.replaceChildren(...[isKnown ? whole(panel) : h("p", { class: "faint" }, "Not known without a bot that runs.")].flat(Infinity).filter((child) => child !== null && child !== undefined && child !== ""));
+    place.replaceChildren(...kept([isKnown ? whole(panel) : h("p", { class: "faint" }, "Not known without a bot that runs.")]));
     place.querySelectorAll("details").forEach((each, at) => { if (opened[at] !== undefined) each.open = opened[at]; });
   }
   head();
