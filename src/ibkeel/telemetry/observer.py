@@ -166,11 +166,8 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.10g}"
     text = redact(str(value))
-    return (
-        repr(text)
-        if not text or any(letter in " '\"=" or not letter.isprintable() for letter in text)
-        else text
-    )
+    is_plain = text.isprintable() and not set(" '\"=").intersection(text)
+    return text if text and is_plain else repr(text)
 
 
 class LoggingObserver(Observer):
