@@ -84,18 +84,14 @@ def doctor(
         unmet=unmet(bot.telemetry, bot.alerts),
         aliases=gateway.aliases,
     )
-    console = Console()
-    diagnosis = asyncio.run(_examined(setup, address, None if as_json else _printing(console)))
+    console, clock = Console(), SystemClock()
+    told = None if as_json else _printing(console)
+    diagnosis = asyncio.run(examine(setup, lambda: IBKRBroker(address, clock=clock), clock, told=told))
     if as_json:
         click.echo(redact(json.dumps(diagnosis.as_data(), indent=2)))
     else:
         _print_cause(console, diagnosis)
     return ExitCode.SUCCESS if diagnosis.cause is None else ExitCode.FOUND
-
-
-async def _examined(setup: Setup, address: IBKRConfig, told: Callable[[Finding], None] | None) -> Diagnosis:
-    clock = SystemClock()
-    return await examine(setup, lambda: IBKRBroker(address, clock=clock), clock, told=told)
 
 
 def _printing(console: Console) -> Callable[[Finding], None]:

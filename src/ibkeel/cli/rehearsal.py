@@ -16,7 +16,6 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.cli.screen import NEW_YORK
-from ibkeel.clock import Clock
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim import FaultSeen, GatewayCounters, Scenario, SimulatedGateway
 from ibkeel.sim.market import SeededMarket
@@ -125,11 +124,21 @@ def rehearse(options: RehearsalOptions, cut_off: Callable[[Rehearsal], None] | N
             market=market, seed=options.seed, clock=loop.clock, scenario=options.scenario
         )
         loop.network.alias((*_ALIASES, *options.ports), port=_PORT)
-        loop.run_until_complete(loop.create_task(_open(gateway), context=bystander_context()))
+        loop.run_until_complete(loop.create_task(gateway.start(_HOST, _PORT), context=bystander_context()))
 
         def summed_up(ending: Ending, exit_code: int) -> Rehearsal:
-            wall_seconds = machine_monotonic() - began
-            return _summed_up(options, gateway, loop.clock, ending, exit_code, wall_seconds)
+            return Rehearsal(
+                options=options,
+                started_at=loop.clock.now() - timedelta(seconds=loop.clock.monotonic()),
+                virtual_seconds=loop.clock.monotonic(),
+                wall_seconds=machine_monotonic() - began,
+                ending=ending,
+                exit_code=exit_code,
+                counters=gateway.counters,
+                fills=len(gateway.venue.executions()),
+                open_lines_at_end=gateway.counters.open_lines,
+                faults=gateway.faults_seen,
+            )
 
         _tell_progress(loop)
         if cut_off is not None:
@@ -152,32 +161,6 @@ def _tell_progress(loop: ProcessLoop) -> None:
         loop.call_later(_LOOK, look)
 
     loop.call_later(_LOOK, look, context=bystander_context())
-
-
-def _summed_up(
-    options: RehearsalOptions,
-    gateway: SimulatedGateway,
-    clock: Clock,
-    ending: Ending,
-    exit_code: int,
-    wall_seconds: float,
-) -> Rehearsal:
-    return Rehearsal(
-        options=options,
-        started_at=clock.now() - timedelta(seconds=clock.monotonic()),
-        virtual_seconds=clock.monotonic(),
-        wall_seconds=wall_seconds,
-        ending=ending,
-        exit_code=exit_code,
-        counters=gateway.counters,
-        fills=len(gateway.venue.executions()),
-        open_lines_at_end=gateway.counters.open_lines,
-        faults=gateway.faults_seen,
-    )
-
-
-async def _open(gateway: SimulatedGateway) -> None:
-    await gateway.start(_HOST, _PORT)
 
 
 def _seconds(options: RehearsalOptions, market: SeededMarket, start: datetime) -> float:

@@ -24,14 +24,8 @@ from ibkeel.sim.view import GatewayView, MessageLog, MessageSeen, view_of
 from ibkeel.telemetry import redact
 
 _ROWS: Final = 40
+_EVERY: Final = 0.5  # seconds between two pictures
 _SENDERS: Final = {"client": "→", "gateway": "←"}
-
-
-async def show(view: Callable[[], GatewayView], title: str, live: Live, seconds: float = 0.5) -> None:
-    """Draw the Gateway, every so many seconds, until cancelled."""
-    while True:
-        live.update(picture(view(), title), refresh=True)
-        await asyncio.sleep(seconds)
 
 
 def picture(view: GatewayView, title: str) -> Layout:
@@ -186,7 +180,9 @@ def _clock(at: datetime) -> str:
 
 async def _draw(gateway: SimulatedGateway, log: MessageLog | None, title: str) -> None:
     with Live(console=Console(), screen=True, auto_refresh=False) as live:
-        await show(lambda: view_of(gateway, log), title, live)
+        while True:
+            live.update(picture(view_of(gateway, log), title), refresh=True)
+            await asyncio.sleep(_EVERY)
 
 
 def _web_module() -> Any:
