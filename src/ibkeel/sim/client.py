@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import attrs
 from typing_extensions import override
 
-from ibkeel.sim.codec import REPLIES, Form, Values
+from ibkeel.sim.codec import REPLIES, Form
 from ibkeel.sim.counters import SlidingWindow
 from ibkeel.sim.faults import Duplicated, Fault, Garbage, Reordered, Truncated
 from ibkeel.sim.session import Session
@@ -105,10 +105,22 @@ class Sink(Protocol):
 
 
 @attrs.define(kw_only=True)
-class Subscription:
-    """One market data request, streaming or snapshot."""
+class _Lasting:
+    """A request that goes on until it is cancelled."""
 
     request_id: int
+    ticket: Ticket | None = None
+
+    def stop(self) -> None:
+        """Send nothing more; the request stays, and holds its line, until it is cancelled."""
+        if self.ticket is not None:
+            self.ticket.cancel()
+
+
+@attrs.define(kw_only=True)
+class Subscription(_Lasting):
+    """One market data request, streaming or snapshot."""
+
     contract: SimContract
     generic_ticks: frozenset[str]
     is_snapshot: bool
@@ -119,32 +131,19 @@ class Subscription:
     announced_type: int = 0
     ends_at: datetime | None = None
     book_at: datetime | None = None
-    ticket: Ticket | None = None
     step: Callable[[datetime], None] | None = None  # what its tickets do
     forms: dict[int, Form] = attrs.field(factory=dict, repr=False)  # of its ticks, by type
 
-    def stop(self) -> None:
-        """Send nothing more; the request stays, and holds its line, until it is cancelled."""
-        if self.ticket is not None:
-            self.ticket.cancel()
-
 
 @attrs.define(kw_only=True)
-class Stream:
-    """A request that goes on until it is cancelled, other than quotes and history."""
+class Stream(_Lasting):
+    """A request other than for quotes and history."""
 
     kind: str  # the name of its message
-    request_id: int
     contract: SimContract | None = None
     holds_line: bool = False
     holds_history: bool = False  # counts as an open historical request
-    ticket: Ticket | None = None
     on_fills: Callable[[Sequence[SimPosition], datetime], None] | None = None  # hears what changed
-
-    def stop(self) -> None:
-        """Send nothing more."""
-        if self.ticket is not None:
-            self.ticket.cancel()
 
 
 class Client:
@@ -193,11 +192,6 @@ class Client:
         """Whether there is anything in the outbox."""
         return bool(self._outbox)
 
-    def send(self, name: str, values: Values) -> None:
-        """Put one message into the outbox; `reply` for those who have the values at hand."""
-        if self.is_open:
-            self._outbox.append(self.session.encode(name, values))
-
     def tick(self, subscription: Subscription, ticks: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Put ticks into the outbox, each as the name of its message and its values but for the request id."""
         payloads, forms = [], subscription.forms
@@ -217,7 +211,8 @@ class Client:
 
     def reply(self, name: str, **values: Any) -> None:
         """Put one message into the outbox."""
-        self.send(name, values)
+        if self.is_open:
+            self._outbox.append(self.session.encode(name, values))
 
     def raw(self, data: bytes) -> None:
         """Put bytes into the outbox that are framed already."""
@@ -241,6 +236,10 @@ class Client:
         """The streams that come from a market data farm, other than quotes."""
         return [stream for (kind, _), stream in self.streams.items() if kind in _OF_MARKET_DATA]
 
+    def market_requests(self) -> list[Stream | Subscription]:
+        """Those streams, and the quotes."""
+        return [*self.market_streams(), *self.subscriptions.values()]
+
     def followed(self) -> list[int]:
         """Ids of the historical requests that are kept up to date."""
         return [
@@ -248,11 +247,6 @@ class Client:
             for (kind, number), ticket in self.repeats.items()
             if kind == "history" and not ticket.is_cancelled
         ]
-
-    def stop_following(self) -> None:
-        """Send no more updates of histories; the requests stay until they are cancelled."""
-        for request_id in self.followed():
-            self.repeats["history", request_id].cancel()
 
     def flush(self, clock_text: Callable[[], str], faults: Sequence[Fault] = ()) -> None:
         """Send the outbox, as faults leave it; `clock_text` tells the time that the filler of awkward lengths carries."""

@@ -160,47 +160,38 @@ def _break_farm(stage: Stage, fault: FarmBroken, now: datetime) -> Undo:
     if not fault.revives and fault.service == "market_data":
         _end_quotes(stage, None, now)
     if not fault.revives and fault.service == "history":
-        for client in stage.connections:
-            for request_id in client.followed():
-                client.error(request_id, 10182, _NO_LIVE_UPDATES, at=now)
-            client.stop_following()
+        _end_updates(stage, (10182, _NO_LIVE_UPDATES), now)
     return lambda _: stage.tell(farm.ok_code, f"{farm.title} farm connection is OK:{name}")
 
 
 def _end_quotes(stage: Stage, error: tuple[int, str] | None, now: datetime) -> None:
     """Stop market data for good; each request may get an error. Cancels are still understood."""
     for client in stage.connections:
-        for stream in client.market_streams():
-            stream.stop()
+        for request in client.market_requests():
+            request.stop()
             if error is not None:
-                client.error(stream.request_id, *error, at=now)
-        for request_id, subscription in client.subscriptions.items():
-            subscription.stop()
-            if error is not None:
-                client.error(request_id, *error, at=now)
+                client.error(request.request_id, *error, at=now)
+
+
+def _end_updates(stage: Stage, error: tuple[int, str], now: datetime) -> None:
+    """Send no more updates of histories; the requests stay until they are cancelled."""
+    for client in stage.connections:
+        for request_id in client.followed():
+            client.error(request_id, *error, at=now)
+            client.repeats["history", request_id].cancel()
 
 
 def _compete(stage: Stage, fault: CompetingSession, now: datetime) -> None:
     for client in stage.connections:
-        for stream in client.market_streams():
-            client.error(stream.request_id, 10197, COMPETING, at=now)
+        for request in client.market_requests():
+            client.error(request.request_id, 10197, COMPETING, at=now)
             if not fault.revives:
-                stream.stop()
-        for request_id, subscription in client.subscriptions.items():
-            client.error(request_id, 10197, COMPETING, at=now)
-            if not fault.revives:
-                subscription.stop()
+                request.stop()
 
 
 def _bust(stage: Stage, _fault: Bust, now: datetime) -> None:
     follows = any(client.followed() for client in stage.connections)
-    if not follows:
-        _end_quotes(stage, (10225, _BUST), now)
-        return
-    for client in stage.connections:
-        for request_id in client.followed():
-            client.error(request_id, 10225, _BUST, at=now)
-        client.stop_following()
+    (_end_updates if follows else _end_quotes)(stage, (10225, _BUST), now)
 
 
 def _half_open(stage: Stage, _fault: HalfOpen, _now: datetime) -> Undo:
