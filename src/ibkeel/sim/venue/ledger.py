@@ -73,12 +73,7 @@ class Ledger:
         plan = self._settings.commission_plan(order.contract.sec_type)
         charge = plan.charged(order.filled) - working.commission
         working.commission += charge
-        signed = quantity if order.action == "BUY" else -quantity
-        self.account, realized = self.account.traded(order.contract, signed, price, charge)
-        execution = self._execution(order, quantity, price, at)
-        commission = self._commission(execution, charge, realized)
-        self.fills.append((execution, commission))
-        return [(execution, commission)]
+        return [self._traded(order, quantity, price, charge, at)]
 
     def _book_combo(
         self, order: SimOrder, quantity: float, price: float, at: datetime
@@ -90,6 +85,7 @@ class Ledger:
         """
         whole = self._execution(order, quantity, price, at)
         booked = [(whole, self._commission(whole, 0.0, None))]
+        self.fills += booked
         for part in leg_orders(attrs.evolve(order, quantity=quantity)):
             quote = self._market.quote(part.contract, at)
             paid = quote.ask if part.action == "BUY" else quote.bid
@@ -98,12 +94,18 @@ class Ledger:
             part.filled, part.average_fill_price = order.filled * ratio, paid
             plan = self._settings.commission_plan(part.contract.sec_type)
             charge = plan.charged(part.filled) - plan.charged(part.filled - part.quantity)
-            signed = part.quantity if part.action == "BUY" else -part.quantity
-            self.account, realized = self.account.traded(part.contract, signed, paid, charge)
-            execution = self._execution(part, part.quantity, paid, at)
-            booked.append((execution, self._commission(execution, charge, realized)))
-        self.fills += booked
+            booked.append(self._traded(part, part.quantity, paid, charge, at))
         return booked
+
+    def _traded(
+        self, order: SimOrder, quantity: float, price: float, charge: float, at: datetime
+    ) -> tuple[Execution, Commission]:
+        signed = quantity if order.action == "BUY" else -quantity
+        self.account, realized = self.account.traded(order.contract, signed, price, charge)
+        execution = self._execution(order, quantity, price, at)
+        fill = execution, self._commission(execution, charge, realized)
+        self.fills.append(fill)
+        return fill
 
     @staticmethod
     def _commission(execution: Execution, charge: float, realized: float | None) -> Commission:
@@ -126,25 +128,19 @@ class Ledger:
         at: datetime,
     ) -> tuple[Execution, Commission]:
         """Book what an exercise moves, units received or (negative) given, free of commission."""
-        self.account, realized = self.account.traded(contract, signed, price, 0.0)
-        execution = Execution(
-            exec_id=self._stamps.exec_id(at),
-            at=at,
+        quantity = abs(signed)
+        order = SimOrder(
             client_id=client_id,
             order_id=order_id,
-            perm_id=self._stamps.perm_id(),
             contract=contract,
-            account=self.account.name,
-            exchange=contract.primary_exchange or contract.exchange,
-            side="BOT" if signed > 0 else "SLD",
-            quantity=abs(signed),
-            price=price,
-            cumulative_quantity=abs(signed),
-            average_price=price,
+            action="BUY" if signed > 0 else "SELL",
+            quantity=quantity,
+            order_type="",
+            perm_id=self._stamps.perm_id(),
+            filled=quantity,
+            average_fill_price=price,
         )
-        commission = self._commission(execution, 0.0, realized)
-        self.fills.append((execution, commission))
-        return execution, commission
+        return self._traded(order, quantity, price, 0.0, at)
 
     def valuation(self, at: datetime) -> Valuation:
         """The account at the market's prices."""
