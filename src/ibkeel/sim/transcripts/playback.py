@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from typing_extensions import override
@@ -181,7 +181,8 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         for answer in exchange.answers:
             seconds = max(answer.at - exchange.request.at, 0.0) / self._speed
-            self._planned[now].append(loop.call_later(seconds, self._write, self._translated(answer)))
+            data = _rewritten(answer, _IDS.__contains__, self._ids)
+            self._planned[now].append(loop.call_later(seconds, self._write, data))
 
     def _forget(self, number: int | None) -> None:
         for timer in self._planned.pop(number, ()):
@@ -206,10 +207,6 @@ class _Connection(asyncio.Protocol):
         text = f"the transcript has no {asked.name or f'message {asked.texts[0]}'}"
         values = {"request_id": number, "code": _UNANSWERED, "text": text, "at_millis": 0}
         self._write(encode(REPLIES["error"].build(values, asked.version)))
-
-    def _translated(self, answer: Entry) -> bytes:
-        """A recorded answer with the ids that this client uses."""
-        return _rewritten(answer, lambda name: name in _IDS, self._ids)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None:
@@ -281,16 +278,14 @@ class _Player(asyncio.Protocol):
             if entry.sender != CLIENT:
                 continue
             await self._until(entry.at)
-            transport.write(self._said(entry))
+            # Ids of contracts are those of the simulated market.
+            transport.write(_rewritten(entry, _names_contract, self._numbers))
             if entry.form is Form.HELLO:
                 await self._handshake()
-        await self._until(self._entries[-1].at + (_AFTERWARDS if self._is_cut else 0.0))
+        last = self._entries[-1]
+        is_cut = last.form is not Form.CLOSED  # the recording ended before the connection did
+        await self._until(last.at + (_AFTERWARDS if is_cut else 0.0))
         transport.close()
-
-    @property
-    def _is_cut(self) -> bool:
-        """Whether the recording ended before the connection did."""
-        return self._entries[-1].form is not Form.CLOSED
 
     async def _until(self, at: float) -> None:
         await asyncio.sleep(max(self._began + at - asyncio.get_running_loop().time(), 0.0))
@@ -302,18 +297,13 @@ class _Player(asyncio.Protocol):
         except TimeoutError:
             return
 
-    def _said(self, entry: Entry) -> bytes:
-        """The bytes to send: ids of contracts are those of the simulated market."""
-        return _rewritten(entry, _names_contract, self._numbers)
-
 
 def _rewritten(entry: Entry, is_number: Callable[[str], bool], numbers: Mapping[str, str]) -> bytes:
     """An entry on the wire, with other numbers in the fields whose name says that they hold one."""
-    if entry.labels is None:
+    labels = entry.labels
+    if labels is None:
         return entry.wire
-    texts = [
-        numbers.get(each.text, each.text) if is_number(each.name) else each.text for each in entry.labels
-    ]
+    texts = [numbers.get(each.text, each.text) if is_number(each.name) else each.text for each in labels]
     return frame(entry.payload_with(texts))
 
 
@@ -327,17 +317,6 @@ def _account(recorded: Transcript) -> str:
     return next((str(accounts).split(",")[0] for accounts in told if accounts), "DU1234567")
 
 
-@attrs.frozen
-class _Identity:
-    """What names a contract in every market."""
-
-    symbol: str
-    sec_type: str
-    expiry: str
-    strike: str
-    right: str
-
-
 def _contract_ids(recorded: Transcript, market: Market) -> dict[str, str]:
     """The simulated market's ids of contracts, by the recorded ones; 0 where it has none."""
     found: dict[str, str] = {}
@@ -346,26 +325,21 @@ def _contract_ids(recorded: Transcript, market: Market) -> dict[str, str]:
         con_id = fields.get("con_id")
         if isinstance(con_id, str) and con_id != "0" and fields.get("symbol"):
             known = con_id in found and found[con_id] != "0"
-            found[con_id] = found[con_id] if known else _contract_id(_identity(fields), market)
+            found[con_id] = found[con_id] if known else _contract_id(fields, market)
     return found
 
 
-def _identity(fields: Mapping[str, str]) -> _Identity:
-    names = ("symbol", "sec_type", "expiry", "strike", "right")
-    return _Identity(*(str(fields.get(name, "")) for name in names))
-
-
-def _contract_id(identity: _Identity, market: Market) -> str:
+def _contract_id(fields: Mapping[str, Any], market: Market) -> str:
     try:
-        strike = float(identity.strike or 0)
+        strike = float(fields.get("strike", 0))
     except ValueError:
         return "0"
     pattern = ContractPattern(
-        symbol=identity.symbol,
-        sec_type=identity.sec_type,
-        expiry=identity.expiry[:8],
+        symbol=fields["symbol"],
+        sec_type=fields.get("sec_type", ""),
+        expiry=fields.get("expiry", "")[:8],
         strike=strike,
-        right=identity.right[:1].replace("?", "").replace("0", ""),
+        right=fields.get("right", "")[:1].strip("?0"),
     )
-    [*contracts] = market.find(pattern)
+    contracts = market.find(pattern)
     return str(contracts[0].con_id) if contracts else "0"

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -39,7 +40,6 @@ _LONGEST_VERSION = 9  # digits
 _LONGEST_ID = 10
 
 _logger: Final = logging.getLogger("ibkeel.sim")
-_Heard = tuple[str, int, str, bytes, datetime]  # what happened, connection, sender, bytes, instant
 
 
 class Transcriber:
@@ -248,25 +248,25 @@ class Scribe(Listener):
         self._file, self._redactor, self._warn = file, redactor, warn
         self.failure: str | None = None  # why the file is not complete
         self._recorder = Recorder(began_at, self._write)
-        self._heard: queue.SimpleQueue[_Heard | None] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ibkeel-transcript", daemon=True)
         self._thread.start()
 
     @override
     def opened(self, connection: int, at: datetime) -> None:
-        self._heard.put(("opened", connection, "", b"", at))
+        self._heard.put(partial(self._recorder.opened, connection, at))
 
     @override
     def heard(self, connection: int, sender: str, data: bytes, at: datetime) -> None:
-        self._heard.put(("heard", connection, sender, bytes(data), at))
+        self._heard.put(partial(self._recorder.heard, connection, sender, bytes(data), at))
 
     @override
     def closed(self, connection: int, at: datetime) -> None:
-        self._heard.put(("closed", connection, "", b"", at))
+        self._heard.put(partial(self._recorder.closed, connection, at))
 
     def stop(self, at: datetime) -> int:
         """Write what is left and close the file; the number of entries in it."""
-        self._heard.put(("stop", 0, "", b"", at))
+        self._heard.put(partial(self._recorder.stop, at))
         self._heard.put(None)
         self._thread.join()
         try:
@@ -276,26 +276,15 @@ class Scribe(Listener):
         return self._file.entries
 
     def _run(self) -> None:
-        while (heard := self._heard.get()) is not None:
+        while (take := self._heard.get()) is not None:
             if self.failure is not None:
                 continue
             try:
-                self._take(*heard)
+                take()
                 if self._heard.empty():
                     self._file.flush()
             except Exception as error:  # noqa: BLE001 - ends the recording, not the session: `_fail` tells of it
                 self._fail(error)
-
-    def _take(self, what: str, connection: int, sender: str, data: bytes, at: datetime) -> None:
-        match what:
-            case "opened":
-                self._recorder.opened(connection, at)
-            case "heard":
-                self._recorder.heard(connection, sender, data, at)
-            case "closed":
-                self._recorder.closed(connection, at)
-            case _:
-                self._recorder.stop(at)
 
     def _write(self, entry: Entry) -> None:
         try:
