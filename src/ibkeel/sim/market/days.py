@@ -95,10 +95,9 @@ class Days:
         """The instant at which an option's time value is gone."""
         return self._universe.series_of(contract).expires_at
 
-    def table(self, contract: SimContract, session: SimSession, what: str, until: int) -> BarTable:
-        """One-minute bars of a kind in a session, of what happens within `until` seconds from the open."""
-        length = seconds_of(session)
-        until = min(until, length)
+    def table(self, contract: SimContract, session: SimSession, what: str, end: datetime) -> BarTable:
+        """One-minute bars of a kind in a session, of what happens before `end`."""
+        until = min(math.ceil((end - session.opens_at).total_seconds()), seconds_of(session))
         whole = until // _MINUTE * _MINUTE
         opens = int(session.opens_at.timestamp())
         everything = self._minutes(contract.con_id, session.day, what)

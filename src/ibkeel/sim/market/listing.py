@@ -5,7 +5,7 @@ simulated world only has to look like the real one. Any ticker that the table la
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -148,7 +148,12 @@ def fits(contract: SimContract, pattern: ContractPattern) -> bool:
     The symbol is not compared when the pattern only has a local symbol; an `expiry` may name
     the expiry or the last trading day, a whole date or a month.
     """
-    return all(test(contract, pattern) for test in _TESTS)
+    return (
+        _texts_fit(contract, pattern)
+        and _strike_fits(contract, pattern)
+        and _expiry_fits(contract, pattern)
+        and _exchange_fits(contract, pattern)
+    )
 
 
 def listing_order(contract: SimContract) -> tuple[str, date, str, float]:
@@ -175,10 +180,6 @@ def _strike_fits(contract: SimContract, pattern: ContractPattern) -> bool:
     return not pattern.strike or abs(contract.strike - pattern.strike) < 1e-6  # wire rounding
 
 
-def _multiplier_fits(contract: SimContract, pattern: ContractPattern) -> bool:
-    return pattern.multiplier in {"", str(contract.multiplier)}
-
-
 def _texts_fit(contract: SimContract, pattern: ContractPattern) -> bool:
     pairs = (
         (pattern.symbol, contract.symbol),
@@ -187,17 +188,9 @@ def _texts_fit(contract: SimContract, pattern: ContractPattern) -> bool:
         (pattern.currency, contract.currency),
         (pattern.local_symbol, contract.local_symbol),
         (pattern.trading_class, contract.trading_class),
+        (pattern.multiplier, str(contract.multiplier)),
     )
     return all(given in {"", has} for given, has in pairs)
-
-
-_TESTS: Final[tuple[Callable[[SimContract, ContractPattern], bool], ...]] = (
-    _texts_fit,
-    _strike_fits,
-    _expiry_fits,
-    _multiplier_fits,
-    _exchange_fits,
-)
 
 
 @attrs.frozen(kw_only=True)

@@ -178,7 +178,9 @@ class OptionDay:
 
     def volatility(self, second: int) -> float:
         """Implied volatility at a second, a fraction a year."""
-        return _volatility(self, float(self.spots[second]), float(self.heats[second]), second)
+        spot, heat = float(self.spots[second]), float(self.heats[second])
+        strike, years = self.contract.strike, self.years(second)
+        return float(volatility(self.row, spot=spot, strike=strike, years=years, heat=heat))
 
     def years(self, second: int) -> float:
         """Time to expiry at a second."""
@@ -192,10 +194,9 @@ class OptionDay:
 
     def quotes(self, first: int, last: int) -> tuple[Floats, Floats]:
         """Bids and asks of the seconds first <= s < last; a bid of zero means none."""
-        return self.quotes_at(np.arange(first, last, dtype=np.float64))
+        return self._quotes_at(np.arange(first, last, dtype=np.float64))
 
-    def quotes_at(self, seconds: Floats) -> tuple[Floats, Floats]:
-        """Bids and asks at whole seconds; a bid of zero means none."""
+    def _quotes_at(self, seconds: Floats) -> tuple[Floats, Floats]:
         index = seconds.astype(np.int64)
         spots, heats = self.spots[index], self.heats[index]
         years = (self.left - seconds) / _YEAR
@@ -219,7 +220,7 @@ class OptionDay:
         size = rng.poisson(mean)
         kept = np.flatnonzero(size)
         second = (np.arange(slots) * _PRINT_EVERY + offsets)[kept]
-        bid, ask = self.quotes_at(second.astype(np.float64))
+        bid, ask = self._quotes_at(second.astype(np.float64))
         paid = np.where(buys[kept] | (bid <= 0), ask, bid)
         return Prints(
             second=second,
@@ -290,11 +291,6 @@ def activity(row: Underlying, *, spot: float, strike: float, years: float) -> fl
     reach = _long_run_volatility(row) * math.sqrt(max(years, 2.0 * _LEAST_YEARS))
     distance = abs(math.log(strike / spot)) / reach
     return math.exp(-0.9 * distance - 3.0 * years) / (1.0 + 6.0 * years)
-
-
-def _volatility(day: OptionDay, spot: float, heat: float, second: int) -> float:
-    strike, years = day.contract.strike, day.years(second)
-    return float(volatility(day.row, spot=spot, strike=strike, years=years, heat=heat))
 
 
 def _sides(row: Underlying, value: _Number, since_open: _Number, width: float) -> tuple[_Number, _Number]:

@@ -197,7 +197,8 @@ class SplitMarket(Overlay):
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
         """Every contract that fits, adjusted ones included."""
         found = self._market.find(pattern)
-        more = [each for each in self._adjusted if fits(each, pattern)] if pattern.symbol else []
+        adjusted = self._by_number.values() if pattern.symbol else ()
+        more = [each for each in adjusted if fits(each, pattern)]
         return sorted((*found, *more), key=listing_order) if more else found
 
     @override
@@ -286,10 +287,6 @@ class SplitMarket(Overlay):
             count = getattr(quote, name)
             shown[name] = None if count is None else int(count * factor)
         return quote._replace(**shown)
-
-    @cached_property
-    def _adjusted(self) -> Sequence[SimContract]:
-        return tuple(self._by_number.values())
 
     @cached_property
     def _original(self) -> Mapping[int, SimContract]:

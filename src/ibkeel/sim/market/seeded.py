@@ -1,6 +1,5 @@
 """A market that a seed makes up: stocks, funds, indices and their options, by the second."""
 
-import math
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -63,7 +62,7 @@ class _SpotDay:
     close: float
     is_quoted: bool
     key: int
-    # What `_lots` makes of each second's draw, for streams ask second after second.
+    # Of the sizes at each second, for streams ask second after second.
     _draws: npt.NDArray[np.int16] = attrs.field(init=False, repr=False)
 
     @_draws.default
@@ -230,23 +229,19 @@ class SeededMarket(Market):
         first = max(self.first_day, start.astimezone(NEW_YORK).date())
         last = min(end.astimezone(NEW_YORK).date(), contract.last_trading_day or date.max)
         tables = (
-            aligned(self._visible(contract, session, end, what), session, size, rth=rth)
+            aligned(self._days.table(contract, session, what, end), session, size, rth=rth)
             for session in sessions_between(first, last)
             if session.opens_at < end
         )
         wanted = BarTable.joined(tables).between(start, end)
         return wanted.bars(traded=what == "TRADES")
 
-    def _visible(self, contract: SimContract, session: SimSession, end: datetime, what: str) -> BarTable:
-        until = math.ceil((end - session.opens_at).total_seconds())
-        return self._days.table(contract, session, what, until)
-
     def _spot_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
         if at >= session.opens_at:
             return self._spot_day(contract.symbol, session.day).quote(at)
         close = self._days.close(contract.symbol, previous_session(session.day).day)
         quoted = self._universe.row(contract.symbol).sec_type == "STK"
-        bid_size, ask_size = _lots(self._days.quote_key(contract.symbol, session.day), -1)
+        bid_size, ask_size = _sizes(mixed(self._days.quote_key(contract.symbol, session.day), -1))
         edge = round(0.01 + 0.0002 * close, 2)
         return MarketQuote(
             at=at,
@@ -275,7 +270,7 @@ class SeededMarket(Market):
             self._shown = session = trading_day(at)
         last = contract.last_trading_day
         if last is not None and session.day > last:
-            return trading_day(_noon(last))
+            return latest_session(last)
         return session
 
     def _option_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
@@ -302,10 +297,6 @@ class SeededMarket(Market):
             close=day.close,
             open_interest=day.open_interest,
         )
-
-
-def _noon(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, 12, tzinfo=NEW_YORK)
 
 
 def _second(session: SimSession, at: datetime) -> int | None:
@@ -335,10 +326,6 @@ def _sessions_before(day: date, count: int) -> date:
     return day
 
 
-def _lots(key: int, second: int) -> tuple[int, int]:
-    """Shares at the bid and at the ask, in whole lots; before the open the second is -1."""
-    return _sizes(mixed(key, second))
-
-
 def _sizes(draw: int) -> tuple[int, int]:
+    """Shares at the bid and at the ask, in whole lots."""
     return _LOT * (1 + draw % _MOST), _LOT * (1 + draw // _MOST % _MOST)

@@ -180,7 +180,6 @@ class Shape:
     """
 
     name: str
-    messages: int = 0
     sorts: dict[str, set[str]] = attrs.field(factory=dict)
     beyond: set[int] = attrs.field(factory=set)
     lacks: set[str] = attrs.field(factory=set)
@@ -357,7 +356,6 @@ def shapes(entries: Iterable[Entry]) -> dict[str, Shape]:
             continue
         shape = made.setdefault(message.name, Shape(name=message.name))
         read = reading(message, entry.texts[1:], entry.version)
-        shape.messages += 1
         shape.beyond.add(sum(label.is_beyond for label in read.labels))
         shape.lacks |= {read.lacks} - {""}
         for name, label in _named(read.labels):
