@@ -209,8 +209,7 @@ class Reception(Door, Stage):
 
     def _serve(self, client: Client, request: Request) -> None:
         values, world = request.values, self._world
-        number = values.get("request_id", values.get("order_id"))
-        request_id = -1 if number is None else number
+        request_id = values.get("request_id", values.get("order_id", -1))
         is_preview = request.name == "place_order" and values["what_if"]
         kind = WHAT_IF if is_preview else request.name
         treatment = self._director.on_request(client, kind, request_id, world.now())

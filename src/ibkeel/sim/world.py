@@ -227,14 +227,6 @@ class World:
         at = self.now() + timedelta(seconds=seconds + self._treatment.delay)
         return Ticket(at, run) if self._treatment.is_unanswered else self.agenda.add(at, run)
 
-    def tell(self, client: Client, name: str, *, request_id: int = -1, **values: Any) -> None:
-        """Answer with one message, of what the Gateway knows itself."""
-
-        def answer(_now: datetime) -> None:
-            client.reply(name, request_id=request_id, **values)
-
-        self.answer(client, request_id, self.settings.latency.local, answer)
-
     def steps(
         self, client: Client, request_id: int, action: Callable[[datetime], None]
     ) -> Callable[[datetime], None]:

@@ -1,4 +1,4 @@
-"""Contracts between the wire and the market; and what a Gateway knows by heart: chains, symbols, exchanges, increments.
+"""Contracts between the wire and the market, and what a Gateway knows of them: chains, symbols, increments.
 
 A combo of two legs or more is filled at what its legs cost together.
 """
@@ -29,13 +29,6 @@ NOT_FOUND: Final = (300, "Can't find EId with tickerId:")
 _CENT: Final = 26  # the rule of US stocks: one cent at every price
 _OWN_RULES: Final = 90_000_000  # ids above are our own: the tick in millionths
 _MOST_SYMBOLS: Final = 16
-_DEPTH_EXCHANGES: Final = (
-    ("ARCA", "STK", "Deep2"),
-    ("ISLAND", "STK", "Deep2"),
-    ("NASDAQ", "STK", "Deep2"),
-    ("NYSE", "STK", "Deep"),
-)
-_COMPONENTS: Final = ((0, "ARCA", "P"), (1, "ISLAND", "Q"), (2, "NYSE", "N"), (3, "CBOE", "C"))
 _DAYS_OF_HOURS: Final = 6
 _ORDER_TYPES: Final = "ACTIVETIM,DAY,FOK,GAT,GTC,GTD,IOC,LMT,MKT,OCA,OPG,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 _ORDER_TYPES_OF_STOCKS: Final = f"{_ORDER_TYPES},LOC,MOC"
@@ -216,35 +209,6 @@ def _market_rule(world: World, client: Client, values: dict[str, Any]) -> None:
     world.answer(client, -1, world.settings.latency.local, answer)
 
 
-def _smart_components(world: World, client: Client, values: dict[str, Any]) -> None:
-    rows = [{"bit": bit, "exchange": exchange, "letter": letter} for bit, exchange, letter in _COMPONENTS]
-    world.tell(client, "smart_components", request_id=values["request_id"], rows=rows)
-
-
-def _depth_exchanges(world: World, client: Client, _values: dict[str, Any]) -> None:
-    rows = [
-        {"exchange": exchange, "sec_type": sec_type, "service": service, "agg_group": 1}
-        for exchange, sec_type, service in _DEPTH_EXCHANGES
-    ]
-    world.tell(client, "depth_exchanges", rows=rows)
-
-
-def _news_providers(world: World, client: Client, _values: dict[str, Any]) -> None:
-    world.tell(client, "news_providers", providers=())
-
-
-def _family_codes(world: World, client: Client, _values: dict[str, Any]) -> None:
-    world.tell(client, "family_codes", codes=[{"account": each, "code": ""} for each in world.accounts])
-
-
-def _user_info(world: World, client: Client, values: dict[str, Any]) -> None:
-    world.tell(client, "user_info", request_id=values["request_id"], white_branding_id="")
-
-
-def _ignore(_world: World, _client: Client, _values: dict[str, Any]) -> None:
-    """News bulletins: there are none."""
-
-
 def _contract_details(world: World, client: Client, values: dict[str, Any]) -> None:
     def answer(now: datetime) -> None:
         pattern = pattern_from(values)
@@ -359,13 +323,6 @@ def _option_parameters(world: World, client: Client, values: dict[str, Any]) -> 
 HANDLERS: Final[Mapping[str, Handler]] = {
     "matching_symbols": _matching_symbols,
     "market_rule": _market_rule,
-    "smart_components": _smart_components,
-    "depth_exchanges": _depth_exchanges,
-    "news_providers": _news_providers,
-    "news_bulletins": _ignore,
-    "cancel_news_bulletins": _ignore,
-    "family_codes": _family_codes,
-    "user_info": _user_info,
     "contract_details": _contract_details,
     "option_parameters": _option_parameters,
 }

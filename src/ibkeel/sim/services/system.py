@@ -1,4 +1,4 @@
-"""Session start, server time, ids, settings of the session, and what it says of what is not subscribed to."""
+"""Session start, server time, ids, settings of the session, what a Gateway knows by heart, and what it refuses."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -110,6 +110,10 @@ def _current_time_millis(world: World, client: Client, now: datetime) -> None:
     client.reply("current_time_millis", milliseconds=int(world.shown(now).timestamp() * 1000))
 
 
+def _family_codes(world: World, client: Client, _now: datetime) -> None:
+    client.reply("family_codes", codes=[{"account": each, "code": ""} for each in world.accounts])
+
+
 def _known(say: Callable[[World, Client, datetime], None]) -> Handler:
     """A handler that says what the Gateway knows itself."""
 
@@ -125,19 +129,50 @@ def _ignore(_world: World, _client: Client, _values: dict[str, Any]) -> None:
 
 def _refuser(error: Refused) -> Handler:
     def answer(world: World, client: Client, values: dict[str, Any]) -> None:
-        number = values.get("request_id")
-        refuse(world, client, -1 if number is None else number, (error.code, error.text))
+        refuse(world, client, values.get("request_id", -1), (error.code, error.text))
 
     return answer
 
 
-def _soft_dollar_tiers(world: World, client: Client, values: dict[str, Any]) -> None:
-    world.tell(client, "soft_dollar_tiers", request_id=values["request_id"], tiers=())
+def _always(name: str, said: Mapping[str, Any]) -> Handler:
+    def handle(world: World, client: Client, values: dict[str, Any]) -> None:
+        request_id = values.get("request_id", -1)
+
+        def answer(_now: datetime) -> None:
+            client.reply(name, request_id=request_id, **said)
+
+        world.answer(client, request_id, world.settings.latency.local, answer)
+
+    return handle
 
 
-def _display_groups(world: World, client: Client, values: dict[str, Any]) -> None:
-    """A Gateway has no windows to group (unverified that it says so)."""
-    world.tell(client, "display_groups", request_id=values["request_id"], groups="")
+# What is said to everybody, by the name of request and reply.
+_ALWAYS: Final[Mapping[str, Mapping[str, object]]] = {
+    "depth_exchanges": {
+        "rows": [
+            {"exchange": exchange, "sec_type": "STK", "service": service, "agg_group": 1}
+            for exchange, service in (
+                ("ARCA", "Deep2"),
+                ("ISLAND", "Deep2"),
+                ("NASDAQ", "Deep2"),
+                ("NYSE", "Deep"),
+            )
+        ]
+    },
+    # A Gateway has no windows to group (unverified that it says so).
+    "display_groups": {"groups": ""},
+    "news_providers": {"providers": ()},
+    "smart_components": {
+        "rows": [
+            {"bit": 0, "exchange": "ARCA", "letter": "P"},
+            {"bit": 1, "exchange": "ISLAND", "letter": "Q"},
+            {"bit": 2, "exchange": "NYSE", "letter": "N"},
+            {"bit": 3, "exchange": "CBOE", "letter": "C"},
+        ]
+    },
+    "soft_dollar_tiers": {"tiers": ()},
+    "user_info": {"white_branding_id": ""},
+}
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
@@ -147,8 +182,10 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "current_time_millis": _known(_current_time_millis),
     "server_log_level": _ignore,
     **{name: _refuser(error) for name, error in REFUSED.items()},
-    "soft_dollar_tiers": _soft_dollar_tiers,
-    "display_groups": _display_groups,
+    **{name: _always(name, said) for name, said in _ALWAYS.items()},
+    "family_codes": _known(_family_codes),
+    "news_bulletins": _ignore,
+    "cancel_news_bulletins": _ignore,
     "display_group_events": _ignore,
     "update_display_group": _ignore,
     "cancel_display_group_events": _ignore,
