@@ -234,8 +234,7 @@ def _contract_details(world: World, client: Client, values: dict[str, Any]) -> N
 def _details(world: World, contract: SimContract, exchange: str, hours: tuple[str, str]) -> dict[str, Any]:
     is_option = contract.sec_type == "OPT"
     trading, liquid = hours if contract.sec_type == "STK" else (hours[1], hours[1])
-    exchanges = ["SMART", contract.primary_exchange or contract.exchange]
-    exchanges = sorted(set(exchanges), key=exchanges.index)
+    exchanges = dict.fromkeys(("SMART", contract.primary_exchange or contract.exchange))
     return {
         **contract_values(contract, exchange=exchange),
         "last_trade_date": compact(contract.last_trading_day or contract.expiry),

@@ -119,7 +119,8 @@ def _understood(world: World, values: dict[str, Any]) -> _Query:
 
 
 def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
-    start, end, bars = _bars(world, client, query, now)
+    start, end = _span(world, client, query, now)
+    bars = _bars(world, query, start, end, query.what)
     are_kept = is_kept(query.contract, query.size, end, now)
     if not are_kept or not (bars or query.keep):
         contract = query.contract
@@ -134,15 +135,6 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
     if query.keep:
         world.counters.history_opened()  # it stays open until it is cancelled
         _follow(world, client, query, now, bars[-1].at if bars else None)
-
-
-def _bars(
-    world: World, client: Client, query: _Query, now: datetime
-) -> tuple[datetime, datetime, Sequence[SimBar]]:
-    start, end = _span(world, client, query, now)
-    if query.what == "BID_ASK":
-        return start, end, _averaged(world, query, start, end)
-    return start, end, _bars_of(world, query, start, end, query.what)
 
 
 def _span(world: World, client: Client, query: _Query, now: datetime) -> tuple[datetime, datetime]:
@@ -161,8 +153,10 @@ def _span(world: World, client: Client, query: _Query, now: datetime) -> tuple[d
     return start, end
 
 
-def _bars_of(world: World, query: _Query, start: datetime, end: datetime, what: str) -> Sequence[SimBar]:
+def _bars(world: World, query: _Query, start: datetime, end: datetime, what: str) -> Sequence[SimBar]:
     market, contract, size = world.market, query.contract, query.size
+    if what == "BID_ASK":
+        return _averaged(world, query, start, end)
     if what in VOLATILITIES:
         if not isinstance(size, BarSize) or contract.sec_type == "OPT":
             return ()
@@ -180,7 +174,7 @@ def _averaged(world: World, query: _Query, start: datetime, end: datetime) -> li
 
     The average of a side is taken to be the middle of its open and close.
     """
-    asks = {bar.at: bar for bar in _bars_of(world, query, start, end, "ASK")}
+    asks = {bar.at: bar for bar in _bars(world, query, start, end, "ASK")}
     return [
         attrs.evolve(
             bid,
@@ -188,7 +182,7 @@ def _averaged(world: World, query: _Query, start: datetime, end: datetime) -> li
             high=asks[bid.at].high,
             close=round((asks[bid.at].open + asks[bid.at].close) / 2, 4),
         )
-        for bid in _bars_of(world, query, start, end, "BID")
+        for bid in _bars(world, query, start, end, "BID")
         if bid.at in asks
     ]
 
@@ -228,7 +222,7 @@ def _follow(world: World, client: Client, query: _Query, now: datetime, since: d
 
     def update(then: datetime) -> None:
         shown = since
-        _, _, bars = _bars(world, client, query, then)
+        bars = _bars(world, query, *_span(world, client, query, then), query.what)
         if not world.disorder.silences(Service.HISTORY, client.client_id):
             for bar in bars:
                 if since is None or bar.at >= since:
@@ -253,9 +247,24 @@ def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
 
 
 def _send_schedule(world: World, client: Client, query: _Query, now: datetime) -> None:
+    """The sessions of a span, in the Gateway's time zone."""
     start, end = _span(world, client, query, now)
-    shown = _schedule_values(world, query.contract, start, end, rth=query.rth)
-    client.reply("historical_schedule", request_id=query.request_id, **shown)
+    contract, shown = query.contract, world.settings.timezone
+    zone = parse_zone(contract.timezone)
+    extended = contract.sec_type == "STK" and not query.rth
+    rows = [
+        _hours(each, window_of(each, zone, extended=extended), shown)
+        for each in world.market.sessions(start.astimezone(zone).date(), end.astimezone(zone).date())
+        if each.opens_at < end
+    ]
+    client.reply(
+        "historical_schedule",
+        request_id=query.request_id,
+        start=rows[0]["start"] if rows else _text(start, shown),
+        end=rows[-1]["end"] if rows else _text(end, shown),
+        time_zone=shown,
+        sessions=rows,
+    )
 
 
 def _long_bars(days: Sequence[SimBar], size: LongBar, zone: tzinfo) -> list[SimBar]:
@@ -277,27 +286,6 @@ def _joined(bars: list[SimBar]) -> SimBar:
         wap=turnover / volume if is_traded and volume else bars[-1].wap,
         count=sum(bar.count for bar in bars) if is_traded else -1,
     )
-
-
-def _schedule_values(
-    world: World, contract: SimContract, start: datetime, end: datetime, *, rth: bool
-) -> dict[str, Any]:
-    """The sessions of a span, as the wire tells them, in the Gateway's time zone."""
-    zone, shown = parse_zone(contract.timezone), world.settings.timezone
-    first, last = (at.astimezone(zone).date() for at in (start, end))
-    extended = contract.sec_type == "STK" and not rth
-    rows = [
-        _hours(each, window_of(each, zone, extended=extended), shown)
-        for each in world.market.sessions(first, last)
-        if each.opens_at < end
-    ]
-    whole = (rows[0]["start"], rows[-1]["end"]) if rows else (_text(start, shown), _text(end, shown))
-    return {
-        "start": whole[0],
-        "end": whole[1],
-        "time_zone": shown,
-        "sessions": rows,
-    }
 
 
 def _hours(session: SimSession, window: Window, zone: str) -> dict[str, str]:
