@@ -127,9 +127,9 @@ class ExtendedMarket(Overlay):
 
     @override
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
-        change = self._market.next_change(contract, after)
         own = (_next_step(span, after) for span in self._spans(contract, after))
-        return min((at for at in (change, *own) if at is not None), default=None)
+        changes = (self._market.next_change(contract, after), *own)
+        return min(filter(None, changes), default=None)
 
     @override
     def bars(

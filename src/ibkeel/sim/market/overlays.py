@@ -144,8 +144,7 @@ class HaltedMarket(Overlay):
             for halt in self._halts
             if halt.symbol == contract.symbol and halt.starts_at > after
         ]
-        change = self._market.next_change(contract, after)
-        return min([*starts, *(() if change is None else (change,))], default=None)
+        return min(filter(None, [*starts, self._market.next_change(contract, after)]), default=None)
 
     @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:
@@ -232,8 +231,8 @@ class SplitMarket(Overlay):
     def next_change(self, contract: SimContract, after: datetime) -> datetime | None:
         split = self._split_of(contract)
         change = self._market.next_change(self._original.get(contract.con_id, contract), after)
-        ahead = [split.at] if split is not None and split.at > after else []
-        return min([*ahead, *(() if change is None else (change,))], default=None)
+        ahead = split.at if split is not None and split.at > after else None
+        return min(filter(None, (ahead, change)), default=None)
 
     @override
     def greeks(self, contract: SimContract, at: datetime) -> ModelGreeks | None:

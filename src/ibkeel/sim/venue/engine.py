@@ -364,7 +364,7 @@ class Engine:
         if order.tif == "DAY" and order.order_type not in CLOSING_TYPES:
             window = self._window(order, at)
             ends.append(None if window is None else window.closes_at)
-        return min((end for end in ends if end is not None), default=None)
+        return min(filter(None, ends), default=None)
 
     def _window(self, order: SimOrder, at: datetime) -> Window | None:
         return self._hours.window(order.contract, extended=order.outside_rth, at=at)
@@ -381,7 +381,7 @@ class Engine:
         if order.good_after is not None and after < order.good_after:
             return (min(order.good_after, window.closes_at),)
         change = self._board.next_change(order, after, working.reach)
-        return (window.closes_at,) if change is None else (min(change, window.closes_at),)
+        return (min(change or window.closes_at, window.closes_at),)
 
     def _refuse(self, refusal: Refusal, order: SimOrder, **facts: object) -> OrderError:
         return refuse(refusal, order.client_id, order.order_id, **facts)

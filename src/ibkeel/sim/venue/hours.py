@@ -76,8 +76,7 @@ class TradingHours:
 
         That a Gateway cancels what rests then in the ordinary way is unverified.
         """
-        ends = [ends_at(each, self._market) for each in _traded(order)]
-        return min((at for at in ends if at is not None), default=None)
+        return min(filter(None, [ends_at(each, self._market) for each in traded(order)]), default=None)
 
     def _search(self, zone: ZoneInfo, *, extended: bool, at: datetime) -> Window | None:
         day = at.astimezone(zone).date()
@@ -96,10 +95,11 @@ def has_ended(contract: SimContract, at: datetime) -> bool:
 
 def is_expired(order: SimOrder, at: datetime) -> bool:
     """Whether the contract, or a leg, has ended."""
-    return any(has_ended(each, at) for each in _traded(order))
+    return any(has_ended(each, at) for each in traded(order))
 
 
-def _traded(order: SimOrder) -> list[SimContract]:
+def traded(order: SimOrder) -> list[SimContract]:
+    """What an order trades: its contract, or the legs of a combo."""
     return [leg.contract for leg in order.legs] or [order.contract]
 
 

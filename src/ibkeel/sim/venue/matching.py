@@ -201,7 +201,7 @@ class Board:
         if not order.legs:
             return self._market.next_change(order.contract, after)
         changes = [self._market.next_change(leg.contract, after) for leg in order.legs]
-        return min((change for change in changes if change is not None), default=None)
+        return min(filter(None, changes), default=None)
 
 
 def _watched_price(order: SimOrder, quote: MarketQuote) -> float | None:

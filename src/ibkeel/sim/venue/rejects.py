@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from ibkeel.sim.values import Market, MarketQuote, OrderError, SimOrder
-from ibkeel.sim.venue.hours import CLOSING_TYPES, OPENING
+from ibkeel.sim.venue.hours import CLOSING_TYPES, OPENING, traded
 from ibkeel.sim.venue.matching import LIMIT_TYPES, STOP_TYPES
 
 
@@ -191,13 +191,8 @@ _OF_COMBOS: Final = ("MKT", "LMT")
 _TICK_TOLERANCE: Final = 1e-6
 
 
-def _prices(order: SimOrder) -> list[float | None]:
-    return [getattr(order, name) for name in _PRICED[order.order_type]]
-
-
 def _contract(order: SimOrder, market: Market) -> Refusal | None:
-    traded = [leg.contract for leg in order.legs] or [order.contract]
-    known = [market.by_con_id(each.con_id) for each in traded]
+    known = [market.by_con_id(each.con_id) for each in traded(order)]
     if None in known:
         return Refusal.UNKNOWN_CONTRACT
     is_index = any(each is not None and each.sec_type == "IND" for each in known)
@@ -235,17 +230,14 @@ def _size(order: SimOrder, _market: Market) -> Refusal | None:
     return None if order.quantity > 0 and is_whole else Refusal.BAD_SIZE
 
 
-def _is_number(price: float | None) -> bool:
-    return price is None or math.isfinite(price)
-
-
 def _price(order: SimOrder, _market: Market) -> Refusal | None:
-    if not all(map(_is_number, (order.limit_price, order.stop_price, order.trail_stop, order.limit_offset))):
+    given = (order.limit_price, order.stop_price, order.trail_stop, order.limit_offset)
+    if not all(price is None or math.isfinite(price) for price in given):
         return Refusal.BAD_NUMBER
     if order.order_type.startswith("TRAIL"):
         return _distance(order)
     tick = order.contract.min_tick
-    for price in _prices(order):
+    for price in (getattr(order, name) for name in _PRICED[order.order_type]):
         if price is None or (price <= 0 and not order.legs):  # a combo may bring money
             return Refusal.BAD_NUMBER
         steps = price / tick

@@ -200,7 +200,7 @@ class Venue:
         ends: list[datetime | None] = [self._engine.next_event(after), *(each.at for each in self._actions)]
         if self._settings.settles_expiries:
             ends += [ends_at(each.contract, self._market) for each in self.positions()]
-        return min((at for at in ends if at is not None and at > after), default=None)
+        return min((at for at in filter(None, ends) if at > after), default=None)
 
     def objection(self, order: SimOrder, at: datetime) -> OrderError | None:
         """Why an order that is only asked about could not be placed, whatever its id; None for no reason.
