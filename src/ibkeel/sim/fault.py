@@ -4,6 +4,7 @@ from datetime import datetime, time
 from typing import ClassVar, Final
 
 import attrs
+from attrs.validators import optional
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.codec import REPLIES, REQUESTS
@@ -17,7 +18,6 @@ from ibkeel.sim.settings import (
     not_negative,
     number,
     one_of,
-    optional,
     whole,
 )
 

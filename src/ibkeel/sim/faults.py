@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
+from attrs.validators import optional
 
 from ibkeel.sim.fault import (
     ConnectionLost,
@@ -27,7 +28,6 @@ from ibkeel.sim.settings import (
     interval,
     not_negative,
     one_of,
-    optional,
     positive,
     whole,
 )

@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any, Final
 
 import attrs
+from attrs.validators import optional
 
 from ibkeel.errors import InvalidInput
 from ibkeel.sim.values import SimOrder
@@ -37,11 +38,6 @@ def number(words: str, holds: Callable[[float], bool]) -> Any:
     return valid(
         words, lambda value: isinstance(value, Real) and not isinstance(value, bool) and holds(float(value))
     )
-
-
-def optional(check: Any) -> Any:
-    """The same validator, of what is not None."""
-    return lambda instance, attribute, value: None if value is None else check(instance, attribute, value)
 
 
 flag: Final = valid("true or false", lambda value: isinstance(value, bool))
@@ -111,15 +107,15 @@ def interval(_: object, attribute: "attrs.Attribute[Any]", value: float) -> None
 
 
 _interval: Final = number("0.001 or more", lambda value: value >= 0.001)  # a millisecond
-_at_least_one: Final = optional(number("1 or more, or None", lambda value: value >= 1))
-_none_or_more: Final = optional(not_negative)
+_at_least_one: Final[Any] = optional(number("1 or more, or None", lambda value: value >= 1))
+_none_or_more: Final[Any] = optional(not_negative)
 _FORMS: Final = (
     "status_before_execution",
     "straight_to_submitted",
     "skips_pending_cancel",
     "repeats_status",
 )
-_positive: Final = optional(number("above 0, or None", lambda value: value > 0))
+_positive: Final[Any] = optional(number("above 0, or None", lambda value: value > 0))
 
 
 @attrs.frozen(kw_only=True)
@@ -351,9 +347,7 @@ class VenueSettings:
     cancels_across_clients: bool = False
     settles_expiries: bool = False
     queues_limits: bool = False
-    price_precaution: float | None = attrs.field(
-        default=None, validator=optional(number("above 0, or None", lambda value: value > 0))
-    )
+    price_precaution: float | None = attrs.field(default=None, validator=_positive)
     active_orders_limit: int | None = attrs.field(default=20, validator=_at_least_one)
     stock_commission: CommissionPlan = CommissionPlan(per_unit=0.005, minimum=1.0)
     option_commission: CommissionPlan = CommissionPlan(per_unit=0.65, minimum=1.0)
