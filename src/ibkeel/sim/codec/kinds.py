@@ -22,7 +22,7 @@ _UNSET: Final = frozenset(
         UNSET_DOUBLE,
     }
 )
-_INFINITE: Final = frozenset({"Infinite", "Infinity", "inf"})
+INFINITE: Final = frozenset({"Infinite", "Infinity", "inf"})
 _LARGEST: Final = 2**63 - 1  # of a whole number: the Gateway keeps no larger ones
 _SHOWN: Final = 40  # characters of a text that is refused
 _TRUE: Final = frozenset({"1", "true", "True"})
@@ -76,7 +76,7 @@ def _read_finite(text: str) -> float:
 def _read_number(text: str) -> float | None:
     if text in _UNSET:
         return None
-    return math.inf if text in _INFINITE else _read_finite(text)
+    return math.inf if text in INFINITE else _read_finite(text)
 
 
 def _read_escaped(text: str) -> str:

@@ -10,7 +10,7 @@ Source: layouts read in ib_insync 0.9.86, ib_async 2.1.0 and ibapi 10.51.1.
 from functools import partial
 
 from ibkeel.sim.codec.contracts import CONDITIONS, CONTRACT, CONTRACT_SENT, DELTA_NEUTRAL, TAGS
-from ibkeel.sim.codec.kinds import UNSET_DOUBLE, UNSET_INTEGER, Kind
+from ibkeel.sim.codec.kinds import INFINITE, UNSET_DOUBLE, UNSET_INTEGER, Kind
 from ibkeel.sim.codec.layout import (
     Constant,
     Field,
@@ -26,11 +26,7 @@ from ibkeel.sim.codec.layout import (
 )
 
 _flags = partial(flags, default="0")
-_is_infinite = frozenset({"Infinite", "Infinity", "inf"}).__contains__
-
-
-def _is_set(text: str) -> bool:
-    return bool(text)
+_is_infinite = INFINITE.__contains__
 
 
 def _is_increment(text: str) -> bool:
@@ -80,11 +76,11 @@ _SCALE: tuple[Item, ...] = (
 )
 _HEDGE: tuple[Item, ...] = (
     *fields("hedge_type"),
-    Given(name="hedge_type", test=_is_set, items=fields("hedge_param")),
+    Given(name="hedge_type", test=bool, items=fields("hedge_param")),
 )
 _ALGO: tuple[Item, ...] = (
     *fields("algo_strategy"),
-    Given(name="algo_strategy", test=_is_set, items=(Repeat(name="algo_parameters", items=TAGS),)),
+    Given(name="algo_strategy", test=bool, items=(Repeat(name="algo_parameters", items=TAGS),)),
 )
 _PEG_BENCH: tuple[Item, ...] = (
     Given(
@@ -162,7 +158,7 @@ PLACE_ORDER = Message(
         *integers("volatility_type"),
         *fields("dn_order_type"),
         *numbers("dn_aux_price"),
-        Given(name="dn_order_type", test=_is_set, items=_DELTA_NEUTRAL_FULL),
+        Given(name="dn_order_type", test=bool, items=_DELTA_NEUTRAL_FULL),
         *_flags("continuous_update"),
         *integers("reference_price_type"),
         *numbers("trail_stop_price trailing_percent"),
@@ -283,7 +279,7 @@ OPEN_ORDER = Message(
         *integers("volatility_type", default="0"),
         *fields("dn_order_type", default="None"),
         *numbers("dn_aux_price"),
-        Given(name="dn_order_type", test=_is_set, items=_DELTA_NEUTRAL_FULL),
+        Given(name="dn_order_type", test=bool, items=_DELTA_NEUTRAL_FULL),
         *_flags("continuous_update"),
         *integers("reference_price_type", default="0"),
         *numbers("trail_stop_price trailing_percent"),
@@ -358,7 +354,7 @@ COMPLETED_ORDER = Message(
         *numbers("dn_aux_price"),
         Given(
             name="dn_order_type",
-            test=_is_set,
+            test=bool,
             items=(_DELTA_NEUTRAL_CONTRACT, *_DELTA_NEUTRAL_SHORT),
         ),
         *_flags("continuous_update"),

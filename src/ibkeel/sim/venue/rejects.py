@@ -63,6 +63,7 @@ _LIVE = "live capture of a paper Gateway"
 _FORUM = "quoted in public issue threads"
 _OWN = "our choice of number and wording"
 _REJECTED = "Order rejected - reason:"
+_INVALID = "Error validating request.-'bF' : cause - "
 
 REFUSALS: Final[Mapping[Refusal, Row]] = {
     Refusal.DUPLICATE_ID: Row(103, "Duplicate order id", _CODES),
@@ -78,24 +79,20 @@ REFUSALS: Final[Mapping[Refusal, Row]] = {
     Refusal.NOT_TRADABLE: Row(201, f"{_REJECTED}This instrument cannot be traded.", _OWN),
     Refusal.COMBO: Row(201, f"{_REJECTED}Combination orders must be market or limit orders here.", _OWN),
     Refusal.EXPIRED: Row(201, f"{_REJECTED}Contract has expired.", _OWN),
-    Refusal.BAD_ACTION: Row(321, "Error validating request.-'bF' : cause - Invalid order side", _OWN),
+    Refusal.BAD_ACTION: Row(321, f"{_INVALID}Invalid order side", _OWN),
     Refusal.BAD_ORDER_TYPE: Row(
         321,
-        "Error validating request.-'bF' : cause - Invalid order type was entered",
+        f"{_INVALID}Invalid order type was entered",
         _LIVE,
     ),
     Refusal.UNSERVED_TYPE: Row(
         201, f"{_REJECTED}The simulated Gateway does not serve orders of type {{order_type}}.", _OWN
     ),
-    Refusal.BAD_TIF: Row(321, "Error validating request.-'bF' : cause - Invalid time in force", _OWN),
+    Refusal.BAD_TIF: Row(321, f"{_INVALID}Invalid time in force", _OWN),
     Refusal.NO_AUCTION: Row(387, "Unsupported order type for this exchange and security type.", _CODES),
-    Refusal.NO_EXPIRY: Row(
-        321, "Error validating request.-'bF' : cause - Good till date is missing or in the past", _OWN
-    ),
-    Refusal.BAD_ACCOUNT: Row(
-        321, "Error validating request.-'bF' : cause - Invalid account code '{account}'", _OWN
-    ),
-    Refusal.BAD_NUMBER: Row(321, "Error validating request.-'bF' : cause - Invalid or missing number", _OWN),
+    Refusal.NO_EXPIRY: Row(321, f"{_INVALID}Good till date is missing or in the past", _OWN),
+    Refusal.BAD_ACCOUNT: Row(321, f"{_INVALID}Invalid account code '{{account}}'", _OWN),
+    Refusal.BAD_NUMBER: Row(321, f"{_INVALID}Invalid or missing number", _OWN),
     Refusal.ZERO_SIZE: Row(434, "The order size cannot be zero.", _CODES),
     Refusal.BAD_SIZE: Row(201, f"{_REJECTED}The order size must be a positive whole number.", _OWN),
     Refusal.BELOW_FILLED: Row(
