@@ -71,12 +71,8 @@ class VirtualClock:
 class _JumpingSelector(selectors.BaseSelector):
     """Wraps the real selector; where that would wait, it moves the loop's clock instead."""
 
-    def __init__(self, inner: selectors.BaseSelector) -> None:
-        self._inner = inner
-        self.jump: Callable[[], None] = lambda: None
-        self.pass_due_timer: Callable[[], None] = lambda: None
-        self.is_waiting_for_threads: Callable[[], bool] = lambda: False
-        self.stalled: Callable[[str], Stalled] = Stalled
+    def __init__(self, loop: "VirtualLoop") -> None:
+        self._inner, self._loop = selectors.DefaultSelector(), loop
         self._turns = 0
 
     @override
@@ -96,20 +92,20 @@ class _JumpingSelector(selectors.BaseSelector):
         is_busy = timeout == 0
         ready = [] if is_busy and self._turns % _TURNS_UNSEEN else self._inner.select(0)
         if ready or is_busy:
-            self.pass_due_timer()
+            self._loop._pass_due_timer()
             self._count_turn()
             return ready
-        if self.is_waiting_for_threads():
+        if self._loop._in_threads:
             return self._inner.select(None)
         self._turns = 1
-        self.jump()
+        self._loop._jump()
         return []
 
     def _count_turn(self) -> None:
         self._turns += 1
         if self._turns > _TURNS_WITHOUT_TIME:
             self._turns = 0
-            raise self.stalled(f"{_TURNS_WITHOUT_TIME:,} turns of the loop went by and no time passed")
+            raise self._loop._stalled(f"{_TURNS_WITHOUT_TIME:,} turns of the loop went by and no time passed")
 
     @override
     def close(self) -> None:
@@ -145,12 +141,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.over: Callable[[], BaseException] = KeyboardInterrupt
         self.jumps = 0
         self._on_jump = on_jump
-        self._selector: _JumpingSelector
-        super().__init__(_JumpingSelector(selectors.DefaultSelector()))
-        self._selector.jump = self._jump
-        self._selector.pass_due_timer = self._pass_due_timer
-        self._selector.is_waiting_for_threads = lambda: self._in_threads > 0
-        self._selector.stalled = self._stalled
+        super().__init__(_JumpingSelector(self))
         self.network = MemoryNetwork()
         try:
             self.clock = VirtualClock(self, start)

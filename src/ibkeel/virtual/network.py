@@ -32,6 +32,7 @@ class MemoryTransport(asyncio.Transport):
         *,
         sockname: tuple[str, int],
         peername: tuple[str, int],
+        context: Context,
     ) -> None:
         super().__init__({"sockname": sockname, "peername": peername})
         self._loop = loop
@@ -41,10 +42,7 @@ class MemoryTransport(asyncio.Transport):
         self._reading = True
         self._closing = False
         self._eof_sent = False
-        self._context: Context | None = None  # in which this end is told what happens; None: the other's
-
-    def _pair_with(self, peer: "MemoryTransport", context: Context | None = None) -> None:
-        self._peer, self._context = peer, context
+        self._context = context  # in which this end is told what happens
 
     @override
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -223,42 +221,21 @@ class MemoryNetwork:
     def connect(
         self, loop: asyncio.AbstractEventLoop, client: asyncio.BaseProtocol, host: Any, port: Any
     ) -> MemoryTransport:
-        """Join a client to whoever listens, or raise ConnectionRefusedError."""
+        """Join a client to whoever listens, or raise ConnectionRefusedError; the client's end.
+
+        The server's protocol is told on the next turn of the loop. As with a real socket, it has the context
+        that was current when it began to listen, and the client's that of its caller.
+        """
         address = (_canonical(host), int(port or 0))
         server = self._servers.get(address) or self._servers.get(self._aliases.get(address[1], address))
         if server is None:
             raise ConnectionRefusedError(
                 errno.ECONNREFUSED, f"nobody listens on {address} of the virtual network"
             )
-        here = ("127.0.0.1", next(self._ports))
-        return _connect_pair(
-            loop,
-            client,
-            server.factory(),
-            client_address=here,
-            server_address=address,
-            server_context=server.context,
-        )
-
-
-def _connect_pair(
-    loop: asyncio.AbstractEventLoop,
-    client: asyncio.BaseProtocol,
-    server: asyncio.BaseProtocol,
-    *,
-    client_address: tuple[str, int],
-    server_address: tuple[str, int],
-    server_context: Context,
-) -> MemoryTransport:
-    """Join two protocols; the server's is told on the next turn of the loop; the client's end.
-
-    As with a real socket, the server's has the context that was current when it began to listen, and the client's
-    that of its caller.
-    """
-    near = MemoryTransport(loop, client, sockname=client_address, peername=server_address)
-    far = MemoryTransport(loop, server, sockname=server_address, peername=client_address)
-    near._pair_with(far, copy_context())
-    far._pair_with(near, server_context)
-    loop.call_soon(server.connection_made, far, context=server_context)
-    client.connection_made(near)
-    return near
+        here, protocol = ("127.0.0.1", next(self._ports)), server.factory()
+        near = MemoryTransport(loop, client, sockname=here, peername=address, context=copy_context())
+        far = MemoryTransport(loop, protocol, sockname=address, peername=here, context=server.context)
+        near._peer, far._peer = far, near
+        loop.call_soon(protocol.connection_made, far, context=server.context)
+        client.connection_made(near)
+        return near

@@ -61,7 +61,7 @@ def pass_time(loop: VirtualLoop, seconds: float) -> None:
         loop.pass_until(timer.when())
         _forget(loop, timer)
         with _entered(loop):
-            _run(timer)
+            timer._run()
     loop.pass_until(until)
 
 
@@ -85,7 +85,7 @@ def _run_ready(loop: VirtualLoop) -> None:
     ready: Any = loop._ready  # type: ignore[attr-defined]
     while (handle := next(filter(_is_bystanders, ready), None)) is not None:
         ready.remove(handle)
-        _run(handle)
+        handle._run()
 
 
 def _next_timer(loop: VirtualLoop) -> asyncio.TimerHandle | None:
@@ -105,10 +105,6 @@ def _forget(loop: VirtualLoop, timer: asyncio.TimerHandle) -> None:
 
 def _is_bystanders(handle: Any) -> bool:
     return not handle.cancelled() and handle._context.get(_IS_BYSTANDER, False)
-
-
-def _run(handle: Any) -> None:
-    handle._run()
 
 
 @attrs.frozen(kw_only=True, eq=False)
