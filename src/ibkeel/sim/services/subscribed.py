@@ -196,37 +196,23 @@ def _send_book(
     client: Client, request_id: int, side: int, before: list[_Level], after: list[_Level], *, is_smart: bool
 ) -> None:
     """Send what turns one list of levels into another, the deletions from the end."""
-    for position in range(len(before) - 1, len(after) - 1, -1):
-        _tell(client, request_id, position, _DELETE, side, _Level(0.0, 0), is_smart=is_smart)
+    had, has = len(before), len(after)
+    moves = [(position, _DELETE, _Level(0.0, 0)) for position in range(had - 1, has - 1, -1)]
     for position, level in enumerate(after):
-        if position >= len(before):
-            _tell(client, request_id, position, _INSERT, side, level, is_smart=is_smart)
-        elif level != before[position]:
-            _tell(client, request_id, position, _UPDATE, side, level, is_smart=is_smart)
-
-
-def _tell(
-    client: Client,
-    request_id: int,
-    position: int,
-    operation: int,
-    side: int,
-    level: _Level,
-    *,
-    is_smart: bool,
-) -> None:
-    name = "market_depth_l2" if is_smart else "market_depth"
-    client.reply(
-        name,
-        request_id=request_id,
-        position=position,
-        market_maker="SMART",
-        operation=operation,
-        side=side,
-        price=level.price,
-        size=level.size,
-        is_smart=is_smart,
-    )
+        if position >= had or level != before[position]:
+            moves.append((position, _INSERT if position >= had else _UPDATE, level))
+    for position, operation, level in moves:
+        client.reply(
+            "market_depth_l2" if is_smart else "market_depth",
+            request_id=request_id,
+            position=position,
+            market_maker="SMART",
+            operation=operation,
+            side=side,
+            price=level.price,
+            size=level.size,
+            is_smart=is_smart,
+        )
 
 
 def _rise(quote: MarketQuote) -> float | None:
@@ -240,16 +226,12 @@ def _fall(quote: MarketQuote) -> float | None:
     return None if change is None else -change
 
 
-def _volume(quote: MarketQuote) -> float | None:
-    return quote.volume
-
-
 def _turnover(quote: MarketQuote) -> float | None:
     return None if quote.volume is None or quote.last is None else quote.volume * quote.last
 
 
 _SCANS: Final[Mapping[str, Callable[[MarketQuote], float | None]]] = {
-    "MOST_ACTIVE": _volume,
+    "MOST_ACTIVE": lambda quote: quote.volume,
     "MOST_ACTIVE_USD": _turnover,
     "TOP_PERC_GAIN": _rise,
     "TOP_PERC_LOSE": _fall,
