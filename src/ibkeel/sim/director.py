@@ -220,7 +220,8 @@ class Director:
     def close(self, now: datetime) -> None:
         """The Gateway stops: whatever lasts is over."""
         for role in self._roles:
-            self._withdraw(role, now)
+            self._withdraw(role)
+            self._end(role, now)
 
     def inject(self, fault: Fault, now: datetime) -> None:
         """Add a fault; its `after` counts from now."""
@@ -232,10 +233,8 @@ class Director:
         """End what lasts, as at the end of its time, and forget what is planned."""
         roles, self._roles = self._roles, []
         for role in roles:
-            undo = role.undo
-            self._withdraw(role, now)
-            if undo is not None:
-                undo(now)
+            self._withdraw(role)
+            self._finish(role, now)
         self._stage.world.unacknowledged.clear()
         for client in self._stage.connections:
             client.spoiled_by.clear()
@@ -333,12 +332,11 @@ class Director:
             self._seen[role.entry] = attrs.evolve(self._seen[role.entry], ended_at=now)
         role.entry, role.undo = None, None
 
-    def _withdraw(self, role: _Role, now: datetime) -> None:
+    def _withdraw(self, role: _Role) -> None:
         for ticket in role.tickets:
             ticket.cancel()
         role.tickets.clear()
         role.is_armed = False
-        self._end(role, now)
 
     def _note(self, fault: Fault, now: datetime, *, ended_at: datetime | None, detail: str) -> int:
         self._stage.world.counters.faults[fault.kind] += 1
