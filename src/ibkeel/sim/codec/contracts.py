@@ -22,23 +22,18 @@ _HEAD: tuple[Item, ...] = (
     *integers("con_id", default="0"),
     *fields("symbol sec_type expiry"),
 )
-_MIDDLE: tuple[Item, ...] = fields("right multiplier exchange")
-_TAIL: tuple[Item, ...] = fields("currency local_symbol trading_class")
 
 CONTRACT_SENT: tuple[Item, ...] = (
     *_HEAD,
     *numbers("strike"),
-    *_MIDDLE,
-    *fields("primary_exchange"),
-    *_TAIL,
+    *fields("right multiplier exchange primary_exchange currency local_symbol trading_class"),
 )
 """A contract as clients send it: 12 fields."""
 
 CONTRACT: tuple[Item, ...] = (
     *_HEAD,
     *numbers("strike", default="0.0"),
-    *_MIDDLE,
-    *_TAIL,
+    *fields("right multiplier exchange currency local_symbol trading_class"),
 )
 """A contract as the Gateway sends it: 11 fields, without the primary exchange."""
 
