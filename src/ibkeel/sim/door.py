@@ -215,8 +215,9 @@ class OverheardDoor(Door):
     def detach(self, client: Client) -> None:
         self._door.detach(client)
         number = self._numbers.pop(client, None)
-        for listener in () if number is None else self._listeners:
-            listener.closed(number or 0, self._now())
+        if number is not None:
+            for listener in self._listeners:
+                listener.closed(number, self._now())
 
     @override
     def overflow(self, client: Client) -> None:

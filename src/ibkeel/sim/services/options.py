@@ -9,7 +9,7 @@ import attrs
 
 from ibkeel.sim.client import Client
 from ibkeel.sim.disorder import Service
-from ibkeel.sim.market.options import greeks, implied_volatility, price
+from ibkeel.sim.market.options import greeks, implied_volatility, intrinsic, price
 from ibkeel.sim.services.account import chosen_accounts
 from ibkeel.sim.services.contracts import cancels, resolve
 from ibkeel.sim.services.orders import check_writable, publish
@@ -126,9 +126,7 @@ def _held(world: World, contract: SimContract, account: str) -> float:
 def _is_in_the_money(world: World, contract: SimContract, now: datetime) -> bool:
     underlying = world.market.by_con_id(contract.under_con_id)
     last = None if underlying is None else world.market.quote(underlying, now).last
-    if last is None:
-        return False
-    return last > contract.strike if contract.right == "C" else last < contract.strike
+    return last is not None and intrinsic(contract.right, last, contract.strike) > 0
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
