@@ -234,7 +234,7 @@ def compared(recorded: Transcript, simulated: Transcript) -> Comparison:
     found = [difference for ours, theirs in pairs for difference in _messages(ours, theirs)]
     expected = [entry for ours, _ in pairs for entry in ours.answers]
     actual = [entry for _, theirs in pairs for entry in theirs.answers]
-    found += _fields(shapes(_of_gateway(expected)), shapes(_of_gateway(actual)))
+    found += _fields(shapes(expected), shapes(actual))
     return Comparison(
         requests=len(pairs),
         messages=len(expected),
@@ -309,10 +309,6 @@ def _order(answers: Iterable[Entry]) -> list[str]:
     """Names by first appearance; what comes as the market has it is left out."""
     names = dict.fromkeys(entry.name for entry in answers)
     return [name for name in names if name and not name.startswith("tick_") and name not in _IN_ANY_ORDER]
-
-
-def _of_gateway(entries: Iterable[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.form is Form.MESSAGE and entry.sender == GATEWAY]
 
 
 def _fields(recorded: dict[str, Shape], simulated: dict[str, Shape]) -> Iterator[Difference]:
