@@ -353,35 +353,36 @@ class RejectsOverRate(Fault):
     kind: ClassVar[str] = "rejects_over_rate"
 
 
-_ALL: Final[tuple[type[Fault], ...]] = (
-    Restart,
-    Crash,
-    ConnectionLost,
-    PortClosed,
-    PortReset,
-    Mute,
-    CloseAtOnce,
-    IdInUse,
-    HalfOpen,
-    UpstreamLost,
-    FarmBroken,
-    SilentStreams,
-    CompetingSession,
-    NotEntitled,
-    Bust,
-    Notice,
-    Unanswered,
-    AnsweredWith,
-    Slow,
-    LostAcknowledgement,
-    RejectsOverRate,
-    ClockSkew,
-    Duplicated,
-    Delayed,
-    Reordered,
-    Truncated,
-    Garbage,
-)
-
-KINDS: Final[Mapping[str, type[Fault]]] = {each.kind: each for each in _ALL}
+KINDS: Final[Mapping[str, type[Fault]]] = {
+    each.kind: each
+    for each in (
+        Restart,
+        Crash,
+        ConnectionLost,
+        PortClosed,
+        PortReset,
+        Mute,
+        CloseAtOnce,
+        IdInUse,
+        HalfOpen,
+        UpstreamLost,
+        FarmBroken,
+        SilentStreams,
+        CompetingSession,
+        NotEntitled,
+        Bust,
+        Notice,
+        Unanswered,
+        AnsweredWith,
+        Slow,
+        LostAcknowledgement,
+        RejectsOverRate,
+        ClockSkew,
+        Duplicated,
+        Delayed,
+        Reordered,
+        Truncated,
+        Garbage,
+    )
+}
 """The class of each kind, by its name in a scenario."""

@@ -190,7 +190,7 @@ def _blocks(added: Sequence[str]) -> dict[str, int]:
     blocks |= {symbol: _TABLE_BLOCKS - 1 - number for number, symbol in enumerate(added[own:])}
     taken = set(blocks.values())
     for symbol in added[:own]:
-        block = _TABLE_BLOCKS + digest("block", symbol) % (_BLOCKS - _TABLE_BLOCKS)
+        block = _TABLE_BLOCKS + digest("block", symbol) % own
         while block in taken:
             block = block + 1 if block + 1 < _BLOCKS else _TABLE_BLOCKS
         taken.add(block)
