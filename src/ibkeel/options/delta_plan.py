@@ -39,7 +39,7 @@ from ibkeel.options.rank import Candidate, candidate_of
 from ibkeel.validators import Fixed
 
 
-def faults_of(quote: Quote, rule: DeltaRule, now: datetime | None) -> Iterator[Rejection]:
+def faults_of(quote: Quote, rule: DeltaRule, now: datetime) -> Iterator[Rejection]:
     """Why a quote tells nothing: a side is missing, the market is crossed, the feed or its age refused."""
     yield from side_rejections(quote)
     if quote.spread is not None and quote.spread < 0:
@@ -47,33 +47,7 @@ def faults_of(quote: Quote, rule: DeltaRule, now: datetime | None) -> Iterator[R
     yield from freshness_rejections(quote, live_only=rule.live_only, max_age=rule.max_age, now=now)
 
 
-def judged(
-    option: Option,
-    answer: Quote | RequestFailed,
-    mark: Marked | None,
-    *,
-    forward: float,
-    rule: DeltaRule,
-    now: datetime | None,
-) -> Candidate:
-    """The candidate that an answer makes, with the volatility and delta of its quote, when that gives them.
-
-    Distances are reckoned from the forward, the quote's age from `now`.
-    """
-    candidate = candidate_of(option, answer, as_decimal(forward))
-    against = list(candidate.rejections)
-    if candidate.quote is not None:
-        against += _against(candidate.quote, rule, now, mark)
-    return attrs.evolve(
-        candidate,
-        # A liquidity rule may tell again what is told already.
-        rejections=tuple({rejection.kind: rejection for rejection in against}.values()),
-        iv=None if mark is None else mark.iv,
-        delta=None if mark is None else mark.delta,
-    )
-
-
-def _against(quote: Quote, rule: DeltaRule, now: datetime | None, mark: Marked | None) -> Iterator[Rejection]:
+def _against(quote: Quote, rule: DeltaRule, now: datetime, mark: Marked | None) -> Iterator[Rejection]:
     faults = [*faults_of(quote, rule, now)]
     yield from faults
     if not faults and mark is None:
@@ -92,15 +66,13 @@ def _has_failed(answer: Quote | RequestFailed | None) -> bool:
     return isinstance(answer, RequestFailed) and not isinstance(answer, UnknownContract | DataUnavailable)
 
 
-def error_of(candidate: Candidate, rule: DeltaRule) -> float:
-    """How far a candidate's delta is from the target; infinite when it has none."""
-    return float("inf") if candidate.delta is None else abs(abs(candidate.delta) - rule.delta)
-
-
-def rank_of(candidate: Candidate, rule: DeltaRule) -> tuple[bool, float, float, Decimal]:
+def _rank(candidate: Candidate, target: float) -> tuple[bool, float, float, Decimal]:
     """Sorts candidates: kept ones first, then the nearest, then the farther out of the money."""
-    small = 0.0 if candidate.delta is None else abs(candidate.delta)
-    return (not candidate.is_kept, error_of(candidate, rule), small, candidate.option.strike)
+    size, error = 0.0, math.inf
+    if candidate.delta is not None:
+        size = abs(candidate.delta)
+        error = abs(size - target)
+    return (not candidate.is_kept, error, size, candidate.option.strike)
 
 
 # The coarse wave looks where the target would lie at these volatilities: calm index to wild share.
@@ -271,19 +243,23 @@ class DeltaPlan:
 
     def _candidates(self) -> list[Candidate]:
         """Options of the wanted right that were asked for, best first."""
-        judges = (
-            judged(
-                option,
-                answer,
-                self.view.marks.get(option.strike),
-                forward=self.view.forward,
-                rule=self.rule,
-                now=self.came_at[option],
-            )
-            for option, answer in self.answers.items()
-            if option.right is self.rule.right
+        right, target = self.rule.right, self.rule.delta
+        asked = (self._candidate(*row) for row in self.answers.items() if row[0].right is right)
+        return sorted(asked, key=lambda one: _rank(one, target))
+
+    def _candidate(self, option: Option, answer: Quote | RequestFailed) -> Candidate:
+        """What an answer makes of an option, with the volatility and delta of its quote, when that gives them."""
+        candidate = candidate_of(option, answer, as_decimal(self.view.forward))
+        mark, against = self.view.marks.get(option.strike), list(candidate.rejections)
+        if candidate.quote is not None:
+            against += _against(candidate.quote, self.rule, self.came_at[option], mark)
+        return attrs.evolve(
+            candidate,
+            # A liquidity rule may tell again what is told already.
+            rejections=tuple({rejection.kind: rejection for rejection in against}.values()),
+            iv=None if mark is None else mark.iv,
+            delta=None if mark is None else mark.delta,
         )
-        return sorted(judges, key=lambda one: rank_of(one, self.rule))
 
     @property
     def _is_hopeless(self) -> bool:
