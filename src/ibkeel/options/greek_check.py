@@ -13,8 +13,6 @@ from ibkeel.options.american import american_greeks, american_implied_volatility
 from ibkeel.options.greeks import GreekColumns, greeks, implied_volatility
 from ibkeel.options.series import Exercise
 
-_DAYS_A_YEAR: Final = 365.0
-_POINTS: Final = 100.0
 # A unit mix-up shows as a ratio near 365 or 100, a disagreement as anything else.
 _UNIT_BAND: Final = 1.5
 
@@ -34,6 +32,17 @@ class DisagreementKind(StrEnum):
     THETA = "theta"
     VEGA_UNIT = "vega_unit"
     VEGA = "vega"
+
+
+# Which unit a figure may be in by mistake, and how many times ours it is then.
+_UNITS: Final = {
+    DisagreementKind.THETA: (DisagreementKind.THETA_UNIT, 365.0, "a year, ours is a calendar day"),
+    DisagreementKind.VEGA: (
+        DisagreementKind.VEGA_UNIT,
+        100.0,
+        "for a volatility of 1.00, ours is a point of 0.01",
+    ),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -201,20 +210,8 @@ def _sensitivities(
     return [
         _delta(option, sent.delta, float(own.delta), terms.delta_tolerance),
         _relative(DisagreementKind.GAMMA, sent.gamma, float(own.gamma), terms.relative_tolerance),
-        _with_unit(
-            DisagreementKind.THETA,
-            DisagreementKind.THETA_UNIT,
-            (sent.theta, float(own.theta)),
-            (_DAYS_A_YEAR, "a year, ours is a calendar day"),
-            terms.relative_tolerance,
-        ),
-        _with_unit(
-            DisagreementKind.VEGA,
-            DisagreementKind.VEGA_UNIT,
-            (sent.vega, float(own.vega)),
-            (_POINTS, "for a volatility of 1.00, ours is a point of 0.01"),
-            terms.relative_tolerance,
-        ),
+        _relative(DisagreementKind.THETA, sent.theta, float(own.theta), terms.relative_tolerance),
+        _relative(DisagreementKind.VEGA, sent.vega, float(own.vega), terms.relative_tolerance),
     ]
 
 
@@ -237,23 +234,9 @@ def _relative(
 ) -> Disagreement | None:
     if sent is None or abs(sent - own) <= tolerance * abs(own):
         return None
-    return Disagreement(kind=kind, detail=f"{kind.value} {sent:g}, ours is {own:g}")
-
-
-def _with_unit(
-    kind: DisagreementKind,
-    unit_kind: DisagreementKind,
-    both: tuple[float | None, float],
-    unit: tuple[float, str],
-    tolerance: float,
-) -> Disagreement | None:
-    sent, own = both
-    found = _relative(kind, sent, own, tolerance)
-    if found is None or sent is None or own == 0:
-        return found
-    factor, meaning = unit
-    if factor / _UNIT_BAND < sent / own < factor * _UNIT_BAND:
-        return Disagreement(
-            kind=unit_kind, detail=f"{kind.value} {sent:g}, ours is {own:g}: it looks like {meaning}"
-        )
-    return found
+    detail = f"{kind.value} {sent:g}, ours is {own:g}"
+    if kind in _UNITS and own != 0:
+        unit_kind, factor, meaning = _UNITS[kind]
+        if factor / _UNIT_BAND < sent / own < factor * _UNIT_BAND:
+            return Disagreement(kind=unit_kind, detail=f"{detail}: it looks like {meaning}")
+    return Disagreement(kind=kind, detail=detail)
