@@ -21,6 +21,7 @@ Rights = Right | str | npt.ArrayLike
 # Measured: a dozen columns of 8192 rows stay in a second-level cache of 1 MB; 2048 rows take 1.7
 # times as long (the calls themselves), the whole of 33,306 rows 2.3 times (memory).
 _CHUNK: Final = 8192
+_COLUMNS: Final = ("sign", "given", "spot", "strike", "years", "rate", "dividend_yield")
 _C: Final = ord("C")
 _P: Final = ord("P")
 
@@ -111,16 +112,7 @@ class Inputs:
             column.reshape(1) if column.size == 1 else np.broadcast_to(column, shape).ravel()
             for column in columns
         ]
-        return cls(
-            sign=flat[0],
-            given=flat[1],
-            spot=flat[2],
-            strike=flat[3],
-            years=flat[4],
-            rate=flat[5],
-            dividend_yield=flat[6],
-            shape=shape,
-        )
+        return cls(**dict(zip(_COLUMNS, flat, strict=True)), shape=shape)
 
     @property
     def size(self) -> int:
@@ -133,16 +125,8 @@ class Inputs:
         def cut(column: Floats) -> Floats:
             return column if column.size == 1 else column[rows]
 
-        return Inputs(
-            sign=cut(self.sign),
-            given=cut(self.given),
-            spot=cut(self.spot),
-            strike=cut(self.strike),
-            years=cut(self.years),
-            rate=cut(self.rate),
-            dividend_yield=cut(self.dividend_yield),
-            shape=np.broadcast_to(self.sign, (self.size,))[rows].shape,
-        )
+        columns = {name: cut(getattr(self, name)) for name in _COLUMNS}
+        return Inputs(**columns, shape=np.broadcast_to(self.sign, (self.size,))[rows].shape)
 
     @property
     def flat(self) -> "Inputs":
