@@ -43,24 +43,21 @@ def _open(name: str, limit: int, source: str, *kinds: Ask) -> Rule:
     return Rule(name=name, limit=limit, seconds=None, source=_DOCS + source, key=_of(*kinds))
 
 
-def _is_strict(request: Request, *, pace_long_bars: bool) -> bool:
-    """Long bars are marked bulky; the server slows them down itself."""
-    return request.kind in _PACED and (pace_long_bars or not request.is_bulky)
-
-
 def _history(*, pace_long_bars: bool) -> tuple[Rule, ...]:
     source = _DOCS + '"Pacing Violations for Small Bars (30 secs or less)"'
 
+    def is_strict(request: Request) -> bool:
+        # Long bars are marked bulky; the server slows them down itself.
+        return request.kind in _PACED and (pace_long_bars or not request.is_bulky)
+
     def identical(request: Request) -> str | None:
-        strict = _is_strict(request, pace_long_bars=pace_long_bars)
-        return request.identity or None if strict and request.kind in _BARS else None
+        return request.identity or None if request.kind in _BARS and is_strict(request) else None
 
     def same_contract(request: Request) -> tuple[str, str] | None:
-        strict = _is_strict(request, pace_long_bars=pace_long_bars)
-        return (request.subject, request.feed) if strict else None
+        return (request.subject, request.feed) if is_strict(request) else None
 
     def all_together(request: Request) -> str | None:
-        return "" if _is_strict(request, pace_long_bars=pace_long_bars) else None
+        return "" if is_strict(request) else None
 
     return (
         Rule(name="identical history", limit=1, seconds=15.0, source=source, key=identical),
