@@ -37,7 +37,7 @@ def sma(values: npt.ArrayLike, period: int) -> Floats:
     Raises:
         InvalidInput: A value is not finite, or the period not above zero.
     """
-    return means(as_column(values), checked_period(period))
+    return _filled(as_column(values), checked_period(period), _means)
 
 
 def volume_mean(volumes: npt.ArrayLike, period: int) -> Floats:
@@ -49,7 +49,7 @@ def volume_mean(volumes: npt.ArrayLike, period: int) -> Floats:
     Raises:
         InvalidInput: A volume is negative or not finite, or the period not above zero.
     """
-    return means(_not_negative(as_column(volumes)), checked_period(period))
+    return _filled(_not_negative(as_column(volumes)), checked_period(period), _means)
 
 
 def rolling_high(values: npt.ArrayLike, period: int) -> Floats:
@@ -134,7 +134,7 @@ def bollinger(values: npt.ArrayLike, period: int = 20, width: float = 2.0) -> Ba
         J. Bollinger, Bollinger on Bollinger Bands, 2001.
     """
     column = as_column(values)
-    middle = means(column, checked_period(period))
+    middle = _filled(column, checked_period(period), _means)
     reach = deviations(column, period, 0) * checked_positive("width", width)
     return Bands(middle - reach, middle, middle + reach)
 
@@ -233,11 +233,6 @@ def _filled(column: Floats, period: int, windowed: Callable[[Floats, int], Float
     for block, ends in _blocks(column, period):
         result[ends] = windowed(block, period)
     return result
-
-
-def means(column: Floats, period: int) -> Floats:
-    """Mean of each window; NaN before the first whole one."""
-    return _filled(column, period, _means)
 
 
 def _extreme(column: Floats, period: int, greater: "np.ufunc") -> Floats:
