@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.cli.live import address_of, agree_on_time, clock_of, interlock_of
+from ibkeel.cli.live import address_of, agree_on_time, clock_of, interlock_of, session_at
 from ibkeel.cli.screen import announce
 from ibkeel.clock import Clock
 from ibkeel.errors import (
@@ -28,14 +28,12 @@ from ibkeel.model import OrderReport, Position
 from ibkeel.runner import (
     HALT_FILE,
     BotConfig,
-    ExchangeCalendar,
     Flattened,
     FlattenRequest,
     FlattenRequests,
     Halt,
     Safety,
     Session,
-    session_now,
 )
 from ibkeel.runner.closing import Handover
 from ibkeel.runner.crew import Crew, beside, crew_of
@@ -206,8 +204,7 @@ async def _hand(config: BotConfig, options: FlattenOptions, mode: OrderMode) -> 
                     interlock=await interlock_of(config, broker),
                 ),
             )
-            now = clock.now()
-            session = session_now(ExchangeCalendar(start=now.date() - 7 * _DAY), now)
+            session = session_at(clock.now())
             memory = remember(journal, session)
             for words in memory.unread:
                 announce(f"not known: {words}")

@@ -46,6 +46,7 @@ from ibkeel.runner import (
     Runner,
     RunReport,
     Safety,
+    Session,
     session_now,
 )
 from ibkeel.strategy import Strategy, default_registry
@@ -182,7 +183,7 @@ async def _trade(
             supervised(Notifier.of(os.environ, os.getpid())) as manager,
             monitor.watching(),
             reports.kept(),
-            _told_of(starts, address, clock) as began,
+            _told_of(starts, address, clock) as beginning,
             IBKRBroker(address, clock=clock, observer=monitor) as broker,
             monitor.examining(broker),
         ):
@@ -229,7 +230,7 @@ async def _trade(
                     announce=options.announce,
                 )
                 _halt_by_signal(runner)
-                monitor.also(_Beginning(began))
+                monitor.also(beginning)
                 async with asyncio.TaskGroup() as beside:
                     looks = beside.create_task(_same_pace(broker, clock)) if options.follow_gateway else None
                     report = await runner.run(sessions=options.sessions, unknown=unknown)
@@ -239,38 +240,31 @@ async def _trade(
 
 
 class _Beginning(Observer):
-    """Calls when a run has begun: it has read and written its journal."""
+    """Knows whether a run has begun: it has read and written its journal."""
 
-    def __init__(self, began: Callable[[], None]) -> None:
-        self._began = began
+    def __init__(self, starts: Starts | None) -> None:
+        self._starts, self.has_begun = starts, False
 
     @override
     def on_event(self, event: Event) -> None:
         if isinstance(event, RunBegan):
-            self._began()
+            self.has_begun = True
+            if self._starts is not None:
+                self._starts.came()
 
 
 @asynccontextmanager
-async def _told_of(
-    starts: Starts | None, address: IBKRConfig, clock: Clock
-) -> AsyncIterator[Callable[[], None]]:
-    """Have a person told when what is in the block ends in an error before it said that it began.
+async def _told_of(starts: Starts | None, address: IBKRConfig, clock: Clock) -> AsyncIterator[_Beginning]:
+    """Have a person told when what is in the block ends in an error before its run has begun.
 
     In a reset window nobody is told, unless somebody must log in. What systemd does not start again is told at once.
     """
-    has_begun = False
-
-    def began() -> None:
-        nonlocal has_begun
-        has_begun = True
-        if starts is not None:
-            starts.came()
-
+    beginning = _Beginning(starts)
     try:
-        yield began
+        yield beginning
     except Exception as error:
         cause, window = cause_of(error), in_window(clock.now(), address.reset_windows)
-        if starts is not None and not has_begun:
+        if starts is not None and not beginning.has_begun:
             if exit_code(cause) in {ExitCode.USAGE, ExitCode.REFUSED}:
                 await starts.failed(f"{sentence(cause)}. Mend that, and start the bot by hand", is_final=True)
             elif window is None:
@@ -351,9 +345,14 @@ async def _same_pace(broker: IBKRBroker, clock: Clock) -> None:
         )
 
 
+def session_at(now: datetime) -> Session:
+    """The session of the New York Stock Exchange that is open, or the next one."""
+    return session_now(ExchangeCalendar(start=now.date() - timedelta(days=7)), now)
+
+
 def _waiting_for(clock: Clock) -> str:
     now = clock.now()
-    session = session_now(ExchangeCalendar(start=now.date() - timedelta(days=7)), now)
+    session = session_at(now)
     opens, closes = session.opens_at.astimezone(NEW_YORK), session.closes_at.astimezone(NEW_YORK)
     if now >= session.opens_at:
         return f"the session of {opens:%A, %d %B %Y} is open until {closes:%H:%M} New York; stop with Ctrl-C"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 import click
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from ibkeel.runner import ErrorSeen, RunReport
     from ibkeel.runner import Progress as Cycles
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
+NEW_YORK: Final = checks.NEW_YORK
 DATE: Final = click.DateTime(formats=["%Y-%m-%d"])
 CLOCK: Final = click.DateTime(formats=["%H:%M"])
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -14,6 +14,7 @@ from ibkeel.virtual import run_virtual, virtual_clock
 AFTERNOON = datetime(2026, 1, 6, 20, tzinfo=UTC)
 RESET = datetime(2026, 1, 6, 6, tzinfo=UTC)
 SUNDAY = datetime(2026, 1, 4, 15, tzinfo=UTC)
+BEGAN = RunBegan(at=AFTERNOON, run="r1", mode="PAPER", strategy="scalp")
 
 
 class Told:
@@ -31,9 +32,9 @@ def heard_of(start, *, error, begins=False):
     told = Told()
 
     async def main():
-        async with _told_of(told, IBKRConfig(), virtual_clock()) as began:
+        async with _told_of(told, IBKRConfig(), virtual_clock()) as beginning:
             if begins:
-                began()
+                beginning.on_event(BEGAN)
             raise error
 
     with pytest.raises(type(error)):
@@ -78,14 +79,15 @@ def test_a_person_who_interrupts_a_start_is_not_told_of_it():
 
 def test_a_bot_has_begun_when_its_run_says_so_and_not_before():
     """The first thing that a run writes may fail, as on a full disk: that is a start in vain still."""
-    begun = []
-    beginning = _Beginning(lambda: begun.append(True))
+    told = Told()
+    beginning = _Beginning(told)
 
     beginning.on_event(SessionChanged(at=AFTERNOON, before="connecting", after="ready"))
-    before = list(begun)
-    beginning.on_event(RunBegan(at=AFTERNOON, run="r1", mode="PAPER", strategy="scalp"))
+    before = (beginning.has_begun, list(told.heard))
+    beginning.on_event(BEGAN)
 
-    assert (before, begun) == ([], [True])
+    assert before == (False, [])
+    assert (beginning.has_begun, told.heard) == (True, ["came"])
 
 
 def test_a_run_that_ends_before_it_has_begun_is_told_of_as_a_start_in_vain():
