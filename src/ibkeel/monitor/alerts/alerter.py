@@ -183,10 +183,10 @@ class Alerter(Observer):
 
     def _tell_fate(self, fate: Fate) -> None:
         now = self._clock.now()
-        if fate.number == _BEAT.number and not fate.cause and not self._is_heartless:
-            return  # that it goes on beating is no news
         if fate.number == _BEAT.number:
-            self._is_heartless = bool(fate.cause)
+            was_heartless, self._is_heartless = self._is_heartless, bool(fate.cause)
+            if not (was_heartless or fate.cause):
+                return  # that it goes on beating is no news
         if fate.cause:
             self._tell(
                 AlertUndelivered(

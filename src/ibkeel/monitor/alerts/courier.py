@@ -210,30 +210,26 @@ class Courier:
         """Try once; the seconds to wait before the next attempt, or None when this one is done with."""
         load.attempts += 1
         self._under_way = load
-        try:
-            self._channel.deliver(load.message)
-        except BaseException as error:  # noqa: BLE001 - it would end the thread, and every later message with it
-            # What is not ours may name the address.
-            cause = (
-                str(error)
-                if isinstance(error, DeliveryFailed)
-                else f"the channel raised {type(error).__name__}"
-            )
-            pause = self._retries.wait(load.attempts)
-            is_old = self._clock.monotonic() - load.posted_at >= self._give_up_after
-            is_final = pause is None or is_old
-            self._done_with(load, is_over=is_final)
-            self._tell(load, cause, is_final=is_final)
-            return None if is_final else pause
-        self._done_with(load, is_over=True)
-        self._tell(load, "")
-        return None
-
-    def _done_with(self, load: _Load, *, is_over: bool) -> None:
+        cause = self._refusal(load.message)
+        pause = None if cause is None else self._retries.wait(load.attempts)
+        if self._clock.monotonic() - load.posted_at >= self._give_up_after:
+            pause = None
         with self._lock:
             self._under_way = None
-            if is_over and load in self._loads:  # it may have been given up meanwhile
+            if pause is None and load in self._loads:  # it may have been given up meanwhile
                 self._loads.remove(load)
+        self._tell(load, cause or "", is_final=cause is not None and pause is None)
+        return pause
+
+    def _refusal(self, message: Message) -> str | None:
+        """Why the channel did not take it; None when it did."""
+        try:
+            self._channel.deliver(message)
+        except DeliveryFailed as error:
+            return str(error)
+        except BaseException as error:  # noqa: BLE001 - it would end the thread, and every later message with it
+            return f"the channel raised {type(error).__name__}"  # what is not ours may name the address
+        return None
 
     def _tell(self, load: _Load, cause: str, *, is_final: bool = False) -> None:
         self._told(Fate(load.message.number, self._channel.name, load.attempts, cause, is_final))
