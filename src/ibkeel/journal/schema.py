@@ -235,7 +235,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return value
 
 
-def check(connection: sqlite3.Connection, path: str) -> int:
+def check(connection: sqlite3.Connection, path: Path) -> int:
     """The file's version; 0 for a new file."""
     version, owner = _pragma(connection, "user_version"), _pragma(connection, "application_id")
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -252,7 +252,7 @@ def check(connection: sqlite3.Connection, path: str) -> int:
     return version
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring a file to the present version, whole or not at all."""
     with connection:  # commits, or undoes what was begun
         connection.execute("BEGIN IMMEDIATE")

@@ -84,12 +84,12 @@ def _connected(uri: str, path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    if not schema.check(connection, str(path)):
+    if not schema.check(connection, path):
         raise JournalError(f"{path} is empty: no ibkeel journal was written there yet")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    schema.migrate(connection, str(path))
+    schema.migrate(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
 
 
@@ -151,7 +151,7 @@ class Journal:
     def in_memory(cls) -> Self:
         """A journal that is gone when it is closed, for rehearsals such as a backtest."""
         with _told(_MEMORY, "opened"):
-            connection = sqlite3.connect(str(_MEMORY), isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(_MEMORY, isolation_level=None, check_same_thread=False)
             _prepare(connection, _MEMORY)
         return cls(connection, _MEMORY, read_only=False)
 
