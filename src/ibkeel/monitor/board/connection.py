@@ -167,12 +167,12 @@ class ServicesPanel:
         """The panel after one more event."""
         if not isinstance(event, ServiceChanged):
             return self
-        before = self.rows.get(event.service)
-        opened = (before.opened if before else 0) + (event.after == "open")
-        kept = before.cause if before else ""
-        cause = event.cause or (kept if event.after != "closed" else "")
-        row = ServiceRow(name=event.service, state=event.after, since=event.at, cause=cause, opened=opened)
-        return ServicesPanel(rows={**self.rows, event.service: row})
+        name, state, at = event.service, event.after, event.at
+        before = self.rows.get(name) or ServiceRow(name=name, state=state, since=at)
+        cause = event.cause or ("" if state == "closed" else before.cause)
+        opened = before.opened + (state == "open")
+        row = ServiceRow(name=name, state=state, since=at, cause=cause, opened=opened)
+        return ServicesPanel(rows={**self.rows, name: row})
 
 
 @attrs.frozen(kw_only=True)

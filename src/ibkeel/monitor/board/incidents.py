@@ -102,16 +102,16 @@ class AlertsPanel:
                 if len(rows) > _KEPT:
                     del rows[next(iter(rows))]
                 return attrs.evolve(self, rows=rows)
-            case AlertDelivered() | AlertUndelivered() if event.number == 0:
-                cause = event.cause if isinstance(event, AlertUndelivered) else ""
-                return attrs.evolve(self, heartbeat_failing=cause, failed_at=self._failed_at(event))
-            case AlertDelivered() | AlertUndelivered():
-                return attrs.evolve(self._sent(event), failed_at=self._failed_at(event))
+            case AlertDelivered(number=0):
+                return attrs.evolve(self, heartbeat_failing="")
+            case AlertUndelivered(number=0):
+                return attrs.evolve(self, heartbeat_failing=event.cause, failed_at=event.at)
+            case AlertDelivered():
+                return self._sent(event)
+            case AlertUndelivered():
+                return attrs.evolve(self._sent(event), failed_at=event.at)
             case _:
                 return self
-
-    def _failed_at(self, event: AlertDelivered | AlertUndelivered) -> datetime | None:
-        return event.at if isinstance(event, AlertUndelivered) else self.failed_at
 
     def _sent(self, event: AlertDelivered | AlertUndelivered) -> "AlertsPanel":
         gave_up = isinstance(event, AlertUndelivered) and event.is_final

@@ -91,12 +91,9 @@ class BoardApi:
         with self._lock:
             now = self.clock.monotonic()
             if self._made is None or not 0 <= now - self._made[0] < _FRESH:
-                self._made = (now, self._written())
+                data = snapshot_data(self._board.snapshot, now=self.clock.now())
+                self._made = (now, json.dumps(data, separators=(",", ":")).encode())
             return self._made[1]
-
-    def _written(self) -> bytes:
-        data = snapshot_data(self._board.snapshot, now=self.clock.now())
-        return json.dumps(data, separators=(",", ":")).encode()
 
     @contextmanager
     def served(self, folder: Path, port: int = 0) -> Iterator[int]:
