@@ -113,30 +113,16 @@ def _head(view: GatewayView, title: str) -> RenderableType:
 def _clients(view: GatewayView) -> Table:
     table = _table("id", "api", "lines", "history", "streams", "broken", gives=0)
     for each in view.clients:
-        table.add_row(
-            *map(
-                str,
-                (each.client_id, each.version, each.lines, each.histories, each.streams, each.violations),
-            )
-        )
+        figures = (each.client_id, each.version, each.lines, each.histories, each.streams, each.violations)
+        table.add_row(*map(str, figures))
     return table
 
 
 def _orders(view: GatewayView) -> Table:
     table = _table("order", "contract", "what", "status", "filled", gives=1)
     for each in view.orders[:_ROWS]:
-        table.add_row(
-            *map(
-                plain,
-                (
-                    f"{each.client_id}/{each.order_id}",
-                    each.contract,
-                    each.what,
-                    each.status,
-                    f"{each.filled:g}",
-                ),
-            )
-        )
+        name = f"{each.client_id}/{each.order_id}"
+        table.add_row(*map(plain, (name, each.contract, each.what, each.status, f"{each.filled:g}")))
     return table
 
 
