@@ -21,6 +21,10 @@ _HEADER: Final = 4
 _NO_MESSAGE: Final = encode(("99999", "no", "message"))
 _NO_FRAME: Final = b"\xff" * 12
 
+HISTORY: Final = "historical_data"
+"""The kind of a historical request that waits for its answer."""
+FOLLOWED: Final = "historical_update"
+"""And of one that is kept up to date."""
 _OF_MARKET_DATA: Final = frozenset({"market_depth", "real_time_bars", "tick_by_tick"})
 _NEVER_SET: Final = {"mask": 0, "attribute": 0}  # of ticks
 
@@ -137,7 +141,7 @@ class Subscription(_Lasting):
 
 @attrs.define(kw_only=True)
 class Stream(_Lasting):
-    """A request other than for quotes and history."""
+    """A request other than for quotes."""
 
     kind: str  # the name of its message
     contract: SimContract | None = None
@@ -157,11 +161,9 @@ class Client:
         self.session = session
         self.rate = rate
         self.subscriptions: dict[int, Subscription] = {}
-        self.histories: dict[int, Ticket] = {}
         self.market_data_type = 1
         self.wants_positions = False
         self.watched = ""  # the account whose updates it gets
-        self.repeats: dict[tuple[str, int], Ticket] = {}  # updates that come again, by kind and id
         self.streams: dict[tuple[str, int], Stream] = {}  # by kind and request id
         self.is_open = True
         self.is_forgotten = False  # its Gateway ended: orders that were not passed on yet are lost
@@ -240,12 +242,12 @@ class Client:
         """Those streams, and the quotes."""
         return [*self.market_streams(), *self.subscriptions.values()]
 
-    def followed(self) -> list[int]:
-        """Ids of the historical requests that are kept up to date."""
+    def followed(self) -> list[Stream]:
+        """The historical requests that are kept up to date."""
         return [
-            number
-            for (kind, number), ticket in self.repeats.items()
-            if kind == "history" and not ticket.is_cancelled
+            stream
+            for (kind, _), stream in self.streams.items()
+            if kind == FOLLOWED and stream.ticket is not None and not stream.ticket.is_cancelled
         ]
 
     def flush(self, clock_text: Callable[[], str], faults: Sequence[Fault] = ()) -> None:

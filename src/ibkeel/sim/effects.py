@@ -176,9 +176,9 @@ def _end_quotes(stage: Stage, error: tuple[int, str] | None, now: datetime) -> N
 def _end_updates(stage: Stage, error: tuple[int, str], now: datetime) -> None:
     """Send no more updates of histories; the requests stay until they are cancelled."""
     for client in stage.connections:
-        for request_id in client.followed():
-            client.error(request_id, *error, at=now)
-            client.repeats["history", request_id].cancel()
+        for stream in client.followed():
+            client.error(stream.request_id, *error, at=now)
+            stream.stop()
 
 
 def _compete(stage: Stage, fault: CompetingSession, now: datetime) -> None:

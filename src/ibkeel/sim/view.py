@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.client import Client
+from ibkeel.sim.client import HISTORY, Client
 from ibkeel.sim.fault import FaultSeen
 from ibkeel.sim.gateway import SimulatedGateway
 from ibkeel.sim.transcripts import Entry, Form, Recorder
@@ -149,12 +149,13 @@ def view_of(gateway: SimulatedGateway, log: MessageLog | None = None) -> Gateway
 def _client(world: World, client: Client) -> ClientView:
     held = [each.holds_line for each in client.subscriptions.values()]
     held += [each.holds_line for each in client.streams.values()]
+    histories = sum(kind == HISTORY for kind, _ in client.streams)
     return ClientView(
         client_id=client.client_id,
         version=client.session.version,
         lines=sum(held),
-        histories=len(client.histories),
-        streams=len(client.streams) + len(client.repeats),
+        histories=histories,
+        streams=len(client.streams) - histories,
         violations=sum(world.counters.violations_by_client.get(client.client_id, {}).values()),
     )
 

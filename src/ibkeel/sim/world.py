@@ -294,17 +294,8 @@ class World:
 
     def release(self, client: Client) -> None:
         """Take back everything that a client holds."""
-        for subscription in list(client.subscriptions.values()):
-            self.end_subscription(client, subscription.request_id)
-        for ticket in client.histories.values():
-            ticket.cancel()
-            self.counters.history_closed()
-        client.histories.clear()
-        for (kind, _), ticket in client.repeats.items():
-            ticket.cancel()
-            if kind == "history":
-                self.counters.history_closed()
-        client.repeats.clear()
+        for request_id in tuple(client.subscriptions):
+            self.end_subscription(client, request_id)
         for kind, request_id in tuple(client.streams):
             self.end_stream(client, kind, request_id)
         if self.clients.get(client.client_id) is client:
@@ -356,13 +347,10 @@ class World:
 
     def forget_streams(self, client: Client) -> None:
         """End market data and updates of histories, as if they had never been asked for."""
-        for stream in client.market_streams():
+        for stream in (*client.market_streams(), *client.followed()):
             self.end_stream(client, stream.kind, stream.request_id)
         for request_id in tuple(client.subscriptions):
             self.end_subscription(client, request_id)
-        for request_id in client.followed():
-            client.repeats.pop(("history", request_id)).cancel()
-            self.counters.history_closed()
 
     def roll_back_ids(self) -> None:
         """Forget the ids of orders that the venue never saw, so that they are issued again."""

@@ -43,23 +43,12 @@ def _account_updates(world: World, client: Client, values: dict[str, Any]) -> No
     ]
     if values["subscribe"] and others:
         raise Rejection(2101, f"{_TAKEN}{{{','.join(others)}}}")
-    waiting = client.repeats.pop(("account", 0), None)
-    if waiting is not None:
-        waiting.cancel()
+    stream = Stream(kind="account_updates", request_id=-1)
+    world.end_stream(client, stream.kind, stream.request_id)
     client.watched = name if values["subscribe"] else ""
-    if not client.watched:
-        return
-
-    def show(now: datetime, *, is_first: bool = False) -> None:
-        _send_image(world, client, now)
-        if is_first:
-            client.reply("account_download_end", account=name)
-        plan(world.settings.account_update_seconds, show)
-
-    def plan(seconds: float, action: Callable[[datetime], None]) -> None:
-        client.repeats["account", 0] = world.answer(client, -1, seconds, action)
-
-    plan(world.settings.latency.account, partial(show, is_first=True))
+    if client.watched:
+        send, every = partial(_send_image, world, client), world.settings.account_update_seconds
+        _watch(world, client, stream, send, every, "account_download_end", account=name)
 
 
 def _send_values(
@@ -258,6 +247,7 @@ def _watch(
     send: Callable[[datetime], None],
     every: float,
     end: str = "",
+    **more: Any,
 ) -> None:
     """Send soon, with the message that says that this was all, then again and again until it is cancelled."""
     request_id = world.open_stream(client, stream).request_id
@@ -265,7 +255,7 @@ def _watch(
     def run(now: datetime, *, is_first: bool = False) -> None:
         send(now)
         if is_first and end:
-            client.reply(end, request_id=request_id)
+            client.reply(end, request_id=request_id, **more)
         stream.ticket = world.answer(client, request_id, every, run)
 
     latency = world.settings.latency.account

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.client import Client
+from ibkeel.sim.client import FOLLOWED, HISTORY, Client, Stream
 from ibkeel.sim.counters import Key
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.values import BarSize, Length, SimContract, SimSession
@@ -25,7 +25,7 @@ Sessions = Callable[[date, date], Sequence[SimSession]]
 
 def check_id(client: Client, request_id: int) -> None:
     """Refuse the id of a historical request that is open."""
-    if request_id in client.histories or ("history", request_id) in client.repeats:
+    if (HISTORY, request_id) in client.streams or (FOLLOWED, request_id) in client.streams:
         raise Rejection(386, "Duplicate ticker ID for API historical data query.")
 
 
@@ -60,16 +60,14 @@ def pace_history(world: World, *, identity: Key, stream: Key, what: str, seconds
 
 def answer_history(world: World, client: Client, request_id: int, send: Callable[[datetime], None]) -> None:
     """Answer a historical request after the usual wait; it is open until then."""
+    stream = world.open_stream(client, Stream(kind=HISTORY, request_id=request_id, holds_history=True))
 
     def answer(now: datetime) -> None:
-        del client.histories[request_id]
-        world.counters.history_closed()
+        world.end_stream(client, HISTORY, request_id)
         send(now)
 
-    world.counters.history_opened()
-    client.histories[request_id] = world.answer(
-        client, request_id, world.settings.latency.history, answer, needs=Service.HISTORY
-    )
+    latency = world.settings.latency.history
+    stream.ticket = world.answer(client, request_id, latency, answer, needs=Service.HISTORY)
 
 
 class ShortBar(Length):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import WireError
-from ibkeel.sim.client import Client, Ticket
+from ibkeel.sim.client import FOLLOWED, HISTORY, Client, Stream, Ticket
 from ibkeel.sim.disorder import Service
 from ibkeel.sim.services.contracts import resolve
 from ibkeel.sim.services.durations import (
@@ -133,8 +133,9 @@ def _send(world: World, client: Client, query: _Query, now: datetime) -> None:
     if version >= 196:  # from this version on the end has a message of its own
         client.reply("historical_data_end", request_id=query.request_id, **span)
     if query.keep:
-        world.counters.history_opened()  # it stays open until it is cancelled
-        _follow(world, client, query, now, bars[-1].at if bars else None)
+        stream = Stream(kind=FOLLOWED, request_id=query.request_id, holds_history=True)
+        world.open_stream(client, stream)
+        _follow(world, client, stream, query, now, bars[-1].at if bars else None)
 
 
 def _span(world: World, client: Client, query: _Query, now: datetime) -> tuple[datetime, datetime]:
@@ -209,15 +210,16 @@ def _date(world: World, client: Client, query: _Query, at: datetime) -> str:
     return zoned(at, world.settings.timezone, client.session.version)
 
 
-def _follow(world: World, client: Client, query: _Query, now: datetime, since: datetime | None) -> None:
+def _follow(
+    world: World, client: Client, stream: Stream, query: _Query, now: datetime, since: datetime | None
+) -> None:
     """Plan the next update of a request that is kept up to date.
 
     The bar at `since` may still change; it is told to the end before the next one begins.
     """
-    key = "history", query.request_id
     change = world.market.next_change(query.contract, now)
     if change is None:
-        client.repeats[key] = Ticket(now, lambda _: None)
+        stream.ticket = Ticket(now, lambda _: None)
         return
 
     def update(then: datetime) -> None:
@@ -229,20 +231,16 @@ def _follow(world: World, client: Client, query: _Query, now: datetime, since: d
                     row = _row(world, client, query, bar)
                     client.reply("historical_update", request_id=query.request_id, **row)
             shown = bars[-1].at if bars else since
-        _follow(world, client, query, then, shown)
+        _follow(world, client, stream, query, then, shown)
 
     wait = max((change - now).total_seconds(), _UPDATE_SECONDS)
-    client.repeats[key] = world.answer(client, query.request_id, wait, update)
+    stream.ticket = world.answer(client, query.request_id, wait, update)
 
 
 def _cancel(world: World, client: Client, values: dict[str, Any]) -> None:
     request_id = values["request_id"]
-    waiting = client.histories.pop(request_id, None)
-    ticket = waiting or client.repeats.pop(("history", request_id), None)
-    if ticket is None:
+    if not any(world.end_stream(client, kind, request_id) for kind in (HISTORY, FOLLOWED)):
         raise Rejection(366, f"No historical data query found for ticker id:{request_id}")
-    world.counters.history_closed()
-    ticket.cancel()
     raise Rejection(162, f"{OF_HISTORY}API historical data query cancelled: {request_id}")
 
 
