@@ -5,7 +5,7 @@ day* starts at 04:00, when pre-market trading begins, and lasts until the next o
 Options on some funds trade until 16:15; that quarter of an hour is left out.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
@@ -108,8 +108,7 @@ def _all_days() -> tuple[date, ...]:
 def sessions_between(start: date, end: date) -> tuple[SimSession, ...]:
     """Sessions with start <= day <= end, ascending; those the table covers."""
     days = _all_days()
-    first = bisect_right(days, start - timedelta(days=1))
-    return _all_sessions()[first : bisect_right(days, end)]
+    return _all_sessions()[bisect_left(days, start) : bisect_right(days, end)]
 
 
 @lru_cache(maxsize=8192)
