@@ -10,7 +10,6 @@ import pytest
 
 from ibkeel.ibkr.client import library
 from ibkeel.sim.codec import REPLIES, Kind
-from ibkeel.sim.codec.kinds import write
 from ibkeel.sim.codec.layout import Constant, Field, Given, Repeat
 
 NEWEST = library.client.Client.MaxClientVersion
@@ -107,7 +106,7 @@ def names_of(layout, values, version):
         if isinstance(item, Constant):
             yield None
         elif isinstance(item, Field):
-            seen[item.name] = write(item.kind, values[item.name]) or item.default
+            seen[item.name] = item.text(values[item.name])
             yield item.name
         elif isinstance(item, Repeat):
             seen[item.name] = str(len(values[item.name]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import WireError
 from ibkeel.sim.codec import COMPLETED_ORDER, OPEN_ORDER, PLACE_ORDER, REPLIES, REQUESTS, Kind
-from ibkeel.sim.codec.kinds import read, write
+from ibkeel.sim.codec.kinds import read, writer
 from ibkeel.sim.codec.layout import Constant, Field, Given, Repeat
 from ibkeel.sim.services import HANDLERS
 
@@ -236,7 +236,7 @@ def test_an_infinite_price_step_of_a_scale_is_read():
 
 @pytest.mark.parametrize(("size", "text"), [(10.0, "10"), (0.0, "0"), (0.5, "0.5"), (-1, "-1")])
 def test_integral_sizes_carry_no_fraction(size, text):
-    assert write(Kind.SIZE, size) == text
+    assert writer(Kind.SIZE)(size) == text
 
 
 def test_a_message_that_ends_early_says_where():

@@ -47,11 +47,6 @@ def read(kind: Kind, text: str) -> Any:
         raise WireError(f"{text[:_SHOWN]!r} is not a valid {kind.name.lower()}") from error
 
 
-def write(kind: Kind, value: Any) -> str:
-    """The wire text of a value; None is empty."""
-    return "" if value is None else _WRITERS[kind](value)
-
-
 def writer(kind: Kind) -> Callable[[Any], str]:
     """What writes the values of a kind, other than None."""
     return _WRITERS[kind]

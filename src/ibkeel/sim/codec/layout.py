@@ -17,14 +17,11 @@ from typing import Any, Final
 import attrs
 
 from ibkeel.errors import WireError
-from ibkeel.sim.codec.kinds import Kind, read, write, writer
+from ibkeel.sim.codec.kinds import Kind, read, writer
 
 Values = Mapping[str, Any]
 _FOREVER = 10_000
 _NUL = "\0"
-
-Blank = tuple[str, Kind, str]
-"""Name of a value, its kind, and the text when there is none."""
 
 # Values of these types read on the wire as Python shows them; but a float without end.
 _AS_SHOWN: Final[Mapping[Kind, type]] = {
@@ -70,9 +67,8 @@ class Field(Gate):
         default=attrs.Factory(lambda self: writer(self.kind), takes_self=True),
     )
 
-    def text(self, values: "Values") -> str:
-        """How its value among others goes on the wire."""
-        value = values.get(self.name)
+    def text(self, value: Any) -> str:
+        """How a value of it goes on the wire."""
         return self.default if value is None else self._text_of(value) or self.default
 
 
@@ -119,19 +115,19 @@ class Form:
 
     Args:
         number: Of the message.
-        parts: Its fields in order: text that never changes, or a blank.
+        parts: Its fields in order: text that never changes, or the field that is a blank.
 
     Attributes:
         blanks: What is left to be filled in, in order.
         template: The whole message, with a place for the text of each blank.
     """
 
-    def __init__(self, number: int, parts: Sequence[str | Blank]) -> None:
+    def __init__(self, number: int, parts: Sequence[str | Field]) -> None:
         self._number = number
         self.blanks = tuple(part for part in parts if not isinstance(part, str))
-        self._names = tuple(name for name, _, _ in self.blanks)
+        self._names = tuple(blank.name for blank in self.blanks)
         self._found = _getter(self._names)
-        self._shown = tuple(_shown(kind, default) for _, kind, default in self.blanks)
+        self._shown = tuple(map(_shown, self.blanks))
         written = [part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts]
         self.template = _NUL.join((str(number), *written, ""))
         self._nuls = len(parts) + 1 if str in self._shown or None in self._shown else None
@@ -168,8 +164,7 @@ class Sheet:
         self._found = _getter(places)
         self._blanks = tuple(blank for form in forms for blank in form.blanks)
         self._is_shown = all(
-            _is_shown(types[place], kind, default)
-            for place, (_, kind, default) in zip(places, self._blanks, strict=True)
+            _is_shown(types[place], blank) for place, blank in zip(places, self._blanks, strict=True)
         )
         self._template = _BREAK.join(form.template for form in forms)
 
@@ -182,14 +177,9 @@ class Sheet:
         return text.encode().split(_BREAK.encode()) if text else []
 
 
-def _written(found: Sequence[Any], blanks: Sequence[Blank]) -> tuple[str, ...]:
+def _written(found: Sequence[Any], blanks: Sequence[Field]) -> tuple[str, ...]:
     """The texts of values, one for each blank."""
-    return tuple(
-        [
-            default if value is None else writer(kind)(value) or default
-            for value, (_, kind, default) in zip(found, blanks, strict=True)
-        ]
-    )
+    return tuple([blank.text(value) for value, blank in zip(found, blanks, strict=True)])
 
 
 def _getter(keys: Sequence[Hashable]) -> Callable[[Any], tuple[Any, ...]]:
@@ -199,14 +189,14 @@ def _getter(keys: Sequence[Hashable]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda values: tuple([values[key] for key in keys])
 
 
-def _shown(kind: Kind, default: str) -> type | None:
-    is_given = kind is Kind.TEXT and default  # an empty text is none
-    return None if is_given else _AS_SHOWN.get(kind)
+def _shown(blank: Field) -> type | None:
+    is_given = blank.kind is Kind.TEXT and blank.default  # an empty text is none
+    return None if is_given else _AS_SHOWN.get(blank.kind)
 
 
-def _is_shown(number: type, kind: Kind, default: str) -> bool:
+def _is_shown(number: type, blank: Field) -> bool:
     """Whether numbers of a type read in a blank as Python shows them."""
-    return number is _shown(kind, default) or (number is int and kind is Kind.TEXT)
+    return number is _shown(blank) or (number is int and blank.kind is Kind.TEXT)
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -297,16 +287,16 @@ def _form(message: Message, version: int) -> Form | None:
 
 def _blank(message: Message, version: int, known: Values) -> Form | None:
     """A message with some values written; None when it has more than fields."""
-    parts: list[str | Blank] = []
+    parts: list[str | Field] = []
     for item in _plan(message, version).items:
         if isinstance(item, Constant):
             parts.append(item.text)
         elif not isinstance(item, Field):
             return None
         elif item.name in known:
-            parts.append(write(item.kind, known[item.name]) or item.default)
+            parts.append(item.text(known[item.name]))
         else:
-            parts.append((item.name, item.kind, item.default))
+            parts.append(item)
     return Form(message.number, parts)
 
 
@@ -377,7 +367,7 @@ def _read_row(plan: tuple[Item, ...], texts: Iterator[str], where: str) -> dict[
 def _write_items(plan: tuple[Item, ...], values: Values, seen: dict[str, str], texts: list[str]) -> None:
     for item in plan:
         if isinstance(item, Field):
-            text = seen[item.name] = item.text(values)
+            text = seen[item.name] = item.text(values.get(item.name))
             texts.append(text)
         elif isinstance(item, Constant):
             texts.append(item.text)

@@ -290,5 +290,5 @@ def _written(version: int, lines: Iterable[_Line], types: Sequence[type], *, del
         kind = shown_type(known["type"], delayed=delayed)
         form = REPLIES[name].form(version, {**_NEVER_SET, **known, "type": kind})
         forms.append(form)
-        places += [_PLACES[figures.get(blank, blank)] for blank, _, _ in form.blanks]
+        places += [_PLACES[figures.get(blank.name, blank.name)] for blank in form.blanks]
     return Sheet(forms, places, types)
