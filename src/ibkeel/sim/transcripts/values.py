@@ -77,46 +77,45 @@ def reading(message: Message, texts: Sequence[str], version: int) -> Reading:
     labels: list[Label] = []
     rest, lacks = iter(texts), ""
     try:
-        _Walk(version, rest, labels).read(message.layout, {}, "", None)
+        for label in _walk(message.layout, version, rest, {}):
+            labels.append(label)  # noqa: PERF402 - what came before an early end counts
     except _EndsEarly as missing:
         lacks = str(missing)
     labels.extend(Label(name="", text=text, is_beyond=True) for text in rest)
     return Reading(labels=tuple(labels), lacks=lacks)
 
 
-class _Walk:
-    """One walk over a layout and the texts beside it; what was read before a gap stays read."""
-
-    def __init__(self, version: int, texts: Iterator[str], found: list[Label]) -> None:
-        self._version, self._texts, self._found = version, texts, found
-
-    def read(self, items: Sequence[Item], seen: dict[str, str], within: str, row: int | None) -> None:
-        """Read items into the list of the walk; raises _EndsEarly where the texts end before them."""
-        for item in items:
-            if not item.admits(self._version):
-                continue
-            match item:
-                case Given():
-                    if _holds(item, seen):
-                        self.read(item.items, seen, within, row)
-                case Constant():
-                    self._take("", None, within, row)
-                case Field():
-                    seen[item.name] = self._take(item.name, item.kind, within, row)
-                case Repeat():
-                    seen[item.name] = self._take(item.name, Kind.INTEGER, within, row)
-                    self._rows(item, seen[item.name], within)
-
-    def _rows(self, item: Repeat, count: str, within: str) -> None:
-        for row in range(whole_number(count, _LONGEST_COUNT) or 0):
-            self.read(item.items, {}, f"{within}{item.name}.", row)
-
-    def _take(self, name: str, kind: Kind | None, within: str, row: int | None) -> str:
-        text = next(self._texts, None)
+def _walk(
+    items: Sequence[Item],
+    version: int,
+    texts: Iterator[str],
+    seen: dict[str, str],
+    within: str = "",
+    row: int | None = None,
+) -> Iterator[Label]:
+    """The fields of items and their texts; raises _EndsEarly where the texts end before them."""
+    for item in items:
+        if not item.admits(version):
+            continue
+        if isinstance(item, Given):
+            if _holds(item, seen):
+                yield from _walk(item.items, version, texts, seen, within, row)
+            continue
+        own, kind = _named(item)
+        name, text = f"{within}{own}" if own else "", next(texts, None)
         if text is None:
-            raise _EndsEarly(f"{within}{name}" if name else "a field")
-        self._found.append(Label(name=f"{within}{name}" if name else "", text=text, kind=kind, row=row))
-        return text
+            raise _EndsEarly(name or "a field")
+        yield Label(name=name, text=text, kind=kind, row=row)
+        seen[own] = text
+        if isinstance(item, Repeat):
+            for number in range(whole_number(text, _LONGEST_COUNT) or 0):
+                yield from _walk(item.items, version, texts, {}, f"{name}.", number)
+
+
+def _named(item: Constant | Field | Repeat) -> tuple[str, Kind | None]:
+    if isinstance(item, Constant):
+        return "", None
+    return item.name, item.kind if isinstance(item, Field) else Kind.INTEGER
 
 
 def _holds(item: Given, seen: dict[str, str]) -> bool:
