@@ -1,6 +1,6 @@
 """What the Gateway counts: requests, limits, breaches, and what was asked when, against the limits."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from typing import Final
 
 import attrs
@@ -35,15 +35,15 @@ class Pacing:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._histories = SlidingWindow(limits.histories or 0, _HISTORY_SECONDS)
-        self._by_contract: dict[Key, SlidingWindow] = {}
+        self._histories = SlidingWindow(limits.histories, _HISTORY_SECONDS)
+        self._by_contract: defaultdict[Key, SlidingWindow] = defaultdict(
+            lambda: SlidingWindow(limits.same_contract_histories, _SAME_CONTRACT_SECONDS)
+        )
         self._asked: dict[Key, float] = {}
 
     def over_budget(self, now: float, weight: int = 1) -> bool:
         """Count a paced request; whether it exceeds the budget of 600 s."""
-        within = self._histories.record(now, weight)
-        return self._limits.histories is not None and not within
+        return not self._histories.record(now, weight)
 
     def repeated(self, now: float, key: Key, seconds: float | None) -> bool:
         """Note that something was asked; whether the last time is less than `seconds` ago."""
@@ -55,11 +55,6 @@ class Pacing:
 
     def crowded(self, now: float, key: Key) -> bool:
         """Note a request for a contract and kind; whether there were too many within 2 s."""
-        limit = self._limits.same_contract_histories
-        if limit is None:
-            return False
-        if key not in self._by_contract:
-            self._by_contract[key] = SlidingWindow(limit, _SAME_CONTRACT_SECONDS)
         return not self._by_contract[key].record(now)
 
 

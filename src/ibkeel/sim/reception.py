@@ -288,7 +288,7 @@ class Reception(Door, Stage):
 
     def _delay(self, client: Client) -> float:
         delayed = self._world.disorder.every(Delayed, client.client_id)
-        return max([fault.delay for fault in delayed]) if delayed else 0.0
+        return max([fault.delay for fault in delayed], default=0.0)
 
     def _is_frozen(self, client: Client) -> bool:
         return self._world.disorder.first(HalfOpen, client.client_id) is not None

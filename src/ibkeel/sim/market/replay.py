@@ -91,28 +91,19 @@ class ReplayMarket(Market):
 
     @override
     def option_classes(self, under_con_id: int) -> Sequence[OptionClass]:
-        options = [
-            contract
-            for contract in self._library.contracts.values()
-            if contract.under_con_id == under_con_id and contract.sec_type == "OPT"
-        ]
+        classes: dict[str, list[SimContract]] = {}
+        for contract in self._library.contracts.values():
+            if contract.under_con_id == under_con_id and contract.sec_type == "OPT":
+                classes.setdefault(contract.trading_class, []).append(contract)
         return tuple(
             OptionClass(
                 exchange="SMART",
                 trading_class=name,
                 multiplier=100,
-                expiries=tuple(
-                    sorted(
-                        {
-                            c.last_trading_day
-                            for c in options
-                            if c.trading_class == name and c.last_trading_day
-                        }
-                    )
-                ),
-                strikes=tuple(sorted({c.strike for c in options if c.trading_class == name})),
+                expiries=tuple(sorted({each.last_trading_day for each in options if each.last_trading_day})),
+                strikes=tuple(sorted({each.strike for each in options})),
             )
-            for name in sorted({contract.trading_class for contract in options})
+            for name, options in sorted(classes.items())
         )
 
     @override
