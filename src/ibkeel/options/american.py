@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ibkeel.options.boundary import CHUNK, LEAST, MOST, Puts, PutTerms, grid, premium_slopes
-from ibkeel.options.greeks import GreekColumns, ImpliedVolatility, greek_columns, greeks_of, solve
+from ibkeel.options.greeks import (
+    GreekColumns,
+    ImpliedVolatility,
+    greek_columns,
+    greeks_of,
+    solve,
+    with_reasons,
+)
 from ibkeel.options.inputs import CashDividend, Codes, Floats, Inputs, Numbers, Rights, Unsolved, by_chunk
 from ibkeel.options.with_dividends import Group, dividend_groups, dividend_price, dividend_volatility
 
@@ -296,19 +303,7 @@ def _greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
         np.where(due, 0.0, _volatility_slope(inputs) / _POINTS),
         np.where(due, 0.0, _rate_slope(inputs) / _POINTS),
     )
-    finite = np.isfinite(np.array(columns)).all(axis=0)
-    reasons = _greek_reasons(inputs, is_outside=puts.has_two_boundaries | ~finite)
-    return (
-        *(np.where(reasons == Unsolved.SOLVED, column, np.nan) for column in columns),
-        reasons.astype(np.float64),
-    )
-
-
-def _greek_reasons(inputs: Inputs, *, is_outside: npt.NDArray[np.bool_]) -> Codes:
-    """OUT_OF_DOMAIN, too, where there is no volatility, and where `is_outside` says so."""
-    reasons = inputs.reasons()
-    outside = (reasons == Unsolved.SOLVED) & ((inputs.given == 0) | is_outside)
-    return np.where(outside, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
+    return with_reasons(inputs, columns, puts.has_two_boundaries)
 
 
 @np.errstate(all="ignore")

@@ -210,12 +210,18 @@ def _price_columns(inputs: Inputs) -> tuple[Floats, ...]:
 
 def greek_columns(inputs: Inputs) -> tuple[Floats, ...]:
     """The columns of `greeks` for a piece, reasons last, each a float."""
-    reasons = inputs.reasons()
     form = normal_form(inputs)
     at = _given_reach(inputs, form)
-    columns = (_price(form, at), *_sensitivities(inputs, form, at))
+    return with_reasons(inputs, (_price(form, at), *_sensitivities(inputs, form, at)))
+
+
+def with_reasons(
+    inputs: Inputs, columns: tuple[Floats, ...], is_outside: npt.NDArray[np.bool_] | bool = False
+) -> tuple[Floats, ...]:
+    """The columns and their reasons: OUT_OF_DOMAIN, too, where there is no figure, and where `is_outside` says so."""
+    reasons = inputs.reasons()
     # A volatility of 0 leaves no slopes, and figures of 1e300 leave the range of doubles on the way.
-    outside = (inputs.given == 0) | ~np.isfinite(columns).all(axis=0)
+    outside = is_outside | (inputs.given == 0) | ~np.isfinite(columns).all(axis=0)
     reasons = np.where((reasons == Unsolved.SOLVED) & outside, np.int8(Unsolved.OUT_OF_DOMAIN), reasons)
     solved = reasons == Unsolved.SOLVED
     return (*(np.where(solved, column, np.nan) for column in columns), reasons.astype(np.float64))
