@@ -66,8 +66,7 @@ _WORDS: Final = st.sampled_from(
 _FIGURES: Final = st.floats(0.0, 1e6, allow_nan=False)
 
 
-def _decimals(least: int = 1, most: int = _MOST_CENTS) -> SearchStrategy[Decimal]:
-    return st.integers(least, most).map(lambda cents: Decimal(cents) / 100)
+_PRICE: Final = st.integers(1, _MOST_CENTS).map(lambda cents: Decimal(cents) / 100)
 
 
 def stocks() -> SearchStrategy[Stock]:
@@ -201,8 +200,8 @@ def tickets(draw: DrawFn) -> OrderTicket:
         side=draw(st.sampled_from(Side)),
         quantity=draw(st.integers(1, 1_000)),
         order_type=order_type,
-        limit_price=draw(_decimals()) if order_type in {OrderType.LMT, OrderType.STP_LMT} else None,
-        stop_price=draw(_decimals()) if order_type in {OrderType.STP, OrderType.STP_LMT} else None,
+        limit_price=draw(_PRICE) if order_type in {OrderType.LMT, OrderType.STP_LMT} else None,
+        stop_price=draw(_PRICE) if order_type in {OrderType.STP, OrderType.STP_LMT} else None,
     )
 
 

@@ -295,9 +295,9 @@ def _view(part: float) -> View:
     return View(number=1, session=session, account=_ACCOUNT, loss=loss, positions=(), open_orders=())
 
 
-def _option_quote(cents: int, at: datetime = START) -> Quote:
+def _option_quote(cents: int) -> Quote:
     option = Option("SPY", date(2024, 9, 20), Decimal(500), Right.CALL)
-    return Quote(contract=option, at=at, bid=(cents - 1) / 100, ask=cents / 100, volume=500.0)
+    return Quote(contract=option, at=START, bid=(cents - 1) / 100, ask=cents / 100, volume=500.0)
 
 
 def _check_signal(signal: Signal) -> None:
