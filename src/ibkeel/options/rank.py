@@ -133,17 +133,13 @@ def _premium_rejections(candidate: Candidate, rule: SelectionRule) -> Iterator[R
         yield Rejection(kind=RejectionKind.PREMIUM, detail=f"premium {mid:f}; wanted: {wanted}")
 
 
-def _relative_spread(quote: Quote) -> Decimal:
-    bid, ask = as_decimal(quote.bid or 0), as_decimal(quote.ask or 0)
-    return (ask - bid) / ((ask + bid) / 2)
-
-
 def _rank(candidate: Candidate, prefer: Preference) -> tuple[object, ...]:
     quote, option = candidate.quote, candidate.option
     tail = (candidate.distance, option.expiry, option.strike)
     if quote is None or not candidate.is_kept:
         return (1, *tail)
-    spread = _relative_spread(quote)
+    bid, ask = as_decimal(quote.bid or 0), as_decimal(quote.ask or 0)
+    spread = (ask - bid) / ((ask + bid) / 2)
     if prefer is Preference.BUSIEST:
         return (0, -(quote.volume or 0), spread, *tail)
     return (0, spread, *tail)
