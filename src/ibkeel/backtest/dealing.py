@@ -91,11 +91,11 @@ class Dealing:
             self._reports[number] = report_of(pending, ticket.contract, now)
         for sent in orders:
             self._take(self._venue.submit(sent, now))
-        self._check(family, numbers)
+        self._check(entry, numbers)
         self._set_timer()
         return self._placement(numbers)
 
-    def _check(self, family: Iterable[OrderTicket], numbers: list[OrderId]) -> None:
+    def _check(self, entry: OrderTicket, numbers: list[OrderId]) -> None:
         """Withdraw a family of which a member was refused, and raise OrderRejected."""
         refused = next((n for n in numbers if self._reports[n].state is OrderState.REJECTED), None)
         if refused is None:
@@ -103,7 +103,7 @@ class Dealing:
         for number in numbers:
             if not self._reports[number].state.is_final:
                 self._take(self._venue.cancel(CLIENT, number, self._clock.now()))
-        report, entry = self._reports[refused], next(iter(family))
+        report = self._reports[refused]
         raise OrderRejected(
             f"the order {report.client_order_id} to {entry.side.value} {entry.quantity} {entry.contract} was "
             f"refused: {report.reason}",
@@ -111,13 +111,10 @@ class Dealing:
         )
 
     def _placement(self, numbers: list[OrderId]) -> Placement:
+        reports = [self._reports[number] for number in numbers]
         rows = [
-            Placement(
-                client_order_id=self._reports[number].client_order_id,
-                order_id=number,
-                state=self._reports[number].state,
-            )
-            for number in numbers
+            Placement(client_order_id=row.client_order_id, order_id=row.order_id, state=row.state)
+            for row in reports
         ]
         return attrs.evolve(rows[0], children=tuple(rows[1:]))
 
