@@ -44,7 +44,6 @@ _VOLATILITY_BUMP: Final = 0.01
 _RATE_BUMP: Final = 1e-3
 _STEPPED_VOLATILITY_BUMP: Final = 0.04
 _STEPPED_RATE_BUMP: Final = 2e-3
-_COLUMNS: Final = 6
 
 
 def _total(inputs: Inputs, volatility: Floats) -> Floats:
@@ -362,7 +361,7 @@ def american_greeks(
         InvalidInput: The shapes do not fit, or a right is neither call nor put.
     """
     inputs = Inputs.of(volatility, spot, strike, years, right, rate, dividend_yield)
-    columns = by_chunk(inputs, _greek_columns, _COLUMNS + 1, size=CHUNK)
+    columns = by_chunk(inputs, _greek_columns, 7, size=CHUNK)
     if dividends:
         columns = _with_dividends(inputs, dividends, columns)
     return greeks_of(columns)
