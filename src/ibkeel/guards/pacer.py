@@ -15,12 +15,6 @@ from ibkeel.resilience import Admission, Lane, Request, Rule, Ticket, Usage
 from ibkeel.system import SystemClock
 
 
-def to_plain(usage: Iterable[Usage], at: datetime) -> dict[str, Any]:
-    """What counts at an instant of the wall clock, as dictionaries, lists, texts and numbers."""
-    entries = [[use.rule, use.limit, use.key, use.age, use.weight] for use in usage]
-    return {"at": at.astimezone(UTC).isoformat(), "entries": entries}
-
-
 class Lease:
     """A place at a `Pacer`: waiting, granted, or ended.
 
@@ -203,7 +197,9 @@ class Pacer:
 
     def saved(self) -> dict[str, Any]:
         """The windows, fit for JSON, for `restore` after a restart."""
-        return to_plain(self._admission.usage(self._now()), self._wall.now())
+        usage = self._admission.usage(self._now())
+        entries = [[use.rule, use.limit, use.key, use.age, use.weight] for use in usage]
+        return {"at": self._wall.now().astimezone(UTC).isoformat(), "entries": entries}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Count what was sent before a restart; to be called before the first request.
@@ -295,7 +291,7 @@ class Pacer:
 
 
 def _from_plain(plain: Mapping[str, Any], now: datetime) -> list[Usage]:
-    """What `to_plain` gave, be it through JSON, with ages as of now; ConfigurationError for anything else.
+    """What `Pacer.saved` gave, be it through JSON, with ages as of now; ConfigurationError for anything else.
 
     Should the wall clock have been set back meanwhile, no time counts as passed.
     """
