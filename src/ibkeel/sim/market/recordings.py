@@ -40,7 +40,8 @@ _OPTION: Final = re.compile(
     rf"(?P<root>[a-z.]+)_(?P<first>{_DATE})(?:_(?P<last>{_DATE}))?"
     r"_(?P<size>minute|hourly)_(?P<kind>trade|quote|openinterest)\.csv(?:\.gz)?"
 )
-_DAILY: Final = re.compile(r"(?P<root>[a-z.]+)_daily_.*\.csv(?:\.gz)?")
+_DAILY: Final = re.compile(r"(?P<root>[a-z.]+)_(?P<kind>daily)_.*\.csv(?:\.gz)?")
+_NAMES: Final = {"daily": _DAILY, "equity": _SPOT, "index": _SPOT, "options": _OPTION}  # by folder
 _WHOLE_DATE: Final = 10
 _V = TypeVar("_V")
 _R = TypeVar("_R", bound=tuple[Any, ...])
@@ -56,9 +57,9 @@ class Recording:
     path: Path
     root: str
     kind: str
-    first: date = date.min
-    last: date = date.max
-    seconds: int = MINUTE
+    first: date
+    last: date
+    seconds: int
 
     def covers(self, day: date) -> bool:
         """Whether a date lies in the range that the file's name gives."""
@@ -69,13 +70,12 @@ def catalogue(folder: Path) -> Sequence[Recording]:
     """The files of a folder, ordered by name."""
     if not folder.is_dir():
         raise ConfigurationError(f"{folder} is no folder; name one that holds recorded data")
-    found = (
-        recording
-        for part, read in (("daily", _daily), ("equity", _spot), ("index", _spot), ("options", _option))
+    recordings = tuple(
+        _recording(path, match)
+        for part, name in _NAMES.items()
         for path in sorted((folder / part).glob("*.csv*"))
-        for recording in read(path)
+        if (match := name.fullmatch(path.name))
     )
-    recordings = tuple(found)
     if not recordings:
         raise ConfigurationError(
             f"{folder} holds no recorded data: expected files such as "
@@ -275,29 +275,17 @@ def middles(bids: Iterable[RecordedBar], asks: Iterable[RecordedBar]) -> Sequenc
     return found
 
 
-def _spot(path: Path) -> Iterator[Recording]:
-    if match := _SPOT.fullmatch(path.name):
-        first, last = _range(match)
-        kind = match["kind"] or "trades"
-        yield Recording(path=path, root=match["root"].upper(), kind=kind, first=first, last=last)
-
-
-def _option(path: Path) -> Iterator[Recording]:
-    if match := _OPTION.fullmatch(path.name):
-        first, last = _range(match)
-        yield Recording(
-            path=path,
-            root=match["root"].upper(),
-            kind=f"option {match['kind']}",
-            first=first,
-            last=last,
-            seconds=MINUTE if match["size"] == "minute" else HOUR,
-        )
-
-
-def _daily(path: Path) -> Iterator[Recording]:
-    if match := _DAILY.fullmatch(path.name):
-        yield Recording(path=path, root=match["root"].upper(), kind="daily")
+def _recording(path: Path, match: re.Match[str]) -> Recording:
+    kind = match["kind"] or "trades"
+    first, last = (date.min, date.max) if kind == "daily" else _range(match)
+    return Recording(
+        path=path,
+        root=match["root"].upper(),
+        kind=f"option {kind}" if match.re is _OPTION else kind,
+        first=first,
+        last=last,
+        seconds=HOUR if match.groupdict().get("size") == "hourly" else MINUTE,
+    )
 
 
 def _range(match: re.Match[str]) -> tuple[date, date]:

@@ -252,14 +252,6 @@ def _open_order(order: SimOrder, status: str) -> dict[str, Any]:
     return {**_order_values(order), **ids, "status": status}
 
 
-def _open_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
-    _list_open_orders(world, client, client.client_id)
-
-
-def _all_open_orders(world: World, client: Client, _values: dict[str, Any]) -> None:
-    _list_open_orders(world, client, None)
-
-
 def _list_open_orders(world: World, client: Client, owner: int | None) -> None:
     def answer(_now: datetime) -> None:
         for order in world.books.open_orders(owner):
@@ -357,8 +349,8 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "place_order": _place,
     "cancel_order": _cancel,
     "global_cancel": _global_cancel,
-    "open_orders": _open_orders,
-    "all_open_orders": _all_open_orders,
+    "open_orders": lambda world, client, _: _list_open_orders(world, client, client.client_id),
+    "all_open_orders": lambda world, client, _: _list_open_orders(world, client, None),
     "auto_open_orders": _auto_open_orders,
     "completed_orders": _completed_orders,
     "executions": _executions,
