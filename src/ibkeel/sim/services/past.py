@@ -5,8 +5,9 @@ Ticks are trades, quotes, or middles of quotes.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 
 import attrs
@@ -69,7 +70,9 @@ def _historical_ticks(world: World, client: Client, values: dict[str, Any]) -> N
 
     def send(now: datetime) -> None:
         if query.start is not None:
-            ticks = _earliest(world, query, query.start, now)
+            stop = min(now, query.start + _LONGEST_LOOK)
+            found = _ticks(world, query.contract, query.what, query.start, stop, query.ignore_size)
+            ticks = list(islice(found, query.count))
         else:
             end = now if query.end is None else min(query.end, now)
             ticks = latest(
@@ -107,16 +110,14 @@ def _understood(world: World, client: Client, values: dict[str, Any]) -> _Query:
     )
 
 
-def _earliest(world: World, query: _Query, start: datetime, now: datetime) -> list[Tick]:
-    made: list[Tick] = []
-    stop = min(now, start + _LONGEST_LOOK)
-    for change in changes(world.market, query.contract, start, stop):
-        tick = tick_of(query.what, change, ignore_size=query.ignore_size)
-        if tick is not None:
-            made.append(tick)
-            if len(made) == query.count:
-                break
-    return made
+def _ticks(
+    world: World, contract: SimContract, what: str, start: datetime, end: datetime, ignore_size: bool
+) -> Iterator[Tick]:
+    seen = (
+        tick_of(what, change, ignore_size=ignore_size)
+        for change in changes(world.market, contract, start, end)
+    )
+    return (tick for tick in seen if tick is not None)
 
 
 def latest(
@@ -131,11 +132,7 @@ def latest(
     """The last ticks of a kind before an instant, ascending, at most `count`; with `ignore_size` none of sizes alone."""
     look, count = _FIRST_LOOK, min(count, _MOST)
     while True:
-        seen = (
-            tick_of(what, change, ignore_size=ignore_size)
-            for change in changes(world.market, contract, end - look, end)
-        )
-        ticks = [tick for tick in seen if tick is not None]
+        ticks = list(_ticks(world, contract, what, end - look, end, ignore_size))
         if len(ticks) >= count or look >= _LONGEST_LOOK:
             return ticks[-count:]
         look = min(4 * look, _LONGEST_LOOK)

@@ -304,10 +304,10 @@ class Engine:
         events: list[VenueEvent] = []
         if parent.order.filled >= parent.base_quantity:
             return events
-        sizes = {child.key: cut_to_parent(child, parent) for child in self.book.children(parent)}
-        for child in self.book.children(parent):
+        cut = [(child, cut_to_parent(child, parent)) for child in self.book.children(parent)]
+        for child, size in cut:
             if child.is_live:
-                events += self._resize(child, sizes[child.key], at)
+                events += self._resize(child, size, at)
         return events
 
     def _resize(self, working: WorkingOrder, most: float, at: datetime) -> list[VenueEvent]:
