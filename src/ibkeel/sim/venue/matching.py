@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from ibkeel.sim.values import Foreseen, Market, MarketQuote, Reach, SimContract, SimLeg, SimOrder
+from ibkeel.sim.values import Foreseen, Market, MarketQuote, Reach, SimLeg, SimOrder
 
 LIMIT_TYPES: Final = ("LMT", "LOC", "STP LMT", "TRAIL LIMIT")
 STOP_TYPES: Final = ("STP", "STP LMT", "TRAIL", "TRAIL LIMIT")
@@ -84,7 +84,7 @@ class Liquidity:
         size = quote.ask_size if order.action == "BUY" else quote.bid_size
         if size is None:
             return math.inf
-        return max(0.0, size - self._used(order.contract, order.action, at))
+        return max(0.0, size - self._used(order, at))
 
     def take(self, order: SimOrder, quantity: float, at: datetime) -> None:
         """Remember that the order took `quantity` units."""
@@ -92,9 +92,8 @@ class Liquidity:
             for part in leg_orders(order):
                 self.take(part, quantity * part.quantity / order.quantity, at)
             return
-        used = self._used(order.contract, order.action, at)
         self._taken[order.contract.con_id, order.action] = _Taken(
-            quantity=used + quantity, until=self._market.next_change(order.contract, at)
+            quantity=self._used(order, at) + quantity, until=self._market.next_change(order.contract, at)
         )
 
     def _combos(self, part: SimOrder, combos: float, at: datetime) -> float:
@@ -103,8 +102,8 @@ class Liquidity:
         left = self.available(part, quote, at)
         return left if math.isinf(left) else math.floor(left * combos / part.quantity)
 
-    def _used(self, contract: SimContract, action: str, at: datetime) -> float:
-        taken = self._taken.get((contract.con_id, action))
+    def _used(self, order: SimOrder, at: datetime) -> float:
+        taken = self._taken.get((order.contract.con_id, order.action))
         if taken is None or (taken.until is not None and at >= taken.until):
             return 0.0
         return taken.quantity
