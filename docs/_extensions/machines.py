@@ -92,6 +92,7 @@ EVIDENCE: Final[Mapping[str, Evidence]] = {
     "link lost": LinkLost(),
     "not on the list": Unlisted(),
     "on no list, twice": Vanished(reason="on no list"),
+    "on no list, and of a day that is over": Vanished(reason="on no list", may_have_filled=True),
 }
 """One piece of each kind of evidence, by the words that the pictures use."""
 

@@ -133,18 +133,19 @@ def test_no_code_at_all_undoes_a_fill(fate, code, text):
     assert (truth.state, truth.filled) == (OrderState.FILLED, 3)
 
 
-@given(st.lists(evidence, max_size=8), st.lists(evidence, max_size=4))
-def test_an_order_taken_for_gone_comes_back_when_the_venue_speaks_of_it(pieces, more):
+@given(st.lists(evidence, max_size=8), st.lists(evidence, max_size=4), st.booleans())
+def test_an_order_taken_for_gone_comes_back_when_the_venue_speaks_of_it(pieces, more, may_have_filled):
     truth = OrderTruth(client_order_id="x", quantity=3)
     for piece in pieces:
         truth = truth.saw(piece)
     before = truth
 
-    truth = truth.saw(Vanished(reason="on no list"))
+    truth = truth.saw(Vanished(reason="on no list", may_have_filled=may_have_filled))
 
     assert truth.is_inferred is (before.state in {OrderState.SENT, OrderState.UNKNOWN})
     if truth.is_inferred:
-        assert truth.state is OrderState.CANCELLED
+        assert truth.state is (OrderState.UNKNOWN if may_have_filled else OrderState.CANCELLED)
+        assert truth.has_ended
         alive = truth.saw(StatusSeen(status="Submitted"))
         assert alive.state in {OrderState.WORKING, OrderState.PARTIALLY_FILLED, OrderState.FILLED}
         assert alive.must_reconcile

@@ -199,7 +199,7 @@ class _Examination:
         if link.config.orders is OrderMode.DRY_RUN:
             yield self._check("order path", Grade.OK, "orders is DRY_RUN: none is sent")
             return
-        unknown = [row.client_order_id for row in link.book.reports() if row.state is OrderState.UNKNOWN]
+        unknown = [row.client_order_id for row in link.book.open_reports() if row.state is OrderState.UNKNOWN]
         failed, answered = link.requests.vitals.failed(*_ORDERS), link.requests.vitals.answered(*_ORDERS)
         if link.is_read_only:
             yield self._check(

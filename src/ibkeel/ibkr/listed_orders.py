@@ -218,9 +218,7 @@ class RollCall:
         """Whether nothing was said of an order since that list was asked for."""
         return order_id not in self._named or self._named[order_id][0] < turn
 
-    def missed(
-        self, order_id: OrderId, which: OrderList, at: float | None, *, closes: bool = False
-    ) -> str | None:
+    def missed(self, order_id: OrderId, which: OrderList, at: float | None) -> str | None:
         """A complete list does not name an order.
 
         A Gateway that is cut off answers from its own memory, keeps orders, and need not have noticed or said
@@ -228,14 +226,12 @@ class RollCall:
         as long is asked for: an order that fills twice is worse than a stop that comes late, but not than one
         that never does.
 
-        Of a day that is over no list tells what filled: of an order that was last spoken of before, only the end
-        of one that closes a position is proved, for that position tells the rest.
+        Of a day that is over no list tells what filled: of an order that was last spoken of before, the words say so.
 
         Args:
             order_id: Which.
             which: The list.
             at: The loop's seconds; None when the session is not good: then nothing is proved.
-            closes: Whether it only reduces a position.
 
         Returns:
             Words, when all lists have lacked it for long enough to prove that it is not at the venue.
@@ -253,9 +249,8 @@ class RollCall:
         if not has_sign:
             proof = f"{proof}; {MAY_BE_KEPT}"
         spoken_of = self._named.get(order_id)
-        if spoken_of is None or self._days(spoken_of[1]) == self._days(self._now()):
-            return proof
-        return f"{proof}, and {MAY_HAVE_FILLED}" if closes else None
+        is_of_today = spoken_of is None or self._days(spoken_of[1]) == self._days(self._now())
+        return proof if is_of_today else f"{proof}, and {MAY_HAVE_FILLED}"
 
     def doubt(self) -> None:
         """The link was lost: what lists lacked before proves nothing any more, nor does what was heard on it."""

@@ -13,7 +13,15 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.code_rows import ERROR_TABLE, REFUSED_CHANGES
 from ibkeel.ibkr.codes import About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, is_of_client, report_of, with_average
+from ibkeel.ibkr.listed_orders import (
+    MAY_HAVE_FILLED,
+    OrderList,
+    RollCall,
+    is_leg,
+    is_of_client,
+    report_of,
+    with_average,
+)
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
 from ibkeel.ibkr.pending import LATE
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
@@ -292,15 +300,17 @@ class OrderBook:
         lacks = False
         for order_id, entry in list(self._entries.items()):
             is_here = self.is_held_back(order_id) and not entry.modifying
-            if entry.truth.state.is_final or is_here or not self.roll.is_missing(order_id, turn):
+            if entry.truth.has_ended or is_here or not self.roll.is_missing(order_id, turn):
                 continue
             before = entry.truth.state
             if which is OrderList.OPEN and is_whole:
                 self._saw(order_id, Unlisted())
             lacks |= entry.truth.state is not before
-            proof = self.roll.missed(order_id, which, at, closes=entry.is_closing)
+            proof = self.roll.missed(order_id, which, at)
             if proof is not None:
-                self._saw(order_id, Vanished(reason=proof))
+                # Of what closes a position, that position tells the rest.
+                may_have_filled = MAY_HAVE_FILLED in proof and not entry.is_closing
+                self._saw(order_id, Vanished(reason=proof, may_have_filled=may_have_filled))
         return lacks
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
@@ -333,6 +343,10 @@ class OrderBook:
     def reports(self) -> tuple[OrderReport, ...]:
         """Every order, in the order of their ids."""
         return tuple(self._entries[order_id].report for order_id in sorted(self._entries))
+
+    def open_reports(self) -> tuple[OrderReport, ...]:
+        """Those that may work."""
+        return tuple(row for row in self.reports() if not self._entries[row.order_id].truth.has_ended)
 
     def fills(self) -> tuple[Execution, ...]:
         """Every fill, in order of arrival."""

@@ -44,14 +44,14 @@ class OrderLists:
     async def open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now, after a round trip."""
         await self._list_orders("the open orders", self._link.ib.client.reqOpenOrders, deadlines)
-        return self._ours_open()
+        return self._link.book.open_reports()
 
     async def all_open_orders(self, deadlines: Deadlines) -> tuple[OrderReport, ...]:
         """Orders that work now in the account, ours and those of other clients and of people."""
         send = self._link.ib.client.reqAllOpenOrders
         rows = await self._list_orders("all open orders", send, deadlines)
         client_id, now = self._link.config.client_id, self._link.clock.now()
-        return (*self._ours_open(), *foreign_orders(rows, client_id, now, self._cannot_read))
+        return (*self._link.book.open_reports(), *foreign_orders(rows, client_id, now, self._cannot_read))
 
     def _cannot_read(self, order: Any, error: Exception) -> None:
         name = f"order {order.orderRef or order.permId or order.orderId}"
@@ -71,9 +71,6 @@ class OrderLists:
                 f"a row of the venue's lists cannot be read, {why} is left out: it counts neither as a stop nor beside "
                 "an exit. Look at it in TWS or Client Portal, and report this",
             )
-
-    def _ours_open(self) -> tuple[OrderReport, ...]:
-        return tuple(row for row in self._link.book.reports() if not row.state.is_final)
 
     async def _list_orders(self, what: str, send: Callable[[], None], deadlines: Deadlines) -> list[Message]:
         """The messages that make up a list of orders; the book hears those of ours by itself."""
@@ -230,7 +227,7 @@ class FateFinder:
         self._tell_lost()
 
     def _open(self) -> Sequence[OrderReport]:
-        return [row for row in self._link.book.reports() if row.state in _DOUBTFUL]
+        return [row for row in self._link.book.open_reports() if row.state in _DOUBTFUL]
 
     @property
     def is_needed(self) -> bool:
@@ -274,8 +271,7 @@ class FateFinder:
                 f"order {name}",
                 f"nobody knows what became of {words}: the venue was asked, and {why}. Look for it in TWS or Client "
                 "Portal, and cancel it there if it works and should not. Nothing is sent again for it, and the lists are "
-                f"read every {_APART:g} s until they tell. Of a day that is over they never do: compare positions, then "
-                "start the bot again, which frees its symbol",
+                f"read every {_APART:g} s until they tell",
             )
 
 

@@ -116,9 +116,15 @@ class Unlisted:
 
 @attrs.frozen(kw_only=True)
 class Vanished:
-    """No list of open, ended or filled orders names it, time and again, on a good session."""
+    """No list of open, ended or filled orders names it, time and again, on a good session: it works no more.
+
+    Args:
+        reason: Why.
+        may_have_filled: Whether it may have filled where no list reaches back: then its fate stays unknown.
+    """
 
     reason: str
+    may_have_filled: bool = False
 
 
 Evidence = (

@@ -77,7 +77,7 @@ class OrderTruth:
         code: Of the error that rejected it; None while it is not `REJECTED`.
         may_work: Whether the venue accepted it, or may have: an error code alone, other than 201
             and 202, does not end it any more.
-        is_inferred: Whether its end was inferred from the venue's silence.
+        is_inferred: Whether its end was inferred from the venue's silence; it may be UNKNOWN which one.
         contradictions: Evidence that cannot be true together with the state.
     """
 
@@ -92,6 +92,11 @@ class OrderTruth:
     may_work: bool = False
     is_inferred: bool = False
     contradictions: tuple[str, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it works no more: its end is known, or was inferred."""
+        return self.state.is_final or self.is_inferred
 
     @property
     def must_reconcile(self) -> bool:
@@ -143,7 +148,7 @@ def _did(truth: OrderTruth, deed: Sent | CancelRequested | LinkLost) -> OrderTru
 
 
 def _link_lost(truth: OrderTruth) -> OrderTruth:
-    if truth.state is OrderState.INTENT or truth.state.is_final:
+    if truth.state is OrderState.INTENT or truth.has_ended:
         return truth
     return _settled(attrs.evolve(truth, may_work=True), OrderState.UNKNOWN, "the connection ended")
 
@@ -164,7 +169,8 @@ def _cancel_unanswered(truth: OrderTruth) -> OrderTruth:
 def _vanished(truth: OrderTruth, vanished: Vanished) -> OrderTruth:
     if truth.state not in {OrderState.SENT, OrderState.UNKNOWN}:
         return truth
-    return attrs.evolve(truth, state=OrderState.CANCELLED, reason=vanished.reason, is_inferred=True)
+    state = OrderState.UNKNOWN if vanished.may_have_filled else OrderState.CANCELLED
+    return attrs.evolve(truth, state=state, reason=vanished.reason, is_inferred=True)
 
 
 def _revived(truth: OrderTruth, words: str) -> OrderTruth:
@@ -246,6 +252,7 @@ def _refused(truth: OrderTruth, seen: ErrorSeen) -> OrderTruth:
         state = OrderState.UNKNOWN
     if not truth.state.is_final:
         code = seen.code if state is OrderState.REJECTED else None
-        return attrs.evolve(truth, state=state, reason=words, code=code)
+        is_inferred = truth.is_inferred and seen.fate is ErrorFate.CANCEL_REFUSED  # no sign that it lives
+        return attrs.evolve(truth, state=state, reason=words, code=code, is_inferred=is_inferred)
     clash = state.is_final and state is not truth.state
     return _contradicted(truth, f"{words}, but {truth.state.value}") if clash else truth

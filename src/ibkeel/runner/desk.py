@@ -167,7 +167,7 @@ class OrderDesk:
             is_event: Whether it was said just now: what was taken for gone may live again. Lists may be old.
         """
         order = self._of(report)
-        if order is None or (order.is_told_again(report) and not is_event):
+        if order is None or order.is_told_again(report):
             return False
         if order.is_past:
             self.stirred.set()  # it may live after all

@@ -89,8 +89,9 @@ class OwnOrder:
         return self.state in {OrderState.UNKNOWN, OrderState.SENT} and not self.is_past
 
     def is_told_again(self, report: OrderReport) -> bool:
-        """Whether a list only repeats what we ourselves believe of an order of the past."""
-        return self.is_past and report.state in {OrderState.UNKNOWN, OrderState.SENT}
+        """Whether it only repeats what we ourselves believe of an order of the past."""
+        is_belief = report.state in {OrderState.UNKNOWN, OrderState.SENT} and report.filled <= self.filled
+        return self.is_past and is_belief
 
     def is_of(self, report: OrderReport) -> bool:
         """Whether a report that bears the order's name is of it: other clients and people may use the name too."""

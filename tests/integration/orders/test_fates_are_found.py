@@ -166,15 +166,12 @@ async def test_what_contradicts_the_known_end_of_an_order_is_told_once(stage):
 
 
 @pytest.mark.parametrize(
-    ("is_closing", "state", "words"),
-    [
-        (False, "sent", "Of a day that is over they never do: compare positions, then start the bot again"),
-        (True, "cancelled", "it may have filled on a day that is over, of which nothing is listed: compare"),
-    ],
+    ("is_closing", "state"),
+    [(False, "unknown"), (True, "cancelled")],
     ids=["an entry", "an exit, for positions tell the rest"],
 )
 async def test_what_ended_on_a_day_that_is_over_is_for_a_person_to_find_out(
-    stage, monkeypatch, is_closing, state, words
+    stage, monkeypatch, is_closing, state
 ):
     async with stage() as on:
         on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
@@ -185,8 +182,55 @@ async def test_what_ended_on_a_day_that_is_over_is_for_a_person_to_find_out(
         await asyncio.sleep(100)
 
         assert states(on, "mine")[-1] == state
+        assert await on.broker.open_orders() == ()
         [alarm] = alarms(on)
-        assert words in alarm.message
+        assert (
+            "it may have filled on a day that is over, of which nothing is listed: compare" in alarm.message
+        )
+
+
+async def test_an_entry_that_was_lost_over_a_night_keeps_nothing_shut(stage):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on))
+        await on.broker.disconnect()
+        await asyncio.sleep(timedelta(days=1).total_seconds())
+        await on.broker.connect()
+        await asyncio.sleep(100)
+        asked = len(on.board.asked("all_open_orders"))
+
+        await asyncio.sleep(600)
+
+        assert len(on.board.asked("all_open_orders")) == asked
+        assert await on.broker.all_open_orders() == ()
+        assert states(on, "mine")[-1] == "unknown"
+        [alarm] = alarms(on)
+        assert (
+            "lost on the way and not at the venue: BUY 1 SPY LMT (it may have filled on a day"
+            in alarm.message
+        )
+        rows = {row.name: row for row in (await on.broker.health()).checks}
+        assert "nobody knows" not in rows["order path"].evidence
+        await on.broker.cancel(placed.order_id)
+        assert on.board.asked("cancel_order")
+        assert await on.broker.all_open_orders() == ()
+
+
+async def test_an_entry_of_a_day_that_is_over_lives_when_the_venue_speaks_of_it(stage, monkeypatch):
+    async with stage() as on:
+        placed = await on.broker.place(ticket(on))
+        works = on.gateway.venue.open_orders()
+        tomorrow = virtual_clock().now() + timedelta(days=1)
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: [])
+        on.board.hang_up()
+        monkeypatch.setattr(on.broker._link.book.roll, "_now", lambda: tomorrow)
+        await asyncio.sleep(100)
+        gone = await on.broker.open_orders()
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: works)
+
+        [row] = await on.broker.open_orders()
+
+        assert gone == ()
+        assert (row.order_id, row.state) == (placed.order_id, OrderState.WORKING)
 
 
 async def test_of_a_lost_order_a_person_hears_what_had_filled_and_a_cancel_asks_the_venue(stage, monkeypatch):

@@ -269,6 +269,30 @@ async def test_an_entry_that_was_lost_over_a_night_shuts_nothing_once_the_bot_wa
                 assert crew.desk.may_own(held)
 
 
+@pytest.mark.parametrize("begins", ["before", "after"])
+async def test_an_entry_that_was_lost_over_a_night_shuts_nothing_in_the_bot_that_runs_on(stage, begins):
+    async with stage() as on:
+        with Journal.in_memory() as journal:
+            crew = crew_on(on, journal)
+            hearing = asyncio.create_task(crew.watch.run())
+            entry = await waiting_entry(on, crew)
+            await on.broker.disconnect()
+            await asyncio.sleep(timedelta(days=1).total_seconds())
+            if begins == "before":
+                crew.desk.begin_session()
+            await on.broker.connect()
+            await asyncio.sleep(100)
+            if begins == "after":
+                crew.desk.begin_session()
+
+            assert crew.desk.unknown_orders == 0
+            assert await on.broker.all_open_orders() == ()
+            [held] = await on.broker.positions()
+            assert held.contract.con_id == entry.contract.con_id
+            assert crew.desk.may_own(held)
+            hearing.cancel()
+
+
 async def test_a_session_that_began_without_the_servers_is_sought_as_patiently_as_any(stage):
     async with stage() as on:
         on.gateway.inject(faults.UpstreamLost(duration=30.0))

@@ -301,6 +301,16 @@ def test_an_order_that_provably_left_no_trace_is_over(evidence):
     assert (truth.state, truth.reason, truth.is_inferred) == (S.CANCELLED, "not at the venue", True)
 
 
+def test_what_left_no_trace_but_may_have_filled_works_no_more_and_lives_when_an_error_speaks_of_it():
+    gone = after(Sent(), Vanished(reason="on no list", may_have_filled=True))
+
+    assert (gone.state, gone.has_ended, gone.reason) == (S.UNKNOWN, True, "on no list")
+    assert gone.saw(LinkLost()) == gone
+    assert gone.saw(ErrorSeen(fate=ErrorFate.CANCEL_REFUSED, code=10147)).has_ended
+    assert not gone.saw(ErrorSeen(fate=ErrorFate.UNCERTAIN, code=9)).has_ended
+    assert not gone.saw(ErrorSeen(fate=ErrorFate.REJECTED, code=201)).is_inferred
+
+
 def test_an_order_that_works_cannot_vanish():
     truth = after(Sent(), status("Submitted"))
 
