@@ -84,20 +84,14 @@ class OrderState(StrEnum):
         return self in {OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED}
 
 
-def _is_bag(contract: Contract) -> bool:
-    """Whether it is a combo that was told without its legs, as fills tell it."""
-    return isinstance(contract, OtherContract) and contract.kind == "BAG"
-
-
 def _is_combo(contract: Contract) -> bool:
-    return isinstance(contract, Combo) or _is_bag(contract)
+    """A fill tells of a combo as a `BAG` without its legs."""
+    is_bag = isinstance(contract, OtherContract) and contract.kind == "BAG"
+    return is_bag or isinstance(contract, Combo)
 
 
 def positive_unless_combo(instance: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
-    """Refuse what is not a price: above zero, but finite for a combo, which may pay its buyer.
-
-    A fill of a combo names a `BAG` without its legs.
-    """
+    """Refuse what is not a price: above zero, but finite for a combo, which may pay its buyer."""
     (finite if _is_combo(instance.contract) else positive)(instance, attribute, value)
 
 
