@@ -29,6 +29,7 @@ _REACH: Final = 6.5
 _NODES: Final = 201
 _MIDDLE: Final = _NODES // 2
 _GAP: Final = _REACH / _MIDDLE
+_PLACES: Final = np.linspace(-_REACH, _REACH, _NODES)
 _STEPS: Final = 32
 # The share cannot fall below nothing: what a dividend leaves is at least this part of it.
 _LEFT: Final = 1e-9
@@ -100,10 +101,6 @@ def _kernel(part: float) -> Floats:
     return kernel
 
 
-def _nodes() -> Floats:
-    return np.linspace(-_REACH, _REACH, _NODES)
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class _Span:
     """The time between two dividends, or between one of them and now or expiry."""
@@ -117,7 +114,7 @@ class _Span:
         variance = terms.volatility**2
         drift = (terms.rate - terms.dividend_yield) * (time - self.start) - 0.5 * variance * time
         deviation = terms.volatility * np.sqrt(terms.years)
-        shares: Floats = self.forward * np.exp(drift + deviation * _nodes())
+        shares: Floats = self.forward * np.exp(drift + deviation * _PLACES)
         return shares
 
 
