@@ -122,7 +122,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if isinstance(cause, BrokenPipeError | SystemExit):  # SystemExit is rich's word for a broken pipe
             _drop_output(sys.stdout)  # whoever read it has enough
             return ExitCode.SUCCESS
-        return _told(_of_output(cause))
+        return _told(_of_surroundings(cause))
     return ended if isinstance(ended, int) else ExitCode.SUCCESS
 
 
@@ -138,8 +138,10 @@ def _drop_output(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _of_output(error: BaseException) -> BaseException:
-    """The same error; as one of ours when it is the output that takes no more, which a second try tells."""
+def _of_surroundings(error: BaseException) -> BaseException:
+    """The same error; as one of ours when the folder is gone, or when the output takes no more: a second try tells."""
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # of `getcwd`
+        return ConfigurationError("the folder in which this was typed is gone; change to one that is there")
     if isinstance(error, OSError):
         try:
             _flush("\n")  # without a buffer there is nothing else left to write

@@ -103,7 +103,7 @@ def _is_halted(state: Path) -> bool:
 
 
 def _ask(bot: BotConfig, options: FlattenOptions) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # a service may have closed it
         raise ConfigurationError("nobody is there to be asked; --yes closes without a question")
     if bot.gateway.orders == "DRY_RUN":
         return

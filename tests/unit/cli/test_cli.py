@@ -19,6 +19,7 @@ import pyarrow.parquet
 import pytest
 import time_machine
 
+import ibkeel
 from ibkeel.cli import main
 from ibkeel.cli.app import ExitCode, _log_to_stderr, cause_of, commands, exit_code, run, sentence
 from ibkeel.cli.paths import fresh_journal, state_directory
@@ -183,6 +184,21 @@ def test_a_state_directory_is_made_for_its_owner_alone(tmp_path):
     path = state_directory({}, tmp_path / "state")
 
     assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system keeps a folder that somebody is in")
+def test_a_command_typed_in_a_folder_that_is_gone_says_so(tmp_path, monkeypatch):
+    """In a process of its own: the libraries that look where they are do so when they are loaded."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(ibkeel.__file__).parents[1]))
+    monkeypatch.chdir(tmp_path)
+    tmp_path.rmdir()
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "ibkeel", "config", "init"], check=False, capture_output=True, text=True
+    )
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("ibkeel: the folder in which this was typed is gone; change to one")
 
 
 @pytest.mark.parametrize(

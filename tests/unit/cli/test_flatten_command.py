@@ -80,7 +80,11 @@ def test_json_is_one_object(bot, capsys):
     }  # fmt: skip
 
 
-def test_nobody_at_the_terminal_must_say_yes(bot, tmp_path, capsys):
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_nobody_at_the_terminal_must_say_yes(bot, tmp_path, monkeypatch, capsys, is_closed):
+    if is_closed:
+        monkeypatch.setattr("sys.stdin", None)  # as Python has it where descriptor 0 is closed
+
     assert run(["flatten", bot(done=Flattened())]) == 2
     assert "--yes" in capsys.readouterr().err
     assert not (tmp_path / "halt").exists()
