@@ -116,7 +116,9 @@ class VenueBroker(Broker):
 
     @override
     async def connect(self) -> None:
-        """Begin; from now on the closes of sessions settle options."""
+        """Begin; from now on the closes of sessions settle options; again does nothing."""
+        if self._is_connected:
+            return
         self._is_connected = True
         self._ended.clear()
         self._await_close()

@@ -172,10 +172,11 @@ def sessions_of(at: npt.NDArray[np.datetime64], timezone: str = "America/New_Yor
         timezone: IANA name of the exchange's time zone.
     """
     zone = ZoneInfo(timezone)
-    hours, position = np.unique(np.asarray(at, "datetime64[h]"), return_inverse=True)
+    # Zones differ by multiples of a quarter of an hour, and days begin with one of them.
+    quarters, position = np.unique(np.asarray(at, "datetime64[15m]"), return_inverse=True)
     days = [
-        datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).toordinal()
-        for hour in hours.astype(np.int64).tolist()
+        datetime.fromtimestamp(quarter * 900, UTC).astimezone(zone).toordinal()
+        for quarter in quarters.astype(np.int64).tolist()
     ]
     return np.array(days, dtype=np.int64)[position]
 

@@ -230,3 +230,17 @@ def test_a_stream_that_began_before_the_first_price_waits_for_it():
 
     came = run_virtual(body(), start=SESSIONS[0].opens_at, travel=False)
     assert abs(came - begins) < timedelta(seconds=2)
+
+
+def test_a_broker_that_was_connected_twice_settles_nothing_once_it_is_disconnected():
+    ended = []
+
+    async def body(broker):
+        await broker.place(order(CALL, quantity=1))
+        await broker.connect()
+        await broker.disconnect()
+        await asyncio.sleep(timedelta(days=3).total_seconds())
+
+    trading(body, settled=ended.append)
+
+    assert ended == []

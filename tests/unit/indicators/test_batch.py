@@ -82,6 +82,14 @@ def test_sessions_are_local_calendar_days():
     assert (np.diff(labels) == [1, 0]).all()
 
 
+def test_a_local_day_may_begin_at_a_half_hour_of_utc():
+    at = np.array(["2026-01-05T18:29:59", "2026-01-05T18:30:00"], dtype="datetime64[s]")
+
+    labels = sessions_of(at, "Asia/Kolkata")
+
+    assert np.diff(labels) == [1]
+
+
 def test_negative_volume_is_refused():
     with pytest.raises(InvalidInput, match="volume"):
         session_vwap([1.0], [1.0], [1.0], [-1.0], [1])
