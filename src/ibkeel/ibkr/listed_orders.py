@@ -20,7 +20,7 @@ from ibkeel.model import (
     OrderState,
     PermId,
 )
-from ibkeel.orders import state_of_status, venue_day
+from ibkeel.orders import Vanished, state_of_status, venue_day
 
 MAY_HAVE_FILLED: Final = (
     "it may have filled on a day that is over, of which nothing is listed: compare positions"
@@ -218,7 +218,9 @@ class RollCall:
         """Whether nothing was said of an order since that list was asked for."""
         return order_id not in self._named or self._named[order_id][0] < turn
 
-    def missed(self, order_id: OrderId, which: OrderList, at: float | None) -> str | None:
+    def missed(
+        self, order_id: OrderId, which: OrderList, at: float | None, *, closes: bool = False
+    ) -> Vanished | None:
         """A complete list does not name an order.
 
         A Gateway that is cut off answers from its own memory, keeps orders, and need not have noticed or said
@@ -226,15 +228,17 @@ class RollCall:
         as long is asked for: an order that fills twice is worse than a stop that comes late, but not than one
         that never does.
 
-        Of a day that is over no list tells what filled: of an order that was last spoken of before, the words say so.
+        Of a day that is over no list tells what filled: an order that was last spoken of before may have. Of one
+        that closes a position, that position tells the rest.
 
         Args:
             order_id: Which.
             which: The list.
             at: The loop's seconds; None when the session is not good: then nothing is proved.
+            closes: Whether it only reduces a position.
 
         Returns:
-            Words, when all lists have lacked it for long enough to prove that it is not at the venue.
+            With words, when all lists have lacked it for long enough to prove that it is not at the venue.
         """
         if at is None:
             self._absent.pop(order_id, None)
@@ -249,8 +253,9 @@ class RollCall:
         if not has_sign:
             proof = f"{proof}; {MAY_BE_KEPT}"
         spoken_of = self._named.get(order_id)
-        is_of_today = spoken_of is None or self._days(spoken_of[1]) == self._days(self._now())
-        return proof if is_of_today else f"{proof}, and {MAY_HAVE_FILLED}"
+        if spoken_of is None or self._days(spoken_of[1]) == self._days(self._now()):
+            return Vanished(reason=proof)
+        return Vanished(reason=f"{proof}, and {MAY_HAVE_FILLED}", may_have_filled=not closes)
 
     def doubt(self) -> None:
         """The link was lost: what lists lacked before proves nothing any more, nor does what was heard on it."""

@@ -13,15 +13,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError, NotConnected
 from ibkeel.ibkr.code_rows import ERROR_TABLE, REFUSED_CHANGES
 from ibkeel.ibkr.codes import About, ErrorTable, Meaning
-from ibkeel.ibkr.listed_orders import (
-    MAY_HAVE_FILLED,
-    OrderList,
-    RollCall,
-    is_leg,
-    is_of_client,
-    report_of,
-    with_average,
-)
+from ibkeel.ibkr.listed_orders import OrderList, RollCall, is_leg, is_of_client, report_of, with_average
 from ibkeel.ibkr.order_news import NOT_FOUND, OrderEvent, OrderNews, of_orphan
 from ibkeel.ibkr.pending import LATE
 from ibkeel.ibkr.translate import execution_of, number_of, price_of
@@ -49,7 +41,6 @@ from ibkeel.orders import (
     Sent,
     StatusSeen,
     Unlisted,
-    Vanished,
 )
 from ibkeel.telemetry import Observer
 
@@ -306,11 +297,8 @@ class OrderBook:
             if which is OrderList.OPEN and is_whole:
                 self._saw(order_id, Unlisted())
             lacks |= entry.truth.state is not before
-            proof = self.roll.missed(order_id, which, at)
-            if proof is not None:
-                # Of what closes a position, that position tells the rest.
-                may_have_filled = MAY_HAVE_FILLED in proof and not entry.is_closing
-                self._saw(order_id, Vanished(reason=proof, may_have_filled=may_have_filled))
+            if (proof := self.roll.missed(order_id, which, at, closes=entry.is_closing)) is not None:
+                self._saw(order_id, proof)
         return lacks
 
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:

@@ -20,7 +20,7 @@ class Day:
 
 
 def missed_all(roll, at):
-    return [roll.missed(ONE, which, at) for which in OrderList]
+    return [told and told.reason for told in (roll.missed(ONE, which, at) for which in OrderList)]
 
 
 def test_an_order_that_was_spoken_of_since_the_list_was_asked_for_is_not_missing():
@@ -110,15 +110,17 @@ def test_the_count_begins_anew(event):
     assert missed_all(roll, 140.0) == [None] * 3
 
 
-def test_of_a_day_that_is_over_nothing_proves_that_an_order_did_not_fill():
+@pytest.mark.parametrize("closes", [False, True])
+def test_of_a_day_that_is_over_nothing_proves_that_an_order_did_not_fill(closes):
     day = Day()
     roll = sent_and_signed(day)
     day.now += timedelta(minutes=2)
 
     for at in (100.0, 130.0):
-        said = [roll.missed(ONE, which, at) for which in OrderList][-1]
+        said = [roll.missed(ONE, which, at, closes=closes) for which in OrderList][-1]
 
-    assert said.startswith("not at the venue: no list named it for 30 s, and it may have filled")
+    assert said.may_have_filled is not closes  # of what closes a position that position tells
+    assert said.reason.startswith("not at the venue: no list named it for 30 s, and it may have filled")
 
 
 @pytest.mark.parametrize(
