@@ -214,13 +214,19 @@ class Journal:
 
     def _append(self, rows: list[Row]) -> tuple[int, ...]:
         """Write rows whose numbers count from the last one in the file."""
-        with self._connection as connection:  # commits, or undoes what was begun
-            connection.execute("BEGIN IMMEDIATE")
-            last: int = connection.execute(schema.LAST_NUMBER).fetchone()[0] or 0
+        try:  # a commit by `with` is no statement, and nobody could be killed before it in a test
+            self._connection.execute("BEGIN IMMEDIATE")
+            last: int = self._connection.execute(schema.LAST_NUMBER).fetchone()[0] or 0
             numbers = tuple(last + row[0] for row in rows)
-            connection.executemany(
+            self._connection.executemany(
                 schema.INSERT, [(number, *row[1:]) for number, row in zip(numbers, rows, strict=True)]
             )
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A full disk has ended it already, or another writer let none begin.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
         return numbers
 
     def events(

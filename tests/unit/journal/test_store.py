@@ -350,13 +350,6 @@ class Interrupted:
     def __getattr__(self, name):
         return getattr(self.connection, name)
 
-    def __enter__(self):
-        self.connection.__enter__()
-        return self
-
-    def __exit__(self, *raised):
-        return self.connection.__exit__(*raised)
-
     def execute(self, statement, *values):
         result = self.connection.execute(statement, *values)
         if statement.startswith(self.statement):
