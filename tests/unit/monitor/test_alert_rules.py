@@ -916,6 +916,15 @@ def test_what_was_told_before_a_reset_window_is_escalated_in_it():
     assert [alert.severity for alert in person.alerts] == [Severity.WARNING, Severity.CRITICAL]
 
 
+def test_of_an_order_of_unknown_fate_a_person_hears_for_how_long_it_keeps_entries_back():
+    person = Person()
+
+    person.hear(DOUBTED)
+    person.wait(90)
+
+    assert "of an entry until the next session at most" in person.alerts[0].text
+
+
 @pytest.mark.parametrize("after", ["ready", "stopped", "idle"])
 def test_a_session_that_is_back_or_wanted_no_more_holds_nothing_back(after):
     person = Person(patience=60)

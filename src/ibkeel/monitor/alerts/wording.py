@@ -209,7 +209,7 @@ def _order(event: events.OrderChanged) -> Iterator[News]:
             severity=_CRITICAL,
             title=f"Nobody knows what became of order {name}",
             what=order + (event.reason or "the venue has not said what became of it"),
-            did="it enters nothing until that is known, resends nothing, and keeps asking the venue's lists",
+            did="it enters nothing until that is known, of an entry until the next session at most, and resends nothing",
             todo="look for the order in TWS or Client Portal; cancel or close there what should not be",
             lasts=True,
             may_pass=True,
