@@ -87,11 +87,12 @@ def foreign_orders(
                     continue
                 found[key] = attrs.evolve(report, state=state_of_status(state.status))
         elif name == "orderStatus":
-            order_id, _, filled, remaining, _, perm_id, _, _, client = args[:9]
+            order_id, status, filled, remaining, _, perm_id, _, _, client = args[:9]
             key = (client, order_id, perm_id)
             if key in found and not numeric_unset(filled):
                 left = number_of(remaining) or 0.0
-                found[key] = attrs.evolve(found[key], filled=float(filled), remaining=left)
+                state = state_of_status(status)
+                found[key] = attrs.evolve(found[key], state=state, filled=float(filled), remaining=left)
     return tuple(report for report in found.values() if not report.state.is_final)
 
 

@@ -159,7 +159,6 @@ class OrderBook:
             return
         self.roll.named(OrderId(order_id))  # also when the rest of it cannot be read
         entry = self._entries.get(OrderId(order_id)) or self._adopt(OrderId(order_id), contract, order)
-        quantity = number_of(order.totalQuantity) or entry.report.quantity
         entry.report = _changed(
             entry.report,
             perm_id=PermId(order.permId or entry.report.perm_id),
@@ -168,8 +167,10 @@ class OrderBook:
             order_type=order.orderType,
             tif=order.tif or entry.report.tif,
         )
-        entry.truth = _changed(entry.truth, quantity=quantity)
-        self._answer(OrderId(order_id), StatusSeen(status=state.status))
+        entry.truth = _changed(entry.truth, quantity=number_of(order.totalQuantity) or entry.report.quantity)
+        is_new = entry.told is None or entry.truth.is_inferred
+        if state.status or is_new:  # a row that was read in part has none
+            self._answer(OrderId(order_id), StatusSeen(status=state.status))
 
     def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> _Entry:
         told = report_of(order_id, contract, order, at=self._clock.now())
@@ -185,7 +186,7 @@ class OrderBook:
         _remaining: float,
         average: float,
         perm_id: int,
-        _parent_id: int,
+        parent_id: int,
         _last_price: float,
         client_id: int,
         why_held: str,
@@ -195,13 +196,14 @@ class OrderBook:
         entry = self._entries.get(OrderId(order_id))
         if entry is None or client_id != self._client_id:
             return
-        entry.report = attrs.evolve(entry.report, perm_id=PermId(perm_id or entry.report.perm_id))
-        count = number_of(filled)
-        if count is not None and count >= entry.report.filled:  # a late message takes no fill back
-            price = price_of(average, entry.report.contract) if count else None
-            entry.report = attrs.evolve(
-                entry.report, filled=count, average_fill_price=None if price is None else float(price)
-            )
+        report, count = entry.report, number_of(filled)
+        parent = report.parent_id or OrderId(parent_id) or None
+        report = attrs.evolve(report, perm_id=PermId(perm_id or report.perm_id), parent_id=parent)
+        if count is not None and count >= report.filled:  # a late message takes no fill back
+            price = price_of(average, report.contract) if count else None
+            paid = None if price is None else float(price)
+            report = attrs.evolve(report, filled=count, average_fill_price=paid)
+        entry.report = report
         self._answer(OrderId(order_id), StatusSeen(status=status, filled=count, reason=why_held))
 
     def on_execution(self, _: int, contract: Any, ib_execution: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -22,12 +22,15 @@ from ibkeel.ibkr.listed_orders import (
     is_of_client,
 )
 from ibkeel.ibkr.pending import Pending, collecting
+from ibkeel.ibkr.translate import begun_order
 from ibkeel.model import Execution, OrderId, OrderReport, OrderState
 from ibkeel.resilience import Deadlines, RequestKind
 
 _APART: Final = 31.0  # seconds between two rounds of the lists: a little more than the proof of absence takes
 _DOUBTFUL: Final = frozenset({OrderState.SENT, OrderState.UNKNOWN})
 _NOT_TOLD: Final = "its lists do not tell"
+_LEFT_OUT: Final = "is left out: it counts neither as a stop nor beside an exit"
+_OPEN_ORDER: Final = "5"
 _ROWS: Final = {5: "openOrder", 11: "execDetails", 101: "completedOrder"}
 _ROUNDS: Final = 3  # without a fate before a person must look
 
@@ -55,21 +58,35 @@ class OrderLists:
 
     def _cannot_read(self, order: Any, error: Exception) -> None:
         name = f"order {order.orderRef or order.permId or order.orderId}"
-        self._left_out(name, f"{type(error).__name__}: {error}. It is of client id {order.clientId}, and")
+        words = f"{type(error).__name__}: {error}. It is of client id {order.clientId}, and {_LEFT_OUT}"
+        self._tell(name, words)
 
-    def _cannot_decode(self, fields: Sequence[str], error: Exception) -> None:
-        self._undecoded += 1
-        words = f"for the client library cannot decode it, {type(error).__name__}. It"
-        self._left_out(f"order row {' '.join(fields[2:6])}", words)
+    def _cannot_decode(self, fields: list[str], error: Exception) -> None:
+        how = _LEFT_OUT
+        with suppress(*UNREADABLE):
+            if fields[0] == _OPEN_ORDER and self._hear_begun(begun_order(fields)):
+                how = "counts as its first fields say"
+        self._undecoded += how is _LEFT_OUT
+        words = f"for the client library cannot decode it, {type(error).__name__}. It {how}"
+        self._tell(f"order row {' '.join(fields[2:6])}", words)
 
-    def _left_out(self, name: str, why: str) -> None:
+    def _hear_begun(self, row: tuple[int, Any, Any, Any]) -> bool:
+        """Hear of an open order by the first fields of its message; a what-if is none, and a combo's legs come later."""
+        requests, is_combo = self._link.requests, row[1].secType == "BAG"
+        if is_combo or requests.get(row[0]) is not None or self._link.is_elsewhere(row[2]):
+            return False
+        self._link.book.on_open_order(*row)
+        if (listing := requests.get("openOrders")) is not None:
+            listing.take("openOrder", row)
+        return True
+
+    def _tell(self, name: str, why: str) -> None:
         """A person is told once of each: without one row the others count all the same."""
         if name not in self._unread:
             self._unread.add(name)
             self._alarm(
                 name,
-                f"a row of the venue's lists cannot be read, {why} is left out: it counts neither as a stop nor beside "
-                "an exit. Look at it in TWS or Client Portal, and report this",
+                f"a row of the venue's lists cannot be read, {why}. Look at it in TWS or Client Portal, and report this",
             )
 
     async def _list_orders(self, what: str, send: Callable[[], None], deadlines: Deadlines) -> list[Message]:

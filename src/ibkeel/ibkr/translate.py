@@ -10,7 +10,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ibkeel.errors import GatewayRejected, InvalidInput
-from ibkeel.ibkr.client import library, numeric_unset
+from ibkeel.ibkr.client import give_types, library, numeric_unset
 from ibkeel.model import (
     ClientOrderId,
     Combo,
@@ -245,6 +245,23 @@ def to_ib_order(ticket: OrderTicket, *, order_id: int, account: str, client_orde
     if ticket.stop_price is not None:
         order.auxPrice = float(ticket.stop_price)
     return order
+
+
+_BEGIN: Final = (
+    "orderId", "conId", "symbol", "secType", "lastTradeDateOrContractMonth", "strike", "right", "multiplier",
+    "exchange", "currency", "localSymbol", "tradingClass", "action", "totalQuantity", "orderType", "lmtPrice",
+    "auxPrice", "tif", "ocaGroup", "account", "openClose", "origin", "orderRef", "clientId", "permId",
+)  # fmt: skip
+
+
+def begun_order(fields: list[str]) -> tuple[int, Any, Any, Any]:
+    """What `openOrder` is told, by the first fields of its message, which are the same of all orders; no status."""
+    contract, order = library.Contract(), library.Order()
+    for name, value in zip(_BEGIN, fields[1:26], strict=True):
+        setattr(order if hasattr(order, name) else contract, name, value)
+    give_types(contract)
+    give_types(order)
+    return order.orderId, contract, order, library.OrderState()
 
 
 def execution_of(ib_contract: Any, ib_execution: Any) -> Execution:

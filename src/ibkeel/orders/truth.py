@@ -230,7 +230,7 @@ def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
             known, OrderState.UNKNOWN, f"status Filled with {known.filled:g} of {truth.quantity:g}"
         )
     if told.is_final or told is OrderState.UNKNOWN:
-        return _settled(known, told, seen.reason or f"status {seen.status}")
+        return _settled(known, told, seen.reason or f"status {seen.status or 'not read'}")
     return _at_work(known, told, seen.reason)
 
 

@@ -6,8 +6,11 @@ import attrs
 import pytest
 
 from ibkeel.errors import GatewayRejected
+from ibkeel.ibkr import IBKRBroker
 from ibkeel.model import OrderTicket
+from ibkeel.orders import protection_gaps
 from ibkeel.sim import faults
+from ibkeel.virtual import virtual_clock
 
 RESTING = {"side": "BUY", "quantity": 1, "order_type": "LMT", "limit_price": 100}
 
@@ -186,6 +189,88 @@ async def test_a_stop_whose_row_the_library_cannot_decode_is_told_of_and_not_tak
         assert (stop.state, on.stops_sent()) == ("acknowledged", [])
         [words] = messages(on.stage.told)
         assert "cannot be read, for the client library cannot decode it, ValueError" in words
+
+
+def broken_off(payload):
+    """The same rows, with something behind the first fields that the library does not expect."""
+    fields = payload.split(b"\0")
+    if fields[0] == b"5" and (b"STP" in fields or b"theirs" in fields):
+        fields[65] = b"many"
+        return b"\0".join(fields[:90])
+    return payload
+
+
+@pytest.mark.parametrize("does_status_come", [True, False])
+async def test_an_order_of_somebody_else_whose_row_breaks_off_counts(stage, does_status_come):
+    async with stage(altered=broken_off) as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        [ours] = on.gateway.venue.open_orders()
+        theirs = attrs.evolve(ours, client_id=0, order_id=77, order_ref="theirs", quantity=3, transmit=True)
+        on.gateway.venue.submit(theirs, ours.placed_at)
+        on.board.kept_back = set() if does_status_come else {"order_status"}
+
+        rows = [await on.broker.all_open_orders(), await on.broker.all_open_orders()][-1]
+
+        mine, found = rows
+        assert (mine.state, found.state) == ("working", "working" if does_status_come else "unknown")
+        assert (found.client_id, found.client_order_id, found.order_id) == (0, "theirs", 77)
+        assert (found.contract.con_id, found.side, found.quantity, found.limit_price) == (
+            mine.contract.con_id, "BUY", 3, 100,
+        )  # fmt: skip
+        [words] = messages(on.told)
+        assert "counts as its first fields say" in words
+
+
+async def test_a_combo_whose_row_breaks_off_is_left_out_for_its_legs_are_not_known(stage):
+    def as_combo(payload):
+        fields = broken_off(payload).split(b"\0")
+        if fields[0] == b"5" and b"theirs" in fields:
+            fields[4] = b"BAG"
+        return b"\0".join(fields)
+
+    async with stage(altered=as_combo) as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        [ours] = on.gateway.venue.open_orders()
+        theirs = attrs.evolve(ours, client_id=0, order_id=77, order_ref="theirs", quantity=3, transmit=True)
+        on.gateway.venue.submit(theirs, ours.placed_at)
+
+        rows = await on.broker.all_open_orders()
+
+        assert "theirs" not in [row.client_order_id for row in rows]
+        assert "is left out: it counts neither as a stop nor beside" in messages(on.told)[0]
+
+
+async def test_an_order_that_was_taken_for_gone_lives_when_a_row_that_breaks_off_names_it(stage, monkeypatch):
+    async with stage(altered=broken_off) as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="theirs", **RESTING))
+        works = on.gateway.venue.open_orders()
+        on.board.kept_back = {"order_status"}
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: [])
+        await on.broker.all_open_orders()
+        await asyncio.sleep(120)
+        gone = states(on, "theirs")[-1]
+        monkeypatch.setattr(on.gateway.venue, "open_orders", lambda *_: works)
+
+        await on.broker.all_open_orders()
+
+        assert (gone, states(on, "theirs")[-1]) == ("cancelled", "unknown")
+
+
+async def test_a_stop_of_ours_whose_row_breaks_off_after_a_restart_is_a_stop(crew):
+    async with crew() as on:
+        placed = await on.enter()
+        await asyncio.sleep(30)
+        await on.stage.broker.disconnect()
+        on.stage.board.altered = broken_off
+        after = IBKRBroker(on.stage.broker.config, clock=virtual_clock(), jitter=lambda: 0.0)
+
+        async with after:
+            [stop] = await after.all_open_orders()
+            held = await after.positions()
+
+            assert (stop.parent_id, stop.client_id) == (placed.order_id, after.client_id)
+            assert protection_gaps(held, [stop]) == ()
+            assert (await after.cancel(stop.order_id)).state == "cancelled"
 
 
 async def test_a_row_that_the_library_cannot_decode_is_told_once_and_may_be_what_is_looked_for(stage):
