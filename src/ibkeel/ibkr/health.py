@@ -93,6 +93,7 @@ async def take_health(link: Link, keeper: Keeper, pulse: Pulse, deadline: float)
         latencies=link.requests.vitals.latencies(),
         entry_refusal=keeper.session.entry_refusal,
         is_read_only=link.is_read_only,
+        utc_offset=link.book.roll.utc_offset,
     )
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -20,7 +21,7 @@ from ibkeel.model import (
     OrderState,
     PermId,
 )
-from ibkeel.orders import Vanished, state_of_status, venue_day
+from ibkeel.orders import Vanished, listed_days, state_of_status
 
 MAY_HAVE_FILLED: Final = (
     "it may have filled on a day that is over, of which nothing is listed: compare positions"
@@ -31,6 +32,7 @@ MAY_BE_KEPT: Final = (
 _PROOF_SECONDS: Final = 30.0
 _WITHOUT_SIGN: Final = 300.0  # the same while the servers give no sign: nothing stays bare for ever
 _STEP: Final = timedelta(minutes=15)  # zones differ by multiples of it
+_EASTERNMOST: Final = timedelta(hours=14)
 _CLOCKS_APART: Final = timedelta(minutes=1)  # the venue's and ours may be
 Message = tuple[str, tuple[Any, ...]]
 Unreadable = Callable[[Any, Exception], None]
@@ -167,17 +169,15 @@ class RollCall:
         self._named: dict[OrderId, tuple[int, datetime]] = {}
         self._absent: dict[OrderId, dict[OrderList, tuple[float, float]]] = {}
         self._sent: dict[OrderId, datetime] = {}
-        self._ahead = timedelta()
+        self.utc_offset = timedelta()
+        """How far the Gateway's clock is ahead of UTC."""
 
     def greeted(self, greeting: bytes) -> None:
         """Learn from the time that a Gateway greets with when its day ends; its zone may have a name of its own."""
         with suppress(*UNREADABLE):
             told = greeting[4:].decode().split("\0")[1].split()[:2]
-            self._ahead = round((utc_of(" ".join(told)) - self._now()) / _STEP) * _STEP % timedelta(days=1)
-
-    def _days(self, at: datetime) -> tuple[date, date]:
-        """In New York and at the Gateway: whose midnight ends what is listed is unverified."""
-        return venue_day(at), (at + self._ahead).date()
+            ahead = round((utc_of(" ".join(told)) - self._now()) / _STEP) * _STEP
+            self.utc_offset = (ahead - _EASTERNMOST) % timedelta(days=-1) + _EASTERNMOST
 
     def begin(self) -> int:
         """A list, or a sign of the servers, is about to be asked for; returns its turn."""
@@ -254,7 +254,8 @@ class RollCall:
         if not has_sign:
             proof = f"{proof}; {MAY_BE_KEPT}"
         spoken_of = self._named.get(order_id)
-        if spoken_of is None or self._days(spoken_of[1]) == self._days(self._now()):
+        days = partial(listed_days, utc_offset=self.utc_offset)
+        if spoken_of is None or days(spoken_of[1]) == days(self._now()):
             return Vanished(reason=proof)
         return Vanished(reason=f"{proof}, and {MAY_HAVE_FILLED}", may_have_filled=not closes)
 

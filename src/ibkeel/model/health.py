@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
@@ -95,6 +95,8 @@ class Health:
         latencies: By kind of request.
         entry_refusal: Why the session is not good enough to open a position; empty when it is.
         is_read_only: Whether the Gateway has said that it takes no orders.
+        utc_offset: How far the Gateway's clock is ahead of UTC; None when it is not known. At its midnight the lists of
+            fills and ended orders may begin anew.
     """
 
     checks: tuple[HealthCheck, ...]
@@ -102,6 +104,7 @@ class Health:
     latencies: Mapping[str, LatencySummary] = attrs.field(factory=dict, eq=False)
     entry_refusal: str = ""
     is_read_only: bool = False
+    utc_offset: timedelta | None = None
 
     @property
     def grade(self) -> Grade:

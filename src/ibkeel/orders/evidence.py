@@ -156,11 +156,13 @@ class Reading:
         names: Our names that any of them holds.
         was_ready: Whether the session was good all the while: a Gateway without its servers keeps
             orders to itself and sends them later.
+        utc_offset: How far the Gateway's clock is ahead of UTC; None when it is not known.
     """
 
     at: datetime = attrs.field(converter=as_utc)
     names: frozenset[ClientOrderId] = attrs.field(converter=_named)
     was_ready: bool
+    utc_offset: timedelta | None = None
 
     @classmethod
     def of(
@@ -168,6 +170,7 @@ class Reading:
         *,
         at: datetime,
         was_ready: bool,
+        utc_offset: timedelta | None = None,
         open_orders: Iterable[OrderReport],
         completed_orders: Iterable[OrderReport],
         executions: Iterable[Execution],
@@ -175,7 +178,7 @@ class Reading:
         """A reading from the three lists."""
         reports = [row.client_order_id for row in (*open_orders, *completed_orders)]
         names = frozenset([*reports, *(row.client_order_id for row in executions)])
-        return cls(at=at, was_ready=was_ready, names=names)
+        return cls(at=at, was_ready=was_ready, names=names, utc_offset=utc_offset)
 
 
 def venue_day(instant: datetime) -> date:
@@ -187,11 +190,26 @@ def venue_day(instant: datetime) -> date:
     return as_utc(instant).astimezone(NEW_YORK).date()
 
 
+def listed_days(instant: datetime, utc_offset: timedelta | None) -> tuple[date, ...]:
+    """In New York and at the Gateway: whose midnight ends what is listed is unverified.
+
+    Args:
+        instant: Aware.
+        utc_offset: How far the Gateway's clock is ahead of UTC; None when it is not known.
+
+    Raises:
+        InvalidInput: The instant has no time zone.
+    """
+    day = venue_day(instant)
+    return (day,) if utc_offset is None else (day, (as_utc(instant) + utc_offset).date())
+
+
 def proof_of_absence(name: ClientOrderId, *, sent_at: datetime, readings: Iterable[Reading]) -> str | None:
     """Words that prove that nothing of an order works and nothing of it filled; None without proof.
 
     Two readings on a good session, ten seconds apart, both later than the order by as much, must
-    lack it; and fills are listed for the present day only, so the order must be of that day.
+    lack it; and fills are listed for the present day only, so the order must be of that day,
+    in New York and at the Gateway.
 
     Args:
         name: Ours, carried in `orderRef`.
@@ -203,7 +221,8 @@ def proof_of_absence(name: ClientOrderId, *, sent_at: datetime, readings: Iterab
     if not good or any(name in row.names for row in every):
         return None
     first, last = good[0], good[-1]
-    if last.at - first.at < _APART or venue_day(sent_at) != venue_day(last.at):
+    day, sent_on = (listed_days(at, last.utc_offset) for at in (last.at, sent_at))
+    if last.at - first.at < _APART or sent_on != day:
         return None
     return f"not at the venue: on no list of open, ended or filled orders at {first.at:%H:%M:%S} and {last.at:%H:%M:%S} UTC"
 

@@ -14,7 +14,7 @@ from ibkeel.clock import Clock
 from ibkeel.errors import IbkeelError
 from ibkeel.guards import finish, keep_running
 from ibkeel.journal import Journal
-from ibkeel.model import Broker, Grade, Orders
+from ibkeel.model import Broker, Orders
 from ibkeel.orders import PENNY, Interlock, OrderLimits, ProtectionPolicy, venue_day
 from ibkeel.runner.closing import Leaving
 from ibkeel.runner.config import RiskConfig, RunnerConfig
@@ -255,10 +255,7 @@ def crew_of(
     desk = OrderDesk(broker, feed, recorder, tally, clock, observer, run, doorkeeper)
     news = asyncio.Event()
 
-    async def is_ready() -> bool:
-        return (await broker.health()).grade is Grade.OK
-
-    watch = Watch(broker, desk, recorder, tally, clock, observer, is_ready=is_ready, changed=news.set)
+    watch = Watch(broker, desk, recorder, tally, clock, observer, health=broker.health, changed=news.set)
     teller = Teller(observer, clock, run)
     leaving = Leaving(broker, desk, feed, failures, clock, config.end_of_day)
     protector = Protector(

@@ -16,6 +16,8 @@ from ibkeel.model import (
     Combo,
     ExecId,
     Execution,
+    Grade,
+    Health,
     OrderReport,
     Orders,
     OrderState,
@@ -53,12 +55,12 @@ class Watch:
         clock: Clock,
         observer: Observer,
         *,
-        is_ready: Callable[[], Awaitable[bool]],
+        health: Callable[[], Awaitable[Health]],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker, self._desk, self._recorder = broker, desk, recorder
         self._tally, self._clock, self._observer = tally, clock, observer
-        self._is_ready, self._changed = is_ready, changed
+        self._health, self._changed = health, changed
         self._symbols = {*tally.symbols}
         self._seen: dict[ExecId, bool] = {}  # whether what it cost is known
         self._readings: list[Reading] = []
@@ -134,7 +136,7 @@ class Watch:
 
     async def catch_up(self) -> None:
         """Ask for fills, ended and open orders, in case the stream missed some."""
-        was_ready = await self._is_ready()
+        before = await self._health()
         executions = await self._broker.executions()
         for execution in executions:
             self.saw(execution)
@@ -142,9 +144,11 @@ class Watch:
         open_orders = await self._broker.all_open_orders()
         for report in (*completed, *open_orders):
             self.listed(report)
+        after = await self._health() if before.grade is Grade.OK else before
         reading = Reading.of(
             at=self._clock.now(),
-            was_ready=was_ready and await self._is_ready(),
+            was_ready=after.grade is Grade.OK,
+            utc_offset=after.utc_offset,
             executions=executions,
             completed_orders=[row for row in completed if self._desk.owns(row)],
             # What has no lasting number is only what we ourselves believe.

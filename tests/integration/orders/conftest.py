@@ -80,9 +80,6 @@ def crew(stage, tmp_path):
                 desk = OrderDesk(on.broker, feed, recorder, tally, clock, on.told, "t")
                 news = asyncio.Event()
 
-                async def is_ready():
-                    return on.broker.is_connected
-
                 watch = Watch(
                     on.broker,
                     desk,
@@ -90,7 +87,7 @@ def crew(stage, tmp_path):
                     tally,
                     clock,
                     on.told,
-                    is_ready=is_ready,
+                    health=on.broker.health,
                     changed=news.set,
                 )
                 protector = Protector(

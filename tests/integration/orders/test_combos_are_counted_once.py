@@ -46,10 +46,7 @@ def watched(on, combo):
         {NAME: OwnOrder(contract=combo, is_entry=True, state=OrderState.WORKING, placed_at=placed_at)}
     )
 
-    async def is_ready():
-        return True
-
-    return Watch(on.broker, desk, recorder, tally, clock, told, is_ready=is_ready), told, journal
+    return Watch(on.broker, desk, recorder, tally, clock, told, health=on.broker.health), told, journal
 
 
 async def test_a_filled_combo_is_one_order_of_one_and_two_positions(stage):

@@ -1,7 +1,7 @@
 """What the order campaign found, each as small as it can be told."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import attrs
@@ -15,7 +15,7 @@ from ibkeel.orders import build_bracket
 from ibkeel.runner import Session
 from ibkeel.runner.crew import crew_of
 from ibkeel.runner.memory import remember
-from ibkeel.sim import faults
+from ibkeel.sim import GatewaySettings, faults
 from ibkeel.virtual import virtual_clock
 
 DAY = date(2026, 1, 5)
@@ -238,6 +238,38 @@ async def test_a_lost_order_whose_process_ended_while_it_was_cancelled_is_settle
             assert (last_word.client_order_id, last_word.state) == (name, OrderState.CANCELLING)
             assert name in settled
             assert crew.desk.unknown_orders == 0
+
+
+@pytest.mark.parametrize(
+    ("timezone", "offset", "unknown"),
+    [("Japan", timedelta(hours=9), 1), ("US/Eastern", timedelta(hours=-5), 0), ("GB", timedelta(), 0)],
+)
+async def test_what_filled_before_midnight_at_the_gateway_is_not_told_as_gone_after_a_restart(
+    stage, timezone, offset, unknown
+):
+    """In Tokyo the day ends while New York trades: what filled before is on no list any more."""
+    async with stage(settings=GatewaySettings(timezone=timezone)) as on:
+        midnight = datetime(2026, 1, 5, 15, tzinfo=UTC)
+        await asyncio.sleep((midnight - virtual_clock().now()).total_seconds() - 60)
+        with Journal.in_memory() as journal:
+            await waiting_entry(on, crew_on(on, journal))
+            await on.broker.disconnect()
+            await asyncio.sleep(120)
+            now = virtual_clock().now()
+            today = Session(day=DAY, opens_at=now - timedelta(hours=1), closes_at=now + timedelta(hours=5))
+
+            async with another_broker(on) as broker:
+                crew = crew_on(attrs.evolve(on, broker=broker), journal)
+                crew.desk.restore(remember(journal, today).orders)
+                for _ in range(3):
+                    await crew.watch.catch_up()
+                    await asyncio.sleep(20)
+
+                assert (await broker.health()).utc_offset == offset
+                [held] = await broker.positions()
+                assert crew.desk.may_own(held)  # so that it is protected
+                assert list(journal.events(OrderSettled)) == []
+                assert crew.desk.unknown_orders == unknown
 
 
 async def test_an_entry_that_was_lost_over_a_night_shuts_nothing_once_the_bot_was_started_again(stage):

@@ -9,6 +9,7 @@ from ibkeel.errors import NotConnected, RequestTimeout
 from ibkeel.journal import CommissionSeen, Failure, FillSeen, Journal, OrderSettled
 from ibkeel.model import (
     Execution,
+    Health,
     Option,
     OrderReport,
     OrderState,
@@ -59,7 +60,7 @@ class Post:
         return [entry.record for entry in self.journal.events(kind)]
 
 
-def posted(broker=None, changed=lambda: None):
+def posted(broker=None, changed=lambda: None, utc_offset=None):
     clock, tally, told, ready = virtual_clock(), Tally("t", ("SPY",)), Told(), [True]
     now = clock.now()
     broker = broker or FakeBroker(quotes=[Quote(contract=CALL, at=now, bid=4.0, ask=4.1)], clock=clock)
@@ -67,10 +68,10 @@ def posted(broker=None, changed=lambda: None):
     recorder = Recorder(journal)
     desk = OrderDesk(broker, Feed(broker, recorder, tally, clock), recorder, tally, clock, told, "t")
 
-    async def is_ready():
-        return ready[0]
+    async def health():
+        return attrs.evolve(await broker.health(), utc_offset=utc_offset) if ready[0] else Health(checks=())
 
-    watch = Watch(broker, desk, recorder, tally, clock, told, is_ready=is_ready, changed=changed)
+    watch = Watch(broker, desk, recorder, tally, clock, told, health=health, changed=changed)
     lost = OwnOrder(
         contract=CALL, is_entry=True, state=OrderState.UNKNOWN, placed_at=datetime(2026, 1, 5, 14, tzinfo=UTC),
         is_restored=True,
@@ -110,8 +111,21 @@ async def test_the_fate_of_an_order_is_unknown_when_no_answer_comes_any_more(sta
     assert post.desk.unknown_orders == is_unknown
 
 
-async def test_two_readings_that_lack_an_order_settle_it_and_say_so():
-    post = posted()
+async def test_an_order_from_before_midnight_at_the_gateway_may_have_filled():
+    post = posted(
+        utc_offset=timedelta(hours=9, minutes=45)
+    )  # its midnight is at 14:15 UTC, in the morning of New York
+    async with post.broker:
+        await readings(post, 3)
+
+    assert post.records(OrderSettled) == []
+    assert post.desk.unknown_orders == 1
+    assert post.told.alarms() == [f"nobody knows what became of {OLD}: look at the venue's own list"]
+
+
+@pytest.mark.parametrize("offset", [None, timedelta(hours=-5), timedelta(hours=9)])
+async def test_two_readings_that_lack_an_order_settle_it_and_say_so(offset):
+    post = posted(utc_offset=offset)
     async with post.broker:
         await readings(post, 2)
 
