@@ -85,7 +85,7 @@ class Halt:
             at: When.
 
         Raises:
-            ConfigurationError: The file cannot be written; this process is halted all the same.
+            ConfigurationError: The file cannot be made; this process is halted all the same.
         """
         self._reason = f"{reason}, since {at:%Y-%m-%d %H:%M:%S} UTC"
         if self._path is None:
@@ -93,12 +93,15 @@ class Halt:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-                stream.write(self._reason + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
         except OSError as error:
             raise ConfigurationError(f"cannot write {self._path}: {error.strerror}") from error
+        with (
+            contextlib.suppress(OSError),  # a full disk takes a file and no words, and the file halts
+            os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream,
+        ):
+            stream.write(self._reason + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         self._reason = ""  # the file says it from here on, and whoever removes it lifts this halt too
 
     def lift(self) -> bool:

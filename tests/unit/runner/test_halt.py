@@ -74,3 +74,23 @@ def test_a_halt_that_cannot_be_written_holds_in_this_process(tmp_path):
         halt.halt("by hand", AT)
 
     assert halt.reason.startswith("by hand")
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """Takes new files, and not a byte in them."""
+    resource = pytest.importorskip("resource", reason="Windows has no such limit")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    yield tmp_path
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_halt_whose_words_find_no_room_halts_every_process_and_is_not_refused(full_disk):
+    """`ibkeel halt` said that it had failed, while the bot was halted."""
+    path = full_disk / "halt"
+
+    Halt(path).halt("by hand", AT)
+
+    assert Halt(path).reason == f"{path} is there"
+    assert Halt(path).lift()

@@ -46,15 +46,15 @@ class Sign:
     def put_up(self, port: int) -> None:
         """Write the file, for its owner's eyes only; another's is replaced."""
         address = {"host": _HOST, "port": port, "token": self.token, "proof": self.proof, "pid": os.getpid()}
-        replace_file(self._path, address)
+        with contextlib.suppress(ConfigurationError):  # a full disk; the next look may do better
+            replace_file(self._path, address)
 
     def look_after(self, port: int) -> None:
         """Put the file up again when it is gone, or names a bot that is."""
         address = self._read()
         if address.get("token") == self.token or _is_listening(address.get("port")):
             return
-        with contextlib.suppress(ConfigurationError):  # a full disk; the next look may do better
-            self.put_up(port)
+        self.put_up(port)
 
     def take_down(self) -> None:
         """Remove the file, if it is still this one."""
@@ -100,14 +100,14 @@ class BoardApi:
         """Serve within the block, and say in the folder's `api.json` where and by which token.
 
         Of several bots in one folder the one that began last is named there; when it is gone, another
-        puts its own name back within seconds.
+        puts its own name back within seconds. A disk that takes no file costs the name, until it takes one.
 
         Args:
             folder: The bot's state directory.
             port: To listen on; 0 takes a free one.
 
         Raises:
-            ConfigurationError: The port is taken, or the file cannot be written.
+            ConfigurationError: The port is taken.
         """
         try:
             server = _Server((_HOST, port), self, Sign(folder / API_FILE, self._token))

@@ -123,16 +123,29 @@ def test_clients_that_hang_are_few_and_not_for_long(tmp_path):
     assert status == 200
 
 
-def test_a_port_that_is_taken_or_a_folder_that_takes_no_file_is_refused_in_a_sentence(tmp_path):
+def test_a_port_that_is_taken_is_refused_in_a_sentence(tmp_path):
     api = BoardApi(Board(), SystemClock())
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"cannot listen on 127.0.0.1:{port}"):
             api.served(tmp_path, port).__enter__()
 
-    with pytest.raises(ConfigurationError, match=r"cannot write .*api\.json: No such file"):
-        api.served(tmp_path / "gone").__enter__()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_keeps_no_bot_from_starting_and_it_is_named_there_later(tmp_path):
+    """On a full disk a bot that held a position did not start again, and nobody was told."""
+    clock, folder = Turned(10.0), tmp_path / "gone"
+    with BoardApi(Board(), clock).served(folder) as port:
+        folder.mkdir()
+        clock.seconds = 12.0
+        rounds = 0
+        while not (folder / API_FILE).exists() and rounds < 2000:  # the server's own, twice a second
+            socket.create_connection(("127.0.0.1", port), 5).close()  # and after each client
+            rounds += 1
+
+        assert named(folder)
+    assert list(folder.iterdir()) == []
 
 
 def test_who_asks_for_something_else_is_told_what_there_is(tmp_path):
