@@ -111,7 +111,6 @@ class OrderBook:
             parent_id=parent,
             oca_group=ticket.oca_group,
             state=OrderState.INTENT,
-            remaining=float(ticket.quantity),
             at=self._clock.now(),
         )
         truth = OrderTruth(client_order_id=client_order_id, quantity=ticket.quantity)
@@ -175,7 +174,7 @@ class OrderBook:
     def _adopt(self, order_id: OrderId, contract: Any, order: Any) -> _Entry:
         told = report_of(order_id, contract, order, at=self._clock.now())
         truth = OrderTruth(client_order_id=told.client_order_id, quantity=told.quantity)
-        entry = self._entries[order_id] = _Entry(truth=truth, report=attrs.evolve(told, state=truth.state))
+        entry = self._entries[order_id] = _Entry(truth=truth, report=told)
         return entry
 
     def on_status(
@@ -202,7 +201,7 @@ class OrderBook:
         if count is not None and count >= report.filled:  # a late message takes no fill back
             price = price_of(average, report.contract) if count else None
             paid = None if price is None else float(price)
-            report = attrs.evolve(report, filled=count, average_fill_price=paid)
+            report = attrs.evolve(report, average_fill_price=paid)
         entry.report = report
         self._answer(OrderId(order_id), StatusSeen(status=status, filled=count, reason=why_held))
 
@@ -306,7 +305,7 @@ class OrderBook:
     def _saw(self, order_id: OrderId, evidence: Evidence) -> None:
         entry = self._entries[order_id]
         before, entry.truth = entry.truth, entry.truth.saw(evidence)
-        filled = max(entry.truth.filled, entry.report.filled)
+        filled = entry.truth.filled
         entry.report = attrs.evolve(
             entry.report,
             state=entry.truth.state,

@@ -87,8 +87,10 @@ def test_the_book_reports_the_limit_and_the_fill_of_a_combo_as_they_are(book, pr
 
 
 def test_an_order_for_a_combo_that_is_found_again_has_its_legs(book):
-    book.on_open_order(1, to_ib_contract(PAIR), echoed(-1.25), library.OrderState(status="Submitted"))
+    stop = echoed(-1.25, orderType="STP LMT", auxPrice=-1.5)
+    book.on_open_order(1, to_ib_contract(PAIR), stop, library.OrderState(status="Submitted"))
     book.on_status(1, "Submitted", 0.0, 4.0, 0.0, 99, 0, 0.0, 7, "", 0.0)
 
     report = book.report(ONE)
-    assert (report.contract, report.limit_price, report.average_fill_price) == (PAIR, Decimal("-1.25"), None)
+    prices = (report.limit_price, report.stop_price, report.average_fill_price)
+    assert (report.contract, prices) == (PAIR, (Decimal("-1.25"), Decimal("-1.5"), None))

@@ -1,8 +1,8 @@
 import asyncio
 import math
 import weakref
-from contextlib import aclosing
-from datetime import date
+from contextlib import aclosing, suppress
+from datetime import date, timedelta
 from decimal import Decimal
 
 import attrs
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import NotConnected
 from ibkeel.ibkr.client import library
+from ibkeel.ibkr.listed_orders import OrderList
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.translate import to_ib_contract, to_ib_order
 from ibkeel.model import (
@@ -35,33 +36,43 @@ TICKET = OrderTicket(contract=CALL, side="BUY", quantity=4, order_type="LMT", li
 
 
 class Still:
-    """A clock that stands still."""
+    """A clock that stands still until it is set."""
+
+    at = DEFAULT_START
 
     def monotonic(self):
         return 0.0
 
     def now(self):
-        return DEFAULT_START
+        return self.at
 
 
 class Wire:
     """An order book, and the Gateway's messages to it."""
 
     def __init__(self):
-        self.alarms = []
-        self.book = OrderBook(Still(), self, OURS)
+        self.alarms, self.clock = [], Still()
+        self.book = OrderBook(self.clock, self, OURS)
 
     def on_event(self, event):
         if isinstance(event, AlarmRaised):
             self.alarms.append(event.message)
 
-    def send(self, order_id=ONE, parent=None):
-        self.book.sent(order_id, TICKET, ClientOrderId(f"order-{order_id}"), parent=parent)
+    def send(self, order_id=ONE, parent=None, ticket=TICKET):
+        self.book.sent(order_id, ticket, ClientOrderId(f"order-{order_id}"), parent=parent)
 
-    def status(self, text, filled=0.0, *, client_id=OURS, order_id=ONE, held=""):
+    def status(self, text, filled=0.0, *, client_id=OURS, order_id=ONE, held="", perm_id=99, parent=0):
+        average = 2.0 if filled else 0.0
         self.book.on_status(
-            order_id, text, filled, 4 - filled, 2.0 if filled else 0.0, 99, 0, 0.0, client_id, held, 0.0
+            order_id, text, filled, 4 - filled, average, perm_id, parent, 0.0, client_id, held, 0.0
         )
+
+    def lists_lack_it(self, *at):
+        """All three lists of the venue are read at each second, and name nothing; the servers gave a sign before."""
+        self.book.roll.servers_answered(self.book.roll.begin())
+        for second in at:
+            for which in OrderList:
+                self.book.list_read(which, self.book.roll.begin(), second)
 
     def echo(self, text, *, client_id=OURS, order_id=ONE, **changes):
         order = to_ib_order(TICKET, order_id=order_id, account="DU1", client_order_id="theirs")
@@ -135,9 +146,20 @@ def test_a_late_status_of_an_earlier_stage_changes_nothing(wire):
 def test_a_lasting_number_is_not_taken_back_by_a_message_without_one(wire):
     wire.echo("Submitted")
     wire.echo("Submitted", permId=0)
-    wire.book.on_status(ONE, "Submitted", 0.0, 4.0, 0.0, 0, 0, 0.0, OURS, "", 0.0)
+    wire.status("Submitted", perm_id=0)
 
     assert wire.book.report(ONE).perm_id == 99
+
+
+def test_a_status_tells_its_number_its_entry_when_and_why_it_waits_and_the_next_takes_none_back(wire):
+    wire.clock.at += timedelta(minutes=1)
+
+    wire.status("PreSubmitted", parent=9, held="locate")
+    wire.status("PreSubmitted", perm_id=0)
+
+    report = wire.book.report(ONE)
+    assert (report.perm_id, report.parent_id, report.reason) == (99, 9, "locate")
+    assert report.at == wire.clock.at
 
 
 def test_a_fill_before_its_status_counts(wire):
@@ -171,6 +193,17 @@ def test_a_cancel_that_lost_against_a_fill_leaves_the_order_filled(wire):
     wire.book.on_error(ONE, 10148, "OrderId 1 that needs to be cancelled cannot be cancelled, state: Filled.")
 
     assert wire.state is OrderState.FILLED
+
+
+def test_a_person_is_told_what_cannot_be_true_together(wire):
+    wire.status("Cancelled")
+
+    wire.fill("e1", 4.0)
+
+    [told] = wire.alarms
+    assert told.startswith(
+        "the venue contradicts itself about BUY 4 SPY 2026-01-16 500 C LMT: 4 filled, but the order is cancelled. "
+    )
 
 
 @pytest.mark.parametrize("code", [104, 399, 404, 2109, 10311, 10349])
@@ -243,6 +276,24 @@ def test_what_is_said_of_a_rejected_order_afterwards_is_not_why(wire):
     assert (wire.state, wire.book.report(ONE).code) == (OrderState.REJECTED, 201)
 
 
+def test_a_rejected_order_among_the_ended_ones_is_no_contradiction(wire):
+    wire.echo("PreSubmitted")
+    wire.book.on_error(ONE, 201, "Order rejected - reason:no")
+
+    wire.book.on_completed(attrs.evolve(wire.book.report(ONE), state=OrderState.CANCELLED))
+
+    assert (wire.state, wire.alarms) == (OrderState.REJECTED, [])
+
+
+def test_an_order_that_was_changed_once_may_work_on_whatever_was_rejected(wire):
+    wire.book.modifying(ONE, 4)
+    wire.echo("Submitted")
+
+    wire.book.on_error(ONE, 201, "Order rejected - reason:no")
+
+    assert wire.state is OrderState.UNKNOWN
+
+
 def test_an_order_is_told_as_it_was_asked_for_before_the_venue_says_a_word():
     wire = Wire()
     ticket = OrderTicket(
@@ -258,6 +309,16 @@ def test_an_order_is_told_as_it_was_asked_for_before_the_venue_says_a_word():
         limit_price=Decimal(2), stop_price=Decimal(3), tif="GTC", parent_id=OrderId(9), oca_group="exits",
         state=OrderState.SENT, at=DEFAULT_START,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "told", "is_known"), [(5, None, 5), (5, 77, 77), (None, 77, 77)])
+def test_an_order_tells_the_number_of_the_contract_that_was_found_for_it(asked, told, is_known):
+    wire = Wire()
+    ticket = attrs.evolve(TICKET, contract=attrs.evolve(CALL, con_id=asked))
+
+    wire.book.sent(ONE, ticket, ClientOrderId("mine"), con_id=told)
+
+    assert wire.book.report(ONE).contract.con_id == is_known
 
 
 def test_why_a_change_was_refused_is_not_said_of_the_next(wire):
@@ -282,6 +343,22 @@ def test_a_refused_change_leaves_the_order_working(wire):
     assert not waits
     assert wire.book.has_answer(ONE)
     assert wire.state is OrderState.WORKING
+
+
+def test_an_order_whose_change_to_more_was_refused_is_filled_by_what_was_first_asked(wire):
+    wire.status("Submitted")
+    wire.book.modifying(ONE, 6)
+    wire.book.on_error(ONE, 110, "The price does not conform")
+
+    wire.fill("e1", 4.0)
+
+    assert (wire.state, wire.book.report(ONE).quantity) == (OrderState.FILLED, 4.0)
+
+
+def test_an_error_that_refuses_an_order_is_no_refusal_of_a_change(wire):
+    wire.book.on_error(ONE, 110, "The price does not conform")
+
+    assert wire.book.refusal(ONE) is None
 
 
 def test_a_fill_may_come_before_the_echo_of_the_change_that_left_less_to_fill(wire):
@@ -315,6 +392,18 @@ def test_the_list_of_ended_orders_tells_the_size_of_one_that_its_group_cut(wire)
     wire.book.on_completed(ended)
 
     assert (wire.state, wire.book.report(ONE).quantity, wire.alarms) == (OrderState.FILLED, 1.0, [])
+
+
+def test_the_list_of_ended_orders_tells_why_but_not_of_one_that_ended_before_ours_was_sent(wire):
+    wire.book.link_lost(NotConnected("gone"))
+    ended = attrs.evolve(wire.book.report(ONE), state=OrderState.CANCELLED, reason="Cancelled by Trader")
+
+    wire.book.on_completed(ended, DEFAULT_START - timedelta(hours=1))
+    before = wire.state
+    wire.book.on_completed(ended, DEFAULT_START)
+
+    assert before is OrderState.UNKNOWN
+    assert (wire.state, wire.book.report(ONE).reason) == (OrderState.CANCELLED, "Cancelled by Trader")
 
 
 def test_an_order_that_is_said_to_have_filled_with_nothing_filled_is_unknown(wire):
@@ -394,12 +483,13 @@ def test_an_order_of_ours_from_an_earlier_session_is_adopted(wire):
     assert (report.state, report.client_order_id, report.parent_id, report.oca_group) == (
         OrderState.WORKING, "theirs", 1, "g",
     )  # fmt: skip
-    assert wire.book.highest_id() == 5
+    assert (wire.book.highest_id(), Wire().book.highest_id()) == (5, 0)
 
 
 def test_orders_of_others_are_not_ours(wire):
     wire.echo("Submitted", order_id=OrderId(5), client_id=OTHERS)
     wire.echo("Submitted", order_id=OrderId(6), whatIf=True)
+    wire.echo("Submitted", order_id=OrderId(0))  # made by hand: it may bear any client's id
     wire.status("Cancelled", client_id=OTHERS)
     wire.status("Submitted", order_id=OrderId(77))
     wire.fill("e9", 4.0, client_id=OTHERS)
@@ -467,6 +557,15 @@ def test_a_commission_completes_its_fill_once(wire):
     assert (fill.commission, fill.realized_pnl) == (0.65, None)
 
 
+def test_a_fill_that_closes_tells_what_it_earned(wire):
+    wire.fill("e1", 4.0)
+
+    wire.commission("e1", 0.65, -12.5)
+
+    [fill] = wire.book.fills()
+    assert (fill.commission, fill.realized_pnl) == (0.65, -12.5)
+
+
 @pytest.mark.parametrize("unset", [1.7976931348623157e308, math.nan])
 def test_a_commission_that_says_that_there_is_no_figure_is_none(wire, unset):
     wire.fill("0001.01", 4.0)
@@ -495,6 +594,98 @@ def test_fills_that_are_fewer_than_a_status_counted_give_no_average(wire):
     wire.fill("e1", 1)
 
     assert wire.book.report(ONE).average_fill_price == 2.0
+
+
+@pytest.mark.parametrize(
+    ("which", "is_whole", "told"),
+    [
+        (OrderList.OPEN, True, OrderState.UNKNOWN),
+        (OrderList.OPEN, False, OrderState.WORKING),
+        (OrderList.COMPLETED, True, OrderState.WORKING),
+        (OrderList.FILLED, True, OrderState.WORKING),
+    ],
+)
+def test_what_works_is_of_unknown_fate_where_the_whole_list_of_open_orders_lacks_it(which, is_whole, told):
+    wire = Wire()
+    texts = ("Cancelled", "Submitted", "Submitted", "Inactive", "Submitted")
+    for order_id, text in enumerate(texts, 1):
+        wire.send(OrderId(order_id))
+        wire.status(text, order_id=order_id)
+
+    turn = wire.book.roll.begin()
+    wire.echo("Submitted", order_id=OrderId(2))
+    wire.echo("Submitted", order_id=OrderId(5))
+    lacks = wire.book.list_read(which, turn, 100.0, is_whole=is_whole)
+
+    states = [row.state for row in wire.book.reports()]
+    assert states == [OrderState.CANCELLED, OrderState.WORKING, told, OrderState.UNKNOWN, OrderState.WORKING]
+    assert lacks is (told is OrderState.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("hears", "is_trace"),
+    [
+        (lambda _: None, False),
+        (lambda wire: wire.book.on_error(ONE, 135, "Can't find order with id =1"), False),
+        (lambda wire: wire.book.on_error(ONE, 10147, "OrderId 1 that needs to be cancelled is not found."), False),
+        (lambda wire: wire.book.on_error(ONE, 399, "held"), True),
+        (lambda wire: wire.status("PendingSubmit"), True),
+        (lambda wire: wire.echo(""), True),
+        (lambda wire: wire.echo("PendingSubmit", orderType=None), True),  # which cannot be read
+        (lambda wire: wire.fill("e1", None), True),
+    ],
+    ids=["nothing", "135", "10147", "notice", "status", "row in part", "unreadable row", "unreadable fill"],
+)  # fmt: skip
+def test_an_order_counts_as_gone_when_lists_lack_it_long_enough_and_nothing_else_is_a_trace(
+    wire, hears, is_trace
+):
+    wire.lists_lack_it(0.0)
+
+    with suppress(Exception):
+        hears(wire)
+    wire.lists_lack_it(40.0)
+
+    assert wire.book.is_inferred(ONE) is not is_trace
+    assert wire.state is (OrderState.SENT if is_trace else OrderState.CANCELLED)
+
+
+def test_an_order_that_waits_here_for_its_turn_is_not_gone_but_one_whose_change_waits_may_be(wire):
+    wire.send(OrderId(2))
+    wire.status("Submitted", order_id=2)
+    wire.book.modifying(OrderId(2), 4)
+    wire.book.is_held_back = {1, 2}.__contains__
+
+    wire.lists_lack_it(0.0, 40.0)
+
+    assert [row.state for row in wire.book.reports()] == [OrderState.SENT, OrderState.CANCELLED]
+
+
+def test_what_may_have_filled_on_a_day_that_is_over_is_unknown_but_for_what_closes(wire):
+    closing = OrderTicket(contract=CALL, side="SELL", quantity=4, is_closing=True)
+    wire.send(OrderId(2), ticket=closing)
+    wire.clock.at += timedelta(days=1)
+
+    wire.lists_lack_it(0.0, 40.0)
+
+    assert [row.state for row in wire.book.reports()] == [OrderState.UNKNOWN, OrderState.CANCELLED]
+    assert [wire.book.is_inferred(order_id) for order_id in (1, 2)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("new", OrderState.UNKNOWN), ("known", OrderState.WORKING), ("taken for gone", OrderState.UNKNOWN)],
+)
+def test_a_row_that_was_read_in_part_says_no_more_than_that_an_order_is_there(before, after):
+    wire = Wire()
+    if before != "new":
+        wire.send()
+        wire.status("Submitted")
+    if before == "taken for gone":
+        wire.lists_lack_it(0.0, 40.0)
+
+    wire.echo("")
+
+    assert (wire.state, wire.book.is_inferred(ONE)) == (after, False)
 
 
 async def test_a_stream_of_events_tells_each_change_once_and_ends_in_an_error():
@@ -546,7 +737,8 @@ async def test_who_waits_when_the_link_ends_is_told_at_once():
 
     wire.book.link_lost(NotConnected("gone"))
 
-    with pytest.raises(NotConnected, match="gone"):
+    words = r"gone; what became of the order is unknown: connect, then read open_orders\(\) and executions\(\) before"
+    with pytest.raises(NotConnected, match=words):
         async with asyncio.timeout(1):
             await task
 
