@@ -159,8 +159,8 @@ class OrderDesk:
             self._ours[name] = attrs.evolve(order, since=now - age, client_id=whose)
         self.stirred.set()
 
-    def saw(self, report: OrderReport, *, is_event: bool = False) -> bool:
-        """Take notice of what the venue says; tells whether it was news.
+    def saw(self, report: OrderReport, *, is_event: bool = False) -> None:
+        """Take notice of what the venue says.
 
         Args:
             report: What it says.
@@ -168,7 +168,7 @@ class OrderDesk:
         """
         order = self._of(report)
         if order is None or order.is_told_again(report):
-            return False
+            return
         if order.is_past:
             self.stirred.set()  # it may live after all
         order.noted(report)
@@ -176,11 +176,10 @@ class OrderDesk:
             self.funds_rejected = True  # also when it had been accepted
         is_over = order.state in {OrderState.FILLED, OrderState.REJECTED}
         if is_over or order.state is report.state or (order.state.is_final and not is_event):
-            return False
+            return
         order.state = report.state
         self.stirred.set()
         self._note_fill(order, report.client_order_id)
-        return True
 
     def _note_fill(self, order: OwnOrder, name: ClientOrderId) -> None:
         if order.state in {OrderState.FILLED, OrderState.PARTIALLY_FILLED}:
