@@ -208,6 +208,15 @@ async def test_a_position_that_cannot_be_read_hides_no_other(stage, row, said):
         assert held == {"SPY": 1.0, said: -2.0}
 
 
+async def test_balances_whose_rows_break_off_are_a_typed_error(stage):
+    def short(payload):
+        return b"\0".join(payload.split(b"\0")[:5]) + b"\0" if payload.startswith(b"63\0") else payload
+
+    async with stage(altered=short) as on:
+        with pytest.raises(GatewayRejected, match="the balances: the Gateway sent what cannot be read"):
+            await on.broker.account()
+
+
 async def test_a_definition_without_a_date_is_a_typed_error(stage):
     async with stage() as on:
         on.board.kept_back = {"error"}

@@ -4,7 +4,14 @@ from decimal import Decimal
 import attrs
 import pytest
 
-from ibkeel.errors import NotConnected, OrderRefused, OrderRejected, RequestTimeout, UnknownContract
+from ibkeel.errors import (
+    GatewayRejected,
+    NotConnected,
+    OrderRefused,
+    OrderRejected,
+    RequestTimeout,
+    UnknownContract,
+)
 from ibkeel.ibkr.client import library
 from ibkeel.model import (
     Combo,
@@ -185,6 +192,18 @@ async def test_an_echo_without_figures_is_not_yet_the_answer(stage):
         assert not early
         assert preview.initial_margin == MarginChange(change="250.5")
         assert (preview.commission, preview.warning) == (None, "look twice")
+
+
+async def test_a_figure_that_is_no_number_is_a_typed_error(stage):
+    def worded(payload):
+        fields = payload.split(b"\0")
+        if fields[0] == b"5":
+            fields[fields.index(b"PreSubmitted") + 1] = b"much"  # the initial margin before
+        return b"\0".join(fields)
+
+    async with stage(altered=worded) as on:
+        with pytest.raises(GatewayRejected, match="the preview of BUY 1 SPY: the Gateway sent what cannot"):
+            await on.broker.preview(buy(SPY))
 
 
 async def test_the_librarys_own_what_if_is_answered_too(stage):

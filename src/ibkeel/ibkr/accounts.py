@@ -99,8 +99,8 @@ class Accounts:
         """Balances of one account."""
         name, patience = self._link.account_or(account), deadlines.account
         rows = await self._link.in_turn("accountSummary", patience, partial(self._balances, patience))
-        mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
         with reading("the balances"):
+            mine = {tag: (value, currency) for owner, tag, value, currency in rows if owner == name}
             values = {_TAGS[tag]: decimal_of(value) for tag, (value, _) in mine.items() if tag in _TAGS}
         net_liquidation = values.pop("net_liquidation", None)
         if net_liquidation is None:
@@ -229,7 +229,8 @@ class Previews:
             raise
         except RequestFailed as refusal:
             raise OrderRejected(str(refusal), code=refusal.code) from refusal
-        return self._preview_of(ticket, state)
+        with reading(what):
+            return self._preview_of(ticket, state)
 
     async def _contract(self, contract: Contract, deadlines: Deadlines) -> Contract:
         """The contract with its number; a combo has the numbers of its legs and no definition."""

@@ -29,6 +29,7 @@ MAY_HAVE_FILLED: Final = (
 MAY_BE_KEPT: Final = (
     "its servers gave no sign meanwhile: a Gateway that is cut off keeps orders and sends them later"
 )
+_CLIENT_AT: Final = 8  # in an `orderStatus`
 _PROOF_SECONDS: Final = 30.0
 _WITHOUT_SIGN: Final = 300.0  # the same while the servers give no sign: nothing stays bare for ever
 _STEP: Final = timedelta(minutes=15)  # zones differ by multiples of it
@@ -88,7 +89,7 @@ def foreign_orders(
                     unreadable(order, error)
                     continue
                 found[key] = attrs.evolve(report, state=state_of_status(state.status))
-        elif name == "orderStatus":
+        elif name == "orderStatus" and len(args) > _CLIENT_AT:  # else it is of nobody
             order_id, status, filled, remaining, _, perm_id, _, _, client = args[:9]
             key = (client, order_id, perm_id)
             if key in found and not numeric_unset(filled):

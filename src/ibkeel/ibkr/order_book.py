@@ -198,7 +198,8 @@ class OrderBook:
         report, count = entry.report, number_of(filled)
         parent = report.parent_id or OrderId(parent_id) or None
         report = attrs.evolve(report, perm_id=PermId(perm_id or report.perm_id), parent_id=parent)
-        if count is not None and count >= report.filled:  # a late message takes no fill back
+        # A late message takes no fill back, and none fills more than was ordered.
+        if count is not None and count >= report.filled and entry.truth.may_have_filled(count):
             price = price_of(average, report.contract) if count else None
             paid = None if price is None else float(price)
             report = attrs.evolve(report, average_fill_price=paid)

@@ -103,6 +103,10 @@ class OrderTruth:
         """Whether the venue's own lists must be read before anybody acts on this order."""
         return self.state is OrderState.UNKNOWN or bool(self.contradictions)
 
+    def may_have_filled(self, filled: float) -> bool:
+        """Whether so much can have filled: not more than was ordered, where that is known."""
+        return not 0 < max(self.quantity, self.asked) < filled - _LEAST
+
     def saw(self, evidence: Evidence) -> "OrderTruth":
         """What is known after one more piece of evidence; late and repeated ones do no harm."""
         match evidence:
@@ -196,7 +200,7 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
     known = attrs.evolve(truth, filled=filled, may_work=True)
     most = max(truth.quantity, truth.asked)  # that it may be for
     whole_order = 0 < most <= filled + _LEAST
-    if filled - _LEAST > most > 0:
+    if not truth.may_have_filled(filled):
         known = _contradicted(known, f"{filled:g} filled of {most:g} ordered")
     if truth.state is OrderState.REJECTED or (truth.state is OrderState.CANCELLED and whole_order):
         return _contradicted(known, f"{filled:g} filled, but the order is {truth.state.value}")
@@ -211,6 +215,9 @@ def _with_filled(truth: OrderTruth, filled: float) -> OrderTruth:
 
 def _told(truth: OrderTruth, seen: StatusSeen) -> OrderTruth:
     told = state_of_status(seen.status)
+    if seen.filled is not None and not truth.may_have_filled(seen.filled):  # fills would be named one by one
+        words = f"status {seen.status} with {seen.filled:g} filled of {truth.quantity:g} ordered"
+        truth, seen = _contradicted(truth, words), attrs.evolve(seen, filled=None)
     if told is OrderState.FILLED and seen.filled == truth.asked > 0 and not truth.state.is_final:
         truth = attrs.evolve(truth, quantity=truth.asked)
     if told is OrderState.CANCELLED:  # also when that was inferred

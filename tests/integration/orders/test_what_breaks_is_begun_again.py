@@ -191,6 +191,36 @@ async def test_a_stop_whose_row_the_library_cannot_decode_is_told_of_and_not_tak
         assert "cannot be read, for the client library cannot decode it, ValueError" in words
 
 
+@pytest.mark.parametrize("status", ["PreSubmitted", "Submitted", "?"])
+async def test_a_stop_that_is_said_to_have_filled_beyond_its_size_works_and_gets_no_second_one(crew, status):
+    async with crew() as on:
+        await on.enter()
+        [stop] = on.venue.open_orders()
+        said = {"order_id": stop.order_id, "perm_id": stop.perm_id, "client_id": stop.client_id}
+
+        on.stage.board.say("order_status", **said, status=status, filled=2147483647.0, average_fill_price=1.0)
+        [told] = await on.stage.broker.open_orders()
+        await asyncio.sleep(400)
+
+        assert (told.filled, told.remaining, told.state.is_final) == (0.0, 2.0, False)
+        assert (on.working(), on.stops_sent()) == ([("STP", "SELL", 2)], [])
+        [words] = messages(on.stage.told)
+        assert f"status {status} with 2.14748e+09 filled of 2 ordered" in words
+
+
+async def test_a_status_row_that_breaks_off_loses_no_other_of_the_list(stage):
+    def short(payload):
+        return b"\0".join(payload.split(b"\0")[:7]) + b"\0" if payload.startswith(b"3\0") else payload
+
+    async with stage() as on:
+        await on.broker.place(OrderTicket(contract=on.stock, client_order_id="mine", **RESTING))
+        on.board.altered = short
+
+        rows = await on.broker.all_open_orders()
+
+        assert [row.client_order_id for row in rows] == ["mine"]
+
+
 def broken_off(payload):
     """The same rows, with something behind the first fields that the library does not expect."""
     fields = payload.split(b"\0")
