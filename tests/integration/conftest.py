@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from datetime import date, timedelta
+from itertools import cycle
 from types import MappingProxyType
 
 import attrs
@@ -49,6 +50,17 @@ class Switchboard:
     def say(self, name, **values):
         """Send the client a message that the Gateway never sent."""
         self._client.transport.write(self._client.session.encode(name, values))
+
+    def names_two(self, con_id):
+        """A second definition with a number of its own comes behind that of `con_id`."""
+        self.doubled = {"contract_data"}
+        is_second = cycle((False, True))
+
+        def altered(payload):
+            was, other = str(con_id).encode(), str(con_id + 1).encode()
+            return payload.replace(was, other) if was in payload and next(is_second) else payload
+
+        self.altered = altered
 
     def hang_up(self):
         """End the client's connection as a network failure would."""

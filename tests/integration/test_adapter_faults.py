@@ -23,6 +23,7 @@ from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.settings import GatewaySettings, Latency
 
 SPY = Stock("SPY")
+SPY_ID = 2184611
 SLOW = GatewaySettings(latency=Latency(first_tick=3600.0, history=3600.0))
 BID, ASK, CLOSE = 1, 2, 9
 
@@ -71,7 +72,7 @@ async def test_history_without_bars_is_no_data(stage):
 
 async def test_two_definitions_are_ambiguous_and_that_is_remembered(stage):
     async with stage() as on:
-        on.board.doubled = {"contract_data"}
+        on.board.names_two(SPY_ID)
         for _ in range(2):
             with pytest.raises(AmbiguousContract, match="fits 2 definitions") as refused:
                 await on.broker.qualify(SPY)
@@ -81,7 +82,16 @@ async def test_two_definitions_are_ambiguous_and_that_is_remembered(stage):
         assert len(on.board.asked("contract_details")) == 1
 
 
-ALL_BUT_ROWS = set(REPLIES) - {"contract_data", "option_parameters", "completed_order"}
+async def test_a_definition_that_comes_twice_is_one(stage):
+    async with stage() as on:
+        on.board.doubled = {"contract_data"}
+
+        details = await on.broker.qualify(SPY)
+
+        assert details.contract.con_id is not None
+
+
+ALL_BUT_ROWS = set(REPLIES) - {"option_parameters", "completed_order"}
 
 
 async def test_a_gateway_that_says_everything_twice_is_understood_once(stage):

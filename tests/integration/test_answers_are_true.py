@@ -77,7 +77,7 @@ async def test_a_contract_with_its_number_is_clear_though_its_name_is_not(stage)
         con_id = (await on.broker.qualify(Stock("SPY", currency="USD"))).contract.con_id
         on.broker.ib.disconnect()
         await asyncio.sleep(30)
-        on.board.doubled = {"contract_data"}
+        on.board.names_two(con_id)
         with pytest.raises(AmbiguousContract):
             await on.broker.qualify(SPY)
         on.board.doubled = set()

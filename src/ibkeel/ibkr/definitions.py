@@ -99,7 +99,7 @@ class Definitions:
             send=lambda: self._link.ib.client.reqContractDetails(request_id, ib_contract),
             heard=collecting("contractDetails"),
         )
-        found = [row[0] for row in rows]
+        found = list({row[0].contract.conId: row[0] for row in rows}.values())  # a row that came twice is one
         if not found:
             raise UnknownContract(f"the contract {contract}: the Gateway sent no definition", code=200)
         if len(found) > 1:

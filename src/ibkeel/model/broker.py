@@ -236,11 +236,11 @@ class Orders(Protocol):
         ...
 
     async def completed_orders(self) -> tuple[OrderReport, ...]:
-        """Orders of this session that ended; empty when there are none."""
+        """Orders of this session that ended, whoever sent them; their `order_id` may be 0. Empty when there are none."""
         ...
 
     async def executions(self) -> tuple[Execution, ...]:
-        """Fills since midnight of the account's day, and earlier ones that this broker saw itself."""
+        """Fills of this client id since midnight of the account's day, and earlier ones that this broker saw."""
         ...
 
     def order_events(self) -> AsyncGenerator[OrderReport | Execution, None]:

@@ -280,7 +280,7 @@ class OrderReport:
         stop_price: Per share; None if the order has none.
         filled: Contracts or shares filled so far.
         remaining: Those that are left, as the venue counts.
-        average_fill_price: Per share; None before the first fill.
+        average_fill_price: Per share; None before the first fill, and in `completed_orders`: `executions` has prices.
         code: Of the error by which the venue rejected it, at once or later; None while it is not `REJECTED`.
     """
 
