@@ -33,7 +33,7 @@ _CLIENT_AT: Final = 8  # in an `orderStatus`
 _PROOF_SECONDS: Final = 30.0
 _WITHOUT_SIGN: Final = 300.0  # the same while the servers give no sign: nothing stays bare for ever
 _STEP: Final = timedelta(minutes=15)  # zones differ by multiples of it
-_EASTERNMOST: Final = timedelta(hours=14)
+_EASTERNMOST: Final = timedelta(hours=14)  # ahead of UTC; what reads as further ahead is a clock a day off
 _CLOCKS_APART: Final = timedelta(minutes=1)  # the venue's and ours may be
 Message = tuple[str, tuple[Any, ...]]
 Unreadable = Callable[[Any, Exception], None]
@@ -170,8 +170,8 @@ class RollCall:
         self._named: dict[OrderId, tuple[int, datetime]] = {}
         self._absent: dict[OrderId, dict[OrderList, tuple[float, float]]] = {}
         self._sent: dict[OrderId, datetime] = {}
-        self.utc_offset = timedelta()
-        """How far the Gateway's clock is ahead of UTC."""
+        self.utc_offset: timedelta | None = None
+        """How far the Gateway's clock is ahead of UTC; None until it could be read."""
 
     def greeted(self, greeting: bytes) -> None:
         """Learn from the time that a Gateway greets with when its day ends; its zone may have a name of its own."""

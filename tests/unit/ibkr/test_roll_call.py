@@ -124,16 +124,16 @@ def test_of_a_day_that_is_over_nothing_proves_that_an_order_did_not_fill(closes)
 
 
 @pytest.mark.parametrize(
-    ("greeting", "is_proved"),
+    ("greeting", "hours", "is_proved"),
     [
-        (b"\0\0\0\x1a176\x0020260105 23:59:30 JST\0", False),  # no name of a zone that anybody lists
-        (b"\0\0\0\x16173\x0020260105  23:59:30\0", False),
-        (b"\0\0\0\x21176\x0020260105 09:59:30 US/Eastern\0", True),
-        (b"\0\0\0\x04176\0", True),
-        (b"\0\0\0\x10176\0yesterday\0\xff", True),
+        (b"\0\0\0\x1a176\x0020260105 23:59:30 JST\0", 9, False),  # no name of a zone that anybody lists
+        (b"\0\0\0\x16173\x0020260105  23:59:30\0", 9, False),
+        (b"\0\0\0\x21176\x0020260105 09:59:30 US/Eastern\0", -5, True),
+        (b"\0\0\0\x04176\0", None, True),
+        (b"\0\0\0\x10176\0yesterday\0\xff", None, True),
     ],
 )
-def test_a_day_that_is_over_at_the_gateway_proves_as_little(greeting, is_proved):
+def test_a_day_that_is_over_at_the_gateway_proves_as_little(greeting, hours, is_proved):
     day = Day()
     day.now = datetime(2026, 1, 5, 14, 59, 31, tzinfo=UTC)
     roll = RollCall(day)
@@ -145,6 +145,7 @@ def test_a_day_that_is_over_at_the_gateway_proves_as_little(greeting, is_proved)
     missed_all(roll, 100.0)
 
     assert ("may have filled" not in missed_all(roll, 130.0)[-1]) == is_proved
+    assert roll.utc_offset == (None if hours is None else timedelta(hours=hours))
 
 
 def order(number=ONE, **more):

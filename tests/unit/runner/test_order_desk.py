@@ -65,7 +65,7 @@ def posted():
     clock, tally, told = virtual_clock(), Tally("t", ("SPY",)), []
     broker = FakeBroker(quotes=[Quote(contract=CALL, at=clock.now(), bid=4.0, ask=4.05)], clock=clock)
     journal, keeper = Journal.in_memory(), Doorkeeper(clock, limits=ONLY_EFFICIENCY)
-    recorder, feed = Recorder(journal), None
+    recorder = Recorder(journal)
     feed = Feed(broker, recorder, tally, clock)
     desk = OrderDesk(broker, feed, recorder, tally, clock, Told(told), "t", keeper)
     made = Post(broker, desk, keeper, journal, told)
