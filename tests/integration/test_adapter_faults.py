@@ -88,7 +88,7 @@ async def test_a_definition_that_comes_twice_is_one(stage):
 
         details = await on.broker.qualify(SPY)
 
-        assert details.contract.con_id is not None
+        assert details.contract.con_id == SPY_ID
 
 
 ALL_BUT_ROWS = set(REPLIES) - {"option_parameters", "completed_order"}

@@ -1,3 +1,4 @@
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -76,21 +77,24 @@ def test_a_halt_that_cannot_be_written_holds_in_this_process(tmp_path):
     assert halt.reason.startswith("by hand")
 
 
-@pytest.fixture
-def full_disk(tmp_path):
-    """Takes new files, and not a byte in them."""
+@contextmanager
+def full_disk():
+    """Takes new files, and not a byte in them; of the whole process, so also none of what pytest prints to a file."""
     resource = pytest.importorskip("resource", reason="Windows has no such limit")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    yield tmp_path
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_halt_whose_words_find_no_room_halts_every_process_and_is_not_refused(full_disk):
+def test_a_halt_whose_words_find_no_room_halts_every_process_and_is_not_refused(tmp_path):
     """`ibkeel halt` said that it had failed, while the bot was halted."""
-    path = full_disk / "halt"
+    path = tmp_path / "halt"
 
-    Halt(path).halt("by hand", AT)
+    with full_disk():
+        Halt(path).halt("by hand", AT)
 
     assert Halt(path).reason == f"{path} is there"
     assert Halt(path).lift()

@@ -50,9 +50,6 @@ class Post:
     journal: Journal
     told: list
 
-    def on_event(self, event):
-        self.told.append(event)
-
     async def enter(self, **more):
         bracket = Bracket(entry=REST, stop_loss=2)
         return await self.desk.enter("SPY", bracket, UP, DAY, "it goes up", **more)
@@ -96,9 +93,8 @@ async def test_who_reads_along_is_told_of_an_entry_and_its_signal_and_the_journa
         [intended, left] = post.told
         assert (intended.signal_id, left.was_sent, left.quantity) == ("signal-1", True, 2)
         assert left.client_order_id == placed.client_order_id
-        assert (
-            "-tc0t" in placed.client_order_id
-        )  # run, client id and time of day: two bots may share a run's name
+        # Run, client id and time of day: two bots may share a run's name.
+        assert "-tc0t" in placed.client_order_id
         assert [row.reason for row in post.records(Intent)] == ["it goes up"]
         assert not post.desk.is_placing
 
@@ -225,9 +221,8 @@ async def test_an_order_that_is_taken_over_is_that_of_its_client_and_of_no_names
         rows = {"ours": ours, "another's": attrs.evolve(ours, client_id=55)}
 
         assert [name for name, row in rows.items() if post.desk.owns(row)] == [owned]
-        assert [name for name, row in rows.items() if post.desk.can_change(row)] == [owned] * (
-            owned == "ours"
-        )
+        changeable = [name for name, row in rows.items() if post.desk.can_change(row)]
+        assert changeable == (["ours"] if owned == "ours" else [])
 
 
 async def test_an_order_taken_over_under_a_clock_that_was_set_back_is_new_and_of_others_no_age_is_known():
