@@ -74,7 +74,7 @@ class Days:
         self.close = lru_cache(maxsize=_CLOSES)(self._rounded_close)
         self.quote_key = lru_cache(maxsize=_CLOSES)(self._drawn_quote_key)
         self.path = lru_cache(maxsize=_PATHS)(self._drawn_path)
-        self._option = lru_cache(maxsize=_OPTIONS)(self._drawn_option)
+        self.option = lru_cache(maxsize=_OPTIONS)(self._drawn_option)
         self.prices = lru_cache(maxsize=_STRETCHES)(self._drawn_prices)
         self._minutes = lru_cache(maxsize=_TABLES)(self._drawn_minutes)
 
@@ -86,10 +86,6 @@ class Days:
         if symbol == _VOLATILITY_INDEX:
             return round(_points(self._heat_at_close(day)), 2)
         return round(self._levels.close(row, day), 2)
-
-    def option(self, contract: SimContract, day: date) -> tuple[OptionDay, Prints]:
-        """An option's session and its trades."""
-        return self._option(contract.con_id, day)
 
     def expires_at(self, contract: SimContract) -> datetime:
         """The instant at which an option's time value is gone."""
@@ -118,7 +114,7 @@ class Days:
         """A row for each print, or each second's quote, with first <= second < last."""
         opens = int(session.opens_at.timestamp())
         if contract.sec_type == "OPT" and what == "TRADES":
-            _, prints = self.option(contract, session.day)
+            _, prints = self.option(contract.con_id, session.day)
             low, high = np.searchsorted(prints.second, (first, last))
             price, size = prints.price[low:high], prints.size[low:high]
             return BarTable.of_prints(prints.second[low:high] + opens, price, size)
@@ -135,7 +131,7 @@ class Days:
 
     def _quotes(self, contract: SimContract, day: date, first: int, last: int) -> tuple[Floats, Floats]:
         if contract.sec_type == "OPT":
-            return self.option(contract, day)[0].quotes(first, last)
+            return self.option(contract.con_id, day)[0].quotes(first, last)
         path = self.path(contract.symbol, day)
         return path.bid[first:last], path.ask[first:last]
 
@@ -175,6 +171,7 @@ class Days:
         return _made_path(name, row, mid, volume, bounces=not levels.is_still, auctions=levels.auctions)
 
     def _drawn_option(self, con_id: int, day: date) -> tuple[OptionDay, Prints]:
+        """An option's session and its trades."""
         contract = self._known(con_id)
         session, before = latest_session(day), previous_session(day)
         expires_at = self.expires_at(contract)

@@ -42,6 +42,7 @@ from ibkeel.sim.values import (
 )
 
 _SECOND: Final = timedelta(seconds=1)
+_SOME: Final = datetime.min.replace(tzinfo=NEW_YORK)
 _LOT: Final = 100
 _MOST: Final = 24  # lots
 _FIRST_CHOICE: Final = date(2023, 1, 3)
@@ -50,6 +51,7 @@ _FIRST_DATE: Final = date(2015, 1, 2)
 _LAST_DATE: Final = date(LAST_YEAR - 3, 12, 31)  # the listing reaches three Januaries ahead
 _HISTORY: Final = 300  # sessions before the session date
 _SPOT_DAYS: Final = 48  # each holds a path
+_QUOTES: Final = 4096  # a margin takes those of a whole account, for each order
 _KINDS: Final = ("ASK", "BID", "MIDPOINT", "TRADES")
 
 
@@ -129,6 +131,7 @@ class SeededMarket(Market):
         self._universe = Universe(today=self.session_date, extra=symbols, anchor=levels.anchor)
         self._days = Days(seed, self._universe, levels)
         self._spot_day = lru_cache(maxsize=_SPOT_DAYS)(self._drawn_spot_day)
+        self._option_quote = lru_cache(maxsize=_QUOTES)(self._drawn_option_quote)
         self._shown = latest_session(self.session_date)  # the trading day that was asked about last
 
     @override
@@ -158,7 +161,7 @@ class SeededMarket(Market):
         if session.day < self.first_day:
             return MarketQuote(at=at)
         if contract.sec_type == "OPT":
-            return self._option_quote(contract, session, at)
+            return self._option_quote(contract.con_id, session.day, _second(session, at))._replace(at=at)
         return self._spot_quote(contract, session, at)
 
     @override
@@ -192,7 +195,7 @@ class SeededMarket(Market):
             return None
         if at >= self._days.expires_at(contract):
             return None
-        day, _ = self._days.option(contract, session.day)
+        day, _ = self._days.option(contract.con_id, session.day)
         greeks = day.greeks(second)
         return ModelGreeks(
             iv=day.volatility(second),
@@ -273,9 +276,9 @@ class SeededMarket(Market):
             return latest_session(last)
         return session
 
-    def _option_quote(self, contract: SimContract, session: SimSession, at: datetime) -> MarketQuote:
-        day, prints = self._days.option(contract, session.day)
-        second = _second(session, at)
+    def _drawn_option_quote(self, con_id: int, date_: date, second: int | None) -> MarketQuote:
+        """What shows in a second, or before the open, at whatever instant."""
+        at, (day, prints) = _SOME, self._days.option(con_id, date_)
         if second is None:
             return MarketQuote(at=at, close=day.close, open_interest=day.open_interest)
         bid, ask = day.sides(second)

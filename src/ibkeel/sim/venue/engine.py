@@ -99,7 +99,7 @@ class Engine:
                 continue
             if working.expires_at is not None and at >= working.expires_at:
                 events += self._cancel(working, at)
-            else:
+            elif working.quiet_until(at) is None:
                 events += self._work(working, at)
         return events
 
@@ -110,6 +110,9 @@ class Engine:
         for working in self.book.live():
             if working.expires_at is not None and working.expires_at > after:
                 instants.append(working.expires_at)
+            if (quiet_until := working.quiet_until(after)) is not None:
+                instants.append(quiet_until)
+                continue
             order = working.order
             key = (order.contract.con_id, order.legs, order.outside_rth, working.auction, working.reach)
             if working.stage not in _ASLEEP and key not in asked:
@@ -158,7 +161,7 @@ class Engine:
     def _refusal_for_funds(self, order: SimOrder, at: datetime) -> OrderError | None:
         if order.parent_id:  # an exit of what the parent is yet to open
             return None
-        preview, reduces = self._ledgers[order.account].preview(order, at)
+        preview, reduces = self._ledgers[order.account].preview(order, at, leaves="OPT")
         # To sell what covers a short option ties up more.
         reduces = reduces and preview.after.initial < preview.before.initial + 0.01
         if reduces or preview.commission is None or preview.after.available_funds >= 0:
@@ -380,8 +383,10 @@ class Engine:
             return (window.opens_at,)
         if order.good_after is not None and after < order.good_after:
             return (min(order.good_after, window.closes_at),)
-        change = self._board.next_change(order, after, working.reach)
-        return (min(change or window.closes_at, window.closes_at),)
+        due = min(self._board.next_change(order, after, working.reach) or window.closes_at, window.closes_at)
+        if self._board.is_foreseen(order, after, working.reach):
+            working.quiet = after, due
+        return (due,)
 
     def _refuse(self, refusal: Refusal, order: SimOrder, **facts: object) -> OrderError:
         return refuse(refusal, order.client_id, order.order_id, **facts)

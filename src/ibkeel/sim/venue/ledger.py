@@ -12,6 +12,7 @@ from ibkeel.sim.settings import VenueSettings
 from ibkeel.sim.values import Commission, Execution, Market, SimContract, SimOrder
 from ibkeel.sim.venue.margin import (
     MarginPreview,
+    Parts,
     Valuation,
     after_order,
     market_price,
@@ -59,6 +60,7 @@ class Ledger:
     ) -> None:
         self.account, self.fills = account, fills
         self._market, self._stamps, self._settings = market, stamps, settings
+        self._parts: Parts = {}
 
     def book(
         self, working: WorkingOrder, quantity: float, price: float, at: datetime
@@ -146,9 +148,9 @@ class Ledger:
         """The account at the market's prices."""
         return self._valued(self.account, at)
 
-    def preview(self, order: SimOrder, at: datetime) -> tuple[MarginPreview, bool]:
-        """The account before and after the order, and whether the order only reduces."""
-        before = self.valuation(at)
+    def preview(self, order: SimOrder, at: datetime, *, leaves: str = "") -> tuple[MarginPreview, bool]:
+        """The account before and after the order, and whether the order only reduces; `leaves` is as in `portfolio`."""
+        before = self._valued(self.account, at, leaves)
         account, commission, only_reduces = self.account, 0.0, True
         for part in leg_orders(order):
             price = reference_price(part, self._market.quote(part.contract, at))
@@ -161,11 +163,12 @@ class Ledger:
         at_limit = limit_cash(order)
         if at_limit is not None:
             account = attrs.evolve(account, cash=self.account.cash - at_limit - commission)
-        after = self._valued(account, at)
+        after = self._valued(account, at, leaves)
         return MarginPreview(before=before, after=after, commission=commission), only_reduces
 
-    def _valued(self, account: Account, at: datetime) -> Valuation:
-        return valued(account, partial(market_price, self._market, at=at), self._settings)
+    def _valued(self, account: Account, at: datetime, leaves: str = "") -> Valuation:
+        mark = partial(market_price, self._market, at=at)
+        return valued(account, mark, self._settings, self._parts, leaves=leaves)
 
     def _execution(self, order: SimOrder, quantity: float, price: float, at: datetime) -> Execution:
         return Execution(

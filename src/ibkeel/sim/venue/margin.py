@@ -5,8 +5,12 @@ Source:
     pairs legs, and stock with short calls, is unverified, and stock is not counted as cover here.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
+from functools import lru_cache
+from heapq import heappop, heappush
+from operator import itemgetter
 from typing import NamedTuple
 
 import attrs
@@ -104,20 +108,45 @@ def market_price(market: Market, holding: Holding, at: datetime) -> float:
     return min(price, ask) if ask is not None else max(price, bid or price)
 
 
-def _option_margin(account: Account, mark: Mark, fraction: float) -> float:
+Claim = tuple[tuple[int, str, float], float, Holding | None]
+"""Where a short option comes among the others, what the covered ones of its expiry cost at worst, what is naked of it."""
+
+Parts = dict[str, tuple[list[Holding], Mapping[int, Claim]]]
+"""By underlying, the options that were looked at last, and the claims of the short ones by contract."""
+
+
+def cover_of(account: Account, parts: Parts) -> tuple[float, list[Holding]]:
+    """What covered options can cost at worst, and the naked; `parts` spares the underlyings that are as they were."""
+    options: defaultdict[str, list[Holding]] = defaultdict(list)
+    for each in account.holdings.values():
+        if each.contract.sec_type == "OPT":
+            options[each.contract.symbol].append(each)
+    claims: dict[int, Claim] = {}
+    for symbol, held in options.items():
+        if symbol not in parts or parts[symbol][0] != held:
+            parts[symbol] = held, _claims(held)
+        claims |= parts[symbol][1]
+    # Sums of floats hang on their order, which is that of all underlyings together.
+    rows = sorted((claims[each] for each in account.holdings if each in claims), key=itemgetter(0))
+    return sum(worst for _, worst, _ in rows), [naked for _, _, naked in rows if naked is not None]
+
+
+def _option_margin(account: Account, mark: Mark, fraction: float, parts: Parts) -> float:
     """Zero for a long option, which is paid in full."""
-    lines, naked = paired(account.holdings.values())
-    return covered_margin(lines) + sum(
+    worst, naked = cover_of(account, parts)
+    return worst + sum(
         -each.quantity * each.contract.multiplier * (mark(each) + fraction * each.contract.strike)
         for each in naked
     )
 
 
-def valued(account: Account, mark: Mark, settings: VenueSettings) -> Valuation:
-    """The account at the prices that `mark` gives."""
+def valued(
+    account: Account, mark: Mark, settings: VenueSettings, parts: Parts, *, leaves: str = ""
+) -> Valuation:
+    """The account at the prices that `mark` gives; options left out are still in the margins."""
     stocks = options = gross_stocks = gross_options = unrealized = 0.0
-    short_options = _option_margin(account, mark, settings.short_option_margin)
-    for row in portfolio(account, mark):
+    short_options = _option_margin(account, mark, settings.short_option_margin, parts)
+    for row in portfolio(account, mark, leaves=leaves):
         value = row.market_value
         unrealized += row.unrealized
         if row.position.contract.sec_type == "OPT":
@@ -138,10 +167,12 @@ def valued(account: Account, mark: Mark, settings: VenueSettings) -> Valuation:
     )
 
 
-def portfolio(account: Account, mark: Mark) -> list[PortfolioRow]:
-    """Every holding, flat ones that once traded included, in the order of their first trade."""
+def portfolio(account: Account, mark: Mark, *, leaves: str = "") -> list[PortfolioRow]:
+    """Every holding, but those of a type left out, and flat ones that once traded, in the order of their first trade."""
     rows = []
     for holding in account.holdings.values():
+        if holding.contract.sec_type == leaves:
+            continue
         price = mark(holding)
         value = holding.quantity * price * holding.contract.multiplier
         rows.append(
@@ -222,21 +253,7 @@ class _Line(NamedTuple):
         return self.units * max(0.0, above)
 
 
-_Lines = dict[tuple[str, date | None], list[_Line]]
-
-
-@attrs.define
-class _Pool:
-    """Long options that may still cover something."""
-
-    contract: SimContract
-    left: float
-
-    def covers(self, short: SimContract) -> bool:
-        mine = self.contract
-        same = (mine.symbol, mine.right, mine.multiplier) == (short.symbol, short.right, short.multiplier)
-        lasts = mine.expiry is not None and short.expiry is not None and mine.expiry >= short.expiry
-        return self.left > 0 and same and lasts
+_Kind = tuple[str, int, bool]
 
 
 def _cheapest_first(holding: Holding) -> tuple[str, float]:
@@ -249,26 +266,54 @@ def _end(holding: Holding) -> date:
     return holding.contract.expiry or date.min
 
 
-def paired(holdings: Iterable[Holding]) -> tuple[_Lines, list[Holding]]:
-    """Short options with the long ones that cover them, by underlying and expiry; and the naked."""
-    options = sorted((each for each in holdings if each.contract.sec_type == "OPT"), key=_end)
+def _kind(holding: Holding) -> _Kind:
+    """Options of one kind can cover each other; one that does not say when it ends cannot."""
+    contract = holding.contract
+    return contract.right, contract.multiplier, contract.expiry is None
+
+
+def _claims(held: Iterable[Holding]) -> dict[int, Claim]:
+    """Of the options of one underlying: pairs the short ones with the long ones that cover them."""
+    options = sorted(held, key=_end)
     options.sort(key=_cheapest_first)
-    pools = [_Pool(each.contract, each.quantity) for each in options if each.quantity > 0]
-    lines: _Lines = {}
-    naked: list[Holding] = []
-    # The fewest cover the last to end.
-    for short in sorted((each for each in options if each.quantity < 0), key=_end, reverse=True):
-        needed = -short.quantity
-        group = lines.setdefault((short.contract.symbol, short.contract.expiry), [])
-        for pool in pools:
-            taken = min(needed, pool.left) if pool.covers(short.contract) else 0.0
-            if taken:
-                pool.left -= taken
-                needed -= taken
-                group += _pair(pool.contract, short.contract, taken)
-        if needed:
-            naked.append(attrs.evolve(short, quantity=-needed))
-    return lines, naked
+    shorts = sorted((each for each in options if each.quantity < 0), key=_end, reverse=True)
+    waiting, left = _longs(options), [each.quantity for each in options]
+    ready: defaultdict[_Kind, list[int]] = defaultdict(list)  # heaps of places among the options
+    lines: defaultdict[date, list[_Line]] = defaultdict(list)
+    naked: list[Holding | None] = []
+    # The fewest cover the last to end, and what covers one covers all that end before it.
+    for short in shorts:
+        needed, row, covers = -short.quantity, waiting[_kind(short)], ready[_kind(short)]
+        while row and row[-1][0] >= _end(short):
+            heappush(covers, row.pop()[1])
+        while needed and covers:
+            place = covers[0]
+            taken = min(needed, left[place])
+            left[place] -= taken
+            needed -= taken
+            lines[_end(short)] += _pair(options[place].contract, short.contract, taken)
+            if not left[place]:
+                heappop(covers)
+        naked.append(attrs.evolve(short, quantity=-needed) if needed else None)
+    return {
+        each.contract.con_id: (
+            (-_end(each).toordinal(), *_cheapest_first(each)),
+            _worst(tuple(lines.pop(_end(each), ()))),
+            bare,
+        )
+        for each, bare in zip(shorts, naked, strict=True)
+    }
+
+
+def _longs(options: Iterable[Holding]) -> defaultdict[_Kind, list[tuple[date, int]]]:
+    """When the long ones end, and their places among the options; by kind, the last to end at the end."""
+    longs: defaultdict[_Kind, list[tuple[date, int]]] = defaultdict(list)
+    for place, each in enumerate(options):
+        if each.quantity > 0 and each.contract.expiry is not None:
+            longs[_kind(each)].append((each.contract.expiry, place))
+    for row in longs.values():
+        row.sort()
+    return longs
 
 
 def _pair(long: SimContract, short: SimContract, quantity: float) -> Iterator[_Line]:
@@ -277,12 +322,8 @@ def _pair(long: SimContract, short: SimContract, quantity: float) -> Iterator[_L
     yield _Line(short.strike, short.right, -units)
 
 
-def covered_margin(lines: _Lines) -> float:
-    """Dollars that the covered options can cost at worst, each expiry by itself."""
-    return sum(_worst(group) for group in lines.values())
-
-
-def _worst(group: list[_Line]) -> float:
+@lru_cache(maxsize=4096)
+def _worst(group: tuple[_Line, ...]) -> float:
     """Between strikes the value is linear, and beyond the last one it is level."""
     spots = {0.0, *(line.strike for line in group)}
     return max(0.0, *(-sum(line.value(spot) for line in group) for spot in spots))

@@ -202,6 +202,13 @@ class Board:
         changes = [self._market.next_change(leg.contract, after) for leg in order.legs]
         return min(filter(None, changes), default=None)
 
+    def is_foreseen(self, order: SimOrder, at: datetime, reach: Reach | None) -> bool:
+        """Whether the price that it waits for is not there now, and `next_change` tells when it may be."""
+        if self._foreseen is None or reach is None:
+            return False
+        price = getattr(self.quote(order, at), reach.price)
+        return price is None or (price < reach.level if reach.rises else price > reach.level)
+
 
 def _watched_price(order: SimOrder, quote: MarketQuote) -> float | None:
     """The price that triggers a stop order, or that a trailing one follows; None when it is not shown."""

@@ -87,6 +87,7 @@ class WorkingOrder:
         expires_at: When its time in force ends; None for never.
         commission: Charged so far.
         auction: The one that it waits for, once it is awake; None for an order of the ordinary trading.
+        quiet: From when, and until when, the market is known not to show the price that it waits for.
     """
 
     order: SimOrder
@@ -95,6 +96,7 @@ class WorkingOrder:
     expires_at: datetime | None = None
     commission: float = 0.0
     auction: Auction | None = None
+    quiet: tuple[datetime, datetime] | None = None
 
     @property
     def key(self) -> OrderKey:
@@ -124,6 +126,10 @@ class WorkingOrder:
             price, level = WATCHED[order.contract.sec_type, order.action], order.stop_price
         return None if price is None or level is None else Reach(price, level, rises=is_bought)
 
+    def quiet_until(self, at: datetime) -> datetime | None:
+        """Before when nothing can happen to it; None where it must be looked at."""
+        return self.quiet[1] if self.quiet is not None and self.quiet[0] <= at < self.quiet[1] else None
+
     def move(self, stage: Stage) -> None:
         """Change the stage, and with it the status that clients see."""
         if stage not in MOVES[self.stage]:
@@ -134,6 +140,7 @@ class WorkingOrder:
 
     def restate(self) -> None:
         """Make status and reason of waiting follow from the stage and the order's type."""
+        self.quiet = None
         self.order.status = _STATUS[self.stage]
         self.order.why_held = _why_held(self.stage, self.order)
 

@@ -155,6 +155,8 @@ def settled(account: Account, market: Market, at: datetime) -> tuple[Account, tu
         commissions, unverified.
     """
     done: list[Settlement] = []
+    if not any(end <= at for end in filter(None, ends_of(account, market))):
+        return account, ()
     for holding in tuple(account.holdings.values()):
         closes_at = ends_at(holding.contract, market) if holding.quantity else None
         if closes_at is not None and closes_at <= at:
@@ -170,6 +172,13 @@ def ends_at(contract: SimContract, market: Market) -> datetime | None:
         return None
     sessions = market.sessions(last - _SEARCH, last)
     return sessions[-1].closes_at if sessions else None
+
+
+def ends_of(account: Account, market: Market) -> list[datetime | None]:
+    """When options that are held trade last, each instant once."""
+    held = (each.contract for each in account.holdings.values() if each.quantity)
+    by_day = {each.last_trading_day or each.expiry: each for each in held if each.sec_type == "OPT"}
+    return [ends_at(each, market) for each in by_day.values()]
 
 
 @attrs.frozen(kw_only=True)

@@ -32,7 +32,7 @@ from ibkeel.sim.venue.margin import (
 )
 from ibkeel.sim.venue.orders import Stage, WorkingOrder
 from ibkeel.sim.venue.rejects import Refusal, check_modification, check_new, refuse
-from ibkeel.sim.venue.settlement import Account, CorporateAction, Settlement, after_action, ends_at, settled
+from ibkeel.sim.venue.settlement import Account, CorporateAction, Settlement, after_action, ends_of, settled
 
 _DEFAULTS = VenueSettings()
 
@@ -199,7 +199,8 @@ class Venue:
         """First instant after `after` at which `advance` may do something; None: never."""
         ends: list[datetime | None] = [self._engine.next_event(after), *(each.at for each in self._actions)]
         if self._settings.settles_expiries:
-            ends += [ends_at(each.contract, self._market) for each in self.positions()]
+            for ledger in self._ledgers.values():
+                ends += ends_of(ledger.account, self._market)
         return min((at for at in filter(None, ends) if at > after), default=None)
 
     def objection(self, order: SimOrder, at: datetime) -> OrderError | None:

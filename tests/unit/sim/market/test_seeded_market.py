@@ -271,7 +271,7 @@ def test_prices_fall_away_from_the_money_and_are_convex_in_the_strike(second, ri
     at = after_open(seconds=second)
     chain = [c for c in WEEKLY if c.right == right and 440 <= c.strike <= 520]
 
-    days = [MARKET._days.option(contract, DAY)[0].value(second) for contract in chain]
+    days = [MARKET._days.option(contract.con_id, DAY)[0].value(second) for contract in chain]
 
     values = days if right == "C" else days[::-1]
     assert all(a >= b for a, b in pairwise(values))

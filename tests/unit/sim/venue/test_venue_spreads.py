@@ -11,9 +11,9 @@ from ibkeel.sim.market import SeededMarket
 from ibkeel.sim.values import ContractPattern, OrderError, SimContract, SimLeg, SimOrder
 from ibkeel.sim.venue import Venue
 from ibkeel.sim.venue.ledger import limit_cash
-from ibkeel.sim.venue.margin import covered_margin, paired
+from ibkeel.sim.venue.margin import cover_of
 from ibkeel.sim.venue.matching import leg_orders
-from ibkeel.sim.venue.settlement import Holding
+from ibkeel.sim.venue.settlement import Account, Holding
 
 NEAR, FAR = date(2024, 3, 15), date(2024, 4, 19)
 
@@ -23,9 +23,15 @@ def option(strike, right="C", expiry=NEAR, **changes):
     return attrs.evolve(base, strike=float(strike), right=right, expiry=expiry, **changes)
 
 
+def account_of(*rows):
+    held = [Holding(contract=contract, quantity=quantity) for contract, quantity in rows]
+    return Account(name="A", cash=0.0, holdings={each.contract.con_id: each for each in held})
+
+
 def margin_of(*rows):
-    lines, naked = paired(Holding(contract=contract, quantity=quantity) for contract, quantity in rows)
-    return covered_margin(lines), [(row.contract.strike, row.quantity) for row in naked]
+    numbered = [(attrs.evolve(contract, con_id=number), held) for number, (contract, held) in enumerate(rows)]
+    worst, naked = cover_of(account_of(*numbered), {})
+    return worst, [(row.contract.strike, row.quantity) for row in naked]
 
 
 @pytest.mark.parametrize(
@@ -95,20 +101,98 @@ def test_what_is_tied_up_does_not_hang_on_what_was_traded_first(rows, random):
 
 @given(st.lists(st.tuples(st.sampled_from("CP"), st.integers(90, 110), quantities), max_size=6))
 def test_covered_margin_is_enough_whatever_the_underlying_does(rows):
-    holdings = [
-        Holding(contract=option(strike, right, con_id=number), quantity=quantity)
-        for number, (right, strike, quantity) in enumerate(rows, 1)
-    ]
-    lines, naked = paired(holdings)
+    account = account_of(
+        *(
+            (option(strike, right, con_id=number), quantity)
+            for number, (right, strike, quantity) in enumerate(rows)
+        )
+    )
+    worst, naked = cover_of(account, {})
 
     def worth(contract, spot):
         above = spot - contract.strike if contract.right == "C" else contract.strike - spot
         return 100 * max(0.0, above)
 
     for spot in (0.0, 85.0, *map(float, range(90, 111)), 200.0):
-        owed = -sum(each.quantity * worth(each.contract, spot) for each in holdings)
+        owed = -sum(each.quantity * worth(each.contract, spot) for each in account.holdings.values())
         owed += sum(each.quantity * worth(each.contract, spot) for each in naked)
-        assert owed <= covered_margin(lines) + 1e-9
+        assert owed <= worst + 1e-9
+
+
+def plainly(account):
+    """Each short option looks at every long one, those of all underlyings together."""
+    options = sorted(
+        (each for each in account.holdings.values() if each.contract.sec_type == "OPT"),
+        key=lambda each: (
+            each.contract.right,
+            each.contract.strike if each.contract.right == "C" else -each.contract.strike,
+            each.contract.expiry,
+        ),
+    )
+    left = [max(0.0, each.quantity) for each in options]
+    groups, naked = {}, []
+    for short in sorted(options, key=lambda each: each.contract.expiry, reverse=True):
+        terms, needed = short.contract, -short.quantity
+        if needed <= 0:
+            continue
+        group = groups.setdefault((terms.symbol, terms.expiry), [])
+        for place, long in enumerate(options):
+            other = long.contract
+            same = (other.symbol, other.right, other.multiplier) == (
+                terms.symbol,
+                terms.right,
+                terms.multiplier,
+            )
+            taken = min(needed, left[place]) if same and other.expiry >= terms.expiry else 0.0
+            left[place] -= taken
+            needed -= taken
+            units = taken * terms.multiplier
+            group += [(other, units), (terms, -units)] if taken else []
+        if needed:
+            naked.append(attrs.evolve(short, quantity=-needed))
+
+    def cost(group, spot):
+        return -sum(
+            units * max(0.0, (spot - of.strike) if of.right == "C" else (of.strike - spot))
+            for of, units in group
+        )
+
+    worst = (
+        max(0.0, *(cost(group, spot) for spot in {0.0, *(of.strike for of, _ in group)}))
+        for group in groups.values()
+    )
+    return sum(worst), naked
+
+
+books = st.lists(
+    st.tuples(
+        st.sampled_from(["SPY", "QQQ", "IWM"]),
+        st.sampled_from("CP"),
+        st.sampled_from([33.33, 33.37, 34.0, 35.01]),  # sums of them hang on their order
+        st.sampled_from([NEAR, FAR]),
+        st.sampled_from([100, 100, 10]),
+        quantities,
+    ),
+    min_size=1,
+    max_size=24,
+)
+
+
+@given(books, st.lists(st.tuples(st.integers(0, 23), quantities), max_size=6))
+def test_what_is_reckoned_by_underlying_is_to_the_bit_what_all_together_tie_up(rows, changes):
+    parts = {}
+    account = account_of(
+        *(
+            (option(strike, right, expiry, symbol=symbol, multiplier=multiplier, con_id=number), quantity)
+            for number, (symbol, right, strike, expiry, multiplier, quantity) in enumerate(rows)
+        ),
+        (SimContract(con_id=99, symbol="SPY", sec_type="STK"), 100.0),
+    )
+    for place, signed in [(0, 0.0), *changes]:
+        contract = account.holdings[place % len(rows)].contract
+        account = account.traded(contract, signed or 1.0, 1.0, 0.0).account
+
+        assert cover_of(account, parts) == plainly(account)
 
 
 def combo(bench, action="BUY", order_type="LMT", **changes):
