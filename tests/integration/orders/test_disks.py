@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from tests.disks import files_of_at_most
 
 from ibkeel.errors import JournalError
 from ibkeel.journal import FillSeen, Intent, OrderSettled, OrderUpdate
@@ -37,15 +37,9 @@ sys.stdin.read()
 """
 
 
-@contextmanager
 def no_room(journal):
     """No file of this process may grow beyond what the journal's log has now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (Path(f"{journal.path}-wal").stat().st_size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    return files_of_at_most(Path(f"{journal.path}-wal").stat().st_size)
 
 
 @contextmanager

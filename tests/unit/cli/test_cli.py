@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
@@ -18,6 +18,7 @@ import click
 import pyarrow.parquet
 import pytest
 import time_machine
+from tests.disks import files_of_at_most
 
 import ibkeel
 from ibkeel.cli import main
@@ -458,18 +459,6 @@ def test_the_bot_whose_journal_is_shown_may_be_named(dry_day, tmp_path, capsys):
     assert (code, "run ended" in capsys.readouterr().out) == (0, True)
     assert run(["journal", "show", "x.sqlite", "--state", str(tmp_path)]) == 2
     assert "PATH and --state exclude each other" in capsys.readouterr().err
-
-
-@contextmanager
-def files_of_at_most(size):
-    """A stand-in for a full disk: no file may grow beyond this."""
-    resource = pytest.importorskip("resource", reason="Windows has no such limit")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_an_export_that_finds_no_room_says_so_and_leaves_nothing(paper_day, tmp_path, capsys):

@@ -1,7 +1,7 @@
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from tests.disks import files_of_at_most
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.runner import Halt
@@ -77,23 +77,11 @@ def test_a_halt_that_cannot_be_written_holds_in_this_process(tmp_path):
     assert halt.reason.startswith("by hand")
 
 
-@contextmanager
-def full_disk():
-    """Takes new files, and not a byte in them; of the whole process, so also none of what pytest prints to a file."""
-    resource = pytest.importorskip("resource", reason="Windows has no such limit")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_halt_whose_words_find_no_room_halts_every_process_and_is_not_refused(tmp_path):
     """`ibkeel halt` said that it had failed, while the bot was halted."""
     path = tmp_path / "halt"
 
-    with full_disk():
+    with files_of_at_most(0):
         Halt(path).halt("by hand", AT)
 
     assert Halt(path).reason == f"{path} is there"

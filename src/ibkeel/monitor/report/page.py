@@ -378,5 +378,8 @@ def write_private(path: Path, text: str) -> None:
     """
     new = path.with_name(f"{path.name}.new")
     claim_anew(new)
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 import attrs
 import pytest
+from tests.disks import files_of_at_most
 
 from ibkeel.journal import Journal, RunStarted
 from ibkeel.monitor.board import Board
@@ -116,6 +117,16 @@ async def test_a_fault_that_nobody_foresaw_is_an_alarm_too(tmp_path, journal, bo
         reports.on_event(CLOSED)
 
     assert re.search("ValueError: .*embedded null", heard.events[0].message)
+
+
+def test_a_report_that_finds_no_room_leaves_the_one_before_it_and_nothing_else(tmp_path):
+    day = tmp_path / "day.html"
+    write_private(day, "before")
+
+    with files_of_at_most(0), pytest.raises(OSError, match="too large"):
+        write_private(day, "after")
+
+    assert ([*tmp_path.iterdir()], day.read_text()) == ([day], "before")
 
 
 def test_a_report_is_written_to_no_place_that_a_link_leads_to(tmp_path):
