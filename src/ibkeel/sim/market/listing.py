@@ -7,6 +7,7 @@ simulated world only has to look like the real one. Any ticker that the table la
 import math
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -228,7 +229,7 @@ class _Grid:
         return tuple(sorted({*fine, *coarse}))
 
 
-def listed(underlying: Underlying, *, today: date, spot: float) -> tuple[Series, ...]:
+def listed(underlying: Underlying, *, today: date, spot: float, daily: bool = False) -> tuple[Series, ...]:
     """The series of an underlying on a session date, those that expire on it included, ascending by expiry.
 
     Near expiries have finer and narrower strike grids around `spot` than far ones, so the union of strikes
@@ -237,9 +238,11 @@ def listed(underlying: Underlying, *, today: date, spot: float) -> tuple[Series,
     if not underlying.option_volume:
         return ()
     monthly = {third_friday(year, month) for year, month in _months(today)}
+    days = 7 * _WEEKLIES
+    others = {latest_session(today + timedelta(days=n)).day for n in range(days)} if daily else ()
     return tuple(
         _series(underlying, expiry, monthly=expiry in monthly, today=today, spot=spot)
-        for expiry in sorted(monthly.union(_weeklies(today)))
+        for expiry in sorted(monthly.union(_weeklies(today), others))
         if expiry >= today
     )
 
@@ -256,9 +259,15 @@ def weekly_expiry(day: date) -> date:
     return latest_session(day + timedelta(days=_FRIDAY - day.weekday())).day
 
 
-def week_of(expiry: date) -> int:
-    """A number for the week of a date; each week has at most one expiry."""
-    return (expiry.toordinal() - 1) // 7
+@lru_cache(maxsize=1024)
+def series_number(expiry: date) -> int:
+    """One for each expiry among those that are listed together, modulo 256.
+
+    The last expiry of a week has the week's number. Listed are some hundred and ten weeks ahead, and daily
+    ones eight: those of each other weekday have thirty-two numbers behind.
+    """
+    week = (expiry.toordinal() - 1) // 7
+    return week if expiry == weekly_expiry(expiry) else week + 120 + 32 * expiry.weekday()
 
 
 def local_symbol(root: str, expiry: date, right: str, strike: float) -> str:

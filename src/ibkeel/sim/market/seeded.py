@@ -111,9 +111,11 @@ class SeededMarket(Market):
             walked back from; by default a full session from 2023 to 2025, picked by the seed.
         symbols: Tickers to list beside the built-in ones; unknown ones get made-up figures.
         mood: What is not left to the seed, such as one of `MOODS`.
+        daily: Tickers whose options expire on every session of the next eight weeks, as those of SPX, SPY and QQQ
+            do; by default only on the last session of a week.
 
     Raises:
-        ConfigurationError: `session_date` is no session that the calendar can serve.
+        ConfigurationError: `session_date` is no session that the calendar can serve, or `daily` names no ticker.
     """
 
     def __init__(
@@ -123,12 +125,13 @@ class SeededMarket(Market):
         symbols: Iterable[str] = (),
         *,
         mood: Mood = PLAIN,
+        daily: Iterable[str] = (),
     ) -> None:
         self.seed = seed
         self.session_date = _picked(seed) if session_date is None else _checked(session_date)
         self.first_day = _sessions_before(self.session_date, _HISTORY)
         levels = Levels(seed, self.session_date, mood)
-        self._universe = Universe(today=self.session_date, extra=symbols, anchor=levels.anchor)
+        self._universe = Universe(today=self.session_date, extra=symbols, anchor=levels.anchor, daily=daily)
         self._days = Days(seed, self._universe, levels)
         self._spot_day = lru_cache(maxsize=_SPOT_DAYS)(self._drawn_spot_day)
         self._option_quote = lru_cache(maxsize=_QUOTES)(self._drawn_option_quote)

@@ -16,19 +16,19 @@ from ibkeel.sim.market.listing import (
     listed,
     local_symbol,
     made_up,
+    series_number,
     wanted_symbol,
-    week_of,
 )
 from ibkeel.sim.values import ContractPattern, OptionClass, SimContract
 
 OPTION_EXCHANGES: Final = ("CBOE", "SMART")
 
-# A contract id holds a block, one for each underlying, and within it week, right and strike in
+# A contract id holds a block, one for each underlying, and within it series, right and strike in
 # units of the near step, scrambled so that ids do not look ordered. 31 bits: the wire's int.
 _CODE_BITS: Final = 21
 _CODES: Final = 1 << _CODE_BITS
 _STRIKE_BITS: Final = 12
-_WEEKS: Final = 256
+_NUMBERS: Final = 256
 _SPREADER: Final = 0x9E3B5
 _GATHERER: Final = pow(_SPREADER, -1, _CODES)
 _SHIFT: Final = 0x155A3
@@ -43,13 +43,27 @@ _RIGHTS: Final = ("C", "P")
 class Universe:
     """Contracts and option series, fixed by the session date; `extra` tickers get made-up figures.
 
+    Options on `daily` ones expire on each session.
+
     Strikes are laid around `anchor`, the price of an underlying before that session.
     """
 
-    def __init__(self, *, today: date, extra: Iterable[str], anchor: Callable[[Underlying], float]) -> None:
-        self._today, self._anchor = today, anchor
+    def __init__(
+        self,
+        *,
+        today: date,
+        extra: Iterable[str],
+        anchor: Callable[[Underlying], float],
+        daily: Iterable[str] = (),
+    ) -> None:
+        self._today, self._anchor, self._daily = today, anchor, frozenset(daily)
         added = sorted({symbol for symbol in extra if symbol not in TABLE})
         self._rows = {**TABLE, **{symbol: made_up(symbol) for symbol in added}}
+        unknown = sorted(each for each in self._daily if each not in self._rows)
+        if unknown:
+            raise ConfigurationError(
+                f"{unknown} were asked for with daily options; valid: {sorted(self._rows)}"
+            )
         self._blocks = _blocks(added)
         self._symbols = {block: symbol for symbol, block in self._blocks.items()}
         self._series = lru_cache(maxsize=None)(self._listed)
@@ -61,7 +75,7 @@ class Universe:
 
     def series_of(self, contract: SimContract) -> Series:
         """The series that an option of this universe belongs to."""
-        return self._series(contract.symbol)[week_of(contract.expiry or date.min)]
+        return self._series(contract.symbol)[series_number(contract.expiry or date.min)]
 
     def find(self, pattern: ContractPattern) -> Sequence[SimContract]:
         """Contracts that fit, ordered by expiry, right and strike; empty when none."""
@@ -84,11 +98,11 @@ class Universe:
         code = (scrambled - _SHIFT) * _GATHERER % _CODES
         if code == 0:
             return self._contract(symbol)
-        week, rest = divmod(code, 1 << (_STRIKE_BITS + 1))
+        wanted, rest = divmod(code, 1 << (_STRIKE_BITS + 1))
         right, steps = divmod(rest, 1 << _STRIKE_BITS)
         strike = steps * self._rows[symbol].steps[0]
         for number, series in self._series(symbol).items():
-            if number % _WEEKS == week and _lists(series, strike):
+            if number % _NUMBERS == wanted and _lists(series, strike):
                 return self._contract(symbol, number, _RIGHTS[right], strike)
         return None
 
@@ -117,7 +131,7 @@ class Universe:
 
     def _options(self, symbol: str, pattern: ContractPattern) -> Iterator[SimContract]:
         """A narrow superset of the options that fit; making every contract would be slow."""
-        for week, series in self._series(symbol).items():
+        for number, series in self._series(symbol).items():
             dates = (f"{series.expiry:%Y%m%d}", f"{series.last_trading_day:%Y%m%d}")
             if not any(day.startswith(pattern.expiry) for day in dates):
                 continue
@@ -126,18 +140,18 @@ class Universe:
                 strikes = (pattern.strike,) if _lists(series, pattern.strike) else ()
             for right in (pattern.right,) if pattern.right in _RIGHTS else _RIGHTS:
                 for strike in strikes:
-                    yield self._contract(symbol, week, right, strike)
+                    yield self._contract(symbol, number, right, strike)
 
     def _listed(self, symbol: str) -> Mapping[int, Series]:
         row = self._rows[symbol]
-        series = listed(row, today=self._today, spot=self._anchor(row))
-        return {week_of(each.expiry): each for each in series}
+        series = listed(row, today=self._today, spot=self._anchor(row), daily=symbol in self._daily)
+        return {series_number(each.expiry): each for each in series}
 
     def _made(
-        self, symbol: str, week: int | None = None, right: str = "", strike: float = 0.0
+        self, symbol: str, number: int | None = None, right: str = "", strike: float = 0.0
     ) -> SimContract:
-        row, con_id = self._rows[symbol], self._con_id(symbol, week, right, strike)
-        if week is None:
+        row, con_id = self._rows[symbol], self._con_id(symbol, number, right, strike)
+        if number is None:
             return SimContract(
                 con_id=con_id,
                 symbol=symbol,
@@ -148,7 +162,7 @@ class Universe:
                 trading_class=row.trading_class,
                 long_name=row.long_name,
             )
-        series = self._series(symbol)[week]
+        series = self._series(symbol)[number]
         return SimContract(
             con_id=con_id,
             symbol=symbol,
@@ -166,11 +180,11 @@ class Universe:
             under_con_id=self._con_id(symbol, None, "", 0.0),
         )
 
-    def _con_id(self, symbol: str, week: int | None, right: str, strike: float) -> int:
+    def _con_id(self, symbol: str, number: int | None, right: str, strike: float) -> int:
         code = 0
-        if week is not None:
+        if number is not None:
             steps = round(strike / self._rows[symbol].steps[0])
-            code = (week % _WEEKS * 2 + _RIGHTS.index(right) << _STRIKE_BITS) + steps
+            code = (number % _NUMBERS * 2 + _RIGHTS.index(right) << _STRIKE_BITS) + steps
         return self._blocks[symbol] * _CODES + (code * _SPREADER + _SHIFT) % _CODES
 
 

@@ -1,6 +1,7 @@
 """What the seeded market lists, and how clients find it."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,16 @@ from hypothesis import strategies as st
 
 from ibkeel.errors import ConfigurationError
 from ibkeel.sim.market import SeededMarket
-from ibkeel.sim.market.listing import TABLE, listed, local_symbol, made_up, third_friday, weekly_expiry
+from ibkeel.sim.market.calendar import sessions_between
+from ibkeel.sim.market.listing import (
+    TABLE,
+    listed,
+    local_symbol,
+    made_up,
+    series_number,
+    third_friday,
+    weekly_expiry,
+)
 from ibkeel.sim.values import ContractPattern
 
 MARKET = SeededMarket(7, date(2024, 9, 5))
@@ -145,6 +155,48 @@ def test_expiries_are_distinct_sessions_from_today_on_with_leaps_in_two_januarie
             (today.year + 1, 1),
             (today.year + 2, 1),
         }
+
+
+DAILY = SeededMarket(7, date(2024, 9, 5), daily=["SPX", "SPY"])
+
+
+@given(st.dates(date(2015, 1, 2), date(2027, 12, 31)))
+def test_daily_expiries_are_the_sessions_of_eight_weeks_beside_the_others_and_have_numbers_of_their_own(
+    today,
+):
+    plain = {each.expiry for each in listed(TABLE["SPY"], today=today, spot=480.0)}
+    daily = {each.expiry for each in listed(TABLE["SPY"], today=today, spot=480.0, daily=True)}
+    first, end = today, today + timedelta(days=7 * 8)
+
+    assert daily - plain == {each.day for each in sessions_between(first, end - timedelta(days=1))} - plain
+    assert plain <= daily
+    assert len({series_number(each) % 256 for each in daily}) == len(daily)
+
+
+def test_daily_options_are_found_and_found_again_by_their_ids_beside_the_others_which_keep_theirs():
+    chain = DAILY.find(ContractPattern(symbol="SPY", sec_type="OPT"))
+
+    assert [DAILY.by_con_id(each.con_id) for each in chain] == list(chain)
+    assert len({each.con_id for each in chain}) == len(chain)
+    assert set(options(symbol="SPY")) < set(chain)
+    assert DAILY.find(ContractPattern(symbol="QQQ", sec_type="OPT")) == options(symbol="QQQ")
+
+
+def test_an_index_has_daily_options_of_the_weekly_class_that_have_a_price_until_their_close():
+    [call] = DAILY.find(
+        ContractPattern(symbol="SPX", sec_type="OPT", expiry="20240909", right="C", strike=4_800.0)
+    )
+    noon = datetime(2024, 9, 9, 12, tzinfo=ZoneInfo("America/New_York"))
+
+    assert (call.trading_class, call.last_trading_day) == ("SPXW", date(2024, 9, 9))
+    assert DAILY.quote(call, noon).ask > 0
+    assert DAILY.greeks(call, noon) is not None
+    assert DAILY.greeks(call, noon.replace(hour=16)) is None
+
+
+def test_daily_options_of_what_is_not_listed_are_refused():
+    with pytest.raises(ConfigurationError, match=r"'NONE'.* valid: .*'AAPL'"):
+        SeededMarket(7, daily=["SPX", "NONE"])
 
 
 def test_an_unknown_ticker_gets_the_same_figures_every_time():
