@@ -70,6 +70,14 @@ def test_a_run_that_is_stopped_leaves_its_stop_and_says_what_is_open(stopped):
     assert (type(event).__name__, event.detail) == ("RunFinished", BEHIND)
 
 
+def test_what_others_hold_in_the_account_is_not_said_to_be_left_open(stopped):
+    others = attrs.evolve(HELD, contract=Option("QQQ", CALL.expiry, 480, Right.CALL))
+
+    lines, _, _ = stopped(broker={"positions": [others]})
+
+    assert lines == [f"left open: {BEHIND}"]
+
+
 def test_what_cannot_be_read_is_said_with_what_was_last_known(stopped):
     lines, ended, _ = stopped(lambda broker: broker.fail("positions", RequestTimeout("no answer")))
 

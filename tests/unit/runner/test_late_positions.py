@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from ibkeel.errors import NotConnected, RequestTimeout
-from ibkeel.journal import Intent, Journal
+from ibkeel.journal import Failure, Intent, Journal
 from ibkeel.model import Option, OrderState, OrderTicket, Position, Quote
 from ibkeel.orders import GapKind
 from ibkeel.runner import RunnerConfig, Session
@@ -74,6 +74,19 @@ def test_a_gateway_that_comes_back_seconds_before_the_close_is_used(held_day, le
 
     assert day.found == ()
     assert day.report.held == ()
+
+
+@pytest.mark.parametrize(("end_of_day", "count"), [("flatten", 1), ("hold", 0)])
+def test_what_stays_open_at_the_close_is_a_failure_unless_it_is_to_be_held(held_day, end_of_day, count):
+    def prepare(fake):
+        asyncio.get_running_loop().call_later(2990, fake.fail, "place", RequestTimeout("no answer"))
+
+    day = held_day(config={"end_of_day": end_of_day}, prepare=prepare)
+
+    with Journal.open(day.journal, read_only=True) as journal:
+        told = [entry.record for entry in journal.events(Failure) if entry.record.kind == "StillHeld"]
+    [held] = day.report.held
+    assert [(row.symbol, row.message) for row in told[-1:]] == [("SPY", held.reason)] * count
 
 
 def test_right_before_the_close_no_exit_is_begun_that_could_come_after_it(held_day):
@@ -181,6 +194,12 @@ def test_no_exit_leaves_after_the_close_because_positions_were_read_anew():
 
     assert sent == []
     assert "none was sent" in left[WORKS].reason
+
+
+def test_in_the_last_three_seconds_no_attempt_to_close_begins():
+    _, sent = closed((AILS,), seconds=62, ails=AILS)
+
+    assert 3 <= min(before for before, _ in sent) < 10
 
 
 def test_when_nothing_is_left_nothing_more_is_asked_however_long_the_session_lasts():

@@ -16,6 +16,7 @@ from ibkeel.virtual import run_virtual, virtual_clock
 
 NOW = datetime(2025, 3, 14, 18, tzinfo=UTC)
 CALL = Option("SPY", date(2025, 3, 21), 560, "C", trading_class="SPY", con_id=1)
+SPY = Stock("SPY")
 HELD = Position(account="DU1", contract=CALL, signed_quantity=1, average_price=4)
 SESSION = Session(day=NOW.date(), opens_at=NOW - timedelta(hours=4), closes_at=NOW + timedelta(hours=2))
 BOUGHT, SOLD = (
@@ -67,6 +68,16 @@ def test_what_somebody_holds_after_the_run_left_is_not_sold_by_the_rules_of_what
     exits, _, _ = looked(orders, policy=ExitPolicy(min_dte=30))
 
     assert exits == sold
+
+
+@pytest.mark.parametrize("held", [attrs.evolve(HELD, signed_quantity=-1), attrs.evolve(HELD, contract=SPY)])
+def test_rules_are_for_options_that_are_held_long(held):
+    side = Side.BUY if held.signed_quantity > 0 else Side.SELL
+    opened = attrs.evolve(BOUGHT, contract=held.contract, side=side)
+
+    exits, _, _ = looked([opened], policy=ExitPolicy(min_dte=30), held=held)
+
+    assert exits == []
 
 
 @pytest.mark.parametrize(("end_of_day", "does_end"), [("flatten", True), ("hold", False)])
