@@ -447,6 +447,9 @@ async def test_completed_orders_are_those_that_ended(stage):
             cancelled.client_order_id: OrderState.CANCELLED,
         }
         assert resting.client_order_id not in {row.client_order_id for row in ended}
+        assert {row["api_only"] for row in on.board.asked("completed_orders")} == {
+            False
+        }  # those made by hand too
 
 
 async def test_a_name_of_ours_goes_to_the_venue_and_comes_back(stage):

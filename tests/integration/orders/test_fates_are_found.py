@@ -122,6 +122,34 @@ async def test_while_the_lists_cannot_be_read_a_person_is_told_what_to_do(stage)
         assert "not at the venue" in alarms(on)[-1].message
 
 
+async def test_on_the_link_after_one_that_was_lost_orders_are_looked_for_too(stage):
+    async with stage() as on:
+        await on.broker.place(ticket(on, "other"))
+        on.board.hang_up()
+        await asyncio.sleep(60)
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+
+        await on.broker.place(ticket(on))
+        await asyncio.sleep(50)
+
+        assert states(on, "mine")[-1] == "cancelled"
+        assert [alarm.name for alarm in alarms(on)] == ["order mine"]
+
+
+async def test_where_the_servers_give_no_sign_a_person_hears_that_an_order_may_come_later(stage):
+    async with stage() as on:
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        on.gateway.inject(faults.Unanswered(when_request="matching_symbols"))
+
+        await on.broker.place(ticket(on))
+        await asyncio.sleep(200)
+
+        [alarm] = alarms(on)
+        assert "nobody knows what became of BUY 1 SPY LMT" in alarm.message
+        assert "its servers gave no sign meanwhile" in alarm.message
+        assert states(on, "mine")[-1] == "sent"
+
+
 async def test_an_order_that_is_answered_in_time_costs_no_list(stage):
     async with stage() as on:
         await on.broker.qualify(on.stock)
@@ -269,7 +297,8 @@ async def test_an_order_of_which_the_venue_says_only_that_it_was_sent_is_a_matte
         await asyncio.sleep(100)
 
         assert states(on, "mine")[-1] == "sent"
-        assert "nobody knows what became of BUY 1 SPY LMT" in alarms(on)[0].message
+        words = "nobody knows what became of BUY 1 SPY LMT: the venue was asked, and its lists do not tell"
+        assert words in alarms(on)[0].message
 
 
 async def test_an_order_that_was_answered_by_a_notice_alone_is_looked_for(stage):

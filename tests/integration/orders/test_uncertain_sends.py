@@ -69,11 +69,11 @@ async def test_an_order_that_a_cancel_does_not_find_is_no_less_gone(crew):
 async def test_nothing_is_proved_while_the_gateway_is_cut_off(crew):
     async with crew() as on:
         await on.stage.broker.qualify(on.stage.stock)
-        on.stage.gateway.inject(faults.UpstreamLost(duration=300))
+        on.stage.gateway.inject(faults.UpstreamLost(duration=600))
         await asyncio.sleep(1)
         ticket = resting(on, client_order_id="mine", is_closing=True)
         await on.stage.broker.place(ticket)  # the Gateway keeps it, and sends it later
-        for _ in range(4):
+        for _ in range(10):
             await read_all_lists(on.stage.broker)
             await asyncio.sleep(40)
 

@@ -323,6 +323,20 @@ async def test_a_row_that_the_library_cannot_decode_is_told_once_and_may_be_what
         assert "nobody knows what became of BUY 1 SPY LMT" in others[0]
 
 
+async def test_a_fill_that_the_library_cannot_decode_may_be_of_the_order_that_is_looked_for(stage):
+    def altered(payload):
+        return b"\0".join(payload.split(b"\0")[:8]) if payload.startswith(b"11\0") else payload
+
+    async with stage(altered=altered) as on:
+        on.board.kept_back = {"open_order", "order_status", "completed_order"}
+
+        await on.broker.place(OrderTicket(contract=on.stock, side="BUY", quantity=1, client_order_id="mine"))
+        await asyncio.sleep(400)
+
+        assert states(on, "mine") == ["sent"]
+        assert len(await on.broker.positions()) == 1
+
+
 async def test_the_stop_of_a_position_whose_row_the_library_cannot_decode_stays(crew):
     def altered(payload):
         fields = payload.split(b"\0")

@@ -6,7 +6,7 @@ from ibkeel.ibkr.client import library
 from ibkeel.ibkr.order_book import OrderBook
 from ibkeel.ibkr.translate import contract_of, to_ib_contract, to_ib_order
 from ibkeel.model import ClientOrderId, Combo, ComboLeg, ConId, OrderId, OrderTicket, OtherContract, Side
-from ibkeel.telemetry import NullObserver
+from ibkeel.telemetry import NullObserver, OrderFilled
 from ibkeel.virtual import DEFAULT_START
 
 PAIR = Combo(
@@ -94,3 +94,34 @@ def test_an_order_for_a_combo_that_is_found_again_has_its_legs(book):
     report = book.report(ONE)
     prices = (report.limit_price, report.stop_price, report.average_fill_price)
     assert (report.contract, prices) == (PAIR, (Decimal("-1.25"), Decimal("-1.5"), None))
+
+
+class Told:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.events = []
+
+    def on_event(self, event):
+        self.events.append(event)
+
+
+@pytest.mark.parametrize("does_whole_come_first", [True, False])
+def test_the_legs_of_a_known_combo_are_no_fills_of_its_order_whichever_is_told_first(does_whole_come_first):
+    told = Told()
+    book = OrderBook(Still(), told, 7)
+    ticket = OrderTicket(contract=PAIR, side="BUY", quantity=4, order_type="LMT", limit_price=1)
+    book.sent(ONE, ticket, ClientOrderId("a"))
+    leg = library.Contract(secType="OPT", symbol="SPY", conId=11, right="C", strike=560.0)
+    leg.lastTradeDateOrContractMonth = "20260116"
+    fills = [("0001.01.01", to_ib_contract(PAIR), 1.0), ("0001.02.01", leg, 3.0)]
+
+    for exec_id, contract, price in fills if does_whole_come_first else reversed(fills):
+        of_ours = {"orderId": 1, "clientId": 7, "permId": 99, "side": "BOT", "time": DEFAULT_START}
+        book.on_execution(-1, contract, library.Execution(execId=exec_id, shares=1, price=price, **of_ours))
+        book.on_commission(library.CommissionReport(execId=exec_id, commission=0.65))
+
+    report = book.report(ONE)
+    assert (report.filled, report.average_fill_price) == (1.0, 1.0)
+    by_fill = {(row.exec_id, row.is_leg) for row in told.events if isinstance(row, OrderFilled)}
+    assert by_fill == {("0001.01.01", False), ("0001.02.01", True)}
