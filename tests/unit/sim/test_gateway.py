@@ -417,6 +417,24 @@ def test_account_updates_that_are_not_wanted_any_more_end_also_before_the_first(
     assert gateway_run(scene, account_update_seconds=180.0) == (0, 2)
 
 
+def test_a_fill_tells_of_what_was_traded_and_not_of_all_that_is_held(gateway_run):
+    """A thousand positions sent a thousand rows with each fill."""
+
+    async def scene(_gateway, ib):
+        told, call = [], ii.Option("SPY", "20260109", 500, "C", "SMART")
+        for contract in (STOCK, call):
+            ib.placeOrder(contract, ii.MarketOrder("BUY", 1))
+            await asyncio.sleep(1)
+        ib.updatePortfolioEvent += told.append
+        ib.placeOrder(STOCK, ii.MarketOrder("SELL", 1))
+        await asyncio.sleep(1)
+        after_fill = [(row.contract.secType, row.position) for row in told]
+        await asyncio.sleep(200)
+        return after_fill, [row.contract.secType for row in told[1:]]
+
+    assert gateway_run(scene, account_update_seconds=180.0) == ([("STK", 0.0)], ["STK", "OPT"])
+
+
 @pytest.mark.parametrize(
     ("duration", "size", "count", "first", "last"),
     [

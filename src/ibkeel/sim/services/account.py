@@ -1,6 +1,6 @@
 """The accounts: their values, positions and profit, also by account and model; summaries; who is told which executions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from ibkeel.errors import WireError
 from ibkeel.sim.client import Client, Stream
 from ibkeel.sim.services.contracts import cancels, contract_values
-from ibkeel.sim.values import Execution, SimPosition
+from ibkeel.sim.values import Execution, SimContract, SimPosition
 from ibkeel.sim.venue import PortfolioRow
 from ibkeel.sim.wire import clock_text, parse_instant, parse_zone
 from ibkeel.sim.world import Handler, Rejection, World, error_321, error_322
@@ -59,10 +59,19 @@ def _send_values(
             client.reply(message, account=account, key=key, value=value, currency=currency, **more)
 
 
-def _send_image(world: World, client: Client, now: datetime) -> None:
-    """Send all of the account that a client watches."""
+def _send_image(
+    world: World, client: Client, now: datetime, changed: Collection[SimContract] | None = None
+) -> None:
+    """Send all of the account that a client watches; after fills, only the rows of what was traded.
+
+    Source:
+        TWS API, "Account Updates": when a position changes, and every three minutes. That a fill brings only the
+        rows of what was traded is unverified.
+    """
     _send_values(world, client, "account_value", (client.watched,), now)
     for position, price, value_, unrealized, realized in world.books.portfolio(now, client.watched):
+        if changed is not None and position.contract not in changed:
+            continue
         client.reply(
             "portfolio",
             **contract_values(position.contract),
@@ -92,7 +101,7 @@ def after_fills(world: World, fills: Sequence[Execution], now: datetime) -> None
             for position in changed:
                 _send_position(client, "position", position)
         if client.watched in accounts:
-            _send_image(world, client, now)
+            _send_image(world, client, now, [each.contract for each in changed])
         for stream in client.streams.values():
             if stream.on_fills is not None:
                 stream.on_fills(changed, now)
