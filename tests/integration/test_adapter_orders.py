@@ -348,9 +348,12 @@ async def test_an_order_whose_cancel_was_lost_is_found_working_and_can_be_cancel
 
 async def test_an_order_that_is_not_answered_is_placed_as_sent_and_not_lost(stage):
     async with stage(settings=SLOW, deadlines=Deadlines(orders=4.0)) as on:
+        began = asyncio.get_running_loop().time()
         placement = await on.broker.place(FAR)
+        waited = asyncio.get_running_loop().time() - began
 
         assert (placement.state, placement.was_sent) == (OrderState.SENT, True)
+        assert 4.0 <= waited < 4.5
         assert [row.order_id for row in await on.broker.open_orders()] == [placement.order_id]
 
 

@@ -1,6 +1,7 @@
 """The fill of a combo: told as a whole and by its legs, held as its legs alone."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 
 from ibkeel.ibkr import IBKRBroker, IBKRConfig
@@ -83,3 +84,5 @@ async def test_the_legs_of_a_combo_that_ended_before_a_restart_are_legs(stage):
 
     heard = {(row.exec_id, row.is_leg): None for row in told.events if isinstance(row, OrderFilled)}
     assert [is_leg for _, is_leg in heard] == [False, True, True]
+    told_of = Counter(row.exec_id for row in told.events if isinstance(row, OrderFilled))
+    assert set(told_of.values()) == {2}  # when it was heard of, and with what it cost
