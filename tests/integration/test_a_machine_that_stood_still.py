@@ -10,7 +10,7 @@ from ibkeel.errors import NotConnected, QuoteUnavailable
 from ibkeel.ibkr.pulse import LEAST_GAP
 from ibkeel.model import BarSpec, OrderState, OrderTicket, Stock
 from ibkeel.resilience import BreakerPolicy
-from ibkeel.sim import GatewaySettings, Latency
+from ibkeel.sim import GatewaySettings, Latency, faults
 from ibkeel.sim.codec import REPLIES
 from ibkeel.sim.wire import split
 
@@ -233,6 +233,19 @@ async def test_answers_that_came_while_the_process_was_stopped_are_not_late(stag
         assert [len(row) > 0 for row in bars] == [True] * 4
         assert on.told.of("ServiceChanged") == []
         assert (await on.broker.health()).check("data path").grade == "ok"
+
+
+async def test_after_a_stop_an_answer_that_does_not_come_is_waited_for_a_second_more(stage):
+    async with stage() as on:
+        await on.broker.qualify(on.stock)
+        on.gateway.inject(faults.Unanswered(when_request="place_order", times=1))
+        ticket = OrderTicket(contract=on.stock, side="BUY", quantity=1, order_type="LMT", limit_price=100)
+        placing = asyncio.create_task(on.broker.place(ticket))
+        await asyncio.sleep(0.1)
+
+        stop_the_process(20)
+
+        assert (await asyncio.wait_for(placing, 2)).state is OrderState.SENT
 
 
 @pytest.mark.parametrize("seconds", [10.5, 14.0])

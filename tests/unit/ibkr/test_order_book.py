@@ -215,6 +215,12 @@ def test_an_informational_code_leaves_the_order_working(wire, code):
     assert wire.state is OrderState.WORKING
 
 
+def test_a_code_for_which_there_is_nothing_to_do_is_told_in_the_venues_words_alone(wire):
+    wire.book.on_error(ONE, 2158, "Sec-def data farm connection is OK")
+
+    assert wire.book.report(ONE).reason == "error 2158: Sec-def data farm connection is OK"
+
+
 @pytest.mark.parametrize("code", [135, 10147, 10999, 77777])
 def test_a_code_that_says_nothing_sure_leaves_the_order_unknown(wire, code):
     wire.status("Submitted")
