@@ -64,6 +64,15 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "ibkr.codes": ("tests/unit/ibkr/test_codes.py",),
     "ibkr.notices": (*_SESSION, "tests/unit/ibkr/test_codes.py", "tests/unit/ibkr/test_notices.py"),
+    "ibkr.order_book": (
+        "tests/unit/ibkr/test_combo_orders.py",
+        "tests/unit/ibkr/test_order_book.py",
+        "tests/unit/ibkr/test_roll_call.py",
+        "tests/integration/orders/test_combos_are_counted_once.py",
+        "tests/integration/test_a_machine_that_stood_still.py",
+        "tests/integration/test_adapter_after_trouble.py",
+        "tests/integration/test_adapter_orders.py",
+    ),
     "ibkr.session": _SESSION,
     "ibkr.states": _SESSION,
     "ibkr.ticks": (
