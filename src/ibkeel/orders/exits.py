@@ -1,6 +1,7 @@
 """Exits move a position towards zero and never past it; how much of each order can fill, and which fill in its place."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
@@ -220,27 +221,54 @@ class Standing:
         return (self.is_child or self.is_grouped) and not is_stop(self.report)
 
 
-def standings(orders: Iterable[OrderReport]) -> list[Standing]:
-    """Every order that is not known to have ended, as it stands; parents of children have to be among them."""
-    listed = tuple(orders)
-    stops = [row for row in listed if row.oca_group and is_stop(row)]
-    return [Standing(row, _left(row, listed), any(_is_beside(row, stop) for stop in stops)) for row in listed]
+class Listed:
+    """Orders, to be looked up by what they trade; to look at each for every position would take seconds.
 
+    Args:
+        orders: Every order that is not known to have ended, parents of children included.
+    """
 
-def _left(order: OrderReport, orders: Iterable[OrderReport]) -> int:
-    """A child of an entry that has not filled can do nothing; of one in part, its share."""
-    left = max(order.quantity - order.filled, 0.0)
-    if order.parent_id is not None:
+    def __init__(self, orders: Iterable[OrderReport]) -> None:
+        self.orders = tuple(orders)
+        self._parents: dict[tuple[int, OrderId | None], OrderReport] = {}
+        self._places: defaultdict[object, list[int]] = defaultdict(list)  # None: only a look tells
+        for place, row in enumerate(self.orders):
+            self._parents.setdefault((row.client_id, row.order_id), row)
+            self._places[None if isinstance(row.contract, Combo) else row.contract.con_id].append(place)
+
+    def near(self, contract: Contract) -> Sequence[OrderReport]:
+        """Those that may trade a contract, in their order."""
+        if contract.con_id is None:
+            return self.orders
+        return [self.orders[place] for place in sorted(self._places[contract.con_id] + self._places[None])]
+
+    def parts(self, contract: Contract) -> list[OrderReport]:
+        """What trades a contract, as far as it does."""
+        return [part for order in self.near(contract) if (part := part_in(order, contract))]
+
+    def standings(self, rows: Sequence[OrderReport]) -> list[Standing]:
+        """How some of them stand, all of one contract or all that there are."""
+        stops: defaultdict[str, list[OrderReport]] = defaultdict(list)
+        for row in rows:
+            if row.oca_group and is_stop(row):
+                stops[row.oca_group].append(row)
+        return [
+            Standing(row, self._left(row), any(_is_beside(row, stop) for stop in stops[row.oca_group]))
+            for row in rows
+        ]
+
+    def _left(self, order: OrderReport) -> int:
+        """A child of an entry that has not filled can do nothing; of one in part, its share."""
+        left = max(order.quantity - order.filled, 0.0)
         key = (order.client_id, order.parent_id)
-        parent = next((row for row in orders if (row.client_id, row.order_id) == key), None)
+        parent = None if order.parent_id is None else self._parents.get(key)
         if parent is not None and parent.filled < parent.quantity and not parent.state.is_final:
             left = max(order.quantity * parent.filled / parent.quantity - order.filled, 0.0)
-    return 0 if order.state.is_final else math.floor(left)
+        return 0 if order.state.is_final else math.floor(left)
 
 
 def _is_beside(order: OrderReport, stop: OrderReport) -> bool:
-    is_one_group = order.oca_group == stop.oca_group and order.side is stop.side
-    return is_one_group and is_same_contract(order.contract, stop.contract)
+    return order.side is stop.side and is_same_contract(order.contract, stop.contract)
 
 
 def are_family(one: OrderReport, other: OrderReport) -> bool:

@@ -19,6 +19,7 @@ from ibkeel.model import (
     TimeInForce,
 )
 from ibkeel.orders.exits import (
+    Listed,
     Standing,
     age,
     are_family,
@@ -26,7 +27,6 @@ from ibkeel.orders.exits import (
     is_same_contract,
     is_stop,
     part_in,
-    standings,
     units,
 )
 from ibkeel.validators import flag, series
@@ -171,14 +171,16 @@ def protection_gaps(
             that has begun to fill.
         policy: What is wanted.
     """
-    held, listed = [row for row in positions if row.signed_quantity], tuple(orders)
+    held, listed = [row for row in positions if row.signed_quantity], Listed(orders)
     gaps = [
         # A combo is changed by a person: it trades other legs too, and counts in its own units.
-        attrs.evolve(gap, mends=tuple(m for m in gap.mends if isinstance(m, PlaceStop) or m.order in listed))
+        attrs.evolve(
+            gap, mends=tuple(m for m in gap.mends if isinstance(m, PlaceStop) or m.order in listed.orders)
+        )
         for row in held
         for gap in _of_position(_view(row, listed), policy)
     ]
-    exits = [row for row in standings(listed) if _closes(row, policy)]
+    exits = [row for row in listed.standings(listed.orders) if _closes(row, policy)]
     return (*gaps, *_without_position([row.contract for row in held], exits))
 
 
@@ -202,7 +204,7 @@ def stops_at_work(position: Position, orders: Iterable[OrderReport]) -> tuple[St
         position: What is held.
         orders: Every order that is not known to have ended, parents of children included.
     """
-    view = _view(position, tuple(orders))
+    view = _view(position, Listed(orders))
     return tuple(
         StopUnit(size=size, orders=tuple(stop.report for stop in group))
         for size, group in units([stop for stop in view.stops(view.side) if stop.works])
@@ -233,11 +235,9 @@ class _View:
         return [order for order in self.orders if is_stop(order.report) and order.report.side is side]
 
 
-def _view(position: Position, orders: Iterable[OrderReport]) -> _View:
-    contract = position.contract
-    every = standings(part_in(order, contract) or order for order in orders)
-    own = [row for row in every if is_same_contract(row.report.contract, contract)]
-    return _View(contract=contract, held=position.signed_quantity, orders=own)
+def _view(position: Position, listed: Listed) -> _View:
+    own = listed.standings(listed.parts(position.contract))
+    return _View(contract=position.contract, held=position.signed_quantity, orders=own)
 
 
 def _of_position(view: _View, policy: ProtectionPolicy) -> Iterable[Gap]:
@@ -360,8 +360,9 @@ def _cut(report: OrderReport, size: int) -> Mend:
 
 def _without_position(held: Sequence[Contract], exits: Iterable[Standing]) -> Iterable[Gap]:
     """Exits that work for a contract of which nothing is held: a fill would open a position."""
+    numbers = {each.con_id for each in held} - {None}
     for order in exits:
-        if any(part_in(order.report, contract) for contract in held):
+        if order.report.contract.con_id in numbers or any(part_in(order.report, each) for each in held):
             continue
         yield Gap(
             kind=GapKind.OVERSIZED,

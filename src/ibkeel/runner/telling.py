@@ -19,6 +19,7 @@ from ibkeel.model import (
     name_of_series,
 )
 from ibkeel.orders import is_same_contract
+from ibkeel.orders.exits import Listed
 from ibkeel.risk import Exposure, LossVerdict
 from ibkeel.runner.entry import Verdict
 from ibkeel.runner.schedule import Session
@@ -218,14 +219,16 @@ def positions_seen(
     at: datetime, positions: Iterable[Position], open_orders: Iterable[OrderReport] | None
 ) -> PositionsSeen:
     """The positions, each with the working orders that would close it, where these could be read."""
-    orders = None if open_orders is None else tuple(open_orders)
+    orders = None if open_orders is None else Listed(open_orders)
     return PositionsSeen(at=at, positions=tuple(_held(row, orders) for row in positions))
 
 
-def _held(position: Position, orders: Iterable[OrderReport] | None) -> HeldPosition:
+def _held(position: Position, orders: Listed | None) -> HeldPosition:
     protection = None
     if orders is not None:
-        protection = tuple(_protective(order) for order in orders if _closes(order, position))
+        protection = tuple(
+            _protective(order) for order in orders.near(position.contract) if _closes(order, position)
+        )
     return HeldPosition(
         subject=name_of_series(position.contract),
         symbol=position.contract.symbol,

@@ -1,7 +1,10 @@
+import sys
 from datetime import UTC, date, datetime
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ibkeel.model import (
     Combo,
@@ -25,7 +28,9 @@ from ibkeel.orders import (
     protection_gaps,
     stops_at_work,
 )
+from ibkeel.runner.telling import positions_seen
 
+AT = datetime(2024, 3, 4, tzinfo=UTC)
 CALL = Option("SPY", date(2024, 3, 8), 500, Right.CALL)
 PUT = Option("SPY", date(2024, 3, 8), 490, Right.PUT)
 
@@ -45,7 +50,7 @@ def order(number, quantity=2, kind="STP", *, side="SELL", state="acknowledged", 
         quantity=quantity,
         order_type=kind,
         state=OrderState(state),
-        at=datetime(2024, 3, 4, tzinfo=UTC),
+        at=AT,
         **more,
     )
 
@@ -619,3 +624,66 @@ def test_no_change_of_a_combo_is_advised_for_the_sake_of_one_leg(number):
 
     assert found
     assert not [step for gap in found for step in gap.mends if not isinstance(step, PlaceStop)]
+
+
+def numbered(contract, number):
+    return attrs.evolve(contract, strike=contract.strike + number, con_id=700 + number)
+
+
+def calls_made_for(positions):
+    """Function calls that it takes to look at so many positions, each with a bracket's stop and take profit."""
+    rows = [held(2, numbered(CALL, each)) for each in range(positions)]
+    family = [
+        attrs.evolve(row, oca_group=f"group {each}")
+        for each in range(positions)
+        for row in stop_and_profit(first=10 * each, parent=10 * each + 9, contract=numbered(CALL, each))
+    ]
+    calls = 0
+
+    def counted(_frame, event, _argument):
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(counted)
+    try:
+        found = protection_gaps(rows, family), positions_seen(AT, rows, family)
+    finally:
+        sys.setprofile(None)
+    assert found[0] == ()
+    assert [len(row.protection) for row in found[1].positions] == [2] * positions
+    return calls
+
+
+def test_what_a_position_costs_does_not_grow_with_how_many_there_are():
+    """Three hundred with a bracket each took six seconds, in which nothing else ran."""
+    assert calls_made_for(80) < 6 * calls_made_for(20)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),
+            st.sampled_from(["STP", "LMT"]),
+            st.sampled_from(["BUY", "SELL"]),
+            st.sampled_from([None, 1, 2]),
+            st.sampled_from(["", "a", "b"]),
+        ),
+        max_size=6,
+    )
+)
+def test_orders_that_name_the_number_of_their_contract_and_others_count_alike(terms):
+    def found(with_numbers):
+        bare = [attrs.evolve(numbered(CALL, each), con_id=None) for each in range(3)]
+        named = [numbered(CALL, each) for each in range(3)]
+        orders = [
+            order(number, kind=kind, side=side, parent_id=parent, oca_group=group, contract=contracts[which])
+            for number, (which, kind, side, parent, group) in enumerate(terms, 1)
+            for contracts in [named if with_numbers or number % 2 else bare]
+        ]
+        gaps_ = protection_gaps([held(2, each) for each in named], orders, ProtectionPolicy())
+        return [
+            (gap.kind, gap.contract.strike, gap.held, gap.covered, gap.profits, len(gap.mends))
+            for gap in gaps_
+        ]
+
+    assert found(True) == found(False)
