@@ -49,26 +49,21 @@ def claim(path: Path) -> None:
     path.touch(_OWNER_ONLY, exist_ok=False)
 
 
-def claim_anew(path: Path) -> None:
-    """The same in place of what a killed process left, or of a link, which would lead elsewhere."""
-    path.unlink(missing_ok=True)
-    claim(path)
-
-
 @contextmanager
-def draft_of(path: Path) -> Iterator[Path]:
+def draft_of(path: Path, *, replaces: bool = False) -> Iterator[Path]:
     """Where to write, for one's own eyes, what has the name `path` once it is whole.
 
     Raises:
-        JournalError: A file is there already.
+        JournalError: A file is there already, and is not to be replaced.
     """
     if path.is_char_device() or path.is_fifo():  # /dev/stdout, or another program
         yield path
         return
-    if path.exists():
+    if path.exists() and not replaces:
         raise JournalError(f"{path} exists; an export never replaces a file: choose another name")
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    claim_anew(draft)
+    draft.unlink(missing_ok=True)  # what a killed process left, or a link, which would lead elsewhere
+    claim(draft)
     try:
         yield draft
         draft.replace(path)

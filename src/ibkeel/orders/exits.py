@@ -236,15 +236,12 @@ class Listed:
             self._parents.setdefault((row.client_id, row.order_id), row)
             self._places[None if isinstance(row.contract, Combo) else row.contract.con_id].append(place)
 
-    def near(self, contract: Contract) -> Sequence[OrderReport]:
-        """Those that may trade a contract, in their order."""
-        if contract.con_id is None:
-            return self.orders
-        return [self.orders[place] for place in sorted(self._places[contract.con_id] + self._places[None])]
-
     def parts(self, contract: Contract) -> list[OrderReport]:
-        """What trades a contract, as far as it does."""
-        return [part for order in self.near(contract) if (part := part_in(order, contract))]
+        """What trades a contract, as far as it does; in the order of the orders."""
+        places: Iterable[int] = range(len(self.orders))
+        if contract.con_id is not None:
+            places = sorted(self._places[contract.con_id] + self._places[None])
+        return [part for place in places if (part := part_in(self.orders[place], contract))]
 
     def standings(self, rows: Sequence[OrderReport]) -> list[Standing]:
         """How some of them stand, all of one contract or all that there are."""

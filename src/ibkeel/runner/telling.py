@@ -18,7 +18,6 @@ from ibkeel.model import (
     Signal,
     name_of_series,
 )
-from ibkeel.orders import is_same_contract
 from ibkeel.orders.exits import Listed
 from ibkeel.risk import Exposure, LossVerdict
 from ibkeel.runner.entry import Verdict
@@ -227,7 +226,9 @@ def _held(position: Position, orders: Listed | None) -> HeldPosition:
     protection = None
     if orders is not None:
         protection = tuple(
-            _protective(order) for order in orders.near(position.contract) if _closes(order, position)
+            _protective(order)
+            for order in orders.parts(position.contract)
+            if order.side.sign * position.signed_quantity < 0 and not order.state.is_final
         )
     return HeldPosition(
         subject=name_of_series(position.contract),
@@ -236,11 +237,6 @@ def _held(position: Position, orders: Listed | None) -> HeldPosition:
         average_price=position.average_price,
         protection=protection,
     )
-
-
-def _closes(order: OrderReport, position: Position) -> bool:
-    is_opposite = order.side.sign * position.signed_quantity < 0
-    return is_opposite and not order.state.is_final and is_same_contract(order.contract, position.contract)
 
 
 def _protective(order: OrderReport) -> ProtectiveOrder:

@@ -687,3 +687,9 @@ def test_orders_that_name_the_number_of_their_contract_and_others_count_alike(te
         ]
 
     assert found(True) == found(False)
+
+
+def test_who_reads_along_is_told_of_a_stop_on_a_combo_as_protection_of_its_legs_too():
+    [row] = positions_seen(AT, [held(-2, SHORT)], [order(1, side="BUY", contract=BACK)]).positions
+
+    assert ([each.client_order_id for each in row.protection], row.uncovered) == (["ibk-1"], 0.0)

@@ -17,7 +17,7 @@ from typing_extensions import override
 from ibkeel.clock import Clock
 from ibkeel.errors import JournalError
 from ibkeel.journal import Journal
-from ibkeel.journal.export import claim_anew
+from ibkeel.journal.export import draft_of
 from ibkeel.model.checks import NEW_YORK
 from ibkeel.monitor.board import Board, Snapshot
 from ibkeel.monitor.report.day import DayReport, Latency, TradeLeg, report_of
@@ -376,10 +376,5 @@ def write_private(path: Path, text: str) -> None:
         path: It is replaced when it exists.
         text: What is to be in it.
     """
-    new = path.with_name(f"{path.name}.new")
-    claim_anew(new)
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+    with draft_of(path, replaces=True) as draft:
+        draft.write_text(text, encoding="utf-8")

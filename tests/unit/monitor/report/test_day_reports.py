@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import stat
 from datetime import UTC, date, datetime
@@ -131,7 +132,7 @@ def test_a_report_that_finds_no_room_leaves_the_one_before_it_and_nothing_else(t
 
 def test_a_report_is_written_to_no_place_that_a_link_leads_to(tmp_path):
     (tmp_path / "theirs").write_text("theirs")
-    (tmp_path / "day.html.new").symlink_to(tmp_path / "theirs")
+    (tmp_path / f"day.html.{os.getpid()}.part").symlink_to(tmp_path / "theirs")
 
     write_private(tmp_path / "day.html", "ours")
 
