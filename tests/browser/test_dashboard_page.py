@@ -278,6 +278,25 @@ def test_the_keyboard_alone_halts_and_lifts(everything, site):
     assert not site.halt.exists()
 
 
+def test_what_is_held_and_bare_in_hundreds_leaves_the_other_panels_in_sight(page, site):
+    """A thousand positions made a page of a hundred thousand pixels, with red rows down to the account."""
+    bare = [
+        HeldPosition(subject=f"C{n}", symbol="SPY", signed_quantity=1, average_price=2.5, protection=())
+        for n in range(1_000)
+    ]
+    site.source.begin().on_event(PositionsSeen(at=AT, positions=tuple(bare)))
+
+    page.goto(site.url)
+    page.wait_for_selector("#positions tbody tr")
+
+    tops = [page.locator(f"#{panel}").bounding_box()["y"] for panel in ("session", "positions", "orders")]
+    assert page.locator("#positions tbody tr").count() == 1_000
+    assert tops[1] < 900
+    assert tops[2] < 2 * 900
+    page.locator("#positions tbody tr").last.scroll_into_view_if_needed()
+    assert page.locator("#positions tbody tr").last.is_visible()
+
+
 def test_with_a_thousand_symbols_it_stays_usable(page, site):
     board = site.source.begin()
     page.goto(site.url)

@@ -121,10 +121,6 @@ def part_in(order: OrderReport, contract: Contract) -> OrderReport | None:
     return order if is_same_contract(order.contract, contract) else None
 
 
-def _of_contract(position: Position, orders: Iterable[OrderReport]) -> list[OrderReport]:
-    return [part for order in orders if (part := part_in(order, position.contract))]
-
-
 def plan_exit(
     position: Position,
     open_orders: Iterable[OrderReport],
@@ -148,7 +144,7 @@ def plan_exit(
         InvalidInput: `quantity` is no whole number, or below 0.
     """
     held = position.signed_quantity
-    orders = _of_contract(position, open_orders)
+    orders = Listed(open_orders).parts(position.contract)
     room = exit_room(held, orders)
     amount = room if quantity is None else min(room, whole_number("quantity", as_optional_count(quantity)))
     pending = _pending(held, orders) if held else 0
@@ -178,7 +174,7 @@ def check_exit(ticket: OrderTicket, position: Position, open_orders: Iterable[Or
         raise OrderRefused(f"an exit of {ticket.contract} does not close {position.contract}")
     if not held or ticket.side is not _side_of(held):
         raise OrderRefused(f"a {ticket.side.value} does not close {held:g} of {position.contract}")
-    room = exit_room(held, _of_contract(position, open_orders))
+    room = exit_room(held, Listed(open_orders).parts(position.contract))
     if ticket.quantity > room:
         raise OrderRefused(
             f"an exit of {ticket.quantity} {position.contract} would pass zero: {held:g} held, "
