@@ -253,8 +253,7 @@ class Listed:
     def _left(self, order: OrderReport) -> int:
         """A child of an entry that has not filled can do nothing; of one in part, its share."""
         left = max(order.quantity - order.filled, 0.0)
-        key = (order.client_id, order.parent_id)
-        parent = None if order.parent_id is None else self._parents.get(key)
+        parent = self._parents.get((order.client_id, order.parent_id))
         if parent is not None and parent.filled < parent.quantity and not parent.state.is_final:
             left = max(order.quantity * parent.filled / parent.quantity - order.filled, 0.0)
         return 0 if order.state.is_final else math.floor(left)

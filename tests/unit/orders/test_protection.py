@@ -25,6 +25,7 @@ from ibkeel.orders import (
     PlaceStop,
     ProtectionPolicy,
     is_stop,
+    part_in,
     protection_gaps,
     stops_at_work,
 )
@@ -602,11 +603,18 @@ def test_no_stop_is_advised_beside_a_combo_that_buys_the_short_leg_back():
     assert (gap.kind, gap.mends) == (GapKind.NAKED, ())
 
 
-def test_a_stop_on_a_combo_protects_the_legs_that_are_held():
-    stop = order(1, side="BUY", contract=BACK)
+@pytest.mark.parametrize("number", [None, 28812380])
+def test_a_stop_on_a_combo_protects_the_legs_that_are_held(number):
+    stop = order(1, side="BUY", contract=attrs.evolve(BACK, con_id=number))
 
     assert gaps(held(-2, SHORT), stop) == ()
     assert [unit.size for unit in stops_at_work(held(-2, SHORT), [stop])] == [2]
+
+
+def test_the_part_of_a_combo_in_a_leg_is_an_order_of_that_leg():
+    part = part_in(order(1, side="SELL", contract=BACK), SHORT)
+
+    assert (part.contract, part.side, part.quantity) == (SHORT, Side.SELL, 2)
 
 
 def test_a_stop_on_a_combo_of_which_no_leg_is_held_could_open_one():
