@@ -318,7 +318,9 @@ class OrderBook:
             code=entry.truth.code,
             at=self._clock.now(),
         )
-        if entry.told is None or _gist(entry.told) != _gist(entry.report):
+        # An openOrder knows no price of what filled: that is told with the orderStatus beside it.
+        is_half = evidence == StatusSeen(status="Filled")
+        if not is_half and (entry.told is None or _gist(entry.told) != _gist(entry.report)):
             entry.told = entry.report
             self._news.publish(entry.report)
         for words in entry.truth.contradictions[len(before.contradictions) :]:

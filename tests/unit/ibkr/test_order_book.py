@@ -828,3 +828,30 @@ def test_a_report_has_the_average_price_of_the_fills_that_are_known(wire):
     wire.fill("0001.01", 1)
 
     assert wire.book.report(ONE).average_fill_price == 2.0
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0])
+async def test_an_order_is_told_to_have_filled_once_it_is_known_at_what_price(before):
+    wire = Wire()
+    async with aclosing(wire.book.events()) as events:
+        wire.send()
+        wire.status("Submitted", before)  # at 2.00
+        wire.echo("Filled")
+        first = wire.state
+        wire.book.on_status(ONE, "Filled", 4.0, 0.0, 2.5, 99, 0, 2.5, OURS, "", 0.0)
+        told = await anext(events)
+        while not told.state.is_final:
+            told = await anext(events)
+
+    assert first is OrderState.FILLED
+    assert (told.filled, told.average_fill_price) == (4.0, 2.5)
+
+
+async def test_a_fill_of_which_only_the_order_tells_is_told_when_the_session_ends():
+    wire = Wire()
+    async with aclosing(wire.book.events()) as events:
+        wire.send()
+        wire.echo("Filled")
+        wire.book.link_lost(NotConnected("gone"))
+
+        assert [(await anext(events)).state for _ in range(2)] == [OrderState.SENT, OrderState.FILLED]
