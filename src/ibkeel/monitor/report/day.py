@@ -209,7 +209,7 @@ def report_of(
     records = tuple(records_of(journal, session)) if session and session in {*known, seen} else ()
     runs = runs_on(journal, session, records) if session else ()
     if not session or not runs:
-        shown = ", ".join(day.isoformat() for day in known[-5:]) or "none"
+        shown = ", ".join(day.isoformat() for day in known[-5:]) or "none: it has no RunStarted"
         raise JournalError(f"the journal tells nothing of {session or 'any session'}; it tells of {shown}")
     return _Reading(journal, session, runs, records).report(snapshot)
 

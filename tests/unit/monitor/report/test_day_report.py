@@ -359,7 +359,10 @@ def test_another_session_is_asked_for_by_date_and_an_unknown_one_is_refused(jour
 
 
 def test_an_empty_journal_says_that_it_is_empty(tmp_path):
-    with Journal.open(tmp_path / "new.sqlite") as empty, pytest.raises(JournalError, match="tells of none"):
+    with (
+        Journal.open(tmp_path / "new.sqlite") as empty,
+        pytest.raises(JournalError, match="tells of none: it has no RunStarted"),
+    ):
         report_of(empty)
 
 
