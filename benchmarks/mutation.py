@@ -101,6 +101,12 @@ RULES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "runner.schedule": ("tests/unit/runner/test_schedule.py", "tests/unit/runner/test_timetable.py"),
     "runner.own_orders": ("tests/unit/runner/test_own_orders.py", "tests/unit/runner/test_protector.py"),
+    "runner.desk": (
+        "tests/unit/runner/test_late_positions.py",
+        "tests/unit/runner/test_order_desk.py",
+        "tests/unit/runner/test_protector.py",
+        "tests/unit/runner/test_what_the_desk_believes.py",
+    ),
     "runner.doorkeeper": (
         "tests/unit/runner/test_doorkeeper.py",
         "tests/unit/runner/test_halt.py",

@@ -20,7 +20,7 @@ from ibkeel.model import (
     Side,
     Signal,
 )
-from ibkeel.orders import GateKind, OrderLimits
+from ibkeel.orders import ExitCause, GateKind, OrderLimits
 from ibkeel.runner.desk import OrderDesk
 from ibkeel.runner.doorkeeper import Doorkeeper, Standing
 from ibkeel.runner.feed import Feed
@@ -97,6 +97,20 @@ async def test_who_reads_along_is_told_of_an_entry_and_its_signal_and_the_journa
         assert "-tc0t" in placed.client_order_id
         assert [row.reason for row in post.records(Intent)] == ["it goes up"]
         assert not post.desk.is_placing
+
+
+async def test_who_reads_along_is_told_of_no_signal_where_none_is_named():
+    post = posted()
+    async with post.broker:
+        await post.enter()
+        await post.desk.leave(
+            lambda name: attrs.evolve(REST, side="SELL", limit_price=5, client_order_id=name),
+            ExitCause.SIGNAL,
+            DAY,
+            "high enough",
+        )
+
+        assert [event.signal_id for event in post.told[::2]] == ["", ""]
 
 
 async def test_what_never_left_is_settled_in_the_journal_with_why():
