@@ -126,7 +126,7 @@ class OrderLists:
             if is_of_client(self._link.config.client_id, args[0], args[2]):
                 self._cannot_read(args[2], ValueError("the book of orders did not take it"))
 
-    def _was_read(self, which: OrderList, turn: int, *, is_whole: bool = True) -> bool:
+    def _was_read(self, which: OrderList, turn: int, *, is_whole: bool) -> bool:
         at = asyncio.get_running_loop().time() if is_whole and self._is_ready() else None
         return self._link.book.list_read(which, turn, at, is_whole=is_whole)
 
